@@ -1,0 +1,6 @@
+"""``python -m noisybench``."""
+
+from noisybench.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Label arrays: their type, their checks, their digests."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisybench.errors import BadData
+
+Labels = NDArray[np.int64]
+
+UNKNOWN = -1
+"""Stands in a label array where nobody knows the class."""
+
+
+def check_labels(
+    labels: NDArray[Any], num_classes: int, *, allow_unknown: bool = False, what: str = "labels"
+) -> Labels:
+    """``labels`` read-only, or an error that says which entry is not a class index.
+
+    Args:
+        labels: Class indices, shape (n,), int64.
+        num_classes: Classes are ``0 .. num_classes - 1``.
+        allow_unknown: Whether ``UNKNOWN`` may stand for a class nobody knows.
+        what: Name of the array in the message.
+
+    Raises:
+        BadData: A wrong dtype or shape, or an entry outside the classes.
+    """
+    if labels.dtype != np.int64 or labels.ndim != 1:
+        msg = f"{what} must be int64 of shape (n,), got {labels.dtype} of shape {labels.shape}"
+        raise BadData(msg)
+    lowest = UNKNOWN if allow_unknown else 0
+    outside = np.flatnonzero((labels < lowest) | (labels >= num_classes))
+    if outside.size:
+        first = outside[0]
+        msg = f"{what}[{first}] = {labels[first]} is not a class of 0..{num_classes - 1} ({outside.size} such entries)"
+        raise BadData(msg)
+    return read_only(labels)
+
+
+def as_labels(values: Any, *, what: str = "labels") -> Labels:  # noqa: ANN401 - whatever a file holds
+    """Integers of shape (n,) as int64; anything else is refused rather than rounded, raveled or decoded.
+
+    Raises:
+        BadData: Floats, one-hot rows, strings or a ragged list.
+    """
+    array = np.asarray(values)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        hint = "; take the argmax of one-hot rows first" if array.ndim == 2 else ""  # noqa: PLR2004 - rows
+        msg = f"{what} must be integers of shape (n,), got {array.dtype} of shape {array.shape}{hint}"
+        raise BadData(msg)
+    return array.astype(np.int64)
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """A view that cannot be written to."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def label_digest(labels: Labels) -> str:
+    """SHA-256 of the labels as little-endian int64, so that it is the same on every machine."""
+    return hashlib.sha256(labels.astype("<i8").tobytes()).hexdigest()
+
+
+def fingerprint(labels: Labels) -> str:
+    """SHA-256 of the labels as uint8: the short-hand by which published sample orders are recognised."""
+    return hashlib.sha256(labels.astype(np.uint8).tobytes()).hexdigest()

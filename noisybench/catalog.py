@@ -1,0 +1,105 @@
+"""Finding a source, noise, model, probe or detector by name.
+
+A name is that of a file in the drawer, of an entry point of another package (group ``noisybench.<drawer>``), or
+``package.module:attribute`` of the user's own. Models may also be ``torchvision:NAME`` and ``timm:NAME``.
+"""
+
+import ast
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args, overload
+
+from noisybench.errors import BadUsage, MissingPackage, UnknownName
+from noisybench.options import parse_options, unknown
+
+if TYPE_CHECKING:
+    from noisybench.observing import Probe
+    from noisybench.scoring import Detector
+    from noisybench.source import LoadSource, Source
+    from noisybench.training import BuildModel
+    from noisybench.variant import Noise
+
+Drawer = Literal["sources", "noises", "models", "probes", "detectors"]
+
+
+def names(drawer: Drawer) -> tuple[str, ...]:
+    """Every name in a drawer, sorted. Imports nothing.
+
+    >>> "aum" in names("detectors")
+    True
+    """
+    if drawer not in get_args(Drawer):
+        raise UnknownName(unknown(drawer, get_args(Drawer), "drawer"))
+    files = {path.stem for path in (Path(__file__).parent / drawer).glob("[!_]*.py")}
+    return tuple(sorted(files | {entry.name for entry in entry_points(group=f"noisybench.{drawer}")}))
+
+
+def summary(drawer: Drawer, name: str) -> str:
+    """First line of a drawer file's docstring, read without importing it; empty for other packages' items."""
+    path = Path(__file__).parent / drawer / f"{name}.py"
+    if not path.is_file():
+        return ""
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+
+
+@overload
+def find(drawer: Literal["sources"], name: str) -> "type[LoadSource]": ...
+@overload
+def find(drawer: Literal["noises"], name: str) -> "type[Noise]": ...
+@overload
+def find(drawer: Literal["detectors"], name: str) -> "Detector": ...
+@overload
+def find(drawer: Literal["probes"], name: str) -> "Probe": ...
+@overload
+def find(drawer: Literal["models"], name: str) -> "BuildModel": ...
+def find(drawer: Drawer, name: str) -> Any:
+    """What the item of that name gives: its ``SOURCE``, ``NOISE``, ``MODEL``, ``PROBE`` or ``DETECTOR``.
+
+    Raises:
+        UnknownName: Nothing of that name; the message names the nearest.
+        MissingPackage: It needs a package that is not installed.
+    """
+    if ":" in name:
+        return _named_elsewhere(drawer, name)
+    if name not in names(drawer):
+        raise UnknownName(unknown(name, names(drawer), drawer.removesuffix("s")))
+    if (Path(__file__).parent / drawer / f"{name}.py").is_file():
+        return getattr(import_module(f"noisybench.{drawer}.{name}"), drawer.removesuffix("s").upper())
+    return next(iter(entry_points(group=f"noisybench.{drawer}", name=name))).load()
+
+
+def load_source(name: str, data: str | Path | None = None, *, limit: int | None = None, **options: str) -> "Source":
+    """Read a source by name: ``load_source("cifar10", "data/cifar10", limit=10_000)``.
+
+    Args:
+        name: Name of a file of ``sources/``, or ``package.module:Class``.
+        data: Where its files are; None is the cache, filled by a download where the source allows one.
+        limit: Keep the first ``limit`` training samples.
+        options: The source's own options, as text.
+
+    Raises:
+        UnknownName: No such source or option.
+        BadData: The files are missing or are not what they must be.
+    """
+    loader: LoadSource = parse_options(find("sources", name), options, what=f"source '{name}'")
+    return loader(None if data is None else Path(data), limit=limit)
+
+
+def _named_elsewhere(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any drawer's item
+    module, _, attribute = name.partition(":")
+    if drawer == "models" and module in ("torchvision", "timm"):
+        return import_module(f"noisybench.models._{module}").build_named(attribute)
+    try:
+        return getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module.startswith(error.name):
+            msg = f"{drawer.removesuffix('s')} '{name}' needs the package '{error.name}': pip install {error.name}"
+            raise MissingPackage(msg) from None
+        msg = (
+            f"there is no module '{module}' for {drawer.removesuffix('s')} '{name}'; run from the folder that holds it"
+        )
+        raise BadUsage(msg) from None
+    except AttributeError:
+        msg = f"module '{module}' has no '{attribute}' for {drawer.removesuffix('s')} '{name}'"
+        raise UnknownName(msg) from None

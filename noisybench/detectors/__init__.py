@@ -1,0 +1,1 @@
+"""Detectors, one file each: a reduction of a trace to one suspicion per sample."""

@@ -1,0 +1,1 @@
+"""Models, one file each: a function that builds a fresh network."""

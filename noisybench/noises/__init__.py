@@ -1,0 +1,1 @@
+"""Noises, one file each: a frozen dataclass of parameters that draws the labels of a variant."""

@@ -1,0 +1,49 @@
+"""Symmetric noise: a wrong label is any other class, all equally likely."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from noisybench.arrays import UNKNOWN
+from noisybench.drawing import Mode, check_rate, flip_by_class, transition_of
+from noisybench.source import Source
+from noisybench.variant import Draw, Noise
+
+
+@dataclass(frozen=True, slots=True)
+class Symmetric:
+    """Give a share ``rate`` of the labels another class, drawn uniformly.
+
+    Attributes:
+        rate: Share of labels that are redrawn; by default all of them become wrong.
+        inclusive: Redraw from all classes, the own one included, as DivideMix, ELR and others do. The expected share
+            of wrong labels is then ``rate * (1 - 1 / num_classes)``.
+
+    Source: van Rooyen et al. 2015, arXiv:1505.07634, section 2 (exclusive); Li et al. 2020, arXiv:2002.07394
+    (inclusive).
+    """
+
+    rate: float
+    inclusive: bool = False
+    found: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        check_rate(self.rate)
+
+    def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
+        k = source.num_classes
+        targets = np.full((k, k), 1 / k) if self.inclusive else (1 - np.eye(k)) / max(k - 1, 1)
+        chance = np.full(k, self.rate)
+        labels, selected = flip_by_class(source.labels, source.clean, chance, targets, seed=seed, mode=mode)
+        wrong = self.rate * (1 - 1 / k) if self.inclusive else self.rate
+        return Draw(
+            labels=labels,
+            flip_probability=np.where(source.clean == UNKNOWN, np.nan, wrong),
+            transition=transition_of(chance, targets),
+            selected=selected,
+            rate_definition="inclusive" if self.inclusive else "effective",
+        )
+
+
+NOISE: type[Noise] = Symmetric

@@ -1,0 +1,97 @@
+"""Scoring: a detector reduces a trace to one number per sample. No torch here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisybench.arrays import read_only
+from noisybench.errors import BadData, Mismatch
+from noisybench.tables import read_columns, write_columns
+from noisybench.trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """What a file of ``detectors/`` gives.
+
+    Attributes:
+        name: Name of the file.
+        needs: Trace columns that ``score`` reads.
+        score: Trace → shape (n,), float64, finite. HIGHER IS MORE LIKELY MISLABELED.
+        source: Where the definition stands: authors, year, identifier, equation.
+        control: Whether it is there for comparison and need not beat chance.
+    """
+
+    name: str
+    needs: tuple[str, ...]
+    score: Callable[[Trace], NDArray[np.float64]]
+    source: str
+    control: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.source:
+            msg = f"detector '{self.name}' names no source; say where its definition stands"
+            raise BadData(msg)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """A detector's verdict on the labels of one variant.
+
+    Attributes:
+        detector: Name of the detector.
+        values: Shape (n,), float64, finite; higher is more likely mislabeled.
+        variant_id: The labels that the model was trained on.
+    """
+
+    detector: str
+    values: NDArray[np.float64]
+    variant_id: str
+
+    def __post_init__(self) -> None:
+        bad = np.flatnonzero(~np.isfinite(self.values))
+        if bad.size:
+            msg = (
+                f"detector '{self.detector}' gave {self.values[bad[0]]} for sample {bad[0]} "
+                f"({bad.size} such samples); a score must be finite"
+            )
+            raise BadData(msg)
+
+
+def score(trace: Trace, detector: Detector) -> Scores:
+    """Apply one detector.
+
+    Raises:
+        MissingColumn: The trace lacks a column that the detector needs.
+        BadData: A score is not finite.
+    """
+    for name in detector.needs:
+        if name not in trace.columns:
+            trace.column(name)
+    return Scores(detector.name, read_only(detector.score(trace)), trace.variant_id)
+
+
+def write_scores(scores: Scores, path: Path) -> None:
+    """Write scores in sample order, with the sample ids and the variant id."""
+    columns = {"sample": np.arange(len(scores.values), dtype=np.int64), "score": scores.values}
+    write_columns(columns, path, metadata={"variant_id": scores.variant_id, "detector": scores.detector})
+
+
+def read_scores(path: Path) -> Scores:
+    """Read what ``write_scores`` wrote.
+
+    Raises:
+        BadData: The file is broken or not in sample order.
+        Mismatch: It does not say of which variant it is.
+    """
+    columns, metadata = read_columns(path, ["sample", "score"])
+    if not np.array_equal(columns["sample"], np.arange(len(columns["sample"]))):
+        msg = f"{path} is not in sample order; expected samples 0..{len(columns['sample']) - 1}"
+        raise BadData(msg)
+    if "variant_id" not in metadata:
+        msg = f"{path} does not say which variant it scores; write it with noisybench"
+        raise Mismatch(msg)
+    return Scores(metadata.get("detector", path.stem), read_only(columns["score"]), metadata["variant_id"])

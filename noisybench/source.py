@@ -1,0 +1,192 @@
+"""A source: inputs, the labels they came with, and what is known of the right ones."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisybench.arrays import UNKNOWN, Labels, as_labels, check_labels, read_only
+from noisybench.errors import BadData, BadUsage
+
+Augmentation = Literal["none", "crop", "crop_flip"]
+Option = str | int | float | bool
+IMAGE_DIMENSIONS = 4  # n, h, w, c
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """Training inputs, the labels they came with, and a test set.
+
+    Attributes:
+        name: Name of the loader, such as ``"cifar10"``.
+        inputs: Images (n, h, w, c) uint8 or features (n, d) float32, in the order of the published files.
+        labels: Labels as published, shape (n,).
+        clean: Reference labels, shape (n,); ``UNKNOWN`` where there is none.
+        test_inputs: Like ``inputs``, shape (m, ...); None where there is no test set.
+        test_labels: Shape (m,); None where there is no test set.
+        class_names: One name per class, in index order.
+        sha256: Digest of ``inputs`` and ``labels`` as read.
+        order: The sample order that was recognised, in words.
+        augmentation: What may be done to a training image without changing its class.
+        options: The loader's options, without paths.
+        limit: How many samples were kept, where not all were.
+    """
+
+    name: str
+    inputs: NDArray[Any]
+    labels: Labels
+    clean: Labels
+    test_inputs: NDArray[Any] | None
+    test_labels: Labels | None
+    class_names: tuple[str, ...]
+    sha256: str
+    order: str = "as read"
+    augmentation: Augmentation = "none"
+    options: Mapping[str, Option] = field(default_factory=dict)
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        check_labels(self.labels, self.num_classes, what=f"labels of source '{self.name}'")
+        check_labels(self.clean, self.num_classes, allow_unknown=True, what=f"clean labels of source '{self.name}'")
+        _check_inputs(self.inputs, f"inputs of source '{self.name}'")
+        if not len(self.inputs) == len(self.labels) == len(self.clean):
+            msg = (
+                f"source '{self.name}' has {len(self.inputs)} inputs, {len(self.labels)} labels "
+                f"and {len(self.clean)} clean labels; expected as many of each"
+            )
+            raise BadData(msg)
+        if (self.test_inputs is None) != (self.test_labels is None):
+            msg = f"source '{self.name}' has test inputs or test labels without the other; give both or neither"
+            raise BadData(msg)
+        if self.test_inputs is not None and self.test_labels is not None:
+            check_labels(self.test_labels, self.num_classes, what=f"test labels of source '{self.name}'")
+            if self.test_inputs.shape[1:] != self.inputs.shape[1:] or len(self.test_inputs) != len(self.test_labels):
+                msg = (
+                    f"source '{self.name}' has test inputs of shape {self.test_inputs.shape} and "
+                    f"{len(self.test_labels)} test labels; expected (m, {', '.join(map(str, self.inputs.shape[1:]))})"
+                )
+                raise BadData(msg)
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input as a model sees it: (c, h, w) for images, (d,) for features."""
+        if self.inputs.ndim == IMAGE_DIMENSIONS:
+            h, w, c = self.inputs.shape[1:]
+            return (c, h, w)
+        return tuple(self.inputs.shape[1:])
+
+
+class LoadSource(Protocol):
+    """What a file of ``sources/`` gives: a frozen dataclass whose fields are the loader's options."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def __call__(self, data: Path | None, *, limit: int | None) -> Source:
+        """Read the first ``limit`` training samples (None: all) from ``data`` (None: the cache, after a download)."""
+
+
+def source_from_arrays(
+    name: str,
+    inputs: Any,  # noqa: ANN401 - anything NumPy can read
+    labels: Any,  # noqa: ANN401
+    *,
+    clean: Any = None,  # noqa: ANN401
+    test_inputs: Any = None,  # noqa: ANN401
+    test_labels: Any = None,  # noqa: ANN401
+    class_names: Sequence[str] | None = None,
+    order: str = "as read",
+    augmentation: Augmentation = "none",
+    options: Mapping[str, Option] | None = None,
+    limit: int | None = None,
+) -> Source:
+    """A source from arrays in memory.
+
+    Args:
+        name: Name of the source.
+        inputs: Images (n, h, w, c) or (n, h, w) uint8, or features (n, d) of any real type.
+        labels: Class indices, shape (n,).
+        clean: Reference labels, shape (n,), -1 where unknown; None where nobody knows any.
+        test_inputs: Shape (m, ...), or None.
+        test_labels: Shape (m,), or None.
+        class_names: One per class; None names them by their index.
+        order: The sample order that was recognised, in words.
+        augmentation: What may be done to a training image without changing its class.
+        options: The loader's options, without paths.
+        limit: Keep the first ``limit`` training samples.
+
+    Raises:
+        BadUsage: A limit that is not positive.
+        BadData: Arrays that do not fit together, or inputs that are NaN or infinite.
+    """
+    given = as_labels(labels, what=f"labels of source '{name}'")
+    if limit is not None and limit < 1:
+        msg = f"limit must be at least 1, got {limit}"
+        raise BadUsage(msg)
+    kept = slice(limit if limit is not None and limit < len(given) else None)
+    reference = np.full_like(given, UNKNOWN) if clean is None else as_labels(clean, what="clean labels")
+    tested = None if test_labels is None else as_labels(test_labels, what="test labels")
+    if class_names is None:
+        highest = max(int(array.max(initial=0)) for array in (given, reference, tested) if array is not None)
+        class_names = [str(k) for k in range(highest + 1)]
+    columns = _as_inputs(inputs, f"inputs of source '{name}'")[kept]
+    given = given[kept]
+    return Source(
+        name=name,
+        inputs=columns,
+        labels=read_only(given),
+        clean=read_only(reference[kept]),
+        test_inputs=None if test_inputs is None else _as_inputs(test_inputs, f"test inputs of source '{name}'"),
+        test_labels=None if tested is None else read_only(tested),
+        class_names=tuple(class_names),
+        sha256=source_digest(columns, given),
+        order=order,
+        augmentation=augmentation,
+        options=dict(options or {}),
+        limit=limit,
+    )
+
+
+def source_digest(inputs: NDArray[Any], labels: Labels) -> str:
+    """SHA-256 over the inputs' type, shape and bytes and the labels as little-endian int64."""
+    digest = hashlib.sha256(f"{inputs.dtype.name} {inputs.shape}".encode())
+    rows = max(1, (1 << 24) // max(1, inputs[:1].nbytes))  # 16 MB at a time: a memory map is never read whole
+    for start in range(0, len(inputs), rows):
+        chunk = np.ascontiguousarray(inputs[start : start + rows])
+        digest.update(chunk.astype(chunk.dtype.newbyteorder("<"), copy=False))
+    digest.update(labels.astype("<i8"))
+    return digest.hexdigest()
+
+
+def _as_inputs(values: Any, what: str) -> NDArray[Any]:  # noqa: ANN401 - anything NumPy can read
+    """uint8 images with a channel axis, or float32 features."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        msg = f"{what} must be numbers, got {array.dtype}"
+        raise BadData(msg)
+    if array.dtype == np.uint8 and array.ndim == IMAGE_DIMENSIONS - 1:
+        array = array[..., None]
+    elif array.ndim == 2 and array.dtype != np.float32:  # noqa: PLR2004 - n, d
+        array = array.astype(np.float32)
+    _check_inputs(array, what)
+    return read_only(array)
+
+
+def _check_inputs(inputs: NDArray[Any], what: str) -> None:
+    images = inputs.ndim == IMAGE_DIMENSIONS and inputs.dtype == np.uint8
+    features = inputs.ndim == 2 and inputs.dtype == np.float32  # noqa: PLR2004 - n, d
+    if not images and not features:
+        msg = f"{what} must be images (n, h, w, c) uint8 or features (n, d), got {inputs.dtype} of shape {inputs.shape}"
+        raise BadData(msg)
+    if features:
+        bad = np.flatnonzero(~np.isfinite(inputs).all(1))
+        if bad.size:
+            msg = f"{what} must be finite, row {bad[0]} is not ({bad.size} such rows); drop or impute them"
+            raise BadData(msg)

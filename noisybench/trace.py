@@ -1,0 +1,133 @@
+"""A trace: what a model said of every training sample, epoch by epoch. No torch here."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisybench.errors import BadData, Mismatch, MissingColumn
+from noisybench.tables import column_names, read_columns, write_columns
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    """Every probe's value for every sample, at the end of one epoch.
+
+    Attributes:
+        epoch: Epochs trained so far; 0 is the untrained model.
+        values: Probe name → shape (n,) or (n, k), float32.
+    """
+
+    epoch: int
+    values: Mapping[str, Floats]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Column:
+    """One probe's values over training.
+
+    Attributes:
+        epochs: Shape (e,), strictly increasing.
+        values: Shape (e, n) or (e, n, k), float32.
+    """
+
+    epochs: NDArray[np.int64]
+    values: Floats
+
+    def __post_init__(self) -> None:
+        if len(self.epochs) != len(self.values) or np.any(np.diff(self.epochs) <= 0):
+            msg = f"{len(self.values)} rows of values for epochs {self.epochs.tolist()}; expected one each, increasing"
+            raise BadData(msg)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """Columns by probe name, all of the same n samples, and the id of the variant they were observed under."""
+
+    columns: Mapping[str, Column]
+    variant_id: str
+
+    def column(self, name: str) -> Column:
+        """One column with its epochs.
+
+        Raises:
+            MissingColumn: It was not observed.
+        """
+        if name not in self.columns:
+            had = ", ".join(sorted(self.columns)) or "none"
+            msg = f"no column '{name}' in this trace, which has: {had}; observe with the probe '{name}'"
+            raise MissingColumn(msg)
+        return self.columns[name]
+
+    def __getitem__(self, name: str) -> Floats:
+        """Values of one column, shape (e, n) or (e, n, k)."""
+        return self.column(name).values
+
+
+def stack(observations: Sequence[Observation], *, variant_id: str) -> Trace:
+    """A trace in memory from observations in epoch order."""
+    columns = {}
+    for name in sorted({name for observation in observations for name in observation.values}):
+        seen = [observation for observation in observations if name in observation.values]
+        epochs = np.array([observation.epoch for observation in seen], dtype=np.int64)
+        columns[name] = Column(epochs, np.stack([observation.values[name] for observation in seen]))
+    return Trace(columns, variant_id)
+
+
+def write_observation(observation: Observation, folder: Path, *, variant_id: str) -> None:
+    """Write one epoch as one Parquet file, a column a probe: memory does not grow with the epochs."""
+    metadata = {"variant_id": variant_id, "epoch": str(observation.epoch)}
+    write_columns(observation.values, folder / f"epoch-{observation.epoch:04d}.parquet", metadata=metadata)
+
+
+def read_trace(folder: Path) -> Trace:
+    """The trace in a folder of ``write_observation``; a column is read when it is asked for.
+
+    Raises:
+        BadData: No epoch is there, or a file is broken.
+        Mismatch: The files are of different variants.
+    """
+    paths = sorted(folder.glob("epoch-*.parquet"))
+    if not paths:
+        msg = f"{folder} holds no trace: it has no epoch-*.parquet; 'noisybench evaluate' writes them"
+        raise BadData(msg)
+    columns: dict[str, list[Path]] = {}
+    ids = set()
+    for path in paths:
+        ids.add(read_columns(path, [])[1].get("variant_id", ""))
+        for name in column_names(path):
+            columns.setdefault(name, []).append(path)
+    if len(ids) != 1:
+        msg = f"{folder} holds epochs of {len(ids)} variants; a trace is of one"
+        raise Mismatch(msg)
+    return Trace(_Files(columns), ids.pop())
+
+
+class _Files(Mapping[str, Column]):
+    """Columns on disk, by probe name. Nothing is kept: one column of a large trace is all that is ever in memory."""
+
+    def __init__(self, paths: dict[str, list[Path]]) -> None:
+        self._paths = paths
+
+    def __getitem__(self, name: str) -> Column:
+        paths = self._paths[name]
+        epochs = np.array([int(path.stem.removeprefix("epoch-")) for path in paths], dtype=np.int64)
+        first = read_columns(paths[0], [name])[0][name]
+        values = np.empty((len(paths), *first.shape), dtype=np.float32)
+        values[0] = first
+        for row, path in enumerate(paths[1:], start=1):
+            values[row] = read_columns(path, [name])[0][name]
+        return Column(epochs, values)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._paths

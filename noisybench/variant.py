@@ -1,0 +1,279 @@
+"""A variant: the labels that a model is trained on, what is known of the right ones, and how they came to be."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+import noisybench
+from noisybench.arrays import UNKNOWN, Labels, check_labels, label_digest, read_only
+from noisybench.drawing import Mode, check_mode
+from noisybench.errors import BadData, BadUsage, Mismatch
+from noisybench.options import plain_options
+from noisybench.source import Option, Source
+from noisybench.tables import read_array, read_columns, read_json, write_array, write_columns, write_json
+
+RateDefinition = Literal["effective", "inclusive", "per_source_class", "none"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draw:
+    """What a noise returns.
+
+    Attributes:
+        labels: Given labels, shape (n,).
+        flip_probability: P(label wrong | input, clean label), shape (n,); None for a noise without a law.
+        transition: Nominal T[i, j] = P(given j | clean i), shape (k, k); None where there is none.
+        selected: Who was chosen for noising, which is not who was flipped, shape (n,); None where nobody was chosen.
+        rate_definition: What the noise's ``rate`` is a rate of: all labels (``effective``), redraws that may give the
+            own class back (``inclusive``), or the labels of the mapped classes (``per_source_class``).
+    """
+
+    labels: Labels
+    flip_probability: NDArray[np.float64] | None = None
+    transition: NDArray[np.float64] | None = None
+    selected: NDArray[np.bool_] | None = None
+    rate_definition: RateDefinition = "none"
+
+
+class Noise(Protocol):
+    """What a file of ``noises/`` gives: a frozen dataclass whose fields are the noise's parameters."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    found: ClassVar[bool]  # errors that people made (True) need no clean label to start from, injected ones do
+
+    def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
+        """Draw the labels once, from ``seed`` alone; ``source`` is left as it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Enough to know where a label column came from, and to notice if it changed. Holds no path."""
+
+    source: str
+    source_options: Mapping[str, Option]
+    limit: int | None
+    source_sha256: str
+    source_order: str
+    noise: str
+    params: Mapping[str, Option]
+    rate_definition: RateDefinition
+    reference: Literal["clean", "labels"]
+    seed: int
+    mode: Mode
+    labels_sha256: str
+    variant_id: str
+    noisybench: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Variant:
+    """A label column for a source. The inputs never change, so they are not here.
+
+    Attributes:
+        labels: Labels to train on, shape (n,).
+        clean: Reference labels, shape (n,); ``UNKNOWN`` where there is none.
+        class_names: One name per class, in index order.
+        flip_probability: P(label wrong | input, clean label), shape (n,), or None.
+        selected: Who was chosen for noising, shape (n,), or None.
+        transition: Nominal transition matrix, shape (k, k), or None.
+        provenance: Where ``labels`` came from.
+
+    Raises:
+        Mismatch: The labels are not those that the provenance describes.
+        BadData: A column of another length, or labels outside the classes.
+    """
+
+    labels: Labels
+    clean: Labels
+    class_names: tuple[str, ...]
+    flip_probability: NDArray[np.float64] | None
+    selected: NDArray[np.bool_] | None
+    transition: NDArray[np.float64] | None
+    provenance: Provenance
+
+    def __post_init__(self) -> None:
+        check_labels(self.labels, self.num_classes)
+        check_labels(self.clean, self.num_classes, allow_unknown=True, what="clean labels")
+        for name in ("clean", "flip_probability", "selected"):
+            column = getattr(self, name)
+            if column is not None and column.shape != self.labels.shape:
+                msg = f"column '{name}' has shape {column.shape}, the labels have {self.labels.shape}"
+                raise BadData(msg)
+        if self.transition is not None:
+            check_transition(self.transition, self.num_classes)
+        found, told = label_digest(self.labels), self.provenance.labels_sha256
+        if found != told:
+            msg = (
+                f"the labels are not those of their provenance: sha256 {found[:12]}, expected {told[:12]}; build again"
+            )
+            raise Mismatch(msg)
+        if variant_id(self.provenance.source_sha256, self.labels) != self.provenance.variant_id:
+            msg = (
+                f"variant id {self.provenance.variant_id[:12]} does not follow from its source and labels; build again"
+            )
+            raise Mismatch(msg)
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Where the clean label is known, shape (n,)."""
+        return self.clean != UNKNOWN
+
+    @property
+    def mislabeled(self) -> NDArray[np.bool_]:
+        """Where the label is known to be wrong, shape (n,). The realised flips are the truth, not the requested rate."""
+        return self.known & (self.labels != self.clean)
+
+    @property
+    def name(self) -> str:
+        """Name of its folder: source, noise and the first eight digits of the variant id."""
+        return f"{self.provenance.source}-{self.provenance.noise}-{self.provenance.variant_id[:8]}"
+
+
+def variant_id(source_sha256: str, labels: Labels) -> str:
+    """SHA-256 of the source's digest and the labels as little-endian int64: what ties traces, scores and truths."""
+    return hashlib.sha256(bytes.fromhex(source_sha256) + labels.astype("<i8").tobytes()).hexdigest()
+
+
+def build_variant(source: Source, noise: Noise, *, seed: int = 0, mode: Mode = "exact") -> Variant:
+    """Draw the labels of ``source`` once, and write down how.
+
+    Where a source knows no clean label at all, a noise that injects errors starts from the labels as they came, and
+    the provenance says so (``reference="labels"``). Where it knows some, the others keep their label and stay unknown.
+
+    Args:
+        source: Left as it was.
+        noise: An instance of what a file of ``noises/`` gives.
+        seed: Decides every draw.
+        mode: How the counts are drawn, see ``noisybench.drawing``.
+
+    Raises:
+        BadUsage: A seed or a mode that cannot be meant.
+        BadData: The noise cannot be applied to this source.
+    """
+    check_mode(mode)
+    if seed < 0:
+        msg = f"seed must not be negative, got {seed}"
+        raise BadUsage(msg)
+    name = noise_name(noise)
+    reference: Literal["clean", "labels"] = "clean"
+    base = source
+    if not noise.found and not (source.clean != UNKNOWN).any():
+        reference = "labels"
+        base = replace(source, clean=source.labels)
+    draw = noise(base, seed=seed, mode=mode)
+    labels = check_labels(draw.labels, source.num_classes, what=f"labels drawn by '{name}'")
+    return Variant(
+        labels=labels,
+        clean=base.clean,
+        class_names=source.class_names,
+        flip_probability=None if draw.flip_probability is None else read_only(draw.flip_probability),
+        selected=None if draw.selected is None else read_only(draw.selected),
+        transition=None if draw.transition is None else read_only(draw.transition),
+        provenance=Provenance(
+            source=source.name,
+            source_options=dict(source.options),
+            limit=source.limit,
+            source_sha256=source.sha256,
+            source_order=source.order,
+            noise=name,
+            params=plain_options(noise),
+            rate_definition=draw.rate_definition,
+            reference=reference,
+            seed=seed,
+            mode=mode,
+            labels_sha256=label_digest(labels),
+            variant_id=variant_id(source.sha256, labels),
+            noisybench=noisybench.__version__,
+        ),
+    )
+
+
+def noise_name(noise: Noise) -> str:
+    """Name of a noise: of its file, or of its class where it is a user's own."""
+    module = type(noise).__module__
+    return (
+        module.removeprefix("noisybench.noises.") if module.startswith("noisybench.noises.") else type(noise).__name__
+    )
+
+
+def check_transition(matrix: NDArray[np.float64], num_classes: int) -> None:
+    """Raise ``BadData`` unless ``matrix`` is (k, k), not negative, with rows P(given | clean) that sum to one."""
+    if matrix.shape != (num_classes, num_classes):
+        msg = (
+            f"a transition matrix of {num_classes} classes has shape ({num_classes}, {num_classes}), got {matrix.shape}"
+        )
+        raise BadData(msg)
+    if not (matrix >= 0).all():  # NaN is not >= 0 either
+        row, column = np.argwhere(~(matrix >= 0))[0]
+        msg = f"transition[{row}, {column}] = {matrix[row, column]} is not a probability"
+        raise BadData(msg)
+    sums = matrix.sum(1)
+    wrong = np.flatnonzero(np.abs(sums - 1) > 1e-8)  # noqa: PLR2004 - rounding of a sum
+    if wrong.size:
+        hint = "; its columns do: give the transpose" if np.allclose(matrix.sum(0), 1, atol=1e-8) else ""
+        msg = f"row {wrong[0]} of the transition matrix sums to {sums[wrong[0]]:.6g}, expected 1{hint}"
+        raise BadData(msg)
+
+
+def write_variant(variant: Variant, folder: Path) -> None:
+    """Write a variant's folder; ``variant.json`` comes last, so that a folder which has it is whole."""
+    columns: dict[str, NDArray[Any]] = {
+        "sample": np.arange(len(variant.labels), dtype=np.int64),
+        "label": variant.labels,
+        "clean": variant.clean,
+    }
+    if variant.flip_probability is not None:
+        columns["flip_probability"] = variant.flip_probability
+    if variant.selected is not None:
+        columns["selected"] = variant.selected
+    write_columns(columns, folder / "labels.parquet", metadata={"variant_id": variant.provenance.variant_id})
+    if variant.transition is not None:
+        write_array(variant.transition, folder / "transition.npy")
+    write_json({**asdict(variant.provenance), "class_names": list(variant.class_names)}, folder / "variant.json")
+
+
+def read_variant(folder: Path) -> Variant:
+    """Read what ``write_variant`` wrote; its digests are checked.
+
+    Raises:
+        BadData: A file is missing, broken, or does not belong to the others.
+    """
+    if not (folder / "variant.json").is_file():
+        msg = f"{folder} is no variant: it has no variant.json; 'noisybench build' makes one"
+        raise BadData(msg)
+    record = read_json(folder / "variant.json")
+    names = {field.name for field in fields(Provenance)} | {"class_names"}
+    if not isinstance(record, dict) or set(record) != names:
+        odd = ", ".join(sorted(names ^ set(record))) if isinstance(record, dict) else "no fields"
+        msg = f"{folder / 'variant.json'} does not have the fields of a variant (differs in: {odd})"
+        raise BadData(msg)
+    columns, metadata = read_columns(folder / "labels.parquet")
+    if metadata.get("variant_id") != record["variant_id"]:
+        msg = f"{folder / 'labels.parquet'} is of another variant than variant.json; build again"
+        raise Mismatch(msg)
+    if not {"sample", "label", "clean"} <= set(columns):
+        msg = f"{folder / 'labels.parquet'} has columns {', '.join(columns)}, expected sample, label, clean"
+        raise BadData(msg)
+    if not np.array_equal(columns["sample"], np.arange(len(columns["sample"]))):
+        msg = f"{folder / 'labels.parquet'} is not in sample order; build again"
+        raise BadData(msg)
+    class_names = tuple(record.pop("class_names"))
+    transition = folder / "transition.npy"
+    return Variant(
+        labels=read_only(columns["label"]),
+        clean=read_only(columns["clean"]),
+        class_names=class_names,
+        flip_probability=read_only(columns["flip_probability"]) if "flip_probability" in columns else None,
+        selected=read_only(columns["selected"]) if "selected" in columns else None,
+        transition=read_only(read_array(transition)) if transition.is_file() else None,
+        provenance=Provenance(**record),
+    )
