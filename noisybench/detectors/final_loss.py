@@ -1,0 +1,20 @@
+"""Loss at the last observed epoch: the small-loss criterion."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisybench.scoring import Detector
+from noisybench.trace import Trace
+
+
+def final_loss(trace: Trace) -> NDArray[np.float64]:
+    """Loss at the last epoch: (e, n) → (n,), in nats."""
+    return trace["loss"][-1].astype(np.float64)
+
+
+DETECTOR = Detector(
+    name="final_loss",
+    needs=("loss",),
+    score=final_loss,
+    source="Han et al. 2018, arXiv:1804.06872, section 2 (small losses are taken for clean)",
+)

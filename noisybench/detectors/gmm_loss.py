@@ -1,0 +1,40 @@
+"""DivideMix's mixture of two Gaussians on the losses of the last epoch."""
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisybench.scoring import Detector
+from noisybench.trace import Trace
+
+
+def gmm_loss(trace: Trace) -> NDArray[np.float64]:
+    """Posterior of the high-loss component at the last epoch: (e, n) → (n,), in [0, 1].
+
+    Losses are brought to [0, 1] first. Equal losses tell nothing: every sample then gets 0.5. A posterior is no loss:
+    the wider component also claims the far low tail.
+    """
+    losses = trace["loss"][-1].astype(np.float64)
+    lowest, spread = losses.min(), np.ptp(losses)
+    if spread == 0:
+        return np.full(len(losses), 0.5)
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    scaled = ((losses - lowest) / spread)[:, None]
+    mixture = GaussianMixture(n_components=2, max_iter=10, tol=1e-2, reg_covar=5e-4, random_state=0)
+    with warnings.catch_warnings():
+        # Ten iterations are the definition, converged or not.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        # Sorted, so that the seeded start does not depend on the order of the samples.
+        mixture.fit(np.sort(scaled, axis=0))
+    return mixture.predict_proba(scaled)[:, mixture.means_.argmax()]
+
+
+DETECTOR = Detector(
+    name="gmm_loss",
+    needs=("loss",),
+    score=gmm_loss,
+    source="Li, Socher and Hoi 2020, arXiv:2002.07394, section 3.1 (one minus the clean probability)",
+)

@@ -1,0 +1,35 @@
+"""``timm:NAME``: any classifier of timm, with fresh weights."""
+
+from torch import nn
+
+from noisybench.errors import MissingPackage, UnknownName
+from noisybench.options import unknown
+from noisybench.training import BuildModel, check_images
+
+
+def build_named(name: str) -> BuildModel:
+    """The function that builds ``timm:name``.
+
+    Raises:
+        MissingPackage: timm is not installed.
+        UnknownName: timm has no model of that name.
+    """
+    try:
+        import timm
+    except ModuleNotFoundError:
+        msg = f"model 'timm:{name}' needs the package 'timm': pip install 'noisybench[timm]'"
+        raise MissingPackage(msg) from None
+    if not timm.is_model(name):
+        raise UnknownName(unknown(name, tuple(timm.list_models()), "timm model"))
+
+    def build(*, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+        channels, height, width = check_images(f"timm:{name}", input_shape, smallest=8)
+        try:  # transformers must be told the size, convolutional networks do not know the word
+            model: nn.Module = timm.create_model(
+                name, num_classes=num_classes, in_chans=channels, img_size=(height, width)
+            )
+        except TypeError:
+            model = timm.create_model(name, num_classes=num_classes, in_chans=channels)
+        return model
+
+    return build

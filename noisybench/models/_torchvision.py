@@ -1,0 +1,34 @@
+"""``torchvision:NAME``: any classifier of torchvision, with fresh weights."""
+
+from torch import Tensor, nn
+
+from noisybench.errors import UnknownName
+from noisybench.options import unknown
+from noisybench.training import BuildModel, check_images
+
+
+class Colour(nn.Module):
+    """Repeats one grey channel three times, which is what torchvision's models take."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.expand(-1, 3, -1, -1)
+
+
+def build_named(name: str) -> BuildModel:
+    """The function that builds ``torchvision:name``.
+
+    Raises:
+        UnknownName: torchvision has no classifier of that name.
+    """
+    from torchvision import models
+
+    known = tuple(models.list_models(module=models))
+    if name not in known:
+        raise UnknownName(unknown(name, known, "torchvision model"))
+
+    def build(*, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+        channels, _, _ = check_images(f"torchvision:{name}", input_shape, smallest=8)
+        model: nn.Module = models.get_model(name, weights=None, num_classes=num_classes)
+        return nn.Sequential(Colour(), model) if channels == 1 else model
+
+    return build

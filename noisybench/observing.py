@@ -1,0 +1,267 @@
+"""Observing: ask a model about every training sample, without changing the model or anything it draws from."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from noisybench.catalog import find
+from noisybench.errors import BadData, BadUsage, TrainingFailed
+from noisybench.streams import derive
+from noisybench.trace import Observation, Trace, read_trace, stack, write_observation
+from noisybench.variant import Variant
+
+
+class Batch:
+    """A model and some samples. The forward pass is shared by all probes, and done when first asked for.
+
+    Attributes:
+        model: In eval mode while it is asked.
+        inputs: Shape (b, ...), float32, normalised as in training.
+        labels: Given labels, shape (b,), int64.
+        start: Index of the first sample, for probes that draw: what sample i gets must not depend on the batch size.
+        seed: Of this observation, for probes that draw.
+    """
+
+    def __init__(self, model: nn.Module, inputs: Tensor, labels: Tensor, *, start: int = 0, seed: int = 0) -> None:
+        self.model = model
+        self.inputs = inputs
+        self.labels = labels
+        self.start = start
+        self.seed = seed
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """Shape (b, k), float32, no gradient."""
+        with torch.no_grad():
+            logits: Tensor = self.model(self.inputs)
+        return logits.float()
+
+
+class Probe(Protocol):
+    """What a file of ``probes/`` gives: a batch → one value (b,) or one vector (b, k) per sample.
+
+    Attributes:
+        name: Column of the trace.
+        passes: Forward (and backward) passes over the training set per observation, beyond the shared logits.
+        gradient: Whether it asks for more than logits, and so cannot be had from recorded training batches.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def passes(self) -> float: ...
+    @property
+    def gradient(self) -> bool: ...
+    def __call__(self, batch: Batch) -> Tensor: ...
+
+
+@contextmanager
+def evaluating(model: nn.Module, *, seed: int, device: torch.device) -> Iterator[None]:
+    """Put ``model`` in eval mode and torch's generators on ``seed``; then put both back as they were."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with (
+            torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
+            torch.autocast(device.type, enabled=False),
+        ):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def observe(
+    model: nn.Module,
+    inputs: Tensor | Iterable[Tensor],
+    labels: Tensor,
+    probes: Sequence[Probe],
+    *,
+    epoch: int,
+    seed: int = 0,
+    batch_size: int = 256,
+    seconds: dict[str, float] | None = None,
+) -> Observation:
+    """Every probe's value for every sample, in order and without augmentation.
+
+    Args:
+        model: Left as it was: same mode, same weights, same batch-norm statistics, same random generators.
+        inputs: Shape (n, ...), float, normalised as in training; or batches of such in sample order.
+        labels: Given labels, shape (n,), int64, on the device of ``inputs``.
+        probes: What is asked.
+        epoch: Epochs trained so far.
+        seed: For probes that draw.
+        batch_size: Samples at a time where ``inputs`` is one tensor; no value depends on it.
+        seconds: Where the time is added up, under ``logits`` and the name of each probe that needs more.
+
+    Raises:
+        BadData: The inputs are more or fewer than the labels.
+        TrainingFailed: A probe gave a value that is not finite, or the model's output has the wrong shape.
+    """
+    batches = inputs.split(batch_size) if isinstance(inputs, Tensor) else inputs
+    parts: dict[str, list[Tensor]] = {probe.name: [] for probe in probes}
+    spent = {"logits": 0.0} if seconds is None else seconds
+    start = 0
+    began = time.perf_counter()
+    with evaluating(model, seed=derive(seed, "observe", epoch) % 2**63, device=labels.device):
+        for batch_inputs in batches:
+            stop = start + len(batch_inputs)
+            if stop > len(labels):
+                break
+            batch = Batch(model, batch_inputs, labels[start:stop], start=start, seed=derive(seed, "probe", epoch))
+            for probe in probes:
+                parts[probe.name].append(probe(batch).detach())
+                if probe.gradient:
+                    began = _spend(spent, probe.name, began)
+            began = _spend(spent, "logits", began)
+            start = stop
+    if start != len(labels):
+        msg = f"observed inputs of {start} samples or more than there are labels ({len(labels)}); expected one each"
+        raise BadData(msg)
+    return Observation(epoch, {name: _to_numpy(name, torch.cat(part), epoch) for name, part in parts.items()})
+
+
+class Recorder:
+    """Collects a trace from a training loop: noisybench's own, or anyone's.
+
+    After each epoch call ``observe``; or give every training batch's own logits to ``update`` and then call
+    ``end_epoch``, which costs no extra pass and records what the published code of AUM and forgetting records.
+
+    >>> import numpy as np, torch
+    >>> from noisybench import Recorder, build_variant, find, load_source, score
+    >>> source = load_source("digits", limit=100)
+    >>> variant = build_variant(source, find("noises", "symmetric")(rate=0.2), seed=0)
+    >>> inputs = torch.tensor(source.inputs.astype(np.float32)).flatten(1) / 16
+    >>> model = torch.nn.Linear(64, 10)
+    >>> recorder = Recorder(variant, ["margin", "loss"])
+    >>> for epoch in range(1, 3):
+    ...     recorder.observe(model, inputs, epoch=epoch)
+    >>> score(recorder.trace(), find("detectors", "aum")).values.shape
+    (100,)
+    """
+
+    def __init__(
+        self,
+        variant: Variant,
+        probes: Sequence[Probe | str],
+        *,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        folder: Path | None = None,
+    ) -> None:
+        """Start an empty trace.
+
+        Args:
+            variant: Whose labels the model is trained on.
+            probes: What is asked; a name is that of a file of ``probes/``.
+            seed: For probes that draw.
+            device: Where the model and its inputs are.
+            folder: Write each epoch there instead of keeping it in memory.
+        """
+        self.probes = [find("probes", probe) if isinstance(probe, str) else probe for probe in probes]
+        self.labels = torch.tensor(variant.labels, device=device)
+        self.seconds: dict[str, float] = {"logits": 0.0}
+        self._variant = variant
+        self._seed = seed
+        self._folder = folder
+        self._observations: list[Observation] = []
+        self._logits: Tensor | None = None
+        self._seen = torch.zeros(len(self.labels), dtype=torch.bool, device=device)
+
+    def observe(
+        self,
+        model: nn.Module,
+        inputs: Tensor | Iterable[Tensor],
+        *,
+        epoch: int,
+        probes: Sequence[Probe] | None = None,
+    ) -> Observation:
+        """Ask the model about every sample after ``epoch`` epochs. ``probes``: only these; default all."""
+        asked = self.probes if probes is None else list(probes)
+        return self._keep(self._ask(model, inputs, epoch, asked))
+
+    def update(self, logits: Tensor, samples: Tensor) -> None:
+        """Remember a training batch's logits (b, k) of the samples (b,); reduced once an epoch, by ``end_epoch``."""
+        if self._logits is None:
+            self._logits = torch.zeros(len(self.labels), logits.shape[1], device=self.labels.device)
+        self._logits[samples] = logits.detach().float()
+        self._seen[samples] = True
+
+    def end_epoch(
+        self,
+        *,
+        epoch: int,
+        model: nn.Module | None = None,
+        inputs: Tensor | Iterable[Tensor] = (),
+        probes: Sequence[Probe] | None = None,
+    ) -> Observation:
+        """Turn the logits of ``update`` into the epoch's values.
+
+        Args:
+            epoch: Epochs trained so far.
+            model: Asked by the probes that need more than logits, in eval mode; None leaves those probes out.
+            inputs: Un-augmented inputs for those probes.
+            probes: Only these; default all.
+
+        Raises:
+            BadUsage: A sample was in no batch of this epoch.
+        """
+        missing = int((~self._seen).sum())
+        if self._logits is None or missing:
+            msg = (
+                f"{missing} of {len(self.labels)} samples were in no batch of epoch {epoch}; give each to update() once"
+            )
+            raise BadUsage(msg)
+        asked = self.probes if probes is None else list(probes)
+        # The logits are the inputs of a model that changes nothing, so both ways of observing are one.
+        values = dict(self._ask(nn.Identity(), self._logits, epoch, [p for p in asked if not p.gradient]).values)
+        if model is not None and any(probe.gradient for probe in asked):
+            values.update(self._ask(model, inputs, epoch, [p for p in asked if p.gradient]).values)
+        self._seen.zero_()
+        return self._keep(Observation(epoch, values))
+
+    def trace(self) -> Trace:
+        """What was recorded so far."""
+        if self._folder is not None:
+            return read_trace(self._folder)
+        return stack(self._observations, variant_id=self._variant.provenance.variant_id)
+
+    def _keep(self, observation: Observation) -> Observation:
+        if self._folder is not None:
+            write_observation(observation, self._folder, variant_id=self._variant.provenance.variant_id)
+        else:
+            self._observations.append(observation)
+        return observation
+
+    def _ask(
+        self, model: nn.Module, inputs: Tensor | Iterable[Tensor], epoch: int, probes: Sequence[Probe]
+    ) -> Observation:
+        """Observe, and note the seconds of each probe that needs more than logits apart from the others."""
+        return observe(model, inputs, self.labels, probes, epoch=epoch, seed=self._seed, seconds=self.seconds)
+
+
+def _spend(seconds: dict[str, float], name: str, began: float) -> float:
+    """Add the time since ``began`` to a name; the time now."""
+    now = time.perf_counter()
+    seconds[name] = seconds.get(name, 0.0) + now - began
+    return now
+
+
+def _to_numpy(name: str, values: Tensor, epoch: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    array = values.cpu().numpy().astype(np.float32)
+    bad = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(1))
+    if bad.size:
+        msg = (
+            f"probe '{name}' gave a value that is not finite for sample {bad[0]} in epoch {epoch} "
+            f"({bad.size} such samples); the model has diverged: lower the learning rate"
+        )
+        raise TrainingFailed(msg)
+    return array

@@ -1,0 +1,28 @@
+"""A probe of the logits alone: what most probes are."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from noisybench.observing import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class LogitProbe:
+    """A function of logits and labels as a probe; it costs no pass of its own.
+
+    Attributes:
+        name: Name of the file, and so of the column.
+        ask: Logits (b, k) and labels (b,) → one value a sample, shape (b,).
+        passes: Extra passes over the training set.
+        gradient: Whether it asks for more than logits.
+    """
+
+    name: str
+    ask: Callable[[Tensor, Tensor], Tensor]
+    passes: float = 0.0
+    gradient: bool = False
+
+    def __call__(self, batch: Batch) -> Tensor:
+        return self.ask(batch.logits, batch.labels)

@@ -1,0 +1,115 @@
+"""Curvature of the loss around a sample, by finite differences of its input gradient."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from noisybench.errors import BadUsage
+from noisybench.observing import Batch, Probe
+from noisybench.streams import derive
+
+POWERS = (1, 2)
+WORD_BITS = 64
+WORDS_PER_COUNT = 4  # Philox gives its words by fours; a sample starts at a multiple of it
+
+
+@dataclass(frozen=True, slots=True)
+class Curvature:
+    """Mean over random directions v of ‖∇L(x + step·v) - ∇L(x)‖^power / step^power: (b, ...) → (b,).
+
+    v has entries ±1 and L is the cross-entropy of one sample, whatever the batch. On a smooth model this is the mean
+    of ‖Hv‖^power, with H the Hessian of L in the input, in nats per squared unit of the model's input; with
+    ``power=2`` its expectation is the trace of H². On ReLU and max-pooling models the step crosses kinks and the value
+    depends on its length, so ``step`` is part of the definition there.
+
+    Attributes:
+        draws: Directions per sample.
+        step: Length of the move along each coordinate, in units of the model's input.
+        power: 1 as in the published code, 2 as in the paper.
+
+    Raises:
+        BadUsage: No draw, a step that is not positive, or another power.
+
+    Source: Garg, Ravikumar and Roy 2024, arXiv:2307.05831; ten draws, step 1e-3. Their code does not divide by the
+    step (a factor common to all samples) and averages the loss over the batch (a factor that is not: left out here).
+    """
+
+    draws: int = 10
+    step: float = 1e-3
+    power: int = 1
+
+    def __post_init__(self) -> None:
+        if self.draws < 1:
+            msg = f"curvature needs at least one draw, got {self.draws}"
+            raise BadUsage(msg)
+        if not 0 < self.step < float("inf"):
+            msg = f"curvature needs a positive step such as 1e-3, got {self.step:g}"
+            raise BadUsage(msg)
+        if self.power not in POWERS:
+            msg = f"power of curvature must be 1 (norm) or 2 (squared norm), got {self.power}"
+            raise BadUsage(msg)
+
+    @property
+    def name(self) -> str:
+        return "curvature"
+
+    @property
+    def passes(self) -> float:
+        return self.draws + 1.0
+
+    @property
+    def gradient(self) -> bool:
+        return True
+
+    def __call__(self, batch: Batch) -> Tensor:
+        with _full_precision(batch.inputs.device.type):
+            here = _input_gradient(batch, batch.inputs)
+            total = torch.zeros(len(batch.inputs), device=here.device, dtype=here.dtype)
+            for draw in range(self.draws):
+                moved = torch.add(batch.inputs, _signs(batch, draw), alpha=self.step)
+                change = _input_gradient(batch, moved) - here
+                total += change.flatten(1).norm(dim=1).div(self.step).pow(self.power)
+        return total / self.draws
+
+
+def _input_gradient(batch: Batch, inputs: Tensor) -> Tensor:
+    """Gradient of each sample's own loss at ``inputs``, shape of ``inputs``; no parameter receives one."""
+    with torch.enable_grad():
+        at = inputs.detach().requires_grad_()
+        # Summed, not averaged: in eval mode no sample's loss depends on another, so each row is its own gradient.
+        loss = F.cross_entropy(batch.model(at), batch.labels, reduction="sum")
+        return torch.autograd.grad(loss, at)[0]
+
+
+def _signs(batch: Batch, draw: int) -> Tensor:
+    """Directions of ±1, shape and type of the inputs. Sample i's depends on the seed, the draw and i alone."""
+    size = batch.inputs[0].numel()
+    counts = -(-size // (WORD_BITS * WORDS_PER_COUNT))
+    stream = np.random.Philox(key=derive(batch.seed, "curvature", draw), counter=batch.start * counts)
+    words = stream.random_raw(len(batch.inputs) * counts * WORDS_PER_COUNT).astype("<u8")
+    # One bit a coordinate: drawing is 1 % of the cost of a gradient of the smallest CNN.
+    bits = np.unpackbits(words.view(np.uint8).reshape(len(batch.inputs), -1), axis=1, count=size)
+    signs = torch.from_numpy(bits).to(batch.inputs.device).to(batch.inputs.dtype)
+    return signs.mul_(2).sub_(1).view(batch.inputs.shape)
+
+
+@contextmanager
+def _full_precision(device: str) -> Iterator[None]:
+    """No autocast and no TF32: a difference of two nearly equal gradients has no digits to spare."""
+    matmul, convolution = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        with torch.autocast(device, enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(matmul)
+        torch.backends.cudnn.allow_tf32 = convolution
+
+
+PROBE: Probe = Curvature()

@@ -1,0 +1,162 @@
+"""Susceptibility: how fast a model would fit random labels now. A property of the model, one number an epoch."""
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from noisybench.errors import BadUsage
+from noisybench.inputs import Inputs
+from noisybench.observing import evaluating
+from noisybench.source import Augmentation
+from noisybench.streams import derive
+
+AUTHORS_BATCH = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Susceptibility:
+    """How susceptibility is measured.
+
+    Attributes:
+        kind: ``fixed``: the same inputs and random labels at every epoch, eval mode, one fresh SGD step at a constant
+            rate. ``authors``: the choices of the released code (see ``SusceptibilityTracker``).
+        samples: Training inputs whose labels are stripped and drawn uniformly (``fixed``).
+        lr: Learning rate of the step (``fixed``).
+    """
+
+    kind: Literal["fixed", "authors"] = "fixed"
+    samples: int = 512
+    lr: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.samples < 1 or not 0 <= self.lr < float("inf"):
+            msg = f"susceptibility needs at least 1 sample and lr >= 0, got {self.samples} samples and lr={self.lr:g}"
+            raise BadUsage(msg)
+
+
+class SusceptibilityTracker:
+    """Mean over epochs of the loss drop on randomly labelled inputs after one step, which is then undone.
+
+    Higher means less resistant to memorization. ``fixed``: zeta(t) = (1/t) * sum over epochs 1..t of
+    [loss before - loss after one step]. ``authors``: before each epoch, a new batch of 128 augmented training images
+    with labels drawn once for each image, train mode, a step of the training optimiser with its momentum and weight
+    decay at its current rate; zeta(t) = sum of the drops of epochs 2..t, divided by t.
+
+    Source: Forouzesh, Sedghi and Thiran 2023, arXiv:2212.04461, Algorithm 1; ``authors``: their experiments.py and
+    results.ipynb, which differ from it.
+    """
+
+    def __init__(
+        self, how: Susceptibility, data: Inputs, num_classes: int, augmentation: Augmentation, *, seed: int
+    ) -> None:
+        self.drop = float("nan")
+        self.value = float("nan")
+        self.seconds = 0.0
+        self._how = how
+        self._data = data
+        self._augmentation = augmentation
+        self._seed = seed
+        self._total = 0.0
+        generator = torch.Generator().manual_seed(derive(seed, "susceptibility"))
+        n = len(data)
+        # Random labels are of the inputs, drawn once: the same question at every epoch.
+        self._labels = torch.randint(num_classes, (n,), generator=generator).to(data.device)
+        self._samples = torch.randperm(n, generator=generator)[: how.samples].to(data.device)
+
+    def before_epoch(self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> None:
+        """Measure before training epoch ``epoch`` (from 1), where the authors' code does."""
+        if self._how.kind == "authors":
+            began = time.perf_counter()
+            generator = torch.Generator().manual_seed(derive(self._seed, "susceptibility", epoch))
+            chosen = torch.randperm(len(self._data), generator=generator)[:AUTHORS_BATCH].to(self._data.device)
+            inputs = self._data.augmented(chosen, self._augmentation, generator)
+            self.drop = drop_of_training_step(model, optimizer, inputs, self._labels[chosen], seed=epoch)
+            self._total += self.drop if epoch > 1 else 0.0
+            self.value = self._total / epoch
+            self.seconds += time.perf_counter() - began
+
+    def after_epoch(self, model: nn.Module, epoch: int) -> None:
+        """Measure after training epoch ``epoch`` (from 1), where the paper does."""
+        if self._how.kind == "fixed":
+            began = time.perf_counter()
+            inputs = self._data.batch(self._samples)
+            self.drop = drop_of_fresh_step(model, inputs, self._labels[self._samples], lr=self._how.lr)
+            self._total += self.drop
+            self.value = self._total / epoch
+            self.seconds += time.perf_counter() - began
+
+
+def drop_of_fresh_step(model: nn.Module, inputs: Tensor, labels: Tensor, *, lr: float) -> float:
+    """Mean loss before minus after one plain SGD step on it, in nats, eval mode. The model is left bit-equal."""
+    parts = list(zip(inputs.split(AUTHORS_BATCH), labels.split(AUTHORS_BATCH), strict=True))
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    with evaluating(model, seed=0, device=labels.device):
+        before = 0.0
+        gradients = [torch.zeros_like(parameter) for parameter in parameters]
+        for x, y in parts:
+            loss = F.cross_entropy(model(x).float(), y, reduction="sum") / len(labels)
+            before += float(loss.detach())
+            for total, part in zip(gradients, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
+                if part is not None:
+                    total += part
+
+        def step() -> None:
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.sub_(gradient, alpha=lr)
+
+        def loss_now() -> float:
+            return sum(float(F.cross_entropy(model(x).float(), y, reduction="sum")) for x, y in parts) / len(labels)
+
+        return before - _undone(model, step, loss_now)
+
+
+def drop_of_training_step(
+    model: nn.Module, optimizer: torch.optim.Optimizer, inputs: Tensor, labels: Tensor, *, seed: int
+) -> float:
+    """Loss before minus after a step of the training optimiser, train mode. Model and optimiser are left bit-equal."""
+    modes = [(module, module.training) for module in model.modules()]
+    state = copy.deepcopy(optimizer.state_dict())
+    gradients = [parameter.grad for parameter in model.parameters()]
+    buffers = [buffer.clone() for buffer in model.buffers()]
+    with evaluating(model, seed=seed, device=labels.device):
+        model.train()
+        try:
+            loss = F.cross_entropy(model(inputs).float(), labels)
+            for parameter in model.parameters():
+                parameter.grad = None
+
+            def step() -> None:
+                with torch.enable_grad():
+                    loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+
+            return float(loss.detach()) - _undone(
+                model, step, lambda: float(F.cross_entropy(model(inputs).float(), labels))
+            )
+        finally:
+            optimizer.load_state_dict(state)
+            for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+                parameter.grad = gradient
+            with torch.no_grad():
+                for buffer, kept in zip(model.buffers(), buffers, strict=True):
+                    buffer.copy_(kept)
+            for module, training in modes:
+                module.training = training
+
+
+def _undone(model: nn.Module, step: Callable[[], None], loss: Callable[[], float]) -> float:
+    """The loss after a step, with every parameter put back bit for bit, also when something fails."""
+    kept = [parameter.detach().clone() for parameter in model.parameters()]
+    with torch.no_grad():
+        try:
+            step()
+            return loss()
+        finally:
+            for parameter, value in zip(model.parameters(), kept, strict=True):
+                parameter.copy_(value)

@@ -1,0 +1,347 @@
+"""Training: the one loop. Every draw follows from (seed, purpose, epoch), and looking at it changes nothing."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from noisybench.errors import BadUsage, Mismatch, TrainingFailed
+from noisybench.inputs import Inputs
+from noisybench.observing import Probe, Recorder, evaluating
+from noisybench.source import IMAGE_DIMENSIONS, Augmentation, Source
+from noisybench.streams import derive
+from noisybench.susceptibility import Susceptibility, SusceptibilityTracker
+from noisybench.trace import Observation, Trace
+from noisybench.variant import Variant, variant_id
+
+Observe = Literal["after", "during"]
+
+
+class BuildModel(Protocol):
+    """What a file of ``models/`` gives."""
+
+    def __call__(self, *, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+        """A fresh model, its weights drawn from torch's own generator; input_shape is (c, h, w) or (d,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides a training run but the data, the model and the seed.
+
+    Attributes:
+        epochs: Passes over the training set.
+        batch_size: Samples per step.
+        lr: Highest learning rate of SGD.
+        momentum: Of SGD, Nesterov's.
+        weight_decay: Of SGD, on every parameter.
+        schedule: ``one_cycle`` climbs to ``lr`` in the first quarter and then falls to zero, both in a straight line.
+        augmentation: What is done to training images.
+        precision: Of training alone; observation is always float32. ``bfloat16`` is autocast, for GPUs.
+    """
+
+    epochs: int = 30
+    batch_size: int = 128
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    schedule: Literal["one_cycle", "constant"] = "one_cycle"
+    augmentation: Augmentation = "none"
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    def __post_init__(self) -> None:
+        lowest = {"epochs": 1, "batch_size": 2, "lr": 0.0, "momentum": 0.0, "weight_decay": 0.0}
+        for name, least in lowest.items():
+            value = getattr(self, name)
+            if not least <= value < float("inf"):
+                msg = f"recipe: {name} must be at least {least:g}, got {value:g}"
+                raise BadUsage(msg)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Training:
+    """What one training run leaves.
+
+    Attributes:
+        model: Trained for all epochs; the declared last one, never the best one.
+        trace: What the probes saw.
+        history: Column → one value an epoch, shape (e,), float64; NaN where it is unknown.
+        seconds: What was spent, by purpose: training, testing, susceptibility, logits, and each costly probe.
+    """
+
+    model: nn.Module
+    trace: Trace
+    history: Mapping[str, NDArray[np.float64]]
+    seconds: Mapping[str, float]
+
+
+def train(
+    source: Source,
+    variant: Variant,
+    build: BuildModel,
+    recipe: Recipe,
+    probes: Sequence[Probe],
+    *,
+    seed: int,
+    device: str = "cpu",
+    observe: Observe = "after",
+    every: Mapping[str, int] | None = None,
+    susceptibility: Susceptibility | None = None,
+    folder: Path | None = None,
+    progress: Callable[[], None] = lambda: None,
+) -> Training:
+    """Train a fresh model on the variant's labels and observe it.
+
+    Args:
+        source: The inputs; its labels are not used.
+        variant: The labels to train on.
+        build: Builds the model.
+        recipe: How to train.
+        probes: What every training sample is asked.
+        seed: Decides weights, order, augmentation and dropout, each through a stream of its own.
+        device: Of torch.
+        observe: ``after`` each epoch, un-augmented and in eval mode, or ``during`` training, from the batches' own
+            logits; probes that need more than logits observe after the epoch in both.
+        every: Probe name → observe only every so many epochs, and after the last.
+        susceptibility: How to track it; None does not.
+        folder: Write the trace there, epoch by epoch, instead of keeping it in memory.
+        progress: Called after each epoch.
+
+    Raises:
+        Mismatch: The variant was made from another source.
+        TrainingFailed: The model cannot be built or run, or its loss is not finite.
+    """
+    check_source(source, variant)
+    place = torch.device(device)
+    with _quiet_machine(place):
+        torch.manual_seed(derive(seed, "weights"))
+        data = Inputs(source.inputs, place)
+        model = _build(build, source, data)
+        run = _Run(source, variant, recipe, model, data, seed)
+        recorder = Recorder(variant, probes, seed=seed, device=place, folder=folder)
+        tracker = None
+        if susceptibility is not None:
+            tracker = SusceptibilityTracker(susceptibility, data, source.num_classes, recipe.augmentation, seed=seed)
+        for epoch in range(1, recipe.epochs + 1):
+            if tracker is not None:
+                tracker.before_epoch(model, run.optimizer, epoch)
+            run.epoch(epoch, recorder if observe == "during" else None)
+            due = [p for p in recorder.probes if epoch % (every or {}).get(p.name, 1) == 0 or epoch == recipe.epochs]
+            seen = _observe(recorder, run, due, epoch, during=observe == "during")
+            if tracker is not None:
+                tracker.after_epoch(model, epoch)
+            run.note(epoch, seen, tracker)
+            progress()
+    seconds = {**run.seconds, **recorder.seconds}
+    if tracker is not None:
+        seconds["susceptibility"] = tracker.seconds
+    history = {name: np.array(values, dtype=np.float64) for name, values in run.history.items()}
+    return Training(model, recorder.trace(), history, seconds)
+
+
+def check_source(source: Source, variant: Variant) -> None:
+    """Raise ``Mismatch`` unless the variant's labels belong to these inputs."""
+    if variant_id(source.sha256, variant.labels) != variant.provenance.variant_id:
+        msg = (
+            f"the variant was made from '{variant.provenance.source}' {variant.provenance.source_sha256[:12]}, "
+            f"not from '{source.name}' {source.sha256[:12]}; give the files that it was built from"
+        )
+        raise Mismatch(msg)
+
+
+def check_images(model: str, input_shape: tuple[int, ...], *, smallest: int) -> tuple[int, int, int]:
+    """The (c, h, w) of ``input_shape``, for a model that takes images alone.
+
+    Raises:
+        BadUsage: The inputs are features, or too small.
+    """
+    if len(input_shape) != IMAGE_DIMENSIONS - 1 or min(input_shape[1:]) < smallest:
+        msg = f"model '{model}' takes images of at least {smallest} × {smallest}, got inputs of shape {input_shape}; use mlp"
+        raise BadUsage(msg)
+    c, h, w = input_shape
+    return c, h, w
+
+
+def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+    """Learning rate of one step of ``steps``, counted from 0.
+
+    >>> [round(learning_rate(Recipe(lr=1.0), step, 8), 3) for step in range(8)]
+    [0.25, 0.75, 0.917, 0.75, 0.583, 0.417, 0.25, 0.083]
+    """
+    if recipe.schedule == "constant":
+        return recipe.lr
+    done = (step + 0.5) / steps  # the middle of the step, so that neither end is a step of size zero
+    return recipe.lr * min(done / 0.25, (1 - done) / 0.75)
+
+
+@dataclass(slots=True)
+class _Run:
+    """A run in progress."""
+
+    source: Source
+    variant: Variant
+    recipe: Recipe
+    model: nn.Module
+    data: Inputs
+    seed: int
+    optimizer: torch.optim.SGD = field(init=False)
+    labels: Tensor = field(init=False)
+    test: tuple[Inputs, Tensor] | None = field(init=False, default=None)
+    history: dict[str, list[float]] = field(init=False, default_factory=dict)
+    seconds: dict[str, float] = field(init=False)
+    _loss: float = field(init=False, default=float("nan"))
+    _accuracy: float = field(init=False, default=float("nan"))
+
+    def __post_init__(self) -> None:
+        recipe = self.recipe
+        self.optimizer = torch.optim.SGD(
+            self.model.parameters(),
+            lr=recipe.lr,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            nesterov=recipe.momentum > 0,
+        )
+        self.labels = torch.tensor(self.variant.labels, device=self.data.device)
+        if self.source.test_inputs is not None and self.source.test_labels is not None:
+            inputs = Inputs(self.source.test_inputs, self.data.device, like=self.data)
+            self.test = inputs, torch.tensor(self.source.test_labels, device=self.data.device)
+        self.seconds = {"training": 0.0, "testing": 0.0}
+
+    def epoch(self, epoch: int, recorder: Recorder | None) -> None:
+        """One pass over the training set. ``recorder`` is given each batch's own logits."""
+        began = time.perf_counter()
+        recipe, device = self.recipe, self.data.device
+        order = torch.randperm(len(self.data), generator=_generator(self.seed, "order", epoch)).to(device)
+        augment = _generator(self.seed, "augment", epoch)
+        torch.manual_seed(derive(self.seed, "layers", epoch))
+        batches = _batches(order, recipe.batch_size)
+        total, hits = torch.zeros((), device=device), torch.zeros((), device=device)
+        self.model.train()
+        for step, chosen in enumerate(batches, start=(epoch - 1) * len(batches)):
+            for group in self.optimizer.param_groups:
+                group["lr"] = learning_rate(recipe, step, recipe.epochs * len(batches))
+            inputs = self.data.augmented(chosen, recipe.augmentation, augment)
+            labels = self.labels[chosen]
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+                logits = self.model(inputs)
+            loss = F.cross_entropy(logits.float(), labels)
+            self.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            total += loss.detach() * len(chosen)
+            hits += (logits.detach().argmax(1) == labels).sum()
+            if recorder is not None:
+                recorder.update(logits, chosen)
+        self._loss = float(total) / len(order)
+        self._accuracy = float(hits) / len(order)
+        self.seconds["training"] += time.perf_counter() - began
+        if not np.isfinite(self._loss):
+            msg = f"the training loss is {self._loss} in epoch {epoch}; lower the learning rate (now lr={recipe.lr:g})"
+            raise TrainingFailed(msg)
+
+    def note(self, epoch: int, seen: Observation, tracker: SusceptibilityTracker | None) -> None:
+        """Add this epoch's line to the history."""
+        row = {
+            "epoch": float(epoch),
+            "learning_rate": float(self.optimizer.param_groups[0]["lr"]),
+            "train_loss": self._loss,
+            "train_accuracy": self._accuracy,
+            "mislabeled_fit": float("nan"),
+            "clean_fit": float("nan"),
+            "test_accuracy": self._test(),
+            "susceptibility": float("nan") if tracker is None else tracker.value,
+            "susceptibility_drop": float("nan") if tracker is None else tracker.drop,
+        }
+        if "correct" in seen.values:
+            correct, mislabeled = seen.values["correct"], self.variant.mislabeled
+            row["mislabeled_fit"] = _mean(correct[mislabeled])
+            row["clean_fit"] = _mean(correct[self.variant.known & ~mislabeled])
+        for name, value in row.items():
+            self.history.setdefault(name, []).append(value)
+
+    def _test(self) -> float:
+        """Accuracy on the test set; NaN without one."""
+        if self.test is None:
+            return float("nan")
+        began = time.perf_counter()
+        inputs, labels = self.test
+        hits = torch.zeros((), device=labels.device)
+        with torch.no_grad(), evaluating(self.model, seed=0, device=labels.device):
+            for batch, expected in zip(inputs.batches(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
+                hits += (self.model(batch).argmax(1) == expected).sum()
+        self.seconds["testing"] += time.perf_counter() - began
+        return float(hits) / len(labels)
+
+
+EVALUATION_BATCH = 256
+"""Small enough that a batch of activations stays in a CPU's cache."""
+
+
+def _observe(recorder: Recorder, run: _Run, due: list[Probe], epoch: int, *, during: bool) -> Observation:
+    """The epoch's observation, written or kept as one."""
+    if not during:
+        return recorder.observe(run.model, run.data.batches(EVALUATION_BATCH), epoch=epoch, probes=due)
+    return recorder.end_epoch(
+        epoch=epoch,
+        model=run.model,
+        inputs=run.data.batches(EVALUATION_BATCH),
+        probes=due,
+    )
+
+
+def _build(build: BuildModel, source: Source, data: Inputs) -> nn.Module:
+    model = build(num_classes=source.num_classes, input_shape=source.input_shape)
+    if not isinstance(model, nn.Module):
+        msg = f"the model function gave {type(model).__name__}, expected a torch.nn.Module"
+        raise TrainingFailed(msg)
+    model = model.to(data.device)
+    if data.is_image:
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    with torch.no_grad(), evaluating(model, seed=0, device=data.device):
+        shape = tuple(model(data.batch(slice(0, 1))).shape)
+    if shape != (1, source.num_classes):
+        msg = f"the model gives outputs of shape {shape} for one input, expected (1, {source.num_classes}): a logit a class"
+        raise TrainingFailed(msg)
+    return model
+
+
+def _batches(order: Tensor, size: int) -> list[Tensor]:
+    """Batches of ``size``; a last one of a single sample, which batch norm cannot take, joins the one before."""
+    batches = list(order.split(size))
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
+
+
+def _generator(seed: int, purpose: str, epoch: int) -> torch.Generator:
+    return torch.Generator().manual_seed(derive(seed, purpose, epoch))
+
+
+def _mean(values: NDArray[Any]) -> float:
+    return float(values.mean(dtype=np.float64)) if values.size else float("nan")
+
+
+@contextmanager
+def _quiet_machine(device: torch.device) -> Iterator[None]:
+    """One thread, deterministic kernels, and torch's generators left as they were.
+
+    Two threads on a small model were up to twice slower than one on a shared machine, and sums depend on their number.
+    """
+    threads = torch.get_num_threads()
+    deterministic, benchmark = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = deterministic, benchmark
