@@ -89,7 +89,7 @@ def _warnings(variant: Variant, transition: NDArray[np.float64]) -> list[str]:
         )
     flip = variant.flip_probability
     if variant.transition is None and flip is not None and (flip > 0.5).any():  # noqa: PLR2004 - more wrong than right
-        share = float((flip > 0.5).mean())  # noqa: PLR2004
+        share = float((flip[variant.known] > 0.5).mean())  # noqa: PLR2004
         sentences.append(f"{share:.1%} of the samples are more likely wrong than right (flip probability above 0.5)")
     if variant.provenance.reference == "labels":
         sentences.append(

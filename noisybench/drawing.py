@@ -3,13 +3,14 @@
 A law has two parts, kept apart: the chance that sample i is *selected*, and the law of its new label once selected.
 Three modes decide how the selection is drawn:
 
-- ``exact``: the number of selected samples is the nearest integer to its expectation; it is met in every class, to the
-  nearest integer, where the chance differs between classes.
-- ``exact_per_class``: the number is met in every class, and with a transition matrix in every cell of it.
+- ``exact``: the number of selected samples is the nearest integer to its expectation. Where the chance differs between
+  classes, the number in each class is one of the two integers next to its expectation as well.
+- ``exact_per_class``: the same in every class, and with a transition matrix in every cell of it.
 - ``bernoulli``: each sample for itself. Label i depends on the seed and i alone.
 """
 
-from typing import Any, Literal, get_args
+from collections.abc import Iterable
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ def nearest_counts(expected: Floats, ties: Floats) -> NDArray[np.int64]:
     # Products such as 50 * 0.1 miss the integer by one rounding: that is no remainder.
     expected = np.where(np.isclose(expected, np.rint(expected), rtol=0, atol=1e-9), np.rint(expected), expected)
     counts = np.floor(expected).astype(np.int64)
-    missing = int(np.rint(expected.sum())) - int(counts.sum())
+    missing = _nearest(expected.sum()) - int(counts.sum())
     counts[np.lexsort((ties, -(expected - counts)))[:missing]] += 1
     return counts
 
@@ -56,10 +57,26 @@ def systematic(expected: Floats, start: float) -> NDArray[np.int64]:
     With expectations up to one this is sampling with probability proportional to size (Madow 1949): each sample is
     taken with exactly the chance asked for. ``expected`` must sum to an integer; ``start`` is a uniform.
     """
-    total = np.rint(expected.sum())
+    total = _nearest(expected.sum())
     edges = np.minimum(np.floor(np.cumsum(expected) + start), total)
     edges[-1:] = total
     return np.diff(edges, prepend=0).astype(np.int64)
+
+
+def sum_to(weights: Floats, total: float) -> Floats:
+    """Chances of at most one, proportional to ``weights`` where below it, that sum to ``total``, shape (m,)."""
+    chances = np.zeros_like(weights)
+    free = weights > 0
+    sure = np.zeros_like(free)
+    while free.any():
+        chances[free] = weights[free] * ((total - sure.sum()) / weights[free].sum())
+        over = free & (chances >= 1)
+        if not over.any():
+            break
+        chances[over] = 1.0
+        sure |= over
+        free &= ~over
+    return chances
 
 
 def select(probability: Floats, clean: Labels, *, by_class: bool, seed: int, mode: Mode) -> NDArray[np.bool_]:
@@ -88,7 +105,7 @@ def select(probability: Floats, clean: Labels, *, by_class: bool, seed: int, mod
     starts = uniforms(seed, "select-start", len(groups))
     selected = np.zeros(n, dtype=bool)
     for group, total, start in zip(groups, totals, starts, strict=True):
-        selected[group] = systematic(_sum_to(probability[group], int(total)), start) > 0
+        selected[group] = systematic(sum_to(probability[group], int(total)), start) > 0
     return selected
 
 
@@ -111,6 +128,7 @@ def flip_by_class(
     by_class = bool(np.ptp(chance[present])) if present.size else False
     selected = select(probability, clean, by_class=by_class, seed=seed, mode=mode)
     result = np.where(known, clean, labels)
+    sizes = np.bincount(clean[known], minlength=len(chance))
     chosen = np.flatnonzero(selected)
     # One stable sort by class, then a slice per class: 1.3 million labels of 1,000 classes in a fraction of a second.
     chosen = chosen[np.argsort(clean[chosen], kind="stable")]
@@ -125,17 +143,27 @@ def flip_by_class(
         else:
             cells = permutation(seed, f"cell-order-{origin}", len(targets))
             start = uniforms(seed, f"cell-start-{origin}", 1)[0]
-            counts = systematic(targets[origin][cells] * len(members), start)
+            expected = targets[origin][cells] * (chance[origin] * sizes[origin])
+            whole = np.floor(expected)
+            rest = systematic(sum_to(expected - whole, len(members) - int(whole.sum())), start)
+            counts = whole.astype(np.int64) + rest
             result[members[np.argsort(keys[members], kind="stable")]] = np.repeat(cells, counts)
     return result, selected
 
 
-def flip_by_law(labels: Labels, clean: Labels, selected: NDArray[np.bool_], law: NDArray[Any], *, seed: int) -> Labels:
-    """Give the selected samples a label of their own law: (n, k) weights → (n,). Unknown clean labels keep theirs."""
+def flip_by_law(labels: Labels, clean: Labels, laws: Iterable[tuple[NDArray[np.intp], Floats]], *, seed: int) -> Labels:
+    """Instance-dependent noise: new labels, shape (n,).
+
+    Args:
+        labels: Labels kept where the clean one is unknown, shape (n,).
+        clean: Clean labels, shape (n,), ``UNKNOWN`` allowed.
+        laws: Blocks of selected samples (m,) with the weights of their new labels (m, k), so that no (n, k) is held.
+        seed: Of the noise.
+    """
     result = np.where(clean != UNKNOWN, clean, labels)
     uniform = uniforms(seed, "target", len(clean))
-    chosen = np.flatnonzero(selected)
-    result[chosen] = pick(law[chosen], uniform[chosen])
+    for members, law in laws:
+        result[members] = pick(law, uniform[members])
     return result
 
 
@@ -153,17 +181,6 @@ def _pick_one_law(law: Floats, uniform: Floats) -> NDArray[np.int64]:
     return np.searchsorted(edges, threshold, side="right").astype(np.int64)
 
 
-def _sum_to(weights: Floats, total: int) -> Floats:
-    """Chances of at most one, proportional to ``weights`` where below it, that sum to ``total``, shape (m,)."""
-    chances = np.zeros_like(weights)
-    free = weights > 0
-    sure = np.zeros_like(free)
-    while free.any():
-        chances[free] = weights[free] * ((total - sure.sum()) / weights[free].sum())
-        over = free & (chances >= 1)
-        if not over.any():
-            break
-        chances[over] = 1.0
-        sure |= over
-        free &= ~over
-    return chances
+def _nearest(value: float) -> int:
+    """The nearest integer, half to even as ``round`` does; rounding errors do not turn a half into more or less."""
+    return round(round(value, 6))

@@ -31,14 +31,15 @@ def bits(seed: int, purpose: str, n: int) -> NDArray[np.uint64]:
 
 def uniforms(seed: int, purpose: str, n: int) -> Floats:
     """The first ``n`` uniforms of a stream, in [0, 1), shape (n,)."""
-    return (bits(seed, purpose, n) >> np.uint64(11)) * 2.0**-53
+    return np.ldexp((bits(seed, purpose, n) >> np.uint64(11)).astype(np.float64), -53)
 
 
 def normals(seed: int, purpose: str, n: int) -> Floats:
     """The first ``n`` standard normals of a stream, shape (n,), by the inverse distribution function."""
     from scipy.special import ndtri
 
-    values: Floats = ndtri(uniforms(seed, purpose, n) + 2.0**-54)
+    # The middles of 2**52 cells: neither zero nor one, whose normals would be infinite.
+    values: Floats = ndtri(((bits(seed, purpose, n) >> np.uint64(12)) + 0.5) * 2.0**-52)
     return values
 
 

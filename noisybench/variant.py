@@ -1,6 +1,7 @@
 """A variant: the labels that a model is trained on, what is known of the right ones, and how they came to be."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -169,6 +170,9 @@ def build_variant(source: Source, noise: Noise, *, seed: int = 0, mode: Mode = "
     if not noise.found and not (source.clean != UNKNOWN).any():
         reference = "labels"
         base = replace(source, clean=source.labels)
+    if not noise.found and source.num_classes < 2:  # noqa: PLR2004 - a right class and a wrong one
+        msg = f"source '{source.name}' has {source.num_classes} class: a wrong label needs at least two"
+        raise BadData(msg)
     draw = noise(base, seed=seed, mode=mode)
     labels = check_labels(draw.labels, source.num_classes, what=f"labels drawn by '{name}'")
     return Variant(
@@ -225,7 +229,10 @@ def check_transition(matrix: NDArray[np.float64], num_classes: int) -> None:
 
 
 def write_variant(variant: Variant, folder: Path) -> None:
-    """Write a variant's folder; ``variant.json`` comes last, so that a folder which has it is whole."""
+    """Write a variant's folder; ``variant.json`` comes last, so that a folder which has it is whole.
+
+    The record holds a digest of every column, and the table one of the record: neither can be edited unnoticed.
+    """
     columns: dict[str, NDArray[Any]] = {
         "sample": np.arange(len(variant.labels), dtype=np.int64),
         "label": variant.labels,
@@ -235,10 +242,18 @@ def write_variant(variant: Variant, folder: Path) -> None:
         columns["flip_probability"] = variant.flip_probability
     if variant.selected is not None:
         columns["selected"] = variant.selected
-    write_columns(columns, folder / "labels.parquet", metadata={"variant_id": variant.provenance.variant_id})
+    record = {
+        **asdict(variant.provenance),
+        "class_names": list(variant.class_names),
+        "columns_sha256": _columns_digest(columns, variant.transition),
+    }
+    metadata = {"variant_id": variant.provenance.variant_id, "record_sha256": _record_digest(record)}
+    write_columns(columns, folder / "labels.parquet", metadata=metadata)
     if variant.transition is not None:
         write_array(variant.transition, folder / "transition.npy")
-    write_json({**asdict(variant.provenance), "class_names": list(variant.class_names)}, folder / "variant.json")
+    else:
+        (folder / "transition.npy").unlink(missing_ok=True)
+    write_json(record, folder / "variant.json")
 
 
 def read_variant(folder: Path) -> Variant:
@@ -251,7 +266,7 @@ def read_variant(folder: Path) -> Variant:
         msg = f"{folder} is no variant: it has no variant.json; 'noisybench build' makes one"
         raise BadData(msg)
     record = read_json(folder / "variant.json")
-    names = {field.name for field in fields(Provenance)} | {"class_names"}
+    names = {field.name for field in fields(Provenance)} | {"class_names", "columns_sha256"}
     if not isinstance(record, dict) or set(record) != names:
         odd = ", ".join(sorted(names ^ set(record))) if isinstance(record, dict) else "no fields"
         msg = f"{folder / 'variant.json'} does not have the fields of a variant (differs in: {odd})"
@@ -266,14 +281,34 @@ def read_variant(folder: Path) -> Variant:
     if not np.array_equal(columns["sample"], np.arange(len(columns["sample"]))):
         msg = f"{folder / 'labels.parquet'} is not in sample order; build again"
         raise BadData(msg)
+    transition = read_array(folder / "transition.npy") if (folder / "transition.npy").is_file() else None
+    if metadata.get("record_sha256") != _record_digest(record):
+        msg = f"{folder / 'variant.json'} was changed after it was written; build again"
+        raise Mismatch(msg)
+    if record.pop("columns_sha256") != _columns_digest(columns, transition):
+        msg = f"{folder} does not hold the columns that variant.json describes; build again"
+        raise Mismatch(msg)
     class_names = tuple(record.pop("class_names"))
-    transition = folder / "transition.npy"
     return Variant(
         labels=read_only(columns["label"]),
         clean=read_only(columns["clean"]),
         class_names=class_names,
         flip_probability=read_only(columns["flip_probability"]) if "flip_probability" in columns else None,
         selected=read_only(columns["selected"]) if "selected" in columns else None,
-        transition=read_only(read_array(transition)) if transition.is_file() else None,
+        transition=None if transition is None else read_only(transition),
         provenance=Provenance(**record),
     )
+
+
+def _columns_digest(columns: Mapping[str, NDArray[Any]], transition: NDArray[np.float64] | None) -> str:
+    digest = hashlib.sha256()
+    for name, values in columns.items():
+        digest.update(f"{name} {values.dtype.name} ".encode())
+        digest.update(values.tobytes())
+    if transition is not None:
+        digest.update(transition.tobytes())
+    return digest.hexdigest()
+
+
+def _record_digest(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()

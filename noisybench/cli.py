@@ -1,0 +1,565 @@
+"""The command line: each command reads and writes folders and calls one public function. The only file that prints."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from noisybench import __version__
+from noisybench.errors import BadUsage, NoisybenchError, UnknownName
+
+if TYPE_CHECKING:
+    from noisybench.description import Description
+    from noisybench.evaluation import Plan
+    from noisybench.leaderboard import ModelRow, Row
+    from noisybench.source import Source
+    from noisybench.variant import Variant
+
+app = typer.Typer(
+    help="Label-noise benchmarks: build noisy variants of a data set, evaluate what a model memorizes, rank detectors.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text.")]
+Data = Annotated[Path | None, typer.Option(help="Where the source's files are; default: the cache, after a download.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="K=V", help="An option; may be repeated.")]
+SourceSettings = Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the source.")]
+LOCATION = "location.json"
+"""Beside variant.json: where the source was found on this machine. Never hashed, never published."""
+
+
+def main() -> NoReturn:
+    """Run the command line; an error is one sentence on stderr and an exit code: 2 for bad usage, 1 for a failure."""
+    sys.path.insert(0, str(Path.cwd()))  # so that package.module:function finds the user's own files
+    debug = "--debug" in sys.argv
+    try:
+        app()
+    except NoisybenchError as error:
+        if debug:
+            raise
+        _fail(str(error), 2 if isinstance(error, BadUsage) else 1)
+    except BrokenPipeError:
+        # Whoever read us has gone. Python would complain once more when it flushes: give it somewhere to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        if debug:
+            raise
+        _fail(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
+    except Exception as error:  # noqa: BLE001 - the last resort of a program: say it and how to see more
+        if debug:
+            raise
+        _fail(f"{type(error).__name__}: {error} (unexpected: 'noisybench --debug …' shows where)", 1)
+    sys.exit(0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    typer.echo(f"error: {message}", err=True)
+    sys.exit(code)
+
+
+def _version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"noisybench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=lambda value: _version(wanted=value), is_eager=True, help="Show it.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    del version, debug  # read by their callback and by main()
+
+
+@app.command("list")
+def list_(
+    drawer: Annotated[str | None, typer.Argument(help="sources, noises, models, probes or detectors")] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """List the sources, noises, models, probes and detectors."""
+    from typing import get_args
+
+    from noisybench.catalog import Drawer, names, summary
+
+    drawers = get_args(Drawer) if drawer is None else (drawer,)
+    found = {name: [{"name": item, "summary": summary(name, item)} for item in names(name)] for name in drawers}
+    if as_json:
+        _print_json(found if drawer is None else found[drawer])
+        return
+    for name, items in found.items():
+        typer.echo(f"{name}:")
+        for item in items:
+            typer.echo(f"  {item['name']:<18} {item['summary']}")
+    if drawer in (None, "models"):
+        typer.echo("models may also be torchvision:NAME, timm:NAME or your own package.module:function")
+
+
+@app.command()
+def build(
+    source: Annotated[str, typer.Argument(help="Name of a source; 'noisybench list sources' shows them.")],
+    *,
+    noise: Annotated[str, typer.Option(help="Name of a noise; 'noisybench list noises' shows them.")],
+    rate: Annotated[float | None, typer.Option(help="Share of wrong labels: 0.2 is 20 %.")] = None,
+    settings: Settings = None,
+    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    mode: Annotated[str, typer.Option(help="exact, exact_per_class or bernoulli.")] = "exact",
+    data: Data = None,
+    source_set: SourceSettings = None,
+    limit: Annotated[int | None, typer.Option(help="Keep the first N training samples.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of variants.")] = Path("variants"),
+    as_json: Json = False,
+) -> None:
+    """Build a noisy variant of a source; prints its folder last."""
+    from noisybench.catalog import find, load_source
+    from noisybench.description import describe
+    from noisybench.drawing import check_mode
+    from noisybench.options import parse_options, split_pairs
+    from noisybench.tables import write_json
+    from noisybench.variant import build_variant, write_variant
+
+    check_mode(mode)
+    params = split_pairs(settings or [], flag="--set")
+    if rate is not None:
+        if "rate" in params:
+            msg = "the rate is given twice, by --rate and by --set rate=…"
+            raise BadUsage(msg)
+        params["rate"] = repr(rate)
+    options = split_pairs(source_set or [], flag="--source-set")
+    maker = parse_options(find("noises", noise), params, what=f"noise '{noise}'")
+    loaded = load_source(source, data, limit=limit, **options)
+    variant = build_variant(loaded, maker, seed=seed, mode=mode)  # type: ignore[arg-type]  # checked above
+    folder = out / variant.name
+    write_variant(variant, folder)
+    write_json({"data": None if data is None else str(data.resolve()), "source_set": options}, folder / LOCATION)
+    description = describe(variant)
+    _warn(description)
+    if as_json:
+        _print_json({"path": str(folder), **_summary(variant, description)})
+        return
+    typer.echo(f"{loaded.name}: {len(loaded.labels)} training samples, order: {loaded.order}")
+    _print_description(variant, description)
+    typer.echo(str(folder))
+
+
+@app.command()
+def describe(
+    variant: Annotated[Path, typer.Argument(help="A variant's folder.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Show a variant's rates and transition matrices, nominal and realised."""
+    from noisybench.description import describe as measure
+    from noisybench.variant import read_variant
+
+    found = read_variant(variant)
+    description = measure(found)
+    _warn(description)
+    if as_json:
+        _print_json({"path": str(variant), **_summary(found, description), **_matrices(description)})
+        return
+    _print_description(found, description)
+
+
+@app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(help="A variant's folder, or a folder of runs.")],
+    *,
+    data: Data = None,
+) -> None:
+    """Check that a variant or the runs below a folder are whole and belong together."""
+    from noisybench.training import check_source
+    from noisybench.variant import read_variant
+    from noisybench.verifying import verify_runs, verify_variant
+
+    if (path / "variant.json").is_file():
+        for sentence in verify_variant(path):
+            typer.echo(sentence)
+        if data is not None or (path / LOCATION).is_file():
+            check_source(_source_of(path, data), read_variant(path))
+            typer.echo("the source's inputs and labels are those it was built from")
+    else:
+        for sentence in verify_runs(path):
+            typer.echo(sentence)
+    typer.echo(f"{path} is whole")
+
+
+@app.command()
+def evaluate(
+    variants: Annotated[list[Path], typer.Argument(metavar="VARIANT…", help="Folders of variants.")],
+    *,
+    model: Annotated[str | None, typer.Option(help="Name of a model; default: one that suits the source.")] = None,
+    recipe: Annotated[str, typer.Option(help="standard or overfit.")] = "standard",
+    epochs: Annotated[int | None, typer.Option(help="Default: the recipe's.")] = None,
+    seeds: Annotated[str, typer.Option(help="Of training, as in 0,1,2.")] = "0,1,2",
+    detectors: Annotated[str, typer.Option(help="all, or names as in aum,cores.")] = "all",
+    settings: Settings = None,
+    observe: Annotated[str | None, typer.Option(help="after each epoch (default), or during training.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes of one thread; default: one a core or GPU.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    data: Data = None,
+    out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Train a model on variants, score every detector, and compare with the truth."""
+    from noisybench.evaluation import evaluate as run
+    from noisybench.evaluation import plan_run
+    from noisybench.options import split_pairs
+    from noisybench.variant import read_variant
+
+    options = split_pairs(settings or [], flag="--set")
+    if observe is not None:
+        options["observe"] = observe
+    numbers = _numbers(seeds)
+    wanted = "all" if detectors == "all" else tuple(name.strip() for name in detectors.split(","))
+    folders: list[Path] = []
+    # Variants of one source share its inputs in memory.
+    for source, paths in _by_source(variants, data):
+        plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=device)
+        count = _workers(workers, plan.device, len(paths) * len(numbers))
+        _say_plan(plan, source, seeds=numbers, workers=count)
+        with _progress("evaluate", len(paths) * len(numbers) * plan.recipe.epochs) as step:
+            folders += run(
+                [read_variant(path) for path in paths],
+                source,
+                model=model,
+                recipe=recipe,
+                epochs=epochs,
+                seeds=numbers,
+                detectors=wanted,
+                options=options,
+                workers=count,
+                device=device,
+                out=out,
+                progress=step,
+            )
+    _report_runs(folders, as_json=as_json)
+
+
+@app.command()
+def leaderboard(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUNS…", help="Any folders above runs.")],
+    *,
+    truth: Annotated[str, typer.Option(help="What the detectors are held against.")] = "mislabeled",
+    metric: Annotated[str, typer.Option(help="auroc, auroc_within_class, average_precision, …")] = "auroc",
+    models: Annotated[bool, typer.Option("--models", help="A table of the runs instead of the detectors.")] = False,
+    style: Annotated[str, typer.Option("--format", help="table, markdown, csv, json or latex.")] = "table",
+) -> None:
+    """Compare detectors (or, with --models, the trained models) over variants and seeds."""
+    from noisybench.leaderboard import leaderboard as rank
+    from noisybench.leaderboard import model_rows
+
+    _print_rows(model_rows(runs) if models else rank(runs, truth=truth, metric=metric), style)
+
+
+@app.command()
+def suspects(
+    run: Annotated[Path, typer.Argument(help="A run's folder, or the one above its seeds.")],
+    *,
+    detector: Annotated[str, typer.Option(help="The detector that ranks.")] = "cumulative_loss",
+    top: Annotated[int, typer.Option(help="How many samples.")] = 20,
+    style: Annotated[str, typer.Option("--format", help="table, markdown, csv or json.")] = "table",
+) -> None:
+    """Show the most suspicious samples of a run; needs no truth."""
+    from noisybench.suspects import suspects as find_suspects
+
+    found = find_suspects(run, detector=detector, top=top)
+    if style == "json":
+        _print_json([asdict(suspect) for suspect in found])
+        return
+    short = style in ("table", "markdown")  # people want the ranking score, machines all of them
+    header = ["sample", "given", "given_name", "predicted", "predicted_name"]
+    header += list(found[0].scores)[:1] if short else list(found[0].scores)
+    lines = []
+    for suspect in found:
+        scores = list(suspect.scores.values())
+        words = [f"{scores[0]:.4f}"] if short else [repr(value) for value in scores]
+        lines.append(
+            [str(suspect.sample), str(suspect.given), suspect.given_name, str(suspect.predicted)]
+            + [suspect.predicted_name, *words]
+        )
+    _print_lines(header, lines, style)
+
+
+@app.command()
+def quickstart(
+    out: Annotated[Path, typer.Option(help="Where variants and runs go.")] = Path("noisybench-quickstart"),
+) -> None:
+    """Build, evaluate and rank on an embedded data set of digits: no download, about a minute."""
+    from noisybench.catalog import find, load_source
+    from noisybench.description import describe as measure
+    from noisybench.evaluation import evaluate as run
+    from noisybench.evaluation import plan_run
+    from noisybench.leaderboard import leaderboard as rank
+    from noisybench.leaderboard import model_rows
+    from noisybench.options import parse_options
+    from noisybench.tables import write_json
+    from noisybench.variant import build_variant, write_variant
+
+    source = load_source("digits")
+    variants = []
+    for noise, rate in QUICKSTART_NOISES:
+        maker = parse_options(find("noises", noise), {"rate": rate}, what=f"noise '{noise}'")
+        for seed in QUICKSTART_DRAWS:
+            variant = build_variant(source, maker, seed=seed)
+            write_variant(variant, out / "variants" / variant.name)
+            write_json({"data": None, "source_set": {}}, out / "variants" / variant.name / LOCATION)
+            variants.append(variant)
+        realised = measure(variants[-1]).realised_rate
+        typer.echo(f"built {len(QUICKSTART_DRAWS)} draws of {noise} noise, rate {rate}: {realised:.1%} wrong labels")
+    plan = plan_run(source)
+    count = _workers(None, plan.device, len(variants) * len(QUICKSTART_SEEDS))
+    _say_plan(plan, source, seeds=QUICKSTART_SEEDS, workers=count)
+    with _progress("evaluate", len(variants) * len(QUICKSTART_SEEDS) * plan.recipe.epochs) as step:
+        run(variants, source, seeds=QUICKSTART_SEEDS, workers=count, out=out / "runs", progress=step)
+    _print_rows(rank([out / "runs"]), "table")
+    _print_rows(model_rows([out / "runs"]), "table")
+    typer.echo(f"variants: {out / 'variants'}\nruns:     {out / 'runs'}")
+    typer.echo(f"next:     noisybench leaderboard {out / 'runs'} --metric average_precision --format markdown")
+
+
+QUICKSTART_NOISES = (("symmetric", "0.2"), ("asymmetric", "0.3"), ("instance", "0.2"))
+QUICKSTART_DRAWS = (0, 1, 2, 3, 4)
+QUICKSTART_SEEDS = (0, 1)
+
+
+def _by_source(paths: Sequence[Path], data: Path | None) -> Iterator[tuple["Source", list[Path]]]:
+    """The variants grouped by source, each source read once."""
+    from noisybench.variant import read_variant
+
+    groups: dict[str, list[Path]] = {}
+    for path in paths:
+        groups.setdefault(read_variant(path).provenance.source_sha256, []).append(path)
+    for members in groups.values():
+        yield _source_of(members[0], data), members
+
+
+def _source_of(path: Path, data: Path | None) -> "Source":
+    """The source of a variant's folder, from ``data`` or from where it was found when the variant was built."""
+    from noisybench.catalog import load_source
+    from noisybench.tables import read_json
+    from noisybench.variant import read_variant
+
+    provenance = read_variant(path).provenance
+    location = read_json(path / LOCATION) if (path / LOCATION).is_file() else {}
+    if data is None and location.get("data"):
+        data = Path(location["data"])
+        if not data.exists():
+            msg = f"the files of '{provenance.source}' are no longer at {data}; say where they are with --data"
+            raise BadUsage(msg)
+    options = {key: str(value) for key, value in location.get("source_set", provenance.source_options).items()}
+    return load_source(provenance.source, data, limit=provenance.limit, **options)
+
+
+def _workers(asked: int | None, device: str, runs: int) -> int:
+    if asked is not None:
+        return asked
+    if device == "cpu":
+        return min(os.cpu_count() or 1, runs)
+    import torch
+
+    return max(1, min(torch.cuda.device_count() if device == "cuda" else 1, runs))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        msg = f"--seeds takes whole numbers such as 0,1,2, got '{text}'"
+        raise BadUsage(msg) from None
+
+
+@contextmanager
+def _progress(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar with the time left, on stderr; nothing where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("epochs, left"), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda: progress.advance(task)
+
+
+def _say_plan(plan: "Plan", source: "Source", *, seeds: Sequence[int], workers: int) -> None:
+    """What was chosen, on stderr: stdout is for results."""
+    recipe = ", ".join(f"{name}={value}" for name, value in asdict(plan.recipe).items() if name != "epochs")
+    typer.echo(
+        f"{source.name} ({len(source.labels)} samples): model {plan.model}, recipe {plan.recipe_name} "
+        f"({recipe}), {plan.recipe.epochs} epochs, seeds {','.join(map(str, seeds))}, observed {plan.watch.observe}, "
+        f"{plan.device}, {workers} {'worker' if workers == 1 else 'workers'}",
+        err=True,
+    )
+
+
+def _report_runs(folders: Sequence[Path], *, as_json: bool) -> None:
+    from noisybench.leaderboard import read_runs
+
+    runs = {run.path: run for run in read_runs(folders)}
+    rows = [
+        {
+            "path": str(folder),
+            "seed": runs[folder].seed,
+            **{name: None if value != value else value for name, value in runs[folder].history.items()},  # noqa: PLR0124 - NaN
+        }
+        for folder in folders
+    ]
+    if as_json:
+        _print_json(rows)
+        return
+    for row in rows:
+        numbers = ", ".join(
+            f"{name.replace('_', ' ')} {row[name]:.3f}"
+            for name in ("test_accuracy", "mislabeled_fit", "clean_fit", "susceptibility")
+            if row.get(name) is not None
+        )
+        typer.echo(f"{row['path']}: {numbers}")
+
+
+def _summary(variant: "Variant", description: "Description") -> dict[str, Any]:
+    provenance = variant.provenance
+    return {
+        "source": provenance.source,
+        "noise": provenance.noise,
+        "params": dict(provenance.params),
+        "seed": provenance.seed,
+        "mode": provenance.mode,
+        "n": description.n,
+        "known": description.known,
+        "classes": variant.num_classes,
+        "order": provenance.source_order,
+        "rate": description.nominal_rate,
+        "rate_definition": provenance.rate_definition,
+        "expected_rate": description.expected_rate,
+        "realised_rate": None if description.known == 0 else description.realised_rate,
+        "variant_id": provenance.variant_id,
+        "warnings": list(description.warnings),
+    }
+
+
+def _matrices(description: "Description") -> dict[str, Any]:
+    def plain(values: Any) -> Any:  # noqa: ANN401 - an array or None
+        return None if values is None else [plain(v) for v in values] if values.ndim else _number(values)
+
+    return {
+        "class_counts": description.class_counts.tolist(),
+        "class_rates": plain(description.class_rates),
+        "nominal_class_rates": plain(description.nominal_class_rates),
+        "transition": plain(description.transition),
+        "nominal_transition": plain(description.nominal_transition),
+    }
+
+
+def _number(value: Any) -> float | None:  # noqa: ANN401 - a NumPy scalar
+    number = float(value)
+    return None if number != number else number  # noqa: PLR0124 - NaN is the one number that differs from itself
+
+
+RATE_WORDS = {
+    "effective": "of all labels wrong",
+    "inclusive": "of all labels redrawn, the own class included",
+    "per_source_class": "of the labels of the mapped classes wrong",
+    "none": "",
+}
+PRINTED_CLASSES = 20
+"""Larger matrices are for --json."""
+
+
+def _print_description(variant: "Variant", description: "Description") -> None:
+    provenance = variant.provenance
+    params = ", ".join(f"{key}={value}" for key, value in provenance.params.items())
+    typer.echo(f"noise {provenance.noise} ({params}), mode {provenance.mode}, seed {provenance.seed}")
+    if description.nominal_rate is not None:
+        typer.echo(f"nominal rate  {description.nominal_rate:.4%} {RATE_WORDS[provenance.rate_definition]}")
+    if description.expected_rate is not None:
+        typer.echo(f"expected rate {description.expected_rate:.4%} of all labels wrong")
+    if description.known:
+        typer.echo(f"realised rate {description.realised_rate:.4%} of {description.known} samples of known class")
+    if not description.known or variant.num_classes > PRINTED_CLASSES:
+        typer.echo(f"{variant.num_classes} classes; --json of 'describe' has their rates and matrices")
+        return
+    _print_matrix("realised", description.transition, description.class_rates, variant.class_names)
+    if description.nominal_transition is not None and description.nominal_class_rates is not None:
+        _print_matrix("nominal", description.nominal_transition, description.nominal_class_rates, variant.class_names)
+
+
+def _print_matrix(title: str, matrix: Any, rates: Any, names: Sequence[str]) -> None:  # noqa: ANN401 - arrays
+    typer.echo(f"{title} transition matrix, P(given | clean) in %, and rate per class")
+    typer.echo(" " * 14 + "".join(f"{k:>6}" for k in range(len(names))) + "   rate")
+    for k, name in enumerate(names):
+        cells = "".join(f"{100 * value:6.1f}" for value in matrix[k])
+        typer.echo(f"{k:>3} {name[:10]:<10}{cells} {100 * rates[k]:6.1f}")
+
+
+def _warn(description: "Description") -> None:
+    for sentence in description.warnings:
+        typer.echo(f"warning: {sentence}", err=True)
+
+
+def _print_rows(rows: "Sequence[Row] | Sequence[ModelRow]", style: str) -> None:
+    from noisybench import leaderboard as tables
+
+    if style == "table":
+        _console().print(tables.to_table(rows))
+        return
+    forms = {
+        "markdown": tables.to_markdown,
+        "csv": tables.to_csv,
+        "json": tables.to_json,
+        "latex": tables.to_latex,
+    }
+    if style not in forms:
+        raise _no_format(style, ("table", *forms))
+    typer.echo(forms[style](rows).rstrip("\n"))
+
+
+def _print_lines(header: Sequence[str], lines: Sequence[Sequence[str]], style: str) -> None:
+    if style == "csv":
+        import csv
+
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows([header, *lines])
+    elif style == "markdown":
+        for line in (header, ["---"] * len(header), *lines):
+            typer.echo("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |")
+    elif style == "table":
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(*header)
+        for line in lines:
+            table.add_row(*(Text(cell) for cell in line))
+        _console().print(table)
+    else:
+        raise _no_format(style, ("table", "markdown", "csv", "json"))
+
+
+def _console() -> Any:  # noqa: ANN401 - rich is imported where it is used
+    """A console for tables; wide enough for a whole row where the output is a file or a pipe."""
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=200)
+
+
+def _no_format(style: str, known: tuple[str, ...]) -> UnknownName:
+    from noisybench.options import unknown
+
+    return UnknownName(unknown(style, known, "format"))
+
+
+def _print_json(value: Any) -> None:  # noqa: ANN401 - what JSON holds
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))

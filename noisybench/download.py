@@ -1,0 +1,42 @@
+"""Published files: fetched once into the cache, and never trusted without their digest."""
+
+import os
+from pathlib import Path
+
+from noisybench.errors import BadData
+
+
+def fetch(name: str, url: str, sha256: str, size: int, *, instead: str = "--data") -> Path:
+    """The file ``name`` in the cache, downloaded where it is not there yet.
+
+    The cache is the folder ``noisybench`` where the operating system keeps caches, or ``$NOISYBENCH_CACHE``. A file that
+    is there already is checked too, and downloaded again where it differs.
+
+    Args:
+        name: Name of the file in the cache.
+        url: Where it is published.
+        sha256: Of the file, as published; 64 hexadecimal digits.
+        size: Of the file in bytes, for messages.
+        instead: What a user without a network gives instead, for messages.
+
+    Raises:
+        BadData: It cannot be downloaded, or is not the file that was published.
+    """
+    import pooch
+    from requests.exceptions import RequestException
+
+    folder = Path(os.environ.get("NOISYBENCH_CACHE") or pooch.os_cache("noisybench"))
+    pooch.get_logger().setLevel("WARNING")  # it tells of every download on stderr
+    advice = f"get it otherwise and say {instead}"
+    try:
+        return Path(
+            pooch.retrieve(
+                url, f"sha256:{sha256}", fname=name, path=folder, downloader=pooch.HTTPDownloader(timeout=30)
+            )
+        )
+    except (OSError, RequestException) as error:
+        msg = f"{name} ({size / 1e6:.1f} MB) cannot be downloaded from {url} ({type(error).__name__}); {advice}"
+        raise BadData(msg) from None
+    except ValueError:  # what pooch raises for a digest; the file is gone by then
+        msg = f"{name} from {url} is not the published file of {size} bytes with sha256 {sha256[:12]}…; {advice}"
+        raise BadData(msg) from None

@@ -1,0 +1,92 @@
+"""Where tasks run: in this process, or in local processes of one thread each."""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from multiprocessing.queues import Queue
+from typing import Any, TypeVar
+
+from noisybench.errors import BadData, BadUsage
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+Progress = Callable[[], None]
+
+
+def run_tasks(
+    function: Callable[[Task, Any, Progress], Result],
+    tasks: Sequence[Task],
+    shared: Any,  # noqa: ANN401 - handed through untouched
+    *,
+    workers: int,
+    progress: Progress = lambda: None,
+) -> list[Result]:
+    """``function(task, shared, progress)`` of every task, in their order.
+
+    Args:
+        function: Defined in a module, so that another process can import it. Writes its own files.
+        tasks: Small descriptions of what to do.
+        shared: Large read-only data, sent to each process once.
+        workers: 1 runs here; more start that many processes of one thread each, which on shared cores were faster than
+            threads within one.
+        progress: Called in this process whenever a task reports a step.
+
+    Raises:
+        BadUsage: Fewer than one worker.
+        BadData: A process died.
+    """
+    if workers < 1:
+        msg = f"workers must be at least 1, got {workers}"
+        raise BadUsage(msg)
+    if workers == 1 or len(tasks) <= 1:
+        return [function(task, shared, progress) for task in tasks]
+    context = get_context("spawn")  # a forked process may not use CUDA, and inherits locks of our threads
+    steps: Queue[bool | None] = context.Queue()
+    listener = threading.Thread(target=_relay, args=(steps, progress), daemon=True)
+    listener.start()
+    pool = ProcessPoolExecutor(
+        min(workers, len(tasks)), mp_context=context, initializer=_start, initargs=(shared, steps)
+    )
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)  # read when a process imports its libraries, so it must stand before
+    try:
+        futures = [pool.submit(_run, function, task) for task in tasks]
+        for future in as_completed(futures):
+            future.result()
+        return [future.result() for future in futures]
+    except BrokenProcessPool:
+        msg = (
+            "a worker process died, most likely for lack of memory; run again with fewer --workers: finished runs stay"
+        )
+        raise BadData(msg) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        steps.put(None)
+        listener.join()
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value
+
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+_here: dict[str, Any] = {}
+"""What this worker process was started with."""
+
+
+def _start(shared: Any, steps: "Queue[bool | None]") -> None:  # noqa: ANN401
+    _here.update(shared=shared, steps=steps)
+
+
+def _run(function: Callable[[Task, Any, Progress], Result], task: Task) -> Result:
+    return function(task, _here["shared"], lambda: _here["steps"].put(True))
+
+
+def _relay(steps: "Queue[bool | None]", progress: Progress) -> None:
+    while steps.get() is not None:
+        progress()

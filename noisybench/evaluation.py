@@ -1,0 +1,413 @@
+"""The standard protocol: a variant, a model and a recipe → a run folder with trace, history, scores and agreement."""
+
+import hashlib
+import json
+import platform
+import resource
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+import noisybench
+from noisybench.agreement import Agreement, against_labels, reference_scores, write_agreements
+from noisybench.catalog import find, names
+from noisybench.engines import Progress, run_tasks
+from noisybench.errors import BadData, BadUsage, UnknownName
+from noisybench.observing import Probe
+from noisybench.options import parse_options, unknown
+from noisybench.probes.curvature import Curvature
+from noisybench.scoring import read_scores, score, write_scores
+from noisybench.source import IMAGE_DIMENSIONS, Source
+from noisybench.susceptibility import Susceptibility
+from noisybench.tables import read_json, write_columns, write_json
+from noisybench.trace import Trace, read_trace
+from noisybench.training import BuildModel, Observe, Recipe, check_source, train
+from noisybench.variant import Variant, write_variant
+
+RecipeName = Literal["standard", "overfit"]
+RECIPES: tuple[RecipeName, ...] = ("standard", "overfit")
+SMALL = 5_000
+"""Sets up to this size get smaller batches and more epochs: else there are too few steps to fit anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How a run is looked at. Nothing here changes the training.
+
+    Attributes:
+        observe: After each epoch, un-augmented and in eval mode; or during training, from the batches' own logits.
+        curvature_every: Epochs between two curvature passes; the last epoch is always observed.
+        curvature_draws: Random directions a pass (n).
+        curvature_step: Length of a step in each input dimension, in normalised units (h).
+        curvature_power: 1 averages norms, as the authors' code does; 2 averages squared norms, as their formula says.
+        susceptibility: ``fixed``, ``authors`` or ``off``.
+        susceptibility_samples: Randomly labelled inputs of ``fixed``.
+        susceptibility_lr: Rate of the one step of ``fixed``.
+    """
+
+    observe: Observe = "after"
+    curvature_every: int = 5
+    curvature_draws: int = 10
+    curvature_step: float = 1e-3
+    curvature_power: int = 1
+    susceptibility: Literal["fixed", "authors", "off"] = "fixed"
+    susceptibility_samples: int = 512
+    susceptibility_lr: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.curvature_every < 1:
+            msg = f"curvature_every must be at least 1 epoch, got {self.curvature_every}"
+            raise BadUsage(msg)
+        self.curvature()
+        self.tracker()
+
+    def curvature(self) -> Curvature:
+        """The curvature probe."""
+        return Curvature(draws=self.curvature_draws, step=self.curvature_step, power=self.curvature_power)
+
+    def tracker(self) -> Susceptibility | None:
+        """How to track susceptibility; None where it is off."""
+        if self.susceptibility == "off":
+            return None
+        return Susceptibility(self.susceptibility, self.susceptibility_samples, self.susceptibility_lr)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that decides a run but the labels and the seed.
+
+    Attributes:
+        model: Name of the model.
+        build: Builds it.
+        recipe_name: The recipe that ``recipe`` started from.
+        recipe: How to train.
+        watch: How to look.
+        device: Of torch.
+    """
+
+    model: str
+    build: BuildModel
+    recipe_name: RecipeName
+    recipe: Recipe
+    watch: Watch
+    device: str
+
+    @property
+    def setup(self) -> str:
+        """Digest of model, recipe and options: runs that differ in anything but labels and seed differ in it."""
+        what = {"model": self.model, "name": self.recipe_name, **asdict(self.recipe), **asdict(self.watch)}
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder, safe on every file system."""
+        model = "".join(c if c.isalnum() or c in "._-" else "+" for c in self.model)
+        return f"{model}-{self.recipe_name}-{self.setup[:8]}"
+
+
+def plan_run(
+    source: Source,
+    *,
+    model: str | BuildModel | None = None,
+    recipe: str = "standard",
+    epochs: int | None = None,
+    options: Mapping[str, str] | None = None,
+    device: str = "auto",
+) -> Plan:
+    """Choose what was left open, to suit the source.
+
+    Args:
+        source: What will be trained on.
+        model: Name, or a function of the caller's; None takes ``mlp`` for features and small grey images and
+            ``small_cnn`` for other images.
+        recipe: ``standard`` (augmentation where the source allows it, weight decay) or ``overfit`` (neither).
+        epochs: None takes the recipe's.
+        options: Fields of ``Recipe`` and ``Watch`` as text.
+        device: ``auto`` takes a GPU where there is one.
+
+    Raises:
+        UnknownName: No such model, recipe or option.
+        BadUsage: A value that cannot be meant.
+    """
+    if recipe not in RECIPES:
+        raise UnknownName(unknown(recipe, RECIPES, "recipe"))
+    name = recipe
+    place = _device(device)
+    if model is None:
+        colour = len(source.input_shape) == IMAGE_DIMENSIONS - 1 and min(source.input_shape[1:]) >= 16  # noqa: PLR2004
+        model = "small_cnn" if colour else "mlp"
+    label = model if isinstance(model, str) else f"{model.__module__}:{getattr(model, '__qualname__', 'model')}"  # type: ignore[attr-defined]
+    given = dict(options or {})
+    if epochs is not None:
+        given["epochs"] = str(epochs)
+    recipe_names, watch_names = ({field.name for field in fields(kind)} for kind in (Recipe, Watch))
+    for key in given:
+        if key not in recipe_names | watch_names:
+            raise UnknownName(unknown(key, tuple(sorted(recipe_names | watch_names)), "option of 'evaluate'"))
+    base = _recipe(name, source, place)
+    changes = {key: text for key, text in given.items() if key in recipe_names}
+    chosen = parse_options(Recipe, changes, what="the recipe")
+    return Plan(
+        model=label,
+        build=find("models", model) if isinstance(model, str) else model,
+        recipe_name="overfit" if name == "overfit" else "standard",
+        recipe=replace(base, **{key: getattr(chosen, key) for key in changes}),
+        watch=parse_options(Watch, {k: v for k, v in given.items() if k in watch_names}, what="'evaluate'"),
+        device=place,
+    )
+
+
+def evaluate(
+    variants: Variant | Sequence[Variant],
+    source: Source,
+    *,
+    model: str | BuildModel | None = None,
+    recipe: str = "standard",
+    epochs: int | None = None,
+    seeds: Sequence[int] = (0, 1, 2),
+    detectors: str | Sequence[str] = "all",
+    options: Mapping[str, str] | None = None,
+    workers: int = 1,
+    device: str = "auto",
+    out: str | Path = "runs",
+    progress: Progress = lambda: None,
+) -> list[Path]:
+    """Train on each variant with each seed, score every detector, and compare with the mislabeled mask.
+
+    A finished run is not repeated: only the detectors that it lacks are added.
+
+    Args:
+        variants: One or more variants of ``source``.
+        source: Their inputs.
+        model: See ``plan_run``; also ``recipe``, ``epochs``, ``options`` and ``device``.
+        recipe: Name of the recipe.
+        epochs: None takes the recipe's.
+        seeds: Of training; each is a run.
+        detectors: Names, or ``all``.
+        options: Fields of ``Recipe`` and ``Watch`` as text.
+        workers: Processes, of one thread each.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        out: Folder of runs.
+        progress: Called after each epoch of each run.
+
+    Returns:
+        The folders of the runs, variant by variant.
+
+    Raises:
+        BadUsage: Seeds that repeat, or a name that does not exist.
+        Mismatch: A variant was made from another source.
+    """
+    plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=device)
+    if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
+        msg = f"seeds must be different and not negative, got {','.join(map(str, seeds)) or 'none'}"
+        raise BadUsage(msg)
+    wanted = names("detectors") if detectors == "all" else ((detectors,) if isinstance(detectors, str) else detectors)
+    for name in wanted:
+        find("detectors", name)
+    tasks = []
+    for variant in [variants] if isinstance(variants, Variant) else variants:
+        check_source(source, variant)
+        home = Path(out) / variant.name
+        write_variant(variant, home / "variant")
+        for seed in seeds:
+            # Several workers on a machine of several GPUs take one each, in turn.
+            gpu = f"cuda:{len(tasks) % torch.cuda.device_count()}" if plan.device == "cuda" else plan.device
+            folder = home / plan.folder / f"seed-{seed}"
+            tasks.append(_Task(variant, plan, seed, tuple(wanted), gpu, folder))
+    return run_tasks(_evaluate_one, tasks, source, workers=workers, progress=progress)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Task:
+    """One run: the unit that is distributed. It writes its own folder."""
+
+    variant: Variant
+    plan: Plan
+    seed: int
+    detectors: tuple[str, ...]
+    device: str
+    folder: Path
+
+
+def _evaluate_one(task: _Task, source: Source, progress: Progress) -> Path:
+    record = _record(task)
+    done = _finished_detectors(task.folder, record)
+    if done is not None and set(task.detectors) <= set(done):
+        for _ in range(task.plan.recipe.epochs):
+            progress()
+        return task.folder
+    wanted = tuple(sorted({*task.detectors, *(done or ())}))
+    needs = {column for name in wanted for column in find("detectors", name).needs}
+    if done is None or not needs <= set(read_trace(task.folder / "trace").columns):
+        _train(task, source, record, sorted(needs | {"correct", "prediction"}), progress)
+    agreements, costs = _score_all(task, wanted)
+    timing = read_json(task.folder / "timing.json")
+    write_json({**timing, "detectors": {**timing.get("detectors", {}), **costs}}, task.folder / "timing.json")
+    write_json({**record, "detectors": list(wanted)}, task.folder / "run.json")
+    # Last, because a folder that has it is a finished run.
+    write_agreements(agreements, task.folder / "agreement.parquet", task.variant.provenance.variant_id)
+    return task.folder
+
+
+def _train(task: _Task, source: Source, record: Mapping[str, Any], columns: list[str], progress: Progress) -> None:
+    """Train and observe; leaves trace, history and timing."""
+    plan, folder = task.plan, task.folder
+    shutil.rmtree(folder / "trace", ignore_errors=True)
+    (folder / "agreement.parquet").unlink(missing_ok=True)
+    write_json({**record, "detectors": []}, folder / "run.json")
+    began = time.perf_counter()
+    probes = [_probe(name, plan.watch) for name in columns]
+    training = train(
+        source,
+        task.variant,
+        plan.build,
+        plan.recipe,
+        probes,
+        seed=task.seed,
+        device=task.device,
+        observe=plan.watch.observe,
+        every={"curvature": plan.watch.curvature_every},
+        susceptibility=plan.watch.tracker(),
+        folder=folder / "trace",
+        progress=progress,
+    )
+    write_columns(
+        training.history, folder / "history.parquet", metadata={"variant_id": task.variant.provenance.variant_id}
+    )
+    timing = {
+        "seconds": time.perf_counter() - began,
+        "purposes": dict(training.seconds),
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+    write_json(timing, folder / "timing.json")
+
+
+def _score_all(task: _Task, wanted: Sequence[str]) -> tuple[list[Agreement], dict[str, dict[str, float]]]:
+    """Score every detector and compare it with the truth; also what each detector cost."""
+    trace = read_trace(task.folder / "trace")
+    spent = read_json(task.folder / "timing.json")["purposes"]
+    agreements: list[Agreement] = []
+    costs = {}
+    for name in wanted:
+        detector = find("detectors", name)
+        began = time.perf_counter()
+        scores = score(trace, detector)
+        costs[name] = _cost(trace, detector.needs, task.plan.watch, spent, time.perf_counter() - began)
+        write_scores(scores, task.folder / "scores" / f"{name}.parquet")
+        # What is compared is what was written: the file is the contract.
+        read_back = read_scores(task.folder / "scores" / f"{name}.parquet")
+        kind: Literal["control", "detector"] = "control" if detector.control else "detector"
+        agreements += against_labels(read_back, task.variant, kind=kind)
+    for scores in reference_scores(task.variant, seed=task.seed):
+        agreements += against_labels(scores, task.variant, kind="reference")
+    return agreements, costs
+
+
+def _cost(
+    trace: Trace, needs: Sequence[str], watch: Watch, spent: Mapping[str, float], scoring: float
+) -> dict[str, float]:
+    """Seconds and extra passes over the training set that a detector adds to plain training."""
+    probes = [_probe(name, watch) for name in needs]
+    seconds, passes = scoring, 0.0
+    for probe in probes:
+        if probe.gradient:
+            seconds += spent.get(probe.name, 0.0)
+            passes += probe.passes * len(trace.column(probe.name).epochs)
+    plain = [len(trace.column(probe.name).epochs) for probe in probes if not probe.gradient]
+    if plain and watch.observe == "after":  # one pass an epoch serves every probe of the logits
+        seconds += spent.get("logits", 0.0)
+        passes += max(plain)
+    return {"seconds": seconds, "passes": passes}
+
+
+def _probe(name: str, watch: Watch) -> Probe:
+    return watch.curvature() if name == "curvature" else find("probes", name)
+
+
+def _record(task: _Task) -> dict[str, Any]:
+    """Everything that decides the bytes of a run."""
+    plan, provenance = task.plan, task.variant.provenance
+    return {
+        "variant_id": provenance.variant_id,
+        "source": provenance.source,
+        "source_options": dict(provenance.source_options),
+        "limit": provenance.limit,
+        "noise": provenance.noise,
+        "params": dict(provenance.params),
+        "mode": provenance.mode,
+        "noise_seed": provenance.seed,
+        "n": len(task.variant.labels),
+        "known": int(task.variant.known.sum()),
+        "classes": task.variant.num_classes,
+        "model": plan.model,
+        "recipe": plan.recipe_name,
+        "setup": plan.setup,
+        **asdict(plan.recipe),
+        **asdict(plan.watch),
+        "seed": task.seed,
+        "device": plan.device.partition(":")[0],
+        "versions": {"noisybench": noisybench.__version__, "torch": torch.__version__, "numpy": np.__version__},
+        "machine": platform.machine(),
+    }
+
+
+def _finished_detectors(folder: Path, record: Mapping[str, Any]) -> list[str] | None:
+    """The detectors that a finished run has; None where there is no finished run.
+
+    Raises:
+        BadData: The folder holds a run that was made differently.
+    """
+    if not (folder / "run.json").is_file():
+        return None
+    found = read_json(folder / "run.json")
+    differs = [key for key in record if found.get(key) != record[key]]
+    if differs:
+        key = differs[0]
+        msg = (
+            f"{folder} holds a run with {key} = {found.get(key)}, now it is {record[key]}; "
+            f"give another --out, or delete that folder to run it again"
+        )
+        raise BadData(msg)
+    return list(found["detectors"]) if (folder / "agreement.parquet").is_file() else None
+
+
+def _recipe(name: str, source: Source, device: str) -> Recipe:
+    """A recipe that suits the size of the source."""
+    small = len(source.labels) <= SMALL
+    precision: Literal["float32", "bfloat16"] = "float32"
+    if device.startswith("cuda") and torch.cuda.is_bf16_supported():
+        precision = "bfloat16"
+    if name == "overfit":
+        return Recipe(
+            epochs=60 if small else 30,
+            batch_size=32 if small else 64,
+            lr=0.1 if small else 0.05,
+            weight_decay=0.0,
+            precision=precision,
+        )
+    return Recipe(
+        epochs=30 if small else 20,
+        batch_size=32 if small else 128,
+        augmentation=source.augmentation,
+        precision=precision,
+    )
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(name).type
+    except RuntimeError:
+        msg = f"no device is called '{name}'; say auto, cpu, cuda or cuda:1"
+        raise BadUsage(msg) from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        msg = f"device '{name}' is asked for, and torch finds no GPU; say --device cpu"
+        raise BadUsage(msg)
+    return name

@@ -1,0 +1,79 @@
+"""Noise by a transition matrix of your own: P(given class | clean class) from a file."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from noisybench.arrays import UNKNOWN
+from noisybench.drawing import Mode, flip_by_class
+from noisybench.errors import BadData, BadUsage
+from noisybench.source import Source
+from noisybench.streams import Floats
+from noisybench.tables import read_array, read_json
+from noisybench.variant import Draw, Noise, check_transition
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """Draw each label from the row of its clean class.
+
+    Attributes:
+        matrix: A file ``.npy``, ``.csv`` (commas, no header) or ``.json`` (a list of rows) of shape (k, k). Row i holds
+            P(given | clean i) and sums to one; cleanlab's noise matrix is the transpose of this.
+
+    Source: Patrini et al. 2017, arXiv:1609.03683, section 2.
+    """
+
+    matrix: Path
+    found: ClassVar[bool] = False
+
+    def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
+        transition = read_matrix(self.matrix)
+        check_transition(transition, source.num_classes)
+        wrong = transition.copy()
+        np.fill_diagonal(wrong, 0.0)
+        chance = np.minimum(wrong.sum(1), 1.0)
+        # The row of a class that is never wrong is never used; it only must not divide by zero.
+        targets = np.where(
+            chance[:, None] > 0, wrong / np.where(chance > 0, wrong.sum(1), 1.0)[:, None], np.eye(len(wrong))
+        )
+        labels, selected = flip_by_class(source.labels, source.clean, chance, targets, seed=seed, mode=mode)
+        return Draw(
+            labels=labels,
+            flip_probability=np.where(source.clean == UNKNOWN, np.nan, chance[source.clean]),
+            transition=transition,
+            selected=selected,
+        )
+
+
+def read_matrix(path: Path) -> Floats:
+    """The numbers of a file ``.npy``, ``.csv`` or ``.json`` as float64, of whatever shape they are.
+
+    Raises:
+        BadUsage: A file of another kind.
+        BadData: The file is missing or does not hold rows of numbers of equal length.
+    """
+    readers: dict[str, Callable[[Path], Any]] = {
+        ".npy": read_array,
+        ".csv": lambda path: np.loadtxt(path, delimiter=",", ndmin=2),
+        ".json": read_json,
+    }
+    if path.suffix.lower() not in readers:
+        msg = f"a transition matrix is a {', '.join(readers)} file, got '{path.name}'"
+        raise BadUsage(msg)
+    if not path.is_file():
+        msg = f"there is no transition matrix at {path}"
+        raise BadData(msg)
+    try:
+        return np.asarray(readers[path.suffix.lower()](path), dtype=np.float64)
+    except BadData:
+        raise
+    except (ValueError, TypeError) as error:
+        msg = f"{path} does not hold rows of numbers of equal length: {error}"
+        raise BadData(msg) from None
+
+
+NOISE: type[Noise] = Transition

@@ -1,0 +1,94 @@
+"""The most suspicious samples of a data set, for someone who has no truth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from noisybench.errors import BadData, BadUsage, UnknownName
+from noisybench.options import unknown
+from noisybench.scoring import read_scores
+from noisybench.tables import read_json
+from noisybench.trace import read_trace
+from noisybench.variant import read_variant
+
+DEFAULT_DETECTOR = "cumulative_loss"
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """One sample.
+
+    Attributes:
+        sample: Its position in the source.
+        given: The label it has.
+        given_name: Name of that class.
+        predicted: What the model says at the end of training; the most frequent answer over seeds.
+        predicted_name: Name of that class.
+        scores: Detector → score, mean over seeds; higher is more likely mislabeled. The ranking detector comes first.
+    """
+
+    sample: int
+    given: int
+    given_name: str
+    predicted: int
+    predicted_name: str
+    scores: dict[str, float]
+
+
+def suspects(run: Path, *, detector: str = DEFAULT_DETECTOR, top: int = 20) -> list[Suspect]:
+    """The ``top`` most suspicious samples, most suspicious first.
+
+    Args:
+        run: A run folder, or one above the seeds of one setup: their scores are then averaged.
+        detector: The one that ranks; ties are in sample order.
+        top: How many.
+
+    Raises:
+        UnknownName: The runs have no scores of that detector.
+        BadData: No finished run is there, or several setups are.
+    """
+    if top < 1:
+        msg = f"top must be at least 1, got {top}"
+        raise BadUsage(msg)
+    folders = sorted(path.parent for path in run.rglob("agreement.parquet"))
+    if not folders:
+        msg = f"{run} holds no finished run; 'noisybench evaluate' makes one"
+        raise BadData(msg)
+    if len({folder.parent for folder in folders}) > 1:
+        msg = f"{run} holds runs of several setups; name one of them, such as {folders[0].parent}"
+        raise BadData(msg)
+    found = _common([read_json(folder / "run.json")["detectors"] for folder in folders])
+    if detector not in found:
+        raise UnknownName(unknown(detector, found, "detector of this run"))
+    variant = read_variant(folders[0].parent.parent / "variant")
+    order = [detector, *(name for name in found if name != detector)]
+    means = {}
+    for name in order:
+        runs = [read_scores(folder / "scores" / f"{name}.parquet") for folder in folders]
+        for scores in runs:
+            if scores.variant_id != variant.provenance.variant_id:
+                msg = f"{run} holds scores of other labels than its variant; evaluate again"
+                raise BadData(msg)
+        means[name] = np.mean([scores.values for scores in runs], axis=0)
+    votes = np.zeros((len(variant.labels), variant.num_classes), dtype=np.int64)
+    for folder in folders:
+        votes[np.arange(len(votes)), read_trace(folder / "trace")["prediction"][-1].astype(np.int64)] += 1
+    predicted = votes.argmax(1)
+    return [
+        Suspect(
+            sample=int(i),
+            given=int(variant.labels[i]),
+            given_name=variant.class_names[variant.labels[i]],
+            predicted=int(predicted[i]),
+            predicted_name=variant.class_names[predicted[i]],
+            scores={name: float(values[i]) for name, values in means.items()},
+        )
+        for i in np.argsort(-means[detector], kind="stable")[:top]
+    ]
+
+
+def _common(lists: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """The names that are in every list, in the order of the first."""
+    return tuple(name for name in lists[0] if all(name in other for other in lists[1:]))

@@ -1,0 +1,193 @@
+"""Curvature, against exact Hessians of smooth models."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from noisybench.errors import BadUsage
+from noisybench.observing import Batch
+from noisybench.probes.curvature import Curvature, _signs
+
+
+def softplus_mlp(features: int = 6, classes: int = 3) -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(features, 16), nn.Softplus(), nn.Linear(16, classes))
+
+
+def sample(n: int, features: int = 6, classes: int = 3) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return 2 * torch.randn(n, features, generator=generator), torch.randint(classes, (n,), generator=generator)
+
+
+def in_batches(probe: Curvature, model: nn.Module, inputs: Tensor, labels: Tensor, sizes: Sequence[int]) -> Tensor:
+    starts = [0, *itertools.accumulate(sizes)]
+    return torch.cat(
+        [
+            probe(Batch(model, inputs[start:stop], labels[start:stop], start=start))
+            for start, stop in itertools.pairwise(starts)
+        ]
+    )
+
+
+def hessians(inputs: Tensor, labels: Tensor) -> list[Tensor]:
+    """The exact Hessian of each sample's loss in the input, by double backward in double precision."""
+    model: Any = softplus_mlp().double()  # torch.func is untyped
+    return [
+        torch.func.hessian(lambda at, y=y: F.cross_entropy(model(at), y))(x).detach()
+        for x, y in zip(inputs.double(), labels, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_each_draw_is_the_exact_hessian_times_its_direction(power: int) -> None:
+    """In float32, the norms are those of Hv for the very directions drawn, within 1 %."""
+    inputs, labels = sample(20)
+    batch = Batch(softplus_mlp(), inputs, labels, seed=5)
+    directions = torch.stack([_signs(batch, draw) for draw in range(8)], 1).double()
+    products = directions @ torch.stack(hessians(inputs, labels))
+    expected = products.norm(dim=2).pow(power).mean(1).float()
+    torch.testing.assert_close(Curvature(draws=8, power=power)(batch), expected, rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_expectation_is_that_over_all_directions(power: int) -> None:
+    """Over 50,000 draws the mean comes within 1 % of that over all 2^6 sign vectors; squared, it is the trace of H²."""
+    inputs, labels = sample(3)
+    vectors = torch.tensor(list(itertools.product([-1.0, 1.0], repeat=6)), dtype=torch.float64)
+    copies = 5000
+    values = Curvature(power=power)(
+        Batch(softplus_mlp(), inputs.repeat_interleave(copies, 0), labels.repeat_interleave(copies))
+    )
+    for value, hessian in zip(values.view(3, copies).mean(1).tolist(), hessians(inputs, labels), strict=True):
+        expected = (vectors @ hessian).norm(dim=1).pow(power).mean().item()
+        if power == 2:
+            assert expected == pytest.approx(hessian.square().sum().item())
+        assert value == pytest.approx(expected, rel=1e-2)
+
+
+def test_known_hessian_needs_one_draw() -> None:
+    """Two classes and one active coordinate of weight c: ‖Hv‖ = p (1 - p) c² for every v, in closed form."""
+    weight = 1.5
+    model = nn.Linear(4, 2, bias=False)
+    with torch.no_grad():
+        model.weight.zero_()
+        model.weight[1, 2] = weight
+    inputs = torch.linspace(-2, 2, 9)[:, None].repeat(1, 4)
+    p = torch.sigmoid(weight * inputs[:, 2])
+    for power in (1, 2):
+        values = Curvature(draws=1, power=power)(Batch(model, inputs, torch.arange(9) % 2))
+        torch.testing.assert_close(values, (p * (1 - p) * weight**2) ** power, rtol=5e-3, atol=0)
+
+
+def test_curvature_does_not_depend_on_the_batch() -> None:
+    """Batches of any size give each sample the same value; the mean-reduced loss of the published code does not."""
+    inputs, labels = sample(50)
+    probe = Curvature(draws=4)
+    model = softplus_mlp().double()
+    whole = in_batches(probe, model, inputs.double(), labels, [50])
+    for sizes in ([1] * 50, [32, 18], [7] * 7 + [1]):
+        torch.testing.assert_close(in_batches(probe, model, inputs.double(), labels, sizes), whole, rtol=1e-9, atol=0)
+    single = softplus_mlp()
+    torch.testing.assert_close(in_batches(probe, single, inputs, labels, [32, 18]), whole.float(), rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(5,), (3, 8, 8), (1, 17, 20)])
+def test_directions_belong_to_the_sample(shape: tuple[int, ...]) -> None:
+    """Signs are bit-equal in any split, fair, and differ between samples, draws and seeds."""
+    inputs = torch.zeros(300, *shape)
+
+    def signs(start: int, stop: int, draw: int = 0, seed: int = 7) -> Tensor:
+        labels = torch.zeros(stop - start, dtype=torch.int64)
+        return _signs(Batch(nn.Identity(), inputs[start:stop], labels, start=start, seed=seed), draw)
+
+    whole = signs(0, 300)
+    assert torch.equal(torch.cat([signs(0, 1), signs(1, 120), signs(120, 300)]), whole)
+    assert set(whole.flatten().tolist()) == {-1.0, 1.0}
+    assert abs(whole.mean().item()) < 5 / whole.numel() ** 0.5
+    assert not torch.equal(whole, signs(0, 300, draw=1))
+    assert not torch.equal(whole, signs(0, 300, seed=8))
+    if len(shape) > 1:
+        assert len({tuple(row) for row in whole.flatten(1).tolist()}) == 300
+
+
+def test_relu_and_batch_norm_are_left_as_they_were() -> None:
+    """A model with kinks gives finite values that depend on the step; weights, buffers, .grad and generators stay."""
+    torch.manual_seed(3)
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(72, 4)
+    )
+    model.eval()
+    next(model.parameters()).grad = torch.ones(8, 3, 3, 3)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    inputs, labels = torch.randn(6, 3, 8, 8), torch.arange(6) % 4
+    given, state = inputs.clone(), torch.get_rng_state()
+    values = Curvature()(Batch(model, inputs, labels))
+    assert values.shape == (6,)
+    assert torch.isfinite(values).all()
+    assert not torch.allclose(values, Curvature(step=0.1)(Batch(model, inputs, labels)), rtol=0.05)
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    assert [parameter.grad is None for parameter in model.parameters()] == [False] + [True] * 5
+    assert torch.equal(inputs, given)
+    assert not inputs.requires_grad
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_channels_last_and_no_grad_change_nothing() -> None:
+    """Memory format is no part of the value, and a caller's no_grad does not stop the probe."""
+    torch.manual_seed(4)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Softplus(), nn.Flatten(), nn.Linear(288, 4)).double()
+    inputs, labels = torch.randn(6, 3, 8, 8, dtype=torch.float64), torch.arange(6) % 4
+    plain = Curvature()(Batch(model, inputs, labels))
+    with torch.no_grad():
+        last = Curvature()(Batch(model, inputs.to(memory_format=torch.channels_last), labels))
+    torch.testing.assert_close(last, plain, rtol=1e-8, atol=0)
+
+
+def test_precision_is_full_within_and_as_before_after() -> None:
+    """Inside a bfloat16 autocast the value is the float32 one; torch's precision switches are put back, also on error."""
+    model = softplus_mlp()
+    inputs, labels = sample(8)
+    plain = Curvature()(Batch(model, inputs, labels))
+    before = torch.backends.cuda.matmul.fp32_precision
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert model(inputs).dtype == torch.bfloat16
+            assert torch.equal(Curvature()(Batch(model, inputs, labels)), plain)
+        with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+            Curvature()(Batch(model, inputs[:, :3], labels))
+        assert torch.backends.cuda.matmul.fp32_precision == "tf32"
+    finally:
+        torch.backends.cuda.matmul.fp32_precision = before
+
+
+def test_cost_is_told() -> None:
+    """One gradient for each draw and one at the sample itself; logits alone do not suffice."""
+    calls = []
+    model = softplus_mlp()
+    model.register_forward_hook(lambda *_: calls.append(1))
+    inputs, labels = sample(3)
+    probe = Curvature(draws=5)
+    probe(Batch(model, inputs, labels))
+    assert len(calls) == probe.passes == 6
+    assert probe.gradient
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"draws": 0}, "at least one draw, got 0"),
+        ({"step": 0.0}, "a positive step such as 1e-3, got 0"),
+        ({"step": float("nan")}, "got nan"),
+        ({"power": 3}, r"must be 1 \(norm\) or 2 \(squared norm\), got 3"),
+    ],
+)
+def test_options_that_cannot_be_meant(options: dict[str, Any], message: str) -> None:
+    """The error names the value and what was expected."""
+    with pytest.raises(BadUsage, match=message):
+        Curvature(**options)
