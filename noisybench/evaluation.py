@@ -386,7 +386,7 @@ def _recipe(name: str, source: Source, device: str) -> Recipe:
     if name == "overfit":
         return Recipe(
             epochs=60 if small else 30,
-            batch_size=32 if small else 64,
+            batch_size=32,
             lr=0.1 if small else 0.05,
             weight_decay=0.0,
             precision=precision,

@@ -130,7 +130,9 @@ def source_from_arrays(
     if limit is not None and limit < 1:
         msg = f"limit must be at least 1, got {limit}"
         raise BadUsage(msg)
-    kept = slice(limit if limit is not None and limit < len(given) else None)
+    if limit is not None and limit >= len(given):
+        limit = None
+    kept = slice(limit)
     reference = np.full_like(given, UNKNOWN) if clean is None else as_labels(clean, what="clean labels")
     tested = None if test_labels is None else as_labels(test_labels, what="test labels")
     if class_names is None:

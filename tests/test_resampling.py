@@ -48,7 +48,7 @@ def test_interval_of_one_setting_is_that_of_student() -> None:
     assert interval == "draws"
     assert middle == pytest.approx(draws.mean())
     assert [low - middle, high - middle] == pytest.approx([expected.low - middle, expected.high - middle], rel=0.05)
-    assert estimate(one_setting(draws), (0, 0.8))[2] == 0.8  # a metric's bound ends its interval
+    assert estimate(one_setting(draws), (0, 0.78))[2] == 0.78  # a metric's bound ends its interval
 
 
 def test_many_seeds_of_one_draw_say_nothing_of_draws() -> None:
@@ -68,7 +68,7 @@ def test_many_seeds_of_one_draw_say_nothing_of_draws() -> None:
 def test_interval_of_two_families_is_that_of_welch() -> None:
     """Parts of unequal variance add up, with the degrees of freedom of Welch and Satterthwaite."""
     first, second = np.array([0.5, 0.6, 0.7, 0.65]), np.array([0.3, 0.9])
-    cells = one_setting(first) | {column(d, noise="instance"): [float(v)] for d, v in enumerate(second)}
+    cells = {**one_setting(first), **{column(d, noise="instance"): [float(v)] for d, v in enumerate(second)}}
     parts = np.array([part.var(ddof=1) / len(part) / 4 for part in (first, second)])
     freedom = parts.sum() ** 2 / (parts**2 / [3, 1]).sum()
     middle, low, high, _ = estimate(cells, UNBOUNDED)
@@ -85,18 +85,18 @@ def test_interval_covers(draws: int) -> None:
 
 
 def test_ranks_follow_paired_differences() -> None:
-    """What draws have in common cancels: two detectors a constant-ish step apart are told apart, where unpaired they are not."""
+    """What draws have in common cancels: detectors are told apart by their differences though their intervals overlap."""
     rng = np.random.default_rng(0)
     common, own = rng.normal(0, 0.1, 6), rng.normal(0, 1e-3, (3, 6))
-    values = np.stack([0.8 + common, 0.8 + common, 0.7 + common]) + own
+    values = np.stack([0.8 + common, 0.8 + common, 0.75 + common]) + own
     rows = [one_setting(row) for row in values]
     first, second, third = rank_sets(rows, higher_is_better=True)
     assert {first[0], second[0]} == {1, 2}
     assert first[1:] == second[1:] == (1, 2)
     assert third == (3, 3, 3)
     # The reference: SciPy's paired t tests, three of them.
-    sure = [[ttest_rel(values[i], values[j]).pvalue < 0.05 / 3 for j in range(3)] for i in range(3)]
-    assert [sure[0][1], sure[0][2], sure[1][2]] == [False, True, True]
+    sure = [ttest_rel(values[i], values[j]).pvalue < 0.05 / 3 for i, j in ((0, 1), (0, 2), (1, 2))]
+    assert sure == [False, True, True]
     assert estimate(rows[2], UNBOUNDED)[2] > estimate(rows[0], UNBOUNDED)[1]  # their intervals overlap
     worst, _, best = rank_sets(rows, higher_is_better=False)
     assert best == (1, 1, 1)

@@ -118,11 +118,7 @@ def read_annotations(path: Path) -> dict[str, Any]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            (member,) = (info for info in archive.infolist() if info.filename.endswith("/data.pkl"))
-            if member.file_size > _MOST_BYTES:
-                msg = f"it unpacks to {member.file_size} bytes"
-                raise pickle.UnpicklingError(msg)  # noqa: TRY301 - told like any other broken file
-            columns = _ArrayUnpickler(BytesIO(archive.read(member)), encoding="latin1").load()
+            columns = _ArrayUnpickler(BytesIO(_pickle_in(archive)), encoding="latin1").load()
     except OSError as error:
         msg = f"{path} cannot be read: {error.strerror or error}"
         raise BadData(msg) from None
@@ -139,14 +135,21 @@ def read_annotations(path: Path) -> dict[str, Any]:
     return columns
 
 
+def _pickle_in(archive: zipfile.ZipFile) -> bytes:
+    members = [info for info in archive.infolist() if info.filename.endswith("/data.pkl")]
+    if len(members) != 1 or members[0].file_size > _MOST_BYTES:
+        msg = f"expected one data.pkl of at most {_MOST_BYTES} bytes in it, found {[m.file_size for m in members]}"
+        raise ValueError(msg)
+    return archive.read(members[0])
+
+
 class _ArrayUnpickler(pickle.Unpickler):
     """Rebuilds dicts, lists and arrays of numbers, and nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 - as in its parent
+        rebuild = np.empty(0).__reduce__()[0]  # numpy's _reconstruct, whose place differs between versions
         symbols: dict[tuple[str, str], Any] = {
-            ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],  # its place differs between versions
-                0
-            ],  # its place differs between versions
+            ("numpy.core.multiarray", "_reconstruct"): rebuild,
             ("numpy", "ndarray"): np.ndarray,
             ("numpy", "dtype"): np.dtype,
             ("_codecs", "encode"): _encode,

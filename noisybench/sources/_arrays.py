@@ -10,24 +10,44 @@ from numpy.typing import NDArray
 
 from noisybench.errors import BadData
 
+BROKEN = (OSError, EOFError, BadZipFile, zlib.error, ValueError, NotImplementedError)
+
 
 def read_arrays(file: Path, *, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
-    """The required arrays by name and those of the optional that are there; nothing is ever unpickled.
+    """The required arrays by name, and those of the optional ones that are there; nothing is ever unpickled.
 
     Raises:
         BadData: The file is missing, truncated or no ``.npz``, or an array is missing or holds Python objects.
     """
-    wanted = " and ".join((", ".join(required[:-1]), required[-1]))
-    name = None
+    expected = f"expected a .npz file with arrays {', '.join(required)}"
     try:
-        with np.load(file, allow_pickle=False) as opened:
-            missing = [name for name in required if name not in opened.files]
-            if missing:
-                msg = f"{file} has no array '{missing[0]}'; it has: {', '.join(opened.files) or 'none'}"
-                raise BadData(msg)
-            arrays = {}
-            for name in (*required, *(name for name in optional if name in opened.files)):
-                arrays[name] = opened[name]
-            return arrays
-    except (OSError, EOFError, BadZipFile, zlib.error, ValueError, TypeError, AttributeError) as error:
-        ...
+        opened = np.load(file, allow_pickle=False)
+    except FileNotFoundError:
+        msg = f"{file} does not exist; {expected}"
+        raise BadData(msg) from None
+    except BROKEN:
+        msg = f"{file} is truncated or no .npz file; {expected}"
+        raise BadData(msg) from None
+    if isinstance(opened, np.ndarray):
+        msg = f"{file} holds one array without a name; {expected}"
+        raise BadData(msg)
+    with opened:
+        missing = [name for name in required if name not in opened.files]
+        if missing:
+            msg = f"{file} has no array '{missing[0]}'; it has: {', '.join(opened.files) or 'none'}"
+            raise BadData(msg)
+        names = [name for name in (*required, *optional) if name in opened.files]
+        return {name: _read_member(opened, name, file) for name in names}
+
+
+def _read_member(opened: Any, name: str, file: Path) -> NDArray[Any]:  # noqa: ANN401 - NumPy's open archive
+    try:
+        array: NDArray[Any] = opened[name]
+    except BROKEN as error:
+        msg = (
+            f"array '{name}' of {file} holds Python objects, which are never unpickled; save numbers or plain strings"
+            if "allow_pickle" in str(error)
+            else f"array '{name}' of {file} is broken ({type(error).__name__}); copy or save the file again"
+        )
+        raise BadData(msg) from None
+    return array

@@ -37,6 +37,7 @@ class Published:
         other_orders: ``fingerprint`` → name of other orders of the training samples that go around.
         batches: In how many files of equal size the official training samples come.
         label_columns: Names of the label in Parquet files, the first that is there counts.
+        other_file: Another file that the source reads, in words; empty where there is none.
         augmentation: What may be done to an image without changing its class.
     """
 
@@ -51,13 +52,18 @@ class Published:
     other_orders: Mapping[str, str] = field(default_factory=dict)
     batches: int = 1
     label_columns: tuple[str, ...] = ("label",)
+    other_file: str = ""
     augmentation: Augmentation = "none"
 
     @property
     def expected(self) -> str:
         """What a folder must hold, in words."""
         labels = " or ".join(self.label_columns)
-        return f"{self.folder}/ of torchvision, or train.parquet and test.parquet with columns image or img, and {labels}"
+        other = f", or {self.other_file}" if self.other_file else ""
+        return (
+            f"{self.folder}/ of torchvision, or train.parquet and test.parquet with columns image or img, "
+            f"and {labels}{other}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,7 @@ def published_source(published: Published, train: Split, test: Split, *, limit: 
         order += f"; test labels unknown (fingerprint {fingerprint(test.labels)[:12]})"
     # A limit below one is left to source_from_arrays to refuse.
     kept = rows[: max(limit, 1)] if limit is not None else rows
-    labels = train.labels[kept]
+    labels = train.labels[rows]
     return source_from_arrays(
         published.name,
         _images_of(published, train, kept, "training images"),
@@ -107,7 +113,7 @@ def published_source(published: Published, train: Split, test: Split, *, limit: 
         class_names=published.class_names,
         order=order,
         augmentation=published.augmentation,
-        limit=None if limit is not None and limit >= len(rows) else limit,
+        limit=limit,
     )
 
 

@@ -17,7 +17,7 @@ PUBLISHED = Published(
     class_names=tuple("0123456789"),
     train="1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
     test="ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
-    forms=("mnist.npz of Keras",),
+    other_file="the mnist.npz of Keras",
 )
 
 

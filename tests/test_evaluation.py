@@ -1,0 +1,260 @@
+"""Evaluation: from a variant to a run folder, and what is not done twice."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import nn
+
+from noisybench.agreement import read_agreements
+from noisybench.catalog import find, names
+from noisybench.errors import BadData, BadUsage, Mismatch, TrainingFailed, UnknownName
+from noisybench.evaluation import evaluate, plan_run
+from noisybench.scoring import read_scores
+from noisybench.source import Source, source_from_arrays
+from noisybench.suspects import suspects
+from noisybench.tables import read_columns, read_json, write_columns
+from noisybench.trace import read_trace
+from noisybench.variant import Variant, build_variant, read_variant
+from noisybench.verifying import verify_runs
+
+FAST = {"epochs": 6, "options": {"batch_size": "64"}}
+
+
+@pytest.fixture(scope="module")
+def variant(digits: Source) -> Variant:
+    return build_variant(digits, find("noises", "symmetric")(rate=0.2), seed=0)  # type: ignore[call-arg]
+
+
+@pytest.fixture(scope="module")
+def runs(digits: Source, variant: Variant, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    out = tmp_path_factory.mktemp("runs")
+    return evaluate(variant, digits, seeds=(0, 1), out=out, **FAST)  # type: ignore[arg-type]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "timing.json"
+    }
+
+
+def test_a_run_folder_holds_what_the_contract_says(variant: Variant, runs: list[Path]) -> None:
+    """Folder names, files, an epoch's trace each, scores of every detector; the variant lies beside its runs."""
+    first = runs[0]
+    assert first.name == "seed-0"
+    assert first.parent.name.startswith("mlp-standard-")
+    assert first.parent.parent.name == f"digits-symmetric-{variant.provenance.variant_id[:8]}"
+    assert [path.name for path in sorted((first / "trace").iterdir())] == [
+        f"epoch-{k:04d}.parquet" for k in range(1, 7)
+    ]
+    assert {path.stem for path in (first / "scores").iterdir()} == set(names("detectors"))
+    assert read_variant(first.parent.parent / "variant").provenance == variant.provenance
+    history = read_columns(first / "history.parquet")[0]
+    assert history["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert history["test_accuracy"][-1] > 0.8
+    assert not list(first.rglob("*.part"))
+    assert str(first.parent.parent.parent) not in (first / "run.json").read_text()
+
+
+def test_agreement_follows_from_the_written_scores(variant: Variant, runs: list[Path]) -> None:
+    """AUROC in the run folder is scikit-learn's, from the score files; the best detectors find the flips."""
+    found = {(a.detector, a.metric): a for a in read_agreements(runs[0] / "agreement.parquet")}
+    for name in names("detectors"):
+        scores = read_scores(runs[0] / "scores" / f"{name}.parquet")
+        assert scores.variant_id == variant.provenance.variant_id
+        assert found[name, "auroc"].value == pytest.approx(roc_auc_score(variant.mislabeled, scores.values), abs=1e-12)
+    assert found["cumulative_loss", "auroc"].value > 0.97
+    assert found["entropy", "auroc"].kind == "control"
+    assert found["perfect", "auroc"].value == 1
+    assert len(list(verify_runs(runs[0].parent))) == 2
+
+
+def test_processes_give_the_same_bytes(digits: Source, variant: Variant, runs: list[Path], tmp_path: Path) -> None:
+    """Two workers write what one process writes, file for file, timing apart; and progress is told by each."""
+    steps: list[None] = []
+    again = evaluate(
+        variant,
+        digits,
+        seeds=(0, 1),
+        workers=2,
+        out=tmp_path,
+        progress=lambda: steps.append(None),
+        **FAST,  # type: ignore[arg-type]
+    )
+    assert [path.relative_to(tmp_path) for path in again] == [path.relative_to(runs[0].parents[2]) for path in runs]
+    for one, other in zip(runs, again, strict=True):
+        assert files(one) == files(other)
+    assert len(steps) == 12
+
+
+def test_what_is_finished_is_not_done_again(
+    digits: Source, variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second call trains nothing; a further detector of recorded probes is only scored; a missing probe retrains."""
+    count: list[int] = []
+    real = torch.optim.SGD.step
+
+    def counting(self: torch.optim.SGD) -> None:
+        count.append(1)
+        real(self)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", counting)
+
+    def run(detectors: str) -> int:
+        count.clear()
+        (folder,) = evaluate(variant, digits, seeds=(0,), detectors=detectors, out=tmp_path, epochs=2)
+        assert detectors in read_json(folder / "run.json")["detectors"]
+        return len(count)
+
+    assert run("cumulative_loss") > 0
+    assert run("cumulative_loss") == 0
+    assert run("final_loss") == 0
+    assert run("aum") > 0
+    assert run("final_loss") == 0
+
+
+def test_an_unfinished_run_is_started_again_with_the_same_end(
+    digits: Source, variant: Variant, runs: list[Path], tmp_path: Path
+) -> None:
+    """A run that broke off in the middle of training ends with the bytes of one that did not."""
+
+    class Stopped(Exception):  # noqa: N818 - no error, a switch
+        pass
+
+    def stop_after_three(seen: list[int] = []) -> None:  # noqa: B006 - it counts
+        seen.append(1)
+        if len(seen) == 3:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        evaluate(variant, digits, seeds=(0,), out=tmp_path, progress=stop_after_three, **FAST)  # type: ignore[arg-type]
+    (folder,) = evaluate(variant, digits, seeds=(0,), out=tmp_path, **FAST)  # type: ignore[arg-type]
+    assert files(folder) == files(runs[0])
+
+
+def test_a_run_made_differently_is_not_overwritten(digits: Source, variant: Variant, tmp_path: Path) -> None:
+    """Another version in the same folder is refused with a way out."""
+    (folder,) = evaluate(variant, digits, seeds=(0,), detectors="aum", epochs=1, out=tmp_path)
+    record = read_json(folder / "run.json")
+    (folder / "run.json").write_text(json.dumps({**record, "versions": {"torch": "1.0"}}))
+    with pytest.raises(BadData, match="holds a run with versions = .* give another --out"):
+        evaluate(variant, digits, seeds=(0,), detectors="aum", epochs=1, out=tmp_path)
+
+
+def test_suspects_are_the_highest_scores_of_all_seeds(variant: Variant, runs: list[Path]) -> None:
+    """Mean scores over seeds, highest first; most of the top are truly wrong, and the model often knows better."""
+    found = suspects(runs[0].parent, detector="aum", top=50)
+    values = np.mean([read_scores(run / "scores" / "aum.parquet").values for run in runs], axis=0)
+    assert [suspect.sample for suspect in found] == np.argsort(-values, kind="stable")[:50].tolist()
+    assert all(suspect.given == variant.labels[suspect.sample] for suspect in found)
+    assert np.mean([variant.mislabeled[suspect.sample] for suspect in found]) > 0.95
+    assert np.mean([suspect.predicted == variant.clean[suspect.sample] for suspect in found]) > 0.5
+    assert next(iter(found[0].scores)) == "aum"
+    with pytest.raises(UnknownName, match="did you mean 'aum'"):
+        suspects(runs[0], detector="aumm")
+    with pytest.raises(BadData, match="holds no finished run"):
+        suspects(runs[0] / "trace")
+
+
+def test_tampered_scores_are_found(digits: Source, variant: Variant, tmp_path: Path) -> None:
+    """Scores that do not follow from their trace are named."""
+    (folder,) = evaluate(variant, digits, seeds=(0,), detectors="aum", epochs=1, out=tmp_path)
+    columns, metadata = read_columns(folder / "scores" / "aum.parquet")
+    write_columns(
+        {**columns, "score": columns["score"][::-1].copy()}, folder / "scores" / "aum.parquet", metadata=metadata
+    )
+    with pytest.raises(BadData, match="scores of 'aum' do not follow from the trace"):
+        list(verify_runs(tmp_path))
+
+
+def test_features_without_test_set_and_without_truth(tmp_path: Path) -> None:
+    """A user's own features: no test accuracy, no agreement, and still suspects; nothing unknown is counted as clean."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 300)
+    inputs = rng.normal(size=(300, 5)) + 3 * np.eye(3, 5)[labels]
+    given = labels.copy()
+    given[:30] = (given[:30] + 1) % 3
+    source = source_from_arrays("mine", inputs, given)
+    variant = build_variant(source, find("noises", "as_found")())
+    (folder,) = evaluate(variant, source, seeds=(0,), out=tmp_path)
+    assert np.isnan(read_columns(folder / "history.parquet")[0]["test_accuracy"]).all()
+    agreements = read_agreements(folder / "agreement.parquet")
+    assert all(np.isnan(a.value) and a.n == 0 for a in agreements)
+    top = suspects(folder, top=30)
+    assert np.mean([suspect.sample < 30 for suspect in top]) > 0.8
+
+
+def test_curvature_options_reach_the_probe(digits: Source, variant: Variant, tmp_path: Path) -> None:
+    """Epochs, draws and power of curvature are the run's own options, and change its folder."""
+    options = {"curvature_every": "2", "curvature_draws": "2", "curvature_power": "2"}
+    (folder,) = evaluate(
+        variant, digits, seeds=(0,), detectors="loss_curvature", epochs=3, options=options, out=tmp_path
+    )
+    assert read_trace(folder / "trace").column("curvature").epochs.tolist() == [2, 3]
+    assert read_json(folder / "timing.json")["detectors"]["loss_curvature"]["passes"] == 2 * 3
+    (plain,) = evaluate(variant, digits, seeds=(0,), detectors="loss_curvature", epochs=3, out=tmp_path)
+    assert plain.parent != folder.parent
+
+
+def own_model(*, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+    assert input_shape == (1, 8, 8)
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes))
+
+
+def test_a_function_of_the_caller_is_a_model(digits: Source, variant: Variant, tmp_path: Path) -> None:
+    """It is called with the number of classes and the input shape, and its name is safe in a path."""
+    (folder,) = evaluate(variant, digits, model=own_model, seeds=(0,), detectors="aum", epochs=1, out=tmp_path)
+    assert "own_model" in folder.parent.name
+    assert ":" not in folder.parent.name
+
+
+def test_defaults_suit_the_source(digits: Source) -> None:
+    """Small grey images get the perceptron, coloured ones the network, and augmentation only where the source allows."""
+    images = source_from_arrays("x", np.zeros((4, 32, 32, 3), np.uint8), [0, 1, 0, 1], augmentation="crop_flip")
+    assert plan_run(digits).model == "mlp"
+    assert plan_run(digits).recipe.augmentation == "none"
+    assert plan_run(images).model == "small_cnn"
+    assert plan_run(images).recipe.augmentation == "crop_flip"
+    assert plan_run(images, recipe="overfit").recipe.augmentation == "none"
+    assert plan_run(images, recipe="overfit").recipe.weight_decay == 0
+    assert plan_run(images, options={"lr": "0.3"}).recipe.lr == 0.3
+    assert plan_run(images, epochs=7).recipe.epochs == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"recipe": "standart"}, UnknownName, "did you mean 'standard'"),
+        ({"model": "mpl"}, UnknownName, "did you mean 'mlp'"),
+        ({"options": {"lrr": "1"}}, UnknownName, "did you mean 'lr'"),
+        ({"options": {"lr": "fast"}}, BadUsage, "must be a number, got 'fast'"),
+        ({"options": {"observe": "before"}}, BadUsage, "one of after, during"),
+        ({"options": {"curvature_every": "0"}}, BadUsage, "at least 1 epoch"),
+        ({"epochs": 0}, BadUsage, "epochs must be at least 1"),
+        ({"seeds": (0, 0)}, BadUsage, "seeds must be different"),
+        ({"seeds": ()}, BadUsage, "got none"),
+        ({"detectors": ("aum", "aumm")}, UnknownName, "did you mean 'aum'"),
+        ({"workers": 0}, BadUsage, "workers must be at least 1"),
+        ({"device": "gpu"}, BadUsage, "no device is called 'gpu'"),
+        ({"model": "small_cnn", "options": {"lr": "1e30"}}, TrainingFailed, "training loss is"),
+    ],
+)
+def test_bad_arguments_are_named(
+    digits: Source, variant: Variant, tmp_path: Path, arguments: dict[str, object], error: type[Exception], message: str
+) -> None:
+    """One sentence: what was wrong and what would be right."""
+    with pytest.raises(error, match=message):
+        evaluate(variant, digits, out=tmp_path, **{"seeds": (0,), **arguments})  # type: ignore[arg-type]
+
+
+def test_a_variant_of_another_source_is_refused(variant: Variant, tmp_path: Path) -> None:
+    """Before anything is written."""
+    other = source_from_arrays("digits", np.zeros((1437, 8, 8, 1), np.uint8), variant.clean, clean=variant.clean)
+    with pytest.raises(Mismatch, match="give the files that it was built from"):
+        evaluate(variant, other, out=tmp_path)
+    assert not list(tmp_path.iterdir())

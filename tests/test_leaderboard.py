@@ -1,0 +1,334 @@
+"""The leaderboard, on run folders written here; the statistics themselves are tested in test_resampling."""
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from noisybench.agreement import Agreement, Kind, write_agreements
+from noisybench.errors import BadData, Mismatch, UnknownName
+from noisybench.leaderboard import (
+    Row,
+    Rows,
+    caption,
+    leaderboard,
+    model_rows,
+    read_runs,
+    to_csv,
+    to_json,
+    to_latex,
+    to_markdown,
+    to_records,
+    to_table,
+)
+from noisybench.tables import write_columns, write_json
+
+KINDS: dict[str, Kind] = {"entropy": "control", "perfect": "reference"}
+NAN = float("nan")
+
+
+def write_run(
+    root: Path,
+    values: Mapping[str, float],
+    *,
+    noise: str = "symmetric",
+    rate: float = 0.2,
+    draw: int = 0,
+    seed: int = 0,
+    recipe: str = "standard",
+    metric: str = "auroc",
+    finished: bool = True,
+    **record: Any,  # noqa: ANN401 - fields of run.json
+) -> Path:
+    """One run folder: detector → value of the metric."""
+    variant_id = f"{noise}-{rate}-{draw}".encode().hex()
+    folder = root / f"digits-{noise}-{variant_id}" / f"mlp-{recipe}" / f"seed-{seed}"
+    about = {
+        "variant_id": variant_id,
+        "source": "digits",
+        "noise": noise,
+        "source_options": {},
+        "limit": None,
+        "params": {"rate": rate},
+        "mode": "exact",
+        "noise_seed": draw,
+        "model": "mlp",
+        "recipe": recipe,
+        "setup": f"{recipe}-digest",
+        "epochs": 30,
+        "observe": "after",
+        "seed": seed,
+        "n": 1000,
+        "known": 900,
+        "classes": 10,
+        "detectors": list(values),
+    }
+    write_json(about | record, folder / "run.json")
+    if not finished:
+        return folder
+    agreements = [
+        Agreement(name, KINDS.get(name, "detector"), "mislabeled", metric, value, value, value, 900)
+        for name, value in values.items()
+    ]
+    write_agreements(agreements, folder / "agreement.parquet", variant_id)
+    history = {
+        "epoch": np.array([1, 2], dtype=np.int64),
+        "test_accuracy": np.array([0.5, 0.9 + seed / 100]),
+        "mislabeled_fit": np.array([0.1, 0.3 + seed / 10]),
+        "clean_fit": np.array([0.5, 0.95]),
+        "susceptibility": np.array([NAN, NAN]),
+    }
+    write_columns(history, folder / "history.parquet")
+    costs = {name: {"seconds": 0.5 + seed, "passes": 20} for name in values if name not in KINDS}
+    write_json({"seconds": 12.0, "detectors": costs}, folder / "timing.json")
+    return folder
+
+
+def by_name(rows: list[Row]) -> dict[str, Row]:
+    return {row.detector: row for row in rows}
+
+
+def test_row_says_what_it_stands_on(tmp_path: Path) -> None:
+    """A row counts seeds, label columns, families and samples, and averages fits and costs like its metric."""
+    for seed in (0, 1, 2):
+        for draw in (0, 1):
+            write_run(tmp_path, {"aum": 0.9, "entropy": 0.4, "perfect": 1.0}, draw=draw, seed=seed)
+        write_run(tmp_path, {"aum": 0.6, "entropy": 0.4, "perfect": 1.0}, noise="instance", seed=seed)
+    rows = leaderboard(tmp_path)
+    aum, entropy, perfect = rows
+    assert [row.kind for row in rows] == ["detector", "control", "reference"]
+    assert (aum.seeds, aum.variants, aum.families, aum.n, aum.complete) == (3, 3, 2, 2700, True)
+    assert aum.mean == pytest.approx((0.9 + 0.6) / 2)
+    assert aum.interval == "seeds"
+    assert [aum.low, aum.high] == pytest.approx([0.75, 0.75])
+    assert [aum.mislabeled_fit, aum.clean_fit, aum.seconds, aum.passes] == pytest.approx([0.4, 0.95, 1.5, 20])
+    assert (aum.rank, aum.rank_low, aum.rank_high) == (1, 1, 1)
+    assert (entropy.rank, entropy.rank_low, perfect.rank) == (None, None, None)
+    assert np.isnan(perfect.seconds)
+
+
+def test_many_variants_of_one_family_do_not_outvote(tmp_path: Path) -> None:
+    """Six symmetric label columns and one of instance noise: the mean is that of two families, by hand."""
+    for rate in (0.1, 0.2, 0.4):
+        for draw in (0, 1):
+            write_run(tmp_path, {"aum": rate + draw / 10, "forgetting": 0.45}, rate=rate, draw=draw)
+    write_run(tmp_path, {"aum": 0.9, "forgetting": 0.45}, noise="instance")
+    symmetric = np.mean([rate + draw / 10 for rate in (0.1, 0.2, 0.4) for draw in (0, 1)])
+    rows = by_name(leaderboard(tmp_path))
+    assert rows["aum"].mean == pytest.approx((symmetric + 0.9) / 2)
+    assert rows["aum"].interval == "none"  # instance noise has a single run
+    assert np.isnan([rows["aum"].low, rows["aum"].high]).all()
+    assert [(row.rank, row.rank_low, row.rank_high) for row in rows.values()] == [(1, 1, 2), (2, 1, 2)]
+
+
+def test_many_seeds_do_not_narrow_the_interval(tmp_path: Path) -> None:
+    """Ten equal seeds of each of three draws leave the interval of one seed each."""
+    for draw, value in enumerate((0.7, 0.75, 0.9)):
+        write_run(tmp_path / "few", {"aum": value}, draw=draw)
+        for seed in range(10):
+            write_run(tmp_path / "many", {"aum": value}, draw=draw, seed=seed)
+    few, many = leaderboard(tmp_path / "few")[0], leaderboard(tmp_path / "many")[0]
+    assert few.interval == many.interval == "draws"
+    assert (few.low, few.high) == pytest.approx((many.low, many.high))
+    assert few.high - few.low > 0.2
+
+
+def test_incomplete_rows_are_shown_unranked(tmp_path: Path) -> None:
+    """A detector that lacks a label column, a seed or a finite value keeps its row, below, without a rank."""
+    for seed in (0, 1):
+        for draw in (0, 1):
+            values = {"aum": 0.8 + seed / 100, "best": 0.99, "forgetting": 0.7 + draw / 100}
+            if (seed, draw) == (1, 1):
+                values["best"] = NAN
+            if draw == 0:
+                values["half"] = 0.95
+            write_run(tmp_path, values, draw=draw, seed=seed)
+    rows = leaderboard(tmp_path)
+    assert [(row.detector, row.rank, row.complete) for row in rows] == [
+        ("aum", 1, True),
+        ("forgetting", 2, True),
+        ("best", None, False),
+        ("half", None, False),
+    ]
+    assert rows[2].mean == 0.99
+    assert "2 incomplete rows, unranked." in caption(rows)
+    assert "| incomplete | best | 0.990" in to_markdown(rows)
+
+
+def test_a_label_column_without_any_value_is_asked_of_nobody(tmp_path: Path) -> None:
+    """Where no detector can be measured (no mislabeled sample), all are complete; with nothing else, all are NaN."""
+    write_run(tmp_path / "clean", {"aum": NAN, "perfect": NAN}, rate=0.0)
+    row = leaderboard(tmp_path / "clean")[0]
+    assert np.isnan(row.mean)
+    assert row.rank is None
+    write_run(tmp_path / "noisy", {"aum": 0.8, "perfect": 1.0})
+    row = leaderboard(tmp_path)[0]
+    assert (row.mean, row.complete, row.rank) == (0.8, True, 1)
+
+
+def test_lower_is_better_where_it_is(tmp_path: Path) -> None:
+    """The lowest false-negative rate ranks first, and its confidence set is on that side."""
+    for draw in range(4):
+        shared = draw / 50
+        write_run(
+            tmp_path,
+            {"aum": 0.2 + shared, "forgetting": 0.6 + shared + draw % 2 / 500},
+            metric="false_negative_rate",
+            draw=draw,
+        )
+    rows = leaderboard(tmp_path, metric="false_negative_rate")
+    assert [(row.detector, row.rank, row.rank_low, row.rank_high) for row in rows] == [
+        ("aum", 1, 1, 1),
+        ("forgetting", 2, 2, 2),
+    ]
+
+
+def test_recipes_have_rows_of_their_own(tmp_path: Path) -> None:
+    """The same detector under two recipes is two rows that compete, each with its recipe and fits."""
+    for draw in (0, 1):
+        write_run(tmp_path, {"aum": 0.7 + draw / 10}, draw=draw)
+        write_run(tmp_path, {"aum": 0.9 + draw / 50}, draw=draw, recipe="overfit")
+    assert [(row.recipe, row.rank) for row in leaderboard(tmp_path)] == [("overfit", 1), ("standard", 2)]
+
+
+def test_runs_are_read_once(tmp_path: Path) -> None:
+    """Overlapping folders, a run given twice and a copy of a run are one run; one that has not ended is counted."""
+    first = write_run(tmp_path / "runs", {"aum": 0.8})
+    write_run(tmp_path / "runs", {"aum": 0.9}, seed=1)
+    write_run(tmp_path / "runs", {}, seed=2, finished=False)
+    shutil.copytree(first, tmp_path / "copy" / "elsewhere")
+    runs = read_runs([tmp_path, tmp_path / "runs", first, str(first)])
+    assert sorted((run.seed, run.finished) for run in runs) == [(0, True), (1, True), (2, False)]
+    rows = leaderboard(runs)
+    assert (rows[0].seeds, rows[0].unfinished) == (2, 1)
+    assert caption(rows).endswith("1 unfinished run left out.")
+    assert leaderboard([tmp_path]) == rows
+    assert leaderboard(str(first))[0].seeds == 1
+
+
+def test_nothing_to_read_is_said_in_one_sentence(tmp_path: Path) -> None:
+    """A folder that is missing, empty or holds only unfinished or broken runs is refused by name."""
+    with pytest.raises(BadData, match=r"absent is no folder; give folders that hold runs"):
+        read_runs(tmp_path / "absent")
+    with pytest.raises(BadData, match=r"no finished run below .*; 'noisybench evaluate' makes runs"):
+        read_runs(tmp_path)
+    folder = write_run(tmp_path, {}, finished=False)
+    with pytest.raises(BadData, match=r"no finished run below .* \(1 begun and not ended\)"):
+        leaderboard(tmp_path)
+    write_json({"variant_id": "aa"}, folder / "run.json")
+    with pytest.raises(BadData, match=r"run\.json is no record of a run: it lacks 'source_options'; evaluate again"):
+        leaderboard(tmp_path)
+
+
+def test_agreements_of_other_labels_are_refused(tmp_path: Path) -> None:
+    """A run whose agreements carry another variant id is not read."""
+    folder = write_run(tmp_path, {"aum": 0.8})
+    write_agreements([], folder / "agreement.parquet", "cd" * 32)
+    with pytest.raises(Mismatch, match=r"agreement\.parquet is of variant 'cdcdcdcdcdcd', its run is of"):
+        read_runs(tmp_path)
+
+
+def test_unknown_names_are_answered_with_the_nearest(tmp_path: Path) -> None:
+    """A metric or truth that no run has is refused with the nearest that one has."""
+    write_run(tmp_path, {"aum": 0.8})
+    with pytest.raises(UnknownName, match=r"no metric is called 'aurocc'; did you mean 'auroc'\?"):
+        leaderboard(tmp_path, metric="aurocc")
+    with pytest.raises(UnknownName, match=r"no truth is called 'mislabelled'; did you mean 'mislabeled'\?"):
+        leaderboard(tmp_path, truth="mislabelled")
+
+
+def test_model_rows_sum_up_the_runs(tmp_path: Path) -> None:
+    """A learner's test accuracy, memorized share and fits are means of the last epoch, with the same intervals."""
+    for draw in (0, 1):
+        for seed in (0, 1):
+            write_run(tmp_path, {"aum": 0.9}, draw=draw, seed=seed)
+    write_run(tmp_path, {"aum": 0.9}, recipe="overfit")
+    overfit, standard = model_rows(tmp_path)
+    assert (overfit.recipe, overfit.complete, overfit.interval) == ("overfit", False, "none")
+    assert (standard.recipe, standard.complete, standard.interval) == ("standard", True, "draws")
+    assert [standard.test_accuracy, standard.mislabeled_fit] == pytest.approx([0.905, 0.35])
+    assert standard.test_accuracy_low == pytest.approx(0.905)  # both draws have the same mean
+    assert (standard.seeds, standard.variants, standard.n) == (2, 2, 2000)
+    assert np.isnan(standard.susceptibility)
+    assert "1 incomplete row." in caption([overfit, standard])
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> dict[str, Rows]:
+    """Both kinds of table, with NaN, a control, and names that a format would trip over."""
+    for seed, model in ((0, "torchvision:resnet18"), (1, "torchvision:resnet18")):
+        write_run(tmp_path, {"aum": 0.8 + seed / 10, "my|own_[b]": 0.7, "entropy": NAN}, seed=seed, model=model)
+    return {"detectors": leaderboard(tmp_path), "models": model_rows(tmp_path)}
+
+
+@pytest.mark.parametrize("kind", ["detectors", "models"])
+def test_csv_and_json_parse_back(tables: dict[str, Rows], kind: str) -> None:
+    """Every field comes back from JSON with NaN as null, and from CSV with NaN as nothing."""
+    rows = tables[kind]
+    records = to_records(rows)
+    assert json.loads(to_json(rows)) == records
+    assert any(value is None for record in records for value in record.values())
+    read = list(csv.DictReader(io.StringIO(to_csv(rows))))
+    assert read == [{key: "" if value is None else str(value) for key, value in record.items()} for record in records]
+    needed = {
+        "detector",
+        "kind",
+        "truth",
+        "metric",
+        "mean",
+        "low",
+        "high",
+        "seeds",
+        "variants",
+        "n",
+        "complete",
+        "rank",
+    }
+    assert kind == "models" or needed <= set(records[0])
+
+
+def test_tables_for_people(tables: dict[str, Rows]) -> None:
+    """Markdown, LaTeX and terminal hold the same cells, escaped each in its way, with a dash for NaN."""
+    rows = tables["detectors"]
+    lines = to_markdown(rows).splitlines()
+    assert lines[0].startswith(
+        "AUROC against 'mislabeled', mean over noise families; 95 % intervals cover new training"
+    )
+    assert lines[2].startswith("| rank | detector | AUROC | model | recipe | memorized |")
+    assert lines[4].startswith("| 1 [1, 2] | aum | 0.850 [")
+    assert r"my\|own_[b]" in lines[5]
+    assert "standard, 30 epochs | 0.350 | 0.950 | 1.00 | 20 | 1 × 2 |" in lines[5]
+    assert lines[6].startswith("| control | entropy | – |")
+    assert to_markdown(tables["models"]).splitlines()[4].count("[") == 3
+    latex = to_latex(rows)
+    assert r"my|own\_[b]" in latex
+    assert r"95 \% intervals" in latex
+    assert latex.count(r"\\") == 4
+    assert "–" not in latex
+    console = Console(width=300, file=io.StringIO(), record=True)
+    console.print(to_table(rows))
+    printed = console.export_text()
+    for cell in ("my|own_[b]", "torchvision:resnet18", "0.850", "–", "1 × 2", "confidence set"):
+        assert cell in printed
+
+
+def test_no_rows_are_no_error() -> None:
+    """A table of nothing is an empty table."""
+    assert (to_records([]), json.loads(to_json([])), caption([])) == ([], [], "No rows.")
+    assert to_markdown([]).startswith("No rows.")
+
+
+def test_same_recipe_with_other_options_is_told_apart(tmp_path: Path) -> None:
+    """Two setups of one recipe name show their digests, since nothing else tells them apart."""
+    write_run(tmp_path / "a", {"aum": 0.8}, setup="a" * 64)
+    write_run(tmp_path / "b", {"aum": 0.9}, setup="b" * 64)
+    table = to_markdown(leaderboard([tmp_path / "a", tmp_path / "b"]))
+    assert "standard, 30 epochs, aaaaaaaa |" in table
+    assert "standard, 30 epochs, bbbbbbbb |" in table

@@ -1,0 +1,105 @@
+"""Observing: right values, and nothing changed."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from noisybench.catalog import find
+from noisybench.errors import BadData, BadUsage, TrainingFailed
+from noisybench.observing import Recorder, evaluating, observe
+from noisybench.source import Source
+from noisybench.streams import derive
+from noisybench.variant import Variant, build_variant
+
+
+@pytest.fixture(scope="module")
+def variant(digits: Source) -> Variant:
+    return build_variant(digits, find("noises", "symmetric")(rate=0.2), seed=0)  # type: ignore[call-arg]
+
+
+@pytest.fixture
+def model() -> nn.Module:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.Flatten(), nn.Linear(4 * 36, 10))
+    net(torch.randn(64, 1, 8, 8))
+    net[1].eval()  # a mode that its user chose on purpose
+    return net
+
+
+def test_observing_leaves_model_and_generators_as_they_were(model: nn.Module) -> None:
+    """Weights, statistics, modes, gradients and random generators are bit-equal afterwards, curvature included."""
+    inputs, labels = torch.randn(70, 1, 8, 8), torch.randint(10, (70,))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    modes = [module.training for module in model.modules()]
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002 - the one observed
+    observe(model, inputs, labels, [find("probes", "curvature"), find("probes", "margin")], epoch=1)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert [module.training for module in model.modules()] == modes
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert np.array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
+
+
+def test_modes_are_restored_when_a_probe_fails(model: nn.Module) -> None:
+    """An error inside leaves the model in the modes it had."""
+    modes = [module.training for module in model.modules()]
+    with pytest.raises(RuntimeError), evaluating(model, seed=0, device=torch.device("cpu")):
+        assert not any(module.training for module in model.modules())
+        raise RuntimeError
+    assert [module.training for module in model.modules()] == modes
+
+
+def test_values_do_not_depend_on_the_batch_size(model: nn.Module) -> None:
+    """A remainder of one sample and a whole-set batch give the same values."""
+    inputs, labels = torch.randn(65, 1, 8, 8), torch.randint(10, (65,))
+    probes = [find("probes", name) for name in ("margin", "loss", "curvature")]
+    small = observe(model, inputs, labels, probes, epoch=1, batch_size=64)
+    large = observe(model, inputs.split(65), labels, probes, epoch=1)
+    for name in ("margin", "loss", "curvature"):
+        np.testing.assert_allclose(small.values[name], large.values[name], rtol=2e-3, atol=1e-4)
+
+
+def test_inputs_and_labels_must_be_as_many(model: nn.Module) -> None:
+    """More or fewer inputs than labels are refused."""
+    for n in (9, 11):
+        with pytest.raises(BadData, match="expected one each"):
+            observe(model, torch.randn(n, 1, 8, 8), torch.zeros(10, dtype=torch.int64), [], epoch=1)
+
+
+def test_a_value_that_is_not_finite_is_refused() -> None:
+    """A diverged model is said, with the probe, the sample and the epoch."""
+
+    class Broken(nn.Module):
+        def forward(self, inputs: Tensor) -> Tensor:
+            return torch.where(torch.arange(len(inputs))[:, None] == 3, torch.nan, inputs)
+
+    with pytest.raises(TrainingFailed, match="probe 'margin' .* sample 3 in epoch 2"):
+        observe(Broken(), torch.randn(5, 4), torch.zeros(5, dtype=torch.int64), [find("probes", "margin")], epoch=2)
+
+
+def test_recorded_batches_equal_a_loop_over_samples(variant: Variant) -> None:
+    """Logits given batch by batch in any order become the column that a loop over samples computes."""
+    generator = torch.Generator().manual_seed(derive(0, "test"))
+    n = len(variant.labels)
+    logits = torch.randn(n, 10, generator=generator)
+    recorder = Recorder(variant, ["margin", "correct"])
+    for chosen in torch.randperm(n, generator=generator).split(100):
+        recorder.update(logits[chosen], chosen)
+    seen = recorder.end_epoch(epoch=1)
+    for i in range(0, n, 97):
+        label, row = int(variant.labels[i]), logits[i].tolist()
+        others = max(value for k, value in enumerate(row) if k != label)
+        assert seen.values["margin"][i] == pytest.approx(row[label] - others, abs=1e-6)
+        assert seen.values["correct"][i] == float(row[label] > others)
+
+
+def test_a_sample_in_no_batch_is_said(variant: Variant) -> None:
+    """An epoch that left samples out cannot end, also when an earlier epoch had them."""
+    n = len(variant.labels)
+    recorder = Recorder(variant, ["margin"])
+    recorder.update(torch.randn(n, 10), torch.arange(n))
+    recorder.end_epoch(epoch=1)
+    recorder.update(torch.randn(n - 2, 10), torch.arange(n - 2))
+    with pytest.raises(BadUsage, match=f"2 of {n} samples were in no batch of epoch 2"):
+        recorder.end_epoch(epoch=2)
