@@ -28,8 +28,6 @@ _HOME = {
     "train": "training",
     "against_labels": "agreement",
     "evaluate": "evaluation",
-    "leaderboard": "leaderboard",
-    "to_markdown": "leaderboard",
 }
 
 __all__ = ["__version__", *_HOME]  # noqa: PLE0604 - the keys are strings
@@ -43,16 +41,34 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute
     return getattr(import_module(f"noisybench.{_HOME[name]}"), name)
 
 
-if TYPE_CHECKING:
-    from noisybench.agreement import against_labels
-    from noisybench.arrays import UNKNOWN
-    from noisybench.catalog import find, load_source, names
-    from noisybench.description import describe
-    from noisybench.evaluation import evaluate
-    from noisybench.leaderboard import leaderboard, to_markdown
-    from noisybench.observing import Recorder, observe
-    from noisybench.scoring import Detector, Scores, score
-    from noisybench.source import Source, source_from_arrays
-    from noisybench.trace import Trace, read_trace
-    from noisybench.training import Recipe, train
-    from noisybench.variant import Variant, build_variant, read_variant, write_variant
+if TYPE_CHECKING:  # what __getattr__ gives, for type checkers
+    from noisybench.agreement import against_labels as against_labels
+    from noisybench.arrays import UNKNOWN as UNKNOWN
+    from noisybench.catalog import find as find
+    from noisybench.catalog import load_source as load_source
+    from noisybench.catalog import names as names
+    from noisybench.description import describe as describe
+    from noisybench.evaluation import evaluate as evaluate
+    from noisybench.observing import Recorder as Recorder
+    from noisybench.observing import observe as observe
+    from noisybench.scoring import Detector as Detector
+    from noisybench.scoring import Scores as Scores
+    from noisybench.scoring import score as score
+    from noisybench.source import Source as Source
+    from noisybench.source import source_from_arrays as source_from_arrays
+    from noisybench.trace import Trace as Trace
+    from noisybench.trace import read_trace as read_trace
+    from noisybench.training import Recipe as Recipe
+    from noisybench.training import train as train
+    from noisybench.variant import (
+        Variant as Variant,
+    )
+    from noisybench.variant import (
+        build_variant as build_variant,
+    )
+    from noisybench.variant import (
+        read_variant as read_variant,
+    )
+    from noisybench.variant import (
+        write_variant as write_variant,
+    )

@@ -55,7 +55,7 @@ def main() -> NoReturn:
         if debug:
             raise
         _fail(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
-    except Exception as error:  # noqa: BLE001 - the last resort of a program: say it and how to see more
+    except Exception as error:
         if debug:
             raise
         _fail(f"{type(error).__name__}: {error} (unexpected: 'noisybench --debug …' shows where)", 1)
@@ -287,10 +287,8 @@ def suspects(
     for suspect in found:
         scores = list(suspect.scores.values())
         words = [f"{scores[0]:.4f}"] if short else [repr(value) for value in scores]
-        lines.append(
-            [str(suspect.sample), str(suspect.given), suspect.given_name, str(suspect.predicted)]
-            + [suspect.predicted_name, *words]
-        )
+        given = (str(suspect.given), suspect.given_name)
+        lines.append([str(suspect.sample), *given, str(suspect.predicted), suspect.predicted_name, *words])
     _print_lines(header, lines, style)
 
 
@@ -409,15 +407,11 @@ def _say_plan(plan: "Plan", source: "Source", *, seeds: Sequence[int], workers: 
 def _report_runs(folders: Sequence[Path], *, as_json: bool) -> None:
     from noisybench.leaderboard import read_runs
 
-    runs = {run.path: run for run in read_runs(folders)}
-    rows = [
-        {
-            "path": str(folder),
-            "seed": runs[folder].seed,
-            **{name: None if value != value else value for name, value in runs[folder].history.items()},  # noqa: PLR0124 - NaN
-        }
-        for folder in folders
-    ]
+    runs = {run.path.resolve(): run for run in read_runs(folders)}
+    rows: list[dict[str, Any]] = []
+    for folder in folders:
+        run = runs[folder.resolve()]
+        rows.append({"path": str(folder), "seed": run.seed, **{k: _number(v) for k, v in run.history.items()}})
     if as_json:
         _print_json(rows)
         return
@@ -511,17 +505,12 @@ def _warn(description: "Description") -> None:
 
 
 def _print_rows(rows: "Sequence[Row] | Sequence[ModelRow]", style: str) -> None:
-    from noisybench import leaderboard as tables
+    from noisybench.leaderboard import to_csv, to_json, to_latex, to_markdown, to_table
 
     if style == "table":
-        _console().print(tables.to_table(rows))
+        _console().print(to_table(rows))
         return
-    forms = {
-        "markdown": tables.to_markdown,
-        "csv": tables.to_csv,
-        "json": tables.to_json,
-        "latex": tables.to_latex,
-    }
+    forms = {"markdown": to_markdown, "csv": to_csv, "json": to_json, "latex": to_latex}
     if style not in forms:
         raise _no_format(style, ("table", *forms))
     typer.echo(forms[style](rows).rstrip("\n"))

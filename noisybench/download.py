@@ -6,11 +6,17 @@ from pathlib import Path
 from noisybench.errors import BadData
 
 
+def cache_folder() -> Path:
+    """``$NOISYBENCH_CACHE``, or the folder ``noisybench`` where the operating system keeps caches."""
+    import pooch
+
+    return Path(os.environ.get("NOISYBENCH_CACHE") or pooch.os_cache("noisybench"))
+
+
 def fetch(name: str, url: str, sha256: str, size: int, *, instead: str = "--data") -> Path:
     """The file ``name`` in the cache, downloaded where it is not there yet.
 
-    The cache is the folder ``noisybench`` where the operating system keeps caches, or ``$NOISYBENCH_CACHE``. A file that
-    is there already is checked too, and downloaded again where it differs.
+    A file that is there already is checked too, and downloaded again where it differs.
 
     Args:
         name: Name of the file in the cache.
@@ -25,13 +31,12 @@ def fetch(name: str, url: str, sha256: str, size: int, *, instead: str = "--data
     import pooch
     from requests.exceptions import RequestException
 
-    folder = Path(os.environ.get("NOISYBENCH_CACHE") or pooch.os_cache("noisybench"))
     pooch.get_logger().setLevel("WARNING")  # it tells of every download on stderr
     advice = f"get it otherwise and say {instead}"
     try:
         return Path(
             pooch.retrieve(
-                url, f"sha256:{sha256}", fname=name, path=folder, downloader=pooch.HTTPDownloader(timeout=30)
+                url, f"sha256:{sha256}", fname=name, path=cache_folder(), downloader=pooch.HTTPDownloader(timeout=30)
             )
         )
     except (OSError, RequestException) as error:

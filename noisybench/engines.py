@@ -44,7 +44,7 @@ def run_tasks(
     if workers == 1 or len(tasks) <= 1:
         return [function(task, shared, progress) for task in tasks]
     context = get_context("spawn")  # a forked process may not use CUDA, and inherits locks of our threads
-    steps: Queue[bool | None] = context.Queue()
+    steps: Queue[str | None] = context.Queue()
     listener = threading.Thread(target=_relay, args=(steps, progress), daemon=True)
     listener.start()
     pool = ProcessPoolExecutor(
@@ -79,14 +79,14 @@ _here: dict[str, Any] = {}
 """What this worker process was started with."""
 
 
-def _start(shared: Any, steps: "Queue[bool | None]") -> None:  # noqa: ANN401
+def _start(shared: Any, steps: "Queue[str | None]") -> None:  # noqa: ANN401
     _here.update(shared=shared, steps=steps)
 
 
 def _run(function: Callable[[Task, Any, Progress], Result], task: Task) -> Result:
-    return function(task, _here["shared"], lambda: _here["steps"].put(True))
+    return function(task, _here["shared"], lambda: _here["steps"].put("step"))
 
 
-def _relay(steps: "Queue[bool | None]", progress: Progress) -> None:
+def _relay(steps: "Queue[str | None]", progress: Progress) -> None:
     while steps.get() is not None:
         progress()

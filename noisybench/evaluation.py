@@ -25,7 +25,7 @@ from noisybench.probes.curvature import Curvature
 from noisybench.scoring import read_scores, score, write_scores
 from noisybench.source import IMAGE_DIMENSIONS, Source
 from noisybench.susceptibility import Susceptibility
-from noisybench.tables import read_json, write_columns, write_json
+from noisybench.tables import file_name, read_json, write_columns, write_json
 from noisybench.trace import Trace, read_trace
 from noisybench.training import BuildModel, Observe, Recipe, check_source, train
 from noisybench.variant import Variant, write_variant
@@ -107,8 +107,7 @@ class Plan:
     @property
     def folder(self) -> str:
         """Name of its folder, safe on every file system."""
-        model = "".join(c if c.isalnum() or c in "._-" else "+" for c in self.model)
-        return f"{model}-{self.recipe_name}-{self.setup[:8]}"
+        return f"{file_name(self.model)}-{self.recipe_name}-{self.setup[:8]}"
 
 
 def plan_run(
@@ -142,7 +141,7 @@ def plan_run(
     if model is None:
         colour = len(source.input_shape) == IMAGE_DIMENSIONS - 1 and min(source.input_shape[1:]) >= 16  # noqa: PLR2004
         model = "small_cnn" if colour else "mlp"
-    label = model if isinstance(model, str) else f"{model.__module__}:{getattr(model, '__qualname__', 'model')}"  # type: ignore[attr-defined]
+    label = model if isinstance(model, str) else f"{model.__module__}:{getattr(model, '__qualname__', 'model')}"
     given = dict(options or {})
     if epochs is not None:
         given["epochs"] = str(epochs)
@@ -210,7 +209,7 @@ def evaluate(
     wanted = names("detectors") if detectors == "all" else ((detectors,) if isinstance(detectors, str) else detectors)
     for name in wanted:
         find("detectors", name)
-    tasks = []
+    tasks: list[_Task] = []
     for variant in [variants] if isinstance(variants, Variant) else variants:
         check_source(source, variant)
         home = Path(out) / variant.name
@@ -299,9 +298,9 @@ def _score_all(task: _Task, wanted: Sequence[str]) -> tuple[list[Agreement], dic
         began = time.perf_counter()
         scores = score(trace, detector)
         costs[name] = _cost(trace, detector.needs, task.plan.watch, spent, time.perf_counter() - began)
-        write_scores(scores, task.folder / "scores" / f"{name}.parquet")
-        # What is compared is what was written: the file is the contract.
-        read_back = read_scores(task.folder / "scores" / f"{name}.parquet")
+        path = task.folder / "scores" / f"{file_name(name)}.parquet"
+        write_scores(scores, path)
+        read_back = read_scores(path)  # what is compared is what was written: the file is the contract
         kind: Literal["control", "detector"] = "control" if detector.control else "detector"
         agreements += against_labels(read_back, task.variant, kind=kind)
     for scores in reference_scores(task.variant, seed=task.seed):

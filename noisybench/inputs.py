@@ -35,7 +35,7 @@ class Inputs:
         if like is None:
             self._mean, self._scale = self._moments()
         else:
-            self._mean, self._scale = like._mean, like._scale
+            self._mean, self._scale = like.moments
 
     def __len__(self) -> int:
         return len(self._tensor)
@@ -43,6 +43,11 @@ class Inputs:
     @property
     def device(self) -> torch.device:
         return self._tensor.device
+
+    @property
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and inverse deviation that inputs are normalised by, a channel or a feature each."""
+        return self._mean, self._scale
 
     def batch(self, chosen: Tensor | slice) -> Tensor:
         """Normalised inputs, shape (b, c, h, w) channels-last or (b, d), float32."""

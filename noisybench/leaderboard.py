@@ -476,16 +476,27 @@ def to_latex(rows: Rows) -> str:
 
 
 def to_table(rows: Rows) -> "Table":
-    """A table for the terminal, with its caption."""
+    """A table for the terminal, with its caption, where what is alike in all rows is said once to save width."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     header, body = _cells_of(rows)
-    table = Table(caption=caption(rows), caption_justify="left")
-    for name in header:
-        table.add_column(Text(name))
+    own = ("rank", "detector", header[2])
+    alike = [
+        name
+        for name, *cells in zip(header, *body, strict=True)
+        if len(rows) > 1 and len(set(cells)) == 1 and name not in own and isinstance(rows[0], Row)
+    ]
+    said = "; ".join(f"{name} {body[0][header.index(name)]}" for name in alike)
+    words = f"{caption(rows)} In all rows: {said}." if alike else caption(rows)
+    # Text, since a name may look like rich's markup
+    table = Table(caption=Text(words), caption_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown = [position for position, name in enumerate(header) if name not in alike]
+    for position in shown:
+        table.add_column(Text(header[position]), no_wrap=header[position] in own, overflow="fold")
     for line in body:
-        table.add_row(*(Text(cell) for cell in line))  # Text, since a name may look like rich's markup
+        table.add_row(*(Text(line[position]) for position in shown))
     return table
 
 
@@ -521,9 +532,8 @@ def _cells_of(rows: Rows) -> tuple[list[str], list[list[str]]]:
             title: lambda row: _span(row, "mean", "low", "high"),
             "model": lambda row: row.model,
             "recipe": recipe,
-            "memorized": lambda row: _digits(row.mislabeled_fit),
-            "clean fitted": lambda row: _digits(row.clean_fit),
-            "seconds": lambda row: "–" if math.isnan(row.seconds) else f"{row.seconds:.2f}",
+            "memorized / clean fitted": lambda row: f"{_short(row.mislabeled_fit)} / {_short(row.clean_fit)}",
+            "seconds": lambda row: _short(row.seconds),
             "extra passes": lambda row: "–" if math.isnan(row.passes) else f"{row.passes:g}",
             "variants × seeds": runs,
         }
@@ -549,6 +559,10 @@ def _digits(value: float) -> str:
     if math.isnan(value):
         return "–"
     return f"{value:.3f}" if value == 0 or abs(value) >= 1e-3 else f"{value:.1e}"  # noqa: PLR2004 - else 0.000
+
+
+def _short(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.2f}"
 
 
 def _latex(text: str) -> str:

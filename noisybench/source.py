@@ -162,8 +162,8 @@ def source_digest(inputs: NDArray[Any], labels: Labels) -> str:
     rows = max(1, (1 << 24) // max(1, inputs[:1].nbytes))  # 16 MB at a time: a memory map is never read whole
     for start in range(0, len(inputs), rows):
         chunk = np.ascontiguousarray(inputs[start : start + rows])
-        digest.update(chunk.astype(chunk.dtype.newbyteorder("<"), copy=False))
-    digest.update(labels.astype("<i8"))
+        digest.update(chunk.astype(chunk.dtype.newbyteorder("<"), copy=False).data)
+    digest.update(labels.astype("<i8").data)
     return digest.hexdigest()
 
 

@@ -102,9 +102,10 @@ def drop_of_fresh_step(model: nn.Module, inputs: Tensor, labels: Tensor, *, lr: 
         for x, y in parts:
             loss = F.cross_entropy(model(x).float(), y, reduction="sum") / len(labels)
             before += float(loss.detach())
-            for total, part in zip(gradients, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
-                if part is not None:
-                    total += part
+            shares = torch.autograd.grad(loss, parameters, allow_unused=True)
+            for gradient, share in zip(gradients, shares, strict=True):
+                if share is not None:
+                    gradient.add_(share)
 
         def step() -> None:
             for parameter, gradient in zip(parameters, gradients, strict=True):
@@ -133,7 +134,7 @@ def drop_of_training_step(
 
             def step() -> None:
                 with torch.enable_grad():
-                    loss.backward()  # type: ignore[no-untyped-call]
+                    loss.backward()
                 optimizer.step()
 
             return float(loss.detach()) - _undone(

@@ -9,7 +9,7 @@ import numpy as np
 from noisybench.errors import BadData, BadUsage, UnknownName
 from noisybench.options import unknown
 from noisybench.scoring import read_scores
-from noisybench.tables import read_json
+from noisybench.tables import file_name, read_json
 from noisybench.trace import read_trace
 from noisybench.variant import read_variant
 
@@ -66,7 +66,7 @@ def suspects(run: Path, *, detector: str = DEFAULT_DETECTOR, top: int = 20) -> l
     order = [detector, *(name for name in found if name != detector)]
     means = {}
     for name in order:
-        runs = [read_scores(folder / "scores" / f"{name}.parquet") for folder in folders]
+        runs = [read_scores(folder / "scores" / f"{file_name(name)}.parquet") for folder in folders]
         for scores in runs:
             if scores.variant_id != variant.provenance.variant_id:
                 msg = f"{run} holds scores of other labels than its variant; evaluate again"

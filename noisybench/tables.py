@@ -15,6 +15,15 @@ from numpy.typing import NDArray
 from noisybench.errors import BadData
 
 
+def file_name(name: str) -> str:
+    """A name such as ``torchvision:resnet18`` as it may stand in a path, on every file system.
+
+    >>> file_name("my_package.nets:tiny")
+    'my_package.nets+tiny'
+    """
+    return "".join(c if c.isalnum() or c in "._-" else "+" for c in name)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place at the end: a reader sees the old file or the new one."""

@@ -233,7 +233,7 @@ class _Run:
                 logits = self.model(inputs)
             loss = F.cross_entropy(logits.float(), labels)
             self.optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             self.optimizer.step()
             total += loss.detach() * len(chosen)
             hits += (logits.detach().argmax(1) == labels).sum()
@@ -297,13 +297,13 @@ def _observe(recorder: Recorder, run: _Run, due: list[Probe], epoch: int, *, dur
 
 
 def _build(build: BuildModel, source: Source, data: Inputs) -> nn.Module:
-    model = build(num_classes=source.num_classes, input_shape=source.input_shape)
+    model: object = build(num_classes=source.num_classes, input_shape=source.input_shape)
     if not isinstance(model, nn.Module):
         msg = f"the model function gave {type(model).__name__}, expected a torch.nn.Module"
         raise TrainingFailed(msg)
     model = model.to(data.device)
     if data.is_image:
-        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = model.to(memory_format=torch.channels_last)
     with torch.no_grad(), evaluating(model, seed=0, device=data.device):
         shape = tuple(model(data.batch(slice(0, 1))).shape)
     if shape != (1, source.num_classes):

@@ -11,7 +11,7 @@ from noisybench.description import describe
 from noisybench.errors import BadData, Mismatch
 from noisybench.leaderboard import read_runs
 from noisybench.scoring import read_scores, score
-from noisybench.tables import read_json
+from noisybench.tables import file_name, read_json
 from noisybench.trace import read_trace
 from noisybench.variant import read_variant
 
@@ -55,7 +55,7 @@ def verify_runs(folder: Path) -> Iterator[str]:
         names = read_json(path / "run.json")["detectors"]
         for name in names:
             detector = find("detectors", name)
-            written = read_scores(path / "scores" / f"{name}.parquet")
+            written = read_scores(path / "scores" / f"{file_name(name)}.parquet")
             if trace.variant_id != variant.provenance.variant_id:
                 msg = f"{path}: the trace is of another variant than the run's; evaluate again"
                 raise Mismatch(msg)
@@ -63,7 +63,9 @@ def verify_runs(folder: Path) -> Iterator[str]:
                 msg = f"{path}: the scores of '{name}' do not follow from the trace; evaluate again"
                 raise BadData(msg)
             for agreement in against_labels(written, variant):
-                if not np.isclose(told[name, agreement.metric], agreement.value, rtol=0, atol=1e-12, equal_nan=True):
+                if not np.isclose(
+                    told[detector.name, agreement.metric], agreement.value, rtol=0, atol=1e-12, equal_nan=True
+                ):
                     msg = f"{path}: {agreement.metric} of '{name}' is not that of its scores; evaluate again"
                     raise BadData(msg)
         yield f"{path}: {len(names)} detectors follow from the trace, and their agreement from the scores"

@@ -54,7 +54,7 @@ def planted() -> tuple[Variant, Trace]:
     for epoch in range(1, 26):
         for chosen in np.array_split(order.permutation(600), 10):
             optimizer.zero_grad()
-            nn.functional.cross_entropy(model(inputs[chosen]), labels[chosen]).backward()  # type: ignore[no-untyped-call]
+            nn.functional.cross_entropy(model(inputs[chosen]), labels[chosen]).backward()
             optimizer.step()
         recorder.observe(model, inputs, epoch=epoch)
     return variant, recorder.trace()

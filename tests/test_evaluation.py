@@ -123,7 +123,7 @@ def test_an_unfinished_run_is_started_again_with_the_same_end(
 ) -> None:
     """A run that broke off in the middle of training ends with the bytes of one that did not."""
 
-    class Stopped(Exception):  # noqa: N818 - no error, a switch
+    class Stopped(Exception):
         pass
 
     def stop_after_three(seen: list[int] = []) -> None:  # noqa: B006 - it counts

@@ -203,7 +203,9 @@ def test_runs_are_read_once(tmp_path: Path) -> None:
     first = write_run(tmp_path / "runs", {"aum": 0.8})
     write_run(tmp_path / "runs", {"aum": 0.9}, seed=1)
     write_run(tmp_path / "runs", {}, seed=2, finished=False)
-    shutil.copytree(first, tmp_path / "copy" / "elsewhere")
+    for place in ("copy", "unfinished copy"):
+        shutil.copytree(first, tmp_path / place / "elsewhere")
+    (tmp_path / "unfinished copy" / "elsewhere" / "agreement.parquet").unlink()
     runs = read_runs([tmp_path, tmp_path / "runs", first, str(first)])
     assert sorted((run.seed, run.finished) for run in runs) == [(0, True), (1, True), (2, False)]
     rows = leaderboard(runs)
@@ -301,10 +303,10 @@ def test_tables_for_people(tables: dict[str, Rows]) -> None:
     assert lines[0].startswith(
         "AUROC against 'mislabeled', mean over noise families; 95 % intervals cover new training"
     )
-    assert lines[2].startswith("| rank | detector | AUROC | model | recipe | memorized |")
+    assert lines[2].startswith("| rank | detector | AUROC | model | recipe | memorized / clean fitted |")
     assert lines[4].startswith("| 1 [1, 2] | aum | 0.850 [")
     assert r"my\|own_[b]" in lines[5]
-    assert "standard, 30 epochs | 0.350 | 0.950 | 1.00 | 20 | 1 × 2 |" in lines[5]
+    assert "standard, 30 epochs | 0.35 / 0.95 | 1.00 | 20 | 1 × 2 |" in lines[5]
     assert lines[6].startswith("| control | entropy | – |")
     assert to_markdown(tables["models"]).splitlines()[4].count("[") == 3
     latex = to_latex(rows)
@@ -314,9 +316,12 @@ def test_tables_for_people(tables: dict[str, Rows]) -> None:
     assert "–" not in latex
     console = Console(width=300, file=io.StringIO(), record=True)
     console.print(to_table(rows))
-    printed = console.export_text()
-    for cell in ("my|own_[b]", "torchvision:resnet18", "0.850", "–", "1 × 2", "confidence set"):
+    printed = " ".join(console.export_text().split())
+    for cell in ("my|own_[b]", "0.850", "–", "confidence set"):
         assert cell in printed
+    # What is alike in all rows is said once.
+    assert "In all rows: model torchvision:resnet18; recipe standard, 30 epochs; memorized" in printed
+    assert printed.count("torchvision:resnet18") == 1
 
 
 def test_no_rows_are_no_error() -> None:

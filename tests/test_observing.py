@@ -32,13 +32,13 @@ def test_observing_leaves_model_and_generators_as_they_were(model: nn.Module) ->
     inputs, labels = torch.randn(70, 1, 8, 8), torch.randint(10, (70,))
     before = {name: value.clone() for name, value in model.state_dict().items()}
     modes = [module.training for module in model.modules()]
-    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002 - the one observed
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"].copy()  # noqa: NPY002 - the one observed
     observe(model, inputs, labels, [find("probes", "curvature"), find("probes", "margin")], epoch=1)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert [module.training for module in model.modules()] == modes
     assert all(parameter.grad is None for parameter in model.parameters())
     assert torch.equal(torch.get_rng_state(), torch_state)
-    assert np.array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
+    assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], numpy_state)  # noqa: NPY002
 
 
 def test_modes_are_restored_when_a_probe_fails(model: nn.Module) -> None:

@@ -104,7 +104,7 @@ def test_the_loop_is_plain_sgd(small: Source, variant: Variant) -> None:
     images = small.inputs.astype(np.float64)
     inputs = torch.tensor((images - images.mean()) / images.std()).permute(0, 3, 1, 2).float()
     loss = nn.functional.cross_entropy(twin(inputs), torch.tensor(variant.labels))
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     assert done.history["train_loss"][0] == pytest.approx(loss.item(), rel=1e-5)
     for trained, fresh in zip(done.model.parameters(), twin.parameters(), strict=True):
         assert fresh.grad is not None

@@ -6,7 +6,7 @@ from noisybench.training import BuildModel, check_images
 
 
 def build(*, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
-    """torchvision's ResNet-18 with the stem that papers use on 32 × 32 images.
+    """Torchvision's ResNet-18 with the stem that papers use on 32 × 32 images.
 
     Source: He et al. 2016, arXiv:1512.03385, section 4.2 (stem).
     """

@@ -4,7 +4,6 @@ from torch import nn
 
 from noisybench.training import BuildModel, check_images
 
-
 WIDTH = 16
 """Of the stem: 15 MFLOP for a 32 × 32 image, so that a core trains some 3,000 of them a second."""
 

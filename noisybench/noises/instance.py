@@ -75,7 +75,7 @@ def flip_chances(rate: float, uniform: Floats) -> Floats:
     from scipy.special import erfcx, log_ndtr, ndtri_exp
 
     if rate > 0.5:  # noqa: PLR2004 - the mirror image; below one half the upper tail is the accurate one
-        return 1 - flip_chances(1 - rate, uniform)
+        return 1 - flip_chances(1 - rate, 1 - uniform)
     if rate < 1e-6:  # noqa: PLR2004 - the centre lies so far out that the root is lost to rounding
         return np.full_like(uniform, rate)
 
@@ -88,7 +88,7 @@ def flip_chances(rate: float, uniform: Floats) -> Floats:
     # Far below zero the truncated normal is an exponential of mean deviation² / |centre|.
     centre = brentq(lambda centre: mean(centre) - rate, -1 - 2 * _DEVIATION**2 / rate, 0.6, xtol=1e-12)
     low, high = -centre / _DEVIATION, (1 - centre) / _DEVIATION
-    inner = np.clip(uniform, 2.0**-54, None)
+    inner = np.clip(uniform, 2.0**-54, 1 - 2.0**-53)
     survival = np.logaddexp(log_ndtr(-low) + np.log1p(-inner), log_ndtr(-high) + np.log(inner))
     chances: Floats = np.clip(centre - _DEVIATION * ndtri_exp(survival), 0, 1)
     return chances

@@ -1,6 +1,5 @@
 """Reading a published image set from any of the forms in which it goes around, and recognising its sample order."""
 
-import os
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.arrays import Labels, as_labels, fingerprint
+from noisybench.download import cache_folder
 from noisybench.errors import BadData
 from noisybench.source import Augmentation, Source, source_from_arrays
 from noisybench.sources._images import Images, decode_images
@@ -152,13 +152,6 @@ def read_splits(published: Published, data: Path | None) -> tuple[Split, Split]:
     there = "is no folder" if not data.is_dir() else f"holds no {published.name}"
     msg = f"{data} {there}; expected {published.expected}"
     raise BadData(msg)
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: ``$NOISYBENCH_CACHE``, or the user's cache folder."""
-    import pooch
-
-    return Path(os.environ.get("NOISYBENCH_CACHE") or pooch.os_cache("noisybench"))
 
 
 def _official(published: Published, root: Path, *, download: bool) -> tuple[Split, Split]:

@@ -1,0 +1,276 @@
+"""Any labelled data set of the Hugging Face hub, or your own Parquet, CSV, image folder or saved data set."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisybench.arrays import UNKNOWN, Labels, as_labels
+from noisybench.errors import BadData, BadUsage, UnknownName
+from noisybench.options import plain_options, unknown
+from noisybench.source import LoadSource, Source, source_from_arrays
+from noisybench.sources._images import decode_images
+
+BUILDERS = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json", ".arrow": "arrow"}
+LABEL_COLUMNS = ("label", "labels", "fine_label")
+
+
+@dataclass(frozen=True, slots=True)
+class HuggingFace:
+    """Images or features and their labels, through the package ``datasets``; class names as the data set has them.
+
+    Where the labels are strings, the classes are the strings in sorted order.
+
+    Attributes:
+        id: Name on the hub, such as ``ylecun/mnist``; or say ``path``.
+        path: A folder, a Parquet, CSV or JSON file, or what ``save_to_disk`` wrote; the same as ``--data``.
+        config: Name of a configuration on the hub, where the data set has several.
+        split: Training samples.
+        test_split: Test samples; by default the split ``test`` where there is one.
+        input: Column of images, one column of lists of one length, or several numeric columns ``a,b,c``; by default the
+            only column of images, else the only column of lists.
+        label: Column of classes; by default ``label``, ``labels`` or ``fine_label``, else the only one typed as classes.
+        clean: Column of right labels of the same type as ``label``, absent (-1 for numbers) where nobody knows.
+
+    Raises:
+        BadUsage: Neither or both of ``id`` and ``path``, a name that does not exist, or a column that must be chosen.
+        BadData: The data set cannot be loaded, or a column cannot be used as what it was named for.
+    """
+
+    id: str | None = None
+    path: Path | None = None
+    config: str | None = None
+    split: str = "train"
+    test_split: str | None = None
+    input: str | None = None
+    label: str | None = None
+    clean: str | None = None
+
+    def __call__(self, data: Path | None, *, limit: int | None) -> Source:
+        places = [place for place in (self.id, self.path, data) if place is not None]
+        if len(places) != 1:
+            msg = (
+                "source 'huggingface' needs one of: --source-set id=OWNER/NAME, --source-set path=PATH, --data PATH; "
+                f"got {len(places)} of them"
+            )
+            raise BadUsage(msg)
+        splits = _load(places[0], self.config, self.split)
+        train = _named_split(splits, self.split)
+        tested = self.test_split or ("test" if "test" in splits and self.split != "test" else None)
+        test = None if tested is None else _named_split(splits, tested)
+        label = _label_column(train.features, self.label)
+        if self.clean is not None:
+            _check_same_type(train.features, label, train.features, self.clean)
+        if test is not None:
+            _check_same_type(train.features, label, test.features, label)
+        inputs = _input_columns(train.features, self.input, exclude={label, self.clean})
+        class_names = _class_names(train, test, label, self.clean)
+        # All labels, so that the classes do not depend on the limit; a limit below one is refused with the arrays.
+        kept = train if limit is None else train.select(range(min(max(limit, 1), len(train))))
+        return source_from_arrays(
+            "huggingface",
+            _inputs(kept, inputs),
+            _labels(train, label, class_names),
+            clean=None if self.clean is None else _labels(train, self.clean, class_names, allow_unknown=True),
+            test_inputs=None if test is None else _inputs(test, inputs),
+            test_labels=None if test is None else _labels(test, label, class_names),
+            class_names=class_names,
+            options=plain_options(replace(self, path=None)),
+            limit=limit,
+        )
+
+
+def _load(place: str | Path, config: str | None, split: str) -> Mapping[str, Any]:
+    """Split name → data set."""
+    import datasets
+    import pyarrow as pa
+
+    try:
+        if isinstance(place, str):
+            return datasets.load_dataset(place, config)
+        if (place / "dataset_dict.json").is_file() or (place / "state.json").is_file():
+            loaded = datasets.load_from_disk(place)
+            return {split: loaded} if isinstance(loaded, datasets.Dataset) else loaded
+        if place.is_dir():
+            return datasets.load_dataset(str(place), config)
+        if place.is_file() and place.suffix in BUILDERS:
+            return datasets.load_dataset(BUILDERS[place.suffix], data_files={split: str(place)})
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError, pa.ArrowException) as error:
+        cause = error.__cause__ or error  # datasets wraps what a reader said in a sentence that says nothing
+        reason = (str(cause).splitlines() or [type(cause).__name__])[0]
+        msg = f"datasets cannot load '{place}': {reason}"
+        raise BadData(msg) from None
+    msg = f"{place} is no folder and no file ending in {', '.join(BUILDERS)}"
+    raise BadData(msg)
+
+
+def _named_split(splits: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - datasets.Dataset
+    if name not in splits:
+        raise UnknownName(unknown(name, tuple(splits), "split"))
+    if not len(splits[name]):
+        msg = f"split '{name}' is empty; expected at least one sample"
+        raise BadData(msg)
+    return splits[name]
+
+
+def _label_column(features: Mapping[str, Any], wanted: str | None) -> str:
+    from datasets import ClassLabel
+
+    if wanted is not None:
+        return _known_column(features, wanted)
+    typed = [name for name, feature in features.items() if isinstance(feature, ClassLabel)]
+    names = [name for name in LABEL_COLUMNS if name in features] or typed
+    if not names or (names is typed and len(typed) > 1):
+        msg = f"which column is the label? say --source-set label=NAME; there are: {', '.join(features)}"
+        raise BadUsage(msg)
+    return names[0]
+
+
+def _input_columns(features: Mapping[str, Any], wanted: str | None, *, exclude: set[str | None]) -> list[str]:
+    if wanted is not None:
+        return [_known_column(features, name.strip()) for name in wanted.split(",")]
+    others = {name: feature for name, feature in features.items() if name not in exclude}
+    images = [name for name, feature in others.items() if _is_image(feature)]
+    lists = [name for name, feature in others.items() if _is_list(feature)]
+    chosen = images or lists
+    if len(chosen) != 1:
+        usable = chosen or [name for name, feature in others.items() if _is_number(feature)] or list(others)
+        msg = f"which columns are the input? say --source-set input=NAME or input={','.join(usable) or 'A,B'}"
+        raise BadUsage(msg)
+    return chosen
+
+
+def _known_column(features: Mapping[str, Any], name: str) -> str:
+    if name not in features:
+        raise UnknownName(unknown(name, tuple(features), "column"))
+    return name
+
+
+def _check_same_type(features: Mapping[str, Any], label: str, others: Mapping[str, Any], name: str) -> None:
+    ours, theirs = features[label], others[_known_column(others, name)]
+    if ours != theirs:
+        msg = f"column '{name}' is {theirs}, the training column '{label}' is {ours}; expected the same type"
+        raise BadData(msg)
+
+
+def _is_image(feature: Any) -> bool:  # noqa: ANN401 - one of datasets' feature types
+    """Images, typed as such or as the bytes and path that a Parquet file without Hugging Face's metadata holds."""
+    from datasets import Image
+
+    return isinstance(feature, Image) or (isinstance(feature, dict) and set(feature) == {"bytes", "path"})
+
+
+def _is_list(feature: Any) -> bool:  # noqa: ANN401
+    return isinstance(feature, list) or type(feature).__name__ in (
+        "List",
+        "LargeList",
+        "Sequence",
+        "Array2D",
+        "Array3D",
+    )
+
+
+def _is_number(feature: Any) -> bool:  # noqa: ANN401
+    from datasets import Value
+
+    return isinstance(feature, Value) and feature.dtype.startswith(("int", "uint", "float", "bool"))
+
+
+def _is_string(feature: Any) -> bool:  # noqa: ANN401
+    from datasets import Value
+
+    return isinstance(feature, Value) and "string" in feature.dtype
+
+
+def _class_names(train: Any, test: Any, label: str, clean: str | None) -> list[str] | None:  # noqa: ANN401
+    from datasets import ClassLabel
+
+    feature = train.features[label]
+    if isinstance(feature, ClassLabel):
+        return list(feature.names)
+    if not _is_string(feature):
+        return None
+    columns = [(train, label), (train, clean), (test, label)]
+    found = {name for part, column in columns if part and column for name in _column(part, column).unique().to_pylist()}
+    return sorted(found - {None})
+
+
+def _labels(part: Any, name: str, class_names: list[str] | None, *, allow_unknown: bool = False) -> Labels:  # noqa: ANN401
+    """A column of classes → (n,) int64."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = _column(part, name)
+    if column.null_count and not allow_unknown:
+        first = column.is_null().index(pa.scalar(value=True)).as_py()
+        msg = f"column '{name}' has no label in row {first} ({column.null_count} such rows); drop them first"
+        raise BadData(msg)
+    if _is_string(part.features[name]):
+        column = pc.index_in(column, value_set=pa.array(class_names, column.type))
+    elif pa.types.is_boolean(column.type):
+        column = column.cast(pa.int64())
+    elif not pa.types.is_integer(column.type):
+        msg = f"column '{name}' is {column.type}, expected whole numbers, classes or strings"
+        raise BadData(msg)
+    return as_labels(column.fill_null(UNKNOWN).to_numpy(), what=f"column '{name}'")
+
+
+def _inputs(part: Any, names: list[str]) -> NDArray[Any]:  # noqa: ANN401
+    """The input columns → images (n, h, w, c) uint8 or numbers (n, …)."""
+    feature = part.features[names[0]]
+    if len(names) == 1 and _is_image(feature):
+        return _images(part, names[0])
+    if len(names) == 1 and _is_list(feature):
+        return _nested(_column(part, names[0]), names[0])
+    for name in names:
+        if not _is_number(part.features[name]):
+            msg = f"column '{name}' is {part.features[name]}, expected numbers, or one column of images or of lists"
+            raise BadData(msg)
+    # Absent values become NaN here, which every source refuses.
+    return np.column_stack([_column(part, name).to_numpy().astype(np.float32) for name in names])
+
+
+def _images(part: Any, name: str) -> NDArray[np.uint8]:  # noqa: ANN401
+    from datasets import Image
+
+    if isinstance(part.features[name], Image):
+        part = part.cast_column(name, Image(decode=False))
+    try:
+        encoded = [
+            image and (image["bytes"] or (Path(image["path"]).read_bytes() if image["path"] else None))
+            for image in _column(part, name).to_pylist()
+        ]
+    except OSError as error:
+        msg = f"column '{name}' names an image that cannot be read: {error.filename}: {error.strerror}"
+        raise BadData(msg) from None
+    return decode_images(encoded, what=f"column '{name}'")
+
+
+def _nested(column: Any, name: str) -> NDArray[Any]:  # noqa: ANN401 - a pyarrow column
+    """Lists of one length, of numbers or again of lists → (n, …)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    values = column.combine_chunks()
+    if isinstance(values, pa.ExtensionArray):
+        values = values.storage
+    shape = [len(values)]
+    while pa.types.is_nested(values.type) and not pa.types.is_struct(values.type):
+        lengths = pc.list_value_length(values).unique().to_pylist()
+        if len(lengths) != 1 or lengths[0] is None:
+            msg = f"column '{name}' must hold lists of one length, got lengths {sorted(lengths, key=str)[:3]}; pad them"
+            raise BadData(msg)
+        shape.append(lengths[0])
+        values = values.flatten()
+    flat: NDArray[Any] = values.to_numpy(zero_copy_only=False)
+    return flat.reshape(shape)
+
+
+def _column(part: Any, name: str) -> Any:  # noqa: ANN401 - datasets.Dataset → pyarrow.ChunkedArray
+    return part.select_columns([name]).with_format("arrow")[:][name]
+
+
+SOURCE: type[LoadSource] = HuggingFace

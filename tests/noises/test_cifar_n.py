@@ -1,0 +1,168 @@
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from noisybench.arrays import Labels
+from noisybench.description import describe
+from noisybench.errors import BadData, BadUsage, Mismatch
+from noisybench.noises.cifar_n import CifarN, read_annotations
+from noisybench.options import parse_options
+from noisybench.source import Source, source_from_arrays
+from noisybench.variant import build_variant
+
+
+def source_of(labels: Labels, *, k: int = 10) -> Source:
+    """Labels under images of one pixel."""
+    name = "cifar10" if k == 10 else "cifar100"
+    images = np.zeros((len(labels), 1, 1, 3), dtype=np.uint8)
+    return source_from_arrays(name, images, labels, clean=labels, class_names=[str(j) for j in range(k)])
+
+
+def archive(path: Path, content: bytes, *, member: str = "archive/data.pkl") -> Path:
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(member, content)
+        file.writestr("archive/version", "3")
+    return path
+
+
+def annotations(path: Path, columns: Any) -> Path:  # noqa: ANN401 - whatever a test wants in the file
+    """A file as torch wrote them under NumPy 1, where the module had another name."""
+    return archive(path, pickle.dumps(columns, protocol=2).replace(b"numpy._core.", b"numpy.core."))
+
+
+@pytest.fixture(scope="module")
+def official(data: Path) -> Labels:
+    """Labels of CIFAR-10 in the order of the official batches."""
+    clean: Labels = read_annotations(data / "cifar_n" / "CIFAR-10_human.pt")["clean_label"]
+    return clean
+
+
+@pytest.mark.parametrize(
+    ("labels", "wrong"), [("aggre", 4505), ("random1", 8617), ("random2", 9061), ("random3", 8820), ("worse", 20104)]
+)
+def test_rates_are_those_that_the_authors_measured(labels: Any, wrong: int, data: Path, official: Labels) -> None:  # noqa: ANN401 - a literal
+    """9.010, 17.234, 18.122, 17.640 and 40.208 % of 50,000; cell by cell the counts that were published beside them."""
+    variant = build_variant(source_of(official), CifarN(labels, data / "cifar_n" / "CIFAR-10_human.pt"))
+    assert variant.mislabeled.sum() == wrong
+    assert [variant.flip_probability, variant.transition, variant.selected] == [None] * 3
+    counts = np.load(data / "cifar_n" / "transition_counts.npz")
+    key = next(name for name in counts if labels in name.replace("random_label", "random"))
+    np.testing.assert_array_equal(np.bincount(official * 10 + variant.labels).reshape(10, 10), counts[key])
+
+
+def test_cifar100n_is_not_identifiable_in_three_classes(data: Path) -> None:
+    """40.200 % of 50,000 are wrong, and for three classes another label is the likeliest: that is warned of."""
+    fine = np.load(data / "cifar100" / "labels.npz")["train_fine"]
+    variant = build_variant(source_of(fine, k=100), CifarN("fine", data / "cifar_n" / "CIFAR-100_human.pt"))
+    assert variant.mislabeled.sum() == 20100
+    assert any("not identifiable: in 3 of 100 classes" in sentence for sentence in describe(variant).warnings)
+
+
+def test_a_prefix_is_enough(data: Path, official: Labels) -> None:
+    """The first 10,000 of ``worse`` are 41.04 % wrong."""
+    noise = CifarN("worse", data / "cifar_n" / "CIFAR-10_human.pt")
+    variant = build_variant(source_of(official[:10_000]), noise)
+    assert variant.mislabeled.sum() == 4104
+    assert str(data) not in str(variant.provenance)
+    assert str(variant.provenance.params["file"]).startswith("CIFAR-10_human.pt sha256:873e69c39cb9")
+
+
+def test_labels_in_another_order_are_refused(data: Path, official: Labels) -> None:
+    """Known orders are named, unknown ones say how far they agree; one exchanged pair of labels is enough."""
+    noise = CifarN("worse", data / "cifar_n" / "CIFAR-10_human.pt")
+    tar = official.reshape(5, 10_000)[[3, 2, 1, 4, 0]].ravel()
+    tensorflow = official[np.load(data / "cifar_n" / "image_order_tfds_to_torch.npz")["cifar10"]]
+    swapped = official.copy()
+    swapped[[0, 1]] = swapped[[1, 0]]
+    for labels, words in [
+        (tar, "is in the order of the tar archive"),
+        (tensorflow, "is in the order of TensorFlow Datasets; .* the order of the official Python batches"),
+        (swapped, "is in no known order .*agree with the file's at 49998 of 50000 positions"),
+        (np.concatenate([official, official[:1]]), "is in no known order"),
+    ]:
+        with pytest.raises(Mismatch, match=words):
+            noise(source_of(labels), seed=0, mode="exact")
+
+
+def test_labels_of_the_other_data_set_are_refused() -> None:
+    """Before anything is read or downloaded."""
+    with pytest.raises(BadUsage, match="labels=fine belong to cifar100 with 100 classes, source 'cifar10' has 10"):
+        CifarN("fine")(source_of(np.arange(10)), seed=0, mode="exact")
+    with pytest.raises(BadUsage, match="must be one of aggre, worse, random1, random2, random3, fine, got 'worst'"):
+        parse_options(CifarN, {"labels": "worst"}, what="noise 'cifar_n'")
+    with pytest.raises(BadUsage, match=r"must be one of aggre, .*, got 'worst'"):
+        CifarN("worst")  # type: ignore[arg-type]
+
+
+def test_a_pickle_that_would_run_something_is_refused(tmp_path: Path) -> None:
+    """Nothing runs: neither a system call, nor a codec, nor a function of NumPy that is not among the four."""
+    victim = tmp_path / "victim"
+
+    class Attack:
+        def __init__(self, function: Any, *arguments: Any) -> None:  # noqa: ANN401
+            self.call = function, arguments
+
+        def __reduce__(self) -> Any:  # noqa: ANN401
+            return self.call
+
+    import codecs
+    import os
+
+    for attack, asks in [
+        (Attack(os.mkdir, str(victim)), "asks for (posix|nt).mkdir"),
+        (Attack(eval, f"open({str(victim)!r}, 'w')"), "asks for (builtins|__builtin__).eval"),
+        (Attack(np.load, str(victim)), "asks for numpy.load"),
+        (Attack(codecs.encode, "text", "rot13"), "asks for the codec rot13"),
+    ]:
+        with pytest.raises(BadData, match=f"is not a file of CIFAR-N as published: it {asks}; download it again"):
+            read_annotations(annotations(tmp_path / "file.pt", {"clean_label": attack}))
+    assert not victim.exists()
+
+
+def test_broken_files_are_refused(tmp_path: Path) -> None:
+    """Missing, cut anywhere, of another kind, empty, or holding something else: one sentence, always the same error."""
+    labels = np.arange(10)
+    whole = annotations(tmp_path / "whole.pt", {"clean_label": labels, "worse_label": labels}).read_bytes()
+    assert set(read_annotations(tmp_path / "whole.pt")) == {"clean_label", "worse_label"}
+    content = pickle.dumps({"clean_label": labels}, protocol=2).replace(b"numpy._core.", b"numpy.core.")
+    with pytest.raises(BadData, match=r"none.pt cannot be read: No such file"):
+        read_annotations(tmp_path / "none.pt")
+    for size in range(0, len(whole) - 1, 61):
+        (tmp_path / "cut.pt").write_bytes(whole[:size])
+        with pytest.raises(BadData, match="is not a file of CIFAR-N as published"):
+            read_annotations(tmp_path / "cut.pt")
+    for size in range(len(content)):
+        with pytest.raises(BadData, match="is not a file of CIFAR-N as published"):
+            read_annotations(archive(tmp_path / "cut.pt", content[:size]))
+    with pytest.raises(BadData, match=r"expected one data.pkl of at most"):
+        read_annotations(archive(tmp_path / "other.pt", content, member="archive/constants.pkl"))
+    with pytest.raises(BadData, match=r"expected one data.pkl of at most 33554432 bytes in it, found"):
+        read_annotations(archive(tmp_path / "bomb.pt", bytes(1 << 26)))
+    with pytest.raises(BadData, match="it holds a list, expected a dict"):
+        read_annotations(annotations(tmp_path / "list.pt", [1, 2]))
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"clean_label": np.arange(10)}, "has no labels 'worse_label'; it has: clean_label"),
+        (
+            {"clean_label": np.arange(10), "worse_label": np.arange(9)},
+            "has 10 labels 'clean_label' and 9 'worse_label'",
+        ),
+        (
+            {"clean_label": np.arange(10), "worse_label": np.arange(10) + 1},
+            r"'worse_label' of file.pt\[9\] = 10 is not a",
+        ),
+        ({"clean_label": np.arange(10), "worse_label": np.eye(10)}, "'worse_label' of file.pt must be integers"),
+    ],
+)
+def test_columns_that_do_not_fit_are_refused(columns: Any, message: str, tmp_path: Path) -> None:  # noqa: ANN401
+    """A missing key, another length, another class, another type."""
+    noise = CifarN("worse", annotations(tmp_path / "file.pt", columns))
+    with pytest.raises(BadData, match=message):
+        noise(source_of(np.arange(10)), seed=0, mode="exact")

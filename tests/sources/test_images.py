@@ -1,0 +1,58 @@
+"""Decoding of images, against what was encoded."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from noisybench.errors import BadData
+from noisybench.sources._images import decode_images
+
+
+def png(pixels: NDArray[np.uint8], mode: str | None = None) -> bytes:
+    stream = BytesIO()
+    image = Image.fromarray(pixels)
+    (image.convert(mode) if mode else image).save(stream, "PNG")
+    return stream.getvalue()
+
+
+GREY = np.arange(12, dtype=np.uint8).reshape(3, 4)
+COLOUR = np.arange(36, dtype=np.uint8).reshape(3, 4, 3)
+
+
+def test_pixels_come_back_as_they_were() -> None:
+    """Grey images have one channel, colour images three, and among colour images a grey one has three alike."""
+    assert np.array_equal(decode_images([png(GREY), png(GREY + 1)], what="x")[..., 0], [GREY, GREY + 1])
+    assert np.array_equal(decode_images([png(COLOUR)], what="x"), [COLOUR])
+    assert np.array_equal(decode_images([png(COLOUR), png(GREY)], what="x"), [COLOUR, np.stack([GREY] * 3, axis=-1)])
+
+
+def test_palettes_and_bitmaps_lose_nothing() -> None:
+    """Both are stored in another mode than they are read in."""
+    flat = np.full((3, 4, 3), (255, 0, 0), dtype=np.uint8)
+    assert np.array_equal(decode_images([png(flat, "P")], what="x"), [flat])
+    bitmap = np.where(GREY > 5, 255, 0).astype(np.uint8)
+    assert np.array_equal(decode_images([png(bitmap, "1")], what="x")[..., 0], [bitmap])
+
+
+@pytest.mark.parametrize(
+    ("encoded", "message"),
+    [
+        ([], "column 'image' has no images; expected at least one"),
+        ([png(GREY), None], "image 1 of column 'image' cannot be decoded (it is empty); expected PNG, JPEG"),
+        ([b"text"], "image 0 of column 'image' cannot be decoded (UnidentifiedImageError)"),
+        ([png(COLOUR)[:-30]], "image 0 of column 'image' cannot be decoded (OSError)"),
+        ([png(COLOUR, "RGBA")], "image 0 of column 'image' has mode RGBA, expected grey or RGB with 8 bits"),
+        (
+            [png(GREY), png(GREY), png(GREY.T.copy())],
+            "images of column 'image' must have one size: image 0 is 3 × 4, image 2 is 4 × 3 (1 differ); resize them",
+        ),
+    ],
+)
+def test_unusable_images_are_named(encoded: list[bytes | None], message: str) -> None:
+    """The message says which image, and what to do."""
+    with pytest.raises(BadData) as caught:
+        decode_images(encoded, what="column 'image'")
+    assert message in str(caught.value)

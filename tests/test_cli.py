@@ -1,0 +1,277 @@
+"""The command line, as a shell and other programs see it."""
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import noisybench
+from noisybench import cli
+from noisybench.variant import read_variant
+
+HEAVY = ("torch", "scipy", "sklearn", "pyarrow", "datasets", "torchvision")
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command line in this process."""
+
+    def call(*arguments: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["noisybench", *map(str, arguments)])
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        captured = capsys.readouterr()
+        code = stopped.value.code
+        return Result(code if isinstance(code, int) else 0, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two draws of symmetric noise and their runs, made through the shell once."""
+    home = tmp_path_factory.mktemp("home")
+    shell = [sys.executable, "-m", "noisybench"]
+    folders = []
+    for seed in ("0", "1"):
+        command = [*shell, "build", "digits", "--noise", "symmetric", "--rate", "0.2", "--seed", seed]
+        done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=True)
+        folders.append(done.stdout.splitlines()[-1])
+    command = [*shell, "evaluate", *folders, "--epochs", "5", "--seeds", "0,1", "--workers", "2", "--json"]
+    done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=True)
+    assert len(json.loads(done.stdout)) == 4
+    return home
+
+
+def test_help_and_list_are_fast_and_import_nothing_heavy() -> None:
+    """Both answer within half a second (the best of three: other processes share the machine)."""
+    for command in (["--help"], ["list"], ["--version"]):
+        times = []
+        for _ in range(3):
+            began = time.perf_counter()
+            subprocess.run([sys.executable, "-m", "noisybench", *command], check=True, capture_output=True)
+            times.append(time.perf_counter() - began)
+        assert min(times) < 0.5
+        code = (
+            f"import sys; sys.argv = ['noisybench', *{command!r}]\nfrom noisybench.cli import main\n"
+            f"try: main()\nexcept SystemExit: pass\n"
+            f"print('HEAVY', [name for name in {HEAVY!r} if name in sys.modules])"
+        )
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        assert done.stdout.splitlines()[-1] == "HEAVY []"
+
+
+def test_version_and_list(run: Run) -> None:
+    """The version is the package's; every drawer is listed, for people and for machines."""
+    assert noisybench.__version__ in run("--version").out
+    assert "cumulative_loss" in run("list").out
+    listed = json.loads(run("list", "--json").out)
+    assert set(listed) == {"sources", "noises", "models", "probes", "detectors"}
+    names = {item["name"]: item["summary"] for item in json.loads(run("list", "noises", "--json").out)}
+    assert {"symmetric", "asymmetric", "pair_flip", "transition", "instance", "cifar_n", "as_found"} <= set(names)
+    assert all(names.values())
+
+
+def test_build_prints_the_folder_last_and_json_for_machines(run: Run, tmp_path: Path) -> None:
+    """The same command gives the same variant; JSON has the fields that other programs read."""
+    text = run("build", "digits", "--noise", "symmetric", "--rate", 0.2, "--out", tmp_path / "a")
+    folder = Path(text.out.splitlines()[-1])
+    assert (folder / "variant.json").is_file()
+    done = run("build", "digits", "--noise", "symmetric", "--rate", 0.2, "--out", tmp_path / "b", "--json")
+    record = json.loads(done.out)
+    assert {"path", "source", "noise", "n", "classes", "rate", "realised_rate", "variant_id"} <= set(record)
+    assert (record["n"], record["classes"], record["rate"]) == (1437, 10, 0.2)
+    assert record["realised_rate"] == 287 / 1437  # the integer nearest to 287.4
+    assert record["variant_id"] == read_variant(folder).provenance.variant_id
+    assert "transition matrix" in run("describe", folder).out
+    described = json.loads(run("describe", folder, "--json").out)
+    assert np.allclose(np.sum(described["transition"], axis=1), 1)
+    assert "is whole" in run("verify", folder).out
+
+
+def test_leaderboard_in_every_format(run: Run, built: Path) -> None:
+    """Each format holds every detector; JSON has the fields that other programs read."""
+    rows = json.loads(run("leaderboard", built / "runs", "--format", "json").out)
+    fields = {
+        "detector",
+        "kind",
+        "truth",
+        "metric",
+        "mean",
+        "low",
+        "high",
+        "seeds",
+        "variants",
+        "n",
+        "complete",
+        "rank",
+    }
+    assert all(fields <= set(row) for row in rows)
+    best = min((row for row in rows if row["rank"]), key=lambda row: row["rank"])
+    assert best["mean"] > 0.95
+    assert best["low"] <= best["mean"] <= best["high"]
+    assert (best["seeds"], best["variants"], best["complete"]) == (2, 2, True)
+    table = list(csv.DictReader(io.StringIO(run("leaderboard", built / "runs", "--format", "csv").out)))
+    assert [row["detector"] for row in table] == [row["detector"] for row in rows]
+    for style in ("table", "markdown", "latex"):
+        assert "aum" in run("leaderboard", built / "runs", "--format", style).out
+    models = json.loads(run("leaderboard", built / "runs", "--models", "--format", "json").out)
+    assert len(models) == 1
+    assert models[0]["test_accuracy"] > 0.8
+
+
+def test_suspects_and_verify(run: Run, built: Path) -> None:
+    """Suspects as a table and as CSV with every score; verify recomputes runs."""
+    setup = next((built / "runs").glob("*/mlp-*"))
+    lines = list(csv.reader(io.StringIO(run("suspects", setup, "--top", 5, "--format", "csv").out)))
+    assert lines[0][:6] == ["sample", "given", "given_name", "predicted", "predicted_name", "cumulative_loss"]
+    assert len(lines) == 6
+    assert "aum" in run("suspects", setup, "--detector", "aum").out
+    assert len(json.loads(run("suspects", setup, "--format", "json", "--top", 3).out)) == 3
+    assert "is whole" in run("verify", built / "runs").out
+
+
+def test_evaluating_again_repeats_nothing(run: Run, built: Path) -> None:
+    """The second call returns the same runs within the time of loading them, and writes nothing."""
+    variants = sorted((built / "variants").iterdir())
+    before = {
+        path: path.stat().st_mtime_ns for path in (built / "runs").rglob("*.parquet") if "variant" not in path.parts
+    }
+    done = run("evaluate", *variants, "--epochs", 5, "--seeds", "0,1", "--out", built / "runs", "--workers", 1)
+    assert done.code == 0
+    after = {path: path.stat().st_mtime_ns for path in before}
+    assert after == before
+    assert "test accuracy" in done.out
+    assert "model mlp, recipe standard" in done.err
+
+
+def test_a_users_own_model_by_name(run: Run, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``package.module:function`` is found in the folder where the command is run."""
+    (tmp_path / "my_net.py").write_text(
+        "from torch import nn\n"
+        "def tiny(*, num_classes, input_shape):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    variant = next((built / "variants").iterdir())
+    done = run("evaluate", variant, "--model", "my_net:tiny", "--epochs", 1, "--seeds", "0", "--detectors", "aum")
+    assert done.code == 0
+    assert next((tmp_path / "runs").glob("*/*/seed-0/agreement.parquet"))
+
+
+USAGE = [
+    (["build", "digitz", "--noise", "symmetric", "--rate", "0.2"], "did you mean 'digits'"),
+    (["build", "digits", "--noise", "symetric", "--rate", "0.2"], "did you mean 'symmetric'"),
+    (["build", "digits", "--noise", "symmetric"], "needs 'rate': say --rate 0.2"),
+    (["build", "digits", "--noise", "symmetric", "--rate", "1.2"], r"rate must lie in \[0, 1\]"),
+    (["build", "digits", "--noise", "symmetric", "--rate", "nan"], r"rate must lie in \[0, 1\]"),
+    (["build", "digits", "--noise", "symmetric", "--rate", "0.2", "--set", "rate=0.3"], "given twice"),
+    (
+        ["build", "digits", "--noise", "symmetric", "--rate", "0.2", "--set", "inclusiv=true"],
+        "did you mean 'inclusive'",
+    ),
+    (["build", "digits", "--noise", "symmetric", "--rate", "0.2", "--set", "inclusive=maybe"], "must be true or false"),
+    (["build", "digits", "--noise", "symmetric", "--rate", "0.2", "--set", "inclusive"], "takes key=value"),
+    (["build", "digits", "--noise", "symmetric", "--rate", "0.2", "--mode", "exat"], "no mode 'exat'"),
+    (["build", "digits", "--noise", "symmetric", "--rate", "0.2", "--limit", "0"], "limit must be at least 1"),
+    (["build", "digits", "--noise", "symmetric", "--rate", "0.2", "--seed", "-1"], "seed must not be negative"),
+    (["build", "digits", "--noise", "as_found", "--rate", "0.2"], "no option of noise 'as_found' is called 'rate'"),
+    (["list", "detector"], "did you mean 'detectors'"),
+]
+
+
+@pytest.mark.parametrize(("command", "message"), USAGE)
+def test_bad_usage_is_one_sentence_and_exit_code_2(run: Run, tmp_path: Path, command: list[str], message: str) -> None:
+    """No traceback, nothing written."""
+    out = ["--out", tmp_path / "variants"] if command[0] == "build" else []
+    done = run(*command, *out)
+    assert done.code == 2
+    assert re.search(message, done.err)
+    assert "Traceback" not in done.err
+    assert not (tmp_path / "variants").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["describe", "nowhere"], "is no variant"),
+        (["evaluate", "nowhere"], "is no variant"),
+        (["leaderboard", "nowhere"], "nowhere"),
+        (["suspects", "nowhere"], "no finished run"),
+        (["build", "npz", "--data", "nowhere.npz", "--noise", "as_found"], "nowhere.npz"),
+    ],
+)
+def test_a_failure_is_one_sentence_and_exit_code_1(
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+    message: str,
+) -> None:
+    """Files that are not there are named."""
+    monkeypatch.chdir(tmp_path)
+    done = run(*command)
+    assert done.code == 1
+    assert message in done.err
+    assert "Traceback" not in done.err
+
+
+def test_more_bad_usage_of_evaluate_and_leaderboard(run: Run, built: Path) -> None:
+    """Names and numbers of the other commands get the same care."""
+    variant = next((built / "variants").iterdir())
+    for arguments, message in (
+        (["evaluate", variant, "--seeds", "0,x"], "--seeds takes whole numbers"),
+        (["evaluate", variant, "--seeds", "1,1"], "seeds must be different"),
+        (["evaluate", variant, "--model", "mpl"], "did you mean 'mlp'"),
+        (["evaluate", variant, "--model", "no_module:net"], "there is no module 'no_module'"),
+        (["evaluate", variant, "--recipe", "overfitt"], "did you mean 'overfit'"),
+        (["evaluate", variant, "--detectors", "aun"], "did you mean 'aum'"),
+        (["evaluate", variant, "--set", "lrr=1"], "did you mean 'lr'"),
+        (["leaderboard", built / "runs", "--metric", "auc"], "auroc"),
+        (["leaderboard", built / "runs", "--format", "jsn"], "did you mean 'json'"),
+        (["leaderboard", built / "runs", "--truth", "mislabelled"], "did you mean 'mislabeled'"),
+        (["suspects", built / "runs", "--top", "0"], "top must be at least 1"),
+    ):
+        done = run(*arguments)
+        assert done.code == 2, (arguments, done.err)
+        assert message in done.err
+
+
+def test_a_closed_pipe_is_no_traceback(built: Path) -> None:
+    """``noisybench leaderboard … | head -1`` ends quietly."""
+    command = f"{sys.executable} -m noisybench list | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=built, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert done.stdout == "sources:\n"
+
+
+def test_progress_goes_to_stderr_only(built: Path, tmp_path: Path) -> None:
+    """Standard output holds results alone, so that it can be piped."""
+    variant = next((built / "variants").iterdir())
+    command = [sys.executable, "-m", "noisybench", "evaluate", variant, "--epochs", "1", "--seeds", "0", "--json"]
+    environment = {**os.environ, "FORCE_COLOR": "1"}
+    done = subprocess.run(
+        [*map(str, command), "--out", str(tmp_path)], capture_output=True, text=True, check=True, env=environment
+    )
+    assert json.loads(done.stdout)[0]["seed"] == 0

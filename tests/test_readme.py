@@ -1,0 +1,44 @@
+"""What the README shows, works."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import noisybench
+from noisybench.scoring import Scores
+
+README = Path(noisybench.__file__).parents[1] / "README.md"
+if not README.is_file():  # the package was installed: the page lies beside the tests
+    README = Path(__file__).parents[1] / "README.md"
+BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<language>python|sh)\n(?P<code>.*?)```", re.DOTALL)
+
+
+def test_the_page_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python blocks share one session, shell lines one folder; what downloads or installs is left out."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    names: dict[str, object] = {}
+    commands = 0
+    for block in BLOCK.finditer(README.read_text(encoding="utf-8")):
+        code = block["code"]
+        if block["file"]:
+            Path(block["file"]).write_text(code, encoding="utf-8")
+        elif block["language"] == "python":
+            exec(compile(code, str(README), "exec"), names)  # noqa: S102 - the page's own code
+        elif "pip install" not in code and "cifar" not in code:
+            line = re.sub("^noisybench", f"{sys.executable} -m noisybench", code, flags=re.MULTILINE)
+            done = subprocess.run(["bash", "-ec", line], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            commands += code.count("noisybench ")
+    assert commands >= 9
+    suspicion = names["suspicion"]
+    assert isinstance(suspicion, Scores)
+    wrong = names["variants"][0].mislabeled  # type: ignore[index]
+    assert np.median(suspicion.values[wrong]) > np.quantile(suspicion.values[~wrong], 0.9)
+    assert list(tmp_path.glob("own-runs/*/*/seed-0/scores/worst_margin+DETECTOR.parquet"))
+    shutil.rmtree(tmp_path / "runs")
