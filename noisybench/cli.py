@@ -124,7 +124,7 @@ def build(
     as_json: Json = False,
 ) -> None:
     """Build a noisy variant of a source; prints its folder last."""
-    from noisybench.catalog import find, load_source
+    from noisybench.catalog import find
     from noisybench.description import describe
     from noisybench.drawing import check_mode
     from noisybench.options import parse_options, split_pairs
@@ -140,11 +140,14 @@ def build(
         params["rate"] = repr(rate)
     options = split_pairs(source_set or [], flag="--source-set")
     maker = parse_options(find("noises", noise), params, what=f"noise '{noise}'")
-    loaded = load_source(source, data, limit=limit, **options)
+    loader = parse_options(find("sources", source), options, what=f"source '{source}'")
+    loaded = loader(data, limit=limit)
     variant = build_variant(loaded, maker, seed=seed, mode=mode)  # type: ignore[arg-type]  # checked above
     folder = out / variant.name
     write_variant(variant, folder)
-    write_json({"data": None if data is None else str(data.resolve()), "source_set": options}, folder / LOCATION)
+    found = {key: getattr(loader, key) for key in options}
+    places = {key: str(value.resolve() if isinstance(value, Path) else value) for key, value in found.items()}
+    write_json({"data": None if data is None else str(data.resolve()), "source_set": places}, folder / LOCATION)
     description = describe(variant)
     _warn(description)
     if as_json:

@@ -334,7 +334,7 @@ def model_rows(runs: Sequence[Run] | Paths) -> list[ModelRow]:
         values: dict[str, Any] = {}
         intervals: set[Interval] = set()
         for name in FITS:
-            bounds = (0.0, math.inf if name == "susceptibility" else 1.0)
+            bounds = (-math.inf, math.inf) if name == "susceptibility" else (0.0, 1.0)
             values[name], values[f"{name}_low"], values[f"{name}_high"], interval = estimate(
                 _history(members, name), bounds
             )

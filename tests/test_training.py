@@ -168,6 +168,31 @@ def test_divergence_is_said(small: Source, variant: Variant) -> None:
         train(small, variant, find("models", "mlp"), replace(RECIPE, lr=1e30), [], seed=0)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_trains_in_bfloat16_and_is_observed_in_float32(small: Source, variant: Variant) -> None:
+    """Every probe, both ways of observing and both trackers run there, and two runs of one seed are bit-equal."""
+    recipe = replace(RECIPE, precision="bfloat16", augmentation="crop_flip")
+    probes = [find("probes", name) for name in names("probes")]
+    for observe, kind in (("after", "fixed"), ("during", "authors")):
+        done = [
+            train(
+                small,
+                variant,
+                with_dropout,
+                recipe,
+                probes,
+                seed=0,
+                device="cuda",
+                observe=observe,  # type: ignore[arg-type]
+                susceptibility=Susceptibility(kind),  # type: ignore[arg-type]
+            )
+            for _ in range(2)
+        ]
+        assert np.array_equal(done[0].trace["margin"], done[1].trace["margin"])
+        assert np.isfinite(done[0].history["susceptibility"]).all()
+        assert done[0].trace["loss"].dtype == np.float32
+
+
 def test_a_variant_of_other_inputs_is_refused(digits: Source, variant: Variant) -> None:
     """Other pixels under the same labels are another source."""
     with pytest.raises(Mismatch, match="give the files that it was built from"):
