@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from noisybench.evaluation import Plan
     from noisybench.leaderboard import ModelRow, Row
     from noisybench.source import Source
-    from noisybench.variant import Variant
 
 app = typer.Typer(
     help="Label-noise benchmarks: build noisy variants of a data set, evaluate what a model memorizes, rank detectors.",
@@ -125,7 +125,7 @@ def build(
 ) -> None:
     """Build a noisy variant of a source; prints its folder last."""
     from noisybench.catalog import find
-    from noisybench.description import describe
+    from noisybench.description import describe, to_record, to_text
     from noisybench.drawing import check_mode
     from noisybench.options import parse_options, split_pairs
     from noisybench.tables import write_json
@@ -151,10 +151,10 @@ def build(
     description = describe(variant)
     _warn(description)
     if as_json:
-        _print_json({"path": str(folder), **_summary(variant, description)})
+        _print_json({"path": str(folder), **to_record(variant, description)})
         return
     typer.echo(f"{loaded.name}: {len(loaded.labels)} training samples, order: {loaded.order}")
-    _print_description(variant, description)
+    typer.echo(to_text(variant, description))
     typer.echo(str(folder))
 
 
@@ -166,15 +166,16 @@ def describe(
 ) -> None:
     """Show a variant's rates and transition matrices, nominal and realised."""
     from noisybench.description import describe as measure
+    from noisybench.description import to_record, to_text
     from noisybench.variant import read_variant
 
     found = read_variant(variant)
     description = measure(found)
     _warn(description)
     if as_json:
-        _print_json({"path": str(variant), **_summary(found, description), **_matrices(description)})
+        _print_json({"path": str(variant), **to_record(found, description, matrices=True)})
         return
-    _print_description(found, description)
+    typer.echo(to_text(found, description))
 
 
 @app.command()
@@ -414,7 +415,9 @@ def _report_runs(folders: Sequence[Path], *, as_json: bool) -> None:
     rows: list[dict[str, Any]] = []
     for folder in folders:
         run = runs[folder.resolve()]
-        rows.append({"path": str(folder), "seed": run.seed, **{k: _number(v) for k, v in run.history.items()}})
+        rows.append(
+            {"path": str(folder), "seed": run.seed, **{k: None if isnan(v) else v for k, v in run.history.items()}}
+        )
     if as_json:
         _print_json(rows)
         return
@@ -427,88 +430,13 @@ def _report_runs(folders: Sequence[Path], *, as_json: bool) -> None:
         typer.echo(f"{row['path']}: {numbers}")
 
 
-def _summary(variant: "Variant", description: "Description") -> dict[str, Any]:
-    provenance = variant.provenance
-    return {
-        "source": provenance.source,
-        "noise": provenance.noise,
-        "params": dict(provenance.params),
-        "seed": provenance.seed,
-        "mode": provenance.mode,
-        "n": description.n,
-        "known": description.known,
-        "classes": variant.num_classes,
-        "order": provenance.source_order,
-        "rate": description.nominal_rate,
-        "rate_definition": provenance.rate_definition,
-        "expected_rate": description.expected_rate,
-        "realised_rate": None if description.known == 0 else description.realised_rate,
-        "variant_id": provenance.variant_id,
-        "warnings": list(description.warnings),
-    }
-
-
-def _matrices(description: "Description") -> dict[str, Any]:
-    def plain(values: Any) -> Any:  # noqa: ANN401 - an array or None
-        return None if values is None else [plain(v) for v in values] if values.ndim else _number(values)
-
-    return {
-        "class_counts": description.class_counts.tolist(),
-        "class_rates": plain(description.class_rates),
-        "nominal_class_rates": plain(description.nominal_class_rates),
-        "transition": plain(description.transition),
-        "nominal_transition": plain(description.nominal_transition),
-    }
-
-
-def _number(value: Any) -> float | None:  # noqa: ANN401 - a NumPy scalar
-    number = float(value)
-    return None if number != number else number  # noqa: PLR0124 - NaN is the one number that differs from itself
-
-
-RATE_WORDS = {
-    "effective": "of all labels wrong",
-    "inclusive": "of all labels redrawn, the own class included",
-    "per_source_class": "of the labels of the mapped classes wrong",
-    "none": "",
-}
-PRINTED_CLASSES = 20
-"""Larger matrices are for --json."""
-
-
-def _print_description(variant: "Variant", description: "Description") -> None:
-    provenance = variant.provenance
-    params = ", ".join(f"{key}={value}" for key, value in provenance.params.items())
-    typer.echo(f"noise {provenance.noise} ({params}), mode {provenance.mode}, seed {provenance.seed}")
-    if description.nominal_rate is not None:
-        typer.echo(f"nominal rate  {description.nominal_rate:.4%} {RATE_WORDS[provenance.rate_definition]}")
-    if description.expected_rate is not None:
-        typer.echo(f"expected rate {description.expected_rate:.4%} of all labels wrong")
-    if description.known:
-        typer.echo(f"realised rate {description.realised_rate:.4%} of {description.known} samples of known class")
-    if not description.known or variant.num_classes > PRINTED_CLASSES:
-        typer.echo(f"{variant.num_classes} classes; --json of 'describe' has their rates and matrices")
-        return
-    _print_matrix("realised", description.transition, description.class_rates, variant.class_names)
-    if description.nominal_transition is not None and description.nominal_class_rates is not None:
-        _print_matrix("nominal", description.nominal_transition, description.nominal_class_rates, variant.class_names)
-
-
-def _print_matrix(title: str, matrix: Any, rates: Any, names: Sequence[str]) -> None:  # noqa: ANN401 - arrays
-    typer.echo(f"{title} transition matrix, P(given | clean) in %, and rate per class")
-    typer.echo(" " * 14 + "".join(f"{k:>6}" for k in range(len(names))) + "   rate")
-    for k, name in enumerate(names):
-        cells = "".join(f"{100 * value:6.1f}" for value in matrix[k])
-        typer.echo(f"{k:>3} {name[:10]:<10}{cells} {100 * rates[k]:6.1f}")
-
-
 def _warn(description: "Description") -> None:
     for sentence in description.warnings:
         typer.echo(f"warning: {sentence}", err=True)
 
 
 def _print_rows(rows: "Sequence[Row] | Sequence[ModelRow]", style: str) -> None:
-    from noisybench.leaderboard import to_csv, to_json, to_latex, to_markdown, to_table
+    from noisybench.rendering import to_csv, to_json, to_latex, to_markdown, to_table
 
     if style == "table":
         _console().print(to_table(rows))
@@ -526,8 +454,9 @@ def _print_lines(header: Sequence[str], lines: Sequence[Sequence[str]], style: s
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerows([header, *lines])
     elif style == "markdown":
-        for line in (header, ["---"] * len(header), *lines):
-            typer.echo("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |")
+        from noisybench.rendering import markdown
+
+        typer.echo(markdown(header, lines), nl=False)
     elif style == "table":
         from rich.table import Table
         from rich.text import Text

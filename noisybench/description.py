@@ -1,6 +1,7 @@
 """What there is to say of a variant in numbers: rates, matrices, and what a reviewer would ask."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,3 +104,70 @@ def _warnings(variant: Variant, transition: NDArray[np.float64]) -> list[str]:
     if empty.size:
         sentences.append(f"no sample is given class {int(empty[0])} ({empty.size} such classes)")
     return sentences
+
+
+def to_record(variant: Variant, description: Description, *, matrices: bool = False) -> dict[str, Any]:
+    """A description for JSON, NaN as None; ``matrices`` adds the classes' rates and the transition matrices."""
+    provenance = variant.provenance
+    record: dict[str, Any] = {
+        "source": provenance.source,
+        "noise": provenance.noise,
+        "params": dict(provenance.params),
+        "seed": provenance.seed,
+        "mode": provenance.mode,
+        "n": description.n,
+        "known": description.known,
+        "classes": variant.num_classes,
+        "order": provenance.source_order,
+        "rate": description.nominal_rate,
+        "rate_definition": provenance.rate_definition,
+        "expected_rate": description.expected_rate,
+        "realised_rate": _plain(description.realised_rate),
+        "variant_id": provenance.variant_id,
+        "warnings": list(description.warnings),
+    }
+    if matrices:
+        for name in ("class_counts", "class_rates", "nominal_class_rates", "transition", "nominal_transition"):
+            values = getattr(description, name)
+            record[name] = None if values is None else _plain(values.tolist())
+    return record
+
+
+def to_text(variant: Variant, description: Description) -> str:
+    """A description for people; matrices of more than 20 classes are left to ``to_record``."""
+    provenance = variant.provenance
+    params = ", ".join(f"{key}={value}" for key, value in provenance.params.items())
+    lines = [f"noise {provenance.noise} ({params}), mode {provenance.mode}, seed {provenance.seed}"]
+    if description.nominal_rate is not None:
+        lines.append(f"nominal rate  {description.nominal_rate:.4%} {RATE_WORDS[provenance.rate_definition]}")
+    if description.expected_rate is not None:
+        lines.append(f"expected rate {description.expected_rate:.4%} of all labels wrong")
+    if description.known:
+        lines.append(f"realised rate {description.realised_rate:.4%} of {description.known} samples of known class")
+    if not description.known or variant.num_classes > PRINTED_CLASSES:
+        return "\n".join([*lines, f"{variant.num_classes} classes; 'noisybench describe --json' has their matrices"])
+    shown = [("realised", description.transition, description.class_rates)]
+    if description.nominal_transition is not None and description.nominal_class_rates is not None:
+        shown.append(("nominal", description.nominal_transition, description.nominal_class_rates))
+    for title, matrix, rates in shown:
+        lines.append(f"{title} transition matrix, P(given | clean) in %, and rate of each class")
+        lines.append(" " * 14 + "".join(f"{k:>6}" for k in range(len(rates))) + "   rate")
+        for k, name in enumerate(variant.class_names):
+            cells = "".join(f"{100 * value:6.1f}" for value in matrix[k])
+            lines.append(f"{k:>3} {name[:10]:<10}{cells} {100 * rates[k]:6.1f}")
+    return "\n".join(lines)
+
+
+RATE_WORDS = {
+    "effective": "of all labels wrong",
+    "inclusive": "of all labels redrawn, the own class included",
+    "per_source_class": "of the labels of the mapped classes wrong",
+    "none": "",
+}
+PRINTED_CLASSES = 20
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - numbers in lists of any depth
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and np.isnan(value) else value

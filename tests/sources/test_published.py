@@ -268,4 +268,4 @@ def test_sources_are_found_without_importing_torch() -> None:
         "import sys; from noisybench.catalog import find, names; [find('sources', name) for name in names('sources')]; "
         "assert not {'torch', 'torchvision', 'datasets', 'sklearn', 'PIL', 'pooch'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)  # noqa: S603 - our own interpreter
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

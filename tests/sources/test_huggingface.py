@@ -1,0 +1,176 @@
+"""Sources through the package datasets, against the tables and images that were written. No network."""
+
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from datasets import Array2D, ClassLabel, Dataset, DatasetDict, Features, Image, Value
+from PIL import Image as Pillow
+
+from noisybench.arrays import UNKNOWN
+from noisybench.catalog import load_source
+from noisybench.errors import BadData, BadUsage, UnknownName
+
+PIXELS = np.arange(6 * 2 * 2 * 3, dtype=np.uint8).reshape(6, 2, 2, 3)
+IMAGES = [Pillow.fromarray(image) for image in PIXELS]
+PETS = Features({"image": Image(), "label": ClassLabel(names=["cat", "dog"])})
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What datasets keeps of a file goes away with the test."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+def write_csv(folder: Path, text: str) -> Path:
+    file = folder / "table.csv"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_images_and_class_names_come_from_parquet(tmp_path: Path) -> None:
+    """A folder with a training and a test file, as on the hub: image, label and test split are found."""
+    for split in ("train", "test"):
+        pets = Dataset.from_dict({"image": IMAGES, "label": [0, 1, 1, 0, 1, 0]}, features=PETS)
+        pets.to_parquet(tmp_path / "pets" / f"{split}-00000-of-00001.parquet")
+    source = load_source("huggingface", tmp_path / "pets", limit=4)
+    assert np.array_equal(source.inputs, PIXELS[:4])
+    assert source.labels.tolist() == [0, 1, 1, 0]
+    assert source.class_names == ("cat", "dog")
+    assert (source.clean == UNKNOWN).all()
+    assert source.test_inputs is not None
+    assert np.array_equal(source.test_inputs, PIXELS)
+    again = load_source("huggingface", limit=4, path=str(tmp_path / "pets"))
+    assert again.sha256 == source.sha256
+    assert again.options == source.options == {"split": "train"}
+    other = load_source("huggingface", tmp_path / "pets", split="test")
+    assert other.test_inputs is None
+    with pytest.raises(UnknownName, match="no split is called 'tests'; did you mean 'test'"):
+        load_source("huggingface", tmp_path / "pets", test_split="tests")
+
+
+def test_an_image_folder_is_read_in_the_order_of_its_files(tmp_path: Path) -> None:
+    """Folders are classes; the images stay where they are until they are asked for. Grey ones have one channel."""
+    for i, image in enumerate(IMAGES):
+        place = tmp_path / "pets" / "train" / ("cat" if i < 2 else "dog")
+        place.mkdir(parents=True, exist_ok=True)
+        image.convert("L").save(place / f"{i}.png")
+    source = load_source("huggingface", tmp_path / "pets")
+    assert source.class_names == ("cat", "dog")
+    assert source.labels.tolist() == [0, 0, 1, 1, 1, 1]
+    assert np.array_equal(source.inputs[..., 0], [np.asarray(image.convert("L")) for image in IMAGES])
+
+
+def test_a_saved_data_set_is_read(tmp_path: Path) -> None:
+    """With splits of any name, or without any; clean labels are the column that is named."""
+    features = Features(PETS | {"right": ClassLabel(names=["cat", "dog"])})
+    columns = {"image": IMAGES, "label": [0, 1, 1, 0, 1, 0], "right": [0, 1, 0, 0, None, 0]}
+    pets = Dataset.from_dict(columns, features=features)
+    pets.save_to_disk(tmp_path / "one")
+    DatasetDict({"half": pets.select([5, 0]), "rest": pets.select([1, 2])}).save_to_disk(tmp_path / "two")
+    one = load_source("huggingface", tmp_path / "one", clean="right")
+    assert one.clean.tolist() == [0, 1, 0, 0, -1, 0]
+    two = load_source("huggingface", tmp_path / "two", split="half", test_split="rest")
+    assert np.array_equal(two.inputs, PIXELS[[5, 0]])
+    assert two.test_inputs is not None
+    assert np.array_equal(two.test_inputs, PIXELS[[1, 2]])
+    assert two.options == {"split": "half", "test_split": "rest"}
+
+
+def test_numeric_columns_and_string_labels_come_from_csv(tmp_path: Path) -> None:
+    """Classes are the sorted strings of all samples, whatever the limit; an absent clean label is unknown."""
+    file = write_csv(tmp_path, "id,width,height,label,checked\n7,1,0.5,pear,pear\n8,2,1.5,fig,\n9,3,2.5,apple,fig\n")
+    source = load_source("huggingface", file, limit=2, input="width, height", clean="checked")
+    assert source.inputs.tolist() == [[1, 0.5], [2, 1.5]]
+    assert source.inputs.dtype == np.float32
+    assert source.class_names == ("apple", "fig", "pear")
+    assert source.labels.tolist() == [2, 1]
+    assert source.clean.tolist() == [2, -1]
+    named = load_source("huggingface", file, input="width", label="id")
+    assert named.labels.tolist() == [7, 8, 9]
+
+
+def test_lists_of_one_length_are_features_and_arrays_of_bytes_are_images(tmp_path: Path) -> None:
+    """Both are found without being named."""
+    features = np.arange(12, dtype=np.float64).reshape(3, 4)
+    pq.write_table(pa.table({"embedding": features.tolist(), "labels": [True, False, True]}), tmp_path / "x.parquet")
+    source = load_source("huggingface", tmp_path / "x.parquet", limit=2)
+    assert np.array_equal(source.inputs, features[:2])
+    assert source.labels.tolist() == [1, 0]
+    grey = PIXELS[..., 0]
+    typed = Features({"pixels": Array2D((2, 2), "uint8"), "kind": ClassLabel(num_classes=2), "row": Value("int32")})
+    saved = Dataset.from_dict({"pixels": grey.tolist(), "kind": [0, 1] * 3, "row": list(range(6))}, features=typed)
+    saved.save_to_disk(tmp_path / "arrays")
+    images = load_source("huggingface", tmp_path / "arrays", limit=5)
+    assert np.array_equal(images.inputs[..., 0], grey[:5])
+    assert images.class_names == ("0", "1")
+
+
+def test_parquet_without_its_types_is_read(tmp_path: Path) -> None:
+    """Other writers drop the metadata that says that a column holds images."""
+    Dataset.from_dict({"image": IMAGES, "label": [0, 1, 1, 0, 1, 0]}, features=PETS).to_parquet(tmp_path / "x.parquet")
+    table = pq.read_table(tmp_path / "x.parquet").replace_schema_metadata(None)
+    pq.write_table(table, tmp_path / "plain.parquet")
+    assert np.array_equal(load_source("huggingface", tmp_path / "plain.parquet").inputs, PIXELS)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "kind", "message"),
+    [
+        ("a,b,label\n1,2,0\n", {}, BadUsage, "which columns are the input.*input=NAME or input=a,b$"),
+        ("a,kind\n1,2\n", {"input": "a"}, BadUsage, "which column is the label.*label=NAME; there are: a, kind"),
+        ("a,label\n1,0\n", {"input": "b"}, UnknownName, "no column is called 'b'; there are: a, label"),
+        ("width,label\n1,0\n", {"input": "widht"}, UnknownName, "no column is called 'widht'; did you mean 'width'"),
+        ("a,label\nx,0\n", {"input": "a"}, BadData, "column 'a' is Value.*string.*expected numbers, or one column"),
+        ("a,label\n1,0\n2,\n", {"input": "a"}, BadData, "column 'label' has no label in row 1 .1 such rows.; drop"),
+        ("a,label\n1,0.5\n", {"input": "a"}, BadData, "column 'label' is double, expected whole numbers, classes"),
+        ("a,label\n1,0\n,1\n", {"input": "a"}, BadData, "must be finite, row 1 is not .1 such rows.; drop or impute"),
+        (
+            "a,label,right\n1,0,x\n",
+            {"input": "a", "clean": "right"},
+            BadData,
+            "column 'right' is .*the training column",
+        ),
+        ("", {}, BadData, "datasets cannot load '.*table.csv': "),
+        ("a,label\n", {"input": "a"}, BadData, "split 'train' is empty; expected at least one sample"),
+    ],
+)
+def test_tables_that_cannot_be_used_are_refused(
+    tmp_path: Path, text: str, options: dict[str, Any], kind: type[Exception], message: str
+) -> None:
+    """One sentence: which column, what it holds, what is expected."""
+    with pytest.raises(kind, match=message) as caught:
+        load_source("huggingface", write_csv(tmp_path, text), **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_lists_of_several_lengths_are_refused(tmp_path: Path) -> None:
+    """They are no matrix."""
+    pq.write_table(pa.table({"x": [[1, 2], [3]], "label": [0, 1]}), tmp_path / "x.parquet")
+    with pytest.raises(BadData, match=r"column 'x' must hold lists of one length, got lengths \[1, 2\]; pad them"):
+        load_source("huggingface", tmp_path / "x.parquet")
+
+
+def test_the_place_must_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exactly one of id, path and data; a place that is nothing, and a hub that cannot be reached, are said."""
+    with pytest.raises(BadUsage, match=r"needs one of: --source-set id=OWNER/NAME, .*--data PATH; got 0 of them"):
+        load_source("huggingface")
+    with pytest.raises(BadUsage, match="got 2 of them"):
+        load_source("huggingface", tmp_path, id="owner/name")
+    with pytest.raises(BadData, match=r"x.txt is no folder and no file ending in .parquet, .csv"):
+        load_source("huggingface", tmp_path / "x.txt")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadData, match="datasets cannot load '.*empty': "):
+        load_source("huggingface", tmp_path / "empty")
+
+    def refuse(*_args: object) -> None:
+        reason = "Couldn't reach 'owner/name' on the Hub (OfflineModeIsEnabled)"
+        raise ConnectionError(reason)
+
+    monkeypatch.setattr(datasets, "load_dataset", refuse)
+    with pytest.raises(BadData, match="datasets cannot load 'owner/name': Couldn't reach 'owner/name' on the Hub"):
+        load_source("huggingface", id="owner/name")

@@ -1,0 +1,96 @@
+"""Sources from a file of arrays, against the arrays."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from noisybench.arrays import UNKNOWN
+from noisybench.catalog import load_source
+from noisybench.errors import BadData, BadUsage, NoisybenchError
+
+WHOLE: dict[str, Any] = {
+    "inputs": np.arange(24, dtype=np.uint8).reshape(6, 2, 2),
+    "labels": np.array([0, 1, 2, 0, 1, 2], dtype=np.uint8),
+    "clean": np.array([0, 1, 1, -1, 1, 2]),
+    "test_inputs": np.zeros((2, 2, 2), dtype=np.uint8),
+    "test_labels": np.array([0, 1]),
+    "class_names": np.array(["a", "b", "c"]),
+}
+
+
+def test_all_arrays_are_read(tmp_path: Path) -> None:
+    """Grey images get their channel, and labels their type."""
+    np.savez(tmp_path / "whole.npz", **WHOLE)
+    source = load_source("npz", tmp_path / "whole.npz", limit=4)
+    assert np.array_equal(source.inputs[..., 0], WHOLE["inputs"][:4])
+    assert source.labels.tolist() == [0, 1, 2, 0]
+    assert source.labels.dtype == np.int64
+    assert source.clean.tolist() == [0, 1, 1, -1]
+    assert source.class_names == ("a", "b", "c")
+    assert source.test_labels is not None
+    assert source.test_labels.tolist() == [0, 1]
+
+
+def test_inputs_and_labels_are_enough(tmp_path: Path) -> None:
+    """Nothing is then known of the right labels, and classes are named by their numbers."""
+    np.savez_compressed(tmp_path / "x.npz", inputs=np.eye(3), labels=[0, 2, 1])
+    source = load_source("npz", tmp_path / "x.npz")
+    assert source.inputs.dtype == np.float32
+    assert (source.clean == UNKNOWN).all()
+    assert source.class_names == ("0", "1", "2")
+    assert source.test_inputs is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": None}, "x.npz has no array 'labels'; it has: inputs, clean, test_inputs, test_labels, class_names"),
+        (
+            {"labels": np.array(["a"] * 6, dtype=object)},
+            "array 'labels' of .*x.npz holds Python objects, which are nev",
+        ),
+        ({"labels": np.eye(6, 3)}, r"must be integers of shape \(n,\), got float64 of shape \(6, 3\); take the argmax"),
+        ({"labels": np.arange(6)}, r"labels\[3\] = 3 is not a class of 0..2 \(3 such entries\)"),
+        ({"labels": np.arange(5) % 3, "clean": None}, "has 6 inputs, 5 labels and 5 clean labels; expected as many of"),
+        ({"clean": np.arange(5) % 3}, "has 6 inputs, 6 labels and 5 clean labels"),
+        ({"class_names": np.array([1, 2, 3])}, r"class_names of .*x.npz must be strings of shape \(k,\), got int64 of"),
+        ({"test_labels": None}, "has test inputs or test labels without the other; give both or neither"),
+        ({"test_inputs": np.zeros((2, 3, 3), np.uint8)}, r"test inputs of shape \(2, 3, 3, 1\) and 2 test labels; exp"),
+        ({"inputs": np.full((6, 2), np.nan)}, r"inputs of source 'npz' must be finite, row 0 is not \(6 such rows\)"),
+        ({"inputs": np.array(["a"] * 6)}, "inputs of source 'npz' must be numbers, got <U1"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_named(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    """One sentence: which array, what it is, what it should be."""
+    arrays = {name: array for name, array in {**WHOLE, **change}.items() if array is not None}
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(BadData, match=message) as caught:
+        load_source("npz", tmp_path / "x.npz")
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_no_npz_are_refused(tmp_path: Path) -> None:
+    """Missing, cut off, of one array, damaged inside, a text, or not given at all."""
+    with pytest.raises(BadUsage, match="source 'npz' needs a file: say --data FILE, with arrays inputs and labels"):
+        load_source("npz")
+    file = tmp_path / "x.npz"
+    with pytest.raises(BadData, match=r"x.npz does not exist; expected a .npz file with arrays inputs, labels"):
+        load_source("npz", file)
+    np.savez(file, **WHOLE)
+    whole = file.read_bytes()
+    for content in (whole[:-50], b"", b"inputs,labels\n1,2\n"):
+        file.write_bytes(content)
+        with pytest.raises(BadData, match=r"x.npz is truncated or no .npz file; expected a .npz file with arrays"):
+            load_source("npz", file)
+    damaged = whole.replace(WHOLE["inputs"].tobytes(), b"x" * WHOLE["inputs"].nbytes)
+    assert damaged != whole
+    file.write_bytes(damaged)
+    with pytest.raises(BadData, match=r"array 'inputs' of .*x.npz is broken \(BadZipFile\); copy or save the file"):
+        load_source("npz", file)
+    np.save(tmp_path / "x.npy", WHOLE["inputs"])
+    with pytest.raises(BadData, match=r"x.npy holds one array without a name; expected a .npz file with arrays"):
+        load_source("npz", tmp_path / "x.npy")
+    with pytest.raises(NoisybenchError, match="is truncated or no .npz"):
+        load_source("npz", tmp_path)
