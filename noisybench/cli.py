@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from math import isnan
 from pathlib import Path
@@ -141,7 +141,8 @@ def build(
     options = split_pairs(source_set or [], flag="--source-set")
     maker = parse_options(find("noises", noise), params, what=f"noise '{noise}'")
     loader = parse_options(find("sources", source), options, what=f"source '{source}'")
-    loaded = loader(data, limit=limit)
+    with _status(f"reading {source}"):
+        loaded = loader(data, limit=limit)
     variant = build_variant(loaded, maker, seed=seed, mode=mode)  # type: ignore[arg-type]  # checked above
     folder = out / variant.name
     write_variant(variant, folder)
@@ -363,7 +364,8 @@ def _source_of(path: Path, data: Path | None) -> "Source":
             msg = f"the files of '{provenance.source}' are no longer at {data}; say where they are with --data"
             raise BadUsage(msg)
     options = {key: str(value) for key, value in location.get("source_set", provenance.source_options).items()}
-    return load_source(provenance.source, data, limit=provenance.limit, **options)
+    with _status(f"reading {provenance.source}"):
+        return load_source(provenance.source, data, limit=provenance.limit, **options)
 
 
 def _workers(asked: int | None, device: str, runs: int) -> int:
@@ -382,6 +384,16 @@ def _numbers(text: str) -> tuple[int, ...]:
     except ValueError:
         msg = f"--seeds takes whole numbers such as 0,1,2, got '{text}'"
         raise BadUsage(msg) from None
+
+
+@contextmanager
+def _status(what: str) -> Iterator[None]:
+    """A spinner on stderr for what takes seconds and has no steps; nothing where that is no terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    with console.status(what) if console.is_terminal else nullcontext():
+        yield
 
 
 @contextmanager

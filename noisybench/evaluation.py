@@ -58,7 +58,7 @@ class Watch:
     curvature_power: int = 1
     susceptibility: Literal["fixed", "authors", "off"] = "fixed"
     susceptibility_samples: int = 512
-    susceptibility_lr: float = 0.1
+    susceptibility_lr: float = 0.01
 
     def __post_init__(self) -> None:
         if self.curvature_every < 1:

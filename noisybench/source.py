@@ -50,8 +50,8 @@ class Source:
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        check_labels(self.labels, self.num_classes, what=f"labels of source '{self.name}'")
-        check_labels(self.clean, self.num_classes, allow_unknown=True, what=f"clean labels of source '{self.name}'")
+        check_labels(self.labels, self.num_classes, what=f"source '{self.name}': labels")
+        check_labels(self.clean, self.num_classes, allow_unknown=True, what=f"source '{self.name}': clean labels")
         _check_inputs(self.inputs, f"inputs of source '{self.name}'")
         if not len(self.inputs) == len(self.labels) == len(self.clean):
             msg = (
@@ -63,7 +63,7 @@ class Source:
             msg = f"source '{self.name}' has test inputs or test labels without the other; give both or neither"
             raise BadData(msg)
         if self.test_inputs is not None and self.test_labels is not None:
-            check_labels(self.test_labels, self.num_classes, what=f"test labels of source '{self.name}'")
+            check_labels(self.test_labels, self.num_classes, what=f"source '{self.name}': test labels")
             if self.test_inputs.shape[1:] != self.inputs.shape[1:] or len(self.test_inputs) != len(self.test_labels):
                 msg = (
                     f"source '{self.name}' has test inputs of shape {self.test_inputs.shape} and "

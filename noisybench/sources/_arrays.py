@@ -21,23 +21,25 @@ def read_arrays(file: Path, *, required: tuple[str, ...], optional: tuple[str, .
     """
     expected = f"expected a .npz file with arrays {', '.join(required)}"
     try:
-        opened = np.load(file, allow_pickle=False)
-    except FileNotFoundError:
-        msg = f"{file} does not exist; {expected}"
+        # Opened here, because NumPy leaves a file open that it cannot read.
+        with file.open("rb") as stream:
+            try:
+                opened = np.load(stream, allow_pickle=False)
+            except BROKEN:
+                msg = f"{file} is truncated or no .npz file; {expected}"
+                raise BadData(msg) from None
+            if isinstance(opened, np.ndarray):
+                msg = f"{file} holds one array without a name; {expected}"
+                raise BadData(msg)
+            missing = [name for name in required if name not in opened.files]
+            if missing:
+                msg = f"{file} has no array '{missing[0]}'; it has: {', '.join(opened.files) or 'none'}"
+                raise BadData(msg)
+            names = [name for name in (*required, *optional) if name in opened.files]
+            return {name: _read_member(opened, name, file) for name in names}
+    except OSError as error:
+        msg = f"{file} cannot be read: {error.strerror}; {expected}"
         raise BadData(msg) from None
-    except BROKEN:
-        msg = f"{file} is truncated or no .npz file; {expected}"
-        raise BadData(msg) from None
-    if isinstance(opened, np.ndarray):
-        msg = f"{file} holds one array without a name; {expected}"
-        raise BadData(msg)
-    with opened:
-        missing = [name for name in required if name not in opened.files]
-        if missing:
-            msg = f"{file} has no array '{missing[0]}'; it has: {', '.join(opened.files) or 'none'}"
-            raise BadData(msg)
-        names = [name for name in (*required, *optional) if name in opened.files]
-        return {name: _read_member(opened, name, file) for name in names}
 
 
 def _read_member(opened: Any, name: str, file: Path) -> NDArray[Any]:  # noqa: ANN401 - NumPy's open archive

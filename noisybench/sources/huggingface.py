@@ -98,7 +98,10 @@ def _load(place: str | Path, config: str | None, split: str) -> Mapping[str, Any
             return datasets.load_dataset(str(place), config)
         if place.is_file() and place.suffix in BUILDERS:
             return datasets.load_dataset(BUILDERS[place.suffix], data_files={split: str(place)})
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError, pa.ArrowException) as error:
+    except (
+        # The last for a saved data set without samples.
+        OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError, pa.ArrowException, IndexError,
+    ) as error:  # fmt: skip
         cause = error.__cause__ or error  # datasets wraps what a reader said in a sentence that says nothing
         reason = (str(cause).splitlines() or [type(cause).__name__])[0]
         msg = f"datasets cannot load '{place}': {reason}"
@@ -110,9 +113,6 @@ def _load(place: str | Path, config: str | None, split: str) -> Mapping[str, Any
 def _named_split(splits: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - datasets.Dataset
     if name not in splits:
         raise UnknownName(unknown(name, tuple(splits), "split"))
-    if not len(splits[name]):
-        msg = f"split '{name}' is empty; expected at least one sample"
-        raise BadData(msg)
     return splits[name]
 
 

@@ -136,7 +136,6 @@ def test_parquet_without_its_types_is_read(tmp_path: Path) -> None:
             "column 'right' is .*the training column",
         ),
         ("", {}, BadData, "datasets cannot load '.*table.csv': "),
-        ("a,label\n", {"input": "a"}, BadData, "split 'train' is empty; expected at least one sample"),
     ],
 )
 def test_tables_that_cannot_be_used_are_refused(
@@ -146,6 +145,13 @@ def test_tables_that_cannot_be_used_are_refused(
     with pytest.raises(kind, match=message) as caught:
         load_source("huggingface", write_csv(tmp_path, text), **options)
     assert "\n" not in str(caught.value)
+
+
+def test_an_empty_split_is_refused(tmp_path: Path) -> None:
+    """The package datasets writes one and fails to read it."""
+    Dataset.from_dict({"x": [[1.0]], "label": [0]}).select([]).save_to_disk(tmp_path / "x")
+    with pytest.raises(BadData, match="datasets cannot load '.*x': "):
+        load_source("huggingface", tmp_path / "x")
 
 
 def test_lists_of_several_lengths_are_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from noisybench.arrays import UNKNOWN
 from noisybench.catalog import load_source
-from noisybench.errors import BadData, BadUsage, NoisybenchError
+from noisybench.errors import BadData, BadUsage
 
 WHOLE: dict[str, Any] = {
     "inputs": np.arange(24, dtype=np.uint8).reshape(6, 2, 2),
@@ -52,7 +52,7 @@ def test_inputs_and_labels_are_enough(tmp_path: Path) -> None:
             "array 'labels' of .*x.npz holds Python objects, which are nev",
         ),
         ({"labels": np.eye(6, 3)}, r"must be integers of shape \(n,\), got float64 of shape \(6, 3\); take the argmax"),
-        ({"labels": np.arange(6)}, r"labels\[3\] = 3 is not a class of 0..2 \(3 such entries\)"),
+        ({"labels": np.arange(6)}, r"source 'npz': labels\[3\] = 3 is not a class of 0..2 \(3 such entries\)"),
         ({"labels": np.arange(5) % 3, "clean": None}, "has 6 inputs, 5 labels and 5 clean labels; expected as many of"),
         ({"clean": np.arange(5) % 3}, "has 6 inputs, 6 labels and 5 clean labels"),
         ({"class_names": np.array([1, 2, 3])}, r"class_names of .*x.npz must be strings of shape \(k,\), got int64 of"),
@@ -76,7 +76,10 @@ def test_files_that_are_no_npz_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadUsage, match="source 'npz' needs a file: say --data FILE, with arrays inputs and labels"):
         load_source("npz")
     file = tmp_path / "x.npz"
-    with pytest.raises(BadData, match=r"x.npz does not exist; expected a .npz file with arrays inputs, labels"):
+    with pytest.raises(
+        BadData,
+        match=r"x.npz cannot be read: No such file or directory; expected a .npz file with arrays inputs, labels",
+    ):
         load_source("npz", file)
     np.savez(file, **WHOLE)
     whole = file.read_bytes()
@@ -92,5 +95,5 @@ def test_files_that_are_no_npz_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", WHOLE["inputs"])
     with pytest.raises(BadData, match=r"x.npy holds one array without a name; expected a .npz file with arrays"):
         load_source("npz", tmp_path / "x.npy")
-    with pytest.raises(NoisybenchError, match="is truncated or no .npz"):
+    with pytest.raises(BadData, match="cannot be read: Is a directory; expected a .npz file"):
         load_source("npz", tmp_path)
