@@ -90,10 +90,13 @@ def _named_elsewhere(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any dr
     module, _, attribute = name.partition(":")
     if drawer == "models" and module in ("torchvision", "timm"):
         return import_module(f"noisybench.models._{module}").build_named(attribute)
+    if not module or module.startswith(".") or not attribute:
+        msg = f"{drawer.removesuffix('s')} '{name}' is no package.module:attribute"
+        raise BadUsage(msg)
     try:
         return getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:
-        if error.name is None or not module.startswith(error.name):
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             msg = f"{drawer.removesuffix('s')} '{name}' needs the package '{error.name}': pip install {error.name}"
             raise MissingPackage(msg) from None
         msg = (

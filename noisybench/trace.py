@@ -91,7 +91,7 @@ def read_trace(folder: Path) -> Trace:
         BadData: No epoch is there, or a file is broken.
         Mismatch: The files are of different variants.
     """
-    paths = sorted(folder.glob("epoch-*.parquet"))
+    paths = sorted(folder.glob("epoch-*.parquet"), key=lambda path: (len(path.name), path.name))  # 9999 before 10000
     if not paths:
         msg = f"{folder} holds no trace: it has no epoch-*.parquet; 'noisybench evaluate' writes them"
         raise BadData(msg)
@@ -120,7 +120,11 @@ class _Files(Mapping[str, Column]):
         values = np.empty((len(paths), *first.shape), dtype=np.float32)
         values[0] = first
         for row, path in enumerate(paths[1:], start=1):
-            values[row] = read_columns(path, [name])[0][name]
+            read = read_columns(path, [name])[0][name]
+            if read.shape != first.shape:
+                msg = f"{path} has '{name}' of shape {read.shape}, {paths[0].name} of {first.shape}; expected alike"
+                raise BadData(msg)
+            values[row] = read
         return Column(epochs, values)
 
     def __iter__(self) -> Iterator[str]:

@@ -1,0 +1,123 @@
+"""Sources from arrays, against hashlib and the rules that their docstrings give."""
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from noisybench.arrays import UNKNOWN
+from noisybench.errors import BadData, BadUsage
+from noisybench.source import Source, source_digest, source_from_arrays
+
+IMAGES = np.arange(5 * 3 * 2, dtype=np.uint8).reshape(5, 3, 2)
+LABELS = np.array([0, 2, 1, 2, 0])
+
+
+def test_inputs_are_brought_to_their_two_forms() -> None:
+    """Images get a channel axis and keep their bytes; features of any real type become float32."""
+    images = source_from_arrays("x", IMAGES, LABELS)
+    assert np.array_equal(images.inputs[..., 0], IMAGES)
+    assert images.input_shape == (1, 3, 2)
+    for features in (np.eye(5), np.eye(5, dtype=np.int64), np.eye(5, dtype=bool), np.eye(5).tolist()):
+        source = source_from_arrays("x", features, LABELS)
+        assert source.inputs.dtype == np.float32
+        assert np.array_equal(source.inputs, np.eye(5))
+        assert source.input_shape == (5,)
+
+
+def test_what_is_not_given_is_unknown() -> None:
+    """Clean labels are then -1, classes are named by their numbers, and there is no test set."""
+    source = source_from_arrays("x", IMAGES, LABELS)
+    assert (source.clean == UNKNOWN).all()
+    assert source.class_names == ("0", "1", "2")
+    assert source.num_classes == 3
+    assert source.test_inputs is None
+    named = source_from_arrays("x", IMAGES, LABELS, clean=[0, 2, 5, 2, -1])
+    assert named.num_classes == 6  # a class that only the clean labels have
+
+
+def test_a_limit_keeps_the_first_samples_and_all_classes() -> None:
+    """Classes do not depend on it; one that cuts nothing is none, so that the provenance does not differ."""
+    test: dict[str, Any] = {"test_inputs": IMAGES, "test_labels": LABELS}
+    source = source_from_arrays("x", IMAGES, LABELS, clean=LABELS, limit=1, **test)
+    assert (len(source.inputs), source.labels.tolist(), source.clean.tolist()) == (1, [0], [0])
+    assert (source.num_classes, source.limit) == (3, 1)
+    assert source.test_labels is not None
+    assert len(source.test_labels) == 5
+    for limit in (5, 6, None):
+        assert source_from_arrays("x", IMAGES, LABELS, limit=limit).limit is None
+    for limit in (0, -1):
+        with pytest.raises(BadUsage, match=f"limit must be at least 1, got {limit}"):
+            source_from_arrays("x", IMAGES, LABELS, limit=limit)
+
+
+def test_nothing_can_be_written_to() -> None:
+    """Neither through the source, nor is the caller's array locked."""
+    inputs, labels = IMAGES.copy(), LABELS.copy()
+    source = source_from_arrays("x", inputs, labels, clean=labels, test_inputs=inputs, test_labels=labels)
+    for name in ("inputs", "labels", "clean", "test_inputs", "test_labels"):
+        assert not getattr(source, name).flags.writeable
+    inputs[0] = 0
+    labels[0] = 0
+
+
+def test_the_digest_is_of_type_shape_inputs_and_labels() -> None:
+    """Any of the four makes another source; the order of bytes in memory and how a view is cut do not."""
+    inputs = np.random.default_rng(0).random((5, 7)).astype(np.float32)
+    expected = hashlib.sha256(b"float32 (5, 7)" + inputs.tobytes() + LABELS.astype("<i8").tobytes()).hexdigest()
+    assert source_digest(inputs, LABELS) == expected
+    assert source_digest(inputs.astype(">f4"), LABELS) == expected
+    assert source_digest(np.asfortranarray(inputs), LABELS) == expected
+    assert source_digest(inputs.reshape(5, 7, 1), LABELS) != expected
+    assert source_digest(inputs, LABELS + 1) != expected
+    assert source_digest(inputs[::-1], LABELS) != expected
+
+
+def test_a_large_array_is_digested_in_pieces() -> None:
+    """40 MB in pieces of 16 give the digest of the whole."""
+    inputs = np.random.default_rng(0).random((1000, 10_000)).astype(np.float32)
+    labels = np.zeros(1000, dtype=np.int64)
+    whole = hashlib.sha256(b"float32 (1000, 10000)" + inputs.tobytes() + labels.tobytes()).hexdigest()
+    assert source_digest(inputs, labels) == whole
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": np.array([0, 1, 2])}, "source 'x' has 5 inputs, 3 labels and 5 clean labels; expected as many of"),
+        ({"clean": np.array([0, 1])}, "source 'x' has 5 inputs, 5 labels and 2 clean labels; expected as many of each"),
+        ({"labels": LABELS + 1}, r"source 'x': labels\[1\] = 3 is not a class of 0..2 \(2 such entries\)"),
+        ({"labels": LABELS - 1}, r"source 'x': labels\[0\] = -1 is not a class of 0..2"),
+        ({"clean": LABELS - 2}, r"source 'x': clean labels\[0\] = -2 is not a class of 0..2"),
+        ({"test_labels": LABELS + 1}, r"source 'x': test labels\[1\] = 3 is not a class of 0..2"),
+        ({"labels": LABELS * 1.0}, r"labels of source 'x' must be integers of shape \(n,\), got float64"),
+        ({"test_labels": None}, "source 'x' has test inputs or test labels without the other; give both or neither"),
+        ({"test_inputs": IMAGES[:4]}, r"test inputs of shape \(4, 3, 2, 1\) and 5 test labels; expected \(m, 3, 2, 1"),
+        ({"test_inputs": IMAGES[:, :2]}, r"test inputs of shape \(5, 2, 2, 1\) and 5 test labels; expected \(m, 3, 2"),
+        ({"inputs": IMAGES * 1.0}, r"inputs of source 'x' must be images \(n, h, w, c\) uint8 or features \(n, d\), g"),
+        ({"inputs": LABELS}, r"must be images .* got int64 of shape \(5,\)"),
+        ({"inputs": [["a"]] * 5}, "inputs of source 'x' must be numbers, got <U1"),
+        ({"inputs": np.eye(5) * 1j}, "inputs of source 'x' must be numbers, got complex128"),
+        (
+            {"inputs": np.diag([1, np.inf, 1, np.nan, 1])},
+            r"must be finite, row 1 is not \(\d such rows\); drop or impute",
+        ),
+        ({"test_inputs": np.full((5, 2), np.nan)}, r"test inputs of source 'x' must be finite, row 0 is not \(5 such"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_named(change: dict[str, Any], message: str) -> None:
+    """One sentence: which array, what it is, what it should be."""
+    good: dict[str, Any] = {
+        "inputs": IMAGES, "labels": LABELS, "clean": LABELS, "test_inputs": IMAGES, "test_labels": LABELS,
+        "class_names": ["a", "b", "c"],
+    }  # fmt: skip
+    with pytest.raises(BadData, match=message):
+        source_from_arrays("x", **{**good, **change})
+
+
+def test_a_changed_copy_is_checked_too(digits: Source) -> None:
+    """The invariants hold for every instance, however it was made."""
+    with pytest.raises(BadData, match=r"source 'digits': labels\[\d+\] = 9 is not a class of 0..8"):
+        replace(digits, class_names=digits.class_names[:9])

@@ -1,0 +1,157 @@
+"""Files written whole or not at all, and read against what is expected."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from noisybench.errors import BadData
+from noisybench.tables import (
+    column_names,
+    read_array,
+    read_columns,
+    read_json,
+    replacing,
+    write_array,
+    write_columns,
+    write_json,
+)
+
+RNG = np.random.default_rng(0)
+COLUMNS: dict[str, Any] = {
+    "float32": RNG.random(1000).astype(np.float32),
+    "float64": np.array([np.nan, -np.inf, 5e-324, *RNG.random(997)]),
+    "int64": RNG.integers(-(2**62), 2**62, 1000),
+    "bool": RNG.random(1000) < 0.5,
+    "rows": RNG.random((1000, 7)).astype(np.float32),
+    "counts": RNG.integers(0, 9, (1000, 2)),
+    "strided": RNG.random((1000, 6))[:, ::2],
+}
+
+
+def test_columns_come_back_bit_by_bit(tmp_path: Path) -> None:
+    """Of one or two dimensions, with their types and the file's metadata."""
+    write_columns(COLUMNS, tmp_path / "deep" / "x.parquet", metadata={"variant_id": "é"})
+    columns, metadata = read_columns(tmp_path / "deep" / "x.parquet")
+    assert metadata == {"variant_id": "é"}
+    assert list(columns) == list(COLUMNS) == column_names(tmp_path / "deep" / "x.parquet")
+    for name, values in COLUMNS.items():
+        assert columns[name].dtype == values.dtype
+        assert columns[name].tobytes() == np.ascontiguousarray(values).tobytes()
+        assert columns[name].shape == values.shape
+
+
+def test_some_columns_are_read_alone(tmp_path: Path) -> None:
+    """In the order asked for; none at all gives the metadata."""
+    write_columns(COLUMNS, tmp_path / "x.parquet", metadata={"a": "b"})
+    assert list(read_columns(tmp_path / "x.parquet", ["rows", "bool"])[0]) == ["rows", "bool"]
+    assert read_columns(tmp_path / "x.parquet", []) == ({}, {"a": "b"})
+
+
+def test_an_empty_table_is_one_too(tmp_path: Path) -> None:
+    """No rows, whatever the number of dimensions."""
+    write_columns({"x": np.empty(0), "y": np.empty((0, 3), dtype=np.float32)}, tmp_path / "x.parquet")
+    columns, _ = read_columns(tmp_path / "x.parquet")
+    assert (columns["x"].shape, columns["y"].shape) == ((0,), (0, 3))
+
+
+def test_numbers_have_the_encodings_that_were_measured(tmp_path: Path) -> None:
+    """Parquet's defaults are twice as large on traces."""
+    write_columns(COLUMNS, tmp_path / "x.parquet")
+    group = pq.ParquetFile(tmp_path / "x.parquet").metadata.row_group(0)
+    found = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
+    for name, encoding in [
+        ("float32", "BYTE_STREAM_SPLIT"),
+        ("rows.list.element", "BYTE_STREAM_SPLIT"),
+        ("int64", "DELTA_BINARY_PACKED"),
+        ("counts.list.element", "DELTA_BINARY_PACKED"),
+    ]:
+        assert encoding in found[name].encodings
+        assert found[name].compression == "ZSTD"
+
+
+def test_a_failing_write_leaves_the_old_file(tmp_path: Path) -> None:
+    """And no temporary one beside it."""
+    file = tmp_path / "x.json"
+    write_json({"a": 1}, file)
+    with pytest.raises(ValueError, match="Out of range float values"):
+        write_json({"a": float("nan")}, file)
+    with pytest.raises(TypeError):
+        write_json({"a": object()}, file)
+    assert read_json(file) == {"a": 1}
+    table = tmp_path / "x.parquet"
+    write_columns({"x": np.arange(3)}, table)
+    before = table.read_bytes()
+    with pytest.raises(ValueError, match="Column 'y' has different length|expected length 3 but got length 4"):
+        write_columns({"x": np.arange(3), "y": np.arange(4)}, table)
+    reason = "power cut"
+    with pytest.raises(RuntimeError, match=reason), replacing(table) as part:
+        part.write_bytes(b"half")
+        raise RuntimeError(reason)
+    assert table.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.json", "x.parquet"]
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
+    """While the new one is written, the old one is what its name gives."""
+    file = tmp_path / "x"
+    file.write_text("old", encoding="utf-8")
+    with replacing(file) as part:
+        part.write_text("new", encoding="utf-8")
+        assert file.read_text(encoding="utf-8") == "old"
+    assert file.read_text(encoding="utf-8") == "new"
+
+
+def test_tables_that_are_none_are_refused(tmp_path: Path) -> None:
+    """Missing, cut off at any length, of another format, or without the column."""
+    file = tmp_path / "x.parquet"
+    for read in (read_columns, column_names):
+        with pytest.raises(BadData, match=r"x.parquet cannot be read as Parquet: .*No such file or directory"):
+            read(file)
+    write_columns(COLUMNS, file)
+    with pytest.raises(BadData, match=r"x.parquet has no column 'margin'; it has: float32, float64, int64, bool, rows"):
+        read_columns(file, ["rows", "margin"])
+    whole = file.read_bytes()
+    for size in (0, 3, 11, len(whole) // 2, len(whole) - 1):
+        file.write_bytes(whole[:size])
+        for read in (read_columns, column_names):
+            with pytest.raises(BadData, match=r"x.parquet cannot be read as Parquet: ") as caught:
+                read(file)
+            assert "\n" not in str(caught.value)
+
+
+def test_json_is_for_people(tmp_path: Path) -> None:
+    """Indented, in the order given, with letters of any language; what is no JSON is refused."""
+    file = tmp_path / "x.json"
+    write_json({"b": [1, None], "a": "ü"}, file)
+    text = file.read_text(encoding="utf-8")
+    assert text == '{\n  "b": [\n    1,\n    null\n  ],\n  "a": "ü"\n}\n'
+    assert read_json(file) == json.loads(text)
+    with pytest.raises(BadData, match=r"gone.json cannot be read: No such file or directory"):
+        read_json(tmp_path / "gone.json")
+    for content in (b"{", b"", b"\xff\xfe"):
+        file.write_bytes(content)
+        with pytest.raises(BadData, match=r"x.json is not JSON: "):
+            read_json(file)
+
+
+def test_arrays_are_never_unpickled(tmp_path: Path) -> None:
+    """An array comes back as it was; a pickled one, a cut one and an archive of several are refused."""
+    file = tmp_path / "x.npy"
+    write_array(np.eye(3), file)
+    assert np.array_equal(read_array(file), np.eye(3))
+    with pytest.raises(ValueError, match="Object arrays cannot be saved"):
+        write_array(np.array([object()]), file)
+    assert np.array_equal(read_array(file), np.eye(3))
+    whole = file.read_bytes()
+    np.save(tmp_path / "pickled.npy", np.array([{}]), allow_pickle=True)
+    for content in ((tmp_path / "pickled.npy").read_bytes(), whole[:-1], whole[:9], b"", b"1,2\n"):
+        file.write_bytes(content)
+        with pytest.raises(BadData, match=r"x.npy cannot be read as a NumPy array: "):
+            read_array(file)
+    np.savez(tmp_path / "x.npz", a=np.eye(2))
+    with pytest.raises(BadData, match=r"x.npz holds several arrays, expected one \(.npy\)"):
+        read_array(tmp_path / "x.npz")
