@@ -1,7 +1,8 @@
 """Agreement of scores with the truth: what is measured, with which interval, and the rows that are no detectors.
 
 Everything is computed from the realised flips, over the samples whose clean label is known; ties count at their
-expectation under a random tie-break; what cannot be computed is NaN, never 0.
+expectation under a random tie-break, but for average precision, where scikit-learn takes tied samples as one step; what
+cannot be computed is NaN, never 0.
 """
 
 from collections.abc import Callable, Iterable

@@ -51,7 +51,11 @@ def as_labels(values: Any, *, what: str = "labels") -> Labels:  # noqa: ANN401 -
         hint = "; take the argmax of one-hot rows first" if array.ndim == 2 else ""  # noqa: PLR2004 - rows
         msg = f"{what} must be integers of shape (n,), got {array.dtype} of shape {array.shape}{hint}"
         raise BadData(msg)
-    return array.astype(np.int64)
+    labels = array.astype(np.int64)
+    if (labels.astype(array.dtype) != array).any() or (array.dtype.kind == "u" and (labels < 0).any()):
+        msg = f"{what} hold {array.max()}, which is no 64-bit class index"
+        raise BadData(msg)
+    return labels
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:

@@ -5,6 +5,7 @@ A name is that of a file in the drawer, of an entry point of another package (gr
 """
 
 import ast
+from dataclasses import is_dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -94,7 +95,7 @@ def _named_elsewhere(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any dr
         msg = f"{drawer.removesuffix('s')} '{name}' is no package.module:attribute"
         raise BadUsage(msg)
     try:
-        return getattr(import_module(module), attribute)
+        item = getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             msg = f"{drawer.removesuffix('s')} '{name}' needs the package '{error.name}': pip install {error.name}"
@@ -106,3 +107,14 @@ def _named_elsewhere(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any dr
     except AttributeError:
         msg = f"module '{module}' has no '{attribute}' for {drawer.removesuffix('s')} '{name}'"
         raise UnknownName(msg) from None
+    fits = {
+        "sources": isinstance(item, type) and is_dataclass(item),
+        "noises": isinstance(item, type) and is_dataclass(item) and hasattr(item, "found"),
+        "models": callable(item),
+        "probes": callable(item) and all(hasattr(item, part) for part in ("name", "passes", "gradient")),
+        "detectors": is_dataclass(item) and all(hasattr(item, part) for part in ("name", "needs", "score")),
+    }
+    if not fits[drawer]:
+        msg = f"'{name}' is a {type(item).__name__}, which is no {drawer.removesuffix('s')}; README.md shows one"
+        raise BadUsage(msg)
+    return item

@@ -8,12 +8,12 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_args, get_type_hints
 
 import typer
 
 from noisybench import __version__
-from noisybench.errors import BadUsage, NoisybenchError, UnknownName
+from noisybench.errors import BadData, BadUsage, NoisybenchError, UnknownName
 
 if TYPE_CHECKING:
     from noisybench.description import Description
@@ -91,8 +91,6 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List the sources, noises, models, probes and detectors."""
-    from typing import get_args
-
     from noisybench.catalog import Drawer, names, summary
 
     drawers = get_args(Drawer) if drawer is None else (drawer,)
@@ -193,8 +191,14 @@ def verify(
     if (path / "variant.json").is_file():
         for sentence in verify_variant(path):
             typer.echo(sentence)
-        if data is not None or (path / LOCATION).is_file():
-            check_source(_source_of(path, data), read_variant(path))
+        try:
+            source = _source_of(path, data)
+        except BadData as error:
+            if data is not None:
+                raise
+            typer.echo(f"the source was not checked: {error}")
+        else:
+            check_source(source, read_variant(path))
             typer.echo("the source's inputs and labels are those it was built from")
     else:
         for sentence in verify_runs(path):
@@ -227,6 +231,9 @@ def evaluate(
 
     options = split_pairs(settings or [], flag="--set")
     if observe is not None:
+        if "observe" in options:
+            msg = "observe is given twice, by --observe and by --set observe=…"
+            raise BadUsage(msg)
         options["observe"] = observe
     numbers = _numbers(seeds)
     wanted = "all" if detectors == "all" else tuple(name.strip() for name in detectors.split(","))
@@ -274,7 +281,7 @@ def leaderboard(
 def suspects(
     run: Annotated[Path, typer.Argument(help="A run's folder, or the one above its seeds.")],
     *,
-    detector: Annotated[str, typer.Option(help="The detector that ranks.")] = "cumulative_loss",
+    detector: Annotated[str | None, typer.Option(help="It ranks; default: cumulative_loss if there.")] = None,
     top: Annotated[int, typer.Option(help="How many samples.")] = 20,
     style: Annotated[str, typer.Option("--format", help="table, markdown, csv or json.")] = "table",
 ) -> None:
@@ -343,27 +350,33 @@ def _by_source(paths: Sequence[Path], data: Path | None) -> Iterator[tuple["Sour
     """The variants grouped by source, each source read once."""
     from noisybench.variant import read_variant
 
-    groups: dict[str, list[Path]] = {}
+    groups: dict[tuple[str, str], list[Path]] = {}
     for path in paths:
-        groups.setdefault(read_variant(path).provenance.source_sha256, []).append(path)
+        place = (path / LOCATION).read_text(encoding="utf-8") if (path / LOCATION).is_file() else ""
+        groups.setdefault((read_variant(path).provenance.source_sha256, place), []).append(path)
     for members in groups.values():
         yield _source_of(members[0], data), members
 
 
 def _source_of(path: Path, data: Path | None) -> "Source":
     """The source of a variant's folder, from ``data`` or from where it was found when the variant was built."""
-    from noisybench.catalog import load_source
-    from noisybench.tables import read_json
+    from noisybench.catalog import find, load_source
+    from noisybench.tables import read_record
     from noisybench.variant import read_variant
 
     provenance = read_variant(path).provenance
-    location = read_json(path / LOCATION) if (path / LOCATION).is_file() else {}
-    if data is None and location.get("data"):
-        data = Path(location["data"])
-        if not data.exists():
-            msg = f"the files of '{provenance.source}' are no longer at {data}; say where they are with --data"
-            raise BadUsage(msg)
+    location = read_record(path / LOCATION) if (path / LOCATION).is_file() else {}
     options = {key: str(value) for key, value in location.get("source_set", provenance.source_options).items()}
+    kinds = get_type_hints(find("sources", provenance.source))
+    places = [key for key in options if Path in (kinds[key], *get_args(kinds[key]))]
+    if data is not None:
+        options = {key: text for key, text in options.items() if key not in places}
+    elif location.get("data"):
+        data = Path(location["data"])
+    for place in [data] if data is not None else [Path(options[key]) for key in places]:
+        if not place.exists():
+            msg = f"the files of '{provenance.source}' are not at {place}; say where they are with --data"
+            raise BadData(msg)
     with _status(f"reading {provenance.source}"):
         return load_source(provenance.source, data, limit=provenance.limit, **options)
 

@@ -141,7 +141,7 @@ def to_text(variant: Variant, description: Description) -> str:
     if description.nominal_rate is not None:
         lines.append(f"nominal rate  {description.nominal_rate:.4%} {RATE_WORDS[provenance.rate_definition]}")
     if description.expected_rate is not None:
-        lines.append(f"expected rate {description.expected_rate:.4%} of all labels wrong")
+        lines.append(f"expected rate {description.expected_rate:.4%} of the labels wrong")
     if description.known:
         lines.append(f"realised rate {description.realised_rate:.4%} of {description.known} samples of known class")
     if not description.known or variant.num_classes > PRINTED_CLASSES:

@@ -3,10 +3,11 @@
 A law has two parts, kept apart: the chance that sample i is *selected*, and the law of its new label once selected.
 Three modes decide how the selection is drawn:
 
-- ``exact``: the number of selected samples is the nearest integer to its expectation. Where the chance differs between
-  classes, the number in each class is one of the two integers next to its expectation as well.
+- ``exact``: the number of selected samples is the nearest integer to its expectation. Where rates are of a class, the
+  number in each class is one of the two integers next to its expectation as well.
 - ``exact_per_class``: the same in every class, and with a transition matrix in every cell of it.
-- ``bernoulli``: each sample for itself. Label i depends on the seed and i alone.
+- ``bernoulli``: each sample for itself. Label i depends on the seed, i and the sample alone; only where a law needs
+  moments of all samples, as ``instance`` does on features, does it depend on them too.
 """
 
 from collections.abc import Iterable
@@ -110,7 +111,7 @@ def select(probability: Floats, clean: Labels, *, by_class: bool, seed: int, mod
 
 
 def flip_by_class(
-    labels: Labels, clean: Labels, chance: Floats, targets: Floats, *, seed: int, mode: Mode
+    labels: Labels, clean: Labels, chance: Floats, targets: Floats, *, by_class: bool, seed: int, mode: Mode
 ) -> tuple[Labels, NDArray[np.bool_]]:
     """Class-conditional noise: new labels and who was selected, both (n,).
 
@@ -119,13 +120,12 @@ def flip_by_class(
         clean: Clean labels, shape (n,), ``UNKNOWN`` allowed.
         chance: Chance of selection of each class, shape (k,).
         targets: Law of the new label of a selected sample, rows summing to one, shape (k, k).
+        by_class: Whether rates are of a class, so that mode ``exact`` meets the count in each, not only overall.
         seed: Of the noise.
         mode: See the module.
     """
     known = clean != UNKNOWN
     probability = np.where(known, chance[clean], 0.0)
-    present = np.unique(clean[known])
-    by_class = bool(np.ptp(chance[present])) if present.size else False
     selected = select(probability, clean, by_class=by_class, seed=seed, mode=mode)
     result = np.where(known, clean, labels)
     sizes = np.bincount(clean[known], minlength=len(chance))

@@ -59,7 +59,8 @@ def run_tasks(
         return [future.result() for future in futures]
     except BrokenProcessPool:
         msg = (
-            "a worker process died, most likely for lack of memory; run again with fewer --workers: finished runs stay"
+            "a worker process died: for lack of memory (take fewer workers; finished runs stay), or because it could not "
+            "import its task (guard a script with if __name__ == '__main__', and keep functions in a module)"
         )
         raise BadData(msg) from None
     finally:

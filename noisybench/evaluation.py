@@ -1,6 +1,7 @@
 """The standard protocol: a variant, a model and a recipe → a run folder with trace, history, scores and agreement."""
 
 import hashlib
+import inspect
 import json
 import platform
 import resource
@@ -20,15 +21,15 @@ from noisybench.catalog import find, names
 from noisybench.engines import Progress, run_tasks
 from noisybench.errors import BadData, BadUsage, UnknownName
 from noisybench.observing import Probe
-from noisybench.options import parse_options, unknown
+from noisybench.options import file_digest, parse_options, unknown
 from noisybench.probes.curvature import Curvature
 from noisybench.scoring import read_scores, score, write_scores
-from noisybench.source import IMAGE_DIMENSIONS, Source
+from noisybench.source import IMAGE_DIMENSIONS, Source, source_digest
 from noisybench.susceptibility import Susceptibility
-from noisybench.tables import file_name, read_json, write_columns, write_json
+from noisybench.tables import file_name, read_record, write_columns, write_json
 from noisybench.trace import Trace, read_trace
 from noisybench.training import BuildModel, Observe, Recipe, check_source, train
-from noisybench.variant import Variant, write_variant
+from noisybench.variant import Variant, read_variant, write_variant
 
 RecipeName = Literal["standard", "overfit"]
 RECIPES: tuple[RecipeName, ...] = ("standard", "overfit")
@@ -89,6 +90,7 @@ class Plan:
         recipe: How to train.
         watch: How to look.
         device: Of torch.
+        code: Digest of the file that a model of the user's own stands in: an edited model is another one.
     """
 
     model: str
@@ -97,11 +99,13 @@ class Plan:
     recipe: Recipe
     watch: Watch
     device: str
+    code: str | None
 
     @property
     def setup(self) -> str:
         """Digest of model, recipe and options: runs that differ in anything but labels and seed differ in it."""
-        what = {"model": self.model, "name": self.recipe_name, **asdict(self.recipe), **asdict(self.watch)}
+        what = {"model": self.model, "code": self.code, "name": self.recipe_name}
+        what |= {**asdict(self.recipe), **asdict(self.watch)}
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -136,14 +140,21 @@ def plan_run(
     """
     if recipe not in RECIPES:
         raise UnknownName(unknown(recipe, RECIPES, "recipe"))
+    if source.num_classes < 2:  # noqa: PLR2004 - nothing to tell apart
+        msg = f"source '{source.name}' has {source.num_classes} class; a classifier needs at least 2"
+        raise BadUsage(msg)
     name = recipe
     place = _device(device)
     if model is None:
         colour = len(source.input_shape) == IMAGE_DIMENSIONS - 1 and min(source.input_shape[1:]) >= 16  # noqa: PLR2004
         model = "small_cnn" if colour else "mlp"
-    label = model if isinstance(model, str) else f"{model.__module__}:{getattr(model, '__qualname__', 'model')}"
+    build = find("models", model) if isinstance(model, str) else model
+    label = model if isinstance(model, str) else _name_of(model)
     given = dict(options or {})
     if epochs is not None:
+        if "epochs" in given:
+            msg = f"the epochs are given twice: {epochs} and, as an option, {given['epochs']}"
+            raise BadUsage(msg)
         given["epochs"] = str(epochs)
     recipe_names, watch_names = ({field.name for field in fields(kind)} for kind in (Recipe, Watch))
     for key in given:
@@ -154,11 +165,12 @@ def plan_run(
     chosen = parse_options(Recipe, changes, what="the recipe")
     return Plan(
         model=label,
-        build=find("models", model) if isinstance(model, str) else model,
+        build=build,
         recipe_name="overfit" if name == "overfit" else "standard",
         recipe=replace(base, **{key: getattr(chosen, key) for key in changes}),
         watch=parse_options(Watch, {k: v for k, v in given.items() if k in watch_names}, what="'evaluate'"),
         device=place,
+        code=_code_of(build),
     )
 
 
@@ -179,7 +191,8 @@ def evaluate(
 ) -> list[Path]:
     """Train on each variant with each seed, score every detector, and compare with the mislabeled mask.
 
-    A finished run is not repeated: only the detectors that it lacks are added.
+    A finished run is not repeated. Detectors that it lacks are added from its trace; where they need a probe that was
+    not recorded, the run is trained again, with the same end, and all its detectors are scored anew.
 
     Args:
         variants: One or more variants of ``source``.
@@ -199,7 +212,8 @@ def evaluate(
         The folders of the runs, variant by variant.
 
     Raises:
-        BadUsage: Seeds that repeat, or a name that does not exist.
+        BadUsage: Seeds that repeat, two detectors of one name, or a name that does not exist.
+        BadData: ``out`` holds runs of the same labels that were made differently.
         Mismatch: A variant was made from another source.
     """
     plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=device)
@@ -207,18 +221,21 @@ def evaluate(
         msg = f"seeds must be different and not negative, got {','.join(map(str, seeds)) or 'none'}"
         raise BadUsage(msg)
     wanted = names("detectors") if detectors == "all" else ((detectors,) if isinstance(detectors, str) else detectors)
-    for name in wanted:
-        find("detectors", name)
+    chosen = {find("detectors", spec).name: spec for spec in wanted}
+    if len(chosen) < len(wanted):
+        msg = f"two of the detectors {', '.join(wanted)} have one name; rename your own"
+        raise BadUsage(msg)
     tasks: list[_Task] = []
-    for variant in [variants] if isinstance(variants, Variant) else variants:
+    given = [variants] if isinstance(variants, Variant) else variants
+    for variant in {variant.provenance.variant_id: variant for variant in given}.values():
         check_source(source, variant)
         home = Path(out) / variant.name
-        write_variant(variant, home / "variant")
+        _keep_variant(variant, home / "variant")
         for seed in seeds:
             # Several workers on a machine of several GPUs take one each, in turn.
             gpu = f"cuda:{len(tasks) % torch.cuda.device_count()}" if plan.device == "cuda" else plan.device
             folder = home / plan.folder / f"seed-{seed}"
-            tasks.append(_Task(variant, plan, seed, tuple(wanted), gpu, folder))
+            tasks.append(_Task(variant, plan, seed, chosen, gpu, folder))
     return run_tasks(_evaluate_one, tasks, source, workers=workers, progress=progress)
 
 
@@ -229,26 +246,27 @@ class _Task:
     variant: Variant
     plan: Plan
     seed: int
-    detectors: tuple[str, ...]
+    detectors: Mapping[str, str]  # name → what the catalog finds it by
     device: str
     folder: Path
 
 
 def _evaluate_one(task: _Task, source: Source, progress: Progress) -> Path:
-    record = _record(task)
+    record = _record(task, source)
     done = _finished_detectors(task.folder, record)
-    if done is not None and set(task.detectors) <= set(done):
+    own = any(":" in spec for spec in task.detectors.values())  # a user's own may have been edited
+    if done is not None and task.detectors.items() <= done.items() and not own:
         for _ in range(task.plan.recipe.epochs):
             progress()
         return task.folder
-    wanted = tuple(sorted({*task.detectors, *(done or ())}))
-    needs = {column for name in wanted for column in find("detectors", name).needs}
+    wanted = dict(sorted({**(done or {}), **task.detectors}.items()))
+    needs = {column for spec in wanted.values() for column in find("detectors", spec).needs}
     if done is None or not needs <= set(read_trace(task.folder / "trace").columns):
         _train(task, source, record, sorted(needs | {"correct", "prediction"}), progress)
     agreements, costs = _score_all(task, wanted)
-    timing = read_json(task.folder / "timing.json")
+    timing = read_record(task.folder / "timing.json")
     write_json({**timing, "detectors": {**timing.get("detectors", {}), **costs}}, task.folder / "timing.json")
-    write_json({**record, "detectors": list(wanted)}, task.folder / "run.json")
+    write_json({**record, "detectors": wanted}, task.folder / "run.json")
     # Last, because a folder that has it is a finished run.
     write_agreements(agreements, task.folder / "agreement.parquet", task.variant.provenance.variant_id)
     return task.folder
@@ -259,7 +277,7 @@ def _train(task: _Task, source: Source, record: Mapping[str, Any], columns: list
     plan, folder = task.plan, task.folder
     shutil.rmtree(folder / "trace", ignore_errors=True)
     (folder / "agreement.parquet").unlink(missing_ok=True)
-    write_json({**record, "detectors": []}, folder / "run.json")
+    write_json({**record, "detectors": {}}, folder / "run.json")
     began = time.perf_counter()
     probes = [_probe(name, plan.watch) for name in columns]
     training = train(
@@ -287,14 +305,14 @@ def _train(task: _Task, source: Source, record: Mapping[str, Any], columns: list
     write_json(timing, folder / "timing.json")
 
 
-def _score_all(task: _Task, wanted: Sequence[str]) -> tuple[list[Agreement], dict[str, dict[str, float]]]:
+def _score_all(task: _Task, wanted: Mapping[str, str]) -> tuple[list[Agreement], dict[str, dict[str, float]]]:
     """Score every detector and compare it with the truth; also what each detector cost."""
     trace = read_trace(task.folder / "trace")
-    spent = read_json(task.folder / "timing.json")["purposes"]
+    spent = read_record(task.folder / "timing.json")["purposes"]
     agreements: list[Agreement] = []
     costs = {}
-    for name in wanted:
-        detector = find("detectors", name)
+    for name, spec in wanted.items():
+        detector = find("detectors", spec)
         began = time.perf_counter()
         scores = score(trace, detector)
         costs[name] = _cost(trace, detector.needs, task.plan.watch, spent, time.perf_counter() - began)
@@ -329,18 +347,23 @@ def _probe(name: str, watch: Watch) -> Probe:
     return watch.curvature() if name == "curvature" else find("probes", name)
 
 
-def _record(task: _Task) -> dict[str, Any]:
+def _record(task: _Task, source: Source) -> dict[str, Any]:
     """Everything that decides the bytes of a run."""
     plan, provenance = task.plan, task.variant.provenance
+    test = None
+    if source.test_inputs is not None and source.test_labels is not None:
+        test = source_digest(source.test_inputs, source.test_labels)
     return {
         "variant_id": provenance.variant_id,
         "source": provenance.source,
+        "source_sha256": provenance.source_sha256,
         "source_options": dict(provenance.source_options),
         "limit": provenance.limit,
         "noise": provenance.noise,
         "params": dict(provenance.params),
         "mode": provenance.mode,
         "noise_seed": provenance.seed,
+        "test_sha256": test,
         "n": len(task.variant.labels),
         "known": int(task.variant.known.sum()),
         "classes": task.variant.num_classes,
@@ -356,16 +379,16 @@ def _record(task: _Task) -> dict[str, Any]:
     }
 
 
-def _finished_detectors(folder: Path, record: Mapping[str, Any]) -> list[str] | None:
-    """The detectors that a finished run has; None where there is no finished run.
+def _finished_detectors(folder: Path, record: Mapping[str, Any]) -> dict[str, str] | None:
+    """The detectors that a finished run has, by name; None where there is no finished run.
 
     Raises:
         BadData: The folder holds a run that was made differently.
     """
-    if not (folder / "run.json").is_file():
+    if not (folder / "agreement.parquet").is_file():
         return None
-    found = read_json(folder / "run.json")
-    differs = [key for key in record if found.get(key) != record[key]]
+    found = read_record(folder / "run.json")
+    differs = [key for key in record if key not in HOW_LABELS_CAME and found.get(key) != record[key]]
     if differs:
         key = differs[0]
         msg = (
@@ -373,7 +396,47 @@ def _finished_detectors(folder: Path, record: Mapping[str, Any]) -> list[str] | 
             f"give another --out, or delete that folder to run it again"
         )
         raise BadData(msg)
-    return list(found["detectors"]) if (folder / "agreement.parquet").is_file() else None
+    return dict(found["detectors"])
+
+
+HOW_LABELS_CAME = ("source_options", "limit", "noise", "params", "mode", "noise_seed")
+"""Told in the record; which labels they are, the variant id says."""
+
+
+def _keep_variant(variant: Variant, folder: Path) -> None:
+    """Lay a variant beside its runs, unless it is there.
+
+    Raises:
+        BadData: The same labels are there with another truth, which the finished runs were compared with.
+    """
+    if not (folder / "variant.json").is_file():
+        write_variant(variant, folder)
+    elif not np.array_equal(read_variant(folder).clean, variant.clean):
+        msg = f"{folder.parent} holds runs of the same labels against other clean labels; give another --out"
+        raise BadData(msg)
+
+
+def _name_of(build: BuildModel) -> str:
+    """``module:function`` of a caller's own model.
+
+    Raises:
+        BadUsage: It has no name of its own in a module, so that two of them could not be told apart.
+    """
+    name = getattr(build, "__qualname__", "<object>")
+    if "<" in name:
+        msg = f"a model of your own must be a function of a module, got {build!r}; define it with def at the top level"
+        raise BadUsage(msg)
+    return f"{build.__module__}:{name}"
+
+
+def _code_of(build: BuildModel) -> str | None:
+    """SHA-256 of the file of a user's own model; None for one of noisybench, whose version is recorded."""
+    if getattr(build, "func", build).__module__.partition(".")[0] == "noisybench":
+        return None
+    try:
+        return file_digest(Path(inspect.getfile(build)))
+    except (TypeError, OSError):  # typed into a session: it stands in no file
+        return None
 
 
 def _recipe(name: str, source: Source, device: str) -> Recipe:
@@ -404,6 +467,8 @@ def _device(name: str) -> str:
     try:
         kind = torch.device(name).type
     except RuntimeError:
+        kind = ""
+    if kind not in ("cpu", "cuda"):
         msg = f"no device is called '{name}'; say auto, cpu, cuda or cuda:1"
         raise BadUsage(msg) from None
     if kind == "cuda" and not torch.cuda.is_available():

@@ -14,7 +14,7 @@ from noisybench.agreement import METRICS, Agreement, Kind, Metric, read_agreemen
 from noisybench.errors import BadData, UnknownName
 from noisybench.options import unknown
 from noisybench.resampling import Cells, Column, Interval, estimate, mean, rank_sets, weakest
-from noisybench.tables import read_columns, read_json
+from noisybench.tables import read_columns, read_record
 
 FITS = ("test_accuracy", "mislabeled_fit", "clean_fit", "susceptibility")
 
@@ -77,7 +77,8 @@ class Row:
         variants: Label columns.
         families: Pairs of source and noise.
         n: Samples of known truth, summed over the label columns.
-        complete: Whether there is a value for every label column of any row, in as many seeds as any row has there.
+        complete: Whether there is a value for every label column and seed of any row, and no run of the learner is
+            unfinished.
         unfinished: Runs, of all that were given, that have begun and not ended.
         model: Name of the model.
         recipe: Name of the recipe.
@@ -210,10 +211,10 @@ def read_runs(paths: Paths) -> list[Run]:
 
 
 def _read_run(path: Path) -> Run:
-    record = read_json(path / "run.json")
+    record = read_record(path / "run.json")
     finished = (path / "agreement.parquet").is_file()
     try:
-        setting = [record[key] for key in ("source_options", "limit", "params", "mode")]
+        setting = [record[key] for key in ("source_sha256", "source_options", "limit", "params", "mode")]
         column = Column(
             record["source"], record["noise"], json.dumps(setting, sort_keys=True), str(record["variant_id"])
         )
@@ -224,7 +225,7 @@ def _read_run(path: Path) -> Run:
         raise BadData(msg) from None
     if not finished:
         return Run(path, column, learner, seed, n, finished, (), {}, {})
-    timing = read_json(path / "timing.json") if (path / "timing.json").is_file() else {}
+    timing = read_record(path / "timing.json") if (path / "timing.json").is_file() else {}
     costs = {
         name: (_number(cost.get("seconds")), _number(cost.get("passes")))
         for name, cost in timing.get("detectors", {}).items()
@@ -254,7 +255,7 @@ def leaderboard(runs: Sequence[Run] | Paths, *, truth: str = "mislabeled", metri
         UnknownName: No run was held against that truth, or by that metric.
         BadData: There is no finished run, or a file is broken.
     """
-    ended, unfinished = _finished(runs)
+    ended, begun = _finished(runs)
     asked = [agreement for run in ended for agreement in run.agreements if agreement.truth == truth]
     if not asked:
         truths = sorted({agreement.truth for run in ended for agreement in run.agreements})
@@ -270,7 +271,13 @@ def leaderboard(runs: Sequence[Run] | Paths, *, truth: str = "mislabeled", metri
                 key = (agreement.detector, agreement.kind, run.learner)
                 groups.setdefault(key, {})[run.column, run.seed] = (run, agreement)
     cells = [_cells((run, held.value) for run, held in group.values()) for group in groups.values()]
-    complete = _complete(cells)
+    complete = _complete(
+        [
+            (learner, {at for at, (_, held) in group.items() if math.isfinite(held.value)})
+            for (_, _, learner), group in groups.items()
+        ],
+        begun,
+    )
     contenders = [
         i for i, (_, kind, _) in enumerate(groups) if kind == "detector" and complete[i] and len(cells[i]) > 0
     ]
@@ -299,7 +306,7 @@ def leaderboard(runs: Sequence[Run] | Paths, *, truth: str = "mislabeled", metri
                 **_counts(members),
                 n=sum({run.column: held.n for run, held in group.values()}.values()),
                 complete=complete[i],
-                unfinished=unfinished,
+                unfinished=len(begun),
                 **learner._asdict(),
                 mislabeled_fit=mean(_history(members, "mislabeled_fit")),
                 clean_fit=mean(_history(members, "clean_fit")),
@@ -319,11 +326,13 @@ def model_rows(runs: Sequence[Run] | Paths) -> list[ModelRow]:
     Raises:
         BadData: There is no finished run, or a file is broken.
     """
-    ended, unfinished = _finished(runs)
+    ended, begun = _finished(runs)
     groups: dict[Learner, list[Run]] = {}
     for run in ended:
         groups.setdefault(run.learner, []).append(run)
-    complete = _complete([_cells((run, 0.0) for run in members) for members in groups.values()])
+    complete = _complete(
+        [(learner, {(run.column, run.seed) for run in members}) for learner, members in groups.items()], begun
+    )
     rows = []
     for whole, (learner, members) in zip(complete, groups.items(), strict=True):
         values: dict[str, Any] = {}
@@ -343,17 +352,18 @@ def model_rows(runs: Sequence[Run] | Paths) -> list[ModelRow]:
                 **_counts(members),
                 n=sum({run.column: run.n for run in members}.values()),
                 complete=whole,
-                unfinished=unfinished,
+                unfinished=len(begun),
             )
         )
     return sorted(rows, key=lambda row: (row.model, row.recipe, row.setup))
 
 
-def _finished(runs: Sequence[Run] | Paths) -> tuple[list[Run], int]:
+def _finished(runs: Sequence[Run] | Paths) -> tuple[list[Run], list[Run]]:
+    """The finished runs in order, and those that have begun and not ended."""
     given: list[Any] = [runs] if isinstance(runs, str | Path) else list(runs)
     known = given if given and all(isinstance(run, Run) for run in given) else read_runs(given)
     ended = sorted((run for run in known if run.finished), key=lambda run: (run.learner, run.column, run.seed))
-    return ended, len(known) - len(ended)
+    return ended, [run for run in known if not run.finished]
 
 
 def _counts(runs: Sequence[Run]) -> dict[str, Any]:
@@ -383,9 +393,8 @@ def _history(runs: Iterable[Run], name: str) -> Cells:
     return _cells((run, run.history.get(name, math.nan)) for run in runs)
 
 
-def _complete(rows: Sequence[Cells]) -> list[bool]:
-    needed: dict[Column, int] = {}
-    for cells in rows:
-        for column, values in cells.items():
-            needed[column] = max(needed.get(column, 0), len(values))
-    return [{column: len(values) for column, values in cells.items()} == needed for cells in rows]
+def _complete(rows: Sequence[tuple[Learner, set[tuple[Column, int]]]], begun: Sequence[Run]) -> list[bool]:
+    """Whether a row has every label column and seed that any row has, and no run of its learner is unfinished."""
+    needed = set().union(*(cells for _, cells in rows))
+    broken = {run.learner for run in begun}
+    return [cells == needed and learner not in broken for learner, cells in rows]

@@ -115,7 +115,10 @@ def observe(
         for batch_inputs in batches:
             stop = start + len(batch_inputs)
             if stop > len(labels):
-                break
+                msg = (
+                    f"there are inputs of more than {len(labels)} samples, and {len(labels)} labels; expected one each"
+                )
+                raise BadData(msg)
             batch = Batch(model, batch_inputs, labels[start:stop], start=start, seed=derive(seed, "probe", epoch))
             for probe in probes:
                 parts[probe.name].append(probe(batch).detach())
@@ -124,7 +127,7 @@ def observe(
             began = _spend(spent, "logits", began)
             start = stop
     if start != len(labels):
-        msg = f"observed inputs of {start} samples or more than there are labels ({len(labels)}); expected one each"
+        msg = f"there are inputs of {start} samples and {len(labels)} labels; expected one each"
         raise BadData(msg)
     return Observation(epoch, {name: _to_numpy(name, torch.cat(part), epoch) for name, part in parts.items()})
 
@@ -143,7 +146,7 @@ class Recorder:
     >>> model = torch.nn.Linear(64, 10)
     >>> recorder = Recorder(variant, ["margin", "loss"])
     >>> for epoch in range(1, 3):
-    ...     recorder.observe(model, inputs, epoch=epoch)
+    ...     _ = recorder.observe(model, inputs, epoch=epoch)
     >>> score(recorder.trace(), find("detectors", "aum")).values.shape
     (100,)
     """
@@ -165,6 +168,9 @@ class Recorder:
             seed: For probes that draw.
             device: Where the model and its inputs are.
             folder: Write each epoch there instead of keeping it in memory.
+
+        Raises:
+            BadUsage: The folder holds a trace already.
         """
         self.probes = [find("probes", probe) if isinstance(probe, str) else probe for probe in probes]
         self.labels = torch.tensor(variant.labels, device=device)
@@ -172,6 +178,9 @@ class Recorder:
         self._variant = variant
         self._seed = seed
         self._folder = folder
+        if folder is not None and any(folder.glob("epoch-*.parquet")):
+            msg = f"{folder} holds a trace already; give an empty folder, or delete it"
+            raise BadUsage(msg)
         self._observations: list[Observation] = []
         self._logits: Tensor | None = None
         self._seen = torch.zeros(len(self.labels), dtype=torch.bool, device=device)

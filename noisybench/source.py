@@ -15,6 +15,7 @@ from noisybench.errors import BadData, BadUsage
 Augmentation = Literal["none", "crop", "crop_flip"]
 Option = str | int | float | bool
 IMAGE_DIMENSIONS = 4  # n, h, w, c
+MOST_UNNAMED = 100_000  # classes; a larger label is a mistake, such as a sample's id
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +54,12 @@ class Source:
         check_labels(self.labels, self.num_classes, what=f"source '{self.name}': labels")
         check_labels(self.clean, self.num_classes, allow_unknown=True, what=f"source '{self.name}': clean labels")
         _check_inputs(self.inputs, f"inputs of source '{self.name}'")
+        if not len(self.labels) or (self.test_labels is not None and not len(self.test_labels)):
+            msg = f"source '{self.name}' has an empty training or test set; expected samples (or no test set at all)"
+            raise BadData(msg)
+        if len(set(self.class_names)) != len(self.class_names):
+            msg = f"source '{self.name}' has two classes of one name among: {', '.join(self.class_names)}"
+            raise BadData(msg)
         if not len(self.inputs) == len(self.labels) == len(self.clean):
             msg = (
                 f"source '{self.name}' has {len(self.inputs)} inputs, {len(self.labels)} labels "
@@ -137,6 +144,9 @@ def source_from_arrays(
     tested = None if test_labels is None else as_labels(test_labels, what="test labels")
     if class_names is None:
         highest = max(int(array.max(initial=0)) for array in (given, reference, tested) if array is not None)
+        if highest >= MOST_UNNAMED:
+            msg = f"source '{name}': a label is {highest}, expected classes 0..k-1; renumber them, or give class_names"
+            raise BadData(msg)
         class_names = [str(k) for k in range(highest + 1)]
     columns = _as_inputs(inputs, f"inputs of source '{name}'")[kept]
     given = given[kept]
@@ -176,7 +186,8 @@ def _as_inputs(values: Any, what: str) -> NDArray[Any]:  # noqa: ANN401 - anythi
     if array.dtype == np.uint8 and array.ndim == IMAGE_DIMENSIONS - 1:
         array = array[..., None]
     elif array.ndim == 2 and array.dtype != np.float32:  # noqa: PLR2004 - n, d
-        array = array.astype(np.float32)
+        with np.errstate(over="ignore"):  # what overflows is infinite, and said below
+            array = array.astype(np.float32)
     _check_inputs(array, what)
     return read_only(array)
 
@@ -186,6 +197,9 @@ def _check_inputs(inputs: NDArray[Any], what: str) -> None:
     features = inputs.ndim == 2 and inputs.dtype == np.float32  # noqa: PLR2004 - n, d
     if not images and not features:
         msg = f"{what} must be images (n, h, w, c) uint8 or features (n, d), got {inputs.dtype} of shape {inputs.shape}"
+        raise BadData(msg)
+    if images and inputs.shape[1] in (1, 3) and inputs.shape[3] not in (1, 3, 4):
+        msg = f"{what} have shape {inputs.shape}, which looks like channels first; give (n, h, w, c)"
         raise BadData(msg)
     if features:
         bad = np.flatnonzero(~np.isfinite(inputs).all(1))

@@ -9,7 +9,7 @@ import numpy as np
 from noisybench.errors import BadData, BadUsage, UnknownName
 from noisybench.options import unknown
 from noisybench.scoring import read_scores
-from noisybench.tables import file_name, read_json
+from noisybench.tables import file_name, read_record
 from noisybench.trace import read_trace
 from noisybench.variant import read_variant
 
@@ -37,12 +37,13 @@ class Suspect:
     scores: dict[str, float]
 
 
-def suspects(run: Path, *, detector: str = DEFAULT_DETECTOR, top: int = 20) -> list[Suspect]:
+def suspects(run: Path, *, detector: str | None = None, top: int = 20) -> list[Suspect]:
     """The ``top`` most suspicious samples, most suspicious first.
 
     Args:
         run: A run folder, or one above the seeds of one setup: their scores are then averaged.
-        detector: The one that ranks; ties are in sample order.
+        detector: The one that ranks, ties in sample order; None takes ``cumulative_loss`` where the runs have it, else
+            the first that they have.
         top: How many.
 
     Raises:
@@ -59,7 +60,9 @@ def suspects(run: Path, *, detector: str = DEFAULT_DETECTOR, top: int = 20) -> l
     if len({folder.parent for folder in folders}) > 1:
         msg = f"{run} holds runs of several setups; name one of them, such as {folders[0].parent}"
         raise BadData(msg)
-    found = _common([read_json(folder / "run.json")["detectors"] for folder in folders])
+    found = _common([list(read_record(folder / "run.json")["detectors"]) for folder in folders])
+    if detector is None:
+        detector = DEFAULT_DETECTOR if DEFAULT_DETECTOR in found or not found else found[0]
     if detector not in found:
         raise UnknownName(unknown(detector, found, "detector of this run"))
     variant = read_variant(folders[0].parent.parent / "variant")

@@ -118,6 +118,19 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - what JSON holds
         raise BadData(msg) from None
 
 
+def read_record(path: Path) -> dict[str, Any]:
+    """The object that a JSON file holds.
+
+    Raises:
+        BadData: The file is missing, is no JSON, or holds something else than an object.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        msg = f"{path} holds a {type(value).__name__}, expected a JSON object"
+        raise BadData(msg)
+    return value
+
+
 def write_array(values: NDArray[Any], path: Path) -> None:
     """Write one array as ``.npy``."""
     with replacing(path) as part, part.open("wb") as stream:

@@ -161,6 +161,8 @@ def build_variant(source: Source, noise: Noise, *, seed: int = 0, mode: Mode = "
         BadData: The noise cannot be applied to this source.
     """
     check_mode(mode)
+    if noise.found:  # nothing is drawn, so neither may tell two variants apart
+        seed, mode = 0, "exact"
     if seed < 0:
         msg = f"seed must not be negative, got {seed}"
         raise BadUsage(msg)

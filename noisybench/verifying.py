@@ -1,19 +1,19 @@
 """Verifying folders: what is written is whole, and what stands together belongs together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from noisybench.agreement import against_labels, read_agreements
+from noisybench.agreement import against_labels, read_agreements, reference_scores
 from noisybench.catalog import find
 from noisybench.description import describe
 from noisybench.errors import BadData, Mismatch
 from noisybench.leaderboard import read_runs
-from noisybench.scoring import read_scores, score
-from noisybench.tables import file_name, read_json
+from noisybench.scoring import Scores, read_scores, score
+from noisybench.tables import file_name, read_record
 from noisybench.trace import read_trace
-from noisybench.variant import read_variant
+from noisybench.variant import Variant, read_variant
 
 
 def verify_variant(folder: Path) -> Iterator[str]:
@@ -52,9 +52,9 @@ def verify_runs(folder: Path) -> Iterator[str]:
         variant = read_variant(path.parent.parent / "variant")
         trace = read_trace(path / "trace")
         told = {(a.detector, a.metric): a.value for a in read_agreements(path / "agreement.parquet")}
-        names = read_json(path / "run.json")["detectors"]
-        for name in names:
-            detector = find("detectors", name)
+        detectors = read_record(path / "run.json")["detectors"]
+        for name, spec in detectors.items():
+            detector = find("detectors", spec)
             written = read_scores(path / "scores" / f"{file_name(name)}.parquet")
             if trace.variant_id != variant.provenance.variant_id:
                 msg = f"{path}: the trace is of another variant than the run's; evaluate again"
@@ -62,10 +62,15 @@ def verify_runs(folder: Path) -> Iterator[str]:
             if not np.array_equal(written.values, score(trace, detector).values):
                 msg = f"{path}: the scores of '{name}' do not follow from the trace; evaluate again"
                 raise BadData(msg)
-            for agreement in against_labels(written, variant):
-                if not np.isclose(
-                    told[detector.name, agreement.metric], agreement.value, rtol=0, atol=1e-12, equal_nan=True
-                ):
-                    msg = f"{path}: {agreement.metric} of '{name}' is not that of its scores; evaluate again"
-                    raise BadData(msg)
-        yield f"{path}: {len(names)} detectors follow from the trace, and their agreement from the scores"
+            _check_agreement(path, told, written, variant)
+        for reference in reference_scores(variant, seed=run.seed):
+            _check_agreement(path, told, reference, variant)
+        yield f"{path}: {len(detectors)} detectors follow from the trace, and their agreement from the scores"
+
+
+def _check_agreement(path: Path, told: Mapping[tuple[str, str], float], scores: Scores, variant: Variant) -> None:
+    for agreement in against_labels(scores, variant):
+        value = told.get((scores.detector, agreement.metric))
+        if value is None or not np.isclose(value, agreement.value, rtol=0, atol=1e-12, equal_nan=True):
+            msg = f"{path}: {agreement.metric} of '{scores.detector}' is {value}, its scores give {agreement.value}"
+            raise BadData(msg)

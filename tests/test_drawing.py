@@ -87,7 +87,9 @@ def test_exact_modes_meet_the_count_to_the_sample(k: int, size: int, rate: float
     """The nearest integer overall, also where a class has three samples; per class, one of the two integers around."""
     clean = np.tile(np.arange(k), size)
     for mode in ("exact", "exact_per_class"):
-        labels, selected = flip_by_class(clean, clean, np.full(k, rate), symmetric(k), seed=1, mode=mode)
+        labels, selected = flip_by_class(
+            clean, clean, np.full(k, rate), symmetric(k), by_class=False, seed=1, mode=mode
+        )
         assert (labels != clean).sum() == round(round(rate * len(clean), 6))
         np.testing.assert_array_equal(selected, labels != clean)
     assert np.abs(np.bincount(clean[selected], minlength=k) - rate * size).max() < 1 - 1e-9
@@ -99,11 +101,18 @@ def test_each_class_has_its_own_count_where_chances_differ(mode: Mode) -> None:
     clean = long_tail(300, 300)
     clean = clean[clean != 7]
     chance = np.tile([0.0, 0.15, 0.3, 0.45, 0.6], 60)
-    labels, _ = flip_by_class(clean, clean, chance, symmetric(300), seed=2, mode=mode)
+    labels, _ = flip_by_class(clean, clean, chance, symmetric(300), by_class=True, seed=2, mode=mode)
     expected = chance * np.bincount(clean, minlength=300)
     flipped = np.bincount(clean[labels != clean], minlength=300)
     assert np.abs(flipped - expected).max() < 1
     assert flipped.sum() == round(expected.sum())
+
+
+def test_rates_of_classes_are_met_in_each_also_when_they_are_equal() -> None:
+    """Every class of 500 gets its 100 wrong labels, not 100 on average."""
+    clean = np.tile(np.arange(100), 500)
+    labels, _ = flip_by_class(clean, clean, np.full(100, 0.2), symmetric(100), by_class=True, seed=0, mode="exact")
+    np.testing.assert_array_equal(np.bincount(clean[labels != clean], minlength=100), 100)
 
 
 def test_exact_per_class_meets_every_cell_of_the_matrix() -> None:
@@ -113,7 +122,7 @@ def test_exact_per_class_meets_every_cell_of_the_matrix() -> None:
     law /= law.sum(1, keepdims=True)
     chance = uniforms(0, "rates", 50)
     for clean in (np.tile(np.arange(50), 97), long_tail(50, 2000)):
-        labels, _ = flip_by_class(clean, clean, chance, law, seed=3, mode="exact_per_class")
+        labels, _ = flip_by_class(clean, clean, chance, law, by_class=False, seed=3, mode="exact_per_class")
         counts = np.bincount(clean * 50 + labels, minlength=2500).reshape(50, 50)
         expected = np.bincount(clean)[:, None] * transition_of(chance, law)
         assert np.abs(counts - expected).max() < 1
@@ -123,8 +132,8 @@ def test_exact_per_class_meets_every_cell_of_the_matrix() -> None:
 def test_two_classes_swap_and_the_extreme_rates_are_certain(mode: Mode) -> None:
     """With two classes every label becomes the other at rate 1 and none does at rate 0."""
     clean = np.array([0, 1, 1, 0, 1], dtype=np.int64)
-    swapped, _ = flip_by_class(clean, clean, np.ones(2), symmetric(2), seed=0, mode=mode)
-    kept, selected = flip_by_class(clean, clean, np.zeros(2), symmetric(2), seed=0, mode=mode)
+    swapped, _ = flip_by_class(clean, clean, np.ones(2), symmetric(2), by_class=False, seed=0, mode=mode)
+    kept, selected = flip_by_class(clean, clean, np.zeros(2), symmetric(2), by_class=False, seed=0, mode=mode)
     np.testing.assert_array_equal(swapped, 1 - clean)
     np.testing.assert_array_equal(kept, clean)
     assert not selected.any()
@@ -137,12 +146,14 @@ def test_unknown_clean_labels_keep_the_given_one(mode: Mode) -> None:
     given = clean.copy()
     clean[::3] = UNKNOWN
     given[::3] = 4
-    labels, selected = flip_by_class(given, clean, np.full(10, 0.5), symmetric(10), seed=5, mode=mode)
+    labels, selected = flip_by_class(given, clean, np.full(10, 0.5), symmetric(10), by_class=False, seed=5, mode=mode)
     np.testing.assert_array_equal(labels[::3], 4)
     assert not selected[::3].any()
     if mode != "bernoulli":
         assert selected.sum() == 100
-    nobody, none = flip_by_class(given, np.full_like(clean, UNKNOWN), np.ones(10), symmetric(10), seed=5, mode=mode)
+    nobody, none = flip_by_class(
+        given, np.full_like(clean, UNKNOWN), np.ones(10), symmetric(10), by_class=False, seed=5, mode=mode
+    )
     np.testing.assert_array_equal(nobody, given)
     assert not none.any()
 
@@ -164,6 +175,8 @@ def test_symmetric_noise_on_the_scale_of_imagenet_takes_under_two_seconds() -> N
     """1.3 million labels of 1,000 classes; 0.4 to 0.6 s of processor time measured on one EPYC core."""
     clean = np.tile(np.arange(1000), 1300)
     start = process_time()
-    labels, _ = flip_by_class(clean, clean, np.full(1000, 0.2), symmetric(1000), seed=0, mode="exact_per_class")
+    labels, _ = flip_by_class(
+        clean, clean, np.full(1000, 0.2), symmetric(1000), by_class=False, seed=0, mode="exact_per_class"
+    )
     assert process_time() - start < 2
     assert set(np.bincount(clean[labels != clean])) == {260}

@@ -1,36 +1,34 @@
 """Engines: tasks in this process and in others."""
 
 import os
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from noisybench.engines import Progress, run_tasks
+from noisybench.engines import run_tasks
 from noisybench.errors import BadData, BadUsage
 
 
-def square(task: int, shared: dict[str, int], progress: Progress) -> tuple[int, str | None, int]:
-    progress()
-    return task**2 + shared["plus"], os.environ.get("OMP_NUM_THREADS"), os.getpid()
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process must be able to import the tasks."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
 
 
-def fail(task: int, shared: object, progress: Progress) -> None:
-    del shared, progress
-    if task == 1:
-        msg = "task 1 has bad data; mend it"
-        raise BadData(msg)
-
-
-def die(task: int, shared: object, progress: Progress) -> None:
-    del task, shared, progress
-    os._exit(9)
+def tasks(name: str) -> Callable[..., Any]:
+    function: Callable[..., Any] = getattr(import_module("engine_tasks"), name)
+    return function
 
 
 def test_processes_give_what_one_process_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     """Results come in the order of the tasks, each step is told, and each process has one thread."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     steps: list[int] = []
-    many = run_tasks(square, [3, 1, 2], {"plus": 1}, workers=2, progress=lambda: steps.append(1))
-    here = run_tasks(square, [3, 1, 2], {"plus": 1}, workers=1)
+    many = run_tasks(tasks("square"), [3, 1, 2], {"plus": 1}, workers=2, progress=lambda: steps.append(1))
+    here = run_tasks(tasks("square"), [3, 1, 2], {"plus": 1}, workers=1)
     assert [result[0] for result in many] == [result[0] for result in here] == [10, 2, 5]
     assert len(steps) == 3
     assert {result[1] for result in many} == {"1"}
@@ -41,16 +39,16 @@ def test_processes_give_what_one_process_gives(monkeypatch: pytest.MonkeyPatch) 
 def test_an_error_of_a_task_reaches_the_caller() -> None:
     """With its own type and sentence."""
     with pytest.raises(BadData, match="task 1 has bad data; mend it"):
-        run_tasks(fail, [0, 1, 2], None, workers=2)
+        run_tasks(tasks("fail"), [0, 1, 2], None, workers=2)
 
 
 def test_a_process_that_dies_is_said() -> None:
     """A killed worker is no hang and no traceback of the pool."""
     with pytest.raises(BadData, match="a worker process died"):
-        run_tasks(die, [0, 1], None, workers=2)
+        run_tasks(tasks("die"), [0, 1], None, workers=2)
 
 
 def test_workers_are_at_least_one() -> None:
     """Zero workers do nothing, so they are refused."""
     with pytest.raises(BadUsage, match="at least 1, got 0"):
-        run_tasks(square, [1], {"plus": 0}, workers=0)
+        run_tasks(tasks("square"), [1], {"plus": 0}, workers=0)

@@ -1,6 +1,7 @@
 """Evaluation: from a variant to a run folder, and what is not done twice."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -201,6 +202,73 @@ def test_curvature_options_reach_the_probe(digits: Source, variant: Variant, tmp
     assert plain.parent != folder.parent
 
 
+def test_another_truth_or_test_set_is_not_answered_from_old_runs(digits: Source, tmp_path: Path) -> None:
+    """The same labels held against other clean labels, or the same training set with another test set, are refused."""
+    noise = find("noises", "as_found")()
+    clean = digits.labels.copy()
+    clean[:100] = (clean[:100] + 1) % 10
+    for position, changes in enumerate(({"clean": clean}, {"test_labels": digits.test_labels[::-1].copy()})):  # type: ignore[index]
+        out = tmp_path / str(position)
+        arrays = {"clean": digits.clean, "test_inputs": digits.test_inputs, "test_labels": digits.test_labels}
+        for given, fails in ((arrays, False), ({**arrays, **changes}, True)):
+            source = source_from_arrays("mine", digits.inputs, digits.labels, **given)
+            variant = build_variant(source, noise)
+            if not fails:
+                evaluate(variant, source, seeds=(0,), detectors="aum", epochs=1, out=out)
+                continue
+            with pytest.raises(BadData, match="other clean labels|test_sha256 = .* give another --out"):
+                evaluate(variant, source, seeds=(0,), detectors="aum", epochs=1, out=out)
+
+
+def test_models_of_other_libraries_go_to_other_processes(digits: Source, variant: Variant, tmp_path: Path) -> None:
+    """A name such as torchvision:… reaches spawned workers."""
+    folders = evaluate(
+        variant,
+        digits,
+        model="torchvision:mobilenet_v3_small",
+        seeds=(0, 1),
+        detectors="aum",
+        epochs=1,
+        options={"susceptibility": "off", "lr": "0.001"},
+        workers=2,
+        out=tmp_path,
+    )
+    assert all((folder / "agreement.parquet").is_file() for folder in folders)
+
+
+def test_an_edited_model_is_another_model(
+    digits: Source, variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run is not answered from that of an older text; a function without a name of its own is refused."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = "from torch import nn\ndef net(*, num_classes, input_shape):\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
+    (tmp_path / "edited_net.py").write_text(text)
+    setups = [plan_run(digits, model="edited_net:net").setup]
+    (tmp_path / "edited_net.py").write_text(text + "# changed\n")
+    setups.append(plan_run(digits, model="edited_net:net").setup)
+    assert setups[0] != setups[1]
+    with pytest.raises(BadUsage, match="must be a function of a module"):
+        evaluate(variant, digits, model=partial(own_model, num_classes=3), out=tmp_path)
+
+
+OWN = "from noisybench.scoring import Detector\nD = Detector('{}', ('margin',), lambda trace: -trace['margin'][-1].astype(float), 'x')\n"
+
+
+def test_a_detector_of_ones_own_keeps_its_name(
+    digits: Source, variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is scored, priced and found under its own name, and may not take a built-in's."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "own_detector.py").write_text(OWN.format("last_margin"))
+    (tmp_path / "taken_name.py").write_text(OWN.format("aum"))
+    (folder,) = evaluate(variant, digits, seeds=(0,), detectors=("own_detector:D",), epochs=2, out=tmp_path / "runs")
+    assert read_json(folder / "timing.json")["detectors"]["last_margin"]["passes"] == 2
+    assert next(iter(suspects(folder)[0].scores)) == "last_margin"
+    assert len(list(verify_runs(folder))) == 1
+    with pytest.raises(BadUsage, match="have one name"):
+        evaluate(variant, digits, detectors=("aum", "taken_name:D"), out=tmp_path / "runs")
+
+
 def own_model(*, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
     assert input_shape == (1, 8, 8)
     return nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes))
@@ -241,6 +309,12 @@ def test_defaults_suit_the_source(digits: Source) -> None:
         ({"detectors": ("aum", "aumm")}, UnknownName, "did you mean 'aum'"),
         ({"workers": 0}, BadUsage, "workers must be at least 1"),
         ({"device": "gpu"}, BadUsage, "no device is called 'gpu'"),
+        ({"device": "meta"}, BadUsage, "no device is called 'meta'"),
+        ({"epochs": 2, "options": {"epochs": "3"}}, BadUsage, "given twice"),
+        ({"options": {"momentum": "1"}}, BadUsage, "momentum must be below 1"),
+        ({"model": "json:dumps"}, TrainingFailed, "the model cannot be built .* TypeError"),
+        ({"model": "os:path"}, BadUsage, "is a module, which is no model"),
+        ({"detectors": ("json:dumps",)}, BadUsage, "which is no detector"),
         ({"model": "small_cnn", "options": {"lr": "1e30"}}, TrainingFailed, "training loss is"),
     ],
 )

@@ -42,6 +42,7 @@ def write_run(
         "variant_id": variant_id,
         "source": "digits",
         "noise": noise,
+        "source_sha256": "5" * 64,
         "source_options": {},
         "limit": None,
         "params": {"rate": rate},
@@ -56,7 +57,7 @@ def write_run(
         "n": 1000,
         "known": 900,
         "classes": 10,
-        "detectors": list(values),
+        "detectors": {name: name for name in values},
     }
     write_json(about | record, folder / "run.json")
     if not finished:
@@ -198,9 +199,27 @@ def test_runs_are_read_once(tmp_path: Path) -> None:
     assert sorted((run.seed, run.finished) for run in runs) == [(0, True), (1, True), (2, False)]
     rows = leaderboard(runs)
     assert (rows[0].seeds, rows[0].unfinished) == (2, 1)
-    assert caption(rows).endswith("1 unfinished run left out.")
+    assert (rows[0].complete, rows[0].rank) == (False, None)
+    assert caption(rows).endswith("1 unfinished run left out; 1 incomplete row, unranked.")
     assert leaderboard([tmp_path]) == rows
     assert leaderboard(str(first))[0].seeds == 1
+
+
+def test_two_data_sets_of_one_name_are_no_two_draws(tmp_path: Path) -> None:
+    """Noise of the same name, rate and seed on other inputs is another setting: its spread is no noise of the draw."""
+    write_run(tmp_path, {"aum": 0.9}, draw=0)
+    write_run(tmp_path, {"aum": 0.5}, draw=1, source_sha256="6" * 64)
+    assert leaderboard(tmp_path)[0].interval == "none"
+    write_run(tmp_path, {"aum": 0.5}, draw=1)
+    assert leaderboard(tmp_path)[0].interval == "draws"
+
+
+def test_other_seeds_are_another_set_of_runs(tmp_path: Path) -> None:
+    """As many seeds, but not the same ones, cannot be compared in pairs: no row is complete."""
+    for seed in (0, 1):
+        write_run(tmp_path, {"aum": 0.9}, seed=seed)
+        write_run(tmp_path, {"aum": 0.8}, seed=seed + 2, recipe="overfit")
+    assert [row.complete for row in leaderboard(tmp_path)] == [False, False]
 
 
 def test_nothing_to_read_is_said_in_one_sentence(tmp_path: Path) -> None:
@@ -213,7 +232,7 @@ def test_nothing_to_read_is_said_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(BadData, match=r"no finished run below .* \(1 begun and not ended\)"):
         leaderboard(tmp_path)
     write_json({"variant_id": "aa"}, folder / "run.json")
-    with pytest.raises(BadData, match=r"run\.json is no record of a run: it lacks 'source_options'; evaluate again"):
+    with pytest.raises(BadData, match=r"run\.json is no record of a run: it lacks 'source_sha256'; evaluate again"):
         leaderboard(tmp_path)
 
 

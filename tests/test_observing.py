@@ -1,5 +1,7 @@
 """Observing: right values, and nothing changed."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -62,9 +64,9 @@ def test_values_do_not_depend_on_the_batch_size(model: nn.Module) -> None:
 
 def test_inputs_and_labels_must_be_as_many(model: nn.Module) -> None:
     """More or fewer inputs than labels are refused."""
-    for n in (9, 11):
+    for n in (9, 11, 20):  # 20: the surplus is a batch of its own
         with pytest.raises(BadData, match="expected one each"):
-            observe(model, torch.randn(n, 1, 8, 8), torch.zeros(10, dtype=torch.int64), [], epoch=1)
+            observe(model, torch.randn(n, 1, 8, 8), torch.zeros(10, dtype=torch.int64), [], epoch=1, batch_size=10)
 
 
 def test_a_value_that_is_not_finite_is_refused() -> None:
@@ -92,6 +94,15 @@ def test_recorded_batches_equal_a_loop_over_samples(variant: Variant) -> None:
         others = max(value for k, value in enumerate(row) if k != label)
         assert seen.values["margin"][i] == pytest.approx(row[label] - others, abs=1e-6)
         assert seen.values["correct"][i] == float(row[label] > others)
+
+
+def test_a_folder_with_a_trace_is_not_written_into(variant: Variant, tmp_path: Path) -> None:
+    """Epochs of two recordings cannot mix."""
+    recorder = Recorder(variant, ["margin"], folder=tmp_path)
+    recorder.update(torch.randn(len(variant.labels), 10), torch.arange(len(variant.labels)))
+    recorder.end_epoch(epoch=1)
+    with pytest.raises(BadUsage, match="holds a trace already"):
+        Recorder(variant, ["margin"], folder=tmp_path)
 
 
 def test_a_sample_in_no_batch_is_said(variant: Variant) -> None:

@@ -24,7 +24,11 @@ def test_the_page_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.syspath_prepend(str(tmp_path))
     names: dict[str, object] = {}
     commands = 0
-    for block in BLOCK.finditer(README.read_text(encoding="utf-8")):
+    page = README.read_text(encoding="utf-8")
+    for table in ("quickstart", "cifar"):
+        printed = page.split(f"<!-- {table}: begin -->")[1].split(f"<!-- {table}: end -->")[0]
+        assert "cumulative_loss" in printed
+    for block in BLOCK.finditer(page):
         code = block["code"]
         if block["file"]:
             Path(block["file"]).write_text(code, encoding="utf-8")
@@ -40,5 +44,5 @@ def test_the_page_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.Mo
     assert isinstance(suspicion, Scores)
     wrong = names["variants"][0].mislabeled  # type: ignore[index]
     assert np.median(suspicion.values[wrong]) > np.quantile(suspicion.values[~wrong], 0.9)
-    assert list(tmp_path.glob("own-runs/*/*/seed-0/scores/worst_margin+DETECTOR.parquet"))
+    assert list(tmp_path.glob("own-runs/*/*/seed-0/scores/worst_margin.parquet"))
     shutil.rmtree(tmp_path / "runs")

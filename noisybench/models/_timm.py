@@ -1,5 +1,7 @@
 """``timm:NAME``: any classifier of timm, with fresh weights."""
 
+from functools import partial
+
 from torch import nn
 
 from noisybench.errors import MissingPackage, UnknownName
@@ -8,7 +10,7 @@ from noisybench.training import BuildModel, check_images
 
 
 def build_named(name: str) -> BuildModel:
-    """The function that builds ``timm:name``.
+    """The function that builds ``timm:name``; another process can import it.
 
     Raises:
         MissingPackage: timm is not installed.
@@ -21,15 +23,15 @@ def build_named(name: str) -> BuildModel:
         raise MissingPackage(msg) from None
     if not timm.is_model(name):
         raise UnknownName(unknown(name, tuple(timm.list_models()), "timm model"))
+    return partial(_build, name)
 
-    def build(*, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
-        channels, height, width = check_images(f"timm:{name}", input_shape, smallest=8)
-        try:  # transformers must be told the size, convolutional networks do not know the word
-            model: nn.Module = timm.create_model(
-                name, num_classes=num_classes, in_chans=channels, img_size=(height, width)
-            )
-        except TypeError:
-            model = timm.create_model(name, num_classes=num_classes, in_chans=channels)
-        return model
 
-    return build
+def _build(name: str, *, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+    import timm
+
+    channels, height, width = check_images(f"timm:{name}", input_shape, smallest=8)
+    try:  # transformers must be told the size, convolutional networks do not know the word
+        model: nn.Module = timm.create_model(name, num_classes=num_classes, in_chans=channels, img_size=(height, width))
+    except TypeError:
+        model = timm.create_model(name, num_classes=num_classes, in_chans=channels)
+    return model

@@ -1,5 +1,7 @@
 """``torchvision:NAME``: any classifier of torchvision, with fresh weights."""
 
+from functools import partial
+
 from torch import Tensor, nn
 
 from noisybench.errors import UnknownName
@@ -15,7 +17,7 @@ class Colour(nn.Module):
 
 
 def build_named(name: str) -> BuildModel:
-    """The function that builds ``torchvision:name``.
+    """The function that builds ``torchvision:name``; another process can import it.
 
     Raises:
         UnknownName: torchvision has no classifier of that name.
@@ -25,10 +27,12 @@ def build_named(name: str) -> BuildModel:
     known = tuple(models.list_models(module=models))
     if name not in known:
         raise UnknownName(unknown(name, known, "torchvision model"))
+    return partial(_build, name)
 
-    def build(*, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
-        channels, _, _ = check_images(f"torchvision:{name}", input_shape, smallest=8)
-        model: nn.Module = models.get_model(name, weights=None, num_classes=num_classes)
-        return nn.Sequential(Colour(), model) if channels == 1 else model
 
-    return build
+def _build(name: str, *, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+    from torchvision.models import get_model
+
+    channels, _, _ = check_images(f"torchvision:{name}", input_shape, smallest=8)
+    model: nn.Module = get_model(name, weights=None, num_classes=num_classes)
+    return nn.Sequential(Colour(), model) if channels == 1 else model

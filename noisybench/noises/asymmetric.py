@@ -90,7 +90,9 @@ class Asymmetric:
         chance, targets = np.zeros(k), np.eye(k)
         chance[origins] = self.rate
         targets[origins] = np.eye(k)[goals]
-        labels, selected = flip_by_class(source.labels, source.clean, chance, targets, seed=seed, mode=mode)
+        labels, selected = flip_by_class(
+            source.labels, source.clean, chance, targets, by_class=True, seed=seed, mode=mode
+        )
         return Draw(
             labels=labels,
             flip_probability=np.where(source.clean == UNKNOWN, np.nan, chance[source.clean]),

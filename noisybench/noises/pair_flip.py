@@ -30,7 +30,9 @@ class PairFlip:
     def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
         chance = np.full(source.num_classes, self.rate)
         targets = np.roll(np.eye(source.num_classes), 1, axis=1)
-        labels, selected = flip_by_class(source.labels, source.clean, chance, targets, seed=seed, mode=mode)
+        labels, selected = flip_by_class(
+            source.labels, source.clean, chance, targets, by_class=False, seed=seed, mode=mode
+        )
         return Draw(
             labels=labels,
             flip_probability=np.where(source.clean == UNKNOWN, np.nan, self.rate),

@@ -35,7 +35,9 @@ class Symmetric:
         k = source.num_classes
         targets = np.full((k, k), 1 / k) if self.inclusive else (1 - np.eye(k)) / max(k - 1, 1)
         chance = np.full(k, self.rate)
-        labels, selected = flip_by_class(source.labels, source.clean, chance, targets, seed=seed, mode=mode)
+        labels, selected = flip_by_class(
+            source.labels, source.clean, chance, targets, by_class=False, seed=seed, mode=mode
+        )
         wrong = self.rate * (1 - 1 / k) if self.inclusive else self.rate
         return Draw(
             labels=labels,

@@ -40,7 +40,9 @@ class Transition:
         targets = np.where(
             chance[:, None] > 0, wrong / np.where(chance > 0, wrong.sum(1), 1.0)[:, None], np.eye(len(wrong))
         )
-        labels, selected = flip_by_class(source.labels, source.clean, chance, targets, seed=seed, mode=mode)
+        labels, selected = flip_by_class(
+            source.labels, source.clean, chance, targets, by_class=True, seed=seed, mode=mode
+        )
         return Draw(
             labels=labels,
             flip_probability=np.where(source.clean == UNKNOWN, np.nan, chance[source.clean]),

@@ -1,0 +1,23 @@
+"""Tasks of test_engines, in a module that other processes can import."""
+
+import os
+
+from noisybench.engines import Progress
+from noisybench.errors import BadData
+
+
+def square(task: int, shared: dict[str, int], progress: Progress) -> tuple[int, str | None, int]:
+    progress()
+    return task**2 + shared["plus"], os.environ.get("OMP_NUM_THREADS"), os.getpid()
+
+
+def fail(task: int, shared: object, progress: Progress) -> None:
+    del shared, progress
+    if task == 1:
+        msg = "task 1 has bad data; mend it"
+        raise BadData(msg)
+
+
+def die(task: int, shared: object, progress: Progress) -> None:
+    del task, shared, progress
+    os._exit(9)
