@@ -35,6 +35,8 @@ RecipeName = Literal["standard", "overfit"]
 RECIPES: tuple[RecipeName, ...] = ("standard", "overfit")
 SMALL = 5_000
 """Sets up to this size get smaller batches and more epochs: else there are too few steps to fit anything."""
+SMALL_SIDE = 16
+"""Images below this side, such as digits, leave a convolutional network nothing to pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +129,7 @@ def plan_run(
 
     Args:
         source: What will be trained on.
-        model: Name, or a function of the caller's; None takes ``mlp`` for features and small grey images and
-            ``small_cnn`` for other images.
+        model: Name, or a function of the caller's; None takes ``small_cnn`` for images of at least 16 × 16, else ``mlp``.
         recipe: ``standard`` (augmentation where the source allows it, weight decay) or ``overfit`` (neither).
         epochs: None takes the recipe's.
         options: Fields of ``Recipe`` and ``Watch`` as text.
@@ -143,11 +144,11 @@ def plan_run(
     if source.num_classes < 2:  # noqa: PLR2004 - nothing to tell apart
         msg = f"source '{source.name}' has {source.num_classes} class; a classifier needs at least 2"
         raise BadUsage(msg)
-    name = recipe
+    name: RecipeName = "overfit" if recipe == "overfit" else "standard"
     place = _device(device)
     if model is None:
-        colour = len(source.input_shape) == IMAGE_DIMENSIONS - 1 and min(source.input_shape[1:]) >= 16  # noqa: PLR2004
-        model = "small_cnn" if colour else "mlp"
+        large = len(source.input_shape) == IMAGE_DIMENSIONS - 1 and min(source.input_shape[1:]) >= SMALL_SIDE
+        model = "small_cnn" if large else "mlp"
     build = find("models", model) if isinstance(model, str) else model
     label = model if isinstance(model, str) else _name_of(model)
     given = dict(options or {})
@@ -166,7 +167,7 @@ def plan_run(
     return Plan(
         model=label,
         build=build,
-        recipe_name="overfit" if name == "overfit" else "standard",
+        recipe_name=name,
         recipe=replace(base, **{key: getattr(chosen, key) for key in changes}),
         watch=parse_options(Watch, {k: v for k, v in given.items() if k in watch_names}, what="'evaluate'"),
         device=place,
@@ -439,7 +440,7 @@ def _code_of(build: BuildModel) -> str | None:
         return None
 
 
-def _recipe(name: str, source: Source, device: str) -> Recipe:
+def _recipe(name: RecipeName, source: Source, device: str) -> Recipe:
     """A recipe that suits the size of the source."""
     small = len(source.labels) <= SMALL
     precision: Literal["float32", "bfloat16"] = "float32"
