@@ -17,8 +17,8 @@ from noisybench.errors import BadData, BadUsage, NoisybenchError, UnknownName
 
 if TYPE_CHECKING:
     from noisybench.description import Description
-    from noisybench.evaluation import Plan
     from noisybench.leaderboard import ModelRow, Row
+    from noisybench.planning import Plan
     from noisybench.source import Source
 
 app = typer.Typer(
@@ -225,8 +225,8 @@ def evaluate(
 ) -> None:
     """Train a model on variants, score every detector, and compare with the truth."""
     from noisybench.evaluation import evaluate as run
-    from noisybench.evaluation import plan_run
     from noisybench.options import split_pairs
+    from noisybench.planning import plan_run
     from noisybench.variant import read_variant
 
     options = split_pairs(settings or [], flag="--set")
@@ -312,10 +312,10 @@ def quickstart(
     from noisybench.catalog import find, load_source
     from noisybench.description import describe as measure
     from noisybench.evaluation import evaluate as run
-    from noisybench.evaluation import plan_run
     from noisybench.leaderboard import leaderboard as rank
     from noisybench.leaderboard import model_rows
     from noisybench.options import parse_options
+    from noisybench.planning import plan_run
     from noisybench.tables import write_json
     from noisybench.variant import build_variant, write_variant
 

@@ -13,7 +13,8 @@ from torch import nn
 from noisybench.agreement import read_agreements
 from noisybench.catalog import find, names
 from noisybench.errors import BadData, BadUsage, Mismatch, TrainingFailed, UnknownName
-from noisybench.evaluation import evaluate, plan_run
+from noisybench.evaluation import evaluate
+from noisybench.planning import plan_run
 from noisybench.scoring import read_scores
 from noisybench.source import Source, source_from_arrays
 from noisybench.suspects import suspects

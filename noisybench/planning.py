@@ -1,0 +1,224 @@
+"""What decides a run but its labels and seed: the model, the recipe and how it is watched, chosen to suit the source."""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from noisybench.catalog import find
+from noisybench.errors import BadUsage, UnknownName
+from noisybench.options import file_digest, parse_options, unknown
+from noisybench.probes.curvature import Curvature
+from noisybench.source import IMAGE_DIMENSIONS, Source
+from noisybench.susceptibility import Susceptibility
+from noisybench.tables import file_name
+from noisybench.training import BuildModel, Observe, Recipe
+
+RecipeName = Literal["standard", "overfit"]
+RECIPES: tuple[RecipeName, ...] = ("standard", "overfit")
+SMALL = 5_000
+"""Sets up to this size get smaller batches and more epochs: else there are too few steps to fit anything."""
+SMALL_SIDE = 16
+"""Images below this side, such as digits, leave a convolutional network nothing to pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How a run is looked at. Nothing here changes the training.
+
+    Attributes:
+        observe: After each epoch, un-augmented and in eval mode; or during training, from the batches' own logits.
+        curvature_every: Epochs between two curvature passes; the last epoch is always observed.
+        curvature_draws: Random directions a pass (n).
+        curvature_step: Length of a step in each input dimension, in normalised units (h).
+        curvature_power: 1 averages norms, as the authors' code does; 2 averages squared norms, as their formula says.
+        susceptibility: ``fixed``, ``authors`` or ``off``.
+        susceptibility_samples: Randomly labelled inputs of ``fixed``.
+        susceptibility_lr: Rate of the one step of ``fixed``.
+    """
+
+    observe: Observe = "after"
+    curvature_every: int = 5
+    curvature_draws: int = 10
+    curvature_step: float = 1e-3
+    curvature_power: int = 1
+    susceptibility: Literal["fixed", "authors", "off"] = "fixed"
+    susceptibility_samples: int = 512
+    susceptibility_lr: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.curvature_every < 1:
+            msg = f"curvature_every must be at least 1 epoch, got {self.curvature_every}"
+            raise BadUsage(msg)
+        self.curvature()
+        self.tracker()
+
+    def curvature(self) -> Curvature:
+        """The curvature probe."""
+        return Curvature(draws=self.curvature_draws, step=self.curvature_step, power=self.curvature_power)
+
+    def tracker(self) -> Susceptibility | None:
+        """How to track susceptibility; None where it is off."""
+        if self.susceptibility == "off":
+            return None
+        return Susceptibility(self.susceptibility, self.susceptibility_samples, self.susceptibility_lr)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that decides a run but the labels and the seed.
+
+    Attributes:
+        model: Name of the model.
+        build: Builds it.
+        recipe_name: The recipe that ``recipe`` started from.
+        recipe: How to train.
+        watch: How to look.
+        device: Of torch.
+        code: Digest of the file that a model of the user's own stands in: an edited model is another one.
+    """
+
+    model: str
+    build: BuildModel
+    recipe_name: RecipeName
+    recipe: Recipe
+    watch: Watch
+    device: str
+    code: str | None
+
+    @property
+    def setup(self) -> str:
+        """Digest of model, recipe and options: runs that differ in anything but labels and seed differ in it."""
+        what = {"model": self.model, "code": self.code, "name": self.recipe_name}
+        what |= {**asdict(self.recipe), **asdict(self.watch)}
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder, safe on every file system."""
+        return f"{file_name(self.model)}-{self.recipe_name}-{self.setup[:8]}"
+
+
+def plan_run(
+    source: Source,
+    *,
+    model: str | BuildModel | None = None,
+    recipe: str = "standard",
+    epochs: int | None = None,
+    options: Mapping[str, str] | None = None,
+    device: str = "auto",
+) -> Plan:
+    """Choose what was left open, to suit the source.
+
+    Args:
+        source: What will be trained on.
+        model: Name, or a function of the caller's; None takes ``small_cnn`` for images of at least 16 × 16, else ``mlp``.
+        recipe: ``standard`` (augmentation where the source allows it, weight decay) or ``overfit`` (neither).
+        epochs: None takes the recipe's.
+        options: Fields of ``Recipe`` and ``Watch`` as text.
+        device: ``auto`` takes a GPU where there is one.
+
+    Raises:
+        UnknownName: No such model, recipe or option.
+        BadUsage: A value that cannot be meant.
+    """
+    if recipe not in RECIPES:
+        raise UnknownName(unknown(recipe, RECIPES, "recipe"))
+    if source.num_classes < 2:  # noqa: PLR2004 - nothing to tell apart
+        msg = f"source '{source.name}' has {source.num_classes} class; a classifier needs at least 2"
+        raise BadUsage(msg)
+    name: RecipeName = "overfit" if recipe == "overfit" else "standard"
+    place = _device(device)
+    if model is None:
+        large = len(source.input_shape) == IMAGE_DIMENSIONS - 1 and min(source.input_shape[1:]) >= SMALL_SIDE
+        model = "small_cnn" if large else "mlp"
+    build = find("models", model) if isinstance(model, str) else model
+    label = model if isinstance(model, str) else _name_of(model)
+    given = dict(options or {})
+    if epochs is not None:
+        if "epochs" in given:
+            msg = f"the epochs are given twice: {epochs} and, as an option, {given['epochs']}"
+            raise BadUsage(msg)
+        given["epochs"] = str(epochs)
+    recipe_names, watch_names = ({field.name for field in fields(kind)} for kind in (Recipe, Watch))
+    for key in given:
+        if key not in recipe_names | watch_names:
+            raise UnknownName(unknown(key, tuple(sorted(recipe_names | watch_names)), "option of 'evaluate'"))
+    base = _recipe(name, source, place)
+    changes = {key: text for key, text in given.items() if key in recipe_names}
+    chosen = parse_options(Recipe, changes, what="the recipe")
+    return Plan(
+        model=label,
+        build=build,
+        recipe_name=name,
+        recipe=replace(base, **{key: getattr(chosen, key) for key in changes}),
+        watch=parse_options(Watch, {k: v for k, v in given.items() if k in watch_names}, what="'evaluate'"),
+        device=place,
+        code=_code_of(build),
+    )
+
+
+def _name_of(build: BuildModel) -> str:
+    """``module:function`` of a caller's own model.
+
+    Raises:
+        BadUsage: It has no name of its own in a module, so that two of them could not be told apart.
+    """
+    name = getattr(build, "__qualname__", "<object>")
+    if "<" in name:
+        msg = f"a model of your own must be a function of a module, got {build!r}; define it with def at the top level"
+        raise BadUsage(msg)
+    return f"{build.__module__}:{name}"
+
+
+def _code_of(build: BuildModel) -> str | None:
+    """SHA-256 of the file of a user's own model; None for one of noisybench, whose version is recorded."""
+    if getattr(build, "func", build).__module__.partition(".")[0] == "noisybench":
+        return None
+    try:
+        return file_digest(Path(inspect.getfile(build)))
+    except (TypeError, OSError):  # typed into a session: it stands in no file
+        return None
+
+
+def _recipe(name: RecipeName, source: Source, device: str) -> Recipe:
+    """A recipe that suits the size of the source."""
+    small = len(source.labels) <= SMALL
+    precision: Literal["float32", "bfloat16"] = "float32"
+    if device.startswith("cuda") and torch.cuda.is_bf16_supported():
+        precision = "bfloat16"
+    if name == "overfit":
+        return Recipe(
+            epochs=60 if small else 30,
+            batch_size=32,
+            lr=0.1 if small else 0.05,
+            weight_decay=0.0,
+            precision=precision,
+        )
+    return Recipe(
+        epochs=30 if small else 20,
+        batch_size=32 if small else 128,
+        augmentation=source.augmentation,
+        precision=precision,
+    )
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(name).type
+    except RuntimeError:
+        kind = ""
+    if kind not in ("cpu", "cuda"):
+        msg = f"no device is called '{name}'; say auto, cpu, cuda or cuda:1"
+        raise BadUsage(msg) from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        msg = f"device '{name}' is asked for, and torch finds no GPU; say --device cpu"
+        raise BadUsage(msg)
+    return name
