@@ -48,7 +48,7 @@ def write_columns(
         else:
             arrays[name] = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
             leaf = f"{name}.list.element"
-        # Measured on 50,000 samples × 50 epochs: half the size and a quarter of the time of Parquet's defaults.
+        # Floats of a trace do not repeat, so Parquet's default dictionaries only cost; bytes split by place compress.
         if values.dtype.kind == "f":
             encoding[leaf] = "BYTE_STREAM_SPLIT"
         elif values.dtype.kind in "iu":
