@@ -1,6 +1,7 @@
 """Evaluation: from a variant to a run folder, and what is not done twice."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from noisybench.agreement import read_agreements
+from noisybench.agreement import read_agreements, write_agreements
 from noisybench.catalog import find, names
 from noisybench.errors import BadData, BadUsage, Mismatch, TrainingFailed, UnknownName
 from noisybench.evaluation import evaluate
@@ -172,6 +173,18 @@ def test_tampered_scores_are_found(digits: Source, variant: Variant, tmp_path: P
     )
     with pytest.raises(BadData, match="scores of 'aum' do not follow from the trace"):
         list(verify_runs(tmp_path))
+
+
+def test_tampered_agreement_is_found(digits: Source, variant: Variant, tmp_path: Path) -> None:
+    """An agreement that does not follow from its scores is named, a reference row's as well."""
+    (folder,) = evaluate(variant, digits, seeds=(0,), detectors="aum", epochs=1, out=tmp_path)
+    path = folder / "agreement.parquet"
+    agreements = read_agreements(path)
+    for name in ("aum", "given_label_only"):
+        changed = [replace(a, value=0.99) if (a.detector, a.metric) == (name, "auroc") else a for a in agreements]
+        write_agreements(changed, path, variant.provenance.variant_id)
+        with pytest.raises(BadData, match=f"auroc of '{name}' is 0.99, its scores give"):
+            list(verify_runs(tmp_path))
 
 
 def test_features_without_test_set_and_without_truth(tmp_path: Path) -> None:
