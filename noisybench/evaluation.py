@@ -1,18 +1,17 @@
 """The standard protocol: a variant, a model and a recipe → a run folder with trace, history, scores and agreement."""
 
-import platform
 import resource
-import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 
-import noisybench
 from noisybench.agreement import Agreement, against_labels, reference_scores, write_agreements
 from noisybench.catalog import find, names
 from noisybench.engines import Progress, run_tasks
@@ -21,9 +20,9 @@ from noisybench.observing import Probe
 from noisybench.planning import Plan, Watch, plan_run
 from noisybench.scoring import read_scores, score, write_scores
 from noisybench.source import Source, source_digest
-from noisybench.tables import file_name, read_record, write_columns, write_json
+from noisybench.tables import file_name, read_record, write_json
 from noisybench.trace import Trace, read_trace
-from noisybench.training import BuildModel, check_source, train
+from noisybench.training import BuildModel, check_source, surroundings, train
 from noisybench.variant import Variant, read_variant, write_variant
 
 
@@ -39,13 +38,16 @@ def evaluate(
     options: Mapping[str, str] | None = None,
     workers: int = 1,
     device: str = "auto",
+    threads: int = 1,
+    checkpoint_every: int = 1,
     out: str | Path = "runs",
     progress: Progress = lambda: None,
 ) -> list[Path]:
     """Train on each variant with each seed, score every detector, and compare with the mislabeled mask.
 
-    A finished run is not repeated. Detectors that it lacks are added from its trace; where they need a probe that was
-    not recorded, the run is trained again, with the same end, and all its detectors are scored anew.
+    A finished run is not repeated, and one that was stopped goes on from its last checkpoint and ends with the same
+    bytes. Detectors that a finished run lacks are added from its trace; where they need a probe that was not recorded,
+    the run is trained again, with the same end, and the probe's column is added to the trace.
 
     Args:
         variants: One or more variants of ``source``.
@@ -56,8 +58,10 @@ def evaluate(
         seeds: Of training; each is a run.
         detectors: Names, or ``all``.
         options: Fields of ``Recipe`` and ``Watch`` as text.
-        workers: Processes, of one thread each.
+        workers: Processes, each with a run of its own at a time.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        threads: Of torch in each process; part of what decides the last bits.
+        checkpoint_every: Epochs between two checkpoints.
         out: Folder of runs.
         progress: Called after each epoch of each run.
 
@@ -66,7 +70,7 @@ def evaluate(
 
     Raises:
         BadUsage: Seeds that repeat, two detectors of one name, or a name that does not exist.
-        BadData: ``out`` holds runs of the same labels that were made differently.
+        BadData: ``out`` holds runs of the same labels that were made differently, or another process works on one.
         Mismatch: A variant was made from another source.
     """
     plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=device)
@@ -78,6 +82,10 @@ def evaluate(
     if len(chosen) < len(wanted):
         msg = f"two of the detectors {', '.join(wanted)} have one name; rename your own"
         raise BadUsage(msg)
+    for name, count in (("threads", threads), ("checkpoint_every", checkpoint_every)):
+        if count < 1:
+            msg = f"{name} must be at least 1, got {count}"
+            raise BadUsage(msg)
     tasks: list[_Task] = []
     given = [variants] if isinstance(variants, Variant) else variants
     for variant in {variant.provenance.variant_id: variant for variant in given}.values():
@@ -88,7 +96,7 @@ def evaluate(
             # Several workers on a machine of several GPUs take one each, in turn.
             gpu = f"cuda:{len(tasks) % torch.cuda.device_count()}" if plan.device == "cuda" else plan.device
             folder = home / plan.folder / f"seed-{seed}"
-            tasks.append(_Task(variant, plan, seed, chosen, gpu, folder))
+            tasks.append(_Task(variant, plan, seed, chosen, gpu, threads, checkpoint_every, folder))
     return run_tasks(_evaluate_one, tasks, source, workers=workers, progress=progress)
 
 
@@ -101,82 +109,104 @@ class _Task:
     seed: int
     detectors: Mapping[str, str]  # name → what the catalog finds it by
     device: str
+    threads: int
+    checkpoint_every: int
     folder: Path
 
 
 def _evaluate_one(task: _Task, source: Source, progress: Progress) -> Path:
-    record = _record(task, source)
-    done = _finished_detectors(task.folder, record)
-    own = any(":" in spec for spec in task.detectors.values())  # a user's own may have been edited
-    if done is not None and task.detectors.items() <= done.items() and not own:
-        for _ in range(task.plan.recipe.epochs):
-            progress()
-        return task.folder
-    wanted = dict(sorted({**(done or {}), **task.detectors}.items()))
-    needs = {column for spec in wanted.values() for column in find("detectors", spec).needs}
-    if done is None or not needs <= set(read_trace(task.folder / "trace").columns):
-        _train(task, source, record, sorted(needs | {"correct", "prediction"}), progress)
-    agreements, costs = _score_all(task, wanted)
-    timing = read_record(task.folder / "timing.json")
-    write_json({**timing, "detectors": {**timing.get("detectors", {}), **costs}}, task.folder / "timing.json")
-    write_json({**record, "detectors": wanted}, task.folder / "run.json")
-    # Last, because a folder that has it is a finished run.
-    write_agreements(agreements, task.folder / "agreement.parquet", task.variant.provenance.variant_id)
+    with _alone(task.folder):
+        record = _record(task, source)
+        found = _found(task.folder, record)
+        finished = (task.folder / "agreement.parquet").is_file()
+        own = any(":" in spec for spec in task.detectors.values())  # a user's own may have been edited
+        if finished and task.detectors.items() <= found.items() and not own:
+            for _ in range(task.plan.recipe.epochs):
+                progress()
+            return task.folder
+        wanted = dict(sorted({**found, **task.detectors}.items()))
+        needs = {column for spec in wanted.values() for column in find("detectors", spec).needs}
+        if not finished:
+            write_json({**record, "detectors": found}, task.folder / "run.json")
+        if not (finished and needs <= set(read_trace(task.folder / "trace").columns)):
+            _train(task, source, sorted(needs | {"correct", "prediction"}), progress)
+        agreements = _score_all(task, wanted)
+        write_json({**record, "detectors": wanted}, task.folder / "run.json")
+        # Last, because a folder that has it is a finished run.
+        write_agreements(agreements, task.folder / "agreement.parquet", task.variant.provenance.variant_id)
     return task.folder
 
 
-def _train(task: _Task, source: Source, record: Mapping[str, Any], columns: list[str], progress: Progress) -> None:
-    """Train and observe; leaves trace, history and timing."""
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes off a run folder; the lock goes with the process, however that ends.
+
+    Raises:
+        BadData: Another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        msg = f"another process works on {folder}; wait until it ends and say the same again, or give another --out"
+        raise BadData(msg) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _train(task: _Task, source: Source, columns: list[str], progress: Progress) -> None:
+    """Train and observe, from the last checkpoint on; leaves trace, history, checkpoint and timing."""
     plan, folder = task.plan, task.folder
-    shutil.rmtree(folder / "trace", ignore_errors=True)
-    (folder / "agreement.parquet").unlink(missing_ok=True)
-    write_json({**record, "detectors": {}}, folder / "run.json")
-    began = time.perf_counter()
-    probes = [_probe(name, plan.watch) for name in columns]
     training = train(
         source,
         task.variant,
         plan.build,
         plan.recipe,
-        probes,
+        [_probe(name, plan.watch) for name in columns],
         seed=task.seed,
         device=task.device,
+        threads=task.threads,
         observe=plan.watch.observe,
         every={"curvature": plan.watch.curvature_every},
         susceptibility=plan.watch.tracker(),
-        folder=folder / "trace",
+        folder=folder,
+        checkpoint_every=task.checkpoint_every,
         progress=progress,
     )
-    write_columns(
-        training.history, folder / "history.parquet", metadata={"variant_id": task.variant.provenance.variant_id}
-    )
     timing = {
-        "seconds": time.perf_counter() - began,
-        "purposes": dict(training.seconds),
+        **read_record(folder / "timing.json"),
+        "seconds": sum(training.seconds.values()),
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
     write_json(timing, folder / "timing.json")
 
 
-def _score_all(task: _Task, wanted: Mapping[str, str]) -> tuple[list[Agreement], dict[str, dict[str, float]]]:
-    """Score every detector and compare it with the truth; also what each detector cost."""
+def _score_all(task: _Task, wanted: Mapping[str, str]) -> list[Agreement]:
+    """Score every detector that is not scored yet, and compare all with the truth."""
     trace = read_trace(task.folder / "trace")
-    spent = read_record(task.folder / "timing.json")["purposes"]
+    timing = read_record(task.folder / "timing.json")
+    costs = timing.setdefault("detectors", {})
     agreements: list[Agreement] = []
-    costs = {}
     for name, spec in wanted.items():
         detector = find("detectors", spec)
-        began = time.perf_counter()
-        scores = score(trace, detector)
-        costs[name] = _cost(trace, detector.needs, task.plan.watch, spent, time.perf_counter() - began)
         path = task.folder / "scores" / f"{file_name(name)}.parquet"
-        write_scores(scores, path)
+        # A score follows from its trace and from the version, which is the run's; a user's own detector has none.
+        if ":" in spec or name not in costs or not path.is_file():
+            began = time.perf_counter()
+            scores = score(trace, detector)
+            seconds = time.perf_counter() - began
+            write_scores(scores, path)
+            costs[name] = _cost(trace, detector.needs, task.plan.watch, timing["purposes"], seconds)
+            write_json(timing, task.folder / "timing.json")
         read_back = read_scores(path)  # what is compared is what was written: the file is the contract
         kind: Literal["control", "detector"] = "control" if detector.control else "detector"
         agreements += against_labels(read_back, task.variant, kind=kind)
     for scores in reference_scores(task.variant, seed=task.seed):
         agreements += against_labels(scores, task.variant, kind="reference")
-    return agreements, costs
+    return agreements
 
 
 def _cost(
@@ -226,20 +256,18 @@ def _record(task: _Task, source: Source) -> dict[str, Any]:
         **asdict(plan.recipe),
         **asdict(plan.watch),
         "seed": task.seed,
-        "device": plan.device.partition(":")[0],
-        "versions": {"noisybench": noisybench.__version__, "torch": torch.__version__, "numpy": np.__version__},
-        "machine": platform.machine(),
+        **surroundings(torch.device(task.device), task.threads),
     }
 
 
-def _finished_detectors(folder: Path, record: Mapping[str, Any]) -> dict[str, str] | None:
-    """The detectors that a finished run has, by name; None where there is no finished run.
+def _found(folder: Path, record: Mapping[str, Any]) -> dict[str, str]:
+    """The detectors that a run already has, by name; none where there is no run yet.
 
     Raises:
-        BadData: The folder holds a run that was made differently.
+        BadData: The folder holds a run, finished or not, that was made differently.
     """
-    if not (folder / "agreement.parquet").is_file():
-        return None
+    if not (folder / "run.json").is_file():
+        return {}
     found = read_record(folder / "run.json")
     differs = [key for key in record if key not in HOW_LABELS_CAME and found.get(key) != record[key]]
     if differs:

@@ -159,6 +159,7 @@ class Recorder:
         seed: int = 0,
         device: torch.device | str = "cpu",
         folder: Path | None = None,
+        resume: bool = False,
     ) -> None:
         """Start an empty trace.
 
@@ -168,9 +169,10 @@ class Recorder:
             seed: For probes that draw.
             device: Where the model and its inputs are.
             folder: Write each epoch there instead of keeping it in memory.
+            resume: Go on with the trace that the folder holds; an epoch observed again takes the place of the old one.
 
         Raises:
-            BadUsage: The folder holds a trace already.
+            BadUsage: The folder holds a trace already, and nothing was said of resuming it.
         """
         self.probes = [find("probes", probe) if isinstance(probe, str) else probe for probe in probes]
         self.labels = torch.tensor(variant.labels, device=device)
@@ -178,8 +180,8 @@ class Recorder:
         self._variant = variant
         self._seed = seed
         self._folder = folder
-        if folder is not None and any(folder.glob("epoch-*.parquet")):
-            msg = f"{folder} holds a trace already; give an empty folder, or delete it"
+        if folder is not None and not resume and any(folder.glob("epoch-*.parquet")):
+            msg = f"{folder} holds a trace already; give an empty folder, or say resume=True to go on with it"
             raise BadUsage(msg)
         self._observations: list[Observation] = []
         self._logits: Tensor | None = None

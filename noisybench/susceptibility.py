@@ -51,6 +51,12 @@ class SusceptibilityTracker:
 
     Source: Forouzesh, Sedghi and Thiran 2023, arXiv:2212.04461, Algorithm 1; ``authors``: their experiments.py and
     results.ipynb, which differ from it.
+
+    Attributes:
+        drop: Of the last measurement, in nats.
+        value: Susceptibility so far, in nats.
+        total: Sum of the drops so far; the one thing that a resumed run must be given back.
+        seconds: Spent.
     """
 
     def __init__(
@@ -63,7 +69,7 @@ class SusceptibilityTracker:
         self._data = data
         self._augmentation = augmentation
         self._seed = seed
-        self._total = 0.0
+        self.total = 0.0
         generator = torch.Generator().manual_seed(derive(seed, "susceptibility"))
         n = len(data)
         # Random labels are of the inputs, drawn once: the same question at every epoch.
@@ -78,8 +84,8 @@ class SusceptibilityTracker:
             chosen = torch.randperm(len(self._data), generator=generator)[:AUTHORS_BATCH].to(self._data.device)
             inputs = self._data.augmented(chosen, self._augmentation, generator)
             self.drop = drop_of_training_step(model, optimizer, inputs, self._labels[chosen], seed=epoch)
-            self._total += self.drop if epoch > 1 else 0.0
-            self.value = self._total / epoch
+            self.total += self.drop if epoch > 1 else 0.0
+            self.value = self.total / epoch
             self.seconds += time.perf_counter() - began
 
     def after_epoch(self, model: nn.Module, epoch: int) -> None:
@@ -88,8 +94,8 @@ class SusceptibilityTracker:
             began = time.perf_counter()
             inputs = self._data.batch(self._samples)
             self.drop = drop_of_fresh_step(model, inputs, self._labels[self._samples], lr=self._how.lr)
-            self._total += self.drop
-            self.value = self._total / epoch
+            self.total += self.drop
+            self.value = self.total / epoch
             self.seconds += time.perf_counter() - began
 
 

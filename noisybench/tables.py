@@ -1,7 +1,9 @@
 """Files on disk: Parquet and JSON, written whole or not at all, read against what is expected."""
 
+import glob
 import json
 import os
+import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,12 +30,27 @@ def file_name(name: str) -> str:
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place at the end: a reader sees the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    here = platform.node()
+    for abandoned in path.parent.glob(f"{glob.escape(path.name)}.*@{glob.escape(here)}.part"):
+        if not _alive(abandoned.name.removeprefix(f"{path.name}.").partition("@")[0]):
+            abandoned.unlink(missing_ok=True)  # of a process that was killed while it wrote this file
+    part = path.with_name(f"{path.name}.{os.getpid()}@{here}.part")
     try:
         yield part
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _alive(pid: str) -> bool:
+    """Whether a process of this machine runs under that number."""
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def write_columns(

@@ -79,9 +79,29 @@ def stack(observations: Sequence[Observation], *, variant_id: str) -> Trace:
 
 
 def write_observation(observation: Observation, folder: Path, *, variant_id: str) -> None:
-    """Write one epoch as one Parquet file, a column a probe: memory does not grow with the epochs."""
+    """Write one epoch as one Parquet file, a column a probe: memory does not grow with the epochs.
+
+    Columns that the epoch's file has and the observation lacks stay: a run trained again for a further probe loses
+    nothing. They are in the order of their names, so a file's bytes do not tell in how many goes it came about.
+
+    Raises:
+        Mismatch: The file there is of another variant.
+    """
+    path = folder / f"epoch-{observation.epoch:04d}.parquet"
+    columns = dict(observation.values)
+    if path.is_file():
+        kept, metadata = read_columns(path)
+        if metadata.get("variant_id") != variant_id:
+            msg = f"{path} is of another variant; give another folder, or delete that one"
+            raise Mismatch(msg)
+        columns = {**kept, **columns}
     metadata = {"variant_id": variant_id, "epoch": str(observation.epoch)}
-    write_columns(observation.values, folder / f"epoch-{observation.epoch:04d}.parquet", metadata=metadata)
+    write_columns(dict(sorted(columns.items())), path, metadata=metadata)
+
+
+def epochs_observed(folder: Path) -> dict[int, set[str]]:
+    """Epoch → names of the columns that its file has."""
+    return {int(path.stem.removeprefix("epoch-")): set(column_names(path)) for path in folder.glob("epoch-*.parquet")}
 
 
 def read_trace(folder: Path) -> Trace:

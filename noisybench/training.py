@@ -1,9 +1,10 @@
 """Training: the one loop. Every draw follows from (seed, purpose, epoch), and looking at it changes nothing."""
 
+import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -13,13 +14,16 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+import noisybench
+from noisybench.checkpoint import Checkpoint, read_checkpoint, state_of, weights_of, write_checkpoint
 from noisybench.errors import BadUsage, Mismatch, NoisybenchError, TrainingFailed
 from noisybench.inputs import Inputs
 from noisybench.observing import Probe, Recorder, evaluating
 from noisybench.source import IMAGE_DIMENSIONS, Augmentation, Source
 from noisybench.streams import derive
 from noisybench.susceptibility import Susceptibility, SusceptibilityTracker
-from noisybench.trace import Observation, Trace
+from noisybench.tables import read_columns, read_record, write_columns, write_json
+from noisybench.trace import Observation, Trace, epochs_observed
 from noisybench.variant import Variant, variant_id
 
 Observe = Literal["after", "during"]
@@ -95,13 +99,20 @@ def train(
     *,
     seed: int,
     device: str = "cpu",
+    threads: int = 1,
     observe: Observe = "after",
     every: Mapping[str, int] | None = None,
     susceptibility: Susceptibility | None = None,
     folder: Path | None = None,
+    checkpoint_every: int = 1,
     progress: Callable[[], None] = lambda: None,
 ) -> Training:
     """Train a fresh model on the variant's labels and observe it.
+
+    With a ``folder``, each epoch leaves there, in this order, its part of the trace (``trace/``), the history so far
+    (``history.parquet``), the time spent (``timing.json``) and a checkpoint (``checkpoint.pt``). A call that finds a checkpoint goes on from it and ends
+    with the same bytes as one that was never stopped; epochs whose trace lacks a probe are trained and observed again.
+    What a model keeps outside its parameters and buffers is not resumed.
 
     Args:
         source: The inputs; its labels are not used.
@@ -111,43 +122,73 @@ def train(
         probes: What every training sample is asked.
         seed: Decides weights, order, augmentation and dropout, each through a stream of its own.
         device: Of torch.
+        threads: Of torch on a CPU; the last bits of a sum depend on their number.
         observe: ``after`` each epoch, un-augmented and in eval mode, or ``during`` training, from the batches' own
             logits; probes that need more than logits observe after the epoch in both.
         every: Probe name → observe only every so many epochs, and after the last.
         susceptibility: How to track it; None does not.
-        folder: Write the trace there, epoch by epoch, instead of keeping it in memory.
+        folder: Of this run alone; None keeps everything in memory.
+        checkpoint_every: Epochs between two checkpoints; the last epoch always has one.
         progress: Called after each epoch.
 
     Raises:
         Mismatch: The variant was made from another source.
         TrainingFailed: The model cannot be built or run, or its loss is not finite.
+        BadData: The folder holds a run that was made differently, or a broken file.
     """
     check_source(source, variant)
     place = torch.device(device)
-    with _quiet_machine(place):
+    with _quiet_machine(place, threads):
         torch.manual_seed(derive(seed, "weights"))
         data = Inputs(source.inputs, place)
         model = _build(build, source, data)
         run = _Run(source, variant, recipe, model, data, seed)
-        recorder = Recorder(variant, probes, seed=seed, device=place, folder=folder)
+        trace = None if folder is None else folder / "trace"
+        recorder = Recorder(variant, probes, seed=seed, device=place, folder=trace, resume=True)
         tracker = None
         if susceptibility is not None:
             tracker = SusceptibilityTracker(susceptibility, data, source.num_classes, recipe.augmentation, seed=seed)
+        due = {epoch: _due(recorder.probes, epoch, recipe.epochs, every or {}) for epoch in range(1, recipe.epochs + 1)}
+        made_by = {
+            "variant_id": variant.provenance.variant_id,
+            **asdict(recipe),
+            "seed": seed,
+            "observe": observe,
+            "susceptibility": None if susceptibility is None else asdict(susceptibility),
+            **surroundings(place, threads),
+        }
+        done = 0 if folder is None else _resume(run, tracker, due, made_by, folder)
         for epoch in range(1, recipe.epochs + 1):
-            if tracker is not None:
-                tracker.before_epoch(model, run.optimizer, epoch)
-            run.epoch(epoch, recorder if observe == "during" else None)
-            due = [p for p in recorder.probes if epoch % (every or {}).get(p.name, 1) == 0 or epoch == recipe.epochs]
-            seen = _observe(recorder, run, due, epoch, during=observe == "during")
-            if tracker is not None:
-                tracker.after_epoch(model, epoch)
-            run.note(epoch, seen, tracker)
+            if epoch > done:
+                if tracker is not None:
+                    tracker.before_epoch(model, run.optimizer, epoch)
+                run.epoch(epoch, recorder if observe == "during" else None)
+                seen = _observe(recorder, run, due[epoch], epoch, during=observe == "during")
+                if tracker is not None:
+                    tracker.after_epoch(model, epoch)
+                run.note(epoch, seen, tracker)
+                if folder is not None:
+                    _write_history(run, folder)
+                    if epoch % checkpoint_every == 0 or epoch == recipe.epochs:
+                        _write_timing(_seconds(run, recorder, tracker), folder)
+                        _write_checkpoint(run, tracker, made_by, folder)
             progress()
-    seconds = {**run.seconds, **recorder.seconds}
-    if tracker is not None:
-        seconds["susceptibility"] = tracker.seconds
     history = {name: np.array(values, dtype=np.float64) for name, values in run.history.items()}
-    return Training(model, recorder.trace(), history, seconds)
+    return Training(model, recorder.trace(), history, _seconds(run, recorder, tracker))
+
+
+def surroundings(device: torch.device, threads: int) -> dict[str, Any]:
+    """What decides the last bits of a run besides its recipe: versions, machine and threads."""
+    if device.type == "cuda":
+        machine = torch.cuda.get_device_name(device)
+    else:
+        machine = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    return {
+        "device": device.type,
+        "machine": machine,
+        "threads": threads,
+        "versions": {"noisybench": noisybench.__version__, "torch": str(torch.__version__), "numpy": np.__version__},
+    }
 
 
 def check_source(source: Source, variant: Variant) -> None:
@@ -288,7 +329,7 @@ EVALUATION_BATCH = 128
 """Small enough that a batch of activations stays in a CPU's cache; 256 and 512 were slower, most of all for gradients."""
 
 
-def _observe(recorder: Recorder, run: _Run, due: list[Probe], epoch: int, *, during: bool) -> Observation:
+def _observe(recorder: Recorder, run: _Run, due: Sequence[Probe], epoch: int, *, during: bool) -> Observation:
     """The epoch's observation, written or kept as one."""
     if not during:
         return recorder.observe(run.model, run.data.batches(EVALUATION_BATCH), epoch=epoch, probes=due)
@@ -298,6 +339,76 @@ def _observe(recorder: Recorder, run: _Run, due: list[Probe], epoch: int, *, dur
         inputs=run.data.batches(EVALUATION_BATCH),
         probes=due,
     )
+
+
+def _due(probes: Sequence[Probe], epoch: int, last: int, every: Mapping[str, int]) -> list[Probe]:
+    """The probes that observe after this epoch."""
+    return [probe for probe in probes if epoch % every.get(probe.name, 1) == 0 or epoch == last]
+
+
+def _resume(
+    run: _Run,
+    tracker: SusceptibilityTracker | None,
+    due: Mapping[int, Sequence[Probe]],
+    made_by: Mapping[str, Any],
+    folder: Path,
+) -> int:
+    """Put a run back to its last checkpoint; the epochs that need not be trained again."""
+    path = folder / "checkpoint.pt"
+    if not path.is_file():
+        return 0
+    checkpoint = read_checkpoint(path)
+    checkpoint.check(made_by, path)
+    seen = epochs_observed(folder / "trace")
+    asked = {epoch: {probe.name for probe in due[epoch]} for epoch in range(1, checkpoint.epoch + 1)}
+    if any(not names <= seen.get(epoch, set()) for epoch, names in asked.items()):
+        return 0
+    checkpoint.restore(run.model, run.optimizer, path)
+    run.history.update({name: list(values) for name, values in checkpoint.history.items()})
+    run.seconds.update(read_record(folder / "timing.json")["purposes"])
+    if tracker is not None:
+        tracker.total = checkpoint.susceptibility
+    return checkpoint.epoch
+
+
+def _write_history(run: _Run, folder: Path) -> None:
+    """Write the history; later epochs of the same run, trained again for a further probe, keep theirs until then."""
+    path = folder / "history.parquet"
+    columns = {name: np.array(values, dtype=np.float64) for name, values in run.history.items()}
+    if path.is_file():
+        before = read_columns(path)[0]
+        later = before["epoch"] > columns["epoch"][-1]
+        columns = {name: np.concatenate([values, before[name][later]]) for name, values in columns.items()}
+    write_columns(columns, path, metadata={"variant_id": run.variant.provenance.variant_id})
+
+
+def _write_timing(purposes: Mapping[str, float], folder: Path) -> None:
+    """Write what was spent so far; the one file of a run that is no part of any comparison of bytes."""
+    path = folder / "timing.json"
+    write_json({**(read_record(path) if path.is_file() else {}), "purposes": dict(purposes)}, path)
+
+
+def _write_checkpoint(
+    run: _Run, tracker: SusceptibilityTracker | None, made_by: Mapping[str, Any], folder: Path
+) -> None:
+    checkpoint = Checkpoint(
+        epoch=len(run.history["epoch"]),
+        made_by=made_by,
+        weights=weights_of(run.model),
+        optimizer=state_of(run.optimizer),
+        history=run.history,
+        susceptibility=0.0 if tracker is None else tracker.total,
+    )
+    write_checkpoint(checkpoint, folder / "checkpoint.pt")
+
+
+def _seconds(run: _Run, recorder: Recorder, tracker: SusceptibilityTracker | None) -> dict[str, float]:
+    """Seconds by purpose, those before a resume included."""
+    total: dict[str, float] = {}
+    for part in (run.seconds, recorder.seconds, {} if tracker is None else {"susceptibility": tracker.seconds}):
+        for name, seconds in part.items():
+            total[name] = total.get(name, 0.0) + seconds
+    return total
 
 
 def _build(build: BuildModel, source: Source, data: Inputs) -> nn.Module:
@@ -348,15 +459,14 @@ def _mean(values: NDArray[Any]) -> float:
 
 
 @contextmanager
-def _quiet_machine(device: torch.device) -> Iterator[None]:
-    """One thread, deterministic kernels, and torch's generators left as they were.
+def _quiet_machine(device: torch.device, count: int) -> Iterator[None]:
+    """So many threads, deterministic kernels, and torch's generators left as they were.
 
     Two threads on a small model were up to twice slower than one on a shared machine, and sums depend on their number.
     """
     threads = torch.get_num_threads()
     deterministic, benchmark = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
-    if device.type == "cpu":
-        torch.set_num_threads(1)
+    torch.set_num_threads(count)
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     try:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
