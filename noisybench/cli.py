@@ -1,9 +1,12 @@
 """The command line: each command reads and writes folders and calls one public function. The only file that prints."""
 
+import errno
 import json
 import os
+import shutil
+import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from math import isnan
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from noisybench.leaderboard import ModelRow, Row
     from noisybench.planning import Plan
     from noisybench.source import Source
+    from noisybench.variant import Variant
 
 app = typer.Typer(
     help="Label-noise benchmarks: build noisy variants of a data set, evaluate what a model memorizes, rank detectors.",
@@ -29,12 +33,39 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        msg = f"'{text}' is no whole number"
+        raise typer.BadParameter(msg) from None
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text.")]
 Data = Annotated[Path | None, typer.Option(help="Where the source's files are; default: the cache, after a download.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="K=V", help="An option; may be repeated.")]
+OwnSource = Annotated[
+    str | None, typer.Option("--source", help="A source of your own, package.module:attribute; default: by its name.")
+]
 SourceSettings = Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the source.")]
 LOCATION = "location.json"
 """Beside variant.json: where the source was found on this machine. Never hashed, never published."""
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+"""What Typer raises for a command line that cannot be read: a class of click, or of its own in later versions."""
+MEND = {
+    errno.ENOSPC: "make room and run the same command again",
+    errno.EDQUOT: "make room and run the same command again",
+    errno.EFBIG: "write to a file system that takes larger files",
+    errno.EACCES: "give a path that you may read and write",
+    errno.EPERM: "give a path that you may read and write",
+    errno.EROFS: "give a path that can be written to",
+    errno.ENOTDIR: "a part of that path is a file; give another path",
+    errno.EEXIST: "there is a file of that name; give another path",
+    errno.EISDIR: "that is a folder; give a file",
+    errno.ENAMETOOLONG: "give a shorter path",
+}
+"""What to do about an error of the operating system."""
 
 
 def main() -> NoReturn:
@@ -42,11 +73,16 @@ def main() -> NoReturn:
     sys.path.insert(0, str(Path.cwd()))  # so that package.module:function finds the user's own files
     debug = "--debug" in sys.argv
     try:
-        app()
+        with _stoppable():
+            app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except UsageError as error:
+        _fail(_usage(error), 2)
     except NoisybenchError as error:
         if debug:
             raise
         _fail(str(error), 2 if isinstance(error, BadUsage) else 1)
+    except _Stopped as stopped:
+        _fail("stopped; what was finished is kept, and the same command goes on from there", 128 + stopped.number)
     except BrokenPipeError:
         # Whoever read us has gone. Python would complain once more when it flushes: give it somewhere to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -54,17 +90,57 @@ def main() -> NoReturn:
     except OSError as error:
         if debug:
             raise
-        _fail(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
+        _fail(_system(error), 1)
     except Exception as error:
         if debug:
             raise
-        _fail(f"{type(error).__name__}: {error} (unexpected: 'noisybench --debug …' shows where)", 1)
+        _fail(f"{type(error).__name__}: {error}; this is not expected, 'noisybench --debug …' shows where", 1)
     sys.exit(0)
 
 
+class _Stopped(BaseException):
+    """Somebody stopped the program. No KeyboardInterrupt, which Typer would turn into a bare exit."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Ctrl-C and a polite kill raise ``_Stopped``, so that what is half done is put away."""
+
+    def stop(number: int, frame: object) -> NoReturn:
+        del frame
+        raise _Stopped(number)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:  # as a shell sets it for what it starts in the background
+                signal.signal(number, stop)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+
 def _fail(message: str, code: int) -> NoReturn:
-    typer.echo(f"error: {message}", err=True)
+    typer.echo(f"error: {' '.join(message.split())}", err=True)  # one line, whatever a file or a name holds
     sys.exit(code)
+
+
+def _usage(error: Any) -> str:  # noqa: ANN401 - what Typer raises, by any of its names
+    message = str(error.format_message()).rstrip(".")
+    command = error.ctx.command_path if getattr(error, "ctx", None) else "noisybench"
+    return f"{message[:1].lower()}{message[1:]} ('{command} --help' shows what can be said)"
+
+
+def _system(error: OSError) -> str:
+    """The sentence for what the operating system refused; Arrow tells which file only within its own."""
+    reason = error.strerror or str(error)
+    mend = MEND.get(error.errno or 0)
+    return (f"{error.filename}: {reason}" if error.filename else reason) + (f"; {mend}" if mend else "")
 
 
 def _version(*, wanted: bool) -> None:
@@ -111,13 +187,15 @@ def build(
     source: Annotated[str, typer.Argument(help="Name of a source; 'noisybench list sources' shows them.")],
     *,
     noise: Annotated[str, typer.Option(help="Name of a noise; 'noisybench list noises' shows them.")],
-    rate: Annotated[float | None, typer.Option(help="Share of wrong labels: 0.2 is 20 %.")] = None,
+    rate: Annotated[list[str] | None, typer.Option(metavar="R", help="Share of wrong labels: 0.2 is 20 %.")] = None,
     settings: Settings = None,
-    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    seed: Annotated[int, typer.Option(parser=_whole, metavar="N", help="Of the noise.")] = 0,
     mode: Annotated[str, typer.Option(help="exact, exact_per_class or bernoulli.")] = "exact",
     data: Data = None,
     source_set: SourceSettings = None,
-    limit: Annotated[int | None, typer.Option(help="Keep the first N training samples.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(parser=_whole, metavar="N", help="Keep the first N training samples.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of variants.")] = Path("variants"),
     as_json: Json = False,
 ) -> None:
@@ -126,28 +204,27 @@ def build(
     from noisybench.description import describe, to_record, to_text
     from noisybench.drawing import check_mode
     from noisybench.options import parse_options, split_pairs
-    from noisybench.tables import write_json
-    from noisybench.variant import build_variant, write_variant
+    from noisybench.variant import build_variant
 
     check_mode(mode)
     params = split_pairs(settings or [], flag="--set")
-    if rate is not None:
-        if "rate" in params:
-            msg = "the rate is given twice, by --rate and by --set rate=…"
-            raise BadUsage(msg)
-        params["rate"] = repr(rate)
+    rates = [*(rate or []), *([params["rate"]] if "rate" in params else [])]
+    if len(rates) > 1:
+        msg = f"the rate is given twice, as {' and '.join(rates)}; say --rate once, and no --set rate=…"
+        raise BadUsage(msg)
+    if rate:
+        params["rate"] = rate[0]
     options = split_pairs(source_set or [], flag="--source-set")
     maker = parse_options(find("noises", noise), params, what=f"noise '{noise}'")
     loader = parse_options(find("sources", source), options, what=f"source '{source}'")
     with _status(f"reading {source}"):
         loaded = loader(data, limit=limit)
     variant = build_variant(loaded, maker, seed=seed, mode=mode)  # type: ignore[arg-type]  # checked above
+    description = describe(variant)
     folder = out / variant.name
-    write_variant(variant, folder)
     found = {key: getattr(loader, key) for key in options}
     places = {key: str(value.resolve() if isinstance(value, Path) else value) for key, value in found.items()}
-    write_json({"data": None if data is None else str(data.resolve()), "source_set": places}, folder / LOCATION)
-    description = describe(variant)
+    _lay_down(variant, folder, data=None if data is None else str(data.resolve()), source_set=places)
     _warn(description)
     if as_json:
         _print_json({"path": str(folder), **to_record(variant, description)})
@@ -182,6 +259,7 @@ def verify(
     path: Annotated[Path, typer.Argument(help="A variant's folder, or a folder of runs.")],
     *,
     data: Data = None,
+    own_source: OwnSource = None,
 ) -> None:
     """Check that a variant or the runs below a folder are whole and belong together."""
     from noisybench.training import check_source
@@ -192,9 +270,9 @@ def verify(
         for sentence in verify_variant(path):
             typer.echo(sentence)
         try:
-            source = _source_of(path, data)
+            source = _source_of(path, data, own_source)
         except BadData as error:
-            if data is not None:
+            if data is not None or own_source is not None:
                 raise
             typer.echo(f"the source was not checked: {error}")
         else:
@@ -212,14 +290,21 @@ def evaluate(
     *,
     model: Annotated[str | None, typer.Option(help="Name of a model; default: one that suits the source.")] = None,
     recipe: Annotated[str, typer.Option(help="standard or overfit.")] = "standard",
-    epochs: Annotated[int | None, typer.Option(help="Default: the recipe's.")] = None,
+    epochs: Annotated[int | None, typer.Option(parser=_whole, metavar="N", help="Default: the recipe's.")] = None,
     seeds: Annotated[str, typer.Option(help="Of training, as in 0,1,2.")] = "0,1,2",
     detectors: Annotated[str, typer.Option(help="all, or names as in aum,cores.")] = "all",
     settings: Settings = None,
     observe: Annotated[str | None, typer.Option(help="after each epoch (default), or during training.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes of one thread; default: one a core or GPU.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(parser=_whole, metavar="N", help="Processes; default: one a core or GPU.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    threads: Annotated[int, typer.Option(parser=_whole, metavar="N", help="Of torch in each process.")] = 1,
+    checkpoint_every: Annotated[
+        int, typer.Option(parser=_whole, metavar="EPOCHS", help="A stopped run goes on from there.")
+    ] = 1,
     data: Data = None,
+    own_source: OwnSource = None,
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -239,7 +324,7 @@ def evaluate(
     wanted = "all" if detectors == "all" else tuple(name.strip() for name in detectors.split(","))
     folders: list[Path] = []
     # Variants of one source share its inputs in memory.
-    for source, paths in _by_source(variants, data):
+    for source, paths in _by_source(variants, data, own_source):
         plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=device)
         count = _workers(workers, plan.device, len(paths) * len(numbers))
         _say_plan(plan, source, seeds=numbers, workers=count)
@@ -255,6 +340,8 @@ def evaluate(
                 options=options,
                 workers=count,
                 device=device,
+                threads=threads,
+                checkpoint_every=checkpoint_every,
                 out=out,
                 progress=step,
             )
@@ -282,7 +369,7 @@ def suspects(
     run: Annotated[Path, typer.Argument(help="A run's folder, or the one above its seeds.")],
     *,
     detector: Annotated[str | None, typer.Option(help="It ranks; default: cumulative_loss if there.")] = None,
-    top: Annotated[int, typer.Option(help="How many samples.")] = 20,
+    top: Annotated[int, typer.Option(parser=_whole, metavar="N", help="How many samples.")] = 20,
     style: Annotated[str, typer.Option("--format", help="table, markdown, csv or json.")] = "table",
 ) -> None:
     """Show the most suspicious samples of a run; needs no truth."""
@@ -316,8 +403,7 @@ def quickstart(
     from noisybench.leaderboard import model_rows
     from noisybench.options import parse_options
     from noisybench.planning import plan_run
-    from noisybench.tables import write_json
-    from noisybench.variant import build_variant, write_variant
+    from noisybench.variant import build_variant
 
     source = load_source("digits")
     variants = []
@@ -325,8 +411,7 @@ def quickstart(
         maker = parse_options(find("noises", noise), {"rate": rate}, what=f"noise '{noise}'")
         for seed in QUICKSTART_DRAWS:
             variant = build_variant(source, maker, seed=seed)
-            write_variant(variant, out / "variants" / variant.name)
-            write_json({"data": None, "source_set": {}}, out / "variants" / variant.name / LOCATION)
+            _lay_down(variant, out / "variants" / variant.name, data=None, source_set={})
             variants.append(variant)
         realised = measure(variants[-1]).realised_rate
         typer.echo(f"built {len(QUICKSTART_DRAWS)} draws of {noise} noise, rate {rate}: {realised:.1%} wrong labels")
@@ -346,29 +431,68 @@ QUICKSTART_DRAWS = (0, 1, 2, 3, 4)
 QUICKSTART_SEEDS = (0, 1)
 
 
-def _by_source(paths: Sequence[Path], data: Path | None) -> Iterator[tuple["Source", list[Path]]]:
+def _lay_down(variant: "Variant", folder: Path, *, data: str | None, source_set: Mapping[str, str]) -> None:
+    """Write a variant's folder: all of it, or nothing where there was nothing."""
+    from noisybench.cards import write_cards
+    from noisybench.tables import write_json
+    from noisybench.variant import write_variant
+
+    new = not folder.exists()
+    try:
+        write_variant(variant, folder)
+        write_cards(variant, folder)
+        write_json({"data": data, "source_set": source_set}, folder / LOCATION)
+    except BaseException:
+        if new:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _location(folder: Path) -> dict[str, Any]:
+    """Where a variant's source was found; empty where nobody wrote it down."""
+    from noisybench.tables import check_fields, read_record
+
+    if not (folder / LOCATION).is_file():
+        return {}
+    record = read_record(folder / LOCATION)
+    check_fields(record, {"data": str | None, "source_set": Mapping[str, str]}, folder / LOCATION)
+    return record
+
+
+def _by_source(paths: Sequence[Path], data: Path | None, own: str | None) -> Iterator[tuple["Source", list[Path]]]:
     """The variants grouped by source, each source read once."""
     from noisybench.variant import read_variant
 
     groups: dict[tuple[str, str], list[Path]] = {}
     for path in paths:
-        place = (path / LOCATION).read_text(encoding="utf-8") if (path / LOCATION).is_file() else ""
+        place = json.dumps(_location(path), sort_keys=True)
         groups.setdefault((read_variant(path).provenance.source_sha256, place), []).append(path)
+    if data is not None and len({source for source, _ in groups}) > 1:
+        msg = f"--data {data} is the place of one source, and the variants are of {len(groups)}; evaluate them apart"
+        raise BadUsage(msg)
     for members in groups.values():
-        yield _source_of(members[0], data), members
+        yield _source_of(members[0], data, own), members
 
 
-def _source_of(path: Path, data: Path | None) -> "Source":
-    """The source of a variant's folder, from ``data`` or from where it was found when the variant was built."""
-    from noisybench.catalog import find, load_source
-    from noisybench.tables import read_record
+def _source_of(path: Path, data: Path | None, own: str | None) -> "Source":
+    """The source of a variant's folder, from ``data`` or from where it was found when the variant was built.
+
+    Only the user may name a module to import (``own``): a variant's folder may be a stranger's.
+    """
+    from noisybench.catalog import find, load_source, names
     from noisybench.variant import read_variant
 
     provenance = read_variant(path).provenance
-    location = read_record(path / LOCATION) if (path / LOCATION).is_file() else {}
+    location = _location(path)
     options = {key: str(value) for key, value in location.get("source_set", provenance.source_options).items()}
-    kinds = get_type_hints(find("sources", provenance.source))
-    places = [key for key in options if Path in (kinds[key], *get_args(kinds[key]))]
+    name = own or provenance.source
+    if own is None and name not in names("sources"):
+        msg = (
+            f"the variant's source '{name}' is none of noisybench's; say --source package.module:attribute of your own"
+        )
+        raise BadData(msg)
+    kinds = get_type_hints(find("sources", name))
+    places = [key for key in options if Path in (kinds.get(key), *get_args(kinds.get(key)))]
     if data is not None:
         options = {key: text for key, text in options.items() if key not in places}
     elif location.get("data"):
@@ -378,11 +502,14 @@ def _source_of(path: Path, data: Path | None) -> "Source":
             msg = f"the files of '{provenance.source}' are not at {place}; say where they are with --data"
             raise BadData(msg)
     with _status(f"reading {provenance.source}"):
-        return load_source(provenance.source, data, limit=provenance.limit, **options)
+        return load_source(name, data, limit=provenance.limit, **options)
 
 
 def _workers(asked: int | None, device: str, runs: int) -> int:
     if asked is not None:
+        if asked < 1:
+            msg = f"workers must be at least 1, got {asked}"
+            raise BadUsage(msg)
         return asked
     if device == "cpu":
         return min(os.cpu_count() or 1, runs)

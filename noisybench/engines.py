@@ -1,11 +1,14 @@
 """Where tasks run: in this process, or in local processes of one thread each."""
 
 import os
+import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from contextlib import contextmanager
+from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.connection import wait
 from multiprocessing.queues import Queue
 from typing import Any, TypeVar
 
@@ -26,6 +29,9 @@ def run_tasks(
 ) -> list[Result]:
     """``function(task, shared, progress)`` of every task, in their order.
 
+    When a task fails, or this process is stopped, the other processes end at once: their tasks write what they finish,
+    and go on from there when they are run again. They also end when this process is killed.
+
     Args:
         function: Defined in a module, so that another process can import it. Writes its own files.
         tasks: Small descriptions of what to do.
@@ -43,6 +49,7 @@ def run_tasks(
         raise BadUsage(msg)
     if workers == 1 or len(tasks) <= 1:
         return [function(task, shared, progress) for task in tasks]
+    others = set(active_children())
     context = get_context("spawn")  # a forked process may not use CUDA, and inherits locks of our threads
     steps: Queue[str | None] = context.Queue()
     listener = threading.Thread(target=_relay, args=(steps, progress), daemon=True)
@@ -53,7 +60,8 @@ def run_tasks(
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)  # read when a process imports its libraries, so it must stand before
     try:
-        futures = [pool.submit(_run, function, task) for task in tasks]
+        with _deaf():
+            futures = [pool.submit(_run, function, task) for task in tasks]
         for future in as_completed(futures):
             future.result()
         return [future.result() for future in futures]
@@ -63,6 +71,10 @@ def run_tasks(
             "import its task (guard a script with if __name__ == '__main__', and keep functions in a module)"
         )
         raise BadData(msg) from None
+    except BaseException:
+        for process in set(active_children()) - others:
+            process.terminate()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         steps.put(None)
@@ -82,6 +94,28 @@ _here: dict[str, Any] = {}
 
 def _start(shared: Any, steps: "Queue[str | None]") -> None:  # noqa: ANN401
     _here.update(shared=shared, steps=steps)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A process of a pool would wait for its next task forever after whoever sends tasks was killed."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Ctrl-C is ignored by the processes that start meanwhile: it is for this one to stop them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say what a signal does
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 
 
 def _run(function: Callable[[Task, Any, Progress], Result], task: Task) -> Result:

@@ -13,6 +13,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from noisybench.agreement import Agreement, against_labels, reference_scores, write_agreements
+from noisybench.cards import write_cards
 from noisybench.catalog import find, names
 from noisybench.engines import Progress, run_tasks
 from noisybench.errors import BadData, BadUsage
@@ -22,7 +23,7 @@ from noisybench.scoring import read_scores, score, write_scores
 from noisybench.source import Source, source_digest
 from noisybench.tables import file_name, read_record, write_json
 from noisybench.trace import Trace, read_trace
-from noisybench.training import BuildModel, check_source, surroundings, train
+from noisybench.training import BuildModel, check_source, due_columns, is_observed, surroundings, train
 from noisybench.variant import Variant, read_variant, write_variant
 
 
@@ -126,10 +127,13 @@ def _evaluate_one(task: _Task, source: Source, progress: Progress) -> Path:
             return task.folder
         wanted = dict(sorted({**found, **task.detectors}.items()))
         needs = {column for spec in wanted.values() for column in find("detectors", spec).needs}
+        columns = sorted(needs | {"correct", "prediction"})
+        epochs = task.plan.recipe.epochs
+        due = due_columns(columns, epochs, task.plan.watch.every)
         if not finished:
             write_json({**record, "detectors": found}, task.folder / "run.json")
-        if not (finished and needs <= set(read_trace(task.folder / "trace").columns)):
-            _train(task, source, sorted(needs | {"correct", "prediction"}), progress)
+        if not finished or not is_observed(task.folder / "trace", due, until=epochs):
+            _train(task, source, columns, progress)
         agreements = _score_all(task, wanted)
         write_json({**record, "detectors": wanted}, task.folder / "run.json")
         # Last, because a folder that has it is a finished run.
@@ -170,7 +174,7 @@ def _train(task: _Task, source: Source, columns: list[str], progress: Progress) 
         device=task.device,
         threads=task.threads,
         observe=plan.watch.observe,
-        every={"curvature": plan.watch.curvature_every},
+        every=plan.watch.every,
         susceptibility=plan.watch.tracker(),
         folder=folder,
         checkpoint_every=task.checkpoint_every,
@@ -295,3 +299,5 @@ def _keep_variant(variant: Variant, folder: Path) -> None:
     elif not np.array_equal(read_variant(folder).clean, variant.clean):
         msg = f"{folder.parent} holds runs of the same labels against other clean labels; give another --out"
         raise BadData(msg)
+    if not (folder / "croissant.json").is_file():  # the last of them
+        write_cards(variant, folder)

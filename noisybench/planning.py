@@ -58,6 +58,11 @@ class Watch:
         self.curvature()
         self.tracker()
 
+    @property
+    def every(self) -> dict[str, int]:
+        """Probe → epochs between two observations, where that is not one."""
+        return {"curvature": self.curvature_every}
+
     def curvature(self) -> Curvature:
         """The curvature probe."""
         return Curvature(draws=self.curvature_draws, step=self.curvature_step, power=self.curvature_power)

@@ -148,7 +148,7 @@ def train(
         tracker = None
         if susceptibility is not None:
             tracker = SusceptibilityTracker(susceptibility, data, source.num_classes, recipe.augmentation, seed=seed)
-        due = {epoch: _due(recorder.probes, epoch, recipe.epochs, every or {}) for epoch in range(1, recipe.epochs + 1)}
+        due = due_columns([probe.name for probe in recorder.probes], recipe.epochs, every or {})
         made_by = {
             "variant_id": variant.provenance.variant_id,
             **asdict(recipe),
@@ -163,7 +163,8 @@ def train(
                 if tracker is not None:
                     tracker.before_epoch(model, run.optimizer, epoch)
                 run.epoch(epoch, recorder if observe == "during" else None)
-                seen = _observe(recorder, run, due[epoch], epoch, during=observe == "during")
+                asked = [probe for probe in recorder.probes if probe.name in due[epoch]]
+                seen = _observe(recorder, run, asked, epoch, during=observe == "during")
                 if tracker is not None:
                     tracker.after_epoch(model, epoch)
                 run.note(epoch, seen, tracker)
@@ -175,6 +176,24 @@ def train(
             progress()
     history = {name: np.array(values, dtype=np.float64) for name, values in run.history.items()}
     return Training(model, recorder.trace(), history, _seconds(run, recorder, tracker))
+
+
+def due_columns(columns: Sequence[str], epochs: int, every: Mapping[str, int]) -> dict[int, set[str]]:
+    """Epoch → the columns that are observed after it; the last epoch has all.
+
+    >>> [sorted(names) for names in due_columns(["loss", "curvature"], 3, {"curvature": 2}).values()]
+    [['loss'], ['curvature', 'loss'], ['curvature', 'loss']]
+    """
+    return {
+        epoch: {name for name in columns if epoch % every.get(name, 1) == 0 or epoch == epochs}
+        for epoch in range(1, epochs + 1)
+    }
+
+
+def is_observed(trace: Path, due: Mapping[int, set[str]], *, until: int) -> bool:
+    """Whether the trace in a folder has every column that is due in the epochs up to ``until``."""
+    seen = epochs_observed(trace)
+    return all(due[epoch] <= seen.get(epoch, set()) for epoch in range(1, until + 1))
 
 
 def surroundings(device: torch.device, threads: int) -> dict[str, Any]:
@@ -341,15 +360,10 @@ def _observe(recorder: Recorder, run: _Run, due: Sequence[Probe], epoch: int, *,
     )
 
 
-def _due(probes: Sequence[Probe], epoch: int, last: int, every: Mapping[str, int]) -> list[Probe]:
-    """The probes that observe after this epoch."""
-    return [probe for probe in probes if epoch % every.get(probe.name, 1) == 0 or epoch == last]
-
-
 def _resume(
     run: _Run,
     tracker: SusceptibilityTracker | None,
-    due: Mapping[int, Sequence[Probe]],
+    due: Mapping[int, set[str]],
     made_by: Mapping[str, Any],
     folder: Path,
 ) -> int:
@@ -359,11 +373,11 @@ def _resume(
         return 0
     checkpoint = read_checkpoint(path)
     checkpoint.check(made_by, path)
-    seen = epochs_observed(folder / "trace")
-    asked = {epoch: {probe.name for probe in due[epoch]} for epoch in range(1, checkpoint.epoch + 1)}
-    if any(not names <= seen.get(epoch, set()) for epoch, names in asked.items()):
+    if not is_observed(folder / "trace", due, until=checkpoint.epoch):
         return 0
     checkpoint.restore(run.model, run.optimizer, path)
+    for group in run.optimizer.param_groups:  # before the next step sets it, susceptibility may step at the last rate
+        group["lr"] = checkpoint.history["learning_rate"][-1]
     run.history.update({name: list(values) for name, values in checkpoint.history.items()})
     run.seconds.update(read_record(folder / "timing.json")["purposes"])
     if tracker is not None:

@@ -1,0 +1,318 @@
+"""Resuming: a run that was stopped, in whatever way, ends as one that was not, and does nothing twice."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor, nn
+
+from noisybench.catalog import find, load_source
+from noisybench.cli import LOCATION
+from noisybench.errors import BadData, BadUsage
+from noisybench.evaluation import evaluate
+from noisybench.source import Source, source_from_arrays
+from noisybench.susceptibility import Susceptibility
+from noisybench.tables import read_json, write_json
+from noisybench.training import Observe, Recipe, Training, train
+from noisybench.variant import Variant, build_variant, write_variant
+from noisybench.verifying import verify_runs
+
+
+@pytest.fixture(scope="module")
+def small() -> Source:
+    return load_source("digits", limit=120)
+
+
+@pytest.fixture(scope="module")
+def variant(small: Source) -> Variant:
+    return build_variant(small, find("noises", "symmetric")(rate=0.2))  # type: ignore[call-arg]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "timing.json"
+    }
+
+
+class Stopped(Exception):
+    pass
+
+
+def stop_after(epochs: int) -> Callable[[], None]:
+    left = [epochs]
+
+    def progress() -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise Stopped
+
+    return progress
+
+
+def test_a_killed_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    """Killed at every file write and at 20 seeded moments, it leaves what an undisturbed run leaves, file for file.
+
+    No epoch that has its checkpoint is trained again: the optimiser's steps are counted.
+    """
+    script = Path(__file__).parent / "killed_runs.py"
+    done = subprocess.run([sys.executable, script, tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    writes = [end for name, end in told["ends"].items() if name.startswith("write-")]
+    moments = [end for name, end in told["ends"].items() if name.startswith("moment-")]
+    assert len(writes) == told["whole"]["writes"] > 25
+    assert len(moments) == 20
+    assert all(end["killed"] == -signal.SIGKILL for end in writes)
+    assert sum(end["killed"] == -signal.SIGKILL for end in moments) >= 5
+    for name, end in told["ends"].items():
+        assert end["resumed"] == 0, name
+        assert end["files"] == told["files"], name
+        epochs, checkpoint = end["kept"]
+        # An epoch's trace comes before its checkpoint, so at most the last epoch seen is trained once more.
+        least = (3 - epochs) * told["whole"]["steps"] / 3
+        assert least <= end["steps"] <= (least + told["whole"]["steps"] / 3 if checkpoint else told["whole"]["steps"])
+    assert {end["steps"] for end in writes} == {12, 8, 4, 0}
+
+
+class WithEverything(nn.Module):
+    """Batch norm, dropout, and a buffer that ``state_dict`` leaves out and that decides the output."""
+
+    seen: Tensor
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Flatten(), nn.Linear(64, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Dropout(0.2), nn.Linear(32, num_classes)
+        )
+        self.register_buffer("seen", torch.zeros(()), persistent=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if self.training:
+            self.seen += 1
+        logits: Tensor = self.layers(inputs)
+        return logits * (1 + self.seen / 100)
+
+
+def with_everything(*, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+    return WithEverything(num_classes)
+
+
+@pytest.mark.parametrize(
+    ("observe", "kind", "every"), [("after", "fixed", 1), ("during", "authors", 1), ("after", "authors", 3)]
+)
+def test_training_goes_on_bit_for_bit(
+    small: Source, variant: Variant, tmp_path: Path, observe: Observe, kind: Literal["fixed", "authors"], every: int
+) -> None:
+    """Stopped after each epoch in turn, weights, trace, history and checkpoint are those of a run in one go."""
+
+    def run(folder: Path | None, progress: Callable[[], None] = lambda: None) -> Training:
+        return train(
+            small,
+            variant,
+            with_everything,
+            Recipe(epochs=5, batch_size=32),
+            [find("probes", name) for name in ("margin", "correct", "curvature")],
+            seed=3,
+            observe=observe,
+            every={"curvature": 2},
+            susceptibility=Susceptibility(kind, samples=64),
+            folder=folder,
+            checkpoint_every=every,
+            progress=progress,
+        )
+
+    whole = run(tmp_path / "whole")
+    for epochs in range(1, 5):
+        with pytest.raises(Stopped):
+            run(tmp_path / "stopped", stop_after(epochs))
+    stopped = run(tmp_path / "stopped")
+    assert files(tmp_path / "stopped") == files(tmp_path / "whole")
+    for (name, tensor), other in zip(
+        whole.model.state_dict().items(), stopped.model.state_dict().values(), strict=True
+    ):
+        assert torch.equal(tensor, other), name
+    in_memory = run(None)
+    for name, values in whole.history.items():
+        assert np.array_equal(values, stopped.history[name], equal_nan=True)
+        assert np.array_equal(values, in_memory.history[name], equal_nan=True)
+    for name in ("margin", "curvature"):
+        assert np.array_equal(whole.trace[name], in_memory.trace[name])
+    assert stopped.seconds["training"] > 0
+
+
+def evaluated(source: Source, variant: Variant, out: Path, **changes: Any) -> Path:  # noqa: ANN401
+    options = {"curvature_draws": "2", "curvature_every": "2"}
+    how = {"seeds": (0,), "epochs": 4, "detectors": "aum", "options": options, **changes}
+    (folder,) = evaluate(variant, source, out=out, **how)
+    return folder
+
+
+def unfinished(source: Source, variant: Variant, out: Path) -> Path:
+    with pytest.raises(Stopped):
+        evaluated(source, variant, out, progress=stop_after(2))
+    return next(out.glob("*/*/seed-0"))
+
+
+def test_a_run_made_differently_is_not_gone_on_with(small: Source, variant: Variant, tmp_path: Path) -> None:
+    """Other threads, versions, recipe, labels or test set: refused with what differs, and nothing is changed."""
+    folder = unfinished(small, variant, tmp_path)
+    before = files(tmp_path)
+    with pytest.raises(BadData, match=r"holds a run with threads = 1, now it is 2; give another --out, or delete"):
+        evaluated(small, variant, tmp_path, threads=2)
+    assert small.test_labels is not None
+    other = source_from_arrays(
+        "digits",
+        small.inputs,
+        small.labels,
+        clean=small.clean,
+        test_inputs=small.test_inputs,
+        test_labels=small.test_labels[::-1].copy(),
+    )
+    with pytest.raises(BadData, match="holds a run with test_sha256"):
+        evaluated(other, build_variant(other, find("noises", "symmetric")(rate=0.2)), tmp_path)  # type: ignore[call-arg]
+    assert files(tmp_path) == before
+    record = read_json(folder / "run.json")
+    for key, value in (("versions", {"torch": "1.0"}), ("lr", 0.2), ("machine", "abacus"), ("variant_id", "0" * 64)):
+        write_json({**record, key: value}, folder / "run.json")
+        with pytest.raises(BadData, match=f"holds a run with {key} = "):
+            evaluated(small, variant, tmp_path)
+    write_json(record, folder / "run.json")
+    assert evaluated(small, variant, tmp_path) == folder
+
+
+def test_a_checkpoint_of_another_run_is_refused(small: Source, variant: Variant, tmp_path: Path) -> None:
+    """That of another seed, a truncated one and one that is no checkpoint: each with a sentence."""
+    folder = unfinished(small, variant, tmp_path / "a")
+    with pytest.raises(Stopped):
+        evaluated(small, variant, tmp_path / "b", seeds=(1,), progress=stop_after(2))
+    own, foreign = folder / "checkpoint.pt", next((tmp_path / "b").rglob("checkpoint.pt"))
+    whole = own.read_bytes()
+    shutil.copy(foreign, own)
+    with pytest.raises(BadData, match="checkpoint.pt is of a run with seed = 1, now it is 0"):
+        evaluated(small, variant, tmp_path / "a")
+    for content in (whole[:1000], b"", b"not a checkpoint"):
+        own.write_bytes(content)
+        with pytest.raises(BadData, match="checkpoint.pt cannot be read as a checkpoint: .*; delete it"):
+            evaluated(small, variant, tmp_path / "a")
+    torch.save({"plain": "{}", "weights": {}}, own)
+    with pytest.raises(BadData, match="does not hold the parts of a checkpoint; delete it"):
+        evaluated(small, variant, tmp_path / "a")
+    own.unlink()
+    reference = evaluated(small, variant, tmp_path / "c")
+    assert files(evaluated(small, variant, tmp_path / "a")) == files(reference)
+
+
+def test_a_further_probe_costs_a_finished_run_nothing(small: Source, variant: Variant, tmp_path: Path) -> None:
+    """Stopped while it is trained again for it, the old end stands; trained to the end, it is as if made in one go."""
+    folder = evaluated(small, variant, tmp_path / "a")
+    before = files(folder)
+    for epochs in (1, 2, 3):
+        with pytest.raises(Stopped):
+            evaluated(small, variant, tmp_path / "a", detectors=("aum", "loss_curvature"), progress=stop_after(epochs))
+        assert {**before, **files(folder)}.keys() == before.keys()
+        assert files(folder)["history.parquet"] == before["history.parquet"]
+        assert len(list(verify_runs(folder))) == 1
+        assert evaluated(small, variant, tmp_path / "a", progress=stop_after(9)) == folder
+    evaluated(small, variant, tmp_path / "a", detectors="loss_curvature")
+    reference = evaluated(small, variant, tmp_path / "b", detectors=("aum", "loss_curvature"))
+    assert files(folder) == files(reference)
+
+
+def test_two_processes_do_not_share_a_run(small: Source, variant: Variant, tmp_path: Path) -> None:
+    """The second is refused while the first is at work, and served once it has ended."""
+    folder = unfinished(small, variant, tmp_path)
+    with (
+        FileLock(folder / ".lock"),
+        pytest.raises(BadData, match="another process works on .*seed-0; wait until it ends"),
+    ):
+        evaluated(small, variant, tmp_path)
+    assert evaluated(small, variant, tmp_path) == folder
+
+
+def test_counts_below_one_are_refused(small: Source, variant: Variant, tmp_path: Path) -> None:
+    """Threads and epochs between checkpoints."""
+    for name in ("threads", "checkpoint_every"):
+        with pytest.raises(BadUsage, match=f"{name} must be at least 1, got 0"):
+            evaluated(small, variant, tmp_path, **{name: 0})
+
+
+def command(folder: Path, *, seeds: str) -> list[str]:
+    how = ["--epochs", "60", "--seeds", seeds, "--workers", "2", "--detectors", "aum"]
+    return [
+        sys.executable,
+        "-m",
+        "noisybench",
+        "evaluate",
+        str(folder / "variant"),
+        *how,
+        "--out",
+        str(folder / "runs"),
+    ]
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
+    ends = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < ends
+        assert process is None or process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+def test_ctrl_c_and_a_dead_parent_end_all_workers(variant: Variant, small: Source, tmp_path: Path) -> None:
+    """Ctrl-C says how to go on and leaves no process; nor does killing the main one; the third call finishes."""
+    write_variant(variant, tmp_path / "variant")
+    write_json({"data": None, "source_set": {}}, tmp_path / "variant" / LOCATION)
+
+    def locked() -> Sequence[Path]:
+        """The run folders that some process works on."""
+        held = []
+        for path in tmp_path.glob("runs/*/*/*/.lock"):
+            try:
+                with FileLock(path, timeout=0):
+                    pass
+            except Timeout:
+                held.append(path)
+        return held
+
+    for number in (signal.SIGINT, signal.SIGKILL):
+        before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("checkpoint.pt")}
+        process = subprocess.Popen(
+            command(tmp_path, seeds="0,1"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        wait_until(
+            lambda before=before: (
+                len(  # type: ignore[misc]
+                    [p for p in tmp_path.rglob("checkpoint.pt") if before.get(p) != p.stat().st_mtime_ns]
+                )
+                == 2
+            ),
+            process,
+        )
+        os.kill(process.pid, number)
+        out, err = process.communicate(timeout=60)
+        assert out == ""
+        if number == signal.SIGINT:
+            assert process.returncode == 130
+            assert err.splitlines()[1:] == [
+                "error: stopped; what was finished is kept, and the same command goes on from there"
+            ]
+        wait_until(lambda: not locked())
+        assert not list(tmp_path.rglob("agreement.parquet"))
+    done = subprocess.run(command(tmp_path, seeds="0,1"), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (reference,) = evaluate(variant, small, seeds=(1,), epochs=60, detectors="aum", out=tmp_path / "reference")
+    (again,) = tmp_path.glob("runs/*/*/seed-1")
+    assert files(again) == files(reference)
