@@ -16,6 +16,7 @@ _HOME = {
     "build_variant": "variant",
     "read_variant": "variant",
     "write_variant": "variant",
+    "write_cards": "cards",
     "describe": "description",
     "Trace": "trace",
     "read_trace": "trace",
@@ -44,6 +45,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute
 if TYPE_CHECKING:  # what __getattr__ gives, for type checkers
     from noisybench.agreement import against_labels as against_labels
     from noisybench.arrays import UNKNOWN as UNKNOWN
+    from noisybench.cards import write_cards as write_cards
     from noisybench.catalog import find as find
     from noisybench.catalog import load_source as load_source
     from noisybench.catalog import names as names

@@ -1,23 +1,25 @@
 """Verifying folders: what is written is whole, and what stands together belongs together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from noisybench.agreement import against_labels, read_agreements, reference_scores
-from noisybench.catalog import find
-from noisybench.description import describe
+from noisybench import __version__
+from noisybench.agreement import Agreement, against_labels, read_agreements, reference_scores
+from noisybench.cards import CROISSANT, README, card_of, croissant_of, encoded
+from noisybench.catalog import find, names
+from noisybench.description import Description, describe
 from noisybench.errors import BadData, Mismatch
 from noisybench.leaderboard import read_runs
 from noisybench.scoring import Scores, read_scores, score
-from noisybench.tables import file_name, read_record
-from noisybench.trace import read_trace
+from noisybench.tables import file_name, read_columns, read_record
+from noisybench.trace import Trace, read_trace
 from noisybench.variant import Variant, read_variant
 
 
 def verify_variant(folder: Path) -> Iterator[str]:
-    """Check a variant's folder, saying what was checked.
+    """Check a variant's folder, saying what was checked: digests, rates and matrices, and both cards written again.
 
     Raises:
         BadData: What differs, and from what.
@@ -32,45 +34,168 @@ def verify_variant(folder: Path) -> Iterator[str]:
         sample = int(np.flatnonzero(variant.mislabeled & ~variant.selected)[0])
         msg = f"{folder}: sample {sample} is wrong without having been selected for noise; build again"
         raise BadData(msg)
-    if variant.transition is not None and ((describe(variant).transition > 0) & (variant.transition == 0)).any():
+    description = describe(variant)
+    if variant.transition is not None and ((description.transition > 0) & (variant.transition == 0)).any():
         msg = f"{folder}: labels were given that the transition matrix excludes; build again"
         raise BadData(msg)
+    _check_rates(variant, description, folder)
     yield "flip probabilities, selection and transition matrix agree with the labels"
+    for name, text in ((README, card_of(variant)), (CROISSANT, croissant_of(variant, folder))):
+        yield _check_card(variant, folder / name, text)
+    wrong = int(variant.mislabeled.sum())
+    yield (
+        f"realised rate {wrong / description.known:.4%} ({wrong} of {description.known}) and transition matrix follow "
+        f"from the labels"
+        if description.known
+        else "no clean label is known, so there is no realised rate"
+    )
+
+
+def _check_rates(variant: Variant, description: Description, folder: Path) -> None:
+    """The chances of wrong labels are those of the matrix, and as many are wrong as the mode promises."""
+    law, known = variant.flip_probability, variant.known
+    if law is None or not known.any():
+        return
+    clean = variant.clean[known]
+    with np.errstate(invalid="ignore"):  # an empty class has no mean
+        means = np.bincount(clean, law[known], minlength=variant.num_classes) / description.class_counts
+    nominal = description.nominal_class_rates
+    if nominal is not None and np.allclose(law[known], means[clean], rtol=0, atol=1e-9):  # a law of the class alone
+        odd = np.flatnonzero(np.abs(means - nominal) > 1e-6)  # noqa: PLR2004 - rounding of a mean
+        if odd.size:
+            k = int(odd[0])
+            msg = (
+                f"{folder}: labels of class {k} are wrong with probability {means[k]:.6g}, the transition matrix says "
+                f"{nominal[k]:.6g}; build again"
+            )
+            raise BadData(msg)
+    provenance = variant.provenance
+    promised = provenance.mode != "bernoulli" and provenance.rate_definition in ("effective", "per_source_class")
+    wrong, expected = int(variant.mislabeled.sum()), float(law[known].sum())
+    if promised and provenance.noise in names("noises") and abs(wrong - expected) > 0.5 + 1e-4:
+        msg = (
+            f"{folder}: {wrong} labels are wrong where mode {provenance.mode} means {expected:.6g} to the nearest "
+            f"number; build again"
+        )
+        raise BadData(msg)
+
+
+def _check_card(variant: Variant, path: Path, text: str) -> str:
+    """A sentence about a card that is there and is what it must be, or was written by another version."""
+    if not path.is_file():
+        msg = f"{path} is missing; build again"
+        raise BadData(msg)
+    found, expected = path.read_bytes(), encoded(text)
+    if found == expected:
+        return f"{path.name} follows from the labels"
+    if variant.provenance.noisybench != __version__:
+        return (
+            f"{path.name} was not compared: noisybench {variant.provenance.noisybench} built the variant, "
+            f"this is {__version__}, which words it differently"
+        )
+    theirs, ours = (part.decode("utf-8", "replace").split("\n") for part in (found, expected))
+    line = _first_difference(theirs, ours)
+    here, there = (lines[line] if line < len(lines) else "" for lines in (theirs, ours))
+    start = max(0, _first_difference(here, there) - 40)
+    msg = (
+        f"{path}, line {line + 1}, has '{here[start : start + 80]}' where the variant gives "
+        f"'{there[start : start + 80]}'; build again"
+    )
+    raise BadData(msg)
+
+
+def _first_difference(left: Sequence[str], right: Sequence[str]) -> int:
+    pairs = enumerate(zip(left, right, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(left), len(right)))
 
 
 def verify_runs(folder: Path) -> Iterator[str]:
-    """Check every finished run below a folder: scores follow from the trace, agreements from scores and variant.
+    """Check every finished run below a folder: history and scores follow from the trace, agreements from the scores.
 
     Raises:
         BadData: What differs, and from what.
     """
+    _check_places(folder)
+    checked: set[Path] = set()
     for run in read_runs([folder]):
         path = run.path
         if not run.finished:
-            yield f"{path}: unfinished"
+            yield f"{path}: unfinished; the command that began it goes on with it"
             continue
-        variant = read_variant(path.parent.parent / "variant")
+        home = path.parent.parent / "variant"
+        if home not in checked:
+            yield from verify_variant(home)
+            checked.add(home)
+        variant = read_variant(home)
         trace = read_trace(path / "trace")
-        told = {(a.detector, a.metric): a.value for a in read_agreements(path / "agreement.parquet")}
+        if trace.variant_id != variant.provenance.variant_id:
+            msg = f"{path}: the trace is of another variant than the run's; delete that folder and evaluate again"
+            raise Mismatch(msg)
+        _check_epochs(path, trace, run.learner.epochs)
+        _check_history(path, trace, variant)
+        told = {(a.detector, a.metric): a for a in read_agreements(path / "agreement.parquet")}
         detectors = read_record(path / "run.json")["detectors"]
         for name, spec in detectors.items():
             detector = find("detectors", spec)
             written = read_scores(path / "scores" / f"{file_name(name)}.parquet")
-            if trace.variant_id != variant.provenance.variant_id:
-                msg = f"{path}: the trace is of another variant than the run's; evaluate again"
-                raise Mismatch(msg)
             if not np.array_equal(written.values, score(trace, detector).values):
-                msg = f"{path}: the scores of '{name}' do not follow from the trace; evaluate again"
+                msg = f"{path}: the scores of '{name}' do not follow from the trace; delete that folder and evaluate again"
                 raise BadData(msg)
             _check_agreement(path, told, written, variant)
         for reference in reference_scores(variant, seed=run.seed):
             _check_agreement(path, told, reference, variant)
-        yield f"{path}: {len(detectors)} detectors follow from the trace, and their agreement from the scores"
+        yield (
+            f"{path}: history and {len(detectors)} detectors follow from the trace, and their agreement from the scores"
+        )
 
 
-def _check_agreement(path: Path, told: Mapping[tuple[str, str], float], scores: Scores, variant: Variant) -> None:
-    for agreement in against_labels(scores, variant):
-        value = told.get((scores.detector, agreement.metric))
-        if value is None or not np.isclose(value, agreement.value, rtol=0, atol=1e-12, equal_nan=True):
-            msg = f"{path}: {agreement.metric} of '{scores.detector}' is {value}, its scores give {agreement.value}"
+def _check_places(folder: Path) -> None:
+    """Every run has its record, and stands where that says."""
+    for path in sorted({path.parent for name in ("agreement.parquet", "run.json") for path in folder.rglob(name)}):
+        if not (path / "run.json").is_file():
+            msg = f"{path} has lost its run.json; delete that folder and evaluate again"
             raise BadData(msg)
+        seed = read_record(path / "run.json").get("seed")
+        if path.name != f"seed-{seed}":
+            msg = f"{path} holds the run of seed {seed}; it was renamed, or is a copy: delete it"
+            raise Mismatch(msg)
+
+
+def _check_epochs(path: Path, trace: Trace, epochs: int) -> None:
+    """Every column can be read, and was observed at the end."""
+    for name in trace.columns:
+        last = trace.column(name).epochs[-1]
+        if last != epochs:
+            msg = (
+                f"{path}: '{name}' was last observed in epoch {last} of {epochs}; delete that folder and evaluate again"
+            )
+            raise BadData(msg)
+
+
+def _check_history(path: Path, trace: Trace, variant: Variant) -> None:
+    """The shares of wrong and of right labels fitted are those of the trace, epoch by epoch."""
+    history = read_columns(path / "history.parquet", ["epoch", "mislabeled_fit", "clean_fit"])[0]
+    correct = trace.column("correct")
+    if not np.array_equal(history["epoch"], correct.epochs):
+        msg = f"{path}: history.parquet and the trace are of different epochs; delete that folder and evaluate again"
+        raise BadData(msg)
+    for name, chosen in (("mislabeled_fit", variant.mislabeled), ("clean_fit", variant.known & ~variant.mislabeled)):
+        for epoch, told, answers in zip(correct.epochs, history[name], correct.values, strict=True):
+            found = answers[chosen].mean(dtype=np.float64) if chosen.any() else np.nan
+            if not np.isclose(told, found, rtol=0, atol=1e-12, equal_nan=True):
+                msg = (
+                    f"{path}: {name} of epoch {epoch} is {told} in history.parquet, the trace gives {found}; "
+                    f"delete that folder and evaluate again"
+                )
+                raise BadData(msg)
+
+
+def _check_agreement(path: Path, told: Mapping[tuple[str, str], Agreement], scores: Scores, variant: Variant) -> None:
+    for agreement in against_labels(scores, variant):
+        found = told.get((scores.detector, agreement.metric))
+        for part in ("value", "low", "high", "n"):
+            value, expected = (getattr(one, part, np.nan) for one in (found, agreement))
+            if found is None or not np.isclose(value, expected, rtol=0, atol=1e-12, equal_nan=True):
+                what = agreement.metric if part == "value" else f"{agreement.metric} ({part})"
+                msg = f"{path}: {what} of '{scores.detector}' is {found and value}, its scores give {expected}"
+                raise BadData(msg)
