@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
-from noisybench.errors import BadUsage, MissingPackage, UnknownName
+from noisybench.errors import BadData, BadUsage, MissingPackage, UnknownName
 from noisybench.options import parse_options, unknown
 
 if TYPE_CHECKING:
@@ -60,13 +60,14 @@ def find(drawer: Drawer, name: str) -> Any:
     Raises:
         UnknownName: Nothing of that name; the message names the nearest.
         MissingPackage: It needs a package that is not installed.
+        BadData: The user's own module cannot be imported.
     """
     if ":" in name:
         return _named_elsewhere(drawer, name)
+    if name.isidentifier() and not name.startswith("_") and (Path(__file__).parent / drawer / f"{name}.py").is_file():
+        return getattr(import_module(f"noisybench.{drawer}.{name}"), drawer.removesuffix("s").upper())
     if name not in names(drawer):
         raise UnknownName(unknown(name, names(drawer), drawer.removesuffix("s")))
-    if (Path(__file__).parent / drawer / f"{name}.py").is_file():
-        return getattr(import_module(f"noisybench.{drawer}.{name}"), drawer.removesuffix("s").upper())
     return next(iter(entry_points(group=f"noisybench.{drawer}", name=name))).load()
 
 
@@ -95,7 +96,7 @@ def _named_elsewhere(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any dr
         msg = f"{drawer.removesuffix('s')} '{name}' is no package.module:attribute"
         raise BadUsage(msg)
     try:
-        item = getattr(import_module(module), attribute)
+        found = import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             msg = f"{drawer.removesuffix('s')} '{name}' needs the package '{error.name}': pip install {error.name}"
@@ -104,9 +105,14 @@ def _named_elsewhere(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any dr
             f"there is no module '{module}' for {drawer.removesuffix('s')} '{name}'; run from the folder that holds it"
         )
         raise BadUsage(msg) from None
-    except AttributeError:
+    except (Exception, SystemExit) as error:  # whatever a stranger's module raises
+        reason = f"{type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]}"
+        msg = f"module '{module}' of {drawer.removesuffix('s')} '{name}' cannot be imported: {reason}"
+        raise BadData(msg) from error
+    if not hasattr(found, attribute):
         msg = f"module '{module}' has no '{attribute}' for {drawer.removesuffix('s')} '{name}'"
-        raise UnknownName(msg) from None
+        raise UnknownName(msg)
+    item = getattr(found, attribute)
     fits = {
         "sources": isinstance(item, type) and is_dataclass(item),
         "noises": isinstance(item, type) and is_dataclass(item) and hasattr(item, "found"),

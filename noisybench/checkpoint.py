@@ -6,7 +6,11 @@ tensors and one JSON text, and nothing else is ever loaded from it.
 
 import json
 import pickle
+import re
+import struct
+import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,15 +105,25 @@ def read_checkpoint(path: Path) -> Checkpoint:
         BadData: The file is broken, or holds anything else.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+        with warnings.catch_warnings(action="ignore"):  # torch wonders aloud about pickles that are not its own
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        OSError, RuntimeError, EOFError, ValueError, TypeError, LookupError, AttributeError, AssertionError,
+        OverflowError, MemoryError, zipfile.BadZipFile, zlib.error, struct.error, pickle.UnpicklingError,
+    ) as error:  # fmt: skip
         foreign = isinstance(error, pickle.UnpicklingError)  # torch then advises to trust the file
         reason = "it holds more than tensors and text" if foreign else (str(error).splitlines() or ["broken"])[0]
         msg = f"{path} cannot be read as a checkpoint: {reason}; delete it to train this run again"
         raise BadData(msg) from None
     try:
-        plain = json.loads(content["plain"])
-        return Checkpoint(**{name: plain[name] for name in PLAIN}, **{name: dict(content[name]) for name in TENSORS})
-    except (KeyError, TypeError, ValueError):
+        plain = {name: json.loads(content["plain"])[name] for name in PLAIN}
+        weights, optimizer = (dict(content[name]) for name in TENSORS)
+        whole = all(type(plain[name]) is kind for name, kind in zip(PLAIN, (int, dict, dict, float), strict=True))
+        whole = whole and all(torch.is_tensor(value) for value in (*weights.values(), *optimizer.values()))
+        whole = whole and all(re.fullmatch(r"[0-9]{1,9}\..+", key) for key in optimizer)
+    except (KeyError, TypeError, ValueError, RecursionError):
+        whole = False
+    if not whole:
         msg = f"{path} does not hold the parts of a checkpoint; delete it to train this run again"
-        raise BadData(msg) from None
+        raise BadData(msg)
+    return Checkpoint(**plain, weights=weights, optimizer=optimizer)

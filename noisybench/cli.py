@@ -70,11 +70,13 @@ MEND = {
 
 def main() -> NoReturn:
     """Run the command line; an error is one sentence on stderr and an exit code: 2 for bad usage, 1 for a failure."""
-    sys.path.insert(0, str(Path.cwd()))  # so that package.module:function finds the user's own files
+    # So that package.module:function finds the user's own files; last, so that none of them stands in for another module.
+    sys.path.append(str(Path.cwd()))
     debug = "--debug" in sys.argv
     try:
+        _check_text(sys.argv[1:])
         with _stoppable():
-            app(sys.argv[1:] or ["--help"], standalone_mode=False)
+            app(sys.argv[1:] or ["--help"], prog_name="noisybench", standalone_mode=False)
     except UsageError as error:
         _fail(_usage(error), 2)
     except NoisybenchError as error:
@@ -96,6 +98,14 @@ def main() -> NoReturn:
             raise
         _fail(f"{type(error).__name__}: {error}; this is not expected, 'noisybench --debug …' shows where", 1)
     sys.exit(0)
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    """Refuse bytes that are no text: Python keeps them as halves of characters, which no file of ours can hold."""
+    for text in arguments:
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            msg = f"{text!r} is no text in UTF-8; rename the file or folder"
+            raise BadUsage(msg)
 
 
 class _Stopped(BaseException):
@@ -126,8 +136,13 @@ def _stoppable() -> Iterator[None]:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    typer.echo(f"error: {' '.join(message.split())}", err=True)  # one line, whatever a file or a name holds
+    typer.echo(f"error: {_one_line(message)}", err=True)
     sys.exit(code)
+
+
+def _one_line(text: str) -> str:
+    """One line, in which what would steer a terminal is written out: text may quote a stranger's file."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))
 
 
 def _usage(error: Any) -> str:  # noqa: ANN401 - what Typer raises, by any of its names
@@ -137,8 +152,8 @@ def _usage(error: Any) -> str:  # noqa: ANN401 - what Typer raises, by any of it
 
 
 def _system(error: OSError) -> str:
-    """The sentence for what the operating system refused; Arrow tells which file only within its own."""
-    reason = error.strerror or str(error)
+    """The sentence for what the operating system refused; Arrow has words of its own for it."""
+    reason = os.strerror(error.errno) if error.errno else str(error)
     mend = MEND.get(error.errno or 0)
     return (f"{error.filename}: {reason}" if error.filename else reason) + (f"; {mend}" if mend else "")
 
@@ -271,7 +286,7 @@ def verify(
             typer.echo(sentence)
         try:
             source = _source_of(path, data, own_source)
-        except BadData as error:
+        except (BadData, BadUsage) as error:
             if data is not None or own_source is not None:
                 raise
             typer.echo(f"the source was not checked: {error}")
@@ -584,7 +599,7 @@ def _report_runs(folders: Sequence[Path], *, as_json: bool) -> None:
 
 def _warn(description: "Description") -> None:
     for sentence in description.warnings:
-        typer.echo(f"warning: {sentence}", err=True)
+        typer.echo(f"warning: {_one_line(sentence)}", err=True)
 
 
 def _print_rows(rows: "Sequence[Row] | Sequence[ModelRow]", style: str) -> None:

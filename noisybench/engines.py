@@ -1,6 +1,7 @@
 """Where tasks run: in this process, or in local processes of one thread each."""
 
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -84,6 +85,16 @@ def run_tasks(
                 os.environ.pop(name)
             else:
                 os.environ[name] = value
+
+
+def check_sendable(value: Any, what: str) -> None:  # noqa: ANN401 - whatever a task holds
+    """Raise ``BadUsage`` unless ``value`` can be sent to another process."""
+    try:
+        pickle.dumps(value)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        mend = "define it with def at the top level of its module, or take one worker"
+        msg = f"{what} cannot be sent to another process ({error}); {mend}"
+        raise BadUsage(msg) from None
 
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-from noisybench.agreement import Agreement, against_labels, reference_scores, write_agreements
+from noisybench.agreement import Agreement, against_labels, read_agreements, reference_scores, write_agreements
 from noisybench.cards import write_cards
 from noisybench.catalog import find, names
-from noisybench.engines import Progress, run_tasks
+from noisybench.engines import Progress, check_sendable, run_tasks
 from noisybench.errors import BadData, BadUsage
 from noisybench.observing import Probe
 from noisybench.planning import Plan, Watch, plan_run
@@ -23,7 +23,7 @@ from noisybench.scoring import read_scores, score, write_scores
 from noisybench.source import Source, source_digest
 from noisybench.tables import file_name, read_record, write_json
 from noisybench.trace import Trace, read_trace
-from noisybench.training import BuildModel, check_source, due_columns, is_observed, surroundings, train
+from noisybench.training import BuildModel, check_model, check_source, due_columns, is_observed, surroundings, train
 from noisybench.variant import Variant, read_variant, write_variant
 
 
@@ -81,16 +81,22 @@ def evaluate(
     wanted = names("detectors") if detectors == "all" else ((detectors,) if isinstance(detectors, str) else detectors)
     chosen = {find("detectors", spec).name: spec for spec in wanted}
     if len(chosen) < len(wanted):
-        msg = f"two of the detectors {', '.join(wanted)} have one name; rename your own"
+        mend = "rename your own" if len(set(wanted)) == len(wanted) else "name each once"
+        msg = f"two of the detectors {', '.join(wanted)} have one name; {mend}"
         raise BadUsage(msg)
-    for name, count in (("threads", threads), ("checkpoint_every", checkpoint_every)):
+    for name, count in (("workers", workers), ("threads", threads), ("checkpoint_every", checkpoint_every)):
         if count < 1:
             msg = f"{name} must be at least 1, got {count}"
             raise BadUsage(msg)
-    tasks: list[_Task] = []
     given = [variants] if isinstance(variants, Variant) else variants
-    for variant in {variant.provenance.variant_id: variant for variant in given}.values():
+    different = {variant.provenance.variant_id: variant for variant in given}
+    for variant in different.values():
         check_source(source, variant)
+    if workers > 1 and len(different) * len(seeds) > 1:
+        check_sendable(plan.build, f"model '{plan.model}'")
+    check_model(plan.build, source, device=plan.device)  # before anything is written
+    tasks: list[_Task] = []
+    for variant in different.values():
         home = Path(out) / variant.name
         _keep_variant(variant, home / "variant")
         for seed in seeds:
@@ -118,15 +124,17 @@ class _Task:
 def _evaluate_one(task: _Task, source: Source, progress: Progress) -> Path:
     with _alone(task.folder):
         record = _record(task, source)
-        found = _found(task.folder, record)
         finished = (task.folder / "agreement.parquet").is_file()
+        found = _found(task.folder, record)
+        if not finished:  # what a finished run has is kept; what a stopped call asked for, is not
+            found = {}
         own = any(":" in spec for spec in task.detectors.values())  # a user's own may have been edited
         if finished and task.detectors.items() <= found.items() and not own:
             for _ in range(task.plan.recipe.epochs):
                 progress()
             return task.folder
         wanted = dict(sorted({**found, **task.detectors}.items()))
-        needs = {column for spec in wanted.values() for column in find("detectors", spec).needs}
+        needs = {column for name in _scored_here(task, wanted) for column in find("detectors", wanted[name]).needs}
         columns = sorted(needs | {"correct", "prediction"})
         epochs = task.plan.recipe.epochs
         due = due_columns(columns, epochs, task.plan.watch.every)
@@ -194,11 +202,11 @@ def _score_all(task: _Task, wanted: Mapping[str, str]) -> list[Agreement]:
     timing = read_record(task.folder / "timing.json")
     costs = timing.setdefault("detectors", {})
     agreements: list[Agreement] = []
-    for name, spec in wanted.items():
-        detector = find("detectors", spec)
+    for name in _scored_here(task, wanted):
+        detector = find("detectors", wanted[name])
         path = task.folder / "scores" / f"{file_name(name)}.parquet"
         # A score follows from its trace and from the version, which is the run's; a user's own detector has none.
-        if ":" in spec or name not in costs or not path.is_file():
+        if ":" in wanted[name] or name not in costs or not path.is_file():
             began = time.perf_counter()
             scores = score(trace, detector)
             seconds = time.perf_counter() - began
@@ -208,9 +216,17 @@ def _score_all(task: _Task, wanted: Mapping[str, str]) -> list[Agreement]:
         read_back = read_scores(path)  # what is compared is what was written: the file is the contract
         kind: Literal["control", "detector"] = "control" if detector.control else "detector"
         agreements += against_labels(read_back, task.variant, kind=kind)
+    kept = set(wanted) - set(_scored_here(task, wanted))
+    if kept:
+        agreements += [a for a in read_agreements(task.folder / "agreement.parquet") if a.detector in kept]
     for scores in reference_scores(task.variant, seed=task.seed):
         agreements += against_labels(scores, task.variant, kind="reference")
     return agreements
+
+
+def _scored_here(task: _Task, wanted: Mapping[str, str]) -> list[str]:
+    """The detectors to be scored in this call. A record may not name code to import: only who calls may."""
+    return [name for name, spec in wanted.items() if ":" not in spec or task.detectors.get(name) == spec]
 
 
 def _cost(

@@ -216,14 +216,12 @@ def _recipe(name: RecipeName, source: Source, device: str) -> Recipe:
 def _device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        kind = torch.device(name).type
-    except RuntimeError:
-        kind = ""
-    if kind not in ("cpu", "cuda"):
-        msg = f"no device is called '{name}'; say auto, cpu, cuda or cuda:1"
-        raise BadUsage(msg) from None
-    if kind == "cuda" and not torch.cuda.is_available():
-        msg = f"device '{name}' is asked for, and torch finds no GPU; say --device cpu"
+    kind, colon, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (colon and (kind == "cpu" or not number.isdecimal())):
+        raise UnknownName(unknown(name, ("auto", "cpu", "cuda", "cuda:1"), "device"))
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if kind == "cuda" and int(number or 0) >= count:
+        there = f"cuda:0 to cuda:{count - 1}" if count else "no GPU"
+        msg = f"device '{name}' is asked for, and torch finds {there}; say --device {'cuda' if count else 'cpu'}"
         raise BadUsage(msg)
     return name

@@ -101,7 +101,7 @@ def write_observation(observation: Observation, folder: Path, *, variant_id: str
 
 def epochs_observed(folder: Path) -> dict[int, set[str]]:
     """Epoch → names of the columns that its file has."""
-    return {int(path.stem.removeprefix("epoch-")): set(column_names(path)) for path in folder.glob("epoch-*.parquet")}
+    return {_epoch_of(path): set(column_names(path)) for path in folder.glob("epoch-*.parquet")}
 
 
 def read_trace(folder: Path) -> Trace:
@@ -118,6 +118,7 @@ def read_trace(folder: Path) -> Trace:
     columns: dict[str, list[Path]] = {}
     ids = set()
     for path in paths:
+        _epoch_of(path)
         ids.add(read_columns(path, [])[1].get("variant_id", ""))
         for name in column_names(path):
             columns.setdefault(name, []).append(path)
@@ -125,6 +126,14 @@ def read_trace(folder: Path) -> Trace:
         msg = f"{folder} holds epochs of {len(ids)} variants; a trace is of one"
         raise Mismatch(msg)
     return Trace(_Files(columns), ids.pop())
+
+
+def _epoch_of(path: Path) -> int:
+    number = path.stem.removeprefix("epoch-")
+    if not (number.isascii() and number.isdigit() and len(number) < 10):  # noqa: PLR2004 - fits an int64
+        msg = f"{path} is no epoch of a trace, which is called epoch-0001.parquet and so on; take it away"
+        raise BadData(msg)
+    return int(number)
 
 
 class _Files(Mapping[str, Column]):
@@ -135,14 +144,20 @@ class _Files(Mapping[str, Column]):
 
     def __getitem__(self, name: str) -> Column:
         paths = self._paths[name]
-        epochs = np.array([int(path.stem.removeprefix("epoch-")) for path in paths], dtype=np.int64)
+        epochs = np.array([_epoch_of(path) for path in paths], dtype=np.int64)
         first = read_columns(paths[0], [name])[0][name]
+        if first.dtype.kind != "f":
+            msg = f"{paths[0]} has '{name}' as {first.dtype}, expected numbers (float32)"
+            raise BadData(msg)
         values = np.empty((len(paths), *first.shape), dtype=np.float32)
         values[0] = first
         for row, path in enumerate(paths[1:], start=1):
             read = read_columns(path, [name])[0][name]
-            if read.shape != first.shape:
-                msg = f"{path} has '{name}' of shape {read.shape}, {paths[0].name} of {first.shape}; expected alike"
+            if (read.shape, read.dtype) != (first.shape, first.dtype):
+                msg = (
+                    f"{path} has '{name}' of shape {read.shape}, {paths[0].name} of {first.shape}, types {read.dtype} "
+                    f"and {first.dtype}; expected alike"
+                )
                 raise BadData(msg)
             values[row] = read
         return Column(epochs, values)

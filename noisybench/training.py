@@ -65,7 +65,7 @@ class Recipe:
         for name, least in lowest.items():
             value = getattr(self, name)
             if not least <= value < float("inf"):
-                msg = f"recipe: {name} must be at least {least:g}, got {value:g}"
+                msg = f"recipe: {name} must be at least {least:g} and finite, got {value:g}"
                 raise BadUsage(msg)
         if self.momentum >= 1:
             msg = f"recipe: momentum must be below 1, got {self.momentum:g}"
@@ -160,14 +160,15 @@ def train(
         done = 0 if folder is None else _resume(run, tracker, due, made_by, folder)
         for epoch in range(1, recipe.epochs + 1):
             if epoch > done:
-                if tracker is not None:
-                    tracker.before_epoch(model, run.optimizer, epoch)
-                run.epoch(epoch, recorder if observe == "during" else None)
                 asked = [probe for probe in recorder.probes if probe.name in due[epoch]]
-                seen = _observe(recorder, run, asked, epoch, during=observe == "during")
-                if tracker is not None:
-                    tracker.after_epoch(model, epoch)
-                run.note(epoch, seen, tracker)
+                with _said(f"training failed in epoch {epoch}", but=OSError):  # such as a disk that is full
+                    if tracker is not None:
+                        tracker.before_epoch(model, run.optimizer, epoch)
+                    run.epoch(epoch, recorder if observe == "during" else None)
+                    seen = _observe(recorder, run, asked, epoch, during=observe == "during")
+                    if tracker is not None:
+                        tracker.after_epoch(model, epoch)
+                    run.note(epoch, seen, tracker)
                 if folder is not None:
                     _write_history(run, folder)
                     if epoch % checkpoint_every == 0 or epoch == recipe.epochs:
@@ -208,6 +209,13 @@ def surroundings(device: torch.device, threads: int) -> dict[str, Any]:
         "threads": threads,
         "versions": {"noisybench": noisybench.__version__, "torch": str(torch.__version__), "numpy": np.__version__},
     }
+
+
+def check_model(build: BuildModel, source: Source, *, device: str = "cpu") -> None:
+    """Raise what ``train`` would for a model that cannot be built or run, or does not give a logit a class."""
+    place = torch.device(device)
+    with _quiet_machine(place, 1):
+        _build(build, source, Inputs(source.inputs[:1], place))
 
 
 def check_source(source: Source, variant: Variant) -> None:
@@ -294,7 +302,7 @@ class _Run:
             inputs = self.data.augmented(chosen, recipe.augmentation, augment)
             labels = self.labels[chosen]
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-                logits = self.model(inputs)
+                logits = _check_logits(self.model(inputs), len(chosen), self.variant.num_classes)
             loss = F.cross_entropy(logits.float(), labels)
             self.optimizer.zero_grad()
             loss.backward()
@@ -427,33 +435,49 @@ def _seconds(run: _Run, recorder: Recorder, tracker: SusceptibilityTracker | Non
 
 def _build(build: BuildModel, source: Source, data: Inputs) -> nn.Module:
     model: Any  # until it is seen to be a module
-    try:
+    with _said(f"the model cannot be built for inputs of shape {source.input_shape}"):
         model = build(num_classes=source.num_classes, input_shape=source.input_shape)
-    except NoisybenchError:
-        raise
-    except Exception as error:  # whatever a stranger's code raises
-        msg = f"the model cannot be built for inputs of shape {source.input_shape}: {_brief(error)}"
-        raise TrainingFailed(msg) from error
     if not isinstance(model, nn.Module):
         msg = f"the model function gave {type(model).__name__}, expected a torch.nn.Module"
         raise TrainingFailed(msg)
     model = model.to(data.device)
     if data.is_image:
         model = model.to(memory_format=torch.channels_last)
-    try:
-        with torch.no_grad(), evaluating(model, seed=0, device=data.device):
-            shape = tuple(model(data.batch(slice(0, 1))).shape)
-    except Exception as error:
-        msg = f"the model cannot be run on inputs of shape {source.input_shape}: {_brief(error)}"
-        raise TrainingFailed(msg) from error
-    if shape != (1, source.num_classes):
-        msg = f"the model gives outputs of shape {shape} for one input, expected (1, {source.num_classes}): a logit a class"
+    with (
+        _said(f"the model cannot be run on inputs of shape {source.input_shape}"),
+        torch.no_grad(),
+        evaluating(model, seed=0, device=data.device),
+    ):
+        _check_logits(model(data.batch(slice(0, 1))), 1, source.num_classes)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        msg = "the model has no parameter to train; give it one that requires a gradient"
         raise TrainingFailed(msg)
     return model
 
 
-def _brief(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]}"
+@contextmanager
+def _said(what: str, *, but: type[Exception] = NoisybenchError) -> Iterator[None]:
+    """Say in one sentence what a stranger's model or probe raised; our own errors already do."""
+    try:
+        yield
+    except (NoisybenchError, but):
+        raise
+    except (Exception, SystemExit) as error:  # whatever it is
+        msg = f"{what}: {type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]}"
+        raise TrainingFailed(msg) from error
+
+
+def _check_logits(logits: Any, b: int, k: int) -> Tensor:  # noqa: ANN401 - whatever a model gives
+    """What a model gave for ``b`` inputs, if that is a logit for each of ``k`` classes, shape (b, k)."""
+    if not isinstance(logits, Tensor) or logits.shape != (b, k):
+        got = f"outputs of shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+        inputs = "one input" if b == 1 else f"{b} inputs"
+        msg = f"the model gives {got} for {inputs}, expected a tensor of shape ({b}, {k}): a logit a class"
+        raise TrainingFailed(msg)
+    if torch.is_grad_enabled() and not logits.requires_grad:
+        msg = "the model's outputs depend on no parameter that is trained; expected logits with a gradient"
+        raise TrainingFailed(msg)
+    return logits
 
 
 def _batches(order: Tensor, size: int) -> list[Tensor]:

@@ -1,39 +1,105 @@
-"""Every file of every drawer keeps the contract of its drawer. A new file is held to it without a change here."""
+"""Every file of every drawer keeps the contract of its drawer. A new file is held to it without a change here.
 
+The one thing that must be written down for it is what cannot be known: the first draws of a noise, in
+``golden_draws.json``; the test that misses them says the line to add.
+"""
+
+import ast
+import json
+import pickle
+import random
 import re
-from collections.abc import Callable
-from dataclasses import MISSING, fields, replace
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, is_dataclass, replace
 from functools import cache
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
+from noisybench import catalog
+from noisybench.arrays import UNKNOWN, read_only
 from noisybench.catalog import find, load_source, names, summary
 from noisybench.drawing import Mode
-from noisybench.errors import BadUsage
+from noisybench.errors import BadUsage, NoisybenchError
 from noisybench.noises.symmetric import Symmetric
 from noisybench.observing import Batch, Recorder, observe
-from noisybench.options import parse_options
+from noisybench.options import parse_options, plain_options
 from noisybench.scoring import score
-from noisybench.source import Source
+from noisybench.source import Source, source_digest
 from noisybench.trace import Column, Trace
-from noisybench.variant import Draw, Variant, build_variant
+from noisybench.variant import Draw, Variant, build_variant, read_variant, write_variant
 
-DRAWERS: tuple[Any, ...] = ("sources", "noises", "models", "probes", "detectors")
+PROTOCOLS: dict[Any, tuple[str, str | None]] = {
+    "sources": ("SOURCE", "type[LoadSource]"),
+    "noises": ("NOISE", "type[Noise]"),
+    "models": ("MODEL", "BuildModel"),
+    "probes": ("PROBE", "Probe"),
+    "detectors": ("DETECTOR", None),  # an instance of a class, which needs no other annotation
+}
+FILES = [(drawer, name) for drawer in PROTOCOLS for name in names(drawer)]
+PACKAGE = Path(catalog.__file__).parent
 
 
-@pytest.mark.parametrize("drawer", DRAWERS)
-def test_every_file_says_in_one_line_what_it_is(drawer: Any) -> None:  # noqa: ANN401 - a literal
-    """The first line of a drawer file's docstring is a sentence; ``list`` prints it."""
-    assert names(drawer)
-    for name in names(drawer):
-        assert re.fullmatch(r"\S.{10,110}\.", summary(drawer, name)), name
+def generators() -> tuple[object, ...]:
+    """The states of all global random generators."""
+    return random.getstate(), pickle.dumps(np.random.get_state()), torch.get_rng_state().numpy().tobytes()  # noqa: NPY002
+
+
+# --- files -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("drawer", "name"), FILES)
+class TestFile:
+    def test_it_says_in_one_line_what_it_is(self, drawer: Any, name: str) -> None:  # noqa: ANN401 - a literal
+        """The first line of its docstring is a sentence, which ``list`` prints; its name is safe in paths."""
+        assert re.fullmatch(r"\S.{10,110}\.", summary(drawer, name))
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", name)
+
+    def test_its_last_line_names_what_it_gives(self, drawer: str, name: str) -> None:
+        """With the protocol as annotation, so that mypy checks the one against the other."""
+        constant, protocol = PROTOCOLS[drawer]
+        last = ast.parse((PACKAGE / drawer / f"{name}.py").read_text(encoding="utf-8")).body[-1]
+        if protocol is None:
+            assert isinstance(last, ast.Assign)
+            assert [ast.unparse(target) for target in last.targets] == [constant]
+            assert isinstance(last.value, ast.Call)
+            assert ast.unparse(last.value.func) == "Detector"
+        else:
+            assert isinstance(last, ast.AnnAssign)
+            assert (ast.unparse(last.target), ast.unparse(last.annotation)) == (constant, protocol)
+
+    def test_it_knows_no_other_item(self, drawer: str, name: str) -> None:
+        """It imports the spine and private files of its own drawer, no item and nothing that finds items by name."""
+        tree = ast.parse((PACKAGE / drawer / f"{name}.py").read_text(encoding="utf-8"))
+        imported = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        items = "|".join(PROTOCOLS)
+        allowed = rf"noisybench\.(?!(catalog|cli|evaluation|planning|({items}))\b)|noisybench\.{drawer}\._"
+        assert all(re.match(allowed, module) for module in imported if module.partition(".")[0] == "noisybench")
+
+
+def test_detectors_and_noises_need_no_torch() -> None:
+    """Scores and labels can be made where torch is not even imported."""
+    code = (
+        "import sys; from noisybench.catalog import find, names\n"
+        "for drawer in ('detectors', 'noises'):\n"
+        "    for name in names(drawer):\n"
+        "        find(drawer, name)\n"
+        "        assert 'torch' not in sys.modules, f'{drawer}/{name}.py imports torch'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 # --- detectors ---------------------------------------------------------------------------------------------------------
@@ -57,11 +123,23 @@ def planted() -> tuple[Variant, Trace]:
             nn.functional.cross_entropy(model(inputs[chosen]), labels[chosen]).backward()
             optimizer.step()
         recorder.observe(model, inputs, epoch=epoch)
-    return variant, recorder.trace()
+    return variant, over_columns(recorder.trace(), lambda column: replace(column, values=read_only(column.values)))
 
 
 def over_columns(trace: Trace, change: Callable[[Column], Column]) -> Trace:
     return replace(trace, columns={name: change(column) for name, column in trace.columns.items()})
+
+
+class Watched(dict[str, Column]):
+    """Columns that remember which of them were read."""
+
+    def __init__(self, columns: Mapping[str, Column]) -> None:
+        super().__init__(columns)
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> Column:
+        self.read.add(name)
+        return super().__getitem__(name)
 
 
 def test_the_planted_errors_are_learnt_last(planted: tuple[Variant, Trace]) -> None:
@@ -76,33 +154,47 @@ def test_the_planted_errors_are_learnt_last(planted: tuple[Variant, Trace]) -> N
 
 @pytest.mark.parametrize("name", names("detectors"))
 class TestDetector:
-    def test_it_is_named_cited_and_fed(self, name: str) -> None:
-        """Its name is its file's, its source names authors, year and place, and each need is a probe."""
+    def test_it_is_named_cited_and_fed(self, name: str, planted: tuple[Variant, Trace]) -> None:
+        """Its name is its file's, its source names authors, year and place, and its needs are the probes it reads."""
         detector = find("detectors", name)
         assert detector.name == name
         assert re.search(r"\w+ .*\b(19|20)\d\d, .+", detector.source)
         assert detector.needs
         assert set(detector.needs) <= set(names("probes"))
+        columns = Watched(planted[1].columns)
+        detector.score(replace(planted[1], columns=columns))
+        assert columns.read == set(detector.needs)
 
     def test_scores_are_plain_numbers(self, name: str, planted: tuple[Variant, Trace]) -> None:
-        """Shape (n,), float64, finite, bit-equal when asked twice, from the needed columns alone, which stay as they are."""
+        """Shape (n,), float64, finite, bit-equal when asked twice, from the needed columns alone."""
         detector, trace = find("detectors", name), planted[1]
-        before = {need: trace[need].copy() for need in detector.needs}
         values = score(trace, detector).values
         assert values.shape == (600,)
         assert values.dtype == np.float64
         assert np.isfinite(values).all()
         alone = replace(trace, columns={need: trace.columns[need] for need in detector.needs})
         assert np.array_equal(score(alone, detector).values, values)
-        assert all(np.array_equal(trace[need], before[need]) for need in detector.needs)
+
+    def test_scoring_changes_nothing(self, name: str, planted: tuple[Variant, Trace]) -> None:
+        """The trace and every global generator are as before, and no score is a view of the trace."""
+        trace = over_columns(planted[1], lambda column: Column(column.epochs.copy(), column.values.copy()))
+        states = generators()
+        values = find("detectors", name).score(trace)
+        assert generators() == states
+        for need, column in trace.columns.items():
+            assert np.array_equal(column.values, planted[1][need])
+            assert np.array_equal(column.epochs, planted[1].columns[need].epochs)
+            assert not np.shares_memory(values, column.values)
 
     def test_scores_follow_their_samples(self, name: str, planted: tuple[Variant, Trace]) -> None:
-        """Permuted samples get permuted scores."""
-        detector, trace = find("detectors", name), planted[1]
-        order = np.random.default_rng(0).permutation(600)
-        permuted = over_columns(trace, lambda column: replace(column, values=column.values[:, order]))
-        expected = score(trace, detector).values[order]
-        np.testing.assert_allclose(score(permuted, detector).values, expected, rtol=1e-9, atol=1e-12)
+        """Permuted samples get permuted scores, early in training as at its end."""
+        detector = find("detectors", name)
+        for seed, epochs in enumerate((1, 2, 3, 5, 10, 25)):
+            trace = over_columns(planted[1], lambda column, e=epochs: Column(column.epochs[:e], column.values[:e]))  # type: ignore[misc]
+            order = np.random.default_rng(seed).permutation(600)
+            permuted = over_columns(trace, lambda column, o=order: replace(column, values=column.values[:, o]))  # type: ignore[misc]
+            expected = score(trace, detector).values[order]
+            np.testing.assert_allclose(score(permuted, detector).values, expected, rtol=1e-9, atol=1e-12)
 
     def test_scores_find_planted_errors(self, name: str, planted: tuple[Variant, Trace]) -> None:
         """AUROC above 0.6 where wrong labels are learnt later; a control may do as it likes."""
@@ -110,17 +202,22 @@ class TestDetector:
         auroc = roc_auc_score(variant.mislabeled, score(trace, detector).values)
         assert detector.control or auroc > 0.6
 
-    @pytest.mark.parametrize("change", ["one epoch", "one sample", "constant", "never right"])
-    def test_poor_traces_are_scored_too(self, name: str, change: str, planted: tuple[Variant, Trace]) -> None:
-        """One epoch, one sample, equal samples or no correct prediction at all still give finite scores."""
+    @pytest.mark.parametrize("samples", [1, 2, 600])
+    @pytest.mark.parametrize("change", ["all epochs", "one epoch", "constant", "never right"])
+    def test_poor_traces_are_scored_too(
+        self, name: str, change: str, samples: int, planted: tuple[Variant, Trace]
+    ) -> None:
+        """One epoch, one or two samples, equal samples or no correct prediction at all still give finite scores."""
         poor: dict[str, Callable[[Column], Column]] = {
+            "all epochs": lambda column: column,
             "one epoch": lambda column: Column(column.epochs[-1:], column.values[-1:]),
-            "one sample": lambda column: Column(column.epochs, column.values[:, :1]),
-            "constant": lambda column: Column(column.epochs, np.ones_like(column.values)),
-            "never right": lambda column: Column(column.epochs, np.zeros_like(column.values)),
+            "constant": lambda column: replace(column, values=np.ones_like(column.values)),
+            "never right": lambda column: replace(column, values=np.zeros_like(column.values)),
         }
-        values = score(over_columns(planted[1], poor[change]), find("detectors", name)).values
-        assert values.shape == ((1,) if change == "one sample" else (600,))
+        trace = over_columns(planted[1], poor[change])
+        few = over_columns(trace, lambda column: replace(column, values=column.values[:, :samples]))
+        values = score(few, find("detectors", name)).values
+        assert values.shape == (samples,)
         if change in ("constant", "never right"):
             assert np.ptp(values) == 0
 
@@ -134,18 +231,24 @@ def fickle_model() -> nn.Module:
     return nn.Sequential(nn.Linear(12, 32), nn.BatchNorm1d(32), nn.Softplus(), nn.Dropout(0.5), nn.Linear(32, 5))
 
 
-def samples(n: int) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(1)
+def samples(n: int, *, seed: int = 1) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
     return torch.randn(n, 12, generator=generator), torch.randint(5, (n,), generator=generator)
 
 
 @pytest.mark.parametrize("name", names("probes"))
 class TestProbe:
     def test_it_is_named_and_priced(self, name: str) -> None:
-        """Its name is its file's, and its passes are none exactly where logits suffice."""
-        probe = find("probes", name)
+        """Its name is its file's, and beyond the shared logits it costs as many passes as it says."""
+        probe, (inputs, labels) = find("probes", name), samples(20)
         assert probe.name == name
-        assert probe.passes >= 0
+        model = fickle_model().eval()
+        seen: list[int] = []
+        model.register_forward_hook(lambda _model, given, _logits: seen.append(len(given[0])))
+        batch = Batch(model, inputs, labels)
+        probe(batch)
+        shared = float("logits" in vars(batch))
+        assert sum(seen) / 20 == probe.passes + shared
         assert probe.gradient or probe.passes == 0
 
     def test_no_value_depends_on_the_batch(self, name: str) -> None:
@@ -158,10 +261,24 @@ class TestProbe:
         assert seen[0].shape[0] == 64
         assert seen[0].ndim in (1, 2)
         assert np.array_equal(seen[0], seen[1])
-        # Differences of gradients a thousandth apart keep three digits of float32's seven.
-        tolerance = 1e-2 if probe.gradient else 1e-5
         for values in seen[2:]:
-            np.testing.assert_allclose(values, seen[0], rtol=tolerance, atol=tolerance * np.abs(seen[0]).max())
+            alike(name, values, seen[0])
+
+    def test_no_value_depends_on_other_samples(self, name: str) -> None:
+        """With other neighbours a sample keeps its value; elsewhere too, unless the probe draws by the sample's index."""
+        model, (inputs, labels) = fickle_model(), samples(40)
+        probe = find("probes", name)
+        values = observe(model, inputs, labels, [probe], epoch=1).values[name]
+        others, other_labels = samples(40, seed=2)
+        others[5:9], other_labels[5:9] = inputs[5:9], labels[5:9]
+        among_others = observe(model, others, other_labels, [probe], epoch=1).values[name]
+        alike(name, among_others[5:9], values[5:9])
+        assert not np.array_equal(among_others, values)
+        draws = not np.array_equal(observe(model, inputs, labels, [probe], epoch=1, seed=1).values[name], values)
+        if not draws:
+            order = torch.randperm(40, generator=torch.Generator().manual_seed(3))
+            permuted = observe(model, inputs[order], labels[order], [probe], epoch=1).values[name]
+            alike(name, permuted, values[order.numpy()])
 
     def test_asking_changes_nothing(self, name: str) -> None:
         """Weights, statistics, modes, gradients, inputs and every global generator are as before."""
@@ -169,14 +286,21 @@ class TestProbe:
         model[3].eval()  # type: ignore[index]  # a mode of its own
         given = [inputs.clone(), labels.clone(), *(value.clone() for value in model.state_dict().values())]
         modes = [module.training for module in model.modules()]
-        states = torch.get_rng_state(), repr(np.random.get_state())  # noqa: NPY002 - it must not be touched
+        needs = [parameter.requires_grad for parameter in model.parameters()]
+        states = generators()
         observe(model, inputs, labels, [find("probes", name)], epoch=1)
         after = [inputs, labels, *model.state_dict().values()]
         assert all(torch.equal(old, new) for old, new in zip(given, after, strict=True))
         assert [module.training for module in model.modules()] == modes
         assert all(parameter.grad is None for parameter in model.parameters())
-        assert torch.equal(torch.get_rng_state(), states[0])
-        assert repr(np.random.get_state()) == states[1]  # noqa: NPY002
+        assert [parameter.requires_grad for parameter in model.parameters()] == needs
+        assert not inputs.requires_grad
+        assert inputs.grad is None
+        assert generators() == states
+        assert torch.is_grad_enabled()
+        batch = Batch(model.eval(), inputs, labels)
+        find("probes", name)(batch)
+        assert not batch.inputs.requires_grad  # another probe may be asked next
 
     def test_it_works_on_recorded_logits_or_says_it_does_not(self, name: str) -> None:
         """A probe that asks for no more than logits gives the same from the model as from its recorded logits."""
@@ -187,10 +311,32 @@ class TestProbe:
         else:
             assert torch.equal(probe(Batch(nn.Identity(), batch.logits, labels)), probe(batch))
 
+    @pytest.mark.parametrize("scale", [0.0, 1e2, 1e6])
+    def test_a_model_without_or_full_of_confidence_has_a_value_too(self, name: str, scale: float) -> None:
+        """Equal logits, and logits that lead by a hundred or a million nats, give no infinite value."""
+        inputs, labels = samples(20)
+        model = fickle_model()
+        model[4].weight.data.mul_(scale)  # type: ignore[index]
+        observed = observe(model, inputs, labels, [find("probes", name)], epoch=1)  # it refuses what is not finite
+        assert observed.values[name].dtype == np.float32
+
+
+def alike(name: str, actual: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
+    """Equal up to float32; differences of gradients a thousandth apart keep three of its seven digits."""
+    relative = 1e-2 if find("probes", name).gradient else 1e-5
+    np.testing.assert_allclose(actual, expected, rtol=relative, atol=relative * float(np.abs(expected).max()))
+
 
 # --- noises ------------------------------------------------------------------------------------------------------------
 
 MODES: tuple[Mode, ...] = ("exact", "exact_per_class", "bernoulli")
+
+GOLDEN_FILE = Path(__file__).parent / "golden_draws.json"
+# Noise and options → first digits of the SHA-256 of its labels in each mode. A change of one is a change of every
+# variant ever drawn with it: it needs a new version and a line in the changelog.
+GOLDEN: dict[str, list[str]] = json.loads(GOLDEN_FILE.read_text(encoding="utf-8"))
+CASES = sorted({*GOLDEN, *names("noises")})
+SEED = 3
 
 
 @cache
@@ -198,32 +344,41 @@ def first_of_cifar10(data: Path) -> Source:
     return load_source("cifar10", data / "cifar10", limit=2000)
 
 
-@pytest.fixture(params=names("noises"))
+@pytest.fixture(params=CASES)
 def case(request: pytest.FixtureRequest, tmp_path: Path, digits: Source) -> tuple[Any, Source]:
     """A noise with a sample of each option that has no default, and a source it can be applied to."""
-    name: str = request.param
+    name, *given = request.param.split()
     kind = find("noises", name)
-    if name == "cifar_n":
-        data: Path = request.getfixturevalue("data")
-        file = data / "cifar_n" / "CIFAR-10_human.pt"
-        return parse_options(kind, {"labels": "worse", "file": str(file)}, what=name), first_of_cifar10(data)
+    source = digits
     matrix = 0.75 * np.eye(10) + 0.2 * np.roll(np.eye(10), 1, axis=1) + 0.005
     np.save(tmp_path / "matrix.npy", matrix)
-    sample = {"rate": "0.2", "matrix": str(tmp_path / "matrix.npy"), "file": str(tmp_path / "matrix.npy")}
-    needed = [
-        field.name
-        for field in fields(kind)
-        if field.default is MISSING and field.default_factory is MISSING  # type: ignore[misc, unused-ignore]
-    ]
-    return parse_options(kind, {option: sample[option] for option in needed}, what=name), digits
+    sample = {"rate": "0.2", "matrix": str(tmp_path / "matrix.npy")}
+    options = dict(option.split("=") for option in given)
+    if name == "cifar_n":
+        data: Path = request.getfixturevalue("data")
+        options |= {"labels": "worse", "file": str(data / "cifar_n" / "CIFAR-10_human.pt")}
+        source = first_of_cifar10(data)
+    for field in fields(kind):
+        default = field.default is not MISSING or field.default_factory is not MISSING  # type: ignore[misc, unused-ignore]
+        if not default and field.name not in options:
+            assert field.name in sample, f"noise '{name}': option '{field.name}' needs a default or a sample here"
+            options[field.name] = sample[field.name]
+    return parse_options(kind, options, what=name), source
 
 
-def draws(case: tuple[Any, Source], *, seed: int = 3, mode: Mode = "exact", first: int | None = None) -> Draw:
+def draws(case: tuple[Any, Source], *, seed: int = SEED, mode: Mode = "exact", first: int | None = None) -> Draw:
     noise, source = case
-    if first is not None:
-        source = replace(source, inputs=source.inputs[:first], labels=source.labels[:first], clean=source.clean[:first])
-    draw: Draw = noise(source, seed=seed, mode=mode)
+    draw: Draw = noise(source if first is None else beginning(source, first), seed=seed, mode=mode)
     return draw
+
+
+def beginning(source: Source, n: int) -> Source:
+    return replace(source, inputs=source.inputs[:n], labels=source.labels[:n], clean=source.clean[:n])
+
+
+def partly_unknown(source: Source) -> Source:
+    """Of each 101st sample nobody knows whether its label is right."""
+    return replace(source, clean=np.where(np.arange(len(source.clean)) % 101 == 50, UNKNOWN, source.clean))
 
 
 def wrong(draw: Draw, source: Source) -> NDArray[np.bool_]:
@@ -231,22 +386,58 @@ def wrong(draw: Draw, source: Source) -> NDArray[np.bool_]:
 
 
 class TestNoise:
+    def test_its_parameters_are_on_record(self, case: tuple[Any, Source], tmp_path: Path) -> None:
+        """A frozen dataclass with a citation; name and options come back from the disk, and text makes it again."""
+        noise, source = case
+        kind = type(noise)
+        assert is_dataclass(kind)
+        assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+        assert isinstance(noise.found, bool)
+        assert re.search(r"Source: \S+", kind.__doc__ or "")
+        variant = build_variant(source, noise, seed=SEED)
+        name = variant.provenance.noise
+        assert find("noises", name) is kind
+        assert json.loads(json.dumps(plain_options(noise))) == dict(variant.provenance.params)
+        write_variant(variant, tmp_path / "variant")
+        again = read_variant(tmp_path / "variant")
+        assert again.provenance == variant.provenance
+        assert again.name == variant.name == f"{source.name}-{name}-{variant.provenance.variant_id[:8]}"
+        texts = {f.name: str(getattr(noise, f.name)) for f in fields(kind)}
+        assert parse_options(kind, texts, what=name) == noise
+
     @pytest.mark.parametrize("mode", MODES)
     def test_the_seed_decides_everything(self, case: tuple[Any, Source], mode: Mode) -> None:
         """The same seed gives the same labels; another one gives others, unless people made the errors."""
         noise, _ = case
         first = draws(case, mode=mode)
+        states = generators()
         assert np.array_equal(first.labels, draws(case, mode=mode).labels)
+        assert generators() == states
         assert np.array_equal(first.labels, draws(case, seed=4, mode=mode).labels) == noise.found
+
+    def test_the_first_draws_are_frozen(self, case: tuple[Any, Source], request: pytest.FixtureRequest) -> None:
+        """The labels of a seed are those that were written down when the noise was added, in every mode."""
+        noise, source = case
+        key = request.node.callspec.params["case"]
+        drawn = [
+            build_variant(partly_unknown(source), noise, seed=SEED, mode=mode).provenance.labels_sha256[:12]
+            for mode in MODES
+        ]
+        line = f'  "{key}": {json.dumps(drawn)}'
+        assert key in GOLDEN, (
+            f"no draws of noise '{key}' are frozen yet: add to tests/{GOLDEN_FILE.name} the line\n{line}"
+        )
+        assert drawn == GOLDEN[key], f"noise '{key}' draws other labels than it did: {line.strip()}"
 
     @pytest.mark.parametrize("mode", MODES)
     def test_the_source_is_left_alone(self, case: tuple[Any, Source], mode: Mode) -> None:
         """Drawing writes to no array of the source, and shares none that can be written to."""
         source = case[1]
-        before = [array.copy() for array in (source.inputs[:100], source.labels, source.clean)]
-        draw = draws(case, mode=mode)
-        after = (source.inputs[:100], source.labels, source.clean)
-        assert all(np.array_equal(old, new) for old, new in zip(before, after, strict=True))
+        inputs, labels, clean = source.inputs.copy(), source.labels.copy(), source.clean.copy()
+        draw = draws((case[0], replace(source, inputs=inputs)), mode=mode)
+        assert np.array_equal(inputs, source.inputs)
+        assert np.array_equal(labels, source.labels)
+        assert np.array_equal(clean, source.clean)
         assert not draw.labels.flags.writeable or not np.shares_memory(draw.labels, source.labels)
 
     @pytest.mark.parametrize("mode", MODES)
@@ -259,31 +450,45 @@ class TestNoise:
         assert draw.labels.shape == (n,)
         assert draw.labels.min() >= 0
         assert draw.labels.max() < k
+        assert noise.found == (draw.flip_probability is None)
         if draw.flip_probability is not None:
             assert draw.flip_probability.dtype == np.float64
+            assert draw.flip_probability.shape == (n,)
             assert np.all((draw.flip_probability >= 0) & (draw.flip_probability <= 1))
         if draw.transition is not None:
             assert draw.transition.shape == (k, k)
+            assert (draw.transition >= 0).all()
             np.testing.assert_allclose(draw.transition.sum(1), 1, atol=1e-9)
+            assert draw.flip_probability is not None
+            np.testing.assert_allclose(draw.flip_probability, 1 - draw.transition.diagonal()[source.clean], atol=1e-12)
         if draw.selected is not None:
+            assert draw.selected.dtype == np.bool_
+            assert draw.selected.shape == (n,)
             assert not np.any(wrong(draw, source) & ~draw.selected)
-        variant = build_variant(source, noise, seed=3, mode=mode)
-        assert np.array_equal(variant.labels, draw.labels)
+        variant = build_variant(source, noise, seed=SEED, mode=mode)
+        assert np.array_equal(variant.labels, draws(case, seed=0).labels if noise.found else draw.labels)
 
     @pytest.mark.parametrize("mode", ["exact", "exact_per_class"])
     def test_exact_modes_meet_the_count(self, case: tuple[Any, Source], mode: Mode) -> None:
-        """As many labels are wrong as the law expects, to the nearest integer; per class, to one of the two next to it."""
-        _, source = case
+        """As many labels are wrong as the law expects, to the nearest integer; per class and cell, to one next to it."""
+        noise, source = case
         draw = draws(case, mode=mode)
         if draw.flip_probability is None:
             pytest.skip("no law: the errors are as found")
-        flipped = wrong(draw, source)
-        assert abs(flipped.sum() - draw.flip_probability.sum()) <= 0.5 + 1e-6
-        assert flipped.any()
-        if mode == "exact_per_class":
+        counted, chance = wrong(draw, source), draw.flip_probability
+        assert counted.any()
+        if draw.rate_definition == "inclusive":
+            assert draw.selected is not None
+            counted, chance = draw.selected, np.full(len(chance), noise.rate)
+        assert abs(counted.sum() - chance.sum()) <= 0.5 + 1e-6
+        if mode == "exact_per_class" or draw.rate_definition in ("per_source_class", "none"):  # rates of a class
             for origin in range(source.num_classes):
                 members = source.clean == origin
-                assert abs(flipped[members].sum() - draw.flip_probability[members].sum()) < 1
+                assert abs(counted[members].sum() - chance[members].sum()) < 1
+                if draw.transition is not None and mode == "exact_per_class":
+                    cells = np.bincount(draw.labels[members], minlength=source.num_classes)
+                    apart = np.abs(cells - members.sum() * draw.transition[origin])
+                    assert np.delete(apart, origin).max() < 1 + 1e-9
 
     def test_bernoulli_comes_within_four_deviations(self, case: tuple[Any, Source]) -> None:
         """The count of wrong labels is binomial: within four standard deviations, and not the same for every seed."""
@@ -302,70 +507,273 @@ class TestNoise:
         for first in (1, 700):
             assert np.array_equal(draws(case, mode="bernoulli", first=first).labels, whole[:first])
 
+    @pytest.mark.parametrize("mode", MODES)
+    def test_labels_follow_their_law(self, case: tuple[Any, Source], mode: Mode) -> None:
+        """Chi-square (scipy) over 60 seeds of each sample's errors and of each class's labels, alpha 1e-6.
+
+        Of samples too even would be as wrong as too uneven: each is drawn anew with every seed.
+        """
+        noise, source = case[0], beginning(case[1], 300)
+        if noise.found:
+            pytest.skip("no law: the errors are as found")
+        k, seeds = source.num_classes, 60
+        surplus, variance, counts = np.zeros(300), np.zeros(300), np.zeros((k, k))
+        for seed in range(seeds):
+            draw = draws((noise, source), seed=seed, mode=mode)
+            p = draw.flip_probability
+            assert p is not None
+            surplus += wrong(draw, source) - p
+            variance += p * (1 - p)
+            counts += np.bincount(source.clean * k + draw.labels, minlength=k * k).reshape(k, k)
+        uncertain = variance > 1e-9
+        np.testing.assert_allclose(surplus[~uncertain], 0, atol=1e-9)
+        z2 = (surplus[uncertain] ** 2 / variance[uncertain]).sum()
+        assert 1e-6 < stats.chi2.sf(z2, uncertain.sum()) < 1 - 1e-6
+        if draw.transition is not None:
+            expected = counts.sum(1, keepdims=True) * draw.transition
+            possible = expected > 0
+            assert counts[~possible].sum() == 0
+            excess = ((counts - expected)[possible] ** 2 / expected[possible]).sum()
+            assert stats.chi2.sf(excess, possible.sum() - k) > 1e-6
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_the_rate_is_of_what_it_says(self, case: tuple[Any, Source], mode: Mode) -> None:
+        """Mean chance of a wrong label: the rate over all labels, over each mapped class, or less the own class's share."""
+        noise, source = case
+        draw = draws(case, mode=mode)
+        if not hasattr(noise, "rate"):
+            assert draw.rate_definition == "none"
+            return
+        p = draw.flip_probability
+        assert p is not None
+        if draw.rate_definition == "effective":
+            by_chance = 4 * p.std() / np.sqrt(len(p)) if mode == "bernoulli" else 0
+            assert abs(p.mean() - noise.rate) <= by_chance + 1e-9
+        elif draw.rate_definition == "inclusive":
+            np.testing.assert_allclose(p, noise.rate * (1 - 1 / source.num_classes))
+        else:
+            assert draw.rate_definition == "per_source_class"
+            rates = [p[source.clean == origin].mean() for origin in range(source.num_classes)]
+            assert all(min(rate, abs(rate - noise.rate)) < 1e-9 for rate in rates)
+            assert max(rates) > 0
+
+    @pytest.mark.parametrize("rate", [float("nan"), float("inf"), -0.1, 1.5])
+    def test_an_impossible_rate_is_refused(self, case: tuple[Any, Source], rate: float) -> None:
+        """In one sentence with the rate in it, when the noise is made or at the latest when it draws."""
+        noise, source = case
+        if not hasattr(noise, "rate"):
+            pytest.skip("no rate")
+        with pytest.raises(BadUsage, match=rf"^rate .*, got {rate:g}$"):
+            build_variant(source, replace(noise, rate=rate))
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_a_rate_of_zero_keeps_every_label(self, case: tuple[Any, Source], mode: Mode) -> None:
+        """And no label has a chance to be wrong."""
+        noise, source = case
+        if not hasattr(noise, "rate"):
+            pytest.skip("no rate")
+        draw = draws((replace(noise, rate=0.0), source), mode=mode)
+        assert np.array_equal(draw.labels, source.clean)
+        assert draw.flip_probability is not None
+        assert not draw.flip_probability.any()
+
+    @pytest.mark.parametrize("mode", MODES)
+    @pytest.mark.parametrize("kind", ["images", "features"])
+    def test_unknown_clean_labels_stay_as_they_are(self, case: tuple[Any, Source], mode: Mode, kind: str) -> None:
+        """The given label is kept, nobody unknown is selected, the chance of an error is unknown; a variant is built."""
+        noise, source = case[0], partly_unknown(case[1])
+        if kind == "features":
+            flat = source.inputs.reshape(len(source.inputs), -1).astype(np.float32)
+            source = replace(source, inputs=flat, test_inputs=None, test_labels=None)
+        variant = build_variant(source, noise, seed=SEED, mode=mode)
+        unknown = source.clean == UNKNOWN
+        assert np.array_equal(variant.known, ~unknown)
+        assert variant.mislabeled.any() == (wrong(draws(case, mode=mode), case[1]).any())
+        assert not variant.mislabeled[unknown].any()
+        if not noise.found:
+            assert np.array_equal(variant.labels[unknown], source.labels[unknown])
+            assert variant.flip_probability is not None
+            np.testing.assert_array_equal(np.isnan(variant.flip_probability), unknown)
+        if variant.selected is not None:
+            assert not variant.selected[unknown].any()
+
+    def test_labels_as_they_came_stand_in_for_clean_ones(self, case: tuple[Any, Source]) -> None:
+        """Where a source knows no clean label, errors are injected into its labels, and the provenance says so."""
+        noise, source = case
+        bare = replace(source, clean=np.full_like(source.clean, UNKNOWN))
+        variant = build_variant(bare, noise, seed=SEED)
+        assert variant.provenance.reference == ("clean" if noise.found else "labels")
+        assert variant.known.any() == (not noise.found)
+        assert np.array_equal(variant.labels, build_variant(source, noise, seed=SEED).labels)
+
 
 # --- sources -----------------------------------------------------------------------------------------------------------
 
-# Where a source's files lie in the folder of test data; a source that is not named here and needs files is skipped.
-FILES = {"cifar10": "cifar10", "mnist": "mnist"}
+# What lies in the folder of test data under a source's name, and is not all that the source needs.
+PARTIAL = {"cifar100": "its images", "fashion_mnist": "most of its images"}
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No network and an empty cache: a download fails at once."""
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        msg = "the network is not to be used"
+        raise OSError(msg)
+
+    for name in ("getaddrinfo", "create_connection"):
+        monkeypatch.setattr(socket, name, refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setenv("NOISYBENCH_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, tmp_path: Path, offline: None) -> Path | None:
+    """Where the files of the source ``name`` are; None where it is embedded."""
+    name: str = request.getfixturevalue("name")
+    if name == "npz":
+        inputs, labels = np.random.default_rng(0).random((60, 5)), np.arange(60) % 3
+        np.savez(tmp_path / "source.npz", inputs=inputs, labels=labels, test_inputs=inputs, test_labels=labels)
+        return tmp_path / "source.npz"
+    if name == "huggingface":
+        rows = [f"{i / 7:.3f},{i % 5},{'abc'[i % 3]}" for i in range(60)]
+        (tmp_path / "source.csv").write_text("\n".join(["width,height,label", *rows]), encoding="utf-8")
+        return tmp_path / "source.csv"
+    try:
+        load_source(name, limit=1)
+    except NoisybenchError:
+        if name in PARTIAL:
+            pytest.skip(f"the test data lack {PARTIAL[name]}")
+        folder: Path = request.getfixturevalue("data") / name
+        if not folder.is_dir():
+            pytest.skip(f"the test data have no folder '{name}'")
+        return folder
+    return None
+
+
+def source_options(name: str) -> dict[str, str]:
+    return {"input": "width,height", "label": "label"} if name == "huggingface" else {}
 
 
 @pytest.mark.parametrize("name", names("sources"))
-def test_source_is_whole_and_read_alike_twice(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """Two reads have one digest, a limit keeps the first samples, and the arrays cannot be written to."""
-    place: Path | None = None
-    if name == "npz":
-        place = tmp_path / "source.npz"
-        np.savez(place, inputs=np.random.default_rng(0).random((60, 5)), labels=np.arange(60) % 3)
-    elif name in FILES:
-        place = request.getfixturevalue("data") / FILES[name]
-    elif name != "digits":
-        pytest.skip(f"no files of source '{name}' here")
-    source, again, short = (load_source(name, place, limit=limit) for limit in (50, 50, 20))
-    assert source.name == name
-    assert source.sha256 == again.sha256 != short.sha256
-    assert len(source.inputs) == len(source.labels) == len(source.clean) == 50
-    assert np.array_equal(source.labels[:20], short.labels)
-    assert np.array_equal(source.inputs[:20], short.inputs)
-    assert not any(array.flags.writeable for array in (source.labels, source.clean, source.inputs))
-    assert source.limit == 50
-    assert len(source.input_shape) in (1, 3)
+class TestSource:
+    def test_it_is_whole_and_read_alike_twice(self, name: str, place: Path | None) -> None:
+        """Two reads have one digest, which is that of inputs and labels; its name is its file's, its order is known."""
+        source, again = (load_source(name, place, limit=50, **source_options(name)) for _ in range(2))
+        assert source.name == name
+        assert source.sha256 == again.sha256 == source_digest(source.inputs, source.labels)
+        assert np.array_equal(source.clean, again.clean)
+        assert len(source.inputs) == len(source.labels) == len(source.clean) == 50
+        assert source.limit == 50
+        assert source.order == again.order != ""
+        assert source.num_classes > 1
+        assert source.class_names == again.class_names
+        assert all(isinstance(text, str) and text.strip() for text in source.class_names)
+        assert len(source.input_shape) in (1, 3)
+        assert json.loads(json.dumps(dict(source.options))) == dict(source.options)
+        assert set(source.options) <= {field.name for field in fields(find("sources", name))}
+
+    def test_a_limit_keeps_the_first_samples(self, name: str, place: Path | None) -> None:
+        """And the classes and the test set; no array can be written to; a limit of none is refused."""
+        source, short = (load_source(name, place, limit=limit, **source_options(name)) for limit in (50, 20))
+        assert source.sha256 != short.sha256
+        for whole, first in ((source.inputs, short.inputs), (source.labels, short.labels), (source.clean, short.clean)):
+            assert np.array_equal(whole[:20], first)
+        assert source.class_names == short.class_names
+        assert (source.test_labels is None) == (short.test_labels is None)
+        for mine, other in ((source.test_inputs, short.test_inputs), (source.test_labels, short.test_labels)):
+            if mine is not None and other is not None:
+                assert np.array_equal(mine, other)
+                assert not mine.flags.writeable
+        assert not any(array.flags.writeable for array in (source.labels, source.clean, source.inputs))
+        with pytest.raises(BadUsage, match="limit must be at least 1, got 0"):
+            load_source(name, place, limit=0, **source_options(name))
+
+    @pytest.mark.usefixtures("offline")
+    def test_it_says_what_it_wants(self, name: str, tmp_path: Path) -> None:
+        """Without files and network, and with a folder that is not there: one sentence that says how to mend it."""
+        try:
+            load_source(name, limit=1)
+        except NoisybenchError as error:
+            assert re.fullmatch(rf"(?=.*\b{name}\b)(?=.*--data [A-Z]).{{20,400}}", str(error))  # noqa: PT017
+        with pytest.raises(NoisybenchError) as refused:
+            load_source(name, tmp_path / "absent", limit=1)
+        assert re.fullmatch(r"(?=.*(absent|--data)).{20,400}", str(refused.value))
 
 
 # --- models ------------------------------------------------------------------------------------------------------------
 
+SHAPES = [(3, 32, 32), (1, 28, 28), (1, 8, 8), (20,)]
+
+
+def built(name: str, shape: tuple[int, ...], *, classes: int = 7, seed: int = 0) -> nn.Module | None:
+    """A fresh model; None where it refuses the shape in words that hold it."""
+    torch.manual_seed(seed)
+    try:
+        return find("models", name)(num_classes=classes, input_shape=shape)
+    except BadUsage as error:
+        assert str(shape) in str(error)  # noqa: PT017 - the words of a refusal
+        return None
+
 
 @pytest.mark.parametrize("name", names("models"))
-@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28), (1, 8, 8), (20,)])
-def test_model_gives_one_logit_a_class(name: str, shape: tuple[int, ...]) -> None:
-    """Logits (b, k), finite, of a batch of one too; every weight gets a gradient; features may be refused in words."""
-    build = find("models", name)
-    torch.manual_seed(0)
-    if len(shape) == 1:
-        try:
-            model = build(num_classes=7, input_shape=shape)
-        except BadUsage as error:
-            assert str(shape[0]) in str(error)  # noqa: PT017 - a model that refuses features is tested for its words
+class TestModel:
+    def test_it_takes_something_and_can_be_sent_to_a_worker(self, name: str) -> None:
+        """At least one of the usual shapes; a pickled model function is found again by its name."""
+        assert any(built(name, shape) is not None for shape in SHAPES)
+        build = find("models", name)
+        assert pickle.loads(pickle.dumps(build)) is build  # noqa: S301 - what was just written
+
+    @pytest.mark.parametrize("shape", SHAPES)
+    @pytest.mark.parametrize("classes", [2, 7])
+    def test_it_gives_one_logit_a_class(self, name: str, shape: tuple[int, ...], classes: int) -> None:
+        """Logits (b, k), finite; every weight gets a gradient; what it does not take it refuses in words."""
+        model = built(name, shape, classes=classes)
+        if model is None:
             return
-    else:
-        model = build(num_classes=7, input_shape=shape)
-    inputs = torch.randn(4, *shape)
-    logits = model(inputs)
-    assert logits.shape == (4, 7)
-    assert torch.isfinite(logits).all()
-    logits.square().sum().backward()
-    assert all(parameter.grad is not None for parameter in model.parameters() if parameter.requires_grad)
-    model.eval()
-    assert model(inputs[:1]).shape == (1, 7)
+        logits = model(torch.randn(4, *shape))
+        assert logits.shape == (4, classes)
+        assert logits.dtype == torch.float32
+        assert torch.isfinite(logits).all()
+        logits.square().sum().backward()
+        assert all(parameter.grad is not None for parameter in model.parameters() if parameter.requires_grad)
 
+    @pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[3]])
+    def test_chance_is_torchs_alone(self, name: str, shape: tuple[int, ...]) -> None:
+        """One seed of torch gives one model and one training pass, whatever other generators hold; another seed another."""
+        states, logits = [], []
+        for other, seed in enumerate((0, 0, 1)):
+            random.seed(other)
+            np.random.seed(other)  # noqa: NPY002 - a model must not draw from it
+            model = built(name, shape, seed=seed)
+            if model is None:
+                return
+            states.append({key: value.clone() for key, value in model.state_dict().items()})
+            logits.append(model(torch.linspace(-1, 1, 3 * int(np.prod(shape))).reshape(3, *shape)))
+        assert all(torch.equal(value, states[1][key]) for key, value in states[0].items())
+        assert torch.equal(logits[0], logits[1])
+        constant = {key: bool((value == value.flatten()[:1]).all()) for key, value in states[0].items()}
+        assert all(constant[key] or not torch.equal(value, states[2][key]) for key, value in states[0].items())
+        assert not all(constant.values())
 
-@pytest.mark.parametrize("name", names("models"))
-def test_model_weights_come_from_torchs_generator(name: str) -> None:
-    """One seed gives one model, another seed another."""
-    build = find("models", name)
-    weights = []
-    for seed in (0, 0, 1):
-        torch.manual_seed(seed)
-        model = build(num_classes=4, input_shape=(3, 32, 32))
-        weights.append(torch.cat([parameter.detach().flatten() for parameter in model.parameters()]))
-    assert torch.equal(weights[0], weights[1])
-    assert not torch.equal(weights[0], weights[2])
+    @pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[3]])
+    def test_its_state_is_all_there_is_of_it(self, name: str, shape: tuple[int, ...]) -> None:
+        """In eval mode no logit depends on the batch, and a checkpoint read without pickle brings the trained model back."""
+        model, fresh = built(name, shape), built(name, shape, seed=1)
+        if model is None or fresh is None:
+            return
+        inputs = torch.randn(5, *shape)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        model(inputs).logsumexp(1).sum().backward()
+        optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            logits = model(inputs)
+            alone = torch.cat([model(one[None]) for one in inputs])
+            torch.testing.assert_close(alone, logits, rtol=1e-4, atol=1e-4 * float(logits.abs().max()))
+            assert torch.equal(model(inputs), logits)
+            file = BytesIO()
+            torch.save(model.state_dict(), file)
+            file.seek(0)
+            fresh.load_state_dict(torch.load(file, weights_only=True))
+            assert torch.equal(fresh.eval()(inputs), logits)

@@ -44,5 +44,7 @@ def test_the_page_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.Mo
     assert isinstance(suspicion, Scores)
     wrong = names["variants"][0].mislabeled  # type: ignore[index]
     assert np.median(suspicion.values[wrong]) > np.quantile(suspicion.values[~wrong], 0.9)
-    assert list(tmp_path.glob("own-runs/*/*/seed-0/scores/worst_margin.parquet"))
+    own = "own-runs/breast_cancer-Adjacent-????????/softmax+MODEL-standard-????????"
+    assert list(tmp_path.glob(f"{own}/seed-0/scores/worst_margin.parquet"))
+    assert names["rivals"].shape == (1, 1437)  # type: ignore[attr-defined]
     shutil.rmtree(tmp_path / "runs")
