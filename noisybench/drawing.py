@@ -131,7 +131,9 @@ def flip_by_class(
     sizes = np.bincount(clean[known], minlength=len(chance))
     chosen = np.flatnonzero(selected)
     # One stable sort by class, then a slice per class: 1.3 million labels of 1,000 classes in a fraction of a second.
-    chosen = chosen[np.argsort(clean[chosen], kind="stable")]
+    # In the smallest type, because numpy sorts integers of up to 16 bits by radix.
+    classes = clean[chosen].astype(np.min_scalar_type(len(chance)))
+    chosen = chosen[np.argsort(classes, kind="stable")]
     uniform = uniforms(seed, "target", len(clean))
     keys = bits(seed, "target-order", len(clean)) if mode == "exact_per_class" else None
     for members in np.split(chosen, np.flatnonzero(np.diff(clean[chosen])) + 1):

@@ -31,7 +31,11 @@ def bits(seed: int, purpose: str, n: int) -> NDArray[np.uint64]:
 
 def uniforms(seed: int, purpose: str, n: int) -> Floats:
     """The first ``n`` uniforms of a stream, in [0, 1), shape (n,)."""
-    return np.ldexp((bits(seed, purpose, n) >> np.uint64(11)).astype(np.float64), -53)
+    words = bits(seed, purpose, n)
+    words >>= np.uint64(11)
+    values = words.astype(np.float64)
+    values *= 2.0**-53
+    return values
 
 
 def normals(seed: int, purpose: str, n: int) -> Floats:
@@ -45,7 +49,13 @@ def normals(seed: int, purpose: str, n: int) -> Floats:
 
 def permutation(seed: int, purpose: str, n: int) -> NDArray[np.intp]:
     """A random order of ``0 .. n - 1``, shape (n,)."""
-    return np.argsort(bits(seed, purpose, n), kind="stable")
+    words = bits(seed, purpose, n)
+    # The order of a stable argsort of the words, 16 bits at a time, which numpy sorts by radix: half the time at n = 50,000.
+    order = np.argsort(words.astype(np.uint16), kind="stable")
+    for shift in (16, 32, 48):
+        digits = (words >> np.uint64(shift)).astype(np.uint16)
+        order = order[np.argsort(digits[order], kind="stable")]
+    return order
 
 
 def pick(law: NDArray[Any], uniform: Floats) -> NDArray[np.int64]:

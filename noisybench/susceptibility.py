@@ -17,6 +17,8 @@ from noisybench.source import Augmentation
 from noisybench.streams import derive
 
 AUTHORS_BATCH = 128
+PART = AUTHORS_BATCH * 3 * 32 * 32
+"""Floats of inputs at a time: 128 images of CIFAR, whose activations a CPU's cache holds, or all of the digits at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ class SusceptibilityTracker:
 
 def drop_of_fresh_step(model: nn.Module, inputs: Tensor, labels: Tensor, *, lr: float) -> float:
     """Mean loss before minus after one plain SGD step on it, in nats, eval mode. The model is left bit-equal."""
-    parts = list(zip(inputs.split(AUTHORS_BATCH), labels.split(AUTHORS_BATCH), strict=True))
+    size = max(AUTHORS_BATCH, PART // inputs[0].numel())
+    parts = list(zip(inputs.split(size), labels.split(size), strict=True))
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     with evaluating(model, seed=0, device=labels.device):
         before = 0.0
