@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from noisybench.arrays import Labels, read_only
 from noisybench.errors import BadData, Mismatch
 from noisybench.scoring import Scores
 from noisybench.streams import Floats, uniforms
-from noisybench.tables import read_columns, write_columns
+from noisybench.tables import check_fields, read_columns, write_columns
 from noisybench.variant import Variant
 
 Kind = Literal["detector", "control", "reference"]
@@ -245,7 +245,10 @@ def read_agreements(path: Path, variant_id: str | None = None) -> list[Agreement
     if variant_id is not None and found != variant_id:
         msg = f"{path} is of variant '{found[:12]}', its run is of {variant_id[:12]}; evaluate again"
         raise Mismatch(msg)
-    return [Agreement(*row) for row in zip(*(columns[name].tolist() for name in Agreement.__slots__), strict=True)]
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*(c.tolist() for c in columns.values()), strict=True)]
+    for row in rows:
+        check_fields(row, get_type_hints(Agreement), path)
+    return [Agreement(**row) for row in rows]
 
 
 def _delong(high: Floats, low: Floats) -> tuple[float, float]:

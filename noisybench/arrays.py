@@ -46,16 +46,30 @@ def as_labels(values: Any, *, what: str = "labels") -> Labels:  # noqa: ANN401 -
     Raises:
         BadData: Floats, one-hot rows, strings or a ragged list.
     """
-    array = np.asarray(values)
+    array = as_array(values, what=what)
     if array.ndim != 1 or array.dtype.kind not in "iu":
-        hint = "; take the argmax of one-hot rows first" if array.ndim == 2 else ""  # noqa: PLR2004 - rows
-        msg = f"{what} must be integers of shape (n,), got {array.dtype} of shape {array.shape}{hint}"
+        rows = array.ndim == 2  # noqa: PLR2004 - one for each sample
+        mend = "take the argmax of one-hot rows first" if rows and array.shape[1] > 1 else "number the classes 0..k-1"
+        msg = f"{what} must be integers of shape (n,), got {array.dtype} of shape {array.shape}; {mend}"
         raise BadData(msg)
     labels = array.astype(np.int64)
     if (labels.astype(array.dtype) != array).any() or (array.dtype.kind == "u" and (labels < 0).any()):
         msg = f"{what} hold {array.max()}, which is no 64-bit class index"
         raise BadData(msg)
     return labels
+
+
+def as_array(values: Any, *, what: str) -> NDArray[Any]:  # noqa: ANN401 - anything NumPy can read
+    """``values`` as an array.
+
+    Raises:
+        BadData: Rows of several lengths.
+    """
+    try:
+        return np.asarray(values)
+    except ValueError:
+        msg = f"{what} must be an array, got rows of several lengths"
+        raise BadData(msg) from None
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:

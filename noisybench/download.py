@@ -39,8 +39,14 @@ def fetch(name: str, url: str, sha256: str, size: int, *, instead: str = "--data
                 url, f"sha256:{sha256}", fname=name, path=cache_folder(), downloader=pooch.HTTPDownloader(timeout=30)
             )
         )
-    except (OSError, RequestException) as error:
+    except RequestException as error:
         msg = f"{name} ({size / 1e6:.1f} MB) cannot be downloaded from {url} ({type(error).__name__}); {advice}"
+        raise BadData(msg) from None
+    except OSError as error:
+        msg = (
+            f"{name} cannot be kept in the cache {cache_folder()} ({error.strerror or type(error).__name__}); set "
+            f"NOISYBENCH_CACHE to a folder that can be written to, or {advice}"
+        )
         raise BadData(msg) from None
     except ValueError:  # what pooch raises for a digest; the file is gone by then
         msg = f"{name} from {url} is not the published file of {size} bytes with sha256 {sha256[:12]}…; {advice}"

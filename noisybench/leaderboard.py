@@ -8,14 +8,28 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, get_type_hints
 
 from noisybench.agreement import METRICS, Agreement, Kind, Metric, read_agreements
 from noisybench.errors import BadData, UnknownName
 from noisybench.options import unknown
 from noisybench.resampling import Cells, Column, Interval, estimate, mean, rank_sets, weakest
-from noisybench.tables import read_columns, read_record
+from noisybench.source import Option
+from noisybench.tables import check_fields, read_columns, read_record
 
+# Fields of run.json that are read here, beside those of a learner.
+RECORDED: dict[str, Any] = {
+    "source": str,
+    "noise": str,
+    "variant_id": str,
+    "source_sha256": str,
+    "source_options": Mapping[str, Option],
+    "limit": int | None,
+    "params": Mapping[str, Option],
+    "mode": str,
+    "seed": int,
+    "n": int,
+}
 FITS = ("test_accuracy", "mislabeled_fit", "clean_fit", "susceptibility")
 
 
@@ -213,24 +227,24 @@ def read_runs(paths: Paths) -> list[Run]:
 def _read_run(path: Path) -> Run:
     record = read_record(path / "run.json")
     finished = (path / "agreement.parquet").is_file()
-    try:
-        setting = [record[key] for key in ("source_sha256", "source_options", "limit", "params", "mode")]
-        column = Column(
-            record["source"], record["noise"], json.dumps(setting, sort_keys=True), str(record["variant_id"])
-        )
-        learner = Learner(*(record[key] for key in Learner._fields))
-        seed, n = int(record["seed"]), int(record["n"])
-    except KeyError as error:
-        msg = f"{path / 'run.json'} is no record of a run: it lacks {error}; evaluate again"
-        raise BadData(msg) from None
+    check_fields(record, get_type_hints(Learner) | RECORDED, path / "run.json")
+    setting = [record[key] for key in ("source_sha256", "source_options", "limit", "params", "mode")]
+    column = Column(record["source"], record["noise"], json.dumps(setting, sort_keys=True), record["variant_id"])
+    learner = Learner(*(record[key] for key in Learner._fields))
+    seed, n = record["seed"], record["n"]
     if not finished:
         return Run(path, column, learner, seed, n, finished, (), {}, {})
     timing = read_record(path / "timing.json") if (path / "timing.json").is_file() else {}
+    check_fields(timing, {"detectors": Mapping[str, Mapping[str, float | int | None]]} if timing else {}, path)
     costs = {
         name: (_number(cost.get("seconds")), _number(cost.get("passes")))
         for name, cost in timing.get("detectors", {}).items()
     }
     columns, _ = read_columns(path / "history.parquet")
+    for name, values in columns.items():
+        if values.dtype.kind not in "fiu" or values.ndim != 1:
+            msg = f"{path / 'history.parquet'}: '{name}' holds no numbers, one an epoch; evaluate again"
+            raise BadData(msg)
     history = {name: float(columns[name][-1]) for name in FITS if name in columns and len(columns[name])}
     agreements = tuple(read_agreements(path / "agreement.parquet", column.variant_id))
     return Run(path, column, learner, seed, n, finished, agreements, history, costs)

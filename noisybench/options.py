@@ -11,6 +11,8 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from noisybench.errors import BadData, BadUsage, UnknownName
 
 T = TypeVar("T")
+MOST_NAMES = 30
+"""That a message lists; timm has over a thousand models."""
 
 
 def parse_options(kind: type[T], values: Mapping[str, str], *, what: str) -> T:
@@ -118,5 +120,6 @@ def file_digest(path: Path) -> str:
 def unknown(name: str, names: tuple[str, ...], what: str) -> str:
     """The message for a name that does not exist, with the nearest that does."""
     near = get_close_matches(name, names, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(names) or 'none'}"
+    some = ", ".join(names[:MOST_NAMES]) + (f", … ({len(names)} in all)" if len(names) > MOST_NAMES else "")
+    hint = f"did you mean '{near[0]}'?" if near else f"there are: {some or 'none'}"
     return f"no {what} is called '{name}'; {hint}"

@@ -59,7 +59,8 @@ def to_csv(rows: Rows) -> str:
     names = [field.name for field in fields(rows[0])] if rows else []
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(to_records(rows))
+    for record in to_records(rows):
+        writer.writerow({name: _one_line(value) if isinstance(value, str) else value for name, value in record.items()})
     return text.getvalue()
 
 
@@ -117,7 +118,7 @@ def to_table(rows: Rows) -> "Table":
 def markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     """Any header and lines of cells as a Markdown table."""
     lines = [header, ["---"] * len(header), *body]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+    return "".join("| " + " | ".join(_one_line(cell).replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 
 def _cells_of(rows: Rows) -> tuple[list[str], list[list[str]]]:
@@ -194,4 +195,8 @@ def _latex(text: str) -> str:
         "×": r"$\times$",
         "–": "--",
     }
-    return text.translate(str.maketrans(special))
+    return _one_line(text).translate(str.maketrans(special))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.splitlines())

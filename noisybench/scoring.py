@@ -91,6 +91,9 @@ def read_scores(path: Path) -> Scores:
     if not np.array_equal(columns["sample"], np.arange(len(columns["sample"]))):
         msg = f"{path} is not in sample order; expected samples 0..{len(columns['sample']) - 1}"
         raise BadData(msg)
+    if columns["score"].dtype != np.float64 or columns["score"].ndim != 1:
+        msg = f"{path} holds {columns['score'].dtype} as scores, expected one number (float64) a sample; score again"
+        raise BadData(msg)
     if "variant_id" not in metadata:
         msg = f"{path} does not say which variant it scores; write it with noisybench"
         raise Mismatch(msg)

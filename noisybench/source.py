@@ -1,6 +1,7 @@
 """A source: inputs, the labels they came with, and what is known of the right ones."""
 
 import hashlib
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import UNKNOWN, Labels, as_labels, check_labels, read_only
+from noisybench.arrays import UNKNOWN, Labels, as_array, as_labels, check_labels, read_only
 from noisybench.errors import BadData, BadUsage
 
 Augmentation = Literal["none", "crop", "crop_flip"]
@@ -57,6 +58,7 @@ class Source:
         if not len(self.labels) or (self.test_labels is not None and not len(self.test_labels)):
             msg = f"source '{self.name}' has an empty training or test set; expected samples (or no test set at all)"
             raise BadData(msg)
+        check_names(self.class_names, f"source '{self.name}'")
         if len(set(self.class_names)) != len(self.class_names):
             msg = f"source '{self.name}' has two classes of one name among: {', '.join(self.class_names)}"
             raise BadData(msg)
@@ -143,7 +145,7 @@ def source_from_arrays(
     reference = np.full_like(given, UNKNOWN) if clean is None else as_labels(clean, what="clean labels")
     tested = None if test_labels is None else as_labels(test_labels, what="test labels")
     if class_names is None:
-        highest = max(int(array.max(initial=0)) for array in (given, reference, tested) if array is not None)
+        highest = max(int(array.max(initial=0)) for array in (given, reference))
         if highest >= MOST_UNNAMED:
             msg = f"source '{name}': a label is {highest}, expected classes 0..k-1; renumber them, or give class_names"
             raise BadData(msg)
@@ -179,7 +181,7 @@ def source_digest(inputs: NDArray[Any], labels: Labels) -> str:
 
 def _as_inputs(values: Any, what: str) -> NDArray[Any]:  # noqa: ANN401 - anything NumPy can read
     """uint8 images with a channel axis, or float32 features."""
-    array = np.asarray(values)
+    array = as_array(values, what=what)
     if array.dtype.kind not in "fiub":
         msg = f"{what} must be numbers, got {array.dtype}"
         raise BadData(msg)
@@ -192,11 +194,25 @@ def _as_inputs(values: Any, what: str) -> NDArray[Any]:  # noqa: ANN401 - anythi
     return read_only(array)
 
 
+def check_names(names: Sequence[str], what: str) -> None:
+    """Raise ``BadData`` unless every class name can be written to a file and to a line of text."""
+    for k, name in enumerate(names):
+        if not isinstance(name, str) or any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
+            msg = (
+                f"{what}: the name of class {k}, {name!r}, is no text of whole, printable characters; "
+                f"give the class another name"
+            )
+            raise BadData(msg)
+
+
 def _check_inputs(inputs: NDArray[Any], what: str) -> None:
     images = inputs.ndim == IMAGE_DIMENSIONS and inputs.dtype == np.uint8
     features = inputs.ndim == 2 and inputs.dtype == np.float32  # noqa: PLR2004 - n, d
     if not images and not features:
         msg = f"{what} must be images (n, h, w, c) uint8 or features (n, d), got {inputs.dtype} of shape {inputs.shape}"
+        raise BadData(msg)
+    if 0 in inputs.shape[1:]:
+        msg = f"{what} have shape {inputs.shape}: each must hold at least one number"
         raise BadData(msg)
     if images and inputs.shape[1] in (1, 3) and inputs.shape[3] not in (1, 3, 4):
         msg = f"{what} have shape {inputs.shape}, which looks like channels first; give (n, h, w, c)"

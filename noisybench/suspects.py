@@ -1,17 +1,18 @@
 """The most suspicious samples of a data set, for someone who has no truth."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from noisybench.arrays import Labels
 from noisybench.errors import BadData, BadUsage, UnknownName
 from noisybench.options import unknown
 from noisybench.scoring import read_scores
-from noisybench.tables import file_name, read_record
+from noisybench.tables import check_fields, file_name, read_record
 from noisybench.trace import read_trace
-from noisybench.variant import read_variant
+from noisybench.variant import Variant, read_variant
 
 DEFAULT_DETECTOR = "cumulative_loss"
 
@@ -60,7 +61,7 @@ def suspects(run: Path, *, detector: str | None = None, top: int = 20) -> list[S
     if len({folder.parent for folder in folders}) > 1:
         msg = f"{run} holds runs of several setups; name one of them, such as {folders[0].parent}"
         raise BadData(msg)
-    found = _common([list(read_record(folder / "run.json")["detectors"]) for folder in folders])
+    found = _common([_detectors(folder / "run.json") for folder in folders])
     if detector is None:
         detector = DEFAULT_DETECTOR if DEFAULT_DETECTOR in found or not found else found[0]
     if detector not in found:
@@ -71,13 +72,13 @@ def suspects(run: Path, *, detector: str | None = None, top: int = 20) -> list[S
     for name in order:
         runs = [read_scores(folder / "scores" / f"{file_name(name)}.parquet") for folder in folders]
         for scores in runs:
-            if scores.variant_id != variant.provenance.variant_id:
+            if scores.variant_id != variant.provenance.variant_id or scores.values.shape != variant.labels.shape:
                 msg = f"{run} holds scores of other labels than its variant; evaluate again"
                 raise BadData(msg)
         means[name] = np.mean([scores.values for scores in runs], axis=0)
     votes = np.zeros((len(variant.labels), variant.num_classes), dtype=np.int64)
     for folder in folders:
-        votes[np.arange(len(votes)), read_trace(folder / "trace")["prediction"][-1].astype(np.int64)] += 1
+        votes[np.arange(len(votes)), _last_prediction(folder / "trace", variant)] += 1
     predicted = votes.argmax(1)
     return [
         Suspect(
@@ -90,6 +91,22 @@ def suspects(run: Path, *, detector: str | None = None, top: int = 20) -> list[S
         )
         for i in np.argsort(-means[detector], kind="stable")[:top]
     ]
+
+
+def _detectors(path: Path) -> list[str]:
+    """Names of the detectors of a run, from its record."""
+    record = read_record(path)
+    check_fields(record, {"detectors": Mapping[str, str]}, path)
+    return list(record["detectors"])
+
+
+def _last_prediction(folder: Path, variant: Variant) -> Labels:
+    """Predicted classes at the end of a trace, shape (n,)."""
+    values = read_trace(folder)["prediction"][-1]
+    if values.shape != variant.labels.shape or not np.isin(values, np.arange(variant.num_classes)).all():
+        msg = f"{folder} holds predictions that are no classes of the variant's samples; evaluate again"
+        raise BadData(msg)
+    return values.astype(np.int64)
 
 
 def _common(lists: Sequence[Sequence[str]]) -> tuple[str, ...]:

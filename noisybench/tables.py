@@ -4,10 +4,14 @@ import glob
 import json
 import os
 import platform
+import tokenize
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, NoReturn, Union, get_args, get_origin
+from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +19,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from noisybench.errors import BadData
+
+# What NumPy raises for a damaged file: its header is a Python literal, and the sizes in it are believed.
+NO_ARRAY = (
+    OSError, EOFError, ValueError, TypeError, LookupError, SyntaxError, tokenize.TokenError, OverflowError, MemoryError,
+    RecursionError, BadZipFile, zlib.error, NotImplementedError,
+)  # fmt: skip
 
 
 def file_name(name: str) -> str:
@@ -38,6 +48,9 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield part
         part.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # Arrow does not say which, and the temporary name tells nobody anything
+        raise
     finally:
         part.unlink(missing_ok=True)
 
@@ -72,7 +85,9 @@ def write_columns(
             encoding[leaf] = "DELTA_BINARY_PACKED"
     table = pa.table(arrays).replace_schema_metadata(dict(metadata or {}))
     with replacing(path) as part:
-        pq.write_table(table, part, compression="zstd", use_dictionary=False, column_encoding=encoding)
+        pq.write_table(
+            table, part, compression="zstd", use_dictionary=False, column_encoding=encoding, write_page_checksum=True
+        )
 
 
 def read_columns(path: Path, names: list[str] | None = None) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
@@ -86,18 +101,18 @@ def read_columns(path: Path, names: list[str] | None = None) -> tuple[dict[str, 
         BadData: The file is missing, is no Parquet, or lacks a column.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             missing = [name for name in names or [] if name not in file.schema_arrow.names]
             if missing:
                 msg = f"{path} has no column '{missing[0]}'; it has: {', '.join(file.schema_arrow.names)}"
                 raise BadData(msg)
             table = file.read(columns=names)
-            metadata = file.schema_arrow.metadata or {}
-    except (OSError, pa.ArrowException) as error:
+            metadata = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
+        columns = {name: _to_numpy(table[name].combine_chunks()) for name in table.column_names}
+    except (OSError, pa.ArrowException, UnicodeDecodeError, KeyError) as error:
         msg = f"{path} cannot be read as Parquet: {_first_line(error)}"
         raise BadData(msg) from None
-    columns = {name: _to_numpy(table[name].combine_chunks()) for name in table.column_names}
-    return columns, {key.decode(): value.decode() for key, value in metadata.items()}
+    return columns, metadata
 
 
 def column_names(path: Path) -> list[str]:
@@ -126,11 +141,11 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - what JSON holds
         BadData: The file is missing or is no JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
     except OSError as error:
         msg = f"{path} cannot be read: {error.strerror}"
         raise BadData(msg) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         msg = f"{path} is not JSON: {_first_line(error)}"
         raise BadData(msg) from None
 
@@ -148,6 +163,24 @@ def read_record(path: Path) -> dict[str, Any]:
     return value
 
 
+def check_fields(record: Mapping[str, Any], kinds: Mapping[str, Any], path: Path) -> None:
+    """Raise ``BadData`` unless ``record``, as read from ``path``, has every field of ``kinds``, and of that type.
+
+    Args:
+        record: Field → value.
+        kinds: Field → type hint.
+        path: Where the record stands, for messages.
+    """
+    for name, kind in kinds.items():
+        if name not in record:
+            msg = f"{path} lacks '{name}'; it is damaged, or of another version: make it again"
+            raise BadData(msg)
+        if not _fits(record[name], kind):
+            wanted = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
+            msg = f"{path}: '{name}' is {str(record[name])[:40]!r}, expected {wanted}; make it again"
+            raise BadData(msg)
+
+
 def write_array(values: NDArray[Any], path: Path) -> None:
     """Write one array as ``.npy``."""
     with replacing(path) as part, part.open("wb") as stream:
@@ -162,8 +195,11 @@ def read_array(path: Path) -> NDArray[Any]:
     """
     try:
         array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        msg = f"{path} cannot be read as a NumPy array: {_first_line(error)}"
+    except NO_ARRAY as error:
+        # NumPy's own words advise to trust the file, or tell of its own insides.
+        pickled = "it holds Python objects, which are never unpickled" if "pickle" in str(error) else None
+        reason = pickled or getattr(error, "strerror", None) or "it is damaged, or no .npy file"
+        msg = f"{path} cannot be read as a NumPy array: {reason}"
         raise BadData(msg) from None
     if not isinstance(array, np.ndarray):
         msg = f"{path} holds several arrays, expected one (.npy)"
@@ -171,7 +207,27 @@ def read_array(path: Path) -> NDArray[Any]:
     return array
 
 
+def _fits(value: Any, kind: Any) -> bool:  # noqa: ANN401 - a value of JSON and a type hint
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if get_origin(kind) in (Union, UnionType):
+        return any(_fits(value, part) for part in get_args(kind))
+    if get_origin(kind) is Mapping:
+        return isinstance(value, dict) and all(_fits(part, get_args(kind)[1]) for part in value.values())
+    if get_origin(kind) is list:
+        return isinstance(value, list) and all(_fits(part, get_args(kind)[0]) for part in value)
+    return type(value) is kind  # True is no number here
+
+
+def _no_constant(name: str) -> NoReturn:
+    msg = f"{name} is no number of JSON"
+    raise ValueError(msg)
+
+
 def _to_numpy(values: Any) -> NDArray[Any]:  # noqa: ANN401 - pyarrow is untyped
+    if values.null_count:
+        msg = f"{values.null_count} values are missing"
+        raise pa.ArrowInvalid(msg)
     if pa.types.is_fixed_size_list(values.type):
         flat: NDArray[Any] = values.flatten().to_numpy(zero_copy_only=False)
         return flat.reshape(len(values), values.type.list_size)

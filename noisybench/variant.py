@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,17 @@ from noisybench.arrays import UNKNOWN, Labels, check_labels, label_digest, read_
 from noisybench.drawing import Mode, check_mode
 from noisybench.errors import BadData, BadUsage, Mismatch
 from noisybench.options import plain_options
-from noisybench.source import Option, Source
-from noisybench.tables import read_array, read_columns, read_json, write_array, write_columns, write_json
+from noisybench.source import Option, Source, check_names
+from noisybench.tables import (
+    check_fields,
+    file_name,
+    read_array,
+    read_columns,
+    read_record,
+    write_array,
+    write_columns,
+    write_json,
+)
 
 RateDefinition = Literal["effective", "inclusive", "per_source_class", "none"]
 
@@ -98,12 +108,18 @@ class Variant:
     provenance: Provenance
 
     def __post_init__(self) -> None:
+        check_names(self.class_names, f"variant of '{self.provenance.source}'")
         check_labels(self.labels, self.num_classes)
         check_labels(self.clean, self.num_classes, allow_unknown=True, what="clean labels")
         for name in ("clean", "flip_probability", "selected"):
             column = getattr(self, name)
             if column is not None and column.shape != self.labels.shape:
                 msg = f"column '{name}' has shape {column.shape}, the labels have {self.labels.shape}"
+                raise BadData(msg)
+        for name, kind in (("flip_probability", "f"), ("selected", "b"), ("transition", "f")):
+            column = getattr(self, name)
+            if column is not None and column.dtype.kind != kind:
+                msg = f"'{name}' is {column.dtype}, expected {'numbers' if kind == 'f' else 'true or false'}"
                 raise BadData(msg)
         if self.transition is not None:
             check_transition(self.transition, self.num_classes)
@@ -136,7 +152,7 @@ class Variant:
     @property
     def name(self) -> str:
         """Name of its folder: source, noise and the first eight digits of the variant id."""
-        return f"{self.provenance.source}-{self.provenance.noise}-{self.provenance.variant_id[:8]}"
+        return file_name(f"{self.provenance.source}-{self.provenance.noise}-{self.provenance.variant_id[:8]}")
 
 
 def variant_id(source_sha256: str, labels: Labels) -> str:
@@ -267,11 +283,15 @@ def read_variant(folder: Path) -> Variant:
     if not (folder / "variant.json").is_file():
         msg = f"{folder} is no variant: it has no variant.json; 'noisybench build' makes one"
         raise BadData(msg)
-    record = read_json(folder / "variant.json")
+    record = read_record(folder / "variant.json")
     names = {field.name for field in fields(Provenance)} | {"class_names", "columns_sha256"}
-    if not isinstance(record, dict) or set(record) != names:
-        odd = ", ".join(sorted(names ^ set(record))) if isinstance(record, dict) else "no fields"
+    if set(record) != names:
+        odd = ", ".join(sorted(names ^ set(record)))
         msg = f"{folder / 'variant.json'} does not have the fields of a variant (differs in: {odd})"
+        raise BadData(msg)
+    check_fields(record, get_type_hints(Provenance) | {"class_names": list[str]}, folder / "variant.json")
+    if not re.fullmatch("[0-9a-f]{64}", record["source_sha256"]):
+        msg = f"{folder / 'variant.json'}: source_sha256 '{record['source_sha256'][:80]}' is no SHA-256; build again"
         raise BadData(msg)
     columns, metadata = read_columns(folder / "labels.parquet")
     if metadata.get("variant_id") != record["variant_id"]:

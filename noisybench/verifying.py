@@ -164,8 +164,8 @@ def _check_places(folder: Path) -> None:
 
 
 def _check_epochs(path: Path, trace: Trace, epochs: int) -> None:
-    """Every column can be read, and was observed at the end."""
-    for name in trace.columns:
+    """What every run records was observed at the end; the columns of detectors are checked by their scores."""
+    for name in ("correct", "prediction"):
         last = trace.column(name).epochs[-1]
         if last != epochs:
             msg = (

@@ -55,11 +55,11 @@ def test_integers_of_any_kind_become_labels(values: Any) -> None:  # noqa: ANN40
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([0.0, 1.0], r"must be integers of shape \(n,\), got float64 of shape \(2,\)$"),
+        ([0.0, 1.0], r"must be integers of shape \(n,\), got float64 of shape \(2,\); number the classes 0..k-1$"),
         (np.eye(3), r"got float64 of shape \(3, 3\); take the argmax of one-hot rows first$"),
-        (["a", "b"], r"got <U1 of shape \(2,\)$"),
-        ([True, False], r"got bool of shape \(2,\)$"),
-        (4, r"got int64 of shape \(\)$"),
+        (["a", "b"], r"got <U1 of shape \(2,\); number the classes 0..k-1$"),
+        ([True, False], r"got bool of shape \(2,\); number the classes 0..k-1$"),
+        (4, r"got int64 of shape \(\); number the classes 0..k-1$"),
     ],
 )
 def test_anything_else_is_refused_as_labels(values: Any, message: str) -> None:  # noqa: ANN401

@@ -9,7 +9,7 @@ import pytest
 
 from noisybench import catalog
 from noisybench.catalog import Drawer, find, load_source, names, summary
-from noisybench.errors import BadUsage, MissingPackage, UnknownName
+from noisybench.errors import BadData, BadUsage, MissingPackage, UnknownName
 from noisybench.noises.symmetric import Symmetric
 from noisybench.options import parse_options
 from noisybench.sources.digits import Digits
@@ -74,8 +74,12 @@ def test_the_users_own_module_is_found(users_folder: Path) -> None:
     assert find("sources", "own_sources:Mine").__name__ == "Mine"
     assert load_source("own_sources:Mine", limit=3).labels.size == 3
     (users_folder / "own_broken.py").write_text("1 / 0\n", encoding="utf-8")
-    with pytest.raises(ZeroDivisionError):
+    message = (
+        "^module 'own_broken' of source 'own_broken:Mine' cannot be imported: ZeroDivisionError: division by zero$"
+    )
+    with pytest.raises(BadData, match=message) as caught:
         find("sources", "own_broken:Mine")
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
 @pytest.mark.parametrize(

@@ -232,7 +232,7 @@ def test_nothing_to_read_is_said_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(BadData, match=r"no finished run below .* \(1 begun and not ended\)"):
         leaderboard(tmp_path)
     write_json({"variant_id": "aa"}, folder / "run.json")
-    with pytest.raises(BadData, match=r"run\.json is no record of a run: it lacks 'source_sha256'; evaluate again"):
+    with pytest.raises(BadData, match=r"run\.json lacks 'model'; it is damaged, or of another version"):
         leaderboard(tmp_path)
 
 

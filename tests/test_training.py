@@ -152,7 +152,10 @@ def narrow(*, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
 
 @pytest.mark.parametrize(
     ("build", "message"),
-    [(nothing, "gave str, expected a torch.nn.Module"), (narrow, r"shape \(1, 9\) .* expected \(1, 10\)")],
+    [
+        (nothing, "gave str, expected a torch.nn.Module"),
+        (narrow, r"shape \(1, 9\) .* expected a tensor of shape \(1, 10\)"),
+    ],
 )
 def test_models_that_do_not_fit_are_refused(
     small: Source, variant: Variant, build: Callable[..., nn.Module], message: str

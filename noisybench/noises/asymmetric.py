@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from os.path import isfile
 from pathlib import Path
 from typing import ClassVar
 
@@ -77,7 +78,7 @@ class Asymmetric:
         if self.map is None or self.map in MAPS:
             return
         path = Path(self.map)
-        if not path.is_file():
+        if not isfile(path):  # noqa: PTH113 - False for a text that can be no path, where Path.is_file raises
             msg = f"{unknown(str(self.map), tuple(MAPS), 'map')}; or give a JSON file {{clean class: given class}}"
             raise UnknownName(msg)
         # A path, not a text: provenance names a file by its name and digest, never by its place.

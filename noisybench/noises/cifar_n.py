@@ -1,6 +1,8 @@
 """Labels that people gave to CIFAR-10 and CIFAR-100 (CIFAR-N): real label noise, right labels known."""
 
 import pickle
+import pickletools
+import re
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from noisybench.arrays import Labels, as_labels, check_labels, fingerprint
 from noisybench.download import fetch
@@ -110,15 +113,18 @@ class CifarN:
 def read_annotations(path: Path) -> dict[str, Any]:
     """What a file of CIFAR-N holds, read without torch and without running anything that the file asks for.
 
-    The file is a zip archive with one pickle. Four functions rebuild its arrays; a pickle that names any other is
-    refused, whatever it would do.
+    The file is a zip archive with one pickle. Four functions of ours rebuild its arrays in place of NumPy's, which a
+    forged type can crash; a pickle that names any other is refused, whatever it would do.
 
     Raises:
         BadData: The file is missing, broken, or no pickle of arrays.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            columns = _ArrayUnpickler(BytesIO(_pickle_in(archive)), encoding="latin1").load()
+            content = _pickle_in(archive)
+        columns = _ArrayUnpickler(BytesIO(content), encoding="latin1").load()
+        if isinstance(columns, dict):
+            columns = {key: _numbers(value) for key, value in columns.items()}
     except OSError as error:
         msg = f"{path} cannot be read: {error.strerror or error}"
         raise BadData(msg) from None
@@ -140,24 +146,67 @@ def _pickle_in(archive: zipfile.ZipFile) -> bytes:
     if len(members) != 1 or members[0].file_size > _MOST_BYTES:
         msg = f"expected one data.pkl of at most {_MOST_BYTES} bytes in it, found {[m.file_size for m in members]}"
         raise ValueError(msg)
-    return archive.read(members[0])
+    content = archive.read(members[0])
+    for opcode, argument, _ in pickletools.genops(content):
+        # Memory is taken up to the place that is named, so a few bytes could ask for all there is.
+        if "PUT" in opcode.name and isinstance(argument, int) and argument > len(content):
+            msg = f"it remembers a value at place {argument}, beyond its own length"
+            raise ValueError(msg)
+    return content
 
 
 class _ArrayUnpickler(pickle.Unpickler):
     """Rebuilds dicts, lists and arrays of numbers, and nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 - as in its parent
-        rebuild = np.empty(0).__reduce__()[0]  # numpy's _reconstruct, whose place differs between versions
         symbols: dict[tuple[str, str], Any] = {
-            ("numpy.core.multiarray", "_reconstruct"): rebuild,
-            ("numpy", "ndarray"): np.ndarray,
-            ("numpy", "dtype"): np.dtype,
+            ("numpy.core.multiarray", "_reconstruct"): _rebuild,
+            ("numpy", "ndarray"): _Array,
+            ("numpy", "dtype"): _Type,
             ("_codecs", "encode"): _encode,
         }
         if (module, name) not in symbols:
             msg = f"it asks for {module}.{name}"
             raise pickle.UnpicklingError(msg)
         return symbols[module, name]
+
+
+class _Type:
+    """Stands in for the type of an array of numbers, such as ``i8``."""
+
+    def __init__(self, code: str, *rest: object) -> None:  # noqa: ARG002 - how NumPy would align and copy it
+        if not isinstance(code, str) or not re.fullmatch("[biuf][1248]", code):
+            msg = f"it asks for an array of {str(code)[:40]!r}"
+            raise pickle.UnpicklingError(msg)
+        self.code, self.order = code, "|"
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.order = state[1]
+
+
+class _Array:
+    """Stands in for an array of numbers."""
+
+    values: NDArray[Any]
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, kind, fortran, content = state
+        numbers = np.frombuffer(content, np.dtype(f"{kind.order}{kind.code}"))
+        self.values = numbers.reshape(shape, order="F" if fortran else "C")
+
+
+def _rebuild(*arguments: object) -> _Array:  # noqa: ARG001 - an empty array, whose shape and content come after
+    return _Array()
+
+
+def _numbers(value: Any) -> NDArray[Any]:  # noqa: ANN401 - what a pickle may hold
+    if isinstance(value, _Array):
+        return value.values
+    # Lists in lists could name one list many times over: a little file, and more numbers than there are atoms.
+    if not isinstance(value, list) or not all(type(part) is int for part in value):
+        msg = f"it holds a {type(value).__name__} where numbers are expected"
+        raise pickle.UnpicklingError(msg)
+    return np.array(value)
 
 
 def _encode(text: str, encoding: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from os.path import isfile
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -60,22 +61,31 @@ def read_matrix(path: Path) -> Floats:
     """
     readers: dict[str, Callable[[Path], Any]] = {
         ".npy": read_array,
-        ".csv": lambda path: np.loadtxt(path, delimiter=",", ndmin=2),
+        ".csv": _read_rows,
         ".json": read_json,
     }
     if path.suffix.lower() not in readers:
         msg = f"a transition matrix is a {', '.join(readers)} file, got '{path.name}'"
         raise BadUsage(msg)
-    if not path.is_file():
+    if not isfile(path):  # noqa: PTH113 - False for a text that can be no path, where Path.is_file raises
         msg = f"there is no transition matrix at {path}"
         raise BadData(msg)
     try:
-        return np.asarray(readers[path.suffix.lower()](path), dtype=np.float64)
+        matrix = np.asarray(readers[path.suffix.lower()](path))
     except BadData:
         raise
-    except (ValueError, TypeError) as error:
+    except (ValueError, OSError) as error:
         msg = f"{path} does not hold rows of numbers of equal length: {error}"
         raise BadData(msg) from None
+    if matrix.dtype.kind not in "fiu":
+        msg = f"{path} does not hold rows of numbers of equal length: it holds {matrix.dtype}"
+        raise BadData(msg)
+    return matrix.astype(np.float64)
+
+
+def _read_rows(path: Path) -> list[list[float]]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [[float(cell) for cell in line.split(",")] for line in lines if line.strip()]
 
 
 NOISE: type[Noise] = Transition

@@ -1,16 +1,13 @@
 """Arrays from a ``.npz`` file, whatever is wrong with it."""
 
-import zlib
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.errors import BadData
-
-BROKEN = (OSError, EOFError, BadZipFile, zlib.error, ValueError, NotImplementedError)
+from noisybench.tables import NO_ARRAY
 
 
 def read_arrays(file: Path, *, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
@@ -25,7 +22,7 @@ def read_arrays(file: Path, *, required: tuple[str, ...], optional: tuple[str, .
         with file.open("rb") as stream:
             try:
                 opened = np.load(stream, allow_pickle=False)
-            except BROKEN:
+            except NO_ARRAY:
                 msg = f"{file} is truncated or no .npz file; {expected}"
                 raise BadData(msg) from None
             if isinstance(opened, np.ndarray):
@@ -44,12 +41,15 @@ def read_arrays(file: Path, *, required: tuple[str, ...], optional: tuple[str, .
 
 def _read_member(opened: Any, name: str, file: Path) -> NDArray[Any]:  # noqa: ANN401 - NumPy's open archive
     try:
-        array: NDArray[Any] = opened[name]
-    except BROKEN as error:
+        array: Any = opened[name]
+    except NO_ARRAY as error:
         msg = (
             f"array '{name}' of {file} holds Python objects, which are never unpickled; save numbers or plain strings"
             if "allow_pickle" in str(error)
             else f"array '{name}' of {file} is broken ({type(error).__name__}); copy or save the file again"
         )
         raise BadData(msg) from None
+    if not isinstance(array, np.ndarray):  # NumPy gives the bytes of a member that is no array
+        msg = f"'{name}' of {file} is no array; copy or save the file again"
+        raise BadData(msg)
     return array

@@ -1,5 +1,6 @@
 """Images from their encoded bytes."""
 
+import warnings
 from collections.abc import Sequence
 from io import BytesIO
 
@@ -26,12 +27,16 @@ def decode_images(encoded: Sequence[bytes | None], *, what: str) -> Images:
     Raises:
         BadData: No image at all, an image that cannot be read, or images of several sizes.
     """
+    from PIL import Image
+
     if not encoded:
         msg = f"{what} has no images; expected at least one"
         raise BadData(msg)
     # One thread: 20,000 CIFAR JPEGs take 1.25 s, and 1.7-1.9 s with two or six threads on two cores (Pillow 13), which
     # wait for the interpreter lock longer than they decode.
-    images = [_decode(content, f"image {i} of {what}") for i, content in enumerate(encoded)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        images = [_decode(content, f"image {i} of {what}") for i, content in enumerate(encoded)]
     first = images[0].shape[:2]
     odd = [i for i, image in enumerate(images) if image.shape[:2] != first]
     if odd:
@@ -51,13 +56,17 @@ def _decode(content: bytes | None, what: str) -> Images:
 
     try:
         with Image.open(BytesIO(content or b"")) as opened:
-            mode = opened.mode
-            pixels = np.asarray(opened if mode == LOSSLESS.get(mode) else opened.convert(LOSSLESS.get(mode, "L")))
+            mode = opened.mode + (" with transparency" if "transparency" in opened.info else "")
+            wanted = LOSSLESS.get(mode)
+            pixels = None if wanted is None else np.asarray(opened if mode == wanted else opened.convert(wanted))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        msg = f"{what} has more than {Image.MAX_IMAGE_PIXELS:,} pixels; resize it first"
+        raise BadData(msg) from None
     except (OSError, SyntaxError, ValueError) as error:  # Pillow calls a broken PNG a SyntaxError
         reason = type(error).__name__ if content else "it is empty"
         msg = f"{what} cannot be decoded ({reason}); expected PNG, JPEG or another common format"
         raise BadData(msg) from None
-    if mode not in LOSSLESS:
+    if pixels is None:
         msg = f"{what} has mode {mode}, expected grey or RGB with 8 bits; convert it first"
         raise BadData(msg)
     return pixels.reshape(*pixels.shape[:2], -1)

@@ -1,5 +1,6 @@
 """Reading a published image set from any of the forms in which it goes around, and recognising its sample order."""
 
+import pickle
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
@@ -161,8 +162,14 @@ def _official(published: Published, root: Path, *, download: bool) -> tuple[Spli
     try:
         with redirect_stdout(stderr):  # whatever torchvision has to say of a download, it is no result
             train, test = (read(root, train=part, download=download) for part in (True, False))
-    except (RuntimeError, OSError, HTTPException, ValueError, AssertionError) as error:
+    except (
+        # The last two rows for what torchvision stumbles over in a damaged file.
+        RuntimeError, OSError, HTTPException, ValueError, AssertionError,
+        LookupError, TypeError, EOFError, MemoryError, pickle.UnpicklingError,
+    ) as error:  # fmt: skip
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
+        if isinstance(error, pickle.UnpicklingError):  # torch's own words advise to trust the file
+            reason = "it holds more than tensors"
         msg = (
             f"{published.name} could not be downloaded to {root} ({reason}); say --data DIR, a folder that holds "
             f"{published.expected}"
@@ -214,7 +221,11 @@ def _parquet(published: Published, paths: list[Path]) -> Split:
 
 
 def _images_of(published: Published, split: Split, rows: Rows, what: str) -> Images:
-    images = split.images(rows)
+    try:
+        images = split.images(rows)
+    except IndexError:
+        msg = f"{what} of {published.name} are fewer than their labels; copy the files again"
+        raise BadData(msg) from None
     if images.ndim == 3:  # noqa: PLR2004 - n, h, w
         images = images[..., None]
     if images.shape[1:] != published.shape or images.dtype != np.uint8:

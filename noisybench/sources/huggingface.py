@@ -1,7 +1,11 @@
 """Any labelled data set of the Hugging Face hub, or your own Parquet, CSV, image folder or saved data set."""
 
-from collections.abc import Mapping
+import pickle
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from logging import CRITICAL
 from pathlib import Path
 from typing import Any
 
@@ -87,27 +91,57 @@ def _load(place: str | Path, config: str | None, split: str) -> Mapping[str, Any
     """Split name → data set."""
     import datasets
     import pyarrow as pa
+    import yaml
 
+    saved = isinstance(place, Path) and any((place / name).is_file() for name in ("dataset_dict.json", "state.json"))
+    if config is not None and isinstance(place, Path) and (saved or place.is_file()):
+        msg = f"config={config} names a part of a data set on the hub or in a folder; {place} has none, leave it out"
+        raise BadUsage(msg)
     try:
-        if isinstance(place, str):
-            return datasets.load_dataset(place, config)
-        if (place / "dataset_dict.json").is_file() or (place / "state.json").is_file():
-            loaded = datasets.load_from_disk(place)
-            return {split: loaded} if isinstance(loaded, datasets.Dataset) else loaded
-        if place.is_dir():
-            return datasets.load_dataset(str(place), config)
-        if place.is_file() and place.suffix in BUILDERS:
-            return datasets.load_dataset(BUILDERS[place.suffix], data_files={split: str(place)})
+        with _quiet():
+            if saved:
+                loaded = datasets.load_from_disk(place)
+                return {split: loaded} if isinstance(loaded, datasets.Dataset) else loaded
+            if isinstance(place, str) or place.is_dir():
+                return datasets.load_dataset(str(place), config)
+            if place.is_file() and place.suffix in BUILDERS:
+                return datasets.load_dataset(BUILDERS[place.suffix], data_files={split: str(place)})
     except (
-        # The last for a saved data set without samples.
-        OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError, pa.ArrowException, IndexError,
+        OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError, pa.ArrowException,
+        # What datasets stumbles over in damaged or foreign records; the first also for a saved data set without samples.
+        LookupError, TypeError, AttributeError, MemoryError, yaml.YAMLError, pickle.UnpicklingError,
     ) as error:  # fmt: skip
         cause = error.__cause__ or error  # datasets wraps what a reader said in a sentence that says nothing
         reason = (str(cause).splitlines() or [type(cause).__name__])[0]
+        if isinstance(cause, pickle.UnpicklingError) or "allow_pickle" in reason:
+            # The words of torch and of NumPy advise to trust the file.
+            reason = "it holds Python objects, which are never unpickled"
+        if "BatchSize must be greater than 0" in reason:
+            reason = "it has no rows; expected samples"
+        caches = (datasets.config.HF_CACHE_HOME, datasets.config.HF_DATASETS_CACHE)
+        if isinstance(cause, OSError) and any(str(cache) in reason for cache in caches):
+            reason += "; set HF_HOME to a folder that can be written to"
         msg = f"datasets cannot load '{place}': {reason}"
         raise BadData(msg) from None
     msg = f"{place} is no folder and no file ending in {', '.join(BUILDERS)}"
     raise BadData(msg)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Neither its log, which says again what it raises, nor progress bars where nobody looks."""
+    import datasets
+
+    verbosity, bars = datasets.logging.get_verbosity(), datasets.are_progress_bars_disabled()
+    datasets.logging.set_verbosity(CRITICAL + 1)
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        datasets.logging.set_verbosity(verbosity)
+        if not bars:
+            datasets.enable_progress_bars()
 
 
 def _named_split(splits: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - datasets.Dataset
