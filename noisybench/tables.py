@@ -59,7 +59,7 @@ def _alive(pid: str) -> bool:
     """Whether a process of this machine runs under that number."""
     try:
         os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError):
+    except (ProcessLookupError, ValueError, OverflowError):
         return False
     except PermissionError:
         return True
