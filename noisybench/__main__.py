@@ -1,6 +1,120 @@
-"""``python -m noisybench``."""
+"""The program: runs the command line and ends it, with one sentence and an exit code where something is wrong."""
 
-from noisybench.cli import main
+import errno
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import typer
+
+from noisybench.cli import app, one_line
+from noisybench.errors import BadUsage, NoisybenchError
+
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+"""What Typer raises for a command line that cannot be read: a class of click, or of its own in later versions."""
+MEND = {
+    errno.ENOSPC: "make room and run the same command again",
+    errno.EDQUOT: "make room and run the same command again",
+    errno.EFBIG: "write to a file system that takes larger files",
+    errno.EACCES: "give a path that you may read and write",
+    errno.EPERM: "give a path that you may read and write",
+    errno.EROFS: "give a path that can be written to",
+    errno.ENOTDIR: "a part of that path is a file; give another path",
+    errno.EEXIST: "there is a file of that name; give another path",
+    errno.EISDIR: "that is a folder; give a file",
+    errno.ENAMETOOLONG: "give a shorter path",
+}
+"""What to do about an error of the operating system."""
+
+
+def main() -> NoReturn:
+    """Run the command line; an error is one sentence on stderr and an exit code: 2 for bad usage, 1 for a failure."""
+    # So that package.module:function finds the user's own files; last, so that none of them stands in for another module.
+    sys.path.append(str(Path.cwd()))
+    debug = "--debug" in sys.argv
+    try:
+        _check_text(sys.argv[1:])
+        with _stoppable():
+            app(sys.argv[1:] or ["--help"], prog_name="noisybench", standalone_mode=False)
+    except UsageError as error:
+        _fail(_usage(error), 2)
+    except NoisybenchError as error:
+        if debug:
+            raise
+        _fail(str(error), 2 if isinstance(error, BadUsage) else 1)
+    except _Stopped as stopped:
+        _fail("stopped; what was finished is kept, and the same command goes on from there", 128 + stopped.number)
+    except BrokenPipeError:
+        # Whoever read us has gone. Python would complain once more when it flushes: give it somewhere to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        if debug:
+            raise
+        _fail(_system(error), 1)
+    except Exception as error:
+        if debug:
+            raise
+        _fail(f"{type(error).__name__}: {error}; this is not expected, 'noisybench --debug …' shows where", 1)
+    sys.exit(0)
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    """Refuse bytes that are no text: Python keeps them as halves of characters, which no file of ours can hold."""
+    for text in arguments:
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            msg = f"{text!r} is no text in UTF-8; rename the file or folder"
+            raise BadUsage(msg)
+
+
+class _Stopped(BaseException):
+    """Somebody stopped the program. No KeyboardInterrupt, which Typer would turn into a bare exit."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Ctrl-C and a polite kill raise ``_Stopped``, so that what is half done is put away."""
+
+    def stop(number: int, frame: object) -> NoReturn:
+        del frame
+        raise _Stopped(number)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:  # as a shell sets it for what it starts in the background
+                signal.signal(number, stop)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    typer.echo(f"error: {one_line(message)}", err=True)
+    sys.exit(code)
+
+
+def _usage(error: Any) -> str:  # noqa: ANN401 - what Typer raises, by any of its names
+    message = str(error.format_message()).rstrip(".")
+    command = error.ctx.command_path if getattr(error, "ctx", None) else "noisybench"
+    return f"{message[:1].lower()}{message[1:]} ('{command} --help' shows what can be said)"
+
+
+def _system(error: OSError) -> str:
+    """The sentence for what the operating system refused; Arrow has words of its own for it."""
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    mend = MEND.get(error.errno or 0)
+    return (f"{error.filename}: {reason}" if error.filename else reason) + (f"; {mend}" if mend else "")
+
 
 if __name__ == "__main__":
     main()

@@ -1,22 +1,20 @@
 """The command line: each command reads and writes folders and calls one public function. The only file that prints."""
 
-import errno
 import json
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from noisybench import __version__
-from noisybench.errors import BadData, BadUsage, NoisybenchError, UnknownName
+from noisybench.errors import BadData, BadUsage, UnknownName
 
 if TYPE_CHECKING:
     from noisybench.description import Description
@@ -49,113 +47,6 @@ OwnSource = Annotated[
     str | None, typer.Option("--source", help="A source of your own, package.module:attribute; default: by its name.")
 ]
 SourceSettings = Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the source.")]
-LOCATION = "location.json"
-"""Beside variant.json: where the source was found on this machine. Never hashed, never published."""
-UsageError: type[Exception] = typer.BadParameter.__bases__[0]
-"""What Typer raises for a command line that cannot be read: a class of click, or of its own in later versions."""
-MEND = {
-    errno.ENOSPC: "make room and run the same command again",
-    errno.EDQUOT: "make room and run the same command again",
-    errno.EFBIG: "write to a file system that takes larger files",
-    errno.EACCES: "give a path that you may read and write",
-    errno.EPERM: "give a path that you may read and write",
-    errno.EROFS: "give a path that can be written to",
-    errno.ENOTDIR: "a part of that path is a file; give another path",
-    errno.EEXIST: "there is a file of that name; give another path",
-    errno.EISDIR: "that is a folder; give a file",
-    errno.ENAMETOOLONG: "give a shorter path",
-}
-"""What to do about an error of the operating system."""
-
-
-def main() -> NoReturn:
-    """Run the command line; an error is one sentence on stderr and an exit code: 2 for bad usage, 1 for a failure."""
-    # So that package.module:function finds the user's own files; last, so that none of them stands in for another module.
-    sys.path.append(str(Path.cwd()))
-    debug = "--debug" in sys.argv
-    try:
-        _check_text(sys.argv[1:])
-        with _stoppable():
-            app(sys.argv[1:] or ["--help"], prog_name="noisybench", standalone_mode=False)
-    except UsageError as error:
-        _fail(_usage(error), 2)
-    except NoisybenchError as error:
-        if debug:
-            raise
-        _fail(str(error), 2 if isinstance(error, BadUsage) else 1)
-    except _Stopped as stopped:
-        _fail("stopped; what was finished is kept, and the same command goes on from there", 128 + stopped.number)
-    except BrokenPipeError:
-        # Whoever read us has gone. Python would complain once more when it flushes: give it somewhere to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except OSError as error:
-        if debug:
-            raise
-        _fail(_system(error), 1)
-    except Exception as error:
-        if debug:
-            raise
-        _fail(f"{type(error).__name__}: {error}; this is not expected, 'noisybench --debug …' shows where", 1)
-    sys.exit(0)
-
-
-def _check_text(arguments: Sequence[str]) -> None:
-    """Refuse bytes that are no text: Python keeps them as halves of characters, which no file of ours can hold."""
-    for text in arguments:
-        if any("\ud800" <= character <= "\udfff" for character in text):
-            msg = f"{text!r} is no text in UTF-8; rename the file or folder"
-            raise BadUsage(msg)
-
-
-class _Stopped(BaseException):
-    """Somebody stopped the program. No KeyboardInterrupt, which Typer would turn into a bare exit."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Ctrl-C and a polite kill raise ``_Stopped``, so that what is half done is put away."""
-
-    def stop(number: int, frame: object) -> NoReturn:
-        del frame
-        raise _Stopped(number)
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        for number, handler in before.items():
-            if handler is not signal.SIG_IGN:  # as a shell sets it for what it starts in the background
-                signal.signal(number, stop)
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler or signal.SIG_DFL)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    typer.echo(f"error: {_one_line(message)}", err=True)
-    sys.exit(code)
-
-
-def _one_line(text: str) -> str:
-    """One line, in which what would steer a terminal is written out: text may quote a stranger's file."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))
-
-
-def _usage(error: Any) -> str:  # noqa: ANN401 - what Typer raises, by any of its names
-    message = str(error.format_message()).rstrip(".")
-    command = error.ctx.command_path if getattr(error, "ctx", None) else "noisybench"
-    return f"{message[:1].lower()}{message[1:]} ('{command} --help' shows what can be said)"
-
-
-def _system(error: OSError) -> str:
-    """The sentence for what the operating system refused; Arrow has words of its own for it."""
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    mend = MEND.get(error.errno or 0)
-    return (f"{error.filename}: {reason}" if error.filename else reason) + (f"; {mend}" if mend else "")
 
 
 def _version(*, wanted: bool) -> None:
@@ -239,7 +130,7 @@ def build(
     folder = out / variant.name
     found = {key: getattr(loader, key) for key in options}
     places = {key: str(value.resolve() if isinstance(value, Path) else value) for key, value in found.items()}
-    _lay_down(variant, folder, data=None if data is None else str(data.resolve()), source_set=places)
+    _lay_down(variant, folder, data=data, source_set=places)
     _warn(description)
     if as_json:
         _print_json({"path": str(folder), **to_record(variant, description)})
@@ -277,6 +168,7 @@ def verify(
     own_source: OwnSource = None,
 ) -> None:
     """Check that a variant or the runs below a folder are whole and belong together."""
+    from noisybench.location import source_of
     from noisybench.training import check_source
     from noisybench.variant import read_variant
     from noisybench.verifying import verify_runs, verify_variant
@@ -284,14 +176,16 @@ def verify(
     if (path / "variant.json").is_file():
         for sentence in verify_variant(path):
             typer.echo(sentence)
+        variant = read_variant(path)
         try:
-            source = _source_of(path, data, own_source)
+            with _status(f"reading {variant.provenance.source}"):
+                source = source_of(variant, path, data, own_source)
         except (BadData, BadUsage) as error:
             if data is not None or own_source is not None:
                 raise
             typer.echo(f"the source was not checked: {error}")
         else:
-            check_source(source, read_variant(path))
+            check_source(source, variant)
             typer.echo("the source's inputs and labels are those it was built from")
     else:
         for sentence in verify_runs(path):
@@ -325,9 +219,9 @@ def evaluate(
 ) -> None:
     """Train a model on variants, score every detector, and compare with the truth."""
     from noisybench.evaluation import evaluate as run
+    from noisybench.location import by_source, source_of
     from noisybench.options import split_pairs
     from noisybench.planning import plan_run
-    from noisybench.variant import read_variant
 
     options = split_pairs(settings or [], flag="--set")
     if observe is not None:
@@ -338,14 +232,16 @@ def evaluate(
     numbers = _numbers(seeds)
     wanted = "all" if detectors == "all" else tuple(name.strip() for name in detectors.split(","))
     folders: list[Path] = []
-    # Variants of one source share its inputs in memory.
-    for source, paths in _by_source(variants, data, own_source):
+    for members in by_source(variants, data):
+        path, first = next(iter(members.items()))
+        with _status(f"reading {first.provenance.source}"):
+            source = source_of(first, path, data, own_source)
         plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=device)
-        count = _workers(workers, plan.device, len(paths) * len(numbers))
+        count = _workers(workers, plan.device, len(members) * len(numbers))
         _say_plan(plan, source, seeds=numbers, workers=count)
-        with _progress("evaluate", len(paths) * len(numbers) * plan.recipe.epochs) as step:
+        with _progress("evaluate", len(members) * len(numbers) * plan.recipe.epochs) as step:
             folders += run(
-                [read_variant(path) for path in paths],
+                list(members.values()),
                 source,
                 model=model,
                 recipe=recipe,
@@ -446,78 +342,21 @@ QUICKSTART_DRAWS = (0, 1, 2, 3, 4)
 QUICKSTART_SEEDS = (0, 1)
 
 
-def _lay_down(variant: "Variant", folder: Path, *, data: str | None, source_set: Mapping[str, str]) -> None:
+def _lay_down(variant: "Variant", folder: Path, *, data: Path | None, source_set: Mapping[str, str]) -> None:
     """Write a variant's folder: all of it, or nothing where there was nothing."""
     from noisybench.cards import write_cards
-    from noisybench.tables import write_json
+    from noisybench.location import write_location
     from noisybench.variant import write_variant
 
     new = not folder.exists()
     try:
         write_variant(variant, folder)
         write_cards(variant, folder)
-        write_json({"data": data, "source_set": source_set}, folder / LOCATION)
+        write_location(folder, data=data, source_set=source_set)
     except BaseException:
         if new:
             shutil.rmtree(folder, ignore_errors=True)
         raise
-
-
-def _location(folder: Path) -> dict[str, Any]:
-    """Where a variant's source was found; empty where nobody wrote it down."""
-    from noisybench.tables import check_fields, read_record
-
-    if not (folder / LOCATION).is_file():
-        return {}
-    record = read_record(folder / LOCATION)
-    check_fields(record, {"data": str | None, "source_set": Mapping[str, str]}, folder / LOCATION)
-    return record
-
-
-def _by_source(paths: Sequence[Path], data: Path | None, own: str | None) -> Iterator[tuple["Source", list[Path]]]:
-    """The variants grouped by source, each source read once."""
-    from noisybench.variant import read_variant
-
-    groups: dict[tuple[str, str], list[Path]] = {}
-    for path in paths:
-        place = json.dumps(_location(path), sort_keys=True)
-        groups.setdefault((read_variant(path).provenance.source_sha256, place), []).append(path)
-    if data is not None and len({source for source, _ in groups}) > 1:
-        msg = f"--data {data} is the place of one source, and the variants are of {len(groups)}; evaluate them apart"
-        raise BadUsage(msg)
-    for members in groups.values():
-        yield _source_of(members[0], data, own), members
-
-
-def _source_of(path: Path, data: Path | None, own: str | None) -> "Source":
-    """The source of a variant's folder, from ``data`` or from where it was found when the variant was built.
-
-    Only the user may name a module to import (``own``): a variant's folder may be a stranger's.
-    """
-    from noisybench.catalog import find, load_source, names
-    from noisybench.variant import read_variant
-
-    provenance = read_variant(path).provenance
-    location = _location(path)
-    options = {key: str(value) for key, value in location.get("source_set", provenance.source_options).items()}
-    name = own or provenance.source
-    if own is None and name not in names("sources"):
-        msg = (
-            f"the variant's source '{name}' is none of noisybench's; say --source package.module:attribute of your own"
-        )
-        raise BadData(msg)
-    kinds = get_type_hints(find("sources", name))
-    places = [key for key in options if Path in (kinds.get(key), *get_args(kinds.get(key)))]
-    if data is not None:
-        options = {key: text for key, text in options.items() if key not in places}
-    elif location.get("data"):
-        data = Path(location["data"])
-    for place in [data] if data is not None else [Path(options[key]) for key in places]:
-        if not place.exists():
-            msg = f"the files of '{provenance.source}' are not at {place}; say where they are with --data"
-            raise BadData(msg)
-    with _status(f"reading {provenance.source}"):
-        return load_source(name, data, limit=provenance.limit, **options)
 
 
 def _workers(asked: int | None, device: str, runs: int) -> int:
@@ -597,9 +436,14 @@ def _report_runs(folders: Sequence[Path], *, as_json: bool) -> None:
         typer.echo(f"{row['path']}: {numbers}")
 
 
+def one_line(text: str) -> str:
+    """One line, in which what would steer a terminal is written out: text may quote a stranger's file."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))
+
+
 def _warn(description: "Description") -> None:
     for sentence in description.warnings:
-        typer.echo(f"warning: {_one_line(sentence)}", err=True)
+        typer.echo(f"warning: {one_line(sentence)}", err=True)
 
 
 def _print_rows(rows: "Sequence[Row] | Sequence[ModelRow]", style: str) -> None:

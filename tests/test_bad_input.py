@@ -25,7 +25,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from noisybench import cli
+from noisybench.__main__ import main
 from noisybench.catalog import load_source
 from noisybench.errors import BadData, TrainingFailed
 from noisybench.source import source_from_arrays
@@ -102,7 +102,7 @@ def call(command: str) -> tuple[int, str, str]:
     sys.argv = ["noisybench", *shlex.split(command)]
     try:
         with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as stopped:
-            cli.main()
+            main()
     finally:
         sys.argv, sys.path[:] = argv, path
     return int(stopped.value.code or 0), out.getvalue(), err.getvalue()
@@ -478,7 +478,7 @@ def test_debug_shows_where_a_model_failed(here: dict[str, str], monkeypatch: pyt
         sys, "argv", shlex.split(f"noisybench --debug {EVALUATE.format(**here)} --model bad_nets:raises_late")
     )
     with pytest.raises(TrainingFailed) as caught:
-        cli.main()
+        main()
     assert isinstance(caught.value.__cause__, KeyError)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import noisybench
-from noisybench import cli
+from noisybench.__main__ import main
 from noisybench.variant import read_variant
 
 HEAVY = ("torch", "scipy", "sklearn", "pyarrow", "datasets", "torchvision")
@@ -40,7 +40,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         monkeypatch.setattr(sys, "argv", ["noisybench", *map(str, arguments)])
         monkeypatch.setattr(sys, "path", list(sys.path))
         with pytest.raises(SystemExit) as stopped:
-            cli.main()
+            main()
         captured = capsys.readouterr()
         code = stopped.value.code
         return Result(code if isinstance(code, int) else 0, captured.out, captured.err)
@@ -75,7 +75,7 @@ def test_help_and_list_are_fast_and_import_nothing_heavy() -> None:
             times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert min(times) < 0.5
         code = (
-            f"import sys; sys.argv = ['noisybench', *{command!r}]\nfrom noisybench.cli import main\n"
+            f"import sys; sys.argv = ['noisybench', *{command!r}]\nfrom noisybench.__main__ import main\n"
             f"try: main()\nexcept SystemExit: pass\n"
             f"print('HEAVY', [name for name in {HEAVY!r} if name in sys.modules])"
         )

@@ -12,8 +12,8 @@ import pytest
 
 import noisybench
 from noisybench.catalog import find, load_source
-from noisybench.cli import _source_of
 from noisybench.errors import BadData
+from noisybench.location import source_of
 from noisybench.options import parse_options
 from noisybench.variant import build_variant, write_variant
 
@@ -104,5 +104,5 @@ def test_only_the_user_names_a_module_to_import(tmp_path: Path, monkeypatch: pyt
         assert re.fullmatch(r"[\w+.-]+", variant.name)
         write_variant(variant, tmp_path / variant.name)
         with pytest.raises(BadData, match=f"^the variant's source '{name}' is none of noisybench's; .* --source "):
-            _source_of(tmp_path / variant.name, None, None)
-        assert _source_of(tmp_path / variant.name, None, "own_cancer:SOURCE").sha256 == source.sha256
+            source_of(variant, tmp_path / variant.name)
+        assert source_of(variant, tmp_path / variant.name, own="own_cancer:SOURCE").sha256 == source.sha256

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from noisybench import cli
+from noisybench.__main__ import main
 from noisybench.agreement import Agreement, read_agreements, write_agreements
 from noisybench.catalog import find, names
 from noisybench.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -702,7 +703,7 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
     def call(*arguments: object) -> Result:
         monkeypatch.setattr(sys, "argv", ["noisybench", *map(str, arguments)])
         with pytest.raises(SystemExit) as stopped:
-            cli.main()
+            main()
         captured = capsys.readouterr()
         code = stopped.value.code
         return Result(code if isinstance(code, int) else 0, captured.out, captured.err)

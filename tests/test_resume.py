@@ -18,9 +18,9 @@ from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 from noisybench.catalog import find, load_source
-from noisybench.cli import LOCATION
 from noisybench.errors import BadData, BadUsage
 from noisybench.evaluation import evaluate
+from noisybench.location import write_location
 from noisybench.source import Source, source_from_arrays
 from noisybench.susceptibility import Susceptibility
 from noisybench.tables import read_json, write_json
@@ -274,7 +274,7 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str] | N
 def test_ctrl_c_and_a_dead_parent_end_all_workers(variant: Variant, small: Source, tmp_path: Path) -> None:
     """Ctrl-C says how to go on and leaves no process; nor does killing the main one; the third call finishes."""
     write_variant(variant, tmp_path / "variant")
-    write_json({"data": None, "source_set": {}}, tmp_path / "variant" / LOCATION)
+    write_location(tmp_path / "variant", data=None, source_set={})
 
     def locked() -> Sequence[Path]:
         """The run folders that some process works on."""

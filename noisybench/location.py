@@ -1,0 +1,85 @@
+"""Where a variant's source was found on this machine: remembered beside the variant, never hashed, never published."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from noisybench.catalog import find, load_source, names
+from noisybench.errors import BadData, BadUsage
+from noisybench.source import Source
+from noisybench.tables import check_fields, read_record, write_json
+from noisybench.variant import Variant, read_variant
+
+LOCATION = "location.json"
+
+
+def write_location(folder: Path, *, data: Path | None, source_set: Mapping[str, str]) -> None:
+    """Remember, beside the variant in ``folder``, what its source was read with."""
+    write_json({"data": None if data is None else str(data.resolve()), "source_set": source_set}, folder / LOCATION)
+
+
+def read_location(folder: Path) -> dict[str, Any]:
+    """What ``write_location`` wrote; empty where nobody did.
+
+    Raises:
+        BadData: The file is damaged.
+    """
+    if not (folder / LOCATION).is_file():
+        return {}
+    record = read_record(folder / LOCATION)
+    check_fields(record, {"data": str | None, "source_set": Mapping[str, str]}, folder / LOCATION)
+    return record
+
+
+def by_source(folders: Sequence[Path], data: Path | None) -> list[dict[Path, Variant]]:
+    """The variants of some folders, those of one source together: its inputs are then read once.
+
+    Raises:
+        BadUsage: ``data`` is the place of one source, and there are several.
+        BadData: A folder is no variant.
+    """
+    groups: dict[tuple[str, str], dict[Path, Variant]] = {}
+    for folder in folders:
+        variant = read_variant(folder)
+        place = json.dumps(read_location(folder), sort_keys=True)
+        groups.setdefault((variant.provenance.source_sha256, place), {})[folder] = variant
+    if data is not None and len({source for source, _ in groups}) > 1:
+        msg = f"--data {data} is the place of one source, and the variants are of {len(groups)}; evaluate them apart"
+        raise BadUsage(msg)
+    return list(groups.values())
+
+
+def source_of(variant: Variant, folder: Path, data: Path | None = None, own: str | None = None) -> Source:
+    """The source of a variant, from ``data`` or from where it was found when the variant was built.
+
+    Args:
+        variant: Whose source.
+        folder: Where the variant lies.
+        data: Where the source's files are now; None takes the place that is remembered.
+        own: ``package.module:attribute`` of a source that is none of noisybench's. Only the user may name a module to
+            import: a variant's folder may be a stranger's.
+
+    Raises:
+        BadData: The files are not there, or the source is none of noisybench's and ``own`` was not given.
+    """
+    provenance = variant.provenance
+    location = read_location(folder)
+    options = {key: str(value) for key, value in location.get("source_set", provenance.source_options).items()}
+    name = own or provenance.source
+    if own is None and name not in names("sources"):
+        msg = (
+            f"the variant's source '{name}' is none of noisybench's; say --source package.module:attribute of your own"
+        )
+        raise BadData(msg)
+    kinds = get_type_hints(find("sources", name))
+    places = [key for key in options if Path in (kinds.get(key), *get_args(kinds.get(key)))]
+    if data is not None:
+        options = {key: text for key, text in options.items() if key not in places}
+    elif location.get("data"):
+        data = Path(location["data"])
+    for place in [data] if data is not None else [Path(options[key]) for key in places]:
+        if not place.exists():
+            msg = f"the files of '{provenance.source}' are not at {place}; say where they are with --data"
+            raise BadData(msg)
+    return load_source(name, data, limit=provenance.limit, **options)
