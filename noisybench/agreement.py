@@ -5,7 +5,8 @@ expectation under a random tie-break, but for average precision, where scikit-le
 cannot be computed is NaN, never 0.
 """
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from noisybench.tables import check_fields, read_columns, write_columns
 from noisybench.variant import Variant
 
 Kind = Literal["detector", "control", "reference"]
+Stratum = Literal["all", "clean", "mislabeled"]
 Bools = NDArray[np.bool_]
 Z95 = 1.959963984540054  # 97.5 % point of the standard normal law
 
@@ -66,6 +68,8 @@ class Agreement:
         low: Lower end of the 95 % interval over samples.
         high: Upper end.
         n: Samples whose truth is known.
+        stratum: Which of them were compared.
+        learner: Whose memorization the truth is; empty for the mislabeled mask.
     """
 
     detector: str
@@ -76,6 +80,8 @@ class Agreement:
     low: float
     high: float
     n: int
+    stratum: Stratum = "all"
+    learner: str = ""
 
 
 def against_labels(scores: Scores, variant: Variant, *, kind: Kind = "detector") -> list[Agreement]:
@@ -194,13 +200,13 @@ def false_negative_rate(values: Floats, mislabeled: Bools, given: Labels) -> Est
     One minus precision and one minus recall at that count, which are one number. Interval: Wilson.
     """
     count = int(mislabeled.sum())
-    return _wilson(1 - _hits(values, mislabeled, count) / count, count)
+    return wilson(1 - _hits(values, mislabeled, count) / count, count)
 
 
 def precision_at(percent: float, values: Floats, mislabeled: Bools, given: Labels) -> Estimate:  # noqa: ARG001
     """Share of mislabeled samples among the ``percent`` % most suspicious, at least one sample. Interval: Wilson."""
     count = max(1, round(len(values) * percent / 100))
-    return _wilson(_hits(values, mislabeled, count) / count, count)
+    return wilson(_hits(values, mislabeled, count) / count, count)
 
 
 METRICS: dict[str, Metric] = {
@@ -218,15 +224,34 @@ METRICS: dict[str, Metric] = {
 """The metrics against the mislabeled mask, by name."""
 
 
-def write_agreements(agreements: Iterable[Agreement], path: Path, variant_id: str) -> None:
-    """Write agreements, NaN as NaN, with the id of their variant."""
+def write_agreements(
+    agreements: Iterable[Agreement], path: Path, variant_id: str, truths: Mapping[str, str] | None = None
+) -> None:
+    """Write agreements, NaN as NaN, with the id of their variant and, by name, the digests of further truths."""
     rows = list(agreements)
     kinds = {"n": np.int64, "value": np.float64, "low": np.float64, "high": np.float64}
     columns: dict[str, NDArray[Any]] = {
         name: np.array([getattr(row, name) for row in rows], dtype=kinds.get(name, np.str_))
         for name in Agreement.__slots__
     }
-    write_columns(columns, path, metadata={"variant_id": variant_id})
+    metadata = {"variant_id": variant_id, "truths": json.dumps(dict(sorted((truths or {}).items())))}
+    write_columns(columns, path, metadata=metadata)
+
+
+def read_truths(path: Path) -> dict[str, str]:
+    """Name → digest of the truths, beside the mislabeled mask, that a file of ``write_agreements`` was made with.
+
+    Raises:
+        BadData: The file is broken.
+    """
+    text = read_columns(path, [])[1].get("truths", "")
+    try:
+        truths = json.loads(text)
+        check_fields({"truths": truths}, {"truths": Mapping[str, str]}, path)
+    except ValueError:
+        msg = f"{path} does not say which truths it was made with; delete it and evaluate again"
+        raise BadData(msg) from None
+    return dict(truths)
 
 
 def read_agreements(path: Path, variant_id: str | None = None) -> list[Agreement]:
@@ -278,7 +303,7 @@ def _logit_interval(value: float, variance: float) -> Estimate:
     return Estimate(value, float(low), float(high))
 
 
-def _wilson(share: float, n: int) -> Estimate:
+def wilson(share: float, n: int) -> Estimate:
     """Wilson's 95 % interval of a share of ``n``, which may be an expectation over ties.
 
     Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.

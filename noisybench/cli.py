@@ -260,11 +260,77 @@ def evaluate(
 
 
 @app.command()
+def memorize(
+    variant: Annotated[Path, typer.Argument(help="A variant's folder.")],
+    *,
+    model: Annotated[str | None, typer.Option(help="Name of a model; default: one that suits the source.")] = None,
+    models: Annotated[int, typer.Option(parser=_whole, metavar="N", help="How many are trained.")] = 500,
+    fraction: Annotated[float, typer.Option(help="Of the samples, in each training subset.")] = 0.7,
+    balanced: Annotated[bool, typer.Option(help="Leave each sample out equally often, or at random.")] = True,
+    seed: Annotated[int, typer.Option(parser=_whole, metavar="N", help="Of subsets and training.")] = 0,
+    recipe: Annotated[str, typer.Option(help="standard or overfit.")] = "overfit",
+    epochs: Annotated[int | None, typer.Option(parser=_whole, metavar="N", help="Default: 45.")] = None,
+    settings: Settings = None,
+    workers: Annotated[
+        int | None, typer.Option(parser=_whole, metavar="N", help="Processes; default: one a core or GPU.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    data: Data = None,
+    own_source: OwnSource = None,
+    out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Measure how much each label is memorized: train many models on random subsets of a variant."""
+    from noisybench.location import source_of
+    from noisybench.options import split_pairs
+    from noisybench.planning import plan_run
+    from noisybench.retraining import EPOCHS, Learner
+    from noisybench.retraining import memorize as measure
+    from noisybench.variant import read_variant
+
+    found = read_variant(variant)
+    with _status(f"reading {found.provenance.source}"):
+        source = source_of(found, variant, data, own_source)
+    options = split_pairs(settings or [], flag="--set")
+    if epochs is None and "epochs" not in options:
+        epochs = EPOCHS
+    plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=device)
+    learner = Learner(plan, fraction, balanced)
+    count = _workers(workers, plan.device, models)
+    typer.echo(
+        f"{found.name}: {models} models of {learner.name}, seed {seed}, {plan.device}, {count} workers", err=True
+    )
+    with _progress("memorize", models, "models") as step:
+        place, summary = measure(source, found, learner, out, models=models, seed=seed, workers=count, progress=step)
+    record = {"path": str(place), "learner": learner.name, **asdict(summary)}
+    if as_json:
+        _print_json(
+            {key: None if isinstance(value, float) and isnan(value) else value for key, value in record.items()}
+        )
+        return
+    for key, value in asdict(summary).items():
+        typer.echo(f"{key.replace('_', ' '):<26}{value:.4g}" if isinstance(value, float) else f"{key:<26}{value}")
+    if summary.mislabeled_fit < FITTED:
+        typer.echo(
+            f"note: models fit {summary.mislabeled_fit:.0%} of the wrong labels that they are trained on: this learner "
+            f"memorizes little, which its memorization says as it should"
+        )
+    typer.echo(str(place))
+
+
+FITTED = 0.95
+"""Share of wrong labels fitted below which a learner is said to memorize little."""
+
+
+@app.command()
 def leaderboard(
     runs: Annotated[list[Path], typer.Argument(metavar="RUNS…", help="Any folders above runs.")],
     *,
-    truth: Annotated[str, typer.Option(help="What the detectors are held against.")] = "mislabeled",
-    metric: Annotated[str, typer.Option(help="auroc, auroc_within_class, average_precision, …")] = "auroc",
+    truth: Annotated[str, typer.Option(help="mislabeled, or memorization where it was measured.")] = "mislabeled",
+    metric: Annotated[
+        str | None, typer.Option(help="auroc, average_precision, …; of memorization: spearman, overlap_5, …")
+    ] = None,
+    stratum: Annotated[str, typer.Option(help="all, clean or mislabeled samples; of memorization.")] = "all",
     models: Annotated[bool, typer.Option("--models", help="A table of the runs instead of the detectors.")] = False,
     style: Annotated[str, typer.Option("--format", help="table, markdown, csv, json or latex.")] = "table",
 ) -> None:
@@ -272,7 +338,7 @@ def leaderboard(
     from noisybench.leaderboard import leaderboard as rank
     from noisybench.leaderboard import model_rows
 
-    _print_rows(model_rows(runs) if models else rank(runs, truth=truth, metric=metric), style)
+    _print_rows(model_rows(runs) if models else rank(runs, truth=truth, metric=metric, stratum=stratum), style)
 
 
 @app.command()
@@ -391,13 +457,13 @@ def _status(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def _progress(what: str, total: int) -> Iterator[Callable[[], None]]:
+def _progress(what: str, total: int, unit: str = "epochs") -> Iterator[Callable[[], None]]:
     """A bar with the time left, on stderr; nothing where that is no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("epochs, left"), TimeRemainingColumn())
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn(f"{unit}, left"), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task(what, total=total)
         yield lambda: progress.advance(task)

@@ -11,7 +11,10 @@ from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
 from multiprocessing.queues import Queue
+from pathlib import Path
 from typing import Any, TypeVar
+
+from filelock import FileLock, Timeout
 
 from noisybench.errors import BadData, BadUsage
 
@@ -85,6 +88,26 @@ def run_tasks(
                 os.environ.pop(name)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other processes off a folder; the lock goes with the process, however that ends.
+
+    Raises:
+        BadData: Another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        msg = f"another process works on {folder}; wait until it ends and say the same again, or give another --out"
+        raise BadData(msg) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def check_sendable(value: Any, what: str) -> None:  # noqa: ANN401 - whatever a task holds

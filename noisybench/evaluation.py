@@ -2,24 +2,33 @@
 
 import resource
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 
-from noisybench.agreement import Agreement, against_labels, read_agreements, reference_scores, write_agreements
+from noisybench.agreement import (
+    Agreement,
+    Kind,
+    against_labels,
+    read_agreements,
+    read_truths,
+    reference_scores,
+    write_agreements,
+)
 from noisybench.cards import write_cards
 from noisybench.catalog import find, names
-from noisybench.engines import Progress, check_sendable, run_tasks
+from noisybench.correlation import against_memorization
+from noisybench.engines import Progress, alone, check_sendable, run_tasks
 from noisybench.errors import BadData, BadUsage
+from noisybench.memorization import Memorization, read_memorizations
 from noisybench.observing import Probe
+from noisybench.options import file_digest
 from noisybench.planning import Plan, Watch, plan_run
-from noisybench.scoring import read_scores, score, write_scores
+from noisybench.scoring import Scores, read_scores, score, write_scores
 from noisybench.source import Source, source_digest
 from noisybench.tables import file_name, read_record, write_json
 from noisybench.trace import Trace, read_trace
@@ -98,7 +107,7 @@ def evaluate(
     tasks: list[_Task] = []
     for variant in different.values():
         home = Path(out) / variant.name
-        _keep_variant(variant, home / "variant")
+        keep_variant(variant, home / "variant")
         for seed in seeds:
             # Several workers on a machine of several GPUs take one each, in turn.
             gpu = f"cuda:{len(tasks) % torch.cuda.device_count()}" if plan.device == "cuda" else plan.device
@@ -122,14 +131,17 @@ class _Task:
 
 
 def _evaluate_one(task: _Task, source: Source, progress: Progress) -> Path:
-    with _alone(task.folder):
+    with alone(task.folder):
         record = _record(task, source)
         finished = (task.folder / "agreement.parquet").is_file()
         found = _found(task.folder, record)
         if not finished:  # what a finished run has is kept; what a stopped call asked for, is not
             found = {}
         own = any(":" in spec for spec in task.detectors.values())  # a user's own may have been edited
-        if finished and task.detectors.items() <= found.items() and not own:
+        truths = read_memorizations(task.folder.parent.parent, task.variant)
+        digests = {name: file_digest(path) for name, (path, _) in truths.items()}
+        judged = finished and read_truths(task.folder / "agreement.parquet") == digests
+        if judged and task.detectors.items() <= found.items() and not own:
             for _ in range(task.plan.recipe.epochs):
                 progress()
             return task.folder
@@ -142,31 +154,11 @@ def _evaluate_one(task: _Task, source: Source, progress: Progress) -> Path:
             write_json({**record, "detectors": found}, task.folder / "run.json")
         if not finished or not is_observed(task.folder / "trace", due, until=epochs):
             _train(task, source, columns, progress)
-        agreements = _score_all(task, wanted)
+        agreements = _score_all(task, wanted, [truth for _, truth in truths.values()])
         write_json({**record, "detectors": wanted}, task.folder / "run.json")
         # Last, because a folder that has it is a finished run.
-        write_agreements(agreements, task.folder / "agreement.parquet", task.variant.provenance.variant_id)
+        write_agreements(agreements, task.folder / "agreement.parquet", task.variant.provenance.variant_id, digests)
     return task.folder
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other processes off a run folder; the lock goes with the process, however that ends.
-
-    Raises:
-        BadData: Another process has it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        msg = f"another process works on {folder}; wait until it ends and say the same again, or give another --out"
-        raise BadData(msg) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _train(task: _Task, source: Source, columns: list[str], progress: Progress) -> None:
@@ -196,31 +188,45 @@ def _train(task: _Task, source: Source, columns: list[str], progress: Progress) 
     write_json(timing, folder / "timing.json")
 
 
-def _score_all(task: _Task, wanted: Mapping[str, str]) -> list[Agreement]:
-    """Score every detector that is not scored yet, and compare all with the truth."""
+def _score_all(task: _Task, wanted: Mapping[str, str], truths: Sequence[Memorization]) -> list[Agreement]:
+    """Score every detector that is not scored yet, and compare all with every truth."""
     trace = read_trace(task.folder / "trace")
     timing = read_record(task.folder / "timing.json")
     costs = timing.setdefault("detectors", {})
+    here = _scored_here(task, wanted)
+    kinds: dict[str, Kind] = {}
+    if len(here) < len(wanted):
+        kinds |= {a.detector: a.kind for a in read_agreements(task.folder / "agreement.parquet")}
     agreements: list[Agreement] = []
-    for name in _scored_here(task, wanted):
-        detector = find("detectors", wanted[name])
+    for name, spec in wanted.items():
         path = task.folder / "scores" / f"{file_name(name)}.parquet"
-        # A score follows from its trace and from the version, which is the run's; a user's own detector has none.
-        if ":" in wanted[name] or name not in costs or not path.is_file():
-            began = time.perf_counter()
-            scores = score(trace, detector)
-            seconds = time.perf_counter() - began
-            write_scores(scores, path)
-            costs[name] = _cost(trace, detector.needs, task.plan.watch, timing["purposes"], seconds)
-            write_json(timing, task.folder / "timing.json")
-        read_back = read_scores(path)  # what is compared is what was written: the file is the contract
-        kind: Literal["control", "detector"] = "control" if detector.control else "detector"
-        agreements += against_labels(read_back, task.variant, kind=kind)
-    kept = set(wanted) - set(_scored_here(task, wanted))
-    if kept:
-        agreements += [a for a in read_agreements(task.folder / "agreement.parquet") if a.detector in kept]
+        if name in here:
+            detector = find("detectors", spec)
+            kinds[name] = "control" if detector.control else "detector"
+            # A score follows from its trace and from the version, which is the run's; a user's own detector has none.
+            if ":" in spec or name not in costs or not path.is_file():
+                began = time.perf_counter()
+                scores = score(trace, detector)
+                seconds = time.perf_counter() - began
+                write_scores(scores, path)
+                costs[name] = _cost(trace, detector.needs, task.plan.watch, timing["purposes"], seconds)
+                write_json(timing, task.folder / "timing.json")
+        # What is compared is what was written: the file is the contract.
+        agreements += against_all(read_scores(path), task.variant, truths, kind=kinds[name])
     for scores in reference_scores(task.variant, seed=task.seed):
-        agreements += against_labels(scores, task.variant, kind="reference")
+        agreements += against_all(scores, task.variant, truths, kind="reference")
+    for truth in truths:
+        if np.isfinite(truth.values).all():
+            itself = Scores(f"memorization by {truth.learner}", truth.values, truth.variant_id)
+            agreements += against_labels(itself, task.variant, kind="reference")
+    return agreements
+
+
+def against_all(scores: Scores, variant: Variant, truths: Sequence[Memorization], *, kind: Kind) -> list[Agreement]:
+    """Every metric of scores against the mislabeled mask and against measured memorization."""
+    agreements = against_labels(scores, variant, kind=kind)
+    for truth in truths:
+        agreements += against_memorization(scores, truth, variant, kind=kind)
     return agreements
 
 
@@ -304,16 +310,24 @@ HOW_LABELS_CAME = ("source_options", "limit", "noise", "params", "mode", "noise_
 """Told in the record; which labels they are, the variant id says."""
 
 
-def _keep_variant(variant: Variant, folder: Path) -> None:
+def keep_variant(variant: Variant, folder: Path) -> None:
     """Lay a variant beside its runs, unless it is there.
 
     Raises:
-        BadData: The same labels are there with another truth, which the finished runs were compared with.
+        BadData: The same labels are there with another truth, which the finished runs were compared with, or with other
+            names of the classes.
     """
     if not (folder / "variant.json").is_file():
         write_variant(variant, folder)
-    elif not np.array_equal(read_variant(folder).clean, variant.clean):
-        msg = f"{folder.parent} holds runs of the same labels against other clean labels; give another --out"
-        raise BadData(msg)
+    else:
+        there = read_variant(folder)
+        same = {
+            "clean labels": np.array_equal(there.clean, variant.clean),
+            "class names": there.class_names == variant.class_names,
+        }
+        for what, alike in same.items():
+            if not alike:
+                msg = f"{folder.parent} holds runs of the same labels against other {what}; give another --out"
+                raise BadData(msg)
     if not (folder / "croissant.json").is_file():  # the last of them
         write_cards(variant, folder)

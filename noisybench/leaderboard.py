@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, get_type_hints
 
-from noisybench.agreement import METRICS, Agreement, Kind, Metric, read_agreements
+from noisybench.agreement import METRICS, Agreement, Kind, Metric, Stratum, read_agreements
+from noisybench.correlation import MEMORIZATION_METRICS, MemorizationMetric
 from noisybench.errors import BadData, UnknownName
 from noisybench.options import unknown
 from noisybench.resampling import Cells, Column, Interval, estimate, mean, rank_sets, weakest
@@ -78,7 +79,11 @@ class Row:
         detector: Name of the detector, control or reference.
         kind: Only a ``detector`` has a rank.
         truth: What the scores were held against.
-        metric: A key of ``METRICS``.
+        metric: A key of ``METRICS``, or of ``MEMORIZATION_METRICS``.
+        stratum: Which samples were compared: all, the clean or the mislabeled ones.
+        truth_learner: Whose memorization the truth is; empty for the mislabeled mask.
+        matched: Whether that learner has the row's own model, recipe and epochs, or its memorization is transferred to
+            another; None for the mislabeled mask.
         mean: Over families, settings, label columns and seeds, in this order.
         low: Lower end of the 95 % interval.
         high: Upper end.
@@ -109,6 +114,9 @@ class Row:
     kind: Kind
     truth: str
     metric: str
+    stratum: Stratum
+    truth_learner: str
+    matched: bool | None
     mean: float
     low: float
     high: float
@@ -257,16 +265,19 @@ def _number(value: float | None) -> float:
 # Rows
 
 
-def leaderboard(runs: Sequence[Run] | Paths, *, truth: str = "mislabeled", metric: str = "auroc") -> list[Row]:
+def leaderboard(
+    runs: Sequence[Run] | Paths, *, truth: str = "mislabeled", metric: str | None = None, stratum: str = "all"
+) -> list[Row]:
     """One row per detector and learner: ranked detectors, incomplete ones, controls, references, each best first.
 
     Args:
         runs: Runs, or folders above them.
-        truth: What the scores were held against.
-        metric: A key of ``METRICS``.
+        truth: What the scores were held against: ``mislabeled`` or ``memorization``.
+        metric: A key of ``METRICS`` or of ``MEMORIZATION_METRICS``; None takes the AUROC, or Spearman's correlation.
+        stratum: For memorization: ``all`` samples, the ``clean`` or the ``mislabeled`` ones.
 
     Raises:
-        UnknownName: No run was held against that truth, or by that metric.
+        UnknownName: No run was held against that truth, by that metric, or over that stratum.
         BadData: There is no finished run, or a file is broken.
     """
     ended, begun = _finished(runs)
@@ -274,32 +285,34 @@ def leaderboard(runs: Sequence[Run] | Paths, *, truth: str = "mislabeled", metri
     if not asked:
         truths = sorted({agreement.truth for run in ended for agreement in run.agreements})
         raise UnknownName(unknown(truth, tuple(truths), "truth"))
-    measures = {agreement.metric for agreement in asked}
-    if metric not in measures:
-        raise UnknownName(unknown(metric, tuple(sorted(measures)), "metric"))
-    about = METRICS.get(metric, Metric(metric, METRICS["auroc"].compute))
-    groups: dict[tuple[str, Kind, Learner], dict[tuple[Column, int], tuple[Run, Agreement]]] = {}
+    metric = metric or ("spearman" if truth == "memorization" else "auroc")
+    for value, field, what in ((metric, "metric", "metric"), (stratum, "stratum", f"stratum of '{truth}'")):
+        there = {getattr(agreement, field) for agreement in asked}
+        if value not in there:
+            raise UnknownName(unknown(value, tuple(sorted(there)), what))
+    about = about_metric(metric)
+    groups: dict[tuple[str, Kind, Learner, str], dict[tuple[Column, int], tuple[Run, Agreement]]] = {}
     for run in ended:
         for agreement in run.agreements:
-            if (agreement.truth, agreement.metric) == (truth, metric):
-                key = (agreement.detector, agreement.kind, run.learner)
+            if (agreement.truth, agreement.metric, agreement.stratum) == (truth, metric, stratum):
+                key = (agreement.detector, agreement.kind, run.learner, agreement.learner)
                 groups.setdefault(key, {})[run.column, run.seed] = (run, agreement)
     cells = [_cells((run, held.value) for run, held in group.values()) for group in groups.values()]
     complete = _complete(
         [
             (learner, {at for at, (_, held) in group.items() if math.isfinite(held.value)})
-            for (_, _, learner), group in groups.items()
+            for (_, _, learner, _), group in groups.items()
         ],
         begun,
     )
     contenders = [
-        i for i, (_, kind, _) in enumerate(groups) if kind == "detector" and complete[i] and len(cells[i]) > 0
+        i for i, (_, kind, _, _) in enumerate(groups) if kind == "detector" and complete[i] and len(cells[i]) > 0
     ]
     ranks = dict(
         zip(contenders, rank_sets([cells[i] for i in contenders], higher_is_better=about.higher_is_better), strict=True)
     )
     rows = []
-    for i, ((detector, kind, learner), group) in enumerate(groups.items()):
+    for i, ((detector, kind, learner, whose), group) in enumerate(groups.items()):
         middle, low, high, interval = estimate(cells[i], about.bounds)
         rank, rank_low, rank_high = ranks.get(i, (None, None, None))
         members = [run for run, _ in group.values()]
@@ -310,6 +323,9 @@ def leaderboard(runs: Sequence[Run] | Paths, *, truth: str = "mislabeled", metri
                 kind=kind,
                 truth=truth,
                 metric=metric,
+                stratum=stratum,  # type: ignore[arg-type]  # one that an agreement has
+                truth_learner=whose,
+                matched=_matched(learner, whose),
                 mean=middle,
                 low=low,
                 high=high,
@@ -370,6 +386,17 @@ def model_rows(runs: Sequence[Run] | Paths) -> list[ModelRow]:
             )
         )
     return sorted(rows, key=lambda row: (row.model, row.recipe, row.setup))
+
+
+def about_metric(name: str) -> Metric | MemorizationMetric:
+    """What there is to say of a metric, by name."""
+    return METRICS.get(name) or MEMORIZATION_METRICS.get(name) or Metric(name, METRICS["auroc"].compute)
+
+
+def _matched(learner: Learner, whose: str) -> bool | None:
+    """Whether a memorization is of the learner's own model, recipe and epochs."""
+    own = f"{learner.model}, {learner.recipe}, {learner.epochs} epochs, "
+    return whose.startswith(own) if whose else None
 
 
 def _finished(runs: Sequence[Run] | Paths) -> tuple[list[Run], list[Run]]:

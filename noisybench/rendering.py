@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-from noisybench.agreement import METRICS
-from noisybench.leaderboard import ModelRow, Row, Rows
+from noisybench.leaderboard import ModelRow, Row, Rows, about_metric
 from noisybench.resampling import weakest
 
 if TYPE_CHECKING:
@@ -28,7 +27,8 @@ def caption(rows: Rows) -> str:
         "none": "no intervals, as some setting has a single run",
     }[weakest({row.interval for row in ranked})]
     if isinstance(first, Row):
-        what = f"{_title(first)} against '{first.truth}', mean over noise families"
+        part = "" if first.stratum == "all" else f" of {first.stratum} samples"
+        what = f"{_title(first)} against '{first.truth}'{part}, mean over noise families"
         covers += "; behind a rank stands its 95 % confidence set"
     else:
         what = "Runs at the end of training, mean over noise families"
@@ -153,6 +153,7 @@ def _cells_of(rows: Rows) -> tuple[list[str], list[list[str]]]:
             title: lambda row: _span(row, "mean", "low", "high"),
             "model": lambda row: row.model,
             "recipe": recipe,
+            **({"truth of": _whose} if first is not None and first.truth_learner else {}),
             "memorized / clean fitted": lambda row: f"{_short(row.mislabeled_fit)} / {_short(row.clean_fit)}",
             "seconds": lambda row: _short(row.seconds),
             "extra passes": lambda row: "–" if math.isnan(row.passes) else f"{row.passes:g}",
@@ -162,7 +163,11 @@ def _cells_of(rows: Rows) -> tuple[list[str], list[list[str]]]:
 
 
 def _title(row: Row) -> str:
-    return METRICS[row.metric].title if row.metric in METRICS else row.metric
+    return about_metric(row.metric).title
+
+
+def _whose(row: Row) -> str:
+    return f"{row.truth_learner} ({'matched' if row.matched else 'transferred'})"
 
 
 def _rank(row: Row) -> str:

@@ -138,11 +138,11 @@ def train(
     """
     check_source(source, variant)
     place = torch.device(device)
-    with _quiet_machine(place, threads):
+    with quiet_machine(place, threads):
         torch.manual_seed(derive(seed, "weights"))
         data = Inputs(source.inputs, place)
-        model = _build(build, source, data)
-        run = _Run(source, variant, recipe, model, data, seed)
+        model = build_model(build, source, data)
+        run = RunInProgress(source, variant, recipe, model, data, seed)
         trace = None if folder is None else folder / "trace"
         recorder = Recorder(variant, probes, seed=seed, device=place, folder=trace, resume=True)
         tracker = None
@@ -214,8 +214,8 @@ def surroundings(device: torch.device, threads: int) -> dict[str, Any]:
 def check_model(build: BuildModel, source: Source, *, device: str = "cpu") -> None:
     """Raise what ``train`` would for a model that cannot be built or run, or does not give a logit a class."""
     place = torch.device(device)
-    with _quiet_machine(place, 1):
-        _build(build, source, Inputs(source.inputs[:1], place))
+    with quiet_machine(place, 1):
+        build_model(build, source, Inputs(source.inputs[:1], place))
 
 
 def check_source(source: Source, variant: Variant) -> None:
@@ -254,7 +254,7 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
 
 
 @dataclass(slots=True)
-class _Run:
+class RunInProgress:
     """A run in progress."""
 
     source: Source
@@ -290,10 +290,10 @@ class _Run:
         """One pass over the training set. ``recorder`` is given each batch's own logits."""
         began = time.perf_counter()
         recipe, device = self.recipe, self.data.device
-        order = torch.randperm(len(self.data), generator=_generator(self.seed, "order", epoch)).to(device)
-        augment = _generator(self.seed, "augment", epoch)
+        order = torch.randperm(len(self.data), generator=generator_of(self.seed, "order", epoch)).to(device)
+        augment = generator_of(self.seed, "augment", epoch)
         torch.manual_seed(derive(self.seed, "layers", epoch))
-        batches = _batches(order, recipe.batch_size)
+        batches = batches_of(order, recipe.batch_size)
         total, hits = torch.zeros((), device=device), torch.zeros((), device=device)
         self.model.train()
         for step, chosen in enumerate(batches, start=(epoch - 1) * len(batches)):
@@ -356,7 +356,7 @@ EVALUATION_BATCH = 128
 """Small enough that a batch of activations stays in a CPU's cache; 256 and 512 were slower, most of all for gradients."""
 
 
-def _observe(recorder: Recorder, run: _Run, due: Sequence[Probe], epoch: int, *, during: bool) -> Observation:
+def _observe(recorder: Recorder, run: RunInProgress, due: Sequence[Probe], epoch: int, *, during: bool) -> Observation:
     """The epoch's observation, written or kept as one."""
     if not during:
         return recorder.observe(run.model, run.data.batches(EVALUATION_BATCH), epoch=epoch, probes=due)
@@ -369,7 +369,7 @@ def _observe(recorder: Recorder, run: _Run, due: Sequence[Probe], epoch: int, *,
 
 
 def _resume(
-    run: _Run,
+    run: RunInProgress,
     tracker: SusceptibilityTracker | None,
     due: Mapping[int, set[str]],
     made_by: Mapping[str, Any],
@@ -393,7 +393,7 @@ def _resume(
     return checkpoint.epoch
 
 
-def _write_history(run: _Run, folder: Path) -> None:
+def _write_history(run: RunInProgress, folder: Path) -> None:
     """Write the history; later epochs of the same run, trained again for a further probe, keep theirs until then."""
     path = folder / "history.parquet"
     columns = {name: np.array(values, dtype=np.float64) for name, values in run.history.items()}
@@ -411,7 +411,7 @@ def _write_timing(purposes: Mapping[str, float], folder: Path) -> None:
 
 
 def _write_checkpoint(
-    run: _Run, tracker: SusceptibilityTracker | None, made_by: Mapping[str, Any], folder: Path
+    run: RunInProgress, tracker: SusceptibilityTracker | None, made_by: Mapping[str, Any], folder: Path
 ) -> None:
     checkpoint = Checkpoint(
         epoch=len(run.history["epoch"]),
@@ -424,7 +424,7 @@ def _write_checkpoint(
     write_checkpoint(checkpoint, folder / "checkpoint.pt")
 
 
-def _seconds(run: _Run, recorder: Recorder, tracker: SusceptibilityTracker | None) -> dict[str, float]:
+def _seconds(run: RunInProgress, recorder: Recorder, tracker: SusceptibilityTracker | None) -> dict[str, float]:
     """Seconds by purpose, those before a resume included."""
     total: dict[str, float] = {}
     for part in (run.seconds, recorder.seconds, {} if tracker is None else {"susceptibility": tracker.seconds}):
@@ -433,7 +433,12 @@ def _seconds(run: _Run, recorder: Recorder, tracker: SusceptibilityTracker | Non
     return total
 
 
-def _build(build: BuildModel, source: Source, data: Inputs) -> nn.Module:
+def build_model(build: BuildModel, source: Source, data: Inputs) -> nn.Module:
+    """A fresh model on the device of ``data``, seen to give a logit a class and to have something to train.
+
+    Raises:
+        TrainingFailed: It cannot be built or run, or gives something else.
+    """
     model: Any  # until it is seen to be a module
     with _said(f"the model cannot be built for inputs of shape {source.input_shape}"):
         model = build(num_classes=source.num_classes, input_shape=source.input_shape)
@@ -480,7 +485,7 @@ def _check_logits(logits: Any, b: int, k: int) -> Tensor:  # noqa: ANN401 - what
     return logits
 
 
-def _batches(order: Tensor, size: int) -> list[Tensor]:
+def batches_of(order: Tensor, size: int) -> list[Tensor]:
     """Batches of ``size``; a last one of a single sample, which batch norm cannot take, joins the one before."""
     batches = list(order.split(size))
     if len(batches) > 1 and len(batches[-1]) == 1:
@@ -488,7 +493,8 @@ def _batches(order: Tensor, size: int) -> list[Tensor]:
     return batches
 
 
-def _generator(seed: int, purpose: str, epoch: int) -> torch.Generator:
+def generator_of(seed: int, purpose: str, epoch: int) -> torch.Generator:
+    """A generator of torch's, on the CPU, for one purpose in one epoch."""
     return torch.Generator().manual_seed(derive(seed, purpose, epoch))
 
 
@@ -497,7 +503,7 @@ def _mean(values: NDArray[Any]) -> float:
 
 
 @contextmanager
-def _quiet_machine(device: torch.device, count: int) -> Iterator[None]:
+def quiet_machine(device: torch.device, count: int) -> Iterator[None]:
     """So many threads, deterministic kernels, and torch's generators left as they were.
 
     Two threads on a small model were up to twice slower than one on a shared machine, and sums depend on their number.

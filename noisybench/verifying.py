@@ -6,13 +6,16 @@ from pathlib import Path
 import numpy as np
 
 from noisybench import __version__
-from noisybench.agreement import Agreement, against_labels, read_agreements, reference_scores
+from noisybench.agreement import Agreement, read_agreements, read_truths, reference_scores
 from noisybench.cards import CROISSANT, README, card_of, croissant_of, encoded
 from noisybench.catalog import find, names
 from noisybench.description import Description, describe
 from noisybench.errors import BadData, Mismatch
-from noisybench.leaderboard import read_runs
-from noisybench.scoring import Scores, read_scores, score
+from noisybench.evaluation import against_all
+from noisybench.leaderboard import Run, read_runs
+from noisybench.memorization import read_memorizations
+from noisybench.options import file_digest
+from noisybench.scoring import read_scores, score
 from noisybench.tables import file_name, read_columns, read_record
 from noisybench.trace import Trace, read_trace
 from noisybench.variant import Variant, read_variant
@@ -127,28 +130,38 @@ def verify_runs(folder: Path) -> Iterator[str]:
             for _ in verify_variant(home):  # what it says of each check is for a variant alone
                 pass
             checked.add(home)
-        variant = read_variant(home)
-        trace = read_trace(path / "trace")
-        if trace.variant_id != variant.provenance.variant_id:
-            msg = f"{path}: the trace is of another variant than the run's; delete that folder and evaluate again"
-            raise Mismatch(msg)
-        _check_epochs(path, trace, run.learner.epochs)
-        _check_history(path, trace, variant)
-        told = {(a.detector, a.metric): a for a in read_agreements(path / "agreement.parquet")}
-        detectors = read_record(path / "run.json")["detectors"]
-        for name, spec in detectors.items():
-            written = read_scores(path / "scores" / f"{file_name(name)}.parquet")
-            if ":" in spec:  # a record may not name code to import
-                yield f"{path}: the scores of '{name}' were not computed again: {spec} is not noisybench's"
-            elif not np.array_equal(written.values, score(trace, find("detectors", spec)).values):
-                msg = f"{path}: the scores of '{name}' do not follow from the trace; delete that folder and evaluate again"
-                raise BadData(msg)
-            _check_agreement(path, told, written, variant)
-        for reference in reference_scores(variant, seed=run.seed):
-            _check_agreement(path, told, reference, variant)
-        yield (
-            f"{path}: history and {len(detectors)} detectors follow from the trace, and their agreement from the scores"
-        )
+        yield from _verify_run(run, read_variant(home))
+
+
+def _verify_run(run: Run, variant: Variant) -> Iterator[str]:
+    """Check one finished run of a variant."""
+    path = run.path
+    trace = read_trace(path / "trace")
+    if trace.variant_id != variant.provenance.variant_id:
+        msg = f"{path}: the trace is of another variant than the run's; delete that folder and evaluate again"
+        raise Mismatch(msg)
+    _check_epochs(path, trace, run.learner.epochs)
+    _check_history(path, trace, variant)
+    told = {_key(a): a for a in read_agreements(path / "agreement.parquet")}
+    known = read_truths(path / "agreement.parquet")
+    truths = []
+    for name, (place, truth) in read_memorizations(path.parent.parent, variant).items():
+        if known.get(name) == file_digest(place):
+            truths.append(truth)
+        else:
+            yield f"{path}: not yet held against {place.parent}; the command that made the run does so"
+    detectors = read_record(path / "run.json")["detectors"]
+    for name, spec in detectors.items():
+        written = read_scores(path / "scores" / f"{file_name(name)}.parquet")
+        if ":" in spec:  # a record may not name code to import
+            yield f"{path}: the scores of '{name}' were not computed again: {spec} is not noisybench's"
+        elif not np.array_equal(written.values, score(trace, find("detectors", spec)).values):
+            msg = f"{path}: the scores of '{name}' do not follow from the trace; delete that folder and evaluate again"
+            raise BadData(msg)
+        _check_agreement(path, told, against_all(written, variant, truths, kind="detector"))
+    for reference in reference_scores(variant, seed=run.seed):
+        _check_agreement(path, told, against_all(reference, variant, truths, kind="reference"))
+    yield (f"{path}: history and {len(detectors)} detectors follow from the trace, and their agreement from the scores")
 
 
 def _check_places(folder: Path) -> None:
@@ -192,12 +205,16 @@ def _check_history(path: Path, trace: Trace, variant: Variant) -> None:
                 raise BadData(msg)
 
 
-def _check_agreement(path: Path, told: Mapping[tuple[str, str], Agreement], scores: Scores, variant: Variant) -> None:
-    for agreement in against_labels(scores, variant):
-        found = told.get((scores.detector, agreement.metric))
+def _key(agreement: Agreement) -> tuple[str, ...]:
+    return (agreement.detector, agreement.truth, agreement.metric, agreement.stratum, agreement.learner)
+
+
+def _check_agreement(path: Path, told: Mapping[tuple[str, ...], Agreement], expected: Sequence[Agreement]) -> None:
+    for agreement in expected:
+        found = told.get(_key(agreement))
         for part in ("value", "low", "high", "n"):
-            value, expected = (getattr(one, part, np.nan) for one in (found, agreement))
-            if found is None or not np.isclose(value, expected, rtol=0, atol=1e-12, equal_nan=True):
+            value, right = (getattr(one, part, np.nan) for one in (found, agreement))
+            if found is None or not np.isclose(value, right, rtol=0, atol=1e-12, equal_nan=True):
                 what = agreement.metric if part == "value" else f"{agreement.metric} ({part})"
-                msg = f"{path}: {what} of '{scores.detector}' is {found and value}, its scores give {expected}"
+                msg = f"{path}: {what} of '{agreement.detector}' is {found and value}, its scores give {right}"
                 raise BadData(msg)

@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -236,7 +237,12 @@ def test_another_truth_or_test_set_is_not_answered_from_old_runs(digits: Source,
     noise = find("noises", "as_found")()
     clean = digits.labels.copy()
     clean[:100] = (clean[:100] + 1) % 10
-    for position, changes in enumerate(({"clean": clean}, {"test_labels": digits.test_labels[::-1].copy()})):  # type: ignore[index]
+    changed: tuple[dict[str, Any], ...] = (
+        {"clean": clean},
+        {"test_labels": digits.test_labels[::-1].copy()},  # type: ignore[index]
+        {"class_names": tuple("abcdefghij")},
+    )
+    for position, changes in enumerate(changed):
         out = tmp_path / str(position)
         arrays = {"clean": digits.clean, "test_inputs": digits.test_inputs, "test_labels": digits.test_labels}
         for given, fails in ((arrays, False), ({**arrays, **changes}, True)):
@@ -245,7 +251,7 @@ def test_another_truth_or_test_set_is_not_answered_from_old_runs(digits: Source,
             if not fails:
                 evaluate(variant, source, seeds=(0,), detectors="aum", epochs=1, out=out)
                 continue
-            with pytest.raises(BadData, match="other clean labels|test_sha256 = .* give another --out"):
+            with pytest.raises(BadData, match="other clean labels|other class names|test_sha256 = .* give another --out"):
                 evaluate(variant, source, seeds=(0,), detectors="aum", epochs=1, out=out)
 
 

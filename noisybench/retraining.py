@@ -1,0 +1,554 @@
+"""Retraining: many models on random subsets of a variant, in blocks of 50 that are written once they are whole.
+
+Each model is what ``training`` makes of its subset: same loop, same recipe, with a seed of its own. Perceptrons without
+augmentation are trained many at a time as batched matrix products, to the same weights.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim.sgd import sgd
+
+from noisybench.engines import Progress, alone, check_sendable, run_tasks
+from noisybench.errors import BadData, BadUsage, TrainingFailed
+from noisybench.evaluation import keep_variant
+from noisybench.inputs import Inputs
+from noisybench.memorization import (
+    BLOCK,
+    PURPOSES,
+    Block,
+    Bools,
+    Purpose,
+    Summary,
+    block_path,
+    blocks,
+    check_fraction,
+    class_type,
+    estimate_memorization,
+    group_size,
+    read_block,
+    read_pool,
+    subsets,
+    summarise,
+    write_block,
+    write_memorization,
+)
+from noisybench.planning import Plan
+from noisybench.source import Source
+from noisybench.streams import derive
+from noisybench.tables import check_fields, file_name, read_record, write_json
+from noisybench.training import (
+    EVALUATION_BATCH,
+    Recipe,
+    RunInProgress,
+    batches_of,
+    build_model,
+    check_source,
+    generator_of,
+    learning_rate,
+    quiet_machine,
+    surroundings,
+)
+from noisybench.variant import Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Learner:
+    """What is retrained: memorization belongs to it.
+
+    Attributes:
+        plan: Model and recipe. How it would be watched plays no part.
+        fraction: Of the samples in each subset.
+        balanced: Whether every sample is left out equally often, see ``memorization.subsets``.
+        features: What the model sees, in one word: ``input``, or the name of frozen features.
+    """
+
+    plan: Plan
+    fraction: float = 0.7
+    balanced: bool = True
+    features: str = "input"
+
+    @property
+    def name(self) -> str:
+        """In words, for every place where its memorization appears."""
+        plan = self.plan
+        epochs = f"{plan.recipe.epochs} epochs"
+        return f"{plan.model}, {plan.recipe_name}, {epochs}, fraction {self.fraction:g}, on {self.features}"
+
+    @property
+    def setup(self) -> dict[str, Any]:
+        """Everything that decides a pool but labels, purpose and seed."""
+        return {
+            "model": self.plan.model,
+            "code": self.plan.code,
+            "recipe": self.plan.recipe_name,
+            **asdict(self.plan.recipe),
+            "fraction": self.fraction,
+            "balanced": self.balanced,
+            "features": self.features,
+        }
+
+    def folder(self, *, purpose: Purpose = "truth", seed: int = 0) -> str:
+        """Name of the folder of one of its pools, safe on every file system."""
+        what = json.dumps({**self.setup, "purpose": purpose, "seed": seed}, sort_keys=True)
+        digest = hashlib.sha256(what.encode()).hexdigest()[:8]
+        return f"{file_name(self.plan.model)}-{self.plan.recipe_name}-{file_name(self.features)}-{purpose}-{digest}"
+
+
+@dataclass(frozen=True, slots=True)
+class Retraining:
+    """What a call of ``retrain`` did.
+
+    Attributes:
+        folder: Where the blocks are, for ``read_pool``.
+        models: Of the pool.
+        trained: How many of them this call trained; the others were there.
+        models_per_second: All processes together, over every call that trained; NaN where no such call ended.
+    """
+
+    folder: Path
+    models: int
+    trained: int
+    models_per_second: float
+
+
+def retrain(
+    source: Source,
+    variant: Variant,
+    learner: Learner,
+    folder: str | Path,
+    *,
+    models: int = 500,
+    seed: int = 0,
+    purpose: Purpose = "truth",
+    features: NDArray[np.float32] | None = None,
+    workers: int = 1,
+    progress: Progress = lambda: None,
+) -> Retraining:
+    """Train models on random subsets of the variant and leave what they say of every sample in ``folder``.
+
+    Model i depends on the learner, the labels, the seed, the purpose and i alone: not on how many are asked for, nor on
+    the number of processes. A block that is there already is not trained again, and a call that was stopped goes on
+    after its last whole block, to the same bytes. Perceptrons are trained in float32 whatever the recipe's precision.
+
+    Args:
+        source: The inputs; its labels are not used.
+        variant: The labels to train on and to be asked for.
+        learner: Model, recipe, fraction; also the device, which is its plan's.
+        folder: Of this pool alone, such as ``out / variant.name / "memorization" / learner.folder(...)``.
+        models: How many.
+        seed: Decides every subset, weight and order.
+        purpose: ``truth`` or ``detector``: their models have nothing in common, so that one may judge the other.
+        features: What the models see in place of the inputs, shape (n, d), where the learner says so.
+        workers: Processes, each with a block at a time.
+        progress: Called after each model.
+
+    Raises:
+        BadUsage: A number or a purpose that cannot be meant.
+        BadData: The folder holds models that were made differently, or another process works on it.
+        Mismatch: The variant was made from another source.
+        TrainingFailed: The model cannot be built or run, or a loss is not finite.
+    """
+    check_source(source, variant)
+    _check_numbers(models=models, seed=seed, purpose=purpose, workers=workers)
+    check_fraction(learner.fraction, len(variant.labels))
+    size = group_size(learner.fraction) if learner.balanced else 1
+    setup: dict[str, Any] = {**learner.setup, "features_sha256": None}
+    seen = replace(source, test_inputs=None, test_labels=None)
+    if (features is None) != (learner.features == "input"):
+        msg = f"the learner is one on '{learner.features}'; give features with any learner that is not on 'input'"
+        raise BadUsage(msg)
+    if features is not None:
+        if len(features) != len(variant.labels):
+            msg = f"there are {len(features)} rows of features for {len(variant.labels)} samples; expected one each"
+            raise BadUsage(msg)
+        setup["features_sha256"] = hashlib.sha256(np.ascontiguousarray(features).tobytes()).hexdigest()
+        seen = replace(seen, inputs=features, augmentation="none")
+    place = torch.device(learner.plan.device)
+    around = surroundings(place, 1)
+    setup |= {"device": around["device"], "versions": around["versions"]}
+    with quiet_machine(place, 1):  # before anything is written
+        build_model(learner.plan.build, seen, Inputs(seen.inputs[:1], place))
+    if workers > 1 and models > 1:
+        check_sendable(learner.plan.build, f"model '{learner.plan.model}'")
+    record = {
+        "variant_id": variant.provenance.variant_id,
+        "learner": learner.name,
+        "purpose": purpose,
+        "seed": seed,
+        "group_size": size,
+        "setup": setup,
+    }
+    home = Path(folder)
+    with alone(home):
+        tasks = []
+        for number, count in blocks(models):
+            gpu = f"cuda:{number % torch.cuda.device_count()}" if learner.plan.device == "cuda" else learner.plan.device
+            task = _Task(number * BLOCK, count, gpu, block_path(home, number, count))
+            if task.path.is_file():
+                _check_block(task, record, variant)
+                for _ in range(count):
+                    progress()
+            else:
+                tasks.append(task)
+        began = time.perf_counter()
+        run_tasks(_train_block, tasks, _Shared(seen, variant, learner, record), workers=workers, progress=progress)
+        trained = sum(task.count for task in tasks)
+        return Retraining(home, models, trained, _pace(home, trained, time.perf_counter() - began))
+
+
+EPOCHS = 45
+"""Of a memorization measurement: on the digits, 99 % of the wrong labels of a subset are then fitted, 57 % after 20."""
+
+
+def memorize(
+    source: Source,
+    variant: Variant,
+    learner: Learner,
+    out: str | Path = "runs",
+    *,
+    models: int = 500,
+    seed: int = 0,
+    features: NDArray[np.float32] | None = None,
+    workers: int = 1,
+    progress: Progress = lambda: None,
+) -> tuple[Path, Summary]:
+    """Measure memorization, and leave it beside the runs of the variant, where ``evaluate`` finds it.
+
+    Args:
+        source: See ``retrain``; also ``variant``, ``learner``, ``models``, ``seed``, ``features`` and ``workers``.
+        variant: Whose labels.
+        learner: Whose memorization.
+        out: Folder of runs.
+        models: How many are trained.
+        seed: Of subsets and training.
+        features: What the models see in place of the inputs.
+        workers: Processes.
+        progress: Called after each model.
+
+    Returns:
+        The folder of the measurement, with ``memorization.parquet`` in it, and its summary.
+    """
+    home = Path(out) / variant.name
+    folder = home / "memorization" / learner.folder(purpose="truth", seed=seed)
+    done = retrain(
+        source,
+        variant,
+        learner,
+        folder,
+        models=models,
+        seed=seed,
+        features=features,
+        workers=workers,
+        progress=progress,
+    )
+    keep_variant(variant, home / "variant")
+    pool = read_pool(folder, variant, models=models)
+    truth = estimate_memorization(pool, variant)
+    write_memorization(truth, folder / "memorization.parquet")
+    return folder, summarise(truth, pool, variant, models_per_second=done.models_per_second)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One block: the unit that is distributed. It writes its own file."""
+
+    first: int
+    count: int
+    device: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shared:
+    source: Source
+    variant: Variant
+    learner: Learner
+    record: Mapping[str, Any]
+
+
+def _train_block(task: _Task, shared: _Shared, progress: Progress) -> None:
+    """Train the models of a block, ask each about every sample, and write what they said."""
+    variant, learner, record = shared.variant, shared.learner, shared.record
+    numbers = range(task.first, task.first + task.count)
+    seed = derive(record["seed"], record["purpose"])
+    included = subsets(numbers, len(variant.labels), learner.fraction, seed=seed, balanced=learner.balanced)
+    seeds = [derive(seed, "model", number) for number in numbers]
+    place = torch.device(task.device)
+    with quiet_machine(place, 1):
+        data = Inputs(shared.source.inputs, place)
+        answers = _Answers(included, torch.tensor(variant.labels, device=place), variant.num_classes)
+        augmented = data.is_image and learner.plan.recipe.augmentation != "none"
+        stackable = not augmented and linear_layers(_fresh(shared, data, seeds[0])) is not None
+        for row, model in (_together if stackable else _one_by_one)(shared, data, included, seeds):
+            answers.ask(row, model, data, batch_size=STACKED_BATCH if stackable else EVALUATION_BATCH)
+            progress()
+    write_block(answers.block({**record, "first": task.first, "models": task.count}), task.path)
+
+
+def _fresh(shared: _Shared, data: Inputs, seed: int) -> nn.Module:
+    """The untrained model of a seed."""
+    # torch.manual_seed would seed the GPUs too, and where none is in use keep a list of every time that it was asked to.
+    torch.default_generator.manual_seed(derive(seed, "weights"))
+    model = shared.learner.plan.build(num_classes=shared.source.num_classes, input_shape=shared.source.input_shape)
+    return model.to(data.device)
+
+
+def _one_by_one(
+    shared: _Shared, data: Inputs, included: Bools, seeds: Sequence[int]
+) -> Iterator[tuple[int, nn.Module]]:
+    """Row and model of every model of a block, each trained by the loop of ``training``."""
+    recipe = shared.learner.plan.recipe
+    for row, seed in enumerate(seeds):
+        chosen = np.flatnonzero(included[row])
+        subset = Inputs(shared.source.inputs[chosen], data.device, like=data)
+        model = _fresh(shared, data, seed)
+        if data.is_image:
+            model = model.to(memory_format=torch.channels_last)
+        run = RunInProgress(shared.source, shared.variant, recipe, model, subset, seed)
+        run.labels = run.labels[torch.tensor(chosen, device=data.device)]
+        for epoch in range(1, recipe.epochs + 1):
+            run.epoch(epoch, None)
+        yield row, run.model
+
+
+def _together(shared: _Shared, data: Inputs, included: Bools, seeds: Sequence[int]) -> Iterator[tuple[int, nn.Module]]:
+    """Row and model of every model of a block, those with subsets of one size trained together, some at a time."""
+    labels = torch.tensor(shared.variant.labels, device=data.device)
+    inputs = torch.cat([batch.flatten(1) for batch in data.batches(STACKED_BATCH)])
+    one = sum(parameter.nbytes for parameter in _fresh(shared, data, seeds[0]).parameters())
+    most = max(1, STACK_BYTES // one) if data.device.type == "cpu" else len(seeds)
+    sizes = included.sum(1)
+    for size in np.unique(sizes):
+        rows = np.flatnonzero(sizes == size)
+        for part in np.array_split(rows, -(-len(rows) // most)):
+            models = [_fresh(shared, data, seeds[row]) for row in part]
+            chosen = torch.tensor(np.stack([np.flatnonzero(included[row]) for row in part]), device=data.device)
+            own = [seeds[row] for row in part]
+            train_together(models, inputs, labels, chosen, recipe=shared.learner.plan.recipe, seeds=own)
+            yield from zip(part.tolist(), models, strict=True)
+
+
+STACK_BYTES = 1 << 21
+"""Of the weights that are trained together on a CPU. One step a model took 0.106 ms alone and 0.027 ms among 50 with 64
+inputs, 0.16 and 0.075 ms (among 16) with 256, and with 2,048 more than 4 at once were slower than one."""
+STACKED_BATCH = 1024
+PADDING = 16
+"""Columns are padded to a multiple of it: a matrix product with 10 columns took as long as one with 16, or longer."""
+NEVER = -1e9
+"""Bias of a padded class: its softmax is exactly zero, and so is every gradient through it."""
+
+
+def linear_layers(model: nn.Module) -> list[nn.Linear] | None:
+    """The linear layers of a perceptron with ReLU between them, which may begin with Flatten; None for another model."""
+    if type(model) is not nn.Sequential:
+        return None
+    parts = list(model)
+    if parts and type(parts[0]) is nn.Flatten and (parts[0].start_dim, parts[0].end_dim) == (1, -1):
+        parts = parts[1:]
+    layers = [part for part in parts[::2] if type(part) is nn.Linear and part.bias is not None]
+    whole = len(parts) % 2 == 1 and len(layers) == len(parts[::2])
+    whole = whole and all(type(part) is nn.ReLU for part in parts[1::2])
+    whole = whole and all(parameter.requires_grad for parameter in model.parameters())
+    return layers if whole else None
+
+
+@torch.no_grad()
+def train_together(
+    models: Sequence[nn.Module],
+    inputs: Tensor,
+    labels: Tensor,
+    chosen: Tensor,
+    *,
+    recipe: Recipe,
+    seeds: Sequence[int],
+) -> None:
+    """Train perceptrons of one shape in place, each on its subset, as ``training`` would train it alone, in float32.
+
+    Every product is one of K matrices, every gradient is written out, and nothing is allocated within an epoch. On a CPU
+    a model's bits depend on itself alone: not on K, and not on which models it is trained with. A GPU may choose another
+    kernel for another K.
+
+    Args:
+        models: K models of which ``linear_layers`` finds the layers, on the device of the inputs.
+        inputs: Normalised, shape (n, d).
+        labels: Given labels, shape (n,).
+        chosen: Samples of each subset, shape (K, s), ascending.
+        recipe: How to train; its augmentation is not done.
+        seeds: Of each model; the order of each epoch follows from it.
+    """
+    stack = _Stack(models, inputs, labels, recipe)
+    sizes = [len(batch) for batch in batches_of(torch.arange(chosen.shape[1]), recipe.batch_size)]
+    for epoch in range(1, recipe.epochs + 1):
+        orders = [torch.randperm(chosen.shape[1], generator=generator_of(seed, "order", epoch)) for seed in seeds]
+        order = chosen.gather(1, torch.stack(orders).to(chosen.device))
+        for step, batch in enumerate(order.split(sizes, dim=1), start=(epoch - 1) * len(sizes)):
+            stack.step(batch, learning_rate(recipe, step, recipe.epochs * len(sizes)))
+    stack.give_back()
+
+
+class _Stack:
+    """The weights of K perceptrons, layer by layer as one tensor (K, inputs, outputs), and what a step needs."""
+
+    def __init__(self, models: Sequence[nn.Module], inputs: Tensor, labels: Tensor, recipe: Recipe) -> None:
+        self._layers = [layers for model in models if (layers := linear_layers(model)) is not None]
+        depth, kind = len(self._layers[0]), self._layers[0][0].weight.dtype
+        self._inputs = inputs.to(kind)
+        self.weights: list[Tensor] = []
+        self.biases: list[Tensor] = []
+        width = inputs.shape[1]
+        for depths in zip(*self._layers, strict=True):
+            outputs, fan_in = depths[0].weight.shape
+            padded = -(-outputs // PADDING) * PADDING
+            weight = inputs.new_zeros(len(models), width, padded, dtype=kind)
+            bias = inputs.new_zeros(len(models), 1, padded, dtype=kind)
+            for k, layer in enumerate(depths):
+                weight[k, :fan_in, :outputs] = layer.weight.T
+                bias[k, 0, :outputs] = layer.bias
+            self.weights.append(weight)
+            self.biases.append(bias)
+            width = padded
+        self._classes = self._layers[0][-1].out_features
+        self.biases[-1][:, :, self._classes :] = NEVER
+        self._targets = F.one_hot(labels, width).to(kind)
+        self._parameters = [*self.weights, *self.biases]
+        self._gradients = [torch.empty_like(parameter) for parameter in self._parameters]
+        self._momenta: list[Tensor | None] = [torch.zeros_like(parameter) for parameter in self._parameters]
+        self._recipe = recipe
+        self._buffers: dict[int, tuple[list[Tensor], list[Tensor], Tensor]] = {}
+        self._depth = depth
+
+    def step(self, chosen: Tensor, lr: float) -> None:
+        """One step of every model, each on its batch of samples, shape (K, b)."""
+        values, gradients, targets = self._buffers_for(chosen.shape[1])
+        flat = chosen.reshape(-1)
+        torch.index_select(self._inputs, 0, flat, out=values[0].view(len(flat), -1))
+        torch.index_select(self._targets, 0, flat, out=targets.view(len(flat), -1))
+        for layer in range(self._depth):
+            torch.baddbmm(self.biases[layer], values[layer], self.weights[layer], out=values[layer + 1])
+            if layer < self._depth - 1:
+                values[layer + 1].relu_()
+        torch.softmax(values[-1], -1, out=gradients[-1])
+        gradients[-1].sub_(targets).mul_(1 / chosen.shape[1])
+        for layer in reversed(range(self._depth)):
+            above = gradients[layer]
+            torch.bmm(values[layer].transpose(1, 2), above, out=self._gradients[layer])
+            torch.sum(above, 1, keepdim=True, out=self._gradients[self._depth + layer])
+            if layer > 0:
+                below = gradients[layer - 1]
+                torch.bmm(above, self.weights[layer].transpose(1, 2), out=below)
+                torch.ops.aten.threshold_backward.grad_input(below, values[layer], 0, grad_input=below)
+        # What torch.optim.SGD calls, without what it does around it: one pass over weights, gradients and momenta.
+        sgd(
+            self._parameters,
+            self._gradients,
+            self._momenta,
+            lr=lr,
+            momentum=self._recipe.momentum,
+            weight_decay=self._recipe.weight_decay,
+            nesterov=self._recipe.momentum > 0,
+            dampening=0.0,
+            maximize=False,
+            foreach=False,
+            fused=True,
+        )
+        self.biases[-1][:, :, self._classes :] = NEVER  # weight decay would bring it nearer
+
+    def give_back(self) -> None:
+        """Put the weights into the models that they came from."""
+        for k, layers in enumerate(self._layers):
+            for layer, weight, bias in zip(layers, self.weights, self.biases, strict=True):
+                outputs, fan_in = layer.weight.shape
+                layer.weight.copy_(weight[k, :fan_in, :outputs].T)
+                layer.bias.copy_(bias[k, 0, :outputs])
+
+    def _buffers_for(self, b: int) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """Activations (inputs first), gradients (of the first layer's outputs first) and targets of batches of b."""
+        if b not in self._buffers:
+            widths = [self.weights[0].shape[1], *(weight.shape[2] for weight in self.weights)]
+            values = [self._inputs.new_empty(len(self._layers), b, width) for width in widths]
+            gradients = [torch.empty_like(value) for value in values[1:]]
+            self._buffers[b] = values, gradients, torch.empty_like(values[-1])
+        return self._buffers[b]
+
+
+class _Answers:
+    """What the models of a block say of every sample."""
+
+    def __init__(self, included: Bools, labels: Tensor, num_classes: int) -> None:
+        self._included = included
+        self._labels = labels
+        self._predictions: NDArray[Any] = np.zeros(included.shape, dtype=class_type(num_classes))
+        self._margins = np.zeros(included.shape, dtype=np.float16)
+        self._held_out = torch.zeros(len(labels), num_classes, dtype=torch.float64, device=labels.device)
+
+    @torch.no_grad()
+    def ask(self, row: int, model: nn.Module, data: Inputs, *, batch_size: int) -> None:
+        """Put every sample to a model, un-augmented and in eval mode."""
+        model.eval()
+        logits = torch.cat([model(batch).float() for batch in data.batches(batch_size)])
+        if not logits.isfinite().all():
+            msg = "a model of the pool gives outputs that are not finite; lower the learning rate"
+            raise TrainingFailed(msg)
+        given = self._labels[:, None]
+        margins = logits.gather(1, given)[:, 0] - logits.scatter(1, given, -torch.inf).amax(1)
+        self._predictions[row] = logits.argmax(1).cpu().numpy()
+        self._margins[row] = margins.clamp(-HALF, HALF).half().cpu().numpy()
+        left_out = torch.tensor(~self._included[row], device=logits.device)
+        self._held_out += logits.softmax(1).mul_(left_out[:, None])
+
+    def block(self, record: Mapping[str, Any]) -> Block:
+        held_out = self._held_out.float().cpu().numpy()
+        return Block(self._included, self._predictions, self._margins, held_out, record)
+
+
+HALF = float(np.finfo(np.float16).max)
+
+
+def _check_numbers(*, models: int, seed: int, purpose: str, workers: int) -> None:
+    for name, value, least in (("models", models, 2), ("seed", seed, 0), ("workers", workers, 1)):
+        if value < least:
+            msg = f"{name} must be at least {least}, got {value}"
+            raise BadUsage(msg)
+    if purpose not in PURPOSES:
+        msg = f"no purpose '{purpose}'; there are: {', '.join(PURPOSES)}"
+        raise BadUsage(msg)
+
+
+def _check_block(task: _Task, record: Mapping[str, Any], variant: Variant) -> None:
+    """Raise ``BadData`` unless a block that is there is the one that this task would train."""
+    found = dict(read_block(task.path, variant).record)
+    wanted = {**record, "first": task.first, "models": task.count}
+    setup, ours = found.pop("setup"), wanted.pop("setup")
+    differs = [(name, found.get(name), value) for name, value in wanted.items() if found.get(name) != value]
+    differs += [(name, setup.get(name), value) for name, value in ours.items() if setup.get(name) != value]
+    if differs:
+        name, there, here = differs[-1]
+        msg = (
+            f"{task.path} holds models with {name} = {there}, now it is {here}; "
+            f"give another --out, or delete {task.path.parent} to train them again"
+        )
+        raise BadData(msg)
+
+
+def _pace(folder: Path, trained: int, seconds: float) -> float:
+    """Models per second over every call that trained some in this folder; kept apart from what bytes are compared of."""
+    path = folder / "timing.json"
+    total = {"models": 0, "seconds": 0.0}
+    if path.is_file():
+        total = read_record(path)
+        check_fields(total, {"models": int, "seconds": float}, path)
+    if trained:
+        total = {"models": total["models"] + trained, "seconds": total["seconds"] + seconds}
+        write_json(total, path)
+    return total["models"] / total["seconds"] if total["models"] else float("nan")
