@@ -20,6 +20,7 @@ MEND = {
     errno.ENOSPC: "make room and run the same command again",
     errno.EDQUOT: "make room and run the same command again",
     errno.EFBIG: "write to a file system that takes larger files",
+    errno.ENOENT: "give the path of something that is there",
     errno.EACCES: "give a path that you may read and write",
     errno.EPERM: "give a path that you may read and write",
     errno.EROFS: "give a path that can be written to",
@@ -105,7 +106,11 @@ def _fail(message: str, code: int) -> NoReturn:
 
 def _usage(error: Any) -> str:  # noqa: ANN401 - what Typer raises, by any of its names
     message = str(error.format_message()).rstrip(".")
-    command = error.ctx.command_path if getattr(error, "ctx", None) else "noisybench"
+    if getattr(error, "ctx", None):
+        command = error.ctx.command_path
+    else:  # not every such error knows its subcommand
+        known = {info.name or info.callback.__name__ for info in app.registered_commands if info.callback}
+        command = " ".join(["noisybench", *[word for word in sys.argv[1:] if word in known][:1]])
     return f"{message[:1].lower()}{message[1:]} ('{command} --help' shows what can be said)"
 
 

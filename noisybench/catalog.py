@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 from noisybench.errors import BadData, BadUsage, MissingPackage, UnknownName
-from noisybench.options import parse_options, unknown
+from noisybench.options import parse_options, unknown, whole
 
 if TYPE_CHECKING:
     from noisybench.observing import Probe
@@ -31,7 +31,7 @@ def names(drawer: Drawer) -> tuple[str, ...]:
     True
     """
     if drawer not in get_args(Drawer):
-        raise UnknownName(unknown(drawer, get_args(Drawer), "drawer"))
+        raise UnknownName(unknown(drawer, get_args(Drawer), "list"))
     files = {path.stem for path in (Path(__file__).parent / drawer).glob("[!_]*.py")}
     return tuple(sorted(files | {entry.name for entry in entry_points(group=f"noisybench.{drawer}")}))
 
@@ -85,7 +85,7 @@ def load_source(name: str, data: str | Path | None = None, *, limit: int | None 
         BadData: The files are missing or are not what they must be.
     """
     loader: LoadSource = parse_options(find("sources", name), options, what=f"source '{name}'")
-    return loader(None if data is None else Path(data), limit=limit)
+    return loader(None if data is None else Path(data), limit=None if limit is None else whole(limit, "limit", least=1))
 
 
 def _named_elsewhere(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any drawer's item

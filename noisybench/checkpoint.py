@@ -4,6 +4,7 @@ Every draw of training follows from (seed, purpose, epoch), so a checkpoint hold
 tensors and one JSON text, and nothing else is ever loaded from it.
 """
 
+import io
 import json
 import pickle
 import re
@@ -94,19 +95,33 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     content: dict[str, Any] = {"plain": json.dumps({name: getattr(checkpoint, name) for name in PLAIN})}
     for name in TENSORS:
         content[name] = {key: tensor.detach() for key, tensor in getattr(checkpoint, name).items()}
-    with replacing(path) as part, part.open("wb") as stream:
-        torch.save(content, stream)
+    buffer = io.BytesIO()  # so that a full disk is an error of the system, not one of torch's archive
+    torch.save(content, buffer)
+    with replacing(path) as part:
+        part.write_bytes(buffer.getbuffer())
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def epochs_trained(path: Path) -> int | None:
+    """Epochs of the checkpoint there, its tensors left on disk; None where there is none that can be read."""
+    try:
+        return read_checkpoint(path, mmap=True).epoch if path.is_file() else None
+    except BadData:
+        return None
+
+
+def read_checkpoint(path: Path, *, mmap: bool = False) -> Checkpoint:
     """Read what ``write_checkpoint`` wrote. Tensors and a text are all that is ever loaded.
+
+    Args:
+        path: The file.
+        mmap: Leave the tensors on disk until they are looked at.
 
     Raises:
         BadData: The file is broken, or holds anything else.
     """
     try:
         with warnings.catch_warnings(action="ignore"):  # torch wonders aloud about pickles that are not its own
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except (
         OSError, RuntimeError, EOFError, ValueError, TypeError, LookupError, AttributeError, AssertionError,
         OverflowError, MemoryError, zipfile.BadZipFile, zlib.error, struct.error, pickle.UnpicklingError,
@@ -116,10 +131,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
         msg = f"{path} cannot be read as a checkpoint: {reason}; delete it to train this run again"
         raise BadData(msg) from None
     try:
-        plain = {name: json.loads(content["plain"])[name] for name in PLAIN}
+        text = json.loads(content["plain"])
+        plain = {name: text[name] for name in PLAIN}
         weights, optimizer = (dict(content[name]) for name in TENSORS)
         whole = all(type(plain[name]) is kind for name, kind in zip(PLAIN, (int, dict, dict, float), strict=True))
         whole = whole and all(torch.is_tensor(value) for value in (*weights.values(), *optimizer.values()))
+        whole = whole and plain["epoch"] >= 1 and "epoch" in plain["history"]
+        whole = whole and all(_is_history(column, plain["epoch"]) for column in plain["history"].values())
         whole = whole and all(re.fullmatch(r"[0-9]{1,9}\..+", key) for key in optimizer)
     except (KeyError, TypeError, ValueError, RecursionError):
         whole = False
@@ -127,3 +145,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
         msg = f"{path} does not hold the parts of a checkpoint; delete it to train this run again"
         raise BadData(msg)
     return Checkpoint(**plain, weights=weights, optimizer=optimizer)
+
+
+def _is_history(column: object, epochs: int) -> bool:
+    """Whether that is a number for each epoch."""
+    return isinstance(column, list) and len(column) == epochs and all(type(value) is float for value in column)

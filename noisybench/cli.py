@@ -68,7 +68,9 @@ def _root(
 
 @app.command("list")
 def list_(
-    drawer: Annotated[str | None, typer.Argument(help="sources, noises, models, probes or detectors")] = None,
+    drawer: Annotated[
+        str | None, typer.Argument(metavar="[LIST]", help="sources, noises, models, probes or detectors")
+    ] = None,
     *,
     as_json: Json = False,
 ) -> None:
@@ -162,35 +164,52 @@ def describe(
 
 @app.command()
 def verify(
-    path: Annotated[Path, typer.Argument(help="A variant's folder, or a folder of runs.")],
+    path: Annotated[Path, typer.Argument(help="A variant's folder, or any folder above variants or runs.")],
     *,
     data: Data = None,
     own_source: OwnSource = None,
 ) -> None:
-    """Check that a variant or the runs below a folder are whole and belong together."""
+    """Check that variants and runs, all that are below a folder, are whole and belong together."""
+    from noisybench.verifying import unfinished_runs, variants_below, verify_runs
+
+    if (path / "variant.json").is_file():
+        for sentence in _verify_variant(path, data, own_source):
+            typer.echo(sentence)
+        typer.echo(f"{path} is whole")
+        return
+    folders = variants_below(path)
+    for folder in folders:
+        for sentence in _verify_variant(folder, data, own_source):
+            typer.echo(f"{folder}: {sentence}")
+    left = 0
+    if not folders or next(path.rglob("run.json"), None):
+        for sentence in verify_runs(path):
+            typer.echo(sentence)
+        left = unfinished_runs(path)
+    runs = f", but for {left} unfinished run{'' if left == 1 else 's'}" if left else ""
+    typer.echo(f"{path} is whole{runs}")
+
+
+def _verify_variant(folder: Path, data: Path | None, own_source: str | None) -> Iterator[str]:
+    """Check a variant against itself and, where that is to be had, against its source."""
     from noisybench.location import source_of
     from noisybench.training import check_source
     from noisybench.variant import read_variant
-    from noisybench.verifying import verify_runs, verify_variant
+    from noisybench.verifying import verify_draw, verify_variant
 
-    if (path / "variant.json").is_file():
-        for sentence in verify_variant(path):
-            typer.echo(sentence)
-        variant = read_variant(path)
-        try:
-            with _status(f"reading {variant.provenance.source}"):
-                source = source_of(variant, path, data, own_source)
-        except (BadData, BadUsage) as error:
-            if data is not None or own_source is not None:
-                raise
-            typer.echo(f"the source was not checked: {error}")
-        else:
-            check_source(source, variant)
-            typer.echo("the source's inputs and labels are those it was built from")
+    yield from verify_variant(folder)
+    variant = read_variant(folder)
+    try:
+        with _status(f"reading {variant.provenance.source}"):
+            source = source_of(variant, folder, data, own_source)
+    except (BadData, BadUsage) as error:
+        if data is not None or own_source is not None:
+            raise
+        yield f"the source was not checked, nor the labels drawn again from it: {error}"
     else:
-        for sentence in verify_runs(path):
-            typer.echo(sentence)
-    typer.echo(f"{path} is whole")
+        check_source(source, variant)
+        yield "the source's inputs and labels are those it was built from"
+        yield one_line(verify_draw(variant, source))  # the record may be a stranger's
 
 
 @app.command()
@@ -218,9 +237,10 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Train a model on variants, score every detector, and compare with the truth."""
+    from noisybench.evaluation import check_runs, check_seeds, choose_detectors
     from noisybench.evaluation import evaluate as run
     from noisybench.location import by_source, source_of
-    from noisybench.options import split_pairs
+    from noisybench.options import split_pairs, whole
     from noisybench.planning import plan_run
 
     options = split_pairs(settings or [], flag="--set")
@@ -229,8 +249,12 @@ def evaluate(
             msg = "observe is given twice, by --observe and by --set observe=…"
             raise BadUsage(msg)
         options["observe"] = observe
-    numbers = _numbers(seeds)
+    # All of this before the plan is said: a refused command says one line.
+    numbers = check_seeds(_numbers(seeds))
     wanted = "all" if detectors == "all" else tuple(name.strip() for name in detectors.split(","))
+    choose_detectors(wanted)
+    whole(threads, "threads", least=1)
+    whole(checkpoint_every, "checkpoint_every", least=1)
     folders: list[Path] = []
     for members in by_source(variants, data):
         path, first = next(iter(members.items()))
@@ -238,6 +262,7 @@ def evaluate(
             source = source_of(first, path, data, own_source)
         plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=device)
         count = _workers(workers, plan.device, len(members) * len(numbers))
+        check_runs(plan, source, runs=len(members) * len(numbers), workers=count)
         _say_plan(plan, source, seeds=numbers, workers=count)
         with _progress("evaluate", len(members) * len(numbers) * plan.recipe.epochs) as step:
             folders += run(

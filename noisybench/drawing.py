@@ -30,11 +30,20 @@ def check_mode(mode: str) -> None:
         raise BadUsage(msg)
 
 
-def check_rate(rate: float, *, highest: float = 1.0) -> None:
-    """Raise ``BadUsage`` for a rate outside [0, highest]; NaN is outside."""
+def check_rate(rate: float, *, highest: float = 1.0) -> float:
+    """``rate`` as a plain float that is not -0.0.
+
+    Raises:
+        BadUsage: It is no number, or outside [0, highest]; NaN is outside.
+    """
+    number = np.asarray(rate)
+    if number.ndim or number.dtype.kind not in "iuf":
+        msg = f"rate must be a number in [0, {highest:g}] (0.2 is 20 %), got {rate!r}"
+        raise BadUsage(msg)
     if not 0 <= rate <= highest:
         msg = f"rate must lie in [0, {highest:g}] (0.2 is 20 %), got {rate:g}"
         raise BadUsage(msg)
+    return float(rate) + 0.0  # -0.0 + 0.0 is 0.0
 
 
 def nearest_counts(expected: Floats, ties: Floats) -> NDArray[np.int64]:

@@ -9,8 +9,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
-from multiprocessing.connection import wait
-from multiprocessing.queues import Queue
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -55,8 +54,10 @@ def run_tasks(
         return [function(task, shared, progress) for task in tasks]
     others = set(active_children())
     context = get_context("spawn")  # a forked process may not use CUDA, and inherits locks of our threads
-    steps: Queue[str | None] = context.Queue()
-    listener = threading.Thread(target=_relay, args=(steps, progress), daemon=True)
+    # A pipe, not a queue: what is this short is written in one piece without a lock, which a process that is ended while
+    # it holds it would never give back.
+    heard, steps = context.Pipe(duplex=False)
+    listener = threading.Thread(target=_relay, args=(heard, progress), daemon=True)
     listener.start()
     pool = ProcessPoolExecutor(
         min(workers, len(tasks)), mp_context=context, initializer=_start, initargs=(shared, steps)
@@ -81,8 +82,10 @@ def run_tasks(
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-        steps.put(None)
+        steps.send_bytes(END)
         listener.join()
+        heard.close()
+        steps.close()
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name)
@@ -122,11 +125,13 @@ def check_sendable(value: Any, what: str) -> None:  # noqa: ANN401 - whatever a 
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
+STEP, END = b"step", b"end"
+
 _here: dict[str, Any] = {}
 """What this worker process was started with."""
 
 
-def _start(shared: Any, steps: "Queue[str | None]") -> None:  # noqa: ANN401
+def _start(shared: Any, steps: Connection) -> None:  # noqa: ANN401
     _here.update(shared=shared, steps=steps)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -141,21 +146,18 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _deaf() -> Iterator[None]:
-    """Ctrl-C is ignored by the processes that start meanwhile: it is for this one to stop them."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may say what a signal does
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Processes that start meanwhile never hear of Ctrl-C: it is for this one to stop them. This one hears of it after."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _run(function: Callable[[Task, Any, Progress], Result], task: Task) -> Result:
-    return function(task, _here["shared"], lambda: _here["steps"].put("step"))
+    return function(task, _here["shared"], lambda: _here["steps"].send_bytes(STEP))
 
 
-def _relay(steps: "Queue[str | None]", progress: Progress) -> None:
-    while steps.get() is not None:
+def _relay(steps: Connection, progress: Progress) -> None:
+    while steps.recv_bytes() != END:
         progress()

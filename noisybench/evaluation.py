@@ -4,6 +4,7 @@ import resource
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +22,28 @@ from noisybench.agreement import (
 )
 from noisybench.cards import write_cards
 from noisybench.catalog import find, names
+from noisybench.checkpoint import epochs_trained
 from noisybench.correlation import against_memorization
 from noisybench.engines import Progress, alone, check_sendable, run_tasks
 from noisybench.errors import BadData, BadUsage
 from noisybench.memorization import Memorization, read_memorizations
 from noisybench.observing import Probe
-from noisybench.options import file_digest
+from noisybench.options import file_digest, whole
 from noisybench.planning import Plan, Watch, plan_run
 from noisybench.scoring import Scores, read_scores, score, write_scores
-from noisybench.source import Source, source_digest
-from noisybench.tables import file_name, read_record, write_json
+from noisybench.source import Source
+from noisybench.tables import check_fields, file_name, read_record, write_json
 from noisybench.trace import Trace, read_trace
-from noisybench.training import BuildModel, check_model, check_source, due_columns, is_observed, surroundings, train
+from noisybench.training import (
+    BuildModel,
+    check_model,
+    check_source,
+    digest_of_test_set,
+    due_columns,
+    is_observed,
+    surroundings,
+    train,
+)
 from noisybench.variant import Variant, read_variant, write_variant
 
 
@@ -84,26 +95,14 @@ def evaluate(
         Mismatch: A variant was made from another source.
     """
     plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=device)
-    if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
-        msg = f"seeds must be different and not negative, got {','.join(map(str, seeds)) or 'none'}"
-        raise BadUsage(msg)
-    wanted = names("detectors") if detectors == "all" else ((detectors,) if isinstance(detectors, str) else detectors)
-    chosen = {find("detectors", spec).name: spec for spec in wanted}
-    if len(chosen) < len(wanted):
-        mend = "rename your own" if len(set(wanted)) == len(wanted) else "name each once"
-        msg = f"two of the detectors {', '.join(wanted)} have one name; {mend}"
-        raise BadUsage(msg)
-    for name, count in (("workers", workers), ("threads", threads), ("checkpoint_every", checkpoint_every)):
-        if count < 1:
-            msg = f"{name} must be at least 1, got {count}"
-            raise BadUsage(msg)
+    seeds, chosen = check_seeds(seeds), choose_detectors(detectors)
+    workers, threads = whole(workers, "workers", least=1), whole(threads, "threads", least=1)
+    checkpoint_every = whole(checkpoint_every, "checkpoint_every", least=1)
     given = [variants] if isinstance(variants, Variant) else variants
     different = {variant.provenance.variant_id: variant for variant in given}
     for variant in different.values():
         check_source(source, variant)
-    if workers > 1 and len(different) * len(seeds) > 1:
-        check_sendable(plan.build, f"model '{plan.model}'")
-    check_model(plan.build, source, device=plan.device)  # before anything is written
+    check_runs(plan, source, runs=len(different) * len(seeds), workers=workers)
     tasks: list[_Task] = []
     for variant in different.values():
         home = Path(out) / variant.name
@@ -114,6 +113,49 @@ def evaluate(
             folder = home / plan.folder / f"seed-{seed}"
             tasks.append(_Task(variant, plan, seed, chosen, gpu, threads, checkpoint_every, folder))
     return run_tasks(_evaluate_one, tasks, source, workers=workers, progress=progress)
+
+
+def check_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
+    """The seeds as plain integers.
+
+    Raises:
+        BadUsage: None of them, one that is no whole number or negative, or one that is there twice.
+    """
+    try:
+        given = tuple(seeds)
+    except TypeError:
+        msg = f"seeds must be several whole numbers, such as (0, 1, 2), got {seeds!r}"
+        raise BadUsage(msg) from None
+    numbers = tuple(whole(seed, "each of the seeds") for seed in given)
+    if not numbers or len(set(numbers)) != len(numbers) or min(numbers) < 0:
+        msg = f"seeds must be different and not negative, got {','.join(map(str, numbers)) or 'none'}"
+        raise BadUsage(msg)
+    return numbers
+
+
+def choose_detectors(detectors: str | Sequence[str]) -> dict[str, str]:
+    """Name of each detector → what the catalog finds it by.
+
+    Args:
+        detectors: Names, or ``all``.
+
+    Raises:
+        BadUsage: A name that does not exist, or two detectors of one name.
+    """
+    wanted = names("detectors") if detectors == "all" else ((detectors,) if isinstance(detectors, str) else detectors)
+    chosen = {find("detectors", spec).name: spec for spec in wanted}
+    if len(chosen) < len(wanted):
+        mend = "rename your own" if len(set(wanted)) == len(wanted) else "name each once"
+        msg = f"two of the detectors {', '.join(wanted)} have one name; {mend}"
+        raise BadUsage(msg)
+    return chosen
+
+
+def check_runs(plan: Plan, source: Source, *, runs: int, workers: int) -> None:
+    """Raise, before anything is said or written, what a model raises that cannot be built, run or sent to a worker."""
+    if workers > 1 and runs > 1:
+        check_sendable(plan.build, f"model '{plan.model}'")
+    check_model(plan.build, source, device=plan.device)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,35 +175,48 @@ class _Task:
 def _evaluate_one(task: _Task, source: Source, progress: Progress) -> Path:
     with alone(task.folder):
         record = _record(task, source)
-        finished = (task.folder / "agreement.parquet").is_file()
+        path = task.folder / "agreement.parquet"
+        finished = path.is_file() and (task.folder / "history.parquet").is_file()
         found = _found(task.folder, record)
-        if not finished:  # what a finished run has is kept; what a stopped call asked for, is not
-            found = {}
-        own = any(":" in spec for spec in task.detectors.values())  # a user's own may have been edited
-        truths = read_memorizations(task.folder.parent.parent, task.variant)
-        digests = {name: file_digest(path) for name, (path, _) in truths.items()}
-        judged = finished and read_truths(task.folder / "agreement.parquet") == digests
-        if judged and task.detectors.items() <= found.items() and not own:
-            for _ in range(task.plan.recipe.epochs):
-                progress()
-            return task.folder
+        # What a stopped call asked for and did not come to, is not found: only what is compared with the truth.
+        held = {a.detector for a in read_agreements(path, record["variant_id"])} if finished else set()
+        found = {name: spec for name, spec in found.items() if name in held}
         wanted = dict(sorted({**found, **task.detectors}.items()))
-        needs = {column for name in _scored_here(task, wanted) for column in find("detectors", wanted[name]).needs}
-        columns = sorted(needs | {"correct", "prediction"})
+        here = _scored_here(task, wanted)
+        columns = sorted({column for name in here for column in find("detectors", wanted[name]).needs} | RECORDED)
         epochs = task.plan.recipe.epochs
         due = due_columns(columns, epochs, task.plan.watch.every)
+        # A training for a further probe, stopped after its last look, has still to leave its checkpoint.
+        ended = wanted == found or epochs_trained(task.folder / "checkpoint.pt") in (None, epochs)
+        trained = finished and ended and is_observed(task.folder / "trace", due, until=epochs)
+        truths = read_memorizations(task.folder.parent.parent, task.variant)
+        digests = {name: file_digest(place) for name, (place, _) in truths.items()}
+        own = any(":" in spec for spec in task.detectors.values())  # a user's own may have been edited
+        scored = wanted == found and not own and all(_scores_of(task, name).is_file() for name in wanted)
+        if trained and scored and read_truths(path) == digests:
+            for _ in range(epochs):
+                progress()
+            return task.folder
         if not finished:
             write_json({**record, "detectors": found}, task.folder / "run.json")
-        if not finished or not is_observed(task.folder / "trace", due, until=epochs):
-            _train(task, source, columns, progress)
+        if not trained:
+            _train(task, source, record, columns, progress)
         agreements = _score_all(task, wanted, [truth for _, truth in truths.values()])
         write_json({**record, "detectors": wanted}, task.folder / "run.json")
         # Last, because a folder that has it is a finished run.
-        write_agreements(agreements, task.folder / "agreement.parquet", task.variant.provenance.variant_id, digests)
+        write_agreements(agreements, path, record["variant_id"], digests)
     return task.folder
 
 
-def _train(task: _Task, source: Source, columns: list[str], progress: Progress) -> None:
+RECORDED = {"correct", "prediction"}
+"""Columns of every trace: what was fitted, and what the model says instead."""
+
+
+def _scores_of(task: _Task, name: str) -> Path:
+    return task.folder / "scores" / f"{file_name(name)}.parquet"
+
+
+def _train(task: _Task, source: Source, record: Mapping[str, Any], columns: Sequence[str], progress: Progress) -> None:
     """Train and observe, from the last checkpoint on; leaves trace, history, checkpoint and timing."""
     plan, folder = task.plan, task.folder
     training = train(
@@ -178,10 +233,11 @@ def _train(task: _Task, source: Source, columns: list[str], progress: Progress) 
         susceptibility=plan.watch.tracker(),
         folder=folder,
         checkpoint_every=task.checkpoint_every,
+        made_by={key: value for key, value in record.items() if key not in HOW_LABELS_CAME},
         progress=progress,
     )
     timing = {
-        **read_record(folder / "timing.json"),
+        **_timing(folder),
         "seconds": sum(training.seconds.values()),
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
@@ -191,7 +247,7 @@ def _train(task: _Task, source: Source, columns: list[str], progress: Progress) 
 def _score_all(task: _Task, wanted: Mapping[str, str], truths: Sequence[Memorization]) -> list[Agreement]:
     """Score every detector that is not scored yet, and compare all with every truth."""
     trace = read_trace(task.folder / "trace")
-    timing = read_record(task.folder / "timing.json")
+    timing = _timing(task.folder)
     costs = timing.setdefault("detectors", {})
     here = _scored_here(task, wanted)
     kinds: dict[str, Kind] = {}
@@ -199,7 +255,7 @@ def _score_all(task: _Task, wanted: Mapping[str, str], truths: Sequence[Memoriza
         kinds |= {a.detector: a.kind for a in read_agreements(task.folder / "agreement.parquet")}
     agreements: list[Agreement] = []
     for name, spec in wanted.items():
-        path = task.folder / "scores" / f"{file_name(name)}.parquet"
+        path = _scores_of(task, name)
         if name in here:
             detector = find("detectors", spec)
             kinds[name] = "control" if detector.control else "detector"
@@ -209,7 +265,7 @@ def _score_all(task: _Task, wanted: Mapping[str, str], truths: Sequence[Memoriza
                 scores = score(trace, detector)
                 seconds = time.perf_counter() - began
                 write_scores(scores, path)
-                costs[name] = _cost(trace, detector.needs, task.plan.watch, timing["purposes"], seconds)
+                costs[name] = _cost(trace, detector.needs, task.plan.watch, timing.get("purposes", {}), seconds)
                 write_json(timing, task.folder / "timing.json")
         # What is compared is what was written: the file is the contract.
         agreements += against_all(read_scores(path), task.variant, truths, kind=kinds[name])
@@ -228,6 +284,15 @@ def against_all(scores: Scores, variant: Variant, truths: Sequence[Memorization]
     for truth in truths:
         agreements += against_memorization(scores, truth, variant, kind=kind)
     return agreements
+
+
+def _timing(folder: Path) -> dict[str, Any]:
+    """What a run took so far; empty where the file was lost, since no result depends on it."""
+    path = folder / "timing.json"
+    record = read_record(path) if path.is_file() else {}
+    kinds = {"purposes": Mapping[str, float], "detectors": Mapping[str, Mapping[str, float | int | None]]}
+    check_fields(record, {name: kind for name, kind in kinds.items() if name in record}, path)
+    return record
 
 
 def _scored_here(task: _Task, wanted: Mapping[str, str]) -> list[str]:
@@ -259,9 +324,10 @@ def _probe(name: str, watch: Watch) -> Probe:
 def _record(task: _Task, source: Source) -> dict[str, Any]:
     """Everything that decides the bytes of a run."""
     plan, provenance = task.plan, task.variant.provenance
-    test = None
-    if source.test_inputs is not None and source.test_labels is not None:
-        test = source_digest(source.test_inputs, source.test_labels)
+    around = surroundings(torch.device(task.device), task.threads)
+    package = plan.model.partition(":")[0]
+    if package in ("torchvision", "timm"):  # whose next version may build another model under the same name
+        around["versions"] |= {package: version(package)}
     return {
         "variant_id": provenance.variant_id,
         "source": provenance.source,
@@ -272,7 +338,7 @@ def _record(task: _Task, source: Source) -> dict[str, Any]:
         "params": dict(provenance.params),
         "mode": provenance.mode,
         "noise_seed": provenance.seed,
-        "test_sha256": test,
+        "test_sha256": digest_of_test_set(source),
         "n": len(task.variant.labels),
         "known": int(task.variant.known.sum()),
         "classes": task.variant.num_classes,
@@ -282,7 +348,7 @@ def _record(task: _Task, source: Source) -> dict[str, Any]:
         **asdict(plan.recipe),
         **asdict(plan.watch),
         "seed": task.seed,
-        **surroundings(torch.device(task.device), task.threads),
+        **around,
     }
 
 
@@ -292,9 +358,14 @@ def _found(folder: Path, record: Mapping[str, Any]) -> dict[str, str]:
     Raises:
         BadData: The folder holds a run, finished or not, that was made differently.
     """
-    if not (folder / "run.json").is_file():
+    path = folder / "run.json"
+    if not path.is_file():
+        if any((folder / name).exists() for name in ("agreement.parquet", "checkpoint.pt", "trace")):
+            msg = f"{folder} has lost its run.json, which says how the run was made; delete that folder to run it again"
+            raise BadData(msg)
         return {}
-    found = read_record(folder / "run.json")
+    found = read_record(path)
+    check_fields(found, {"detectors": Mapping[str, str]}, path)
     differs = [key for key in record if key not in HOW_LABELS_CAME and found.get(key) != record[key]]
     if differs:
         key = differs[0]

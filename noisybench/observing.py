@@ -5,14 +5,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from noisybench.catalog import find
-from noisybench.errors import BadData, BadUsage, TrainingFailed
+from noisybench.errors import BadData, BadUsage, Mismatch, TrainingFailed
+from noisybench.options import whole
 from noisybench.streams import derive
 from noisybench.trace import Observation, Trace, read_trace, stack, write_observation
 from noisybench.variant import Variant
@@ -27,21 +28,36 @@ class Batch:
         labels: Given labels, shape (b,), int64.
         start: Index of the first sample, for probes that draw: what sample i gets must not depend on the batch size.
         seed: Of this observation, for probes that draw.
+        num_classes: Logits that the model must give for each sample; None takes more than the labels need.
     """
 
-    def __init__(self, model: nn.Module, inputs: Tensor, labels: Tensor, *, start: int = 0, seed: int = 0) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        inputs: Tensor,
+        labels: Tensor,
+        *,
+        start: int = 0,
+        seed: int = 0,
+        num_classes: int | None = None,
+    ) -> None:
         self.model = model
         self.inputs = inputs
         self.labels = labels
         self.start = start
         self.seed = seed
+        self.num_classes = num_classes
 
     @cached_property
     def logits(self) -> Tensor:
         """Shape (b, k), float32, no gradient."""
         with torch.no_grad():
-            logits: Tensor = self.model(self.inputs)
-        return logits.float()
+            logits = self.model(self.inputs)
+        k = self.num_classes
+        if k is None:
+            width = logits.shape[-1] if isinstance(logits, Tensor) and logits.ndim else 0
+            k = max(width, int(self.labels.max()) + 1)
+        return check_logits(logits, len(self.inputs), k).float()
 
 
 class Probe(Protocol):
@@ -60,6 +76,20 @@ class Probe(Protocol):
     @property
     def gradient(self) -> bool: ...
     def __call__(self, batch: Batch) -> Tensor: ...
+
+
+def check_logits(logits: Any, b: int, k: int) -> Tensor:  # noqa: ANN401 - whatever a model gives
+    """What a model gave for ``b`` inputs, if that is a logit for each of ``k`` classes, shape (b, k).
+
+    Raises:
+        TrainingFailed: It is something else.
+    """
+    if not isinstance(logits, Tensor) or logits.shape != (b, k):
+        got = f"outputs of shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+        inputs = "one input" if b == 1 else f"{b} inputs"
+        msg = f"the model gives {got} for {inputs}, expected a tensor of shape ({b}, {k}): a logit a class"
+        raise TrainingFailed(msg)
+    return logits
 
 
 @contextmanager
@@ -86,6 +116,7 @@ def observe(
     probes: Sequence[Probe],
     *,
     epoch: int,
+    num_classes: int | None = None,
     seed: int = 0,
     batch_size: int = 256,
     seconds: dict[str, float] | None = None,
@@ -98,14 +129,17 @@ def observe(
         labels: Given labels, shape (n,), int64, on the device of ``inputs``.
         probes: What is asked.
         epoch: Epochs trained so far.
+        num_classes: Logits that the model must give for each sample; None takes more than the labels need.
         seed: For probes that draw.
         batch_size: Samples at a time where ``inputs`` is one tensor; no value depends on it.
         seconds: Where the time is added up, under ``logits`` and the name of each probe that needs more.
 
     Raises:
+        BadUsage: An epoch that is no whole number, or negative.
         BadData: The inputs are more or fewer than the labels.
         TrainingFailed: A probe gave a value that is not finite, or the model's output has the wrong shape.
     """
+    epoch = whole(epoch, "epoch", least=0)
     batches = inputs.split(batch_size) if isinstance(inputs, Tensor) else inputs
     parts: dict[str, list[Tensor]] = {probe.name: [] for probe in probes}
     spent = {"logits": 0.0} if seconds is None else seconds
@@ -119,7 +153,10 @@ def observe(
                     f"there are inputs of more than {len(labels)} samples, and {len(labels)} labels; expected one each"
                 )
                 raise BadData(msg)
-            batch = Batch(model, batch_inputs, labels[start:stop], start=start, seed=derive(seed, "probe", epoch))
+            own = derive(seed, "probe", epoch)
+            batch = Batch(model, batch_inputs, labels[start:stop], start=start, seed=own, num_classes=num_classes)
+            if start == 0 and probes and all(probe.gradient for probe in probes):
+                _ = batch.logits  # else nobody looks at their shape
             for probe in probes:
                 parts[probe.name].append(probe(batch).detach())
                 if probe.gradient:
@@ -158,8 +195,9 @@ class Recorder:
         *,
         seed: int = 0,
         device: torch.device | str = "cpu",
-        folder: Path | None = None,
+        folder: str | Path | None = None,
         resume: bool = False,
+        keep: bool = False,
     ) -> None:
         """Start an empty trace.
 
@@ -169,20 +207,30 @@ class Recorder:
             seed: For probes that draw.
             device: Where the model and its inputs are.
             folder: Write each epoch there instead of keeping it in memory.
-            resume: Go on with the trace that the folder holds; an epoch observed again takes the place of the old one.
+            resume: Go on with the trace that the folder holds; an epoch observed again takes the place of the old one,
+                and later ones stay until they are.
+            keep: Of an epoch observed again, keep the columns that are not asked for now.
 
         Raises:
-            BadUsage: The folder holds a trace already, and nothing was said of resuming it.
+            BadUsage: The seed is no whole number, or the folder holds a trace already and nothing was said of resuming it.
+            Mismatch: The folder holds a trace of another variant.
         """
         self.probes = [find("probes", probe) if isinstance(probe, str) else probe for probe in probes]
         self.labels = torch.tensor(variant.labels, device=device)
         self.seconds: dict[str, float] = {"logits": 0.0}
         self._variant = variant
-        self._seed = seed
-        self._folder = folder
-        if folder is not None and not resume and any(folder.glob("epoch-*.parquet")):
-            msg = f"{folder} holds a trace already; give an empty folder, or say resume=True to go on with it"
-            raise BadUsage(msg)
+        self._seed = whole(seed, "seed", least=0)
+        self._folder = None if folder is None else Path(folder)
+        self._resume = resume
+        self._keeps = keep
+        self._last: dict[str, int] = {}  # probe → epoch
+        if self._folder is not None and any(self._folder.glob("epoch-*.parquet")):
+            if not resume:
+                msg = f"{folder} holds a trace already; give an empty folder, or say resume=True to go on with it"
+                raise BadUsage(msg)
+            if read_trace(self._folder).variant_id != variant.provenance.variant_id:
+                msg = f"{folder} holds a trace of another variant; give an empty folder"
+                raise Mismatch(msg)
         self._observations: list[Observation] = []
         self._logits: Tensor | None = None
         self._seen = torch.zeros(len(self.labels), dtype=torch.bool, device=device)
@@ -195,12 +243,19 @@ class Recorder:
         epoch: int,
         probes: Sequence[Probe] | None = None,
     ) -> Observation:
-        """Ask the model about every sample after ``epoch`` epochs. ``probes``: only these; default all."""
+        """Ask the model about every sample after ``epoch`` epochs. ``probes``: only these; default all.
+
+        Raises:
+            BadUsage: The epoch was observed already, or a later one.
+            TrainingFailed: See ``noisybench.observe``.
+        """
         asked = self.probes if probes is None else list(probes)
+        self._check_epoch(epoch, asked)
         return self._keep(self._ask(model, inputs, epoch, asked))
 
     def update(self, logits: Tensor, samples: Tensor) -> None:
         """Remember a training batch's logits (b, k) of the samples (b,); reduced once an epoch, by ``end_epoch``."""
+        check_logits(logits, len(samples), self._variant.num_classes)
         if self._logits is None:
             self._logits = torch.zeros(len(self.labels), logits.shape[1], device=self.labels.device)
         self._logits[samples] = logits.detach().float()
@@ -223,15 +278,16 @@ class Recorder:
             probes: Only these; default all.
 
         Raises:
-            BadUsage: A sample was in no batch of this epoch.
+            BadUsage: A sample was in no batch of this epoch, or the epoch was observed already, or a later one.
         """
+        asked = self.probes if probes is None else list(probes)
+        self._check_epoch(epoch, asked)
         missing = int((~self._seen).sum())
         if self._logits is None or missing:
             msg = (
                 f"{missing} of {len(self.labels)} samples were in no batch of epoch {epoch}; give each to update() once"
             )
             raise BadUsage(msg)
-        asked = self.probes if probes is None else list(probes)
         # The logits are the inputs of a model that changes nothing, so both ways of observing are one.
         values = dict(self._ask(nn.Identity(), self._logits, epoch, [p for p in asked if not p.gradient]).values)
         if model is not None and any(probe.gradient for probe in asked):
@@ -245,9 +301,17 @@ class Recorder:
             return read_trace(self._folder)
         return stack(self._observations, variant_id=self._variant.provenance.variant_id)
 
+    def _check_epoch(self, epoch: int, asked: Sequence[Probe]) -> None:
+        last = max((self._last.get(probe.name, -1) for probe in asked), default=-1)
+        if not self._resume and whole(epoch, "epoch", least=0) <= last:
+            msg = f"epoch {epoch} was given when epoch {last} had been observed; count them up, and give each once"
+            raise BadUsage(msg)
+
     def _keep(self, observation: Observation) -> Observation:
+        self._last.update(dict.fromkeys(observation.values, observation.epoch))
         if self._folder is not None:
-            write_observation(observation, self._folder, variant_id=self._variant.provenance.variant_id)
+            own = self._variant.provenance.variant_id
+            write_observation(observation, self._folder, variant_id=own, keep=self._keeps)
         else:
             self._observations.append(observation)
         return observation
@@ -256,7 +320,16 @@ class Recorder:
         self, model: nn.Module, inputs: Tensor | Iterable[Tensor], epoch: int, probes: Sequence[Probe]
     ) -> Observation:
         """Observe, and note the seconds of each probe that needs more than logits apart from the others."""
-        return observe(model, inputs, self.labels, probes, epoch=epoch, seed=self._seed, seconds=self.seconds)
+        return observe(
+            model,
+            inputs,
+            self.labels,
+            probes,
+            epoch=epoch,
+            num_classes=self._variant.num_classes,
+            seed=self._seed,
+            seconds=self.seconds,
+        )
 
 
 def _spend(seconds: dict[str, float], name: str, began: float) -> float:

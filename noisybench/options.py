@@ -1,6 +1,7 @@
 """Turning ``--set key=value`` strings into the fields of a frozen dataclass, and those fields into JSON."""
 
 import hashlib
+import operator
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
@@ -96,11 +97,36 @@ def plain_options(instance: Any) -> dict[str, str | int | float | bool]:  # noqa
     result: dict[str, str | int | float | bool] = {}
     for field in fields(instance):
         value = getattr(instance, field.name)
+        if hasattr(value, "item"):  # a scalar of NumPy, which JSON does not take
+            value = value.item()
         if isinstance(value, Path):
             result[field.name] = f"{value.name} sha256:{file_digest(value)}" if value.is_file() else value.name
         elif value is not None:
             result[field.name] = value
     return result
+
+
+def whole(value: Any, what: str, *, least: int | None = None) -> int:  # noqa: ANN401 - whatever a caller gives
+    """``value`` as an int: whole numbers of any type, such as NumPy's, but neither booleans nor 3.0.
+
+    >>> whole(True, "seed")
+    Traceback (most recent call last):
+    noisybench.errors.BadUsage: seed must be a whole number, got True
+
+    Raises:
+        BadUsage: It is none, or below ``least``.
+    """
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None:
+        msg = f"{what} must be a whole number, got {value!r}"
+        raise BadUsage(msg)
+    if least is not None and number < least:
+        msg = f"{what} must {f'be at least {least}' if least else 'not be negative'}, got {number}"
+        raise BadUsage(msg)
+    return number
 
 
 def file_digest(path: Path) -> str:

@@ -12,7 +12,7 @@ import torch
 
 from noisybench.catalog import find
 from noisybench.errors import BadUsage, UnknownName
-from noisybench.options import file_digest, parse_options, unknown
+from noisybench.options import file_digest, parse_options, unknown, whole
 from noisybench.probes.curvature import Curvature
 from noisybench.source import IMAGE_DIMENSIONS, Source
 from noisybench.susceptibility import Susceptibility
@@ -149,7 +149,7 @@ def plan_run(
         if "epochs" in given:
             msg = f"the epochs are given twice: {epochs} and, as an option, {given['epochs']}"
             raise BadUsage(msg)
-        given["epochs"] = str(epochs)
+        given["epochs"] = str(whole(epochs, "epochs"))
     recipe_names, watch_names = ({field.name for field in fields(kind)} for kind in (Recipe, Watch))
     for key in given:
         if key not in recipe_names | watch_names:

@@ -5,17 +5,19 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.arrays import UNKNOWN, Labels, as_array, as_labels, check_labels, read_only
-from noisybench.errors import BadData, BadUsage
+from noisybench.errors import BadData, UnknownName
+from noisybench.options import unknown, whole
 
 Augmentation = Literal["none", "crop", "crop_flip"]
 Option = str | int | float | bool
 IMAGE_DIMENSIONS = 4  # n, h, w, c
+MOST_CHANNELS = 4  # of an image whose height could be its channels
 MOST_UNNAMED = 100_000  # classes; a larger label is a mistake, such as a sample's id
 
 
@@ -132,13 +134,13 @@ def source_from_arrays(
         limit: Keep the first ``limit`` training samples.
 
     Raises:
-        BadUsage: A limit that is not positive.
+        BadUsage: A limit that is no positive whole number, or an augmentation that does not exist.
         BadData: Arrays that do not fit together, or inputs that are NaN or infinite.
     """
     given = as_labels(labels, what=f"labels of source '{name}'")
-    if limit is not None and limit < 1:
-        msg = f"limit must be at least 1, got {limit}"
-        raise BadUsage(msg)
+    if augmentation not in get_args(Augmentation):
+        raise UnknownName(unknown(augmentation, get_args(Augmentation), "augmentation"))
+    limit = None if limit is None else whole(limit, "limit", least=1)
     if limit is not None and limit >= len(given):
         limit = None
     kept = slice(limit)
@@ -214,8 +216,11 @@ def _check_inputs(inputs: NDArray[Any], what: str) -> None:
     if 0 in inputs.shape[1:]:
         msg = f"{what} have shape {inputs.shape}: each must hold at least one number"
         raise BadData(msg)
-    if images and inputs.shape[1] in (1, 3) and inputs.shape[3] not in (1, 3, 4):
-        msg = f"{what} have shape {inputs.shape}, which looks like channels first; give (n, h, w, c)"
+    if images and inputs.shape[1] in (1, 3) and not 1 <= inputs.shape[3] <= MOST_CHANNELS:
+        msg = (
+            f"{what} have shape {inputs.shape}, which looks like channels first; give (n, h, w, c), as "
+            f"inputs.transpose(0, 2, 3, 1) does (if they really are {inputs.shape[1]} high, pad their height)"
+        )
         raise BadData(msg)
     if features:
         bad = np.flatnonzero(~np.isfinite(inputs).all(1))

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from noisybench.arrays import Labels
-from noisybench.errors import BadData, BadUsage, UnknownName
-from noisybench.options import unknown
+from noisybench.errors import BadData, UnknownName
+from noisybench.options import unknown, whole
 from noisybench.scoring import read_scores
 from noisybench.tables import check_fields, file_name, read_record
 from noisybench.trace import read_trace
@@ -38,7 +38,7 @@ class Suspect:
     scores: dict[str, float]
 
 
-def suspects(run: Path, *, detector: str | None = None, top: int = 20) -> list[Suspect]:
+def suspects(run: str | Path, *, detector: str | None = None, top: int = 20) -> list[Suspect]:
     """The ``top`` most suspicious samples, most suspicious first.
 
     Args:
@@ -51,9 +51,7 @@ def suspects(run: Path, *, detector: str | None = None, top: int = 20) -> list[S
         UnknownName: The runs have no scores of that detector.
         BadData: No finished run is there, or several setups are.
     """
-    if top < 1:
-        msg = f"top must be at least 1, got {top}"
-        raise BadUsage(msg)
+    run, top = Path(run), whole(top, "top", least=1)
     folders = sorted(path.parent for path in run.rglob("agreement.parquet"))
     if not folders:
         msg = f"{run} holds no finished run; 'noisybench evaluate' makes one"

@@ -110,7 +110,7 @@ def read_columns(path: Path, names: list[str] | None = None) -> tuple[dict[str, 
             metadata = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
         columns = {name: _to_numpy(table[name].combine_chunks()) for name in table.column_names}
     except (OSError, pa.ArrowException, UnicodeDecodeError, KeyError) as error:
-        msg = f"{path} cannot be read as Parquet: {_first_line(error)}"
+        msg = f"{path} cannot be read as Parquet: {_reason(error)}; make it again"
         raise BadData(msg) from None
     return columns, metadata
 
@@ -124,7 +124,7 @@ def column_names(path: Path) -> list[str]:
     try:
         return list(pq.read_schema(path).names)
     except (OSError, pa.ArrowException) as error:
-        msg = f"{path} cannot be read as Parquet: {_first_line(error)}"
+        msg = f"{path} cannot be read as Parquet: {_reason(error)}; make it again"
         raise BadData(msg) from None
 
 
@@ -143,10 +143,10 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - what JSON holds
     try:
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
     except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror}"
+        msg = f"{path} cannot be read: {error.strerror}; make it again"
         raise BadData(msg) from None
     except (ValueError, RecursionError) as error:
-        msg = f"{path} is not JSON: {_first_line(error)}"
+        msg = f"{path} is not JSON: {_first_line(error)}; make it again"
         raise BadData(msg) from None
 
 
@@ -199,7 +199,7 @@ def read_array(path: Path) -> NDArray[Any]:
         # NumPy's own words advise to trust the file, or tell of its own insides.
         pickled = "it holds Python objects, which are never unpickled" if "pickle" in str(error) else None
         reason = pickled or getattr(error, "strerror", None) or "it is damaged, or no .npy file"
-        msg = f"{path} cannot be read as a NumPy array: {reason}"
+        msg = f"{path} cannot be read as a NumPy array: {reason}; make it again"
         raise BadData(msg) from None
     if not isinstance(array, np.ndarray):
         msg = f"{path} holds several arrays, expected one (.npy)"
@@ -237,3 +237,9 @@ def _to_numpy(values: Any) -> NDArray[Any]:  # noqa: ANN401 - pyarrow is untyped
 
 def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _reason(error: Exception) -> str:
+    """Why a file cannot be read; Arrow names the file again where it is the system that refuses."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else _first_line(error)

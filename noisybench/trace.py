@@ -78,11 +78,17 @@ def stack(observations: Sequence[Observation], *, variant_id: str) -> Trace:
     return Trace(columns, variant_id)
 
 
-def write_observation(observation: Observation, folder: Path, *, variant_id: str) -> None:
+def write_observation(observation: Observation, folder: Path, *, variant_id: str, keep: bool = False) -> None:
     """Write one epoch as one Parquet file, a column a probe: memory does not grow with the epochs.
 
-    Columns that the epoch's file has and the observation lacks stay: a run trained again for a further probe loses
-    nothing. They are in the order of their names, so a file's bytes do not tell in how many goes it came about.
+    Columns are in the order of their names, so a file's bytes do not tell in how many goes it came about.
+
+    Args:
+        observation: Of one epoch.
+        folder: Of the trace.
+        variant_id: The labels that the model is trained on.
+        keep: Whether columns stay that the epoch's file has and the observation lacks, as they must where the same
+            training is done again for a further probe.
 
     Raises:
         Mismatch: The file there is of another variant.
@@ -90,7 +96,7 @@ def write_observation(observation: Observation, folder: Path, *, variant_id: str
     path = folder / f"epoch-{observation.epoch:04d}.parquet"
     columns = dict(observation.values)
     if path.is_file():
-        kept, metadata = read_columns(path)
+        kept, metadata = read_columns(path, None if keep else [])
         if metadata.get("variant_id") != variant_id:
             msg = f"{path} is of another variant; give another folder, or delete that one"
             raise Mismatch(msg)
@@ -104,13 +110,14 @@ def epochs_observed(folder: Path) -> dict[int, set[str]]:
     return {_epoch_of(path): set(column_names(path)) for path in folder.glob("epoch-*.parquet")}
 
 
-def read_trace(folder: Path) -> Trace:
+def read_trace(folder: str | Path) -> Trace:
     """The trace in a folder of ``write_observation``; a column is read when it is asked for.
 
     Raises:
         BadData: No epoch is there, or a file is broken.
         Mismatch: The files are of different variants.
     """
+    folder = Path(folder)
     paths = sorted(folder.glob("epoch-*.parquet"), key=lambda path: (len(path.name), path.name))  # 9999 before 10000
     if not paths:
         msg = f"{folder} holds no trace: it has no epoch-*.parquet; 'noisybench evaluate' writes them"

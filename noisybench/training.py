@@ -1,5 +1,6 @@
 """Training: the one loop. Every draw follows from (seed, purpose, epoch), and looking at it changes nothing."""
 
+import hashlib
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,11 +19,12 @@ import noisybench
 from noisybench.checkpoint import Checkpoint, read_checkpoint, state_of, weights_of, write_checkpoint
 from noisybench.errors import BadUsage, Mismatch, NoisybenchError, TrainingFailed
 from noisybench.inputs import Inputs
-from noisybench.observing import Probe, Recorder, evaluating
-from noisybench.source import IMAGE_DIMENSIONS, Augmentation, Source
+from noisybench.observing import Probe, Recorder, check_logits, evaluating
+from noisybench.options import whole
+from noisybench.source import IMAGE_DIMENSIONS, Augmentation, Source, source_digest
 from noisybench.streams import derive
 from noisybench.susceptibility import Susceptibility, SusceptibilityTracker
-from noisybench.tables import read_columns, read_record, write_columns, write_json
+from noisybench.tables import check_fields, read_columns, read_record, write_columns, write_json
 from noisybench.trace import Observation, Trace, epochs_observed
 from noisybench.variant import Variant, variant_id
 
@@ -61,6 +63,8 @@ class Recipe:
     precision: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            object.__setattr__(self, name, whole(getattr(self, name), f"recipe: {name}"))
         lowest = {"epochs": 1, "batch_size": 2, "lr": 0.0, "momentum": 0.0, "weight_decay": 0.0}
         for name, least in lowest.items():
             value = getattr(self, name)
@@ -105,6 +109,7 @@ def train(
     susceptibility: Susceptibility | None = None,
     folder: Path | None = None,
     checkpoint_every: int = 1,
+    made_by: Mapping[str, Any] | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> Training:
     """Train a fresh model on the variant's labels and observe it.
@@ -129,6 +134,8 @@ def train(
         susceptibility: How to track it; None does not.
         folder: Of this run alone; None keeps everything in memory.
         checkpoint_every: Epochs between two checkpoints; the last epoch always has one.
+        made_by: Everything that decides the bytes, as JSON, which must be the same when the run goes on; None takes it
+            from the other arguments.
         progress: Called after each epoch.
 
     Raises:
@@ -137,6 +144,8 @@ def train(
         BadData: The folder holds a run that was made differently, or a broken file.
     """
     check_source(source, variant)
+    seed, threads = whole(seed, "seed", least=0), whole(threads, "threads", least=1)
+    checkpoint_every = whole(checkpoint_every, "checkpoint_every", least=1)
     place = torch.device(device)
     with quiet_machine(place, threads):
         torch.manual_seed(derive(seed, "weights"))
@@ -144,19 +153,24 @@ def train(
         model = build_model(build, source, data)
         run = RunInProgress(source, variant, recipe, model, data, seed)
         trace = None if folder is None else folder / "trace"
-        recorder = Recorder(variant, probes, seed=seed, device=place, folder=trace, resume=True)
+        recorder = Recorder(variant, probes, seed=seed, device=place, folder=trace, resume=True, keep=True)
         tracker = None
         if susceptibility is not None:
             tracker = SusceptibilityTracker(susceptibility, data, source.num_classes, recipe.augmentation, seed=seed)
         due = due_columns([probe.name for probe in recorder.probes], recipe.epochs, every or {})
-        made_by = {
-            "variant_id": variant.provenance.variant_id,
-            **asdict(recipe),
-            "seed": seed,
-            "observe": observe,
-            "susceptibility": None if susceptibility is None else asdict(susceptibility),
-            **surroundings(place, threads),
-        }
+        if made_by is None:
+            made_by = {
+                "variant_id": variant.provenance.variant_id,
+                **asdict(recipe),
+                "seed": seed,
+                "observe": observe,
+                "every": dict(every or {}),
+                "probes": {probe.name: _options_of(probe) for probe in recorder.probes},
+                "susceptibility": None if susceptibility is None else asdict(susceptibility),
+                "test_sha256": digest_of_test_set(source),
+                **surroundings(place, threads),
+            }
+        made_by = {**made_by, "layers": hashlib.sha256(repr(model).encode()).hexdigest()}
         done = 0 if folder is None else _resume(run, tracker, due, made_by, folder)
         for epoch in range(1, recipe.epochs + 1):
             if epoch > done:
@@ -175,8 +189,23 @@ def train(
                         _write_timing(_seconds(run, recorder, tracker), folder)
                         _write_checkpoint(run, tracker, made_by, folder)
             progress()
+        if folder is not None and not (folder / "history.parquet").is_file():  # lost after the last checkpoint
+            _write_history(run, folder)
     history = {name: np.array(values, dtype=np.float64) for name, values in run.history.items()}
     return Training(model, recorder.trace(), history, _seconds(run, recorder, tracker))
+
+
+def digest_of_test_set(source: Source) -> str | None:
+    """Digest of a source's test set; None where it has none."""
+    if source.test_inputs is None or source.test_labels is None:
+        return None
+    return source_digest(source.test_inputs, source.test_labels)
+
+
+def _options_of(probe: Probe) -> dict[str, Any]:
+    """The plain values that a probe is made with."""
+    values = {name: getattr(probe, name) for name in getattr(probe, "__dataclass_fields__", ())}
+    return {name: value for name, value in values.items() if isinstance(value, int | float | str | bool)}
 
 
 def due_columns(columns: Sequence[str], epochs: int, every: Mapping[str, int]) -> dict[int, set[str]]:
@@ -302,7 +331,10 @@ class RunInProgress:
             inputs = self.data.augmented(chosen, recipe.augmentation, augment)
             labels = self.labels[chosen]
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-                logits = _check_logits(self.model(inputs), len(chosen), self.variant.num_classes)
+                logits = check_logits(self.model(inputs), len(chosen), self.variant.num_classes)
+            if not logits.requires_grad:
+                msg = "the model's outputs depend on no parameter that is trained; expected logits with a gradient"
+                raise TrainingFailed(msg)
             loss = F.cross_entropy(logits.float(), labels)
             self.optimizer.zero_grad()
             loss.backward()
@@ -387,7 +419,7 @@ def _resume(
     for group in run.optimizer.param_groups:  # before the next step sets it, susceptibility may step at the last rate
         group["lr"] = checkpoint.history["learning_rate"][-1]
     run.history.update({name: list(values) for name, values in checkpoint.history.items()})
-    run.seconds.update(read_record(folder / "timing.json")["purposes"])
+    run.seconds.update(_spent_before(folder))
     if tracker is not None:
         tracker.total = checkpoint.susceptibility
     return checkpoint.epoch
@@ -405,9 +437,22 @@ def _write_history(run: RunInProgress, folder: Path) -> None:
 
 
 def _write_timing(purposes: Mapping[str, float], folder: Path) -> None:
-    """Write what was spent so far; the one file of a run that is no part of any comparison of bytes."""
+    """Write what was spent so far; the one file of a run that is no part of any comparison of bytes.
+
+    A run that is trained again for a further probe keeps what its first training took until it has taken more.
+    """
     path = folder / "timing.json"
-    write_json({**(read_record(path) if path.is_file() else {}), "purposes": dict(purposes)}, path)
+    before = _spent_before(folder)
+    most = {name: max(before.get(name, 0.0), purposes.get(name, 0.0)) for name in sorted({*before, *purposes})}
+    write_json({**(read_record(path) if path.is_file() else {}), "purposes": most}, path)
+
+
+def _spent_before(folder: Path) -> dict[str, float]:
+    """Seconds by purpose of the training so far; nothing where their file was lost."""
+    path = folder / "timing.json"
+    record = read_record(path) if path.is_file() else {}
+    check_fields(record, {"purposes": Mapping[str, float]} if "purposes" in record else {}, path)
+    return dict(record.get("purposes", {}))
 
 
 def _write_checkpoint(
@@ -445,15 +490,16 @@ def build_model(build: BuildModel, source: Source, data: Inputs) -> nn.Module:
     if not isinstance(model, nn.Module):
         msg = f"the model function gave {type(model).__name__}, expected a torch.nn.Module"
         raise TrainingFailed(msg)
-    model = model.to(data.device)
-    if data.is_image:
-        model = model.to(memory_format=torch.channels_last)
+    with _said("the model cannot be put on its device"):  # such as one whose parameters have no shape yet
+        model = model.to(data.device)
+        if data.is_image:
+            model = model.to(memory_format=torch.channels_last)
     with (
         _said(f"the model cannot be run on inputs of shape {source.input_shape}"),
         torch.no_grad(),
         evaluating(model, seed=0, device=data.device),
     ):
-        _check_logits(model(data.batch(slice(0, 1))), 1, source.num_classes)
+        check_logits(model(data.batch(slice(0, 1))), 1, source.num_classes)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         msg = "the model has no parameter to train; give it one that requires a gradient"
         raise TrainingFailed(msg)
@@ -470,19 +516,6 @@ def _said(what: str, *, but: type[Exception] = NoisybenchError) -> Iterator[None
     except (Exception, SystemExit) as error:  # whatever it is
         msg = f"{what}: {type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]}"
         raise TrainingFailed(msg) from error
-
-
-def _check_logits(logits: Any, b: int, k: int) -> Tensor:  # noqa: ANN401 - whatever a model gives
-    """What a model gave for ``b`` inputs, if that is a logit for each of ``k`` classes, shape (b, k)."""
-    if not isinstance(logits, Tensor) or logits.shape != (b, k):
-        got = f"outputs of shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
-        inputs = "one input" if b == 1 else f"{b} inputs"
-        msg = f"the model gives {got} for {inputs}, expected a tensor of shape ({b}, {k}): a logit a class"
-        raise TrainingFailed(msg)
-    if torch.is_grad_enabled() and not logits.requires_grad:
-        msg = "the model's outputs depend on no parameter that is trained; expected logits with a gradient"
-        raise TrainingFailed(msg)
-    return logits
 
 
 def batches_of(order: Tensor, size: int) -> list[Tensor]:

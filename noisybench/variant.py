@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, get_type_hints
 
@@ -15,7 +15,7 @@ import noisybench
 from noisybench.arrays import UNKNOWN, Labels, check_labels, label_digest, read_only
 from noisybench.drawing import Mode, check_mode
 from noisybench.errors import BadData, BadUsage, Mismatch
-from noisybench.options import plain_options
+from noisybench.options import plain_options, whole
 from noisybench.source import Option, Source, check_names
 from noisybench.tables import (
     check_fields,
@@ -177,11 +177,13 @@ def build_variant(source: Source, noise: Noise, *, seed: int = 0, mode: Mode = "
         BadData: The noise cannot be applied to this source.
     """
     check_mode(mode)
+    if isinstance(noise, type) or not is_dataclass(noise):
+        given = f"the class {noise.__name__}" if isinstance(noise, type) else repr(noise)
+        msg = f"noise must be an instance with its parameters, as find('noises', 'symmetric')(rate=0.2), got {given}"
+        raise BadUsage(msg)
     if noise.found:  # nothing is drawn, so neither may tell two variants apart
         seed, mode = 0, "exact"
-    if seed < 0:
-        msg = f"seed must not be negative, got {seed}"
-        raise BadUsage(msg)
+    seed = whole(seed, "seed", least=0)
     name = noise_name(noise)
     reference: Literal["clean", "labels"] = "clean"
     base = source
@@ -246,11 +248,12 @@ def check_transition(matrix: NDArray[np.float64], num_classes: int) -> None:
         raise BadData(msg)
 
 
-def write_variant(variant: Variant, folder: Path) -> None:
+def write_variant(variant: Variant, folder: str | Path) -> None:
     """Write a variant's folder; ``variant.json`` comes last, so that a folder which has it is whole.
 
     The record holds a digest of every column, and the table one of the record: neither can be edited unnoticed.
     """
+    folder = Path(folder)
     columns: dict[str, NDArray[Any]] = {
         "sample": np.arange(len(variant.labels), dtype=np.int64),
         "label": variant.labels,
@@ -274,12 +277,13 @@ def write_variant(variant: Variant, folder: Path) -> None:
     write_json(record, folder / "variant.json")
 
 
-def read_variant(folder: Path) -> Variant:
+def read_variant(folder: str | Path) -> Variant:
     """Read what ``write_variant`` wrote; its digests are checked.
 
     Raises:
         BadData: A file is missing, broken, or does not belong to the others.
     """
+    folder = Path(folder)
     if not (folder / "variant.json").is_file():
         msg = f"{folder} is no variant: it has no variant.json; 'noisybench build' makes one"
         raise BadData(msg)

@@ -1,28 +1,35 @@
 """Verifying folders: what is written is whole, and what stands together belongs together."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import sqrt
+from os.path import isfile
 from pathlib import Path
 
 import numpy as np
 
 from noisybench import __version__
 from noisybench.agreement import Agreement, read_agreements, read_truths, reference_scores
-from noisybench.cards import CROISSANT, README, card_of, croissant_of, encoded
-from noisybench.catalog import find, names
+from noisybench.cards import README, card_of, encoded
+from noisybench.catalog import find, names, summary
+from noisybench.croissant import CROISSANT, croissant_of
+from noisybench.datacards import as_call, as_option
 from noisybench.description import Description, describe
-from noisybench.errors import BadData, Mismatch
+from noisybench.errors import BadData, BadUsage, Mismatch
 from noisybench.evaluation import against_all
 from noisybench.leaderboard import Run, read_runs
 from noisybench.memorization import read_memorizations
-from noisybench.options import file_digest
+from noisybench.options import file_digest, parse_options
 from noisybench.scoring import read_scores, score
+from noisybench.source import Option, Source
 from noisybench.tables import file_name, read_columns, read_record
 from noisybench.trace import Trace, read_trace
-from noisybench.variant import Variant, read_variant
+from noisybench.variant import Noise, Variant, build_variant, read_variant
 
 
 def verify_variant(folder: Path) -> Iterator[str]:
     """Check a variant's folder, saying what was checked: digests, rates and matrices, and both cards written again.
+
+    Whether its noise and seed give these labels takes the source, and ``verify_draw``.
 
     Raises:
         BadData: What differs, and from what.
@@ -42,13 +49,13 @@ def verify_variant(folder: Path) -> Iterator[str]:
         msg = f"{folder}: labels were given that the transition matrix excludes; build again"
         raise BadData(msg)
     _check_rates(variant, description, folder)
-    yield "flip probabilities, selection and transition matrix agree with the labels"
+    told = _check_nominal_rate(variant, description, folder)
+    yield f"no label contradicts its flip probability, selection or transition matrix; {told}"
     for name, text in ((README, card_of(variant)), (CROISSANT, croissant_of(variant, folder))):
         yield _check_card(variant, folder / name, text)
     wrong = int(variant.mislabeled.sum())
     yield (
-        f"realised rate {wrong / description.known:.4%} ({wrong} of {description.known}) and transition matrix follow "
-        f"from the labels"
+        f"realised rate {wrong / description.known:.4%} ({wrong} of {description.known})"
         if description.known
         else "no clean label is known, so there is no realised rate"
     )
@@ -83,10 +90,115 @@ def _check_rates(variant: Variant, description: Description, folder: Path) -> No
         raise BadData(msg)
 
 
+def _check_nominal_rate(variant: Variant, description: Description, folder: Path) -> str:
+    """A sentence about the recorded rate, which the chances of wrong labels must have by its definition."""
+    p, law, known = variant.provenance, variant.flip_probability, variant.known
+    if law is None or not known.any() or p.noise not in names("noises") or p.rate_definition == "none":
+        return "there is no rate to compare"
+    rate, found, slack = description.nominal_rate, float(law[known].mean()), 1e-6
+    if rate is None:
+        msg = f"{folder}: the record names no rate for noise '{p.noise}'; build again"
+        raise BadData(msg)
+    expected = rate
+    if p.rate_definition == "inclusive":
+        expected = rate * (1 - 1 / variant.num_classes)
+    elif p.rate_definition == "per_source_class":  # of the classes that are mapped, and nothing in the others
+        if description.nominal_class_rates is None:
+            return "there is no rate to compare"
+        found = float(description.nominal_class_rates.max())
+    elif p.mode == "bernoulli":  # chances of their own for each sample have the rate as their mean in the long run only
+        slack += 6 * float(law[known].std()) / sqrt(description.known)
+    if not abs(found - expected) <= slack:
+        msg = (
+            f"{folder}: labels are wrong with probability {found:.6g} where the recorded rate {rate:g} means "
+            f"{expected:.6g}; build again"
+        )
+        raise BadData(msg)
+    return f"flip probabilities have the recorded rate {rate:g}"
+
+
+def verify_draw(variant: Variant, source: Source) -> str:
+    """A sentence: the recorded noise, drawn again from ``source``, gives this variant, or why it was not drawn.
+
+    Args:
+        variant: As it was read.
+        source: What ``check_source`` accepts for it.
+
+    Raises:
+        Mismatch: Rate, seed, mode or another entry of the record does not give these labels.
+    """
+    p = variant.provenance
+    call = f"{as_call(p.noise, p.params)}, seed {p.seed}, mode {p.mode}"
+    if p.noise not in names("noises") or not summary("noises", p.noise):  # a record may not name code to import
+        return f"the labels were not drawn again: '{p.noise}' is not one of noisybench's noises"
+    for key, value in p.params.items():
+        name, digest = as_option(value)
+        # Only in the working directory: the record holds no place, and a stranger's may not name one.
+        if digest is not None and not _is_here(name, digest):
+            return f"{p.noise} was not drawn again: its {key} {name} is not at hand; verify in the folder that holds it"
+    kind = find("noises", p.noise)
+    try:
+        noise: Noise = parse_options(
+            kind, {key: as_option(value)[0] for key, value in p.params.items()}, what=f"noise '{p.noise}'"
+        )
+        bare = [key for key, value in p.params.items() if _is_bare(getattr(noise, key), value)]
+        if bare:
+            msg = f"the record of {call} names a file as '{bare[0]}' without its digest; build again"
+            raise Mismatch(msg)
+        again = build_variant(source, noise, seed=p.seed, mode=p.mode)
+    except BadUsage as error:
+        msg = f"the record of {call} cannot be drawn again: {error}"
+        raise Mismatch(msg) from None
+    except BadData as error:
+        if isinstance(error, Mismatch) or not kind.found:
+            raise
+        return f"{p.noise} was not drawn again: {error}"
+    odd = _differences(variant, again)
+    if odd:
+        msg = (
+            f"{call} does not give this variant but another {', '.join(odd)}: the recorded rate, seed, mode or another "
+            f"parameter is not the one it was drawn with; build again"
+        )
+        raise Mismatch(msg)
+    return f"{call}, drawn again, gives these labels"
+
+
+def _is_here(name: str, digest: str) -> bool:
+    """Whether the working directory holds the file of that name."""
+    # isfile is False for a text that can be no path, where Path.is_file raises
+    return name == Path(name).name and isfile(name) and file_digest(Path(name)) == digest  # noqa: PTH113
+
+
+def _is_bare(option: object, recorded: Option) -> bool:
+    """Whether an option is a file that the record does not hold to a digest, so that anything might be read."""
+    return isinstance(option, Path) and as_option(recorded)[1] is None
+
+
+def _differences(variant: Variant, again: Variant) -> list[str]:
+    """What two variants do not share, in words, numbers up to the rounding of another machine."""
+    odd = []
+    for name in ("reference", "rate_definition", "seed", "mode"):
+        ours, theirs = getattr(variant.provenance, name), getattr(again.provenance, name)
+        if ours != theirs:
+            odd.append(f"{name} ({theirs}, not {ours})")
+    if variant.class_names != again.class_names:
+        return [*odd, "class names"]
+    for name in ("labels", "clean", "flip_probability", "selected", "transition"):
+        ours, theirs = getattr(variant, name), getattr(again, name)
+        if ours is None or theirs is None:
+            if ours is not theirs:
+                odd.append(f"{name} ({'none' if theirs is None else 'one'}, not {'none' if ours is None else 'one'})")
+        else:
+            differs = ~np.isclose(ours, theirs, rtol=0, atol=1e-9, equal_nan=True)
+            if differs.any():
+                odd.append(f"{name} (in {int(differs.sum())} of {differs.size})")
+    return odd
+
+
 def _check_card(variant: Variant, path: Path, text: str) -> str:
     """A sentence about a card that is there and is what it must be, or was written by another version."""
     if not path.is_file():
-        msg = f"{path} is missing; build again"
+        msg = f"{path} is missing; noisybench.write_cards(variant, folder) writes it, or build again"
         raise BadData(msg)
     found, expected = path.read_bytes(), encoded(text)
     if found == expected:
@@ -110,6 +222,17 @@ def _check_card(variant: Variant, path: Path, text: str) -> str:
 def _first_difference(left: Sequence[str], right: Sequence[str]) -> int:
     pairs = enumerate(zip(left, right, strict=False))
     return next((i for i, (a, b) in pairs if a != b), min(len(left), len(right)))
+
+
+def variants_below(folder: Path) -> list[Path]:
+    """The folders of variants below a folder, but for those that lie beside runs: they are checked with these."""
+    found = sorted(path.parent for path in folder.rglob("variant.json"))
+    return [path for path in found if path.name != "variant"]
+
+
+def unfinished_runs(folder: Path) -> int:
+    """How many runs below a folder have begun and not ended."""
+    return sum(not run.finished for run in read_runs(folder))
 
 
 def verify_runs(folder: Path) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Bad input: one sentence on stderr, exit code 2 for usage and 1 for failure, no traceback, nothing half-written."""
 
+import ctypes
 import errno
 import json
 import os
@@ -24,6 +25,7 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from shell import Result, shell
 
 from noisybench.__main__ import main
 from noisybench.catalog import load_source
@@ -89,23 +91,10 @@ number = 3
 EVALUATE = "evaluate {v} --epochs 1 --seeds 0 --detectors aum --workers 1 --device cpu --out out"
 BUILD = "build npz --data good.npz --noise symmetric --rate 0.2 --out out"
 
-Run = Callable[[str], tuple[int, str, str]]
 
-
-def call(command: str) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a command line that is run in this process."""
-    from contextlib import redirect_stderr, redirect_stdout
-    from io import StringIO
-
-    out, err = StringIO(), StringIO()
-    argv, path = sys.argv, list(sys.path)
-    sys.argv = ["noisybench", *shlex.split(command)]
-    try:
-        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as stopped:
-            main()
-    finally:
-        sys.argv, sys.path[:] = argv, path
-    return int(stopped.value.code or 0), out.getvalue(), err.getvalue()
+def call(command: str) -> Result:
+    """Run a command line, written as in a shell, in this process."""
+    return shell(*shlex.split(command))
 
 
 def files(folder: Path) -> list[str]:
@@ -118,6 +107,7 @@ def refuse(command: str, code: int, message: str, *, begun: bool = False) -> Non
     assert found == code, (command, out, err)
     lines = [line for line in err.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1, (command, err)
+    assert code == 1 or len(err.splitlines()) == 1, (command, err)  # what cannot be meant is refused before all else
     assert re.search(message, lines[0]), (command, lines[0])
     assert "Traceback" not in err
     assert "not expected" not in err
@@ -169,8 +159,9 @@ def here(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[st
 USAGE = [
     # names
     ("bild", "no such command 'bild'"),
-    ("build npz --noise", "option '--noise' requires an argument"),
-    ("build npz", "missing option '--noise'"),
+    ("build npz --noise", r"option '--noise' requires an argument \('noisybench build --help' shows"),
+    ("--debug build npz --noise", r"\('noisybench build --help' shows"),
+    ("build npz", r"missing option '--noise' \('noisybench build --help' shows"),
     (f"{BUILD} --rat 0.3", r"no such option: --rat .*--rate"),
     ("build nzp --noise symmetric --rate 0.2 --out out", "no source is called 'nzp'; did you mean 'npz'"),
     ("build no.module:X --noise symmetric --rate 0.2 --out out", "there is no module 'no.module' for source"),
@@ -182,7 +173,7 @@ USAGE = [
     (f"{BUILD} --set inclusive=true --set inclusive=no", "--set inclusive=… is given twice"),
     (f"{BUILD} --source-set foo=1", "no option of source 'npz' is called 'foo'"),
     ("build huggingface --data x --source-set splitt=x --noise as_found --out out", "did you mean 'split'"),
-    ("list detector", "no drawer is called 'detector'; did you mean 'detectors'"),
+    ("list detector", "no list is called 'detector'; did you mean 'detectors'"),
     ("leaderboard runs --metric aurocc", "no metric is called 'aurocc'; did you mean 'auroc'"),
     ("leaderboard runs --truth mislabelled", "did you mean 'mislabeled'"),
     ("leaderboard runs --format jsn", "no format is called 'jsn'; did you mean 'json'"),
@@ -242,6 +233,8 @@ USAGE = [
     (f"{EVALUATE} --detectors aum,aum", "two of the detectors aum, aum have one name; name each once"),
     (f"{EVALUATE} --detectors aun", "no detector is called 'aun'; did you mean 'aum'"),
     (f"{EVALUATE} --workers 0", "workers must be at least 1, got 0"),
+    (f"{EVALUATE} --threads 0", "threads must be at least 1, got 0"),
+    (f"{EVALUATE} --checkpoint-every 0", "checkpoint_every must be at least 1, got 0"),
     (f"{EVALUATE} --device cdua", "no device is called 'cdua'; did you mean 'cuda'"),
     (f"{EVALUATE} --device meta", "no device is called 'meta'; there are: auto, cpu, cuda"),
     (f"{EVALUATE} --device cpu:7", "no device is called 'cpu:7'; did you mean 'cpu'"),
@@ -299,7 +292,10 @@ ARRAYS: list[tuple[dict[str, Any], str]] = [
     ),
     ({"inputs": BYTES / 255}, r"must be images .* uint8 .* got float64 of shape \(60, 8, 8, 3\)"),
     ({"inputs": BYTES.astype(np.uint16)}, "must be images .* uint8 .* got uint16"),
-    ({"inputs": BYTES.transpose(0, 3, 1, 2)}, r"looks like channels first; give \(n, h, w, c\)"),
+    (
+        {"inputs": BYTES.transpose(0, 3, 1, 2)},
+        r"looks like channels first; give \(n, h, w, c\), as inputs.transpose\(0, 2, 3, 1\) does",
+    ),
     ({"inputs": GOOD["inputs"][:, :0]}, r"have shape \(60, 0\): each must hold at least one number"),
     ({"inputs": BYTES[:, :0], **NO_TEST}, r"have shape \(60, 0, 8, 3\): each must hold at least one number"),
     ({"inputs": None}, "has no array 'inputs'; it has: labels"),
@@ -745,8 +741,28 @@ def test_folders_of_another_kind_are_a_failure(here: dict[str, str]) -> None:
                 f"{command} {place}", 1, f"{place} is no variant: it has no variant.json; 'noisybench build' makes one"
             )
         refuse(f"suspects {place}", 1, f"{place} holds no finished run; 'noisybench evaluate' makes one")
-        for command in ("leaderboard", "verify"):
+        for command in ("leaderboard", *(["verify"] if place != "variants" else [])):
             refuse(f"{command} {place}", 1, f"{place} is no folder|no finished run below {place}")
+
+
+def test_verify_checks_all_that_is_below_a_folder(here: dict[str, str]) -> None:
+    """Variants without runs, runs with their variants, both at once; what has not ended is counted."""
+    code, out, _ = call("verify variants")
+    assert (code, out.splitlines()[-1]) == (0, "variants is whole")
+    for name in here.values():
+        assert f"{name}: the source's inputs and labels are those it was built from" in out
+    everything = call("verify .").out
+    assert ": history and 2 detectors follow" in everything
+    assert "variants/npz-" in everything
+    for number, finished in enumerate(sorted(Path("runs").rglob("agreement.parquet"))[:2], start=1):
+        finished.unlink()
+        code, out, _ = call("verify runs")
+        said = f"runs is whole, but for {number} unfinished run{'s' if number > 1 else ''}"
+        assert (code, out.splitlines()[-1]) == (0, said)
+    labels = Path(here["other"]) / "labels.parquet"
+    labels.write_bytes(labels.read_bytes()[:-1])
+    for place in ("variants", "."):
+        refuse(f"verify {place}", 1, "labels.parquet cannot be read as Parquet")
 
 
 @contextmanager
@@ -783,7 +799,12 @@ def test_the_disk_is_full(here: dict[str, str], monkeypatch: pytest.MonkeyPatch)
     def refused(*_args: object, **_kwargs: object) -> None:
         raise OSError(errno.ENOSPC, "Error writing bytes to file")
 
+    def lost(*_args: object, **_kwargs: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "Error writing bytes to file")
+
     with monkeypatch.context() as patched:
+        patched.setattr(pq, "write_table", lost)  # as where somebody takes the folder away
+        refuse(BUILD, 1, "labels.parquet: No such file or directory; give the path of something that is there$")
         patched.setattr(pq, "write_table", refused)
         refuse(BUILD, 1, "labels.parquet: No space left on device; make room and run the same command again$")
     command = f"{sys.executable} -m noisybench list > /dev/full"
@@ -795,21 +816,28 @@ def test_the_disk_is_full(here: dict[str, str], monkeypatch: pytest.MonkeyPatch)
 
 
 @contextmanager
-def as_nobody() -> Iterator[None]:
-    """Root may do everything: be somebody else for a while."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65534)
+def without_privileges() -> Iterator[None]:
+    """Root may read and write everything: go without that for a while. As another user it might not find the package."""
+    if os.geteuid() != 0:
+        yield
+        return
+    system = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(system, "capset"):
+        pytest.skip("root cannot go without its privileges here")
+    header, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    assert system.capget(header, sets) == 0
+    before = sets[0]
+    sets[0] &= ~0b110  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH, of what is in effect
+    assert system.capset(header, sets) == 0
     try:
         yield
     finally:
-        if root:
-            os.seteuid(0)
+        sets[0] = before
+        assert system.capset(header, sets) == 0
 
 
 def test_places_that_cannot_be_used_are_a_failure(here: dict[str, str]) -> None:
     """No permission to write or to read, a file where a folder must be, a name that is too long."""
-    Path.cwd().chmod(0o755)
     Path("locked").mkdir(mode=0o555)
     variant, file = Path(here["v"]), Path("good.npz")
     shutil.copy(file, "spare.npz")
@@ -828,16 +856,16 @@ def test_places_that_cannot_be_used_are_a_failure(here: dict[str, str]) -> None:
         refuse(command, 1, message)
     for mode, where in ((0, file), (0, variant / "labels.parquet"), (0, variant / "variant.json")):
         where.chmod(mode)
-    with as_nobody():
-        if os.access("locked", os.W_OK, effective_ids=True):
-            pytest.skip("nothing is forbidden here")
+    with without_privileges():
+        with pytest.raises(PermissionError):  # else nothing is forbidden here, and this tests nothing
+            Path("locked/x").mkdir()
         refuse(f"{out} locked", 1, "good.npz cannot be read: Permission denied")
         refuse(f"{out.replace('good', 'other')} locked/x", 1, "locked/x: Permission denied; give a path that you may")
         evaluate = f"{evaluate.replace(here['v'], here['second'])} locked/x --data spare.npz"
         refuse(evaluate, 1, "locked/x: Permission denied; give a path")
         refuse(f"describe {variant}", 1, "variant.json cannot be read: Permission denied")
     (variant / "variant.json").chmod(0o644)
-    with as_nobody():
+    with without_privileges():
         refuse(f"describe {variant}", 1, "labels.parquet cannot be read .*Permission denied")
     assert not any(Path("locked").iterdir())
 

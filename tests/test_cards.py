@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import json
 import os
 import pickle
 import re
@@ -9,7 +10,7 @@ import shlex
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from importlib import import_module
 from pathlib import Path
@@ -22,16 +23,19 @@ import pytest
 import torchvision
 from huggingface_hub import DatasetCard, RepoCard
 from markdown_it import MarkdownIt
+from sklearn.datasets import load_digits
 from sklearn.metrics import confusion_matrix
 from typer.testing import CliRunner
 
 import noisybench
 from noisybench.arrays import UNKNOWN, fingerprint, label_digest
-from noisybench.cards import CROISSANT, README, card_of, data_cards, read_data_card, write_cards
+from noisybench.cards import README, card_of, write_cards
 from noisybench.catalog import find, load_source, names
 from noisybench.cli import app
+from noisybench.croissant import CROISSANT
+from noisybench.datacards import data_cards, read_data_card
 from noisybench.drawing import Mode
-from noisybench.errors import BadData, BadUsage
+from noisybench.errors import BadData, BadUsage, Mismatch
 from noisybench.noises import asymmetric, cifar_n
 from noisybench.noises.as_found import AsFound
 from noisybench.noises.asymmetric import Asymmetric
@@ -42,7 +46,7 @@ from noisybench.options import parse_options
 from noisybench.source import Source, source_from_arrays
 from noisybench.sources._published import Published, recognise_order
 from noisybench.variant import Draw, Noise, Variant, build_variant, read_variant, variant_id, write_variant
-from noisybench.verifying import verify_variant
+from noisybench.verifying import verify_draw, verify_variant
 
 Drawer = Literal["sources", "noises"]
 REPOSITORY = Path(__file__).parents[1]
@@ -91,20 +95,41 @@ def test_a_card_has_the_form_of_the_template(drawer: Drawer, name: str) -> None:
         needed = ["name", "kind", "title", "found", "law", "transition", "rate_definition", "modes", "parameters"]
     assert set(needed) <= set(facts)
     assert (facts["name"], facts["kind"]) == (name, drawer.removesuffix("s"))
-    assert headings(text) == headings(template)
+    assert headings(text) == [part for part in headings(template) if part != "BibTeX" or "citation" in facts]
     assert f"\n# {facts['title']}\n" in (data_cards() / drawer / f"{name}.md").read_text(encoding="utf-8")
     assert all(part.strip() for part in re.split(r"(?m)^## .+$", text)[1:])
 
 
 @pytest.mark.parametrize(("drawer", "name"), CARDS)
 def test_a_card_cites_what_the_code_cites(drawer: Drawer, name: str) -> None:
-    """The citation is the ``Source:`` of the docstring, the options are the fields with their defaults."""
+    """A work is cited as the docstring's ``Source:`` begins, without places in it; options are fields with defaults."""
     facts, _ = card(drawer, name)
     item: Any = find(drawer, name)
-    cited = re.search(r"Source: (.+?)(\n\n|$)", inspect.cleandoc(item.__doc__), re.DOTALL)
-    assert facts.get("citation") == (" ".join(cited[1].split()) if cited else None)
+    told = re.search(r"Source: (.+?)(\n\n|$)", inspect.cleandoc(item.__doc__), re.DOTALL)
+    first = re.split(r"(?<=\.) (?=[A-Z])", " ".join(told[1].split()))[0] if told else "none"
+    cited = re.sub(r",? (section|chapter|appendix|algorithm)\b[^;]*?(?=;|\.$)| \([^)]*\)", "", first)
+    assert facts.get("citation") == (None if cited.startswith("none") else cited)
     options = {field.name: "required" if field.default is MISSING else field.default for field in fields(item)}
     assert facts["options" if drawer == "sources" else "parameters"] == options
+
+
+@pytest.mark.parametrize(("drawer", "name"), CARDS)
+def test_bibtex_is_of_the_works_that_a_card_cites(drawer: Drawer, name: str) -> None:
+    """An entry for each, of the year, first author and arXiv number that the citation has; braces match."""
+    facts, text = card(drawer, name)
+    works = str(facts["citation"]).split("; ") if "citation" in facts else []
+    entries = re.findall(r"(?ms)^@\w+\{\w+,\n(.+?)^\}$", text)
+    assert len(entries) == len(works)
+    for work, entry in zip(works, entries, strict=True):
+        found = dict(re.findall(r"(?m)^  (\w+) = \{(.+)\},$", entry))
+        assert len(found) == len(entry.splitlines())
+        assert entry.count("{") == entry.count("}")
+        assert re.search(r"\b\d{4}\b", work)[0] == found["year"]  # type: ignore[index]  # every work has a year
+        surname = found["author"].partition(",")[0]
+        assert work.startswith(surname)
+        arxiv = re.search(r"arXiv:([\d.]+\d)", work)
+        assert found.get("eprint") == (arxiv and arxiv[1])
+        assert found["title"].replace("{", "").replace("}", "") in work or arxiv or surname == "LeCun"
 
 
 @pytest.mark.parametrize(("drawer", "name"), CARDS)
@@ -120,7 +145,7 @@ def test_the_tests_that_a_card_names_exist(drawer: Drawer, name: str) -> None:
     """Each file and each test function by its name."""
     verified = card(drawer, name)[1].partition("## Verified here\n")[2].partition("\n## ")[0]
     files = re.findall(r"`(tests/[\w/]+\.py)", verified)
-    assert files
+    assert files, f"{drawer}/{name}.md names no test under 'Verified here'; name one as `tests/….py::test_…`"
     source = "".join((REPOSITORY / file).read_text(encoding="utf-8") for file in files)
     assert all(f"def {test}(" in source for test in re.findall(r"\b(test_\w+)`", verified))
 
@@ -146,7 +171,15 @@ def test_cards_of_published_sets_are_what_the_loaders_know(name: str) -> None:
     assert facts["augmentation"] == published.augmentation
     official = getattr(torchvision.datasets, published.torchvision)
     files = dict(official.resources) if "mnist" in name else {official.filename: official.tgz_md5}
-    assert facts["official_files"] == files
+    assert {file: told["md5"] for file, told in facts["official_files"].items()} == files
+    for file, told in facts["official_files"].items():
+        places = [f"{mirror}{file}" for mirror in official.mirrors] if "mnist" in name else [official.url]
+        assert told["url"] in places
+        assert set(told) <= {"url", "bytes", "md5", "sha256"}
+        # Nobody has checked the others here, so that the card must say so.
+        unverified = card("sources", name)[1].partition("## Not verified\n")[2]
+        assert all(key in unverified.replace("size", "bytes") for key in set(told) - {"url", "md5"})
+    assert f"<{facts['home']}>" in official.__doc__
 
 
 @pytest.fixture(scope="session")
@@ -186,6 +219,7 @@ def test_the_card_of_digits_is_what_is_read(digits: Source) -> None:
     assert (facts["order"], facts["augmentation"]) == (digits.order, digits.augmentation)
     assert facts["fingerprints"] == {"train": fingerprint(digits.labels), "test": fingerprint(digits.test_labels)}
     assert facts["access"] == "embedded"
+    assert facts["home"] in load_digits().DESCR
     assert np.array_equal(digits.clean, digits.labels)
 
 
@@ -194,6 +228,7 @@ def test_cards_of_your_own_data_are_what_is_read(name: str, tmp_path: Path) -> N
     """They need a place, keep the order, and know a clean label only where there is a column of them."""
     facts, _ = card("sources", name)
     assert facts["access"] == "yours"
+    assert "home" not in facts
     assert facts["licence"] == "unknown"
     with pytest.raises(BadUsage):
         load_source(name)
@@ -527,6 +562,9 @@ def test_licences_of_source_and_noise_are_told(tmp_path: Path) -> None:
         data = DatasetCard(card_of(variant)).data
         assert (data["license"], data.get("license_name")) == (licence, name)
         assert "- CIFAR-10 (source): none stated" in card_of(variant)
+        folder = written(variant, tmp_path / variant.name)
+        urls = json.loads((folder / CROISSANT).read_text(encoding="utf-8")).get("license")
+        assert urls == (None if name else ["https://creativecommons.org/licenses/by-nc/4.0/"])
     digits_card = DatasetCard(card_of(build_variant(load_source("digits", limit=20), Symmetric(0.2))))
     assert digits_card.data["license"] == "unknown"
 
@@ -539,6 +577,10 @@ def test_verify_says_what_it_found(case: tuple[Variant, Path]) -> None:
     variant, folder = case
     told = list(verify_variant(folder))
     assert told[2:4] == ["README.md follows from the labels", "croissant.json follows from the labels"]
+    told_rate = variant.provenance.rate_definition != "none"
+    assert told[1].endswith(
+        "have the recorded rate " + f"{variant.provenance.params['rate']}" if told_rate else "compare"
+    )
     wrong, known = int(variant.mislabeled.sum()), int(variant.known.sum())
     assert (f"({wrong} of {known})" in told[4]) == (known > 0)
 
@@ -562,7 +604,9 @@ def test_a_changed_card_is_found(name: str, digits: Source, tmp_path: Path) -> N
     with pytest.raises(BadData, match=rf"{name}, line 1, has"):
         list(verify_variant(folder))
     (folder / name).unlink()
-    with pytest.raises(BadData, match=rf"{name} is missing; build again"):
+    with pytest.raises(
+        BadData, match=rf"{name} is missing; noisybench.write_cards\(variant, folder\) writes it, or build again"
+    ):
         list(verify_variant(folder))
 
 
@@ -622,6 +666,117 @@ def test_a_rate_that_the_mode_excludes_is_found(mode: Mode, digits: Source, tmp_
         list(verify_variant(folder))
 
 
+@dataclass(frozen=True, slots=True)
+class Forged:
+    """A record changed after the draw, its digests made anew; what ``verify`` says without and with the source."""
+
+    changes: Mapping[str, Any]
+    alone: str | None
+    drawn: str
+
+
+DRAWN: list[tuple[Noise, Mode, Forged]] = [
+    (
+        Symmetric(0.2),
+        "exact",
+        Forged({"params": {"rate": 0.3}}, "0.2 where the recorded rate 0.3 means 0.3", "flip_probability"),
+    ),
+    (
+        Symmetric(0.2, inclusive=True),
+        "exact",
+        Forged({"params": {"rate": 0.2, "inclusive": False}}, None, r"rate_definition \(effective, not inclusive\)"),
+    ),
+    (
+        Symmetric(0.5, inclusive=True),
+        "exact",
+        Forged({"params": {"rate": 0.4, "inclusive": True}}, "0.45 where the recorded rate 0.4 means 0.36", "labels"),
+    ),
+    (
+        Asymmetric(0.3),
+        "exact",
+        Forged({"params": {"rate": 0.2}}, "0.3 where the recorded rate 0.2 means 0.2", "transition"),
+    ),
+    (Asymmetric(0.3), "exact", Forged({"params": {"rate": 0.3, "map": "cifar10"}}, None, "labels .*, transition")),
+    (
+        Instance(0.2),
+        "exact",
+        Forged({"params": {"rate": 0.25}}, "0.2 where the recorded rate 0.25 means 0.25", "flip_probability"),
+    ),
+    (
+        Instance(0.2),
+        "bernoulli",
+        Forged({"params": {"rate": 0.25}}, "where the recorded rate 0.25 means 0.25", "flip_probability"),
+    ),
+    (Instance(0.2), "exact", Forged({"params": {"rate": 0.2, "temperature": 2.0}}, None, r"labels \(in \d+ of 1437\)")),
+    (Instance(0.2), "exact", Forged({"seed": 8}, None, "labels .*, flip_probability .*, selected")),
+    (Symmetric(0.2), "exact", Forged({"seed": 8}, None, r"labels \(in \d+ of 1437\), selected")),
+    (Symmetric(0.2), "exact", Forged({"mode": "exact_per_class"}, None, "labels .*, selected")),
+    (Symmetric(0.2), "bernoulli", Forged({"reference": "labels"}, None, r"reference \(clean, not labels\)")),
+    (Symmetric(0.2), "exact", Forged({"params": {}}, "the record names no rate for noise 'symmetric'", "needs 'rate'")),
+    (
+        Symmetric(0.2),
+        "exact",
+        Forged({"params": {"rate": 0.2, "own": 1}}, None, "cannot be drawn again: no option of noise 'symmetric'"),
+    ),
+    (AsFound(), "exact", Forged({"seed": 8}, None, r"seed \(0, not 8\)")),
+]
+
+
+@pytest.mark.parametrize(("noise", "mode", "forged"), DRAWN)
+def test_a_record_that_does_not_give_the_labels_is_found(
+    noise: Noise, mode: Mode, forged: Forged, digits: Source, tmp_path: Path
+) -> None:
+    """A rate already from the chances in the folder, where the noise promises it; all else from a second draw."""
+    variant = build_variant(digits, noise, seed=7, mode=mode)
+    told = verify_draw(variant, digits)
+    assert told.startswith(variant.provenance.noise)
+    assert told.endswith(f"mode {variant.provenance.mode}, drawn again, gives these labels")
+    forgery = replace(variant, provenance=replace(variant.provenance, **forged.changes))
+    folder = written(forgery, tmp_path / "variant")
+    if forged.alone is None:
+        assert len(list(verify_variant(folder))) == 5
+    else:
+        with pytest.raises(BadData, match=forged.alone):
+            list(verify_variant(folder))
+    with pytest.raises(Mismatch, match=forged.drawn):
+        verify_draw(read_variant(folder), digits)
+
+
+def test_what_cannot_be_drawn_again_is_said(digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A noise that is not from here, and a matrix that is not in the working directory or is another."""
+    monkeypatch.chdir(tmp_path)
+    np.save("m.npy", 0.8 * np.eye(10) + 0.02)
+    variant = build_variant(digits, Transition(Path("m.npy")), seed=7)
+    assert verify_draw(variant, digits).endswith("drawn again, gives these labels")
+    np.save("m.npy", 0.7 * np.eye(10) + 0.03)
+    assert "transition was not drawn again: its matrix m.npy is not at hand" in verify_draw(variant, digits)
+    Path("m.npy").unlink()
+    assert "transition was not drawn again: its matrix m.npy is not at hand" in verify_draw(variant, digits)
+    bare = replace(variant, provenance=replace(variant.provenance, params={"matrix": "/dev/m.npy"}))
+    with pytest.raises(Mismatch, match="names a file as 'matrix' without its digest; build again"):
+        verify_draw(bare, digits)
+    images = np.zeros((len(digits.labels), 1, 1, 3), dtype=np.uint8)
+    ten = source_from_arrays("cifar10", images, digits.labels, clean=digits.labels)
+    people = build_variant(ten, cifar_n.CifarN("worse", annotations(tmp_path / "people.pt", digits.labels)))
+    assert verify_draw(people, ten).endswith("drawn again, gives these labels")
+    mine = build_variant(digits, Own())
+    assert verify_draw(mine, digits) == "the labels were not drawn again: 'Own' is not one of noisybench's noises"
+
+
+def test_the_command_draws_again_where_the_source_is_at_hand(tmp_path: Path) -> None:
+    """It ends in 1 for a forged seed; without the source it says what it did not check."""
+    digits = load_source("digits", limit=100)
+    variant = build_variant(digits, Symmetric(0.2))
+    good = written(variant, tmp_path / "good")
+    result = CliRunner().invoke(app, ["verify", str(good)])
+    assert "symmetric(rate=0.2, inclusive=false), seed 0, mode exact, drawn again, gives these labels" in result.stdout
+    bad = written(replace(variant, provenance=replace(variant.provenance, seed=1)), tmp_path / "bad")
+    assert isinstance(CliRunner().invoke(app, ["verify", str(bad)]).exception, Mismatch)
+    own = written(replace(variant, provenance=replace(variant.provenance, source="gone")), tmp_path / "own")
+    result = CliRunner().invoke(app, ["verify", str(own)])
+    assert "the source was not checked, nor the labels drawn again from it" in result.stdout
+
+
 # --- in a wheel --------------------------------------------------------------------------------------------------------
 
 
@@ -634,7 +789,7 @@ def test_the_cards_travel_in_the_wheel(tmp_path: Path) -> None:
         archive.extractall(tmp_path / "installed")
     ours = {path.relative_to(data_cards()).as_posix() for path in data_cards().rglob("*.md")}
     assert held == {f"noisybench/data_cards/{name}" for name in ours}
-    code = "from noisybench.cards import data_cards, read_data_card as r; print(data_cards(), r('noises', 'instance') is None)"
+    code = "from noisybench.datacards import data_cards, read_data_card as r; print(data_cards(), r('noises', 'instance') is None)"
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path / "installed", capture_output=True, text=True, check=True
     )

@@ -64,7 +64,7 @@ def test_a_name_that_does_not_exist_is_answered_with_the_nearest(drawer: Any, na
 
 def test_a_drawer_that_does_not_exist_is_answered_too() -> None:
     """With the nearest."""
-    with pytest.raises(UnknownName, match="no drawer is called 'detector'; did you mean 'detectors'"):
+    with pytest.raises(UnknownName, match="no list is called 'detector'; did you mean 'detectors'"):
         names("detector")  # type: ignore[arg-type]
 
 

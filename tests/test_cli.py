@@ -8,59 +8,29 @@ import re
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from shell import shell as run
 
 import noisybench
-from noisybench.__main__ import main
 from noisybench.variant import read_variant
 
+HOW = ("--epochs", 5, "--seeds", "0,1", "--detectors", "aum,cumulative_loss", "--workers", 1)
 HEAVY = ("torch", "scipy", "sklearn", "pyarrow", "datasets", "torchvision")
-
-
-@dataclass(frozen=True)
-class Result:
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command line in this process."""
-
-    def call(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["noisybench", *map(str, arguments)])
-        monkeypatch.setattr(sys, "path", list(sys.path))
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        captured = capsys.readouterr()
-        code = stopped.value.code
-        return Result(code if isinstance(code, int) else 0, captured.out, captured.err)
-
-    return call
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two draws of symmetric noise and their runs, made through the shell once."""
+    """Two draws of symmetric noise and their runs, made once."""
     home = tmp_path_factory.mktemp("home")
-    shell = [sys.executable, "-m", "noisybench"]
     folders = []
-    for seed in ("0", "1"):
-        command = [*shell, "build", "digits", "--noise", "symmetric", "--rate", "0.2", "--seed", seed]
-        done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=True)
-        folders.append(done.stdout.splitlines()[-1])
-    command = [*shell, "evaluate", *folders, "--epochs", "5", "--seeds", "0,1", "--workers", "2", "--json"]
-    done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=True)
-    assert len(json.loads(done.stdout)) == 4
+    for seed in (0, 1):
+        build = ("build", "digits", "--noise", "symmetric", "--rate", 0.2, "--out", home / "variants")
+        folders.append(run(*build, "--seed", seed).out.splitlines()[-1])
+    done = run("evaluate", *folders, *HOW, "--out", home / "runs", "--json")
+    assert len(json.loads(done.out)) == 4
     return home
 
 
@@ -83,7 +53,7 @@ def test_help_and_list_are_fast_and_import_nothing_heavy() -> None:
         assert done.stdout.splitlines()[-1] == "HEAVY []"
 
 
-def test_version_and_list(run: Run) -> None:
+def test_version_and_list() -> None:
     """The version is the package's; every drawer is listed, for people and for machines."""
     assert noisybench.__version__ in run("--version").out
     assert "cumulative_loss" in run("list").out
@@ -94,7 +64,7 @@ def test_version_and_list(run: Run) -> None:
     assert all(names.values())
 
 
-def test_build_prints_the_folder_last_and_json_for_machines(run: Run, tmp_path: Path) -> None:
+def test_build_prints_the_folder_last_and_json_for_machines(tmp_path: Path) -> None:
     """The same command gives the same variant; JSON has the fields that other programs read."""
     text = run("build", "digits", "--noise", "symmetric", "--rate", 0.2, "--out", tmp_path / "a")
     folder = Path(text.out.splitlines()[-1])
@@ -111,7 +81,7 @@ def test_build_prints_the_folder_last_and_json_for_machines(run: Run, tmp_path: 
     assert "is whole" in run("verify", folder).out
 
 
-def test_leaderboard_in_every_format(run: Run, built: Path) -> None:
+def test_leaderboard_in_every_format(built: Path) -> None:
     """Each format holds every detector; JSON has the fields that other programs read."""
     rows = json.loads(run("leaderboard", built / "runs", "--format", "json").out)
     fields = {
@@ -142,7 +112,7 @@ def test_leaderboard_in_every_format(run: Run, built: Path) -> None:
     assert models[0]["test_accuracy"] > 0.8
 
 
-def test_suspects_and_verify(run: Run, built: Path) -> None:
+def test_suspects_and_verify(built: Path) -> None:
     """Suspects as a table and as CSV with every score; verify recomputes runs."""
     setup = next((built / "runs").glob("*/mlp-*"))
     lines = list(csv.reader(io.StringIO(run("suspects", setup, "--top", 5, "--format", "csv").out)))
@@ -153,13 +123,13 @@ def test_suspects_and_verify(run: Run, built: Path) -> None:
     assert "is whole" in run("verify", built / "runs").out
 
 
-def test_evaluating_again_repeats_nothing(run: Run, built: Path) -> None:
+def test_evaluating_again_repeats_nothing(built: Path) -> None:
     """The second call returns the same runs within the time of loading them, and writes nothing."""
     variants = sorted((built / "variants").iterdir())
     before = {
         path: path.stat().st_mtime_ns for path in (built / "runs").rglob("*.parquet") if "variant" not in path.parts
     }
-    done = run("evaluate", *variants, "--epochs", 5, "--seeds", "0,1", "--out", built / "runs", "--workers", 1)
+    done = run("evaluate", *variants, *HOW, "--out", built / "runs")
     assert done.code == 0
     after = {path: path.stat().st_mtime_ns for path in before}
     assert after == before
@@ -167,7 +137,7 @@ def test_evaluating_again_repeats_nothing(run: Run, built: Path) -> None:
     assert "model mlp, recipe standard" in done.err
 
 
-def test_a_users_own_model_by_name(run: Run, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_users_own_model_by_name(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``package.module:function`` is found in the folder where the command is run."""
     (tmp_path / "my_net.py").write_text(
         "from torch import nn\n"
@@ -198,12 +168,12 @@ USAGE = [
     (["build", "digits", "--noise", "symmetric", "--rate", "0.2", "--limit", "0"], "limit must be at least 1"),
     (["build", "digits", "--noise", "symmetric", "--rate", "0.2", "--seed", "-1"], "seed must not be negative"),
     (["build", "digits", "--noise", "as_found", "--rate", "0.2"], "no option of noise 'as_found' is called 'rate'"),
-    (["list", "detector"], "did you mean 'detectors'"),
+    (["list", "sourcs"], "no list is called 'sourcs'; did you mean 'sources'"),
 ]
 
 
 @pytest.mark.parametrize(("command", "message"), USAGE)
-def test_bad_usage_is_one_sentence_and_exit_code_2(run: Run, tmp_path: Path, command: list[str], message: str) -> None:
+def test_bad_usage_is_one_sentence_and_exit_code_2(tmp_path: Path, command: list[str], message: str) -> None:
     """No traceback, nothing written."""
     out = ["--out", tmp_path / "variants"] if command[0] == "build" else []
     done = run(*command, *out)
@@ -224,7 +194,6 @@ def test_bad_usage_is_one_sentence_and_exit_code_2(run: Run, tmp_path: Path, com
     ],
 )
 def test_a_failure_is_one_sentence_and_exit_code_1(
-    run: Run,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     command: list[str],
@@ -238,7 +207,7 @@ def test_a_failure_is_one_sentence_and_exit_code_1(
     assert "Traceback" not in done.err
 
 
-def test_more_bad_usage_of_evaluate_and_leaderboard(run: Run, built: Path) -> None:
+def test_more_bad_usage_of_evaluate_and_leaderboard(built: Path) -> None:
     """Names and numbers of the other commands get the same care."""
     variant = next((built / "variants").iterdir())
     for arguments, message in (
@@ -271,6 +240,7 @@ def test_progress_goes_to_stderr_only(built: Path, tmp_path: Path) -> None:
     """Standard output holds results alone, so that it can be piped."""
     variant = next((built / "variants").iterdir())
     command = [sys.executable, "-m", "noisybench", "evaluate", variant, "--epochs", "1", "--seeds", "0", "--json"]
+    command += ["--detectors", "aum"]
     environment = {**os.environ, "FORCE_COLOR": "1"}
     done = subprocess.run(
         [*map(str, command), "--out", str(tmp_path)], capture_output=True, text=True, check=True, env=environment

@@ -38,6 +38,15 @@ def test_a_rate_outside_its_range_is_refused(rate: float) -> None:
     """Percentages and NaN do not pass for fractions."""
     with pytest.raises(BadUsage, match=r"rate must lie in \[0, 1\] \(0.2 is 20 %\), got"):
         check_rate(rate)
+    for nonsense in (True, "0.2", None, [0.2]):
+        with pytest.raises(BadUsage, match=r"rate must be a number in \[0, 1\] \(0.2 is 20 %\), got"):
+            check_rate(nonsense)  # type: ignore[arg-type]
+
+
+def test_a_rate_of_any_type_is_a_plain_float() -> None:
+    """What NumPy computed, a whole number, and minus zero, which is zero."""
+    for given, meant in ((np.float32(0.25), 0.25), (np.float64(0.5), 0.5), (np.int64(1), 1.0), (1, 1.0), (-0.0, 0.0)):
+        assert repr(check_rate(given)) == repr(meant)  # type: ignore[arg-type]
 
 
 def test_a_mode_that_does_not_exist_is_refused() -> None:

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from noisybench.agreement import read_agreements, write_agreements
-from noisybench.catalog import find, names
+from noisybench.catalog import find, load_source, names
 from noisybench.errors import BadData, BadUsage, Mismatch, TrainingFailed, UnknownName
 from noisybench.evaluation import evaluate
 from noisybench.planning import plan_run
@@ -251,7 +251,9 @@ def test_another_truth_or_test_set_is_not_answered_from_old_runs(digits: Source,
             if not fails:
                 evaluate(variant, source, seeds=(0,), detectors="aum", epochs=1, out=out)
                 continue
-            with pytest.raises(BadData, match="other clean labels|other class names|test_sha256 = .* give another --out"):
+            with pytest.raises(
+                BadData, match="other clean labels|other class names|test_sha256 = .* give another --out"
+            ):
                 evaluate(variant, source, seeds=(0,), detectors="aum", epochs=1, out=out)
 
 
@@ -359,6 +361,15 @@ def test_defaults_suit_the_source(digits: Source) -> None:
         ({"epochs": 0}, BadUsage, "epochs must be at least 1"),
         ({"seeds": (0, 0)}, BadUsage, "seeds must be different"),
         ({"seeds": ()}, BadUsage, "got none"),
+        ({"seeds": 0}, BadUsage, r"seeds must be several whole numbers, such as \(0, 1, 2\), got 0"),
+        ({"seeds": [0.0]}, BadUsage, "each of the seeds must be a whole number, got 0.0"),
+        ({"seeds": [True]}, BadUsage, "each of the seeds must be a whole number, got True"),
+        ({"seeds": "01"}, BadUsage, "each of the seeds must be a whole number, got '0'"),
+        ({"epochs": 1.5}, BadUsage, "epochs must be a whole number, got 1.5"),
+        ({"epochs": True}, BadUsage, "epochs must be a whole number, got True"),
+        ({"threads": 1.0}, BadUsage, "threads must be a whole number, got 1.0"),
+        ({"checkpoint_every": True}, BadUsage, "checkpoint_every must be a whole number, got True"),
+        ({"workers": "2"}, BadUsage, "workers must be a whole number, got '2'"),
         ({"detectors": ("aum", "aumm")}, UnknownName, "did you mean 'aum'"),
         ({"workers": 0}, BadUsage, "workers must be at least 1"),
         ({"device": "gpu"}, BadUsage, "no device is called 'gpu'"),
@@ -377,6 +388,17 @@ def test_bad_arguments_are_named(
     """One sentence: what was wrong and what would be right."""
     with pytest.raises(error, match=message):
         evaluate(variant, digits, out=tmp_path, **{"seeds": (0,), **arguments})  # type: ignore[arg-type]
+
+
+def test_numbers_of_numpy_are_taken(tmp_path: Path) -> None:
+    """Every number of a call may be NumPy's: the record is that of plain ones, and can be written."""
+    source = load_source("digits", limit=np.int64(60))  # type: ignore[arg-type]
+    variant = build_variant(source, find("noises", "symmetric")(rate=0.2))  # type: ignore[call-arg]
+    one = np.int64(1)
+    numbers: dict[str, Any] = {"epochs": one, "threads": one, "workers": one, "checkpoint_every": one}
+    (run,) = evaluate(variant, source, seeds=np.arange(1), detectors="aum", out=tmp_path / "a", **numbers)  # type: ignore[arg-type]
+    (plain,) = evaluate(variant, source, seeds=(0,), epochs=1, detectors="aum", out=tmp_path / "b")
+    assert (run / "run.json").read_bytes() == (plain / "run.json").read_bytes()
 
 
 def test_a_variant_of_another_source_is_refused(variant: Variant, tmp_path: Path) -> None:

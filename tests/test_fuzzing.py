@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import shutil
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,9 +28,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rich.console import Console
+from shell import shell
 
 from noisybench import cli
-from noisybench.__main__ import main
 from noisybench.agreement import Agreement, read_agreements, write_agreements
 from noisybench.catalog import find, names
 from noisybench.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -684,35 +683,11 @@ def test_damaged_runs_are_refused_or_read(run_folder: Path, tmp_path: Path) -> N
 # --- command line ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Result:
-    code: int
-    out: str
-    err: str
-
-
-Shell = Callable[..., Result]
-
-
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
-    """Run a command line in this process."""
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["noisybench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        captured = capsys.readouterr()
-        code = stopped.value.code
-        return Result(code if isinstance(code, int) else 0, captured.out, captured.err)
-
-    return call
-
-
-def test_the_command_line_builds_right_or_says_why(shell: Shell, files: tuple[Path, ...], tmp_path: Path) -> None:
+def test_the_command_line_builds_right_or_says_why(
+    files: tuple[Path, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Command lines build → describe → verify: exit code 0, 1 or 2, no traceback, and nothing written unless 0."""
+    monkeypatch.chdir(tmp_path)
     kinds = {name: find("noises", name) for name in NOISES}
     outcomes: Counter[int] = Counter()
     places = count()
@@ -745,7 +720,7 @@ def test_the_command_line_builds_right_or_says_why(shell: Shell, files: tuple[Pa
         outcomes[result.code] += 1
         assert result.code in (0, 1, 2)
         assert "Traceback" not in result.err
-        assert "(unexpected:" not in result.err
+        assert "not expected" not in result.err
         if result.code:
             assert result.out == ""
             assert not out.exists()
@@ -768,8 +743,9 @@ def test_the_command_line_builds_right_or_says_why(shell: Shell, files: tuple[Pa
     assert min(outcomes[code] for code in (0, 1, 2)) > CASES["command line"] / 50
 
 
-def test_a_damaged_folder_is_not_whole(shell: Shell, tmp_path: Path) -> None:
+def test_a_damaged_folder_is_not_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """150 times ``verify`` on a built folder with a damaged file: it is the variant that was built, or a sentence says why not."""
+    monkeypatch.chdir(tmp_path)
     np.savez(tmp_path / "data.npz", inputs=np.eye(12), labels=np.arange(12) % 3, clean=np.arange(12) % 3)
     words = ("--data", "data.npz", "--noise", "symmetric", "--rate", "0.4", "--out", "variants")
     built = shell("build", "npz", *words)
@@ -786,7 +762,7 @@ def test_a_damaged_folder_is_not_whole(shell: Shell, tmp_path: Path) -> None:
             result = shell("verify", folder)
             outcomes[result.code] += 1
             assert result.code in (0, 1, 2)  # 2: say --data
-            assert "(unexpected:" not in result.err
+            assert "not expected" not in result.err
             assert len(result.err.splitlines()) == (result.code > 0)
             if result.code == 0:
                 assert same(read_variant(folder), original)

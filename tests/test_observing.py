@@ -12,6 +12,7 @@ from noisybench.errors import BadData, BadUsage, TrainingFailed
 from noisybench.observing import Recorder, evaluating, observe
 from noisybench.source import Source
 from noisybench.streams import derive
+from noisybench.trace import read_trace
 from noisybench.variant import Variant, build_variant
 
 
@@ -94,6 +95,47 @@ def test_recorded_batches_equal_a_loop_over_samples(variant: Variant) -> None:
         others = max(value for k, value in enumerate(row) if k != label)
         assert seen.values["margin"][i] == pytest.approx(row[label] - others, abs=1e-6)
         assert seen.values["correct"][i] == float(row[label] > others)
+
+
+def test_a_model_of_another_width_is_refused(variant: Variant) -> None:
+    """Fewer logits than classes or more: a sentence, whichever probes ask, and from batches as well."""
+    inputs, labels = torch.randn(len(variant.labels), 4), torch.tensor(variant.labels)
+    for names in (["margin"], ["curvature"], ["loss", "curvature"]):
+        probes = [find("probes", name) for name in names]
+        with pytest.raises(
+            TrainingFailed, match=r"outputs of shape \(256, 3\) .*, expected a tensor of shape \(256, 10\)"
+        ):
+            observe(nn.Linear(4, 3), inputs, labels, probes, epoch=1)
+        for width in (3, 11):
+            with pytest.raises(
+                TrainingFailed, match=rf"outputs of shape \(256, {width}\) .* \(256, 10\): a logit a class"
+            ):
+                Recorder(variant, names).observe(nn.Linear(4, width), inputs, epoch=1)
+    with pytest.raises(TrainingFailed, match=r"outputs of shape \(8, 11\) for 8 inputs"):
+        Recorder(variant, ["margin"]).update(torch.randn(8, 11), torch.arange(8))
+
+
+def test_epochs_go_up(variant: Variant, tmp_path: Path) -> None:
+    """An epoch observed twice, an earlier one and a negative one are refused before the model is asked."""
+    inputs = torch.randn(len(variant.labels), 10)
+    for folder in (None, str(tmp_path)):
+        recorder = Recorder(variant, ["margin", "loss"], folder=folder)
+        recorder.observe(nn.Identity(), inputs, epoch=2, probes=[find("probes", "margin")])
+        recorder.observe(nn.Identity(), inputs, epoch=2, probes=[find("probes", "loss")])  # another column of it
+        for epoch in (2, 1):
+            with pytest.raises(
+                BadUsage, match=f"epoch {epoch} was given when epoch 2 had been observed; count them up"
+            ):
+                recorder.observe(nn.Linear(1, 1), inputs, epoch=epoch)
+            with pytest.raises(BadUsage, match=f"epoch {epoch} was given when epoch 2 had been observed"):
+                recorder.end_epoch(epoch=epoch)
+        for nonsense, message in ((-1, "epoch must not be negative, got -1"), (3.0, "epoch must be a whole number")):
+            with pytest.raises(BadUsage, match=message):
+                recorder.observe(nn.Identity(), inputs, epoch=nonsense)  # type: ignore[arg-type]
+        assert recorder.trace().column("loss").epochs.tolist() == [2]
+    again = Recorder(variant, ["margin"], folder=tmp_path, resume=True)
+    again.observe(nn.Identity(), inputs, epoch=2)
+    assert read_trace(str(tmp_path)).column("margin").epochs.tolist() == [2]
 
 
 def test_a_folder_with_a_trace_is_not_written_into(variant: Variant, tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Optional
 
+import numpy as np
 import pytest
 
 from noisybench.errors import BadData, BadUsage, UnknownName
-from noisybench.options import file_digest, parse_options, parse_value, plain_options, split_pairs, unknown
+from noisybench.options import file_digest, parse_options, parse_value, plain_options, split_pairs, unknown, whole
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,21 @@ def test_plain_options_tell_a_file_by_its_content(tmp_path: Path) -> None:
     assert "temperature" not in plain[0]
     assert str(tmp_path) not in json.dumps(plain)
     assert plain_options(Every(0.1, file=tmp_path / "gone"))["file"] == "gone"
+    assert json.dumps(plain_options(Every(np.float32(0.5))))  # type: ignore[arg-type]
+
+
+def test_whole_numbers_of_any_type_are_ints() -> None:
+    """NumPy's too; floats, booleans and texts are refused, and so is what is too small."""
+    for number in (3, np.int64(3), np.uint8(3)):
+        assert type(whole(number, "seed")) is int
+        assert whole(number, "seed", least=3) == 3
+    for nonsense in (3.0, True, np.True_, "3", None, np.arange(2), np.float64(3)):
+        with pytest.raises(BadUsage, match="^seed must be a whole number, got "):
+            whole(nonsense, "seed")
+    with pytest.raises(BadUsage, match="^epochs must be at least 1, got 0$"):
+        whole(0, "epochs", least=1)
+    with pytest.raises(BadUsage, match="^seed must not be negative, got -1$"):
+        whole(np.int64(-1), "seed", least=0)
 
 
 def test_a_file_that_cannot_be_read_has_no_digest(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from noisybench.arrays import UNKNOWN
-from noisybench.errors import BadData, BadUsage
+from noisybench.errors import BadData, BadUsage, UnknownName
 from noisybench.source import Source, source_digest, source_from_arrays
 
 IMAGES = np.arange(5 * 3 * 2, dtype=np.uint8).reshape(5, 3, 2)
@@ -51,6 +51,18 @@ def test_a_limit_keeps_the_first_samples_and_all_classes() -> None:
     for limit in (0, -1):
         with pytest.raises(BadUsage, match=f"limit must be at least 1, got {limit}"):
             source_from_arrays("x", IMAGES, LABELS, limit=limit)
+    limited = source_from_arrays("x", IMAGES, LABELS, limit=np.int64(2))  # type: ignore[arg-type]
+    assert type(limited.limit) is int
+    for nonsense in (True, 2.0):
+        with pytest.raises(BadUsage, match=f"limit must be a whole number, got {nonsense}"):
+            source_from_arrays("x", IMAGES, LABELS, limit=nonsense)  # type: ignore[arg-type]
+
+
+def test_an_augmentation_that_does_not_exist_is_refused() -> None:
+    """With the nearest, or all."""
+    for name, hint in (("rotate", "there are: none, crop, crop_flip"), ("crop-flip", "did you mean 'crop_flip'")):
+        with pytest.raises(UnknownName, match=f"no augmentation is called '{name}'; {hint}"):
+            source_from_arrays("x", IMAGES, LABELS, augmentation=name)  # type: ignore[arg-type]
 
 
 def test_nothing_can_be_written_to() -> None:

@@ -9,10 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from noisybench.arrays import UNKNOWN
+from noisybench.cards import write_cards
 from noisybench.description import describe
 from noisybench.errors import BadData, BadUsage, Mismatch
 from noisybench.noises.asymmetric import Asymmetric
 from noisybench.noises.instance import Instance
+from noisybench.noises.pair_flip import PairFlip
 from noisybench.noises.symmetric import Symmetric
 from noisybench.source import Source, source_from_arrays
 from noisybench.tables import read_columns, write_columns
@@ -198,7 +200,13 @@ def test_without_any_clean_label_the_given_ones_are_the_reference() -> None:
 
 
 def test_what_cannot_be_built_is_refused(source: Source) -> None:
-    """A negative seed, an unknown mode, and errors among one class."""
+    """A seed that is negative or no whole number, an unknown mode, no instance of a noise, errors among one class."""
+    for seed in (1.5, True, "0"):
+        with pytest.raises(BadUsage, match=f"seed must be a whole number, got {seed!r}"):
+            build_variant(source, Symmetric(0.3), seed=seed)  # type: ignore[arg-type]
+    for noise, given in ((Symmetric, "the class Symmetric"), ("symmetric", "'symmetric'"), (None, "None")):
+        with pytest.raises(BadUsage, match=rf"noise must be an instance .*\(rate=0.2\), got {given}"):
+            build_variant(source, noise)  # type: ignore[arg-type]
     with pytest.raises(BadUsage, match="seed must not be negative, got -1"):
         build_variant(source, Symmetric(0.3), seed=-1)
     with pytest.raises(BadUsage, match="no mode 'fast'; there are: exact"):
@@ -206,6 +214,18 @@ def test_what_cannot_be_built_is_refused(source: Source) -> None:
     single = source_from_arrays("one", np.zeros((4, 1)), np.zeros(4, dtype=int))
     with pytest.raises(BadData, match="source 'one' has 1 class: a wrong label needs at least two"):
         build_variant(single, Symmetric(0.3))
+
+
+def test_numbers_of_numpy_and_folders_as_text_are_taken(source: Source, tmp_path: Path) -> None:
+    """The same labels and record as from plain numbers; minus zero is zero."""
+    folder = str(tmp_path / "x")
+    plain = build_variant(source, Symmetric(0.25), seed=3)
+    write_variant(build_variant(source, Symmetric(np.float32(0.25)), seed=np.int64(3)), folder)  # type: ignore[arg-type]
+    assert read_variant(folder).provenance == plain.provenance
+    write_cards(plain, folder)
+    assert (tmp_path / "x" / "croissant.json").is_file()
+    for noise in (Symmetric, Asymmetric, Instance, PairFlip):
+        assert repr(noise(-0.0).rate) == "0.0"
 
 
 def test_a_transition_matrix_may_miss_one_by_rounding_only() -> None:

@@ -66,7 +66,7 @@ class Asymmetric:
         map: One of ``MAPS``, or a JSON file ``{"clean class": given class, …}`` of class indices; None takes that of the
             source, where it has one.
 
-    Source: Patrini et al. 2017, arXiv:1609.03683, section 5 (CIFAR, MNIST); the map of Fashion-MNIST is ours.
+    Source: Patrini et al. 2017, arXiv:1609.03683, section 5 (CIFAR, MNIST). The map of Fashion-MNIST is ours.
     """
 
     rate: float
@@ -74,7 +74,7 @@ class Asymmetric:
     found: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        check_rate(self.rate)
+        object.__setattr__(self, "rate", check_rate(self.rate))
         if self.map is None or self.map in MAPS:
             return
         path = Path(self.map)

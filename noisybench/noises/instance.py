@@ -48,7 +48,7 @@ class Instance:
     found: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        check_rate(self.rate)
+        object.__setattr__(self, "rate", check_rate(self.rate))
         if not 0 < self.temperature < np.inf:
             msg = f"temperature must be a positive number, got {self.temperature:g}"
             raise BadUsage(msg)

@@ -25,7 +25,7 @@ class PairFlip:
     found: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        check_rate(self.rate)
+        object.__setattr__(self, "rate", check_rate(self.rate))
 
     def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
         chance = np.full(source.num_classes, self.rate)

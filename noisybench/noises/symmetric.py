@@ -29,7 +29,7 @@ class Symmetric:
     found: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        check_rate(self.rate)
+        object.__setattr__(self, "rate", check_rate(self.rate))
 
     def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
         k = source.num_classes

@@ -3,16 +3,22 @@
 import warnings
 from collections.abc import Sequence
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.errors import BadData
 
+if TYPE_CHECKING:
+    from PIL.Image import Image as Opened
+
 Images = NDArray[np.uint8]
 
-# Modes that can be read without losing anything, and as what; alpha, CMYK and 16 bits cannot.
-LOSSLESS = {"1": "L", "L": "L", "P": "RGB", "RGB": "RGB"}
+# Modes that can be read without losing anything, and as what; CMYK and 16 bits cannot. Alpha is dropped where all of it
+# is opaque; what is behind a transparent pixel nobody has said.
+LOSSLESS = {"1": "L", "L": "L", "LA": "L", "P": "RGB", "RGB": "RGB", "RGBA": "RGB"}
+OPAQUE = 255
 
 
 def decode_images(encoded: Sequence[bytes | None], *, what: str) -> Images:
@@ -57,8 +63,8 @@ def _decode(content: bytes | None, what: str) -> Images:
     try:
         with Image.open(BytesIO(content or b"")) as opened:
             mode = opened.mode + (" with transparency" if "transparency" in opened.info else "")
-            wanted = LOSSLESS.get(mode)
-            pixels = None if wanted is None else np.asarray(opened if mode == wanted else opened.convert(wanted))
+            wanted = LOSSLESS.get(opened.mode)
+            pixels = None if wanted is None else _pixels(opened, wanted, alpha=opened.mode != mode or "A" in mode)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         msg = f"{what} has more than {Image.MAX_IMAGE_PIXELS:,} pixels; resize it first"
         raise BadData(msg) from None
@@ -70,3 +76,11 @@ def _decode(content: bytes | None, what: str) -> Images:
         msg = f"{what} has mode {mode}, expected grey or RGB with 8 bits; convert it first"
         raise BadData(msg)
     return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def _pixels(image: "Opened", wanted: str, *, alpha: bool) -> Images | None:
+    """The pixels in mode ``wanted``; None where some of them are transparent."""
+    if not alpha:
+        return np.asarray(image if image.mode == wanted else image.convert(wanted))
+    pixels = np.asarray(image.convert(f"{wanted}A"))
+    return pixels[..., :-1] if (pixels[..., -1] == OPAQUE).all() else None

@@ -244,10 +244,8 @@ def _labels(part: Any, name: str, class_names: list[str] | None, *, allow_unknow
         raise BadData(msg)
     if _is_string(part.features[name]):
         column = pc.index_in(column, value_set=pa.array(class_names, column.type))
-    elif pa.types.is_boolean(column.type):
-        column = column.cast(pa.int64())
     elif not pa.types.is_integer(column.type):
-        msg = f"column '{name}' is {column.type}, expected whole numbers, classes or strings"
+        msg = f"column '{name}' is {column.type}, expected whole numbers, classes or strings; number the classes 0..k-1"
         raise BadData(msg)
     return as_labels(column.fill_null(UNKNOWN).to_numpy(), what=f"column '{name}'")
 

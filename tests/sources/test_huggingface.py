@@ -97,7 +97,7 @@ def test_numeric_columns_and_string_labels_come_from_csv(tmp_path: Path) -> None
 def test_lists_of_one_length_are_features_and_arrays_of_bytes_are_images(tmp_path: Path) -> None:
     """Both are found without being named."""
     features = np.arange(12, dtype=np.float64).reshape(3, 4)
-    pq.write_table(pa.table({"embedding": features.tolist(), "labels": [True, False, True]}), tmp_path / "x.parquet")
+    pq.write_table(pa.table({"embedding": features.tolist(), "labels": [1, 0, 1]}), tmp_path / "x.parquet")
     source = load_source("huggingface", tmp_path / "x.parquet", limit=2)
     assert np.array_equal(source.inputs, features[:2])
     assert source.labels.tolist() == [1, 0]
@@ -127,6 +127,12 @@ def test_parquet_without_its_types_is_read(tmp_path: Path) -> None:
         ("width,label\n1,0\n", {"input": "widht"}, UnknownName, "no column is called 'widht'; did you mean 'width'"),
         ("a,label\nx,0\n", {"input": "a"}, BadData, "column 'a' is Value.*string.*expected numbers, or one column"),
         ("a,label\n1,0\n2,\n", {"input": "a"}, BadData, "column 'label' has no label in row 1 .1 such rows.; drop"),
+        (
+            "a,label\n1,true\n",
+            {"input": "a"},
+            BadData,
+            "column 'label' is bool, expected whole .*number the classes 0..k-1",
+        ),
         ("a,label\n1,0.5\n", {"input": "a"}, BadData, "column 'label' is double, expected whole numbers, classes"),
         ("a,label\n1,0\n,1\n", {"input": "a"}, BadData, "must be finite, row 1 is not .1 such rows.; drop or impute"),
         (

@@ -1,6 +1,7 @@
 """Decoding of images, against what was encoded."""
 
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,15 +12,17 @@ from noisybench.errors import BadData
 from noisybench.sources._images import decode_images
 
 
-def png(pixels: NDArray[np.uint8], mode: str | None = None) -> bytes:
+def png(pixels: NDArray[np.uint8], mode: str | None = None, **how: Any) -> bytes:  # noqa: ANN401 - of Pillow
     stream = BytesIO()
     image = Image.fromarray(pixels)
-    (image.convert(mode) if mode else image).save(stream, "PNG")
+    (image.convert(mode) if mode else image).save(stream, "PNG", **how)
     return stream.getvalue()
 
 
 GREY = np.arange(12, dtype=np.uint8).reshape(3, 4)
 COLOUR = np.arange(36, dtype=np.uint8).reshape(3, 4, 3)
+CLEAR = np.concatenate([COLOUR, np.full((3, 4, 1), 255, dtype=np.uint8)], axis=2)
+CLEAR[1, 2, 3] = 254
 
 
 def test_pixels_come_back_as_they_were() -> None:
@@ -37,6 +40,16 @@ def test_palettes_and_bitmaps_lose_nothing() -> None:
     assert np.array_equal(decode_images([png(bitmap, "1")], what="x")[..., 0], [bitmap])
 
 
+def test_alpha_that_hides_nothing_is_dropped() -> None:
+    """As a channel, or as a colour of the palette or the image that no pixel has."""
+    assert np.array_equal(decode_images([png(COLOUR, "RGBA")], what="x"), [COLOUR])
+    assert np.array_equal(decode_images([png(GREY, "LA")], what="x")[..., 0], [GREY])
+    assert np.array_equal(decode_images([png(COLOUR, transparency=(9, 9, 9))], what="x"), [COLOUR])
+    assert np.array_equal(decode_images([png(GREY, transparency=99)], what="x")[..., 0], [GREY])
+    flat = np.full((3, 4, 3), (255, 0, 0), dtype=np.uint8)
+    assert np.array_equal(decode_images([png(flat, "P", transparency=bytes([255] * 256))], what="x"), [flat])
+
+
 @pytest.mark.parametrize(
     ("encoded", "message"),
     [
@@ -44,7 +57,11 @@ def test_palettes_and_bitmaps_lose_nothing() -> None:
         ([png(GREY), None], "image 1 of column 'image' cannot be decoded (it is empty); expected PNG, JPEG"),
         ([b"text"], "image 0 of column 'image' cannot be decoded (UnidentifiedImageError)"),
         ([png(COLOUR)[:-30]], "image 0 of column 'image' cannot be decoded (OSError)"),
-        ([png(COLOUR, "RGBA")], "image 0 of column 'image' has mode RGBA, expected grey or RGB with 8 bits"),
+        ([png(CLEAR)], "image 0 of column 'image' has mode RGBA, expected grey or RGB with 8 bits"),
+        (
+            [png(COLOUR, transparency=(0, 1, 2))],
+            "image 0 of column 'image' has mode RGB with transparency, expected grey or RGB with 8 bits",
+        ),
         (
             [png(GREY), png(GREY), png(GREY.T.copy())],
             "images of column 'image' must have one size: image 0 is 3 × 4, image 2 is 4 × 3 (1 differ); resize them",
