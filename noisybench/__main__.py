@@ -41,6 +41,7 @@ def main() -> NoReturn:
         _check_text(sys.argv[1:])
         with _stoppable():
             app(sys.argv[1:] or ["--help"], prog_name="noisybench", standalone_mode=False)
+        sys.stdout.flush()  # while an error of it can still be told
     except UsageError as error:
         _fail(_usage(error), 2)
     except NoisybenchError as error:
@@ -49,9 +50,8 @@ def main() -> NoReturn:
         _fail(str(error), 2 if isinstance(error, BadUsage) else 1)
     except _Stopped as stopped:
         _fail("stopped; what was finished is kept, and the same command goes on from there", 128 + stopped.number)
-    except BrokenPipeError:
-        # Whoever read us has gone. Python would complain once more when it flushes: give it somewhere to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read us has gone
+        _let_go_of_output()
         sys.exit(1)
     except OSError as error:
         if debug:
@@ -101,7 +101,16 @@ def _stoppable() -> Iterator[None]:
 
 def _fail(message: str, code: int) -> NoReturn:
     typer.echo(f"error: {one_line(message)}", err=True)
+    _let_go_of_output()
     sys.exit(code)
+
+
+def _let_go_of_output() -> None:
+    """Python flushes once more when it ends, and would complain of what was told already: give it somewhere to."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _usage(error: Any) -> str:  # noqa: ANN401 - what Typer raises, by any of its names

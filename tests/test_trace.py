@@ -65,15 +65,17 @@ def test_a_column_is_read_when_it_is_asked_for(tmp_path: Path, monkeypatch: pyte
 
 
 def test_an_epoch_written_again_takes_the_place_of_the_old(tmp_path: Path) -> None:
-    """As happens when a run is resumed; its other columns stay, and files that are no epochs are left alone."""
+    """As happens when a run is resumed; other columns stay if asked to, and files that are no epochs are left alone."""
     written(tmp_path)
     again = Observation(3, {"margin": np.zeros(20, np.float32)})
-    write_observation(again, tmp_path, variant_id=ID)
+    write_observation(again, tmp_path, variant_id=ID, keep=True)
     (tmp_path / "epoch-0004.parquet.99.part").write_bytes(b"half")
     (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
     trace = read_trace(tmp_path)
     assert (trace["margin"][2] == 0).all()
     assert trace.column("logits").epochs.tolist() == list(EPOCHS)
+    write_observation(again, tmp_path, variant_id=ID)
+    assert read_trace(tmp_path).column("logits").epochs.tolist() == [epoch for epoch in EPOCHS if epoch != 3]
     with pytest.raises(Mismatch, match="epoch-0003.parquet is of another variant"):
         write_observation(again, tmp_path, variant_id="0" * 64)
 
