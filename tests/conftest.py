@@ -21,3 +21,11 @@ def data() -> Path:
 @pytest.fixture(scope="session")
 def digits() -> Source:
     return load_source("digits")
+
+
+LONG = ("test_readme.py", "test_resume.py", "test_contributing.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests first, so that two workers end together."""
+    items.sort(key=lambda item: item.path.name not in LONG)
