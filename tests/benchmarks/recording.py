@@ -8,6 +8,8 @@ for 5,000 random images of the shape of CIFAR-10 with small_cnn: ``during`` keep
 """
 
 import tempfile
+from collections.abc import Iterator
+from itertools import count
 
 import numpy as np
 import torch
@@ -35,11 +37,16 @@ def against_aum() -> list[Row]:
         order = torch.randperm(N, generator=torch.Generator().manual_seed(0)).split(size)
         batches = [(torch.randn(len(chosen), K), labels[chosen], chosen, chosen.tolist()) for chosen in order]
         recorder = Recorder(variant, PROBES)
+        epochs = count(1)
 
-        def ours(recorder: Recorder = recorder, batches: list[tuple[torch.Tensor, ...]] = batches) -> None:  # type: ignore[assignment]
+        def ours(
+            recorder: Recorder = recorder,
+            batches: list[tuple[torch.Tensor, ...]] = batches,  # type: ignore[assignment]
+            epochs: Iterator[int] = epochs,
+        ) -> None:
             for logits, _, chosen, _ in batches:
                 recorder.update(logits, chosen)
-            recorder.end_epoch(epoch=1)
+            recorder.end_epoch(epoch=next(epochs))
             recorder._observations.clear()
 
         def package(batches: list[tuple[torch.Tensor, ...]] = batches) -> None:  # type: ignore[assignment]
