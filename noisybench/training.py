@@ -114,9 +114,10 @@ def train(
 ) -> Training:
     """Train a fresh model on the variant's labels and observe it.
 
-    With a ``folder``, each epoch leaves there, in this order, its part of the trace (``trace/``), the history so far
-    (``history.parquet``), the time spent (``timing.json``) and a checkpoint (``checkpoint.pt``). A call that finds a checkpoint goes on from it and ends
-    with the same bytes as one that was never stopped; epochs whose trace lacks a probe are trained and observed again.
+    With a ``folder``, each epoch leaves there, in this order, its part of the trace (``trace/``), its line of the history
+    (``history.parquet``) and, every ``checkpoint_every`` epochs, the time spent (``timing.json``) and a checkpoint
+    (``checkpoint.pt``). A call that finds a checkpoint goes on from it and ends with the same bytes as one that was never
+    stopped; where the trace lacks a probe that is asked for now, the run is trained and observed again.
     What a model keeps outside its parameters and buffers is not resumed.
 
     Args:
