@@ -21,3 +21,13 @@ def fail(task: int, shared: object, progress: Progress) -> None:
 def die(task: int, shared: object, progress: Progress) -> None:
     del task, shared, progress
     os._exit(9)
+
+
+def flood(task: int, shared: object, progress: Progress) -> None:
+    """Task 0 fails while the others tell of steps without a pause."""
+    del shared
+    for step in range(10**9):
+        progress()
+        if task == 0 and step == 3000:
+            msg = "task 0 has bad data; mend it"
+            raise BadData(msg)

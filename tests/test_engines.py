@@ -1,6 +1,8 @@
 """Engines: tasks in this process and in others."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -46,6 +48,24 @@ def test_a_process_that_dies_is_said() -> None:
     """A killed worker is no hang and no traceback of the pool."""
     with pytest.raises(BadData, match="a worker process died"):
         run_tasks(tasks("die"), [0, 1], None, workers=2)
+
+
+def test_a_process_that_is_ended_while_it_tells_of_a_step_holds_up_nobody() -> None:
+    """It may hold no lock that the others wait for: three floods of steps end when a task fails. Apart, as it might hang."""
+    code = (
+        "from engine_tasks import flood\nfrom noisybench.engines import run_tasks\n"
+        "if __name__ == '__main__':\n    run_tasks(flood, [0, 1, 2], None, workers=3)\n"
+    )
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.stderr.rstrip().endswith("BadData: task 0 has bad data; mend it")
 
 
 def test_workers_are_at_least_one() -> None:
