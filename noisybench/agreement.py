@@ -24,6 +24,8 @@ from noisybench.variant import Variant
 
 Kind = Literal["detector", "control", "reference"]
 Stratum = Literal["all", "clean", "mislabeled"]
+Regime = Literal["training", "pool", "given"]
+"""Where a run's scores come from: one observed training, many models on random subsets, or someone else's code."""
 Bools = NDArray[np.bool_]
 Z95 = 1.959963984540054  # 97.5 % point of the standard normal law
 

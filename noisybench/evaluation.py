@@ -8,27 +8,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from noisybench.agreement import (
-    Agreement,
-    Kind,
-    against_labels,
-    read_agreements,
-    read_truths,
-    reference_scores,
-    write_agreements,
-)
-from noisybench.cards import write_cards
+from noisybench.agreement import Kind, read_agreements, read_truths
 from noisybench.catalog import find, names
 from noisybench.checkpoint import epochs_trained
-from noisybench.correlation import against_memorization
 from noisybench.engines import Progress, alone, check_sendable, run_tasks
 from noisybench.errors import BadData, BadUsage
-from noisybench.memorization import Memorization, read_memorizations
+from noisybench.judging import digests_of, judge, keep_variant, truths_beside
 from noisybench.observing import Probe
-from noisybench.options import file_digest, whole
+from noisybench.options import whole
 from noisybench.planning import Plan, Watch, plan_run
 from noisybench.scoring import Scores, read_scores, score, write_scores
 from noisybench.source import Source
@@ -44,7 +33,7 @@ from noisybench.training import (
     surroundings,
     train,
 )
-from noisybench.variant import Variant, read_variant, write_variant
+from noisybench.variant import Variant
 
 
 def evaluate(
@@ -189,8 +178,7 @@ def _evaluate_one(task: _Task, source: Source, progress: Progress) -> Path:
         # A training for a further probe, stopped after its last look, has still to leave its checkpoint.
         ended = wanted == found or epochs_trained(task.folder / "checkpoint.pt") in (None, epochs)
         trained = finished and ended and is_observed(task.folder / "trace", due, until=epochs)
-        truths = read_memorizations(task.folder.parent.parent, task.variant)
-        digests = {name: file_digest(place) for name, (place, _) in truths.items()}
+        digests = digests_of(truths_beside(task.folder.parent.parent, task.variant))
         own = any(":" in spec for spec in task.detectors.values())  # a user's own may have been edited
         scored = wanted == found and not own and all(_scores_of(task, name).is_file() for name in wanted)
         if trained and scored and read_truths(path) == digests:
@@ -201,10 +189,9 @@ def _evaluate_one(task: _Task, source: Source, progress: Progress) -> Path:
             write_json({**record, "detectors": found}, task.folder / "run.json")
         if not trained:
             _train(task, source, record, columns, progress)
-        agreements = _score_all(task, wanted, [truth for _, truth in truths.values()])
+        scores = _score_all(task, wanted)
         write_json({**record, "detectors": wanted}, task.folder / "run.json")
-        # Last, because a folder that has it is a finished run.
-        write_agreements(agreements, path, record["variant_id"], digests)
+        judge(task.folder, task.variant, scores, seed=task.seed)
     return task.folder
 
 
@@ -244,8 +231,8 @@ def _train(task: _Task, source: Source, record: Mapping[str, Any], columns: Sequ
     write_json(timing, folder / "timing.json")
 
 
-def _score_all(task: _Task, wanted: Mapping[str, str], truths: Sequence[Memorization]) -> list[Agreement]:
-    """Score every detector that is not scored yet, and compare all with every truth."""
+def _score_all(task: _Task, wanted: Mapping[str, str]) -> dict[str, tuple[Scores, Kind]]:
+    """Score every detector that is not scored yet; every detector's scores by name, and what it is."""
     trace = read_trace(task.folder / "trace")
     timing = _timing(task.folder)
     costs = timing.setdefault("detectors", {})
@@ -253,7 +240,7 @@ def _score_all(task: _Task, wanted: Mapping[str, str], truths: Sequence[Memoriza
     kinds: dict[str, Kind] = {}
     if len(here) < len(wanted):
         kinds |= {a.detector: a.kind for a in read_agreements(task.folder / "agreement.parquet")}
-    agreements: list[Agreement] = []
+    scored: dict[str, tuple[Scores, Kind]] = {}
     for name, spec in wanted.items():
         path = _scores_of(task, name)
         if name in here:
@@ -262,28 +249,14 @@ def _score_all(task: _Task, wanted: Mapping[str, str], truths: Sequence[Memoriza
             # A score follows from its trace and from the version, which is the run's; a user's own detector has none.
             if ":" in spec or name not in costs or not path.is_file():
                 began = time.perf_counter()
-                scores = score(trace, detector)
+                found = score(trace, detector)
                 seconds = time.perf_counter() - began
-                write_scores(scores, path)
+                write_scores(found, path)
                 costs[name] = _cost(trace, detector.needs, task.plan.watch, timing.get("purposes", {}), seconds)
                 write_json(timing, task.folder / "timing.json")
         # What is compared is what was written: the file is the contract.
-        agreements += against_all(read_scores(path), task.variant, truths, kind=kinds[name])
-    for scores in reference_scores(task.variant, seed=task.seed):
-        agreements += against_all(scores, task.variant, truths, kind="reference")
-    for truth in truths:
-        if np.isfinite(truth.values).all():
-            itself = Scores(f"memorization by {truth.learner}", truth.values, truth.variant_id)
-            agreements += against_labels(itself, task.variant, kind="reference")
-    return agreements
-
-
-def against_all(scores: Scores, variant: Variant, truths: Sequence[Memorization], *, kind: Kind) -> list[Agreement]:
-    """Every metric of scores against the mislabeled mask and against measured memorization."""
-    agreements = against_labels(scores, variant, kind=kind)
-    for truth in truths:
-        agreements += against_memorization(scores, truth, variant, kind=kind)
-    return agreements
+        scored[name] = read_scores(path), kinds[name]
+    return scored
 
 
 def _timing(folder: Path) -> dict[str, Any]:
@@ -329,6 +302,8 @@ def _record(task: _Task, source: Source) -> dict[str, Any]:
     if package in ("torchvision", "timm"):  # whose next version may build another model under the same name
         around["versions"] |= {package: version(package)}
     return {
+        "regime": "training",
+        "features": "input",
         "variant_id": provenance.variant_id,
         "source": provenance.source,
         "source_sha256": provenance.source_sha256,
@@ -379,26 +354,3 @@ def _found(folder: Path, record: Mapping[str, Any]) -> dict[str, str]:
 
 HOW_LABELS_CAME = ("source_options", "limit", "noise", "params", "mode", "noise_seed")
 """Told in the record; which labels they are, the variant id says."""
-
-
-def keep_variant(variant: Variant, folder: Path) -> None:
-    """Lay a variant beside its runs, unless it is there.
-
-    Raises:
-        BadData: The same labels are there with another truth, which the finished runs were compared with, or with other
-            names of the classes.
-    """
-    if not (folder / "variant.json").is_file():
-        write_variant(variant, folder)
-    else:
-        there = read_variant(folder)
-        same = {
-            "clean labels": np.array_equal(there.clean, variant.clean),
-            "class names": there.class_names == variant.class_names,
-        }
-        for what, alike in same.items():
-            if not alike:
-                msg = f"{folder.parent} holds runs of the same labels against other {what}; give another --out"
-                raise BadData(msg)
-    if not (folder / "croissant.json").is_file():  # the last of them
-        write_cards(variant, folder)

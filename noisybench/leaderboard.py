@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, get_type_hints
 
-from noisybench.agreement import METRICS, Agreement, Kind, Metric, Stratum, read_agreements
+from noisybench.agreement import METRICS, Agreement, Kind, Metric, Regime, Stratum, read_agreements
 from noisybench.correlation import MEMORIZATION_METRICS, MemorizationMetric
 from noisybench.errors import BadData, UnknownName
 from noisybench.options import unknown
@@ -35,13 +35,15 @@ FITS = ("test_accuracy", "mislabeled_fit", "clean_fit", "susceptibility")
 
 
 class Learner(NamedTuple):
-    """What was trained, and how; ``setup`` is the digest of every option."""
+    """What was trained, and how; ``setup`` is the digest of every option, ``features`` is what the model saw."""
 
     model: str
     recipe: str
     setup: str
     epochs: int
     observe: str
+    features: str = "input"
+    regime: Regime = "training"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ class Row:
         recipe: Name of the recipe.
         setup: Digest of model, recipe and options.
         observe: When the samples were observed.
+        features: What the model saw: ``input``, or the name of frozen features.
+        regime: Where the scores come from.
         epochs: Of training.
         mislabeled_fit: Share of the mislabeled samples fitted to their given label at the end.
         clean_fit: Share of the other samples fitted at the end.
@@ -134,6 +138,8 @@ class Row:
     recipe: str
     setup: str
     observe: str
+    features: str
+    regime: Regime
     epochs: int
     mislabeled_fit: float
     clean_fit: float
@@ -150,6 +156,8 @@ class ModelRow:
         recipe: Name of the recipe.
         setup: Digest of model, recipe and options.
         observe: When the samples were observed.
+        features: What the model saw.
+        regime: Where the scores come from: a training.
         epochs: Of training.
         test_accuracy: On the clean test set.
         test_accuracy_low: Lower end of the interval, as in each of the next.
@@ -176,6 +184,8 @@ class ModelRow:
     recipe: str
     setup: str
     observe: str
+    features: str
+    regime: Regime
     epochs: int
     test_accuracy: float
     test_accuracy_low: float
@@ -348,7 +358,7 @@ def leaderboard(
 
 
 def model_rows(runs: Sequence[Run] | Paths) -> list[ModelRow]:
-    """One row per learner, in the order of model, recipe and setup.
+    """One row per trained learner, in the order of model, recipe and setup; none for pools and given scores.
 
     Args:
         runs: Runs, or folders above them.
@@ -356,7 +366,7 @@ def model_rows(runs: Sequence[Run] | Paths) -> list[ModelRow]:
     Raises:
         BadData: There is no finished run, or a file is broken.
     """
-    ended, begun = _finished(runs)
+    ended, begun = ([run for run in some if run.learner.regime == "training"] for some in _finished(runs))
     groups: dict[Learner, list[Run]] = {}
     for run in ended:
         groups.setdefault(run.learner, []).append(run)
@@ -394,9 +404,9 @@ def about_metric(name: str) -> Metric | MemorizationMetric:
 
 
 def _matched(learner: Learner, whose: str) -> bool | None:
-    """Whether a memorization is of the learner's own model, recipe and epochs."""
+    """Whether a memorization is of the learner's own model, recipe, epochs and features."""
     own = f"{learner.model}, {learner.recipe}, {learner.epochs} epochs, "
-    return whose.startswith(own) if whose else None
+    return whose.startswith(own) and whose.endswith(f", on {learner.features}") if whose else None
 
 
 def _finished(runs: Sequence[Run] | Paths) -> tuple[list[Run], list[Run]]:
@@ -435,7 +445,17 @@ def _history(runs: Iterable[Run], name: str) -> Cells:
 
 
 def _complete(rows: Sequence[tuple[Learner, set[tuple[Column, int]]]], begun: Sequence[Run]) -> list[bool]:
-    """Whether a row has every label column and seed that any row has, and no run of its learner is unfinished."""
-    needed = set().union(*(cells for _, cells in rows))
+    """Whether a row has all that any row of its regime has, and no run of its learner is unfinished.
+
+    A training must have every label column with every seed that any training has. A pool has averaged over many models
+    and given scores are as they are, so that these need every label column, whatever the seeds.
+    """
+    columns = {column for _, cells in rows for column, _ in cells}
+    seeds = set().union(*(cells for learner, cells in rows if learner.regime == "training"))
     broken = {run.learner for run in begun}
-    return [cells == needed and learner not in broken for learner, cells in rows]
+    return [
+        {column for column, _ in cells} == columns
+        and (learner.regime != "training" or cells == seeds)
+        and learner not in broken
+        for learner, cells in rows
+    ]

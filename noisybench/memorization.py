@@ -1,70 +1,21 @@
-"""Memorization: what many models, each trained on a random subset, say of samples that they saw and that they did not.
+"""Memorization: how much the answer of models for a sample hangs on having seen it, estimated from a pool of them."""
 
-No torch here: ``retraining`` trains the models; this file holds what they left, and everything that follows from it.
-"""
-
-import json
 import math
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
-from zipfile import BadZipFile, is_zipfile
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.arrays import UNKNOWN, read_only
 from noisybench.errors import BadData, BadUsage, Mismatch
-from noisybench.streams import bits, permutation
-from noisybench.tables import NO_ARRAY, check_fields, read_columns, replacing, write_columns
+from noisybench.pools import BLOCK, Bools, Pool
+from noisybench.tables import read_columns, write_columns
 from noisybench.variant import Variant
 
 Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-Purpose = Literal["truth", "detector"]
-PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
-
-BLOCK = 50
-"""Models in one file: the unit of work that is distributed, and the most that a killed run loses in each process."""
-LARGEST_GROUP = 50
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pool:
-    """What many subset models said of every sample.
-
-    Attributes:
-        included: Whether the model was trained on the sample, shape (m, n).
-        predictions: Predicted class, shape (m, n), uint8 or, for more than 256 classes, uint16.
-        margins: Logit of the given label minus the best other, shape (m, n), float16.
-        held_out: Mean softmax over the models that did not see the sample, shape (n, k), float32; NaN where all did.
-        groups: Number of the balanced group of each model, shape (m,), int64; plain random subsets are a group each.
-        learner: Architecture, recipe, fraction and features in words: memorization belongs to a learner.
-        purpose: ``truth``, or ``detector``; never both, since no model may judge itself.
-        seed: Decides, with the purpose, every subset and every model.
-        variant_id: The labels that the models were trained on.
-    """
-
-    included: Bools
-    predictions: NDArray[np.uint8] | NDArray[np.uint16]
-    margins: NDArray[np.float16]
-    held_out: NDArray[np.float32]
-    groups: NDArray[np.int64]
-    learner: str
-    purpose: Purpose
-    seed: int
-    variant_id: str
-
-    def __post_init__(self) -> None:
-        for name in ("predictions", "margins"):
-            if getattr(self, name).shape != self.included.shape:
-                msg = f"'{name}' has shape {getattr(self, name).shape}, 'included' has {self.included.shape}"
-                raise BadData(msg)
-        if self.groups.shape != self.included.shape[:1] or self.held_out.shape[:1] != self.included.shape[1:]:
-            msg = f"groups {self.groups.shape} and held_out {self.held_out.shape} do not fit {self.included.shape}"
-            raise BadData(msg)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,90 +80,6 @@ class Memorization:
 MEASURES = ("values", "stderr", "p_in", "p_out", "margin", "clean_damage")
 
 
-def subsets(models: range, n: int, fraction: float, *, seed: int, balanced: bool = True) -> Bools:
-    """Who is in the subset of each model, shape (len(models), n).
-
-    A subset depends on the seed and the number of its model alone, not on how many models are asked for. Plain random
-    subsets hold ``floor(fraction * n)`` samples each (Feldman and Zhang). Balanced ones come in groups of
-    ``group_size(fraction)`` models, of which each sample is left out of equally many, so that no sample has fewer
-    models in an arm than another; the sizes of a group's subsets differ by at most one. Each of them by itself is a
-    uniformly random subset of its size, and who is left out together is drawn anew in each group.
-
-    Args:
-        models: Numbers of the models, consecutive.
-        n: Samples.
-        fraction: Of the samples in a subset, strictly between 0 and 1.
-        seed: Decides every subset.
-        balanced: Leave each sample out equally often.
-
-    Raises:
-        BadUsage: A fraction that cannot be meant, leaves subsets empty, or is no whole number of models in a group.
-    """
-    size = check_fraction(fraction, n)
-    included = np.ones((len(models), n), dtype=np.bool_)
-    if not balanced:
-        for row, model in enumerate(models):
-            included[row, permutation(seed, f"subset/{model}", n)[size:]] = False
-        return included
-    group = group_size(fraction)
-    out = group - round(fraction * group)
-    for number in sorted({model // group for model in models}):
-        first = number * group
-        rows = slice(max(first, models.start) - first, min(first + group, models.stop) - first)
-        at = max(first, models.start) - models.start
-        included[at : at + rows.stop - rows.start] = ~_left_out(seed, number, n, group, out)[rows]
-    return included
-
-
-def check_fraction(fraction: float, n: int) -> int:
-    """``floor(fraction * n)``: samples in a plain random subset.
-
-    Raises:
-        BadUsage: The fraction does not lie strictly between 0 and 1, or a subset would have fewer than two samples.
-    """
-    if not 0 < fraction < 1:
-        msg = f"fraction must lie strictly between 0 and 1 (0.7 is 70 % of the samples), got {fraction:g}"
-        raise BadUsage(msg)
-    size = math.floor(fraction * n + 1e-9)  # 0.29 * 100 is a little less than 29
-    if size < 2 or size >= n:  # noqa: PLR2004 - a step needs two samples
-        msg = f"a fraction of {fraction:g} of {n} samples leaves {size} in a subset; expected at least 2, and not all"
-        raise BadUsage(msg)
-    return size
-
-
-def group_size(fraction: float) -> int:
-    """Models in a balanced group: the least number of which the fraction is a whole one.
-
-    >>> [group_size(fraction) for fraction in (0.5, 0.7, 0.75)]
-    [2, 10, 4]
-
-    Raises:
-        BadUsage: There is none up to 50.
-    """
-    for size in range(2, LARGEST_GROUP + 1):
-        if abs(fraction * size - round(fraction * size)) < 1e-9:  # noqa: PLR2004 - rounding of a product
-            return size
-    msg = (
-        f"no group of up to {LARGEST_GROUP} models can leave each sample out of exactly a fraction of {1 - fraction:g} "
-        f"of them; take a rounder fraction such as 0.7, or plain random subsets"
-    )
-    raise BadUsage(msg)
-
-
-def _left_out(seed: int, number: int, n: int, group: int, out: int) -> Bools:
-    """Who is left out by each model of a group, shape (group, n): each sample by ``out`` of them."""
-    order = permutation(seed, f"group/{number}", n)
-    # Samples are dealt like cards, so many at a time as there are models, in an order of the models drawn for each deal:
-    # then two samples are left out together no more often than chance has it.
-    deals = -(-n // group)
-    models = np.argsort(bits(seed, f"deals/{number}", deals * group).reshape(deals, group), axis=1, kind="stable")
-    place = np.arange(n)
-    left_out = np.zeros((group, n), dtype=np.bool_)
-    for turn in range(out):
-        left_out[models[place // group, (place % group * out + turn) % group], order] = True
-    return left_out
-
-
 def estimate_memorization(pool: Pool, variant: Variant) -> Memorization:
     """Memorization of the given labels, its margin version and its damage to the right labels.
 
@@ -225,8 +92,15 @@ def estimate_memorization(pool: Pool, variant: Variant) -> Memorization:
 
     Raises:
         Mismatch: The pool is of another variant.
+        BadUsage: It is a detector's: what judges must have no model in common with what is judged.
     """
     _check_same(pool, variant)
+    if pool.purpose != "truth":
+        msg = (
+            f"a pool of purpose '{pool.purpose}' gives detectors, and no memorization to judge them by: they would agree "
+            f"for the wrong reason; train one of purpose 'truth'"
+        )
+        raise BadUsage(msg)
     return _estimate(pool, variant, np.ones(len(pool.included), dtype=np.bool_))
 
 
@@ -442,199 +316,6 @@ def read_memorizations(runs: Path, variant: Variant) -> dict[str, tuple[Path, Me
 
 COLUMNS = {name: "memorization" if name == "values" else name for name in (*MEASURES, "n_in", "n_out")}
 """Field of ``Memorization`` → column of its file."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Block:
-    """What up to ``BLOCK`` consecutive models of a pool left: one file.
-
-    Attributes:
-        included: Shape (b, n).
-        predictions: Shape (b, n), uint8 or uint16.
-        margins: Shape (b, n), float16.
-        held_out: Sum of the softmax over the models that did not see the sample, shape (n, k), float32; of how many,
-            ``included`` says.
-        record: What decides the block: ``RECORD`` and more. JSON.
-    """
-
-    included: Bools
-    predictions: NDArray[np.uint8] | NDArray[np.uint16]
-    margins: NDArray[np.float16]
-    held_out: NDArray[np.float32]
-    record: Mapping[str, Any]
-
-
-RECORD = {
-    "variant_id": str,
-    "learner": str,
-    "purpose": Purpose,
-    "seed": int,
-    "first": int,  # number of the first model
-    "models": int,
-    "group_size": int,
-    "setup": dict,
-}
-"""Fields that the record of every block has. ``setup`` is everything else that decides the models."""
-
-
-def block_path(folder: Path, number: int, models: int = BLOCK) -> Path:
-    """File of a block; a last one of fewer models has their number in its name.
-
-    >>> block_path(Path("pool"), 7).as_posix(), block_path(Path("pool"), 7, 20).as_posix()
-    ('pool/block-0007.npz', 'pool/block-0007-of-20.npz')
-    """
-    return folder / (f"block-{number:04d}.npz" if models == BLOCK else f"block-{number:04d}-of-{models}.npz")
-
-
-def blocks(models: int) -> Iterator[tuple[int, int]]:
-    """Number and size of every block of a pool.
-
-    >>> list(blocks(120))
-    [(0, 50), (1, 50), (2, 20)]
-    """
-    for first in range(0, models, BLOCK):
-        yield first // BLOCK, min(BLOCK, models - first)
-
-
-def write_block(block: Block, path: Path) -> None:
-    """Write a block; the same block gives the same bytes."""
-    with replacing(path) as part, part.open("wb") as stream:
-        np.savez(
-            stream,
-            allow_pickle=False,
-            record=np.array(json.dumps(block.record, sort_keys=True, ensure_ascii=False)),
-            included=np.packbits(block.included, axis=1),
-            predictions=block.predictions,
-            margins=block.margins,
-            held_out=block.held_out,
-        )
-
-
-def read_block(path: Path, variant: Variant) -> Block:
-    """Read what ``write_block`` wrote, never unpickling.
-
-    Raises:
-        BadData: The file is missing, damaged, or holds something else.
-        Mismatch: It is of another variant.
-    """
-    mend = "delete it to train its models again"
-    n, k = len(variant.labels), variant.num_classes
-    try:
-        if path.is_file() and not is_zipfile(path):
-            raise BadZipFile  # which NumPy would take for a pickle
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            record = json.loads(str(file["record"][()]))
-            arrays = {name: file[name] for name in ("included", "predictions", "margins", "held_out")}
-    except (*NO_ARRAY, AttributeError) as error:
-        pickled = "it holds Python objects, which are never unpickled" if "pickle" in str(error) else None
-        reason = pickled or getattr(error, "strerror", None) or "it is damaged, or no block"
-        msg = f"{path} cannot be read as a block of models: {reason}; {mend}"
-        raise BadData(msg) from None
-    if not isinstance(record, dict):
-        msg = f"{path}: its record is a {type(record).__name__}, expected a JSON object; {mend}"
-        raise BadData(msg)
-    check_fields(record, RECORD, path)
-    if record["variant_id"] != variant.provenance.variant_id:
-        msg = (
-            f"{path} is of variant '{record['variant_id'][:12]}', expected {variant.provenance.variant_id[:12]}; "
-            f"give another --out"
-        )
-        raise Mismatch(msg)
-    b = record["models"]
-    wanted = {
-        "included": ((b, -(-n // 8)), np.uint8),
-        "predictions": ((b, n), class_type(k)),
-        "margins": ((b, n), np.float16),
-        "held_out": ((n, k), np.float32),
-    }
-    for name, (shape, kind) in wanted.items():
-        if arrays[name].shape != shape or arrays[name].dtype != kind:
-            found = f"{arrays[name].dtype} of shape {arrays[name].shape}"
-            msg = f"{path}: '{name}' is {found}, expected {np.dtype(kind)} of shape {shape}; {mend}"
-            raise BadData(msg)
-    finite = np.isfinite(arrays["margins"]).all() and np.isfinite(arrays["held_out"]).all()
-    if not finite or arrays["predictions"].max(initial=0) >= k or record["group_size"] < 1:
-        msg = f"{path} holds values that no model gives; {mend}"
-        raise BadData(msg)
-    included = np.unpackbits(arrays["included"], axis=1, count=n).astype(np.bool_)
-    return Block(included, arrays["predictions"], arrays["margins"], arrays["held_out"], record)
-
-
-def read_pool(folder: Path, variant: Variant, *, models: int | None = None) -> Pool:
-    """The pool that a folder of blocks holds.
-
-    Args:
-        folder: Of one pool.
-        variant: The labels that it must be of.
-        models: As many as ``retrain`` was asked for; None takes every block.
-
-    Raises:
-        BadUsage: Less than one model.
-        BadData: A block is missing, damaged, or was made differently from the first.
-        Mismatch: A block is of another variant.
-    """
-    if models is not None and models < 1:
-        msg = f"models must be at least 1, got {models}"
-        raise BadUsage(msg)
-    paths = _block_paths(folder) if models is None else [block_path(folder, *block) for block in blocks(models)]
-    parts: list[Block] = []
-    for path in paths:
-        part = read_block(path, variant)
-        record = dict(part.record)
-        expected = {**(parts[0].record if parts else record), "first": sum(len(p.included) for p in parts)}
-        expected["models"] = BLOCK if path != paths[-1] else record["models"]
-        differs = [name for name in expected if record.get(name) != expected[name]]
-        if differs or not 1 <= record["models"] <= BLOCK:
-            name = differs[0] if differs else "models"
-            msg = (
-                f"{path} has {name} = {record.get(name)}, expected {expected[name]}; a pool's blocks follow each other and "
-                f"are made alike: delete it to train its models again"
-            )
-            raise BadData(msg)
-        parts.append(part)
-    record = dict(parts[0].record)
-    included = np.concatenate([part.included for part in parts])
-    held_out = np.sum([part.held_out for part in parts], axis=0, dtype=np.float64)
-    left_out = (~included).sum(0)
-    with np.errstate(invalid="ignore"):
-        means = (held_out / left_out[:, None]).astype(np.float32)  # 0 / 0 is the NaN that is meant
-    return Pool(
-        included=read_only(included),
-        predictions=read_only(np.concatenate([part.predictions for part in parts])),
-        margins=read_only(np.concatenate([part.margins for part in parts])),
-        held_out=read_only(means),
-        groups=read_only(np.arange(len(included), dtype=np.int64) // record["group_size"]),
-        learner=record["learner"],
-        purpose=record["purpose"],
-        seed=record["seed"],
-        variant_id=record["variant_id"],
-    )
-
-
-def _block_paths(folder: Path) -> list[Path]:
-    """Every whole block, and the largest of those that go on after them with fewer models.
-
-    Raises:
-        BadData: There is none, or one is missing in between.
-    """
-    found: dict[int, list[tuple[int, Path]]] = {}
-    for path in folder.glob("block-*.npz"):
-        name = re.fullmatch(r"block-([0-9]{4,9})(?:-of-([0-9]{1,2}))?\.npz", path.name)
-        if name:
-            found.setdefault(int(name[1]), []).append((int(name[2] or BLOCK), path))
-    if not found:
-        msg = f"{folder} holds no pool of models; 'noisybench memorize' trains one"
-        raise BadData(msg)
-    missing = sorted(set(range(max(found))) - {number for number, of in found.items() if max(of)[0] == BLOCK})
-    if missing:
-        msg = f"{folder} lacks {block_path(folder, missing[0]).name}; say the same command again to train its models"
-        raise BadData(msg)
-    return [max(found[number])[1] for number in sorted(found)]
-
-
-def class_type(num_classes: int) -> type[np.uint8 | np.uint16]:
-    """The smallest type that holds every class."""
-    return np.uint8 if num_classes <= 256 else np.uint16  # noqa: PLR2004 - what a byte holds
 
 
 def _check_same(what: Pool | Memorization, variant: Variant) -> None:

@@ -127,6 +127,8 @@ def _cells_of(rows: Rows) -> tuple[list[str], list[list[str]]]:
     same = all(setups[row.model, row.recipe, row.epochs, row.observe] == row.setup for row in rows)
 
     def recipe(row: Row | ModelRow) -> str:
+        if row.regime == "given":
+            return "given"
         words = f"{row.recipe}, {row.epochs} epochs" + ("" if row.observe == "after" else f", observed {row.observe}")
         return words if same else f"{words}, {row.setup[:8]}"
 
@@ -151,7 +153,7 @@ def _cells_of(rows: Rows) -> tuple[list[str], list[list[str]]]:
             "rank": _rank,
             "detector": lambda row: row.detector,
             title: lambda row: _span(row, "mean", "low", "high"),
-            "model": lambda row: row.model,
+            "model": _model,
             "recipe": recipe,
             **({"truth of": _whose} if first is not None and first.truth_learner else {}),
             "memorized / clean fitted": lambda row: f"{_short(row.mislabeled_fit)} / {_short(row.clean_fit)}",
@@ -164,6 +166,10 @@ def _cells_of(rows: Rows) -> tuple[list[str], list[list[str]]]:
 
 def _title(row: Row) -> str:
     return about_metric(row.metric).title
+
+
+def _model(row: Row) -> str:
+    return row.model if row.features in ("input", "given") else f"{row.model} on {row.features}"
 
 
 def _whose(row: Row) -> str:

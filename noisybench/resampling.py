@@ -91,7 +91,11 @@ def weakest(intervals: set[Interval]) -> Interval:
 
 
 def rank_sets(rows: Sequence[Cells], *, higher_is_better: bool) -> list[tuple[int, int, int]]:
-    """Rank, and best and worst rank in the confidence set, of rows that have the same columns and seeds."""
+    """Rank, and best and worst rank in the confidence set, of rows that have the same columns.
+
+    A row that has fewer seeds than others where these are what is resampled shows no spread of its own: no one is surely
+    better or worse than it.
+    """
     p = len(rows)
     means = np.array([mean(cells) for cells in rows])
     gain = means[:, None] - means[None, :]
@@ -99,17 +103,25 @@ def rank_sets(rows: Sequence[Cells], *, higher_is_better: bool) -> list[tuple[in
         gain = -gain
     ranks = 1 + (gain < 0).sum(1)
     units = [_units(cells) for cells in rows]
-    if p < 2 or any(unit.kind == "none" for unit in units[0]):  # noqa: PLR2004 - a pair
+    sizes = np.array([[len(unit.values) for unit in row] for row in units])
+    most = sizes.max(0, initial=0)
+    if p < 2 or (most < 2).any():  # noqa: PLR2004 - a pair
         return [(int(rank), 1, p) for rank in ranks]
-    covariances, freedom = _resampled(units)
+    spreadless = (sizes < most).any(1)
+    covariances, freedom = _resampled([[_widened(unit, u) for unit, u in zip(row, most, strict=True)] for row in units])
     own = np.diagonal(covariances, axis1=1, axis2=2)
     variances = own[:, :, None] + own[:, None, :] - 2 * covariances
     # A difference that never varied, but for rounding, has an unknown spread: no one is surely better by it.
     variances[variances < np.maximum(1e-12 * (own[:, :, None] + own[:, None, :]), 1e-24)] = 0
     reach = _reach(variances, freedom, LEVEL / (p * (p - 1) / 2))
-    reach[variances.sum(0) == 0] = np.inf
+    reach[(variances.sum(0) == 0) | spreadless | spreadless[:, None]] = np.inf
     better, worse = (gain < -reach).sum(1), (gain > reach).sum(1)
     return [(int(rank), int(1 + low), int(p - high)) for rank, low, high in zip(ranks, better, worse, strict=True)]
+
+
+def _widened(unit: Unit, u: int) -> Unit:
+    """A unit of ``u`` values with the same mean."""
+    return unit if len(unit.values) == u else unit._replace(values=np.full(u, unit.values.mean()))
 
 
 def _resampled(rows: Sequence[Sequence[Unit]]) -> tuple[Floats, Floats]:

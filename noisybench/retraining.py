@@ -21,29 +21,26 @@ from torch.optim.sgd import sgd
 
 from noisybench.engines import Progress, alone, check_sendable, run_tasks
 from noisybench.errors import BadData, BadUsage, TrainingFailed
-from noisybench.evaluation import keep_variant
 from noisybench.inputs import Inputs
-from noisybench.memorization import (
+from noisybench.judging import keep_variant
+from noisybench.memorization import Summary, estimate_memorization, summarise, write_memorization
+from noisybench.planning import Plan
+from noisybench.pools import (
     BLOCK,
     PURPOSES,
     Block,
     Bools,
     Purpose,
-    Summary,
     block_path,
     blocks,
     check_fraction,
     class_type,
-    estimate_memorization,
     group_size,
     read_block,
     read_pool,
     subsets,
-    summarise,
     write_block,
-    write_memorization,
 )
-from noisybench.planning import Plan
 from noisybench.source import Source
 from noisybench.streams import derive
 from noisybench.tables import check_fields, file_name, read_record, write_json

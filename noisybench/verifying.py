@@ -15,9 +15,8 @@ from noisybench.croissant import CROISSANT, croissant_of
 from noisybench.datacards import as_call, as_option
 from noisybench.description import Description, describe
 from noisybench.errors import BadData, BadUsage, Mismatch
-from noisybench.evaluation import against_all
+from noisybench.judging import against_all, truths_beside
 from noisybench.leaderboard import Run, read_runs
-from noisybench.memorization import read_memorizations
 from noisybench.options import file_digest, parse_options
 from noisybench.scoring import read_scores, score
 from noisybench.source import Option, Source
@@ -268,11 +267,11 @@ def _verify_run(run: Run, variant: Variant) -> Iterator[str]:
     told = {_key(a): a for a in read_agreements(path / "agreement.parquet")}
     known = read_truths(path / "agreement.parquet")
     truths = []
-    for name, (place, truth) in read_memorizations(path.parent.parent, variant).items():
-        if known.get(name) == file_digest(place):
+    for truth in truths_beside(path.parent.parent, variant):
+        if truth.digests.items() <= known.items():
             truths.append(truth)
         else:
-            yield f"{path}: not yet held against {place.parent}; the command that made the run does so"
+            yield f"{path}: not yet held against {truth.path}; the command that made the run does so"
     detectors = read_record(path / "run.json")["detectors"]
     for name, spec in detectors.items():
         written = read_scores(path / "scores" / f"{file_name(name)}.parquet")

@@ -612,6 +612,8 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "setup": "cd" * 32,
         "epochs": 2,
         "observe": "after",
+        "features": "input",
+        "regime": "training",
         "seed": 0,
         "n": 12,
         "known": 12,

@@ -53,6 +53,8 @@ def write_run(
         "setup": f"{recipe}-digest",
         "epochs": 30,
         "observe": "after",
+        "features": "input",
+        "regime": "training",
         "seed": seed,
         "n": 1000,
         "known": 900,

@@ -13,24 +13,16 @@ from numpy.typing import NDArray
 from noisybench.arrays import UNKNOWN
 from noisybench.errors import BadData, BadUsage, Mismatch
 from noisybench.memorization import (
-    BLOCK,
-    Block,
     Memorization,
-    Pool,
-    block_path,
     estimate_memorization,
-    group_size,
-    read_block,
     read_memorization,
-    read_pool,
     reliability,
     split_half,
-    subsets,
     summarise,
-    write_block,
     write_memorization,
 )
 from noisybench.noises.symmetric import Symmetric
+from noisybench.pools import BLOCK, Block, Pool, block_path, group_size, read_block, read_pool, subsets, write_block
 from noisybench.source import source_from_arrays
 from noisybench.tables import read_columns, write_columns
 from noisybench.variant import Variant, build_variant

@@ -15,18 +15,10 @@ from noisybench import retraining
 from noisybench.engines import alone
 from noisybench.errors import BadData, BadUsage, Mismatch, TrainingFailed
 from noisybench.inputs import Inputs
-from noisybench.memorization import (
-    BLOCK,
-    Purpose,
-    block_path,
-    estimate_memorization,
-    read_block,
-    read_pool,
-    subsets,
-    summarise,
-)
+from noisybench.memorization import estimate_memorization, summarise
 from noisybench.noises.symmetric import Symmetric
 from noisybench.planning import plan_run
+from noisybench.pools import BLOCK, Purpose, block_path, read_block, read_pool, subsets
 from noisybench.retraining import Learner, linear_layers, retrain, train_together
 from noisybench.source import Source, source_from_arrays
 from noisybench.streams import derive

@@ -18,9 +18,10 @@ from torch import nn
 
 from noisybench import Source, Variant, build_variant, find, load_source
 from noisybench.inputs import Inputs
-from noisybench.memorization import BLOCK, Summary, estimate_memorization, read_pool, subsets, summarise
+from noisybench.memorization import Summary, estimate_memorization, summarise
 from noisybench.noises.symmetric import Symmetric
 from noisybench.planning import plan_run
+from noisybench.pools import BLOCK, read_pool, subsets
 from noisybench.retraining import Learner, retrain
 from noisybench.training import learning_rate
 
