@@ -29,6 +29,7 @@ _HOME = {
     "train": "training",
     "against_labels": "agreement",
     "evaluate": "evaluation",
+    "score_given": "given",
 }
 
 __all__ = ["__version__", *_HOME]  # noqa: PLE0604 - the keys are strings
@@ -51,6 +52,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, for type checkers
     from noisybench.catalog import names as names
     from noisybench.description import describe as describe
     from noisybench.evaluation import evaluate as evaluate
+    from noisybench.given import score_given as score_given
     from noisybench.observing import Recorder as Recorder
     from noisybench.observing import observe as observe
     from noisybench.scoring import Detector as Detector

@@ -1,7 +1,7 @@
-"""Finding a source, noise, model, probe or detector by name.
+"""Finding a source, noise, features, a model, probe or detector by name.
 
 A name is that of a file in the drawer, of an entry point of another package (group ``noisybench.<drawer>``), or
-``package.module:attribute`` of the user's own. Models may also be ``torchvision:NAME`` and ``timm:NAME``.
+``package.module:attribute`` of the user's own. Models and features may also be ``torchvision:NAME`` and ``timm:NAME``.
 """
 
 import ast
@@ -15,13 +15,14 @@ from noisybench.errors import BadData, BadUsage, MissingPackage, UnknownName
 from noisybench.options import parse_options, unknown, whole
 
 if TYPE_CHECKING:
+    from noisybench.extraction import ExtractFeatures
     from noisybench.observing import Probe
     from noisybench.scoring import Detector
     from noisybench.source import LoadSource, Source
     from noisybench.training import BuildModel
     from noisybench.variant import Noise
 
-Drawer = Literal["sources", "noises", "models", "probes", "detectors"]
+Drawer = Literal["sources", "noises", "features", "models", "probes", "detectors"]
 
 
 def names(drawer: Drawer) -> tuple[str, ...]:
@@ -49,13 +50,15 @@ def find(drawer: Literal["sources"], name: str) -> "type[LoadSource]": ...
 @overload
 def find(drawer: Literal["noises"], name: str) -> "type[Noise]": ...
 @overload
+def find(drawer: Literal["features"], name: str) -> "type[ExtractFeatures]": ...
+@overload
 def find(drawer: Literal["detectors"], name: str) -> "Detector": ...
 @overload
 def find(drawer: Literal["probes"], name: str) -> "Probe": ...
 @overload
 def find(drawer: Literal["models"], name: str) -> "BuildModel": ...
 def find(drawer: Drawer, name: str) -> Any:
-    """What the item of that name gives: its ``SOURCE``, ``NOISE``, ``MODEL``, ``PROBE`` or ``DETECTOR``.
+    """What the item of that name gives: its ``SOURCE``, ``NOISE``, ``FEATURE``, ``MODEL``, ``PROBE`` or ``DETECTOR``.
 
     Raises:
         UnknownName: Nothing of that name; the message names the nearest.
@@ -116,6 +119,7 @@ def _named_elsewhere(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any dr
     fits = {
         "sources": isinstance(item, type) and is_dataclass(item),
         "noises": isinstance(item, type) and is_dataclass(item) and hasattr(item, "found"),
+        "features": isinstance(item, type) and is_dataclass(item),
         "models": callable(item),
         "probes": callable(item) and all(hasattr(item, part) for part in ("name", "passes", "gradient")),
         "detectors": is_dataclass(item) and all(hasattr(item, part) for part in ("name", "needs", "score")),

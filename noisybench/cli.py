@@ -18,8 +18,9 @@ from noisybench.errors import BadData, BadUsage, UnknownName
 
 if TYPE_CHECKING:
     from noisybench.description import Description
-    from noisybench.leaderboard import ModelRow, Row
     from noisybench.planning import Plan
+    from noisybench.pooling import Detected
+    from noisybench.rendering import Rows
     from noisybench.source import Source
     from noisybench.variant import Variant
 
@@ -69,12 +70,12 @@ def _root(
 @app.command("list")
 def list_(
     drawer: Annotated[
-        str | None, typer.Argument(metavar="[LIST]", help="sources, noises, models, probes or detectors")
+        str | None, typer.Argument(metavar="[LIST]", help="sources, noises, features, models, probes or detectors")
     ] = None,
     *,
     as_json: Json = False,
 ) -> None:
-    """List the sources, noises, models, probes and detectors."""
+    """List the sources, noises, features, models, probes and detectors."""
     from noisybench.catalog import Drawer, names, summary
 
     drawers = get_args(Drawer) if drawer is None else (drawer,)
@@ -86,8 +87,9 @@ def list_(
         typer.echo(f"{name}:")
         for item in items:
             typer.echo(f"  {item['name']:<18} {item['summary']}")
-    if drawer in (None, "models"):
-        typer.echo("models may also be torchvision:NAME, timm:NAME or your own package.module:function")
+    if drawer in (None, "models", "features"):
+        what = "models and features" if drawer is None else drawer
+        typer.echo(f"{what} may also be torchvision:NAME, timm:NAME or your own package.module:attribute")
 
 
 @app.command()
@@ -288,9 +290,16 @@ def evaluate(
 def memorize(
     variant: Annotated[Path, typer.Argument(help="A variant's folder.")],
     *,
+    pool: Annotated[str, typer.Option(help="truth, or detector: what the models are for; never both.")] = "truth",
     model: Annotated[str | None, typer.Option(help="Name of a model; default: one that suits the source.")] = None,
+    features: Annotated[
+        str, typer.Option(help="What models see: input, pca, patches, torchvision:NAME or timm:NAME.")
+    ] = "input",
+    features_set: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the features.")] = None,
     models: Annotated[int, typer.Option(parser=_whole, metavar="N", help="How many are trained.")] = 500,
-    fraction: Annotated[float, typer.Option(help="Of the samples, in each training subset.")] = 0.7,
+    fraction: Annotated[
+        str, typer.Option(metavar="SHARE", help="Of the samples, in each training subset; several for c_score.")
+    ] = "0.7",
     balanced: Annotated[bool, typer.Option(help="Leave each sample out equally often, or at random.")] = True,
     seed: Annotated[int, typer.Option(parser=_whole, metavar="N", help="Of subsets and training.")] = 0,
     recipe: Annotated[str, typer.Option(help="standard or overfit.")] = "overfit",
@@ -305,28 +314,53 @@ def memorize(
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Measure how much each label is memorized: train many models on random subsets of a variant."""
+    """Measure how much each label is memorized, or score detectors of held-out answers, with many subset models."""
+    from dataclasses import replace
+
+    from noisybench.extraction import choose_features, features_of
     from noisybench.location import source_of
     from noisybench.options import split_pairs
     from noisybench.planning import plan_run
-    from noisybench.retraining import EPOCHS, Learner
-    from noisybench.retraining import memorize as measure
+    from noisybench.pooling import EPOCHS, check_purpose
+    from noisybench.pooling import detect as score_held_out
+    from noisybench.pooling import memorize as measure
+    from noisybench.retraining import Learner
     from noisybench.variant import read_variant
 
+    fractions = _shares(fraction)
+    check_purpose(pool, fractions)
+    of_features = split_pairs(features_set or [], flag="--features-set")
+    if features == "input" and of_features:
+        msg = "--features-set is for --features; 'input' has no options"
+        raise BadUsage(msg)
+    chosen = None if features == "input" else choose_features(features, of_features)
     found = read_variant(variant)
     with _status(f"reading {found.provenance.source}"):
         source = source_of(found, variant, data, own_source)
     options = split_pairs(settings or [], flag="--set")
     if epochs is None and "epochs" not in options:
         epochs = EPOCHS
+    # The inputs decide the device, and refuse what is refused, before features take their time.
     plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=device)
-    learner = Learner(plan, fraction, balanced)
+    seen = None
+    if chosen is not None:
+        with _status(f"features {chosen.word}"):
+            seen = features_of(source, chosen, device=plan.device, cache=out / "features")
+        shown = replace(source, inputs=seen, test_inputs=None, test_labels=None, augmentation="none")
+        plan = plan_run(shown, model=model, recipe=recipe, epochs=epochs, options=options, device=device)
+    learner = Learner(plan, fractions[-1], balanced, "input" if chosen is None else chosen.word)
     count = _workers(workers, plan.device, models)
-    typer.echo(
-        f"{found.name}: {models} models of {learner.name}, seed {seed}, {plan.device}, {count} workers", err=True
-    )
-    with _progress("memorize", models, "models") as step:
-        place, summary = measure(source, found, learner, out, models=models, seed=seed, workers=count, progress=step)
+    many = f"{models} models" if len(fractions) == 1 else f"{models} models for each of {len(fractions)} fractions"
+    typer.echo(f"{found.name}: {many} of {learner.name}, seed {seed}, {pool}, {plan.device}, {count} workers", err=True)
+    asked: dict[str, Any] = {"models": models, "seed": seed, "features": seen, "workers": count}
+    with _progress("memorize", models * len(fractions), "models") as step:
+        if pool == "detector":
+            detected = score_held_out(source, found, learner, out, fractions=fractions, progress=step, **asked)
+        else:
+            place, summary = measure(source, found, learner, out, progress=step, **asked)
+    if pool == "detector":
+        _report_detected(detected, found, as_json=as_json)
+        return
     record = {"path": str(place), "learner": learner.name, **asdict(summary)}
     if as_json:
         _print_json(
@@ -348,6 +382,92 @@ FITTED = 0.95
 
 
 @app.command()
+def score(
+    variant: Annotated[Path, typer.Argument(help="A variant's folder.")],
+    *,
+    name: Annotated[str, typer.Option(help="What to call the scores, or the model of the probabilities.")],
+    pred_probs: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Out-of-sample class probabilities: npz, npy, csv, parquet.")
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Ready-made scores, higher more suspicious: npz, npy, csv, parquet."),
+    ] = None,
+    lower_is_suspicious: Annotated[
+        bool, typer.Option("--lower-is-suspicious", help="The scores have the other sign, as label quality has.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Bring scores, or probabilities, of your own code into the leaderboard; by sample id. Prints the run's folder last."""
+    from noisybench.given import score_given
+    from noisybench.variant import read_variant
+
+    found = read_variant(variant)
+    folder = score_given(
+        found, out, name=name, pred_probs=pred_probs, scores=scores, lower_is_suspicious=lower_is_suspicious
+    )
+    told = _told(folder, found)
+    area = told[name]["auroc"]["value"] if scores is not None else None
+    if area is not None and area < UPSIDE_DOWN:
+        mend = "without" if lower_is_suspicious else "with"
+        typer.echo(
+            f"warning: '{one_line(name)}' ranks mislabeled samples below clean ones (AUROC {area:.3f}); the sign may be "
+            f"wrong: score again {mend} --lower-is-suspicious",
+            err=True,
+        )
+    if as_json:
+        _print_json({"path": str(folder), "name": name, "detectors": told})
+        return
+    _say_told(told)
+    typer.echo(str(folder))
+
+
+def _told(folder: Path, variant: "Variant") -> dict[str, dict[str, dict[str, float | None]]]:
+    """Detector → metric → value and interval against the mislabeled mask, None for NaN, of a run."""
+    from noisybench.agreement import read_agreements
+
+    told: dict[str, dict[str, dict[str, float | None]]] = {}
+    for row in read_agreements(folder / "agreement.parquet", variant.provenance.variant_id):
+        if row.kind != "reference" and row.truth == "mislabeled":
+            values = {"value": row.value, "low": row.low, "high": row.high}
+            told.setdefault(row.detector, {})[row.metric] = {k: None if isnan(v) else v for k, v in values.items()}
+    return told
+
+
+def _say_told(told: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> None:
+    for detector, metrics in told.items():
+        words = [
+            f"{title} {_interval(metrics[key])}" for title, key in (("AUROC", "auroc"), ("AP", "average_precision"))
+        ]
+        typer.echo(f"{one_line(detector):<22} {'  '.join(words)}")
+
+
+def _report_detected(detected: "Detected", variant: "Variant", *, as_json: bool) -> None:
+    """What a detector pool found: each detector against the mask, and the noise as confident learning estimates it."""
+    told, noise = _told(detected.folder, variant), detected.noise
+    if as_json:
+        matrix = [[None if isnan(cell) else cell for cell in row] for row in noise.transition.tolist()]
+        rate = None if isnan(noise.rate) else noise.rate
+        _print_json({"path": str(detected.folder), "noise_rate": rate, "transition": matrix, "detectors": told})
+        return
+    _say_told(told)
+    known = variant.known
+    realised = f"; realised {variant.mislabeled[known].mean():.1%}" if known.any() else ""
+    typer.echo(f"estimated noise rate     {noise.rate:.1%} by confident learning{realised}")
+    typer.echo(str(detected.folder))
+
+
+UPSIDE_DOWN = 0.4
+"""AUROC below which scores are said to have, perhaps, the other sign."""
+
+
+def _interval(estimate: Mapping[str, float | None]) -> str:
+    value, low, high = (estimate[end] for end in ("value", "low", "high"))
+    return "unknown" if value is None else f"{value:.4f} ({low:.4f} to {high:.4f})"
+
+
+@app.command()
 def leaderboard(
     runs: Annotated[list[Path], typer.Argument(metavar="RUNS…", help="Any folders above runs.")],
     *,
@@ -357,12 +477,32 @@ def leaderboard(
     ] = None,
     stratum: Annotated[str, typer.Option(help="all, clean or mislabeled samples; of memorization.")] = "all",
     models: Annotated[bool, typer.Option("--models", help="A table of the runs instead of the detectors.")] = False,
+    both: Annotated[
+        bool, typer.Option("--both", help="Where flags fall among wrong × memorized, instead of a ranking.")
+    ] = False,
     style: Annotated[str, typer.Option("--format", help="table, markdown, csv, json or latex.")] = "table",
 ) -> None:
-    """Compare detectors (or, with --models, the trained models) over variants and seeds."""
+    """Compare detectors (or, with --models, the trained models) over variants and seeds.
+
+    With --both: where each detector's flags fall among wrong and clean, memorized and other samples.
+    """
+    from noisybench.both import both_rows
     from noisybench.leaderboard import leaderboard as rank
     from noisybench.leaderboard import model_rows
 
+    if both:
+        others = {
+            "--models": models,
+            "--truth": truth != "mislabeled",
+            "--metric": metric is not None,
+            "--stratum": stratum != "all",
+        }
+        refused = [name for name, given in others.items() if given]
+        if refused:
+            msg = f"--both is a table of its own and takes no {refused[0]}; leave one of the two out"
+            raise BadUsage(msg)
+        _print_rows(both_rows(runs), style)
+        return
     _print_rows(model_rows(runs) if models else rank(runs, truth=truth, metric=metric, stratum=stratum), style)
 
 
@@ -471,6 +611,14 @@ def _numbers(text: str) -> tuple[int, ...]:
         raise BadUsage(msg) from None
 
 
+def _shares(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(sorted(float(part) for part in text.split(",")))
+    except ValueError:
+        msg = f"--fraction takes a share such as 0.7, or several with commas, got '{text}'"
+        raise BadUsage(msg) from None
+
+
 @contextmanager
 def _status(what: str) -> Iterator[None]:
     """A spinner on stderr for what takes seconds and has no steps; nothing where that is no terminal."""
@@ -537,7 +685,7 @@ def _warn(description: "Description") -> None:
         typer.echo(f"warning: {one_line(sentence)}", err=True)
 
 
-def _print_rows(rows: "Sequence[Row] | Sequence[ModelRow]", style: str) -> None:
+def _print_rows(rows: "Rows", style: str) -> None:
     from noisybench.rendering import to_csv, to_json, to_latex, to_markdown, to_table
 
     if style == "table":

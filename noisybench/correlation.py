@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from noisybench.agreement import NOTHING, Z95, Agreement, Bools, Estimate, Kind, Stratum, wilson
 from noisybench.errors import BadData, BadUsage, Mismatch
-from noisybench.memorization import Memorization
+from noisybench.memorization import Memorization, reliability
 from noisybench.scoring import Scores
 from noisybench.streams import Floats
 from noisybench.variant import Variant
@@ -39,7 +39,7 @@ class Compared(NamedTuple):
     Attributes:
         scores: Shape (n,), higher is more suspicious.
         memorization: Shape (n,), no NaN.
-        reliability: Of the memorization of these samples, see ``reliability``.
+        reliability: Of the memorization of these samples, see ``memorization.reliability``.
         held_out_error: Shape (n,), no NaN; empty unless the metric asks for it.
     """
 
@@ -87,6 +87,7 @@ class BothTruths:
         detector: Name of the detector.
         flagged: How many it flags.
         flags: Share of its flags in each quarter; they sum to one.
+        caught: Share of each quarter's samples that it flags; NaN of an empty one, or where nothing is mislabeled.
         sizes: Samples in each quarter.
         false_alarms: Share flagged of the 5 % most memorized clean samples, with Wilson's 95 % interval.
         n: Samples whose clean label and memorization are known.
@@ -97,6 +98,7 @@ class BothTruths:
     detector: str
     flagged: int
     flags: Quarters[float]
+    caught: Quarters[float]
     sizes: Quarters[int]
     false_alarms: Estimate
     n: int
@@ -161,23 +163,6 @@ def against_memorization(
     return rows
 
 
-def reliability(truth: Memorization, members: Bools | None = None) -> float:
-    """Share of the variance of memorization that is no sampling error: 1 − mean squared standard error / variance.
-
-    The correlation of a score from another pool with this truth is lowered by about its square root. It is not
-    positive where the samples differ by less than their errors, and NaN for fewer than three or equal ones.
-
-    Args:
-        truth: Samples of unknown memorization are left out.
-        members: Which samples, shape (n,); None takes all.
-    """
-    counted = ~np.isnan(truth.values) if members is None else members & ~np.isnan(truth.values)
-    values = truth.values[counted]
-    if not _varies(values):
-        return float("nan")
-    return float(1 - np.mean(truth.stderr[counted] ** 2) / values.var(ddof=1))
-
-
 def both_truths(
     scores: Sequence[Scores], truth: Memorization, variant: Variant, *, threshold: float = HIGH_MEMORIZATION
 ) -> list[BothTruths]:
@@ -215,6 +200,7 @@ def both_truths(
                 one.detector,
                 flagged,
                 Quarters(*(float(flags[q].sum()) / flagged if flagged else float("nan") for q in quarters)),
+                Quarters(*(float(flags[q].mean()) if flagged and q.any() else float("nan") for q in quarters)),
                 Quarters(*(int(q.sum()) for q in quarters)),
                 alarms,
                 len(values),

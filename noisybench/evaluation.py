@@ -15,13 +15,13 @@ from noisybench.catalog import find, names
 from noisybench.checkpoint import epochs_trained
 from noisybench.engines import Progress, alone, check_sendable, run_tasks
 from noisybench.errors import BadData, BadUsage
-from noisybench.judging import digests_of, judge, keep_variant, truths_beside
+from noisybench.judging import HOW_LABELS_CAME, about_labels, digests_of, judge, keep_variant, truths_beside
 from noisybench.observing import Probe
 from noisybench.options import whole
 from noisybench.planning import Plan, Watch, plan_run
-from noisybench.scoring import Scores, read_scores, score, write_scores
+from noisybench.scoring import Scores, read_scores, score, scores_path, write_scores
 from noisybench.source import Source
-from noisybench.tables import check_fields, file_name, read_record, write_json
+from noisybench.tables import check_fields, read_record, write_json
 from noisybench.trace import Trace, read_trace
 from noisybench.training import (
     BuildModel,
@@ -126,13 +126,20 @@ def choose_detectors(detectors: str | Sequence[str]) -> dict[str, str]:
     """Name of each detector → what the catalog finds it by.
 
     Args:
-        detectors: Names, or ``all``.
+        detectors: Names, or ``all`` that need no pool.
 
     Raises:
-        BadUsage: A name that does not exist, or two detectors of one name.
+        BadUsage: A name that does not exist, a detector that needs a pool, or two detectors of one name.
     """
     wanted = names("detectors") if detectors == "all" else ((detectors,) if isinstance(detectors, str) else detectors)
-    chosen = {find("detectors", spec).name: spec for spec in wanted}
+    found = {spec: find("detectors", spec) for spec in wanted}
+    pooled = [detector.name for detector in found.values() if detector.needs_pool]
+    if detectors == "all":
+        wanted = [spec for spec in wanted if not found[spec].needs_pool]
+    elif pooled:
+        msg = f"detector '{pooled[0]}' needs a pool of models; 'noisybench memorize VARIANT --pool detector' scores it"
+        raise BadUsage(msg)
+    chosen = {found[spec].name: spec for spec in wanted}
     if len(chosen) < len(wanted):
         mend = "rename your own" if len(set(wanted)) == len(wanted) else "name each once"
         msg = f"two of the detectors {', '.join(wanted)} have one name; {mend}"
@@ -180,7 +187,7 @@ def _evaluate_one(task: _Task, source: Source, progress: Progress) -> Path:
         trained = finished and ended and is_observed(task.folder / "trace", due, until=epochs)
         digests = digests_of(truths_beside(task.folder.parent.parent, task.variant))
         own = any(":" in spec for spec in task.detectors.values())  # a user's own may have been edited
-        scored = wanted == found and not own and all(_scores_of(task, name).is_file() for name in wanted)
+        scored = wanted == found and not own and all(scores_path(task.folder, name).is_file() for name in wanted)
         if trained and scored and read_truths(path) == digests:
             for _ in range(epochs):
                 progress()
@@ -197,10 +204,6 @@ def _evaluate_one(task: _Task, source: Source, progress: Progress) -> Path:
 
 RECORDED = {"correct", "prediction"}
 """Columns of every trace: what was fitted, and what the model says instead."""
-
-
-def _scores_of(task: _Task, name: str) -> Path:
-    return task.folder / "scores" / f"{file_name(name)}.parquet"
 
 
 def _train(task: _Task, source: Source, record: Mapping[str, Any], columns: Sequence[str], progress: Progress) -> None:
@@ -242,7 +245,7 @@ def _score_all(task: _Task, wanted: Mapping[str, str]) -> dict[str, tuple[Scores
         kinds |= {a.detector: a.kind for a in read_agreements(task.folder / "agreement.parquet")}
     scored: dict[str, tuple[Scores, Kind]] = {}
     for name, spec in wanted.items():
-        path = _scores_of(task, name)
+        path = scores_path(task.folder, name)
         if name in here:
             detector = find("detectors", spec)
             kinds[name] = "control" if detector.control else "detector"
@@ -296,7 +299,7 @@ def _probe(name: str, watch: Watch) -> Probe:
 
 def _record(task: _Task, source: Source) -> dict[str, Any]:
     """Everything that decides the bytes of a run."""
-    plan, provenance = task.plan, task.variant.provenance
+    plan = task.plan
     around = surroundings(torch.device(task.device), task.threads)
     package = plan.model.partition(":")[0]
     if package in ("torchvision", "timm"):  # whose next version may build another model under the same name
@@ -304,19 +307,8 @@ def _record(task: _Task, source: Source) -> dict[str, Any]:
     return {
         "regime": "training",
         "features": "input",
-        "variant_id": provenance.variant_id,
-        "source": provenance.source,
-        "source_sha256": provenance.source_sha256,
-        "source_options": dict(provenance.source_options),
-        "limit": provenance.limit,
-        "noise": provenance.noise,
-        "params": dict(provenance.params),
-        "mode": provenance.mode,
-        "noise_seed": provenance.seed,
+        **about_labels(task.variant),
         "test_sha256": digest_of_test_set(source),
-        "n": len(task.variant.labels),
-        "known": int(task.variant.known.sum()),
-        "classes": task.variant.num_classes,
         "model": plan.model,
         "recipe": plan.recipe_name,
         "setup": plan.setup,
@@ -350,7 +342,3 @@ def _found(folder: Path, record: Mapping[str, Any]) -> dict[str, str]:
         )
         raise BadData(msg)
     return dict(found["detectors"])
-
-
-HOW_LABELS_CAME = ("source_options", "limit", "noise", "params", "mode", "noise_seed")
-"""Told in the record; which labels they are, the variant id says."""

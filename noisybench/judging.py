@@ -8,6 +8,7 @@ variant itself and the memorization that was measured of it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -117,6 +118,29 @@ def agreements_of(
             itself = Scores(f"memorization by {memorization.learner}", memorization.values, memorization.variant_id)
             agreements += against_labels(itself, variant, kind="reference")
     return agreements
+
+
+def about_labels(variant: Variant) -> dict[str, Any]:
+    """What the run.json of every run says of its labels and how they came to be."""
+    provenance = variant.provenance
+    return {
+        "variant_id": provenance.variant_id,
+        "source": provenance.source,
+        "source_sha256": provenance.source_sha256,
+        "source_options": dict(provenance.source_options),
+        "limit": provenance.limit,
+        "noise": provenance.noise,
+        "params": dict(provenance.params),
+        "mode": provenance.mode,
+        "noise_seed": provenance.seed,
+        "n": len(variant.labels),
+        "known": int(variant.known.sum()),
+        "classes": variant.num_classes,
+    }
+
+
+HOW_LABELS_CAME = ("source_options", "limit", "noise", "params", "mode", "noise_seed")
+"""Told in the record; which labels they are, the variant id says."""
 
 
 def judge(folder: Path, variant: Variant, scores: Mapping[str, tuple[Scores, Kind]], *, seed: int) -> None:

@@ -46,6 +46,10 @@ class Learner(NamedTuple):
     regime: Regime = "training"
 
 
+NOBODY = Learner("", "", "", 0, "", "", "given")
+"""Of references, which are the same whatever was trained."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One run folder.
@@ -209,7 +213,6 @@ class ModelRow:
 
 
 Paths: TypeAlias = str | Path | Iterable[str | Path]
-Rows: TypeAlias = Sequence[Row] | Sequence[ModelRow]
 
 
 # Reading
@@ -258,7 +261,7 @@ def _read_run(path: Path) -> Run:
         name: (_number(cost.get("seconds")), _number(cost.get("passes")))
         for name, cost in timing.get("detectors", {}).items()
     }
-    columns, _ = read_columns(path / "history.parquet")
+    columns = {} if learner.regime == "given" else read_columns(path / "history.parquet")[0]
     for name, values in columns.items():
         if values.dtype.kind not in "fiu" or values.ndim != 1:
             msg = f"{path / 'history.parquet'}: '{name}' holds no numbers, one an epoch; evaluate again"
@@ -290,7 +293,7 @@ def leaderboard(
         UnknownName: No run was held against that truth, by that metric, or over that stratum.
         BadData: There is no finished run, or a file is broken.
     """
-    ended, begun = _finished(runs)
+    ended, begun = finished_and_begun(runs)
     asked = [agreement for run in ended for agreement in run.agreements if agreement.truth == truth]
     if not asked:
         truths = sorted({agreement.truth for run in ended for agreement in run.agreements})
@@ -305,10 +308,11 @@ def leaderboard(
     for run in ended:
         for agreement in run.agreements:
             if (agreement.truth, agreement.metric, agreement.stratum) == (truth, metric, stratum):
-                key = (agreement.detector, agreement.kind, run.learner, agreement.learner)
+                learner = NOBODY if agreement.kind == "reference" else run.learner
+                key = (agreement.detector, agreement.kind, learner, agreement.learner)
                 groups.setdefault(key, {})[run.column, run.seed] = (run, agreement)
-    cells = [_cells((run, held.value) for run, held in group.values()) for group in groups.values()]
-    complete = _complete(
+    cells = [cells_of((run, held.value) for run, held in group.values()) for group in groups.values()]
+    complete = which_complete(
         [
             (learner, {at for at, (_, held) in group.items() if math.isfinite(held.value)})
             for (_, _, learner, _), group in groups.items()
@@ -326,6 +330,7 @@ def leaderboard(
         middle, low, high, interval = estimate(cells[i], about.bounds)
         rank, rank_low, rank_high = ranks.get(i, (None, None, None))
         members = [run for run, _ in group.values()]
+        trained = members if learner != NOBODY else []
         costs = [run.costs.get(detector, (math.nan, math.nan)) for run in members]
         rows.append(
             Row(
@@ -335,7 +340,7 @@ def leaderboard(
                 metric=metric,
                 stratum=stratum,  # type: ignore[arg-type]  # one that an agreement has
                 truth_learner=whose,
-                matched=_matched(learner, whose),
+                matched=is_matched(learner, whose),
                 mean=middle,
                 low=low,
                 high=high,
@@ -343,15 +348,15 @@ def leaderboard(
                 rank=rank,
                 rank_low=rank_low,
                 rank_high=rank_high,
-                **_counts(members),
+                **counts_of(members),
                 n=sum({run.column: held.n for run, held in group.values()}.values()),
                 complete=complete[i],
                 unfinished=len(begun),
                 **learner._asdict(),
-                mislabeled_fit=mean(_history(members, "mislabeled_fit")),
-                clean_fit=mean(_history(members, "clean_fit")),
-                seconds=mean(_cells(zip(members, (seconds for seconds, _ in costs), strict=True))),
-                passes=mean(_cells(zip(members, (passes for _, passes in costs), strict=True))),
+                mislabeled_fit=mean(_history(trained, "mislabeled_fit")),
+                clean_fit=mean(_history(trained, "clean_fit")),
+                seconds=mean(cells_of(zip(members, (seconds for seconds, _ in costs), strict=True))),
+                passes=mean(cells_of(zip(members, (passes for _, passes in costs), strict=True))),
             )
         )
     return sorted(rows, key=lambda row: _order(row, higher_is_better=about.higher_is_better))
@@ -366,11 +371,11 @@ def model_rows(runs: Sequence[Run] | Paths) -> list[ModelRow]:
     Raises:
         BadData: There is no finished run, or a file is broken.
     """
-    ended, begun = ([run for run in some if run.learner.regime == "training"] for some in _finished(runs))
+    ended, begun = ([run for run in some if run.learner.regime == "training"] for some in finished_and_begun(runs))
     groups: dict[Learner, list[Run]] = {}
     for run in ended:
         groups.setdefault(run.learner, []).append(run)
-    complete = _complete(
+    complete = which_complete(
         [(learner, {(run.column, run.seed) for run in members}) for learner, members in groups.items()], begun
     )
     rows = []
@@ -389,7 +394,7 @@ def model_rows(runs: Sequence[Run] | Paths) -> list[ModelRow]:
                 **learner._asdict(),
                 **values,
                 interval=weakest(intervals),
-                **_counts(members),
+                **counts_of(members),
                 n=sum({run.column: run.n for run in members}.values()),
                 complete=whole,
                 unfinished=len(begun),
@@ -403,13 +408,15 @@ def about_metric(name: str) -> Metric | MemorizationMetric:
     return METRICS.get(name) or MEMORIZATION_METRICS.get(name) or Metric(name, METRICS["auroc"].compute)
 
 
-def _matched(learner: Learner, whose: str) -> bool | None:
-    """Whether a memorization is of the learner's own model, recipe, epochs and features."""
+def is_matched(learner: Learner, whose: str) -> bool | None:
+    """Whether a memorization is of the learner's own model, recipe, epochs and features; None where there is none."""
+    if not whose or learner == NOBODY:
+        return None
     own = f"{learner.model}, {learner.recipe}, {learner.epochs} epochs, "
-    return whose.startswith(own) and whose.endswith(f", on {learner.features}") if whose else None
+    return whose.startswith(own) and whose.endswith(f", on {learner.features}")
 
 
-def _finished(runs: Sequence[Run] | Paths) -> tuple[list[Run], list[Run]]:
+def finished_and_begun(runs: Sequence[Run] | Paths) -> tuple[list[Run], list[Run]]:
     """The finished runs in order, and those that have begun and not ended."""
     given: list[Any] = [runs] if isinstance(runs, str | Path) else list(runs)
     known = given if given and all(isinstance(run, Run) for run in given) else read_runs(given)
@@ -417,7 +424,8 @@ def _finished(runs: Sequence[Run] | Paths) -> tuple[list[Run], list[Run]]:
     return ended, [run for run in known if not run.finished]
 
 
-def _counts(runs: Sequence[Run]) -> dict[str, Any]:
+def counts_of(runs: Sequence[Run]) -> dict[str, Any]:
+    """How many seeds, label columns and families there are in runs."""
     return {
         "seeds": len({run.seed for run in runs}),
         "variants": len({run.column.variant_id for run in runs}),
@@ -432,7 +440,8 @@ def _order(row: Row, *, higher_is_better: bool) -> tuple[int, bool, bool, float,
     return (kind, not row.complete, missing, 0.0 if missing else worse, row.detector, row.setup)
 
 
-def _cells(values: Iterable[tuple[Run, float]]) -> Cells:
+def cells_of(values: Iterable[tuple[Run, float]]) -> Cells:
+    """The finite values, by label column."""
     cells: dict[Column, list[float]] = {}
     for run, value in values:
         if math.isfinite(value):
@@ -441,10 +450,10 @@ def _cells(values: Iterable[tuple[Run, float]]) -> Cells:
 
 
 def _history(runs: Iterable[Run], name: str) -> Cells:
-    return _cells((run, run.history.get(name, math.nan)) for run in runs)
+    return cells_of((run, run.history.get(name, math.nan)) for run in runs)
 
 
-def _complete(rows: Sequence[tuple[Learner, set[tuple[Column, int]]]], begun: Sequence[Run]) -> list[bool]:
+def which_complete(rows: Sequence[tuple[Learner, set[tuple[Column, int]]]], begun: Sequence[Run]) -> list[bool]:
     """Whether a row has all that any row of its regime has, and no run of its learner is unfinished.
 
     A training must have every label column with every seed that any training has. A pool has averaged over many models

@@ -167,17 +167,22 @@ def split_half(pool: Pool, variant: Variant) -> SplitHalf:
     return SplitHalf(r, 2 * r / (1 + r) if r > -1 else float("-inf"))
 
 
-def reliability(memorization: Memorization) -> float:
-    """Share of the values' variance that is not their own error: 1 - mean(stderr²) / var(values).
+def reliability(memorization: Memorization, members: Bools | None = None) -> float:
+    """Share of the values' variance that is no sampling error: 1 - mean(stderr²) / var(values).
 
-    What an independent score correlates with the true memorization is attenuated by about its square root. NaN where
-    the values do not vary; negative where they vary less than their errors say.
+    What a score of another pool correlates with this memorization is lowered by about its square root. It is not
+    positive where the samples differ by less than their errors, and NaN for fewer than three or equal ones.
+
+    Args:
+        memorization: Samples of unknown memorization are left out.
+        members: Which samples, shape (n,); None takes all.
     """
-    values = memorization.values[np.isfinite(memorization.values)]
-    errors = memorization.stderr[np.isfinite(memorization.stderr)]
-    if len(values) < 2 or values.var() == 0:  # noqa: PLR2004 - a variance needs two
+    known = ~np.isnan(memorization.values)
+    counted = known if members is None else known & members
+    values = memorization.values[counted]
+    if len(values) < 3 or values.min() == values.max():  # noqa: PLR2004 - two always lie on a line
         return float("nan")
-    return float(1 - np.mean(errors**2) / values.var(ddof=1))
+    return float(1 - np.mean(memorization.stderr[counted] ** 2) / values.var(ddof=1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,26 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from noisybench.leaderboard import ModelRow, Row, Rows, about_metric
+from noisybench.both import BothRow
+from noisybench.correlation import MOST_MEMORIZED, Quarters
+from noisybench.leaderboard import ModelRow, Row, about_metric
 from noisybench.resampling import weakest
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+AnyRow: TypeAlias = Row | ModelRow | BothRow
+Rows: TypeAlias = Sequence[Row] | Sequence[ModelRow] | Sequence[BothRow]
+
+
+NOTHING = {"–", "– / –"}
+
 
 def caption(rows: Rows) -> str:
-    """One or two sentences: what the table holds, what its intervals cover, and what is missing."""
+    """A few sentences: what the table holds, what its intervals cover, and what is missing."""
     if not rows:
         return "No rows."
     first = rows[0]
@@ -30,10 +39,15 @@ def caption(rows: Rows) -> str:
         part = "" if first.stratum == "all" else f" of {first.stratum} samples"
         what = f"{_title(first)} against '{first.truth}'{part}, mean over noise families"
         covers += "; behind a rank stands its 95 % confidence set"
+    elif isinstance(first, BothRow):
+        what = _about_both(rows, first.threshold)
     else:
         what = "Runs at the end of training, mean over noise families"
     incomplete = sum(not row.complete for row in rows)
     missing = [f"{first.unfinished} unfinished run{'s' * (first.unfinished != 1)} left out"] if first.unfinished else []
+    if isinstance(first, BothRow) and first.unmeasured:
+        runs = f"{first.unmeasured} run{'s' * (first.unmeasured != 1)}"
+        missing.append(f"{runs} of labels whose memorization was not measured left out")
     if incomplete:
         rest = ", unranked" if isinstance(first, Row) else ""
         missing.append(f"{incomplete} incomplete row{'s' * (incomplete != 1)}{rest}")
@@ -97,13 +111,13 @@ def to_table(rows: Rows) -> "Table":
     from rich.text import Text
 
     header, body = _cells_of(rows)
-    own = ("rank", "detector", header[2])
-    alike = [
+    own = ("rank", "kind", "detector", header[2])
+    alike = [  # but for references, which have none
         name
         for name, *cells in zip(header, *body, strict=True)
-        if len(rows) > 1 and len(set(cells)) == 1 and name not in own and isinstance(rows[0], Row)
+        if len(rows) > 1 and len(set(cells) - NOTHING) == 1 and name not in own and not isinstance(rows[0], ModelRow)
     ]
-    said = "; ".join(f"{name} {body[0][header.index(name)]}" for name in alike)
+    said = "; ".join(f"{name} {body[0][header.index(name)]}" for name in alike)  # references come last
     words = f"{caption(rows)} In all rows: {said}." if alike else caption(rows)
     # Text, since a name may look like rich's markup
     table = Table(caption=Text(words), caption_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -123,16 +137,17 @@ def markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 
 def _cells_of(rows: Rows) -> tuple[list[str], list[list[str]]]:
     """Header and cells of the columns for people, alike in every form."""
-    setups = {(row.model, row.recipe, row.epochs, row.observe): row.setup for row in rows}
-    same = all(setups[row.model, row.recipe, row.epochs, row.observe] == row.setup for row in rows)
+    setups = {(row.model, row.recipe, row.epochs, row.observe, row.features): row.setup for row in rows}
+    same = len(setups) == len({row.setup for row in rows})
 
-    def recipe(row: Row | ModelRow) -> str:
+    def recipe(row: AnyRow) -> str:
         if row.regime == "given":
-            return "given"
-        words = f"{row.recipe}, {row.epochs} epochs" + ("" if row.observe == "after" else f", observed {row.observe}")
+            return row.recipe or "–"
+        words = f"{row.recipe}, {row.epochs} epochs"
+        words += {"after": "", "held out": ", pool"}.get(row.observe, f", observed {row.observe}")
         return words if same else f"{words}, {row.setup[:8]}"
 
-    def runs(row: Row | ModelRow) -> str:
+    def runs(row: AnyRow) -> str:
         return f"{row.variants} × {row.seeds}" + ("" if row.complete else ", incomplete")
 
     shape: dict[str, Callable[[Any], str]]
@@ -145,6 +160,18 @@ def _cells_of(rows: Rows) -> tuple[list[str], list[list[str]]]:
             "memorized share": lambda row: _span(row, "mislabeled_fit"),
             "clean share fitted": lambda row: _span(row, "clean_fit"),
             "susceptibility": lambda row: _span(row, "susceptibility"),
+            "variants × seeds": runs,
+        }
+    elif isinstance(first, BothRow):
+        one_truth = len({row.truth_learner for row in rows if isinstance(row, BothRow)}) == 1
+        shape = {
+            "kind": lambda row: row.kind,
+            "detector": lambda row: row.detector,
+            "false alarms": lambda row: _span(row, "false_alarms", "low", "high"),
+            **{quarter.replace("_", ", "): partial(_quarter, quarter) for quarter in Quarters._fields},
+            "model": _model,
+            "recipe": recipe,
+            "memorization": _matched if one_truth else _whose,
             "variants × seeds": runs,
         }
     else:
@@ -168,12 +195,36 @@ def _title(row: Row) -> str:
     return about_metric(row.metric).title
 
 
-def _model(row: Row) -> str:
+def _about_both(rows: Rows, threshold: float) -> str:
+    """What the shares are, and whose memorization."""
+    learners = {row.truth_learner for row in rows if isinstance(row, BothRow)}
+    whose = f"by {next(iter(learners))}" if len(learners) == 1 else "by the learner under 'memorization'"
+    sizes = {tuple(getattr(row, f"samples_{quarter}") for quarter in Quarters._fields) for row in rows}
+    count = f", {' + '.join(map(str, next(iter(sizes))))} samples" if len(sizes) == 1 else ""
+    return (
+        f"Every detector flags as many samples as are mislabeled. False alarms: share of the {MOST_MEMORIZED} % most "
+        f"memorized clean samples that it flags. Then, of wrong and clean samples, memorized (at least "
+        f"{threshold:g}, {whose}) or not{count}: share of such samples that it flags / share of its flags that fall on "
+        f"them; those of 'chance' fall as the samples do. Means over noise families"
+    )
+
+
+def _quarter(quarter: str, row: BothRow) -> str:
+    return f"{_short(getattr(row, f'caught_{quarter}'))} / {_short(getattr(row, f'flags_{quarter}'))}"
+
+
+def _model(row: Row | BothRow) -> str:
+    if not row.model:  # a reference
+        return "–"
     return row.model if row.features in ("input", "given") else f"{row.model} on {row.features}"
 
 
-def _whose(row: Row) -> str:
-    return f"{row.truth_learner} ({'matched' if row.matched else 'transferred'})"
+def _whose(row: Row | BothRow) -> str:
+    return row.truth_learner if row.matched is None else f"{row.truth_learner} ({_matched(row)})"
+
+
+def _matched(row: Row | BothRow) -> str:
+    return "–" if row.matched is None else "matched" if row.matched else "transferred"
 
 
 def _rank(row: Row) -> str:
@@ -182,7 +233,7 @@ def _rank(row: Row) -> str:
     return f"{row.rank} [{row.rank_low}, {row.rank_high}]"
 
 
-def _span(row: Row | ModelRow, name: str, low: str = "", high: str = "") -> str:
+def _span(row: AnyRow, name: str, low: str = "", high: str = "") -> str:
     mean, *ends = (getattr(row, field) for field in (name, low or f"{name}_low", high or f"{name}_high"))
     return _digits(mean) if any(map(math.isnan, ends)) else f"{_digits(mean)} [{', '.join(map(_digits, ends))}]"
 

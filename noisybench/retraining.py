@@ -22,8 +22,6 @@ from torch.optim.sgd import sgd
 from noisybench.engines import Progress, alone, check_sendable, run_tasks
 from noisybench.errors import BadData, BadUsage, TrainingFailed
 from noisybench.inputs import Inputs
-from noisybench.judging import keep_variant
-from noisybench.memorization import Summary, estimate_memorization, summarise, write_memorization
 from noisybench.planning import Plan
 from noisybench.pools import (
     BLOCK,
@@ -37,7 +35,6 @@ from noisybench.pools import (
     class_type,
     group_size,
     read_block,
-    read_pool,
     subsets,
     write_block,
 )
@@ -202,58 +199,6 @@ def retrain(
         run_tasks(_train_block, tasks, _Shared(seen, variant, learner, record), workers=workers, progress=progress)
         trained = sum(task.count for task in tasks)
         return Retraining(home, models, trained, _pace(home, trained, time.perf_counter() - began))
-
-
-EPOCHS = 45
-"""Of a memorization measurement: on the digits, 99 % of the wrong labels of a subset are then fitted, 57 % after 20."""
-
-
-def memorize(
-    source: Source,
-    variant: Variant,
-    learner: Learner,
-    out: str | Path = "runs",
-    *,
-    models: int = 500,
-    seed: int = 0,
-    features: NDArray[np.float32] | None = None,
-    workers: int = 1,
-    progress: Progress = lambda: None,
-) -> tuple[Path, Summary]:
-    """Measure memorization, and leave it beside the runs of the variant, where ``evaluate`` finds it.
-
-    Args:
-        source: See ``retrain``; also ``variant``, ``learner``, ``models``, ``seed``, ``features`` and ``workers``.
-        variant: Whose labels.
-        learner: Whose memorization.
-        out: Folder of runs.
-        models: How many are trained.
-        seed: Of subsets and training.
-        features: What the models see in place of the inputs.
-        workers: Processes.
-        progress: Called after each model.
-
-    Returns:
-        The folder of the measurement, with ``memorization.parquet`` in it, and its summary.
-    """
-    home = Path(out) / variant.name
-    folder = home / "memorization" / learner.folder(purpose="truth", seed=seed)
-    done = retrain(
-        source,
-        variant,
-        learner,
-        folder,
-        models=models,
-        seed=seed,
-        features=features,
-        workers=workers,
-        progress=progress,
-    )
-    keep_variant(variant, home / "variant")
-    pool = read_pool(folder, variant, models=models)
-    truth = estimate_memorization(pool, variant)
-    write_memorization(truth, folder / "memorization.parquet")
-    return folder, summarise(truth, pool, variant, models_per_second=done.models_per_second)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from noisybench.arrays import read_only
 from noisybench.errors import BadData, Mismatch
-from noisybench.tables import read_columns, write_columns
+from noisybench.tables import file_name, read_columns, write_columns
 from noisybench.trace import Trace
 
 
@@ -19,7 +19,7 @@ class Detector:
 
     Attributes:
         name: Name of the file.
-        needs: Trace columns that ``score`` reads.
+        needs: Trace columns that ``score`` reads: names of probes, or what a pool of models gives.
         score: Trace → shape (n,), float64, finite. HIGHER IS MORE LIKELY MISLABELED.
         source: Where the definition stands: authors, year, identifier, equation.
         control: Whether it is there for comparison and need not beat chance.
@@ -35,6 +35,11 @@ class Detector:
         if not self.source:
             msg = f"detector '{self.name}' names no source; say where its definition stands"
             raise BadData(msg)
+
+    @property
+    def needs_pool(self) -> bool:
+        """Whether it reads what models trained on subsets, or neighbours, say of a sample, which no probe observes."""
+        return any(name == "given" or "." in name for name in self.needs)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +77,11 @@ def score(trace: Trace, detector: Detector) -> Scores:
         if name not in trace.columns:
             trace.column(name)
     return Scores(detector.name, read_only(detector.score(trace)), trace.variant_id)
+
+
+def scores_path(folder: Path, detector: str) -> Path:
+    """Where a run keeps the scores of a detector."""
+    return folder / "scores" / f"{file_name(detector)}.parquet"
 
 
 def write_scores(scores: Scores, path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from noisybench.arrays import Labels
+from noisybench.arrays import UNKNOWN, Labels
 from noisybench.errors import BadData, UnknownName
 from noisybench.options import unknown, whole
 from noisybench.scoring import read_scores
@@ -25,7 +25,8 @@ class Suspect:
         sample: Its position in the source.
         given: The label it has.
         given_name: Name of that class.
-        predicted: What the model says at the end of training; the most frequent answer over seeds.
+        predicted: What the model says at the end of training; the most frequent answer over seeds. -1 of scores that
+            came without predictions.
         predicted_name: Name of that class.
         scores: Detector → score, mean over seeds; higher is more likely mislabeled. The ranking detector comes first.
     """
@@ -74,17 +75,14 @@ def suspects(run: str | Path, *, detector: str | None = None, top: int = 20) -> 
                 msg = f"{run} holds scores of other labels than its variant; evaluate again"
                 raise BadData(msg)
         means[name] = np.mean([scores.values for scores in runs], axis=0)
-    votes = np.zeros((len(variant.labels), variant.num_classes), dtype=np.int64)
-    for folder in folders:
-        votes[np.arange(len(votes)), _last_prediction(folder / "trace", variant)] += 1
-    predicted = votes.argmax(1)
+    predicted = _most_predicted(folders, variant)
     return [
         Suspect(
             sample=int(i),
             given=int(variant.labels[i]),
             given_name=variant.class_names[variant.labels[i]],
             predicted=int(predicted[i]),
-            predicted_name=variant.class_names[predicted[i]],
+            predicted_name="unknown" if predicted[i] == UNKNOWN else variant.class_names[predicted[i]],
             scores={name: float(values[i]) for name, values in means.items()},
         )
         for i in np.argsort(-means[detector], kind="stable")[:top]
@@ -96,6 +94,16 @@ def _detectors(path: Path) -> list[str]:
     record = read_record(path)
     check_fields(record, {"detectors": Mapping[str, str]}, path)
     return list(record["detectors"])
+
+
+def _most_predicted(folders: Sequence[Path], variant: Variant) -> Labels:
+    """The class that most of the runs predict, shape (n,); ``UNKNOWN`` where they hold scores and nothing else."""
+    if all(read_record(folder / "run.json").get("form") == "scores" for folder in folders):
+        return np.full(len(variant.labels), UNKNOWN)
+    votes = np.zeros((len(variant.labels), variant.num_classes), dtype=np.int64)
+    for folder in folders:
+        votes[np.arange(len(votes)), _last_prediction(folder / "trace", variant)] += 1
+    return votes.argmax(1)
 
 
 def _last_prediction(folder: Path, variant: Variant) -> Labels:

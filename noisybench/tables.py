@@ -194,7 +194,8 @@ def read_array(path: Path) -> NDArray[Any]:
         BadData: The file is missing, is no array, or holds Python objects.
     """
     try:
-        array = np.load(path, allow_pickle=False)
+        with path.open("rb") as stream:  # NumPy leaves a file open that it cannot read
+            array = np.load(stream, allow_pickle=False)
     except NO_ARRAY as error:
         # NumPy's own words advise to trust the file, or tell of its own insides.
         pickled = "it holds Python objects, which are never unpickled" if "pickle" in str(error) else None

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import sqrt
 from os.path import isfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,15 +13,17 @@ from noisybench.agreement import Agreement, read_agreements, read_truths, refere
 from noisybench.cards import README, card_of, encoded
 from noisybench.catalog import find, names, summary
 from noisybench.croissant import CROISSANT, croissant_of
-from noisybench.datacards import as_call, as_option
+from noisybench.datacards import as_call, as_option, named_files
 from noisybench.description import Description, describe
 from noisybench.errors import BadData, BadUsage, Mismatch
+from noisybench.held_out import held_out_answers
 from noisybench.judging import against_all, truths_beside
 from noisybench.leaderboard import Run, read_runs
 from noisybench.options import file_digest, parse_options
+from noisybench.pools import read_pool
 from noisybench.scoring import read_scores, score
 from noisybench.source import Option, Source
-from noisybench.tables import file_name, read_columns, read_record
+from noisybench.tables import check_fields, file_name, read_columns, read_record
 from noisybench.trace import Trace, read_trace
 from noisybench.variant import Noise, Variant, build_variant, read_variant
 
@@ -131,10 +134,12 @@ def verify_draw(variant: Variant, source: Source) -> str:
     if p.noise not in names("noises") or not summary("noises", p.noise):  # a record may not name code to import
         return f"the labels were not drawn again: '{p.noise}' is not one of noisybench's noises"
     for key, value in p.params.items():
-        name, digest = as_option(value)
-        # Only in the working directory: the record holds no place, and a stranger's may not name one.
-        if digest is not None and not _is_here(name, digest):
-            return f"{p.noise} was not drawn again: its {key} {name} is not at hand; verify in the folder that holds it"
+        for name, digest in named_files(value):
+            # Only in the working directory: the record holds no place, and a stranger's may not name one.
+            if not _is_here(name, digest):
+                return (
+                    f"{p.noise} was not drawn again: its {key} {name} is not at hand; verify in the folder that holds it"
+                )
     kind = find("noises", p.noise)
     try:
         noise: Noise = parse_options(
@@ -257,13 +262,9 @@ def verify_runs(folder: Path) -> Iterator[str]:
 
 def _verify_run(run: Run, variant: Variant) -> Iterator[str]:
     """Check one finished run of a variant."""
-    path = run.path
-    trace = read_trace(path / "trace")
-    if trace.variant_id != variant.provenance.variant_id:
-        msg = f"{path}: the trace is of another variant than the run's; delete that folder and evaluate again"
-        raise Mismatch(msg)
-    _check_epochs(path, trace, run.learner.epochs)
-    _check_history(path, trace, variant)
+    path, record = run.path, read_record(run.path / "run.json")
+    check_fields(record, {"detectors": Mapping[str, str]}, path / "run.json")
+    trace, follows = _check_trace(run, record, variant)
     told = {_key(a): a for a in read_agreements(path / "agreement.parquet")}
     known = read_truths(path / "agreement.parquet")
     truths = []
@@ -272,10 +273,12 @@ def _verify_run(run: Run, variant: Variant) -> Iterator[str]:
             truths.append(truth)
         else:
             yield f"{path}: not yet held against {truth.path}; the command that made the run does so"
-    detectors = read_record(path / "run.json")["detectors"]
+    detectors = record["detectors"]
     for name, spec in detectors.items():
         written = read_scores(path / "scores" / f"{file_name(name)}.parquet")
-        if ":" in spec:  # a record may not name code to import
+        if trace is None:
+            _check_as_given(path, name, record)
+        elif ":" in spec:  # a record may not name code to import
             yield f"{path}: the scores of '{name}' were not computed again: {spec} is not noisybench's"
         elif not np.array_equal(written.values, score(trace, find("detectors", spec)).values):
             msg = f"{path}: the scores of '{name}' do not follow from the trace; delete that folder and evaluate again"
@@ -283,7 +286,49 @@ def _verify_run(run: Run, variant: Variant) -> Iterator[str]:
         _check_agreement(path, told, against_all(written, variant, truths, kind="detector"))
     for reference in reference_scores(variant, seed=run.seed):
         _check_agreement(path, told, against_all(reference, variant, truths, kind="reference"))
-    yield (f"{path}: history and {len(detectors)} detectors follow from the trace, and their agreement from the scores")
+    yield f"{path}: {follows}, and their agreement from the scores"
+
+
+def _check_trace(run: Run, record: Mapping[str, Any], variant: Variant) -> tuple[Trace | None, str]:
+    """The trace of a run, None of scores that came without one, and words for what follows from what."""
+    path, detectors = run.path, f"{len(record['detectors'])} detectors"
+    if run.learner.regime == "given" and record.get("form") == "scores":
+        return None, "the scores are those that were given"
+    trace = read_trace(path / "trace")
+    if trace.variant_id != variant.provenance.variant_id:
+        msg = f"{path}: the trace is of another variant than the run's; delete that folder and evaluate again"
+        raise Mismatch(msg)
+    if run.learner.regime == "given":
+        if not np.array_equal(trace["given"][-1], variant.labels):
+            msg = f"{path}: the trace has other given labels than the variant; delete that folder and score again"
+            raise Mismatch(msg)
+        return trace, f"{detectors} follow from the probabilities"
+    if run.learner.regime == "pool":
+        _check_answers(path, trace, record, variant)
+        return trace, f"answers follow from the pool's models (but for neighbours), {detectors} from the answers"
+    _check_epochs(path, trace, run.learner.epochs)
+    _check_history(path, trace, variant)
+    return trace, f"history and {detectors} follow from the trace"
+
+
+def _check_answers(path: Path, trace: Trace, record: Mapping[str, Any], variant: Variant) -> None:
+    """The held-out answers of a pool's run are those of its models."""
+    check_fields(record, {"fractions": list[float], "models": int, "epochs": int}, path / "run.json")
+    folders = [path / f"fraction-{fraction:g}" for fraction in record["fractions"]]
+    pools = [read_pool(folder, variant, models=record["models"]) for folder in folders]
+    for name, values in held_out_answers(pools, variant, epoch=record["epochs"]).values.items():
+        if not np.array_equal(trace[name][-1], values):
+            msg = f"{path}: '{name}' does not follow from the models of its pool; delete {path / 'trace'} and say again"
+            raise BadData(msg)
+
+
+def _check_as_given(path: Path, name: str, record: Mapping[str, Any]) -> None:
+    """Scores that were brought along are still those that were written down."""
+    place = path / "scores" / f"{file_name(name)}.parquet"
+    check_fields(record, {"scores_sha256": Mapping[str, str]}, path / "run.json")
+    if record["scores_sha256"].get(name) != file_digest(place):
+        msg = f"{place} was changed after it was written; run the command that made it again"
+        raise BadData(msg)
 
 
 def _check_places(folder: Path) -> None:

@@ -178,6 +178,12 @@ USAGE = [
     ("leaderboard runs --truth mislabelled", "did you mean 'mislabeled'"),
     ("leaderboard runs --format jsn", "no format is called 'jsn'; did you mean 'json'"),
     ("suspects {run} --format latex", "no format is called 'latex'; there are: table, markdown, csv, json"),
+    ("score {v} --name x --out out", r"give probabilities \(--pred-probs\) or scores \(--scores\), got neither"),
+    ("score {v} --name x --scores good.npz --pred-probs good.npz --out out", r"\(--scores\), got both"),
+    ("score {v} --name aum --scores good.npz --out out", "'aum' is the name of one of noisybench's own detectors"),
+    ("score {v} --name '' --scores good.npz --out out", "a name must be a line of 1 to 80 characters, got ''"),
+    ("score {v} --name x --scores names.json --out out", "names.json is no .npz, .npy, .csv, .parquet file; save the sco"),
+    ("score {v} --scores good.npz --out out", r"missing option '--name' \('noisybench score --help' shows"),
     ("suspects {run} --detector amu", "no detector of this run is called 'amu'; did you mean 'aum'"),
     # rates
     *((BUILD.replace("0.2", rate), rf"rate must lie in \[0, 1\] .*got {got}") for rate, got in (
@@ -231,6 +237,7 @@ USAGE = [
     (f"{EVALUATE} --detectors ''", "no detector is called ''; there are: aum"),
     (f"{EVALUATE} --detectors aum,", "no detector is called ''; there are: aum"),
     (f"{EVALUATE} --detectors aum,aum", "two of the detectors aum, aum have one name; name each once"),
+    (f"{EVALUATE} --detectors knn", "needs a pool of models; 'noisybench memorize VARIANT --pool detector' scores it"),
     (f"{EVALUATE} --detectors aun", "no detector is called 'aun'; did you mean 'aum'"),
     (f"{EVALUATE} --workers 0", "workers must be at least 1, got 0"),
     (f"{EVALUATE} --threads 0", "threads must be at least 1, got 0"),
@@ -655,6 +662,26 @@ def test_a_damaged_run_is_noticed(here: dict[str, str], name: str) -> None:
                 survive(evaluate.replace("aum", "aum,el2n"))
         shutil.rmtree(ours)
         shutil.copytree("whole", ours)
+
+
+def test_a_damaged_given_run_is_noticed(here: dict[str, str]) -> None:
+    """Probabilities that are none leave nothing; what is damaged in the run of good ones is noticed, and mended."""
+    refuse(f"score {here['v']} --name x --pred-probs good.npz --out out", 1, "good.npz has nothing called 'pred_probs'")
+    refuse(f"score {here['v']} --name x --pred-probs gone.csv --out out", 1, "gone.csv cannot be read: No such file")
+    np.save("p.npy", np.random.default_rng(0).dirichlet(np.ones(3), N))
+    refuse(f"score {here['v']} --name x --scores p.npy --out out", 1, "expected .*; say --pred-probs if it is these")
+    again = f"score {here['v']} --name x --pred-probs p.npy --out given"
+    folder, donor = (Path(call(again.replace(here["v"], here[v]))[1].splitlines()[-1]) for v in ("v", "second"))
+    assert call(f"verify {folder.parent.parent}")[0] == 0
+    for name in ("run.json", "trace/epoch-0000.parquet", "scores/confident_learning.parquet", "agreement.parquet"):
+        whole = (folder / name).read_bytes()
+        for kind in ("truncated", "foreign", "nulls", "one row less"):
+            if DAMAGE[kind](folder / name, donor / name):
+                assert survive(f"verify {folder.parent.parent}")[0], (name, kind)
+                survive(f"suspects {folder}")
+                survive(again)
+                (folder / name).write_bytes(whole)
+    assert call(f"verify {folder.parent.parent}")[0] == 0
 
 
 def test_a_flipped_bit_changes_no_number(tmp_path: Path) -> None:

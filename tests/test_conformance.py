@@ -24,7 +24,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from scipy import stats
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import KFold, cross_val_predict
 from torch import Tensor, nn
 
 from noisybench import catalog
@@ -32,6 +34,7 @@ from noisybench.arrays import UNKNOWN, read_only
 from noisybench.catalog import find, load_source, names, summary
 from noisybench.drawing import Mode
 from noisybench.errors import BadUsage, NoisybenchError
+from noisybench.neighbours import neighbour_labels
 from noisybench.noises.symmetric import Symmetric
 from noisybench.observing import Batch, Recorder, observe
 from noisybench.options import parse_options, plain_options
@@ -123,7 +126,34 @@ def planted() -> tuple[Variant, Trace]:
             nn.functional.cross_entropy(model(inputs[chosen]), labels[chosen]).backward()
             optimizer.step()
         recorder.observe(model, inputs, epoch=epoch)
-    return variant, over_columns(recorder.trace(), lambda column: replace(column, values=read_only(column.values)))
+    seen = recorder.trace()
+    trace = replace(seen, columns={**seen.columns, **pool_columns(inputs.numpy(), variant.labels)})
+    return variant, over_columns(trace, lambda column: replace(column, values=read_only(column.values)))
+
+
+def pool_columns(inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, Column]:
+    """What a pool gives, of one epoch: here by cross-validated logistic regression on 4/5 and on 1/2 of the samples."""
+
+    def held_out(folds: int) -> NDArray[np.float64]:
+        learner = LogisticRegression(C=0.02)
+        splits = (KFold(folds, shuffle=True, random_state=seed) for seed in range(2))
+        return np.stack([cross_val_predict(learner, inputs, labels, cv=cv, method="predict_proba") for cv in splits])
+
+    known = {folds: held_out(folds) for folds in (5, 2)}
+    votes = {folds: np.eye(10)[probabilities.argmax(2)].mean(0) for folds, probabilities in known.items()}
+    values = {
+        "given": labels,
+        "held_out.probabilities": known[5].mean(0),
+        "held_out.votes": votes[5],
+        "held_out.consistency": (votes[5] + votes[2])[np.arange(len(labels)), labels] / 2,
+        "neighbours.labels": neighbour_labels(inputs, labels, 10),
+    }
+    assert set(values) == POOL
+    return {name: Column(np.array([1]), value[None].astype(np.float32)) for name, value in values.items()}
+
+
+POOL = {"given", "held_out.probabilities", "held_out.votes", "held_out.consistency", "neighbours.labels"}
+"""Columns that no probe observes."""
 
 
 def over_columns(trace: Trace, change: Callable[[Column], Column]) -> Trace:
@@ -155,12 +185,12 @@ def test_the_planted_errors_are_learnt_last(planted: tuple[Variant, Trace]) -> N
 @pytest.mark.parametrize("name", names("detectors"))
 class TestDetector:
     def test_it_is_named_cited_and_fed(self, name: str, planted: tuple[Variant, Trace]) -> None:
-        """Its name is its file's, its source names authors, year and place, and its needs are the probes it reads."""
+        """Its name is its file's, its source names authors, year and place, and its needs are the columns it reads."""
         detector = find("detectors", name)
         assert detector.name == name
         assert re.search(r"\w+ .*\b(19|20)\d\d, .+", detector.source)
         assert detector.needs
-        assert set(detector.needs) <= set(names("probes"))
+        assert set(detector.needs) <= (POOL if detector.needs_pool else set(names("probes")))
         columns = Watched(planted[1].columns)
         detector.score(replace(planted[1], columns=columns))
         assert columns.read == set(detector.needs)
@@ -208,11 +238,17 @@ class TestDetector:
         self, name: str, change: str, samples: int, planted: tuple[Variant, Trace]
     ) -> None:
         """One epoch, one or two samples, equal samples or no correct prediction at all still give finite scores."""
+
+        def filled(column: Column, value: float) -> Column:
+            """One value for all; shares of the classes are equal instead, and still sum to 1."""
+            share = 1 / column.values.shape[2] if column.values.ndim > 2 else value
+            return replace(column, values=np.full_like(column.values, share))
+
         poor: dict[str, Callable[[Column], Column]] = {
             "all epochs": lambda column: column,
             "one epoch": lambda column: Column(column.epochs[-1:], column.values[-1:]),
-            "constant": lambda column: replace(column, values=np.ones_like(column.values)),
-            "never right": lambda column: replace(column, values=np.zeros_like(column.values)),
+            "constant": lambda column: filled(column, 1),
+            "never right": lambda column: filled(column, 0),
         }
         trace = over_columns(planted[1], poor[change])
         few = over_columns(trace, lambda column: replace(column, values=column.values[:, :samples]))
@@ -331,6 +367,17 @@ def alike(name: str, actual: NDArray[np.float32], expected: NDArray[np.float32])
 
 MODES: tuple[Mode, ...] = ("exact", "exact_per_class", "bernoulli")
 
+
+def modes_of(noise: Any) -> tuple[Mode, ...]:  # noqa: ANN401 - a noise or its class
+    """The modes that a noise has: those that it names, else all."""
+    modes: tuple[Mode, ...] = getattr(noise, "modes", MODES)
+    return modes
+
+
+def first_mode(noise: Any) -> Mode:  # noqa: ANN401 - a noise
+    return modes_of(noise)[0]
+
+
 GOLDEN_FILE = Path(__file__).parent / "golden_draws.json"
 # Noise and options → first digits of the SHA-256 of its labels in each mode. A change of one is a change of every
 # variant ever drawn with it: it needs a new version and a line in the changelog.
@@ -352,9 +399,17 @@ def case(request: pytest.FixtureRequest, tmp_path: Path, digits: Source) -> tupl
     source = digits
     matrix = 0.75 * np.eye(10) + 0.2 * np.roll(np.eye(10), 1, axis=1) + 0.005
     np.save(tmp_path / "matrix.npy", matrix)
-    sample = {"rate": "0.2", "matrix": str(tmp_path / "matrix.npy")}
+    write_answers(tmp_path, digits)
+    sample = {
+        "rate": "0.2",
+        "matrix": str(tmp_path / "matrix.npy"),
+        "of": str(tmp_path / "matrix.npy"),
+        "annotators": str(tmp_path / "annotators.npy"),
+        "judgements": str(tmp_path / "judgements.npy"),
+        "steps": "instance(rate=0.2); symmetric(rate=0.1)",
+    }
     options = dict(option.split("=") for option in given)
-    if name == "cifar_n":
+    if name in ("cifar_n", "cifar_n_counterpart"):
         data: Path = request.getfixturevalue("data")
         options |= {"labels": "worse", "file": str(data / "cifar_n" / "CIFAR-10_human.pt")}
         source = first_of_cifar10(data)
@@ -366,8 +421,23 @@ def case(request: pytest.FixtureRequest, tmp_path: Path, digits: Source) -> tupl
     return parse_options(kind, options, what=name), source
 
 
-def draws(case: tuple[Any, Source], *, seed: int = SEED, mode: Mode = "exact", first: int | None = None) -> Draw:
+def write_answers(folder: Path, source: Source) -> None:
+    """Ten judgements of each sample, of which the clean class has six to ten, and four annotators, one in four wrong."""
+    n, k = len(source.clean), source.num_classes
+    chance = np.random.default_rng(0)
+    wrong = (source.clean + chance.integers(1, k, (4, n))) % k
+    judgements = np.eye(k, dtype=np.int64)[source.clean] * 6
+    np.save(folder / "annotators.npy", np.where(chance.random((4, n)) < 0.25, wrong, source.clean))
+    for answers in wrong:
+        judgements[np.arange(n), np.where(chance.random(n) < 0.6, answers, source.clean)] += 1
+    np.save(folder / "judgements.npy", judgements)
+
+
+def draws(case: tuple[Any, Source], *, seed: int = SEED, mode: Mode | None = None, first: int | None = None) -> Draw:
     noise, source = case
+    mode = mode or first_mode(noise)
+    if mode not in modes_of(noise):
+        pytest.skip(f"it has no mode {mode}")
     draw: Draw = noise(source if first is None else beginning(source, first), seed=seed, mode=mode)
     return draw
 
@@ -394,7 +464,7 @@ class TestNoise:
         assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
         assert isinstance(noise.found, bool)
         assert re.search(r"Source: \S+", kind.__doc__ or "")
-        variant = build_variant(source, noise, seed=SEED)
+        variant = build_variant(source, noise, seed=SEED, mode=first_mode(noise))
         name = variant.provenance.noise
         assert find("noises", name) is kind
         assert json.loads(json.dumps(plain_options(noise))) == dict(variant.provenance.params)
@@ -421,7 +491,7 @@ class TestNoise:
         key = request.node.callspec.params["case"]
         drawn = [
             build_variant(partly_unknown(source), noise, seed=SEED, mode=mode).provenance.labels_sha256[:12]
-            for mode in MODES
+            for mode in modes_of(noise)
         ]
         line = f'  "{key}": {json.dumps(drawn)}'
         assert key in GOLDEN, (
@@ -467,6 +537,18 @@ class TestNoise:
             assert not np.any(wrong(draw, source) & ~draw.selected)
         variant = build_variant(source, noise, seed=SEED, mode=mode)
         assert np.array_equal(variant.labels, draws(case, seed=0).labels if noise.found else draw.labels)
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_a_mode_that_it_lacks_is_refused(self, case: tuple[Any, Source], mode: Mode) -> None:
+        """In one sentence that names those it has."""
+        noise, source = case
+        if mode in modes_of(noise):
+            pytest.skip("it has that mode")
+        has = " or ".join(modes_of(noise))
+        with pytest.raises(
+            BadUsage, match=rf"is drawn in mode {has} only, got '{mode}': say --mode {first_mode(noise)}$"
+        ):
+            build_variant(source, noise, mode=mode)
 
     @pytest.mark.parametrize("mode", ["exact", "exact_per_class"])
     def test_exact_modes_meet_the_count(self, case: tuple[Any, Source], mode: Mode) -> None:
@@ -541,7 +623,7 @@ class TestNoise:
         """Mean chance of a wrong label: the rate over all labels, over each mapped class, or less the own class's share."""
         noise, source = case
         draw = draws(case, mode=mode)
-        if not hasattr(noise, "rate"):
+        if getattr(noise, "rate", None) is None:
             assert draw.rate_definition == "none"
             return
         p = draw.flip_probability
@@ -564,7 +646,7 @@ class TestNoise:
         if not hasattr(noise, "rate"):
             pytest.skip("no rate")
         with pytest.raises(BadUsage, match=rf"^rate .*, got {rate:g}$"):
-            build_variant(source, replace(noise, rate=rate))
+            build_variant(source, replace(noise, rate=rate), mode=first_mode(noise))
 
     @pytest.mark.parametrize("mode", MODES)
     def test_a_rate_of_zero_keeps_every_label(self, case: tuple[Any, Source], mode: Mode) -> None:
@@ -585,10 +667,11 @@ class TestNoise:
         if kind == "features":
             flat = source.inputs.reshape(len(source.inputs), -1).astype(np.float32)
             source = replace(source, inputs=flat, test_inputs=None, test_labels=None)
+        drawn = draws(case, mode=mode)
         variant = build_variant(source, noise, seed=SEED, mode=mode)
         unknown = source.clean == UNKNOWN
         assert np.array_equal(variant.known, ~unknown)
-        assert variant.mislabeled.any() == (wrong(draws(case, mode=mode), case[1]).any())
+        assert variant.mislabeled.any() == wrong(drawn, case[1]).any()
         assert not variant.mislabeled[unknown].any()
         if not noise.found:
             assert np.array_equal(variant.labels[unknown], source.labels[unknown])
@@ -601,10 +684,10 @@ class TestNoise:
         """Where a source knows no clean label, errors are injected into its labels, and the provenance says so."""
         noise, source = case
         bare = replace(source, clean=np.full_like(source.clean, UNKNOWN))
-        variant = build_variant(bare, noise, seed=SEED)
+        variant = build_variant(bare, noise, seed=SEED, mode=first_mode(noise))
         assert variant.provenance.reference == ("clean" if noise.found else "labels")
         assert variant.known.any() == (not noise.found)
-        assert np.array_equal(variant.labels, build_variant(source, noise, seed=SEED).labels)
+        assert np.array_equal(variant.labels, build_variant(source, noise, seed=SEED, mode=first_mode(noise)).labels)
 
 
 # --- sources -----------------------------------------------------------------------------------------------------------

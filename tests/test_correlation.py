@@ -19,10 +19,9 @@ from noisybench.correlation import (
     both_truths,
     overlap,
     overlap_chance,
-    reliability,
 )
 from noisybench.errors import BadData, BadUsage, Mismatch
-from noisybench.memorization import Memorization
+from noisybench.memorization import Memorization, reliability
 from noisybench.scoring import Scores
 from noisybench.source import source_from_arrays
 from noisybench.streams import Floats
@@ -376,6 +375,7 @@ def test_both_truths_count_ties_at_their_expectation() -> None:
     flagged = tops(values[:6], 3)
     quarters = [{0, 1}, {2}, {3, 4}, {5}]
     assert [*row.flags] == pytest.approx([np.mean([len(top & q) / 3 for top in flagged]) for q in quarters])
+    assert [*row.caught] == pytest.approx([np.mean([len(top & q) / len(q) for top in flagged]) for q in quarters])
     assert [*row.sizes] == [2, 1, 2, 1]
     most = tops(memorization[3:6], 1)
     brute = np.mean([{i - 3 for i in top} >= one for top, one in product(flagged, most)])
@@ -383,6 +383,7 @@ def test_both_truths_count_ties_at_their_expectation() -> None:
     assert (row.detector, row.flagged, row.n, row.threshold, row.learner) == ("made", 3, 6, 0.25, "mlp, overfit")
     (row,) = both_truths([scores], truth_of(memorization, variant), variant, threshold=0.95)
     assert [*row.sizes] == [0, 3, 0, 3]
+    assert [*row.caught] == pytest.approx([NAN, 5 / 9, NAN, 4 / 9], nan_ok=True)
 
 
 def test_both_truths_of_references() -> None:
@@ -418,6 +419,7 @@ def test_both_truths_need_both_kinds(wrong: bool) -> None:  # noqa: FBT001
     (row,) = both_truths([Scores("made", values, variant.provenance.variant_id)], truth_of(values, variant), variant)
     assert np.isnan(row.false_alarms).all()
     assert [*row.flags] == pytest.approx([7 / 9, 2 / 9, 0, 0] if wrong else [NAN] * 4, nan_ok=True)
+    assert [*row.caught] == pytest.approx([1, 1, NAN, NAN] if wrong else [NAN] * 4, nan_ok=True)
     assert [*row.sizes] == ([7, 2, 0, 0] if wrong else [0, 0, 7, 2])
 
 

@@ -103,6 +103,13 @@ WORDS = st.one_of(
     st.sampled_from(ODD_WORDS),
     st.text(max_size=12),
 )
+STEPS = (
+    "pair_flip(rate=0.5); symmetric(rate=0.2)",
+    "as_found; instance(rate=0.3);",
+    "symmetric(rate=2); pair_flip",
+    ";",
+)
+"""For the one option that is a text in a language of its own."""
 
 
 def texts(kind: Any, files: tuple[Path, ...]) -> st.SearchStrategy[str]:  # noqa: ANN401 - a type hint
@@ -113,7 +120,7 @@ def texts(kind: Any, files: tuple[Path, ...]) -> st.SearchStrategy[str]:  # noqa
         float: st.one_of(st.floats(0, 1), st.sampled_from((0.0, 0.5, 1.0, 1e-9, 1 - 1e-9)), st.floats()).map(repr),
         int: st.one_of(st.integers(0, 9), st.integers()).map(str),
         bool: st.sampled_from(("true", "false", "yes", "no", "1", "0")),
-        str: WORDS,
+        str: st.one_of(WORDS, st.sampled_from(STEPS)),
         Path: st.sampled_from(files).map(str),
         NoneType: st.sampled_from(("none", "")),
     }
@@ -293,7 +300,8 @@ def check_counts(
     if variant.provenance.rate_definition == "effective":
         assert rate is not None
         assert abs(sum(wrong) - rate * len(known)) <= 0.5 + 1e-5
-    assert abs(sum(chosen) - sum(chances[i] for i in known)) <= 0.5 + 1e-5
+    cut = 0.5 if variant.provenance.noise == "dividemix_symmetric" else 0  # int(rate * n) is not rounded
+    assert abs(sum(chosen) - sum(chances[i] for i in known)) <= 0.5 + cut + 1e-5
     if mode == "exact_per_class" or variant.provenance.rate_definition == "per_source_class":
         for k in range(variant.num_classes):
             members = [i for i in known if clean[i] == k]
@@ -341,6 +349,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
     (folder / "deep.json").write_text("[" * 100_000, encoding="utf-8")
     (folder / "bytes.json").write_bytes(b"\xff\xfe")
     (folder / "none.pt").touch()
+    np.save(folder / "annotators.npy", np.arange(42).reshape(3, 14) % 3 - 1)
+    for k in (2, 3, 4):
+        np.save(folder / f"judgements{k}.npy", 1 + np.arange(14 * k).reshape(14, k) % 5)
     return (*sorted(folder.iterdir()), folder, folder / "nothing.npy")
 
 
@@ -371,7 +382,7 @@ def test_a_variant_is_right_or_refused(name: str, files: tuple[Path, ...]) -> No
     seeds = st.one_of(st.integers(0, 99), st.integers(0, 99), st.integers())
     fuzz(-(-CASES["variants"] // len(NOISES)), case, given=sound(), texts=options(kind, files), seed=seeds, mode=modes)
     assert outcomes["refused"]
-    assert outcomes["built"] or name == "cifar_n"  # whose published files fit no source of this size
+    assert outcomes["built"] or name.startswith("cifar_n")  # whose published files fit no source of this size
 
 
 def test_a_source_is_right_or_refused() -> None:
@@ -419,7 +430,7 @@ def test_what_is_written_is_read(name: str, files: tuple[Path, ...], tmp_path: P
         seed=st.integers(0, 9),
         mode=st.sampled_from(MODES),
     )
-    assert next(read) > 0 or name == "cifar_n"
+    assert next(read) > 0 or name.startswith("cifar_n")
 
 
 # --- files -------------------------------------------------------------------------------------------------------------

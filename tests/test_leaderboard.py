@@ -14,8 +14,8 @@ from rich.console import Console
 
 from noisybench.agreement import Agreement, Kind, write_agreements
 from noisybench.errors import BadData, Mismatch, UnknownName
-from noisybench.leaderboard import Row, Rows, leaderboard, model_rows, read_runs
-from noisybench.rendering import caption, to_csv, to_json, to_latex, to_markdown, to_records, to_table
+from noisybench.leaderboard import Row, leaderboard, model_rows, read_runs
+from noisybench.rendering import Rows, caption, to_csv, to_json, to_latex, to_markdown, to_records, to_table
 from noisybench.tables import write_columns, write_json
 
 KINDS: dict[str, Kind] = {"entropy": "control", "perfect": "reference"}

@@ -31,6 +31,7 @@ from noisybench.agreement import read_agreements
 from noisybench.catalog import load_source
 from noisybench.checkpoint import read_checkpoint
 from noisybench.errors import BadData, NoisybenchError
+from noisybench.given import read_given
 from noisybench.leaderboard import read_runs
 from noisybench.noises.asymmetric import Asymmetric
 from noisybench.noises.cifar_n import read_annotations
@@ -88,6 +89,12 @@ def huggingface(path: Path, **options: str) -> Callable[[], object]:
     return lambda: load_source("huggingface", path, limit=None, **options)
 
 
+def given(path: Path) -> Callable[[], object]:
+    """Reads a stranger's scores of four samples."""
+    variant = build_variant(source_from_arrays("x", np.zeros((4, 1)), [0, 1, 0, 1]), Symmetric(rate=0.5))
+    return lambda: read_given(path, variant, "scores")
+
+
 # --- pickles -----------------------------------------------------------------------------------------------------------
 
 
@@ -120,6 +127,7 @@ def test_a_pickle_under_any_name_is_not_loaded(tmp_path: Path, marker: Path) -> 
         lambda: read_runs(tmp_path / "run"),
         lambda: read_variant(tmp_path / "variant"),
         lambda: decode_images([raw], what="x"),
+        *(given(tmp_path / f"x.{name}") for name in ("npz", "npy", "csv", "parquet")),
         *(huggingface(tmp_path / f"x.{name}") for name in ("parquet", "json", "jsonl", "csv", "arrow")),
     )
     for read in readers:
@@ -138,6 +146,9 @@ def test_arrays_of_objects_are_not_unpickled(tmp_path: Path, marker: Path) -> No
     never = "holds Python objects, which are never unpickled"
     refused(lambda: load_source("npz", tmp_path / "x.npz"), match=never)
     refused(lambda: read_array(tmp_path / "x.npy"), match=never)
+    refused(given(tmp_path / "x.npy"), match=never)
+    np.savez(tmp_path / "y.npz", scores=objects[0])
+    refused(given(tmp_path / "y.npz"), match=never)
     refused(lambda: read_matrix(tmp_path / "x.npy"), match=never)
     refused(lambda: read_variant(tmp_path / "variant"), match=never)
 
@@ -405,6 +416,34 @@ def test_arrays_of_absurd_shape_are_refused(shape: str, tmp_path: Path) -> None:
     refused(lambda: read_array(tmp_path / "x.npy"), match="cannot be read as a NumPy array")
     refused(lambda: read_matrix(tmp_path / "x.npy"), match="cannot be read as a NumPy array")
     refused(lambda: load_source("npz", tmp_path / "x.npz"), match="is broken")
+    refused(given(tmp_path / "x.npy"), match="cannot be read as a NumPy array")
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("scores.npy", npy(shape))
+    refused(given(tmp_path / "x.npz"), match="'scores' of .* is broken")
+
+
+def test_given_scores_are_as_many_as_there_are_samples(tmp_path: Path) -> None:
+    """A million numbers for four samples, which compress to nothing, in every form; a text that stands in every row."""
+    many = np.zeros(1_000_000)
+    np.savez_compressed(tmp_path / "x.npz", scores=many)
+    np.save(tmp_path / "x.npy", many)
+    (tmp_path / "x.csv").write_text("sample,score\n" + "0,1\n" * 1_000_000, encoding="utf-8")
+    pq.write_table(pa.table({"sample": np.arange(1_000_000), "score": many}), tmp_path / "x.parquet")
+    refused(
+        given(tmp_path / "x.npz"), match="is too large: 'scores' takes 8000128 bytes, 4 samples of 2 classes at most"
+    )
+    refused(given(tmp_path / "x.npy"), match="is too large: it takes 8000128 bytes, 4 samples of 2 classes at most")
+    refused(given(tmp_path / "x.csv"), match="sample 0 stands there more than once")
+    refused(given(tmp_path / "x.parquet"), match="has 1000000 rows .*, the variant has 4 samples")
+    rows = {"sample": range(4), "score": [many, [], [], []]}
+    pq.write_table(pa.table(rows), tmp_path / "x.parquet")
+    refused(given(tmp_path / "x.parquet"), match="up to 1000003 numbers a column, the variant has 4 samples")
+    pq.write_table(
+        pa.table({"sample": range(4), "score": range(4), "variant_id": ["\x1b" * 9] * 4}), tmp_path / "x.parquet"
+    )
+    refused(given(tmp_path / "x.parquet"), match="is of variant")
+    (tmp_path / "x.csv").write_text('sample,"a\x1b",b\n0,1,1\n', encoding="utf-8")
+    refused(given(tmp_path / "x.csv"), match="has nothing called")
 
 
 def test_members_that_are_no_arrays_are_refused(tmp_path: Path) -> None:
@@ -413,6 +452,9 @@ def test_members_that_are_no_arrays_are_refused(tmp_path: Path) -> None:
         for name in ("inputs", "labels", "class_names"):
             archive.writestr(f"{name}.npy", b"no array")
     refused(lambda: load_source("npz", tmp_path / "x.npz"), match="is no array")
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("scores.npy", b"no array")
+    refused(given(tmp_path / "x.npz"), match="is no array")
 
 
 @pytest.mark.parametrize("content", ["[" * 100_000, '{"a":' * 100_000, "[" * 100_000 + "]" * 100_000, "9" * 100_000])

@@ -1,0 +1,221 @@
+"""Both truths at once: where each detector's flags fall among wrong and clean, memorized and other samples.
+
+Detectors of wrong labels and detectors of memorization part where a sample is wrong and not memorized, or memorized and
+clean. A leaderboard against either truth does not show which of them a detector finds.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from noisybench.agreement import Kind, Regime, reference_scores
+from noisybench.correlation import HIGH_MEMORIZATION, BothTruths, Quarters, both_truths
+from noisybench.errors import BadData
+from noisybench.leaderboard import (
+    NOBODY,
+    Learner,
+    Paths,
+    Run,
+    cells_of,
+    counts_of,
+    finished_and_begun,
+    is_matched,
+    which_complete,
+)
+from noisybench.memorization import Memorization, read_memorizations
+from noisybench.resampling import Column, Interval, estimate, mean
+from noisybench.scoring import Scores, read_scores
+from noisybench.tables import file_name
+from noisybench.variant import Variant, read_variant
+
+
+@dataclass(frozen=True, slots=True)
+class BothRow:
+    """One detector under one learner, against the mislabeled mask and one learner's memorization at once.
+
+    It flags as many samples as are mislabeled. Every share is a mean over families, settings, label columns and seeds,
+    in this order, of the runs where it can be computed; NaN where there is none.
+
+    Attributes:
+        detector: Name of the detector, control or reference.
+        kind: References stand at the end: ``chance``, whose flags lie as the samples do, ``perfect``, which flags the
+            mislabeled samples, ``given_label_only``, and ``memorization`` itself.
+        truth_learner: Whose memorization it is.
+        matched: Whether that learner has the row's own model, recipe, epochs and features, or its memorization is
+            transferred to another.
+        threshold: The least memorization of a memorized sample.
+        false_alarms: Share flagged of the 5 % most memorized clean samples.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+        interval: What was resampled for it, as in ``leaderboard.Row``.
+        caught_wrong_memorized: Share flagged of the samples that are wrong and memorized.
+        caught_wrong_not: The same of those that are wrong and not memorized.
+        caught_clean_memorized: The same of those that are clean and memorized.
+        caught_clean_not: The same of those that are clean and not memorized.
+        flags_wrong_memorized: Share of its flags that fall on samples that are wrong and memorized; the four sum to one.
+        flags_wrong_not: On those that are wrong and not memorized.
+        flags_clean_memorized: On those that are clean and memorized.
+        flags_clean_not: On those that are clean and not memorized.
+        samples_wrong_memorized: Samples that are wrong and memorized, summed over the label columns; the four sum to
+            ``n``.
+        samples_wrong_not: Those that are wrong and not memorized.
+        samples_clean_memorized: Those that are clean and memorized.
+        samples_clean_not: Those that are clean and not memorized.
+        seeds: Training seeds.
+        variants: Label columns.
+        families: Pairs of source and noise.
+        n: Samples whose clean label and memorization are known, summed over the label columns.
+        complete: As in ``leaderboard.Row``.
+        unfinished: Runs, of all that were given, that have begun and not ended.
+        unmeasured: Finished runs, of all that were given, of labels whose memorization was not measured.
+        model: Name of the model.
+        recipe: Name of the recipe.
+        setup: Digest of model, recipe and options.
+        observe: When the samples were observed.
+        features: What the model saw.
+        regime: Where the scores come from.
+        epochs: Of training.
+    """
+
+    detector: str
+    kind: Kind
+    truth_learner: str
+    matched: bool | None
+    threshold: float
+    false_alarms: float
+    low: float
+    high: float
+    interval: Interval
+    caught_wrong_memorized: float
+    caught_wrong_not: float
+    caught_clean_memorized: float
+    caught_clean_not: float
+    flags_wrong_memorized: float
+    flags_wrong_not: float
+    flags_clean_memorized: float
+    flags_clean_not: float
+    samples_wrong_memorized: int
+    samples_wrong_not: int
+    samples_clean_memorized: int
+    samples_clean_not: int
+    seeds: int
+    variants: int
+    families: int
+    n: int
+    complete: bool
+    unfinished: int
+    unmeasured: int
+    model: str
+    recipe: str
+    setup: str
+    observe: str
+    features: str
+    regime: Regime
+    epochs: int
+
+
+def both_rows(runs: Sequence[Run] | Paths, *, threshold: float = HIGH_MEMORIZATION) -> list[BothRow]:
+    """One row per detector, learner and truth's learner: detectors, controls, references, least false alarms first.
+
+    Args:
+        runs: Runs, or folders above them; those of labels whose memorization was not measured are left out.
+        threshold: Memorized is who has at least this memorization.
+
+    Raises:
+        BadData: There is no finished run, none has memorization beside it, or a file is broken.
+        Mismatch: Scores or memorization are of other labels than their run.
+        BadUsage: A threshold that no memorization has to reach, or none can.
+    """
+    ended, begun = finished_and_begun(runs)
+    truths = {home: _truths(home) for home in sorted({_home(run) for run in ended})}
+    measured = [run for run in ended if truths[_home(run)][1]]
+    if not measured:
+        msg = (
+            f"none of {len(ended)} finished runs has memorization beside it; 'noisybench memorize VARIANT --out RUNS' "
+            f"measures it, with the folder that the runs were written to"
+        )
+        raise BadData(msg)
+    groups: dict[tuple[str, Kind, Learner, str], dict[tuple[Column, int], tuple[Run, BothTruths]]] = {}
+    for run in measured:
+        variant, memorizations = truths[_home(run)]
+        kinds, scores = _scores(run, variant)
+        for truth in memorizations:
+            itself = Scores("memorization", np.nan_to_num(truth.values), truth.variant_id)  # unknown ones are left out
+            found = both_truths([*scores, itself], truth, variant, threshold=threshold)
+            for kind, both in zip([*kinds, "reference"], found, strict=True):
+                learner = NOBODY if kind == "reference" else run.learner
+                group = groups.setdefault((both.detector, kind, learner, truth.learner), {})
+                group[run.column, run.seed] = (run, both)
+    complete = which_complete(
+        [
+            (learner, {at for at, (_, both) in group.items() if math.isfinite(both.false_alarms.value)})
+            for (_, _, learner, _), group in groups.items()
+        ],
+        begun,
+    )
+    rows = []
+    for whole, ((detector, kind, learner, whose), group) in zip(complete, groups.items(), strict=True):
+        members = list(group.values())
+        false_alarms, low, high, interval = estimate(
+            cells_of((run, both.false_alarms.value) for run, both in members), (0.0, 1.0)
+        )
+        rows.append(
+            BothRow(
+                detector=detector,
+                kind=kind,
+                truth_learner=whose,
+                matched=is_matched(learner, whose),
+                threshold=threshold,
+                false_alarms=false_alarms,
+                low=low,
+                high=high,
+                interval=interval,
+                **_quarters(members),
+                **counts_of([run for run, _ in members]),
+                n=sum({run.column: both.n for run, both in members}.values()),
+                complete=whole,
+                unfinished=len(begun),
+                unmeasured=len(ended) - len(measured),
+                **learner._asdict(),
+            )
+        )
+    return sorted(rows, key=_order)
+
+
+def _home(run: Run) -> Path:
+    """The folder of all that is known of a run's labels."""
+    return run.path.parent.parent
+
+
+def _truths(home: Path) -> tuple[Variant, list[Memorization]]:
+    variant = read_variant(home / "variant")
+    return variant, [truth for _, truth in read_memorizations(home, variant).values()]
+
+
+def _scores(run: Run, variant: Variant) -> tuple[list[Kind], list[Scores]]:
+    """The scores that a run was judged by, then the references; chance stands for all that know nothing."""
+    held: dict[str, Kind] = {a.detector: a.kind for a in run.agreements if a.kind != "reference"}
+    scores = [read_scores(run.path / "scores" / f"{file_name(name)}.parquet") for name in held]
+    know = [one for one in reference_scores(variant, seed=run.seed) if one.detector in ("perfect", "given_label_only")]
+    chance = Scores("chance", np.zeros(len(variant.labels)), variant.provenance.variant_id)
+    return [*held.values(), *["reference"] * (1 + len(know))], [*scores, chance, *know]  # type: ignore[list-item]
+
+
+def _quarters(members: Sequence[tuple[Run, BothTruths]]) -> dict[str, Any]:
+    """What a row says of each quarter."""
+    said: dict[str, Any] = {}
+    for i, quarter in enumerate(Quarters._fields):
+        said[f"caught_{quarter}"] = mean(cells_of((run, both.caught[i]) for run, both in members))
+        said[f"flags_{quarter}"] = mean(cells_of((run, both.flags[i]) for run, both in members))
+        said[f"samples_{quarter}"] = sum({run.column: both.sizes[i] for run, both in members}.values())
+    return said
+
+
+def _order(row: BothRow) -> tuple[int, bool, bool, float, str, str]:
+    kind = ("detector", "control", "reference").index(row.kind)
+    missing = math.isnan(row.false_alarms)
+    return (kind, not row.complete, missing, 0.0 if missing else row.false_alarms, row.detector, row.setup)

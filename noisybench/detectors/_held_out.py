@@ -1,0 +1,17 @@
+"""What the models of a detector pool that did not see a sample say of its given label."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisybench.arrays import Labels
+from noisybench.trace import Trace
+
+
+def given_labels(trace: Trace) -> Labels:
+    """The given labels: (1, n) → (n,), int64."""
+    return trace["given"][-1].astype(np.int64)
+
+
+def of_given(trace: Trace, name: str) -> NDArray[np.float64]:
+    """The given label's entry of a column with one for each class: (1, n, k) → (n,)."""
+    return np.take_along_axis(trace[name][-1], given_labels(trace)[:, None], axis=1)[:, 0].astype(np.float64)

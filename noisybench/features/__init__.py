@@ -1,0 +1,1 @@
+"""Features, one file each: a fixed description of every input, which no label decides."""

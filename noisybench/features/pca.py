@@ -1,0 +1,41 @@
+"""Principal components of the inputs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from noisybench.extraction import ExtractFeatures, Features
+from noisybench.options import whole
+from noisybench.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Pca:
+    """The first principal components of the flattened inputs, in the order of their variance, not whitened.
+
+    Attributes:
+        components: How many; fewer where there are fewer samples or dimensions.
+
+    Source: Pearson 1901, doi:10.1080/14786440109462720; by scikit-learn.
+    """
+
+    components: int = 128
+
+    def __post_init__(self) -> None:
+        whole(self.components, "components", least=1)
+
+    def __call__(self, source: Source, *, device: str) -> Features:
+        del device
+        return principal(source.inputs.reshape(len(source.inputs), -1).astype(np.float32), self.components)
+
+
+def principal(values: Features, components: int) -> Features:
+    """The first principal components of ``values`` (n, d) → (n, c)."""
+    from sklearn.decomposition import PCA
+
+    # "auto" takes the covariance of few dimensions and a seeded random projection of many, whose eigenvectors take long.
+    found: Features = PCA(min(components, *values.shape), random_state=0).fit_transform(values).astype(np.float32)
+    return found
+
+
+FEATURE: type[ExtractFeatures] = Pca

@@ -1,0 +1,299 @@
+"""Pooling: many models on random subsets of a variant, as a measurement of memorization or as detectors.
+
+The two never share a model. A measurement lies beside the runs of its variant, and they are held against it; detectors
+are a run themselves, which has a pool in place of a training.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from noisybench.agreement import Kind, read_truths
+from noisybench.catalog import find, names
+from noisybench.confident import NoiseEstimate, estimate_noise
+from noisybench.engines import Progress, alone
+from noisybench.errors import BadData, BadUsage, UnknownName
+from noisybench.extraction import Features
+from noisybench.held_out import held_out_answers
+from noisybench.judging import HOW_LABELS_CAME, about_labels, digests_of, judge, keep_variant, truths_beside
+from noisybench.memorization import Summary, estimate_memorization, summarise, write_memorization
+from noisybench.neighbours import neighbour_labels
+from noisybench.options import file_digest, unknown, whole
+from noisybench.pools import PURPOSES, Pool, check_fraction, read_pool
+from noisybench.retraining import Learner, retrain
+from noisybench.scoring import Scores, read_scores, score, scores_path, write_scores
+from noisybench.source import Source
+from noisybench.tables import file_name, read_record, write_columns, write_json
+from noisybench.trace import read_trace, write_observation
+from noisybench.training import check_source
+from noisybench.variant import Variant
+
+EPOCHS = 45
+"""Of every model: on the digits, 99 % of the wrong labels of a subset are then fitted, 57 % after 20."""
+NEIGHBOURS = 20
+"""Of a sample, for ``knn``."""
+
+
+def memorize(
+    source: Source,
+    variant: Variant,
+    learner: Learner,
+    out: str | Path = "runs",
+    *,
+    models: int = 500,
+    seed: int = 0,
+    features: Features | None = None,
+    workers: int = 1,
+    progress: Progress = lambda: None,
+) -> tuple[Path, Summary]:
+    """Measure memorization, and leave it beside the runs of the variant, where ``evaluate`` finds it.
+
+    Args:
+        source: See ``retrain``; also ``variant``, ``learner``, ``models``, ``seed``, ``features`` and ``workers``.
+        variant: Whose labels.
+        learner: Whose memorization.
+        out: Folder of runs.
+        models: How many are trained.
+        seed: Of subsets and training.
+        features: What the models see in place of the inputs.
+        workers: Processes.
+        progress: Called after each model.
+
+    Returns:
+        The folder of the measurement, with ``memorization.parquet`` in it, and its summary.
+    """
+    home = Path(out) / variant.name
+    folder = home / "memorization" / learner.folder(purpose="truth", seed=seed)
+    done = retrain(
+        source,
+        variant,
+        learner,
+        folder,
+        models=models,
+        seed=seed,
+        features=features,
+        workers=workers,
+        progress=progress,
+    )
+    keep_variant(variant, home / "variant")
+    pool = read_pool(folder, variant, models=models)
+    truth = estimate_memorization(pool, variant)
+    write_memorization(truth, folder / "memorization.parquet")
+    return folder, summarise(truth, pool, variant, models_per_second=done.models_per_second)
+
+
+class Detected(NamedTuple):
+    """What a detector pool left.
+
+    Attributes:
+        folder: Of the run.
+        detectors: Names of those that were scored.
+        noise: What confident learning estimates of the noise.
+    """
+
+    folder: Path
+    detectors: tuple[str, ...]
+    noise: NoiseEstimate
+
+
+def detect(
+    source: Source,
+    variant: Variant,
+    learner: Learner,
+    out: str | Path = "runs",
+    *,
+    fractions: Sequence[float] = (),
+    models: int = 500,
+    seed: int = 0,
+    features: Features | None = None,
+    workers: int = 1,
+    progress: Progress = lambda: None,
+) -> Detected:
+    """Score the detectors of held-out answers with a pool that shares no model with any measurement of memorization.
+
+    Nothing finished is done twice: blocks of models are kept, and a run that is there is only held against what has been
+    measured since.
+
+    Args:
+        source: See ``retrain``; also ``variant``, ``learner``, ``seed``, ``features`` and ``workers``.
+        variant: Whose labels.
+        learner: What is trained.
+        out: Folder of runs.
+        fractions: Of the samples in a subset, a pool each, where there shall be several; ``c_score`` needs two.
+            None takes the learner's.
+        models: How many are trained for each fraction.
+        seed: Of subsets and training.
+        features: What the models see in place of the inputs, and where neighbours are looked for.
+        workers: Processes.
+        progress: Called after each model.
+
+    Raises:
+        BadUsage: A fraction twice, or what ``retrain`` raises.
+        BadData: The folder holds a run that was made differently.
+    """
+    models, seed = whole(models, "models", least=2), whole(seed, "seed", least=0)
+    shares = tuple(sorted(fractions)) or (learner.fraction,)
+    if len(set(shares)) < len(shares):
+        msg = f"a fraction is given twice in {', '.join(f'{share:g}' for share in fractions)}"
+        raise BadUsage(msg)
+    learners = [replace(learner, fraction=share) for share in shares]
+    home = Path(out) / variant.name
+    folder = home / _folder(learners) / f"seed-{seed}"
+    epochs = learner.plan.recipe.epochs
+    check_source(source, variant)
+    for one in learners:
+        check_fraction(one.fraction, len(variant.labels))
+    record = _record(learners[-1], variant, shares, models=models, seed=seed)
+    with alone(folder):
+        there = _is_there(folder, record)
+        if not (folder / "run.json").is_file():
+            write_json({**record, "detectors": {}}, folder / "run.json")  # a run that has begun
+        seconds = 0.0
+        pools: list[Pool] = []
+        for one in learners:
+            place = folder / f"fraction-{one.fraction:g}"
+            began = time.perf_counter()
+            retrain(
+                source,
+                variant,
+                one,
+                place,
+                models=models,
+                seed=seed,
+                purpose="detector",
+                features=features,
+                workers=workers,
+                progress=progress,
+            )
+            seconds += time.perf_counter() - began
+            pools.append(read_pool(place, variant, models=models))
+        keep_variant(variant, home / "variant")
+        if not there:
+            (folder / "agreement.parquet").unlink(missing_ok=True)  # first: what has none is no finished run
+            near = source.inputs.reshape(len(variant.labels), -1) if features is None else features
+            began = time.perf_counter()
+            k = min(NEIGHBOURS, len(variant.labels) - 1)
+            neighbours = neighbour_labels(near.astype(np.float32), variant.labels, variant.num_classes, k)
+            apart = time.perf_counter() - began
+            answers = held_out_answers(pools, variant, epoch=epochs, neighbours=neighbours)
+            write_observation(answers, folder / "trace", variant_id=variant.provenance.variant_id)
+            _write_history(pools[-1], variant, epochs, folder / "history.parquet")
+            scored = _score(folder, names("detectors"))
+            passes = float(models * epochs * sum(shares))
+            costs = {
+                name: {"seconds": apart, "passes": 0.0} if name == "knn" else {"seconds": seconds, "passes": passes}
+                for name in scored
+            }
+            write_json({"seconds": seconds, "detectors": costs}, folder / "timing.json")
+            digests = {name: file_digest(scores_path(folder, name)) for name in scored}
+            detectors = {name: name for name in sorted(scored)}
+            write_json({**record, "detectors": detectors, "scores_sha256": digests}, folder / "run.json")
+        detectors = read_record(folder / "run.json")["detectors"]
+        agreement = folder / "agreement.parquet"
+        if not agreement.is_file() or read_truths(agreement) != digests_of(truths_beside(home, variant)):
+            kinds: dict[str, Kind] = {
+                name: "control" if find("detectors", name).control else "detector" for name in detectors
+            }
+            kept = {name: (read_scores(scores_path(folder, name)), kinds[name]) for name in detectors}
+            judge(folder, variant, kept, seed=seed)
+    noise = estimate_noise(variant.labels, pools[-1].held_out)
+    return Detected(folder, tuple(detectors), noise)
+
+
+def check_purpose(purpose: str, fractions: Sequence[float]) -> None:
+    """Raise ``BadUsage`` for a purpose that does not exist, or for several fractions where one is measured."""
+    if purpose not in PURPOSES:
+        raise UnknownName(unknown(purpose, PURPOSES, "purpose of a pool"))
+    if purpose == "truth" and len(fractions) > 1:
+        msg = (
+            "memorization is of one subset fraction; several are for --pool detector, where c_score averages over them"
+        )
+        raise BadUsage(msg)
+
+
+def _folder(learners: Sequence[Learner]) -> str:
+    """Name of a pool's folder, safe on every file system, which is alike for all seeds."""
+    what = json.dumps([one.setup for one in learners], sort_keys=True)
+    plan, word = learners[-1].plan, learners[-1].features.partition("(")[0]
+    digest = hashlib.sha256(what.encode()).hexdigest()[:8]
+    return f"{file_name(plan.model)}-{plan.recipe_name}-{file_name(word)}-pool-{digest}"
+
+
+def _record(
+    learner: Learner, variant: Variant, fractions: Sequence[float], *, models: int, seed: int
+) -> dict[str, Any]:
+    """Everything that decides a run but the labels' history; how its models were made, their blocks say."""
+    plan = learner.plan
+    return {
+        "regime": "pool",
+        "learner": learner.name,
+        **about_labels(variant),
+        "model": plan.model,
+        "recipe": plan.recipe_name,
+        "setup": hashlib.sha256(json.dumps(learner.setup, sort_keys=True).encode()).hexdigest(),
+        **asdict(plan.recipe),
+        "observe": "held out",
+        "features": learner.features,
+        "fractions": list(fractions),
+        "balanced": learner.balanced,
+        "models": models,
+        "neighbours": NEIGHBOURS,
+        "seed": seed,
+    }
+
+
+def _is_there(folder: Path, record: Mapping[str, Any]) -> bool:
+    """Whether the folder holds the scores of this run, whole.
+
+    Raises:
+        BadData: It holds a run that was made differently.
+    """
+    if not (folder / "run.json").is_file():
+        return False
+    found = read_record(folder / "run.json")
+    detectors, digests = found.get("detectors"), found.get("scores_sha256")
+    differs = [key for key in record if key not in (*HOW_LABELS_CAME, "models") and found.get(key) != record[key]]
+    if differs:
+        key = differs[0]
+        msg = (
+            f"{folder} holds a run with {key} = {found.get(key)}, now it is {record[key]}; give another --out, or delete "
+            f"that folder to run it again"
+        )
+        raise BadData(msg)
+    if found["models"] != record["models"] or not isinstance(detectors, dict) or not isinstance(digests, dict):
+        return False
+    paths = {name: scores_path(folder, name) for name in detectors}
+    return all(path.is_file() for path in paths.values()) and digests == {
+        name: file_digest(path) for name, path in paths.items()
+    }
+
+
+def _score(folder: Path, detectors: Sequence[str]) -> list[str]:
+    """Score with every detector whose columns the trace has, but for those of trainings; their names."""
+    trace = read_trace(folder / "trace")
+    scored = []
+    for name in detectors:
+        detector = find("detectors", name)
+        if detector.needs_pool and set(detector.needs) <= set(trace.columns):
+            found: Scores = score(trace, detector)
+            write_scores(found, scores_path(folder, name))
+            scored.append(name)
+    return scored
+
+
+def _write_history(pool: Pool, variant: Variant, epochs: int, path: Path) -> None:
+    """Shares of wrong and of right labels that models give which were trained on them, as a history of one epoch."""
+    seen = pool.included.sum(0)
+    fitted = ((pool.predictions == variant.labels) & pool.included).sum(0) / np.where(seen > 0, seen, np.nan)
+    wrong = variant.mislabeled
+    columns = {"epoch": np.array([epochs], dtype=np.int64)}
+    for name, members in (("mislabeled_fit", wrong), ("clean_fit", variant.known & ~wrong)):
+        shares = fitted[members]
+        columns[name] = np.array([np.nanmean(shares) if np.isfinite(shares).any() else np.nan])
+    write_columns(columns, path)

@@ -1,0 +1,385 @@
+"""Scores and probabilities of other code: read by sample id, refused when they are of other labels, judged as all others."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+from shell import shell
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from noisybench.agreement import read_agreements
+from noisybench.catalog import load_source
+from noisybench.errors import BadData, BadUsage, Mismatch
+from noisybench.evaluation import evaluate
+from noisybench.given import Form, read_given, score_given
+from noisybench.leaderboard import leaderboard
+from noisybench.memorization import Memorization, write_memorization
+from noisybench.noises.cifar_n import CifarN, read_annotations
+from noisybench.noises.symmetric import Symmetric
+from noisybench.scoring import read_scores
+from noisybench.source import source_from_arrays
+from noisybench.suspects import suspects
+from noisybench.tables import read_columns, write_columns
+from noisybench.variant import Variant, build_variant, write_variant
+from noisybench.verifying import verify_runs
+
+N, K = 40, 3
+NAMES = ("cat", "dog", "owl")
+CLEAN = np.arange(N) % K
+VARIANT = build_variant(
+    source_from_arrays("x", np.zeros((N, 1)), CLEAN, clean=CLEAN, class_names=NAMES), Symmetric(rate=0.3)
+)
+ID = VARIANT.provenance.variant_id
+RANDOM = np.random.default_rng(0)
+SCORES: NDArray[np.float64] = RANDOM.normal(size=N)
+PROBS: NDArray[np.float64] = RANDOM.dirichlet(np.ones(K), N)
+SHUFFLED = RANDOM.permutation(N)
+IDS = np.arange(N)
+BY_CLASS = {name: PROBS[:, j] for j, name in enumerate(NAMES)}
+
+
+def csv(path: Path, columns: dict[str, Any]) -> None:
+    lines = [",".join(map(str, row)) for row in zip(*(np.asarray(c).tolist() for c in columns.values()), strict=True)]
+    path.write_text("\n".join([",".join(columns), *lines]) + "\n", encoding="utf-8")
+
+
+def parquet(path: Path, columns: dict[str, Any]) -> None:
+    metadata = columns.pop("metadata", None)
+    rows = {name: list(c) if isinstance(c, np.ndarray) and c.ndim > 1 else c for name, c in columns.items()}
+    arrays = {name: pa.array(c) for name, c in rows.items()}
+    pq.write_table(pa.table(arrays).replace_schema_metadata(metadata), path)
+
+
+WRITERS: dict[str, Callable[[Path, Any], Any]] = {
+    "csv": csv,
+    "parquet": parquet,
+    "npz": lambda path, arrays: np.savez(path, **arrays),
+    "npy": np.save,
+}
+
+
+def written(folder: Path, kind: str, content: Any) -> Path:  # noqa: ANN401 - an array, or columns by name
+    path = folder / f"x.{kind}"
+    WRITERS[kind](path, dict(content) if isinstance(content, dict) else content)
+    return path
+
+
+def taken(columns: dict[str, NDArray[Any]], rows: NDArray[np.int64] = SHUFFLED) -> dict[str, NDArray[Any]]:
+    return {name: column[rows] for name, column in columns.items()}
+
+
+BY_ID = {"sample": IDS, "score": SCORES}
+READ: list[tuple[Form, str, Any]] = [
+    ("scores", "npy", SCORES),
+    ("scores", "npz", {"anything": SCORES}),
+    ("scores", "npz", {"scores": SCORES, "pred_probs": PROBS, "variant_id": ID, "labels": VARIANT.labels}),
+    ("scores", "npz", taken({**BY_ID, "labels": VARIANT.labels.astype(np.uint8), "other": PROBS})),
+    ("scores", "csv", taken(BY_ID)),
+    ("scores", "csv", taken({"quality": SCORES, "sample": IDS, "variant_id": np.full(N, ID), "label": VARIANT.labels})),
+    ("scores", "csv", {**taken(BY_ID), "text": ["a b"] * N}),
+    ("scores", "parquet", taken({**BY_ID, "variant_id": np.full(N, ID)})),
+    ("scores", "parquet", {**taken({**BY_ID, "features": PROBS}), "metadata": {"variant_id": ID, "other": "x"}}),
+    ("pred_probs", "npy", PROBS),
+    ("pred_probs", "npz", {"whatever": PROBS}),
+    ("pred_probs", "npz", {"pred_probs": PROBS, "noisy_labels": VARIANT.labels, "true_labels": CLEAN}),
+    ("pred_probs", "npz", taken({"sample": IDS, "probabilities": PROBS})),
+    ("pred_probs", "csv", taken({"owl": PROBS[:, 2], "sample": IDS, "cat": PROBS[:, 0], "dog": PROBS[:, 1]})),
+    ("pred_probs", "csv", taken({"sample": IDS, "1": PROBS[:, 1], "0": PROBS[:, 0], "2": PROBS[:, 2]})),
+    ("pred_probs", "parquet", taken({"p2": PROBS[:, 2], "sample": IDS, "p0": PROBS[:, 0], "p1": PROBS[:, 1]})),
+    ("pred_probs", "parquet", taken({"sample": IDS.astype(np.int8), "probabilities": PROBS})),
+]
+
+
+@pytest.mark.parametrize(("form", "kind", "content"), READ)
+def test_every_form_of_file_gives_the_same_numbers(form: Form, kind: str, content: Any, tmp_path: Path) -> None:  # noqa: ANN401
+    """To the bit, rows matched by sample id, classes by name; what else the file holds is left alone."""
+    found = read_given(written(tmp_path, kind, content), VARIANT, form)
+    np.testing.assert_array_equal(found, SCORES if form == "scores" else PROBS)
+
+
+def test_what_is_stored_narrower_or_wider_is_read(tmp_path: Path) -> None:
+    """Float16 with its rounded sums, lists of a fixed length, whole numbers and flags, upper-case endings."""
+    half = PROBS.astype(np.float16)
+    assert (half.astype(np.float64).sum(1) != 1).any()
+    np.testing.assert_array_equal(read_given(written(tmp_path, "npy", half), VARIANT, "pred_probs"), half)
+    write_columns({"sample": IDS, "probabilities": half}, tmp_path / "f.parquet")
+    np.testing.assert_array_equal(read_given(tmp_path / "f.parquet", VARIANT, "pred_probs"), half)
+    large = pa.array(list(PROBS), pa.large_list(pa.float64()))  # as polars writes them
+    pq.write_table(pa.table({"sample": IDS, "probabilities": large}), tmp_path / "l.parquet")
+    np.testing.assert_array_equal(read_given(tmp_path / "l.parquet", VARIANT, "pred_probs"), PROBS)
+    for values in (SCORES > 0, (SCORES * 9).astype(np.int32)):
+        np.testing.assert_array_equal(read_given(written(tmp_path, "npy", values), VARIANT, "scores"), values)
+        np.testing.assert_array_equal(
+            read_given(written(tmp_path, "parquet", {"sample": IDS, "score": values}), VARIANT, "scores"), values
+        )
+    (tmp_path / "x.npy").rename(tmp_path / "y.NPY")
+    assert read_given(tmp_path / "y.NPY", VARIANT, "scores").shape == (N,)
+
+
+def changed(values: NDArray[Any], at: Any, value: float) -> NDArray[Any]:  # noqa: ANN401 - any index
+    values = values.copy()
+    values[at] = value
+    return values
+
+
+OTHER = np.where(np.isin(IDS, (3, 5)), (VARIANT.labels + 1) % K, VARIANT.labels)
+REFUSED: list[tuple[Form, str, Any, str]] = [
+    # whose rows
+    ("scores", "csv", {"score": SCORES}, "has no column 'sample', by which its rows are matched; add the ids 0..n-1"),
+    ("scores", "parquet", {"score": SCORES}, "has no column 'sample', by which its rows are matched"),
+    ("scores", "csv", taken(BY_ID, IDS[3:]), r"each sample once: sample 0 is missing \(3 such samples\)"),
+    ("scores", "parquet", taken(BY_ID, IDS[:-1]), r"sample 39 is missing \(1 such samples\)"),
+    ("scores", "csv", {**BY_ID, "sample": changed(IDS, [4, 7], 9)}, r"sample 9 stands there more than once \(1 such"),
+    ("scores", "csv", {**BY_ID, "sample": IDS + 1}, r"sample 40 of .*x.csv is none of the variant's 0..39 \(1 such rows\)"),
+    ("scores", "npz", {**BY_ID, "sample": IDS - 2}, r"sample -2 of .*x.npz is none of the variant's 0..39 \(2 such rows\)"),
+    ("scores", "npz", {**BY_ID, "sample": IDS * 1.0}, r"'sample' of .* must be whole numbers of shape \(n,\), got float64"),
+    ("scores", "csv", {**BY_ID, "sample": [f"img{i}" for i in IDS]}, "cannot be read as CSV: .*conversion error to int64"),
+    ("scores", "parquet", {**BY_ID, "sample": [f"{i}" for i in IDS]}, "column 'sample' of .* holds string, expected numb"),
+    ("scores", "npy", SCORES[:-1], r"has shape \(39,\), expected 40 rows: one for each sample of the variant"),
+    ("scores", "csv", {"sample": np.arange(99), "score": np.arange(99.0)}, r"sample 40 of .* is none of the variant's 0..39"),
+    ("scores", "parquet", {"sample": np.arange(99), "score": np.arange(99.0)}, "has 99 rows .*, the variant has 40 samples"),
+    # whose labels
+    ("scores", "npz", {"scores": SCORES, "variant_id": "ab" * 32}, "is of variant 'abababababab', the labels are of"),
+    ("scores", "csv", {**BY_ID, "variant_id": [ID] * 39 + ["abcdef"]}, "is of variant 'abcdef', the labels are of"),
+    ("scores", "parquet", {**BY_ID, "variant_id": ["abcdef"] * N}, "is of variant 'abcdef', the labels are of"),
+    ("scores", "parquet", {**BY_ID, "metadata": {"variant_id": "abcdef"}}, "is of variant 'abcdef', the labels are of"),
+    ("scores", "npz", {"scores": SCORES, "labels": OTHER}, "was made with other labels: 2 of 40 are not the variant's"),
+    ("pred_probs", "npz", {"pred_probs": PROBS, "noisy_labels": CLEAN}, "other labels: 12 of 40 are not the variant's"),
+    ("scores", "csv", {**taken(BY_ID), "label": VARIANT.labels}, "was made with other labels: .* are not the variant's"),
+    ("scores", "npz", {"scores": SCORES, "labels": CLEAN * 1.0}, r"labels in .* must be integers of shape \(n,\), got float"),
+    # which column
+    ("scores", "npz", {"a": SCORES, "b": SCORES}, "has nothing called 'score'; it has: a, b"),
+    ("pred_probs", "csv", {"sample": IDS, "cat": SCORES, "dog": SCORES}, "has nothing called 'pred_probs', nor one for each"),
+    ("scores", "npz", {}, "has nothing called 'score'; it has: nothing"),
+    # which values
+    ("scores", "npy", changed(SCORES, [2, 6], np.nan), r"scores in .* must be finite, sample 2 has nan \(2 such samples\)"),
+    ("scores", "csv", {**BY_ID, "score": changed(SCORES, 6, -np.inf)}, r"must be finite, sample 6 has -inf \(1 such"),
+    ("scores", "csv", {**BY_ID, "score": ["", *SCORES[1:]]}, "cannot be read as CSV: 1 values of 'score' are missing"),
+    ("scores", "parquet", {**BY_ID, "score": [None, *SCORES[1:]]}, "as Parquet: 1 values of 'score' are missing"),
+    ("scores", "csv", {**BY_ID, "score": ["low"] * N}, "cannot be read as CSV: .*invalid value 'low'"),
+    ("scores", "npy", SCORES.astype(str), "'array' of .* holds <U.*, expected numbers"),
+    ("scores", "npy", SCORES * 1j, "'array' of .* holds complex128, expected numbers"),
+    ("scores", "npz", {"scores": SCORES.astype(object)}, "'scores' of .* holds Python objects, which are never unpickled"),
+    ("scores", "npy", PROBS, r"have shape \(40, 3\), expected \(40,\); say --pred-probs if it is these"),
+    ("pred_probs", "npy", SCORES, r"probabilities in .* have shape \(40,\), expected \(40, 3\); say --scores if it is these"),
+    ("pred_probs", "npy", PROBS[:, :2], r"probabilities in .* have shape \(40, 2\), expected \(40, 3\)$"),
+    ("pred_probs", "npy", np.zeros((N, K, 1)), r"have shape \(40, 3, 1\), expected \(40, 3\)$"),
+    ("pred_probs", "npy", changed(PROBS, (4, 1), np.inf), r"probabilities in .* must be finite, sample 4 has inf \(1 such"),
+    ("pred_probs", "npy", np.log(PROBS) + 2, r"no probability \(.* such samples\); these look like logits: give their softmax"),
+    ("pred_probs", "npy", np.log(PROBS), r"\(40 such samples\); these look like logarithms of them: give their exponential"),
+    ("pred_probs", "npy", PROBS * 0.9, r"probabilities\[0\] sums to 0.9000 \(40 such rows\), expected 1"),
+    ("pred_probs", "parquet", {"sample": IDS, "probabilities": [[1.0]] + [[0.5, 0.5]] * 39}, "2 different lengths"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("form", "kind", "content", "message"), REFUSED)
+def test_what_cannot_be_meant_is_refused(form: Form, kind: str, content: Any, message: str, tmp_path: Path) -> None:  # noqa: ANN401
+    """One sentence, which says the first offending sample and how many; of other labels, it is a mismatch."""
+    other = "other labels" in message or "of variant" in message
+    with pytest.raises(Mismatch if other else BadData, match=message) as caught:
+        read_given(written(tmp_path, kind, content), VARIANT, form)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_flipped_bit_of_a_table_is_refused_or_read(tmp_path: Path) -> None:
+    """Any byte of a Parquet file with lists: pyarrow 26 ends the process when asked for what its footer says of a column."""
+    whole = written(tmp_path, "parquet", {"sample": IDS, "probabilities": PROBS}).read_bytes()
+    path, refused = tmp_path / "y.parquet", 0
+    for place in range(0, len(whole), 2):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << place // 2 % 8)]) + whole[place + 1 :])
+        try:
+            assert read_given(path, VARIANT, "pred_probs").shape == (N, K)
+        except BadData as error:
+            assert "\n" not in str(error)  # noqa: PT017 - either will do
+            refused += 1
+    assert refused > len(whole) // 8
+
+
+def test_files_and_names_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
+    """Missing, cut or of another kind; doubled columns; no file, two files, or a name that is taken. Nothing is left."""
+    path = written(tmp_path, "npz", {"scores": SCORES})
+    whole = path.read_bytes()
+    for kind, words in (
+        ("npz", "is truncated or no .npz file; save it again"),
+        ("npy", "cannot be read as a NumPy array"),
+        ("csv", "cannot be read as CSV: .*; write it again|has no column 'sample'"),
+        ("parquet", "cannot be read as Parquet: .*; write it again"),
+    ):
+        place = tmp_path / f"cut.{kind}"
+        with pytest.raises(BadData, match=r"cut.* cannot be read: No such file"):
+            read_given(place, VARIANT, "scores")
+        for content in (b"", whole[:100]):
+            place.write_bytes(content)
+            with pytest.raises(BadData, match=words):
+                read_given(place, VARIANT, "scores")
+    csv(tmp_path / "x.csv", {"sample": IDS, "score": SCORES, "score ": SCORES})
+    (tmp_path / "x.csv").write_text((tmp_path / "x.csv").read_text(encoding="utf-8").replace("score ", "score"))
+    with pytest.raises(BadData, match="has 'score' 2 times; expected it once"):
+        read_given(tmp_path / "x.csv", VARIANT, "scores")
+    with pytest.raises(BadUsage, match=r"x.txt is no .npz, .npy, .csv, .parquet file; save the scores as one of these"):
+        read_given(tmp_path / "x.txt", VARIANT, "scores")
+    out = tmp_path / "out"
+    refused: list[tuple[dict[str, Any], str]] = [
+        ({}, r"give probabilities \(--pred-probs\) or scores \(--scores\), got neither"),
+        ({"scores": path, "pred_probs": path}, "got both"),
+        ({"pred_probs": path, "lower_is_suspicious": True}, "--lower-is-suspicious is for --scores"),
+        *(({"scores": path, "name": name}, f"'{name}' is the name of one of noisybench's own") for name in TAKEN),
+        *(({"scores": path, "name": name}, "a name must be a line of 1 to 80 characters") for name in NO_NAMES),
+    ]
+    for given, message in refused:
+        with pytest.raises(BadUsage, match=message):
+            score_given(VARIANT, out, **{"name": "mine", **given})
+    with pytest.raises(BadData, match=r"gone.npy cannot be read: No such file"):
+        score_given(VARIANT, out, name="mine", scores=tmp_path / "gone.npy")
+    with pytest.raises(BadData, match="has shape"):
+        score_given(VARIANT, out, name="mine", scores=written(tmp_path, "npy", SCORES[1:]))
+    assert not out.exists()
+
+
+TAKEN = ("aum", "self_confidence", "perfect", "random", "memorization by mlp, overfit")
+NO_NAMES = ("", "  ", "a\nb", "a" * 81, "\x1b[31m")
+
+
+@pytest.fixture(scope="module")
+def worse(data: Path) -> Variant:
+    """CIFAR-10N's worst labels, on images of one pixel."""
+    file = data / "cifar_n" / "CIFAR-10_human.pt"
+    clean = read_annotations(file)["clean_label"]
+    images = np.zeros((len(clean), 1, 1, 3), dtype=np.uint8)
+    source = source_from_arrays("cifar10", images, clean, clean=clean, class_names=[str(j) for j in range(10)])
+    return build_variant(source, CifarN("worse", file))
+
+
+def test_probabilities_of_cifar10n_have_the_known_answer(worse: Variant, data: Path, tmp_path: Path) -> None:
+    """1 - p[given label] of a fine-tuned ResNet-18: AUROC 0.9634, average precision 0.9512; the same by scikit-learn."""
+    file = data / "pred_probs" / "cifar10n_worse__resnet18.npz"
+    folder = score_given(worse, tmp_path, name="resnet18", pred_probs=file)
+    found = {
+        a.metric: a.value for a in read_agreements(folder / "agreement.parquet") if a.detector == "self_confidence"
+    }
+    assert found["auroc"] == pytest.approx(0.9634, abs=5e-5)
+    assert found["average_precision"] == pytest.approx(0.9512, abs=5e-5)
+    probabilities = np.load(file)["pred_probs"].astype(np.float64)
+    suspicion = 1 - probabilities[np.arange(50_000), worse.labels]
+    assert found["auroc"] == pytest.approx(roc_auc_score(worse.mislabeled, suspicion), abs=1e-12)
+    assert found["average_precision"] == pytest.approx(average_precision_score(worse.mislabeled, suspicion), abs=1e-12)
+    np.testing.assert_array_equal(read_scores(folder / "scores" / "self_confidence.parquet").values, suspicion)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_given_runs_stand_beside_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the command line: the same leaderboard, ranked with a training of two seeds; verify and suspects take them."""
+    monkeypatch.chdir(tmp_path)
+    source = load_source("digits", limit=150)
+    variant = build_variant(source, Symmetric(rate=0.2))
+    write_variant(variant, "variant")
+    evaluate(variant, source, seeds=(0, 1), epochs=1, detectors=("aum",))
+    sure = 0.1 + 0.9 * np.eye(10)[variant.clean] * RANDOM.uniform(0.2, 1, (150, 1))
+    sure /= sure.sum(1, keepdims=True)
+    quality = sure[np.arange(150), variant.labels]
+    np.save("probs.npy", sure)
+    csv(Path("quality.csv"), taken({"sample": np.arange(150), "score": quality}, RANDOM.permutation(150)))
+    code, out, err = shell("score", "variant", "--pred-probs", "probs.npy", "--name", "my net", "--json")
+    assert (code, err) == (0, "")
+    record = json.loads(out)
+    area = roc_auc_score(variant.mislabeled, 1 - quality)
+    assert record["detectors"]["self_confidence"]["auroc"]["value"] == pytest.approx(area, abs=1e-6)
+    assert list(record["detectors"]) == ["self_confidence", "normalized_margin", "confident_learning"]
+    command = ("score", "variant", "--scores", "quality.csv", "--name", "mine")
+    code, out, err = shell(*command)
+    assert code == 0
+    assert "warning: 'mine' ranks mislabeled samples below clean ones (AUROC" in err
+    assert "score again with --lower-is-suspicious" in err
+    code, out, err = shell(*command, "--lower-is-suspicious")
+    assert (code, err) == (0, "")
+    line, place = out.splitlines()
+    assert line.split()[:3] == ["mine", "AUROC", f"{area:.4f}"]
+    np.testing.assert_array_equal(read_scores(Path(place) / "scores" / "mine.parquet").values, -quality)
+    rows = {row.detector: row for row in leaderboard("runs") if row.kind == "detector"}
+    assert set(rows) == {"aum", "mine", "self_confidence", "normalized_margin", "confident_learning"}
+    assert all(row.rank is not None and row.complete for row in rows.values())
+    assert [rows[name].model for name in ("mine", "self_confidence", "aum")] == ["mine", "my net", "mlp"]
+    assert [row["model"] for row in json.loads(shell("leaderboard", "runs", "--models", "--format", "json").out)] == [
+        "mlp"
+    ]
+    told = shell("verify", "runs")
+    assert told.code == 0
+    assert "the scores are those that were given" in told.out
+    assert "3 detectors follow from the probabilities" in told.out
+    worst = suspects(place, top=3)
+    assert [w.sample for w in worst] == np.argsort(quality, kind="stable")[:3].tolist()
+    assert {(w.predicted, w.predicted_name) for w in worst} == {(-1, "unknown")}
+    assert [w.predicted for w in suspects(record["path"], top=3)] == [
+        sure[w.sample].argmax() for w in suspects(place, top=3)
+    ]
+
+
+def test_the_same_file_again_changes_nothing_but_the_truths_it_is_held_against(tmp_path: Path) -> None:
+    """Until memorization is measured beside the run; another sign, or a damaged part, makes the run anew."""
+    path = written(tmp_path, "npy", SCORES)
+    folder = score_given(VARIANT, tmp_path / "runs", name="mine", scores=path)
+    before = contents(folder)
+    times = {name: (folder / name).stat().st_mtime_ns for name in before}
+    assert score_given(VARIANT, tmp_path / "runs", name="mine", scores=path) == folder
+    assert times == {name: (folder / name).stat().st_mtime_ns for name in before}
+    n_in, p_in, p_out, rest = np.full(N, 7), RANDOM.uniform(size=N), RANDOM.uniform(size=N), np.zeros(N)
+    learner = "mlp, overfit, 3 epochs, fraction 0.7, on input"
+    truth = Memorization(p_in - p_out, rest, p_in, p_out, rest, rest, n_in, 10 - n_in, 10, learner, ID)
+    write_memorization(truth, folder.parent.parent / "memorization" / "x" / "memorization.parquet")
+    score_given(VARIANT, tmp_path / "runs", name="mine", scores=path)
+    after = contents(folder)
+    assert [name for name in before if before[name] != after[name]] == ["agreement.parquet"]
+    assert {a.truth for a in read_agreements(folder / "agreement.parquet")} == {"mislabeled", "memorization"}
+    assert score_given(VARIANT, tmp_path / "runs", name="mine", scores=path, lower_is_suspicious=True) == folder
+    np.testing.assert_array_equal(read_scores(folder / "scores" / "mine.parquet").values, -SCORES)
+    (folder / "scores" / "mine.parquet").unlink()
+    score_given(VARIANT, tmp_path / "runs", name="mine", scores=path)
+    assert contents(folder) == after
+
+
+def test_a_given_run_that_was_changed_is_not_whole(tmp_path: Path) -> None:
+    """Scores rewritten, agreements of others, and given labels or probabilities of a trace that are not the run's."""
+    scores = score_given(VARIANT, tmp_path, name="mine", scores=written(tmp_path, "npy", SCORES))
+    probs = score_given(VARIANT, tmp_path, name="net", pred_probs=written(tmp_path, "npy", PROBS))
+    assert len(list(verify_runs(tmp_path))) == 2
+
+    def rewritten(path: Path, name: str, change: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
+        columns, metadata = read_columns(path)
+        write_columns({**columns, name: change(columns[name])}, path, metadata=metadata)
+
+    for file, name, change, message in (
+        (scores / "scores" / "mine.parquet", "score", np.negative, "mine.parquet was changed after it was written"),
+        (scores / "agreement.parquet", "value", lambda v: v * 0.9, "auroc of 'mine' is .*, its scores give"),
+        (probs / "scores" / "self_confidence.parquet", "score", np.negative, "do not follow from the trace"),
+        (probs / "trace" / "epoch-0000.parquet", "held_out.probabilities", lambda p: p[:, ::-1], "do not follow from"),
+        (
+            probs / "trace" / "epoch-0000.parquet",
+            "given",
+            lambda g: (g + 1) % K,
+            "has other given labels than the variant",
+        ),
+    ):
+        whole = file.read_bytes()
+        rewritten(file, name, change)
+        with pytest.raises(BadData, match=message):
+            list(verify_runs(tmp_path))
+        file.write_bytes(whole)
+    assert len(list(verify_runs(tmp_path))) == 2
+
+
+def test_scoring_a_file_needs_no_torch() -> None:
+    """Neither to read it nor to judge it."""
+    words = "import sys, noisybench.given, noisybench.cli; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,110 @@
+"""Labels of nearest neighbours, against loops over pairs and scikit-learn."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.neighbors import NearestNeighbors
+
+from noisybench import neighbours
+from noisybench.errors import BadData, BadUsage
+from noisybench.neighbours import neighbour_labels
+
+
+def looped(features: NDArray[np.floating], labels: NDArray[np.int64], classes: int, k: int) -> NDArray[np.float64]:
+    """Shares by their definition: whoever ties at the k-th place shares what is left."""
+    shares = np.zeros((len(features), classes))
+    rows = features.astype(np.float64)
+    for i, row in enumerate(rows):
+        lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(row)
+        cosine = np.divide(rows @ row, lengths, out=np.zeros(len(rows)), where=lengths > 0)
+        others = [j for j in range(len(rows)) if j != i]
+        last = sorted((cosine[j] for j in others), reverse=True)[k - 1]
+        above = [j for j in others if cosine[j] > last + 1e-6]
+        tied = [j for j in others if abs(cosine[j] - last) <= 1e-6]
+        for j in above:
+            shares[i, labels[j]] += 1 / k
+        for j in tied:
+            shares[i, labels[j]] += (k - len(above)) / len(tied) / k
+    return shares
+
+
+def drawn(n: int, d: int, *, classes: int = 4, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, d)).astype(np.float32), rng.integers(0, classes, n)
+
+
+def duplicated() -> NDArray[np.float32]:
+    """Groups of 1 to 8 equal rows, of several lengths, and rows of zeros."""
+    features = drawn(150, 3)[0]
+    features[:64] = np.repeat(features[:12], [1, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8, 4], axis=0)
+    features[:150:7] *= 40
+    features[70:74] = 0
+    return features
+
+
+@pytest.mark.parametrize("k", [1, 5, 20, 149])
+@pytest.mark.parametrize("kind", ["random", "duplicates", "all equal", "integers"])
+def test_shares_are_those_of_a_loop(kind: str, k: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With duplicates, rows of zeros, equal rows and many ties; each row sums to 1, in chunks of any size."""
+    labels = drawn(150, 3)[1]
+    kinds: dict[str, NDArray[np.floating]] = {
+        "random": drawn(150, 3)[0],
+        "duplicates": duplicated(),
+        "all equal": np.ones((150, 3), dtype=np.float32),
+        "integers": np.random.default_rng(0).integers(-1, 2, (150, 3)).astype(np.float64),
+    }
+    features = kinds[kind]
+    shares = neighbour_labels(features, labels, 4, k)
+    assert shares.dtype == np.float32
+    np.testing.assert_allclose(shares, looped(features, labels, 4, k), atol=1e-6)
+    np.testing.assert_allclose(shares.sum(1), 1, atol=1e-6)
+    monkeypatch.setattr(neighbours, "CHUNK", 7 * 150)
+    np.testing.assert_allclose(neighbour_labels(features, labels, 4, k), shares, atol=1e-6)
+
+
+def test_random_features_have_scikit_learns_neighbours() -> None:
+    """Where nothing ties, 20 others by cosine are those of ``NearestNeighbors``, the sample itself left out."""
+    features, labels = drawn(2000, 32, classes=10)
+    found = NearestNeighbors(n_neighbors=21, metric="cosine", algorithm="brute").fit(features.astype(np.float64))
+    near = found.kneighbors(features.astype(np.float64), return_distance=False)
+    assert np.array_equal(near[:, 0], np.arange(2000))
+    expected = np.eye(10)[labels[near[:, 1:]]].mean(1)
+    np.testing.assert_allclose(neighbour_labels(features, labels, 10), expected, atol=1e-6)
+
+
+def test_a_duplicate_is_a_neighbour_and_the_sample_itself_is_not() -> None:
+    """Of three equal samples each sees the other two, also at another length."""
+    features = np.array([[1, 0], [2, 0], [1e30, 0], [0, 1], [-1, 0]], dtype=np.float32)
+    shares = neighbour_labels(features, np.array([0, 1, 2, 3, 3]), 4, k=2)
+    assert shares[:3].tolist() == [[0, 0.5, 0.5, 0], [0.5, 0, 0.5, 0], [0.5, 0.5, 0, 0]]
+
+
+def test_shares_follow_their_samples() -> None:
+    """Permuted samples, full of ties, get permuted shares."""
+    features, labels = duplicated(), drawn(150, 3)[1]
+    order = np.random.default_rng(1).permutation(150)
+    expected = neighbour_labels(features, labels, 4, 6)[order]
+    np.testing.assert_allclose(neighbour_labels(features[order], labels[order], 4, 6), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("k", [-1, 0, 5, 6])
+def test_more_neighbours_than_others_are_refused(k: int) -> None:
+    """There must be 1 to n - 1 of them."""
+    with pytest.raises(BadUsage, match=rf"k = {k} neighbours of 5 samples: expected 1 to 4, since a sample is not its"):
+        neighbour_labels(*drawn(5, 2), 4, k)
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (np.ones((4, 2)), r"features must be floats of shape \(n, d\) with n = 5, got float64 of shape \(4, 2\)"),
+        (np.ones(5), r"got float64 of shape \(5,\)"),
+        (np.ones((5, 0)), r"got float64 of shape \(5, 0\)"),
+        (np.ones((5, 2), dtype=np.int64), r"got int64 of shape \(5, 2\)"),
+        (np.array([[0, 1]] * 3 + [[np.nan, 0], [0, -np.inf]]), r"features\[3\] holds .* not finite \(2 such rows\)"),
+    ],
+)
+def test_features_that_are_none_are_refused(features: NDArray[np.float64], message: str) -> None:
+    """One sentence with the shape or the first row."""
+    with pytest.raises(BadData, match=message):
+        neighbour_labels(features, drawn(5, 1)[1], 4, 2)
