@@ -29,6 +29,13 @@ _HOME = {
     "train": "training",
     "against_labels": "agreement",
     "evaluate": "evaluation",
+    "plan_run": "planning",
+    "Learner": "retraining",
+    "memorize": "pooling",
+    "detect": "pooling",
+    "read_memorization": "memorization",
+    "against_memorization": "correlation",
+    "features_of": "extraction",
     "score_given": "given",
 }
 
@@ -50,11 +57,18 @@ if TYPE_CHECKING:  # what __getattr__ gives, for type checkers
     from noisybench.catalog import find as find
     from noisybench.catalog import load_source as load_source
     from noisybench.catalog import names as names
+    from noisybench.correlation import against_memorization as against_memorization
     from noisybench.description import describe as describe
     from noisybench.evaluation import evaluate as evaluate
+    from noisybench.extraction import features_of as features_of
     from noisybench.given import score_given as score_given
+    from noisybench.memorization import read_memorization as read_memorization
     from noisybench.observing import Recorder as Recorder
     from noisybench.observing import observe as observe
+    from noisybench.planning import plan_run as plan_run
+    from noisybench.pooling import detect as detect
+    from noisybench.pooling import memorize as memorize
+    from noisybench.retraining import Learner as Learner
     from noisybench.scoring import Detector as Detector
     from noisybench.scoring import Scores as Scores
     from noisybench.scoring import score as score

@@ -424,23 +424,29 @@ def score(
 
 
 def _told(folder: Path, variant: "Variant") -> dict[str, dict[str, dict[str, float | None]]]:
-    """Detector → metric → value and interval against the mislabeled mask, None for NaN, of a run."""
+    """Detector → metric → value and interval, None for NaN, of a run: against the mask, and each memorization."""
     from noisybench.agreement import read_agreements
 
     told: dict[str, dict[str, dict[str, float | None]]] = {}
     for row in read_agreements(folder / "agreement.parquet", variant.provenance.variant_id):
-        if row.kind != "reference" and row.truth == "mislabeled":
+        memorized = row.truth == "memorization" and (row.metric, row.stratum) == ("spearman", "all")
+        if row.kind != "reference" and (row.truth == "mislabeled" or memorized):
+            metric = f"spearman with memorization by {row.learner}" if memorized else row.metric
             values = {"value": row.value, "low": row.low, "high": row.high}
-            told.setdefault(row.detector, {})[row.metric] = {k: None if isnan(v) else v for k, v in values.items()}
+            told.setdefault(row.detector, {})[metric] = {k: None if isnan(v) else v for k, v in values.items()}
     return told
 
 
 def _say_told(told: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> None:
+    shown = {"auroc": "AUROC", "average_precision": "AP"}
+    learners = sorted({name for metrics in told.values() for name in metrics if name.startswith("spearman with")})
+    for number, name in enumerate(learners, start=1):
+        shown[name] = "ρ with memorization" + (f" {number}" if len(learners) > 1 else "")
     for detector, metrics in told.items():
-        words = [
-            f"{title} {_interval(metrics[key])}" for title, key in (("AUROC", "auroc"), ("AP", "average_precision"))
-        ]
+        words = [f"{title} {_interval(metrics[key])}" for key, title in shown.items() if key in metrics]
         typer.echo(f"{one_line(detector):<22} {'  '.join(words)}")
+    for name in learners:
+        typer.echo(one_line(f"{shown[name]}: Spearman's, of {name.removeprefix('spearman with ')}"))
 
 
 def _report_detected(detected: "Detected", variant: "Variant", *, as_json: bool) -> None:
@@ -537,40 +543,60 @@ def suspects(
 def quickstart(
     out: Annotated[Path, typer.Option(help="Where variants and runs go.")] = Path("noisybench-quickstart"),
 ) -> None:
-    """Build, evaluate and rank on an embedded data set of digits: no download, about a minute."""
+    """Build, memorize, evaluate and rank on an embedded data set of digits: no download, about two minutes."""
     from noisybench.catalog import find, load_source
-    from noisybench.description import describe as measure
+    from noisybench.description import describe as description_of
     from noisybench.evaluation import evaluate as run
     from noisybench.leaderboard import leaderboard as rank
     from noisybench.leaderboard import model_rows
     from noisybench.options import parse_options
     from noisybench.planning import plan_run
+    from noisybench.pooling import memorize as measure
+    from noisybench.retraining import Learner
     from noisybench.variant import build_variant
 
     source = load_source("digits")
-    variants = []
+    variants: list[Variant] = []
+    measured: list[Variant] = []
     for noise, rate in QUICKSTART_NOISES:
         maker = parse_options(find("noises", noise), {"rate": rate}, what=f"noise '{noise}'")
         for seed in QUICKSTART_DRAWS:
             variant = build_variant(source, maker, seed=seed)
             _lay_down(variant, out / "variants" / variant.name, data=None, source_set={})
             variants.append(variant)
-        realised = measure(variants[-1]).realised_rate
+            if seed in QUICKSTART_MEASURED:
+                measured.append(variant)
+        realised = description_of(variants[-1]).realised_rate
         typer.echo(f"built {len(QUICKSTART_DRAWS)} draws of {noise} noise, rate {rate}: {realised:.1%} wrong labels")
     plan = plan_run(source)
     count = _workers(None, plan.device, len(variants) * len(QUICKSTART_SEEDS))
+    # The same model and recipe as below, so that detectors are held against the memorization of what they watch.
+    learner = Learner(plan)
+    many = _workers(None, plan.device, QUICKSTART_MODELS)
+    with _progress("memorize", len(measured) * QUICKSTART_MODELS, "models") as step:
+        for variant in measured:
+            asked: dict[str, Any] = {"models": QUICKSTART_MODELS, "workers": many, "progress": step}
+            _, summary = measure(source, variant, learner, out / "runs", **asked)
+            typer.echo(
+                f"measured memorization in {variant.name}: {summary.mislabeled_memorization:.2f} of wrong labels, "
+                f"{summary.clean_memorization:.2f} of right ones, standard error up to {summary.largest_stderr:.2f}"
+            )
     _say_plan(plan, source, seeds=QUICKSTART_SEEDS, workers=count)
     with _progress("evaluate", len(variants) * len(QUICKSTART_SEEDS) * plan.recipe.epochs) as step:
         run(variants, source, seeds=QUICKSTART_SEEDS, workers=count, out=out / "runs", progress=step)
     _print_rows(rank([out / "runs"]), "table")
+    _print_rows(rank([out / "runs"], truth="memorization"), "table")
     _print_rows(model_rows([out / "runs"]), "table")
     typer.echo(f"variants: {out / 'variants'}\nruns:     {out / 'runs'}")
-    typer.echo(f"next:     noisybench leaderboard {out / 'runs'} --metric average_precision --format markdown")
+    typer.echo(f"next:     noisybench leaderboard {out / 'runs'} --both")
 
 
 QUICKSTART_NOISES = (("symmetric", "0.2"), ("asymmetric", "0.3"), ("instance", "0.2"))
 QUICKSTART_DRAWS = (0, 1, 2, 3, 4)
 QUICKSTART_SEEDS = (0, 1)
+QUICKSTART_MEASURED = (0, 1)
+"""Draws of each noise whose memorization is measured, with so many models each."""
+QUICKSTART_MODELS = 200
 
 
 def _lay_down(variant: "Variant", folder: Path, *, data: Path | None, source_set: Mapping[str, str]) -> None:

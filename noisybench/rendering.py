@@ -43,7 +43,7 @@ def caption(rows: Rows) -> str:
         what = _about_both(rows, first.threshold)
     else:
         what = "Runs at the end of training, mean over noise families"
-    incomplete = sum(not row.complete for row in rows)
+    incomplete = sum(not row.complete for row in rows if isinstance(row, ModelRow) or row.kind != "reference")
     missing = [f"{first.unfinished} unfinished run{'s' * (first.unfinished != 1)} left out"] if first.unfinished else []
     if isinstance(first, BothRow) and first.unmeasured:
         runs = f"{first.unmeasured} run{'s' * (first.unmeasured != 1)}"
@@ -171,7 +171,8 @@ def _cells_of(rows: Rows) -> tuple[list[str], list[list[str]]]:
             **{quarter.replace("_", ", "): partial(_quarter, quarter) for quarter in Quarters._fields},
             "model": _model,
             "recipe": recipe,
-            "memorization": _matched if one_truth else _whose,
+            **({} if one_truth else {"truth of": _whose}),
+            "learner": _matched,
             "variants × seeds": runs,
         }
     else:
@@ -182,7 +183,7 @@ def _cells_of(rows: Rows) -> tuple[list[str], list[list[str]]]:
             title: lambda row: _span(row, "mean", "low", "high"),
             "model": _model,
             "recipe": recipe,
-            **({"truth of": _whose} if first is not None and first.truth_learner else {}),
+            **({"truth of": _whose, "learner": _matched} if first is not None and first.truth_learner else {}),
             "memorized / clean fitted": lambda row: f"{_short(row.mislabeled_fit)} / {_short(row.clean_fit)}",
             "seconds": lambda row: _short(row.seconds),
             "extra passes": lambda row: "–" if math.isnan(row.passes) else f"{row.passes:g}",
@@ -198,7 +199,7 @@ def _title(row: Row) -> str:
 def _about_both(rows: Rows, threshold: float) -> str:
     """What the shares are, and whose memorization."""
     learners = {row.truth_learner for row in rows if isinstance(row, BothRow)}
-    whose = f"by {next(iter(learners))}" if len(learners) == 1 else "by the learner under 'memorization'"
+    whose = f"by {next(iter(learners))}" if len(learners) == 1 else "by the learner under 'truth of'"
     sizes = {tuple(getattr(row, f"samples_{quarter}") for quarter in Quarters._fields) for row in rows}
     count = f", {' + '.join(map(str, next(iter(sizes))))} samples" if len(sizes) == 1 else ""
     return (
@@ -220,7 +221,7 @@ def _model(row: Row | BothRow) -> str:
 
 
 def _whose(row: Row | BothRow) -> str:
-    return row.truth_learner if row.matched is None else f"{row.truth_learner} ({_matched(row)})"
+    return row.truth_learner
 
 
 def _matched(row: Row | BothRow) -> str:

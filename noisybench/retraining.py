@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from torch.optim.sgd import sgd
 
 from noisybench.engines import Progress, alone, check_sendable, run_tasks
-from noisybench.errors import BadData, BadUsage, TrainingFailed
+from noisybench.errors import BadData, BadUsage, TrainingFailed, UnknownName
 from noisybench.inputs import Inputs
+from noisybench.options import unknown, whole
 from noisybench.planning import Plan
 from noisybench.pools import (
     BLOCK,
@@ -154,7 +155,10 @@ def retrain(
         TrainingFailed: The model cannot be built or run, or a loss is not finite.
     """
     check_source(source, variant)
-    _check_numbers(models=models, seed=seed, purpose=purpose, workers=workers)
+    models, seed = whole(models, "models", least=2), whole(seed, "seed", least=0)
+    workers = whole(workers, "workers", least=1)
+    if purpose not in PURPOSES:
+        raise UnknownName(unknown(purpose, PURPOSES, "purpose of a pool"))
     check_fraction(learner.fraction, len(variant.labels))
     size = group_size(learner.fraction) if learner.balanced else 1
     setup: dict[str, Any] = {**learner.setup, "features_sha256": None}
@@ -455,16 +459,6 @@ class _Answers:
 
 
 HALF = float(np.finfo(np.float16).max)
-
-
-def _check_numbers(*, models: int, seed: int, purpose: str, workers: int) -> None:
-    for name, value, least in (("models", models, 2), ("seed", seed, 0), ("workers", workers, 1)):
-        if value < least:
-            msg = f"{name} must be at least {least}, got {value}"
-            raise BadUsage(msg)
-    if purpose not in PURPOSES:
-        msg = f"no purpose '{purpose}'; there are: {', '.join(PURPOSES)}"
-        raise BadUsage(msg)
 
 
 def _check_block(task: _Task, record: Mapping[str, Any], variant: Variant) -> None:

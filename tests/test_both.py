@@ -204,8 +204,8 @@ def test_each_memorization_has_rows_of_its_own(runs: Path) -> None:
     }
     assert {row.matched for row in rows if row.kind == "reference"} == {None}
     page = to_markdown(rows)
-    assert "(at least 0.25, by the learner under 'memorization') or not: share" in page
-    assert f"| {OTHER} (transferred) | 1 × 2, incomplete |" in page
+    assert "(at least 0.25, by the learner under 'truth of') or not: share" in page
+    assert f"| {OTHER} | transferred | 1 × 2, incomplete |" in page
     assert (
         by_name(both_rows(read_runs(runs), threshold=0.9))["aum"].samples_clean_memorized
         < by_name(rows)["aum"].samples_clean_memorized
@@ -260,7 +260,7 @@ def test_every_form_holds_the_same_rows(runs: Path) -> None:
     for row in rows:
         (line,) = [line for line in printed.splitlines() if f" {row.detector} " in line and row.kind in line]
         assert line.count(" / ") == 4
-    assert "In all rows: model mlp; recipe overfit, 30 epochs; memorization matched;" in " ".join(printed.split())
+    assert "In all rows: model mlp; recipe overfit, 30 epochs; learner matched;" in " ".join(printed.split())
 
 
 def test_the_command_takes_nothing_else(runs: Path) -> None:

@@ -246,3 +246,20 @@ def test_progress_goes_to_stderr_only(built: Path, tmp_path: Path) -> None:
         [*map(str, command), "--out", str(tmp_path)], capture_output=True, text=True, check=True, env=environment
     )
     assert json.loads(done.stdout)[0]["seed"] == 0
+
+
+def test_quickstart_ends_with_both_leaderboards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's command, with fewer draws, seeds and models and no further process: both tables, and its folders."""
+    monkeypatch.setattr("noisybench.cli.QUICKSTART_NOISES", (("symmetric", "0.2"),))
+    monkeypatch.setattr("noisybench.cli.QUICKSTART_DRAWS", (0, 1))
+    monkeypatch.setattr("noisybench.cli.QUICKSTART_SEEDS", (0,))
+    monkeypatch.setattr("noisybench.cli.QUICKSTART_MODELS", 4)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    done = run("quickstart", "--out", tmp_path)
+    assert done.code == 0, done.err
+    assert "built 2 draws of symmetric noise, rate 0.2: 20.0% wrong labels" in done.out
+    assert len(re.findall(r"measured memorization in digits-symmetric-\w{8}: 0\.\d\d of wrong labels", done.out)) == 2
+    tables = [done.out.index(title) for title in ("AUROC against 'mislabeled'", "Spearman's ρ against 'memorization'")]
+    assert tables == sorted(tables)
+    assert "learner matched" in " ".join(done.out.split())
+    assert done.out.splitlines()[-1] == f"next:     noisybench leaderboard {tmp_path / 'runs'} --both"

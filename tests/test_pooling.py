@@ -97,7 +97,7 @@ def test_the_leaderboard_names_whose_memorization_it_is(small: Source, variant: 
     }
     page = to_markdown(leaderboard(tmp_path, truth="memorization", metric="overlap_5", stratum="clean"))
     assert "of clean samples" in page
-    assert "fraction 0.7, on input (transferred)" in page
+    assert "fraction 0.7, on input | transferred |" in page
     references = {row.detector for row in leaderboard(tmp_path) if row.kind == "reference"}
     assert "memorization by mlp, overfit, 3 epochs, fraction 0.7, on input" in references
     for asked, sentence in (

@@ -267,7 +267,7 @@ def test_bad_numbers(small: Source, variant: Variant, tmp_path: Path, digits: So
     learner = learner_of(small, epochs=1)
     cases: list[tuple[dict[str, object], str]] = [
         ({"models": 1}, "models must be at least 2, got 1"),
-        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"seed": -1}, "seed must not be negative, got -1"),
         ({"workers": 0}, "workers must be at least 1, got 0"),
         ({"purpose": "both"}, "no purpose 'both'; there are: truth, detector"),
         ({"learner": replace(learner, fraction=1.5)}, "fraction must lie strictly between"),
