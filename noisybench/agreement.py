@@ -98,6 +98,35 @@ def against_labels(scores: Scores, variant: Variant, *, kind: Kind = "detector")
         Mismatch: The scores are of another variant.
         BadData: They are not of as many samples.
     """
+    return _against(scores, variant, "mislabeled", counted=variant.known, positive=variant.mislabeled, kind=kind)
+
+
+def against_marks(scores: Scores, variant: Variant, *, kind: Kind = "detector") -> list[Agreement]:
+    """Every metric of scores against each mark of the variant that is true or false: open set, duplicates and so on.
+
+    What bears the mark is told from samples that bear it not and are not known to be mislabeled: to find a flip is no
+    error here, and no merit.
+
+    Args:
+        scores: Shape (n,), higher is more suspicious.
+        variant: The labels that the model was trained on.
+        kind: What the scores are.
+
+    Raises:
+        Mismatch: The scores are of another variant.
+        BadData: They are not of as many samples.
+    """
+    rows = []
+    for name, mark in variant.marks.items():
+        if mark.dtype == np.bool_:
+            rows += _against(scores, variant, name, counted=mark | ~variant.mislabeled, positive=mark, kind=kind)
+    return rows
+
+
+def _against(
+    scores: Scores, variant: Variant, truth: str, *, counted: Bools, positive: Bools, kind: Kind
+) -> list[Agreement]:
+    """Every metric of scores against the positive ones of the counted samples."""
     if scores.variant_id != variant.provenance.variant_id:
         msg = (
             f"scores of '{scores.detector}' are of variant {scores.variant_id[:12]}, the truth is of "
@@ -110,16 +139,15 @@ def against_labels(scores: Scores, variant: Variant, *, kind: Kind = "detector")
             f"{len(variant.labels)} samples; expected one score per sample, in sample order"
         )
         raise BadData(msg)
-    known = variant.known
-    values, mislabeled, given = scores.values[known], variant.mislabeled[known], variant.labels[known]
-    both = bool(mislabeled.any()) and not mislabeled.all()
+    values, wanted, given = scores.values[counted], positive[counted], variant.labels[counted]
+    both = bool(wanted.any()) and not wanted.all()
     return [
         Agreement(
             scores.detector,
             kind,
-            "mislabeled",
+            truth,
             name,
-            *(metric.compute(values, mislabeled, given) if both else NOTHING),
+            *(metric.compute(values, wanted, given) if both else NOTHING),
             n=len(values),
         )
         for name, metric in METRICS.items()

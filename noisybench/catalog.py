@@ -1,4 +1,4 @@
-"""Finding a source, noise, features, a model, probe or detector by name.
+"""Finding a source, alteration, noise, features, a model, probe or detector by name.
 
 A name is that of a file in the drawer, of an entry point of another package (group ``noisybench.<drawer>``), or
 ``package.module:attribute`` of the user's own. Models and features may also be ``torchvision:NAME`` and ``timm:NAME``.
@@ -15,6 +15,7 @@ from noisybench.errors import BadData, BadUsage, MissingPackage, UnknownName
 from noisybench.options import parse_options, unknown, whole
 
 if TYPE_CHECKING:
+    from noisybench.altering import Alter
     from noisybench.extraction import ExtractFeatures
     from noisybench.observing import Probe
     from noisybench.scoring import Detector
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from noisybench.training import BuildModel
     from noisybench.variant import Noise
 
-Drawer = Literal["sources", "noises", "features", "models", "probes", "detectors"]
+Drawer = Literal["sources", "alterations", "noises", "features", "models", "probes", "detectors"]
 
 
 def names(drawer: Drawer) -> tuple[str, ...]:
@@ -48,6 +49,8 @@ def summary(drawer: Drawer, name: str) -> str:
 @overload
 def find(drawer: Literal["sources"], name: str) -> "type[LoadSource]": ...
 @overload
+def find(drawer: Literal["alterations"], name: str) -> "type[Alter]": ...
+@overload
 def find(drawer: Literal["noises"], name: str) -> "type[Noise]": ...
 @overload
 def find(drawer: Literal["features"], name: str) -> "type[ExtractFeatures]": ...
@@ -58,7 +61,7 @@ def find(drawer: Literal["probes"], name: str) -> "Probe": ...
 @overload
 def find(drawer: Literal["models"], name: str) -> "BuildModel": ...
 def find(drawer: Drawer, name: str) -> Any:
-    """What the item of that name gives: its ``SOURCE``, ``NOISE``, ``FEATURE``, ``MODEL``, ``PROBE`` or ``DETECTOR``.
+    """What the item of that name gives: its ``SOURCE``, ``ALTERATION``, ``NOISE``, ``FEATURE``, ``MODEL``, ``PROBE`` or ``DETECTOR``.
 
     Raises:
         UnknownName: Nothing of that name; the message names the nearest.
@@ -118,6 +121,7 @@ def _named_elsewhere(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any dr
     item = getattr(found, attribute)
     fits = {
         "sources": isinstance(item, type) and is_dataclass(item),
+        "alterations": isinstance(item, type) and is_dataclass(item),
         "noises": isinstance(item, type) and is_dataclass(item) and hasattr(item, "found"),
         "features": isinstance(item, type) and is_dataclass(item),
         "models": callable(item),

@@ -477,7 +477,9 @@ def _interval(estimate: Mapping[str, float | None]) -> str:
 def leaderboard(
     runs: Annotated[list[Path], typer.Argument(metavar="RUNS…", help="Any folders above runs.")],
     *,
-    truth: Annotated[str, typer.Option(help="mislabeled, or memorization where it was measured.")] = "mislabeled",
+    truth: Annotated[
+        str, typer.Option(help="mislabeled, memorization where measured, or a mark, as open_set.")
+    ] = "mislabeled",
     metric: Annotated[
         str | None, typer.Option(help="auroc, average_precision, …; of memorization: spearman, overlap_5, …")
     ] = None,

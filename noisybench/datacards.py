@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from noisybench.altering import PARENT
 from noisybench.arrays import UNKNOWN
 from noisybench.source import Option
-from noisybench.variant import Variant
+from noisybench.variant import MARK, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,10 @@ def columns_of(variant: Variant) -> Iterator[tuple[str, str, str]]:
         )
     if variant.selected is not None:
         yield "selected", "bool", "Chosen for noising; a chosen label may still be right."
+    for name, mark in variant.marks.items():
+        what = f"Altered before any label was: {name.replace('_', ' ')}."
+        origin = "Sample of the base source whose input it is; -1 for one from elsewhere."
+        yield f"{MARK}{name}", mark.dtype.name, origin if name == PARENT else what
 
 
 def title_of(variant: Variant, source: DataCard | None, noise: DataCard | None) -> str:
@@ -109,3 +114,11 @@ def as_option(value: Option) -> tuple[str, str | None]:
         return str(value).lower(), None
     file = re.fullmatch(r"(.+) sha256:([0-9a-f]{64})", str(value), re.DOTALL)
     return (file[1], file[2]) if file else (str(value), None)
+
+
+def named_files(value: Option) -> list[tuple[str, str]]:
+    """Name and digest of each file that a recorded value names: the value itself, or options within a text of steps."""
+    text, digest = as_option(value)
+    if digest is not None:
+        return [(text, digest)]
+    return re.findall(r"=([^=]+?) sha256:([0-9a-f]{64})", text)

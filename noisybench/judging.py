@@ -6,13 +6,13 @@ variant itself and the memorization that was measured of it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from noisybench.agreement import Agreement, Kind, against_labels, reference_scores, write_agreements
+from noisybench.agreement import Agreement, Kind, against_labels, against_marks, reference_scores, write_agreements
 from noisybench.cards import write_cards
 from noisybench.correlation import against_memorization
 from noisybench.errors import BadData, Mismatch
@@ -87,8 +87,8 @@ def digests_of(truths: Sequence[Truth]) -> dict[str, str]:
 
 
 def against_all(scores: Scores, variant: Variant, truths: Sequence[Truth], *, kind: Kind) -> list[Agreement]:
-    """Every metric of scores against the mislabeled mask and against measured memorization."""
-    agreements = against_labels(scores, variant, kind=kind)
+    """Every metric of scores against the mislabeled mask, the source's marks and measured memorization."""
+    agreements = against_labels(scores, variant, kind=kind) + against_marks(scores, variant, kind=kind)
     for truth in truths:
         agreements += against_memorization(
             scores, truth.memorization, variant, kind=kind, held_out_error=truth.held_out_error
@@ -111,7 +111,8 @@ def agreements_of(
     for held, kind in scores.values():
         agreements += against_all(held, variant, truths, kind=kind)
     for reference in reference_scores(variant, seed=seed):
-        agreements += against_all(reference, variant, truths, kind="reference")
+        shown = variant if reference.detector in KNOW_NOTHING else replace(variant, marks={})
+        agreements += against_all(reference, shown, truths, kind="reference")
     for truth in truths:
         memorization = truth.memorization
         if np.isfinite(memorization.values).all():
@@ -141,6 +142,10 @@ def about_labels(variant: Variant) -> dict[str, Any]:
 
 HOW_LABELS_CAME = ("source_options", "limit", "noise", "params", "mode", "noise_seed")
 """Told in the record; which labels they are, the variant id says."""
+
+
+KNOW_NOTHING = ("random", "flag_nothing")
+"""The references that stand beside the marks of a source; the others know of mislabeled samples alone."""
 
 
 def judge(folder: Path, variant: Variant, scores: Mapping[str, tuple[Scores, Kind]], *, seed: int) -> None:

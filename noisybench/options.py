@@ -2,6 +2,7 @@
 
 import hashlib
 import operator
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
@@ -39,7 +40,8 @@ def parse_options(kind: type[T], values: Mapping[str, str], *, what: str) -> T:
         if name not in values and field.default is MISSING and field.default_factory is MISSING
     ]
     if missing:
-        flag = "--rate 0.2" if missing[0] == "rate" else f"--set {missing[0]}=…"
+        flag = f"{'--source-set' if what.startswith('source') else '--set'} {missing[0]}=…"
+        flag = "--rate 0.2" if missing[0] == "rate" and what.startswith("noise") else flag
         msg = f"{what} needs '{missing[0]}': say {flag}"
         raise BadUsage(msg)
     return kind(**{key: parse_value(types[key], text, f"option '{key}' of {what}") for key, text in values.items()})
@@ -90,6 +92,23 @@ def split_pairs(pairs: list[str], *, flag: str) -> dict[str, str]:
             raise BadUsage(msg)
         result[key] = value
     return result
+
+
+def parse_call(text: str, *, what: str) -> tuple[str, dict[str, str]]:
+    """Name and options of a text such as ``"symmetric(rate=0.2, inclusive=true)"``.
+
+    >>> parse_call(" pair_flip ( rate = 0.2 ) ", what="a noise")
+    ('pair_flip', {'rate': '0.2'})
+
+    Raises:
+        BadUsage: It does not read so, or an option is given twice.
+    """
+    match = re.fullmatch(r"\s*([a-z][a-z0-9_]*)\s*(?:\((.*)\))?\s*", text, re.DOTALL)
+    if match is None:
+        msg = f"{what} reads name(option=value, …), got '{text.strip()[:80]}'"
+        raise BadUsage(msg)
+    pairs = [part.strip() for part in (match[2] or "").split(",") if part.strip()]
+    return match[1], split_pairs([re.sub(r"\s*=\s*", "=", pair, count=1) for pair in pairs], flag=f"'{match[1]}'")
 
 
 def plain_options(instance: Any) -> dict[str, str | int | float | bool]:  # noqa: ANN401 - any dataclass

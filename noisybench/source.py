@@ -38,6 +38,8 @@ class Source:
         augmentation: What may be done to a training image without changing its class.
         options: The loader's options, without paths.
         limit: How many samples were kept, where not all were.
+        marks: What was done to samples that is no flip of a label, by name: true or false, and whose input it is, each
+            of shape (n,); see ``noisybench.altering``.
     """
 
     name: str
@@ -52,8 +54,10 @@ class Source:
     augmentation: Augmentation = "none"
     options: Mapping[str, Option] = field(default_factory=dict)
     limit: int | None = None
+    marks: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_marks(self.marks, len(self.labels))
         check_labels(self.labels, self.num_classes, what=f"source '{self.name}': labels")
         check_labels(self.clean, self.num_classes, allow_unknown=True, what=f"source '{self.name}': clean labels")
         _check_inputs(self.inputs, f"inputs of source '{self.name}'")
@@ -194,6 +198,17 @@ def _as_inputs(values: Any, what: str) -> NDArray[Any]:  # noqa: ANN401 - anythi
             array = array.astype(np.float32)
     _check_inputs(array, what)
     return read_only(array)
+
+
+def check_marks(marks: Mapping[str, NDArray[Any]], n: int) -> None:
+    """Raise ``BadData`` unless every mark has a plain name and is true or false, or an index, for each of n samples."""
+    for name, mark in marks.items():
+        if not (name.isidentifier() and name.isascii()):
+            msg = f"a mark is called {name!r}; expected a name of letters, digits and underscores"
+            raise BadData(msg)
+        if mark.shape != (n,) or mark.dtype not in (np.bool_, np.int64):
+            msg = f"mark '{name}' is {mark.dtype} of shape {mark.shape}, expected bool or int64 of shape ({n},)"
+            raise BadData(msg)
 
 
 def check_names(names: Sequence[str], what: str) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, get_type_hints
 
@@ -16,7 +16,7 @@ from noisybench.arrays import UNKNOWN, Labels, check_labels, label_digest, read_
 from noisybench.drawing import Mode, check_mode
 from noisybench.errors import BadData, BadUsage, Mismatch
 from noisybench.options import plain_options, whole
-from noisybench.source import Option, Source, check_names
+from noisybench.source import Option, Source, check_marks, check_names
 from noisybench.tables import (
     check_fields,
     file_name,
@@ -93,6 +93,7 @@ class Variant:
         selected: Who was chosen for noising, shape (n,), or None.
         transition: Nominal transition matrix, shape (k, k), or None.
         provenance: Where ``labels`` came from.
+        marks: What was done to samples that is no flip of a label, by name, each of shape (n,): see ``Source``.
 
     Raises:
         Mismatch: The labels are not those that the provenance describes.
@@ -106,8 +107,10 @@ class Variant:
     selected: NDArray[np.bool_] | None
     transition: NDArray[np.float64] | None
     provenance: Provenance
+    marks: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_marks(self.marks, len(self.labels))
         check_names(self.class_names, f"variant of '{self.provenance.source}'")
         check_labels(self.labels, self.num_classes)
         check_labels(self.clean, self.num_classes, allow_unknown=True, what="clean labels")
@@ -218,6 +221,7 @@ def build_variant(source: Source, noise: Noise, *, seed: int = 0, mode: Mode = "
             variant_id=variant_id(source.sha256, labels),
             noisybench=noisybench.__version__,
         ),
+        marks=source.marks,
     )
 
 
@@ -263,6 +267,7 @@ def write_variant(variant: Variant, folder: str | Path) -> None:
         columns["flip_probability"] = variant.flip_probability
     if variant.selected is not None:
         columns["selected"] = variant.selected
+    columns |= {f"{MARK}{name}": mark for name, mark in variant.marks.items()}
     record = {
         **asdict(variant.provenance),
         "class_names": list(variant.class_names),
@@ -323,7 +328,12 @@ def read_variant(folder: str | Path) -> Variant:
         selected=read_only(columns["selected"]) if "selected" in columns else None,
         transition=None if transition is None else read_only(transition),
         provenance=Provenance(**record),
+        marks={name.removeprefix(MARK): read_only(mark) for name, mark in columns.items() if name.startswith(MARK)},
     )
+
+
+MARK = "mark_"
+"""Begins the names of columns that are marks."""
 
 
 def _columns_digest(columns: Mapping[str, NDArray[Any]], transition: NDArray[np.float64] | None) -> str:

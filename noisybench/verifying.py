@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from noisybench import __version__
-from noisybench.agreement import Agreement, read_agreements, read_truths, reference_scores
+from noisybench.agreement import Agreement, Kind, read_agreements, read_truths
 from noisybench.cards import README, card_of, encoded
 from noisybench.catalog import find, names, summary
 from noisybench.croissant import CROISSANT, croissant_of
@@ -17,11 +17,11 @@ from noisybench.datacards import as_call, as_option, named_files
 from noisybench.description import Description, describe
 from noisybench.errors import BadData, BadUsage, Mismatch
 from noisybench.held_out import held_out_answers
-from noisybench.judging import against_all, truths_beside
+from noisybench.judging import agreements_of, truths_beside
 from noisybench.leaderboard import Run, read_runs
 from noisybench.options import file_digest, parse_options
 from noisybench.pools import read_pool
-from noisybench.scoring import read_scores, score
+from noisybench.scoring import Scores, read_scores, score
 from noisybench.source import Option, Source
 from noisybench.tables import check_fields, file_name, read_columns, read_record
 from noisybench.trace import Trace, read_trace
@@ -110,6 +110,8 @@ def _check_nominal_rate(variant: Variant, description: Description, folder: Path
         found = float(description.nominal_class_rates.max())
     elif p.mode == "bernoulli":  # chances of their own for each sample have the rate as their mean in the long run only
         slack += 6 * float(law[known].std()) / sqrt(description.known)
+    elif np.isin(law[known], (0, 1)).all():  # nothing left to chance: the count next to the rate
+        slack += 0.5 / description.known
     if not abs(found - expected) <= slack:
         msg = (
             f"{folder}: labels are wrong with probability {found:.6g} where the recorded rate {rate:g} means "
@@ -137,9 +139,7 @@ def verify_draw(variant: Variant, source: Source) -> str:
         for name, digest in named_files(value):
             # Only in the working directory: the record holds no place, and a stranger's may not name one.
             if not _is_here(name, digest):
-                return (
-                    f"{p.noise} was not drawn again: its {key} {name} is not at hand; verify in the folder that holds it"
-                )
+                return f"{p.noise} was not drawn again: its {key} {name} is not at hand; verify in the folder that holds it"
     kind = find("noises", p.noise)
     try:
         noise: Noise = parse_options(
@@ -273,8 +273,8 @@ def _verify_run(run: Run, variant: Variant) -> Iterator[str]:
             truths.append(truth)
         else:
             yield f"{path}: not yet held against {truth.path}; the command that made the run does so"
-    detectors = record["detectors"]
-    for name, spec in detectors.items():
+    scores: dict[str, tuple[Scores, Kind]] = {}
+    for name, spec in record["detectors"].items():
         written = read_scores(path / "scores" / f"{file_name(name)}.parquet")
         if trace is None:
             _check_as_given(path, name, record)
@@ -283,9 +283,8 @@ def _verify_run(run: Run, variant: Variant) -> Iterator[str]:
         elif not np.array_equal(written.values, score(trace, find("detectors", spec)).values):
             msg = f"{path}: the scores of '{name}' do not follow from the trace; delete that folder and evaluate again"
             raise BadData(msg)
-        _check_agreement(path, told, against_all(written, variant, truths, kind="detector"))
-    for reference in reference_scores(variant, seed=run.seed):
-        _check_agreement(path, told, against_all(reference, variant, truths, kind="reference"))
+        scores[name] = written, "detector"
+    _check_agreement(path, told, agreements_of(scores, variant, truths, seed=run.seed))
     yield f"{path}: {follows}, and their agreement from the scores"
 
 

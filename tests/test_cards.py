@@ -262,20 +262,29 @@ def test_cards_of_noises_are_what_they_draw(name: str, digits: Source, tmp_path:
     facts, _ = card("noises", name)
     kind = find("noises", name)
     assert facts["found"] == kind.found
-    assert facts["modes"] == ([] if kind.found else list(get_args(Mode)))
+    modes: tuple[Mode, ...] = getattr(kind, "modes", get_args(Mode))
+    assert facts["modes"] == ([] if kind.found else list(modes))
     np.save(tmp_path / "matrix.npy", 0.8 * np.eye(10) + 0.02)
+    annotators = np.stack([(digits.labels + j * (np.arange(len(digits.labels)) % 3 == j)) % 10 for j in range(3)])
+    np.save(tmp_path / "annotators.npy", annotators)
+    np.save(tmp_path / "judgements.npy", np.eye(10)[annotators].sum(0) + np.eye(10)[digits.labels])
     values = {
         "rate": "0.3",
         "matrix": str(tmp_path / "matrix.npy"),
+        "of": str(tmp_path / "matrix.npy"),
+        "annotators": str(tmp_path / "annotators.npy"),
+        "judgements": str(tmp_path / "judgements.npy"),
+        "steps": "instance(rate=0.2); symmetric(rate=0.1)",
         "labels": "worse",
         "file": str(annotations(tmp_path / "CIFAR-10_human.pt", digits.labels)),
     }
-    needed = {key: values[key] for key in facts["parameters"] if key in values}
+    optional = {field.name for field in fields(kind) if field.default is not MISSING} - {"file"}
+    needed = {key: values[key] for key in facts["parameters"] if key in values and key not in optional}
     definitions = facts["rate_definition"]
     for option, definition in (definitions if isinstance(definitions, dict) else {"": definitions}).items():
         extra = dict([option.split("=")]) if option else {}
         noise = parse_options(kind, {**needed, **extra}, what=name)
-        draw = noise(digits, seed=1, mode="bernoulli")
+        draw = noise(digits, seed=1, mode=modes[-1])
         assert draw.rate_definition == definition
         assert (draw.transition is not None) == facts["transition"]
         law = draw.flip_probability

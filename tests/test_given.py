@@ -19,11 +19,12 @@ from noisybench.agreement import read_agreements
 from noisybench.catalog import load_source
 from noisybench.errors import BadData, BadUsage, Mismatch
 from noisybench.evaluation import evaluate
-from noisybench.given import Form, read_given, score_given
+from noisybench.given import score_given
 from noisybench.leaderboard import leaderboard
 from noisybench.memorization import Memorization, write_memorization
 from noisybench.noises.cifar_n import CifarN, read_annotations
 from noisybench.noises.symmetric import Symmetric
+from noisybench.reading import Form, read_given
 from noisybench.scoring import read_scores
 from noisybench.source import source_from_arrays
 from noisybench.suspects import suspects

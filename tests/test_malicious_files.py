@@ -31,12 +31,12 @@ from noisybench.agreement import read_agreements
 from noisybench.catalog import load_source
 from noisybench.checkpoint import read_checkpoint
 from noisybench.errors import BadData, NoisybenchError
-from noisybench.given import read_given
 from noisybench.leaderboard import read_runs
 from noisybench.noises.asymmetric import Asymmetric
 from noisybench.noises.cifar_n import read_annotations
 from noisybench.noises.symmetric import Symmetric
 from noisybench.noises.transition import read_matrix
+from noisybench.reading import read_given
 from noisybench.scoring import read_scores
 from noisybench.source import source_from_arrays
 from noisybench.sources._images import decode_images

@@ -6,7 +6,7 @@ import numpy as np
 
 from noisybench.errors import BadUsage
 from noisybench.extraction import ExtractFeatures, Features, check_image_source
-from noisybench.features.pca import principal
+from noisybench.features._components import principal
 from noisybench.options import whole
 from noisybench.source import Source
 from noisybench.streams import uniforms

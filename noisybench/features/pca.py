@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from noisybench.extraction import ExtractFeatures, Features
+from noisybench.features._components import principal
 from noisybench.options import whole
 from noisybench.source import Source
 
@@ -27,15 +28,6 @@ class Pca:
     def __call__(self, source: Source, *, device: str) -> Features:
         del device
         return principal(source.inputs.reshape(len(source.inputs), -1).astype(np.float32), self.components)
-
-
-def principal(values: Features, components: int) -> Features:
-    """The first principal components of ``values`` (n, d) → (n, c)."""
-    from sklearn.decomposition import PCA
-
-    # "auto" takes the covariance of few dimensions and a seeded random projection of many, whose eigenvectors take long.
-    found: Features = PCA(min(components, *values.shape), random_state=0).fit_transform(values).astype(np.float32)
-    return found
 
 
 FEATURE: type[ExtractFeatures] = Pca

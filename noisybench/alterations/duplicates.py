@@ -1,0 +1,67 @@
+"""Duplicates: inputs that stand twice, exactly or nearly, under conflicting labels or under one."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from noisybench.alterations._images import jpeg, mirrored, shifted
+from noisybench.altering import PARENT, Alter, changed, check_truth, choose, parents
+from noisybench.arrays import UNKNOWN
+from noisybench.drawing import check_rate
+from noisybench.errors import BadUsage
+from noisybench.source import IMAGE_DIMENSIONS, Source
+from noisybench.streams import uniforms
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """Replace a share ``rate`` of the inputs by copies of other samples, in disjoint pairs.
+
+    With ``conflict`` the copy's label is drawn uniformly from the classes other than that of its twin; the mark
+    ``conflicting`` is on the copy, whose clean label becomes unknown, so that it is no flip. Without, it has its twin's
+    label and clean label. The mark ``duplicate`` is on both of a pair.
+
+    Attributes:
+        rate: Share of the samples that become copies; at most one half.
+        how: ``exact``, or a near duplicate of an image: mirrored, shifted by one pixel, or compressed (``jpeg``).
+        conflict: Whether the two labels differ.
+
+    Source: Garg, Ravikumar and Roy 2024, arXiv:2307.05831 (250 exact pairs of CIFAR-100, which with this rate are 0.005).
+    """
+
+    rate: float
+    how: Literal["exact", "mirrored", "shifted", "jpeg"] = "exact"
+    conflict: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rate", check_rate(self.rate, highest=0.5))
+
+    def __call__(self, source: Source, *, seed: int, foreign: Source | None) -> Source:
+        del foreign
+        check_truth(source, "duplicates")
+        if self.how != "exact" and source.inputs.ndim != IMAGE_DIMENSIONS:
+            msg = f"near duplicates ({self.how}) are of images, source '{source.name}' has columns; say how=exact"
+            raise BadUsage(msg)
+        known = np.flatnonzero(source.clean != UNKNOWN)
+        order = choose(source, 1.0, "duplicates", seed=seed)
+        order = order[np.isin(order, known)]
+        count = min(round(self.rate * len(source.labels)), len(order) // 2)
+        copies, twins = order[:count], order[count : 2 * count]
+        inputs, labels, clean = source.inputs.copy(), source.labels.copy(), source.clean.copy()
+        change = {"exact": lambda images: images, "mirrored": mirrored, "shifted": shifted, "jpeg": jpeg}[self.how]
+        inputs[copies] = change(source.inputs[twins])
+        marks = {"duplicate": np.isin(np.arange(len(labels)), [*copies, *twins])}
+        if self.conflict:
+            step = 1 + (uniforms(seed, "duplicates/label", count) * (source.num_classes - 1)).astype(np.int64)
+            labels[copies] = (source.clean[twins] + step) % source.num_classes
+            clean[copies] = UNKNOWN
+            marks["conflicting"] = np.isin(np.arange(len(labels)), copies)
+        else:
+            labels[copies], clean[copies] = source.labels[twins], source.clean[twins]
+        origin = parents(source)
+        origin[copies] = origin[twins]
+        return changed(source, inputs=inputs, labels=labels, clean=clean, marks={**marks, PARENT: origin})
+
+
+ALTERATION: type[Alter] = Duplicates

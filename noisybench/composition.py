@@ -1,0 +1,132 @@
+"""Noises one after another: their text, and the law of the whole.
+
+Each step starts from the labels that the step before left, as if they were clean: the published hybrids flip labels that
+are already noisy. The truth stays the source's clean label. Step 0 draws with the seed itself, so that its labels are
+those of the noise alone; step j with a seed derived from it.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from os.path import isfile
+from pathlib import Path
+
+import numpy as np
+
+from noisybench.arrays import UNKNOWN
+from noisybench.catalog import find, summary
+from noisybench.drawing import Mode
+from noisybench.errors import BadData, BadUsage
+from noisybench.options import file_digest, parse_call, parse_options, plain_options
+from noisybench.source import Source
+from noisybench.streams import Floats, derive
+from noisybench.variant import Draw, Noise, noise_name
+
+FEWEST_STEPS = 2
+
+
+def parse_steps(text: str) -> tuple[Noise, ...]:
+    """The noises that a text such as ``"pair_flip(rate=0.2); symmetric(rate=0.1)"`` names, in its order.
+
+    A file is named without its folder and must lie in the working directory: the text is put on record, and a record
+    holds no place. Where the text says its digest, as a record does, the file must have it.
+
+    Raises:
+        BadUsage: Fewer than two steps, one that is no noise of noisybench, or one that cannot stand there.
+        BadData: A file is not in the working directory, or is another one than the text says.
+    """
+    parts = [part.strip() for part in text.split(";") if part.strip()]
+    if len(parts) < FEWEST_STEPS:
+        msg = (
+            f"steps must name at least two noises, as 'pair_flip(rate=0.2); symmetric(rate=0.1)', got {text.strip()!r}"
+        )
+        raise BadUsage(msg)
+    noises = tuple(_parse_step(part) for part in parts)
+    for j, noise in enumerate(noises):
+        if noise.found and j:
+            msg = f"step {j} '{noise_name(noise)}' takes labels as they came, so it can only be the first"
+            raise BadUsage(msg)
+    return noises
+
+
+def steps_text(noises: Sequence[Noise]) -> str:
+    """The text of some steps, alike for alike steps: every option spelled out, files by name and digest."""
+    return "; ".join(f"{noise_name(noise)}({_options_text(noise)})" for noise in noises)
+
+
+def compose(noises: Sequence[Noise], source: Source, *, seed: int, mode: Mode) -> Draw:
+    """The labels after all steps.
+
+    The transition matrix is the product of the steps' matrices, where each has one. The flip probability follows from
+    it; where the first steps depend on the input, it is still exact after a step whose chance to give class y is the
+    same from every other class (as symmetric noise is), and None otherwise.
+    """
+    clean, known = source.clean, source.clean != UNKNOWN
+    draw = noises[0](source, seed=seed, mode=mode)
+    transition, law, selected = draw.transition, draw.flip_probability, draw.selected
+    for j, noise in enumerate(noises[1:], start=1):
+        before = replace(source, labels=draw.labels, clean=np.where(known, draw.labels, UNKNOWN))
+        draw = noise(
+            before, seed=derive(seed, "step", j) % (1 << 32), mode=mode
+        )  # of 32 bits: legacy noises take no more
+        step = draw.transition
+        transition = None if transition is None or step is None else transition @ step
+        if transition is not None:
+            law = np.where(known, np.clip(1 - transition.diagonal()[clean], 0.0, 1.0), np.nan)
+        else:
+            law = None if law is None or step is None else _after(law, step, source)
+        selected = None if selected is None or draw.selected is None else selected | draw.selected
+    return Draw(labels=draw.labels, flip_probability=law, transition=transition, selected=selected)
+
+
+def _after(law: Floats, step: Floats, source: Source) -> Floats | None:
+    """P(wrong) after a class-conditional step, shape (n,), from P(wrong) before it; None where that is not enough."""
+    back = np.where(np.eye(len(step), dtype=bool), np.nan, step)  # [j, y]: to give y back to a label that is j
+    present = np.unique(source.clean[source.clean != UNKNOWN])
+    lowest, highest = np.nanmin(back, axis=0), np.nanmax(back, axis=0)
+    if (highest[present] - lowest[present] > 1e-12).any():  # noqa: PLR2004 - rounding
+        return None
+    clean = source.clean
+    return np.clip(1 - (1 - law) * step.diagonal()[clean] - law * lowest[clean], 0.0, 1.0)
+
+
+def _parse_step(text: str) -> Noise:
+    name, values = parse_call(text, what="a step")
+    kind = find("noises", name)
+    # A record is read by strangers: it may name noisybench's own noises and no code of others.
+    if name == "composed" or not summary("noises", name):
+        msg = f"step '{name}' must be a noise of noisybench other than 'composed'"
+        raise BadUsage(msg)
+    digests = {}
+    for key, value in values.items():
+        told = re.fullmatch(r"(.+) sha256:([0-9a-f]{64})", value, re.DOTALL)
+        if told is not None:
+            values[key], digests[key] = told[1], told[2]
+            if told[1] != Path(told[1]).name or not isfile(told[1]):  # noqa: PTH113 - False for a text that is no path
+                msg = f"{told[1]}, {key} of step '{name}', is not in the working directory; go to the folder that holds it"
+                raise BadData(msg)
+    noise: Noise = parse_options(kind, values, what=f"step '{name}'")
+    for key in noise.__dataclass_fields__:
+        value = getattr(noise, key)
+        if isinstance(value, Path):
+            _check_file(value, key, digests.get(key), name)
+    return noise
+
+
+def _check_file(path: Path, key: str, digest: str | None, name: str) -> None:
+    if str(path) != path.name:
+        msg = f"{key} of step '{name}' must be named without its folder, got '{path}': go to the folder that holds it"
+        raise BadUsage(msg)
+    if not isfile(path):  # noqa: PTH113
+        msg = f"{path}, {key} of step '{name}', is not in the working directory; go to the folder that holds it"
+        raise BadData(msg)
+    if digest is not None and file_digest(path) != digest:
+        msg = f"{path}, {key} of step '{name}', is not the file of the record (sha256 {digest[:12]})"
+        raise BadData(msg)
+
+
+def _options_text(noise: Noise) -> str:
+    def word(value: object) -> str:
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
+    return ", ".join(f"{key}={word(value)}" for key, value in plain_options(noise).items())

@@ -1,0 +1,195 @@
+"""Files of what people answered, and the noises that take counts or answers from them: checked, and joined by position."""
+
+from math import floor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisybench.arrays import UNKNOWN, Labels, as_labels, check_labels
+from noisybench.description import count_transitions
+from noisybench.download import fetch
+from noisybench.errors import BadData, BadUsage, Mismatch
+from noisybench.noises.cifar_n import _COLUMNS, _TEN, _check_order, _column, read_annotations
+from noisybench.noises.transition import read_matrix
+from noisybench.source import Source
+from noisybench.streams import Floats
+from noisybench.tables import NO_ARRAY, read_array, read_columns
+
+LABEL_SETS = tuple(_COLUMNS)
+_FEWEST = 100  # samples from which on an agreement by chance can be told
+_CHANCE = 0.1  # Cohen's kappa of answers that belong to other samples is about zero, of people's at least 0.5
+
+
+def human_counts(labels: str, file: Path | None, source: Source) -> Floats:
+    """How many samples of clean class i CIFAR-N gives class j in one of its label sets, shape (k, k).
+
+    Raises:
+        BadUsage: No label set of that name, or one of other classes than the source's.
+        BadData: The file is missing or is not as published.
+    """
+    if labels not in _COLUMNS:
+        msg = f"labels must be one of {', '.join(_COLUMNS)}, got '{labels}'"
+        raise BadUsage(msg)
+    published, key = _COLUMNS[labels]
+    if source.num_classes != published.classes:
+        msg = (
+            f"the labels '{labels}' are of {published.source} with {published.classes} classes, "
+            f"source '{source.name}' has {source.num_classes}"
+        )
+        raise BadUsage(msg)
+    path = file or fetch(
+        published.name, published.url, published.sha256, published.size, instead=f"--set file=…/{published.name}"
+    )
+    columns = read_annotations(path)
+    clean, given = (_column(columns, name, published.classes, path) for name in ("clean_label", key))
+    if len(clean) != len(given):
+        msg = f"{path} has {len(clean)} labels 'clean_label' and {len(given)} '{key}'; expected as many of each"
+        raise BadData(msg)
+    return count_transitions(given, clean, published.classes).astype(np.float64)
+
+
+def counts_in(path: Path, num_classes: int) -> Floats:
+    """Counts or probabilities of class j for clean class i, from a file of them or of a variant, shape (k, k).
+
+    Args:
+        path: The ``labels.parquet`` of a variant, whose samples of unknown clean label are left out; or ``.npy``,
+            ``.csv`` or ``.json``.
+        num_classes: k.
+
+    Raises:
+        BadData: The file is missing, or holds something else, or other classes.
+    """
+    if path.suffix == ".parquet":
+        columns, _ = read_columns(path, ["label", "clean"])
+        given = check_labels(columns["label"], num_classes, what=f"labels of {path.name}")
+        clean = check_labels(columns["clean"], num_classes, allow_unknown=True, what=f"clean labels of {path.name}")
+        known = clean != UNKNOWN
+        return count_transitions(given[known], clean[known], num_classes).astype(np.float64)
+    counts = read_matrix(path)
+    if counts.shape != (num_classes, num_classes):
+        msg = f"{path} has shape {counts.shape}, expected ({num_classes}, {num_classes}), a row for each clean class"
+        raise BadData(msg)
+    if not ((counts >= 0) & (counts < np.inf)).all():
+        msg = f"{path} must hold counts or probabilities, it has an entry that is negative or no number"
+        raise BadData(msg)
+    return counts
+
+
+def read_annotators(path: Path, source: Source) -> NDArray[np.int64]:
+    """What each annotator said of the samples of the source, ``UNKNOWN`` where nothing, shape (annotators, n).
+
+    Args:
+        path: ``CIFAR-10_human.pt`` as published (``random_label1`` to ``3``), or integers of shape (annotators, n) in a
+            ``.npy`` or ``.npz`` file, n at least that of the source.
+        source: Whose samples, in the order of the file.
+
+    Raises:
+        BadData: The file is missing, or holds no such array.
+        Mismatch: Its answers are of other samples.
+    """
+    if path.suffix == ".pt":
+        columns = read_annotations(path)
+        _check_order(source, _column(columns, "clean_label", _TEN.classes, path), _TEN)
+        answers = [_column(columns, f"random_label{j}", _TEN.classes, path) for j in (1, 2, 3)]
+        if any(len(column) < len(source.labels) for column in answers):
+            msg = f"{path} has fewer annotations than source '{source.name}' has samples; download it again"
+            raise BadData(msg)
+        return np.stack([column[: len(source.labels)] for column in answers])
+    values = _read_one(path)
+    n = len(source.labels)
+    if values.ndim != 2 or values.dtype.kind not in "iu" or not len(values) or values.shape[1] < n:  # noqa: PLR2004
+        msg = (
+            f"{path} must hold integers of shape (annotators, n) with n at least {n}, -1 where nobody answered, "
+            f"got {values.dtype} of shape {values.shape}"
+        )
+        raise BadData(msg)
+    answers = [
+        check_labels(
+            as_labels(row[:n], what=f"annotator {j} of {path.name}"),
+            source.num_classes,
+            allow_unknown=True,
+            what=f"annotator {j} of {path.name}",
+        )
+        for j, row in enumerate(values)
+    ]
+    for answered in answers:
+        _check_join(answered, source, path)
+    return np.stack(answers)
+
+
+def dissent(answers: NDArray[np.int64], clean: Labels, rate: float) -> tuple[NDArray[np.bool_], float]:
+    """Where each annotator gave a wrong label, shape (annotators, n), and how many labels ``rate`` makes wrong.
+
+    Raises:
+        BadUsage: There are not that many samples on which an annotator dissents.
+    """
+    known = clean != UNKNOWN
+    wrong = (answers != UNKNOWN) & (answers != clean) & known
+    disputed, n = int(wrong.any(0).sum()), int(known.sum())
+    wanted = rate * n
+    if wanted > disputed + 1e-6:
+        most = floor(disputed / n * 1e6) / 1e6
+        msg = (
+            f"rate must be at most {most:g} here, as some annotator dissents from the clean label of {disputed} of {n} "
+            f"samples only, got {rate:g}"
+        )
+        raise BadUsage(msg)
+    return wrong, min(wanted, float(disputed))
+
+
+def read_judgements(path: Path, source: Source) -> Floats:
+    """How often people gave each class to the samples of the source, each row with a positive sum, shape (n, k).
+
+    Raises:
+        BadData: The file is missing, or holds no counts of that shape.
+        Mismatch: They are of other samples.
+    """
+    values = _read_one(path)
+    n, k = len(source.labels), source.num_classes
+    if values.dtype.kind not in "iuf" or values.ndim != 2 or len(values) < n or values.shape[1] != k:  # noqa: PLR2004
+        msg = (
+            f"{path} must hold counts of shape (n, {k}) with n at least {n}, a column for each class, "
+            f"got {values.dtype} of shape {values.shape}"
+        )
+        raise BadData(msg)
+    counts: Floats = values[:n].astype(np.float64)
+    bad = np.flatnonzero(~((counts >= 0) & (counts < np.inf)).all(1) | ~(counts.sum(1) > 0))
+    if bad.size:
+        msg = f"{path}: row {bad[0]} holds no counts of judgements: {counts[bad[0]].tolist()} ({bad.size} such rows)"
+        raise BadData(msg)
+    _check_join(counts.argmax(1), source, path)
+    return counts
+
+
+def _check_join(answers: Labels, source: Source, path: Path) -> None:
+    """Refuse answers that agree with the clean labels no more than those of other samples would (Cohen's kappa)."""
+    both = (answers != UNKNOWN) & (source.clean != UNKNOWN)
+    if both.sum() < _FEWEST:
+        return
+    answered, clean = answers[both], source.clean[both]
+    said, right = (np.bincount(part, minlength=source.num_classes) / len(clean) for part in (answered, clean))
+    agree, chance = float((answered == clean).mean()), float(said @ right)
+    if agree - chance < _CHANCE * (1 - chance):
+        msg = (
+            f"{path.name} agrees with the clean labels of source '{source.name}' in {agree:.1%} of {len(clean)} "
+            f"samples, by chance it would in {chance:.1%}: give it in the order of the source"
+        )
+        raise Mismatch(msg)
+
+
+def _read_one(path: Path) -> NDArray[Any]:
+    """The array of a ``.npy`` file, or the only one of two dimensions in a ``.npz`` file."""
+    if path.suffix != ".npz":
+        return read_array(path)
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            tables = [arrays[name] for name in arrays.files if arrays[name].ndim == 2]  # noqa: PLR2004 - rows, columns
+    except NO_ARRAY as error:
+        msg = f"{path} cannot be read as NumPy arrays: {getattr(error, 'strerror', None) or 'it is damaged'}"
+        raise BadData(msg) from None
+    if len(tables) != 1:
+        msg = f"{path} must hold one array of two dimensions, it holds {len(tables)}"
+        raise BadData(msg)
+    return tables[0]

@@ -1,0 +1,80 @@
+"""Human-matched noise: the transition counts of real labels, given to other samples of the class."""
+
+from dataclasses import dataclass
+from os.path import isfile
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from noisybench.arrays import UNKNOWN
+from noisybench.drawing import Mode, flip_by_class
+from noisybench.errors import BadData, UnknownName
+from noisybench.noises._people import LABEL_SETS, counts_in, human_counts
+from noisybench.options import unknown
+from noisybench.source import Source
+from noisybench.variant import Draw, Noise
+
+
+@dataclass(frozen=True, slots=True)
+class Counterpart:
+    """Draw class-conditional noise with the transition counts of a real label set, to set the two side by side.
+
+    In mode ``exact_per_class``, on the samples that the counts are of, every cell of the realised counts is that of the
+    real set: what differs is only which samples of a class are wrong. On a part of them, or in other modes, the counts
+    are those expected, drawn as the mode says.
+
+    Attributes:
+        of: A label set of CIFAR-N (``aggre``, ``random1``, ``random2``, ``random3``, ``worse``, ``fine``); or the folder
+            or ``labels.parquet`` of a variant; or a ``.npy``, ``.csv`` or ``.json`` file of counts or of probabilities,
+            row i of clean class i.
+        file: The file of CIFAR-N; None downloads it. Licence: CC BY-NC 4.0.
+
+    Source: Wei et al. 2022, arXiv:2110.12088. They draw each label alone, so that counts differ by chance.
+    """
+
+    of: str | Path
+    file: Path | None = None
+    found: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.of in LABEL_SETS:
+            return
+        path = Path(self.of)
+        if isfile(path / "labels.parquet"):  # noqa: PTH113 - False for a text that can be no path
+            path /= "labels.parquet"
+        if not isfile(path):  # noqa: PTH113
+            what = unknown(str(self.of), LABEL_SETS, "label set of CIFAR-N")
+            msg = f"{what}; or give the folder of a variant, or a file of counts"
+            raise UnknownName(msg)
+        object.__setattr__(self, "of", path)  # so that provenance names it by its digest
+
+    def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
+        if isinstance(self.of, Path):
+            counts = counts_in(self.of, source.num_classes)
+        else:
+            counts = human_counts(self.of, self.file, source)
+        sizes = counts.sum(1)
+        empty = np.flatnonzero((sizes == 0) & (np.bincount(source.clean[source.clean >= 0], minlength=len(sizes)) > 0))
+        if empty.size:
+            msg = f"the counts of {self.of} hold no sample of class {empty[0]}, which source '{source.name}' has"
+            raise BadData(msg)
+        wrong = counts.copy()
+        np.fill_diagonal(wrong, 0)
+        flips = wrong.sum(1)
+        chance = flips / np.where(sizes > 0, sizes, 1)
+        # The row of a class that is never wrong is never used; it only must not divide by zero.
+        targets = np.where(flips[:, None] > 0, wrong / np.where(flips > 0, flips, 1)[:, None], np.eye(len(counts)))
+        labels, selected = flip_by_class(
+            source.labels, source.clean, chance, targets, by_class=True, seed=seed, mode=mode
+        )
+        transition = np.where(sizes[:, None] > 0, counts / np.where(sizes > 0, sizes, 1)[:, None], np.eye(len(counts)))
+        return Draw(
+            labels=labels,
+            flip_probability=np.where(source.clean == UNKNOWN, np.nan, chance[source.clean]),
+            transition=transition,
+            selected=selected,
+        )
+
+
+NOISE: type[Noise] = Counterpart
