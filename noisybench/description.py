@@ -1,12 +1,15 @@
 """What there is to say of a variant in numbers: rates, matrices, and what a reviewer would ask."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.agreement import NOTHING, Estimate, wilson
 from noisybench.arrays import Labels
+from noisybench.ceilings import Ceilings, ceilings_of
+from noisybench.dependence import Dependence, against_difficulty, second_choice_share
+from noisybench.streams import Floats
 from noisybench.variant import Variant
 
 
@@ -17,54 +20,123 @@ class Description:
     Attributes:
         n: Samples.
         known: Samples whose clean label is known.
+        wrong: Of these, how many have a wrong label.
         nominal_rate: The rate that was asked for, by its own definition; None for a noise that has none.
         expected_rate: Mean flip probability; None for a noise without a law.
         realised_rate: Share of wrong labels; NaN where nothing is known.
+        realised_interval: Its 95 % interval by Wilson, as (low, high): of a further draw of labels like these.
         class_counts: Known samples of each clean class, shape (k,).
+        class_wrong: How many of them have a wrong label, shape (k,).
         class_rates: Realised rate of each clean class, shape (k,); NaN for an empty class.
+        class_intervals: Their intervals by Wilson, shape (k, 2).
+        expected_class_rates: Mean flip probability of each clean class, shape (k,); None without a law.
         nominal_class_rates: From the nominal matrix, shape (k,); None without one.
+        modal_shares: Share of the wrong labels of a clean class that name its commonest wrong class, shape (k,); NaN for
+            a class without any.
         transition: Realised T[i, j] = P(given j | clean i), shape (k, k); NaN in the row of an empty class.
+        expected_transition: Mean law of the labels of a clean class, shape (k, k): the nominal matrix where there is
+            one, with the diagonal that the flip probabilities give; NaN where neither tells. None without both.
         nominal_transition: Shape (k, k), or None.
+        ceilings: What no model and no detector can exceed on these labels.
+        second_choice_share: Share of the wrong labels that name the second most likely class of the probabilities that
+            were given; None where none were.
+        difficulty: How the wrong labels are spread over the difficulty that was given; None where none was.
         warnings: Sentences about what makes the variant hard to use or to interpret.
     """
 
     n: int
     known: int
+    wrong: int
     nominal_rate: float | None
     expected_rate: float | None
     realised_rate: float
+    realised_interval: tuple[float, float]
     class_counts: NDArray[np.int64]
+    class_wrong: NDArray[np.int64]
     class_rates: NDArray[np.float64]
+    class_intervals: NDArray[np.float64]
+    expected_class_rates: NDArray[np.float64] | None
     nominal_class_rates: NDArray[np.float64] | None
+    modal_shares: NDArray[np.float64]
     transition: NDArray[np.float64]
+    expected_transition: NDArray[np.float64] | None
     nominal_transition: NDArray[np.float64] | None
+    ceilings: Ceilings
+    second_choice_share: Estimate | None
+    difficulty: Dependence | None
     warnings: tuple[str, ...]
 
 
-def describe(variant: Variant) -> Description:
-    """Rates, per-class rates and transition matrices of a variant, nominal and realised."""
+def describe(variant: Variant, *, pred_probs: Floats | None = None, difficulty: Floats | None = None) -> Description:
+    """Rates, transition matrices and ceilings of a variant, nominal, expected and realised.
+
+    Args:
+        variant: The labels.
+        pred_probs: Class probabilities, out of sample, shape (n, k), for ``second_choice_share``.
+        difficulty: Higher is harder, shape (n,), NaN where it is unknown, for ``difficulty``.
+
+    Raises:
+        BadData: Probabilities or difficulties of another shape.
+    """
     known = variant.known
     counts = count_transitions(variant.labels[known], variant.clean[known], variant.num_classes)
     sizes = counts.sum(1)
-    with np.errstate(invalid="ignore"):
+    errors = counts.copy()
+    np.fill_diagonal(errors, 0)
+    wrong = errors.sum(1)
+    with np.errstate(invalid="ignore"):  # an empty class has no share
         transition = counts / sizes[:, None]
-        realised = float(np.divide(sizes.sum() - counts.trace(), sizes.sum()))
+        modal_shares = errors.max(1) / wrong
     law = variant.flip_probability
     nominal = variant.transition
     rate = variant.provenance.params.get("rate")
+    expected = _expected_class_rates(variant, sizes)
+    ceilings = ceilings_of(variant, transition)
     return Description(
         n=len(known),
         known=int(known.sum()),
+        wrong=int(wrong.sum()),
         nominal_rate=float(rate) if isinstance(rate, int | float) else None,
         expected_rate=float(law[known].mean()) if law is not None and known.any() else None,
-        realised_rate=realised,
+        realised_rate=_share(wrong.sum(), sizes.sum()).value,
+        realised_interval=_share(wrong.sum(), sizes.sum())[1:],
         class_counts=sizes,
+        class_wrong=wrong,
         class_rates=1 - transition.diagonal(),
+        class_intervals=np.array([_share(*pair)[1:] for pair in zip(wrong, sizes, strict=True)]),
+        expected_class_rates=expected,
         nominal_class_rates=None if nominal is None else 1 - nominal.diagonal(),
+        modal_shares=modal_shares,
         transition=transition,
+        expected_transition=_expected_transition(nominal, expected),
         nominal_transition=nominal,
-        warnings=tuple(_warnings(variant, transition)),
+        ceilings=ceilings,
+        second_choice_share=None if pred_probs is None else second_choice_share(variant, pred_probs),
+        difficulty=None if difficulty is None else against_difficulty(variant, difficulty),
+        warnings=tuple(_warnings(variant, ceilings)),
     )
+
+
+def _share(wrong: np.int64, size: np.int64) -> Estimate:
+    return wilson(float(wrong / size), int(size)) if size else NOTHING
+
+
+def _expected_class_rates(variant: Variant, sizes: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    law, known = variant.flip_probability, variant.known
+    if law is None:
+        return None
+    with np.errstate(invalid="ignore"):
+        return np.bincount(variant.clean[known], law[known], minlength=len(sizes)) / sizes
+
+
+def _expected_transition(
+    nominal: NDArray[np.float64] | None, rates: NDArray[np.float64] | None
+) -> NDArray[np.float64] | None:
+    if rates is None:
+        return nominal
+    expected = np.full((len(rates), len(rates)), np.nan) if nominal is None else nominal.copy()
+    np.fill_diagonal(expected, np.where(np.isnan(rates), expected.diagonal(), 1 - rates))
+    return expected
 
 
 def count_transitions(labels: Labels, clean: Labels, num_classes: int) -> NDArray[np.int64]:
@@ -73,20 +145,14 @@ def count_transitions(labels: Labels, clean: Labels, num_classes: int) -> NDArra
     return counts.reshape(num_classes, num_classes).astype(np.int64)
 
 
-def _warnings(variant: Variant, transition: NDArray[np.float64]) -> list[str]:
+def _warnings(variant: Variant, ceilings: Ceilings) -> list[str]:
     sentences = []
-    law, which = (variant.transition, "nominal") if variant.transition is not None else (transition, "realised")
-    others = law.copy()
-    np.fill_diagonal(others, -np.inf)
-    with np.errstate(invalid="ignore"):  # NaN rows of empty classes compare as False
-        lost = np.flatnonzero(others.max(1) >= law.diagonal()) if len(law) > 1 else np.array([], dtype=np.intp)
-    if lost.size:
-        worst = int(lost[0])
-        name = variant.class_names[worst]
+    if ceilings.lost:
+        worst, rival = ceilings.lost[0]
         sentences.append(
-            f"not identifiable: in {lost.size} of {len(law)} classes the right class is not the most likely label "
-            f"({which} matrix; first: {worst} '{name}', given as '{variant.class_names[int(others[worst].argmax())]}' "
-            f"at least as often), so even unlimited data teaches the wrong class"
+            f"not identifiable: in {len(ceilings.lost)} of {variant.num_classes} classes the right class is not the most "
+            f"likely label ({ceilings.matrix_basis}; first: {worst} '{variant.class_names[worst]}', given as "
+            f"'{variant.class_names[rival]}' at least as often), so even unlimited data teaches the wrong class"
         )
     flip = variant.flip_probability
     if variant.transition is None and flip is not None and (flip > 0.5).any():  # noqa: PLR2004 - more wrong than right
@@ -104,70 +170,3 @@ def _warnings(variant: Variant, transition: NDArray[np.float64]) -> list[str]:
     if empty.size:
         sentences.append(f"no sample is given class {int(empty[0])} ({empty.size} such classes)")
     return sentences
-
-
-def to_record(variant: Variant, description: Description, *, matrices: bool = False) -> dict[str, Any]:
-    """A description for JSON, NaN as None; ``matrices`` adds the classes' rates and the transition matrices."""
-    provenance = variant.provenance
-    record: dict[str, Any] = {
-        "source": provenance.source,
-        "noise": provenance.noise,
-        "params": dict(provenance.params),
-        "seed": provenance.seed,
-        "mode": provenance.mode,
-        "n": description.n,
-        "known": description.known,
-        "classes": variant.num_classes,
-        "order": provenance.source_order,
-        "rate": description.nominal_rate,
-        "rate_definition": provenance.rate_definition,
-        "expected_rate": description.expected_rate,
-        "realised_rate": _plain(description.realised_rate),
-        "variant_id": provenance.variant_id,
-        "warnings": list(description.warnings),
-    }
-    if matrices:
-        for name in ("class_counts", "class_rates", "nominal_class_rates", "transition", "nominal_transition"):
-            values = getattr(description, name)
-            record[name] = None if values is None else _plain(values.tolist())
-    return record
-
-
-def to_text(variant: Variant, description: Description) -> str:
-    """A description for people; matrices of more than 20 classes are left to ``to_record``."""
-    provenance = variant.provenance
-    params = ", ".join(f"{key}={value}" for key, value in provenance.params.items())
-    lines = [f"noise {provenance.noise} ({params}), mode {provenance.mode}, seed {provenance.seed}"]
-    if description.nominal_rate is not None:
-        lines.append(f"nominal rate  {description.nominal_rate:.4%} {RATE_WORDS[provenance.rate_definition]}")
-    if description.expected_rate is not None:
-        lines.append(f"expected rate {description.expected_rate:.4%} of the labels wrong")
-    if description.known:
-        lines.append(f"realised rate {description.realised_rate:.4%} of {description.known} samples of known class")
-    if not description.known or variant.num_classes > PRINTED_CLASSES:
-        return "\n".join([*lines, f"{variant.num_classes} classes; 'noisybench describe --json' has their matrices"])
-    shown = [("realised", description.transition, description.class_rates)]
-    if description.nominal_transition is not None and description.nominal_class_rates is not None:
-        shown.append(("nominal", description.nominal_transition, description.nominal_class_rates))
-    for title, matrix, rates in shown:
-        lines.append(f"{title} transition matrix, P(given | clean) in %, and rate of each class")
-        lines.append(" " * 14 + "".join(f"{k:>6}" for k in range(len(rates))) + "   rate")
-        for k, name in enumerate(variant.class_names):
-            cells = "".join(f"{100 * value:6.1f}" for value in matrix[k])
-            lines.append(f"{k:>3} {name[:10]:<10}{cells} {100 * rates[k]:6.1f}")
-    return "\n".join(lines)
-
-
-RATE_WORDS = {
-    "effective": "of all labels wrong",
-    "inclusive": "of all labels redrawn, the own class included",
-    "per_source_class": "of the labels of the mapped classes wrong",
-    "none": "",
-}
-PRINTED_CLASSES = 20
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - numbers in lists of any depth
-    if isinstance(value, list):
-        return [_plain(part) for part in value]
-    return None if isinstance(value, float) and np.isnan(value) else value

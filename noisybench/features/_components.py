@@ -1,5 +1,7 @@
 """Principal components."""
 
+import numpy as np
+
 from noisybench.extraction import Features
 
 
