@@ -7,6 +7,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "UNKNOWN": "arrays",
+    "WRONG": "arrays",
     "find": "catalog",
     "load_source": "catalog",
     "names": "catalog",
@@ -29,8 +30,7 @@ _HOME = {
     "train": "training",
     "against_labels": "agreement",
     "evaluate": "evaluation",
-    "plan_run": "planning",
-    "Learner": "retraining",
+    "plan_learner": "pooling",
     "memorize": "pooling",
     "detect": "pooling",
     "read_memorization": "memorization",
@@ -53,6 +53,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute
 if TYPE_CHECKING:  # what __getattr__ gives, for type checkers
     from noisybench.agreement import against_labels as against_labels
     from noisybench.arrays import UNKNOWN as UNKNOWN
+    from noisybench.arrays import WRONG as WRONG
     from noisybench.cards import write_cards as write_cards
     from noisybench.catalog import find as find
     from noisybench.catalog import load_source as load_source
@@ -65,10 +66,9 @@ if TYPE_CHECKING:  # what __getattr__ gives, for type checkers
     from noisybench.memorization import read_memorization as read_memorization
     from noisybench.observing import Recorder as Recorder
     from noisybench.observing import observe as observe
-    from noisybench.planning import plan_run as plan_run
     from noisybench.pooling import detect as detect
     from noisybench.pooling import memorize as memorize
-    from noisybench.retraining import Learner as Learner
+    from noisybench.pooling import plan_learner as plan_learner
     from noisybench.scoring import Detector as Detector
     from noisybench.scoring import Scores as Scores
     from noisybench.scoring import score as score

@@ -13,12 +13,12 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import UNKNOWN, Labels, read_only
+from noisybench.arrays import Labels, read_only
 from noisybench.catalog import find, summary
 from noisybench.drawing import check_rate
 from noisybench.errors import BadData, BadUsage
 from noisybench.options import parse_call, parse_options
-from noisybench.source import LoadSource, Source, source_digest
+from noisybench.source import LoadSource, Source, rows_of, source_digest
 from noisybench.streams import permutation
 
 PARENT = "parent"
@@ -62,7 +62,7 @@ def changed(
         name: before[name] | mark if name in before and mark.dtype == bool else mark for name, mark in marks.items()
     }
     columns = {name: read_only(values[kept]) for name, values in {**before, **joined}.items()}
-    new_inputs = read_only((source.inputs if inputs is None else inputs)[kept])
+    new_inputs = rows_of(source.inputs if inputs is None else inputs, kept)
     new_labels = read_only((source.labels if labels is None else labels)[kept])
     return replace(
         source,
@@ -71,6 +71,7 @@ def changed(
         clean=read_only((source.clean if clean is None else clean)[kept]),
         sha256=source_digest(new_inputs, new_labels),
         marks=columns,
+        sample_names=None,  # the mark ``parent`` tells which sample of the base it is
         **fields,
     )
 
@@ -89,7 +90,7 @@ def choose(source: Source, rate: float, purpose: str, *, seed: int) -> NDArray[n
 
 def check_truth(source: Source, what: str) -> None:
     """Raise ``BadData`` for a source that knows no clean label, where an alteration would have to say that it voids some."""
-    if not (source.clean != UNKNOWN).any():
+    if not (source.clean >= 0).any():
         msg = (
             f"alteration '{what}' makes clean labels unknown, and source '{source.name}' knows none: give a source with "
             f"clean labels"
@@ -117,8 +118,8 @@ def _alteration(text: str) -> Alter:
     return alteration
 
 
-def load_base(text: str, data: Path | None) -> Source:
-    """A whole source of noisybench by its name and options, as ``cifar100(labels=coarse)``.
+def load_base(text: str, data: Path | None, *, limit: int | None = None) -> Source:
+    """A source of noisybench by its name and options, as ``cifar100(labels=coarse)``; whole unless there is a limit.
 
     Raises:
         UnknownName: No such source or option.
@@ -131,4 +132,4 @@ def load_base(text: str, data: Path | None) -> Source:
         msg = f"source '{name}' cannot be altered: give one of noisybench's own, and all alterations as steps"
         raise BadUsage(msg)
     loader: LoadSource = parse_options(find("sources", name), options, what=f"source '{name}'")
-    return loader(data, limit=None)
+    return loader(data, limit=limit)

@@ -13,6 +13,9 @@ Labels = NDArray[np.int64]
 UNKNOWN = -1
 """Stands in a label array where nobody knows the class."""
 
+WRONG = -2
+"""Stands in an array of clean labels where the label as published is known to be wrong, and the right class is not."""
+
 
 def check_labels(
     labels: NDArray[Any], num_classes: int, *, allow_unknown: bool = False, what: str = "labels"
@@ -22,7 +25,7 @@ def check_labels(
     Args:
         labels: Class indices, shape (n,), int64.
         num_classes: Classes are ``0 .. num_classes - 1``.
-        allow_unknown: Whether ``UNKNOWN`` may stand for a class nobody knows.
+        allow_unknown: Whether ``UNKNOWN`` and ``WRONG`` may stand for a class nobody knows.
         what: Name of the array in the message.
 
     Raises:
@@ -31,7 +34,7 @@ def check_labels(
     if labels.dtype != np.int64 or labels.ndim != 1:
         msg = f"{what} must be int64 of shape (n,), got {labels.dtype} of shape {labels.shape}"
         raise BadData(msg)
-    lowest = UNKNOWN if allow_unknown else 0
+    lowest = WRONG if allow_unknown else 0
     outside = np.flatnonzero((labels < lowest) | (labels >= num_classes))
     if outside.size:
         first = outside[0]

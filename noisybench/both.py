@@ -78,6 +78,7 @@ class BothRow:
         observe: When the samples were observed.
         features: What the model saw.
         regime: Where the scores come from.
+        trained: Digest of model and recipe.
         epochs: Of training.
     """
 
@@ -115,6 +116,7 @@ class BothRow:
     observe: str
     features: str
     regime: Regime
+    trained: str
     epochs: int
 
 

@@ -6,19 +6,21 @@ Both follow from the variant and its files alone: no date, no path, so that the 
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from noisybench.arrays import UNKNOWN
+from noisybench.arrays import UNKNOWN, WRONG
 from noisybench.croissant import CROISSANT, croissant_of
 from noisybench.datacards import (
     DataCard,
     as_call,
     as_option,
     columns_of,
+    has_wrong,
     licence_words,
     licences_of,
     name_of,
@@ -26,9 +28,10 @@ from noisybench.datacards import (
     source_card,
     title_of,
 )
-from noisybench.description import PRINTED_CLASSES, RATE_WORDS, Description, describe
+from noisybench.description import Description, describe
 from noisybench.tables import replacing
 from noisybench.variant import Provenance, Variant
+from noisybench.wording import PRINTED_CLASSES, RATE_WORDS, known_words
 
 README = "README.md"
 
@@ -46,35 +49,56 @@ def encoded(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def card_of(variant: Variant) -> str:
-    """The data card of a variant: front matter of the Hugging Face hub, then Markdown."""
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What the card of a variant says when its inputs are beside it.
+
+    Attributes:
+        files: Split → pattern of its files.
+        use: Lines of Markdown: how to open them.
+        columns: Name, type and meaning of each column.
+    """
+
+    files: Mapping[str, str]
+    use: Sequence[str]
+    columns: Sequence[tuple[str, str, str]]
+
+
+def card_of(variant: Variant, exported: Exported | None = None) -> str:
+    """The data card of a variant, or of an export of it: front matter of the Hugging Face hub, then Markdown."""
     description, source, noise = describe(variant), source_card(variant), noise_card(variant)
+    rows = columns_of(variant) if exported is None else exported.columns
     sections = [
-        ("", _summary(variant, source, noise)),
+        ("", _summary(variant, source, noise, here=exported is not None)),
+        *([] if exported is None else [("Open it", exported.use)]),
         ("Build it again", _recipe(variant.provenance, source, noise)),
         ("Rates", _rates(variant, description)),
         ("Classes", _classes(variant, description)),
         ("Transition matrices", _matrices(variant, description)),
         ("Warnings", [f"- {_escape(sentence)}" for sentence in description.warnings] or ["None."]),
-        ("Columns of labels.parquet", _column_table(variant)),
+        ("Columns of labels.parquet" if exported is None else "Columns", _column_table(rows)),
         ("Licence", _licence_lines(variant, source, noise)),
         ("Citation", _citations(variant, source, noise)),
         ("The source", _data_card_lines(source, variant.provenance.source, "source")),
         ("The noise", _data_card_lines(noise, variant.provenance.noise, "noise")),
     ]
-    lines = ["---", _front_matter(variant, source, noise), "---", "", f"# {_escape(title_of(variant, source, noise))}"]
+    title = _escape(title_of(variant, source, noise))
+    lines = ["---", _front_matter(variant, source, noise, exported), "---", "", f"# {title}"]
     for heading, body in sections:
         lines += ["", *([f"## {heading}", ""] if heading else []), *body]
     return "\n".join(lines) + "\n"
 
 
-def _front_matter(variant: Variant, source: DataCard | None, noise: DataCard | None) -> str:
+def _front_matter(variant: Variant, source: DataCard | None, noise: DataCard | None, exported: Exported | None) -> str:
     from huggingface_hub import DatasetCardData
 
+    # A class of the hub is unknown at -1, and can be nothing else below zero.
+    classes = ("label",) if has_wrong(variant) else ("label", "clean")
     features = [
-        {"name": name, "dtype": _class_label(variant) if name in ("label", "clean") else dtype}
+        {"name": name, "dtype": _class_label(variant) if name in classes else dtype}
         for name, dtype, _ in columns_of(variant)
     ]
+    files = {"train": "labels.parquet"} if exported is None else exported.files
     licences = licences_of(source, noise)
     task = None if source is None else source.facts.get("task")
     fields: dict[str, Any] = {
@@ -84,8 +108,14 @@ def _front_matter(variant: Variant, source: DataCard | None, noise: DataCard | N
         "task_categories": None if task is None else [task],
         "size_categories": [_size_category(len(variant.labels))],
         "tags": ["label-noise", "noisybench", variant.provenance.noise],
-        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "labels.parquet"}]}],
-        "dataset_info": {"features": features},
+        "configs": [
+            {
+                "config_name": "default",
+                "data_files": [{"split": split, "path": path} for split, path in files.items()],
+            }
+        ],
+        # The files of an export say their types themselves.
+        "dataset_info": {"features": features} if exported is None else None,
     }
     text: str = DatasetCardData(**fields).to_yaml(line_break="\n", original_order=list(fields))
     return text
@@ -95,7 +125,7 @@ def _class_label(variant: Variant) -> dict[str, Any]:
     return {"class_label": {"names": {str(k): name for k, name in enumerate(variant.class_names)}}}
 
 
-def _summary(variant: Variant, source: DataCard | None, noise: DataCard | None) -> list[str]:
+def _summary(variant: Variant, source: DataCard | None, noise: DataCard | None, *, here: bool) -> list[str]:
     p = variant.provenance
     part = "" if p.limit is None else f", its first {p.limit} training samples"
     found = noise is not None and noise.facts["found"]
@@ -113,8 +143,8 @@ def _summary(variant: Variant, source: DataCard | None, noise: DataCard | None) 
     }
     what = (
         f"A label column of {len(variant.labels)} samples and {variant.num_classes} classes, with the clean labels as "
-        f"far as they are known. The inputs are not here: row i belongs to training sample i of "
-        f"{_escape(name_of(source, p.source))}, in the order named below."
+        f"far as they are known. The inputs are {'' if here else 'not '}here: row i {'is' if here else 'belongs to'} "
+        f"training sample i of {_escape(name_of(source, p.source))}, in the order named below."
     )
     return [
         what,
@@ -141,7 +171,7 @@ def _recipe(provenance: Provenance, source: DataCard | None, noise: DataCard | N
             if digest is not None:
                 notes.append(f"{text} is the file with sha256 {digest}.")
             words += ["--rate", text] if (flag, key) == ("--set", "rate") else [flag, f"{key}={text}"]
-    if source is not None and source.facts["access"] == "yours" and "id" not in provenance.source_options:
+    if source is not None and source.facts["access"] in ("yours", "manual") and "id" not in provenance.source_options:
         words += ["--data", "DATA"]
         notes.append("DATA is the file or folder of the source.")
     if source is not None and source.facts["access"] == "download":
@@ -162,14 +192,36 @@ def _rates(variant: Variant, description: Description) -> list[str]:
     told = "none was asked for" if nominal is None else f"{_percent(nominal)} {definition}".strip()
     expected = description.expected_rate
     unknown = description.n - description.known
+    alone = (
+        [f"| known to be wrong, right class unknown | {description.wrong_alone} of {description.n} samples; {WRONG} |"]
+        if description.wrong_alone
+        else []
+    )
     return [
         "| | |",
         "| --- | --- |",
         f"| nominal | {told} |",
         f"| expected | {'not known' if expected is None else f'{_percent(expected)} of the labels wrong'} |",
-        f"| realised | {_percent(description.realised_rate)} of {description.known} samples of known class |",
+        f"| realised | {_percent(description.realised_rate)} of {known_words(description)} |",
+        *alone,
+        *_ceilings(description),
         f"| clean label unknown | {unknown} of {description.n} samples; unknown is {UNKNOWN}, and is not taken as clean |",
     ]
+
+
+def _ceilings(description: Description) -> list[str]:
+    """What the law of the noise leaves to be reached; nothing for a noise that has none."""
+    ceilings = description.ceilings
+    if ceilings.basis == "realised matrix" or np.isnan(ceilings.oracle_accuracy):
+        return []
+    rows = {
+        "accuracy on the given labels, saying the clean class": (ceilings.oracle_accuracy,) * 2,
+        "best accuracy on the given labels": ceilings.bayes_accuracy,
+        "samples whose likeliest label is the clean class": ceilings.identifiable,
+    }
+    # Rounded twice, so that no machine's last bit decides a digit.
+    found = {key: [f"{round(end, 9):.2%}" for end in ends] for key, ends in rows.items()}
+    return [f"| {key} | {low if low == high else f'{low} to {high}'} |" for key, (low, high) in found.items()]
 
 
 def _classes(variant: Variant, description: Description) -> list[str]:
@@ -205,8 +257,8 @@ def _matrices(variant: Variant, description: Description) -> list[str]:
     return lines
 
 
-def _column_table(variant: Variant) -> list[str]:
-    rows = [f"| `{name}` | {dtype} | {meaning} |" for name, dtype, meaning in columns_of(variant)]
+def _column_table(columns: Iterable[tuple[str, str, str]]) -> list[str]:
+    rows = [f"| `{name}` | {dtype} | {meaning} |" for name, dtype, meaning in columns]
     return ["| column | type | meaning |", "| --- | --- | --- |", *rows]
 
 

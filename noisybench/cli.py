@@ -18,6 +18,7 @@ from noisybench.errors import BadData, BadUsage, UnknownName
 
 if TYPE_CHECKING:
     from noisybench.description import Description
+    from noisybench.memorization import Summary
     from noisybench.planning import Plan
     from noisybench.pooling import Detected
     from noisybench.rendering import Rows
@@ -70,12 +71,13 @@ def _root(
 @app.command("list")
 def list_(
     drawer: Annotated[
-        str | None, typer.Argument(metavar="[LIST]", help="sources, noises, features, models, probes or detectors")
+        str | None,
+        typer.Argument(metavar="[LIST]", help="sources, alterations, noises, features, models, probes or detectors"),
     ] = None,
     *,
     as_json: Json = False,
 ) -> None:
-    """List the sources, noises, features, models, probes and detectors."""
+    """List the sources, alterations, noises, features, models, probes and detectors."""
     from noisybench.catalog import Drawer, names, summary
 
     drawers = get_args(Drawer) if drawer is None else (drawer,)
@@ -86,7 +88,7 @@ def list_(
     for name, items in found.items():
         typer.echo(f"{name}:")
         for item in items:
-            typer.echo(f"  {item['name']:<18} {item['summary']}")
+            typer.echo(f"  {item['name']:<21} {item['summary']}")
     if drawer in (None, "models", "features"):
         what = "models and features" if drawer is None else drawer
         typer.echo(f"{what} may also be torchvision:NAME, timm:NAME or your own package.module:attribute")
@@ -100,7 +102,9 @@ def build(
     rate: Annotated[list[str] | None, typer.Option(metavar="R", help="Share of wrong labels: 0.2 is 20 %.")] = None,
     settings: Settings = None,
     seed: Annotated[int, typer.Option(parser=_whole, metavar="N", help="Of the noise.")] = 0,
-    mode: Annotated[str, typer.Option(help="exact, exact_per_class or bernoulli.")] = "exact",
+    mode: Annotated[
+        str | None, typer.Option(help="exact, exact_per_class or bernoulli; default: the first that the noise has.")
+    ] = None,
     data: Data = None,
     source_set: SourceSettings = None,
     limit: Annotated[
@@ -111,12 +115,14 @@ def build(
 ) -> None:
     """Build a noisy variant of a source; prints its folder last."""
     from noisybench.catalog import find
-    from noisybench.description import describe, to_record, to_text
+    from noisybench.description import describe
     from noisybench.drawing import check_mode
     from noisybench.options import parse_options, split_pairs
     from noisybench.variant import build_variant
+    from noisybench.wording import to_record, to_text
 
-    check_mode(mode)
+    if mode is not None:
+        check_mode(mode)
     params = split_pairs(settings or [], flag="--set")
     rates = [*(rate or []), *([params["rate"]] if "rate" in params else [])]
     if len(rates) > 1:
@@ -148,20 +154,58 @@ def build(
 def describe(
     variant: Annotated[Path, typer.Argument(help="A variant's folder.")],
     *,
+    difficulty: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Hold errors against it, higher is harder: npz, npy, csv, parquet."),
+    ] = None,
+    lower_is_harder: Annotated[
+        bool, typer.Option("--lower-is-harder", help="The difficulty has the other sign, as C-scores have.")
+    ] = False,
+    pred_probs: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Out-of-sample class probabilities: do errors follow them?")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw matrix and difficulty: .png, .svg or .pdf.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show a variant's rates and transition matrices, nominal and realised."""
-    from noisybench.description import describe as measure
-    from noisybench.description import to_record, to_text
-    from noisybench.variant import read_variant
+    """Show a variant's rates, transition matrices and ceilings, and how its errors follow a difficulty."""
+    from dataclasses import replace
 
+    from noisybench.description import describe as measure
+    from noisybench.given_difficulty import is_circular, read_difficulty
+    from noisybench.picture import check_picture, draw
+    from noisybench.reading import read_given
+    from noisybench.variant import read_variant
+    from noisybench.wording import to_record, to_text
+
+    if lower_is_harder and difficulty is None:
+        msg = "--lower-is-harder is for --difficulty, which is missing"
+        raise BadUsage(msg)
+    if plot is not None:
+        check_picture(plot)
     found = read_variant(variant)
-    description = measure(found)
+    description = measure(
+        found,
+        difficulty=None if difficulty is None else read_difficulty(difficulty, found, lower_is_harder=lower_is_harder),
+        pred_probs=None if pred_probs is None else read_given(pred_probs, found, "pred_probs", of_clean=True),
+    )
+    if difficulty is not None and is_circular(difficulty, found):
+        sentence = (
+            "the difficulty is the memorization of these very labels, in which wrong labels are hard because they are "
+            "wrong: its AUROC says how well memorization finds them; measure it on the clean labels"
+        )
+        description = replace(description, warnings=(*description.warnings, sentence))
     _warn(description)
+    if plot is not None:
+        draw(found, description, plot)
     if as_json:
-        _print_json({"path": str(variant), **to_record(found, description, matrices=True)})
+        place = {} if plot is None else {"plot": str(plot)}
+        _print_json({"path": str(variant), **place, **to_record(found, description, matrices=True)})
         return
     typer.echo(to_text(found, description))
+    if plot is not None:
+        typer.echo(str(plot))
 
 
 @app.command()
@@ -184,7 +228,7 @@ def verify(
         for sentence in _verify_variant(folder, data, own_source):
             typer.echo(f"{folder}: {sentence}")
     left = 0
-    if not folders or next(path.rglob("run.json"), None):
+    if not folders or next(path.rglob("run.json"), None) or next(path.rglob("memorization.parquet"), None):
         for sentence in verify_runs(path):
             typer.echo(sentence)
         left = unfinished_runs(path)
@@ -211,6 +255,9 @@ def _verify_variant(folder: Path, data: Path | None, own_source: str | None) -> 
     else:
         check_source(source, variant)
         yield "the source's inputs and labels are those it was built from"
+        if source.name == "huggingface" != variant.provenance.source:
+            yield "the labels were not drawn again: the source was read from its export"
+            return
         yield one_line(verify_draw(variant, source))  # the record may be a stranger's
 
 
@@ -233,6 +280,9 @@ def evaluate(
     checkpoint_every: Annotated[
         int, typer.Option(parser=_whole, metavar="EPOCHS", help="A stopped run goes on from there.")
     ] = 1,
+    loader_workers: Annotated[
+        int, typer.Option(parser=_whole, metavar="N", help="Processes that read inputs too many for the memory.")
+    ] = 0,
     data: Data = None,
     own_source: OwnSource = None,
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
@@ -257,6 +307,7 @@ def evaluate(
     choose_detectors(wanted)
     whole(threads, "threads", least=1)
     whole(checkpoint_every, "checkpoint_every", least=1)
+    whole(loader_workers, "loader_workers", least=0)
     folders: list[Path] = []
     for members in by_source(variants, data):
         path, first = next(iter(members.items()))
@@ -280,6 +331,7 @@ def evaluate(
                 device=device,
                 threads=threads,
                 checkpoint_every=checkpoint_every,
+                loader_workers=loader_workers,
                 out=out,
                 progress=step,
             )
@@ -315,43 +367,43 @@ def memorize(
     as_json: Json = False,
 ) -> None:
     """Measure how much each label is memorized, or score detectors of held-out answers, with many subset models."""
-    from dataclasses import replace
-
-    from noisybench.extraction import choose_features, features_of
     from noisybench.location import source_of
-    from noisybench.options import split_pairs
-    from noisybench.planning import plan_run
-    from noisybench.pooling import EPOCHS, check_purpose
+    from noisybench.options import split_pairs, whole
+    from noisybench.pooling import check_purpose, plan_learner
     from noisybench.pooling import detect as score_held_out
     from noisybench.pooling import memorize as measure
-    from noisybench.retraining import Learner
+    from noisybench.pools import check_fraction
     from noisybench.variant import read_variant
 
+    # All of this before anything is read, computed or said: a refused command says one line.
+    models, seed = whole(models, "models", least=2), whole(seed, "seed", least=0)
     fractions = _shares(fraction)
     check_purpose(pool, fractions)
     of_features = split_pairs(features_set or [], flag="--features-set")
-    if features == "input" and of_features:
-        msg = "--features-set is for --features; 'input' has no options"
-        raise BadUsage(msg)
-    chosen = None if features == "input" else choose_features(features, of_features)
     found = read_variant(variant)
+    for share in fractions:
+        check_fraction(share, len(found.labels))
     with _status(f"reading {found.provenance.source}"):
         source = source_of(found, variant, data, own_source)
-    options = split_pairs(settings or [], flag="--set")
-    if epochs is None and "epochs" not in options:
-        epochs = EPOCHS
-    # The inputs decide the device, and refuse what is refused, before features take their time.
-    plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=device)
-    seen = None
-    if chosen is not None:
-        with _status(f"features {chosen.word}"):
-            seen = features_of(source, chosen, device=plan.device, cache=out / "features")
-        shown = replace(source, inputs=seen, test_inputs=None, test_labels=None, augmentation="none")
-        plan = plan_run(shown, model=model, recipe=recipe, epochs=epochs, options=options, device=device)
-    learner = Learner(plan, fractions[-1], balanced, "input" if chosen is None else chosen.word)
-    count = _workers(workers, plan.device, models)
+    with _status(f"features {features}") if features != "input" else nullcontext():
+        learner, seen = plan_learner(
+            source,
+            model=model,
+            recipe=recipe,
+            epochs=epochs,
+            options=split_pairs(settings or [], flag="--set"),
+            device=device,
+            features=features,
+            features_options=of_features,
+            fraction=fractions[-1],
+            balanced=balanced,
+            cache=out / "features",
+        )
+    count = _workers(workers, learner.plan.device, models)
     many = f"{models} models" if len(fractions) == 1 else f"{models} models for each of {len(fractions)} fractions"
-    typer.echo(f"{found.name}: {many} of {learner.name}, seed {seed}, {pool}, {plan.device}, {count} workers", err=True)
+    typer.echo(
+        f"{found.name}: {many} of {learner.name}, seed {seed}, {pool}, {learner.plan.device}, {count} workers", err=True
+    )
     asked: dict[str, Any] = {"models": models, "seed": seed, "features": seen, "workers": count}
     with _progress("memorize", models * len(fractions), "models") as step:
         if pool == "detector":
@@ -360,8 +412,13 @@ def memorize(
             place, summary = measure(source, found, learner, out, progress=step, **asked)
     if pool == "detector":
         _report_detected(detected, found, as_json=as_json)
-        return
-    record = {"path": str(place), "learner": learner.name, **asdict(summary)}
+    else:
+        _report_measured(place, learner.name, summary, as_json=as_json)
+
+
+def _report_measured(place: Path, learner: str, summary: "Summary", *, as_json: bool) -> None:
+    """What a measurement of memorization found, and how good it is."""
+    record = {"path": str(place), "learner": learner, **asdict(summary)}
     if as_json:
         _print_json(
             {key: None if isinstance(value, float) and isnan(value) else value for key, value in record.items()}
@@ -470,7 +527,9 @@ UPSIDE_DOWN = 0.4
 
 def _interval(estimate: Mapping[str, float | None]) -> str:
     value, low, high = (estimate[end] for end in ("value", "low", "high"))
-    return "unknown" if value is None else f"{value:.4f} ({low:.4f} to {high:.4f})"
+    if value is None:
+        return "unknown"
+    return f"{value:.4f}" if low is None or high is None else f"{value:.4f} ({low:.4f} to {high:.4f})"
 
 
 @app.command()
@@ -530,15 +589,66 @@ def suspects(
         _print_json([asdict(suspect) for suspect in found])
         return
     short = style in ("table", "markdown")  # people want the ranking score, machines all of them
-    header = ["sample", "given", "given_name", "predicted", "predicted_name"]
+    named = any(suspect.name for suspect in found)
+    header = ["sample", *(["name"] if named else []), "given", "given_name", "predicted", "predicted_name"]
     header += list(found[0].scores)[:1] if short else list(found[0].scores)
     lines = []
     for suspect in found:
         scores = list(suspect.scores.values())
         words = [f"{scores[0]:.4f}"] if short else [repr(value) for value in scores]
-        given = (str(suspect.given), suspect.given_name)
+        given = (*([one_line(suspect.name)] if named else []), str(suspect.given), suspect.given_name)
         lines.append([str(suspect.sample), *given, str(suspect.predicted), suspect.predicted_name, *words])
     _print_lines(header, lines, style)
+
+
+@app.command()
+def export(
+    variant: Annotated[Path, typer.Argument(help="A variant's folder.")],
+    *,
+    to: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the export; an export that is there is replaced.")],
+    push: Annotated[
+        str | None, typer.Option(metavar="OWNER/NAME", help="Upload it to the Hugging Face hub too, as a data set.")
+    ] = None,
+    private: Annotated[bool, typer.Option("--private", help="The repository on the hub is private.")] = False,
+    may_publish: Annotated[
+        bool, typer.Option("--may-publish", help="Upload whatever noisybench knows of licences: you know that you may.")
+    ] = False,
+    data: Data = None,
+    own_source: OwnSource = None,
+    as_json: Json = False,
+) -> None:
+    """Write a variant with its inputs as a Hugging Face data set in Parquet, which opens without noisybench."""
+    from noisybench.exporting import check_place, check_push, export_variant, licence_reasons, push_export
+    from noisybench.location import source_of
+    from noisybench.variant import read_variant
+
+    if push is None and (private or may_publish):
+        msg = f"{'--private' if private else '--may-publish'} is for --push, which is missing"
+        raise BadUsage(msg)
+    found = read_variant(variant)
+    check_place(to)
+    if push is not None:
+        check_push(push, found, may_publish=may_publish)
+    with _status(f"reading {found.provenance.source}"):
+        source = source_of(found, variant, data, own_source)
+    tested = 0 if source.test_labels is None else len(source.test_labels)
+    with _progress("export", len(found.labels) + tested, "samples") as step:
+        export_variant(found, source, to, progress=step)
+    reasons = licence_reasons(found)
+    if reasons and push is None:
+        typer.echo(one_line(f"note: {'; '.join(reasons)}; share the export only if you know that you may"), err=True)
+    address = None
+    if push is not None:
+        with _status(f"uploading to {push}"):
+            address = push_export(to, push, private=private)
+    if as_json:
+        samples = {"train": len(found.labels), "test": tested}
+        told = {"path": str(to), "variant_id": found.provenance.variant_id, "samples": samples, "address": address}
+        _print_json({**told, "notes": reasons})
+        return
+    if address is not None:
+        typer.echo(address)
+    typer.echo(str(to))
 
 
 @app.command()

@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from noisybench.datacards import as_call, columns_of, licences_of, name_of, noise_card, source_card, title_of
+from noisybench.datacards import (
+    as_call,
+    columns_of,
+    licences_of,
+    name_of,
+    noise_card,
+    source_card,
+    title_of,
+    truth_words,
+)
 from noisybench.options import file_digest
 from noisybench.variant import Variant
 
@@ -41,7 +50,7 @@ def croissant_of(variant: Variant, folder: Path) -> str:
             f"A label column for {name_of(source, variant.provenance.source)} with noise "
             f"{as_call(variant.provenance.noise, variant.provenance.params)}; the inputs are not here. "
             f"Variant id {variant.provenance.variant_id}, source digest {variant.provenance.source_sha256}, order of "
-            f"the samples: {variant.provenance.source_order}."
+            f"the samples: {variant.provenance.source_order}. {truth_words(variant)}"
         ),
         "license": [LICENCE_URLS.get(name, name) for name in licences_of(source, noise) if name not in NO_LICENCE]
         or None,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from noisybench.altering import PARENT
-from noisybench.arrays import UNKNOWN
+from noisybench.arrays import UNKNOWN, WRONG
 from noisybench.source import Option
 from noisybench.variant import MARK, Variant
 
@@ -45,7 +45,8 @@ def read_data_card(drawer: Literal["sources", "noises"], name: str) -> DataCard 
 def source_card(variant: Variant) -> DataCard | None:
     """The card of the variant's source, unless it only has the name of one of noisybench's."""
     card = read_data_card("sources", variant.provenance.source)
-    if card is None or card.facts.get("classes", variant.num_classes) != variant.num_classes:
+    classes = None if card is None else card.facts.get("classes", variant.num_classes)
+    if card is None or variant.num_classes not in (classes.values() if isinstance(classes, dict) else [classes]):
         return None
     names = card.facts.get("class_names", list(variant.class_names))
     return card if names == list(variant.class_names) else None
@@ -61,7 +62,8 @@ def columns_of(variant: Variant) -> Iterator[tuple[str, str, str]]:
     """Name, type and meaning of each column that ``write_variant`` writes."""
     yield "sample", "int64", "Index of the training sample in the order of the source."
     yield "label", "int64", "Given label, to train on."
-    yield "clean", "int64", f"Reference label; {UNKNOWN} where it is unknown."
+    alone = f", {WRONG} where no more is known than that the published label is wrong" if has_wrong(variant) else ""
+    yield "clean", "int64", f"Reference label; {UNKNOWN} where it is unknown{alone}."
     if variant.flip_probability is not None:
         yield (
             "flip_probability",
@@ -71,9 +73,29 @@ def columns_of(variant: Variant) -> Iterator[tuple[str, str, str]]:
     if variant.selected is not None:
         yield "selected", "bool", "Chosen for noising; a chosen label may still be right."
     for name, mark in variant.marks.items():
-        what = f"Altered before any label was: {name.replace('_', ' ')}."
-        origin = "Sample of the base source whose input it is; -1 for one from elsewhere."
-        yield f"{MARK}{name}", mark.dtype.name, origin if name == PARENT else what
+        altered = f"Altered before any label was: {name.replace('_', ' ')}."
+        yield f"{MARK}{name}", mark.dtype.name, MEANINGS.get(name, altered)
+
+
+MEANINGS = {
+    PARENT: "Sample of the base source whose input it is; -1 for one from elsewhere.",
+    "votes": "How many annotators gave the label that most of them gave.",
+    "split": "Each annotator gave another label.",
+    "contested": "All annotators gave the same label, which is not the reference.",
+}
+"""Marks that are no alterations."""
+
+
+def has_wrong(variant: Variant) -> bool:
+    """Whether of some samples no more is known than that their published label is wrong."""
+    return bool((variant.clean == WRONG).any())
+
+
+def truth_words(variant: Variant) -> str:
+    """How much of the truth is known, in words."""
+    n, known, classed = len(variant.labels), int(variant.known.sum()), int(variant.class_known.sum())
+    alone = f", and of {known - classed} no more than that their label is wrong" if known > classed else ""
+    return f"The right class is known of {classed} of {n} samples{alone}; of {n - known} nothing is known."
 
 
 def title_of(variant: Variant, source: DataCard | None, noise: DataCard | None) -> str:

@@ -15,17 +15,20 @@ from noisybench.variant import Variant
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Description:
-    """A variant in numbers. Rates are fractions of wrong labels among the samples whose clean label is known.
+    """A variant in numbers. Rates are fractions of wrong labels among the samples known to be right or wrong.
+
+    What is said of clean classes is of the samples whose right class is known.
 
     Attributes:
         n: Samples.
-        known: Samples whose clean label is known.
+        known: Samples of which it is known whether their label is wrong.
         wrong: Of these, how many have a wrong label.
+        wrong_alone: Of the wrong, how many have a right class that is unknown.
         nominal_rate: The rate that was asked for, by its own definition; None for a noise that has none.
         expected_rate: Mean flip probability; None for a noise without a law.
         realised_rate: Share of wrong labels; NaN where nothing is known.
         realised_interval: Its 95 % interval by Wilson, as (low, high): of a further draw of labels like these.
-        class_counts: Known samples of each clean class, shape (k,).
+        class_counts: Samples of each clean class, shape (k,).
         class_wrong: How many of them have a wrong label, shape (k,).
         class_rates: Realised rate of each clean class, shape (k,); NaN for an empty class.
         class_intervals: Their intervals by Wilson, shape (k, 2).
@@ -47,6 +50,7 @@ class Description:
     n: int
     known: int
     wrong: int
+    wrong_alone: int
     nominal_rate: float | None
     expected_rate: float | None
     realised_rate: float
@@ -78,8 +82,8 @@ def describe(variant: Variant, *, pred_probs: Floats | None = None, difficulty: 
     Raises:
         BadData: Probabilities or difficulties of another shape.
     """
-    known = variant.known
-    counts = count_transitions(variant.labels[known], variant.clean[known], variant.num_classes)
+    known, classed = variant.known, variant.class_known
+    counts = count_transitions(variant.labels[classed], variant.clean[classed], variant.num_classes)
     sizes = counts.sum(1)
     errors = counts.copy()
     np.fill_diagonal(errors, 0)
@@ -95,11 +99,12 @@ def describe(variant: Variant, *, pred_probs: Floats | None = None, difficulty: 
     return Description(
         n=len(known),
         known=int(known.sum()),
-        wrong=int(wrong.sum()),
+        wrong=int(variant.mislabeled.sum()),
+        wrong_alone=int((known & ~classed).sum()),
         nominal_rate=float(rate) if isinstance(rate, int | float) else None,
-        expected_rate=float(law[known].mean()) if law is not None and known.any() else None,
-        realised_rate=_share(wrong.sum(), sizes.sum()).value,
-        realised_interval=_share(wrong.sum(), sizes.sum())[1:],
+        expected_rate=float(law[classed].mean()) if law is not None and classed.any() else None,
+        realised_rate=_share(variant.mislabeled.sum(), known.sum()).value,
+        realised_interval=_share(variant.mislabeled.sum(), known.sum())[1:],
         class_counts=sizes,
         class_wrong=wrong,
         class_rates=1 - transition.diagonal(),
@@ -122,7 +127,7 @@ def _share(wrong: np.int64, size: np.int64) -> Estimate:
 
 
 def _expected_class_rates(variant: Variant, sizes: NDArray[np.int64]) -> NDArray[np.float64] | None:
-    law, known = variant.flip_probability, variant.known
+    law, known = variant.flip_probability, variant.class_known
     if law is None:
         return None
     with np.errstate(invalid="ignore"):
@@ -156,12 +161,18 @@ def _warnings(variant: Variant, ceilings: Ceilings) -> list[str]:
         )
     flip = variant.flip_probability
     if variant.transition is None and flip is not None and (flip > 0.5).any():  # noqa: PLR2004 - more wrong than right
-        share = float((flip[variant.known] > 0.5).mean())  # noqa: PLR2004
+        share = float((flip[variant.class_known] > 0.5).mean())  # noqa: PLR2004
         sentences.append(f"{share:.1%} of the samples are more likely wrong than right (flip probability above 0.5)")
     if variant.provenance.reference == "labels":
         sentences.append(
             f"source '{variant.provenance.source}' knows no clean label: its labels as they came are the reference, "
             f"so errors they already hold count as right"
+        )
+    alone = int((variant.known & ~variant.class_known).sum())
+    if alone:
+        sentences.append(
+            f"of {alone} of {len(variant.labels)} samples no more is known than that their label is wrong: counted in the "
+            f"realised rate, left out of classes, matrices and ceilings, which therefore look better than they are"
         )
     unknown = int((~variant.known).sum())
     if unknown:

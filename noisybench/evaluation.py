@@ -50,6 +50,7 @@ def evaluate(
     device: str = "auto",
     threads: int = 1,
     checkpoint_every: int = 1,
+    loader_workers: int = 0,
     out: str | Path = "runs",
     progress: Progress = lambda: None,
 ) -> list[Path]:
@@ -72,6 +73,7 @@ def evaluate(
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         threads: Of torch in each process; part of what decides the last bits.
         checkpoint_every: Epochs between two checkpoints.
+        loader_workers: Processes of each run that read ahead inputs that do not lie in memory; no bit depends on them.
         out: Folder of runs.
         progress: Called after each epoch of each run.
 
@@ -87,6 +89,7 @@ def evaluate(
     seeds, chosen = check_seeds(seeds), choose_detectors(detectors)
     workers, threads = whole(workers, "workers", least=1), whole(threads, "threads", least=1)
     checkpoint_every = whole(checkpoint_every, "checkpoint_every", least=1)
+    loader_workers = whole(loader_workers, "loader_workers", least=0)
     given = [variants] if isinstance(variants, Variant) else variants
     different = {variant.provenance.variant_id: variant for variant in given}
     for variant in different.values():
@@ -95,12 +98,12 @@ def evaluate(
     tasks: list[_Task] = []
     for variant in different.values():
         home = Path(out) / variant.name
-        keep_variant(variant, home / "variant")
+        keep_variant(variant, home / "variant", source)
         for seed in seeds:
             # Several workers on a machine of several GPUs take one each, in turn.
             gpu = f"cuda:{len(tasks) % torch.cuda.device_count()}" if plan.device == "cuda" else plan.device
             folder = home / plan.folder / f"seed-{seed}"
-            tasks.append(_Task(variant, plan, seed, chosen, gpu, threads, checkpoint_every, folder))
+            tasks.append(_Task(variant, plan, seed, chosen, gpu, threads, checkpoint_every, loader_workers, folder))
     return run_tasks(_evaluate_one, tasks, source, workers=workers, progress=progress)
 
 
@@ -165,6 +168,7 @@ class _Task:
     device: str
     threads: int
     checkpoint_every: int
+    loader_workers: int
     folder: Path
 
 
@@ -223,6 +227,7 @@ def _train(task: _Task, source: Source, record: Mapping[str, Any], columns: Sequ
         susceptibility=plan.watch.tracker(),
         folder=folder,
         checkpoint_every=task.checkpoint_every,
+        loader_workers=task.loader_workers,
         made_by={key: value for key, value in record.items() if key not in HOW_LABELS_CAME},
         progress=progress,
     )
@@ -312,6 +317,7 @@ def _record(task: _Task, source: Source) -> dict[str, Any]:
         "model": plan.model,
         "recipe": plan.recipe_name,
         "setup": plan.setup,
+        "trained": plan.trained,
         **asdict(plan.recipe),
         **asdict(plan.watch),
         "seed": task.seed,

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 import noisybench
 from noisybench.catalog import find
 from noisybench.errors import BadData, BadUsage
-from noisybench.options import parse_options, plain_options
-from noisybench.source import IMAGE_DIMENSIONS, Source
+from noisybench.options import code_of, parse_options, plain_options
+from noisybench.source import IMAGE_DIMENSIONS, Source, add_inputs, in_memory
 from noisybench.tables import file_name, read_array, write_array
 
 Features = NDArray[np.float32]
@@ -109,8 +109,8 @@ def features_of(
         BadData: They are not finite, or a file of the cache is broken.
     """
     if name == "input":
-        flat: Features = np.asarray(source.inputs, dtype=np.float32).reshape(len(source.labels), -1)
-        return flat
+        whole: Features = np.asarray(in_memory(source.inputs, "features 'input'"), dtype=np.float32)
+        return whole.reshape(len(whole), -1)
     chosen = name if isinstance(name, Extraction) else choose_features(name, options)
     path = None if cache is None else Path(cache) / f"{file_name(chosen.name)}-{_digest(source, chosen)}.npy"
     if path is not None and path.is_file():
@@ -131,9 +131,11 @@ def check_image_source(source: Source, what: str) -> None:
 
 
 def _digest(source: Source, chosen: Extraction) -> str:
-    """Of the inputs, the options and the version."""
-    inputs = hashlib.sha256(np.ascontiguousarray(source.inputs).data).hexdigest()
-    what = [inputs, chosen.name, plain_options(chosen.how), noisybench.__version__]
+    """Of the inputs, the options, the version and, of features of the user's own, the code."""
+    inputs = hashlib.sha256()
+    add_inputs(inputs, source.inputs)
+    own = code_of(type(chosen.how))
+    what = [inputs.hexdigest(), chosen.name, plain_options(chosen.how), noisybench.__version__, own]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]
 
 

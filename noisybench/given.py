@@ -1,5 +1,7 @@
 """Scores of someone else's code, or of its class probabilities, as a run that stands beside every other. No torch here."""
 
+import hashlib
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,7 +42,8 @@ def score_given(
 
     Probabilities must be out of sample: of a model that was not trained on the sample. They are scored with
     ``self_confidence``, ``normalized_margin`` and ``confident_learning``; scores are a detector called ``name``. The same
-    file again changes nothing, unless memorization has been measured since; given otherwise, it replaces that run.
+    file again changes nothing, unless memorization has been measured since. Another file, or the other sign, replaces
+    the run of that name; files of one name for several variants are one row of a leaderboard.
 
     Args:
         variant: The labels that the scores are of.
@@ -64,14 +67,15 @@ def score_given(
         raise BadUsage(msg)
     form: Form = "pred_probs" if scores is None else "scores"
     path = Path(str(pred_probs if scores is None else scores))
-    digest = file_digest(path)
+    setup = hashlib.sha256(json.dumps([name, form]).encode()).hexdigest()  # alike for every variant
     values = read_given(path, variant, form)
     home = Path(out) / variant.name
-    folder = home / f"given-{file_name(name)}-{digest[:8]}" / "seed-0"
+    folder = home / f"given-{file_name(name)}-{setup[:8]}" / "seed-0"
     record = {
-        **_record(variant, name, digest),
+        **_record(variant, name, setup),
         "form": form,
         "file": path.name,
+        "file_sha256": file_digest(path),
         "lower_is_suspicious": lower_is_suspicious,
         "detectors": {detector: detector for detector in (CONFIDENT if form == "pred_probs" else (name,))},
     }
@@ -102,14 +106,15 @@ def score_given(
     return folder
 
 
-def _record(variant: Variant, name: str, digest: str) -> dict[str, Any]:
+def _record(variant: Variant, name: str, setup: str) -> dict[str, Any]:
     """What a run says of its labels and of where its scores come from."""
     return {
         "regime": "given",
         **about_labels(variant),
         "model": name,
         "recipe": "given",
-        "setup": digest,
+        "setup": setup,
+        "trained": "",
         "epochs": 0,
         "observe": "given",
         "features": "given",

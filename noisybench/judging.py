@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from noisybench.agreement import Agreement, Kind, against_labels, against_marks, reference_scores, write_agreements
 from noisybench.cards import write_cards
@@ -19,8 +21,9 @@ from noisybench.errors import BadData, Mismatch
 from noisybench.memorization import Memorization, read_memorizations
 from noisybench.options import file_digest
 from noisybench.scoring import Scores, read_scores
+from noisybench.source import Source
 from noisybench.streams import Floats
-from noisybench.tables import check_fields, read_record
+from noisybench.tables import check_fields, read_record, replacing
 from noisybench.variant import Variant, read_variant, write_variant
 
 
@@ -158,8 +161,8 @@ def judge(folder: Path, variant: Variant, scores: Mapping[str, tuple[Scores, Kin
     write_agreements(agreements, folder / "agreement.parquet", variant.provenance.variant_id, digests_of(truths))
 
 
-def keep_variant(variant: Variant, folder: Path) -> None:
-    """Lay a variant beside its runs, unless it is there.
+def keep_variant(variant: Variant, folder: Path, source: Source | None = None) -> None:
+    """Lay a variant beside its runs, unless it is there, and with it the names of the source's samples.
 
     Raises:
         BadData: The same labels are there with another truth, which the finished runs were compared with, or with other
@@ -179,3 +182,32 @@ def keep_variant(variant: Variant, folder: Path) -> None:
                 raise BadData(msg)
     if not (folder / "croissant.json").is_file():  # the last of them
         write_cards(variant, folder)
+    if source is not None and source.sample_names is not None and not (folder.parent / NAMES).is_file():
+        names = pa.array(source.sample_names, pa.large_string())
+        with replacing(folder.parent / NAMES) as part:
+            pq.write_table(pa.table({"name": names}), part, compression="zstd")
+
+
+NAMES = "samples.parquet"
+"""Beside the runs of a variant: what people call its samples. Found in the source, never hashed, never published."""
+
+
+def read_names(home: Path, n: int) -> Sequence[str]:
+    """What people call the samples of a variant, shape (n,), as ``keep_variant`` left it; all empty where nobody did.
+
+    Raises:
+        BadData: The file is damaged, or of other samples.
+    """
+    path = home / NAMES
+    if not path.is_file():
+        return [""] * n
+    try:
+        names = pq.read_table(path, schema=pa.schema({"name": pa.large_string()}))["name"].to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        msg = f"{path} cannot be read as Parquet: {reason}; delete it, and evaluate again"
+        raise BadData(msg) from None
+    if len(names) != n or None in names:
+        msg = f"{path} has {len(names)} names, the variant has {n} samples; delete it, and evaluate again"
+        raise BadData(msg)
+    return names

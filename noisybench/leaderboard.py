@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, get_type_hints
 
-from noisybench.agreement import METRICS, Agreement, Kind, Metric, Regime, Stratum, read_agreements
+from noisybench.agreement import METRICS, Agreement, Kind, Metric, Regime, Stratum, read_agreements, read_truths
 from noisybench.correlation import MEMORIZATION_METRICS, MemorizationMetric
 from noisybench.errors import BadData, UnknownName
 from noisybench.options import unknown
@@ -35,7 +35,11 @@ FITS = ("test_accuracy", "mislabeled_fit", "clean_fit", "susceptibility")
 
 
 class Learner(NamedTuple):
-    """What was trained, and how; ``setup`` is the digest of every option, ``features`` is what the model saw."""
+    """What was trained, and how.
+
+    ``setup`` is the digest of every option, ``trained`` of those that decide the training; ``features`` is what the model
+    saw.
+    """
 
     model: str
     recipe: str
@@ -44,6 +48,7 @@ class Learner(NamedTuple):
     observe: str
     features: str = "input"
     regime: Regime = "training"
+    trained: str = ""
 
 
 NOBODY = Learner("", "", "", 0, "", "", "given")
@@ -64,6 +69,7 @@ class Run:
         agreements: Of every detector, control and reference.
         history: Name → value at the end of training, NaN where unknown.
         costs: Detector → (seconds, extra passes over the training set).
+        truths: Name → digest of the measurements of memorization that it was held against.
     """
 
     path: Path
@@ -75,6 +81,7 @@ class Run:
     agreements: tuple[Agreement, ...]
     history: Mapping[str, float]
     costs: Mapping[str, tuple[float, float]]
+    truths: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +118,7 @@ class Row:
         observe: When the samples were observed.
         features: What the model saw: ``input``, or the name of frozen features.
         regime: Where the scores come from.
+        trained: Digest of model and recipe.
         epochs: Of training.
         mislabeled_fit: Share of the mislabeled samples fitted to their given label at the end.
         clean_fit: Share of the other samples fitted at the end.
@@ -144,6 +152,7 @@ class Row:
     observe: str
     features: str
     regime: Regime
+    trained: str
     epochs: int
     mislabeled_fit: float
     clean_fit: float
@@ -162,6 +171,7 @@ class ModelRow:
         observe: When the samples were observed.
         features: What the model saw.
         regime: Where the scores come from: a training.
+        trained: Digest of model and recipe.
         epochs: Of training.
         test_accuracy: On the clean test set.
         test_accuracy_low: Lower end of the interval, as in each of the next.
@@ -190,6 +200,7 @@ class ModelRow:
     observe: str
     features: str
     regime: Regime
+    trained: str
     epochs: int
     test_accuracy: float
     test_accuracy_low: float
@@ -254,7 +265,7 @@ def _read_run(path: Path) -> Run:
     learner = Learner(*(record[key] for key in Learner._fields))
     seed, n = record["seed"], record["n"]
     if not finished:
-        return Run(path, column, learner, seed, n, finished, (), {}, {})
+        return Run(path, column, learner, seed, n, finished, (), {}, {}, {})
     timing = read_record(path / "timing.json") if (path / "timing.json").is_file() else {}
     check_fields(timing, {"detectors": Mapping[str, Mapping[str, float | int | None]]} if timing else {}, path)
     costs = {
@@ -268,7 +279,8 @@ def _read_run(path: Path) -> Run:
             raise BadData(msg)
     history = {name: float(columns[name][-1]) for name in FITS if name in columns and len(columns[name])}
     agreements = tuple(read_agreements(path / "agreement.parquet", column.variant_id))
-    return Run(path, column, learner, seed, n, finished, agreements, history, costs)
+    truths = read_truths(path / "agreement.parquet")
+    return Run(path, column, learner, seed, n, finished, agreements, history, costs, truths)
 
 
 def _number(value: float | None) -> float:
@@ -303,6 +315,8 @@ def leaderboard(
         there = {getattr(agreement, field) for agreement in asked}
         if value not in there:
             raise UnknownName(unknown(value, tuple(sorted(there)), what))
+    if truth == "memorization":
+        _check_measured_once(ended)
     about = about_metric(metric)
     groups: dict[tuple[str, Kind, Learner, str], dict[tuple[Column, int], tuple[Run, Agreement]]] = {}
     for run in ended:
@@ -312,19 +326,18 @@ def leaderboard(
                 key = (agreement.detector, agreement.kind, learner, agreement.learner)
                 groups.setdefault(key, {})[run.column, run.seed] = (run, agreement)
     cells = [cells_of((run, held.value) for run, held in group.values()) for group in groups.values()]
-    complete = which_complete(
-        [
-            (learner, {at for at, (_, held) in group.items() if math.isfinite(held.value)})
-            for (_, _, learner, _), group in groups.items()
-        ],
-        begun,
-    )
-    contenders = [
-        i for i, (_, kind, _, _) in enumerate(groups) if kind == "detector" and complete[i] and len(cells[i]) > 0
-    ]
-    ranks = dict(
-        zip(contenders, rank_sets([cells[i] for i in contenders], higher_is_better=about.higher_is_better), strict=True)
-    )
+    complete: dict[int, bool] = {}
+    ranks: dict[int, tuple[int, int, int]] = {}
+    # Each memorization is a truth of its own: with other label columns, and a ranking by itself.
+    for one in {whose: None for _, _, _, whose in groups}:
+        ours = [(i, key, group) for i, (key, group) in enumerate(groups.items()) if key[3] == one]
+        reached = [
+            (key[2], {at for at, (_, held) in group.items() if math.isfinite(held.value)}) for _, key, group in ours
+        ]
+        complete |= dict(zip((i for i, _, _ in ours), which_complete(reached, begun), strict=True))
+        contenders = [i for i, key, _ in ours if key[1] == "detector" and complete[i] and len(cells[i]) > 0]
+        sets = rank_sets([cells[i] for i in contenders], higher_is_better=about.higher_is_better)
+        ranks |= dict(zip(contenders, sets, strict=True))
     rows = []
     for i, ((detector, kind, learner, whose), group) in enumerate(groups.items()):
         middle, low, high, interval = estimate(cells[i], about.bounds)
@@ -403,6 +416,20 @@ def model_rows(runs: Sequence[Run] | Paths) -> list[ModelRow]:
     return sorted(rows, key=lambda row: (row.model, row.recipe, row.setup))
 
 
+def _check_measured_once(runs: Sequence[Run]) -> None:
+    """Raise ``BadData`` where runs of the same labels were held against one measurement before and after it changed."""
+    held: dict[tuple[Path, str], tuple[str, Run]] = {}
+    for run in runs:
+        for name, digest in run.truths.items():
+            before, other = held.setdefault((run.path.parent.parent, name), (digest, run))
+            if before != digest:
+                msg = (
+                    f"{other.path} and {run.path} were held against different states of '{name}', which was measured again "
+                    f"in between; say the commands that made them once more"
+                )
+                raise BadData(msg)
+
+
 def about_metric(name: str) -> Metric | MemorizationMetric:
     """What there is to say of a metric, by name."""
     return METRICS.get(name) or MEMORIZATION_METRICS.get(name) or Metric(name, METRICS["auroc"].compute)
@@ -412,7 +439,7 @@ def is_matched(learner: Learner, whose: str) -> bool | None:
     """Whether a memorization is of the learner's own model, recipe, epochs and features; None where there is none."""
     if not whose or learner == NOBODY:
         return None
-    own = f"{learner.model}, {learner.recipe}, {learner.epochs} epochs, "
+    own = f"{learner.model}, {learner.recipe}, {learner.epochs} epochs ({learner.trained}), "
     return whose.startswith(own) and whose.endswith(f", on {learner.features}")
 
 

@@ -1,4 +1,7 @@
-"""Where a variant's source was found on this machine: remembered beside the variant, never hashed, never published."""
+"""Where a variant's source was found: remembered beside the variant, never hashed, and not published.
+
+The one location that is published is that of an export, whose inputs lie beside its variant; see ``noisybench.exporting``.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,16 +22,24 @@ def write_location(folder: Path, *, data: Path | None, source_set: Mapping[str, 
     write_json({"data": None if data is None else str(data.resolve()), "source_set": source_set}, folder / LOCATION)
 
 
+def write_location_within(folder: Path, *, source: str, data: str, source_set: Mapping[str, str]) -> None:
+    """Remember that the inputs lie at ``data``, relative to the variant's folder, for a source that is not the original."""
+    write_json({"source": source, "data": data, "source_set": source_set}, folder / LOCATION)
+
+
 def read_location(folder: Path) -> dict[str, Any]:
-    """What ``write_location`` wrote; empty where nobody did.
+    """What was written, ``data`` as a path from here; empty where nobody wrote.
 
     Raises:
         BadData: The file is damaged.
     """
     if not (folder / LOCATION).is_file():
         return {}
-    record = read_record(folder / LOCATION)
-    check_fields(record, {"data": str | None, "source_set": Mapping[str, str]}, folder / LOCATION)
+    record = {"source": None, **read_record(folder / LOCATION)}
+    kinds = {"source": str | None, "data": str | None, "source_set": Mapping[str, str]}
+    check_fields(record, kinds, folder / LOCATION)
+    if record["data"] is not None:
+        record["data"] = str((folder / record["data"]).resolve())
     return record
 
 
@@ -66,7 +77,7 @@ def source_of(variant: Variant, folder: Path, data: Path | None = None, own: str
     provenance = variant.provenance
     location = read_location(folder)
     options = {key: str(value) for key, value in location.get("source_set", provenance.source_options).items()}
-    name = own or provenance.source
+    name = own or location.get("source") or provenance.source
     if own is None and name not in names("sources"):
         msg = (
             f"the variant's source '{name}' is none of noisybench's; say --source package.module:attribute of your own"

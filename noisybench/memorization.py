@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import UNKNOWN, read_only
+from noisybench.arrays import read_only
 from noisybench.errors import BadData, BadUsage, Mismatch
 from noisybench.pools import BLOCK, Bools, Pool
 from noisybench.tables import read_columns, write_columns
@@ -126,7 +126,7 @@ def _estimate(pool: Pool, variant: Variant, chosen: Bools) -> Memorization:
         p_in=read_only(p_in),
         p_out=read_only(p_out),
         margin=read_only(margin[1] / count[1] - margin[0] / count[0]),
-        clean_damage=read_only(np.where(variant.clean == UNKNOWN, np.nan, damage)),
+        clean_damage=read_only(np.where(variant.class_known, damage, np.nan)),
         n_in=read_only(n_in[1].astype(np.int64)),
         n_out=read_only(n_in[0].astype(np.int64)),
         models=int(chosen.sum()),
@@ -201,7 +201,7 @@ class Summary:
         clean_fit: The same on correctly labelled ones.
         mislabeled_memorization: Mean memorization of mislabeled samples.
         clean_memorization: Mean memorization of correctly labelled ones.
-        clean_damage: Mean damage to the right label of mislabeled samples.
+        clean_damage: Mean damage to the right label of mislabeled samples whose right label is known.
         models_per_second: Trained, all processes together; NaN where nothing was trained.
     """
 
@@ -245,7 +245,7 @@ def summarise(
         clean_fit=_mean(memorization.p_in[right]),
         mislabeled_memorization=_mean(memorization.values[wrong]),
         clean_memorization=_mean(memorization.values[right]),
-        clean_damage=_mean(memorization.clean_damage[wrong]),
+        clean_damage=_mean(memorization.clean_damage[wrong & variant.class_known]),
         models_per_second=models_per_second,
     )
 
@@ -312,11 +312,25 @@ def read_memorizations(runs: Path, variant: Variant) -> dict[str, tuple[Path, Me
     """Every estimate beside the runs of a variant, by the name of its folder, with the place of its file.
 
     Raises:
-        BadData: A file is broken.
+        BadData: A file is broken, or two are of learners of one name.
         Mismatch: One is of another variant.
     """
     paths = sorted((runs / "memorization").glob("*/memorization.parquet"))
-    return {path.parent.name: (path, read_memorization(path, variant.provenance.variant_id)) for path in paths}
+    found = {path.parent.name: (path, read_memorization(path, variant.provenance.variant_id)) for path in paths}
+    places: dict[str, Path] = {}
+    for path, memorization in found.values():
+        other = places.setdefault(memorization.learner, path.parent)
+        if other != path.parent:
+            raise BadData(said_twice(memorization.learner, other, path.parent))
+    return found
+
+
+def said_twice(learner: str, there: Path, here: Path) -> str:
+    """The message for two measurements that no table could tell apart."""
+    return (
+        f"{there} is of '{learner}' as {here} would be, with another seed, which no table could tell "
+        f"apart; give another --out, or delete one of the two folders"
+    )
 
 
 COLUMNS = {name: "memorization" if name == "values" else name for name in (*MEASURES, "n_in", "n_out")}

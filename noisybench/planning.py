@@ -1,18 +1,16 @@
 """What decides a run but its labels and seed: the model, the recipe and how it is watched, chosen to suit the source."""
 
 import hashlib
-import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
 from typing import Literal
 
 import torch
 
 from noisybench.catalog import find
 from noisybench.errors import BadUsage, UnknownName
-from noisybench.options import file_digest, parse_options, unknown, whole
+from noisybench.options import code_of, parse_options, unknown, whole
 from noisybench.probes.curvature import Curvature
 from noisybench.source import IMAGE_DIMENSIONS, Source
 from noisybench.susceptibility import Susceptibility
@@ -104,6 +102,12 @@ class Plan:
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
     @property
+    def trained(self) -> str:
+        """Short digest of what decides the training, however it is watched: model, code and recipe."""
+        what = {"model": self.model, "code": self.code, "name": self.recipe_name, **asdict(self.recipe)}
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:6]
+
+    @property
     def folder(self) -> str:
         """Name of its folder, safe on every file system."""
         return f"{file_name(self.model)}-{self.recipe_name}-{self.setup[:8]}"
@@ -164,7 +168,7 @@ def plan_run(
         recipe=replace(base, **{key: getattr(chosen, key) for key in changes}),
         watch=parse_options(Watch, {k: v for k, v in given.items() if k in watch_names}, what="'evaluate'"),
         device=place,
-        code=_code_of(build),
+        code=code_of(getattr(build, "func", build)),
     )
 
 
@@ -179,16 +183,6 @@ def _name_of(build: BuildModel) -> str:
         msg = f"a model of your own must be a function of a module, got {build!r}; define it with def at the top level"
         raise BadUsage(msg)
     return f"{build.__module__}:{name}"
-
-
-def _code_of(build: BuildModel) -> str | None:
-    """SHA-256 of the file of a user's own model; None for one of noisybench, whose version is recorded."""
-    if getattr(build, "func", build).__module__.partition(".")[0] == "noisybench":
-        return None
-    try:
-        return file_digest(Path(inspect.getfile(build)))
-    except (TypeError, OSError):  # typed into a session: it stands in no file
-        return None
 
 
 def _recipe(name: RecipeName, source: Source, device: str) -> Recipe:

@@ -7,8 +7,9 @@ are a run themselves, which has a pool in place of a training.
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from math import isnan
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,25 +20,90 @@ from noisybench.catalog import find, names
 from noisybench.confident import NoiseEstimate, estimate_noise
 from noisybench.engines import Progress, alone
 from noisybench.errors import BadData, BadUsage, UnknownName
-from noisybench.extraction import Features
+from noisybench.extraction import Features, choose_features, features_of
 from noisybench.held_out import held_out_answers
 from noisybench.judging import HOW_LABELS_CAME, about_labels, digests_of, judge, keep_variant, truths_beside
-from noisybench.memorization import Summary, estimate_memorization, summarise, write_memorization
+from noisybench.memorization import (
+    Summary,
+    estimate_memorization,
+    read_memorization,
+    said_twice,
+    summarise,
+    write_memorization,
+)
 from noisybench.neighbours import neighbour_labels
 from noisybench.options import file_digest, unknown, whole
-from noisybench.pools import PURPOSES, Pool, check_fraction, read_pool
+from noisybench.planning import Watch, plan_run
+from noisybench.pools import PURPOSES, Pool, check_fraction, group_size, read_pool, subsets
 from noisybench.retraining import Learner, retrain
 from noisybench.scoring import Scores, read_scores, score, scores_path, write_scores
-from noisybench.source import Source
+from noisybench.source import IMAGE_DIMENSIONS, Source, in_memory
+from noisybench.streams import derive
 from noisybench.tables import file_name, read_record, write_columns, write_json
 from noisybench.trace import read_trace, write_observation
-from noisybench.training import check_source
+from noisybench.training import BuildModel, check_source
 from noisybench.variant import Variant
 
 EPOCHS = 45
 """Of every model: on the digits, 99 % of the wrong labels of a subset are then fitted, 57 % after 20."""
 NEIGHBOURS = 20
 """Of a sample, for ``knn``."""
+
+
+def plan_learner(
+    source: Source,
+    *,
+    model: str | BuildModel | None = None,
+    recipe: str = "overfit",
+    epochs: int | None = None,
+    options: Mapping[str, str] | None = None,
+    device: str = "auto",
+    features: str = "input",
+    features_options: Mapping[str, str] | None = None,
+    fraction: float = 0.7,
+    balanced: bool = True,
+    cache: str | Path | None = None,
+) -> tuple[Learner, Features | None]:
+    """What is retrained, and the features that it sees, None for the inputs themselves.
+
+    Args:
+        source: What is trained on.
+        model: See ``plan_run``; also ``recipe``, ``device`` and ``options``, but for those that say how to watch.
+        recipe: Name of the recipe.
+        epochs: None takes 45.
+        options: Fields of ``Recipe`` as text.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        features: ``input``, or what ``choose_features`` takes.
+        features_options: Of the features, as text.
+        fraction: Of the samples in each subset.
+        balanced: Leave each sample out equally often.
+        cache: Folder in which features are kept.
+
+    Raises:
+        UnknownName: No such model, recipe, features or option.
+        BadUsage: A value that cannot be meant.
+    """
+    given = dict(options or {})
+    watching = sorted(set(given) & {field.name for field in fields(Watch)})
+    if watching:
+        msg = f"'{watching[0]}' is about how a training is watched, and these models are asked once, at their end"
+        raise BadUsage(msg)
+    if features == "input" and features_options:
+        msg = "--features-set is for --features; 'input' has no options"
+        raise BadUsage(msg)
+    chosen = None if features == "input" else choose_features(features, features_options)
+    how: dict[str, Any] = {
+        "recipe": recipe,
+        "epochs": EPOCHS if epochs is None and "epochs" not in given else epochs,
+        "options": given,
+    }
+    # The inputs decide the device, and refuse what is refused, before features take their time.
+    plan = plan_run(source, model=model, device=device, **how)
+    if chosen is None:
+        return Learner(plan, fraction, balanced), None
+    seen = features_of(source, chosen, device=plan.device, cache=cache)
+    shown = replace(source, inputs=seen, test_inputs=None, test_labels=None, augmentation="none")
+    return Learner(plan_run(shown, model=model, device=device, **how), fraction, balanced, chosen.word), seen
 
 
 def memorize(
@@ -67,9 +133,15 @@ def memorize(
 
     Returns:
         The folder of the measurement, with ``memorization.parquet`` in it, and its summary.
+
+    Raises:
+        BadData: The memorization by a learner of this name was measured with another seed or other options.
     """
     home = Path(out) / variant.name
     folder = home / "memorization" / learner.folder(purpose="truth", seed=seed)
+    for path in sorted(folder.parent.glob("*/memorization.parquet")):
+        if path.parent != folder and read_memorization(path).learner == learner.name:
+            raise BadData(said_twice(learner.name, path.parent, folder))
     done = retrain(
         source,
         variant,
@@ -81,7 +153,7 @@ def memorize(
         workers=workers,
         progress=progress,
     )
-    keep_variant(variant, home / "variant")
+    keep_variant(variant, home / "variant", source)
     pool = read_pool(folder, variant, models=models)
     truth = estimate_memorization(pool, variant)
     write_memorization(truth, folder / "memorization.parquet")
@@ -125,8 +197,8 @@ def detect(
         variant: Whose labels.
         learner: What is trained.
         out: Folder of runs.
-        fractions: Of the samples in a subset, a pool each, where there shall be several; ``c_score`` needs two.
-            None takes the learner's.
+        fractions: Of the samples in a subset, a pool each, where there shall be several, as ``c_score`` needs; none
+            takes the learner's.
         models: How many are trained for each fraction.
         seed: Of subsets and training.
         features: What the models see in place of the inputs, and where neighbours are looked for.
@@ -145,21 +217,18 @@ def detect(
     learners = [replace(learner, fraction=share) for share in shares]
     home = Path(out) / variant.name
     folder = home / _folder(learners) / f"seed-{seed}"
-    epochs = learner.plan.recipe.epochs
     check_source(source, variant)
     for one in learners:
-        check_fraction(one.fraction, len(variant.labels))
+        _check_held_out(one, len(variant.labels), models, seed)
     record = _record(learners[-1], variant, shares, models=models, seed=seed)
     with alone(folder):
         there = _is_there(folder, record)
         if not (folder / "run.json").is_file():
             write_json({**record, "detectors": {}}, folder / "run.json")  # a run that has begun
-        seconds = 0.0
-        pools: list[Pool] = []
+        pools, seconds = [], 0.0
         for one in learners:
             place = folder / f"fraction-{one.fraction:g}"
-            began = time.perf_counter()
-            retrain(
+            done = retrain(
                 source,
                 variant,
                 one,
@@ -171,39 +240,74 @@ def detect(
                 workers=workers,
                 progress=progress,
             )
-            seconds += time.perf_counter() - began
+            seconds += models / done.models_per_second  # over every call that trained some of them
             pools.append(read_pool(place, variant, models=models))
-        keep_variant(variant, home / "variant")
+        keep_variant(variant, home / "variant", source)
         if not there:
             (folder / "agreement.parquet").unlink(missing_ok=True)  # first: what has none is no finished run
-            near = source.inputs.reshape(len(variant.labels), -1) if features is None else features
-            began = time.perf_counter()
-            k = min(NEIGHBOURS, len(variant.labels) - 1)
-            neighbours = neighbour_labels(near.astype(np.float32), variant.labels, variant.num_classes, k)
-            apart = time.perf_counter() - began
-            answers = held_out_answers(pools, variant, epoch=epochs, neighbours=neighbours)
-            write_observation(answers, folder / "trace", variant_id=variant.provenance.variant_id)
-            _write_history(pools[-1], variant, epochs, folder / "history.parquet")
-            scored = _score(folder, names("detectors"))
-            passes = float(models * epochs * sum(shares))
-            costs = {
-                name: {"seconds": apart, "passes": 0.0} if name == "knn" else {"seconds": seconds, "passes": passes}
-                for name in scored
-            }
-            write_json({"seconds": seconds, "detectors": costs}, folder / "timing.json")
-            digests = {name: file_digest(scores_path(folder, name)) for name in scored}
-            detectors = {name: name for name in sorted(scored)}
-            write_json({**record, "detectors": detectors, "scores_sha256": digests}, folder / "run.json")
-        detectors = read_record(folder / "run.json")["detectors"]
-        agreement = folder / "agreement.parquet"
-        if not agreement.is_file() or read_truths(agreement) != digests_of(truths_beside(home, variant)):
-            kinds: dict[str, Kind] = {
-                name: "control" if find("detectors", name).control else "detector" for name in detectors
-            }
-            kept = {name: (read_scores(scores_path(folder, name)), kinds[name]) for name in detectors}
-            judge(folder, variant, kept, seed=seed)
-    noise = estimate_noise(variant.labels, pools[-1].held_out)
-    return Detected(folder, tuple(detectors), noise)
+            _score_all(folder, pools, variant, record, near=_where_to_look(source, features), seconds=seconds)
+        detectors = _judge(folder, variant, seed)
+    return Detected(folder, detectors, estimate_noise(variant.labels, pools[-1].held_out))
+
+
+def _check_held_out(learner: Learner, n: int, models: int, seed: int) -> None:
+    """Raise ``BadUsage`` for subsets that cannot be drawn, or where each of the models would see some sample."""
+    check_fraction(learner.fraction, n)
+    included = subsets(range(models), n, learner.fraction, seed=derive(seed, "detector"), balanced=learner.balanced)
+    seen = int(included.all(0).sum())
+    if seen:
+        more = f"at least {group_size(learner.fraction)}" if learner.balanced else "more, or balanced subsets"
+        msg = f"{seen} of {n} samples would be in the subset of each of {models} models, and none could be asked; train {more}"
+        raise BadUsage(msg)
+
+
+def _where_to_look(source: Source, features: Features | None) -> Features:
+    """Where neighbours are looked for: given features, pixels, or columns brought to one scale, shape (n, d)."""
+    if features is not None:
+        return features
+    inputs = in_memory(source.inputs, "neighbours").reshape(len(source.labels), -1).astype(np.float32)
+    if source.inputs.ndim == IMAGE_DIMENSIONS:
+        return inputs
+    deviation = inputs.std(0)
+    scaled: Features = (inputs - inputs.mean(0)) / np.where(deviation > 0, deviation, 1)
+    return scaled
+
+
+def _score_all(
+    folder: Path, pools: Sequence[Pool], variant: Variant, record: Mapping[str, Any], *, near: Features, seconds: float
+) -> None:
+    """Write the held-out answers, the shares fitted, every detector's scores and what they took, and run.json last."""
+    began = time.perf_counter()
+    k = min(NEIGHBOURS, len(variant.labels) - 1)
+    neighbours = neighbour_labels(near, variant.labels, variant.num_classes, k)
+    apart = time.perf_counter() - began
+    answers = held_out_answers(pools, variant, epoch=record["epochs"], neighbours=neighbours)
+    write_observation(answers, folder / "trace", variant_id=variant.provenance.variant_id)
+    _write_history(pools[-1], variant, record["epochs"], folder / "history.parquet")
+    scored = _score(folder, names("detectors"))
+    took = None if isnan(seconds) else seconds
+    passes = float(record["models"] * record["epochs"] * sum(record["fractions"]))
+    costs = {
+        name: {"seconds": apart, "passes": 0.0} if name == "knn" else {"seconds": took, "passes": passes}
+        for name in scored
+    }
+    write_json({"seconds": took, "detectors": costs}, folder / "timing.json")
+    detectors = {name: name for name in sorted(scored)}
+    write_json({**record, "detectors": detectors, "files_sha256": _digests(folder, detectors)}, folder / "run.json")
+
+
+def _judge(folder: Path, variant: Variant, seed: int) -> tuple[str, ...]:
+    """Hold the scores against every truth, unless they were; their detectors."""
+    detectors = tuple(read_record(folder / "run.json")["detectors"])
+    agreement = folder / "agreement.parquet"
+    current = digests_of(truths_beside(folder.parent.parent, variant))
+    if not agreement.is_file() or read_truths(agreement) != current:
+        kinds: dict[str, Kind] = {
+            name: "control" if find("detectors", name).control else "detector" for name in detectors
+        }
+        kept = {name: (read_scores(scores_path(folder, name)), kinds[name]) for name in detectors}
+        judge(folder, variant, kept, seed=seed)
+    return detectors
 
 
 def check_purpose(purpose: str, fractions: Sequence[float]) -> None:
@@ -236,6 +340,7 @@ def _record(
         **about_labels(variant),
         "model": plan.model,
         "recipe": plan.recipe_name,
+        "trained": plan.trained,
         "setup": hashlib.sha256(json.dumps(learner.setup, sort_keys=True).encode()).hexdigest(),
         **asdict(plan.recipe),
         "observe": "held out",
@@ -257,7 +362,7 @@ def _is_there(folder: Path, record: Mapping[str, Any]) -> bool:
     if not (folder / "run.json").is_file():
         return False
     found = read_record(folder / "run.json")
-    detectors, digests = found.get("detectors"), found.get("scores_sha256")
+    detectors, digests = found.get("detectors"), found.get("files_sha256")
     differs = [key for key in record if key not in (*HOW_LABELS_CAME, "models") and found.get(key) != record[key]]
     if differs:
         key = differs[0]
@@ -266,12 +371,16 @@ def _is_there(folder: Path, record: Mapping[str, Any]) -> bool:
             f"that folder to run it again"
         )
         raise BadData(msg)
-    if found["models"] != record["models"] or not isinstance(detectors, dict) or not isinstance(digests, dict):
+    if found.get("models") != record["models"] or not isinstance(detectors, dict):
         return False
-    paths = {name: scores_path(folder, name) for name in detectors}
-    return all(path.is_file() for path in paths.values()) and digests == {
-        name: file_digest(path) for name, path in paths.items()
-    }
+    return bool(detectors) and digests == _digests(folder, detectors)
+
+
+def _digests(folder: Path, detectors: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of the answers, the history and the scores of a run, by their places in it; of those that are there."""
+    paths = [*sorted((folder / "trace").glob("epoch-*.parquet")), folder / "history.parquet"]
+    paths += [scores_path(folder, name) for name in detectors]
+    return {path.relative_to(folder).as_posix(): file_digest(path) for path in paths if path.is_file()}
 
 
 def _score(folder: Path, detectors: Sequence[str]) -> list[str]:

@@ -299,7 +299,7 @@ def _order(ids: NDArray[Any], n: int, path: Path) -> NDArray[np.int64]:
 
 
 def _check_labels(given: NDArray[Any], variant: Variant, path: Path, *, of_clean: bool) -> None:
-    known = variant.known
+    known = variant.class_known
     if of_clean and known.any() and np.array_equal(given[known], variant.clean[known]):
         return
     labels = as_labels(given, what=f"labels in {path}")

@@ -29,6 +29,11 @@ def caption(rows: Rows) -> str:
     if not rows:
         return "No rows."
     first = rows[0]
+    if isinstance(first, Row) and not any(row.n for row in rows):
+        return (
+            f"There is no truth to rank by: of no sample is it known whether it is '{first.truth}'; 'noisybench suspects RUN' "
+            f"lists the most suspicious ones."
+        )
     ranked = [row for row in rows if not isinstance(row, Row) or row.rank is not None] or list(rows)
     covers = {
         "draws": "95 % intervals cover new noise draws and training seeds",
@@ -230,7 +235,8 @@ def _matched(row: Row | BothRow) -> str:
 
 def _rank(row: Row) -> str:
     if row.rank is None:
-        return row.kind if row.kind != "detector" else "incomplete" if not row.complete else "–"
+        lacking = not row.complete and not math.isnan(row.mean)
+        return row.kind if row.kind != "detector" else "incomplete" if lacking else "–"
     return f"{row.rank} [{row.rank_low}, {row.rank_high}]"
 
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -75,10 +76,11 @@ class Learner:
 
     @property
     def name(self) -> str:
-        """In words, for every place where its memorization appears."""
+        """In words, for every place where its memorization appears; the digest tells recipes with other options apart."""
         plan = self.plan
-        epochs = f"{plan.recipe.epochs} epochs"
-        return f"{plan.model}, {plan.recipe_name}, {epochs}, fraction {self.fraction:g}, on {self.features}"
+        epochs = f"{plan.recipe.epochs} epochs ({plan.trained})"
+        fraction = f"{'' if self.balanced else 'random '}fraction {self.fraction:g}"
+        return f"{plan.model}, {plan.recipe_name}, {epochs}, {fraction}, on {self.features}"
 
     @property
     def setup(self) -> dict[str, Any]:
@@ -257,7 +259,7 @@ def _one_by_one(
     recipe = shared.learner.plan.recipe
     for row, seed in enumerate(seeds):
         chosen = np.flatnonzero(included[row])
-        subset = Inputs(shared.source.inputs[chosen], data.device, like=data)
+        subset = data.subset(chosen)
         model = _fresh(shared, data, seed)
         if data.is_image:
             model = model.to(memory_format=torch.channels_last)
@@ -271,7 +273,9 @@ def _one_by_one(
 def _together(shared: _Shared, data: Inputs, included: Bools, seeds: Sequence[int]) -> Iterator[tuple[int, nn.Module]]:
     """Row and model of every model of a block, those with subsets of one size trained together, some at a time."""
     labels = torch.tensor(shared.variant.labels, device=data.device)
-    inputs = torch.cat([batch.flatten(1) for batch in data.batches(STACKED_BATCH)])
+    inputs: Tensor | Inputs = data  # those that are read lazily stay where they are
+    if data.is_held:
+        inputs = torch.cat([batch.flatten(1) for batch in data.batches(STACKED_BATCH)])
     one = sum(parameter.nbytes for parameter in _fresh(shared, data, seeds[0]).parameters())
     most = max(1, STACK_BYTES // one) if data.device.type == "cpu" else len(seeds)
     sizes = included.sum(1)
@@ -312,7 +316,7 @@ def linear_layers(model: nn.Module) -> list[nn.Linear] | None:
 @torch.no_grad()
 def train_together(
     models: Sequence[nn.Module],
-    inputs: Tensor,
+    inputs: Tensor | Inputs,
     labels: Tensor,
     chosen: Tensor,
     *,
@@ -327,7 +331,7 @@ def train_together(
 
     Args:
         models: K models of which ``linear_layers`` finds the layers, on the device of the inputs.
-        inputs: Normalised, shape (n, d).
+        inputs: Normalised, shape (n, d); or such as are read a batch at a time, to the same weights.
         labels: Given labels, shape (n,).
         chosen: Samples of each subset, shape (K, s), ascending.
         recipe: How to train; its augmentation is not done.
@@ -346,18 +350,18 @@ def train_together(
 class _Stack:
     """The weights of K perceptrons, layer by layer as one tensor (K, inputs, outputs), and what a step needs."""
 
-    def __init__(self, models: Sequence[nn.Module], inputs: Tensor, labels: Tensor, recipe: Recipe) -> None:
+    def __init__(self, models: Sequence[nn.Module], inputs: Tensor | Inputs, labels: Tensor, recipe: Recipe) -> None:
         self._layers = [layers for model in models if (layers := linear_layers(model)) is not None]
         depth, kind = len(self._layers[0]), self._layers[0][0].weight.dtype
-        self._inputs = inputs.to(kind)
+        self._inputs = inputs.to(kind) if isinstance(inputs, Tensor) else inputs
         self.weights: list[Tensor] = []
         self.biases: list[Tensor] = []
-        width = inputs.shape[1]
+        width = self._layers[0][0].in_features
         for depths in zip(*self._layers, strict=True):
             outputs, fan_in = depths[0].weight.shape
             padded = -(-outputs // PADDING) * PADDING
-            weight = inputs.new_zeros(len(models), width, padded, dtype=kind)
-            bias = inputs.new_zeros(len(models), 1, padded, dtype=kind)
+            weight = torch.zeros(len(models), width, padded, dtype=kind, device=labels.device)
+            bias = torch.zeros(len(models), 1, padded, dtype=kind, device=labels.device)
             for k, layer in enumerate(depths):
                 weight[k, :fan_in, :outputs] = layer.weight.T
                 bias[k, 0, :outputs] = layer.bias
@@ -378,7 +382,10 @@ class _Stack:
         """One step of every model, each on its batch of samples, shape (K, b)."""
         values, gradients, targets = self._buffers_for(chosen.shape[1])
         flat = chosen.reshape(-1)
-        torch.index_select(self._inputs, 0, flat, out=values[0].view(len(flat), -1))
+        if isinstance(self._inputs, Tensor):
+            torch.index_select(self._inputs, 0, flat, out=values[0].view(len(flat), -1))
+        else:
+            values[0].view(len(flat), -1).copy_(self._inputs.batch(flat).flatten(1))
         torch.index_select(self._targets, 0, flat, out=targets.view(len(flat), -1))
         for layer in range(self._depth):
             torch.baddbmm(self.biases[layer], values[layer], self.weights[layer], out=values[layer + 1])
@@ -422,7 +429,7 @@ class _Stack:
         """Activations (inputs first), gradients (of the first layer's outputs first) and targets of batches of b."""
         if b not in self._buffers:
             widths = [self.weights[0].shape[1], *(weight.shape[2] for weight in self.weights)]
-            values = [self._inputs.new_empty(len(self._layers), b, width) for width in widths]
+            values = [self.weights[0].new_empty(len(self._layers), b, width) for width in widths]
             gradients = [torch.empty_like(value) for value in values[1:]]
             self._buffers[b] = values, gradients, torch.empty_like(values[-1])
         return self._buffers[b]
@@ -480,10 +487,11 @@ def _check_block(task: _Task, record: Mapping[str, Any], variant: Variant) -> No
 def _pace(folder: Path, trained: int, seconds: float) -> float:
     """Models per second over every call that trained some in this folder; kept apart from what bytes are compared of."""
     path = folder / "timing.json"
-    total = {"models": 0, "seconds": 0.0}
-    if path.is_file():
-        total = read_record(path)
-        check_fields(total, {"models": int, "seconds": float}, path)
+    total: dict[str, Any] = {"models": 0, "seconds": 0.0}
+    with suppress(BadData):  # lost or damaged: no result depends on it
+        found = read_record(path)
+        check_fields(found, {"models": int, "seconds": float}, path)
+        total = found
     if trained:
         total = {"models": total["models"] + trained, "seconds": total["seconds"] + seconds}
         write_json(total, path)

@@ -1,9 +1,11 @@
 """A source: inputs, the labels they came with, and what is known of the right ones."""
 
 import hashlib
+import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from inspect import getattr_static
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, get_args
 
@@ -11,14 +13,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.arrays import UNKNOWN, Labels, as_array, as_labels, check_labels, read_only
-from noisybench.errors import BadData, UnknownName
+from noisybench.errors import BadData, BadUsage, UnknownName
 from noisybench.options import unknown, whole
 
 Augmentation = Literal["none", "crop", "crop_flip"]
 Option = str | int | float | bool
 IMAGE_DIMENSIONS = 4  # n, h, w, c
 MOST_CHANNELS = 4  # of an image whose height could be its channels
+BLOCK = 1 << 14
+"""Features that are looked at together where all of them are: a memory map is never read whole."""
+BLOCK_BYTES = 1 << 24
+"""Of inputs that are read together, likewise."""
 MOST_UNNAMED = 100_000  # classes; a larger label is a mistake, such as a sample's id
+
+
+class LazyInputs(Protocol):
+    """Inputs that are read when they are asked for, such as those of ``noisybench.lazy``; they go to other processes.
+
+    Attributes:
+        shape: (n, h, w, c) of images or (n, d) of features.
+        dtype: uint8 of images, float32 of features.
+        ndim: Length of ``shape``.
+        digest: Of what they are, without reading them all (such as the names and sizes of files); None takes the digest
+            that an array of them would have.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def ndim(self) -> int: ...
+    @property
+    def digest(self) -> str | None: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: slice | NDArray[Any], /) -> NDArray[Any]:
+        """Some of them, shape (b, ...); ``rows``: a slice, or their numbers (b,) in any order."""
+
+    def take(self, rows: slice | NDArray[Any], /) -> "LazyInputs":
+        """Some of them, unread."""
+
+
+AnyInputs = NDArray[Any] | LazyInputs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,26 +63,30 @@ class Source:
 
     Attributes:
         name: Name of the loader, such as ``"cifar10"``.
-        inputs: Images (n, h, w, c) uint8 or features (n, d) float32, in the order of the published files.
+        inputs: Images (n, h, w, c) uint8 or features (n, d) float32, in the order of the published files; an array, a
+            memory map, or what is read when it is asked for, see ``LazyInputs``.
         labels: Labels as published, shape (n,).
-        clean: Reference labels, shape (n,); ``UNKNOWN`` where there is none.
+        clean: Reference labels, shape (n,); ``UNKNOWN`` where there is none, ``WRONG`` where no more is known than that
+            the label is not right.
         test_inputs: Like ``inputs``, shape (m, ...); None where there is no test set.
         test_labels: Shape (m,); None where there is no test set.
         class_names: One name per class, in index order.
-        sha256: Digest of ``inputs`` and ``labels`` as read.
+        sha256: Digest of ``inputs`` and ``labels`` as read, see ``source_digest``.
         order: The sample order that was recognised, in words.
         augmentation: What may be done to a training image without changing its class.
         options: The loader's options, without paths.
         limit: How many samples were kept, where not all were.
         marks: What was done to samples that is no flip of a label, by name: true or false, and whose input it is, each
             of shape (n,); see ``noisybench.altering``.
+        sample_names: What people call each sample, such as its file below the folder of the source, shape (n,); None
+            where the number is all there is. They are no part of the digest.
     """
 
     name: str
-    inputs: NDArray[Any]
+    inputs: Any  # AnyInputs; by that type, everyone with an array would have to prove that it is one
     labels: Labels
     clean: Labels
-    test_inputs: NDArray[Any] | None
+    test_inputs: Any  # AnyInputs | None
     test_labels: Labels | None
     class_names: tuple[str, ...]
     sha256: str
@@ -55,6 +95,7 @@ class Source:
     options: Mapping[str, Option] = field(default_factory=dict)
     limit: int | None = None
     marks: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    sample_names: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         check_marks(self.marks, len(self.labels))
@@ -73,6 +114,9 @@ class Source:
                 f"source '{self.name}' has {len(self.inputs)} inputs, {len(self.labels)} labels "
                 f"and {len(self.clean)} clean labels; expected as many of each"
             )
+            raise BadData(msg)
+        if self.sample_names is not None and len(self.sample_names) != len(self.labels):
+            msg = f"source '{self.name}' has {len(self.labels)} samples and {len(self.sample_names)} names of them"
             raise BadData(msg)
         if (self.test_inputs is None) != (self.test_labels is None):
             msg = f"source '{self.name}' has test inputs or test labels without the other; give both or neither"
@@ -121,14 +165,16 @@ def source_from_arrays(
     augmentation: Augmentation = "none",
     options: Mapping[str, Option] | None = None,
     limit: int | None = None,
+    sample_names: Sequence[str] | None = None,
 ) -> Source:
-    """A source from arrays in memory.
+    """A source from arrays, or from inputs that are read lazily.
 
     Args:
         name: Name of the source.
-        inputs: Images (n, h, w, c) or (n, h, w) uint8, or features (n, d) of any real type.
+        inputs: Images (n, h, w, c) or (n, h, w) uint8, or features (n, d) of any real type; or ``LazyInputs``.
         labels: Class indices, shape (n,).
-        clean: Reference labels, shape (n,), -1 where unknown; None where nobody knows any.
+        clean: Reference labels, shape (n,), -1 where unknown, -2 where the label is known to be wrong and the right class
+            is not; None where nobody knows any.
         test_inputs: Shape (m, ...), or None.
         test_labels: Shape (m,), or None.
         class_names: One per class; None names them by their index.
@@ -136,6 +182,7 @@ def source_from_arrays(
         augmentation: What may be done to a training image without changing its class.
         options: The loader's options, without paths.
         limit: Keep the first ``limit`` training samples.
+        sample_names: What people call each, shape (n,).
 
     Raises:
         BadUsage: A limit that is no positive whole number, or an augmentation that does not exist.
@@ -156,7 +203,9 @@ def source_from_arrays(
             msg = f"source '{name}': a label is {highest}, expected classes 0..k-1; renumber them, or give class_names"
             raise BadData(msg)
         class_names = [str(k) for k in range(highest + 1)]
-    columns = _as_inputs(inputs, f"inputs of source '{name}'")[kept]
+    columns = _as_inputs(inputs, f"inputs of source '{name}'")
+    if limit is not None and limit < len(columns):
+        columns = rows_of(columns, kept)
     given = given[kept]
     return Source(
         name=name,
@@ -171,23 +220,86 @@ def source_from_arrays(
         augmentation=augmentation,
         options=dict(options or {}),
         limit=limit,
+        sample_names=None if sample_names is None else sample_names[kept],
     )
 
 
-def source_digest(inputs: NDArray[Any], labels: Labels) -> str:
-    """SHA-256 over the inputs' type, shape and bytes and the labels as little-endian int64."""
+def source_digest(inputs: AnyInputs, labels: Labels) -> str:
+    """SHA-256 over the inputs' type, shape and bytes (or their own digest) and the labels as little-endian int64."""
     digest = hashlib.sha256(f"{inputs.dtype.name} {inputs.shape}".encode())
-    rows = max(1, (1 << 24) // max(1, inputs[:1].nbytes))  # 16 MB at a time: a memory map is never read whole
-    for start in range(0, len(inputs), rows):
-        chunk = np.ascontiguousarray(inputs[start : start + rows])
-        digest.update(chunk.astype(chunk.dtype.newbyteorder("<"), copy=False).data)
+    add_inputs(digest, inputs)
     digest.update(labels.astype("<i8").data)
     return digest.hexdigest()
 
 
-def _as_inputs(values: Any, what: str) -> NDArray[Any]:  # noqa: ANN401 - anything NumPy can read
-    """uint8 images with a channel axis, or float32 features."""
-    array = as_array(values, what=what)
+def add_inputs(digest: "hashlib._Hash", inputs: AnyInputs) -> None:
+    """Add the bytes of inputs to a digest, a block at a time; of lazy ones their own digest, where they have one."""
+    own = None if isinstance(inputs, np.ndarray) else inputs.digest
+    if own is not None:
+        digest.update(own.encode())
+        return
+    rows = max(1, BLOCK_BYTES // max(1, bytes_of(inputs) // max(1, len(inputs))))
+    for start in range(0, len(inputs), rows):
+        chunk = np.ascontiguousarray(read_rows(inputs, slice(start, start + rows)))
+        digest.update(chunk.astype(chunk.dtype.newbyteorder("<"), copy=False).data)
+
+
+def bytes_of(inputs: AnyInputs) -> int:
+    """What inputs take, or would take, as an array."""
+    return math.prod(inputs.shape) * inputs.dtype.itemsize
+
+
+def read_rows(inputs: AnyInputs, rows: slice | NDArray[Any]) -> NDArray[Any]:
+    """Some inputs, shape (b, ...). Of lazy ones, what could not be seen of all of them before is checked now.
+
+    Raises:
+        BadData: They have another type or shape than was said, or are NaN or infinite.
+    """
+    values = inputs[rows]
+    if isinstance(inputs, np.ndarray):
+        return values
+    if values.dtype != inputs.dtype or values.shape[1:] != inputs.shape[1:]:
+        msg = (
+            f"inputs that are read lazily say that each is {inputs.dtype} of shape {inputs.shape[1:]}, and give "
+            f"{values.dtype} of shape {values.shape[1:]}; mend what reads them"
+        )
+        raise BadData(msg)
+    if values.dtype.kind == "f":
+        bad = np.flatnonzero(~np.isfinite(values).all(1))
+        if bad.size:
+            numbers = np.arange(len(inputs))[rows] if isinstance(rows, slice) else rows
+            msg = f"inputs must be finite, row {numbers[bad[0]]} is not; drop or impute such rows"
+            raise BadData(msg)
+    return values
+
+
+def rows_of(inputs: AnyInputs, rows: slice | NDArray[Any]) -> AnyInputs:
+    """Some inputs; lazy ones stay unread."""
+    return read_only(inputs[rows]) if isinstance(inputs, np.ndarray) else inputs.take(rows)
+
+
+def in_memory(inputs: AnyInputs, what: str) -> NDArray[Any]:
+    """The array that ``inputs`` are, for what needs all of them at once.
+
+    Raises:
+        BadUsage: They are read lazily.
+    """
+    if isinstance(inputs, np.ndarray):
+        return inputs
+    msg = (
+        f"{what} needs all inputs at once, and these {len(inputs):,} are read lazily because they would take "
+        f"{bytes_of(inputs) / 1e9:.3g} GB; choose what reads a part at a time, or a source that is held in memory"
+    )
+    raise BadUsage(msg)
+
+
+def _as_inputs(values: Any, what: str) -> AnyInputs:  # noqa: ANN401 - anything NumPy can read
+    """uint8 images with a channel axis, or float32 features; a memory map stays one, and lazy inputs stay unread."""
+    if getattr_static(values, "digest", values) is not values:  # looked at, not asked for: it may take reading a lot
+        lazy: LazyInputs = values
+        _check_inputs(lazy, what)
+        return lazy
+    array = values if isinstance(values, np.memmap) else as_array(values, what=what)
     if array.dtype.kind not in "fiub":
         msg = f"{what} must be numbers, got {array.dtype}"
         raise BadData(msg)
@@ -222,7 +334,7 @@ def check_names(names: Sequence[str], what: str) -> None:
             raise BadData(msg)
 
 
-def _check_inputs(inputs: NDArray[Any], what: str) -> None:
+def _check_inputs(inputs: AnyInputs, what: str) -> None:
     images = inputs.ndim == IMAGE_DIMENSIONS and inputs.dtype == np.uint8
     features = inputs.ndim == 2 and inputs.dtype == np.float32  # noqa: PLR2004 - n, d
     if not images and not features:
@@ -237,8 +349,11 @@ def _check_inputs(inputs: NDArray[Any], what: str) -> None:
             f"inputs.transpose(0, 2, 3, 1) does (if they really are {inputs.shape[1]} high, pad their height)"
         )
         raise BadData(msg)
-    if features:
-        bad = np.flatnonzero(~np.isfinite(inputs).all(1))
+    if features and isinstance(inputs, np.ndarray):  # of lazy ones, as they are read
+        finite = np.ones(len(inputs), dtype=bool)
+        for start in range(0, len(inputs), BLOCK):
+            finite[start : start + BLOCK] = np.isfinite(inputs[start : start + BLOCK]).all(1)
+        bad = np.flatnonzero(~finite)
         if bad.size:
             msg = f"{what} must be finite, row {bad[0]} is not ({bad.size} such rows); drop or impute them"
             raise BadData(msg)

@@ -8,6 +8,7 @@ import numpy as np
 
 from noisybench.arrays import UNKNOWN, Labels
 from noisybench.errors import BadData, UnknownName
+from noisybench.judging import read_names
 from noisybench.options import unknown, whole
 from noisybench.scoring import read_scores
 from noisybench.tables import check_fields, file_name, read_record
@@ -23,6 +24,8 @@ class Suspect:
 
     Attributes:
         sample: Its position in the source.
+        name: What people call it, such as its file, where the source says so and was there when the run was made; else
+            empty.
         given: The label it has.
         given_name: Name of that class.
         predicted: What the model says at the end of training; the most frequent answer over seeds. -1 of scores that
@@ -32,6 +35,7 @@ class Suspect:
     """
 
     sample: int
+    name: str
     given: int
     given_name: str
     predicted: int
@@ -76,9 +80,11 @@ def suspects(run: str | Path, *, detector: str | None = None, top: int = 20) -> 
                 raise BadData(msg)
         means[name] = np.mean([scores.values for scores in runs], axis=0)
     predicted = _most_predicted(folders, variant)
+    called = read_names(folders[0].parent.parent, len(variant.labels))
     return [
         Suspect(
             sample=int(i),
+            name=called[i],
             given=int(variant.labels[i]),
             given_name=variant.class_names[variant.labels[i]],
             predicted=int(predicted[i]),

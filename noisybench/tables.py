@@ -4,11 +4,13 @@ import glob
 import json
 import os
 import platform
+import shutil
 import tokenize
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import UnionType
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 from zipfile import BadZipFile
@@ -39,12 +41,7 @@ def file_name(name: str) -> str:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place at the end: a reader sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    here = platform.node()
-    for abandoned in path.parent.glob(f"{glob.escape(path.name)}.*@{glob.escape(here)}.part"):
-        if not _alive(abandoned.name.removeprefix(f"{path.name}.").partition("@")[0]):
-            abandoned.unlink(missing_ok=True)  # of a process that was killed while it wrote this file
-    part = path.with_name(f"{path.name}.{os.getpid()}@{here}.part")
+    part = _part_of(path)
     try:
         yield part
         part.replace(path)
@@ -53,6 +50,37 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """A new folder beside ``path`` that takes its place at the end, with all that is in it; what was there goes."""
+    path = path.resolve()
+    part = _part_of(path)
+    part.mkdir()
+    try:
+        yield part
+        if path.exists():
+            with TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.") as old:
+                path.rename(Path(old) / path.name)
+                part.rename(path)
+        else:
+            part.rename(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _part_of(path: Path) -> Path:
+    """A temporary path beside ``path``; those that a killed process left there for it are removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    here = platform.node()
+    for abandoned in path.parent.glob(f"{glob.escape(path.name)}.*@{glob.escape(here)}.part"):
+        if not _alive(abandoned.name.removeprefix(f"{path.name}.").partition("@")[0]):
+            if abandoned.is_dir():
+                shutil.rmtree(abandoned, ignore_errors=True)
+            else:
+                abandoned.unlink(missing_ok=True)
+    return path.with_name(f"{path.name}.{os.getpid()}@{here}.part")
 
 
 def _alive(pid: str) -> bool:

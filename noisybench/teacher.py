@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import UNKNOWN
 from noisybench.errors import BadData, BadUsage
 from noisybench.options import whole
 from noisybench.source import Source
@@ -77,7 +76,7 @@ def class_probabilities(
         from noisybench.reading import read_given
 
         return read_given(file, _clean_variant(source), "pred_probs")
-    n, known = len(source.labels), np.flatnonzero(source.clean != UNKNOWN)
+    n, known = len(source.labels), np.flatnonzero(source.clean >= 0)
     result = np.empty((n, source.num_classes))
     splits = [(known, np.arange(n))] if how == "clean" else _splits(source, FOLDS, derive(seed, "folds"))
     with _classroom(source, model) as room:
@@ -147,7 +146,7 @@ def _clean_variant(source: Source) -> Variant:
     """The clean labels as a label column to train on, the given ones where they are unknown."""
     from noisybench.catalog import find
 
-    clean = np.where(source.clean == UNKNOWN, source.labels, source.clean)
+    clean = np.where(source.clean < 0, source.labels, source.clean)
     return build_variant(replace(source, labels=clean), find("noises", "as_found")())
 
 
@@ -156,7 +155,7 @@ def _splits(source: Source, folds: int, seed: int) -> Iterator[tuple[Indices, In
     fold = np.empty(len(source.labels), dtype=np.int64)
     fold[permutation(seed, "folds", len(fold))] = np.arange(len(fold)) % folds
     for number in range(min(folds, len(fold))):
-        yield np.flatnonzero((fold != number) & (source.clean != UNKNOWN)), np.flatnonzero(fold == number)
+        yield np.flatnonzero((fold != number) & (source.clean >= 0)), np.flatnonzero(fold == number)
 
 
 class _Classroom:
@@ -171,7 +170,6 @@ class _Classroom:
         """Rounded softmax of a fresh model about ``asked``, shape (a, k), after it was trained on ``learnt``."""
         import torch
 
-        from noisybench.inputs import Inputs
         from noisybench.training import RunInProgress, build_model
 
         if len(learnt) < LEAST_LEARNT:
@@ -182,7 +180,7 @@ class _Classroom:
             raise BadData(msg)
         torch.manual_seed(derive(seed, "weights"))
         model = build_model(self.plan.build, self.source, self.data)
-        subset = Inputs(self.source.inputs[learnt], self.data.device, like=self.data)
+        subset = self.data.subset(learnt)
         recipe = replace(self.plan.recipe, epochs=epochs)
         run = RunInProgress(self.source, self.variant, recipe, model, subset, seed)
         run.labels = run.labels[torch.tensor(learnt)]

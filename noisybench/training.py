@@ -109,6 +109,7 @@ def train(
     susceptibility: Susceptibility | None = None,
     folder: Path | None = None,
     checkpoint_every: int = 1,
+    loader_workers: int = 0,
     made_by: Mapping[str, Any] | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> Training:
@@ -135,6 +136,7 @@ def train(
         susceptibility: How to track it; None does not.
         folder: Of this run alone; None keeps everything in memory.
         checkpoint_every: Epochs between two checkpoints; the last epoch always has one.
+        loader_workers: Processes that read ahead what does not lie in memory, see ``Inputs``; no bit depends on it.
         made_by: Everything that decides the bytes, as JSON, which must be the same when the run goes on; None takes it
             from the other arguments.
         progress: Called after each epoch.
@@ -147,10 +149,11 @@ def train(
     check_source(source, variant)
     seed, threads = whole(seed, "seed", least=0), whole(threads, "threads", least=1)
     checkpoint_every = whole(checkpoint_every, "checkpoint_every", least=1)
+    loader_workers = whole(loader_workers, "loader_workers", least=0)
     place = torch.device(device)
     with quiet_machine(place, threads):
         torch.manual_seed(derive(seed, "weights"))
-        data = Inputs(source.inputs, place)
+        data = Inputs(source.inputs, place, loader_workers=loader_workers)
         model = build_model(build, source, data)
         run = RunInProgress(source, variant, recipe, model, data, seed)
         trace = None if folder is None else folder / "trace"
@@ -312,7 +315,8 @@ class RunInProgress:
         )
         self.labels = torch.tensor(self.variant.labels, device=self.data.device)
         if self.source.test_inputs is not None and self.source.test_labels is not None:
-            inputs = Inputs(self.source.test_inputs, self.data.device, like=self.data)
+            workers = self.data.loader_workers
+            inputs = Inputs(self.source.test_inputs, self.data.device, like=self.data, loader_workers=workers)
             self.test = inputs, torch.tensor(self.source.test_labels, device=self.data.device)
         self.seconds = {"training": 0.0, "testing": 0.0}
 
@@ -326,10 +330,10 @@ class RunInProgress:
         batches = batches_of(order, recipe.batch_size)
         total, hits = torch.zeros((), device=device), torch.zeros((), device=device)
         self.model.train()
-        for step, chosen in enumerate(batches, start=(epoch - 1) * len(batches)):
+        stream = zip(batches, self.data.stream(batches, recipe.augmentation, augment), strict=True)
+        for step, (chosen, inputs) in enumerate(stream, start=(epoch - 1) * len(batches)):
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, step, recipe.epochs * len(batches))
-            inputs = self.data.augmented(chosen, recipe.augmentation, augment)
             labels = self.labels[chosen]
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bfloat16"):
                 logits = check_logits(self.model(inputs), len(chosen), self.variant.num_classes)

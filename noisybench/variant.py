@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, get_type_hints
+from typing import Any, ClassVar, Literal, Protocol, get_args, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
 import noisybench
-from noisybench.arrays import UNKNOWN, Labels, check_labels, label_digest, read_only
+from noisybench.arrays import UNKNOWN, WRONG, Labels, check_labels, label_digest, read_only
 from noisybench.drawing import Mode, check_mode
 from noisybench.errors import BadData, BadUsage, Mismatch
 from noisybench.options import plain_options, whole
@@ -42,6 +42,8 @@ class Draw:
         selected: Who was chosen for noising, which is not who was flipped, shape (n,); None where nobody was chosen.
         rate_definition: What the noise's ``rate`` is a rate of: all labels (``effective``), redraws that may give the
             own class back (``inclusive``), or the labels of the mapped classes (``per_source_class``).
+        doubted: Whose clean label is not to be trusted and becomes ``UNKNOWN``, shape (n,); None leaves all as they are.
+        marks: What the noise has to say of samples beside their label, by name, each of shape (n,): see ``Source``.
     """
 
     labels: Labels
@@ -49,16 +51,24 @@ class Draw:
     transition: NDArray[np.float64] | None = None
     selected: NDArray[np.bool_] | None = None
     rate_definition: RateDefinition = "none"
+    doubted: NDArray[np.bool_] | None = None
+    marks: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 class Noise(Protocol):
-    """What a file of ``noises/`` gives: a frozen dataclass whose fields are the noise's parameters."""
+    """What a file of ``noises/`` gives: a frozen dataclass whose fields are the noise's parameters.
+
+    One that cannot be drawn in every mode says in a class variable ``modes`` in which it can.
+    """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
     found: ClassVar[bool]  # errors that people made (True) need no clean label to start from, injected ones do
 
     def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
-        """Draw the labels once, from ``seed`` alone; ``source`` is left as it was."""
+        """Draw the labels once, from ``seed`` alone; ``source`` is left as it was.
+
+        Its clean labels are classes or ``UNKNOWN``: what is ``WRONG`` is shown to no noise, and keeps its label.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +97,8 @@ class Variant:
 
     Attributes:
         labels: Labels to train on, shape (n,).
-        clean: Reference labels, shape (n,); ``UNKNOWN`` where there is none.
+        clean: Reference labels, shape (n,); ``UNKNOWN`` where there is none, ``WRONG`` where no more is known than that
+            the label is not right.
         class_names: One name per class, in index order.
         flip_probability: P(label wrong | input, clean label), shape (n,), or None.
         selected: Who was chosen for noising, shape (n,), or None.
@@ -144,8 +155,13 @@ class Variant:
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """Where the clean label is known, shape (n,)."""
+        """Where it is known whether the label is wrong, shape (n,)."""
         return self.clean != UNKNOWN
+
+    @property
+    def class_known(self) -> NDArray[np.bool_]:
+        """Where the right class is known too, shape (n,)."""
+        return self.clean >= 0
 
     @property
     def mislabeled(self) -> NDArray[np.bool_]:
@@ -163,44 +179,52 @@ def variant_id(source_sha256: str, labels: Labels) -> str:
     return hashlib.sha256(bytes.fromhex(source_sha256) + labels.astype("<i8").tobytes()).hexdigest()
 
 
-def build_variant(source: Source, noise: Noise, *, seed: int = 0, mode: Mode = "exact") -> Variant:
+def build_variant(source: Source, noise: Noise, *, seed: int = 0, mode: Mode | None = None) -> Variant:
     """Draw the labels of ``source`` once, and write down how.
 
-    Where a source knows no clean label at all, a noise that injects errors starts from the labels as they came, and
-    the provenance says so (``reference="labels"``). Where it knows some, the others keep their label and stay unknown.
+    Where a source knows no right class at all, a noise that injects errors starts from the labels as they came, and the
+    provenance says so (``reference="labels"``). Where it knows some, the others keep their label and what is known of it.
 
     Args:
         source: Left as it was.
         noise: An instance of what a file of ``noises/`` gives.
         seed: Decides every draw.
-        mode: How the counts are drawn, see ``noisybench.drawing``.
+        mode: How the counts are drawn, see ``noisybench.drawing``; None takes ``exact`` where the noise has that mode,
+            else the first that it has.
 
     Raises:
         BadUsage: A seed or a mode that cannot be meant.
         BadData: The noise cannot be applied to this source.
     """
-    check_mode(mode)
+    if mode is not None:
+        check_mode(mode)
     if isinstance(noise, type) or not is_dataclass(noise):
         given = f"the class {noise.__name__}" if isinstance(noise, type) else repr(noise)
         msg = f"noise must be an instance with its parameters, as find('noises', 'symmetric')(rate=0.2), got {given}"
         raise BadUsage(msg)
+    mode = mode or getattr(noise, "modes", get_args(Mode))[0]
     if noise.found:  # nothing is drawn, so neither may tell two variants apart
         seed, mode = 0, "exact"
     seed = whole(seed, "seed", least=0)
     name = noise_name(noise)
     reference: Literal["clean", "labels"] = "clean"
     base = source
-    if not noise.found and not (source.clean != UNKNOWN).any():
+    if not noise.found and not (source.clean >= 0).any():
         reference = "labels"
-        base = replace(source, clean=source.labels)
+        base = replace(source, clean=np.where(source.clean == WRONG, WRONG, source.labels))
     if not noise.found and source.num_classes < 2:  # noqa: PLR2004 - a right class and a wrong one
         msg = f"source '{source.name}' has {source.num_classes} class: a wrong label needs at least two"
         raise BadData(msg)
-    draw = noise(base, seed=seed, mode=mode)
+    shown = replace(base, clean=read_only(np.where(base.clean == WRONG, UNKNOWN, base.clean)))
+    draw = noise(shown, seed=seed, mode=mode)
     labels = check_labels(draw.labels, source.num_classes, what=f"labels drawn by '{name}'")
+    # That the published label is wrong says nothing of another one.
+    lost = (base.clean == WRONG) & (labels != source.labels)
+    if draw.doubted is not None:
+        lost |= draw.doubted
     return Variant(
         labels=labels,
-        clean=base.clean,
+        clean=read_only(np.where(lost, UNKNOWN, base.clean)),
         class_names=source.class_names,
         flip_probability=None if draw.flip_probability is None else read_only(draw.flip_probability),
         selected=None if draw.selected is None else read_only(draw.selected),
@@ -221,7 +245,7 @@ def build_variant(source: Source, noise: Noise, *, seed: int = 0, mode: Mode = "
             variant_id=variant_id(source.sha256, labels),
             noisybench=noisybench.__version__,
         ),
-        marks=source.marks,
+        marks={**source.marks, **draw.marks},
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from noisybench import __version__
 from noisybench.agreement import Agreement, Kind, read_agreements, read_truths
@@ -19,6 +20,7 @@ from noisybench.errors import BadData, BadUsage, Mismatch
 from noisybench.held_out import held_out_answers
 from noisybench.judging import agreements_of, truths_beside
 from noisybench.leaderboard import Run, read_runs
+from noisybench.memorization import MEASURES, estimate_memorization, read_memorization
 from noisybench.options import file_digest, parse_options
 from noisybench.pools import read_pool
 from noisybench.scoring import Scores, read_scores, score
@@ -39,11 +41,12 @@ def verify_variant(folder: Path) -> Iterator[str]:
     variant = read_variant(folder)  # digests, shapes, classes
     yield f"labels match their digest and variant id {variant.provenance.variant_id[:8]}"
     law = variant.flip_probability
-    if law is not None and not ((law[variant.known] >= 0) & (law[variant.known] <= 1)).all():
+    if law is not None and not ((law[variant.class_known] >= 0) & (law[variant.class_known] <= 1)).all():
         msg = f"{folder}: a flip probability lies outside [0, 1]; build again"
         raise BadData(msg)
-    if variant.selected is not None and (variant.mislabeled & ~variant.selected).any():
-        sample = int(np.flatnonzero(variant.mislabeled & ~variant.selected)[0])
+    flipped = variant.mislabeled & variant.class_known
+    if variant.selected is not None and (flipped & ~variant.selected).any():
+        sample = int(np.flatnonzero(flipped & ~variant.selected)[0])
         msg = f"{folder}: sample {sample} is wrong without having been selected for noise; build again"
         raise BadData(msg)
     description = describe(variant)
@@ -65,7 +68,7 @@ def verify_variant(folder: Path) -> Iterator[str]:
 
 def _check_rates(variant: Variant, description: Description, folder: Path) -> None:
     """The chances of wrong labels are those of the matrix, and as many are wrong as the mode promises."""
-    law, known = variant.flip_probability, variant.known
+    law, known = variant.flip_probability, variant.class_known
     if law is None or not known.any():
         return
     clean = variant.clean[known]
@@ -83,7 +86,7 @@ def _check_rates(variant: Variant, description: Description, folder: Path) -> No
             raise BadData(msg)
     provenance = variant.provenance
     promised = provenance.mode != "bernoulli" and provenance.rate_definition in ("effective", "per_source_class")
-    wrong, expected = int(variant.mislabeled.sum()), float(law[known].sum())
+    wrong, expected = int(variant.mislabeled[known].sum()), float(law[known].sum())
     if promised and provenance.noise in names("noises") and abs(wrong - expected) > 0.5 + 1e-4:
         msg = (
             f"{folder}: {wrong} labels are wrong where mode {provenance.mode} means {expected:.6g} to the nearest "
@@ -94,7 +97,7 @@ def _check_rates(variant: Variant, description: Description, folder: Path) -> No
 
 def _check_nominal_rate(variant: Variant, description: Description, folder: Path) -> str:
     """A sentence about the recorded rate, which the chances of wrong labels must have by its definition."""
-    p, law, known = variant.provenance, variant.flip_probability, variant.known
+    p, law, known = variant.provenance, variant.flip_probability, variant.class_known
     if law is None or not known.any() or p.noise not in names("noises") or p.rate_definition == "none":
         return "there is no rate to compare"
     rate, found, slack = description.nominal_rate, float(law[known].mean()), 1e-6
@@ -109,9 +112,9 @@ def _check_nominal_rate(variant: Variant, description: Description, folder: Path
             return "there is no rate to compare"
         found = float(description.nominal_class_rates.max())
     elif p.mode == "bernoulli":  # chances of their own for each sample have the rate as their mean in the long run only
-        slack += 6 * float(law[known].std()) / sqrt(description.known)
+        slack += 6 * float(law[known].std()) / sqrt(int(known.sum()))
     elif np.isin(law[known], (0, 1)).all():  # nothing left to chance: the count next to the rate
-        slack += 0.5 / description.known
+        slack += 0.5 / int(known.sum())
     if not abs(found - expected) <= slack:
         msg = (
             f"{folder}: labels are wrong with probability {found:.6g} where the recorded rate {rate:g} means "
@@ -196,7 +199,13 @@ def _differences(variant: Variant, again: Variant) -> list[str]:
             differs = ~np.isclose(ours, theirs, rtol=0, atol=1e-9, equal_nan=True)
             if differs.any():
                 odd.append(f"{name} (in {int(differs.sum())} of {differs.size})")
+    marks = sorted({*variant.marks, *again.marks})
+    odd += [f"mark '{name}'" for name in marks if not _same(variant.marks.get(name), again.marks.get(name))]
     return odd
+
+
+def _same(ours: NDArray[Any] | None, theirs: NDArray[Any] | None) -> bool:
+    return ours is not None and theirs is not None and np.array_equal(ours, theirs)
 
 
 def _check_card(variant: Variant, path: Path, text: str) -> str:
@@ -242,12 +251,17 @@ def unfinished_runs(folder: Path) -> int:
 def verify_runs(folder: Path) -> Iterator[str]:
     """Check every finished run below a folder: history and scores follow from the trace, agreements from the scores.
 
+    Memorization follows from its blocks of models.
+
     Raises:
         BadData: What differs, and from what.
     """
     _check_places(folder)
+    measured = sorted(folder.rglob("memorization.parquet"))
+    for path in measured:
+        yield _verify_memorization(path)
     checked: set[Path] = set()
-    for run in read_runs([folder]):
+    for run in read_runs([folder]) if not measured or next(folder.rglob("run.json"), None) else []:
         path = run.path
         if not run.finished:
             yield f"{path}: unfinished; the command that began it goes on with it"
@@ -258,6 +272,18 @@ def verify_runs(folder: Path) -> Iterator[str]:
                 pass
             checked.add(home)
         yield from _verify_run(run, read_variant(home))
+
+
+def _verify_memorization(path: Path) -> str:
+    """Check a measurement of memorization against the models that it was estimated from."""
+    variant = read_variant(path.parents[2] / "variant")
+    told = read_memorization(path, variant.provenance.variant_id)
+    found = estimate_memorization(read_pool(path.parent, variant, models=told.models), variant)
+    for name in (*MEASURES, "n_in", "n_out"):
+        if not np.array_equal(getattr(told, name), getattr(found, name), equal_nan=True):
+            msg = f"{path}: '{name}' does not follow from the models beside it; delete that file and memorize again"
+            raise BadData(msg)
+    return f"{path.parent}: memorization follows from its {told.models} models"
 
 
 def _verify_run(run: Run, variant: Variant) -> Iterator[str]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from noisybench.arrays import UNKNOWN, as_labels, check_labels, fingerprint, label_digest, read_only
+from noisybench.arrays import UNKNOWN, WRONG, as_labels, check_labels, fingerprint, label_digest, read_only
 from noisybench.errors import BadData
 
 
@@ -38,10 +38,11 @@ def test_a_label_that_is_no_class_is_named(labels: NDArray[Any], message: str) -
         check_labels(labels, 10)
 
 
-def test_unknown_is_the_only_class_below_zero() -> None:
+def test_unknown_and_wrong_are_the_only_classes_below_zero() -> None:
     """Another negative number is a mistake, even where labels may be unknown."""
-    with pytest.raises(BadData, match=r"clean\[1\] = -2 is not a class of 0..2 \(1 such entries\)"):
-        check_labels(np.array([UNKNOWN, -2]), 3, allow_unknown=True, what="clean")
+    assert check_labels(np.array([UNKNOWN, WRONG, 2]), 3, allow_unknown=True).tolist() == [-1, -2, 2]
+    with pytest.raises(BadData, match=r"clean\[2\] = -3 is not a class of 0..2 \(1 such entries\)"):
+        check_labels(np.array([UNKNOWN, WRONG, -3]), 3, allow_unknown=True, what="clean")
 
 
 @pytest.mark.parametrize("values", [[3, 0], (3, 0), np.array([3, 0], np.uint8), np.array([3, 0], np.int32)])

@@ -309,7 +309,7 @@ ARRAYS: list[tuple[dict[str, Any], str]] = [
     ({"inputs": GOOD["inputs"][:0], "labels": L[:0], "clean": L[:0]}, "has an empty training or test set"),
     # the others
     ({"clean": L * 1.0}, "clean labels must be integers"),
-    ({"clean": L - 2}, r"clean labels\[0\] = -2 is not a class"),
+    ({"clean": L - 3}, r"clean labels\[0\] = -3 is not a class"),
     ({"clean": L[:-1]}, "60 inputs, 60 labels and 59 clean labels"),
     ({"test_labels": None}, "test inputs or test labels without the other; give both or neither"),
     ({"test_inputs": None}, "test inputs or test labels without the other; give both or neither"),

@@ -28,7 +28,7 @@ from noisybench.variant import Variant, build_variant, read_variant, write_varia
 NAN = float("nan")
 N = 120
 KINDS: dict[str, Kind] = {"aum": "detector", "my|own_[b]": "detector", "entropy": "control"}
-OWN, OTHER = (f"mlp, overfit, {epochs} epochs, fraction 0.7, on input" for epochs in (30, 45))
+OWN, OTHER = (f"mlp, overfit, {epochs} epochs (abc123), fraction 0.7, on input" for epochs in (30, 45))
 QUARTERS = ("wrong_memorized", "wrong_not", "clean_memorized", "clean_not")
 
 
@@ -84,6 +84,7 @@ RECORD: dict[str, object] = {
     "observe": "after",
     "features": "input",
     "regime": "training",
+    "trained": "abc123",
     "n": N,
 }
 

@@ -23,6 +23,7 @@ import pytest
 import torchvision
 from huggingface_hub import DatasetCard, RepoCard
 from markdown_it import MarkdownIt
+from official_layouts import LAYOUTS
 from sklearn.datasets import load_digits
 from sklearn.metrics import confusion_matrix
 from typer.testing import CliRunner
@@ -37,6 +38,7 @@ from noisybench.datacards import data_cards, read_data_card
 from noisybench.drawing import Mode
 from noisybench.errors import BadData, BadUsage, Mismatch
 from noisybench.noises import asymmetric, cifar_n
+from noisybench.noises._archive import read_annotations
 from noisybench.noises.as_found import AsFound
 from noisybench.noises.asymmetric import Asymmetric
 from noisybench.noises.instance import Instance
@@ -163,9 +165,10 @@ def test_cards_of_published_sets_are_what_the_loaders_know(name: str) -> None:
     assert tuple(facts["samples"].values()) == published.samples
     assert list(facts["samples"]) == ["train", "test"]
     assert tuple(facts["image"]) == published.shape
-    assert facts["classes"] == len(published.class_names)
+    classes = facts["classes"]["labels=fine"] if name == "cifar100" else facts["classes"]
+    assert classes == len(published.class_names)
     assert facts.get("class_names", list(published.class_names)) == list(published.class_names)
-    assert ("class_names" in facts) == (facts["classes"] <= 20)
+    assert ("class_names" in facts) == (classes <= 20)
     assert facts["fingerprints"] == {"train": published.train, "test": published.test}
     assert facts.get("other_orders", {}) == dict(published.other_orders)
     assert facts["augmentation"] == published.augmentation
@@ -204,7 +207,8 @@ def test_fingerprints_are_those_of_the_real_labels(name: str, real_labels: dict[
     parts = dict(zip(("train", "test"), (labels.astype(np.int64) for labels in real_labels[name]), strict=True))
     assert facts["fingerprints"] == {part: fingerprint(labels) for part, labels in parts.items()}
     assert facts["samples"] == {part: len(labels) for part, labels in parts.items()}
-    assert facts["classes"] == len(np.unique(parts["train"]))
+    classes = facts["classes"]["labels=fine"] if name == "cifar100" else facts["classes"]
+    assert classes == len(np.unique(parts["train"]))
     published = import_module(f"noisybench.sources.{name}").PUBLISHED
     assert recognise_order(published, parts["train"])[1] == facts["order"]
 
@@ -245,6 +249,23 @@ def test_cards_of_your_own_data_are_what_is_read(name: str, tmp_path: Path) -> N
     assert np.array_equal(source.labels, labels)
     assert (source.clean == UNKNOWN).all()
     assert facts["reference"].endswith("clean, unknown without it")
+
+
+@pytest.mark.parametrize("name", [name for name in ITEMS["sources"] if card("sources", name)[0]["access"] == "manual"])
+def test_cards_of_sets_that_one_must_get_are_what_is_read(name: str, tmp_path: Path) -> None:
+    """Classes, size of an image, augmentation and the order in words; and that no loader has met all of the real files."""
+    facts, text = card("sources", name)
+    build, options = LAYOUTS[name]
+    build(tmp_path)
+    small = {key: value for key, value in options.items() if key in ("side", "columns", "truth")}
+    source = parse_options(find("sources", name), small, what=name)(tmp_path, limit=None)
+    classes = facts["classes"] if isinstance(facts["classes"], dict) else {"": facts["classes"]}
+    assert source.num_classes in classes.values()
+    assert facts.get("class_names", list(source.class_names)) == list(source.class_names)
+    assert facts.get("image", list(source.inputs.shape[1:])) == list(source.inputs.shape[1:])
+    assert facts.get("augmentation", "none") == source.augmentation
+    assert re.sub(r"\d{4,}|(?<=samples)\d+", "", source.order).startswith(re.sub(r"\d{4,}", "", facts["order"]))
+    assert "The loader has not met the real " in text.partition("## Not verified\n")[2]
 
 
 def annotations(path: Path, labels: Any) -> Path:  # noqa: ANN401 - an array
@@ -331,8 +352,8 @@ def test_the_counts_of_cifar_n_are_those_of_the_files(data: Path) -> None:
         content = (data / "cifar_n" / name).read_bytes()
         assert (len(content), hashlib.sha256(content).hexdigest()) == (told["bytes"], told["sha256"])
     for label, (published, key) in cifar_n._COLUMNS.items():
-        columns = cifar_n.read_annotations(data / "cifar_n" / published.name)
-        wrong = int((np.asarray(columns[key]) != np.asarray(columns["clean_label"])).sum())
+        columns = read_annotations(data / "cifar_n" / published.name)
+        wrong = int((np.asarray(columns[key]) != np.asarray(columns[published.clean])).sum())
         assert facts["wrong"][label] == {"source": published.source, "count": wrong, "of": len(columns[key])}
 
 
@@ -450,6 +471,9 @@ def test_tables_show_what_the_labels_give(case: tuple[Variant, Path]) -> None:
     share = f"{wrong.mean():.4%}" if known.any() else "–"
     assert rates["realised"] == f"{share} of {known.sum()} samples of known class"
     assert rates["clean label unknown"].startswith(f"{(~known).sum()} of {len(known)} samples")
+    law = variant.flip_probability
+    told = "accuracy on the given labels, saying the clean class"
+    assert rates.get(told) == (None if law is None or not known.any() else f"{1 - law[known].mean():.2%}")
     classes = found[2][1:]
     assert len(classes) == variant.num_classes
     for k, (row, name) in enumerate(zip(classes, variant.class_names, strict=True)):

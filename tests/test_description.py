@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix
 
 from noisybench.arrays import UNKNOWN
@@ -38,6 +39,38 @@ def test_rates_are_counted_and_not_copied_from_the_request() -> None:
     assert found.realised_rate == (inclusive.labels != inclusive.clean).mean()
     np.testing.assert_allclose(found.transition.sum(1), 1)
     np.testing.assert_allclose(found.class_rates @ found.class_counts, 1000 * found.realised_rate)
+
+
+def test_classes_have_counts_intervals_and_their_commonest_mistake() -> None:
+    """Counts and shares against a loop over samples, Wilson's intervals against SciPy."""
+    variant = build_variant(toy(3, 600), Symmetric(0.3))
+    found = describe(variant)
+    for k in range(3):
+        given = variant.labels[variant.clean == k].tolist()
+        wrong = [j for j in given if j != k]
+        assert (found.class_counts[k], found.class_wrong[k]) == (len(given), len(wrong))
+        assert found.modal_shares[k] == max(wrong.count(j) for j in range(3)) / len(wrong)
+        interval = binomtest(len(wrong), len(given)).proportion_ci(method="wilson")
+        np.testing.assert_allclose(found.class_intervals[k], [interval.low, interval.high])
+    assert found.wrong == found.class_wrong.sum() == 180
+    interval = binomtest(180, 600).proportion_ci(method="wilson")
+    assert found.realised_interval == pytest.approx((interval.low, interval.high))
+
+
+def test_the_expected_matrix_is_as_much_as_the_law_tells() -> None:
+    """The nominal one of a law of the class alone; of chances for each sample the diagonal, from their class means."""
+    conditional = describe(build_variant(toy(3, 600), PairFlip(0.3)))
+    assert conditional.expected_transition is not None
+    np.testing.assert_allclose(conditional.expected_transition, conditional.nominal_transition)  # type: ignore[arg-type]
+    np.testing.assert_allclose(conditional.expected_class_rates, 0.3)  # type: ignore[arg-type]
+    variant = build_variant(toy(3, 600), Instance(0.3))
+    assert variant.flip_probability is not None
+    found = describe(variant)
+    means = [variant.flip_probability[variant.clean == k].mean() for k in range(3)]
+    np.testing.assert_allclose(found.expected_class_rates, means)  # type: ignore[arg-type]
+    assert found.expected_transition is not None
+    np.testing.assert_allclose(found.expected_transition.diagonal(), 1 - np.array(means))
+    assert np.isnan(found.expected_transition).sum() == 6
 
 
 def test_unknown_and_empty_are_neither_right_nor_wrong() -> None:

@@ -22,7 +22,8 @@ from noisybench.evaluation import evaluate
 from noisybench.given import score_given
 from noisybench.leaderboard import leaderboard
 from noisybench.memorization import Memorization, write_memorization
-from noisybench.noises.cifar_n import CifarN, read_annotations
+from noisybench.noises._archive import read_annotations
+from noisybench.noises.cifar_n import CifarN
 from noisybench.noises.symmetric import Symmetric
 from noisybench.reading import Form, read_given
 from noisybench.scoring import read_scores
@@ -264,7 +265,9 @@ def test_probabilities_of_cifar10n_have_the_known_answer(worse: Variant, data: P
     file = data / "pred_probs" / "cifar10n_worse__resnet18.npz"
     folder = score_given(worse, tmp_path, name="resnet18", pred_probs=file)
     found = {
-        a.metric: a.value for a in read_agreements(folder / "agreement.parquet") if a.detector == "self_confidence"
+        a.metric: a.value
+        for a in read_agreements(folder / "agreement.parquet")
+        if (a.detector, a.truth) == ("self_confidence", "mislabeled")
     }
     assert found["auroc"] == pytest.approx(0.9634, abs=5e-5)
     assert found["average_precision"] == pytest.approx(0.9512, abs=5e-5)
@@ -347,6 +350,20 @@ def test_the_same_file_again_changes_nothing_but_the_truths_it_is_held_against(t
     (folder / "scores" / "mine.parquet").unlink()
     score_given(VARIANT, tmp_path / "runs", name="mine", scores=path)
     assert contents(folder) == after
+
+
+def test_files_of_one_name_are_one_row(tmp_path: Path) -> None:
+    """One for each of two variants are one complete, ranked row; another file takes the place of the first."""
+    source = source_from_arrays("x", np.zeros((N, 1)), CLEAN, clean=CLEAN, class_names=NAMES)
+    other = build_variant(source, Symmetric(rate=0.3), seed=1)
+    first = score_given(VARIANT, tmp_path, name="mine", scores=written(tmp_path, "npy", SCORES))
+    score_given(other, tmp_path, name="mine", scores=written(tmp_path, "npy", SCORES + 1))
+    (row,) = [row for row in leaderboard(tmp_path) if row.kind == "detector"]
+    assert (row.detector, row.variants, row.complete, row.rank) == ("mine", 2, True, 1)
+    assert score_given(VARIANT, tmp_path, name="mine", scores=written(tmp_path, "npy", SCORES + 2)) == first
+    np.testing.assert_array_equal(read_scores(first / "scores" / "mine.parquet").values, SCORES + 2)
+    assert len([row for row in leaderboard(tmp_path) if row.kind == "detector"]) == 1
+    assert len(list(verify_runs(tmp_path))) == 2
 
 
 def test_a_given_run_that_was_changed_is_not_whole(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ def write_run(
         "observe": "after",
         "features": "input",
         "regime": "training",
+        "trained": "abc123",
         "seed": seed,
         "n": 1000,
         "known": 900,

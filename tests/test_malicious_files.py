@@ -32,8 +32,8 @@ from noisybench.catalog import load_source
 from noisybench.checkpoint import read_checkpoint
 from noisybench.errors import BadData, NoisybenchError
 from noisybench.leaderboard import read_runs
+from noisybench.noises._archive import read_annotations
 from noisybench.noises.asymmetric import Asymmetric
-from noisybench.noises.cifar_n import read_annotations
 from noisybench.noises.symmetric import Symmetric
 from noisybench.noises.transition import read_matrix
 from noisybench.reading import read_given
@@ -526,7 +526,7 @@ resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
 from pathlib import Path
 from noisybench.catalog import load_source
 from noisybench.errors import BadData
-from noisybench.noises.cifar_n import read_annotations
+from noisybench.noises._archive import read_annotations
 from noisybench.tables import read_array
 folder = Path({str(tmp_path)!r})
 for read in (lambda: load_source("npz", folder / "x.npz"), lambda: read_array(folder / "x.npy"),
@@ -612,7 +612,7 @@ def test_no_reader_of_the_package_runs_what_it_reads() -> None:
                 found.append(f"{path.name}:{node.lineno}: from {node.module} import, which hides what is called")
             if isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("Unpickler") for base in node.bases):
                 restricted += 1
-                assert (path.name, node.name) == ("cifar_n.py", "_ArrayUnpickler")
+                assert (path.name, node.name) == ("_archive.py", "_ArrayUnpickler")
                 assert any(isinstance(part, ast.FunctionDef) and part.name == "find_class" for part in node.body)
             if isinstance(node, ast.Call):
                 seen.add(ast.unparse(node.func))

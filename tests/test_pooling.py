@@ -22,15 +22,15 @@ from noisybench.held_out import held_out_answers
 from noisybench.inputs import Inputs
 from noisybench.leaderboard import leaderboard
 from noisybench.location import write_location
-from noisybench.memorization import estimate_memorization, read_memorization
+from noisybench.memorization import estimate_memorization, read_memorization, write_memorization
 from noisybench.observing import Recorder
 from noisybench.planning import plan_run
-from noisybench.pooling import check_purpose, detect, memorize
+from noisybench.pooling import check_purpose, detect, memorize, plan_learner
 from noisybench.pools import read_pool
 from noisybench.rendering import to_markdown
 from noisybench.retraining import Learner
 from noisybench.scoring import read_scores, score
-from noisybench.source import Source
+from noisybench.source import Source, source_from_arrays
 from noisybench.tables import read_columns, read_record, write_columns
 from noisybench.training import train
 from noisybench.variant import Variant, build_variant, write_variant
@@ -45,6 +45,10 @@ def small() -> Source:
 @pytest.fixture(scope="module")
 def variant(small: Source) -> Variant:
     return build_variant(small, find("noises", "symmetric")(rate=0.2))  # type: ignore[call-arg]
+
+
+def recipe_digest(source: Source, epochs: int) -> str:
+    return plan_run(source, recipe="overfit", epochs=epochs).trained
 
 
 def measured(source: Source, variant: Variant, out: Path, models: int, epochs: int = 3) -> Path:
@@ -88,8 +92,8 @@ def test_the_leaderboard_names_whose_memorization_it_is(small: Source, variant: 
     evaluated(small, variant, tmp_path)
     rows = [row for row in leaderboard(tmp_path, truth="memorization") if row.detector == "aum"]
     assert {(row.truth_learner, row.matched) for row in rows} == {
-        ("mlp, overfit, 3 epochs, fraction 0.7, on input", True),
-        ("mlp, overfit, 4 epochs, fraction 0.7, on input", False),
+        (f"mlp, overfit, 3 epochs ({recipe_digest(small, 3)}), fraction 0.7, on input", True),
+        (f"mlp, overfit, 4 epochs ({recipe_digest(small, 4)}), fraction 0.7, on input", False),
     }
     assert {row.metric for row in rows} == {"spearman"}
     assert {(row.truth_learner, row.matched) for row in both_rows(tmp_path) if row.detector == "aum"} == {
@@ -99,7 +103,7 @@ def test_the_leaderboard_names_whose_memorization_it_is(small: Source, variant: 
     assert "of clean samples" in page
     assert "fraction 0.7, on input | transferred |" in page
     references = {row.detector for row in leaderboard(tmp_path) if row.kind == "reference"}
-    assert "memorization by mlp, overfit, 3 epochs, fraction 0.7, on input" in references
+    assert f"memorization by mlp, overfit, 3 epochs ({recipe_digest(small, 3)}), fraction 0.7, on input" in references
     for asked, sentence in (
         ({"stratum": "cleen"}, "no stratum of 'memorization' is called 'cleen'; did you mean 'clean'"),
         ({"metric": "spearmann"}, "no metric is called 'spearmann'; did you mean 'spearman'"),
@@ -209,6 +213,45 @@ def test_a_pool_takes_up_what_was_measured_since(
     assert np.isnan(found["held_out_error", "partial_spearman"])
 
 
+@pytest.mark.parametrize("lost", ["trace", "history.parquet", "scores/knn.parquet", "agreement.parquet", "run.json"])
+def test_what_a_pool_run_lost_is_made_again(small: Source, variant: Variant, tmp_path: Path, lost: str) -> None:
+    """From its models, none of which is trained again: to the same bytes, of whatever a killed call left."""
+    folder = detected(small, variant, tmp_path)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "timing.json"}
+    for path in (folder / lost).iterdir() if lost == "trace" else [folder / lost]:
+        path.unlink()
+    detected(small, variant, tmp_path)
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_an_extension_that_was_stopped_leaves_no_mixture(
+    small: Source, variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped after its answers and before its scores: asked for fewer models again, the run is theirs throughout."""
+    folder = detected(small, variant, tmp_path, models=10)
+    error = (folder / "scores" / "held_out_error.parquet").read_bytes()
+    with monkeypatch.context() as stopped:
+        stopped.setattr("noisybench.pooling._score", None)
+        with pytest.raises(TypeError):
+            detected(small, variant, tmp_path, models=20)
+    detected(small, variant, tmp_path, models=10)
+    assert (folder / "scores" / "held_out_error.parquet").read_bytes() == error
+    assert any("answers follow from the pool's models" in sentence for sentence in verify_runs(tmp_path))
+
+
+def test_two_measurements_of_one_name_are_refused(small: Source, variant: Variant, tmp_path: Path) -> None:
+    """Another seed would stand in the tables under the same words: nothing is trained."""
+    place = measured(small, variant, tmp_path, models=20)
+    learner, _ = plan_learner(small, epochs=3)
+    with pytest.raises(BadData, match="is of 'mlp, overfit, 3 epochs.* which no table could tell apart"):
+        memorize(small, variant, learner, tmp_path, models=20, seed=1)
+    assert [path.name for path in place.parent.iterdir()] == [place.name]
+    truth = read_memorization(place / "memorization.parquet")
+    write_memorization(truth, place.parent / "copy" / "memorization.parquet")
+    with pytest.raises(BadData, match="which no table could tell apart"):
+        evaluated(small, variant, tmp_path)
+
+
 def test_more_models_are_added_to_those_there(small: Source, variant: Variant, tmp_path: Path) -> None:
     """A pool of 60 after one of 50 trains ten, and is the pool that 60 at once are."""
     first = detected(small, variant, tmp_path / "grown", models=50)
@@ -242,8 +285,16 @@ def test_what_a_pool_refuses(small: Source, variant: Variant, tmp_path: Path) ->
         detected(small, variant, tmp_path, fractions=(0.5, 0.5))
     with pytest.raises(BadUsage, match="fraction must lie strictly between 0 and 1"):
         detected(small, variant, tmp_path, fractions=(0.5, 1.5))
+    with pytest.raises(BadUsage, match="no group of up to 50 models"):
+        detected(small, variant, tmp_path, fractions=(0.123,))
     with pytest.raises(BadUsage, match="models must be at least 2, got 1"):
         detected(small, variant, tmp_path, models=1)
+    with pytest.raises(
+        BadUsage, match="[0-9]+ of 150 samples would be in the subset of each of 2 models.* train at least 10"
+    ):
+        detected(small, variant, tmp_path, models=2)
+    with pytest.raises(BadUsage, match="'curvature_every' is about how a training is watched"):
+        plan_learner(small, options={"curvature_every": "3"})
     assert not list(tmp_path.iterdir())
     with pytest.raises(UnknownName, match="no purpose of a pool is called 'detectors'; did you mean 'detector'"):
         check_purpose("detectors", (0.7,))
@@ -269,8 +320,54 @@ def test_scores_of_other_labels_are_worthless_and_refused(small: Source, variant
         against_labels(found["clean"], variant)
 
 
+def test_each_truth_is_ranked_by_itself(small: Source, variant: Variant, tmp_path: Path) -> None:
+    """Another recipe is another learner by its words, not matched, and its rows have ranks of their own."""
+    measured(small, variant, tmp_path, models=20)
+    learner, _ = plan_learner(small, epochs=3, options={"lr": "0.01"})
+    memorize(small, variant, learner, tmp_path, models=20)
+    evaluated(small, variant, tmp_path)
+    rows = [row for row in leaderboard(tmp_path, truth="memorization") if row.kind == "detector"]
+    assert {(row.detector, row.rank, row.matched) for row in rows} == {("aum", 1, True), ("aum", 1, False)}
+
+
+def test_tables_refuse_to_mix_states_of_one_measurement(small: Source, variant: Variant, tmp_path: Path) -> None:
+    """Measured again after one run and before another was judged: a sentence, until both have been."""
+    evaluated(small, variant, tmp_path)
+    measured(small, variant, tmp_path, models=20)
+    evaluated(small, variant, tmp_path)
+    measured(small, variant, tmp_path, models=30)
+    detected(small, variant, tmp_path)
+    with pytest.raises(BadData, match="were held against different states of 'mlp-overfit-input-truth-"):
+        leaderboard(tmp_path, truth="memorization")
+    evaluated(small, variant, tmp_path)
+    assert leaderboard(tmp_path, truth="memorization")
+
+
+def test_memorization_is_verified_against_its_models(small: Source, variant: Variant, tmp_path: Path) -> None:
+    """Also where no run stands beside it; values that its models do not give are found."""
+    path = measured(small, variant, tmp_path, models=20) / "memorization.parquet"
+    assert any("memorization follows from its 20 models" in sentence for sentence in verify_runs(tmp_path))
+    columns, metadata = read_columns(path)
+    write_columns({**columns, "margin": columns["margin"] + 1}, path, metadata=metadata)
+    with pytest.raises(BadData, match="'margin' does not follow from the models beside it"):
+        list(verify_runs(tmp_path))
+
+
+def test_neighbours_of_columns_do_not_hang_on_their_units(tmp_path: Path) -> None:
+    """A column in other units changes no neighbour."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    columns = (rng.normal(size=(60, 4)) + labels[:, None]).astype(np.float32)
+    scores = []
+    for scale in (1, 1000):
+        source = source_from_arrays("columns", columns * np.array([scale, 1, 1, 1]), labels, clean=labels)
+        told = build_variant(source, find("noises", "symmetric")(rate=0.2))  # type: ignore[call-arg]
+        scores.append(read_scores(detected(source, told, tmp_path) / "scores" / "knn.parquet").values)
+    assert np.array_equal(scores[0], scores[1])
+
+
 def test_the_command_prints_how_good_the_estimate_is(
-    variant: Variant, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small: Source, variant: Variant, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Errors, reliability and what the learner fits, as text and as JSON; one that fits little is said to."""
     write_variant(variant, tmp_path / "variant")
@@ -283,7 +380,8 @@ def test_the_command_prints_how_good_the_estimate_is(
     app([*how, "--json"], standalone_mode=False)
     record = json.loads(capsys.readouterr().out)
     assert record["models"] == 20
-    assert record["learner"] == "mlp, overfit, 2 epochs, fraction 0.7, on input"
+    words = f"mlp, overfit, 2 epochs ({recipe_digest(small, 2)}), fraction 0.7, on input"
+    assert record["learner"] == words
     truth = read_memorization(Path(record["path"]) / "memorization.parquet")
     assert record["largest_stderr"] == pytest.approx(np.max(truth.stderr))
     assert record["mislabeled_fit"] == pytest.approx(truth.p_in[variant.mislabeled].mean())

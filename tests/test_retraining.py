@@ -134,7 +134,9 @@ def test_a_pool_is_its_models(small: Source, variant: Variant, tmp_path: Path, b
     done = retrain(small, variant, learner, tmp_path, models=7, seed=5)
     pool = read_pool(tmp_path, variant)
     assert (done.models, done.trained, len(pool.included)) == (7, 7, 7)
-    assert (pool.learner, pool.purpose, pool.seed) == ("mlp, overfit, 2 epochs, fraction 0.7, on input", "truth", 5)
+    fraction = "fraction 0.7" if balanced else "random fraction 0.7"
+    words = f"mlp, overfit, 2 epochs ({learner.plan.trained}), {fraction}, on input"
+    assert (pool.learner, pool.purpose, pool.seed) == (words, "truth", 5)
     seed = derive(5, "truth")
     assert np.array_equal(pool.included, subsets(range(7), 121, 0.7, seed=seed, balanced=balanced))
     inputs = Inputs(small.inputs, torch.device("cpu")).batch(slice(None))
@@ -269,7 +271,7 @@ def test_bad_numbers(small: Source, variant: Variant, tmp_path: Path, digits: So
         ({"models": 1}, "models must be at least 2, got 1"),
         ({"seed": -1}, "seed must not be negative, got -1"),
         ({"workers": 0}, "workers must be at least 1, got 0"),
-        ({"purpose": "both"}, "no purpose 'both'; there are: truth, detector"),
+        ({"purpose": "both"}, "no purpose of a pool is called 'both'; there are: truth, detector"),
         ({"learner": replace(learner, fraction=1.5)}, "fraction must lie strictly between"),
         ({"learner": replace(learner, features="pca")}, "the learner is one on 'pca'; give features"),
         ({"features": np.zeros((121, 3), dtype=np.float32)}, "the learner is one on 'input'; give features"),

@@ -102,7 +102,7 @@ def test_a_large_array_is_digested_in_pieces() -> None:
         ({"clean": np.array([0, 1])}, "source 'x' has 5 inputs, 5 labels and 2 clean labels; expected as many of each"),
         ({"labels": LABELS + 1}, r"source 'x': labels\[1\] = 3 is not a class of 0..2 \(2 such entries\)"),
         ({"labels": LABELS - 1}, r"source 'x': labels\[0\] = -1 is not a class of 0..2"),
-        ({"clean": LABELS - 2}, r"source 'x': clean labels\[0\] = -2 is not a class of 0..2"),
+        ({"clean": LABELS - 3}, r"source 'x': clean labels\[0\] = -3 is not a class of 0..2"),
         ({"test_labels": LABELS + 1}, r"source 'x': test labels\[1\] = 3 is not a class of 0..2"),
         ({"labels": LABELS * 1.0}, r"labels of source 'x' must be integers of shape \(n,\), got float64"),
         ({"test_labels": None}, "source 'x' has test inputs or test labels without the other; give both or neither"),

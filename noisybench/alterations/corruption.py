@@ -10,7 +10,7 @@ from noisybench.alterations._images import shifted, zoomed
 from noisybench.altering import Alter, changed, choose
 from noisybench.drawing import check_rate
 from noisybench.errors import BadUsage
-from noisybench.source import IMAGE_DIMENSIONS, Source
+from noisybench.source import IMAGE_DIMENSIONS, Source, in_memory
 from noisybench.streams import normals
 
 _STRENGTH = {"gaussian": 0.5, "zoom": 1.75, "shift": 10.0}
@@ -49,14 +49,15 @@ class Corruption:
             raise BadUsage(msg)
         strength = _STRENGTH[self.how] if self.strength is None else self.strength
         chosen = np.sort(choose(source, self.rate, "corruption", seed=seed))
-        inputs = source.inputs.copy()
+        before = in_memory(source.inputs, "alteration 'corruption'")
+        inputs = before.copy()
         for number, block in enumerate(np.split(chosen, range(_BLOCK, len(chosen), _BLOCK))):
             if self.how == "gaussian":
-                inputs[block] = _noisy(source.inputs, block, strength, f"corruption/{number}", seed)
+                inputs[block] = _noisy(before, block, strength, f"corruption/{number}", seed)
             elif self.how == "zoom":
-                inputs[block] = zoomed(source.inputs[block], strength)
+                inputs[block] = zoomed(before[block], strength)
             else:
-                inputs[block] = shifted(source.inputs[block], round(strength))
+                inputs[block] = shifted(before[block], round(strength))
         return changed(source, inputs=inputs, marks={"corrupted": np.isin(np.arange(len(inputs)), chosen)})
 
 

@@ -10,7 +10,7 @@ from noisybench.altering import PARENT, Alter, changed, check_truth, choose, par
 from noisybench.arrays import UNKNOWN
 from noisybench.drawing import check_rate
 from noisybench.errors import BadUsage
-from noisybench.source import IMAGE_DIMENSIONS, Source
+from noisybench.source import IMAGE_DIMENSIONS, Source, in_memory
 from noisybench.streams import uniforms
 
 
@@ -43,12 +43,13 @@ class Duplicates:
         if self.how != "exact" and source.inputs.ndim != IMAGE_DIMENSIONS:
             msg = f"near duplicates ({self.how}) are of images, source '{source.name}' has columns; say how=exact"
             raise BadUsage(msg)
-        known = np.flatnonzero(source.clean != UNKNOWN)
+        known = np.flatnonzero(source.clean >= 0)
         order = choose(source, 1.0, "duplicates", seed=seed)
         order = order[np.isin(order, known)]
         count = min(round(self.rate * len(source.labels)), len(order) // 2)
         copies, twins = order[:count], order[count : 2 * count]
-        inputs, labels, clean = source.inputs.copy(), source.labels.copy(), source.clean.copy()
+        inputs = in_memory(source.inputs, "alteration 'duplicates'").copy()
+        labels, clean = source.labels.copy(), source.clean.copy()
         change = {"exact": lambda images: images, "mirrored": mirrored, "shifted": shifted, "jpeg": jpeg}[self.how]
         inputs[copies] = change(source.inputs[twins])
         marks = {"duplicate": np.isin(np.arange(len(labels)), [*copies, *twins])}

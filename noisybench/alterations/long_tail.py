@@ -6,7 +6,6 @@ from typing import Literal
 import numpy as np
 
 from noisybench.altering import Alter, changed
-from noisybench.arrays import UNKNOWN
 from noisybench.errors import BadData, BadUsage
 from noisybench.source import Source
 from noisybench.streams import permutation
@@ -40,7 +39,7 @@ class LongTail:
         if k < 2:  # noqa: PLR2004 - nothing to be larger than
             msg = f"source '{source.name}' has {k} class; a long tail needs at least two"
             raise BadData(msg)
-        classes = np.where(source.clean == UNKNOWN, source.labels, source.clean)
+        classes = np.where(source.clean < 0, source.labels, source.clean)
         rank = np.argsort(permutation(seed, "long-tail/classes", k)) if self.order == "drawn" else np.arange(k)
         wanted = np.rint(np.bincount(classes, minlength=k).max() * self.factor ** (-rank / (k - 1))).astype(np.int64)
         # In a random order, the place of each sample within its class.

@@ -8,7 +8,7 @@ import numpy as np
 from noisybench.altering import Alter, changed, check_truth
 from noisybench.arrays import UNKNOWN, read_only
 from noisybench.errors import BadData, BadUsage
-from noisybench.source import Source
+from noisybench.source import Source, rows_of
 from noisybench.streams import uniforms
 
 
@@ -40,7 +40,7 @@ class OpenClasses:
             msg = f"a share of {self.share:g} of {source.num_classes} classes leaves {left}; expected at least 2"
             raise BadUsage(msg)
         # What is of an open class, and, in a source with errors, what was given one.
-        opened = (source.clean >= left) | ((source.clean == UNKNOWN) & (source.labels >= left))
+        opened = (source.clean >= left) | ((source.clean < 0) & (source.labels >= left))
         drawn = (uniforms(seed, "open-classes", len(opened)) * left).astype(np.int64)
         voided = opened | (source.labels >= left)
         tested = None if source.test_labels is None else source.test_labels < left
@@ -53,7 +53,7 @@ class OpenClasses:
             clean=np.where(opened, UNKNOWN, source.clean),
             marks={"open_set": opened},
             class_names=source.class_names[:left],
-            test_inputs=None if source.test_inputs is None else read_only(source.test_inputs[tested]),
+            test_inputs=None if tested is None or source.test_inputs is None else rows_of(source.test_inputs, tested),
             test_labels=None if source.test_labels is None else read_only(source.test_labels[tested]),
         )
 

@@ -9,7 +9,7 @@ from noisybench.altering import PARENT, Alter, changed, check_truth, choose, par
 from noisybench.arrays import UNKNOWN
 from noisybench.drawing import check_rate
 from noisybench.errors import BadUsage
-from noisybench.source import Source
+from noisybench.source import Source, in_memory
 from noisybench.streams import permutation
 
 
@@ -39,7 +39,8 @@ class OpenSet:
             raise BadUsage(msg)
         chosen = choose(source, self.rate, "open-set", seed=seed)
         order = permutation(seed, "open-set/foreign", len(foreign.labels))
-        inputs, clean, origin = source.inputs.copy(), source.clean.copy(), parents(source)
+        inputs = in_memory(source.inputs, "alteration 'open_set'").copy()
+        clean, origin = source.clean.copy(), parents(source)
         inputs[chosen] = like(foreign.inputs[order[np.arange(len(chosen)) % len(order)]], source)
         clean[chosen], origin[chosen] = UNKNOWN, UNKNOWN
         mark = np.zeros(len(clean), dtype=bool)

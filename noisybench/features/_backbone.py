@@ -79,11 +79,14 @@ def load_weights(model: "nn.Module", path: Path, *, head: Sequence[str], what: s
     found = {key.removeprefix("module."): value for key, value in found.items()}
     body = {key: value for key, value in expected.items() if key not in head}
     wrong = [key for key, value in body.items() if key not in found or found[key].shape != value.shape]
+    # A deeper one has all of a shallower one's; a head of the user's own may be called anything.
+    blocks = {key.partition(".")[0] for key in body}
+    wrong += [key for key in found if key not in expected and key.partition(".")[0] in blocks]
     if wrong:
-        there = tuple(found[wrong[0]].shape) if wrong[0] in found else "nothing"
+        there, here = (tuple(of[wrong[0]].shape) if wrong[0] in of else "nothing" for of in (found, body))
         msg = (
-            f"{path} holds the weights of another architecture than {what}: '{wrong[0]}' is {there}, expected "
-            f"{tuple(body[wrong[0]].shape)} ({len(wrong)} of {len(body)} differ)"
+            f"{path} holds the weights of another architecture than {what}: '{wrong[0]}' is {there}, expected {here} "
+            f"({len(wrong)} differ, of {len(body)})"
         )
         raise BadData(msg)
     model.load_state_dict({key: found.get(key, value) if key in body else value for key, value in expected.items()})

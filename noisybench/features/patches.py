@@ -8,7 +8,7 @@ from noisybench.errors import BadUsage
 from noisybench.extraction import ExtractFeatures, Features, check_image_source
 from noisybench.features._components import principal
 from noisybench.options import whole
-from noisybench.source import Source
+from noisybench.source import Source, in_memory
 from noisybench.streams import uniforms
 
 _SAMPLE = 100_000  # patches from which their mean and covariance are taken
@@ -51,6 +51,7 @@ class Patches:
         import torch
 
         check_image_source(source, "patches")
+        in_memory(source.inputs, "features 'patches'")
         n, h, w, c = source.inputs.shape
         if min(h, w) < self.size:
             msg = f"patches of {self.size} × {self.size} do not fit into images of {h} × {w}; say --features-set size=…"
@@ -86,7 +87,7 @@ class Patches:
         rows = (uniforms(self.seed, "patches/row", count) * (h - self.size + 1)).astype(np.int64)
         columns = (uniforms(self.seed, "patches/column", count) * (w - self.size + 1)).astype(np.int64)
         steps = np.arange(self.size)
-        taken = source.inputs[
+        taken = in_memory(source.inputs, "features 'patches'")[
             which[:, None, None], (rows[:, None] + steps)[:, :, None], (columns[:, None] + steps)[:, None, :]
         ]
         return taken.reshape(count, self.size * self.size * c).astype(np.float32)

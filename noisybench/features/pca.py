@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from noisybench.extraction import ExtractFeatures, Features
+from noisybench.extraction import ExtractFeatures, Features, features_of
 from noisybench.features._components import principal
 from noisybench.options import whole
 from noisybench.source import Source
@@ -27,7 +25,7 @@ class Pca:
 
     def __call__(self, source: Source, *, device: str) -> Features:
         del device
-        return principal(source.inputs.reshape(len(source.inputs), -1).astype(np.float32), self.components)
+        return principal(features_of(source, "input"), self.components)
 
 
 FEATURE: type[ExtractFeatures] = Pca

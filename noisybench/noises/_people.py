@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import UNKNOWN, Labels, as_labels, check_labels
+from noisybench.arrays import UNKNOWN, WRONG, Labels, as_labels, check_labels
 from noisybench.description import count_transitions
 from noisybench.download import fetch
 from noisybench.errors import BadData, BadUsage, Mismatch
-from noisybench.noises.cifar_n import _COLUMNS, _TEN, _check_order, _column, read_annotations
+from noisybench.noises._archive import read_annotations
+from noisybench.noises.cifar_n import _COLUMNS, _TEN, _check_order, _column, read_pair
 from noisybench.noises.transition import read_matrix
 from noisybench.source import Source
 from noisybench.streams import Floats
@@ -42,11 +43,7 @@ def human_counts(labels: str, file: Path | None, source: Source) -> Floats:
     path = file or fetch(
         published.name, published.url, published.sha256, published.size, instead=f"--set file=…/{published.name}"
     )
-    columns = read_annotations(path)
-    clean, given = (_column(columns, name, published.classes, path) for name in ("clean_label", key))
-    if len(clean) != len(given):
-        msg = f"{path} has {len(clean)} labels 'clean_label' and {len(given)} '{key}'; expected as many of each"
-        raise BadData(msg)
+    clean, given = read_pair(read_annotations(path), published, key, path)
     return count_transitions(given, clean, published.classes).astype(np.float64)
 
 
@@ -65,7 +62,7 @@ def counts_in(path: Path, num_classes: int) -> Floats:
         columns, _ = read_columns(path, ["label", "clean"])
         given = check_labels(columns["label"], num_classes, what=f"labels of {path.name}")
         clean = check_labels(columns["clean"], num_classes, allow_unknown=True, what=f"clean labels of {path.name}")
-        known = clean != UNKNOWN
+        known = clean >= 0
         return count_transitions(given[known], clean[known], num_classes).astype(np.float64)
     counts = read_matrix(path)
     if counts.shape != (num_classes, num_classes):
@@ -114,7 +111,10 @@ def read_annotators(path: Path, source: Source) -> NDArray[np.int64]:
         )
         for j, row in enumerate(values)
     ]
-    for answered in answers:
+    for j, answered in enumerate(answers):
+        if (answered == WRONG).any():
+            msg = f"annotator {j} of {path.name} answers {WRONG}, expected a class, or {UNKNOWN} where nobody answered"
+            raise BadData(msg)
         _check_join(answered, source, path)
     return np.stack(answers)
 

@@ -13,16 +13,9 @@ from noisybench.drawing import Mode, check_rate, flip_by_class, transition_of
 from noisybench.errors import BadData, BadUsage, UnknownName
 from noisybench.options import unknown
 from noisybench.source import Source
+from noisybench.superclasses import SUPERCLASS_OF
 from noisybench.tables import read_json
 from noisybench.variant import Draw, Noise
-
-# Superclass of each of the 100 classes of CIFAR-100, in index (alphabetical) order.
-_SUPERCLASS = (
-    4, 1, 14, 8, 0, 6, 7, 7, 18, 3, 3, 14, 9, 18, 7, 11, 3, 9, 7, 11, 6, 11, 5, 10, 7, 6, 13, 15, 3, 15, 0, 11, 1, 10,
-    12, 14, 16, 9, 11, 5, 5, 19, 8, 8, 15, 13, 14, 17, 18, 10, 16, 4, 17, 4, 2, 0, 17, 4, 18, 17, 10, 3, 2, 12, 12, 16,
-    12, 1, 9, 19, 2, 10, 0, 1, 16, 12, 9, 13, 15, 13, 16, 19, 2, 4, 6, 19, 5, 5, 8, 19, 18, 1, 2, 15, 6, 0, 17, 8, 14,
-    13,
-)  # fmt: skip
 
 
 def _next_in(groups: tuple[int, ...]) -> dict[int, int]:
@@ -37,7 +30,7 @@ def _next_in(groups: tuple[int, ...]) -> dict[int, int]:
 MAPS: Mapping[str, tuple[int, dict[int, int]]] = {
     # truck → automobile, bird → airplane, deer → horse, cat ↔ dog
     "cifar10": (10, {9: 1, 2: 0, 4: 7, 3: 5, 5: 3}),
-    "cifar100_superclass": (100, _next_in(_SUPERCLASS)),
+    "cifar100_superclass": (100, _next_in(SUPERCLASS_OF)),
     # What much published code calls superclass noise: blocks of five indices, of which only 6 in 100 flips stay in the
     # superclass, since the indices are alphabetical.
     "cifar100_block5": (100, _next_in(tuple(k // 5 for k in range(100)))),

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import pi, sqrt
-from typing import Any, ClassVar
+from math import pi, prod, sqrt
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from noisybench.arrays import UNKNOWN, Labels
 from noisybench.drawing import Mode, check_rate, flip_by_law, select, sum_to
 from noisybench.errors import BadUsage
-from noisybench.source import IMAGE_DIMENSIONS, Source
+from noisybench.source import IMAGE_DIMENSIONS, AnyInputs, Source
 from noisybench.streams import Floats, normals, uniforms
 from noisybench.variant import Draw, Noise
 
@@ -99,7 +99,7 @@ def flip_chances(rate: float, uniform: Floats) -> Floats:
 
 
 def wrong_laws(
-    inputs: NDArray[Any],
+    inputs: AnyInputs,
     clean: Labels,
     selected: NDArray[np.bool_],
     num_classes: int,
@@ -145,7 +145,7 @@ def wrong_laws(
 
 
 def _products(
-    inputs: NDArray[Any], members: NDArray[np.intp], matrix: Floats, mean: Floats, deviation: Floats
+    inputs: AnyInputs, members: NDArray[np.intp], matrix: Floats, mean: Floats, deviation: Floats
 ) -> tuple[Floats, Floats]:
     """Products of the members' standardised rows with those of ``matrix``, (r, m), and their squared lengths, (m,)."""
     products = np.empty((len(members), len(matrix)))
@@ -162,9 +162,10 @@ def _products(
     return products.T, squares
 
 
-def _moments(features: NDArray[Any]) -> tuple[Floats, Floats]:
+def _moments(features: AnyInputs) -> tuple[Floats, Floats]:
     """Mean and standard deviation of each feature, both (d,); the deviation of a constant is 1."""
-    blocks = np.array_split(np.arange(len(features)), max(1, features.size >> 21))
+    parts = np.array_split(np.arange(len(features)), max(1, prod(features.shape) >> 21))
+    blocks = [slice(part[0], part[-1] + 1) for part in parts if part.size]
     mean = sum(features[block].sum(0, dtype=np.float64) for block in blocks) / len(features)
     variance = sum(np.square(features[block] - mean).sum(0) for block in blocks) / len(features)
     return mean, np.sqrt(np.where(variance > 0, variance, 1.0))

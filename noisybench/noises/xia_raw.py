@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from noisybench.arrays import UNKNOWN, Labels
 from noisybench.drawing import Mode, flip_by_law
 from noisybench.errors import BadUsage
 from noisybench.noises._modes import require_mode
-from noisybench.source import Source
+from noisybench.source import AnyInputs, Source
 from noisybench.streams import Floats, normals, uniforms
 from noisybench.variant import Draw, Noise
 
@@ -71,7 +71,7 @@ def truncated_normals(centre: float, uniform: Floats) -> Floats:
 
 
 def raw_laws(
-    inputs: NDArray[Any], clean: Labels, selected: NDArray[np.bool_], num_classes: int, *, seed: int
+    inputs: AnyInputs, clean: Labels, selected: NDArray[np.bool_], num_classes: int, *, seed: int
 ) -> Iterator[tuple[NDArray[np.intp], Floats]]:
     """Blocks of selected samples (m,) with the weights of their wrong labels (m, k), zero for the own class."""
     d = int(np.prod(inputs.shape[1:]))

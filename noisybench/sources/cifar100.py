@@ -1,10 +1,16 @@
 """CIFAR-100: 50,000 + 10,000 colour photographs, 32 × 32, of a hundred kinds of things."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
-from noisybench.source import LoadSource, Source
+import numpy as np
+
+from noisybench.arrays import read_only
+from noisybench.errors import BadUsage
+from noisybench.source import LoadSource, Source, source_digest
 from noisybench.sources._published import Published, load_published
+from noisybench.superclasses import SUPERCLASS_NAMES, SUPERCLASS_OF
 
 # Alphabetical, which is the order of the numbers too.
 # fmt: off
@@ -39,13 +45,39 @@ PUBLISHED = Published(
 
 @dataclass(frozen=True, slots=True)
 class Cifar100:
-    """CIFAR-100 with its fine labels, from its official files or from Parquet. The published labels are the reference.
+    """CIFAR-100 from its official files or from Parquet. The published labels are the reference.
+
+    Attributes:
+        labels: The 100 classes (``fine``), or the 20 superclasses that follow from them (``coarse``).
 
     Source: Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images, chapter 3.
     """
 
+    labels: Literal["fine", "coarse"] = "fine"
+
+    def __post_init__(self) -> None:
+        if self.labels not in ("fine", "coarse"):
+            msg = f"labels must be fine or coarse, got '{self.labels}'"
+            raise BadUsage(msg)
+
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
-        return load_published(PUBLISHED, data, limit=limit)
+        source = load_published(PUBLISHED, data, limit=limit)
+        return source if self.labels == "fine" else coarse(source)
+
+
+def coarse(source: Source) -> Source:
+    """CIFAR-100 with its superclasses as classes."""
+    groups = np.array(SUPERCLASS_OF)
+    labels = read_only(groups[source.labels])
+    return replace(
+        source,
+        labels=labels,
+        clean=labels,
+        test_labels=None if source.test_labels is None else read_only(groups[source.test_labels]),
+        class_names=SUPERCLASS_NAMES,
+        sha256=source_digest(source.inputs, labels),
+        options={"labels": "coarse"},
+    )
 
 
 SOURCE: type[LoadSource] = Cifar100

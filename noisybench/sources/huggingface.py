@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 
 from noisybench.arrays import UNKNOWN, Labels, as_labels
 from noisybench.errors import BadData, BadUsage, UnknownName
-from noisybench.options import plain_options, unknown
-from noisybench.source import LoadSource, Source, source_from_arrays
+from noisybench.lazy import ArrowRows
+from noisybench.options import plain_options, unknown, whole
+from noisybench.source import AnyInputs, LoadSource, Source, source_from_arrays
 from noisybench.sources._images import decode_images
 
 BUILDERS = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json", ".arrow": "arrow"}
+IN_MEMORY = 1 << 30
+"""Bytes of inputs up to which they are kept in memory."""
 LABEL_COLUMNS = ("label", "labels", "fine_label")
 
 
@@ -26,7 +29,8 @@ LABEL_COLUMNS = ("label", "labels", "fine_label")
 class HuggingFace:
     """Images or features and their labels, through the package ``datasets``; class names as the data set has them.
 
-    Where the labels are strings, the classes are the strings in sorted order.
+    Where the labels are strings, the classes are the strings in sorted order. Inputs that would take more than 1 GiB as an
+    array stay on disk, as ``datasets`` keeps them, and are read when they are asked for; a test set likewise.
 
     Attributes:
         id: Name on the hub, such as ``ylecun/mnist``; or say ``path``.
@@ -38,6 +42,10 @@ class HuggingFace:
             only column of images, else the only column of lists.
         label: Column of classes; by default ``label``, ``labels`` or ``fine_label``, else the only one typed as classes.
         clean: Column of right labels of the same type as ``label``, absent (-1 for numbers) where nobody knows.
+        lazy: Whether inputs stay on disk; by default by their size. The digest of numbers is the same either way, that of
+            images is then one of their files, not of their pixels.
+        side: Height and width that images are brought to, in colour, as ``noisybench.lazy.ImageFiles`` does it; by default
+            they stay as they are, all of one size.
 
     Raises:
         BadUsage: Neither or both of ``id`` and ``path``, a name that does not exist, or a column that must be chosen.
@@ -52,6 +60,8 @@ class HuggingFace:
     input: str | None = None
     label: str | None = None
     clean: str | None = None
+    lazy: bool | None = None
+    side: int | None = None
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         places = [place for place in (self.id, self.path, data) if place is not None]
@@ -76,15 +86,39 @@ class HuggingFace:
         kept = train if limit is None else train.select(range(min(max(limit, 1), len(train))))
         return source_from_arrays(
             "huggingface",
-            _inputs(kept, inputs),
+            self._inputs(kept, inputs),
             _labels(train, label, class_names),
             clean=None if self.clean is None else _labels(train, self.clean, class_names, allow_unknown=True),
-            test_inputs=None if test is None else _inputs(test, inputs),
+            test_inputs=None if test is None else self._inputs(test, inputs),
             test_labels=None if test is None else _labels(test, label, class_names),
             class_names=class_names,
             options=plain_options(replace(self, path=None)),
             limit=limit,
         )
+
+    def _inputs(self, part: Any, names: list[str]) -> AnyInputs:  # noqa: ANN401 - datasets.Dataset
+        """The input columns, in memory or on disk."""
+        side = None if self.side is None else whole(self.side, "side", least=1)
+        if side is not None and not _is_image(part.features[names[0]]):
+            msg = f"side={side} is of images, and column '{names[0]}' holds none; leave it out"
+            raise BadUsage(msg)
+        lazy = _bytes(part, names, side) > IN_MEMORY if self.lazy is None else self.lazy
+        if not lazy and side is None:
+            return _inputs(part, names)
+        rows = ArrowRows(part, tuple(names), side)
+        return rows if lazy else rows[:]
+
+
+def _bytes(part: Any, names: list[str], side: int | None) -> int:  # noqa: ANN401
+    """What the input columns would take as an array; of images, if all are like the first."""
+    if not len(part):
+        return 0
+    if side is not None:
+        return len(part) * side * side * 3
+    try:
+        return len(part) * _inputs(part.select(range(1)), names).nbytes
+    except BadData:  # which will be said when it is read
+        return 0
 
 
 def _load(place: str | Path, config: str | None, split: str) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ class Npz:
     """The arrays ``inputs`` and ``labels`` of a file, and ``clean, test_inputs, test_labels, class_names`` if there.
 
     Inputs are images (n, h, w[, c]) uint8 or features (n, d); labels and clean labels are integers (n,), a clean label
-    -1 where nobody knows it; class names are strings (k,).
+    -1 where nobody knows it, and -2 where only that the label is wrong; class names are strings (k,).
     """
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:

@@ -1,6 +1,9 @@
 """Features: fixed, finite, one row an input, kept once; each against a plain loop or the library's own answer."""
 
+import importlib
 import re
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +113,32 @@ def test_features_are_kept_under_all_that_decides_them(images: Source, tmp_path:
     np.save(path, (first + 1)[:-1])
     with pytest.raises(BadData, match=r"has float32 of shape \(39, 3\), expected float32 of shape \(40, d\)"):
         features_of(images, "pca", {"components": "3"}, cache=tmp_path)
+
+
+def test_edited_features_of_ones_own_are_made_again(
+    images: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was kept of the code before is not taken for that of the code now."""
+    code = (
+        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Own:\n    def __call__(self, source, *, device):\n"
+        "        return source.inputs.reshape(len(source.inputs), -1)[:, :3].astype('float32')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for columns in (3, 5):
+        (tmp_path / "own_features.py").write_text(code.replace(":3", f":{columns}"), encoding="utf-8")
+        sys.modules.pop("own_features", None)
+        importlib.invalidate_caches()
+        shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
+        assert features_of(images, "own_features:Own", cache=tmp_path / "kept").shape == (40, columns)
+    assert len(list((tmp_path / "kept").iterdir())) == 2
+
+
+def test_weights_of_a_deeper_backbone_are_refused(images: Source, tmp_path: Path) -> None:
+    """A ResNet-34 has every weight of a ResNet-18, in the same shapes, and more."""
+    torch.save(get_model("resnet34", weights=None).state_dict(), tmp_path / "deep.pt")
+    options = {"weights": str(tmp_path / "deep.pt"), "size": "32"}
+    with pytest.raises(BadData, match=r"another architecture than torchvision:resnet18: 'layer1.2.*expected nothing"):
+        features_of(images, "torchvision:resnet18", options)
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,25 @@
 import pickle
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
 
+from noisybench.agreement import against_labels, against_marks
 from noisybench.arrays import Labels
 from noisybench.description import describe
 from noisybench.errors import BadData, BadUsage, Mismatch
-from noisybench.noises.cifar_n import CifarN, read_annotations
+from noisybench.noises._archive import read_annotations
+from noisybench.noises.cifar_n import CifarN
 from noisybench.options import parse_options
+from noisybench.scoring import Scores
 from noisybench.source import Source, source_from_arrays
+from noisybench.sources.cifar100 import coarse
 from noisybench.variant import build_variant
+
+CONTESTED: tuple[Literal["keep", "unknown"], ...] = ("keep", "unknown")
 
 
 def source_of(labels: Labels, *, k: int = 10) -> Source:
@@ -58,8 +65,121 @@ def test_cifar100n_is_not_identifiable_in_three_classes(data: Path) -> None:
     """40.200 % of 50,000 are wrong, and for three classes another label is the likeliest: that is warned of."""
     fine = np.load(data / "cifar100" / "labels.npz")["train_fine"]
     variant = build_variant(source_of(fine, k=100), CifarN("fine", data / "cifar_n" / "CIFAR-100_human.pt"))
-    assert variant.mislabeled.sum() == 20100
+    assert f"{variant.mislabeled.mean():.3%}" == "40.200%"
     assert any("not identifiable: in 3 of 100 classes" in sentence for sentence in describe(variant).warnings)
+
+
+def test_coarse_labels_are_those_of_the_superclasses(data: Path) -> None:
+    """26.404 % of 50,000, and each the superclass of the fine label; a source of 100 classes does not take them."""
+    file, known = data / "cifar_n" / "CIFAR-100_human.pt", np.load(data / "cifar100" / "labels.npz")
+    fine = source_of(known["train_fine"].astype(np.int64), k=100)
+    source = coarse(fine)
+    assert np.array_equal(source.labels, known["train_coarse"])
+    assert (source.num_classes, source.options, source.class_names[:2]) == (
+        20,
+        {"labels": "coarse"},
+        ("aquatic_mammals", "fish"),
+    )
+    variant = build_variant(source, CifarN("coarse", file))
+    assert f"{variant.mislabeled.mean():.3%}" == "26.404%"
+    given = build_variant(fine, CifarN("fine", file)).labels
+    assert np.array_equal(variant.labels, known["fine_to_coarse"][given])
+    assert not variant.marks
+    with pytest.raises(
+        BadUsage, match=r"belong to cifar100\(labels=coarse\) with 20 classes, source 'cifar100' has 100"
+    ):
+        build_variant(fine, CifarN("coarse", file))
+    with pytest.raises(BadUsage, match="labels=coarse have one annotator, so none are contested by three"):
+        CifarN("coarse", file, contested="unknown")
+
+
+def test_early_coarse_labels_are_refused(tmp_path: Path) -> None:
+    """Of twenty superclasses they have twelve; clean ones or given ones."""
+    twenty, twelve = (np.arange(240) % k for k in (20, 12))
+    source = source_of(twenty, k=20)
+    for pair, name in (((twenty, twelve), "noisy"), ((twelve, twenty), "clean")):
+        columns = dict(zip(("clean_coarse_label", "noisy_coarse_label"), (part.tolist() for part in pair), strict=True))
+        file = annotations(tmp_path / "file.pt", columns)
+        with pytest.raises(BadData, match=f"'{name}_coarse_label' of .* has 12 of the 20 superclasses, as copies from"):
+            CifarN("coarse", file)(source, seed=0, mode="exact")
+
+
+def test_annotators_agree_split_or_contest(data: Path, official: Labels) -> None:
+    """Votes counted by numpy's ``unique``, sample by sample: 3,041 splits, 60.4 % unanimous, 282 against CIFAR-10."""
+    file = data / "cifar_n" / "CIFAR-10_human.pt"
+    columns = read_annotations(file)
+    answers = np.stack([columns[f"random_label{j}"] for j in (1, 2, 3)], axis=1)
+    variant = build_variant(source_of(official), CifarN("random1", file))
+    votes = variant.marks["votes"]
+    assert votes[:3000].tolist() == [np.unique(row, return_counts=True)[1].max() for row in answers[:3000]]
+    assert np.array_equal(variant.marks["split"], votes == 1)
+    assert (votes == 1).sum() == 3041
+    assert f"{(votes == 3).mean():.1%}" == "60.4%"
+    contested = variant.marks["contested"]
+    assert contested.sum() == 282
+    assert all(
+        len(set(row)) == 1 and row[0] != label
+        for row, label in zip(answers[contested], official[contested], strict=True)
+    )
+
+
+def test_metrics_are_told_with_and_without_the_contested(data: Path, official: Labels) -> None:
+    """With ``contested=unknown`` they are those over the other samples, by scikit-learn; the labels are the same."""
+    file = data / "cifar_n" / "CIFAR-10_human.pt"
+    kept, left = (build_variant(source_of(official), CifarN("aggre", file, contested=c)) for c in CONTESTED)
+    assert kept.provenance.variant_id == left.provenance.variant_id
+    assert kept.mislabeled.sum() - left.mislabeled.sum() == kept.known.sum() - left.known.sum() == 282
+    values = np.random.default_rng(0).normal(size=50_000) + kept.mislabeled
+    for variant in (kept, left):
+        scores = Scores("mine", values, variant.provenance.variant_id)
+        told = {a.metric: a.value for a in against_labels(scores, variant)}
+        counted = np.ones(50_000, bool) if variant is kept else ~variant.marks["contested"]
+        wrong = kept.labels[counted] != official[counted]
+        assert told["auroc"] == pytest.approx(roc_auc_score(wrong, values[counted]), abs=1e-12)
+        assert told["average_precision"] == pytest.approx(average_precision_score(wrong, values[counted]), abs=1e-12)
+        assert {a.truth for a in against_marks(scores, variant)} == {"split", "contested"}
+    with pytest.raises(BadUsage, match="contested must be keep or unknown, got 'drop'"):
+        CifarN("aggre", file, contested="drop")  # type: ignore[arg-type]
+
+
+def test_the_order_of_tensorflow_is_permuted(data: Path, official: Labels, tmp_path: Path) -> None:
+    """With the published order file each image has the labels and marks of its place; the official order needs none."""
+    file, orders = data / "cifar_n" / "CIFAR-10_human.pt", data / "cifar_n" / "image_order_tfds_to_torch.npz"
+    order = np.load(orders)["cifar10"]
+    np.save(tmp_path / "image_order_c10.npy", order.astype(np.int64))
+    expected = build_variant(source_of(official), CifarN("worse", file))
+    for place in (orders, tmp_path / "image_order_c10.npy"):
+        noise = CifarN("worse", file, order_file=place)
+        variant = build_variant(source_of(official[order]), noise)
+        assert np.array_equal(variant.labels, expected.labels[order])
+        assert all(np.array_equal(mark, expected.marks[name][order]) for name, mark in variant.marks.items())
+        assert np.array_equal(build_variant(source_of(official), noise).labels, expected.labels)
+        short = build_variant(source_of(official[order][:5000]), noise)
+        assert np.array_equal(short.labels, variant.labels[:5000])
+    with pytest.raises(
+        Mismatch, match=r"TensorFlow Datasets; .*: say --set order_file=image_order_c10.npy, published bes"
+    ):
+        CifarN("worse", file)(source_of(official[order]), seed=0, mode="exact")
+    with pytest.raises(Mismatch, match=r"neither in the official order of cifar10 nor in that of image_order_c10.npy"):
+        noise(source_of(official[::-1].copy()), seed=0, mode="exact")
+    alike = np.flatnonzero(official == official[0])[1]
+    exchanged = np.arange(50_000)
+    exchanged[[0, alike]] = alike, 0
+    np.save(tmp_path / "image_order_c10.npy", exchanged)
+    with pytest.raises(
+        Mismatch, match=r"the 1 samples of source 'cifar10' fit both the official order and that of image_"
+    ):
+        noise(source_of(official[:1]), seed=0, mode="exact")
+    for odd in (order[:-1], np.zeros(50_000, int), order.astype(float)):
+        np.save(tmp_path / "image_order_c10.npy", odd)
+        with pytest.raises(BadData, match=r"must hold each of 0..49999 once, as image_order_c10.npy does, got"):
+            noise(source_of(official), seed=0, mode="exact")
+    for content in (b"", b"\x93NUMPY", (data / "cifar_n" / "transition_counts.npz").read_bytes()):
+        (tmp_path / "image_order_c10.npy").write_bytes(content)
+        with pytest.raises(
+            BadData, match=r"image_order_c10.npy cannot be read: it is damaged, or no .npy and no .npz file"
+        ):
+            noise(source_of(official), seed=0, mode="exact")
 
 
 def test_a_prefix_is_enough(data: Path, official: Labels) -> None:
@@ -92,7 +212,9 @@ def test_labels_of_the_other_data_set_are_refused() -> None:
     """Before anything is read or downloaded."""
     with pytest.raises(BadUsage, match="labels=fine belong to cifar100 with 100 classes, source 'cifar10' has 10"):
         CifarN("fine")(source_of(np.arange(10)), seed=0, mode="exact")
-    with pytest.raises(BadUsage, match="must be one of aggre, worse, random1, random2, random3, fine, got 'worst'"):
+    with pytest.raises(
+        BadUsage, match="must be one of aggre, worse, random1, random2, random3, fine, coarse, got 'worst'"
+    ):
         parse_options(CifarN, {"labels": "worst"}, what="noise 'cifar_n'")
     with pytest.raises(BadUsage, match=r"must be one of aggre, .*, got 'worst'"):
         CifarN("worst")  # type: ignore[arg-type]

@@ -13,8 +13,8 @@ from noisybench.arrays import UNKNOWN, Labels
 from noisybench.description import count_transitions
 from noisybench.errors import BadUsage
 from noisybench.noises import asymmetric
+from noisybench.noises._archive import read_annotations
 from noisybench.noises.block_of_five import BlockOfFive
-from noisybench.noises.cifar_n import read_annotations
 from noisybench.noises.cifar_n_counterpart import CifarNCounterpart
 from noisybench.noises.coteaching import CoTeaching
 from noisybench.noises.counterpart import Counterpart

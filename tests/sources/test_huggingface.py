@@ -14,6 +14,7 @@ from PIL import Image as Pillow
 from noisybench.arrays import UNKNOWN
 from noisybench.catalog import load_source
 from noisybench.errors import BadData, BadUsage, UnknownName
+from noisybench.lazy import ArrowRows
 
 PIXELS = np.arange(6 * 2 * 2 * 3, dtype=np.uint8).reshape(6, 2, 2, 3)
 IMAGES = [Pillow.fromarray(image) for image in PIXELS]
@@ -151,6 +152,35 @@ def test_tables_that_cannot_be_used_are_refused(
     with pytest.raises(kind, match=message) as caught:
         load_source("huggingface", write_csv(tmp_path, text), **options)
     assert "\n" not in str(caught.value)
+
+
+def test_large_sets_stay_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above 1 GiB, or when asked to; images and numbers are those in memory, and numbers the same variant."""
+    pets = Dataset.from_dict({"image": IMAGES, "label": [0, 1, 1, 0, 1, 0]}, features=PETS)
+    numbers = pets.remove_columns("image").add_column("a", np.arange(6.0)).add_column("b", np.arange(6))
+    for name, table in (("pets", pets), ("numbers", numbers)):
+        DatasetDict({"train": table, "test": table.select([4, 2])}).save_to_disk(tmp_path / name)
+    held = load_source("huggingface", tmp_path / "numbers", input="a,b")
+    assert isinstance(held.inputs, np.ndarray)
+    lazy = load_source("huggingface", tmp_path / "numbers", input="a,b", lazy="true")
+    assert isinstance(lazy.inputs, ArrowRows)
+    assert isinstance(lazy.test_inputs, ArrowRows)
+    assert lazy.sha256 == held.sha256
+    assert np.array_equal(lazy.inputs[2:5], held.inputs[2:5])
+    assert np.array_equal(lazy.test_inputs[:], held.test_inputs)
+    for option in ({"lazy": "true"}, {}):
+        images = load_source("huggingface", tmp_path / "pets", limit=5, **option)
+        assert isinstance(images.inputs, ArrowRows if option else np.ndarray)
+        assert np.array_equal(images.inputs[:], PIXELS[:5])
+        assert np.array_equal(images.test_inputs[:], PIXELS[[4, 2]])
+    monkeypatch.setattr("noisybench.sources.huggingface.IN_MEMORY", 5 * 12 - 1)
+    assert isinstance(load_source("huggingface", tmp_path / "pets", limit=4).inputs, np.ndarray)
+    assert isinstance(load_source("huggingface", tmp_path / "pets", limit=5).inputs, ArrowRows)
+    small = load_source("huggingface", tmp_path / "pets", side="1")
+    assert isinstance(small.inputs, np.ndarray)
+    assert small.inputs.shape == (6, 1, 1, 3)
+    with pytest.raises(BadUsage, match="side=1 is of images, and column 'a' holds none; leave it out"):
+        load_source("huggingface", tmp_path / "numbers", input="a", side="1")
 
 
 def test_an_empty_split_is_refused(tmp_path: Path) -> None:

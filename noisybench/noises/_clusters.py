@@ -1,0 +1,93 @@
+"""Sub-clusters of classes, and choosing whole ones such that every sample has its chance and the count is exact."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisybench.arrays import Labels
+from noisybench.streams import Floats, derive, permutation, uniforms
+
+_ROUNDING = 1e-9
+
+
+def sub_clusters(features: NDArray[Any], clean: Labels, size: float) -> NDArray[np.int64]:
+    """Number of each sample's cluster, shape (n,): k-means in each class, with clusters of ``size`` samples on average.
+
+    Numbers go up from class to class. A class has at least one cluster, and fewer than asked for where it has fewer
+    different samples. The same samples have the same clusters whatever the seed of a noise.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    result, total = np.zeros(len(clean), dtype=np.int64), 0
+    for k in np.unique(clean):
+        members = np.flatnonzero(clean == k)
+        count = min(max(1, round(len(members) / size)), len(members))
+        number = np.zeros(len(members), dtype=np.int64)
+        if count > 1:
+            means = KMeans(count, n_init=1, random_state=derive(0, "clusters", int(k)) % 2**32)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different samples than clusters
+                number = np.unique(means.fit_predict(features[members]), return_inverse=True)[1]
+        result[members] = total + number
+        total += int(number.max()) + 1
+    return result
+
+
+def choose_whole(chance: Floats, cluster: NDArray[np.int64], *, seed: int, purpose: str) -> NDArray[np.bool_]:
+    """Which samples are taken, shape (n,): whole clusters, but for one of which a random part is.
+
+    Args:
+        chance: Of each sample to be taken, the same throughout a cluster, that sum to an integer, shape (n,).
+        cluster: Of each sample, shape (n,).
+        seed: Of the noise.
+        purpose: Whose draw it is.
+    """
+    names, member = np.unique(cluster, return_inverse=True)
+    sizes = np.bincount(member)
+    order = permutation(seed, f"{purpose}-order", len(names))
+    taken = np.empty(len(names), dtype=np.int64)
+    expected = np.bincount(member, chance).astype(np.float64)
+    taken[order] = pivotal(expected[order], sizes[order], uniforms(seed, f"{purpose}-fights", len(names)))
+    # The first of a cluster in a random order; of a whole cluster that is everybody.
+    shuffled = permutation(seed, f"{purpose}-members", len(cluster))
+    shuffled = shuffled[np.argsort(member[shuffled], kind="stable")]
+    place = np.empty(len(cluster), dtype=np.int64)
+    place[shuffled] = np.arange(len(cluster)) - (np.cumsum(sizes) - sizes)[member[shuffled]]
+    selected: NDArray[np.bool_] = place < taken[member]
+    return selected
+
+
+def pivotal(expected: Floats, sizes: NDArray[np.int64], uniform: Floats) -> NDArray[np.int64]:
+    """How many samples of each cluster are taken, shape (c,): none or all but in one, right on average.
+
+    The pivotal method of Deville and Tillé (1998), with sizes: two clusters that are neither out nor in trade samples
+    until one of them is, up or down with the chances that keep both expectations. The sum never changes.
+
+    Args:
+        expected: Expected number of samples of each cluster, which sum to an integer, shape (c,).
+        sizes: Samples of each cluster, shape (c,).
+        uniform: One for each cluster, shape (c,).
+    """
+    taken = expected.copy()
+    pending = -1
+    for j in range(len(taken)):
+        if _settled(taken, sizes, j):
+            continue
+        if pending < 0:
+            pending = j
+            continue
+        up = min(sizes[pending] - taken[pending], taken[j])
+        down = min(taken[pending], sizes[j] - taken[j])
+        step = up if uniform[j] * (up + down) < down else -down
+        taken[pending] += step
+        taken[j] -= step
+        if _settled(taken, sizes, pending):
+            pending = -1 if _settled(taken, sizes, j) else j
+    return np.rint(taken).astype(np.int64)
+
+
+def _settled(taken: Floats, sizes: NDArray[np.int64], j: int) -> bool:
+    return bool(taken[j] < _ROUNDING or taken[j] > sizes[j] - _ROUNDING)

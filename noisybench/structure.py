@@ -1,0 +1,108 @@
+"""The class structure of a noise: how the rate is shared among the classes, and which wrong class is given."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisybench.arrays import UNKNOWN, Labels
+from noisybench.catalog import find
+from noisybench.drawing import Mode, flip_by_class, sum_to
+from noisybench.errors import BadUsage
+from noisybench.options import parse_options
+from noisybench.source import Source
+from noisybench.streams import Floats
+from noisybench.variant import Noise
+
+Structure = Literal["symmetric", "pair_flip", "asymmetric"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassStructure:
+    """Rates and targets of the classes.
+
+    Attributes:
+        weights: What the rates are proportional to: the chances of the matrix, shape (k,).
+        rates: Chance of a wrong label of a sample of each class, shape (k,); 0 for a class without samples.
+        targets: Law of the wrong label of each class, rows that sum to one, shape (k, k).
+        alike: Whether all classes that have samples have one rate.
+    """
+
+    weights: Floats
+    rates: Floats
+    targets: Floats
+    alike: bool
+
+
+def check_structure(structure: str, matrix: Path | None) -> None:
+    """Raise ``BadUsage`` where a structure is given twice."""
+    if matrix is not None and structure != "symmetric":
+        msg = f"the class structure is given twice, by {matrix.name} and as '{structure}'; leave out one of the two"
+        raise BadUsage(msg)
+
+
+def class_structure(
+    source: Source, rate: float, structure: str = "symmetric", matrix: Path | None = None
+) -> ClassStructure:
+    """The structure of a class-conditional noise at ``rate``, which is the share of wrong labels over all samples.
+
+    The rates of the classes are those of its transition matrix times one number, up to 1, for which their mean over the
+    samples of known class is ``rate``.
+
+    Args:
+        source: Whose clean labels are meant.
+        rate: Share of wrong labels.
+        structure: Name of the class-conditional noise; ``asymmetric`` takes the map of the source.
+        matrix: A file as of the noise ``transition``, in place of a name.
+
+    Raises:
+        BadUsage: Two structures, one that the source has not, or a rate for which too few samples can be wrong.
+        BadData: The file holds no transition matrix of as many classes.
+    """
+    check_structure(structure, matrix)
+    name, options = ("transition", {"matrix": str(matrix)}) if matrix is not None else (structure, {"rate": "1"})
+    noise: Noise = parse_options(find("noises", name), options, what=f"noise '{name}'")
+    transition = noise(source, seed=0, mode="bernoulli").transition
+    if transition is None:
+        msg = f"noise '{name}' has no transition matrix, which a class structure is"
+        raise BadUsage(msg)
+    wrong = transition.copy()
+    np.fill_diagonal(wrong, 0.0)
+    weights = wrong.sum(1)
+    # The row of a class that is never wrong is never used; it only must be a law.
+    targets = np.where(weights[:, None] > 0, wrong / np.where(weights > 0, weights, 1.0)[:, None], np.eye(len(wrong)))
+    clean = source.clean[source.clean != UNKNOWN]
+    able = int((weights[clean] > 0).sum())
+    if rate * len(clean) > able + 1e-6:
+        msg = (
+            f"rate {rate:g} is out of reach: {able} of {len(clean)} samples are of a class that can be wrong; lower it"
+        )
+        raise BadUsage(msg)
+    present = np.unique(clean)
+    alike = bool(np.ptp(weights[present]) < 1e-12) if present.size else True  # noqa: PLR2004 - rounding of a sum
+    rates = np.zeros(len(wrong))
+    rates[clean] = rate if alike else sum_to(weights[clean], rate * len(clean))
+    return ClassStructure(weights, rates, targets, alike)
+
+
+def wrong_labels(
+    labels: Labels, clean: Labels, selected: NDArray[np.bool_], targets: Floats, *, seed: int, mode: Mode
+) -> Labels:
+    """New labels, shape (n,): of the selected samples from the row of their class, of the others as they were.
+
+    In mode ``exact_per_class`` the counts of each row are next to those expected of its selected samples.
+
+    Args:
+        labels: Labels kept where the clean one is unknown, shape (n,).
+        clean: Clean labels, shape (n,), ``UNKNOWN`` allowed.
+        selected: Who gets a wrong label, shape (n,); nobody whose clean label is unknown.
+        targets: Law of the wrong label of each class, shape (k, k).
+        seed: Of the noise.
+        mode: See ``noisybench.drawing``.
+    """
+    kept = np.where(clean == UNKNOWN, labels, clean)
+    chosen = np.where(selected, clean, UNKNOWN)
+    # To those selected the matrix is applied with certainty; the others keep what they have, like samples of no class.
+    return flip_by_class(kept, chosen, np.ones(len(targets)), targets, by_class=True, seed=seed, mode=mode)[0]
