@@ -36,7 +36,13 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if (ROOT / "data_cards").is_dir():
         shutil.copytree(ROOT / "data_cards", folder / "data_cards")
     (folder / "tests").mkdir()
-    for name in ("conftest.py", "test_conformance.py", "golden_draws.json"):
+    needed = (
+        "conftest.py",
+        "test_conformance.py",
+        "golden_draws.json",
+        *(p.name for p in ROOT.glob("tests/*_layouts.py")),
+    )
+    for name in needed:
         shutil.copy(ROOT / "tests" / name, folder / "tests")
     shutil.copy(ROOT / "pyproject.toml", folder)
     for name, code in FILES.items():

@@ -585,7 +585,7 @@ def _loads_foreign(call: ast.Call) -> str | None:
     reasons = {
         "unpickles": last in ("load", "loads", "Unpickler", "read_pickle") and name.split(".")[0] in PICKLES,
         "torch.load without weights_only=True": name == "torch.load" and options.get("weights_only") != "True",
-        "np.load without allow_pickle=False": name in ("np.load", "numpy.load", "np.memmap")
+        "np.load without allow_pickle=False": name in ("np.load", "numpy.load")
         and options.get("allow_pickle") != "False",
         "allow_pickle": options.get("allow_pickle", "False") != "False",
         "trust_remote_code": "trust_remote_code" in options,

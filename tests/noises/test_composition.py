@@ -168,7 +168,8 @@ def test_exact_modes_are_refused(images: Source) -> None:
     with pytest.raises(
         BadUsage, match="noise 'composed' is drawn in mode bernoulli only, got 'exact': say --mode bernoulli"
     ):
-        build_variant(images, Composed("pair_flip(rate=0.1); symmetric(rate=0.1)"))
+        build_variant(images, Composed("pair_flip(rate=0.1); symmetric(rate=0.1)"), mode="exact")
+    assert build_variant(images, Composed("pair_flip(rate=0.1); symmetric(rate=0.1)")).provenance.mode == "bernoulli"
     with pytest.raises(BadUsage, match="noise 'dividemix_symmetric' is drawn in mode exact only, got 'bernoulli'"):
         build_variant(images, Composed("pair_flip(rate=0.1); dividemix_symmetric(rate=0.1)"), mode="bernoulli")
 
