@@ -39,7 +39,9 @@ def test_the_page_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.Mo
             for line in code.splitlines():
                 command, *words = shlex.split(line, comments=True)
                 assert command == "noisybench"
-                done = shell(*(path for word in words for path in (sorted(Path().glob(word)) if "*" in word else [word])))
+                done = shell(
+                    *(path for word in words for path in (sorted(Path().glob(word)) if "*" in word else [word]))
+                )
                 assert done.code == 0, done.err
                 commands += 1
     assert commands >= 9
