@@ -13,6 +13,8 @@ _HOME = {
     "names": "catalog",
     "Source": "source",
     "source_from_arrays": "source",
+    "ImageFiles": "lazy",
+    "ArrowRows": "lazy",
     "Variant": "variant",
     "build_variant": "variant",
     "read_variant": "variant",
@@ -63,6 +65,8 @@ if TYPE_CHECKING:  # what __getattr__ gives, for type checkers
     from noisybench.evaluation import evaluate as evaluate
     from noisybench.extraction import features_of as features_of
     from noisybench.given import score_given as score_given
+    from noisybench.lazy import ArrowRows as ArrowRows
+    from noisybench.lazy import ImageFiles as ImageFiles
     from noisybench.memorization import read_memorization as read_memorization
     from noisybench.observing import Recorder as Recorder
     from noisybench.observing import observe as observe

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from noisybench.arrays import Labels, read_only
 from noisybench.catalog import find, summary
 from noisybench.drawing import check_rate
-from noisybench.errors import BadData, BadUsage
-from noisybench.options import parse_call, parse_options
+from noisybench.errors import BadData, BadUsage, UnknownName
+from noisybench.options import parse_call, parse_options, unknown
 from noisybench.source import LoadSource, Source, rows_of, source_digest
 from noisybench.streams import permutation
 
@@ -57,6 +57,10 @@ def changed(
     """
     n = len(source.labels)
     kept = np.arange(n) if kept is None else kept
+    left = (source.clean if clean is None else clean)[kept]
+    if (source.clean >= 0).any() and not (left >= 0).any():
+        msg = f"an alteration of source '{source.name}' would leave no clean label known; lower its rate"
+        raise BadData(msg)
     before = dict(source.marks) or {PARENT: np.arange(n, dtype=np.int64)}
     joined = {
         name: before[name] | mark if name in before and mark.dtype == bool else mark for name, mark in marks.items()
@@ -68,7 +72,7 @@ def changed(
         source,
         inputs=new_inputs,
         labels=new_labels,
-        clean=read_only((source.clean if clean is None else clean)[kept]),
+        clean=read_only(left),
         sha256=source_digest(new_inputs, new_labels),
         marks=columns,
         sample_names=None,  # the mark ``parent`` tells which sample of the base it is
@@ -86,6 +90,12 @@ def choose(source: Source, rate: float, purpose: str, *, seed: int) -> NDArray[n
     n = len(source.labels)
     count = round(check_rate(rate) * n)
     return permutation(seed, purpose, n)[:count]
+
+
+def check_how(how: str, known: tuple[str, ...]) -> None:
+    """Raise ``UnknownName`` for a way to alter that does not exist."""
+    if how not in known:
+        raise UnknownName(unknown(how, known, "way"))
 
 
 def check_truth(source: Source, what: str) -> None:
@@ -123,7 +133,7 @@ def load_base(text: str, data: Path | None, *, limit: int | None = None) -> Sour
 
     Raises:
         UnknownName: No such source or option.
-        BadUsage: One that is none of noisybench's, or altered itself.
+        BadUsage: One that is none of noisybench's, or altered itself, or a file that is named with its folder.
         BadData: Its files are missing or are not what they must be.
     """
     name, options = parse_call(text, what="a source")
@@ -132,4 +142,9 @@ def load_base(text: str, data: Path | None, *, limit: int | None = None) -> Sour
         msg = f"source '{name}' cannot be altered: give one of noisybench's own, and all alterations as steps"
         raise BadUsage(msg)
     loader: LoadSource = parse_options(find("sources", name), options, what=f"source '{name}'")
+    for key in options:  # the text is put on record: a record holds no place, and a stranger's may not name one
+        value = getattr(loader, key)
+        if isinstance(value, Path) and str(value) != value.name:
+            msg = f"{key} of source '{name}' must be named without its folder, got '{value}': go to the folder that holds it"
+            raise BadUsage(msg)
     return loader(data, limit=limit)

@@ -509,6 +509,10 @@ def _say_told(told: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> N
 def _report_detected(detected: "Detected", variant: "Variant", *, as_json: bool) -> None:
     """What a detector pool found: each detector against the mask, and the noise as confident learning estimates it."""
     told, noise = _told(detected.folder, variant), detected.noise
+    if "knn" not in told:
+        typer.echo(
+            "note: knn is left out: inputs that are read when asked for have neighbours in features only", err=True
+        )
     if as_json:
         matrix = [[None if isnan(cell) else cell for cell in row] for row in noise.transition.tolist()]
         rate = None if isnan(noise.rate) else noise.rate

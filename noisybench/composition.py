@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from os.path import isfile
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -32,7 +33,8 @@ def parse_steps(text: str) -> tuple[Noise, ...]:
     holds no place. Where the text says its digest, as a record does, the file must have it.
 
     Raises:
-        BadUsage: Fewer than two steps, one that is no noise of noisybench, or one that cannot stand there.
+        BadUsage: Fewer than two steps, one that is no noise of noisybench, one that cannot stand there, or one that has no
+            mode ``bernoulli``.
         BadData: A file is not in the working directory, or is another one than the text says.
     """
     parts = [part.strip() for part in text.split(";") if part.strip()]
@@ -45,6 +47,13 @@ def parse_steps(text: str) -> tuple[Noise, ...]:
     for j, noise in enumerate(noises):
         if noise.found and j:
             msg = f"step {j} '{noise_name(noise)}' takes labels as they came, so it can only be the first"
+            raise BadUsage(msg)
+        modes: tuple[Mode, ...] = getattr(noise, "modes", get_args(Mode))
+        if not noise.found and "bernoulli" not in modes:
+            msg = (
+                f"step {j} '{noise_name(noise)}' is drawn in mode {' or '.join(modes)} only, noises one after another in "
+                f"mode bernoulli only; leave it out"
+            )
             raise BadUsage(msg)
     return noises
 
@@ -63,7 +72,8 @@ def compose(noises: Sequence[Noise], source: Source, *, seed: int, mode: Mode) -
     """
     clean, known = source.clean, source.clean != UNKNOWN
     draw = noises[0](source, seed=seed, mode=mode)
-    transition, law, selected = draw.transition, draw.flip_probability, draw.selected
+    # Only the first can have found labels, and with them marks and doubts, which are of the samples and stay.
+    first, transition, law, selected = draw, draw.transition, draw.flip_probability, draw.selected
     for j, noise in enumerate(noises[1:], start=1):
         before = replace(source, labels=draw.labels, clean=np.where(known, draw.labels, UNKNOWN))
         draw = noise(
@@ -76,7 +86,14 @@ def compose(noises: Sequence[Noise], source: Source, *, seed: int, mode: Mode) -
         else:
             law = None if law is None or step is None else _after(law, step, source)
         selected = None if selected is None or draw.selected is None else selected | draw.selected
-    return Draw(labels=draw.labels, flip_probability=law, transition=transition, selected=selected)
+    return Draw(
+        labels=draw.labels,
+        flip_probability=law,
+        transition=transition,
+        selected=selected,
+        doubted=first.doubted,
+        marks=first.marks,
+    )
 
 
 def _after(law: Floats, step: Floats, source: Source) -> Floats | None:

@@ -115,7 +115,10 @@ def select(probability: Floats, clean: Labels, *, by_class: bool, seed: int, mod
     starts = uniforms(seed, "select-start", len(groups))
     selected = np.zeros(n, dtype=bool)
     for group, total, start in zip(groups, totals, starts, strict=True):
-        selected[group] = systematic(sum_to(probability[group], int(total)), start) > 0
+        # The count is the nearest integer; who is wrong for certain stays so, the others make up for the rounding.
+        certain = probability[group] >= 1
+        chances = sum_to(np.where(certain, 0.0, probability[group]), int(total) - int(certain.sum()))
+        selected[group] = systematic(np.where(certain, 1.0, chances), start) > 0
     return selected
 
 

@@ -10,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import Connection, wait
+from multiprocessing.resource_tracker import ensure_running
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -65,7 +66,7 @@ def run_tasks(
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)  # read when a process imports its libraries, so it must stand before
     try:
-        with _deaf():
+        with deaf():
             futures = [pool.submit(_run, function, task) for task in tasks]
         for future in as_completed(futures):
             future.result()
@@ -145,8 +146,9 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
+def deaf() -> Iterator[None]:
     """Processes that start meanwhile never hear of Ctrl-C: it is for this one to stop them. This one hears of it after."""
+    ensure_running()  # Python starts a tracker with the first of them, and then hears of Ctrl-C again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -50,6 +50,9 @@ def check_place(folder: Path) -> None:
     if not folder.is_dir():
         msg = f"{folder} is a file; name a folder for the export"
         raise BadUsage(msg)
+    if folder.resolve() == Path.cwd():
+        msg = "an export takes the place of its folder, and this one is the working directory; name another folder"
+        raise BadUsage(msg)
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
     odd = [file for file in files if not PARTS.fullmatch(file)]
     if odd or (files and "noisybench/variant.json" not in files):

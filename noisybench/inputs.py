@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from noisybench.errors import NoisybenchError
+from noisybench.engines import deaf
+from noisybench.errors import BadData, NoisybenchError
 from noisybench.source import IMAGE_DIMENSIONS, AnyInputs, Augmentation, read_rows
 
 PADDING = 8
@@ -237,7 +238,16 @@ class _Loader:
         try:
             self._order[:] = order
             self._ahead = self._ahead or _loader(self._batches, self._order, self._workers)
-            yield from map(_said, self._ahead)
+            with deaf():
+                ahead = iter(self._ahead)
+            yield from map(_said, ahead)
+        except (RuntimeError, OSError, EOFError) as error:  # what torch raises depends on what it was waiting for
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            msg = (
+                f"a process that reads inputs ahead failed ({reason}): for lack of memory, say fewer --loader-workers; the "
+                f"same command goes on from what is finished"
+            )
+            raise BadData(msg) from None
         finally:
             self._is_busy = False
 

@@ -37,7 +37,7 @@ from noisybench.planning import Watch, plan_run
 from noisybench.pools import PURPOSES, Pool, check_fraction, group_size, read_pool, subsets
 from noisybench.retraining import Learner, retrain
 from noisybench.scoring import Scores, read_scores, score, scores_path, write_scores
-from noisybench.source import IMAGE_DIMENSIONS, Source, in_memory
+from noisybench.source import IMAGE_DIMENSIONS, Source
 from noisybench.streams import derive
 from noisybench.tables import file_name, read_record, write_columns, write_json
 from noisybench.trace import read_trace, write_observation
@@ -261,11 +261,14 @@ def _check_held_out(learner: Learner, n: int, models: int, seed: int) -> None:
         raise BadUsage(msg)
 
 
-def _where_to_look(source: Source, features: Features | None) -> Features:
-    """Where neighbours are looked for: given features, pixels, or columns brought to one scale, shape (n, d)."""
-    if features is not None:
+def _where_to_look(source: Source, features: Features | None) -> Features | None:
+    """Where neighbours are looked for: given features, pixels, or columns brought to one scale, shape (n, d).
+
+    None where inputs are read when they are asked for: they are then looked for in features or not at all.
+    """
+    if features is not None or not isinstance(source.inputs, np.ndarray):
         return features
-    inputs = in_memory(source.inputs, "neighbours").reshape(len(source.labels), -1).astype(np.float32)
+    inputs = source.inputs.reshape(len(source.labels), -1).astype(np.float32)
     if source.inputs.ndim == IMAGE_DIMENSIONS:
         return inputs
     deviation = inputs.std(0)
@@ -274,12 +277,18 @@ def _where_to_look(source: Source, features: Features | None) -> Features:
 
 
 def _score_all(
-    folder: Path, pools: Sequence[Pool], variant: Variant, record: Mapping[str, Any], *, near: Features, seconds: float
+    folder: Path,
+    pools: Sequence[Pool],
+    variant: Variant,
+    record: Mapping[str, Any],
+    *,
+    near: Features | None,
+    seconds: float,
 ) -> None:
     """Write the held-out answers, the shares fitted, every detector's scores and what they took, and run.json last."""
     began = time.perf_counter()
     k = min(NEIGHBOURS, len(variant.labels) - 1)
-    neighbours = neighbour_labels(near, variant.labels, variant.num_classes, k)
+    neighbours = None if near is None else neighbour_labels(near, variant.labels, variant.num_classes, k)
     apart = time.perf_counter() - began
     answers = held_out_answers(pools, variant, epoch=record["epochs"], neighbours=neighbours)
     write_observation(answers, folder / "trace", variant_id=variant.provenance.variant_id)

@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import UnionType
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 from zipfile import BadZipFile
@@ -60,12 +59,16 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     part.mkdir()
     try:
         yield part
+        old = part.with_suffix(".old.part")
         if path.exists():
-            with TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.") as old:
-                path.rename(Path(old) / path.name)
-                part.rename(path)
-        else:
+            path.rename(old)
+        try:
             part.rename(path)
+        except BaseException:
+            if old.exists():
+                old.rename(path)
+            raise
+        shutil.rmtree(old, ignore_errors=True)  # only now: one of the two is always there
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

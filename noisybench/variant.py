@@ -212,6 +212,12 @@ def build_variant(source: Source, noise: Noise, *, seed: int = 0, mode: Mode | N
     if not noise.found and not (source.clean >= 0).any():
         reference = "labels"
         base = replace(source, clean=np.where(source.clean == WRONG, WRONG, source.labels))
+    if not noise.found and not (base.clean >= 0).any():
+        msg = (
+            f"source '{source.name}' has no sample of known class, so noise '{name}' has nothing to make wrong; "
+            f"take its errors as they are: --noise as_found"
+        )
+        raise BadData(msg)
     if not noise.found and source.num_classes < 2:  # noqa: PLR2004 - a right class and a wrong one
         msg = f"source '{source.name}' has {source.num_classes} class: a wrong label needs at least two"
         raise BadData(msg)

@@ -180,6 +180,17 @@ def test_selection_follows_the_chances_of_the_samples() -> None:
         assert np.abs(taken - chance).max() < 5 * np.sqrt(0.25 / 2000)
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_what_is_certain_is_drawn_for_certain(mode: Mode) -> None:
+    """Also where chances sum to 5.4 in one class and 2.4 in the other, and the counts are next to these."""
+    chance = np.array([1.0, 1.0, 1.0, *[0.4] * 6, *[0.4] * 6])
+    clean = np.repeat([0, 1], [9, 6])
+    for seed in range(50):
+        taken = select(chance, clean, by_class=False, seed=seed, mode=mode)
+        assert taken[:3].all()
+        assert mode == "bernoulli" or taken.sum() == 8
+
+
 def test_symmetric_noise_on_the_scale_of_imagenet_takes_under_two_seconds() -> None:
     """1.3 million labels of 1,000 classes; 0.4 to 0.6 s of processor time measured on one EPYC core."""
     clean = np.tile(np.arange(1000), 1300)

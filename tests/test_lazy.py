@@ -2,6 +2,7 @@
 
 import pickle
 from dataclasses import replace
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -285,6 +286,17 @@ def test_a_broken_image_is_named(tmp_path: Path) -> None:
         ImageFiles(tmp_path, ["\udcff.png"], 4)
     with pytest.raises(BadUsage, match="side must be at least 1, got 0"):
         ImageFiles(tmp_path, ["a.png"], 0)
+
+
+def test_a_process_that_dies_is_told_of(rows: ArrowRows) -> None:
+    """As one that the system ends for lack of memory: in a sentence, and not in torch's words alone."""
+    others = set(active_children())
+    inputs = Inputs(rows, CPU, loader_workers=1)
+    assert len(list(inputs.batches(8))) == 6
+    (reader,) = set(active_children()) - others
+    reader.kill()
+    with pytest.raises(BadData, match=r"a process that reads inputs ahead failed \(.*\): .*fewer --loader-workers"):
+        list(inputs.batches(8))
 
 
 def test_nothing_is_read_whole_unseen(files: ImageFiles, rows: ArrowRows) -> None:

@@ -300,6 +300,8 @@ def test_ctrl_c_and_a_dead_parent_end_all_workers(
                 held.append(path)
         return held
 
+    # A suite that runs in the background ignores Ctrl-C, and what it starts would too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGINT, signal.SIGKILL):
         before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("checkpoint.pt")}
         process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

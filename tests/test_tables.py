@@ -15,6 +15,7 @@ from noisybench.tables import (
     read_columns,
     read_json,
     replacing,
+    replacing_folder,
     write_array,
     write_columns,
     write_json,
@@ -155,3 +156,25 @@ def test_arrays_are_never_unpickled(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", a=np.eye(2))
     with pytest.raises(BadData, match=r"x.npz holds several arrays, expected one \(.npy\)"):
         read_array(tmp_path / "x.npz")
+
+
+def test_a_folder_takes_the_place_of_another_or_leaves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was there is there until the new one is; where the last rename fails, it is put back."""
+    place = tmp_path / "export"
+    for text in ("one", "two"):
+        with replacing_folder(place) as part:
+            (part / "file").write_text(text)
+        assert (place / "file").read_text() == text
+    rename = Path.rename
+
+    def failing(self: Path, target: Path) -> Path:
+        if self.name.endswith(".part") and not self.name.endswith(".old.part"):
+            msg = "no space left"
+            raise OSError(msg)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(OSError, match="no space left"), replacing_folder(place) as part:
+        (part / "file").write_text("three")
+    assert (place / "file").read_text() == "two"
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from noisybench.arrays import UNKNOWN
+from noisybench.arrays import UNKNOWN, WRONG
 from noisybench.cards import write_cards
 from noisybench.description import describe
 from noisybench.errors import BadData, BadUsage, Mismatch
@@ -214,6 +214,12 @@ def test_what_cannot_be_built_is_refused(source: Source) -> None:
     single = source_from_arrays("one", np.zeros((4, 1)), np.zeros(4, dtype=int))
     with pytest.raises(BadData, match="source 'one' has 1 class: a wrong label needs at least two"):
         build_variant(single, Symmetric(0.3))
+    labels = np.arange(6) % 2
+    doubtful = source_from_arrays("doubtful", np.zeros((6, 1)), labels, clean=np.full(6, WRONG))
+    with pytest.raises(
+        BadData, match="source 'doubtful' has no sample of known class, so noise 'symmetric' has nothing"
+    ):
+        build_variant(doubtful, Symmetric(0.3))
 
 
 def test_numbers_of_numpy_and_folders_as_text_are_taken(source: Source, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.alterations._images import shifted, zoomed
-from noisybench.altering import Alter, changed, choose
+from noisybench.altering import Alter, changed, check_how, choose
 from noisybench.drawing import check_rate
 from noisybench.errors import BadUsage
 from noisybench.source import IMAGE_DIMENSIONS, Source, in_memory
@@ -37,7 +37,8 @@ class Corruption:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rate", check_rate(self.rate))
-        least = 1.0 if self.how == "zoom" else 0.0
+        check_how(self.how, tuple(_STRENGTH))
+        least = {"zoom": 1.0, "shift": 0.5}.get(self.how, 0.0)  # half a pixel is rounded to none
         if self.strength is not None and not least < self.strength < np.inf:
             msg = f"strength of '{self.how}' must be a number above {least:g}, got {self.strength:g}"
             raise BadUsage(msg)

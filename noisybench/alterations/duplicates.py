@@ -6,19 +6,19 @@ from typing import Literal
 import numpy as np
 
 from noisybench.alterations._images import jpeg, mirrored, shifted
-from noisybench.altering import PARENT, Alter, changed, check_truth, choose, parents
+from noisybench.altering import PARENT, Alter, changed, check_how, check_truth, choose, parents
 from noisybench.arrays import UNKNOWN
 from noisybench.drawing import check_rate
 from noisybench.errors import BadUsage
 from noisybench.source import IMAGE_DIMENSIONS, Source, in_memory
-from noisybench.streams import uniforms
+from noisybench.streams import pick, uniforms
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
     """Replace a share ``rate`` of the inputs by copies of other samples, in disjoint pairs.
 
-    With ``conflict`` the copy's label is drawn uniformly from the classes other than that of its twin; the mark
+    With ``conflict`` the copy's label is drawn uniformly from the classes that its twin neither is of nor is given; the mark
     ``conflicting`` is on the copy, whose clean label becomes unknown, so that it is no flip. Without, it has its twin's
     label and clean label. The mark ``duplicate`` is on both of a pair.
 
@@ -36,6 +36,7 @@ class Duplicates:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rate", check_rate(self.rate, highest=0.5))
+        check_how(self.how, ("exact", "mirrored", "shifted", "jpeg"))
 
     def __call__(self, source: Source, *, seed: int, foreign: Source | None) -> Source:
         del foreign
@@ -54,8 +55,11 @@ class Duplicates:
         inputs[copies] = change(source.inputs[twins])
         marks = {"duplicate": np.isin(np.arange(len(labels)), [*copies, *twins])}
         if self.conflict:
-            step = 1 + (uniforms(seed, "duplicates/label", count) * (source.num_classes - 1)).astype(np.int64)
-            labels[copies] = (source.clean[twins] + step) % source.num_classes
+            # Neither the class of the twin nor, where that is wrong and there is a third, the label that it has.
+            taken = np.eye(source.num_classes, dtype=bool)[source.clean[twins]]
+            if source.num_classes > 2:  # noqa: PLR2004
+                taken |= np.eye(source.num_classes, dtype=bool)[source.labels[twins]]
+            labels[copies] = pick(~taken, uniforms(seed, "duplicates/label", count))
             clean[copies] = UNKNOWN
             marks["conflicting"] = np.isin(np.arange(len(labels)), copies)
         else:

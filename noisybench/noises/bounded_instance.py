@@ -17,6 +17,9 @@ from noisybench.variant import Draw, Noise
 _CHUNK = 128  # rows whose float64 copy stays in the cache
 
 
+_COLDEST = 1e-6  # below it the mean of the chances can no longer be brought to the rate
+
+
 @dataclass(frozen=True, slots=True)
 class BoundedInstance:
     """Give a share ``rate`` of the labels a wrong class, with a chance that is a logistic function of the input.
@@ -49,8 +52,8 @@ class BoundedInstance:
         if not 0 < self.bound <= 1:
             msg = f"bound must lie in (0, 1], got {self.bound:g}"
             raise BadUsage(msg)
-        if not 0 < self.temperature < np.inf:
-            msg = f"temperature must be a positive number, got {self.temperature:g}"
+        if not _COLDEST <= self.temperature < np.inf:
+            msg = f"temperature must be a number from {_COLDEST:g} on, got {self.temperature:g}"
             raise BadUsage(msg)
 
     def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
@@ -58,9 +61,7 @@ class BoundedInstance:
         classes = class_structure(source, 0.0, "symmetric", self.matrix)
         chance = np.full(len(clean), np.nan)
         bounds = self.bound * classes.weights / max(classes.weights.max(), 1e-300)
-        # Beyond 1e12 the sigmoid is 0 or 1 whatever b is, and near temperature 0 nothing may overflow.
-        products = own_products(source.inputs, clean, seed=seed)[known]
-        products = np.clip(products / max(self.temperature, 1e-300), -1e12, 1e12)
+        products = own_products(source.inputs, clean, seed=seed)[known] / self.temperature
         chance[known] = bounded_chances(products, bounds[clean[known]], self.rate)
         selected = select(np.where(known, chance, 0.0), clean, by_class=False, seed=seed, mode=mode)
         return Draw(

@@ -34,7 +34,7 @@ def header(file: Path) -> list[str]:
         raise BadData(msg)
     with _reading(file):
         if file.suffix.lower() == ".csv":
-            with csv.open_csv(file, parse_options=_LINES) as reader:
+            with csv.open_csv(file, read_options=_BLOCKS, parse_options=_LINES) as reader:
                 names: list[str] = reader.schema.names
         else:
             names = pq.read_schema(file).names
@@ -77,8 +77,7 @@ def read_table(file: Path, *, texts: Sequence[str], numbers: Sequence[str] = ())
         if file.suffix.lower() == ".csv":
             kinds = {name: pa.string() for name in texts} | {name: pa.float64() for name in numbers}
             convert = csv.ConvertOptions(include_columns=chosen, column_types=kinds)
-            one = csv.ReadOptions(use_threads=False)  # only so does Arrow say in which row a field cannot be read
-            table = csv.read_csv(file, read_options=one, parse_options=_LINES, convert_options=convert)
+            table = csv.read_csv(file, read_options=_BLOCKS, parse_options=_LINES, convert_options=convert)
         else:
             table = pq.read_table(file, columns=chosen, page_checksum_verification=True)
     if not len(table):
@@ -136,6 +135,10 @@ def beside(folder: Path, name: str, option: str) -> Path:
 
 
 _LINES = csv.ParseOptions(newlines_in_values=True)
+_BLOCKS = csv.ReadOptions(
+    use_threads=False,  # only so does Arrow say in which row a field cannot be read
+    block_size=1 << 26,  # bytes that a row may have: Arrow reads none that is longer than a block, which is 1 MiB else
+)
 
 
 @contextmanager

@@ -47,19 +47,23 @@ def decode_images(
     # wait for the interpreter lock longer than they decode.
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        images = [
-            _decode(content, f"image {i if names is None else names[i]} of {what}") for i, content in enumerate(encoded)
-        ]
+        images: list[Images] = []
+        odd: list[tuple[int, tuple[int, ...]]] = []  # their pixels are not kept: they may be many and large
+        for i, content in enumerate(encoded):
+            image = _decode(content, f"image {i if names is None else names[i]} of {what}")
+            if images and image.shape[:2] != images[0].shape[:2]:
+                odd.append((i, image.shape))
+            else:
+                images.append(image)
     if not images:
         msg = f"{what} has no images; expected at least one"
         raise BadData(msg)
     first = images[0].shape[:2]
-    odd = [i for i, image in enumerate(images) if image.shape[:2] != first]
     if odd:
-        other = images[odd[0]].shape
+        number, other = odd[0]
         msg = (
             f"images of {what} must have one size: image {names[0] if names else 0} is {first[0]} × {first[1]}, image "
-            f"{names[odd[0]] if names else odd[0]} is {other[0]} × {other[1]} ({len(odd)} differ); {mend}"
+            f"{names[number] if names else number} is {other[0]} × {other[1]} ({len(odd)} differ); {mend}"
         )
         raise BadData(msg)
     channels = max(image.shape[2] for image in images)

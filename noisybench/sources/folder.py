@@ -74,7 +74,7 @@ def _parts(data: Path) -> tuple[Path, Path | None]:
         msg = f"{data} is no folder; expected one with a folder of images for each class"
         raise BadData(msg)
     train = data / "train"
-    if not (train.is_dir() and any(entry.is_dir() for entry in _entries(train))):
+    if not (train.is_dir() and any(_is_folder(entry) for entry in _entries(train))):
         return data, None
     return train, next((data / name for name in TEST_FOLDERS if (data / name).is_dir()), None)
 
@@ -96,8 +96,16 @@ def _entries(folder: Path) -> list["os.DirEntry[str]"]:
     return sorted(entries, key=lambda entry: entry.name)
 
 
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:  # such as a link to a folder around it, followed until the system gives up
+        msg = f"{entry.path} cannot be read: {error.strerror}"
+        raise BadData(msg) from None
+
+
 def _classes(folder: Path) -> tuple[str, ...]:
-    class_names = tuple(entry.name for entry in _entries(folder) if entry.is_dir())
+    class_names = tuple(entry.name for entry in _entries(folder) if _is_folder(entry))
     if not class_names:
         msg = f"{folder} holds no folders; expected one of images for each class"
         raise BadData(msg)
@@ -135,7 +143,7 @@ def _images(folder: Path, below: str) -> Iterator[str]:
     endings = Image.registered_extensions()
     for entry in _entries(folder / below):
         name = f"{below}/{entry.name}"
-        if entry.is_dir():
+        if _is_folder(entry):
             yield from _images(folder, name)
         elif endings.get(os.path.splitext(entry.name)[1].lower()) in Image.OPEN:  # noqa: PTH122 - ten times as fast
             yield name

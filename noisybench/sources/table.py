@@ -160,7 +160,8 @@ def _files(part: _Part, name: str, root: Path) -> list[str]:
     for row, path in enumerate(part.columns[name].to_pylist()):
         plain = os.path.relpath(path, root) if os.path.isabs(path) else path  # noqa: PTH117 - of a million
         names.append(plain.replace(os.sep, "/"))
-        if names[-1].startswith("../") or not os.path.isfile(os.path.join(root, plain)):  # noqa: PTH113, PTH118
+        outside = os.path.normpath(plain).startswith(f"..{os.sep}")
+        if outside or not os.path.isfile(os.path.join(root, plain)):  # noqa: PTH113, PTH118
             odd.append((row, path))
     if odd:
         row, path = odd[0]

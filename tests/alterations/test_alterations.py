@@ -1,6 +1,7 @@
 """Alterations: what they change is marked, what they leave is left, and nothing of it counts as a flip."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,22 @@ def test_duplicates_are_disjoint_pairs(images: Source, how: str) -> None:
     assert "conflicting" not in alike.marks
 
 
+def test_a_conflict_is_one_with_a_wrong_twin_too(images: Source) -> None:
+    """Where twins are mislabeled themselves, a copy has neither their label nor their class; nothing known is refused."""
+    wrong = replace(images, labels=(images.clean + (np.arange(400) % 2)) % 8)
+    found = altered("duplicates", wrong, rate=0.4)
+    copies = np.flatnonzero(found.marks["conflicting"])
+    twins = found.marks["parent"][copies]
+    assert (found.labels[copies] != wrong.labels[twins]).all()
+    assert (found.labels[copies] != wrong.clean[twins]).all()
+    with pytest.raises(
+        BadData, match="an alteration of source 'made' would leave no clean label known; lower its rate"
+    ):
+        altered("open_set", images, foreign=images, rate=1.0)
+    with pytest.raises(UnknownName, match="no way is called 'exactly'; did you mean 'exact'"):
+        altered("duplicates", images, rate=0.1, how="exactly")
+
+
 def test_the_conflicting_labels_are_drawn_alike(images: Source) -> None:
     """Over seeds, each of the seven other classes equally often: chi-square."""
     steps = np.zeros(8)
@@ -201,6 +218,8 @@ def test_corruption_damages_inputs_only(images: Source) -> None:
         altered("corruption", columns, rate=0.5, how="zoom")
     with pytest.raises(BadUsage, match="strength of 'zoom' must be a number above 1, got 1"):
         altered("corruption", images, rate=0.5, how="zoom", strength=1.0)
+    with pytest.raises(BadUsage, match="strength of 'shift' must be a number above 0.5, got 0.3"):
+        altered("corruption", images, rate=0.5, how="shift", strength=0.3)
 
 
 def test_a_source_without_truth_is_not_told_that_it_lost_some(coloured: Source) -> None:
@@ -260,6 +279,11 @@ def test_marks_are_truths_of_their_own(images: Source) -> None:
         ({"base": "altered", "steps": "long_tail(factor=3)"}, BadUsage, "source 'altered' cannot be altered"),
         ({"base": "digit", "steps": "long_tail(factor=3)"}, UnknownName, "did you mean 'digits'"),
         ({"base": "digits", "steps": "open_set(rate=0.1)", "foreign": "digit"}, UnknownName, "did you mean 'digits'"),
+        (
+            {"base": "huggingface(path=/some/where)", "steps": "long_tail(factor=3)"},
+            BadUsage,
+            "path of source 'huggingface' must be named without its folder, got '/some/where'",
+        ),
         ({"base": "digits", "steps": "corruption(rate=2)"}, BadUsage, r"rate must lie in \[0, 1\]"),
     ],
 )

@@ -133,7 +133,7 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path) -> None:
     refused: list[tuple[Callable[[], Any], str]] = [
         (lambda: BoundedInstance(0.2, bound=0), r"bound must lie in \(0, 1\], got 0"),
         (lambda: BoundedInstance(0.2, bound=1.5), r"bound must lie in \(0, 1\], got 1.5"),
-        (lambda: BoundedInstance(0.2, temperature=0), "temperature must be a positive number, got 0"),
+        (lambda: BoundedInstance(0.2, temperature=0), "temperature must be a number from 1e-06 on, got 0"),
     ]
     for make, words in refused:
         with pytest.raises(BadUsage, match=words):

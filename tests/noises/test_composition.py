@@ -11,6 +11,7 @@ from shell import shell
 from noisybench.arrays import UNKNOWN
 from noisybench.description import count_transitions
 from noisybench.errors import BadData, BadUsage, UnknownName
+from noisybench.noises._archive import read_annotations
 from noisybench.noises.asymmetric import Asymmetric
 from noisybench.noises.composed import Composed
 from noisybench.noises.instance import Instance
@@ -170,8 +171,8 @@ def test_exact_modes_are_refused(images: Source) -> None:
     ):
         build_variant(images, Composed("pair_flip(rate=0.1); symmetric(rate=0.1)"), mode="exact")
     assert build_variant(images, Composed("pair_flip(rate=0.1); symmetric(rate=0.1)")).provenance.mode == "bernoulli"
-    with pytest.raises(BadUsage, match="noise 'dividemix_symmetric' is drawn in mode exact only, got 'bernoulli'"):
-        build_variant(images, Composed("pair_flip(rate=0.1); dividemix_symmetric(rate=0.1)"), mode="bernoulli")
+    with pytest.raises(BadUsage, match="step 1 'dividemix_symmetric' is drawn in mode exact only, noises one after"):
+        Composed("pair_flip(rate=0.1); dividemix_symmetric(rate=0.1)")
 
 
 def test_a_composed_variant_is_built_described_and_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,3 +208,15 @@ def test_one_map_file_may_be_named_too(tmp_path: Path, monkeypatch: pytest.Monke
     assert "map=map.json sha256:" in noise.steps
     labels = noise(images, seed=0, mode="bernoulli").labels
     assert np.array_equal(labels, Asymmetric(1.0, "map.json")(images, seed=0, mode="bernoulli").labels)
+
+
+def test_what_people_left_in_doubt_stays_so(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After CIFAR-10N the marks of its annotators are there, and the contested samples are of unknown class."""
+    monkeypatch.chdir(data / "cifar_n")
+    clean = np.asarray(read_annotations(Path("CIFAR-10_human.pt"))["clean_label"], dtype=np.int64)
+    source = source_from_arrays("cifar10", np.zeros((len(clean), 1)), clean, clean=clean)
+    step = "cifar_n(labels=aggre, file=CIFAR-10_human.pt, contested=unknown)"
+    variant = build_variant(source, Composed(f"{step}; symmetric(rate=0.1)"))
+    assert set(variant.marks) == {"votes", "split", "contested"}
+    np.testing.assert_array_equal(variant.known, ~variant.marks["contested"])
+    assert (~variant.known).sum() == 282

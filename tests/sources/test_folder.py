@@ -113,6 +113,7 @@ def test_clean_labels_come_from_a_table(pets: Path) -> None:
             lambda root: Image.new("CMYK", (3, 2)).save(root / "train/cat/c.tiff"),
             "image cat/c.tiff of .* has mode CMYK",
         ),
+        (lambda root: (root / "train/cat/9").symlink_to("."), "cat/9/9/.* cannot be read: Too many levels of symbolic"),
         (lambda root: (root / "right.csv").unlink(), "clean=right.csv must be the name of a file or folder in .*pets"),
         (lambda root: (root / "right.csv").write_text("path\nx"), "no column of .*right.csv is called 'label'"),
         (

@@ -1,5 +1,6 @@
 """Decoding of images, against what was encoded."""
 
+import tracemalloc
 from io import BytesIO
 from typing import Any
 
@@ -73,3 +74,14 @@ def test_unusable_images_are_named(encoded: list[bytes | None], message: str) ->
     with pytest.raises(BadData) as caught:
         decode_images(encoded, what="column 'image'")
     assert message in str(caught.value)
+
+
+def test_images_of_other_sizes_are_not_kept() -> None:
+    """Until all were decoded, they would fill the memory before anybody is told of them."""
+    large = png(np.zeros((1000, 1000, 3), dtype=np.uint8))
+    tracemalloc.start()
+    with pytest.raises(BadData, match=r"image 1 is 1000 × 1000 \(20 differ\)"):
+        decode_images([png(GREY), *[large] * 20], what="x")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5 * 3_000_000

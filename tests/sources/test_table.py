@@ -75,6 +75,12 @@ def test_texts_become_features_of_their_words(tmp_path: Path) -> None:
     )
 
 
+def test_a_text_may_be_long(tmp_path: Path) -> None:
+    """Longer than the megabyte of a row that Arrow reads unless it is told more."""
+    source = load_source("table", write(tmp_path, f"text,label\n{'many words ' * 300_000},0\nfew words,1\n"))
+    assert source.inputs.shape == (2, 3)
+
+
 def test_equally_common_words_are_chosen_by_the_alphabet() -> None:
     """And stop words are left out where it is said so; texts without a word at all are refused."""
     features, none = text_features(["zebra yak the", "yak xerus the", "the"], columns=2, stop_words="english")
@@ -108,6 +114,9 @@ def test_images_are_found_below_the_table(tmp_path: Path) -> None:
     with pytest.raises(
         BadData, match=r"column 'path' of .*, row 0: '../x.csv' is no file below .*images \(1 such rows"
     ):
+        load_source("table", outside)
+    outside.write_text("path,label\ndeep/../../x.csv,0\n", encoding="utf-8")
+    with pytest.raises(BadData, match=r"'deep/../../x.csv' is no file below"):
         load_source("table", outside)
 
 
