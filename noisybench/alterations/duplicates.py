@@ -9,7 +9,7 @@ from noisybench.alterations._images import jpeg, mirrored, shifted
 from noisybench.altering import PARENT, Alter, changed, check_how, check_truth, choose, parents
 from noisybench.arrays import UNKNOWN
 from noisybench.drawing import check_rate
-from noisybench.errors import BadUsage
+from noisybench.errors import BadData, BadUsage
 from noisybench.source import IMAGE_DIMENSIONS, Source, in_memory
 from noisybench.streams import pick, uniforms
 
@@ -47,7 +47,13 @@ class Duplicates:
         known = np.flatnonzero(source.clean >= 0)
         order = choose(source, 1.0, "duplicates", seed=seed)
         order = order[np.isin(order, known)]
-        count = min(round(self.rate * len(source.labels)), len(order) // 2)
+        count = min(round(self.rate * len(source.labels)), len(source.labels) // 2)
+        if 2 * count > len(order):
+            msg = (
+                f"{count} duplicates need {2 * count} samples of known class, source '{source.name}' has {len(order)}; "
+                f"lower the rate"
+            )
+            raise BadData(msg)
         copies, twins = order[:count], order[count : 2 * count]
         inputs = in_memory(source.inputs, "alteration 'duplicates'").copy()
         labels, clean = source.labels.copy(), source.clean.copy()
