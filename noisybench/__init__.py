@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from noisybench.ground.version import __version__
 
 _HOME = {
     "UNKNOWN": "arrays",
@@ -54,17 +54,17 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute
 
 if TYPE_CHECKING:  # what __getattr__ gives, for type checkers
     from noisybench.agreement import against_labels as against_labels
-    from noisybench.arrays import UNKNOWN as UNKNOWN
-    from noisybench.arrays import WRONG as WRONG
     from noisybench.cards import write_cards as write_cards
-    from noisybench.catalog import find as find
-    from noisybench.catalog import load_source as load_source
-    from noisybench.catalog import names as names
     from noisybench.correlation import against_memorization as against_memorization
     from noisybench.description import describe as describe
     from noisybench.evaluation import evaluate as evaluate
     from noisybench.extraction import features_of as features_of
     from noisybench.given import score_given as score_given
+    from noisybench.ground.arrays import UNKNOWN as UNKNOWN
+    from noisybench.ground.arrays import WRONG as WRONG
+    from noisybench.ground.lookup import find as find
+    from noisybench.ground.lookup import load_source as load_source
+    from noisybench.ground.lookup import names as names
     from noisybench.lazy import ArrowRows as ArrowRows
     from noisybench.lazy import ImageFiles as ImageFiles
     from noisybench.memorization import read_memorization as read_memorization

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import typer
 
 from noisybench.cli import app, one_line
-from noisybench.errors import BadUsage, NoisybenchError
+from noisybench.ground.errors import BadUsage, NoisybenchError
 
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 """What Typer raises for a command line that cannot be read: a class of click, or of its own in later versions."""

@@ -15,18 +15,17 @@ from typing import Any, Literal, NamedTuple, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import Labels, read_only
-from noisybench.errors import BadData, Mismatch
+from noisybench.ground.arrays import Bools, Floats, Labels, read_only
+from noisybench.ground.errors import BadData, Mismatch
+from noisybench.ground.files import check_fields, read_columns, write_columns
+from noisybench.ground.random_streams import uniforms
 from noisybench.scoring import Scores
-from noisybench.streams import Floats, uniforms
-from noisybench.tables import check_fields, read_columns, write_columns
 from noisybench.variant import Variant
 
 Kind = Literal["detector", "control", "reference"]
 Stratum = Literal["all", "clean", "mislabeled"]
 Regime = Literal["training", "pool", "given"]
 """Where a run's scores come from: one observed training, many models on random subsets, or someone else's code."""
-Bools = NDArray[np.bool_]
 Z95 = 1.959963984540054  # 97.5 % point of the standard normal law
 
 

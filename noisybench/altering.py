@@ -13,13 +13,13 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import Labels, read_only
-from noisybench.catalog import find, summary
-from noisybench.drawing import check_rate
-from noisybench.errors import BadData, BadUsage, UnknownName
-from noisybench.options import parse_call, parse_options, unknown
+from noisybench.ground.arrays import Labels, read_only
+from noisybench.ground.checks import check_rate, unknown
+from noisybench.ground.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.lookup import find, summary
+from noisybench.ground.options import parse_call, parse_options
+from noisybench.ground.random_streams import permutation
 from noisybench.source import LoadSource, Source, rows_of, source_digest
-from noisybench.streams import permutation
 
 PARENT = "parent"
 """The one mark that is no yes or no: which sample of the base an input is of; -1 for one that came from elsewhere."""

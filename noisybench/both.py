@@ -14,7 +14,8 @@ import numpy as np
 
 from noisybench.agreement import Kind, Regime, reference_scores
 from noisybench.correlation import HIGH_MEMORIZATION, BothTruths, Quarters, both_truths
-from noisybench.errors import BadData
+from noisybench.ground.errors import BadData
+from noisybench.ground.files import file_name
 from noisybench.leaderboard import (
     NOBODY,
     Learner,
@@ -29,7 +30,6 @@ from noisybench.leaderboard import (
 from noisybench.memorization import Memorization, read_memorizations
 from noisybench.resampling import Column, Interval, estimate, mean
 from noisybench.scoring import Scores, read_scores
-from noisybench.tables import file_name
 from noisybench.variant import Variant, read_variant
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from noisybench.arrays import UNKNOWN, WRONG
 from noisybench.croissant import CROISSANT, croissant_of
 from noisybench.datacards import (
     DataCard,
@@ -29,7 +28,8 @@ from noisybench.datacards import (
     title_of,
 )
 from noisybench.description import Description, describe
-from noisybench.tables import replacing
+from noisybench.ground.arrays import UNKNOWN, WRONG
+from noisybench.ground.files import replacing
 from noisybench.variant import Provenance, Variant
 from noisybench.wording import PRINTED_CLASSES, RATE_WORDS, known_words
 

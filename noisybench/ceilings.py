@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.streams import Floats
+from noisybench.ground.arrays import Floats
 from noisybench.variant import Variant
 
 Basis = Literal["nominal matrix", "flip probabilities", "realised matrix"]

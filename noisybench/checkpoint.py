@@ -20,8 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from noisybench.errors import BadData
-from noisybench.tables import replacing
+from noisybench.ground.errors import BadData
+from noisybench.ground.files import replacing
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from noisybench import __version__
-from noisybench.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.version import __version__
 
 if TYPE_CHECKING:
     from noisybench.description import Description
@@ -78,7 +78,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List the sources, alterations, noises, features, models, probes and detectors."""
-    from noisybench.catalog import Drawer, names, summary
+    from noisybench.ground.lookup import Drawer, names, summary
 
     drawers = get_args(Drawer) if drawer is None else (drawer,)
     found = {name: [{"name": item, "summary": summary(name, item)} for item in names(name)] for name in drawers}
@@ -114,10 +114,10 @@ def build(
     as_json: Json = False,
 ) -> None:
     """Build a noisy variant of a source; prints its folder last."""
-    from noisybench.catalog import find
     from noisybench.description import describe
     from noisybench.drawing import check_mode
-    from noisybench.options import parse_options, split_pairs
+    from noisybench.ground.lookup import find
+    from noisybench.ground.options import parse_options, split_pairs
     from noisybench.variant import build_variant
     from noisybench.wording import to_record, to_text
 
@@ -291,8 +291,9 @@ def evaluate(
     """Train a model on variants, score every detector, and compare with the truth."""
     from noisybench.evaluation import check_runs, check_seeds, choose_detectors
     from noisybench.evaluation import evaluate as run
+    from noisybench.ground.checks import whole
+    from noisybench.ground.options import split_pairs
     from noisybench.location import by_source, source_of
-    from noisybench.options import split_pairs, whole
     from noisybench.planning import plan_run
 
     options = split_pairs(settings or [], flag="--set")
@@ -367,8 +368,9 @@ def memorize(
     as_json: Json = False,
 ) -> None:
     """Measure how much each label is memorized, or score detectors of held-out answers, with many subset models."""
+    from noisybench.ground.checks import whole
+    from noisybench.ground.options import split_pairs
     from noisybench.location import source_of
-    from noisybench.options import split_pairs, whole
     from noisybench.pooling import check_purpose, plan_learner
     from noisybench.pooling import detect as score_held_out
     from noisybench.pooling import memorize as measure
@@ -660,12 +662,12 @@ def quickstart(
     out: Annotated[Path, typer.Option(help="Where variants and runs go.")] = Path("noisybench-quickstart"),
 ) -> None:
     """Build, memorize, evaluate and rank on an embedded data set of digits: no download, about two minutes."""
-    from noisybench.catalog import find, load_source
     from noisybench.description import describe as description_of
     from noisybench.evaluation import evaluate as run
+    from noisybench.ground.lookup import find, load_source
+    from noisybench.ground.options import parse_options
     from noisybench.leaderboard import leaderboard as rank
     from noisybench.leaderboard import model_rows
-    from noisybench.options import parse_options
     from noisybench.planning import plan_run
     from noisybench.pooling import memorize as measure
     from noisybench.retraining import Learner
@@ -869,7 +871,7 @@ def _console() -> Any:  # noqa: ANN401 - rich is imported where it is used
 
 
 def _no_format(style: str, known: tuple[str, ...]) -> UnknownName:
-    from noisybench.options import unknown
+    from noisybench.ground.checks import unknown
 
     return UnknownName(unknown(style, known, "format"))
 

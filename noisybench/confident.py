@@ -13,13 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import Labels, check_labels
-from noisybench.errors import BadData
+from noisybench.ground.arrays import Labels, check_labels, check_probabilities
 
 Floats = NDArray[np.float64]
-
-TOLERANCE = 1e-3
-"""How far a row of probabilities may be from summing to 1; a softmax in float16 is within half of it."""
 CLOSE = 1e-6
 """Probabilities this near to a threshold reach it, and a label this near to the prediction is the prediction."""
 
@@ -41,43 +37,6 @@ class NoiseEstimate:
     prior: Floats
     transition: Floats
     inverse: Floats
-
-
-def check_probabilities(probabilities: NDArray[Any], n: int, *, what: str = "probabilities") -> Floats:
-    """``probabilities`` as float64, or an error that says which row is no distribution over classes.
-
-    Args:
-        probabilities: Shape (n, k), k at least 2.
-        n: Samples there must be.
-        what: Name of the array in the message.
-
-    Raises:
-        BadData: A wrong type or shape, an entry that is not finite or not in [0, 1], or a row whose sum is further than
-            ``TOLERANCE`` from 1.
-    """
-    dtype, shape = probabilities.dtype, probabilities.shape
-    if dtype.kind not in "fiu" or len(shape) != 2 or shape[0] != n or n < 1 or shape[1] < 2:  # noqa: PLR2004
-        msg = f"{what} must be numbers of shape (n, k) with n = {n} and k at least 2, got {dtype} of shape {shape}"
-        raise BadData(msg)
-    values = probabilities.astype(np.float64)
-    within = (values >= 0) & (values <= 1 + TOLERANCE)  # False of NaN as well
-    bad = np.flatnonzero(~within.all(1))
-    if bad.size:
-        value = values[bad[0]][~within[bad[0]]][0]
-        msg = (
-            f"{what}[{bad[0]}] holds {value:g}, which is no probability ({bad.size} such rows); "
-            f"expected each class's probability by a model that did not see the sample"
-        )
-        raise BadData(msg)
-    sums = values.sum(1)
-    bad = np.flatnonzero(np.abs(sums - 1) > TOLERANCE)
-    if bad.size:
-        msg = (
-            f"{what}[{bad[0]}] sums to {sums[bad[0]]:.4f} ({bad.size} such rows), expected 1 within {TOLERANCE}; "
-            f"give the softmax over all classes"
-        )
-        raise BadData(msg)
-    return values
 
 
 def self_confidence(labels: Labels, probabilities: NDArray[Any]) -> Floats:

@@ -16,7 +16,7 @@ from noisybench.datacards import (
     title_of,
     truth_words,
 )
-from noisybench.options import file_digest
+from noisybench.ground.digests import file_digest
 from noisybench.variant import Variant
 
 CROISSANT = "croissant.json"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from noisybench.altering import PARENT
-from noisybench.arrays import UNKNOWN, WRONG
+from noisybench.ground.arrays import UNKNOWN, WRONG
 from noisybench.source import Option
 from noisybench.variant import MARK, Variant
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from noisybench.agreement import NOTHING, Estimate, auroc, auroc_within_class, wilson
-from noisybench.errors import BadData
-from noisybench.streams import Floats
+from noisybench.ground.arrays import Floats
+from noisybench.ground.errors import BadData
 from noisybench.variant import Variant
 
 BINS = 20

@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.agreement import NOTHING, Estimate, wilson
-from noisybench.arrays import Labels
 from noisybench.ceilings import Ceilings, ceilings_of
 from noisybench.dependence import Dependence, against_difficulty, second_choice_share
-from noisybench.streams import Floats
+from noisybench.ground.arrays import Floats, Labels
 from noisybench.variant import Variant
 
 

@@ -12,12 +12,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import UNKNOWN, Labels, read_only
-from noisybench.catalog import find
-from noisybench.errors import BadData, BadUsage
 from noisybench.given_difficulty import read_difficulty
+from noisybench.ground.arrays import UNKNOWN, Floats, Labels, read_only
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.lookup import find
 from noisybench.source import Source, source_digest
-from noisybench.streams import Floats
 from noisybench.teacher import class_probabilities
 from noisybench.variant import Variant, build_variant
 

@@ -16,9 +16,9 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import UNKNOWN, Labels
-from noisybench.errors import BadUsage
-from noisybench.streams import Floats, bits, permutation, pick, uniforms
+from noisybench.ground.arrays import UNKNOWN, Floats, Labels
+from noisybench.ground.errors import BadUsage
+from noisybench.ground.random_streams import bits, permutation, pick, uniforms
 
 Mode = Literal["exact", "exact_per_class", "bernoulli"]
 
@@ -28,22 +28,6 @@ def check_mode(mode: str) -> None:
     if mode not in get_args(Mode):
         msg = f"no mode '{mode}'; there are: {', '.join(get_args(Mode))}"
         raise BadUsage(msg)
-
-
-def check_rate(rate: float, *, highest: float = 1.0) -> float:
-    """``rate`` as a plain float that is not -0.0.
-
-    Raises:
-        BadUsage: It is no number, or outside [0, highest]; NaN is outside.
-    """
-    number = np.asarray(rate)
-    if number.ndim or number.dtype.kind not in "iuf":
-        msg = f"rate must be a number in [0, {highest:g}] (0.2 is 20 %), got {rate!r}"
-        raise BadUsage(msg)
-    if not 0 <= rate <= highest:
-        msg = f"rate must lie in [0, {highest:g}] (0.2 is 20 %), got {rate:g}"
-        raise BadUsage(msg)
-    return float(rate) + 0.0  # -0.0 + 0.0 is 0.0
 
 
 def nearest_counts(expected: Floats, ties: Floats) -> NDArray[np.int64]:

@@ -11,17 +11,17 @@ from typing import Any
 import torch
 
 from noisybench.agreement import Kind, read_agreements, read_truths
-from noisybench.catalog import find, names
 from noisybench.checkpoint import epochs_trained
-from noisybench.engines import Progress, alone, check_sendable, run_tasks
-from noisybench.errors import BadData, BadUsage
+from noisybench.ground.checks import whole
+from noisybench.ground.engines.processes import Progress, alone, check_sendable, run_tasks
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.files import check_fields, read_record, write_json
+from noisybench.ground.lookup import find, names
 from noisybench.judging import HOW_LABELS_CAME, about_labels, digests_of, judge, keep_variant, truths_beside
 from noisybench.observing import Probe
-from noisybench.options import whole
 from noisybench.planning import Plan, Watch, plan_run
 from noisybench.scoring import Scores, read_scores, score, scores_path, write_scores
 from noisybench.source import Source
-from noisybench.tables import check_fields, read_record, write_json
 from noisybench.trace import Trace, read_trace
 from noisybench.training import (
     BuildModel,

@@ -19,13 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from noisybench.arrays import UNKNOWN, Labels
 from noisybench.cards import README, Exported, card_of, encoded, write_cards
 from noisybench.datacards import columns_of, licence_words, name_of, noise_card, source_card
-from noisybench.errors import BadData, BadUsage
+from noisybench.ground.arrays import UNKNOWN, Labels
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.files import replacing_folder
 from noisybench.location import write_location_within
 from noisybench.source import IMAGE_DIMENSIONS, AnyInputs, Source, bytes_of, read_rows
-from noisybench.tables import replacing_folder
 from noisybench.variant import MARK, Variant, write_variant
 
 SHARD_BYTES = 1 << 28

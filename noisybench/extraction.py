@@ -14,12 +14,13 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-import noisybench
-from noisybench.catalog import find
-from noisybench.errors import BadData, BadUsage
-from noisybench.options import code_of, parse_options, plain_options
+from noisybench.ground.digests import code_of
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.files import file_name, read_array, write_array
+from noisybench.ground.lookup import HOMES, find
+from noisybench.ground.options import parse_options, plain_options
+from noisybench.ground.version import __version__
 from noisybench.source import IMAGE_DIMENSIONS, Source, add_inputs, in_memory
-from noisybench.tables import file_name, read_array, write_array
 
 Features = NDArray[np.float32]
 BACKBONES = ("torchvision", "timm")
@@ -77,7 +78,7 @@ def choose_features(name: str, options: Mapping[str, str] | None = None) -> Extr
     given = dict(options or {})
     package, colon, architecture = name.partition(":")
     if colon and package in BACKBONES:
-        kind = import_module(f"noisybench.features._{package}").FEATURE
+        kind = import_module(f"{HOMES['features']}._{package}").FEATURE
         if "architecture" in given:
             msg = f"the architecture is given twice, by '{name}' and as an option"
             raise BadUsage(msg)
@@ -135,7 +136,7 @@ def _digest(source: Source, chosen: Extraction) -> str:
     inputs = hashlib.sha256()
     add_inputs(inputs, source.inputs)
     own = code_of(type(chosen.how))
-    what = [inputs.hexdigest(), chosen.name, plain_options(chosen.how), noisybench.__version__, own]
+    what = [inputs.hexdigest(), chosen.name, plain_options(chosen.how), __version__, own]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]
 
 

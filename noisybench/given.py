@@ -9,18 +9,17 @@ from typing import Any
 
 import numpy as np
 
-import noisybench
 from noisybench.agreement import Kind, read_truths, reference_scores
-from noisybench.arrays import read_only
-from noisybench.catalog import find, names
-from noisybench.engines import alone
-from noisybench.errors import BadUsage
+from noisybench.ground.arrays import Floats, read_only
+from noisybench.ground.digests import file_digest
+from noisybench.ground.engines.processes import alone
+from noisybench.ground.errors import BadUsage
+from noisybench.ground.files import file_name, read_record, write_json
+from noisybench.ground.lookup import find, names
+from noisybench.ground.version import __version__
 from noisybench.judging import HOW_LABELS_CAME, about_labels, digests_of, judge, keep_variant, truths_beside
-from noisybench.options import file_digest
 from noisybench.reading import Form, read_given
 from noisybench.scoring import Scores, read_scores, score, scores_path, write_scores
-from noisybench.streams import Floats
-from noisybench.tables import file_name, read_record, write_json
 from noisybench.trace import Observation, read_trace, write_observation
 from noisybench.variant import Variant
 
@@ -119,7 +118,7 @@ def _record(variant: Variant, name: str, setup: str) -> dict[str, Any]:
         "observe": "given",
         "features": "given",
         "seed": 0,
-        "versions": {"noisybench": noisybench.__version__, "numpy": np.__version__},
+        "versions": {"noisybench": __version__, "numpy": np.__version__},
     }
 
 

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from noisybench.arrays import read_only
-from noisybench.errors import BadUsage, Mismatch
+from noisybench.ground.arrays import Floats, read_only
+from noisybench.ground.errors import BadUsage, Mismatch
+from noisybench.ground.files import column_names
 from noisybench.memorization import read_memorization
 from noisybench.reading import read_given
-from noisybench.streams import Floats
-from noisybench.tables import column_names
 from noisybench.variant import Variant, variant_id
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.pools import Pool
 from noisybench.trace import Observation
 from noisybench.variant import Variant

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from noisybench.engines import deaf
-from noisybench.errors import BadData, NoisybenchError
+from noisybench.ground.engines.processes import deaf
+from noisybench.ground.errors import BadData, NoisybenchError
 from noisybench.source import IMAGE_DIMENSIONS, AnyInputs, Augmentation, read_rows
 
 PADDING = 8

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.errors import BadData, BadUsage
-from noisybench.options import whole
+from noisybench.ground.checks import whole
+from noisybench.ground.errors import BadData, BadUsage
 from noisybench.source import IMAGE_DIMENSIONS
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, TypeAlias, get_type_hints
 
 from noisybench.agreement import METRICS, Agreement, Kind, Metric, Regime, Stratum, read_agreements, read_truths
 from noisybench.correlation import MEMORIZATION_METRICS, MemorizationMetric
-from noisybench.errors import BadData, UnknownName
-from noisybench.options import unknown
+from noisybench.ground.checks import unknown
+from noisybench.ground.errors import BadData, UnknownName
+from noisybench.ground.files import check_fields, read_columns, read_record
 from noisybench.resampling import Cells, Column, Interval, estimate, mean, rank_sets, weakest
 from noisybench.source import Option
-from noisybench.tables import check_fields, read_columns, read_record
 
 # Fields of run.json that are read here, beside those of a learner.
 RECORDED: dict[str, Any] = {

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from noisybench.catalog import find, load_source, names
-from noisybench.errors import BadData, BadUsage
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.files import check_fields, read_record, write_json
+from noisybench.ground.lookup import find, load_source, names
 from noisybench.source import Source
-from noisybench.tables import check_fields, read_record, write_json
 from noisybench.variant import Variant, read_variant
 
 LOCATION = "location.json"

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import read_only
-from noisybench.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.arrays import read_only
+from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.files import read_columns, write_columns
 from noisybench.pools import BLOCK, Bools, Pool
-from noisybench.tables import read_columns, write_columns
 from noisybench.variant import Variant
 
 Floats = NDArray[np.float64]

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import Labels, check_labels
-from noisybench.errors import BadData, BadUsage
+from noisybench.ground.arrays import Labels, check_labels
+from noisybench.ground.errors import BadData, BadUsage
 
 CHUNK = 2**23
 """Similarities in memory at a time: 32 MB."""

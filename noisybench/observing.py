@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from noisybench.catalog import find
-from noisybench.errors import BadData, BadUsage, Mismatch, TrainingFailed
-from noisybench.options import whole
-from noisybench.streams import derive
+from noisybench.ground.checks import whole
+from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed
+from noisybench.ground.lookup import find
+from noisybench.ground.random_streams import derive
 from noisybench.trace import Observation, Trace, read_trace, stack, write_observation
 from noisybench.variant import Variant
 

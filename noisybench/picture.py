@@ -10,8 +10,8 @@ import numpy as np
 from noisybench.datacards import as_call
 from noisybench.dependence import Dependence
 from noisybench.description import Description
-from noisybench.errors import BadData, BadUsage, MissingPackage
-from noisybench.tables import replacing
+from noisybench.ground.errors import BadData, BadUsage, MissingPackage
+from noisybench.ground.files import replacing
 from noisybench.variant import Variant
 from noisybench.wording import PRINTED_CLASSES
 

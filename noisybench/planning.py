@@ -8,13 +8,15 @@ from typing import Literal
 
 import torch
 
-from noisybench.catalog import find
-from noisybench.errors import BadUsage, UnknownName
-from noisybench.options import code_of, parse_options, unknown, whole
+from noisybench.ground.checks import unknown, whole
+from noisybench.ground.digests import code_of
+from noisybench.ground.errors import BadUsage, UnknownName
+from noisybench.ground.files import file_name
+from noisybench.ground.lookup import find
+from noisybench.ground.options import parse_options
 from noisybench.probes.curvature import Curvature
 from noisybench.source import IMAGE_DIMENSIONS, Source
 from noisybench.susceptibility import Susceptibility
-from noisybench.tables import file_name
 from noisybench.training import BuildModel, Observe, Recipe
 
 RecipeName = Literal["standard", "overfit"]

@@ -16,11 +16,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from noisybench.agreement import Kind, read_truths
-from noisybench.catalog import find, names
 from noisybench.confident import NoiseEstimate, estimate_noise
-from noisybench.engines import Progress, alone
-from noisybench.errors import BadData, BadUsage, UnknownName
 from noisybench.extraction import Features, choose_features, features_of
+from noisybench.ground.checks import unknown, whole
+from noisybench.ground.digests import file_digest
+from noisybench.ground.engines.processes import Progress, alone
+from noisybench.ground.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.files import file_name, read_record, write_columns, write_json
+from noisybench.ground.lookup import find, names
+from noisybench.ground.random_streams import derive
 from noisybench.held_out import held_out_answers
 from noisybench.judging import HOW_LABELS_CAME, about_labels, digests_of, judge, keep_variant, truths_beside
 from noisybench.memorization import (
@@ -32,14 +36,11 @@ from noisybench.memorization import (
     write_memorization,
 )
 from noisybench.neighbours import neighbour_labels
-from noisybench.options import file_digest, unknown, whole
 from noisybench.planning import Watch, plan_run
 from noisybench.pools import PURPOSES, Pool, check_fraction, group_size, read_pool, subsets
 from noisybench.retraining import Learner, retrain
 from noisybench.scoring import Scores, read_scores, score, scores_path, write_scores
 from noisybench.source import IMAGE_DIMENSIONS, Source
-from noisybench.streams import derive
-from noisybench.tables import file_name, read_record, write_columns, write_json
 from noisybench.trace import read_trace, write_observation
 from noisybench.training import BuildModel, check_source
 from noisybench.variant import Variant

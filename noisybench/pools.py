@@ -15,10 +15,10 @@ from zipfile import BadZipFile, is_zipfile
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import read_only
-from noisybench.errors import BadData, BadUsage, Mismatch
-from noisybench.streams import bits, permutation
-from noisybench.tables import NO_ARRAY, check_fields, replacing
+from noisybench.ground.arrays import read_only
+from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.files import NO_ARRAY, check_fields, replacing
+from noisybench.ground.random_streams import bits, permutation
 from noisybench.variant import Variant
 
 Bools = NDArray[np.bool_]

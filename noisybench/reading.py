@@ -12,11 +12,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import csv
 
-from noisybench.arrays import as_labels, read_only
-from noisybench.confident import TOLERANCE, check_probabilities
-from noisybench.errors import BadData, BadUsage, Mismatch
-from noisybench.streams import Floats
-from noisybench.tables import NO_ARRAY, read_array
+from noisybench.ground.arrays import TOLERANCE, Floats, as_labels, check_probabilities, read_only
+from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.files import NO_ARRAY, read_array
 from noisybench.variant import Variant
 
 Form = Literal["scores", "pred_probs"]

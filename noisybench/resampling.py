@@ -24,7 +24,8 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from noisybench.streams import Floats, uniforms
+from noisybench.ground.arrays import Floats
+from noisybench.ground.random_streams import uniforms
 
 Interval = Literal["draws", "seeds", "none"]
 """The weakest that any setting allows: to resample noise draws, only training seeds of its one draw, or nothing."""

@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.sgd import sgd
 
-from noisybench.engines import Progress, alone, check_sendable, run_tasks
-from noisybench.errors import BadData, BadUsage, TrainingFailed, UnknownName
+from noisybench.ground.checks import unknown, whole
+from noisybench.ground.engines.processes import Progress, alone, check_sendable, run_tasks
+from noisybench.ground.errors import BadData, BadUsage, TrainingFailed, UnknownName
+from noisybench.ground.files import check_fields, file_name, read_record, write_json
+from noisybench.ground.random_streams import derive
 from noisybench.inputs import Inputs
-from noisybench.options import unknown, whole
 from noisybench.planning import Plan
 from noisybench.pools import (
     BLOCK,
@@ -41,8 +43,6 @@ from noisybench.pools import (
     write_block,
 )
 from noisybench.source import Source
-from noisybench.streams import derive
-from noisybench.tables import check_fields, file_name, read_record, write_json
 from noisybench.training import (
     EVALUATION_BATCH,
     Recipe,

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import read_only
-from noisybench.errors import BadData, Mismatch
-from noisybench.tables import file_name, read_columns, write_columns
+from noisybench.ground.arrays import read_only
+from noisybench.ground.errors import BadData, Mismatch
+from noisybench.ground.files import file_name, read_columns, write_columns
 from noisybench.trace import Trace
 
 

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import UNKNOWN, Labels, as_array, as_labels, check_labels, read_only
-from noisybench.errors import BadData, BadUsage, UnknownName
-from noisybench.options import unknown, whole
+from noisybench.ground.arrays import UNKNOWN, Labels, as_array, as_labels, check_labels, read_only
+from noisybench.ground.checks import unknown, whole
+from noisybench.ground.errors import BadData, BadUsage, UnknownName
 
 Augmentation = Literal["none", "crop", "crop_flip"]
 Option = str | int | float | bool

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.errors import BadData, BadUsage
-from noisybench.options import whole
+from noisybench.ground.arrays import Floats
+from noisybench.ground.checks import whole
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.random_streams import derive, permutation, uniforms
 from noisybench.source import Source
-from noisybench.streams import Floats, derive, permutation, uniforms
 from noisybench.variant import Variant, build_variant
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def check_count(value: int, what: str, *, most: int) -> int:
 
 def _clean_variant(source: Source) -> Variant:
     """The clean labels as a label column to train on, the given ones where they are unknown."""
-    from noisybench.catalog import find
+    from noisybench.ground.lookup import find
 
     clean = np.where(source.clean < 0, source.labels, source.clean)
     return build_variant(replace(source, labels=clean), find("noises", "as_found")())

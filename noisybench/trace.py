@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.errors import BadData, Mismatch, MissingColumn
-from noisybench.tables import column_names, read_columns, write_columns
+from noisybench.ground.errors import BadData, Mismatch, MissingColumn
+from noisybench.ground.files import column_names, read_columns, write_columns
 
 Floats = NDArray[np.float32]
 

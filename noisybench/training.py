@@ -15,16 +15,16 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-import noisybench
 from noisybench.checkpoint import Checkpoint, read_checkpoint, state_of, weights_of, write_checkpoint
-from noisybench.errors import BadUsage, Mismatch, NoisybenchError, TrainingFailed
+from noisybench.ground.checks import whole
+from noisybench.ground.errors import BadUsage, Mismatch, NoisybenchError, TrainingFailed
+from noisybench.ground.files import check_fields, read_columns, read_record, write_columns, write_json
+from noisybench.ground.random_streams import derive
+from noisybench.ground.version import __version__
 from noisybench.inputs import Inputs
 from noisybench.observing import Probe, Recorder, check_logits, evaluating
-from noisybench.options import whole
 from noisybench.source import IMAGE_DIMENSIONS, Augmentation, Source, source_digest
-from noisybench.streams import derive
 from noisybench.susceptibility import Susceptibility, SusceptibilityTracker
-from noisybench.tables import check_fields, read_columns, read_record, write_columns, write_json
 from noisybench.trace import Observation, Trace, epochs_observed
 from noisybench.variant import Variant, variant_id
 
@@ -240,7 +240,7 @@ def surroundings(device: torch.device, threads: int) -> dict[str, Any]:
         "device": device.type,
         "machine": machine,
         "threads": threads,
-        "versions": {"noisybench": noisybench.__version__, "torch": str(torch.__version__), "numpy": np.__version__},
+        "versions": {"noisybench": __version__, "torch": str(torch.__version__), "numpy": np.__version__},
     }
 
 

@@ -11,13 +11,12 @@ from typing import Any, ClassVar, Literal, Protocol, get_args, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-import noisybench
-from noisybench.arrays import UNKNOWN, WRONG, Labels, check_labels, label_digest, read_only
 from noisybench.drawing import Mode, check_mode
-from noisybench.errors import BadData, BadUsage, Mismatch
-from noisybench.options import plain_options, whole
-from noisybench.source import Option, Source, check_marks, check_names
-from noisybench.tables import (
+from noisybench.ground.arrays import UNKNOWN, WRONG, Labels, check_labels, read_only
+from noisybench.ground.checks import whole
+from noisybench.ground.digests import label_digest
+from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.files import (
     check_fields,
     file_name,
     read_array,
@@ -27,6 +26,9 @@ from noisybench.tables import (
     write_columns,
     write_json,
 )
+from noisybench.ground.options import plain_options
+from noisybench.ground.version import __version__
+from noisybench.source import Option, Source, check_marks, check_names
 
 RateDefinition = Literal["effective", "inclusive", "per_source_class", "none"]
 
@@ -249,7 +251,7 @@ def build_variant(source: Source, noise: Noise, *, seed: int = 0, mode: Mode | N
             mode=mode,
             labels_sha256=label_digest(labels),
             variant_id=variant_id(source.sha256, labels),
-            noisybench=noisybench.__version__,
+            noisybench=__version__,
         ),
         marks={**source.marks, **draw.marks},
     )

@@ -9,23 +9,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench import __version__
 from noisybench.agreement import Agreement, Kind, read_agreements, read_truths
 from noisybench.cards import README, card_of, encoded
-from noisybench.catalog import find, names, summary
 from noisybench.croissant import CROISSANT, croissant_of
 from noisybench.datacards import as_call, as_option, named_files
 from noisybench.description import Description, describe
-from noisybench.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.digests import file_digest
+from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.files import check_fields, file_name, read_columns, read_record
+from noisybench.ground.lookup import find, names, summary
+from noisybench.ground.options import parse_options
+from noisybench.ground.version import __version__
 from noisybench.held_out import held_out_answers
 from noisybench.judging import agreements_of, truths_beside
 from noisybench.leaderboard import Run, read_runs
 from noisybench.memorization import MEASURES, estimate_memorization, read_memorization
-from noisybench.options import file_digest, parse_options
 from noisybench.pools import read_pool
 from noisybench.scoring import Scores, read_scores, score
 from noisybench.source import Option, Source
-from noisybench.tables import check_fields, file_name, read_columns, read_record
 from noisybench.trace import Trace, read_trace
 from noisybench.variant import Noise, Variant, build_variant, read_variant
 

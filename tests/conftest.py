@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from noisybench.catalog import load_source
+from noisybench.ground.lookup import load_source
 from noisybench.source import Source
 
 

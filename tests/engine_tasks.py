@@ -2,8 +2,8 @@
 
 import os
 
-from noisybench.engines import Progress
-from noisybench.errors import BadData
+from noisybench.ground.engines.processes import Progress
+from noisybench.ground.errors import BadData
 
 
 def square(task: int, shared: dict[str, int], progress: Progress) -> tuple[int, str | None, int]:

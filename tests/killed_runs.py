@@ -18,8 +18,8 @@ from typing import Any
 import torch
 
 from noisybench.cards import write_cards
-from noisybench.catalog import find, load_source
 from noisybench.evaluation import evaluate
+from noisybench.ground.lookup import find, load_source
 from noisybench.variant import build_variant, write_variant
 
 SOURCE = load_source("digits", limit=120)

@@ -11,7 +11,6 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from noisybench.agreement import (
     METRICS,
     Agreement,
-    Bools,
     against_labels,
     auroc,
     auroc_within_class,
@@ -22,12 +21,11 @@ from noisybench.agreement import (
     reference_scores,
     write_agreements,
 )
-from noisybench.arrays import UNKNOWN, Labels
-from noisybench.catalog import find
-from noisybench.errors import BadData, Mismatch
+from noisybench.ground.arrays import UNKNOWN, Bools, Floats, Labels
+from noisybench.ground.errors import BadData, Mismatch
+from noisybench.ground.lookup import find
 from noisybench.scoring import Scores
 from noisybench.source import source_from_arrays
-from noisybench.streams import Floats
 from noisybench.variant import Variant, build_variant
 
 NO_CLASS = np.zeros(0, dtype=np.int64)

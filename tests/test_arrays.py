@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from noisybench.arrays import UNKNOWN, WRONG, as_labels, check_labels, fingerprint, label_digest, read_only
-from noisybench.errors import BadData
+from noisybench.ground.arrays import UNKNOWN, WRONG, as_labels, check_labels, read_only
+from noisybench.ground.digests import fingerprint, label_digest
+from noisybench.ground.errors import BadData
 
 
 def test_good_labels_come_back_read_only() -> None:

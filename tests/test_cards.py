@@ -29,14 +29,16 @@ from sklearn.metrics import confusion_matrix
 from typer.testing import CliRunner
 
 import noisybench
-from noisybench.arrays import UNKNOWN, fingerprint, label_digest
 from noisybench.cards import README, card_of, write_cards
-from noisybench.catalog import find, load_source, names
 from noisybench.cli import app
 from noisybench.croissant import CROISSANT
 from noisybench.datacards import data_cards, read_data_card
 from noisybench.drawing import Mode
-from noisybench.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.arrays import UNKNOWN
+from noisybench.ground.digests import fingerprint, label_digest
+from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.lookup import find, load_source, names
+from noisybench.ground.options import parse_options
 from noisybench.noises import asymmetric, cifar_n
 from noisybench.noises._archive import read_annotations
 from noisybench.noises.as_found import AsFound
@@ -44,7 +46,6 @@ from noisybench.noises.asymmetric import Asymmetric
 from noisybench.noises.instance import Instance
 from noisybench.noises.symmetric import Symmetric
 from noisybench.noises.transition import Transition
-from noisybench.options import parse_options
 from noisybench.source import Source, source_from_arrays
 from noisybench.sources._published import Published, recognise_order
 from noisybench.variant import Draw, Noise, Variant, build_variant, read_variant, variant_id, write_variant

@@ -7,11 +7,11 @@ from typing import Any, get_args
 
 import pytest
 
-from noisybench import catalog
-from noisybench.catalog import Drawer, find, load_source, names, summary
-from noisybench.errors import BadData, BadUsage, MissingPackage, UnknownName
+from noisybench.ground import lookup as catalog
+from noisybench.ground.errors import BadData, BadUsage, MissingPackage, UnknownName
+from noisybench.ground.lookup import Drawer, find, load_source, names, summary
+from noisybench.ground.options import parse_options
 from noisybench.noises.symmetric import Symmetric
-from noisybench.options import parse_options
 from noisybench.sources.digits import Digits
 
 MODULE = """

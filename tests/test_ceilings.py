@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from noisybench.arrays import UNKNOWN
 from noisybench.ceilings import Ceilings, ceilings_of, expected_auroc
 from noisybench.description import describe
+from noisybench.ground.arrays import UNKNOWN
 from noisybench.noises.as_found import AsFound
 from noisybench.noises.instance import Instance
 from noisybench.noises.pair_flip import PairFlip

@@ -13,16 +13,10 @@ from cleanlab.rank import get_label_quality_scores
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from noisybench.catalog import find
-from noisybench.confident import (
-    check_probabilities,
-    confident_joint,
-    estimate_noise,
-    find_issues,
-    normalized_margin,
-    self_confidence,
-)
-from noisybench.errors import BadData
+from noisybench.confident import confident_joint, estimate_noise, find_issues, normalized_margin, self_confidence
+from noisybench.ground.arrays import check_probabilities
+from noisybench.ground.errors import BadData
+from noisybench.ground.lookup import find
 from noisybench.scoring import score
 from noisybench.trace import Column, Trace
 

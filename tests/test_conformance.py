@@ -31,18 +31,18 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import KFold, cross_val_predict
 from torch import Tensor, nn
 
-from noisybench import catalog
-from noisybench.arrays import UNKNOWN, read_only
-from noisybench.catalog import find, load_source, names, summary
 from noisybench.drawing import Mode
-from noisybench.errors import BadUsage, NoisybenchError
+from noisybench.ground import lookup as catalog
+from noisybench.ground.arrays import UNKNOWN, read_only
+from noisybench.ground.errors import BadUsage, NoisybenchError
+from noisybench.ground.lookup import find, load_source, names, summary
+from noisybench.ground.options import parse_options, plain_options
+from noisybench.ground.random_streams import bits
 from noisybench.neighbours import neighbour_labels
 from noisybench.noises.symmetric import Symmetric
 from noisybench.observing import Batch, Recorder, observe
-from noisybench.options import parse_options, plain_options
 from noisybench.scoring import score
 from noisybench.source import Source, source_digest
-from noisybench.streams import bits
 from noisybench.trace import Column, Trace
 from noisybench.variant import Draw, Variant, build_variant, noise_name, read_variant, write_variant
 
@@ -100,7 +100,7 @@ class TestFile:
 def test_detectors_and_noises_need_no_torch() -> None:
     """Scores and labels can be made where torch is not even imported."""
     code = (
-        "import sys; from noisybench.catalog import find, names\n"
+        "import sys; from noisybench.ground.lookup import find, names\n"
         "for drawer in ('detectors', 'noises'):\n"
         "    for name in names(drawer):\n"
         "        find(drawer, name)\n"

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import noisybench
-from noisybench.catalog import find, load_source
-from noisybench.errors import BadData
+from noisybench.ground.errors import BadData
+from noisybench.ground.lookup import find, load_source
+from noisybench.ground.options import parse_options
 from noisybench.location import source_of
-from noisybench.options import parse_options
 from noisybench.variant import build_variant, write_variant
 
 ROOT = Path(__file__).parents[1]

@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from noisybench.agreement import Agreement, Bools, read_agreements, reference_scores, write_agreements
-from noisybench.arrays import UNKNOWN
-from noisybench.catalog import find
+from noisybench.agreement import Agreement, read_agreements, reference_scores, write_agreements
 from noisybench.correlation import (
     MEMORIZATION_METRICS,
     Compared,
@@ -20,11 +18,12 @@ from noisybench.correlation import (
     overlap,
     overlap_chance,
 )
-from noisybench.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.arrays import UNKNOWN, Bools, Floats
+from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.lookup import find
 from noisybench.memorization import Memorization, reliability
 from noisybench.scoring import Scores
 from noisybench.source import source_from_arrays
-from noisybench.streams import Floats
 from noisybench.variant import Variant, build_variant
 
 NAN = float("nan")

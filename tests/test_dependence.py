@@ -10,11 +10,11 @@ import pytest
 from shell import shell
 from sklearn.metrics import roc_auc_score
 
-from noisybench.arrays import UNKNOWN
 from noisybench.dependence import against_difficulty, second_choice_share
 from noisybench.description import describe
-from noisybench.errors import BadData, BadUsage, Mismatch, MissingPackage
 from noisybench.given_difficulty import clean_variant_id, is_circular, read_difficulty
+from noisybench.ground.arrays import UNKNOWN
+from noisybench.ground.errors import BadData, BadUsage, Mismatch, MissingPackage
 from noisybench.memorization import Memorization, write_memorization
 from noisybench.noises.as_found import AsFound
 from noisybench.noises.symmetric import Symmetric

@@ -3,8 +3,8 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix
 
-from noisybench.arrays import UNKNOWN
 from noisybench.description import count_transitions, describe
+from noisybench.ground.arrays import UNKNOWN
 from noisybench.noises.as_found import AsFound
 from noisybench.noises.asymmetric import Asymmetric
 from noisybench.noises.instance import Instance

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from noisybench.download import cache_folder, fetch
-from noisybench.errors import BadData
+from noisybench.ground.download import cache_folder, fetch
+from noisybench.ground.errors import BadData
 
 CONTENT = b"label noise " * 100
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

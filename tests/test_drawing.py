@@ -4,11 +4,9 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from noisybench.arrays import UNKNOWN, Labels
 from noisybench.drawing import (
     Mode,
     check_mode,
-    check_rate,
     flip_by_class,
     nearest_counts,
     select,
@@ -16,8 +14,10 @@ from noisybench.drawing import (
     systematic,
     transition_of,
 )
-from noisybench.errors import BadUsage
-from noisybench.streams import Floats, uniforms
+from noisybench.ground.arrays import UNKNOWN, Floats, Labels
+from noisybench.ground.checks import check_rate
+from noisybench.ground.errors import BadUsage
+from noisybench.ground.random_streams import uniforms
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 

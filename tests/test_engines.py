@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from noisybench.engines import run_tasks
-from noisybench.errors import BadData, BadUsage
+from noisybench.ground.engines.processes import run_tasks
+from noisybench.ground.errors import BadData, BadUsage
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +53,7 @@ def test_a_process_that_dies_is_said() -> None:
 def test_a_process_that_is_ended_while_it_tells_of_a_step_holds_up_nobody() -> None:
     """It may hold no lock that the others wait for: three floods of steps end when a task fails. Apart, as it might hang."""
     code = (
-        "from engine_tasks import flood\nfrom noisybench.engines import run_tasks\n"
+        "from engine_tasks import flood\nfrom noisybench.ground.engines.processes import run_tasks\n"
         "if __name__ == '__main__':\n    run_tasks(flood, [0, 1, 2], None, workers=3)\n"
     )
     for _ in range(2):

@@ -18,11 +18,11 @@ from PIL import Image
 from shell import shell
 
 from noisybench import exporting
-from noisybench.arrays import UNKNOWN, WRONG
-from noisybench.catalog import load_source
 from noisybench.datacards import read_data_card
-from noisybench.errors import BadData, BadUsage, Mismatch
 from noisybench.exporting import check_place, export_variant, licence_reasons, push_export
+from noisybench.ground.arrays import UNKNOWN, WRONG
+from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.lookup import load_source
 from noisybench.lazy import ImageFiles
 from noisybench.location import source_of, write_location
 from noisybench.noises.as_found import AsFound

@@ -16,10 +16,11 @@ from shell import shell
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from noisybench.agreement import read_agreements
-from noisybench.catalog import load_source
-from noisybench.errors import BadData, BadUsage, Mismatch
 from noisybench.evaluation import evaluate
 from noisybench.given import score_given
+from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.files import read_columns, write_columns
+from noisybench.ground.lookup import load_source
 from noisybench.leaderboard import leaderboard
 from noisybench.memorization import Memorization, write_memorization
 from noisybench.noises._archive import read_annotations
@@ -29,7 +30,6 @@ from noisybench.reading import Form, read_given
 from noisybench.scoring import read_scores
 from noisybench.source import source_from_arrays
 from noisybench.suspects import suspects
-from noisybench.tables import read_columns, write_columns
 from noisybench.variant import Variant, build_variant, write_variant
 from noisybench.verifying import verify_runs
 

@@ -16,10 +16,10 @@ from PIL import Image
 from torch import nn
 
 from noisybench.altering import parse_alterations
-from noisybench.catalog import find
-from noisybench.errors import BadData, BadUsage
 from noisybench.evaluation import evaluate
 from noisybench.extraction import features_of
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.lookup import find
 from noisybench.inputs import Inputs
 from noisybench.lazy import ArrowRows, ImageFiles
 from noisybench.noises.bounded_instance import BoundedInstance

@@ -13,10 +13,10 @@ import pytest
 from rich.console import Console
 
 from noisybench.agreement import Agreement, Kind, write_agreements
-from noisybench.errors import BadData, Mismatch, UnknownName
+from noisybench.ground.errors import BadData, Mismatch, UnknownName
+from noisybench.ground.files import write_columns, write_json
 from noisybench.leaderboard import Row, leaderboard, model_rows, read_runs
 from noisybench.rendering import Rows, caption, to_csv, to_json, to_latex, to_markdown, to_records, to_table
-from noisybench.tables import write_columns, write_json
 
 KINDS: dict[str, Kind] = {"entropy": "control", "perfect": "reference"}
 NAN = float("nan")

@@ -28,9 +28,10 @@ import torch
 
 import noisybench
 from noisybench.agreement import read_agreements
-from noisybench.catalog import load_source
 from noisybench.checkpoint import read_checkpoint
-from noisybench.errors import BadData, NoisybenchError
+from noisybench.ground.errors import BadData, NoisybenchError
+from noisybench.ground.files import read_array, read_columns, read_json
+from noisybench.ground.lookup import load_source
 from noisybench.leaderboard import read_runs
 from noisybench.noises._archive import read_annotations
 from noisybench.noises.asymmetric import Asymmetric
@@ -40,7 +41,6 @@ from noisybench.reading import read_given
 from noisybench.scoring import read_scores
 from noisybench.source import source_from_arrays
 from noisybench.sources._images import decode_images
-from noisybench.tables import read_array, read_columns, read_json
 from noisybench.trace import read_trace
 from noisybench.variant import build_variant, read_variant, write_variant
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
 from noisybench import neighbours
-from noisybench.errors import BadData, BadUsage
+from noisybench.ground.errors import BadData, BadUsage
 from noisybench.neighbours import neighbour_labels
 
 

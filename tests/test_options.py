@@ -9,8 +9,10 @@ from typing import Any, ClassVar, Literal, Optional
 import numpy as np
 import pytest
 
-from noisybench.errors import BadData, BadUsage, UnknownName
-from noisybench.options import file_digest, parse_options, parse_value, plain_options, split_pairs, unknown, whole
+from noisybench.ground.checks import unknown, whole
+from noisybench.ground.digests import file_digest
+from noisybench.ground.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.options import parse_options, parse_value, plain_options, split_pairs
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from noisybench.arrays import Labels, as_labels
 from noisybench.description import Description, describe
 from noisybench.given_difficulty import read_difficulty
+from noisybench.ground.arrays import Labels, as_labels
 from noisybench.noises._archive import read_annotations
 from noisybench.noises.as_found import AsFound
 from noisybench.noises.asymmetric import Asymmetric

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import t, ttest_1samp, ttest_rel
 
+from noisybench.ground.arrays import Floats
 from noisybench.resampling import Cells, Column, _resampling, estimate, mean, rank_sets
-from noisybench.streams import Floats
 
 UNBOUNDED = (-np.inf, np.inf)
 

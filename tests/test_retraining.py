@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from noisybench import retraining
-from noisybench.engines import alone
-from noisybench.errors import BadData, BadUsage, Mismatch, TrainingFailed
+from noisybench.ground.engines.processes import alone
+from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed
+from noisybench.ground.random_streams import derive
 from noisybench.inputs import Inputs
 from noisybench.memorization import estimate_memorization, summarise
 from noisybench.noises.symmetric import Symmetric
@@ -21,7 +22,6 @@ from noisybench.planning import plan_run
 from noisybench.pools import BLOCK, Purpose, block_path, read_block, read_pool, subsets
 from noisybench.retraining import Learner, linear_layers, retrain, train_together
 from noisybench.source import Source, source_from_arrays
-from noisybench.streams import derive
 from noisybench.training import Recipe, learning_rate
 from noisybench.variant import Variant, build_variant
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from noisybench.arrays import UNKNOWN
-from noisybench.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.arrays import UNKNOWN
+from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.source import Source, source_digest, source_from_arrays
 
 IMAGES = np.arange(5 * 3 * 2, dtype=np.uint8).reshape(5, 3, 2)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from noisybench.streams import bits, derive, normals, permutation, pick, uniforms
+from noisybench.ground.random_streams import bits, derive, normals, permutation, pick, uniforms
 
 
 def test_streams_never_change() -> None:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from noisybench.catalog import find
+from noisybench.ground.lookup import find
 from noisybench.source import Source
 from noisybench.susceptibility import Susceptibility, drop_of_fresh_step, drop_of_training_step
 from noisybench.training import Recipe, train

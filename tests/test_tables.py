@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from noisybench.errors import BadData
-from noisybench.tables import (
+from noisybench.ground.errors import BadData
+from noisybench.ground.files import (
     column_names,
     read_array,
     read_columns,

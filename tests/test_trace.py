@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from noisybench.errors import BadData, Mismatch, MissingColumn
-from noisybench.tables import read_columns, write_columns
+from noisybench.ground.errors import BadData, Mismatch, MissingColumn
+from noisybench.ground.files import read_columns, write_columns
 from noisybench.trace import Column, Observation, Trace, read_trace, stack, write_observation
 
 ID = "a" * 64

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from noisybench.catalog import find, names
-from noisybench.errors import BadUsage, Mismatch, TrainingFailed
+from noisybench.ground.errors import BadUsage, Mismatch, TrainingFailed
+from noisybench.ground.lookup import find, names
 from noisybench.source import Source, source_from_arrays
 from noisybench.susceptibility import Susceptibility
 from noisybench.training import Recipe, Training, train

@@ -15,7 +15,6 @@ import pytest
 from numpy.typing import NDArray
 
 from noisybench.agreement import against_labels, reference_scores
-from noisybench.arrays import UNKNOWN, WRONG, Labels
 from noisybench.cards import card_of, write_cards
 from noisybench.ceilings import ceilings_of
 from noisybench.correlation import against_memorization, both_truths
@@ -23,6 +22,7 @@ from noisybench.croissant import CROISSANT
 from noisybench.dependence import against_difficulty
 from noisybench.description import describe
 from noisybench.drawing import Mode
+from noisybench.ground.arrays import UNKNOWN, WRONG, Labels
 from noisybench.memorization import estimate_memorization, summarise
 from noisybench.noises._people import counts_in
 from noisybench.noises.as_found import AsFound

@@ -8,16 +8,16 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from noisybench.arrays import UNKNOWN, WRONG
 from noisybench.cards import write_cards
 from noisybench.description import describe
-from noisybench.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.arrays import UNKNOWN, WRONG
+from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.files import read_columns, write_columns
 from noisybench.noises.asymmetric import Asymmetric
 from noisybench.noises.instance import Instance
 from noisybench.noises.pair_flip import PairFlip
 from noisybench.noises.symmetric import Symmetric
 from noisybench.source import Source, source_from_arrays
-from noisybench.tables import read_columns, write_columns
 from noisybench.variant import Variant, build_variant, check_transition, read_variant, write_variant
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.errors import BadUsage
+from noisybench.ground.errors import BadUsage
 from noisybench.source import IMAGE_DIMENSIONS, Source
 
 Images = NDArray[np.uint8]

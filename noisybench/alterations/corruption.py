@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from noisybench.alterations._images import shifted, zoomed
 from noisybench.altering import Alter, changed, check_how, choose
-from noisybench.drawing import check_rate
-from noisybench.errors import BadUsage
+from noisybench.ground.checks import check_rate
+from noisybench.ground.errors import BadUsage
+from noisybench.ground.random_streams import normals
 from noisybench.source import IMAGE_DIMENSIONS, Source, in_memory
-from noisybench.streams import normals
 
 _STRENGTH = {"gaussian": 0.5, "zoom": 1.75, "shift": 10.0}
 _BLOCK = 1024  # samples whose noise is in memory at a time

@@ -7,11 +7,11 @@ import numpy as np
 
 from noisybench.alterations._images import jpeg, mirrored, shifted
 from noisybench.altering import PARENT, Alter, changed, check_how, check_truth, choose, parents
-from noisybench.arrays import UNKNOWN
-from noisybench.drawing import check_rate
-from noisybench.errors import BadData, BadUsage
+from noisybench.ground.arrays import UNKNOWN
+from noisybench.ground.checks import check_rate
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.random_streams import pick, uniforms
 from noisybench.source import IMAGE_DIMENSIONS, Source, in_memory
-from noisybench.streams import pick, uniforms
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from typing import Literal
 import numpy as np
 
 from noisybench.altering import Alter, changed
-from noisybench.errors import BadData, BadUsage
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.random_streams import permutation
 from noisybench.source import Source
-from noisybench.streams import permutation
 
 
 @dataclass(frozen=True, slots=True)

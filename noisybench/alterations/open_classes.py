@@ -6,10 +6,10 @@ from math import ceil
 import numpy as np
 
 from noisybench.altering import Alter, changed, check_truth
-from noisybench.arrays import UNKNOWN, read_only
-from noisybench.errors import BadData, BadUsage
+from noisybench.ground.arrays import UNKNOWN, read_only
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.random_streams import uniforms
 from noisybench.source import Source, rows_of
-from noisybench.streams import uniforms
 
 
 @dataclass(frozen=True, slots=True)

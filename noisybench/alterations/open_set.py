@@ -6,11 +6,11 @@ import numpy as np
 
 from noisybench.alterations._images import like
 from noisybench.altering import PARENT, Alter, changed, check_truth, choose, parents
-from noisybench.arrays import UNKNOWN
-from noisybench.drawing import check_rate
-from noisybench.errors import BadUsage
+from noisybench.ground.arrays import UNKNOWN
+from noisybench.ground.checks import check_rate
+from noisybench.ground.errors import BadUsage
+from noisybench.ground.random_streams import permutation
 from noisybench.source import Source, in_memory
-from noisybench.streams import permutation
 
 
 @dataclass(frozen=True, slots=True)

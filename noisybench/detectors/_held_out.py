@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import Labels
+from noisybench.ground.arrays import Labels
 from noisybench.trace import Trace
 
 

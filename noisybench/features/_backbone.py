@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from noisybench.errors import BadData, BadUsage
 from noisybench.extraction import Features, check_image_source
-from noisybench.options import whole
+from noisybench.ground.checks import whole
+from noisybench.ground.errors import BadData, BadUsage
 from noisybench.source import Source
 
 if TYPE_CHECKING:

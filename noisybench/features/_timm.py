@@ -5,10 +5,10 @@ from logging import getLogger
 from pathlib import Path
 from typing import Any
 
-from noisybench.errors import BadData, MissingPackage, UnknownName
 from noisybench.extraction import ExtractFeatures, Features
 from noisybench.features._backbone import Intake, check_size, frozen_features, load_weights
-from noisybench.options import unknown
+from noisybench.ground.checks import unknown
+from noisybench.ground.errors import BadData, MissingPackage, UnknownName
 from noisybench.source import Source
 
 

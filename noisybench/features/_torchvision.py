@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 
-from noisybench.errors import BadData, BadUsage, UnknownName
 from noisybench.extraction import ExtractFeatures, Features
 from noisybench.features._backbone import Intake, check_size, frozen_features, load_weights
-from noisybench.options import unknown
+from noisybench.ground.checks import unknown
+from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.source import Source
 
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from noisybench.errors import BadUsage
 from noisybench.extraction import ExtractFeatures, Features, check_image_source
 from noisybench.features._components import principal
-from noisybench.options import whole
+from noisybench.ground.checks import whole
+from noisybench.ground.errors import BadUsage
+from noisybench.ground.random_streams import uniforms
 from noisybench.source import Source, in_memory
-from noisybench.streams import uniforms
 
 _SAMPLE = 100_000  # patches from which their mean and covariance are taken
 _BATCH = 4  # images whose activations stay in a CPU's cache

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from noisybench.extraction import ExtractFeatures, Features, features_of
 from noisybench.features._components import principal
-from noisybench.options import whole
+from noisybench.ground.checks import whole
 from noisybench.source import Source
 
 

@@ -4,8 +4,8 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from noisybench.errors import UnknownName
-from noisybench.options import unknown
+from noisybench.ground.checks import unknown
+from noisybench.ground.errors import UnknownName
 from noisybench.training import BuildModel, check_images
 
 

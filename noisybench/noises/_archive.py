@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.errors import BadData
+from noisybench.ground.errors import BadData
 
 _MOST_BYTES = 1 << 25  # of an unpacked file; the larger of the two has 2.4 MB
 

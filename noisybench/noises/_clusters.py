@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import Labels
-from noisybench.streams import Floats, derive, permutation, uniforms
+from noisybench.ground.arrays import Floats, Labels
+from noisybench.ground.random_streams import derive, permutation, uniforms
 
 _ROUNDING = 1e-9
 

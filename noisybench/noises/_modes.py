@@ -1,7 +1,7 @@
 """Refusing the modes that a noise does not have. A noise that lacks one names those it has in ``modes``."""
 
 from noisybench.drawing import Mode, check_mode
-from noisybench.errors import BadUsage
+from noisybench.ground.errors import BadUsage
 
 
 def require_mode(noise: str, mode: Mode, modes: tuple[Mode, ...]) -> None:

@@ -7,16 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import UNKNOWN, WRONG, Labels, as_labels, check_labels
 from noisybench.description import count_transitions
-from noisybench.download import fetch
-from noisybench.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.arrays import UNKNOWN, WRONG, Floats, Labels, as_labels, check_labels
+from noisybench.ground.download import fetch
+from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.files import NO_ARRAY, read_array, read_columns
 from noisybench.noises._archive import read_annotations
 from noisybench.noises.cifar_n import _COLUMNS, _TEN, _check_order, _column, read_pair
 from noisybench.noises.transition import read_matrix
 from noisybench.source import Source
-from noisybench.streams import Floats
-from noisybench.tables import NO_ARRAY, read_array, read_columns
 
 LABEL_SETS = tuple(_COLUMNS)
 _FEWEST = 100  # samples from which on an agreement by chance can be told

@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from noisybench.arrays import UNKNOWN, Labels
 from noisybench.drawing import sum_to
-from noisybench.errors import BadUsage
-from noisybench.streams import Floats
+from noisybench.ground.arrays import UNKNOWN, Floats, Labels
+from noisybench.ground.errors import BadUsage
 
 _BLOCK = 1 << 16  # samples whose probabilities are copied at a time
 

@@ -6,10 +6,9 @@ depends on the labels before it: a prefix of a source has the labels of the whol
 
 import numpy as np
 
-from noisybench.arrays import UNKNOWN
-from noisybench.errors import BadUsage
+from noisybench.ground.arrays import UNKNOWN, Floats
+from noisybench.ground.errors import BadUsage
 from noisybench.source import Source
-from noisybench.streams import Floats
 from noisybench.variant import Draw, RateDefinition
 
 

@@ -8,13 +8,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from noisybench.arrays import UNKNOWN
-from noisybench.drawing import Mode, check_rate, flip_by_class, transition_of
-from noisybench.errors import BadData, BadUsage, UnknownName
-from noisybench.options import unknown
+from noisybench.drawing import Mode, flip_by_class, transition_of
+from noisybench.ground.arrays import UNKNOWN
+from noisybench.ground.checks import check_rate, unknown
+from noisybench.ground.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.files import read_json
 from noisybench.source import Source
 from noisybench.superclasses import SUPERCLASS_OF
-from noisybench.tables import read_json
 from noisybench.variant import Draw, Noise
 
 

@@ -6,11 +6,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from noisybench.arrays import UNKNOWN, Labels
-from noisybench.drawing import Mode, check_rate, select
-from noisybench.errors import BadUsage
+from noisybench.drawing import Mode, select
+from noisybench.ground.arrays import UNKNOWN, Floats, Labels
+from noisybench.ground.checks import check_rate
+from noisybench.ground.errors import BadUsage
+from noisybench.ground.random_streams import normals
 from noisybench.source import IMAGE_DIMENSIONS, AnyInputs, Source
-from noisybench.streams import Floats, normals
 from noisybench.structure import class_structure, wrong_labels
 from noisybench.variant import Draw, Noise
 

@@ -6,12 +6,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from noisybench.arrays import UNKNOWN, Labels
-from noisybench.drawing import Mode, check_rate, flip_by_law, select
-from noisybench.errors import BadUsage
+from noisybench.drawing import Mode, flip_by_law, select
+from noisybench.ground.arrays import UNKNOWN, Floats, Labels
+from noisybench.ground.checks import check_rate
+from noisybench.ground.errors import BadUsage
 from noisybench.noises._people import read_judgements
 from noisybench.source import Source
-from noisybench.streams import Floats
 from noisybench.variant import Draw, Noise
 
 _COLDEST, _HOTTEST = 1e-6, 1e6

@@ -8,13 +8,14 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import Labels, as_labels, check_labels, fingerprint, read_only
-from noisybench.download import fetch
 from noisybench.drawing import Mode
-from noisybench.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.arrays import Labels, as_labels, check_labels, read_only
+from noisybench.ground.digests import fingerprint
+from noisybench.ground.download import fetch
+from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.files import NO_ARRAY
 from noisybench.noises._archive import read_annotations
 from noisybench.source import Source
-from noisybench.tables import NO_ARRAY
 from noisybench.variant import Draw, Noise
 
 Rows = NDArray[np.intp]

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from noisybench.drawing import Mode, check_rate
-from noisybench.errors import BadUsage
+from noisybench.drawing import Mode
+from noisybench.ground.checks import check_rate
+from noisybench.ground.errors import BadUsage
 from noisybench.noises._modes import require_mode
 from noisybench.noises._random_state import draw_in_order, mapped_rows, uniform_rows
 from noisybench.source import Source

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from noisybench.arrays import UNKNOWN
 from noisybench.drawing import Mode, flip_by_class
-from noisybench.errors import BadData, UnknownName
+from noisybench.ground.arrays import UNKNOWN
+from noisybench.ground.checks import unknown
+from noisybench.ground.errors import BadData, UnknownName
 from noisybench.noises._people import LABEL_SETS, counts_in, human_counts
-from noisybench.options import unknown
 from noisybench.source import Source
 from noisybench.variant import Draw, Noise
 

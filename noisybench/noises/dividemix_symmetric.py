@@ -6,8 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from noisybench.arrays import UNKNOWN
-from noisybench.drawing import Mode, check_rate, transition_of
+from noisybench.drawing import Mode, transition_of
+from noisybench.ground.arrays import UNKNOWN
+from noisybench.ground.checks import check_rate
 from noisybench.noises._modes import require_mode
 from noisybench.source import Source
 from noisybench.variant import Draw, Noise

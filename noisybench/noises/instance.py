@@ -8,11 +8,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import UNKNOWN, Labels
-from noisybench.drawing import Mode, check_rate, flip_by_law, select, sum_to
-from noisybench.errors import BadUsage
+from noisybench.drawing import Mode, flip_by_law, select, sum_to
+from noisybench.ground.arrays import UNKNOWN, Floats, Labels
+from noisybench.ground.checks import check_rate
+from noisybench.ground.errors import BadUsage
+from noisybench.ground.random_streams import normals, uniforms
 from noisybench.source import IMAGE_DIMENSIONS, AnyInputs, Source
-from noisybench.streams import Floats, normals, uniforms
 from noisybench.variant import Draw, Noise
 
 _DEVIATION = 0.1  # of the chances of a flip, as in the paper

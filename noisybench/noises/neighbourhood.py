@@ -7,14 +7,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import UNKNOWN, Labels
-from noisybench.drawing import Mode, check_rate, flip_by_law, select, sum_to
-from noisybench.errors import BadUsage
+from noisybench.drawing import Mode, flip_by_law, select, sum_to
 from noisybench.extraction import features_of
+from noisybench.ground.arrays import UNKNOWN, Floats, Labels
+from noisybench.ground.checks import check_rate, whole
+from noisybench.ground.errors import BadUsage
 from noisybench.neighbours import neighbour_labels
-from noisybench.options import whole
 from noisybench.source import Source
-from noisybench.streams import Floats
 from noisybench.variant import Draw, Noise
 
 _BLOCK = 4096  # samples whose laws are given at a time

@@ -5,8 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from noisybench.arrays import UNKNOWN
-from noisybench.drawing import Mode, check_rate, flip_by_class, transition_of
+from noisybench.drawing import Mode, flip_by_class, transition_of
+from noisybench.ground.arrays import UNKNOWN
+from noisybench.ground.checks import check_rate
 from noisybench.source import Source
 from noisybench.variant import Draw, Noise
 

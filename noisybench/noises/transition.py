@@ -8,12 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from noisybench.arrays import UNKNOWN
 from noisybench.drawing import Mode, flip_by_class
-from noisybench.errors import BadData, BadUsage
+from noisybench.ground.arrays import UNKNOWN, Floats
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.files import read_array, read_json
 from noisybench.source import Source
-from noisybench.streams import Floats
-from noisybench.tables import read_array, read_json
 from noisybench.variant import Draw, Noise, check_transition
 
 

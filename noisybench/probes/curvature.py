@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from noisybench.errors import BadUsage
+from noisybench.ground.errors import BadUsage
+from noisybench.ground.random_streams import derive
 from noisybench.observing import Batch, Probe
-from noisybench.streams import derive
 
 POWERS = (1, 2)
 WORD_BITS = 64

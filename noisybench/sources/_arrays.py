@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.errors import BadData
-from noisybench.tables import NO_ARRAY
+from noisybench.ground.errors import BadData
+from noisybench.ground.files import NO_ARRAY
 
 
 def read_arrays(file: Path, *, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:

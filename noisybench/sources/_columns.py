@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import csv
 
-from noisybench.arrays import UNKNOWN, Labels
-from noisybench.errors import BadData, UnknownName
-from noisybench.options import unknown
+from noisybench.ground.arrays import UNKNOWN, Labels
+from noisybench.ground.checks import unknown
+from noisybench.ground.errors import BadData, UnknownName
 
 Column = Any
 """Arrow strings, shape (n,); absent ones are empty."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.errors import BadData
+from noisybench.ground.errors import BadData
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Opened

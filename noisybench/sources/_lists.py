@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from noisybench.arrays import Labels
-from noisybench.errors import BadData
-from noisybench.streams import bits
+from noisybench.ground.arrays import Labels
+from noisybench.ground.errors import BadData
+from noisybench.ground.random_streams import bits
 
 Names = Any
 """Arrow column of strings, shape (n,): a million names of 40 letters take 44 MB, where Python's strings take 100."""

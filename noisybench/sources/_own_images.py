@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from noisybench.errors import BadData, BadUsage
+from noisybench.ground.errors import BadData, BadUsage
 from noisybench.lazy import ImageFiles
 from noisybench.sources._images import decode_images
 

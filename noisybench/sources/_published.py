@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import Labels, as_labels, fingerprint
-from noisybench.download import cache_folder
-from noisybench.errors import BadData
+from noisybench.ground.arrays import Labels, as_labels
+from noisybench.ground.digests import fingerprint
+from noisybench.ground.download import cache_folder
+from noisybench.ground.errors import BadData
 from noisybench.source import Augmentation, Source, source_from_arrays
 from noisybench.sources._images import Images, decode_images
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from noisybench.errors import BadData, BadUsage
+from noisybench.ground.errors import BadData, BadUsage
 
 
 def requested_folder(name: str, data: Path | None, how: str) -> Path:

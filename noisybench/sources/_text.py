@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.errors import BadData
-from noisybench.options import whole
+from noisybench.ground.checks import whole
+from noisybench.ground.errors import BadData
 
 COLUMNS = 1_024
 

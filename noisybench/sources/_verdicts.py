@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import UNKNOWN, WRONG, Labels
-from noisybench.errors import BadData, Mismatch
-from noisybench.tables import read_json
+from noisybench.ground.arrays import UNKNOWN, WRONG, Labels
+from noisybench.ground.errors import BadData, Mismatch
+from noisybench.ground.files import read_json
 
 Verdicts = NDArray[np.int64]
 """Columns sample, given class, guessed class, votes for the given one, votes for the guessed one; shape (m, 5)."""
@@ -37,7 +37,7 @@ def read_verdicts(path: Path | None, name: str) -> Verdicts:
     """
     count, size, sha256 = _PUBLISHED[name]
     if path is None:
-        from noisybench.download import fetch
+        from noisybench.ground.download import fetch
 
         file = f"{name}_mturk.json"
         path = fetch(file, f"{PAGE}/{file}", sha256, size, instead=f"--source-set file=…/{file}, and --data DIR")

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from noisybench.altering import changed, load_base, parse_alterations
-from noisybench.errors import BadUsage
-from noisybench.options import whole
+from noisybench.ground.checks import whole
+from noisybench.ground.errors import BadUsage
+from noisybench.ground.random_streams import derive
 from noisybench.source import LoadSource, Option, Source
-from noisybench.streams import derive
 
 
 @dataclass(frozen=True, slots=True)

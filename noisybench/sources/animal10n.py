@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import UNKNOWN, Labels
-from noisybench.errors import BadData
+from noisybench.ground.arrays import UNKNOWN, Labels
+from noisybench.ground.errors import BadData
 from noisybench.lazy import ImageFiles
 from noisybench.source import AnyInputs, LoadSource, Source, source_from_arrays
 from noisybench.sources._requested import requested_folder

@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from noisybench.arrays import read_only
-from noisybench.errors import BadUsage
+from noisybench.ground.arrays import read_only
+from noisybench.ground.errors import BadUsage
 from noisybench.source import LoadSource, Source, source_digest
 from noisybench.sources._published import Published, load_published
 from noisybench.superclasses import SUPERCLASS_NAMES, SUPERCLASS_OF

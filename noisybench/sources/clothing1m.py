@@ -9,10 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from noisybench.arrays import UNKNOWN, Labels
-from noisybench.errors import BadData, BadUsage
+from noisybench.ground.arrays import UNKNOWN, Labels
+from noisybench.ground.checks import whole
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.options import plain_options
+from noisybench.ground.random_streams import bits
 from noisybench.lazy import ImageFiles
-from noisybench.options import plain_options, whole
 from noisybench.source import LoadSource, Source, source_from_arrays
 from noisybench.sources._lists import (
     Listing,
@@ -25,7 +27,6 @@ from noisybench.sources._lists import (
     read_names,
 )
 from noisybench.sources._requested import first_place, requested_folder
-from noisybench.streams import bits
 
 # Of category_names_eng.txt as others cite it, where the file is not there.
 CLASS_NAMES = (

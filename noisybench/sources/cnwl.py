@@ -10,15 +10,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from noisybench.arrays import UNKNOWN, WRONG, Labels
-from noisybench.errors import BadData, BadUsage
+from noisybench.ground.arrays import UNKNOWN, WRONG, Labels
+from noisybench.ground.checks import whole
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.files import read_record
+from noisybench.ground.options import plain_options
 from noisybench.lazy import ImageFiles
-from noisybench.options import plain_options, whole
 from noisybench.source import LoadSource, Source, source_from_arrays
 from noisybench.sources._lists import Listing, check_once, find_images, read_listing
 from noisybench.sources._mini_imagenet import CLASS_NAMES, WORDNET
 from noisybench.sources._requested import first_place, requested_folder
-from noisybench.tables import read_record
 
 Verdicts = Mapping[str, list[tuple[int, bool]]]
 """Of each web image: the labels that were put to people, and whether they found them right."""

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from noisybench.errors import BadUsage
+from noisybench.ground.errors import BadUsage
+from noisybench.ground.random_streams import derive
 from noisybench.source import LoadSource, Source, source_from_arrays
-from noisybench.streams import derive
 
 
 @dataclass(frozen=True, slots=True)

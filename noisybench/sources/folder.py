@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from noisybench.arrays import UNKNOWN, Labels
-from noisybench.errors import BadData, BadUsage
-from noisybench.options import plain_options, unknown
+from noisybench.ground.arrays import UNKNOWN, Labels
+from noisybench.ground.checks import unknown
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.options import plain_options
 from noisybench.source import LoadSource, Source, source_from_arrays
 from noisybench.sources._columns import as_classes, beside, check_present, read_table
 from noisybench.sources._own_images import read_images

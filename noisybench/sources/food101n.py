@@ -8,10 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from noisybench.arrays import UNKNOWN, WRONG, Labels
-from noisybench.errors import BadData
+from noisybench.ground.arrays import UNKNOWN, WRONG, Labels
+from noisybench.ground.checks import whole
+from noisybench.ground.errors import BadData
+from noisybench.ground.options import plain_options
 from noisybench.lazy import ImageFiles
-from noisybench.options import plain_options, whole
 from noisybench.source import LoadSource, Source, source_from_arrays
 from noisybench.sources._lists import (
     Listing,

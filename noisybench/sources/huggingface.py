@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import UNKNOWN, Labels, as_labels
-from noisybench.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.arrays import UNKNOWN, Labels, as_labels
+from noisybench.ground.checks import unknown, whole
+from noisybench.ground.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.options import plain_options
 from noisybench.lazy import ArrowRows
-from noisybench.options import plain_options, unknown, whole
 from noisybench.source import AnyInputs, LoadSource, Source, source_from_arrays
 from noisybench.sources._images import decode_images
 

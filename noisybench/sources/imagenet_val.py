@@ -7,15 +7,16 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from noisybench.arrays import UNKNOWN, WRONG, Labels
-from noisybench.download import fetch
-from noisybench.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.arrays import UNKNOWN, WRONG, Labels
+from noisybench.ground.checks import whole
+from noisybench.ground.download import fetch
+from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.files import read_json
+from noisybench.ground.options import plain_options
 from noisybench.lazy import ImageFiles
-from noisybench.options import plain_options, whole
 from noisybench.source import LoadSource, Source, source_from_arrays
 from noisybench.sources._requested import requested_folder
 from noisybench.sources._verdicts import clean_labels, judged_words, read_verdicts
-from noisybench.tables import read_json
 
 Truth = Literal["real", "label_errors", "published"]
 

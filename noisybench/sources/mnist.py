@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from noisybench.arrays import as_labels
+from noisybench.ground.arrays import as_labels
 from noisybench.source import LoadSource, Source
 from noisybench.sources._arrays import read_arrays
 from noisybench.sources._published import Published, Split, load_published, published_source

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.arrays import Labels
-from noisybench.errors import BadData, MissingPackage
-from noisybench.options import plain_options
+from noisybench.ground.arrays import Labels
+from noisybench.ground.errors import BadData, MissingPackage
+from noisybench.ground.options import plain_options
 from noisybench.source import LoadSource, Source, source_from_arrays
 from noisybench.sources._requested import first_place, requested_folder
 from noisybench.sources._text import COLUMNS as WORDS

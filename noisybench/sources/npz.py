@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from noisybench.errors import BadData, BadUsage
+from noisybench.ground.errors import BadData, BadUsage
 from noisybench.source import LoadSource, Source, source_from_arrays
 from noisybench.sources._arrays import read_arrays
 

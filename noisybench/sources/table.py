@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.errors import BadData, BadUsage
-from noisybench.options import plain_options
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.options import plain_options
 from noisybench.source import LoadSource, Source, source_from_arrays
 from noisybench.sources._columns import (
     as_classes,

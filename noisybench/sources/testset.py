@@ -8,15 +8,14 @@ from typing import Literal, get_args
 import numpy as np
 
 from noisybench.altering import load_base
-from noisybench.arrays import UNKNOWN, Labels
-from noisybench.download import fetch
-from noisybench.errors import BadData, BadUsage
-from noisybench.options import plain_options
+from noisybench.ground.arrays import UNKNOWN, Floats, Labels
+from noisybench.ground.download import fetch
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.files import read_array
+from noisybench.ground.options import plain_options
 from noisybench.source import LoadSource, Source, source_from_arrays
 from noisybench.sources._arrays import read_arrays
 from noisybench.sources._verdicts import clean_labels, judged_words, read_verdicts
-from noisybench.streams import Floats
-from noisybench.tables import read_array
 
 Base = Literal["cifar10", "cifar100", "mnist"]
 Truth = Literal["published", "label_errors", "cifar10h"]

@@ -6,9 +6,10 @@ from typing import Literal
 
 import pyarrow as pa
 
-from noisybench.errors import BadData, BadUsage
+from noisybench.ground.checks import whole
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.options import plain_options
 from noisybench.lazy import ImageFiles
-from noisybench.options import plain_options, whole
 from noisybench.source import LoadSource, Source, source_from_arrays
 from noisybench.sources._lists import Listing, find_images, read_listing
 from noisybench.sources._requested import first_place, requested_folder

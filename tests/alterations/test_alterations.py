@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from noisybench.agreement import against_labels, against_marks
-from noisybench.arrays import UNKNOWN
-from noisybench.catalog import find, load_source, names
 from noisybench.description import describe
-from noisybench.errors import BadData, BadUsage, NoisybenchError, UnknownName
+from noisybench.ground.arrays import UNKNOWN
+from noisybench.ground.errors import BadData, BadUsage, NoisybenchError, UnknownName
+from noisybench.ground.lookup import find, load_source, names
 from noisybench.location import source_of, write_location
 from noisybench.scoring import Scores
 from noisybench.source import Source, source_from_arrays

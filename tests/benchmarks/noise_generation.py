@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.stats import truncnorm
 from torch.nn import functional as F
 
-from noisybench.arrays import Labels
+from noisybench.ground.arrays import Labels
 from noisybench.noises.instance import Instance, wrong_laws
 from noisybench.noises.pair_flip import PairFlip
 from noisybench.noises.symmetric import Symmetric

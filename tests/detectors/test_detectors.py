@@ -15,8 +15,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from torch import nn
 
-from noisybench.catalog import find, names
-from noisybench.errors import MissingColumn
+from noisybench.ground.errors import MissingColumn
+from noisybench.ground.lookup import find, names
 from noisybench.observing import observe
 from noisybench.scoring import score
 from noisybench.trace import Column, Trace, stack

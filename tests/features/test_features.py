@@ -13,10 +13,10 @@ from sklearn.decomposition import PCA
 from torch import nn
 from torchvision.models import get_model
 
-from noisybench.errors import BadData, BadUsage, UnknownName
 from noisybench.extraction import choose_features, features_of
 from noisybench.features import patches
 from noisybench.features.patches import Patches
+from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.source import Source, source_from_arrays
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from noisybench.catalog import find
-from noisybench.errors import BadUsage, MissingPackage, UnknownName
+from noisybench.ground.errors import BadUsage, MissingPackage, UnknownName
+from noisybench.ground.lookup import find
 
 
 @pytest.mark.parametrize("name", ["mlp", "small_cnn", "resnet18", "torchvision:resnet18", "timm:resnet10t"])

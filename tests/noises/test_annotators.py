@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from noisybench.arrays import UNKNOWN, Labels
-from noisybench.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.arrays import UNKNOWN, Labels
+from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.random_streams import bits
 from noisybench.noises._archive import read_annotations
 from noisybench.noises.cifar10h_sampling import Cifar10hSampling
 from noisybench.noises.dissenting_label import DissentingLabel
 from noisybench.noises.dissenting_worker import DissentingWorker
 from noisybench.source import Source, source_from_arrays
-from noisybench.streams import bits
 from noisybench.variant import build_variant
 
 

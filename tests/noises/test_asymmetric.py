@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from noisybench.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.options import parse_options
 from noisybench.noises.asymmetric import MAPS, Asymmetric
-from noisybench.options import parse_options
 from noisybench.source import Source, source_from_arrays
 from noisybench.variant import build_variant
 

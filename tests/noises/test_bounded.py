@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from noisybench.drawing import Mode
-from noisybench.errors import BadUsage
+from noisybench.ground.arrays import Floats
+from noisybench.ground.errors import BadUsage
+from noisybench.ground.random_streams import bits, normals
 from noisybench.noises.bounded_instance import BoundedInstance, bounded_chances
 from noisybench.source import Source, source_from_arrays
-from noisybench.streams import Floats, bits, normals
 from noisybench.variant import build_variant
 
 MODES: tuple[Mode, ...] = ("exact", "exact_per_class", "bernoulli")

@@ -8,12 +8,12 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from noisybench.agreement import against_labels, against_marks
-from noisybench.arrays import Labels
 from noisybench.description import describe
-from noisybench.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.arrays import Labels
+from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.options import parse_options
 from noisybench.noises._archive import read_annotations
 from noisybench.noises.cifar_n import CifarN
-from noisybench.options import parse_options
 from noisybench.scoring import Scores
 from noisybench.source import Source, source_from_arrays
 from noisybench.sources.cifar100 import coarse

@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from noisybench.arrays import UNKNOWN
 from noisybench.difficulty import Within, expected_auroc
 from noisybench.drawing import Mode
-from noisybench.errors import BadUsage
+from noisybench.ground.arrays import UNKNOWN, Floats
+from noisybench.ground.errors import BadUsage
+from noisybench.ground.random_streams import bits, uniforms
 from noisybench.noises._clusters import pivotal, sub_clusters
 from noisybench.noises.coherent import Coherent, draw_together
 from noisybench.noises.symmetric import Symmetric
 from noisybench.source import Source, source_from_arrays
-from noisybench.streams import Floats, bits, uniforms
 from noisybench.structure import Structure
 from noisybench.variant import build_variant
 

@@ -8,9 +8,10 @@ import pytest
 from scipy import stats
 from shell import shell
 
-from noisybench.arrays import UNKNOWN
 from noisybench.description import count_transitions
-from noisybench.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.arrays import UNKNOWN
+from noisybench.ground.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.random_streams import bits, derive
 from noisybench.noises._archive import read_annotations
 from noisybench.noises.asymmetric import Asymmetric
 from noisybench.noises.composed import Composed
@@ -18,7 +19,6 @@ from noisybench.noises.instance import Instance
 from noisybench.noises.pair_flip import PairFlip
 from noisybench.noises.symmetric import Symmetric
 from noisybench.source import Source, source_from_arrays
-from noisybench.streams import bits, derive
 from noisybench.variant import build_variant, read_variant
 
 K = 10

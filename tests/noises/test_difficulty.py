@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from noisybench.arrays import UNKNOWN
 from noisybench.difficulty import Within, difficulty_of, expected_auroc
 from noisybench.drawing import Mode
-from noisybench.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.arrays import UNKNOWN, Floats
+from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.random_streams import bits
 from noisybench.memorization import Memorization, write_memorization
 from noisybench.noises.as_found import AsFound
 from noisybench.noises.difficulty import Difficulty
@@ -24,7 +25,6 @@ from noisybench.noises.pair_flip import PairFlip
 from noisybench.noises.symmetric import Symmetric
 from noisybench.noises.transition import Transition
 from noisybench.source import Source, source_from_arrays
-from noisybench.streams import Floats, bits
 from noisybench.teacher import class_probabilities
 from noisybench.variant import Noise, build_variant
 

@@ -11,9 +11,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from noisybench.arrays import UNKNOWN
 from noisybench.drawing import Mode
-from noisybench.errors import BadUsage
+from noisybench.ground.arrays import UNKNOWN
+from noisybench.ground.errors import BadUsage
+from noisybench.ground.random_streams import bits
 from noisybench.noises.as_found import AsFound
 from noisybench.noises.asymmetric import Asymmetric
 from noisybench.noises.instance import Instance
@@ -21,7 +22,6 @@ from noisybench.noises.pair_flip import PairFlip
 from noisybench.noises.symmetric import Symmetric
 from noisybench.noises.transition import Transition
 from noisybench.source import Source, source_from_arrays
-from noisybench.streams import bits
 from noisybench.variant import build_variant
 
 MODES: tuple[Mode, ...] = ("exact", "exact_per_class", "bernoulli")
@@ -67,7 +67,7 @@ def test_another_process_draws_the_same_bytes() -> None:
         "import numpy as np\n"
         "from noisybench import build_variant, source_from_arrays\n"
         "from noisybench.noises.instance import Instance\n"
-        "from noisybench.streams import bits\n"
+        "from noisybench.ground.random_streams import bits\n"
         "clean = np.where(np.arange(303) % 101 == 50, -1, np.arange(303) % 10)\n"
         "images = (bits(0, 'images', 303 * 27) % np.uint64(256)).astype(np.uint8).reshape(-1, 3, 3, 3)\n"
         "source = source_from_arrays('toy', images, np.where(clean < 0, 1, clean), clean=clean)\n"

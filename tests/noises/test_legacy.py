@@ -9,9 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from noisybench.arrays import UNKNOWN, Labels
 from noisybench.description import count_transitions
-from noisybench.errors import BadUsage
+from noisybench.ground.arrays import UNKNOWN, Floats, Labels
+from noisybench.ground.errors import BadUsage
+from noisybench.ground.random_streams import bits
 from noisybench.noises import asymmetric
 from noisybench.noises._archive import read_annotations
 from noisybench.noises.block_of_five import BlockOfFive
@@ -22,7 +23,6 @@ from noisybench.noises.dividemix_symmetric import DivideMixSymmetric
 from noisybench.noises.loss_correction import LossCorrection
 from noisybench.noises.xia_raw import XiaRaw
 from noisybench.source import Source, source_from_arrays
-from noisybench.streams import Floats, bits
 from noisybench.variant import build_variant, write_variant
 
 
@@ -161,8 +161,8 @@ def test_raw_pixels_make_one_wrong_class_take_all() -> None:
 
 def test_raw_laws_are_softmaxes_of_the_input() -> None:
     """Small features, so that no softmax saturates: 400 seeds of one class against the mean of the laws (chi-square)."""
+    from noisybench.ground.random_streams import normals
     from noisybench.noises.xia_raw import raw_laws
-    from noisybench.streams import normals
 
     inputs = np.array([[0.3, -0.2], [1.0, 0.5], [0.0, 0.0]], dtype=np.float32)
     clean = np.array([2, 0, 2])

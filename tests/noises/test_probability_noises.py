@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.metrics import confusion_matrix
 
-from noisybench.arrays import UNKNOWN
-from noisybench.catalog import find
 from noisybench.drawing import Mode
-from noisybench.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.arrays import UNKNOWN, Floats
+from noisybench.ground.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.lookup import find
+from noisybench.ground.random_streams import bits, derive
 from noisybench.inputs import Inputs
 from noisybench.noises.averaged_softmax import AveragedSoftmax
 from noisybench.noises.confusion import Confusion
@@ -27,7 +28,6 @@ from noisybench.noises.polynomial_margin import PolynomialMargin
 from noisybench.noises.rater_pool import RaterPool
 from noisybench.planning import plan_run
 from noisybench.source import Source, source_from_arrays
-from noisybench.streams import Floats, bits, derive
 from noisybench.teacher import class_probabilities, rater_law
 from noisybench.training import train
 from noisybench.variant import build_variant

@@ -6,8 +6,8 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from noisybench.catalog import find
 from noisybench.drawing import Mode
+from noisybench.ground.lookup import find
 from noisybench.source import Source, source_from_arrays
 
 EACH = 12

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from noisybench.errors import BadData, BadUsage
+from noisybench.ground.errors import BadData, BadUsage
 from noisybench.noises.transition import Transition
 from noisybench.source import Source, source_from_arrays
 from noisybench.variant import build_variant

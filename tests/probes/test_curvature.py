@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from noisybench.errors import BadUsage
+from noisybench.ground.errors import BadUsage
 from noisybench.observing import Batch
 from noisybench.probes.curvature import Curvature, _signs
 

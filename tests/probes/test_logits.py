@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from noisybench.catalog import find, names
+from noisybench.ground.lookup import find, names
 from noisybench.observing import Batch, Probe
 
 

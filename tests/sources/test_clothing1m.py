@@ -11,9 +11,9 @@ import pytest
 from official_layouts import NAMES_OF_CLOTHES, Clothes, clothes, clothing1m
 from shell import shell
 
-from noisybench.arrays import UNKNOWN
-from noisybench.catalog import load_source
-from noisybench.errors import BadData, BadUsage
+from noisybench.ground.arrays import UNKNOWN
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.lookup import load_source
 from noisybench.lazy import ImageFiles
 from noisybench.variant import read_variant
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from official_layouts import cnwl
 
-from noisybench.arrays import UNKNOWN, WRONG
-from noisybench.catalog import load_source
-from noisybench.errors import BadData, BadUsage
+from noisybench.ground.arrays import UNKNOWN, WRONG
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.lookup import load_source
 from noisybench.lazy import ImageFiles
 from noisybench.noises.as_found import AsFound
 from noisybench.sources._mini_imagenet import CLASS_NAMES, WORDNET

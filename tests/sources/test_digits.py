@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from noisybench.catalog import load_source
-from noisybench.errors import BadUsage
+from noisybench.ground.errors import BadUsage
+from noisybench.ground.lookup import load_source
 from noisybench.source import Source
 
 

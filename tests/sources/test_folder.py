@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from shell import shell
 
-from noisybench.arrays import UNKNOWN
-from noisybench.catalog import load_source
-from noisybench.errors import BadData, BadUsage
+from noisybench.ground.arrays import UNKNOWN
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.lookup import load_source
 from noisybench.lazy import ImageFiles
 from noisybench.sources import _own_images
 

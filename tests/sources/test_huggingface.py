@@ -11,9 +11,9 @@ import pytest
 from datasets import Array2D, ClassLabel, Dataset, DatasetDict, Features, Image, Value
 from PIL import Image as Pillow
 
-from noisybench.arrays import UNKNOWN
-from noisybench.catalog import load_source
-from noisybench.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.arrays import UNKNOWN
+from noisybench.ground.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.lookup import load_source
 from noisybench.lazy import ArrowRows
 
 PIXELS = np.arange(6 * 2 * 2 * 3, dtype=np.uint8).reshape(6, 2, 2, 3)

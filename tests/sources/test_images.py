@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from noisybench.errors import BadData
+from noisybench.ground.errors import BadData
 from noisybench.sources._images import decode_images
 
 

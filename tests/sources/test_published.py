@@ -20,9 +20,9 @@ import torchvision
 from numpy.typing import NDArray
 from PIL import Image
 
-from noisybench.arrays import fingerprint
-from noisybench.catalog import load_source
-from noisybench.errors import BadData, BadUsage
+from noisybench.ground.digests import fingerprint
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.lookup import load_source
 from noisybench.source import Source
 from noisybench.sources.cifar10 import PUBLISHED as CIFAR10
 from noisybench.sources.cifar100 import PUBLISHED as CIFAR100
@@ -265,7 +265,7 @@ def test_broken_parquet_is_refused(tmp_path: Path, cifar10_test: Path) -> None:
 def test_sources_are_found_without_importing_torch() -> None:
     """``noisybench list`` and ``--help`` must start at once."""
     code = (
-        "import sys; from noisybench.catalog import find, names; [find('sources', name) for name in names('sources')]; "
+        "import sys; from noisybench.ground.lookup import find, names; [find('sources', name) for name in names('sources')]; "
         "assert not {'torch', 'torchvision', 'datasets', 'sklearn', 'PIL', 'pooch'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

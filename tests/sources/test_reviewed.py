@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from reviewed_layouts import DISHES, SYNSETS, food101, food101n, imagenet_val, real_json
 
-from noisybench.arrays import UNKNOWN, WRONG, Labels, fingerprint
-from noisybench.catalog import load_source
 from noisybench.description import describe
-from noisybench.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.arrays import UNKNOWN, WRONG, Labels
+from noisybench.ground.digests import fingerprint
+from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.lookup import load_source
+from noisybench.ground.options import parse_options
 from noisybench.noises.as_found import AsFound
 from noisybench.noises.symmetric import Symmetric
-from noisybench.options import parse_options
 from noisybench.source import source_from_arrays
 from noisybench.sources import _verdicts, testset
 from noisybench.sources.imagenet_val import read_reassessment

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from noisybench.arrays import UNKNOWN
-from noisybench.catalog import load_source
-from noisybench.errors import BadData, BadUsage, NoisybenchError, UnknownName
+from noisybench.ground.arrays import UNKNOWN
+from noisybench.ground.errors import BadData, BadUsage, NoisybenchError, UnknownName
+from noisybench.ground.lookup import load_source
 from noisybench.sources._text import text_features
 
 PIXELS = np.arange(3 * 2 * 2 * 3, dtype=np.uint8).reshape(3, 2, 2, 3)

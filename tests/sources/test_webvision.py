@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from official_layouts import webvision
 
-from noisybench.arrays import UNKNOWN
-from noisybench.catalog import load_source
-from noisybench.errors import BadData, BadUsage
+from noisybench.ground.arrays import UNKNOWN
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.lookup import load_source
 from noisybench.lazy import ImageFiles
 
 

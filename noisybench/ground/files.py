@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from noisybench.errors import BadData
+from noisybench.ground.errors import BadData
 
 # What NumPy raises for a damaged file: its header is a Python literal, and the sizes in it are believed.
 NO_ARRAY = (

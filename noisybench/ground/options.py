@@ -1,21 +1,17 @@
 """Turning ``--set key=value`` strings into the fields of a frozen dataclass, and those fields into JSON."""
 
-import hashlib
-import inspect
-import operator
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from noisybench.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.checks import unknown
+from noisybench.ground.digests import file_digest
+from noisybench.ground.errors import BadUsage, UnknownName
 
 T = TypeVar("T")
-MOST_NAMES = 30
-"""That a message lists; timm has over a thousand models."""
 
 
 def parse_options(kind: type[T], values: Mapping[str, str], *, what: str) -> T:
@@ -124,58 +120,3 @@ def plain_options(instance: Any) -> dict[str, str | int | float | bool]:  # noqa
         elif value is not None:
             result[field.name] = value
     return result
-
-
-def whole(value: Any, what: str, *, least: int | None = None) -> int:  # noqa: ANN401 - whatever a caller gives
-    """``value`` as an int: whole numbers of any type, such as NumPy's, but neither booleans nor 3.0.
-
-    >>> whole(True, "seed")
-    Traceback (most recent call last):
-    noisybench.errors.BadUsage: seed must be a whole number, got True
-
-    Raises:
-        BadUsage: It is none, or below ``least``.
-    """
-    try:
-        number = None if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = None
-    if number is None:
-        msg = f"{what} must be a whole number, got {value!r}"
-        raise BadUsage(msg)
-    if least is not None and number < least:
-        msg = f"{what} must {f'be at least {least}' if least else 'not be negative'}, got {number}"
-        raise BadUsage(msg)
-    return number
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file.
-
-    Raises:
-        BadData: The file cannot be read.
-    """
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror}"
-        raise BadData(msg) from None
-
-
-def code_of(item: Any) -> str | None:  # noqa: ANN401 - a class or a function
-    """SHA-256 of the file of a user's own item; None for one of noisybench, whose version is recorded."""
-    if item.__module__.partition(".")[0] == "noisybench":
-        return None
-    try:
-        return file_digest(Path(inspect.getfile(item)))
-    except (TypeError, OSError):  # typed into a session: it stands in no file
-        return None
-
-
-def unknown(name: str, names: tuple[str, ...], what: str) -> str:
-    """The message for a name that does not exist, with the nearest that does."""
-    near = get_close_matches(name, names, n=1)
-    some = ", ".join(names[:MOST_NAMES]) + (f", … ({len(names)} in all)" if len(names) > MOST_NAMES else "")
-    hint = f"did you mean '{near[0]}'?" if near else f"there are: {some or 'none'}"
-    return f"no {what} is called '{name}'; {hint}"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from noisybench.ground.arrays import Floats
 
 
 def derive(seed: int, *purpose: str | int) -> int:

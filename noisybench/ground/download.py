@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from noisybench.errors import BadData
+from noisybench.ground.errors import BadData
 
 
 def cache_folder() -> Path:

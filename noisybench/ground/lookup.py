@@ -12,8 +12,9 @@ from os.path import isfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
-from noisybench.errors import BadData, BadUsage, MissingPackage, UnknownName
-from noisybench.options import parse_options, unknown, whole
+from noisybench.ground.checks import unknown, whole
+from noisybench.ground.errors import BadData, BadUsage, MissingPackage, UnknownName
+from noisybench.ground.options import parse_options
 
 if TYPE_CHECKING:
     from noisybench.altering import Alter
@@ -25,6 +26,17 @@ if TYPE_CHECKING:
     from noisybench.variant import Noise
 
 Drawer = Literal["sources", "alterations", "noises", "features", "models", "probes", "detectors"]
+HOMES: dict[Drawer, str] = {
+    "sources": "noisybench.sources",
+    "alterations": "noisybench.alterations",
+    "noises": "noisybench.noises",
+    "features": "noisybench.features",
+    "models": "noisybench.models",
+    "probes": "noisybench.probes",
+    "detectors": "noisybench.detectors",
+}
+"""The package of each drawer."""
+PACKAGE = Path(__file__).parents[1]
 
 
 def names(drawer: Drawer) -> tuple[str, ...]:
@@ -35,13 +47,18 @@ def names(drawer: Drawer) -> tuple[str, ...]:
     """
     if drawer not in get_args(Drawer):
         raise UnknownName(unknown(drawer, get_args(Drawer), "list"))
-    files = {path.stem for path in (Path(__file__).parent / drawer).glob("[!_]*.py")}
+    files = {path.stem for path in folder_of(drawer).glob("[!_]*.py")}
     return tuple(sorted(files | {entry.name for entry in entry_points(group=f"noisybench.{drawer}")}))
+
+
+def folder_of(drawer: Drawer) -> Path:
+    """Where the files of a drawer are."""
+    return PACKAGE.joinpath(*HOMES[drawer].split(".")[1:])
 
 
 def summary(drawer: Drawer, name: str) -> str:
     """First line of a drawer file's docstring, read without importing it; empty for other packages' items."""
-    path = Path(__file__).parent / drawer / f"{name}.py"
+    path = folder_of(drawer) / f"{name}.py"
     if not isfile(path):  # noqa: PTH113 - False, too, for a name that is too long for one
         return ""
     return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
@@ -72,7 +89,7 @@ def find(drawer: Drawer, name: str) -> Any:
     if ":" in name:
         return _named_elsewhere(drawer, name)
     if name.isidentifier() and not name.startswith("_") and summary(drawer, name):
-        return getattr(import_module(f"noisybench.{drawer}.{name}"), drawer.removesuffix("s").upper())
+        return getattr(import_module(f"{HOMES[drawer]}.{name}"), drawer.removesuffix("s").upper())
     if name not in names(drawer):
         raise UnknownName(unknown(name, names(drawer), drawer.removesuffix("s")))
     return next(iter(entry_points(group=f"noisybench.{drawer}", name=name))).load()
@@ -98,7 +115,7 @@ def load_source(name: str, data: str | Path | None = None, *, limit: int | None 
 def _named_elsewhere(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any drawer's item
     module, _, attribute = name.partition(":")
     if drawer == "models" and module in ("torchvision", "timm"):
-        return import_module(f"noisybench.models._{module}").build_named(attribute)
+        return import_module(f"{HOMES['models']}._{module}").build_named(attribute)
     if not module or module.startswith(".") or not attribute:
         msg = f"{drawer.removesuffix('s')} '{name}' is no package.module:attribute"
         raise BadUsage(msg)

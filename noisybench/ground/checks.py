@@ -1,0 +1,60 @@
+"""Checks of single values: whole numbers, rates, and names that do not exist."""
+
+import operator
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+
+from noisybench.ground.errors import BadUsage
+
+
+def check_rate(rate: float, *, highest: float = 1.0) -> float:
+    """``rate`` as a plain float that is not -0.0.
+
+    Raises:
+        BadUsage: It is no number, or outside [0, highest]; NaN is outside.
+    """
+    number = np.asarray(rate)
+    if number.ndim or number.dtype.kind not in "iuf":
+        msg = f"rate must be a number in [0, {highest:g}] (0.2 is 20 %), got {rate!r}"
+        raise BadUsage(msg)
+    if not 0 <= rate <= highest:
+        msg = f"rate must lie in [0, {highest:g}] (0.2 is 20 %), got {rate:g}"
+        raise BadUsage(msg)
+    return float(rate) + 0.0  # -0.0 + 0.0 is 0.0
+
+
+MOST_NAMES = 30
+"""That a message lists; timm has over a thousand models."""
+
+
+def whole(value: Any, what: str, *, least: int | None = None) -> int:  # noqa: ANN401 - whatever a caller gives
+    """``value`` as an int: whole numbers of any type, such as NumPy's, but neither booleans nor 3.0.
+
+    >>> whole(True, "seed")
+    Traceback (most recent call last):
+    noisybench.ground.errors.BadUsage: seed must be a whole number, got True
+
+    Raises:
+        BadUsage: It is none, or below ``least``.
+    """
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None:
+        msg = f"{what} must be a whole number, got {value!r}"
+        raise BadUsage(msg)
+    if least is not None and number < least:
+        msg = f"{what} must {f'be at least {least}' if least else 'not be negative'}, got {number}"
+        raise BadUsage(msg)
+    return number
+
+
+def unknown(name: str, names: tuple[str, ...], what: str) -> str:
+    """The message for a name that does not exist, with the nearest that does."""
+    near = get_close_matches(name, names, n=1)
+    some = ", ".join(names[:MOST_NAMES]) + (f", … ({len(names)} in all)" if len(names) > MOST_NAMES else "")
+    hint = f"did you mean '{near[0]}'?" if near else f"there are: {some or 'none'}"
+    return f"no {what} is called '{name}'; {hint}"

@@ -1,0 +1,45 @@
+"""Digests: of files, of a user's code and of labels."""
+
+import hashlib
+import inspect
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from noisybench.ground.arrays import Labels
+from noisybench.ground.errors import BadData
+
+
+def label_digest(labels: Labels) -> str:
+    """SHA-256 of the labels as little-endian int64, so that it is the same on every machine."""
+    return hashlib.sha256(labels.astype("<i8").tobytes()).hexdigest()
+
+
+def fingerprint(labels: Labels) -> str:
+    """SHA-256 of the labels as uint8: the short-hand by which published sample orders are recognised."""
+    return hashlib.sha256(labels.astype(np.uint8).tobytes()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file.
+
+    Raises:
+        BadData: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror}"
+        raise BadData(msg) from None
+
+
+def code_of(item: Any) -> str | None:  # noqa: ANN401 - a class or a function
+    """SHA-256 of the file of a user's own item; None for one of noisybench, whose version is recorded."""
+    if item.__module__.partition(".")[0] == "noisybench":
+        return None
+    try:
+        return file_digest(Path(inspect.getfile(item)))
+    except (TypeError, OSError):  # typed into a session: it stands in no file
+        return None

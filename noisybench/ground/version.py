@@ -1,0 +1,3 @@
+"""The version, apart from ``noisybench`` itself, which imports nothing."""
+
+__version__ = "0.1.0"
