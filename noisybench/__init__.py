@@ -55,7 +55,6 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute
 if TYPE_CHECKING:  # what __getattr__ gives, for type checkers
     from noisybench.agreement import against_labels as against_labels
     from noisybench.cards import write_cards as write_cards
-    from noisybench.correlation import against_memorization as against_memorization
     from noisybench.description import describe as describe
     from noisybench.evaluation import evaluate as evaluate
     from noisybench.extraction import features_of as features_of
@@ -78,6 +77,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, for type checkers
     from noisybench.scoring import score as score
     from noisybench.source import Source as Source
     from noisybench.source import source_from_arrays as source_from_arrays
+    from noisybench.statistics.memorization_metrics import against_memorization as against_memorization
     from noisybench.trace import Trace as Trace
     from noisybench.trace import read_trace as read_trace
     from noisybench.training import Recipe as Recipe

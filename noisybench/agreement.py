@@ -6,54 +6,27 @@ cannot be computed is NaN, never 0.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Bools, Floats, Labels, read_only
+from noisybench.ground.arrays import Bools, read_only
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import check_fields, read_columns, write_columns
 from noisybench.ground.random_streams import uniforms
 from noisybench.scoring import Scores
+from noisybench.statistics.detection_metrics import METRICS
+from noisybench.statistics.intervals import NOTHING
 from noisybench.variant import Variant
 
 Kind = Literal["detector", "control", "reference"]
 Stratum = Literal["all", "clean", "mislabeled"]
 Regime = Literal["training", "pool", "given"]
 """Where a run's scores come from: one observed training, many models on random subsets, or someone else's code."""
-Z95 = 1.959963984540054  # 97.5 % point of the standard normal law
-
-
-class Estimate(NamedTuple):
-    """A value and its 95 % interval over samples, for these labels and this one model."""
-
-    value: float
-    low: float
-    high: float
-
-
-NOTHING = Estimate(np.nan, np.nan, np.nan)
-
-
-class Metric(NamedTuple):
-    """One way to compare scores with the truth.
-
-    Attributes:
-        title: For people.
-        compute: (scores (n,), mislabeled (n,), given labels (n,)) → estimate; both kinds of sample are present.
-        higher_is_better: Whether a better detector has the higher value.
-        bounds: Least and greatest value there can be.
-    """
-
-    title: str
-    compute: Callable[[Floats, Bools, Labels], Estimate]
-    higher_is_better: bool = True
-    bounds: tuple[float, float] = (0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,84 +148,6 @@ def reference_scores(variant: Variant, *, seed: int) -> list[Scores]:
     return [Scores(name, read_only(values), variant.provenance.variant_id) for name, values in columns.items()]
 
 
-def auroc(values: Floats, mislabeled: Bools, given: Labels) -> Estimate:  # noqa: ARG001 - every metric takes these
-    """Chance that a mislabeled sample scores above a clean one, a tie counting one half.
-
-    The interval is DeLong's on the logit scale. Measured with 50 mislabeled of 500 and an AUROC of .97: it covers
-    91 %, the untransformed one 88 %; with 20 of 100, 93 % and 84 %. Complete separation has no spread and a width of 0.
-
-    Source: DeLong et al. 1988, doi:10.2307/2531595; Sun and Xu 2014, doi:10.1109/LSP.2014.2337313 (by midranks); Qin
-    and Hotilovac 2008, doi:10.1177/0962280207087173 (logit).
-    """
-    area, variance = _delong(values[mislabeled], values[~mislabeled])
-    return _logit_interval(area, variance)
-
-
-def auroc_within_class(values: Floats, mislabeled: Bools, given: Labels) -> Estimate:
-    """Mean AUROC over the given classes that hold both kinds: what is left when the class alone no longer helps.
-
-    The classes are independent, so the variance of the mean is that of DeLong summed over them.
-    """
-    order = np.argsort(given, kind="stable")
-    areas, variances = [], []
-    for members in np.split(order, np.flatnonzero(np.diff(given[order])) + 1):
-        wrong = mislabeled[members]
-        if wrong.any() and not wrong.all():
-            area, variance = _delong(values[members[wrong]], values[members[~wrong]])
-            areas.append(area)
-            variances.append(variance)
-    if not areas:
-        return NOTHING
-    return _logit_interval(float(np.mean(areas)), sum(variances) / len(areas) ** 2)
-
-
-def average_precision(values: Floats, mislabeled: Bools, given: Labels) -> Estimate:  # noqa: ARG001
-    """Mean precision over the recall steps, without interpolation; chance is the share of mislabeled samples.
-
-    Source: Boyd et al. 2013, doi:10.1007/978-3-642-40994-3_29 (logit interval).
-    """
-    from sklearn.metrics import average_precision_score
-
-    area = float(average_precision_score(mislabeled, values))
-    return _logit_interval(area, area * (1 - area) / int(mislabeled.sum()))
-
-
-def average_precision_normalised(values: Floats, mislabeled: Bools, given: Labels) -> Estimate:
-    """Average precision with chance at 0 and perfection at 1: (AP − π) / (1 − π) for a share π of mislabeled."""
-    chance = mislabeled.mean()
-    return Estimate(*(float((end - chance) / (1 - chance)) for end in average_precision(values, mislabeled, given)))
-
-
-def false_negative_rate(values: Floats, mislabeled: Bools, given: Labels) -> Estimate:  # noqa: ARG001
-    """Share of mislabeled samples that are missed when exactly as many samples are flagged as are mislabeled.
-
-    One minus precision and one minus recall at that count, which are one number. Interval: Wilson.
-    """
-    count = int(mislabeled.sum())
-    return wilson(1 - _hits(values, mislabeled, count) / count, count)
-
-
-def precision_at(percent: float, values: Floats, mislabeled: Bools, given: Labels) -> Estimate:  # noqa: ARG001
-    """Share of mislabeled samples among the ``percent`` % most suspicious, at least one sample. Interval: Wilson."""
-    count = max(1, round(len(values) * percent / 100))
-    return wilson(_hits(values, mislabeled, count) / count, count)
-
-
-METRICS: dict[str, Metric] = {
-    "auroc": Metric("AUROC", auroc),
-    "auroc_within_class": Metric("AUROC within given class", auroc_within_class),
-    "average_precision": Metric("average precision", average_precision),
-    "average_precision_normalised": Metric(
-        "average precision above chance", average_precision_normalised, bounds=(-np.inf, 1.0)
-    ),
-    "false_negative_rate": Metric("false-negative rate", false_negative_rate, higher_is_better=False),
-    "precision_at_1": Metric("precision at 1 %", partial(precision_at, 1)),
-    "precision_at_5": Metric("precision at 5 %", partial(precision_at, 5)),
-    "precision_at_10": Metric("precision at 10 %", partial(precision_at, 10)),
-}
-"""The metrics against the mislabeled mask, by name."""
-
-
 def write_agreements(
     agreements: Iterable[Agreement], path: Path, variant_id: str, truths: Mapping[str, str] | None = None
 ) -> None:
@@ -303,48 +198,3 @@ def read_agreements(path: Path, variant_id: str | None = None) -> list[Agreement
     for row in rows:
         check_fields(row, get_type_hints(Agreement), path)
     return [Agreement(**row) for row in rows]
-
-
-def _delong(high: Floats, low: Floats) -> tuple[float, float]:
-    """P(high > low) + P(tie) / 2 and DeLong's variance of it, by midranks in O(n log n)."""
-    from scipy.stats import rankdata
-
-    m = len(high)
-    ranks = rankdata(np.concatenate([high, low]))
-    of_high = (ranks[:m] - rankdata(high)) / len(low)
-    of_low = 1 - (ranks[m:] - rankdata(low)) / m
-    area = float(of_high.mean())
-    return area, sum(_variance_of_mean(part, area) for part in (of_high, of_low))
-
-
-def _variance_of_mean(parts: Floats, mean: float) -> float:
-    # One sample shows no spread; the largest that a variable in [0, 1] of this mean can have stands in for it.
-    return float(parts.var(ddof=1)) / len(parts) if len(parts) > 1 else mean * (1 - mean)
-
-
-def _logit_interval(value: float, variance: float) -> Estimate:
-    """A 95 % interval that is symmetric on the logit scale and so stays within [0, 1]."""
-    if not 0 < value < 1:
-        return Estimate(value, value, value)
-    centre = np.log(value / (1 - value))
-    reach = Z95 * np.sqrt(variance) / (value * (1 - value))
-    low, high = 1 / (1 + np.exp(-np.clip([centre - reach, centre + reach], -700, 700)))
-    return Estimate(value, float(low), float(high))
-
-
-def wilson(share: float, n: int) -> Estimate:
-    """Wilson's 95 % interval of a share of ``n``, which may be an expectation over ties.
-
-    Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
-    """
-    centre = (share + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
-    reach = Z95 * np.sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2)) / (1 + Z95**2 / n)
-    # A share of 0 or 1 is an end of its interval, which rounding may miss.
-    return Estimate(share, float(max(min(centre - reach, share), 0)), float(min(max(centre + reach, share), 1)))
-
-
-def _hits(values: Floats, mislabeled: Bools, count: int) -> float:
-    """Mislabeled samples expected among the ``count`` highest scores when ties are broken at random."""
-    threshold = np.partition(values, len(values) - count)[len(values) - count]
-    above, tied = values > threshold, values == threshold
-    return float(mislabeled[above].sum() + (count - above.sum()) * mislabeled[tied].mean())

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from noisybench.agreement import Kind, Regime, reference_scores
-from noisybench.correlation import HIGH_MEMORIZATION, BothTruths, Quarters, both_truths
 from noisybench.ground.errors import BadData
 from noisybench.ground.files import file_name
 from noisybench.leaderboard import (
@@ -28,8 +27,9 @@ from noisybench.leaderboard import (
     which_complete,
 )
 from noisybench.memorization import Memorization, read_memorizations
-from noisybench.resampling import Column, Interval, estimate, mean
 from noisybench.scoring import Scores, read_scores
+from noisybench.statistics.memorization_metrics import HIGH_MEMORIZATION, BothTruths, Quarters, both_truths
+from noisybench.statistics.resampling import Column, Interval, estimate, mean
 from noisybench.variant import Variant, read_variant
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.ground.arrays import Floats
+from noisybench.statistics.expected_auroc import expected_auroc
 from noisybench.variant import Variant
 
 Basis = Literal["nominal matrix", "flip probabilities", "realised matrix"]
@@ -95,18 +96,6 @@ def ceilings_of(variant: Variant, realised: NDArray[np.float64]) -> Ceilings:
         flip_probability_auroc=expected_auroc(1 - correct, weights * (1 - correct), weights * correct),
         given_label_auroc=_given_label_auroc(shares, table),
     )
-
-
-def expected_auroc(scores: Floats, wrong: Floats, right: Floats) -> float:
-    """AUROC of scores (n,) where sample i counts ``wrong[i]`` times as wrong and ``right[i]`` times as right.
-
-    Scores that differ by rounding are ties, which count one half. NaN where there is nothing of one kind.
-    """
-    groups, members = np.unique(np.round(scores, 12), return_inverse=True)
-    positive, negative = (np.bincount(members, weights, minlength=len(groups)) for weights in (wrong, right))
-    pairs = positive.sum() * negative.sum()
-    below = negative.cumsum() - negative / 2
-    return float(positive @ below / pairs) if pairs > 0 else float("nan")
 
 
 def _given_label_auroc(shares: Floats, table: NDArray[np.float64]) -> float:

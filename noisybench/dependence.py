@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from noisybench.agreement import NOTHING, Estimate, auroc, auroc_within_class, wilson
 from noisybench.ground.arrays import Floats
 from noisybench.ground.errors import BadData
+from noisybench.statistics.detection_metrics import auroc, auroc_within_class
+from noisybench.statistics.intervals import NOTHING, Estimate, wilson
 from noisybench.variant import Variant
 
 BINS = 20

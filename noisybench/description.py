@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.agreement import NOTHING, Estimate, wilson
 from noisybench.ceilings import Ceilings, ceilings_of
 from noisybench.dependence import Dependence, against_difficulty, second_choice_share
 from noisybench.ground.arrays import Floats, Labels
+from noisybench.statistics.intervals import NOTHING, Estimate, wilson
 from noisybench.variant import Variant
 
 

@@ -17,6 +17,7 @@ from noisybench.ground.arrays import UNKNOWN, Floats, Labels, read_only
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.lookup import find
 from noisybench.source import Source, source_digest
+from noisybench.statistics.expected_auroc import _auroc, mid_ranks
 from noisybench.teacher import class_probabilities
 from noisybench.variant import Variant, build_variant
 
@@ -129,20 +130,6 @@ def expected_auroc(chances: Floats, difficulty: Floats, group: NDArray[np.int64]
     """
     group = np.zeros(len(chances), dtype=np.int64) if group is None else group
     return _auroc(chances, mid_ranks(difficulty, group), group)
-
-
-def mid_ranks(values: Floats, group: NDArray[np.int64]) -> Floats:
-    """Ranks from 1 within each group, the mean rank for equal values, shape (n,)."""
-    order = np.lexsort((values, group))
-    ordered, groups = values[order], group[order]
-    first = np.ones(len(order), dtype=bool)
-    first[1:] = (np.diff(ordered) != 0) | (np.diff(groups) != 0)
-    run = np.cumsum(first) - 1
-    middle = np.flatnonzero(first) + (np.bincount(run) + 1) / 2
-    sizes = np.bincount(group)
-    ranks = np.empty(len(order))
-    ranks[order] = middle[run] - (np.cumsum(sizes) - sizes)[groups]
-    return ranks
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -266,13 +253,6 @@ def _root(difference: Callable[[float], float], end: float) -> float:
     most = np.arcsinh(end)
     found = brentq(lambda x: difference(float(np.sinh(x))), 0.0, most, xtol=1e-14, rtol=1e-14)
     return float(np.sinh(found))
-
-
-def _auroc(chances: Floats, ranks: Floats, pairs: NDArray[np.int64]) -> float:
-    wrong, sizes = np.bincount(pairs, chances), np.bincount(pairs)
-    above = np.bincount(pairs, chances * ranks) - wrong * (wrong + 1) / 2
-    all_pairs = float((wrong * (sizes - wrong)).sum())
-    return float(above.sum()) / all_pairs if all_pairs > 0 else float("nan")
 
 
 def _model_difficulty(source: Source, model: str | None, epochs: int) -> Floats:

@@ -1,6 +1,6 @@
 """The leaderboard: rows, ranks and their uncertainty, from any number of run folders.
 
-How runs are averaged, and how sure a mean and a rank are, is said in ``noisybench.resampling``.
+How runs are averaged, and how sure a mean and a rank are, is said in ``noisybench.statistics.resampling``.
 """
 
 import json
@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, get_type_hints
 
-from noisybench.agreement import METRICS, Agreement, Kind, Metric, Regime, Stratum, read_agreements, read_truths
-from noisybench.correlation import MEMORIZATION_METRICS, MemorizationMetric
+from noisybench.agreement import Agreement, Kind, Regime, Stratum, read_agreements, read_truths
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData, UnknownName
 from noisybench.ground.files import check_fields, read_columns, read_record
-from noisybench.resampling import Cells, Column, Interval, estimate, mean, rank_sets, weakest
 from noisybench.source import Option
+from noisybench.statistics.detection_metrics import METRICS, Metric
+from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS, MemorizationMetric
+from noisybench.statistics.resampling import Cells, Column, Interval, estimate, mean, rank_sets, weakest
 
 # Fields of run.json that are read here, beside those of a learner.
 RECORDED: dict[str, Any] = {

@@ -10,9 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from noisybench.both import BothRow
-from noisybench.correlation import MOST_MEMORIZED, Quarters
 from noisybench.leaderboard import ModelRow, Row, about_metric
-from noisybench.resampling import weakest
+from noisybench.statistics.memorization_metrics import MOST_MEMORIZED, Quarters
+from noisybench.statistics.resampling import weakest
 
 if TYPE_CHECKING:
     from rich.table import Table

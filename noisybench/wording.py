@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.agreement import Estimate
 from noisybench.ceilings import Ceilings
 from noisybench.dependence import Dependence
 from noisybench.description import Description
+from noisybench.statistics.intervals import Estimate
 from noisybench.variant import Variant
 
 RATE_WORDS = {

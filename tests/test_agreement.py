@@ -8,24 +8,20 @@ import pytest
 from scipy.stats import binomtest, mannwhitneyu, norm
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from noisybench.agreement import (
-    METRICS,
-    Agreement,
-    against_labels,
-    auroc,
-    auroc_within_class,
-    average_precision,
-    false_negative_rate,
-    precision_at,
-    read_agreements,
-    reference_scores,
-    write_agreements,
-)
+from noisybench.agreement import Agreement, against_labels, read_agreements, reference_scores, write_agreements
 from noisybench.ground.arrays import UNKNOWN, Bools, Floats, Labels
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.lookup import find
 from noisybench.scoring import Scores
 from noisybench.source import source_from_arrays
+from noisybench.statistics.detection_metrics import (
+    METRICS,
+    auroc,
+    auroc_within_class,
+    average_precision,
+    false_negative_rate,
+    precision_at,
+)
 from noisybench.variant import Variant, build_variant
 
 NO_CLASS = np.zeros(0, dtype=np.int64)

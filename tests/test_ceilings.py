@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from noisybench.ceilings import Ceilings, ceilings_of, expected_auroc
+from noisybench.ceilings import Ceilings, ceilings_of
 from noisybench.description import describe
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.noises.as_found import AsFound
@@ -14,6 +14,7 @@ from noisybench.noises.pair_flip import PairFlip
 from noisybench.noises.symmetric import Symmetric
 from noisybench.noises.transition import Transition
 from noisybench.source import Source, source_from_arrays
+from noisybench.statistics.expected_auroc import expected_auroc
 from noisybench.variant import Noise, build_variant
 
 

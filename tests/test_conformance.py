@@ -38,11 +38,11 @@ from noisybench.ground.errors import BadUsage, NoisybenchError
 from noisybench.ground.lookup import find, load_source, names, summary
 from noisybench.ground.options import parse_options, plain_options
 from noisybench.ground.random_streams import bits
-from noisybench.neighbours import neighbour_labels
 from noisybench.noises.symmetric import Symmetric
 from noisybench.observing import Batch, Recorder, observe
 from noisybench.scoring import score
 from noisybench.source import Source, source_digest
+from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.trace import Column, Trace
 from noisybench.variant import Draw, Variant, build_variant, noise_name, read_variant, write_variant
 

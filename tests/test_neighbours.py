@@ -5,9 +5,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
-from noisybench import neighbours
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.neighbours import neighbour_labels
+from noisybench.statistics import neighbours
+from noisybench.statistics.neighbours import neighbour_labels
 
 
 def looped(features: NDArray[np.floating], labels: NDArray[np.int64], classes: int, k: int) -> NDArray[np.float64]:

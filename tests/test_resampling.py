@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import t, ttest_1samp, ttest_rel
 
 from noisybench.ground.arrays import Floats
-from noisybench.resampling import Cells, Column, _resampling, estimate, mean, rank_sets
+from noisybench.statistics.resampling import Cells, Column, _resampling, estimate, mean, rank_sets
 
 UNBOUNDED = (-np.inf, np.inf)
 

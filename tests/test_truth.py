@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from noisybench.agreement import against_labels, reference_scores
 from noisybench.cards import card_of, write_cards
 from noisybench.ceilings import ceilings_of
-from noisybench.correlation import against_memorization, both_truths
 from noisybench.croissant import CROISSANT
 from noisybench.dependence import against_difficulty
 from noisybench.description import describe
@@ -32,6 +31,7 @@ from noisybench.noises.transition import Transition
 from noisybench.pools import Pool
 from noisybench.scoring import Scores
 from noisybench.source import Source, source_from_arrays
+from noisybench.statistics.memorization_metrics import against_memorization, both_truths
 from noisybench.variant import Draw, Noise, Variant, build_variant, read_variant, write_variant
 from noisybench.verifying import verify_draw, verify_variant
 from noisybench.wording import to_record, to_text

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.confident import find_issues, self_confidence
 from noisybench.detectors._held_out import given_labels
 from noisybench.scoring import Detector
+from noisybench.statistics.confident_learning import find_issues, self_confidence
 from noisybench.trace import Trace
 
 

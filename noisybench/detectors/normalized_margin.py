@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.confident import normalized_margin as margin_of_given
 from noisybench.detectors._held_out import given_labels
 from noisybench.scoring import Detector
+from noisybench.statistics.confident_learning import normalized_margin as margin_of_given
 from noisybench.trace import Trace
 
 

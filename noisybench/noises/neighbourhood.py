@@ -12,8 +12,8 @@ from noisybench.extraction import features_of
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.checks import check_rate, whole
 from noisybench.ground.errors import BadUsage
-from noisybench.neighbours import neighbour_labels
 from noisybench.source import Source
+from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.variant import Draw, Noise
 
 _BLOCK = 4096  # samples whose laws are given at a time

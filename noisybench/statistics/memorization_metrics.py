@@ -18,11 +18,12 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.agreement import NOTHING, Z95, Agreement, Estimate, Kind, Stratum, wilson
+from noisybench.agreement import Agreement, Kind, Stratum
 from noisybench.ground.arrays import Bools, Floats
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.memorization import Memorization, reliability
 from noisybench.scoring import Scores
+from noisybench.statistics.intervals import NOTHING, Z95, Estimate, wilson
 from noisybench.variant import Variant
 
 HIGH_MEMORIZATION = 0.25
