@@ -55,17 +55,19 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute
 if TYPE_CHECKING:  # what __getattr__ gives, for type checkers
     from noisybench.agreement import against_labels as against_labels
     from noisybench.cards import write_cards as write_cards
+    from noisybench.data.extraction import features_of as features_of
+    from noisybench.data.lazy_inputs import ArrowRows as ArrowRows
+    from noisybench.data.lazy_inputs import ImageFiles as ImageFiles
+    from noisybench.data.loading import load_source as load_source
+    from noisybench.data.source import Source as Source
+    from noisybench.data.source import source_from_arrays as source_from_arrays
     from noisybench.description import describe as describe
     from noisybench.evaluation import evaluate as evaluate
-    from noisybench.extraction import features_of as features_of
     from noisybench.given import score_given as score_given
     from noisybench.ground.arrays import UNKNOWN as UNKNOWN
     from noisybench.ground.arrays import WRONG as WRONG
     from noisybench.ground.lookup import find as find
-    from noisybench.ground.lookup import load_source as load_source
     from noisybench.ground.lookup import names as names
-    from noisybench.lazy import ArrowRows as ArrowRows
-    from noisybench.lazy import ImageFiles as ImageFiles
     from noisybench.memorization import read_memorization as read_memorization
     from noisybench.observing import Recorder as Recorder
     from noisybench.observing import observe as observe
@@ -75,8 +77,6 @@ if TYPE_CHECKING:  # what __getattr__ gives, for type checkers
     from noisybench.scoring import Detector as Detector
     from noisybench.scoring import Scores as Scores
     from noisybench.scoring import score as score
-    from noisybench.source import Source as Source
-    from noisybench.source import source_from_arrays as source_from_arrays
     from noisybench.statistics.memorization_metrics import against_memorization as against_memorization
     from noisybench.trace import Trace as Trace
     from noisybench.trace import read_trace as read_trace

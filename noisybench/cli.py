@@ -17,12 +17,12 @@ from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.version import __version__
 
 if TYPE_CHECKING:
+    from noisybench.data.source import Source
     from noisybench.description import Description
     from noisybench.memorization import Summary
     from noisybench.planning import Plan
     from noisybench.pooling import Detected
     from noisybench.rendering import Rows
-    from noisybench.source import Source
     from noisybench.variant import Variant
 
 app = typer.Typer(
@@ -662,9 +662,10 @@ def quickstart(
     out: Annotated[Path, typer.Option(help="Where variants and runs go.")] = Path("noisybench-quickstart"),
 ) -> None:
     """Build, memorize, evaluate and rank on an embedded data set of digits: no download, about two minutes."""
+    from noisybench.data.loading import load_source
     from noisybench.description import describe as description_of
     from noisybench.evaluation import evaluate as run
-    from noisybench.ground.lookup import find, load_source
+    from noisybench.ground.lookup import find
     from noisybench.ground.options import parse_options
     from noisybench.leaderboard import leaderboard as rank
     from noisybench.leaderboard import model_rows

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from noisybench.altering import PARENT
+from noisybench.data.source import PARENT, Option
 from noisybench.ground.arrays import UNKNOWN, WRONG
-from noisybench.source import Option
 from noisybench.variant import MARK, Variant
 
 

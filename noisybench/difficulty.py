@@ -12,11 +12,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.data.source import Source, source_digest
 from noisybench.given_difficulty import read_difficulty
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels, read_only
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.lookup import find
-from noisybench.source import Source, source_digest
 from noisybench.statistics.expected_auroc import _auroc, mid_ranks
 from noisybench.teacher import class_probabilities
 from noisybench.variant import Variant, build_variant

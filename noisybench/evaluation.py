@@ -12,6 +12,7 @@ import torch
 
 from noisybench.agreement import Kind, read_agreements, read_truths
 from noisybench.checkpoint import epochs_trained
+from noisybench.data.source import Source
 from noisybench.ground.checks import whole
 from noisybench.ground.engines.processes import Progress, alone, check_sendable, run_tasks
 from noisybench.ground.errors import BadData, BadUsage
@@ -21,7 +22,6 @@ from noisybench.judging import HOW_LABELS_CAME, about_labels, digests_of, judge,
 from noisybench.observing import Probe
 from noisybench.planning import Plan, Watch, plan_run
 from noisybench.scoring import Scores, read_scores, score, scores_path, write_scores
-from noisybench.source import Source
 from noisybench.trace import Trace, read_trace
 from noisybench.training import (
     BuildModel,

@@ -20,12 +20,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from noisybench.cards import README, Exported, card_of, encoded, write_cards
+from noisybench.data.inputs import IMAGE_DIMENSIONS, AnyInputs, bytes_of, read_rows
+from noisybench.data.source import Source
 from noisybench.datacards import columns_of, licence_words, name_of, noise_card, source_card
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import replacing_folder
 from noisybench.location import write_location_within
-from noisybench.source import IMAGE_DIMENSIONS, AnyInputs, Source, bytes_of, read_rows
 from noisybench.variant import MARK, Variant, write_variant
 
 SHARD_BYTES = 1 << 28

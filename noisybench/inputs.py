@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from noisybench.data.inputs import IMAGE_DIMENSIONS, AnyInputs, read_rows
+from noisybench.data.source import Augmentation
 from noisybench.ground.engines.processes import deaf
 from noisybench.ground.errors import BadData, NoisybenchError
-from noisybench.source import IMAGE_DIMENSIONS, AnyInputs, Augmentation, read_rows
 
 PADDING = 8
 """Crops are shifted by up to one eighth of the side: the 4 pixels of every CIFAR paper."""

@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 
 from noisybench.agreement import Agreement, Kind, against_labels, against_marks, reference_scores, write_agreements
 from noisybench.cards import write_cards
+from noisybench.data.source import Source
 from noisybench.ground.arrays import Floats
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import check_fields, read_record, replacing
 from noisybench.memorization import Memorization, read_memorizations
 from noisybench.scoring import Scores, read_scores
-from noisybench.source import Source
 from noisybench.statistics.memorization_metrics import against_memorization
 from noisybench.variant import Variant, read_variant, write_variant
 

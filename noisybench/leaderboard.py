@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, get_type_hints
 
 from noisybench.agreement import Agreement, Kind, Regime, Stratum, read_agreements, read_truths
+from noisybench.data.source import Option
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData, UnknownName
 from noisybench.ground.files import check_fields, read_columns, read_record
-from noisybench.source import Option
 from noisybench.statistics.detection_metrics import METRICS, Metric
 from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS, MemorizationMetric
 from noisybench.statistics.resampling import Cells, Column, Interval, estimate, mean, rank_sets, weakest

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+from noisybench.data.loading import load_source
+from noisybench.data.source import Source
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import check_fields, read_record, write_json
-from noisybench.ground.lookup import find, load_source, names
-from noisybench.source import Source
+from noisybench.ground.lookup import find, names
 from noisybench.variant import Variant, read_variant
 
 LOCATION = "location.json"

@@ -8,6 +8,8 @@ from typing import Literal
 
 import torch
 
+from noisybench.data.inputs import IMAGE_DIMENSIONS
+from noisybench.data.source import Source
 from noisybench.ground.checks import unknown, whole
 from noisybench.ground.digests import code_of
 from noisybench.ground.errors import BadUsage, UnknownName
@@ -15,7 +17,6 @@ from noisybench.ground.files import file_name
 from noisybench.ground.lookup import find
 from noisybench.ground.options import parse_options
 from noisybench.probes.curvature import Curvature
-from noisybench.source import IMAGE_DIMENSIONS, Source
 from noisybench.susceptibility import Susceptibility
 from noisybench.training import BuildModel, Observe, Recipe
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.sgd import sgd
 
+from noisybench.data.source import Source
 from noisybench.ground.checks import unknown, whole
 from noisybench.ground.engines.processes import Progress, alone, check_sendable, run_tasks
 from noisybench.ground.errors import BadData, BadUsage, TrainingFailed, UnknownName
@@ -42,7 +43,6 @@ from noisybench.pools import (
     subsets,
     write_block,
 )
-from noisybench.source import Source
 from noisybench.training import (
     EVALUATION_BATCH,
     Recipe,

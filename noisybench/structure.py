@@ -7,12 +7,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.data.source import Source
 from noisybench.drawing import Mode, flip_by_class, sum_to
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.lookup import find
 from noisybench.ground.options import parse_options
-from noisybench.source import Source
 from noisybench.variant import Noise
 
 Structure = Literal["symmetric", "pair_flip", "asymmetric"]

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from noisybench.data.source import Augmentation
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import derive
 from noisybench.inputs import Inputs
 from noisybench.observing import evaluating
-from noisybench.source import Augmentation
 
 AUTHORS_BATCH = 128
 PART = AUTHORS_BATCH * 3 * 32 * 32

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.data.source import Source
 from noisybench.ground.arrays import Floats
 from noisybench.ground.checks import whole
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.random_streams import derive, permutation, uniforms
-from noisybench.source import Source
 from noisybench.variant import Variant, build_variant
 
 if TYPE_CHECKING:

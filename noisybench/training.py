@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from noisybench.checkpoint import Checkpoint, read_checkpoint, state_of, weights_of, write_checkpoint
+from noisybench.data.inputs import IMAGE_DIMENSIONS
+from noisybench.data.source import Augmentation, Source, source_digest
 from noisybench.ground.checks import whole
 from noisybench.ground.errors import BadUsage, Mismatch, NoisybenchError, TrainingFailed
 from noisybench.ground.files import check_fields, read_columns, read_record, write_columns, write_json
@@ -23,7 +25,6 @@ from noisybench.ground.random_streams import derive
 from noisybench.ground.version import __version__
 from noisybench.inputs import Inputs
 from noisybench.observing import Probe, Recorder, check_logits, evaluating
-from noisybench.source import IMAGE_DIMENSIONS, Augmentation, Source, source_digest
 from noisybench.susceptibility import Susceptibility, SusceptibilityTracker
 from noisybench.trace import Observation, Trace, epochs_observed
 from noisybench.variant import Variant, variant_id

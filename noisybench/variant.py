@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, Protocol, get_args, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.data.source import Option, Source, check_marks, check_names
 from noisybench.drawing import Mode, check_mode
 from noisybench.ground.arrays import UNKNOWN, WRONG, Labels, check_labels, read_only
 from noisybench.ground.checks import whole
@@ -28,7 +29,6 @@ from noisybench.ground.files import (
 )
 from noisybench.ground.options import plain_options
 from noisybench.ground.version import __version__
-from noisybench.source import Option, Source, check_marks, check_names
 
 RateDefinition = Literal["effective", "inclusive", "per_source_class", "none"]
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from noisybench.agreement import Agreement, Kind, read_agreements, read_truths
 from noisybench.cards import README, card_of, encoded
 from noisybench.croissant import CROISSANT, croissant_of
+from noisybench.data.source import Option, Source
 from noisybench.datacards import as_call, as_option, named_files
 from noisybench.description import Description, describe
 from noisybench.ground.digests import file_digest
@@ -26,7 +27,6 @@ from noisybench.leaderboard import Run, read_runs
 from noisybench.memorization import MEASURES, estimate_memorization, read_memorization
 from noisybench.pools import read_pool
 from noisybench.scoring import Scores, read_scores, score
-from noisybench.source import Option, Source
 from noisybench.trace import Trace, read_trace
 from noisybench.variant import Noise, Variant, build_variant, read_variant
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from noisybench.ground.lookup import load_source
-from noisybench.source import Source
+from noisybench.data.loading import load_source
+from noisybench.data.source import Source
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,9 @@ from typing import Any
 import torch
 
 from noisybench.cards import write_cards
+from noisybench.data.loading import load_source
 from noisybench.evaluation import evaluate
-from noisybench.ground.lookup import find, load_source
+from noisybench.ground.lookup import find
 from noisybench.variant import build_variant, write_variant
 
 SOURCE = load_source("digits", limit=120)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from reviewed_layouts import food101n, imagenet_val
 
-from noisybench.sources._mini_imagenet import WORDNET
+from noisybench.data.sources._mini_imagenet import WORDNET
 
 NAMES_OF_CLOTHES = (
     "T-Shirt\nShirt\nKnitwear\nChiffon\nSweater\nHoodie\nWindbreaker\nJacket\nDownCoat\nSuit\nShawl\nDress\nVest\n"

@@ -28,10 +28,10 @@ from PIL import Image
 from shell import Result, shell
 
 from noisybench.__main__ import main
+from noisybench.data.loading import load_source
+from noisybench.data.source import source_from_arrays
 from noisybench.ground.errors import BadData, TrainingFailed
 from noisybench.ground.files import read_columns, write_columns
-from noisybench.ground.lookup import load_source
-from noisybench.source import source_from_arrays
 
 N = 60
 GOOD: dict[str, Any] = {

@@ -14,6 +14,7 @@ from shell import shell
 
 from noisybench.agreement import Agreement, Kind, write_agreements
 from noisybench.both import BothRow, both_rows
+from noisybench.data.source import source_from_arrays
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import file_name, write_columns, write_json
@@ -22,7 +23,6 @@ from noisybench.leaderboard import read_runs
 from noisybench.memorization import Memorization, read_memorization, write_memorization
 from noisybench.rendering import caption, to_csv, to_json, to_latex, to_markdown, to_records, to_table
 from noisybench.scoring import Scores, read_scores, write_scores
-from noisybench.source import source_from_arrays
 from noisybench.variant import Variant, build_variant, read_variant, write_variant
 
 NAN = float("nan")

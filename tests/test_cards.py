@@ -32,12 +32,15 @@ import noisybench
 from noisybench.cards import README, card_of, write_cards
 from noisybench.cli import app
 from noisybench.croissant import CROISSANT
+from noisybench.data.loading import load_source
+from noisybench.data.source import Source, source_from_arrays
+from noisybench.data.sources._published import Published, recognise_order
 from noisybench.datacards import data_cards, read_data_card
 from noisybench.drawing import Mode
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.digests import fingerprint, label_digest
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
-from noisybench.ground.lookup import find, load_source, names
+from noisybench.ground.lookup import find, names
 from noisybench.ground.options import parse_options
 from noisybench.noises import asymmetric, cifar_n
 from noisybench.noises._archive import read_annotations
@@ -46,8 +49,6 @@ from noisybench.noises.asymmetric import Asymmetric
 from noisybench.noises.instance import Instance
 from noisybench.noises.symmetric import Symmetric
 from noisybench.noises.transition import Transition
-from noisybench.source import Source, source_from_arrays
-from noisybench.sources._published import Published, recognise_order
 from noisybench.variant import Draw, Noise, Variant, build_variant, read_variant, variant_id, write_variant
 from noisybench.verifying import verify_draw, verify_variant
 
@@ -157,7 +158,7 @@ def test_the_tests_that_a_card_names_exist(drawer: Drawer, name: str) -> None:
 def test_cards_of_published_sets_are_what_the_loaders_know(name: str) -> None:
     """Counts, classes, shape, fingerprints and orders as in the loader; file digests as in torchvision."""
     facts, _ = card("sources", name)
-    published: Published = import_module(f"noisybench.sources.{name}").PUBLISHED
+    published: Published = import_module(f"noisybench.data.sources.{name}").PUBLISHED
     assert (facts["access"], facts["task"], facts["reference"]) == (
         "download",
         "image-classification",
@@ -210,7 +211,7 @@ def test_fingerprints_are_those_of_the_real_labels(name: str, real_labels: dict[
     assert facts["samples"] == {part: len(labels) for part, labels in parts.items()}
     classes = facts["classes"]["labels=fine"] if name == "cifar100" else facts["classes"]
     assert classes == len(np.unique(parts["train"]))
-    published = import_module(f"noisybench.sources.{name}").PUBLISHED
+    published = import_module(f"noisybench.data.sources.{name}").PUBLISHED
     assert recognise_order(published, parts["train"])[1] == facts["order"]
 
 

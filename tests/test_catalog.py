@@ -7,12 +7,13 @@ from typing import Any, get_args
 
 import pytest
 
+from noisybench.data.loading import load_source
+from noisybench.data.sources.digits import Digits
 from noisybench.ground import lookup as catalog
 from noisybench.ground.errors import BadData, BadUsage, MissingPackage, UnknownName
-from noisybench.ground.lookup import Drawer, find, load_source, names, summary
+from noisybench.ground.lookup import Drawer, find, names, summary
 from noisybench.ground.options import parse_options
 from noisybench.noises.symmetric import Symmetric
-from noisybench.sources.digits import Digits
 
 MODULE = """
 from noisybench.sources.digits import Digits

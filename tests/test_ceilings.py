@@ -6,6 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from noisybench.ceilings import Ceilings, ceilings_of
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.description import describe
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.noises.as_found import AsFound
@@ -13,7 +14,6 @@ from noisybench.noises.instance import Instance
 from noisybench.noises.pair_flip import PairFlip
 from noisybench.noises.symmetric import Symmetric
 from noisybench.noises.transition import Transition
-from noisybench.source import Source, source_from_arrays
 from noisybench.statistics.expected_auroc import expected_auroc
 from noisybench.variant import Noise, build_variant
 

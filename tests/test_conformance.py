@@ -31,17 +31,18 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import KFold, cross_val_predict
 from torch import Tensor, nn
 
+from noisybench.data.loading import load_source
+from noisybench.data.source import Source, source_digest
 from noisybench.drawing import Mode
 from noisybench.ground import lookup as catalog
 from noisybench.ground.arrays import UNKNOWN, read_only
 from noisybench.ground.errors import BadUsage, NoisybenchError
-from noisybench.ground.lookup import find, load_source, names, summary
+from noisybench.ground.lookup import find, names, summary
 from noisybench.ground.options import parse_options, plain_options
 from noisybench.ground.random_streams import bits
 from noisybench.noises.symmetric import Symmetric
 from noisybench.observing import Batch, Recorder, observe
 from noisybench.scoring import score
-from noisybench.source import Source, source_digest
 from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.trace import Column, Trace
 from noisybench.variant import Draw, Variant, build_variant, noise_name, read_variant, write_variant

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 import noisybench
+from noisybench.data.loading import load_source
 from noisybench.ground.errors import BadData
-from noisybench.ground.lookup import find, load_source
+from noisybench.ground.lookup import find
 from noisybench.ground.options import parse_options
 from noisybench.location import source_of
 from noisybench.variant import build_variant, write_variant

@@ -10,6 +10,7 @@ import pytest
 from shell import shell
 from sklearn.metrics import roc_auc_score
 
+from noisybench.data.source import source_from_arrays
 from noisybench.dependence import against_difficulty, second_choice_share
 from noisybench.description import describe
 from noisybench.given_difficulty import clean_variant_id, is_circular, read_difficulty
@@ -19,7 +20,6 @@ from noisybench.memorization import Memorization, write_memorization
 from noisybench.noises.as_found import AsFound
 from noisybench.noises.symmetric import Symmetric
 from noisybench.picture import check_picture, draw
-from noisybench.source import source_from_arrays
 from noisybench.variant import Variant, build_variant, write_variant
 
 N, K = 600, 4

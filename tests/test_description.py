@@ -3,6 +3,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix
 
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.description import count_transitions, describe
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.noises.as_found import AsFound
@@ -10,7 +11,6 @@ from noisybench.noises.asymmetric import Asymmetric
 from noisybench.noises.instance import Instance
 from noisybench.noises.pair_flip import PairFlip
 from noisybench.noises.symmetric import Symmetric
-from noisybench.source import Source, source_from_arrays
 from noisybench.variant import build_variant
 
 

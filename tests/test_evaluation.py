@@ -14,13 +14,14 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from noisybench.agreement import read_agreements, write_agreements
+from noisybench.data.loading import load_source
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.evaluation import evaluate
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed, UnknownName
 from noisybench.ground.files import read_columns, read_json, write_columns
-from noisybench.ground.lookup import find, load_source, names
+from noisybench.ground.lookup import find, names
 from noisybench.planning import plan_run
 from noisybench.scoring import read_scores
-from noisybench.source import Source, source_from_arrays
 from noisybench.suspects import suspects
 from noisybench.trace import read_trace
 from noisybench.variant import Variant, build_variant, read_variant

@@ -18,17 +18,17 @@ from PIL import Image
 from shell import shell
 
 from noisybench import exporting
+from noisybench.data.lazy_inputs import ImageFiles
+from noisybench.data.loading import load_source
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.datacards import read_data_card
 from noisybench.exporting import check_place, export_variant, licence_reasons, push_export
 from noisybench.ground.arrays import UNKNOWN, WRONG
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
-from noisybench.ground.lookup import load_source
-from noisybench.lazy import ImageFiles
 from noisybench.location import source_of, write_location
 from noisybench.noises.as_found import AsFound
 from noisybench.noises.instance import Instance
 from noisybench.noises.symmetric import Symmetric
-from noisybench.source import Source, source_from_arrays
 from noisybench.variant import Noise, build_variant, read_variant, write_variant
 
 RNG = np.random.default_rng(0)

@@ -33,6 +33,7 @@ from shell import shell
 from noisybench import cli
 from noisybench.agreement import Agreement, read_agreements, write_agreements
 from noisybench.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadUsage, NoisybenchError
 from noisybench.ground.files import file_name, write_columns, write_json
 from noisybench.ground.lookup import find, names
@@ -41,7 +42,6 @@ from noisybench.leaderboard import Row, read_runs
 from noisybench.planning import Watch
 from noisybench.rendering import to_csv, to_json, to_latex, to_markdown, to_table
 from noisybench.scoring import Scores, read_scores, write_scores
-from noisybench.source import Source, source_from_arrays
 from noisybench.trace import Observation, read_trace, write_observation
 from noisybench.training import Recipe
 from noisybench.variant import Variant, build_variant, read_variant, write_variant

@@ -16,11 +16,12 @@ from shell import shell
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from noisybench.agreement import read_agreements
+from noisybench.data.loading import load_source
+from noisybench.data.source import source_from_arrays
 from noisybench.evaluation import evaluate
 from noisybench.given import score_given
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import read_columns, write_columns
-from noisybench.ground.lookup import load_source
 from noisybench.leaderboard import leaderboard
 from noisybench.memorization import Memorization, write_memorization
 from noisybench.noises._archive import read_annotations
@@ -28,7 +29,6 @@ from noisybench.noises.cifar_n import CifarN
 from noisybench.noises.symmetric import Symmetric
 from noisybench.reading import Form, read_given
 from noisybench.scoring import read_scores
-from noisybench.source import source_from_arrays
 from noisybench.suspects import suspects
 from noisybench.variant import Variant, build_variant, write_variant
 from noisybench.verifying import verify_runs

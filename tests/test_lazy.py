@@ -15,20 +15,21 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from noisybench.altering import parse_alterations
+from noisybench.data.alteration import parse_alterations
+from noisybench.data.extraction import features_of
+from noisybench.data.inputs import LazyInputs
+from noisybench.data.lazy_inputs import ArrowRows, ImageFiles
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.evaluation import evaluate
-from noisybench.extraction import features_of
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.lookup import find
 from noisybench.inputs import Inputs
-from noisybench.lazy import ArrowRows, ImageFiles
 from noisybench.noises.bounded_instance import BoundedInstance
 from noisybench.noises.instance import Instance
 from noisybench.noises.symmetric import Symmetric
 from noisybench.planning import plan_run
 from noisybench.pools import read_pool
 from noisybench.retraining import Learner, retrain
-from noisybench.source import LazyInputs, Source, source_from_arrays
 from noisybench.susceptibility import Susceptibility
 from noisybench.training import Recipe, Training, train
 from noisybench.variant import Noise, Variant, build_variant

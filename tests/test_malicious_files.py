@@ -29,9 +29,11 @@ import torch
 import noisybench
 from noisybench.agreement import read_agreements
 from noisybench.checkpoint import read_checkpoint
+from noisybench.data.loading import load_source
+from noisybench.data.source import source_from_arrays
+from noisybench.data.sources._images import decode_images
 from noisybench.ground.errors import BadData, NoisybenchError
 from noisybench.ground.files import read_array, read_columns, read_json
-from noisybench.ground.lookup import load_source
 from noisybench.leaderboard import read_runs
 from noisybench.noises._archive import read_annotations
 from noisybench.noises.asymmetric import Asymmetric
@@ -39,8 +41,6 @@ from noisybench.noises.symmetric import Symmetric
 from noisybench.noises.transition import read_matrix
 from noisybench.reading import read_given
 from noisybench.scoring import read_scores
-from noisybench.source import source_from_arrays
-from noisybench.sources._images import decode_images
 from noisybench.trace import read_trace
 from noisybench.variant import build_variant, read_variant, write_variant
 

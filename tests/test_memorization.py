@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from noisybench.data.source import source_from_arrays
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import read_columns, write_columns
@@ -24,7 +25,6 @@ from noisybench.memorization import (
 )
 from noisybench.noises.symmetric import Symmetric
 from noisybench.pools import BLOCK, Block, Pool, block_path, group_size, read_block, read_pool, subsets, write_block
-from noisybench.source import source_from_arrays
 from noisybench.variant import Variant, build_variant
 
 

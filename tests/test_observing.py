@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from noisybench.data.source import Source
 from noisybench.ground.errors import BadData, BadUsage, TrainingFailed
 from noisybench.ground.lookup import find
 from noisybench.ground.random_streams import derive
 from noisybench.observing import Recorder, evaluating, observe
-from noisybench.source import Source
 from noisybench.trace import read_trace
 from noisybench.variant import Variant, build_variant
 

@@ -15,10 +15,12 @@ from sklearn.metrics import roc_auc_score
 from noisybench.agreement import against_labels, read_agreements
 from noisybench.both import both_rows
 from noisybench.cli import app
+from noisybench.data.loading import load_source
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.evaluation import evaluate
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, UnknownName
 from noisybench.ground.files import read_columns, read_record, write_columns
-from noisybench.ground.lookup import find, load_source
+from noisybench.ground.lookup import find
 from noisybench.held_out import held_out_answers
 from noisybench.inputs import Inputs
 from noisybench.leaderboard import leaderboard
@@ -31,7 +33,6 @@ from noisybench.pools import read_pool
 from noisybench.rendering import to_markdown
 from noisybench.retraining import Learner
 from noisybench.scoring import read_scores, score
-from noisybench.source import Source, source_from_arrays
 from noisybench.training import train
 from noisybench.variant import Variant, build_variant, write_variant
 from noisybench.verifying import verify_runs

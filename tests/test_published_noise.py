@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.description import Description, describe
 from noisybench.given_difficulty import read_difficulty
 from noisybench.ground.arrays import Labels, as_labels
 from noisybench.noises._archive import read_annotations
 from noisybench.noises.as_found import AsFound
 from noisybench.noises.asymmetric import Asymmetric
-from noisybench.source import Source, source_from_arrays
 from noisybench.variant import build_variant
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -17,12 +17,13 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
+from noisybench.data.loading import load_source
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.evaluation import evaluate
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import read_json, write_json
-from noisybench.ground.lookup import find, load_source
+from noisybench.ground.lookup import find
 from noisybench.location import write_location
-from noisybench.source import Source, source_from_arrays
 from noisybench.susceptibility import Susceptibility
 from noisybench.training import Observe, Recipe, Training, train
 from noisybench.variant import Variant, build_variant, write_variant

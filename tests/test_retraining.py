@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from noisybench import retraining
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.engines.processes import alone
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed
 from noisybench.ground.random_streams import derive
@@ -21,7 +22,6 @@ from noisybench.noises.symmetric import Symmetric
 from noisybench.planning import plan_run
 from noisybench.pools import BLOCK, Purpose, block_path, read_block, read_pool, subsets
 from noisybench.retraining import Learner, linear_layers, retrain, train_together
-from noisybench.source import Source, source_from_arrays
 from noisybench.training import Recipe, learning_rate
 from noisybench.variant import Variant, build_variant
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from noisybench.data.source import Source, source_digest, source_from_arrays
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
-from noisybench.source import Source, source_digest, source_from_arrays
 
 IMAGES = np.arange(5 * 3 * 2, dtype=np.uint8).reshape(5, 3, 2)
 LABELS = np.array([0, 2, 1, 2, 0])

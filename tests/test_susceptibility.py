@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from noisybench.data.source import Source
 from noisybench.ground.lookup import find
-from noisybench.source import Source
 from noisybench.susceptibility import Susceptibility, drop_of_fresh_step, drop_of_training_step
 from noisybench.training import Recipe, train
 from noisybench.variant import build_variant

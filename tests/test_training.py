@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadUsage, Mismatch, TrainingFailed
 from noisybench.ground.lookup import find, names
-from noisybench.source import Source, source_from_arrays
 from noisybench.susceptibility import Susceptibility
 from noisybench.training import Recipe, Training, train
 from noisybench.variant import Variant, build_variant

@@ -18,6 +18,7 @@ from noisybench.agreement import against_labels, reference_scores
 from noisybench.cards import card_of, write_cards
 from noisybench.ceilings import ceilings_of
 from noisybench.croissant import CROISSANT
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.dependence import against_difficulty
 from noisybench.description import describe
 from noisybench.drawing import Mode
@@ -30,7 +31,6 @@ from noisybench.noises.symmetric import Symmetric
 from noisybench.noises.transition import Transition
 from noisybench.pools import Pool
 from noisybench.scoring import Scores
-from noisybench.source import Source, source_from_arrays
 from noisybench.statistics.memorization_metrics import against_memorization, both_truths
 from noisybench.variant import Draw, Noise, Variant, build_variant, read_variant, write_variant
 from noisybench.verifying import verify_draw, verify_variant

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from noisybench.cards import write_cards
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.description import describe
 from noisybench.ground.arrays import UNKNOWN, WRONG
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
@@ -17,7 +18,6 @@ from noisybench.noises.asymmetric import Asymmetric
 from noisybench.noises.instance import Instance
 from noisybench.noises.pair_flip import PairFlip
 from noisybench.noises.symmetric import Symmetric
-from noisybench.source import Source, source_from_arrays
 from noisybench.variant import Variant, build_variant, check_transition, read_variant, write_variant
 
 

@@ -12,25 +12,24 @@ from os.path import isfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
-from noisybench.ground.checks import unknown, whole
+from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData, BadUsage, MissingPackage, UnknownName
-from noisybench.ground.options import parse_options
 
 if TYPE_CHECKING:
-    from noisybench.altering import Alter
-    from noisybench.extraction import ExtractFeatures
+    from noisybench.data.alteration import Alter
+    from noisybench.data.extraction import ExtractFeatures
+    from noisybench.data.source import LoadSource
     from noisybench.observing import Probe
     from noisybench.scoring import Detector
-    from noisybench.source import LoadSource, Source
     from noisybench.training import BuildModel
     from noisybench.variant import Noise
 
 Drawer = Literal["sources", "alterations", "noises", "features", "models", "probes", "detectors"]
 HOMES: dict[Drawer, str] = {
-    "sources": "noisybench.sources",
-    "alterations": "noisybench.alterations",
+    "sources": "noisybench.data.sources",
+    "alterations": "noisybench.data.alterations",
     "noises": "noisybench.noises",
-    "features": "noisybench.features",
+    "features": "noisybench.data.features",
     "models": "noisybench.models",
     "probes": "noisybench.probes",
     "detectors": "noisybench.detectors",
@@ -93,23 +92,6 @@ def find(drawer: Drawer, name: str) -> Any:
     if name not in names(drawer):
         raise UnknownName(unknown(name, names(drawer), drawer.removesuffix("s")))
     return next(iter(entry_points(group=f"noisybench.{drawer}", name=name))).load()
-
-
-def load_source(name: str, data: str | Path | None = None, *, limit: int | None = None, **options: str) -> "Source":
-    """Read a source by name: ``load_source("cifar10", "data/cifar10", limit=10_000)``.
-
-    Args:
-        name: Name of a file of ``sources/``, or ``package.module:Class``.
-        data: Where its files are; None is the cache, filled by a download where the source allows one.
-        limit: Keep the first ``limit`` training samples.
-        options: The source's own options, as text.
-
-    Raises:
-        UnknownName: No such source or option.
-        BadData: The files are missing or are not what they must be.
-    """
-    loader: LoadSource = parse_options(find("sources", name), options, what=f"source '{name}'")
-    return loader(None if data is None else Path(data), limit=None if limit is None else whole(limit, "limit", least=1))
 
 
 def _named_elsewhere(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any drawer's item

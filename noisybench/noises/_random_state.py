@@ -6,9 +6,9 @@ depends on the labels before it: a prefix of a source has the labels of the whol
 
 import numpy as np
 
+from noisybench.data.source import Source
 from noisybench.ground.arrays import UNKNOWN, Floats
 from noisybench.ground.errors import BadUsage
-from noisybench.source import Source
 from noisybench.variant import Draw, RateDefinition
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from noisybench.data.source import Source
 from noisybench.drawing import Mode
-from noisybench.source import Source
 from noisybench.variant import Draw, Noise
 
 

@@ -8,13 +8,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from noisybench.data.cifar100_superclasses import SUPERCLASS_OF
+from noisybench.data.source import Source
 from noisybench.drawing import Mode, flip_by_class, transition_of
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.checks import check_rate, unknown
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.files import read_json
-from noisybench.source import Source
-from noisybench.superclasses import SUPERCLASS_OF
 from noisybench.variant import Draw, Noise
 
 

@@ -6,12 +6,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from noisybench.data.inputs import IMAGE_DIMENSIONS, AnyInputs
+from noisybench.data.source import Source
 from noisybench.drawing import Mode, select
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.checks import check_rate
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import normals
-from noisybench.source import IMAGE_DIMENSIONS, AnyInputs, Source
 from noisybench.structure import class_structure, wrong_labels
 from noisybench.variant import Draw, Noise
 

@@ -6,12 +6,12 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from noisybench.data.source import Source
 from noisybench.drawing import Mode
 from noisybench.ground.errors import BadUsage
 from noisybench.noises._modes import require_mode
 from noisybench.noises._people import LABEL_SETS, human_counts
 from noisybench.noises._random_state import draw_in_order
-from noisybench.source import Source
 from noisybench.variant import Draw, Noise
 
 

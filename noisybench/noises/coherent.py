@@ -7,6 +7,8 @@ from typing import ClassVar, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.data.extraction import features_of
+from noisybench.data.source import Source
 from noisybench.difficulty import (
     Within,
     check_auroc,
@@ -17,14 +19,12 @@ from noisybench.difficulty import (
     read_numbers,
 )
 from noisybench.drawing import Mode, nearest_counts, select, sum_to
-from noisybench.extraction import features_of
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.checks import check_rate, whole
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import pick, uniforms
 from noisybench.noises._clusters import choose_whole, sub_clusters
 from noisybench.noises._modes import require_mode
-from noisybench.source import Source
 from noisybench.structure import ClassStructure, Structure, check_structure, class_structure, wrong_labels
 from noisybench.teacher import check_choice
 from noisybench.variant import Draw, Noise

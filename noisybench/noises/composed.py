@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from noisybench.composition import compose, parse_steps, steps_text
+from noisybench.data.source import Source
 from noisybench.drawing import Mode
 from noisybench.noises._modes import require_mode
-from noisybench.source import Source
 from noisybench.variant import Draw, Noise
 
 

@@ -6,11 +6,11 @@ from typing import ClassVar, get_args
 
 import numpy as np
 
+from noisybench.data.source import Source
 from noisybench.difficulty import Within, check_auroc, check_one_origin, difficulty_of, follow, rank_samples
 from noisybench.drawing import Mode, select
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.checks import check_rate
-from noisybench.source import Source
 from noisybench.structure import Structure, check_structure, class_structure, wrong_labels
 from noisybench.teacher import MOST_EPOCHS, check_choice, check_count
 from noisybench.variant import Draw, Noise

@@ -6,11 +6,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from noisybench.data.source import Source
 from noisybench.drawing import Mode, transition_of
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.checks import check_rate
 from noisybench.noises._modes import require_mode
-from noisybench.source import Source
 from noisybench.variant import Draw, Noise
 
 

@@ -7,12 +7,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.data.extraction import features_of
+from noisybench.data.source import Source
 from noisybench.drawing import Mode, flip_by_law, select, sum_to
-from noisybench.extraction import features_of
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.checks import check_rate, whole
 from noisybench.ground.errors import BadUsage
-from noisybench.source import Source
 from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.variant import Draw, Noise
 

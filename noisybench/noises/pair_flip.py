@@ -5,10 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from noisybench.data.source import Source
 from noisybench.drawing import Mode, flip_by_class, transition_of
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.checks import check_rate
-from noisybench.source import Source
 from noisybench.variant import Draw, Noise
 
 

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from noisybench.data.source import Source
 from noisybench.drawing import Mode, flip_by_class
 from noisybench.ground.arrays import UNKNOWN, Floats
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import read_array, read_json
-from noisybench.source import Source
 from noisybench.variant import Draw, Noise, check_transition
 
 

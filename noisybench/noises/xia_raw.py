@@ -7,12 +7,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.data.inputs import AnyInputs
+from noisybench.data.source import Source
 from noisybench.drawing import Mode, flip_by_law
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import normals, uniforms
 from noisybench.noises._modes import require_mode
-from noisybench.source import AnyInputs, Source
 from noisybench.variant import Draw, Noise
 
 _DEVIATION = 0.1

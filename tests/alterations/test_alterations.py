@@ -10,13 +10,14 @@ import pytest
 from PIL import Image
 
 from noisybench.agreement import against_labels, against_marks
+from noisybench.data.loading import load_source
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.description import describe
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage, NoisybenchError, UnknownName
-from noisybench.ground.lookup import find, load_source, names
+from noisybench.ground.lookup import find, names
 from noisybench.location import source_of, write_location
 from noisybench.scoring import Scores
-from noisybench.source import Source, source_from_arrays
 from noisybench.variant import build_variant, read_variant, write_variant
 from noisybench.verifying import verify_draw
 

@@ -29,9 +29,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchvision import transforms
 
 from noisybench import Source, Variant, build_variant, evaluate, find, load_source
+from noisybench.data.source import source_from_arrays
 from noisybench.ground.files import read_json
 from noisybench.noises.symmetric import Symmetric
-from noisybench.source import source_from_arrays
 from noisybench.training import Recipe, learning_rate
 
 EPOCHS, REPEATS = 5, 3

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from scipy.stats import truncnorm
 from torch.nn import functional as F
 
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.arrays import Labels
 from noisybench.noises.instance import Instance, wrong_laws
 from noisybench.noises.pair_flip import PairFlip
 from noisybench.noises.symmetric import Symmetric
-from noisybench.source import Source, source_from_arrays
 
 N, K, RATE, REPEATS = 50_000, 10, 0.4, 5
 

@@ -17,8 +17,8 @@ from aum import AUMCalculator
 from measuring import Row, faster, medians, multiple, report
 
 from noisybench import Recorder, Source, build_variant, find, load_source
+from noisybench.data.source import source_from_arrays
 from noisybench.noises.symmetric import Symmetric
-from noisybench.source import source_from_arrays
 from noisybench.training import Observe, Recipe, train
 
 N, K, REPEATS = 50_000, 10, 5

@@ -13,11 +13,11 @@ from sklearn.decomposition import PCA
 from torch import nn
 from torchvision.models import get_model
 
-from noisybench.extraction import choose_features, features_of
-from noisybench.features import patches
-from noisybench.features.patches import Patches
+from noisybench.data.extraction import choose_features, features_of
+from noisybench.data.features import patches
+from noisybench.data.features.patches import Patches
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
-from noisybench.source import Source, source_from_arrays
 
 
 @pytest.fixture(scope="module")

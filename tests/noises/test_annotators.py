@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.random_streams import bits
@@ -14,7 +15,6 @@ from noisybench.noises._archive import read_annotations
 from noisybench.noises.cifar10h_sampling import Cifar10hSampling
 from noisybench.noises.dissenting_label import DissentingLabel
 from noisybench.noises.dissenting_worker import DissentingWorker
-from noisybench.source import Source, source_from_arrays
 from noisybench.variant import build_variant
 
 

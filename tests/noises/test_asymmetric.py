@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.options import parse_options
 from noisybench.noises.asymmetric import MAPS, Asymmetric
-from noisybench.source import Source, source_from_arrays
 from noisybench.variant import build_variant
 
 

@@ -9,12 +9,12 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.drawing import Mode
 from noisybench.ground.arrays import Floats
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import bits, normals
 from noisybench.noises.bounded_instance import BoundedInstance, bounded_chances
-from noisybench.source import Source, source_from_arrays
 from noisybench.variant import build_variant
 
 MODES: tuple[Mode, ...] = ("exact", "exact_per_class", "bernoulli")

@@ -8,6 +8,8 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from noisybench.agreement import against_labels, against_marks
+from noisybench.data.source import Source, source_from_arrays
+from noisybench.data.sources.cifar100 import coarse
 from noisybench.description import describe
 from noisybench.ground.arrays import Labels
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
@@ -15,8 +17,6 @@ from noisybench.ground.options import parse_options
 from noisybench.noises._archive import read_annotations
 from noisybench.noises.cifar_n import CifarN
 from noisybench.scoring import Scores
-from noisybench.source import Source, source_from_arrays
-from noisybench.sources.cifar100 import coarse
 from noisybench.variant import build_variant
 
 CONTESTED: tuple[Literal["keep", "unknown"], ...] = ("keep", "unknown")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.difficulty import Within, expected_auroc
 from noisybench.drawing import Mode
 from noisybench.ground.arrays import UNKNOWN, Floats
@@ -18,7 +19,6 @@ from noisybench.ground.random_streams import bits, uniforms
 from noisybench.noises._clusters import pivotal, sub_clusters
 from noisybench.noises.coherent import Coherent, draw_together
 from noisybench.noises.symmetric import Symmetric
-from noisybench.source import Source, source_from_arrays
 from noisybench.structure import Structure
 from noisybench.variant import build_variant
 

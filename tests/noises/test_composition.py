@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 from shell import shell
 
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.description import count_transitions
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
@@ -18,7 +19,6 @@ from noisybench.noises.composed import Composed
 from noisybench.noises.instance import Instance
 from noisybench.noises.pair_flip import PairFlip
 from noisybench.noises.symmetric import Symmetric
-from noisybench.source import Source, source_from_arrays
 from noisybench.variant import build_variant, read_variant
 
 K = 10

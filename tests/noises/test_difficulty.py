@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.difficulty import Within, difficulty_of, expected_auroc
 from noisybench.drawing import Mode
 from noisybench.ground.arrays import UNKNOWN, Floats
@@ -24,7 +25,6 @@ from noisybench.noises.difficulty import Difficulty
 from noisybench.noises.pair_flip import PairFlip
 from noisybench.noises.symmetric import Symmetric
 from noisybench.noises.transition import Transition
-from noisybench.source import Source, source_from_arrays
 from noisybench.teacher import class_probabilities
 from noisybench.variant import Noise, build_variant
 

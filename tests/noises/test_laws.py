@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.drawing import Mode
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadUsage
@@ -21,7 +22,6 @@ from noisybench.noises.instance import Instance
 from noisybench.noises.pair_flip import PairFlip
 from noisybench.noises.symmetric import Symmetric
 from noisybench.noises.transition import Transition
-from noisybench.source import Source, source_from_arrays
 from noisybench.variant import build_variant
 
 MODES: tuple[Mode, ...] = ("exact", "exact_per_class", "bernoulli")

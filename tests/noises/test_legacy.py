@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.description import count_transitions
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.errors import BadUsage
@@ -22,7 +23,6 @@ from noisybench.noises.counterpart import Counterpart
 from noisybench.noises.dividemix_symmetric import DivideMixSymmetric
 from noisybench.noises.loss_correction import LossCorrection
 from noisybench.noises.xia_raw import XiaRaw
-from noisybench.source import Source, source_from_arrays
 from noisybench.variant import build_variant, write_variant
 
 

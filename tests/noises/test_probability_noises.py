@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.metrics import confusion_matrix
 
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.drawing import Mode
 from noisybench.ground.arrays import UNKNOWN, Floats
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
@@ -27,7 +28,6 @@ from noisybench.noises.confusion import Confusion
 from noisybench.noises.polynomial_margin import PolynomialMargin
 from noisybench.noises.rater_pool import RaterPool
 from noisybench.planning import plan_run
-from noisybench.source import Source, source_from_arrays
 from noisybench.teacher import class_probabilities, rater_law
 from noisybench.training import train
 from noisybench.variant import build_variant

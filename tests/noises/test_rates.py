@@ -6,9 +6,9 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
+from noisybench.data.source import Source, source_from_arrays
 from noisybench.drawing import Mode
 from noisybench.ground.lookup import find
-from noisybench.source import Source, source_from_arrays
 
 EACH = 12
 NOISES: dict[str, dict[str, Any]] = {

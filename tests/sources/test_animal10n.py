@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from official_layouts import animal10n, animals, draw, record
 
+from noisybench.data.loading import load_source
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData
-from noisybench.ground.lookup import load_source
 
 
 @pytest.mark.parametrize("batches", [1, 3])

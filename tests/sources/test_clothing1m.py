@@ -11,10 +11,10 @@ import pytest
 from official_layouts import NAMES_OF_CLOTHES, Clothes, clothes, clothing1m
 from shell import shell
 
+from noisybench.data.lazy_inputs import ImageFiles
+from noisybench.data.loading import load_source
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.lookup import load_source
-from noisybench.lazy import ImageFiles
 from noisybench.variant import read_variant
 
 

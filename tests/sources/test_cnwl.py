@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from official_layouts import cnwl
 
+from noisybench.data.lazy_inputs import ImageFiles
+from noisybench.data.loading import load_source
+from noisybench.data.sources._mini_imagenet import CLASS_NAMES, WORDNET
 from noisybench.ground.arrays import UNKNOWN, WRONG
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.lookup import load_source
-from noisybench.lazy import ImageFiles
 from noisybench.noises.as_found import AsFound
-from noisybench.sources._mini_imagenet import CLASS_NAMES, WORDNET
 from noisybench.variant import build_variant
 
 

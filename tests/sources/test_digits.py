@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from noisybench.data.loading import load_source
+from noisybench.data.source import Source
 from noisybench.ground.errors import BadUsage
-from noisybench.ground.lookup import load_source
-from noisybench.source import Source
 
 
 def test_the_split_is_a_stratified_partition_of_scikit_learns_digits(digits: Source) -> None:

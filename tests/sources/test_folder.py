@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from shell import shell
 
+from noisybench.data.lazy_inputs import ImageFiles
+from noisybench.data.loading import load_source
+from noisybench.data.sources import _own_images
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.lookup import load_source
-from noisybench.lazy import ImageFiles
-from noisybench.sources import _own_images
 
 PIXELS = np.arange(6 * 2 * 3 * 3, dtype=np.uint8).reshape(6, 2, 3, 3)
 

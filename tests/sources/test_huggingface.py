@@ -11,10 +11,10 @@ import pytest
 from datasets import Array2D, ClassLabel, Dataset, DatasetDict, Features, Image, Value
 from PIL import Image as Pillow
 
+from noisybench.data.lazy_inputs import ArrowRows
+from noisybench.data.loading import load_source
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
-from noisybench.ground.lookup import load_source
-from noisybench.lazy import ArrowRows
 
 PIXELS = np.arange(6 * 2 * 2 * 3, dtype=np.uint8).reshape(6, 2, 2, 3)
 IMAGES = [Pillow.fromarray(image) for image in PIXELS]
@@ -173,7 +173,7 @@ def test_large_sets_stay_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert isinstance(images.inputs, ArrowRows if option else np.ndarray)
         assert np.array_equal(images.inputs[:], PIXELS[:5])
         assert np.array_equal(images.test_inputs[:], PIXELS[[4, 2]])
-    monkeypatch.setattr("noisybench.sources.huggingface.IN_MEMORY", 5 * 12 - 1)
+    monkeypatch.setattr("noisybench.data.sources.huggingface.IN_MEMORY", 5 * 12 - 1)
     assert isinstance(load_source("huggingface", tmp_path / "pets", limit=4).inputs, np.ndarray)
     assert isinstance(load_source("huggingface", tmp_path / "pets", limit=5).inputs, ArrowRows)
     small = load_source("huggingface", tmp_path / "pets", side="1")

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from noisybench.data.sources._images import decode_images
 from noisybench.ground.errors import BadData
-from noisybench.sources._images import decode_images
 
 
 def png(pixels: NDArray[np.uint8], mode: str | None = None, **how: Any) -> bytes:  # noqa: ANN401 - of Pillow

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from official_layouts import noisyag_news
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from noisybench.data.loading import load_source
 from noisybench.ground.errors import BadData, MissingPackage
-from noisybench.ground.lookup import load_source
 
 TRAIN = "samples80trainMed.csv"
 

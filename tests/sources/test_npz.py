@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from noisybench.data.loading import load_source
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.lookup import load_source
 
 WHOLE: dict[str, Any] = {
     "inputs": np.arange(24, dtype=np.uint8).reshape(6, 2, 2),

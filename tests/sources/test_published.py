@@ -20,12 +20,12 @@ import torchvision
 from numpy.typing import NDArray
 from PIL import Image
 
+from noisybench.data.loading import load_source
+from noisybench.data.source import Source
+from noisybench.data.sources.cifar10 import PUBLISHED as CIFAR10
+from noisybench.data.sources.cifar100 import PUBLISHED as CIFAR100
 from noisybench.ground.digests import fingerprint
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.lookup import load_source
-from noisybench.source import Source
-from noisybench.sources.cifar10 import PUBLISHED as CIFAR10
-from noisybench.sources.cifar100 import PUBLISHED as CIFAR100
 
 Array = NDArray[Any]
 SHAPE = (32, 32, 3)

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from noisybench.data.loading import load_source
+from noisybench.data.sources._text import text_features
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage, NoisybenchError, UnknownName
-from noisybench.ground.lookup import load_source
-from noisybench.sources._text import text_features
 
 PIXELS = np.arange(3 * 2 * 2 * 3, dtype=np.uint8).reshape(3, 2, 2, 3)
 TEXTS = ["The cat, the dog.", "A dog\nand a bird", "bird bird bird 2nd", "Ein Vogel: äöü", "cat dog bird", "a"]

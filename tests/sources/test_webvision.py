@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from official_layouts import webvision
 
+from noisybench.data.lazy_inputs import ImageFiles
+from noisybench.data.loading import load_source
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.lookup import load_source
-from noisybench.lazy import ImageFiles
 
 
 def test_lists_are_read_by_engine(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What is learned from: sources, their inputs, alterations and frozen features."""

@@ -1,0 +1,153 @@
+"""Extraction: fixed features of a source's inputs, on which small models train in place of the inputs themselves.
+
+No label decides a feature. They are kept in a file under a name that holds everything that does decide them.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisybench.data.inputs import IMAGE_DIMENSIONS, add_inputs, in_memory
+from noisybench.data.source import Source
+from noisybench.ground.digests import code_of
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.files import file_name, read_array, write_array
+from noisybench.ground.lookup import HOMES, find
+from noisybench.ground.options import parse_options, plain_options
+from noisybench.ground.version import __version__
+
+Features = NDArray[np.float32]
+BACKBONES = ("torchvision", "timm")
+
+
+class ExtractFeatures(Protocol):
+    """What a file of ``features/`` gives: a frozen dataclass whose fields are the options."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def __call__(self, source: Source, *, device: str) -> Features:
+        """Features of every training input, shape (n, d), float32, finite; the same for the same inputs and options."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """Features that were chosen.
+
+    Attributes:
+        name: As in ``pca`` or ``torchvision:resnet18``.
+        how: What computes them.
+    """
+
+    name: str
+    how: ExtractFeatures
+
+    @property
+    def word(self) -> str:
+        """The name with every option that is not the default, for whatever is named by its features.
+
+        >>> choose_features("pca", {"components": "8"}).word
+        'pca(components=8)'
+        """
+        defaults = {field.name: field.default for field in fields(self.how)}
+        own = {key: value for key, value in plain_options(self.how).items() if value != defaults[key]}
+        own.pop("architecture", None)  # is in the name
+        told = ",".join(
+            f"{key}={value.split('sha256:')[-1][:8]}" if isinstance(value, str) else f"{key}={value}"
+            for key, value in own.items()
+        )
+        return f"{self.name}({told})" if told else self.name
+
+
+def choose_features(name: str, options: Mapping[str, str] | None = None) -> Extraction:
+    """Features by name.
+
+    Args:
+        name: Of a file of ``features/``, ``torchvision:NAME``, ``timm:NAME``, or ``package.module:Class``.
+        options: Fields of its dataclass as text.
+
+    Raises:
+        UnknownName: No such features or option.
+        BadUsage: A value that cannot be meant.
+    """
+    given = dict(options or {})
+    package, colon, architecture = name.partition(":")
+    if colon and package in BACKBONES:
+        kind = import_module(f"{HOMES['features']}._{package}").FEATURE
+        if "architecture" in given:
+            msg = f"the architecture is given twice, by '{name}' and as an option"
+            raise BadUsage(msg)
+        given["architecture"] = architecture
+    else:
+        kind = find("features", name)
+    return Extraction(name, parse_options(kind, given, what=f"features '{name}'"))
+
+
+def features_of(
+    source: Source,
+    name: str | Extraction,
+    options: Mapping[str, str] | None = None,
+    *,
+    device: str = "cpu",
+    cache: str | Path | None = None,
+) -> Features:
+    """Features of every training input, shape (n, d), float32.
+
+    Args:
+        source: The inputs; its labels play no part.
+        name: See ``choose_features``; ``input`` gives the inputs themselves, flattened.
+        options: See ``choose_features``.
+        device: Of torch, for those that need it.
+        cache: Folder in which they are kept, under a name that changes with anything that decides them.
+
+    Raises:
+        UnknownName: No such features or option.
+        BadData: They are not finite, or a file of the cache is broken.
+    """
+    if name == "input":
+        whole: Features = np.asarray(in_memory(source.inputs, "features 'input'"), dtype=np.float32)
+        return whole.reshape(len(whole), -1)
+    chosen = name if isinstance(name, Extraction) else choose_features(name, options)
+    path = None if cache is None else Path(cache) / f"{file_name(chosen.name)}-{_digest(source, chosen)}.npy"
+    if path is not None and path.is_file():
+        return _checked(read_array(path), source, str(path))
+    values = _checked(chosen.how(source, device=device), source, f"features '{chosen.word}'")
+    if path is not None:
+        write_array(values, path)
+    return values
+
+
+def check_image_source(source: Source, what: str) -> None:
+    """Raise ``BadUsage`` unless the inputs are images."""
+    if source.inputs.ndim != IMAGE_DIMENSIONS:
+        msg = (
+            f"features '{what}' are of images; source '{source.name}' has inputs of shape {source.input_shape}; use pca"
+        )
+        raise BadUsage(msg)
+
+
+def _digest(source: Source, chosen: Extraction) -> str:
+    """Of the inputs, the options, the version and, of features of the user's own, the code."""
+    inputs = hashlib.sha256()
+    add_inputs(inputs, source.inputs)
+    own = code_of(type(chosen.how))
+    what = [inputs.hexdigest(), chosen.name, plain_options(chosen.how), __version__, own]
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _checked(values: NDArray[Any], source: Source, what: str) -> Features:
+    n = len(source.labels)
+    if values.ndim != 2 or len(values) != n or not values.shape[1] or values.dtype != np.float32:  # noqa: PLR2004
+        msg = f"{what} has {values.dtype} of shape {values.shape}, expected float32 of shape ({n}, d)"
+        raise BadData(msg)
+    bad = np.flatnonzero(~np.isfinite(values).all(1))
+    if bad.size:
+        msg = f"{what}: sample {bad[0]} has a value that is not finite ({bad.size} such samples)"
+        raise BadData(msg)
+    return values

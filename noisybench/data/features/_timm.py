@@ -1,0 +1,65 @@
+"""``timm:NAME``: what a frozen model of timm gives before its classifier."""
+
+from dataclasses import dataclass
+from logging import getLogger
+from pathlib import Path
+from typing import Any
+
+from noisybench.data.extraction import ExtractFeatures, Features
+from noisybench.data.features._backbone import Intake, check_size, frozen_features, load_weights
+from noisybench.data.source import Source
+from noisybench.ground.checks import unknown
+from noisybench.ground.errors import BadData, MissingPackage, UnknownName
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """Pooled features of a model.
+
+    Attributes:
+        architecture: timm's name, such as ``vit_small_patch14_dinov2.lvd142m``.
+        weights: A file with its state dict; None takes timm's own, which are downloaded once.
+        size: Side to which images are resized; None takes that of timm's own weights. Images are normalised as these
+            ask for, whatever the weights.
+    """
+
+    architecture: str
+    weights: Path | None = None
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        check_size(self.size)
+
+    def __call__(self, source: Source, *, device: str) -> Features:
+        try:
+            import timm
+        except ModuleNotFoundError:
+            msg = f"features 'timm:{self.architecture}' need the package 'timm': pip install 'noisybench[timm]'"
+            raise MissingPackage(msg) from None
+        what = f"timm:{self.architecture}"
+        if not timm.is_model(self.architecture.partition(".")[0]):
+            raise UnknownName(unknown(self.architecture, tuple(timm.list_models()), "timm model"))
+        getLogger("huggingface_hub").setLevel("ERROR")  # it tells of every try, and the sentence below says it once
+        own = timm.get_pretrained_cfg(self.architecture)
+        try:
+            model: Any = timm.create_model(self.architecture, pretrained=self.weights is None)
+        except Exception as error:  # whatever the hub, its client or a missing file raises
+            msg = (
+                f"timm's weights of {self.architecture} cannot be had ({type(error).__name__}); give a file with "
+                f"--features-set weights=…"
+            )
+            raise BadData(msg) from error
+        if self.weights is not None:
+            classifier = model.get_classifier()
+            heads = [name for name, layer in model.named_modules() if layer is classifier]
+            load_weights(
+                model, self.weights, head=[f"{name}.{part}" for name in heads for part in ("weight", "bias")], what=what
+            )
+        model.reset_classifier(0)
+        side, mean, deviation = (own.input_size[-1], own.mean, own.std) if own else (224, _MEAN, _DEVIATION)
+        return frozen_features(source, model, Intake(self.size or side, mean, deviation), device=device, what=what)
+
+
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
+
+FEATURE: type[ExtractFeatures] = Backbone

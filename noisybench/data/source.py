@@ -1,0 +1,220 @@
+"""A source: inputs, the labels they came with, and what is known of the right ones."""
+
+import hashlib
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisybench.data.inputs import IMAGE_DIMENSIONS, AnyInputs, _as_inputs, _check_inputs, add_inputs, rows_of
+from noisybench.ground.arrays import UNKNOWN, Labels, as_labels, check_labels, read_only
+from noisybench.ground.checks import unknown, whole
+from noisybench.ground.errors import BadData, UnknownName
+
+PARENT = "parent"
+"""The one mark that is no yes or no: which sample of the base an input is of; -1 for one that came from elsewhere."""
+
+Augmentation = Literal["none", "crop", "crop_flip"]
+Option = str | int | float | bool
+MOST_UNNAMED = 100_000  # classes; a larger label is a mistake, such as a sample's id
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """Training inputs, the labels they came with, and a test set.
+
+    Attributes:
+        name: Name of the loader, such as ``"cifar10"``.
+        inputs: Images (n, h, w, c) uint8 or features (n, d) float32, in the order of the published files; an array, a
+            memory map, or what is read when it is asked for, see ``LazyInputs``.
+        labels: Labels as published, shape (n,).
+        clean: Reference labels, shape (n,); ``UNKNOWN`` where there is none, ``WRONG`` where no more is known than that
+            the label is not right.
+        test_inputs: Like ``inputs``, shape (m, ...); None where there is no test set.
+        test_labels: Shape (m,); None where there is no test set.
+        class_names: One name per class, in index order.
+        sha256: Digest of ``inputs`` and ``labels`` as read, see ``source_digest``.
+        order: The sample order that was recognised, in words.
+        augmentation: What may be done to a training image without changing its class.
+        options: The loader's options, without paths.
+        limit: How many samples were kept, where not all were.
+        marks: What was done to samples that is no flip of a label, by name: true or false, and whose input it is, each
+            of shape (n,); see ``noisybench.data.alteration``.
+        sample_names: What people call each sample, such as its file below the folder of the source, shape (n,); None
+            where the number is all there is. They are no part of the digest.
+    """
+
+    name: str
+    inputs: Any  # AnyInputs; by that type, everyone with an array would have to prove that it is one
+    labels: Labels
+    clean: Labels
+    test_inputs: Any  # AnyInputs | None
+    test_labels: Labels | None
+    class_names: tuple[str, ...]
+    sha256: str
+    order: str = "as read"
+    augmentation: Augmentation = "none"
+    options: Mapping[str, Option] = field(default_factory=dict)
+    limit: int | None = None
+    marks: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    sample_names: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        check_marks(self.marks, len(self.labels))
+        check_labels(self.labels, self.num_classes, what=f"source '{self.name}': labels")
+        check_labels(self.clean, self.num_classes, allow_unknown=True, what=f"source '{self.name}': clean labels")
+        _check_inputs(self.inputs, f"inputs of source '{self.name}'")
+        if not len(self.labels) or (self.test_labels is not None and not len(self.test_labels)):
+            msg = f"source '{self.name}' has an empty training or test set; expected samples (or no test set at all)"
+            raise BadData(msg)
+        check_names(self.class_names, f"source '{self.name}'")
+        if len(set(self.class_names)) != len(self.class_names):
+            msg = f"source '{self.name}' has two classes of one name among: {', '.join(self.class_names)}"
+            raise BadData(msg)
+        if not len(self.inputs) == len(self.labels) == len(self.clean):
+            msg = (
+                f"source '{self.name}' has {len(self.inputs)} inputs, {len(self.labels)} labels "
+                f"and {len(self.clean)} clean labels; expected as many of each"
+            )
+            raise BadData(msg)
+        if self.sample_names is not None and len(self.sample_names) != len(self.labels):
+            msg = f"source '{self.name}' has {len(self.labels)} samples and {len(self.sample_names)} names of them"
+            raise BadData(msg)
+        if (self.test_inputs is None) != (self.test_labels is None):
+            msg = f"source '{self.name}' has test inputs or test labels without the other; give both or neither"
+            raise BadData(msg)
+        if self.test_inputs is not None and self.test_labels is not None:
+            check_labels(self.test_labels, self.num_classes, what=f"source '{self.name}': test labels")
+            if self.test_inputs.shape[1:] != self.inputs.shape[1:] or len(self.test_inputs) != len(self.test_labels):
+                msg = (
+                    f"source '{self.name}' has test inputs of shape {self.test_inputs.shape} and "
+                    f"{len(self.test_labels)} test labels; expected (m, {', '.join(map(str, self.inputs.shape[1:]))})"
+                )
+                raise BadData(msg)
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input as a model sees it: (c, h, w) for images, (d,) for features."""
+        if self.inputs.ndim == IMAGE_DIMENSIONS:
+            h, w, c = self.inputs.shape[1:]
+            return (c, h, w)
+        return tuple(self.inputs.shape[1:])
+
+
+class LoadSource(Protocol):
+    """What a file of ``sources/`` gives: a frozen dataclass whose fields are the loader's options."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def __call__(self, data: Path | None, *, limit: int | None) -> Source:
+        """Read the first ``limit`` training samples (None: all) from ``data`` (None: the cache, after a download)."""
+
+
+def source_from_arrays(
+    name: str,
+    inputs: Any,  # noqa: ANN401 - anything NumPy can read
+    labels: Any,  # noqa: ANN401
+    *,
+    clean: Any = None,  # noqa: ANN401
+    test_inputs: Any = None,  # noqa: ANN401
+    test_labels: Any = None,  # noqa: ANN401
+    class_names: Sequence[str] | None = None,
+    order: str = "as read",
+    augmentation: Augmentation = "none",
+    options: Mapping[str, Option] | None = None,
+    limit: int | None = None,
+    sample_names: Sequence[str] | None = None,
+) -> Source:
+    """A source from arrays, or from inputs that are read lazily.
+
+    Args:
+        name: Name of the source.
+        inputs: Images (n, h, w, c) or (n, h, w) uint8, or features (n, d) of any real type; or ``LazyInputs``.
+        labels: Class indices, shape (n,).
+        clean: Reference labels, shape (n,), -1 where unknown, -2 where the label is known to be wrong and the right class
+            is not; None where nobody knows any.
+        test_inputs: Shape (m, ...), or None.
+        test_labels: Shape (m,), or None.
+        class_names: One per class; None names them by their index.
+        order: The sample order that was recognised, in words.
+        augmentation: What may be done to a training image without changing its class.
+        options: The loader's options, without paths.
+        limit: Keep the first ``limit`` training samples.
+        sample_names: What people call each, shape (n,).
+
+    Raises:
+        BadUsage: A limit that is no positive whole number, or an augmentation that does not exist.
+        BadData: Arrays that do not fit together, or inputs that are NaN or infinite.
+    """
+    given = as_labels(labels, what=f"labels of source '{name}'")
+    if augmentation not in get_args(Augmentation):
+        raise UnknownName(unknown(augmentation, get_args(Augmentation), "augmentation"))
+    limit = None if limit is None else whole(limit, "limit", least=1)
+    if limit is not None and limit >= len(given):
+        limit = None
+    kept = slice(limit)
+    reference = np.full_like(given, UNKNOWN) if clean is None else as_labels(clean, what="clean labels")
+    tested = None if test_labels is None else as_labels(test_labels, what="test labels")
+    if class_names is None:
+        highest = max(int(array.max(initial=0)) for array in (given, reference))
+        if highest >= MOST_UNNAMED:
+            msg = f"source '{name}': a label is {highest}, expected classes 0..k-1; renumber them, or give class_names"
+            raise BadData(msg)
+        class_names = [str(k) for k in range(highest + 1)]
+    columns = _as_inputs(inputs, f"inputs of source '{name}'")
+    if limit is not None and limit < len(columns):
+        columns = rows_of(columns, kept)
+    given = given[kept]
+    return Source(
+        name=name,
+        inputs=columns,
+        labels=read_only(given),
+        clean=read_only(reference[kept]),
+        test_inputs=None if test_inputs is None else _as_inputs(test_inputs, f"test inputs of source '{name}'"),
+        test_labels=None if tested is None else read_only(tested),
+        class_names=tuple(class_names),
+        sha256=source_digest(columns, given),
+        order=order,
+        augmentation=augmentation,
+        options=dict(options or {}),
+        limit=limit,
+        sample_names=None if sample_names is None else sample_names[kept],
+    )
+
+
+def source_digest(inputs: AnyInputs, labels: Labels) -> str:
+    """SHA-256 over the inputs' type, shape and bytes (or their own digest) and the labels as little-endian int64."""
+    digest = hashlib.sha256(f"{inputs.dtype.name} {inputs.shape}".encode())
+    add_inputs(digest, inputs)
+    digest.update(labels.astype("<i8").data)
+    return digest.hexdigest()
+
+
+def check_marks(marks: Mapping[str, NDArray[Any]], n: int) -> None:
+    """Raise ``BadData`` unless every mark has a plain name and is true or false, or an index, for each of n samples."""
+    for name, mark in marks.items():
+        if not (name.isidentifier() and name.isascii()):
+            msg = f"a mark is called {name!r}; expected a name of letters, digits and underscores"
+            raise BadData(msg)
+        if mark.shape != (n,) or mark.dtype not in (np.bool_, np.int64):
+            msg = f"mark '{name}' is {mark.dtype} of shape {mark.shape}, expected bool or int64 of shape ({n},)"
+            raise BadData(msg)
+
+
+def check_names(names: Sequence[str], what: str) -> None:
+    """Raise ``BadData`` unless every class name can be written to a file and to a line of text."""
+    for k, name in enumerate(names):
+        if not isinstance(name, str) or any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
+            msg = (
+                f"{what}: the name of class {k}, {name!r}, is no text of whole, printable characters; "
+                f"give the class another name"
+            )
+            raise BadData(msg)

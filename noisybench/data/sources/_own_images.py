@@ -1,0 +1,48 @@
+"""One's own image files: in memory where there is room for all, else read when they are asked for."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from noisybench.data.lazy_inputs import ImageFiles
+from noisybench.data.sources._images import decode_images
+from noisybench.ground.errors import BadData, BadUsage
+
+IN_MEMORY = 1 << 30
+"""Bytes of pixels up to which they are kept in memory."""
+
+
+def read_images(root: Path, names: Sequence[str], side: int | None) -> Any:  # noqa: ANN401 - of Source.inputs
+    """Images (n, h, w, c), uint8: an array up to 1 GiB, and beyond that an ``ImageFiles``.
+
+    Args:
+        root: Folder that the names are relative to.
+        names: Of the files, shape (n,).
+        side: Height and width that all are brought to, in colour, see ``ImageFiles``; None leaves them as they are, all
+            of one size, with one channel where all are grey.
+
+    Raises:
+        BadUsage: More than 1 GiB of images without a side.
+        BadData: A file that is missing, or no image; or images of several sizes without a side.
+    """
+    if side is not None:
+        files = ImageFiles(root, names, side)
+        return files if len(files) * side * side * 3 > IN_MEMORY else files[:]
+    first = decode_images([_content(root / names[0])], what=str(root), names=names)
+    if first.nbytes * len(names) > IN_MEMORY:
+        msg = (
+            f"the {len(names)} images of {root} take more than {IN_MEMORY:,} bytes; say --source-set side=… (in pixels): "
+            f"they are then read when they are asked for"
+        )
+        raise BadUsage(msg)
+    encoded = (_content(root / name) for name in names)
+    mend = "say --source-set side=… (in pixels) to bring all to one"
+    return decode_images(encoded, what=str(root), names=names, mend=mend)
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except (OSError, ValueError) as error:
+        msg = f"{file} cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise BadData(msg) from None

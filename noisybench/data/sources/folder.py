@@ -1,0 +1,180 @@
+"""Your own images in class folders, below ``train`` and ``test`` or below one folder."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from noisybench.data.source import LoadSource, Source, source_from_arrays
+from noisybench.data.sources._columns import as_classes, beside, check_present, read_table
+from noisybench.data.sources._own_images import read_images
+from noisybench.ground.arrays import UNKNOWN, Labels
+from noisybench.ground.checks import unknown
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.options import plain_options
+
+TEST_FOLDERS = ("test", "val", "valid", "validation")
+IGNORED = ("Thumbs.db", "desktop.ini")  # and what begins with a dot
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Images whose class is the name of the folder that they are in, in the order of their names.
+
+    Where there is a folder ``train`` of class folders, these are the training samples, and the test samples are in
+    ``test``, else ``val``, ``valid`` or ``validation``, where there is one of these; otherwise the class folders are in
+    the folder itself, and there is no test set. Classes and files are sorted by name; images may lie deeper in a class's
+    folder, in any format and of any kind that Pillow reads as 8 bits. Up to 1 GiB of pixels are kept in memory; beyond
+    that, ``side`` is needed, and images are read when they are asked for.
+
+    Attributes:
+        side: Height and width in pixels that all images are brought to, in colour: the largest centred square, resized.
+            None leaves them as they are, all of one size.
+        clean: A CSV or Parquet file of the right classes that are known, with columns ``path`` (below the folder, or below
+            ``train``) and ``label``; it lies in the folder too. Other labels are neither right nor wrong.
+
+    Raises:
+        BadUsage: No folder is given, or so many images that a side is needed.
+        BadData: No class folders, a file that is no image, images of several sizes, or a line of ``clean`` that is of no
+            image or names no class.
+    """
+
+    side: int | None = None
+    clean: str | None = None
+
+    def __call__(self, data: Path | None, *, limit: int | None) -> Source:
+        if data is None:
+            msg = "source 'folder' needs a folder: say --data FOLDER, with a folder of images for each class"
+            raise BadUsage(msg)
+        train, test = _parts(data)
+        class_names = _classes(train)
+        names, labels = _listing(train, class_names)
+        kept = names if limit is None else names[: max(limit, 1)]  # one below one is refused with the arrays
+        tested = None if test is None else _listing(test, _known_classes(test, class_names))
+        clean = None if self.clean is None else _clean(data, train, self.clean, names, class_names)
+        return source_from_arrays(
+            "folder",
+            read_images(train, kept, self.side),
+            labels,
+            clean=clean,
+            test_inputs=None if test is None or tested is None else read_images(test, tested[0], self.side),
+            test_labels=None if tested is None else tested[1],
+            class_names=class_names,
+            order="sorted by name",
+            options=plain_options(self),
+            limit=limit,
+            sample_names=names,
+        )
+
+
+def _parts(data: Path) -> tuple[Path, Path | None]:
+    """The folders of training and of test samples."""
+    if not data.is_dir():
+        msg = f"{data} is no folder; expected one with a folder of images for each class"
+        raise BadData(msg)
+    train = data / "train"
+    if not (train.is_dir() and any(_is_folder(entry) for entry in _entries(train))):
+        return data, None
+    return train, next((data / name for name in TEST_FOLDERS if (data / name).is_dir()), None)
+
+
+def _entries(folder: Path) -> list["os.DirEntry[str]"]:
+    """What is in a folder and meant to be there, sorted by name."""
+    try:
+        with os.scandir(folder) as found:
+            entries = [entry for entry in found if not entry.name.startswith(".") and entry.name not in IGNORED]
+    except OSError as error:
+        msg = f"{folder} cannot be read: {error.strerror}"
+        raise BadData(msg) from None
+    for entry in entries:
+        try:
+            entry.name.encode()
+        except UnicodeEncodeError:
+            msg = f"{str(folder / entry.name)!a} is no name in UTF-8; rename it"
+            raise BadData(msg) from None
+    return sorted(entries, key=lambda entry: entry.name)
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:  # such as a link to a folder around it, followed until the system gives up
+        msg = f"{entry.path} cannot be read: {error.strerror}"
+        raise BadData(msg) from None
+
+
+def _classes(folder: Path) -> tuple[str, ...]:
+    class_names = tuple(entry.name for entry in _entries(folder) if _is_folder(entry))
+    if not class_names:
+        msg = f"{folder} holds no folders; expected one of images for each class"
+        raise BadData(msg)
+    return class_names
+
+
+def _known_classes(test: Path, class_names: tuple[str, ...]) -> tuple[str, ...]:
+    """All classes, once those of the test folder are among them."""
+    for name in _classes(test):
+        if name not in class_names:
+            msg = f"{test / name} is of no class of the training folder: {unknown(name, class_names, 'class')}"
+            raise BadData(msg)
+    return class_names
+
+
+def _listing(folder: Path, class_names: tuple[str, ...]) -> tuple[list[str], Labels]:
+    """Images below a folder and their classes (n,), sorted; a class may have none, but not all."""
+    names: list[str] = []
+    counts = []
+    for class_name in class_names:
+        before = len(names)
+        if (folder / class_name).is_dir():
+            names += _images(folder, class_name)
+        counts.append(len(names) - before)
+    if not names:
+        msg = f"{folder} holds no image in its class folders, such as {folder / class_names[0]}; expected some"
+        raise BadData(msg)
+    return names, np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+
+
+def _images(folder: Path, below: str) -> Iterator[str]:
+    """Images in a folder and in those within, by their names below ``folder``, sorted."""
+    from PIL import Image
+
+    endings = Image.registered_extensions()
+    for entry in _entries(folder / below):
+        name = f"{below}/{entry.name}"
+        if _is_folder(entry):
+            yield from _images(folder, name)
+        elif endings.get(os.path.splitext(entry.name)[1].lower()) in Image.OPEN:  # noqa: PTH122 - ten times as fast
+            yield name
+        else:
+            msg = f"{folder / name} is no image by its name; take it away, or give it the ending of its format"
+            raise BadData(msg)
+
+
+def _clean(data: Path, train: Path, file_name: str, names: list[str], class_names: tuple[str, ...]) -> Labels:
+    """What a table says of the right classes, shape (n,)."""
+    file = beside(data, file_name, "clean")
+    columns = read_table(file, texts=("path", "label"))
+    check_present(columns["path"], "path", file)
+    found = as_classes(columns["label"], class_names, "label", file)
+    numbers = {name: i for i, name in enumerate(names)}
+    prefix = "" if train == data else f"{train.name}/"
+    clean = np.full(len(names), UNKNOWN, dtype=np.int64)
+    seen: set[int] = set()
+    for row, path in enumerate(columns["path"].to_pylist()):
+        plain = path.replace("\\", "/").removeprefix("./")
+        i = numbers.get(plain, numbers.get(plain.removeprefix(prefix)))
+        if i is None:
+            msg = f"row {row} of {file} is of '{path}', which is no image below {train}"
+            raise BadData(msg)
+        if i in seen:
+            msg = f"row {row} of {file} is of '{path}' again; expected each image once"
+            raise BadData(msg)
+        seen.add(i)
+        clean[i] = found[row]
+    return clean
+
+
+SOURCE: type[LoadSource] = Folder
