@@ -82,15 +82,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, for type checkers
     from noisybench.trace import read_trace as read_trace
     from noisybench.training import Recipe as Recipe
     from noisybench.training import train as train
-    from noisybench.variant import (
-        Variant as Variant,
-    )
-    from noisybench.variant import (
-        build_variant as build_variant,
-    )
-    from noisybench.variant import (
-        read_variant as read_variant,
-    )
-    from noisybench.variant import (
-        write_variant as write_variant,
-    )
+    from noisybench.variants.building import build_variant as build_variant
+    from noisybench.variants.variant import Variant as Variant
+    from noisybench.variants.variant import read_variant as read_variant
+    from noisybench.variants.variant import write_variant as write_variant

@@ -21,7 +21,7 @@ from noisybench.ground.random_streams import uniforms
 from noisybench.scoring import Scores
 from noisybench.statistics.detection_metrics import METRICS
 from noisybench.statistics.intervals import NOTHING
-from noisybench.variant import Variant
+from noisybench.variants.variant import Variant
 
 Kind = Literal["detector", "control", "reference"]
 Stratum = Literal["all", "clean", "mislabeled"]

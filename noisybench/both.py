@@ -30,7 +30,7 @@ from noisybench.memorization import Memorization, read_memorizations
 from noisybench.scoring import Scores, read_scores
 from noisybench.statistics.memorization_metrics import HIGH_MEMORIZATION, BothTruths, Quarters, both_truths
 from noisybench.statistics.resampling import Column, Interval, estimate, mean
-from noisybench.variant import Variant, read_variant
+from noisybench.variants.variant import Variant, read_variant
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from noisybench.datacards import (
 from noisybench.description import Description, describe
 from noisybench.ground.arrays import UNKNOWN, WRONG
 from noisybench.ground.files import replacing
-from noisybench.variant import Provenance, Variant
+from noisybench.variants.variant import Provenance, Variant
 from noisybench.wording import PRINTED_CLASSES, RATE_WORDS, known_words
 
 README = "README.md"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from noisybench.ground.arrays import Floats
 from noisybench.statistics.expected_auroc import expected_auroc
-from noisybench.variant import Variant
+from noisybench.variants.variant import Variant
 
 Basis = Literal["nominal matrix", "flip probabilities", "realised matrix"]
 """Where the law of a sample's label was taken from.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from noisybench.planning import Plan
     from noisybench.pooling import Detected
     from noisybench.rendering import Rows
-    from noisybench.variant import Variant
+    from noisybench.variants.variant import Variant
 
 app = typer.Typer(
     help="Label-noise benchmarks: build noisy variants of a data set, evaluate what a model memorizes, rank detectors.",
@@ -115,10 +115,10 @@ def build(
 ) -> None:
     """Build a noisy variant of a source; prints its folder last."""
     from noisybench.description import describe
-    from noisybench.drawing import check_mode
     from noisybench.ground.lookup import find
     from noisybench.ground.options import parse_options, split_pairs
-    from noisybench.variant import build_variant
+    from noisybench.variants.building import build_variant
+    from noisybench.variants.flipping import check_mode
     from noisybench.wording import to_record, to_text
 
     if mode is not None:
@@ -175,8 +175,8 @@ def describe(
     from noisybench.description import describe as measure
     from noisybench.given_difficulty import is_circular, read_difficulty
     from noisybench.picture import check_picture, draw
-    from noisybench.reading import read_given
-    from noisybench.variant import read_variant
+    from noisybench.variants.sample_files import read_given
+    from noisybench.variants.variant import read_variant
     from noisybench.wording import to_record, to_text
 
     if lower_is_harder and difficulty is None:
@@ -238,9 +238,8 @@ def verify(
 
 def _verify_variant(folder: Path, data: Path | None, own_source: str | None) -> Iterator[str]:
     """Check a variant against itself and, where that is to be had, against its source."""
-    from noisybench.location import source_of
-    from noisybench.training import check_source
-    from noisybench.variant import read_variant
+    from noisybench.variants.location import source_of
+    from noisybench.variants.variant import check_source, read_variant
     from noisybench.verifying import verify_draw, verify_variant
 
     yield from verify_variant(folder)
@@ -293,8 +292,8 @@ def evaluate(
     from noisybench.evaluation import evaluate as run
     from noisybench.ground.checks import whole
     from noisybench.ground.options import split_pairs
-    from noisybench.location import by_source, source_of
     from noisybench.planning import plan_run
+    from noisybench.variants.location import by_source, source_of
 
     options = split_pairs(settings or [], flag="--set")
     if observe is not None:
@@ -370,12 +369,12 @@ def memorize(
     """Measure how much each label is memorized, or score detectors of held-out answers, with many subset models."""
     from noisybench.ground.checks import whole
     from noisybench.ground.options import split_pairs
-    from noisybench.location import source_of
     from noisybench.pooling import check_purpose, plan_learner
     from noisybench.pooling import detect as score_held_out
     from noisybench.pooling import memorize as measure
     from noisybench.pools import check_fraction
-    from noisybench.variant import read_variant
+    from noisybench.variants.location import source_of
+    from noisybench.variants.variant import read_variant
 
     # All of this before anything is read, computed or said: a refused command says one line.
     models, seed = whole(models, "models", least=2), whole(seed, "seed", least=0)
@@ -460,7 +459,7 @@ def score(
 ) -> None:
     """Bring scores, or probabilities, of your own code into the leaderboard; by sample id. Prints the run's folder last."""
     from noisybench.given import score_given
-    from noisybench.variant import read_variant
+    from noisybench.variants.variant import read_variant
 
     found = read_variant(variant)
     folder = score_given(
@@ -625,8 +624,8 @@ def export(
 ) -> None:
     """Write a variant with its inputs as a Hugging Face data set in Parquet, which opens without noisybench."""
     from noisybench.exporting import check_place, check_push, export_variant, licence_reasons, push_export
-    from noisybench.location import source_of
-    from noisybench.variant import read_variant
+    from noisybench.variants.location import source_of
+    from noisybench.variants.variant import read_variant
 
     if push is None and (private or may_publish):
         msg = f"{'--private' if private else '--may-publish'} is for --push, which is missing"
@@ -672,7 +671,7 @@ def quickstart(
     from noisybench.planning import plan_run
     from noisybench.pooling import memorize as measure
     from noisybench.retraining import Learner
-    from noisybench.variant import build_variant
+    from noisybench.variants.building import build_variant
 
     source = load_source("digits")
     variants: list[Variant] = []
@@ -721,8 +720,8 @@ QUICKSTART_MODELS = 200
 def _lay_down(variant: "Variant", folder: Path, *, data: Path | None, source_set: Mapping[str, str]) -> None:
     """Write a variant's folder: all of it, or nothing where there was nothing."""
     from noisybench.cards import write_cards
-    from noisybench.location import write_location
-    from noisybench.variant import write_variant
+    from noisybench.variants.location import write_location
+    from noisybench.variants.variant import write_variant
 
     new = not folder.exists()
     try:

@@ -15,14 +15,14 @@ from typing import get_args
 import numpy as np
 
 from noisybench.data.source import Source
-from noisybench.drawing import Mode
 from noisybench.ground.arrays import UNKNOWN, Floats
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.lookup import find, summary
 from noisybench.ground.options import parse_call, parse_options, plain_options
 from noisybench.ground.random_streams import derive
-from noisybench.variant import Draw, Noise, noise_name
+from noisybench.variants.flipping import Mode
+from noisybench.variants.noise import Draw, Noise, noise_name
 
 FEWEST_STEPS = 2
 

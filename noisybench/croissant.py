@@ -17,7 +17,7 @@ from noisybench.datacards import (
     truth_words,
 )
 from noisybench.ground.digests import file_digest
-from noisybench.variant import Variant
+from noisybench.variants.variant import Variant
 
 CROISSANT = "croissant.json"
 LICENCE_URLS = {

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from noisybench.data.source import PARENT, Option
 from noisybench.ground.arrays import UNKNOWN, WRONG
-from noisybench.variant import MARK, Variant
+from noisybench.variants.variant import MARK, Variant
 
 
 @dataclass(frozen=True, slots=True)

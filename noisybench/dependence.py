@@ -9,7 +9,7 @@ from noisybench.ground.arrays import Floats
 from noisybench.ground.errors import BadData
 from noisybench.statistics.detection_metrics import auroc, auroc_within_class
 from noisybench.statistics.intervals import NOTHING, Estimate, wilson
-from noisybench.variant import Variant
+from noisybench.variants.variant import Variant
 
 BINS = 20
 SMALLEST_BIN = 10  # samples; fewer make no share

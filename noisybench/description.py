@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from noisybench.ceilings import Ceilings, ceilings_of
 from noisybench.dependence import Dependence, against_difficulty, second_choice_share
-from noisybench.ground.arrays import Floats, Labels
+from noisybench.ground.arrays import Floats
 from noisybench.statistics.intervals import NOTHING, Estimate, wilson
-from noisybench.variant import Variant
+from noisybench.variants.transitions import count_transitions
+from noisybench.variants.variant import Variant
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,12 +142,6 @@ def _expected_transition(
     expected = np.full((len(rates), len(rates)), np.nan) if nominal is None else nominal.copy()
     np.fill_diagonal(expected, np.where(np.isnan(rates), expected.diagonal(), 1 - rates))
     return expected
-
-
-def count_transitions(labels: Labels, clean: Labels, num_classes: int) -> NDArray[np.int64]:
-    """How many samples of clean class i are given class j, shape (k, k)."""
-    counts = np.bincount(clean * num_classes + labels, minlength=num_classes**2)
-    return counts.reshape(num_classes, num_classes).astype(np.int64)
 
 
 def _warnings(variant: Variant, ceilings: Ceilings) -> list[str]:

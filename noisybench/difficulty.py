@@ -19,7 +19,8 @@ from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.lookup import find
 from noisybench.statistics.expected_auroc import _auroc, mid_ranks
 from noisybench.teacher import class_probabilities
-from noisybench.variant import Variant, build_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.variant import Variant
 
 Within = Literal["class", "all"]
 STEEPEST = 100.0

@@ -26,14 +26,13 @@ from noisybench.trace import Trace, read_trace
 from noisybench.training import (
     BuildModel,
     check_model,
-    check_source,
     digest_of_test_set,
     due_columns,
     is_observed,
     surroundings,
     train,
 )
-from noisybench.variant import Variant
+from noisybench.variants.variant import Variant, check_source
 
 
 def evaluate(

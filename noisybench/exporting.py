@@ -26,8 +26,8 @@ from noisybench.datacards import columns_of, licence_words, name_of, noise_card,
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import replacing_folder
-from noisybench.location import write_location_within
-from noisybench.variant import MARK, Variant, write_variant
+from noisybench.variants.location import write_location_within
+from noisybench.variants.variant import MARK, Variant, write_variant
 
 SHARD_BYTES = 1 << 28
 """Of a Parquet file, after which another begins."""
@@ -102,7 +102,7 @@ def export_variant(
         BadUsage: ``folder`` holds something else than an export.
         BadData: Inputs that are read lazily cannot be read.
     """
-    from noisybench.training import check_source
+    from noisybench.variants.variant import check_source
 
     folder = Path(folder)
     check_source(source, variant)

@@ -18,10 +18,10 @@ from noisybench.ground.files import file_name, read_record, write_json
 from noisybench.ground.lookup import find, names
 from noisybench.ground.version import __version__
 from noisybench.judging import HOW_LABELS_CAME, about_labels, digests_of, judge, keep_variant, truths_beside
-from noisybench.reading import Form, read_given
 from noisybench.scoring import Scores, read_scores, score, scores_path, write_scores
 from noisybench.trace import Observation, read_trace, write_observation
-from noisybench.variant import Variant
+from noisybench.variants.sample_files import Form, read_given
+from noisybench.variants.variant import Variant
 
 CONFIDENT = ("self_confidence", "normalized_margin", "confident_learning")
 """The detectors that probabilities are scored with."""
@@ -37,7 +37,7 @@ def score_given(
     scores: str | Path | None = None,
     lower_is_suspicious: bool = False,
 ) -> Path:
-    """Folder of a run made of a file, which a leaderboard shows beside the others; see ``noisybench.reading`` for the file.
+    """Folder of a run made of a file, which a leaderboard shows beside the others; see ``noisybench.variants.sample_files`` for the file.
 
     Probabilities must be out of sample: of a model that was not trained on the sample. They are scored with
     ``self_confidence``, ``normalized_margin`` and ``confident_learning``; scores are a detector called ``name``. The same

@@ -8,8 +8,8 @@ from noisybench.ground.arrays import Floats, read_only
 from noisybench.ground.errors import BadUsage, Mismatch
 from noisybench.ground.files import column_names
 from noisybench.memorization import read_memorization
-from noisybench.reading import read_given
-from noisybench.variant import Variant, variant_id
+from noisybench.variants.sample_files import read_given
+from noisybench.variants.variant import Variant, variant_id
 
 
 def read_difficulty(path: str | Path, variant: Variant, *, lower_is_harder: bool = False) -> Floats:

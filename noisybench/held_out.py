@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.pools import Pool
 from noisybench.trace import Observation
-from noisybench.variant import Variant
+from noisybench.variants.variant import Variant
 
 
 def held_out_answers(

@@ -24,7 +24,7 @@ from noisybench.ground.files import check_fields, read_record, replacing
 from noisybench.memorization import Memorization, read_memorizations
 from noisybench.scoring import Scores, read_scores
 from noisybench.statistics.memorization_metrics import against_memorization
-from noisybench.variant import Variant, read_variant, write_variant
+from noisybench.variants.variant import Variant, read_variant, write_variant
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,7 @@ from noisybench.ground.arrays import read_only
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import read_columns, write_columns
 from noisybench.pools import BLOCK, Bools, Pool
-from noisybench.variant import Variant
+from noisybench.variants.variant import Variant
 
 Floats = NDArray[np.float64]
 

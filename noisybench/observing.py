@@ -16,7 +16,7 @@ from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed
 from noisybench.ground.lookup import find
 from noisybench.ground.random_streams import derive
 from noisybench.trace import Observation, Trace, read_trace, stack, write_observation
-from noisybench.variant import Variant
+from noisybench.variants.variant import Variant
 
 
 class Batch:

@@ -12,7 +12,7 @@ from noisybench.dependence import Dependence
 from noisybench.description import Description
 from noisybench.ground.errors import BadData, BadUsage, MissingPackage
 from noisybench.ground.files import replacing
-from noisybench.variant import Variant
+from noisybench.variants.variant import Variant
 from noisybench.wording import PRINTED_CLASSES
 
 if TYPE_CHECKING:

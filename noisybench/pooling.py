@@ -43,8 +43,8 @@ from noisybench.scoring import Scores, read_scores, score, scores_path, write_sc
 from noisybench.statistics.confident_learning import NoiseEstimate, estimate_noise
 from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.trace import read_trace, write_observation
-from noisybench.training import BuildModel, check_source
-from noisybench.variant import Variant
+from noisybench.training import BuildModel
+from noisybench.variants.variant import Variant, check_source
 
 EPOCHS = 45
 """Of every model: on the digits, 99 % of the wrong labels of a subset are then fitted, 57 % after 20."""

@@ -19,7 +19,7 @@ from noisybench.ground.arrays import read_only
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import NO_ARRAY, check_fields, replacing
 from noisybench.ground.random_streams import bits, permutation
-from noisybench.variant import Variant
+from noisybench.variants.variant import Variant
 
 Bools = NDArray[np.bool_]
 Purpose = Literal["truth", "detector"]

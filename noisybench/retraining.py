@@ -49,13 +49,12 @@ from noisybench.training import (
     RunInProgress,
     batches_of,
     build_model,
-    check_source,
     generator_of,
     learning_rate,
     quiet_machine,
     surroundings,
 )
-from noisybench.variant import Variant
+from noisybench.variants.variant import Variant, check_source
 
 
 @dataclass(frozen=True, slots=True)

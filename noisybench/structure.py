@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.source import Source
-from noisybench.drawing import Mode, flip_by_class, sum_to
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.lookup import find
 from noisybench.ground.options import parse_options
-from noisybench.variant import Noise
+from noisybench.variants.flipping import Mode, flip_by_class, sum_to
+from noisybench.variants.noise import Noise
 
 Structure = Literal["symmetric", "pair_flip", "asymmetric"]
 
@@ -99,7 +99,7 @@ def wrong_labels(
         selected: Who gets a wrong label, shape (n,); nobody whose clean label is unknown.
         targets: Law of the wrong label of each class, shape (k, k).
         seed: Of the noise.
-        mode: See ``noisybench.drawing``.
+        mode: See ``noisybench.variants.flipping``.
     """
     kept = np.where(clean == UNKNOWN, labels, clean)
     chosen = np.where(selected, clean, UNKNOWN)

@@ -17,7 +17,8 @@ from noisybench.ground.arrays import Floats
 from noisybench.ground.checks import whole
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.random_streams import derive, permutation, uniforms
-from noisybench.variant import Variant, build_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.variant import Variant
 
 if TYPE_CHECKING:
     from noisybench.inputs import Inputs
@@ -74,7 +75,7 @@ def class_probabilities(
         msg = f"the probabilities are given, so no model '{model}' is trained; leave out one of the two"
         raise BadUsage(msg)
     if file is not None:
-        from noisybench.reading import read_given
+        from noisybench.variants.sample_files import read_given
 
         return read_given(file, _clean_variant(source), "pred_probs")
     n, known = len(source.labels), np.flatnonzero(source.clean >= 0)

@@ -19,7 +19,7 @@ from noisybench.checkpoint import Checkpoint, read_checkpoint, state_of, weights
 from noisybench.data.inputs import IMAGE_DIMENSIONS
 from noisybench.data.source import Augmentation, Source, source_digest
 from noisybench.ground.checks import whole
-from noisybench.ground.errors import BadUsage, Mismatch, NoisybenchError, TrainingFailed
+from noisybench.ground.errors import BadUsage, NoisybenchError, TrainingFailed
 from noisybench.ground.files import check_fields, read_columns, read_record, write_columns, write_json
 from noisybench.ground.random_streams import derive
 from noisybench.ground.version import __version__
@@ -27,7 +27,7 @@ from noisybench.inputs import Inputs
 from noisybench.observing import Probe, Recorder, check_logits, evaluating
 from noisybench.susceptibility import Susceptibility, SusceptibilityTracker
 from noisybench.trace import Observation, Trace, epochs_observed
-from noisybench.variant import Variant, variant_id
+from noisybench.variants.variant import Variant, check_source
 
 Observe = Literal["after", "during"]
 
@@ -250,16 +250,6 @@ def check_model(build: BuildModel, source: Source, *, device: str = "cpu") -> No
     place = torch.device(device)
     with quiet_machine(place, 1):
         build_model(build, source, Inputs(source.inputs[:1], place))
-
-
-def check_source(source: Source, variant: Variant) -> None:
-    """Raise ``Mismatch`` unless the variant's labels belong to these inputs."""
-    if variant_id(source.sha256, variant.labels) != variant.provenance.variant_id:
-        msg = (
-            f"the variant was made from '{variant.provenance.source}' {variant.provenance.source_sha256[:12]}, "
-            f"not from '{source.name}' {source.sha256[:12]}; give the files that it was built from"
-        )
-        raise Mismatch(msg)
 
 
 def check_images(model: str, input_shape: tuple[int, ...], *, smallest: int) -> tuple[int, int, int]:

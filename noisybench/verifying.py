@@ -28,7 +28,9 @@ from noisybench.memorization import MEASURES, estimate_memorization, read_memori
 from noisybench.pools import read_pool
 from noisybench.scoring import Scores, read_scores, score
 from noisybench.trace import Trace, read_trace
-from noisybench.variant import Noise, Variant, build_variant, read_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.noise import Noise
+from noisybench.variants.variant import Variant, read_variant
 
 
 def verify_variant(folder: Path) -> Iterator[str]:

@@ -9,7 +9,7 @@ from noisybench.ceilings import Ceilings
 from noisybench.dependence import Dependence
 from noisybench.description import Description
 from noisybench.statistics.intervals import Estimate
-from noisybench.variant import Variant
+from noisybench.variants.variant import Variant
 
 RATE_WORDS = {
     "effective": "of all labels wrong",

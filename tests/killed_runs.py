@@ -21,7 +21,8 @@ from noisybench.cards import write_cards
 from noisybench.data.loading import load_source
 from noisybench.evaluation import evaluate
 from noisybench.ground.lookup import find
-from noisybench.variant import build_variant, write_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.variant import write_variant
 
 SOURCE = load_source("digits", limit=120)
 MOMENTS = 20

@@ -22,7 +22,8 @@ from noisybench.statistics.detection_metrics import (
     false_negative_rate,
     precision_at,
 )
-from noisybench.variant import Variant, build_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.variant import Variant
 
 NO_CLASS = np.zeros(0, dtype=np.int64)
 

@@ -23,7 +23,8 @@ from noisybench.leaderboard import read_runs
 from noisybench.memorization import Memorization, read_memorization, write_memorization
 from noisybench.rendering import caption, to_csv, to_json, to_latex, to_markdown, to_records, to_table
 from noisybench.scoring import Scores, read_scores, write_scores
-from noisybench.variant import Variant, build_variant, read_variant, write_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.variant import Variant, read_variant, write_variant
 
 NAN = float("nan")
 N = 120

@@ -36,7 +36,6 @@ from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.data.sources._published import Published, recognise_order
 from noisybench.datacards import data_cards, read_data_card
-from noisybench.drawing import Mode
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.digests import fingerprint, label_digest
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
@@ -49,7 +48,10 @@ from noisybench.noises.asymmetric import Asymmetric
 from noisybench.noises.instance import Instance
 from noisybench.noises.symmetric import Symmetric
 from noisybench.noises.transition import Transition
-from noisybench.variant import Draw, Noise, Variant, build_variant, read_variant, variant_id, write_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.flipping import Mode
+from noisybench.variants.noise import Draw, Noise
+from noisybench.variants.variant import Variant, read_variant, variant_id, write_variant
 from noisybench.verifying import verify_draw, verify_variant
 
 Drawer = Literal["sources", "noises"]

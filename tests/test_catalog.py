@@ -16,7 +16,7 @@ from noisybench.ground.options import parse_options
 from noisybench.noises.symmetric import Symmetric
 
 MODULE = """
-from noisybench.sources.digits import Digits
+from noisybench.data.sources.digits import Digits
 
 class Mine(Digits):
     pass

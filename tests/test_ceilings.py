@@ -15,7 +15,8 @@ from noisybench.noises.pair_flip import PairFlip
 from noisybench.noises.symmetric import Symmetric
 from noisybench.noises.transition import Transition
 from noisybench.statistics.expected_auroc import expected_auroc
-from noisybench.variant import Noise, build_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.noise import Noise
 
 
 def toy(k: int, n: int = 600) -> Source:

@@ -15,7 +15,7 @@ import pytest
 from shell import shell as run
 
 import noisybench
-from noisybench.variant import read_variant
+from noisybench.variants.variant import read_variant
 
 HOW = ("--epochs", 5, "--seeds", "0,1", "--detectors", "aum,cumulative_loss", "--workers", 1)
 HEAVY = ("torch", "scipy", "sklearn", "pyarrow", "datasets", "torchvision")

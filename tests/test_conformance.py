@@ -33,7 +33,6 @@ from torch import Tensor, nn
 
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_digest
-from noisybench.drawing import Mode
 from noisybench.ground import lookup as catalog
 from noisybench.ground.arrays import UNKNOWN, read_only
 from noisybench.ground.errors import BadUsage, NoisybenchError
@@ -45,7 +44,10 @@ from noisybench.observing import Batch, Recorder, observe
 from noisybench.scoring import score
 from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.trace import Column, Trace
-from noisybench.variant import Draw, Variant, build_variant, noise_name, read_variant, write_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.flipping import Mode
+from noisybench.variants.noise import Draw, noise_name
+from noisybench.variants.variant import Variant, read_variant, write_variant
 
 PROTOCOLS: dict[Any, tuple[str, str | None]] = {
     "sources": ("SOURCE", "type[LoadSource]"),

@@ -15,8 +15,9 @@ from noisybench.data.loading import load_source
 from noisybench.ground.errors import BadData
 from noisybench.ground.lookup import find
 from noisybench.ground.options import parse_options
-from noisybench.location import source_of
-from noisybench.variant import build_variant, write_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.location import source_of
+from noisybench.variants.variant import write_variant
 
 ROOT = Path(__file__).parents[1]
 DRAWERS = {"SOURCE": "sources", "NOISE": "noises", "MODEL": "models", "PROBE": "probes", "DETECTOR": "detectors"}

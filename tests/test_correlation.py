@@ -24,7 +24,8 @@ from noisybench.statistics.memorization_metrics import (
     overlap,
     overlap_chance,
 )
-from noisybench.variant import Variant, build_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.variant import Variant
 
 NAN = float("nan")
 NOTHING_HELD_OUT = np.zeros(0)

@@ -20,7 +20,8 @@ from noisybench.memorization import Memorization, write_memorization
 from noisybench.noises.as_found import AsFound
 from noisybench.noises.symmetric import Symmetric
 from noisybench.picture import check_picture, draw
-from noisybench.variant import Variant, build_variant, write_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.variant import Variant, write_variant
 
 N, K = 600, 4
 RANDOM = np.random.default_rng(0)

@@ -4,14 +4,15 @@ from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix
 
 from noisybench.data.source import Source, source_from_arrays
-from noisybench.description import count_transitions, describe
+from noisybench.description import describe
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.noises.as_found import AsFound
 from noisybench.noises.asymmetric import Asymmetric
 from noisybench.noises.instance import Instance
 from noisybench.noises.pair_flip import PairFlip
 from noisybench.noises.symmetric import Symmetric
-from noisybench.variant import build_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.transitions import count_transitions
 
 
 def toy(k: int, n: int, *, name: str = "toy") -> Source:

@@ -4,7 +4,11 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from noisybench.drawing import (
+from noisybench.ground.arrays import UNKNOWN, Floats, Labels
+from noisybench.ground.checks import check_rate
+from noisybench.ground.errors import BadUsage
+from noisybench.ground.random_streams import uniforms
+from noisybench.variants.flipping import (
     Mode,
     check_mode,
     flip_by_class,
@@ -14,10 +18,6 @@ from noisybench.drawing import (
     systematic,
     transition_of,
 )
-from noisybench.ground.arrays import UNKNOWN, Floats, Labels
-from noisybench.ground.checks import check_rate
-from noisybench.ground.errors import BadUsage
-from noisybench.ground.random_streams import uniforms
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 

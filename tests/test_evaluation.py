@@ -24,7 +24,8 @@ from noisybench.planning import plan_run
 from noisybench.scoring import read_scores
 from noisybench.suspects import suspects
 from noisybench.trace import read_trace
-from noisybench.variant import Variant, build_variant, read_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.variant import Variant, read_variant
 from noisybench.verifying import verify_runs
 
 FAST = {"epochs": 6, "options": {"batch_size": "64"}}

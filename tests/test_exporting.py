@@ -25,11 +25,13 @@ from noisybench.datacards import read_data_card
 from noisybench.exporting import check_place, export_variant, licence_reasons, push_export
 from noisybench.ground.arrays import UNKNOWN, WRONG
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
-from noisybench.location import source_of, write_location
 from noisybench.noises.as_found import AsFound
 from noisybench.noises.instance import Instance
 from noisybench.noises.symmetric import Symmetric
-from noisybench.variant import Noise, build_variant, read_variant, write_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.location import source_of, write_location
+from noisybench.variants.noise import Noise
+from noisybench.variants.variant import read_variant, write_variant
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(40) % 3

@@ -44,7 +44,8 @@ from noisybench.rendering import to_csv, to_json, to_latex, to_markdown, to_tabl
 from noisybench.scoring import Scores, read_scores, write_scores
 from noisybench.trace import Observation, read_trace, write_observation
 from noisybench.training import Recipe
-from noisybench.variant import Variant, build_variant, read_variant, write_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.variant import Variant, read_variant, write_variant
 
 Array = NDArray[Any]
 Draw = Callable[[st.SearchStrategy[Any]], Any]

@@ -27,10 +27,11 @@ from noisybench.memorization import Memorization, write_memorization
 from noisybench.noises._archive import read_annotations
 from noisybench.noises.cifar_n import CifarN
 from noisybench.noises.symmetric import Symmetric
-from noisybench.reading import Form, read_given
 from noisybench.scoring import read_scores
 from noisybench.suspects import suspects
-from noisybench.variant import Variant, build_variant, write_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.sample_files import Form, read_given
+from noisybench.variants.variant import Variant, write_variant
 from noisybench.verifying import verify_runs
 
 N, K = 40, 3

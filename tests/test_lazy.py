@@ -32,7 +32,9 @@ from noisybench.pools import read_pool
 from noisybench.retraining import Learner, retrain
 from noisybench.susceptibility import Susceptibility
 from noisybench.training import Recipe, Training, train
-from noisybench.variant import Noise, Variant, build_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.noise import Noise
+from noisybench.variants.variant import Variant
 
 CPU = torch.device("cpu")
 N, SIDE, D = 45, 8, 6

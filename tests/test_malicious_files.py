@@ -39,10 +39,11 @@ from noisybench.noises._archive import read_annotations
 from noisybench.noises.asymmetric import Asymmetric
 from noisybench.noises.symmetric import Symmetric
 from noisybench.noises.transition import read_matrix
-from noisybench.reading import read_given
 from noisybench.scoring import read_scores
 from noisybench.trace import read_trace
-from noisybench.variant import build_variant, read_variant, write_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.sample_files import read_given
+from noisybench.variants.variant import read_variant, write_variant
 
 
 class Attack:

@@ -25,7 +25,8 @@ from noisybench.memorization import (
 )
 from noisybench.noises.symmetric import Symmetric
 from noisybench.pools import BLOCK, Block, Pool, block_path, group_size, read_block, read_pool, subsets, write_block
-from noisybench.variant import Variant, build_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.variant import Variant
 
 
 def variant_of(n: int, k: int = 4, unknown: int = 0) -> Variant:

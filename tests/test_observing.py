@@ -13,7 +13,8 @@ from noisybench.ground.lookup import find
 from noisybench.ground.random_streams import derive
 from noisybench.observing import Recorder, evaluating, observe
 from noisybench.trace import read_trace
-from noisybench.variant import Variant, build_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.variant import Variant
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,6 @@ from noisybench.ground.lookup import find
 from noisybench.held_out import held_out_answers
 from noisybench.inputs import Inputs
 from noisybench.leaderboard import leaderboard
-from noisybench.location import write_location
 from noisybench.memorization import estimate_memorization, read_memorization, write_memorization
 from noisybench.observing import Recorder
 from noisybench.planning import plan_run
@@ -34,7 +33,9 @@ from noisybench.rendering import to_markdown
 from noisybench.retraining import Learner
 from noisybench.scoring import read_scores, score
 from noisybench.training import train
-from noisybench.variant import Variant, build_variant, write_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.location import write_location
+from noisybench.variants.variant import Variant, write_variant
 from noisybench.verifying import verify_runs
 
 

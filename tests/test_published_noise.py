@@ -20,7 +20,7 @@ from noisybench.ground.arrays import Labels, as_labels
 from noisybench.noises._archive import read_annotations
 from noisybench.noises.as_found import AsFound
 from noisybench.noises.asymmetric import Asymmetric
-from noisybench.variant import build_variant
+from noisybench.variants.building import build_variant
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 

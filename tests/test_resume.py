@@ -23,10 +23,11 @@ from noisybench.evaluation import evaluate
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import read_json, write_json
 from noisybench.ground.lookup import find
-from noisybench.location import write_location
 from noisybench.susceptibility import Susceptibility
 from noisybench.training import Observe, Recipe, Training, train
-from noisybench.variant import Variant, build_variant, write_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.location import write_location
+from noisybench.variants.variant import Variant, write_variant
 from noisybench.verifying import verify_runs
 
 

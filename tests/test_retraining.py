@@ -23,7 +23,8 @@ from noisybench.planning import plan_run
 from noisybench.pools import BLOCK, Purpose, block_path, read_block, read_pool, subsets
 from noisybench.retraining import Learner, linear_layers, retrain, train_together
 from noisybench.training import Recipe, learning_rate
-from noisybench.variant import Variant, build_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.variant import Variant
 
 
 @pytest.fixture(scope="module")

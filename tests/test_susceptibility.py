@@ -12,7 +12,7 @@ from noisybench.data.source import Source
 from noisybench.ground.lookup import find
 from noisybench.susceptibility import Susceptibility, drop_of_fresh_step, drop_of_training_step
 from noisybench.training import Recipe, train
-from noisybench.variant import build_variant
+from noisybench.variants.building import build_variant
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from noisybench.ground.errors import BadUsage, Mismatch, TrainingFailed
 from noisybench.ground.lookup import find, names
 from noisybench.susceptibility import Susceptibility
 from noisybench.training import Recipe, Training, train
-from noisybench.variant import Variant, build_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.variant import Variant
 
 RECIPE = Recipe(epochs=3, batch_size=32)
 

@@ -21,7 +21,6 @@ from noisybench.croissant import CROISSANT
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.dependence import against_difficulty
 from noisybench.description import describe
-from noisybench.drawing import Mode
 from noisybench.ground.arrays import UNKNOWN, WRONG, Labels
 from noisybench.memorization import estimate_memorization, summarise
 from noisybench.noises._people import counts_in
@@ -32,7 +31,10 @@ from noisybench.noises.transition import Transition
 from noisybench.pools import Pool
 from noisybench.scoring import Scores
 from noisybench.statistics.memorization_metrics import against_memorization, both_truths
-from noisybench.variant import Draw, Noise, Variant, build_variant, read_variant, write_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.flipping import Mode
+from noisybench.variants.noise import Draw, Noise
+from noisybench.variants.variant import Variant, read_variant, write_variant
 from noisybench.verifying import verify_draw, verify_variant
 from noisybench.wording import to_record, to_text
 

@@ -18,7 +18,9 @@ from noisybench.noises.asymmetric import Asymmetric
 from noisybench.noises.instance import Instance
 from noisybench.noises.pair_flip import PairFlip
 from noisybench.noises.symmetric import Symmetric
-from noisybench.variant import Variant, build_variant, check_transition, read_variant, write_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.transitions import check_transition
+from noisybench.variants.variant import Variant, read_variant, write_variant
 
 
 @pytest.fixture

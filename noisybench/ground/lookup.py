@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from noisybench.observing import Probe
     from noisybench.scoring import Detector
     from noisybench.training import BuildModel
-    from noisybench.variant import Noise
+    from noisybench.variants.noise import Noise
 
 Drawer = Literal["sources", "alterations", "noises", "features", "models", "probes", "detectors"]
 HOMES: dict[Drawer, str] = {

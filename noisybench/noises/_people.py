@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.source import Source
-from noisybench.description import count_transitions
 from noisybench.ground.arrays import UNKNOWN, WRONG, Floats, Labels, as_labels, check_labels
 from noisybench.ground.download import fetch
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
@@ -16,6 +15,7 @@ from noisybench.ground.files import NO_ARRAY, read_array, read_columns
 from noisybench.noises._archive import read_annotations
 from noisybench.noises.cifar_n import _COLUMNS, _TEN, _check_order, _column, read_pair
 from noisybench.noises.transition import read_matrix
+from noisybench.variants.transitions import count_transitions
 
 LABEL_SETS = tuple(_COLUMNS)
 _FEWEST = 100  # samples from which on an agreement by chance can be told

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from noisybench.drawing import sum_to
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.errors import BadUsage
+from noisybench.variants.flipping import sum_to
 
 _BLOCK = 1 << 16  # samples whose probabilities are copied at a time
 

@@ -9,7 +9,7 @@ import numpy as np
 from noisybench.data.source import Source
 from noisybench.ground.arrays import UNKNOWN, Floats
 from noisybench.ground.errors import BadUsage
-from noisybench.variant import Draw, RateDefinition
+from noisybench.variants.noise import Draw, RateDefinition
 
 
 def draw_in_order(source: Source, rows: Floats, *, seed: int, rate_definition: RateDefinition) -> Draw:

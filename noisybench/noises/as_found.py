@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from noisybench.data.source import Source
-from noisybench.drawing import Mode
-from noisybench.variant import Draw, Noise
+from noisybench.variants.flipping import Mode
+from noisybench.variants.noise import Draw, Noise
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ import numpy as np
 
 from noisybench.data.cifar100_superclasses import SUPERCLASS_OF
 from noisybench.data.source import Source
-from noisybench.drawing import Mode, flip_by_class, transition_of
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.checks import check_rate, unknown
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.files import read_json
-from noisybench.variant import Draw, Noise
+from noisybench.variants.flipping import Mode, flip_by_class, transition_of
+from noisybench.variants.noise import Draw, Noise
 
 
 def _next_in(groups: tuple[int, ...]) -> dict[int, int]:

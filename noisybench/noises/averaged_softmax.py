@@ -7,14 +7,13 @@ from typing import ClassVar, get_args
 import numpy as np
 
 from noisybench.data.source import Source
-from noisybench.drawing import Mode, nearest_counts
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.checks import check_rate
 from noisybench.ground.random_streams import uniforms
-from noisybench.noises._modes import require_mode
 from noisybench.noises._probabilities import known_chances, out_of_reach, strongest_wrong
 from noisybench.teacher import MOST_EPOCHS, How, check_choice, check_count, class_probabilities
-from noisybench.variant import Draw, Noise
+from noisybench.variants.flipping import Mode, nearest_counts
+from noisybench.variants.noise import Draw, Noise, require_mode
 
 
 @dataclass(frozen=True, slots=True)

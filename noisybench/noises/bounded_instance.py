@@ -8,13 +8,13 @@ import numpy as np
 
 from noisybench.data.inputs import IMAGE_DIMENSIONS, AnyInputs
 from noisybench.data.source import Source
-from noisybench.drawing import Mode, select
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.checks import check_rate
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import normals
 from noisybench.structure import class_structure, wrong_labels
-from noisybench.variant import Draw, Noise
+from noisybench.variants.flipping import Mode, select
+from noisybench.variants.noise import Draw, Noise
 
 _CHUNK = 128  # rows whose float64 copy stays in the cache
 

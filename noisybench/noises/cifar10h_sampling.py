@@ -7,12 +7,12 @@ from typing import ClassVar
 import numpy as np
 
 from noisybench.data.source import Source
-from noisybench.drawing import Mode, flip_by_law, select
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.checks import check_rate
 from noisybench.ground.errors import BadUsage
 from noisybench.noises._people import read_judgements
-from noisybench.variant import Draw, Noise
+from noisybench.variants.flipping import Mode, flip_by_law, select
+from noisybench.variants.noise import Draw, Noise
 
 _COLDEST, _HOTTEST = 1e-6, 1e6
 

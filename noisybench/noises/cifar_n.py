@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.source import Source
-from noisybench.drawing import Mode
 from noisybench.ground.arrays import Labels, as_labels, check_labels, read_only
 from noisybench.ground.digests import fingerprint
 from noisybench.ground.download import fetch
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import NO_ARRAY
 from noisybench.noises._archive import read_annotations
-from noisybench.variant import Draw, Noise
+from noisybench.variants.flipping import Mode
+from noisybench.variants.noise import Draw, Noise
 
 Rows = NDArray[np.intp]
 

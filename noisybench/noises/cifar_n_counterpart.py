@@ -7,12 +7,11 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from noisybench.data.source import Source
-from noisybench.drawing import Mode
 from noisybench.ground.errors import BadUsage
-from noisybench.noises._modes import require_mode
 from noisybench.noises._people import LABEL_SETS, human_counts
 from noisybench.noises._random_state import draw_in_order
-from noisybench.variant import Draw, Noise
+from noisybench.variants.flipping import Mode
+from noisybench.variants.noise import Draw, Noise, require_mode
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,16 +18,15 @@ from noisybench.difficulty import (
     rank_samples,
     read_numbers,
 )
-from noisybench.drawing import Mode, nearest_counts, select, sum_to
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.checks import check_rate, whole
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import pick, uniforms
 from noisybench.noises._clusters import choose_whole, sub_clusters
-from noisybench.noises._modes import require_mode
 from noisybench.structure import ClassStructure, Structure, check_structure, class_structure, wrong_labels
 from noisybench.teacher import check_choice
-from noisybench.variant import Draw, Noise
+from noisybench.variants.flipping import Mode, nearest_counts, select, sum_to
+from noisybench.variants.noise import Draw, Noise, require_mode
 
 Bools = NDArray[np.bool_]
 Indices = NDArray[np.intp]

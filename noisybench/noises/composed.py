@@ -5,9 +5,8 @@ from typing import ClassVar
 
 from noisybench.composition import compose, parse_steps, steps_text
 from noisybench.data.source import Source
-from noisybench.drawing import Mode
-from noisybench.noises._modes import require_mode
-from noisybench.variant import Draw, Noise
+from noisybench.variants.flipping import Mode
+from noisybench.variants.noise import Draw, Noise, require_mode
 
 
 @dataclass(frozen=True, slots=True)

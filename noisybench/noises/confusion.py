@@ -7,13 +7,13 @@ from typing import ClassVar, get_args
 import numpy as np
 
 from noisybench.data.source import Source
-from noisybench.description import count_transitions
-from noisybench.drawing import Mode, flip_by_class, transition_of
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.checks import check_rate
 from noisybench.noises._probabilities import known_chances, rated
 from noisybench.teacher import MOST_EPOCHS, How, check_choice, check_count, class_probabilities
-from noisybench.variant import Draw, Noise
+from noisybench.variants.flipping import Mode, flip_by_class, transition_of
+from noisybench.variants.noise import Draw, Noise
+from noisybench.variants.transitions import count_transitions
 
 
 @dataclass(frozen=True, slots=True)

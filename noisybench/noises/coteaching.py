@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from noisybench.data.source import Source
-from noisybench.drawing import Mode
 from noisybench.ground.checks import check_rate
 from noisybench.ground.errors import BadUsage
-from noisybench.noises._modes import require_mode
 from noisybench.noises._random_state import draw_in_order, mapped_rows, uniform_rows
-from noisybench.variant import Draw, Noise
+from noisybench.variants.flipping import Mode
+from noisybench.variants.noise import Draw, Noise, require_mode
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from typing import ClassVar
 import numpy as np
 
 from noisybench.data.source import Source
-from noisybench.drawing import Mode, flip_by_class
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData, UnknownName
 from noisybench.noises._people import LABEL_SETS, counts_in, human_counts
-from noisybench.variant import Draw, Noise
+from noisybench.variants.flipping import Mode, flip_by_class
+from noisybench.variants.noise import Draw, Noise
 
 
 @dataclass(frozen=True, slots=True)

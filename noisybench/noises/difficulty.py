@@ -8,12 +8,12 @@ import numpy as np
 
 from noisybench.data.source import Source
 from noisybench.difficulty import Within, check_auroc, check_one_origin, difficulty_of, follow, rank_samples
-from noisybench.drawing import Mode, select
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.checks import check_rate
 from noisybench.structure import Structure, check_structure, class_structure, wrong_labels
 from noisybench.teacher import MOST_EPOCHS, check_choice, check_count
-from noisybench.variant import Draw, Noise
+from noisybench.variants.flipping import Mode, select
+from noisybench.variants.noise import Draw, Noise
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.source import Source
-from noisybench.drawing import Mode, flip_by_law, select
 from noisybench.ground.arrays import UNKNOWN, Floats
 from noisybench.ground.checks import check_rate
-from noisybench.noises._modes import require_mode
 from noisybench.noises._people import dissent, read_annotators
-from noisybench.variant import Draw, Noise
+from noisybench.variants.flipping import Mode, flip_by_law, select
+from noisybench.variants.noise import Draw, Noise, require_mode
 
 _BLOCK = 4096  # samples whose laws are given at a time
 

@@ -7,13 +7,12 @@ from typing import ClassVar
 import numpy as np
 
 from noisybench.data.source import Source
-from noisybench.drawing import Mode, select
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.checks import check_rate
 from noisybench.ground.random_streams import permutation
-from noisybench.noises._modes import require_mode
 from noisybench.noises._people import dissent, read_annotators
-from noisybench.variant import Draw, Noise
+from noisybench.variants.flipping import Mode, select
+from noisybench.variants.noise import Draw, Noise, require_mode
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,10 @@ from typing import ClassVar
 import numpy as np
 
 from noisybench.data.source import Source
-from noisybench.drawing import Mode, transition_of
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.checks import check_rate
-from noisybench.noises._modes import require_mode
-from noisybench.variant import Draw, Noise
+from noisybench.variants.flipping import Mode, transition_of
+from noisybench.variants.noise import Draw, Noise, require_mode
 
 
 @dataclass(frozen=True, slots=True)

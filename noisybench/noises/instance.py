@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from noisybench.data.inputs import IMAGE_DIMENSIONS, AnyInputs
 from noisybench.data.source import Source
-from noisybench.drawing import Mode, flip_by_law, select, sum_to
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.checks import check_rate
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import normals, uniforms
-from noisybench.variant import Draw, Noise
+from noisybench.variants.flipping import Mode, flip_by_law, select, sum_to
+from noisybench.variants.noise import Draw, Noise
 
 _DEVIATION = 0.1  # of the chances of a flip, as in the paper
 _BLOCK = 4096  # samples whose laws are given at a time

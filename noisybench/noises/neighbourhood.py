@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from noisybench.data.extraction import features_of
 from noisybench.data.source import Source
-from noisybench.drawing import Mode, flip_by_law, select, sum_to
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.checks import check_rate, whole
 from noisybench.ground.errors import BadUsage
 from noisybench.statistics.neighbours import neighbour_labels
-from noisybench.variant import Draw, Noise
+from noisybench.variants.flipping import Mode, flip_by_law, select, sum_to
+from noisybench.variants.noise import Draw, Noise
 
 _BLOCK = 4096  # samples whose laws are given at a time
 

@@ -6,10 +6,10 @@ from typing import ClassVar
 import numpy as np
 
 from noisybench.data.source import Source
-from noisybench.drawing import Mode, flip_by_class, transition_of
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.checks import check_rate
-from noisybench.variant import Draw, Noise
+from noisybench.variants.flipping import Mode, flip_by_class, transition_of
+from noisybench.variants.noise import Draw, Noise
 
 
 @dataclass(frozen=True, slots=True)

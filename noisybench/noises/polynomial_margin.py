@@ -8,12 +8,12 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 
 from noisybench.data.source import Source
-from noisybench.drawing import Mode, select
 from noisybench.ground.arrays import UNKNOWN, Floats
 from noisybench.ground.checks import check_rate
 from noisybench.noises._probabilities import known_chances, rated, strongest_wrong
 from noisybench.teacher import MOST_EPOCHS, How, check_choice, check_count, class_probabilities
-from noisybench.variant import Draw, Noise
+from noisybench.variants.flipping import Mode, select
+from noisybench.variants.noise import Draw, Noise
 
 Kind = Literal["I", "II", "III"]
 # Margin d in [0, 1] → flip function. Products, not powers, whose last bit differs between machines.

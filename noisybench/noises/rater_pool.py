@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.source import Source
-from noisybench.drawing import Mode, flip_by_law, select
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.checks import check_rate
 from noisybench.ground.errors import BadUsage
 from noisybench.noises._probabilities import known_chances, rated
 from noisybench.teacher import MOST_EPOCHS, MOST_RATERS, check_choice, check_count, class_probabilities, rater_law
-from noisybench.variant import Draw, Noise
+from noisybench.variants.flipping import Mode, flip_by_law, select
+from noisybench.variants.noise import Draw, Noise
 
 Answers = Literal["sample", "argmax"]
 _BLOCK = 4096  # samples whose laws are given at a time

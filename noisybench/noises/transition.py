@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from noisybench.data.source import Source
-from noisybench.drawing import Mode, flip_by_class
 from noisybench.ground.arrays import UNKNOWN, Floats
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import read_array, read_json
-from noisybench.variant import Draw, Noise, check_transition
+from noisybench.variants.flipping import Mode, flip_by_class
+from noisybench.variants.noise import Draw, Noise
+from noisybench.variants.transitions import check_transition
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from noisybench.data.inputs import AnyInputs
 from noisybench.data.source import Source
-from noisybench.drawing import Mode, flip_by_law
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import normals, uniforms
-from noisybench.noises._modes import require_mode
-from noisybench.variant import Draw, Noise
+from noisybench.variants.flipping import Mode, flip_by_law
+from noisybench.variants.noise import Draw, Noise, require_mode
 
 _DEVIATION = 0.1
 _BLOCK = 1024  # rows whose float64 copy is held at a time

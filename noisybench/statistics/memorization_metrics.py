@@ -24,7 +24,7 @@ from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.memorization import Memorization, reliability
 from noisybench.scoring import Scores
 from noisybench.statistics.intervals import NOTHING, Z95, Estimate, wilson
-from noisybench.variant import Variant
+from noisybench.variants.variant import Variant
 
 HIGH_MEMORIZATION = 0.25
 """From here on a sample counts as memorized: the least memorization of a high-influence pair in Feldman and Zhang 2020

@@ -16,9 +16,10 @@ from noisybench.description import describe
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage, NoisybenchError, UnknownName
 from noisybench.ground.lookup import find, names
-from noisybench.location import source_of, write_location
 from noisybench.scoring import Scores
-from noisybench.variant import build_variant, read_variant, write_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.location import source_of, write_location
+from noisybench.variants.variant import read_variant, write_variant
 from noisybench.verifying import verify_draw
 
 SYMMETRIC = find("noises", "symmetric")

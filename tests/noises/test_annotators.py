@@ -15,7 +15,7 @@ from noisybench.noises._archive import read_annotations
 from noisybench.noises.cifar10h_sampling import Cifar10hSampling
 from noisybench.noises.dissenting_label import DissentingLabel
 from noisybench.noises.dissenting_worker import DissentingWorker
-from noisybench.variant import build_variant
+from noisybench.variants.building import build_variant
 
 
 def source_of(clean: Labels, k: int = 10) -> Source:

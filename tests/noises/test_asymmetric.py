@@ -8,7 +8,7 @@ from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.options import parse_options
 from noisybench.noises.asymmetric import MAPS, Asymmetric
-from noisybench.variant import build_variant
+from noisybench.variants.building import build_variant
 
 
 def toy(name: str, k: int, size: int = 20) -> Source:

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from noisybench.data.source import Source, source_from_arrays
-from noisybench.drawing import Mode
 from noisybench.ground.arrays import Floats
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import bits, normals
 from noisybench.noises.bounded_instance import BoundedInstance, bounded_chances
-from noisybench.variant import build_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.flipping import Mode
 
 MODES: tuple[Mode, ...] = ("exact", "exact_per_class", "bernoulli")
 MATRIX = np.array([[0.9, 0.1, 0, 0], [0.1, 0.6, 0.3, 0], [0, 0, 1, 0], [0.1, 0.1, 0.2, 0.6]])

@@ -17,7 +17,7 @@ from noisybench.ground.options import parse_options
 from noisybench.noises._archive import read_annotations
 from noisybench.noises.cifar_n import CifarN
 from noisybench.scoring import Scores
-from noisybench.variant import build_variant
+from noisybench.variants.building import build_variant
 
 CONTESTED: tuple[Literal["keep", "unknown"], ...] = ("keep", "unknown")
 

@@ -12,7 +12,6 @@ from sklearn.metrics import roc_auc_score
 
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.difficulty import Within, expected_auroc
-from noisybench.drawing import Mode
 from noisybench.ground.arrays import UNKNOWN, Floats
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import bits, uniforms
@@ -20,7 +19,8 @@ from noisybench.noises._clusters import pivotal, sub_clusters
 from noisybench.noises.coherent import Coherent, draw_together
 from noisybench.noises.symmetric import Symmetric
 from noisybench.structure import Structure
-from noisybench.variant import build_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.flipping import Mode
 
 MODES: tuple[Mode, ...] = ("exact", "exact_per_class")
 K, PER_CLASS = 4, 150

@@ -9,7 +9,6 @@ from scipy import stats
 from shell import shell
 
 from noisybench.data.source import Source, source_from_arrays
-from noisybench.description import count_transitions
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.random_streams import bits, derive
@@ -19,7 +18,9 @@ from noisybench.noises.composed import Composed
 from noisybench.noises.instance import Instance
 from noisybench.noises.pair_flip import PairFlip
 from noisybench.noises.symmetric import Symmetric
-from noisybench.variant import build_variant, read_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.transitions import count_transitions
+from noisybench.variants.variant import read_variant
 
 K = 10
 

@@ -15,7 +15,6 @@ from sklearn.metrics import roc_auc_score
 
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.difficulty import Within, difficulty_of, expected_auroc
-from noisybench.drawing import Mode
 from noisybench.ground.arrays import UNKNOWN, Floats
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.random_streams import bits
@@ -26,7 +25,9 @@ from noisybench.noises.pair_flip import PairFlip
 from noisybench.noises.symmetric import Symmetric
 from noisybench.noises.transition import Transition
 from noisybench.teacher import class_probabilities
-from noisybench.variant import Noise, build_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.flipping import Mode
+from noisybench.variants.noise import Noise
 
 MODES: tuple[Mode, ...] = ("exact", "exact_per_class", "bernoulli")
 Write = Callable[..., Path]

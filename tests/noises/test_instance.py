@@ -6,12 +6,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from noisybench.data.source import source_from_arrays
-from noisybench.drawing import Mode
 from noisybench.ground.arrays import Floats, Labels
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import normals, uniforms
 from noisybench.noises.instance import Instance, flip_chances, wrong_laws
-from noisybench.variant import build_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.flipping import Mode
 
 K = 4
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from noisybench.data.source import Source, source_from_arrays
-from noisybench.drawing import Mode
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import bits
@@ -22,7 +21,8 @@ from noisybench.noises.instance import Instance
 from noisybench.noises.pair_flip import PairFlip
 from noisybench.noises.symmetric import Symmetric
 from noisybench.noises.transition import Transition
-from noisybench.variant import build_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.flipping import Mode
 
 MODES: tuple[Mode, ...] = ("exact", "exact_per_class", "bernoulli")
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from noisybench.data.source import Source, source_from_arrays
-from noisybench.description import count_transitions
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import bits
@@ -23,7 +22,9 @@ from noisybench.noises.counterpart import Counterpart
 from noisybench.noises.dividemix_symmetric import DivideMixSymmetric
 from noisybench.noises.loss_correction import LossCorrection
 from noisybench.noises.xia_raw import XiaRaw
-from noisybench.variant import build_variant, write_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.transitions import count_transitions
+from noisybench.variants.variant import write_variant
 
 
 def toy(clean: Any, k: int, inputs: NDArray[Any] | None = None) -> Source:  # noqa: ANN401 - labels

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from noisybench.data.source import Source, source_from_arrays
-from noisybench.drawing import Mode
 from noisybench.ground.arrays import UNKNOWN, Floats
 from noisybench.ground.errors import BadUsage, UnknownName
 from noisybench.ground.random_streams import bits, normals
 from noisybench.noises.neighbourhood import Neighbourhood
-from noisybench.variant import build_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.flipping import Mode
 
 MODES: tuple[Mode, ...] = ("exact", "exact_per_class", "bernoulli")
 

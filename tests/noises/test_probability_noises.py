@@ -17,7 +17,6 @@ from scipy import stats
 from sklearn.metrics import confusion_matrix
 
 from noisybench.data.source import Source, source_from_arrays
-from noisybench.drawing import Mode
 from noisybench.ground.arrays import UNKNOWN, Floats
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.lookup import find
@@ -30,7 +29,8 @@ from noisybench.noises.rater_pool import RaterPool
 from noisybench.planning import plan_run
 from noisybench.teacher import class_probabilities, rater_law
 from noisybench.training import train
-from noisybench.variant import build_variant
+from noisybench.variants.building import build_variant
+from noisybench.variants.flipping import Mode
 
 MODES: tuple[Mode, ...] = ("exact", "exact_per_class", "bernoulli")
 Make = Callable[[Path], Any]  # of a file of probabilities

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from noisybench.data.source import Source, source_from_arrays
-from noisybench.drawing import Mode
 from noisybench.ground.lookup import find
+from noisybench.variants.flipping import Mode
 
 EACH = 12
 NOISES: dict[str, dict[str, Any]] = {

@@ -15,7 +15,7 @@ from noisybench.data.lazy_inputs import ImageFiles
 from noisybench.data.loading import load_source
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.variant import read_variant
+from noisybench.variants.variant import read_variant
 
 
 @pytest.fixture(scope="module")

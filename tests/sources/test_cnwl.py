@@ -15,7 +15,7 @@ from noisybench.data.sources._mini_imagenet import CLASS_NAMES, WORDNET
 from noisybench.ground.arrays import UNKNOWN, WRONG
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.noises.as_found import AsFound
-from noisybench.variant import build_variant
+from noisybench.variants.building import build_variant
 
 
 def expected(name: str, label: int) -> int:

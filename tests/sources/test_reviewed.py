@@ -20,7 +20,7 @@ from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.options import parse_options
 from noisybench.noises.as_found import AsFound
 from noisybench.noises.symmetric import Symmetric
-from noisybench.variant import build_variant
+from noisybench.variants.building import build_variant
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from pyarrow import csv
 from noisybench.ground.arrays import TOLERANCE, Floats, as_labels, check_probabilities, read_only
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import NO_ARRAY, read_array
-from noisybench.variant import Variant
+from noisybench.variants.variant import Variant
 
 Form = Literal["scores", "pred_probs"]
 """What a file holds: one number a sample, or a probability for each class."""

@@ -13,7 +13,7 @@ from noisybench.data.source import Source
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import check_fields, read_record, write_json
 from noisybench.ground.lookup import find, names
-from noisybench.variant import Variant, read_variant
+from noisybench.variants.variant import Variant, read_variant
 
 LOCATION = "location.json"
 

@@ -4,19 +4,17 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, get_args, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.source import Option, Source, check_marks, check_names
-from noisybench.drawing import Mode, check_mode
-from noisybench.ground.arrays import UNKNOWN, WRONG, Labels, check_labels, read_only
-from noisybench.ground.checks import whole
+from noisybench.ground.arrays import UNKNOWN, Labels, check_labels, read_only
 from noisybench.ground.digests import label_digest
-from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import (
     check_fields,
     file_name,
@@ -27,50 +25,9 @@ from noisybench.ground.files import (
     write_columns,
     write_json,
 )
-from noisybench.ground.options import plain_options
-from noisybench.ground.version import __version__
-
-RateDefinition = Literal["effective", "inclusive", "per_source_class", "none"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Draw:
-    """What a noise returns.
-
-    Attributes:
-        labels: Given labels, shape (n,).
-        flip_probability: P(label wrong | input, clean label), shape (n,); None for a noise without a law.
-        transition: Nominal T[i, j] = P(given j | clean i), shape (k, k); None where there is none.
-        selected: Who was chosen for noising, which is not who was flipped, shape (n,); None where nobody was chosen.
-        rate_definition: What the noise's ``rate`` is a rate of: all labels (``effective``), redraws that may give the
-            own class back (``inclusive``), or the labels of the mapped classes (``per_source_class``).
-        doubted: Whose clean label is not to be trusted and becomes ``UNKNOWN``, shape (n,); None leaves all as they are.
-        marks: What the noise has to say of samples beside their label, by name, each of shape (n,): see ``Source``.
-    """
-
-    labels: Labels
-    flip_probability: NDArray[np.float64] | None = None
-    transition: NDArray[np.float64] | None = None
-    selected: NDArray[np.bool_] | None = None
-    rate_definition: RateDefinition = "none"
-    doubted: NDArray[np.bool_] | None = None
-    marks: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-
-
-class Noise(Protocol):
-    """What a file of ``noises/`` gives: a frozen dataclass whose fields are the noise's parameters.
-
-    One that cannot be drawn in every mode says in a class variable ``modes`` in which it can.
-    """
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-    found: ClassVar[bool]  # errors that people made (True) need no clean label to start from, injected ones do
-
-    def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
-        """Draw the labels once, from ``seed`` alone; ``source`` is left as it was.
-
-        Its clean labels are classes or ``UNKNOWN``: what is ``WRONG`` is shown to no noise, and keeps its label.
-        """
+from noisybench.variants.flipping import Mode
+from noisybench.variants.noise import RateDefinition
+from noisybench.variants.transitions import check_transition
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,109 +138,6 @@ def variant_id(source_sha256: str, labels: Labels) -> str:
     return hashlib.sha256(bytes.fromhex(source_sha256) + labels.astype("<i8").tobytes()).hexdigest()
 
 
-def build_variant(source: Source, noise: Noise, *, seed: int = 0, mode: Mode | None = None) -> Variant:
-    """Draw the labels of ``source`` once, and write down how.
-
-    Where a source knows no right class at all, a noise that injects errors starts from the labels as they came, and the
-    provenance says so (``reference="labels"``). Where it knows some, the others keep their label and what is known of it.
-
-    Args:
-        source: Left as it was.
-        noise: An instance of what a file of ``noises/`` gives.
-        seed: Decides every draw.
-        mode: How the counts are drawn, see ``noisybench.drawing``; None takes ``exact`` where the noise has that mode,
-            else the first that it has.
-
-    Raises:
-        BadUsage: A seed or a mode that cannot be meant.
-        BadData: The noise cannot be applied to this source.
-    """
-    if mode is not None:
-        check_mode(mode)
-    if isinstance(noise, type) or not is_dataclass(noise):
-        given = f"the class {noise.__name__}" if isinstance(noise, type) else repr(noise)
-        msg = f"noise must be an instance with its parameters, as find('noises', 'symmetric')(rate=0.2), got {given}"
-        raise BadUsage(msg)
-    mode = mode or getattr(noise, "modes", get_args(Mode))[0]
-    if noise.found:  # nothing is drawn, so neither may tell two variants apart
-        seed, mode = 0, "exact"
-    seed = whole(seed, "seed", least=0)
-    name = noise_name(noise)
-    reference: Literal["clean", "labels"] = "clean"
-    base = source
-    if not noise.found and not (source.clean >= 0).any():
-        reference = "labels"
-        base = replace(source, clean=np.where(source.clean == WRONG, WRONG, source.labels))
-    if not noise.found and not (base.clean >= 0).any():
-        msg = (
-            f"source '{source.name}' has no sample of known class, so noise '{name}' has nothing to make wrong; "
-            f"take its errors as they are: --noise as_found"
-        )
-        raise BadData(msg)
-    if not noise.found and source.num_classes < 2:  # noqa: PLR2004 - a right class and a wrong one
-        msg = f"source '{source.name}' has {source.num_classes} class: a wrong label needs at least two"
-        raise BadData(msg)
-    shown = replace(base, clean=read_only(np.where(base.clean == WRONG, UNKNOWN, base.clean)))
-    draw = noise(shown, seed=seed, mode=mode)
-    labels = check_labels(draw.labels, source.num_classes, what=f"labels drawn by '{name}'")
-    # That the published label is wrong says nothing of another one.
-    lost = (base.clean == WRONG) & (labels != source.labels)
-    if draw.doubted is not None:
-        lost |= draw.doubted
-    return Variant(
-        labels=labels,
-        clean=read_only(np.where(lost, UNKNOWN, base.clean)),
-        class_names=source.class_names,
-        flip_probability=None if draw.flip_probability is None else read_only(draw.flip_probability),
-        selected=None if draw.selected is None else read_only(draw.selected),
-        transition=None if draw.transition is None else read_only(draw.transition),
-        provenance=Provenance(
-            source=source.name,
-            source_options=dict(source.options),
-            limit=source.limit,
-            source_sha256=source.sha256,
-            source_order=source.order,
-            noise=name,
-            params=plain_options(noise),
-            rate_definition=draw.rate_definition,
-            reference=reference,
-            seed=seed,
-            mode=mode,
-            labels_sha256=label_digest(labels),
-            variant_id=variant_id(source.sha256, labels),
-            noisybench=__version__,
-        ),
-        marks={**source.marks, **draw.marks},
-    )
-
-
-def noise_name(noise: Noise) -> str:
-    """Name of a noise: of its file, or of its class where it is a user's own."""
-    module = type(noise).__module__
-    return (
-        module.removeprefix("noisybench.noises.") if module.startswith("noisybench.noises.") else type(noise).__name__
-    )
-
-
-def check_transition(matrix: NDArray[np.float64], num_classes: int) -> None:
-    """Raise ``BadData`` unless ``matrix`` is (k, k), not negative, with rows P(given | clean) that sum to one."""
-    if matrix.shape != (num_classes, num_classes):
-        msg = (
-            f"a transition matrix of {num_classes} classes has shape ({num_classes}, {num_classes}), got {matrix.shape}"
-        )
-        raise BadData(msg)
-    if not (matrix >= 0).all():  # NaN is not >= 0 either
-        row, column = np.argwhere(~(matrix >= 0))[0]
-        msg = f"transition[{row}, {column}] = {matrix[row, column]} is not a probability"
-        raise BadData(msg)
-    sums = matrix.sum(1)
-    wrong = np.flatnonzero(np.abs(sums - 1) > 1e-8)  # noqa: PLR2004 - rounding of a sum
-    if wrong.size:
-        hint = "; its columns do: give the transpose" if np.allclose(matrix.sum(0), 1, atol=1e-8) else ""
-        msg = f"row {wrong[0]} of the transition matrix sums to {sums[wrong[0]]:.6g}, expected 1{hint}"
-        raise BadData(msg)
-
-
 def write_variant(variant: Variant, folder: str | Path) -> None:
     """Write a variant's folder; ``variant.json`` comes last, so that a folder which has it is whole.
 
@@ -380,3 +234,13 @@ def _columns_digest(columns: Mapping[str, NDArray[Any]], transition: NDArray[np.
 
 def _record_digest(record: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
+def check_source(source: Source, variant: Variant) -> None:
+    """Raise ``Mismatch`` unless the variant's labels belong to these inputs."""
+    if variant_id(source.sha256, variant.labels) != variant.provenance.variant_id:
+        msg = (
+            f"the variant was made from '{variant.provenance.source}' {variant.provenance.source_sha256[:12]}, "
+            f"not from '{source.name}' {source.sha256[:12]}; give the files that it was built from"
+        )
+        raise Mismatch(msg)

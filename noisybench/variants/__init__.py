@@ -1,0 +1,1 @@
+"""A label column and its truth."""

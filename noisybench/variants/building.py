@@ -1,0 +1,93 @@
+"""Building a variant: labels drawn once, from an explicit seed."""
+
+from dataclasses import is_dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+
+from noisybench.data.source import Source
+from noisybench.ground.arrays import UNKNOWN, WRONG, check_labels, read_only
+from noisybench.ground.checks import whole
+from noisybench.ground.digests import label_digest
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.options import plain_options
+from noisybench.ground.version import __version__
+from noisybench.variants.flipping import Mode, check_mode
+from noisybench.variants.noise import Noise, noise_name
+from noisybench.variants.variant import Provenance, Variant, variant_id
+
+
+def build_variant(source: Source, noise: Noise, *, seed: int = 0, mode: Mode | None = None) -> Variant:
+    """Draw the labels of ``source`` once, and write down how.
+
+    Where a source knows no right class at all, a noise that injects errors starts from the labels as they came, and the
+    provenance says so (``reference="labels"``). Where it knows some, the others keep their label and what is known of it.
+
+    Args:
+        source: Left as it was.
+        noise: An instance of what a file of ``noises/`` gives.
+        seed: Decides every draw.
+        mode: How the counts are drawn, see ``noisybench.variants.flipping``; None takes ``exact`` where the noise has that mode,
+            else the first that it has.
+
+    Raises:
+        BadUsage: A seed or a mode that cannot be meant.
+        BadData: The noise cannot be applied to this source.
+    """
+    if mode is not None:
+        check_mode(mode)
+    if isinstance(noise, type) or not is_dataclass(noise):
+        given = f"the class {noise.__name__}" if isinstance(noise, type) else repr(noise)
+        msg = f"noise must be an instance with its parameters, as find('noises', 'symmetric')(rate=0.2), got {given}"
+        raise BadUsage(msg)
+    mode = mode or getattr(noise, "modes", get_args(Mode))[0]
+    if noise.found:  # nothing is drawn, so neither may tell two variants apart
+        seed, mode = 0, "exact"
+    seed = whole(seed, "seed", least=0)
+    name = noise_name(noise)
+    reference: Literal["clean", "labels"] = "clean"
+    base = source
+    if not noise.found and not (source.clean >= 0).any():
+        reference = "labels"
+        base = replace(source, clean=np.where(source.clean == WRONG, WRONG, source.labels))
+    if not noise.found and not (base.clean >= 0).any():
+        msg = (
+            f"source '{source.name}' has no sample of known class, so noise '{name}' has nothing to make wrong; "
+            f"take its errors as they are: --noise as_found"
+        )
+        raise BadData(msg)
+    if not noise.found and source.num_classes < 2:  # noqa: PLR2004 - a right class and a wrong one
+        msg = f"source '{source.name}' has {source.num_classes} class: a wrong label needs at least two"
+        raise BadData(msg)
+    shown = replace(base, clean=read_only(np.where(base.clean == WRONG, UNKNOWN, base.clean)))
+    draw = noise(shown, seed=seed, mode=mode)
+    labels = check_labels(draw.labels, source.num_classes, what=f"labels drawn by '{name}'")
+    # That the published label is wrong says nothing of another one.
+    lost = (base.clean == WRONG) & (labels != source.labels)
+    if draw.doubted is not None:
+        lost |= draw.doubted
+    return Variant(
+        labels=labels,
+        clean=read_only(np.where(lost, UNKNOWN, base.clean)),
+        class_names=source.class_names,
+        flip_probability=None if draw.flip_probability is None else read_only(draw.flip_probability),
+        selected=None if draw.selected is None else read_only(draw.selected),
+        transition=None if draw.transition is None else read_only(draw.transition),
+        provenance=Provenance(
+            source=source.name,
+            source_options=dict(source.options),
+            limit=source.limit,
+            source_sha256=source.sha256,
+            source_order=source.order,
+            noise=name,
+            params=plain_options(noise),
+            rate_definition=draw.rate_definition,
+            reference=reference,
+            seed=seed,
+            mode=mode,
+            labels_sha256=label_digest(labels),
+            variant_id=variant_id(source.sha256, labels),
+            noisybench=__version__,
+        ),
+        marks={**source.marks, **draw.marks},
+    )
