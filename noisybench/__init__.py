@@ -69,8 +69,6 @@ if TYPE_CHECKING:  # what __getattr__ gives, for type checkers
     from noisybench.ground.lookup import find as find
     from noisybench.ground.lookup import names as names
     from noisybench.memorization import read_memorization as read_memorization
-    from noisybench.observing import Recorder as Recorder
-    from noisybench.observing import observe as observe
     from noisybench.pooling import detect as detect
     from noisybench.pooling import memorize as memorize
     from noisybench.pooling import plan_learner as plan_learner
@@ -78,10 +76,12 @@ if TYPE_CHECKING:  # what __getattr__ gives, for type checkers
     from noisybench.scoring import Scores as Scores
     from noisybench.scoring import score as score
     from noisybench.statistics.memorization_metrics import against_memorization as against_memorization
-    from noisybench.trace import Trace as Trace
-    from noisybench.trace import read_trace as read_trace
-    from noisybench.training import Recipe as Recipe
-    from noisybench.training import train as train
+    from noisybench.training.observing import Recorder as Recorder
+    from noisybench.training.observing import observe as observe
+    from noisybench.training.recipe import Recipe as Recipe
+    from noisybench.training.trace import Trace as Trace
+    from noisybench.training.trace import read_trace as read_trace
+    from noisybench.training.training import train as train
     from noisybench.variants.building import build_variant as build_variant
     from noisybench.variants.variant import Variant as Variant
     from noisybench.variants.variant import read_variant as read_variant

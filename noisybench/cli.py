@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from noisybench.data.source import Source
     from noisybench.description import Description
     from noisybench.memorization import Summary
-    from noisybench.planning import Plan
     from noisybench.pooling import Detected
     from noisybench.rendering import Rows
+    from noisybench.training.plan import Plan
     from noisybench.variants.variant import Variant
 
 app = typer.Typer(
@@ -292,7 +292,7 @@ def evaluate(
     from noisybench.evaluation import evaluate as run
     from noisybench.ground.checks import whole
     from noisybench.ground.options import split_pairs
-    from noisybench.planning import plan_run
+    from noisybench.training.plan import plan_run
     from noisybench.variants.location import by_source, source_of
 
     options = split_pairs(settings or [], flag="--set")
@@ -668,9 +668,9 @@ def quickstart(
     from noisybench.ground.options import parse_options
     from noisybench.leaderboard import leaderboard as rank
     from noisybench.leaderboard import model_rows
-    from noisybench.planning import plan_run
     from noisybench.pooling import memorize as measure
     from noisybench.retraining import Learner
+    from noisybench.training.plan import plan_run
     from noisybench.variants.building import build_variant
 
     source = load_source("digits")

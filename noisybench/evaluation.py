@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from noisybench.agreement import Kind, read_agreements, read_truths
-from noisybench.checkpoint import epochs_trained
 from noisybench.data.source import Source
 from noisybench.ground.checks import whole
 from noisybench.ground.engines.processes import Progress, alone, check_sendable, run_tasks
@@ -19,19 +18,14 @@ from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import check_fields, read_record, write_json
 from noisybench.ground.lookup import find, names
 from noisybench.judging import HOW_LABELS_CAME, about_labels, digests_of, judge, keep_variant, truths_beside
-from noisybench.observing import Probe
-from noisybench.planning import Plan, Watch, plan_run
 from noisybench.scoring import Scores, read_scores, score, scores_path, write_scores
-from noisybench.trace import Trace, read_trace
-from noisybench.training import (
-    BuildModel,
-    check_model,
-    digest_of_test_set,
-    due_columns,
-    is_observed,
-    surroundings,
-    train,
-)
+from noisybench.training.checkpoint import epochs_trained
+from noisybench.training.machine import surroundings
+from noisybench.training.model import BuildModel, check_model
+from noisybench.training.observing import Probe
+from noisybench.training.plan import Plan, Watch, plan_run
+from noisybench.training.trace import Trace, read_trace
+from noisybench.training.training import digest_of_test_set, due_columns, is_observed, train
 from noisybench.variants.variant import Variant, check_source
 
 

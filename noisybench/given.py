@@ -19,7 +19,7 @@ from noisybench.ground.lookup import find, names
 from noisybench.ground.version import __version__
 from noisybench.judging import HOW_LABELS_CAME, about_labels, digests_of, judge, keep_variant, truths_beside
 from noisybench.scoring import Scores, read_scores, score, scores_path, write_scores
-from noisybench.trace import Observation, read_trace, write_observation
+from noisybench.training.trace import Observation, read_trace, write_observation
 from noisybench.variants.sample_files import Form, read_given
 from noisybench.variants.variant import Variant
 

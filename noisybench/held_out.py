@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.pools import Pool
-from noisybench.trace import Observation
+from noisybench.training.trace import Observation
 from noisybench.variants.variant import Variant
 
 

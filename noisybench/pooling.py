@@ -36,14 +36,14 @@ from noisybench.memorization import (
     summarise,
     write_memorization,
 )
-from noisybench.planning import Watch, plan_run
 from noisybench.pools import PURPOSES, Pool, check_fraction, group_size, read_pool, subsets
 from noisybench.retraining import Learner, retrain
 from noisybench.scoring import Scores, read_scores, score, scores_path, write_scores
 from noisybench.statistics.confident_learning import NoiseEstimate, estimate_noise
 from noisybench.statistics.neighbours import neighbour_labels
-from noisybench.trace import read_trace, write_observation
-from noisybench.training import BuildModel
+from noisybench.training.model import BuildModel
+from noisybench.training.plan import Watch, plan_run
+from noisybench.training.trace import read_trace, write_observation
 from noisybench.variants.variant import Variant, check_source
 
 EPOCHS = 45

@@ -26,8 +26,6 @@ from noisybench.ground.engines.processes import Progress, alone, check_sendable,
 from noisybench.ground.errors import BadData, BadUsage, TrainingFailed, UnknownName
 from noisybench.ground.files import check_fields, file_name, read_record, write_json
 from noisybench.ground.random_streams import derive
-from noisybench.inputs import Inputs
-from noisybench.planning import Plan
 from noisybench.pools import (
     BLOCK,
     PURPOSES,
@@ -43,17 +41,12 @@ from noisybench.pools import (
     subsets,
     write_block,
 )
-from noisybench.training import (
-    EVALUATION_BATCH,
-    Recipe,
-    RunInProgress,
-    batches_of,
-    build_model,
-    generator_of,
-    learning_rate,
-    quiet_machine,
-    surroundings,
-)
+from noisybench.training.batches import Inputs
+from noisybench.training.loop import EVALUATION_BATCH, RunInProgress, batches_of
+from noisybench.training.machine import generator_of, quiet_machine, surroundings
+from noisybench.training.model import build_model
+from noisybench.training.plan import Plan
+from noisybench.training.recipe import Recipe, learning_rate
 from noisybench.variants.variant import Variant, check_source
 
 

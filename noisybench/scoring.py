@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from noisybench.ground.arrays import read_only
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import file_name, read_columns, write_columns
-from noisybench.trace import Trace
+from noisybench.training.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from noisybench.ground.errors import BadData, UnknownName
 from noisybench.ground.files import check_fields, file_name, read_record
 from noisybench.judging import read_names
 from noisybench.scoring import read_scores
-from noisybench.trace import read_trace
+from noisybench.training.trace import read_trace
 from noisybench.variants.variant import Variant, read_variant
 
 DEFAULT_DETECTOR = "cumulative_loss"

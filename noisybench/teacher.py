@@ -21,8 +21,8 @@ from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant
 
 if TYPE_CHECKING:
-    from noisybench.inputs import Inputs
-    from noisybench.planning import Plan
+    from noisybench.training.batches import Inputs
+    from noisybench.training.plan import Plan
 
 Indices = NDArray[np.intp]
 How = Literal["clean", "cross_fitted"]
@@ -172,7 +172,8 @@ class _Classroom:
         """Rounded softmax of a fresh model about ``asked``, shape (a, k), after it was trained on ``learnt``."""
         import torch
 
-        from noisybench.training import RunInProgress, build_model
+        from noisybench.training.loop import RunInProgress
+        from noisybench.training.model import build_model
 
         if len(learnt) < LEAST_LEARNT:
             msg = (
@@ -196,8 +197,8 @@ class _Classroom:
     def _ask(self, model: Any, asked: Indices) -> Floats:  # noqa: ANN401 - a module, imported later
         import torch
 
-        from noisybench.observing import evaluating
-        from noisybench.training import EVALUATION_BATCH
+        from noisybench.training.loop import EVALUATION_BATCH
+        from noisybench.training.observing import evaluating
 
         with torch.no_grad(), evaluating(model, seed=0, device=self.data.device):
             parts = [model(self.data.batch(part)) for part in torch.tensor(asked).split(EVALUATION_BATCH)]
@@ -210,9 +211,9 @@ def _classroom(source: Source, model: str | None) -> Iterator[_Classroom]:
     """A classroom on the CPU, in one thread, that leaves torch's generators as they were."""
     import torch
 
-    from noisybench.inputs import Inputs
-    from noisybench.planning import plan_run
-    from noisybench.training import quiet_machine
+    from noisybench.training.batches import Inputs
+    from noisybench.training.machine import quiet_machine
+    from noisybench.training.plan import plan_run
 
     source = replace(source, test_inputs=None, test_labels=None)
     place = torch.device("cpu")

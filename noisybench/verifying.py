@@ -27,7 +27,7 @@ from noisybench.leaderboard import Run, read_runs
 from noisybench.memorization import MEASURES, estimate_memorization, read_memorization
 from noisybench.pools import read_pool
 from noisybench.scoring import Scores, read_scores, score
-from noisybench.trace import Trace, read_trace
+from noisybench.training.trace import Trace, read_trace
 from noisybench.variants.building import build_variant
 from noisybench.variants.noise import Noise
 from noisybench.variants.variant import Variant, read_variant

@@ -24,7 +24,7 @@ from noisybench.statistics.confident_learning import (
     normalized_margin,
     self_confidence,
 )
-from noisybench.trace import Column, Trace
+from noisybench.training.trace import Column, Trace
 
 Labels = NDArray[np.int64]
 Floats = NDArray[np.float64]

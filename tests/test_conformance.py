@@ -40,10 +40,10 @@ from noisybench.ground.lookup import find, names, summary
 from noisybench.ground.options import parse_options, plain_options
 from noisybench.ground.random_streams import bits
 from noisybench.noises.symmetric import Symmetric
-from noisybench.observing import Batch, Recorder, observe
 from noisybench.scoring import score
 from noisybench.statistics.neighbours import neighbour_labels
-from noisybench.trace import Column, Trace
+from noisybench.training.observing import Batch, Recorder, observe
+from noisybench.training.trace import Column, Trace
 from noisybench.variants.building import build_variant
 from noisybench.variants.flipping import Mode
 from noisybench.variants.noise import Draw, noise_name

@@ -20,10 +20,10 @@ from noisybench.evaluation import evaluate
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed, UnknownName
 from noisybench.ground.files import read_columns, read_json, write_columns
 from noisybench.ground.lookup import find, names
-from noisybench.planning import plan_run
 from noisybench.scoring import read_scores
 from noisybench.suspects import suspects
-from noisybench.trace import read_trace
+from noisybench.training.plan import plan_run
+from noisybench.training.trace import read_trace
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant, read_variant
 from noisybench.verifying import verify_runs

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from noisybench.inputs import Inputs
+from noisybench.training.batches import Inputs
 
 CPU = torch.device("cpu")
 

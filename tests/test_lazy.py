@@ -23,15 +23,16 @@ from noisybench.data.source import Source, source_from_arrays
 from noisybench.evaluation import evaluate
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.lookup import find
-from noisybench.inputs import Inputs
 from noisybench.noises.bounded_instance import BoundedInstance
 from noisybench.noises.instance import Instance
 from noisybench.noises.symmetric import Symmetric
-from noisybench.planning import plan_run
 from noisybench.pools import read_pool
 from noisybench.retraining import Learner, retrain
-from noisybench.susceptibility import Susceptibility
-from noisybench.training import Recipe, Training, train
+from noisybench.training.batches import Inputs
+from noisybench.training.plan import plan_run
+from noisybench.training.recipe import Recipe
+from noisybench.training.susceptibility import Susceptibility
+from noisybench.training.training import Training, train
 from noisybench.variants.building import build_variant
 from noisybench.variants.noise import Noise
 from noisybench.variants.variant import Variant

@@ -28,7 +28,6 @@ import torch
 
 import noisybench
 from noisybench.agreement import read_agreements
-from noisybench.checkpoint import read_checkpoint
 from noisybench.data.loading import load_source
 from noisybench.data.source import source_from_arrays
 from noisybench.data.sources._images import decode_images
@@ -40,7 +39,8 @@ from noisybench.noises.asymmetric import Asymmetric
 from noisybench.noises.symmetric import Symmetric
 from noisybench.noises.transition import read_matrix
 from noisybench.scoring import read_scores
-from noisybench.trace import read_trace
+from noisybench.training.checkpoint import read_checkpoint
+from noisybench.training.trace import read_trace
 from noisybench.variants.building import build_variant
 from noisybench.variants.sample_files import read_given
 from noisybench.variants.variant import read_variant, write_variant

@@ -11,8 +11,8 @@ from noisybench.data.source import Source
 from noisybench.ground.errors import BadData, BadUsage, TrainingFailed
 from noisybench.ground.lookup import find
 from noisybench.ground.random_streams import derive
-from noisybench.observing import Recorder, evaluating, observe
-from noisybench.trace import read_trace
+from noisybench.training.observing import Recorder, evaluating, observe
+from noisybench.training.trace import read_trace
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant
 

@@ -22,17 +22,17 @@ from noisybench.ground.errors import BadData, BadUsage, Mismatch, UnknownName
 from noisybench.ground.files import read_columns, read_record, write_columns
 from noisybench.ground.lookup import find
 from noisybench.held_out import held_out_answers
-from noisybench.inputs import Inputs
 from noisybench.leaderboard import leaderboard
 from noisybench.memorization import estimate_memorization, read_memorization, write_memorization
-from noisybench.observing import Recorder
-from noisybench.planning import plan_run
 from noisybench.pooling import check_purpose, detect, memorize, plan_learner
 from noisybench.pools import read_pool
 from noisybench.rendering import to_markdown
 from noisybench.retraining import Learner
 from noisybench.scoring import read_scores, score
-from noisybench.training import train
+from noisybench.training.batches import Inputs
+from noisybench.training.observing import Recorder
+from noisybench.training.plan import plan_run
+from noisybench.training.training import train
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import write_location
 from noisybench.variants.variant import Variant, write_variant

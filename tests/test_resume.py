@@ -23,8 +23,9 @@ from noisybench.evaluation import evaluate
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import read_json, write_json
 from noisybench.ground.lookup import find
-from noisybench.susceptibility import Susceptibility
-from noisybench.training import Observe, Recipe, Training, train
+from noisybench.training.recipe import Observe, Recipe
+from noisybench.training.susceptibility import Susceptibility
+from noisybench.training.training import Training, train
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import write_location
 from noisybench.variants.variant import Variant, write_variant

@@ -16,13 +16,13 @@ from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.engines.processes import alone
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed
 from noisybench.ground.random_streams import derive
-from noisybench.inputs import Inputs
 from noisybench.memorization import estimate_memorization, summarise
 from noisybench.noises.symmetric import Symmetric
-from noisybench.planning import plan_run
 from noisybench.pools import BLOCK, Purpose, block_path, read_block, read_pool, subsets
 from noisybench.retraining import Learner, linear_layers, retrain, train_together
-from noisybench.training import Recipe, learning_rate
+from noisybench.training.batches import Inputs
+from noisybench.training.plan import plan_run
+from noisybench.training.recipe import Recipe, learning_rate
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant
 

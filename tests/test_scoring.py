@@ -8,7 +8,7 @@ import pytest
 from noisybench.ground.errors import BadData, Mismatch, MissingColumn
 from noisybench.ground.files import write_columns
 from noisybench.scoring import Detector, Scores, read_scores, score, write_scores
-from noisybench.trace import Observation, Trace, stack
+from noisybench.training.trace import Observation, Trace, stack
 
 ID = "a" * 64
 DETECTOR = Detector("mine", ("loss",), lambda trace: trace["loss"].sum(0, dtype=np.float64), "this test")

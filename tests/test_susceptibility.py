@@ -10,8 +10,9 @@ from torch import nn
 
 from noisybench.data.source import Source
 from noisybench.ground.lookup import find
-from noisybench.susceptibility import Susceptibility, drop_of_fresh_step, drop_of_training_step
-from noisybench.training import Recipe, train
+from noisybench.training.recipe import Recipe
+from noisybench.training.susceptibility import Susceptibility, drop_of_fresh_step, drop_of_training_step
+from noisybench.training.training import train
 from noisybench.variants.building import build_variant
 
 

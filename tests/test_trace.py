@@ -7,7 +7,7 @@ import pytest
 
 from noisybench.ground.errors import BadData, Mismatch, MissingColumn
 from noisybench.ground.files import read_columns, write_columns
-from noisybench.trace import Column, Observation, Trace, read_trace, stack, write_observation
+from noisybench.training.trace import Column, Observation, Trace, read_trace, stack, write_observation
 
 ID = "a" * 64
 RNG = np.random.default_rng(0)
@@ -57,7 +57,7 @@ def test_a_column_is_read_when_it_is_asked_for(tmp_path: Path, monkeypatch: pyte
         asked.extend(names or ["everything"])
         return read_columns(path, names)
 
-    monkeypatch.setattr("noisybench.trace.read_columns", spy)
+    monkeypatch.setattr("noisybench.training.trace.read_columns", spy)
     assert "logits" in trace.columns
     assert not asked
     assert trace["curvature"].shape == (2, 20)

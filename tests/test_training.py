@@ -12,8 +12,9 @@ from torch import nn
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadUsage, Mismatch, TrainingFailed
 from noisybench.ground.lookup import find, names
-from noisybench.susceptibility import Susceptibility
-from noisybench.training import Recipe, Training, train
+from noisybench.training.recipe import Recipe
+from noisybench.training.susceptibility import Susceptibility
+from noisybench.training.training import Training, train
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant
 

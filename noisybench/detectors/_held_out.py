@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.ground.arrays import Labels
-from noisybench.trace import Trace
+from noisybench.training.trace import Trace
 
 
 def given_labels(trace: Trace) -> Labels:

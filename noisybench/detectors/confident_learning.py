@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from noisybench.detectors._held_out import given_labels
 from noisybench.scoring import Detector
 from noisybench.statistics.confident_learning import find_issues, self_confidence
-from noisybench.trace import Trace
+from noisybench.training.trace import Trace
 
 
 def confident_learning(trace: Trace) -> NDArray[np.float64]:

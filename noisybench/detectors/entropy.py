@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.scoring import Detector
-from noisybench.trace import Trace
+from noisybench.training.trace import Trace
 
 
 def entropy(trace: Trace) -> NDArray[np.float64]:

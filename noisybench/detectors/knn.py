@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from noisybench.detectors._held_out import of_given
 from noisybench.scoring import Detector
-from noisybench.trace import Trace
+from noisybench.training.trace import Trace
 
 
 def knn(trace: Trace) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from noisybench.detectors._held_out import given_labels
 from noisybench.scoring import Detector
 from noisybench.statistics.confident_learning import self_confidence as confidence_of_given
-from noisybench.trace import Trace
+from noisybench.training.trace import Trace
 
 
 def self_confidence(trace: Trace) -> NDArray[np.float64]:

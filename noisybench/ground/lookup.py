@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from noisybench.data.alteration import Alter
     from noisybench.data.extraction import ExtractFeatures
     from noisybench.data.source import LoadSource
-    from noisybench.observing import Probe
     from noisybench.scoring import Detector
-    from noisybench.training import BuildModel
+    from noisybench.training.model import BuildModel
+    from noisybench.training.observing import Probe
     from noisybench.variants.noise import Noise
 
 Drawer = Literal["sources", "alterations", "noises", "features", "models", "probes", "detectors"]
@@ -30,8 +30,8 @@ HOMES: dict[Drawer, str] = {
     "alterations": "noisybench.data.alterations",
     "noises": "noisybench.noises",
     "features": "noisybench.data.features",
-    "models": "noisybench.models",
-    "probes": "noisybench.probes",
+    "models": "noisybench.training.models",
+    "probes": "noisybench.training.probes",
     "detectors": "noisybench.detectors",
 }
 """The package of each drawer."""

@@ -12,10 +12,10 @@ import torch
 from measuring import Row, faster, medians, multiple, report
 from torch import Tensor, nn
 
-from noisybench.inputs import Inputs
-from noisybench.models.small_cnn import build
-from noisybench.observing import observe
-from noisybench.probes.curvature import Curvature
+from noisybench.training.batches import Inputs
+from noisybench.training.models.small_cnn import build
+from noisybench.training.observing import observe
+from noisybench.training.probes.curvature import Curvature
 
 N, BATCH, DRAWS, STEP, REPEATS = 1_280, 128, 10, 1e-3, 5
 

@@ -32,7 +32,7 @@ from noisybench import Source, Variant, build_variant, evaluate, find, load_sour
 from noisybench.data.source import source_from_arrays
 from noisybench.ground.files import read_json
 from noisybench.noises.symmetric import Symmetric
-from noisybench.training import Recipe, learning_rate
+from noisybench.training.recipe import Recipe, learning_rate
 
 EPOCHS, REPEATS = 5, 3
 Loaders = tuple[Any, Any, Any]  # training, training un-augmented and in order, test

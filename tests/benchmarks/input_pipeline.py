@@ -17,7 +17,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from noisybench.inputs import Inputs
+from noisybench.training.batches import Inputs
 
 N, BATCH, REPEATS = 10_000, 128, 3
 

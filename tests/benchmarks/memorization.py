@@ -17,13 +17,13 @@ from measuring import Row, faster, medians, processor_seconds, report
 from torch import nn
 
 from noisybench import Source, Variant, build_variant, find, load_source
-from noisybench.inputs import Inputs
 from noisybench.memorization import Summary, estimate_memorization, summarise
 from noisybench.noises.symmetric import Symmetric
-from noisybench.planning import plan_run
 from noisybench.pools import BLOCK, read_pool, subsets
 from noisybench.retraining import Learner, retrain
-from noisybench.training import learning_rate
+from noisybench.training.batches import Inputs
+from noisybench.training.plan import plan_run
+from noisybench.training.recipe import learning_rate
 
 REPEATS = 5
 NAIVE_MODELS = 3

@@ -19,7 +19,8 @@ from measuring import Row, faster, medians, multiple, report
 from noisybench import Recorder, Source, build_variant, find, load_source
 from noisybench.data.source import source_from_arrays
 from noisybench.noises.symmetric import Symmetric
-from noisybench.training import Observe, Recipe, train
+from noisybench.training.recipe import Observe, Recipe
+from noisybench.training.training import train
 
 N, K, REPEATS = 50_000, 10, 5
 PROBES = ("margin", "loss", "prediction")

@@ -14,9 +14,9 @@ from measuring import Row, faster, medians, report
 from torch import Tensor, nn
 
 from noisybench import load_source
-from noisybench.inputs import Inputs
-from noisybench.models import mlp, small_cnn
-from noisybench.susceptibility import drop_of_fresh_step
+from noisybench.training.batches import Inputs
+from noisybench.training.models import mlp, small_cnn
+from noisybench.training.susceptibility import drop_of_fresh_step
 
 LR, REPEATS, CALLS = 0.01, 7, 10
 

@@ -17,9 +17,9 @@ from torch import nn
 
 from noisybench.ground.errors import MissingColumn
 from noisybench.ground.lookup import find, names
-from noisybench.observing import observe
 from noisybench.scoring import score
-from noisybench.trace import Column, Trace, stack
+from noisybench.training.observing import observe
+from noisybench.training.trace import Column, Trace, stack
 
 EPOCHS = [1, 2, 4, 7, 11, 20]
 

@@ -21,14 +21,14 @@ from noisybench.ground.arrays import UNKNOWN, Floats
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.lookup import find
 from noisybench.ground.random_streams import bits, derive
-from noisybench.inputs import Inputs
 from noisybench.noises.averaged_softmax import AveragedSoftmax
 from noisybench.noises.confusion import Confusion
 from noisybench.noises.polynomial_margin import PolynomialMargin
 from noisybench.noises.rater_pool import RaterPool
-from noisybench.planning import plan_run
 from noisybench.teacher import class_probabilities, rater_law
-from noisybench.training import train
+from noisybench.training.batches import Inputs
+from noisybench.training.plan import plan_run
+from noisybench.training.training import train
 from noisybench.variants.building import build_variant
 from noisybench.variants.flipping import Mode
 

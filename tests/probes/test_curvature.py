@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from noisybench.ground.errors import BadUsage
-from noisybench.observing import Batch
-from noisybench.probes.curvature import Curvature, _signs
+from noisybench.training.observing import Batch
+from noisybench.training.probes.curvature import Curvature, _signs
 
 
 def softplus_mlp(features: int = 6, classes: int = 3) -> nn.Sequential:

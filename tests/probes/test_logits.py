@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from noisybench.ground.lookup import find, names
-from noisybench.observing import Batch, Probe
+from noisybench.training.observing import Batch, Probe
 
 
 def ask(name: str, logits: Tensor, labels: Tensor) -> Tensor:

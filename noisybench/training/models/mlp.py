@@ -4,7 +4,7 @@ import math
 
 from torch import nn
 
-from noisybench.training import BuildModel
+from noisybench.training.model import BuildModel
 
 
 def build(*, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:

@@ -16,9 +16,10 @@ from noisybench.ground.errors import BadUsage, UnknownName
 from noisybench.ground.files import file_name
 from noisybench.ground.lookup import find
 from noisybench.ground.options import parse_options
-from noisybench.probes.curvature import Curvature
-from noisybench.susceptibility import Susceptibility
-from noisybench.training import BuildModel, Observe, Recipe
+from noisybench.training.model import BuildModel
+from noisybench.training.probes.curvature import Curvature
+from noisybench.training.recipe import Observe, Recipe
+from noisybench.training.susceptibility import Susceptibility
 
 RecipeName = Literal["standard", "overfit"]
 RECIPES: tuple[RecipeName, ...] = ("standard", "overfit")

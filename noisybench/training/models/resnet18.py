@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from noisybench.training import BuildModel, check_images
+from noisybench.training.model import BuildModel, check_images
 
 
 def build(*, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:

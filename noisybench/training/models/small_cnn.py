@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from noisybench.training import BuildModel, check_images
+from noisybench.training.model import BuildModel, check_images
 
 WIDTH = 16
 """Of the stem: three million multiply-adds for a 32 × 32 image, little enough to train on a CPU."""

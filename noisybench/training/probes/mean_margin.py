@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from noisybench.observing import Probe
-from noisybench.probes._logits import LogitProbe
+from noisybench.training.observing import Probe
+from noisybench.training.probes._logits import LogitProbe
 
 
 def mean_margin(logits: Tensor, labels: Tensor) -> Tensor:

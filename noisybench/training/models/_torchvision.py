@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import UnknownName
-from noisybench.training import BuildModel, check_images
+from noisybench.training.model import BuildModel, check_images
 
 
 class Colour(nn.Module):

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from noisybench.data.source import Augmentation
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import derive
-from noisybench.inputs import Inputs
-from noisybench.observing import evaluating
+from noisybench.training.batches import Inputs
+from noisybench.training.observing import evaluating
 
 AUTHORS_BATCH = 128
 PART = AUTHORS_BATCH * 3 * 32 * 32

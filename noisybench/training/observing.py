@@ -15,7 +15,7 @@ from noisybench.ground.checks import whole
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed
 from noisybench.ground.lookup import find
 from noisybench.ground.random_streams import derive
-from noisybench.trace import Observation, Trace, read_trace, stack, write_observation
+from noisybench.training.trace import Observation, Trace, read_trace, stack, write_observation
 from noisybench.variants.variant import Variant
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from noisybench.observing import Batch
+from noisybench.training.observing import Batch
 
 
 @dataclass(frozen=True, slots=True)

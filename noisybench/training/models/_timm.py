@@ -6,7 +6,7 @@ from torch import nn
 
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import MissingPackage, UnknownName
-from noisybench.training import BuildModel, check_images
+from noisybench.training.model import BuildModel, check_images
 
 
 def build_named(name: str) -> BuildModel:

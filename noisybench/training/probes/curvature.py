@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import derive
-from noisybench.observing import Batch, Probe
+from noisybench.training.observing import Batch, Probe
 
 POWERS = (1, 2)
 WORD_BITS = 64

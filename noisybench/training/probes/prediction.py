@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from noisybench.observing import Probe
-from noisybench.probes._logits import LogitProbe
+from noisybench.training.observing import Probe
+from noisybench.training.probes._logits import LogitProbe
 
 
 def prediction(logits: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG001 - the signature of a logit probe

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from noisybench.observing import Probe
-from noisybench.probes._logits import LogitProbe
+from noisybench.training.observing import Probe
+from noisybench.training.probes._logits import LogitProbe
 
 
 def margin(logits: Tensor, labels: Tensor) -> Tensor:

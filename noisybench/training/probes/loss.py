@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from noisybench.observing import Probe
-from noisybench.probes._logits import LogitProbe
+from noisybench.training.observing import Probe
+from noisybench.training.probes._logits import LogitProbe
 
 
 def loss(logits: Tensor, labels: Tensor) -> Tensor:

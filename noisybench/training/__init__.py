@@ -1,0 +1,1 @@
+"""A model learns a variant and is watched."""

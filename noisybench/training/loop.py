@@ -1,0 +1,141 @@
+"""The one loop of training."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from noisybench.data.source import Source
+from noisybench.ground.errors import TrainingFailed
+from noisybench.ground.random_streams import derive
+from noisybench.training.batches import Inputs
+from noisybench.training.machine import generator_of
+from noisybench.training.observing import Recorder, check_logits, evaluating
+from noisybench.training.recipe import Recipe, learning_rate
+from noisybench.training.susceptibility import SusceptibilityTracker
+from noisybench.training.trace import Observation
+from noisybench.variants.variant import Variant
+
+
+@dataclass(slots=True)
+class RunInProgress:
+    """A run in progress."""
+
+    source: Source
+    variant: Variant
+    recipe: Recipe
+    model: nn.Module
+    data: Inputs
+    seed: int
+    optimizer: torch.optim.SGD = field(init=False)
+    labels: Tensor = field(init=False)
+    test: tuple[Inputs, Tensor] | None = field(init=False, default=None)
+    history: dict[str, list[float]] = field(init=False, default_factory=dict)
+    seconds: dict[str, float] = field(init=False)
+    _loss: float = field(init=False, default=float("nan"))
+    _accuracy: float = field(init=False, default=float("nan"))
+
+    def __post_init__(self) -> None:
+        recipe = self.recipe
+        self.optimizer = torch.optim.SGD(
+            self.model.parameters(),
+            lr=recipe.lr,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            nesterov=recipe.momentum > 0,
+        )
+        self.labels = torch.tensor(self.variant.labels, device=self.data.device)
+        if self.source.test_inputs is not None and self.source.test_labels is not None:
+            workers = self.data.loader_workers
+            inputs = Inputs(self.source.test_inputs, self.data.device, like=self.data, loader_workers=workers)
+            self.test = inputs, torch.tensor(self.source.test_labels, device=self.data.device)
+        self.seconds = {"training": 0.0, "testing": 0.0}
+
+    def epoch(self, epoch: int, recorder: Recorder | None) -> None:
+        """One pass over the training set. ``recorder`` is given each batch's own logits."""
+        began = time.perf_counter()
+        recipe, device = self.recipe, self.data.device
+        order = torch.randperm(len(self.data), generator=generator_of(self.seed, "order", epoch)).to(device)
+        augment = generator_of(self.seed, "augment", epoch)
+        torch.manual_seed(derive(self.seed, "layers", epoch))
+        batches = batches_of(order, recipe.batch_size)
+        total, hits = torch.zeros((), device=device), torch.zeros((), device=device)
+        self.model.train()
+        stream = zip(batches, self.data.stream(batches, recipe.augmentation, augment), strict=True)
+        for step, (chosen, inputs) in enumerate(stream, start=(epoch - 1) * len(batches)):
+            for group in self.optimizer.param_groups:
+                group["lr"] = learning_rate(recipe, step, recipe.epochs * len(batches))
+            labels = self.labels[chosen]
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+                logits = check_logits(self.model(inputs), len(chosen), self.variant.num_classes)
+            if not logits.requires_grad:
+                msg = "the model's outputs depend on no parameter that is trained; expected logits with a gradient"
+                raise TrainingFailed(msg)
+            loss = F.cross_entropy(logits.float(), labels)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            total += loss.detach() * len(chosen)
+            hits += (logits.detach().argmax(1) == labels).sum()
+            if recorder is not None:
+                recorder.update(logits, chosen)
+        self._loss = float(total) / len(order)
+        self._accuracy = float(hits) / len(order)
+        self.seconds["training"] += time.perf_counter() - began
+        if not np.isfinite(self._loss):
+            msg = f"the training loss is {self._loss} in epoch {epoch}; lower the learning rate (now lr={recipe.lr:g})"
+            raise TrainingFailed(msg)
+
+    def note(self, epoch: int, seen: Observation, tracker: SusceptibilityTracker | None) -> None:
+        """Add this epoch's line to the history."""
+        row = {
+            "epoch": float(epoch),
+            "learning_rate": float(self.optimizer.param_groups[0]["lr"]),
+            "train_loss": self._loss,
+            "train_accuracy": self._accuracy,
+            "mislabeled_fit": float("nan"),
+            "clean_fit": float("nan"),
+            "test_accuracy": self._test(),
+            "susceptibility": float("nan") if tracker is None else tracker.value,
+            "susceptibility_drop": float("nan") if tracker is None else tracker.drop,
+        }
+        if "correct" in seen.values:
+            correct, mislabeled = seen.values["correct"], self.variant.mislabeled
+            row["mislabeled_fit"] = _mean(correct[mislabeled])
+            row["clean_fit"] = _mean(correct[self.variant.known & ~mislabeled])
+        for name, value in row.items():
+            self.history.setdefault(name, []).append(value)
+
+    def _test(self) -> float:
+        """Accuracy on the test set; NaN without one."""
+        if self.test is None:
+            return float("nan")
+        began = time.perf_counter()
+        inputs, labels = self.test
+        hits = torch.zeros((), device=labels.device)
+        with torch.no_grad(), evaluating(self.model, seed=0, device=labels.device):
+            for batch, expected in zip(inputs.batches(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
+                hits += (self.model(batch).argmax(1) == expected).sum()
+        self.seconds["testing"] += time.perf_counter() - began
+        return float(hits) / len(labels)
+
+
+EVALUATION_BATCH = 128
+"""Small enough that a batch of activations stays in a CPU's cache; 256 and 512 were slower, most of all for gradients."""
+
+
+def batches_of(order: Tensor, size: int) -> list[Tensor]:
+    """Batches of ``size``; a last one of a single sample, which batch norm cannot take, joins the one before."""
+    batches = list(order.split(size))
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
+
+
+def _mean(values: NDArray[Any]) -> float:
+    return float(values.mean(dtype=np.float64)) if values.size else float("nan")

@@ -1,0 +1,82 @@
+"""Models: what a file of ``models/`` gives, built and checked."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from noisybench.data.inputs import IMAGE_DIMENSIONS
+from noisybench.data.source import Source
+from noisybench.ground.errors import BadUsage, NoisybenchError, TrainingFailed
+from noisybench.training.batches import Inputs
+from noisybench.training.machine import quiet_machine
+from noisybench.training.observing import check_logits, evaluating
+
+
+class BuildModel(Protocol):
+    """What a file of ``models/`` gives."""
+
+    def __call__(self, *, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+        """A fresh model, its weights drawn from torch's own generator; input_shape is (c, h, w) or (d,)."""
+
+
+def check_model(build: BuildModel, source: Source, *, device: str = "cpu") -> None:
+    """Raise what ``train`` would for a model that cannot be built or run, or does not give a logit a class."""
+    place = torch.device(device)
+    with quiet_machine(place, 1):
+        build_model(build, source, Inputs(source.inputs[:1], place))
+
+
+def check_images(model: str, input_shape: tuple[int, ...], *, smallest: int) -> tuple[int, int, int]:
+    """The (c, h, w) of ``input_shape``, for a model that takes images alone.
+
+    Raises:
+        BadUsage: The inputs are features, or too small.
+    """
+    if len(input_shape) != IMAGE_DIMENSIONS - 1 or min(input_shape[1:]) < smallest:
+        msg = f"model '{model}' takes images of at least {smallest} × {smallest}, got inputs of shape {input_shape}; use mlp"
+        raise BadUsage(msg)
+    c, h, w = input_shape
+    return c, h, w
+
+
+def build_model(build: BuildModel, source: Source, data: Inputs) -> nn.Module:
+    """A fresh model on the device of ``data``, seen to give a logit a class and to have something to train.
+
+    Raises:
+        TrainingFailed: It cannot be built or run, or gives something else.
+    """
+    model: Any  # until it is seen to be a module
+    with _said(f"the model cannot be built for inputs of shape {source.input_shape}"):
+        model = build(num_classes=source.num_classes, input_shape=source.input_shape)
+    if not isinstance(model, nn.Module):
+        msg = f"the model function gave {type(model).__name__}, expected a torch.nn.Module"
+        raise TrainingFailed(msg)
+    with _said("the model cannot be put on its device"):  # such as one whose parameters have no shape yet
+        model = model.to(data.device)
+        if data.is_image:
+            model = model.to(memory_format=torch.channels_last)
+    with (
+        _said(f"the model cannot be run on inputs of shape {source.input_shape}"),
+        torch.no_grad(),
+        evaluating(model, seed=0, device=data.device),
+    ):
+        check_logits(model(data.batch(slice(0, 1))), 1, source.num_classes)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        msg = "the model has no parameter to train; give it one that requires a gradient"
+        raise TrainingFailed(msg)
+    return model
+
+
+@contextmanager
+def _said(what: str, *, but: type[Exception] = NoisybenchError) -> Iterator[None]:
+    """Say in one sentence what a stranger's model or probe raised; our own errors already do."""
+    try:
+        yield
+    except (NoisybenchError, but):
+        raise
+    except (Exception, SystemExit) as error:  # whatever it is
+        msg = f"{what}: {type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]}"
+        raise TrainingFailed(msg) from error
