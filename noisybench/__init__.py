@@ -62,6 +62,9 @@ if TYPE_CHECKING:  # what __getattr__ gives, for type checkers
     from noisybench.data.source import Source as Source
     from noisybench.data.source import source_from_arrays as source_from_arrays
     from noisybench.description import describe as describe
+    from noisybench.detection.scoring import Detector as Detector
+    from noisybench.detection.scoring import Scores as Scores
+    from noisybench.detection.scoring import score as score
     from noisybench.evaluation import evaluate as evaluate
     from noisybench.given import score_given as score_given
     from noisybench.ground.arrays import UNKNOWN as UNKNOWN
@@ -72,9 +75,6 @@ if TYPE_CHECKING:  # what __getattr__ gives, for type checkers
     from noisybench.pooling import detect as detect
     from noisybench.pooling import memorize as memorize
     from noisybench.pooling import plan_learner as plan_learner
-    from noisybench.scoring import Detector as Detector
-    from noisybench.scoring import Scores as Scores
-    from noisybench.scoring import score as score
     from noisybench.statistics.memorization_metrics import against_memorization as against_memorization
     from noisybench.training.observing import Recorder as Recorder
     from noisybench.training.observing import observe as observe

@@ -14,16 +14,15 @@ from typing import Any, Literal, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.detection.scoring import Kind, Scores
 from noisybench.ground.arrays import Bools, read_only
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import check_fields, read_columns, write_columns
 from noisybench.ground.random_streams import uniforms
-from noisybench.scoring import Scores
 from noisybench.statistics.detection_metrics import METRICS
 from noisybench.statistics.intervals import NOTHING
 from noisybench.variants.variant import Variant
 
-Kind = Literal["detector", "control", "reference"]
 Stratum = Literal["all", "clean", "mislabeled"]
 Regime = Literal["training", "pool", "given"]
 """Where a run's scores come from: one observed training, many models on random subsets, or someone else's code."""

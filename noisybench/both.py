@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from noisybench.agreement import Kind, Regime, reference_scores
+from noisybench.agreement import Regime, reference_scores
+from noisybench.detection.scoring import Kind, Scores, read_scores
 from noisybench.ground.errors import BadData
 from noisybench.ground.files import file_name
 from noisybench.leaderboard import (
@@ -27,7 +28,6 @@ from noisybench.leaderboard import (
     which_complete,
 )
 from noisybench.memorization import Memorization, read_memorizations
-from noisybench.scoring import Scores, read_scores
 from noisybench.statistics.memorization_metrics import HIGH_MEMORIZATION, BothTruths, Quarters, both_truths
 from noisybench.statistics.resampling import Column, Interval, estimate, mean
 from noisybench.variants.variant import Variant, read_variant

@@ -14,15 +14,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from noisybench.agreement import Agreement, Kind, against_labels, against_marks, reference_scores, write_agreements
+from noisybench.agreement import Agreement, against_labels, against_marks, reference_scores, write_agreements
 from noisybench.cards import write_cards
 from noisybench.data.source import Source
+from noisybench.detection.scoring import Kind, Scores, read_scores
 from noisybench.ground.arrays import Floats
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import check_fields, read_record, replacing
 from noisybench.memorization import Memorization, read_memorizations
-from noisybench.scoring import Scores, read_scores
 from noisybench.statistics.memorization_metrics import against_memorization
 from noisybench.variants.variant import Variant, read_variant, write_variant
 

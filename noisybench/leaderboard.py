@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, get_type_hints
 
-from noisybench.agreement import Agreement, Kind, Regime, Stratum, read_agreements, read_truths
+from noisybench.agreement import Agreement, Regime, Stratum, read_agreements, read_truths
 from noisybench.data.source import Option
+from noisybench.detection.scoring import Kind
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData, UnknownName
 from noisybench.ground.files import check_fields, read_columns, read_record

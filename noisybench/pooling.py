@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from noisybench.agreement import Kind, read_truths
+from noisybench.agreement import read_truths
 from noisybench.data.extraction import Features, choose_features, features_of
 from noisybench.data.inputs import IMAGE_DIMENSIONS
 from noisybench.data.source import Source
+from noisybench.detection.scoring import Kind, Scores, read_scores, score, scores_path, write_scores
 from noisybench.ground.checks import unknown, whole
 from noisybench.ground.digests import file_digest
 from noisybench.ground.engines.processes import Progress, alone
@@ -38,7 +39,6 @@ from noisybench.memorization import (
 )
 from noisybench.pools import PURPOSES, Pool, check_fraction, group_size, read_pool, subsets
 from noisybench.retraining import Learner, retrain
-from noisybench.scoring import Scores, read_scores, score, scores_path, write_scores
 from noisybench.statistics.confident_learning import NoiseEstimate, estimate_noise
 from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.training.model import BuildModel

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from noisybench.detection.scoring import read_scores
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.checks import unknown, whole
 from noisybench.ground.errors import BadData, UnknownName
 from noisybench.ground.files import check_fields, file_name, read_record
 from noisybench.judging import read_names
-from noisybench.scoring import read_scores
 from noisybench.training.trace import read_trace
 from noisybench.variants.variant import Variant, read_variant
 

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.agreement import Agreement, Kind, read_agreements, read_truths
+from noisybench.agreement import Agreement, read_agreements, read_truths
 from noisybench.cards import README, card_of, encoded
 from noisybench.croissant import CROISSANT, croissant_of
 from noisybench.data.source import Option, Source
 from noisybench.datacards import as_call, as_option, named_files
 from noisybench.description import Description, describe
+from noisybench.detection.scoring import Kind, Scores, read_scores, score
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import check_fields, file_name, read_columns, read_record
@@ -26,7 +27,6 @@ from noisybench.judging import agreements_of, truths_beside
 from noisybench.leaderboard import Run, read_runs
 from noisybench.memorization import MEASURES, estimate_memorization, read_memorization
 from noisybench.pools import read_pool
-from noisybench.scoring import Scores, read_scores, score
 from noisybench.training.trace import Trace, read_trace
 from noisybench.variants.building import build_variant
 from noisybench.variants.noise import Noise

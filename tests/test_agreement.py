@@ -10,10 +10,10 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from noisybench.agreement import Agreement, against_labels, read_agreements, reference_scores, write_agreements
 from noisybench.data.source import source_from_arrays
+from noisybench.detection.scoring import Scores
 from noisybench.ground.arrays import UNKNOWN, Bools, Floats, Labels
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.lookup import find
-from noisybench.scoring import Scores
 from noisybench.statistics.detection_metrics import (
     METRICS,
     auroc,

@@ -13,10 +13,10 @@ from cleanlab.rank import get_label_quality_scores
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from noisybench.detection.scoring import score
 from noisybench.ground.arrays import check_probabilities
 from noisybench.ground.errors import BadData
 from noisybench.ground.lookup import find
-from noisybench.scoring import score
 from noisybench.statistics.confident_learning import (
     confident_joint,
     estimate_noise,

@@ -33,6 +33,7 @@ from torch import Tensor, nn
 
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_digest
+from noisybench.detection.scoring import score
 from noisybench.ground import lookup as catalog
 from noisybench.ground.arrays import UNKNOWN, read_only
 from noisybench.ground.errors import BadUsage, NoisybenchError
@@ -40,7 +41,6 @@ from noisybench.ground.lookup import find, names, summary
 from noisybench.ground.options import parse_options, plain_options
 from noisybench.ground.random_streams import bits
 from noisybench.noises.symmetric import Symmetric
-from noisybench.scoring import score
 from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.training.observing import Batch, Recorder, observe
 from noisybench.training.trace import Column, Trace

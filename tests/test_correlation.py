@@ -11,11 +11,11 @@ from scipy import stats
 
 from noisybench.agreement import Agreement, read_agreements, reference_scores, write_agreements
 from noisybench.data.source import source_from_arrays
+from noisybench.detection.scoring import Scores
 from noisybench.ground.arrays import UNKNOWN, Bools, Floats
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.lookup import find
 from noisybench.memorization import Memorization, reliability
-from noisybench.scoring import Scores
 from noisybench.statistics.memorization_metrics import (
     MEMORIZATION_METRICS,
     Compared,

@@ -16,11 +16,11 @@ from torch import nn
 from noisybench.agreement import read_agreements, write_agreements
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
+from noisybench.detection.scoring import read_scores
 from noisybench.evaluation import evaluate
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed, UnknownName
 from noisybench.ground.files import read_columns, read_json, write_columns
 from noisybench.ground.lookup import find, names
-from noisybench.scoring import read_scores
 from noisybench.suspects import suspects
 from noisybench.training.plan import plan_run
 from noisybench.training.trace import read_trace
@@ -291,7 +291,7 @@ def test_an_edited_model_is_another_model(
         evaluate(variant, digits, model=partial(own_model, num_classes=3), out=tmp_path)
 
 
-OWN = "from noisybench.scoring import Detector\nD = Detector('{}', ('margin',), lambda trace: -trace['margin'][-1].astype(float), 'x')\n"
+OWN = "from noisybench.detection.scoring import Detector\nD = Detector('{}', ('margin',), lambda trace: -trace['margin'][-1].astype(float), 'x')\n"
 
 
 def test_a_detector_of_ones_own_keeps_its_name(

@@ -18,6 +18,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from noisybench.agreement import read_agreements
 from noisybench.data.loading import load_source
 from noisybench.data.source import source_from_arrays
+from noisybench.detection.scoring import read_scores
 from noisybench.evaluation import evaluate
 from noisybench.given import score_given
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
@@ -27,7 +28,6 @@ from noisybench.memorization import Memorization, write_memorization
 from noisybench.noises._archive import read_annotations
 from noisybench.noises.cifar_n import CifarN
 from noisybench.noises.symmetric import Symmetric
-from noisybench.scoring import read_scores
 from noisybench.suspects import suspects
 from noisybench.variants.building import build_variant
 from noisybench.variants.sample_files import Form, read_given

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from noisybench.agreement import Agreement, Kind, write_agreements
+from noisybench.agreement import Agreement, write_agreements
+from noisybench.detection.scoring import Kind
 from noisybench.ground.errors import BadData, Mismatch, UnknownName
 from noisybench.ground.files import write_columns, write_json
 from noisybench.leaderboard import Row, leaderboard, model_rows, read_runs

@@ -31,6 +31,7 @@ from noisybench.agreement import read_agreements
 from noisybench.data.loading import load_source
 from noisybench.data.source import source_from_arrays
 from noisybench.data.sources._images import decode_images
+from noisybench.detection.scoring import read_scores
 from noisybench.ground.errors import BadData, NoisybenchError
 from noisybench.ground.files import read_array, read_columns, read_json
 from noisybench.leaderboard import read_runs
@@ -38,7 +39,6 @@ from noisybench.noises._archive import read_annotations
 from noisybench.noises.asymmetric import Asymmetric
 from noisybench.noises.symmetric import Symmetric
 from noisybench.noises.transition import read_matrix
-from noisybench.scoring import read_scores
 from noisybench.training.checkpoint import read_checkpoint
 from noisybench.training.trace import read_trace
 from noisybench.variants.building import build_variant

@@ -17,6 +17,7 @@ from noisybench.both import both_rows
 from noisybench.cli import app
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
+from noisybench.detection.scoring import read_scores, score
 from noisybench.evaluation import evaluate
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, UnknownName
 from noisybench.ground.files import read_columns, read_record, write_columns
@@ -28,7 +29,6 @@ from noisybench.pooling import check_purpose, detect, memorize, plan_learner
 from noisybench.pools import read_pool
 from noisybench.rendering import to_markdown
 from noisybench.retraining import Learner
-from noisybench.scoring import read_scores, score
 from noisybench.training.batches import Inputs
 from noisybench.training.observing import Recorder
 from noisybench.training.plan import plan_run

@@ -10,7 +10,7 @@ import pytest
 from shell import shell
 
 import noisybench
-from noisybench.scoring import Scores
+from noisybench.detection.scoring import Scores
 
 README = Path(noisybench.__file__).parents[1] / "README.md"
 if not README.is_file():  # the package was installed: the page lies beside the tests

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from noisybench.detection.scoring import Detector, Scores, read_scores, score, write_scores
 from noisybench.ground.errors import BadData, Mismatch, MissingColumn
 from noisybench.ground.files import write_columns
-from noisybench.scoring import Detector, Scores, read_scores, score, write_scores
 from noisybench.training.trace import Observation, Trace, stack
 
 ID = "a" * 64

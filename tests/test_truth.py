@@ -21,6 +21,7 @@ from noisybench.croissant import CROISSANT
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.dependence import against_difficulty
 from noisybench.description import describe
+from noisybench.detection.scoring import Scores
 from noisybench.ground.arrays import UNKNOWN, WRONG, Labels
 from noisybench.memorization import estimate_memorization, summarise
 from noisybench.noises._people import counts_in
@@ -29,7 +30,6 @@ from noisybench.noises.instance import Instance
 from noisybench.noises.symmetric import Symmetric
 from noisybench.noises.transition import Transition
 from noisybench.pools import Pool
-from noisybench.scoring import Scores
 from noisybench.statistics.memorization_metrics import against_memorization, both_truths
 from noisybench.variants.building import build_variant
 from noisybench.variants.flipping import Mode

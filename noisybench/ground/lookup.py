@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from noisybench.data.alteration import Alter
     from noisybench.data.extraction import ExtractFeatures
     from noisybench.data.source import LoadSource
-    from noisybench.scoring import Detector
+    from noisybench.detection.scoring import Detector
     from noisybench.training.model import BuildModel
     from noisybench.training.observing import Probe
     from noisybench.variants.noise import Noise
@@ -32,7 +32,7 @@ HOMES: dict[Drawer, str] = {
     "features": "noisybench.data.features",
     "models": "noisybench.training.models",
     "probes": "noisybench.training.probes",
-    "detectors": "noisybench.detectors",
+    "detectors": "noisybench.detection.detectors",
 }
 """The package of each drawer."""
 PACKAGE = Path(__file__).parents[1]

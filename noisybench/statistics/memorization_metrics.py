@@ -18,11 +18,11 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.agreement import Agreement, Kind, Stratum
+from noisybench.agreement import Agreement, Stratum
+from noisybench.detection.scoring import Kind, Scores
 from noisybench.ground.arrays import Bools, Floats
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.memorization import Memorization, reliability
-from noisybench.scoring import Scores
 from noisybench.statistics.intervals import NOTHING, Z95, Estimate, wilson
 from noisybench.variants.variant import Variant
 

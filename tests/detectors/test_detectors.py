@@ -15,9 +15,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from torch import nn
 
+from noisybench.detection.scoring import score
 from noisybench.ground.errors import MissingColumn
 from noisybench.ground.lookup import find, names
-from noisybench.scoring import score
 from noisybench.training.observing import observe
 from noisybench.training.trace import Column, Trace, stack
 

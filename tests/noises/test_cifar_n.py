@@ -11,12 +11,12 @@ from noisybench.agreement import against_labels, against_marks
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.data.sources.cifar100 import coarse
 from noisybench.description import describe
+from noisybench.detection.scoring import Scores
 from noisybench.ground.arrays import Labels
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.options import parse_options
 from noisybench.noises._archive import read_annotations
 from noisybench.noises.cifar_n import CifarN
-from noisybench.scoring import Scores
 from noisybench.variants.building import build_variant
 
 CONTESTED: tuple[Literal["keep", "unknown"], ...] = ("keep", "unknown")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from noisybench.ground.arrays import read_only
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import file_name, read_columns, write_columns
 from noisybench.training.trace import Trace
+
+Kind = Literal["detector", "control", "reference"]
 
 
 @dataclass(frozen=True, slots=True)

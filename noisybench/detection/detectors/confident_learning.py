@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.detectors._held_out import given_labels
-from noisybench.scoring import Detector
+from noisybench.detection.detectors._held_out import given_labels
+from noisybench.detection.scoring import Detector
 from noisybench.statistics.confident_learning import find_issues, self_confidence
 from noisybench.training.trace import Trace
 

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.scoring import Detector
+from noisybench.detection.scoring import Detector
 from noisybench.training.trace import Trace
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.scoring import Detector
+from noisybench.detection.scoring import Detector
 from noisybench.training.trace import Trace
 
 

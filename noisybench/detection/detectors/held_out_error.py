@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.detectors._held_out import of_given
-from noisybench.scoring import Detector
+from noisybench.detection.detectors._held_out import of_given
+from noisybench.detection.scoring import Detector
 from noisybench.training.trace import Trace
 
 
