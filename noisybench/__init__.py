@@ -71,10 +71,10 @@ if TYPE_CHECKING:  # what __getattr__ gives, for type checkers
     from noisybench.ground.arrays import WRONG as WRONG
     from noisybench.ground.lookup import find as find
     from noisybench.ground.lookup import names as names
-    from noisybench.memorization import read_memorization as read_memorization
+    from noisybench.memorization.estimate import read_memorization as read_memorization
+    from noisybench.memorization.learner import plan_learner as plan_learner
     from noisybench.pooling import detect as detect
     from noisybench.pooling import memorize as memorize
-    from noisybench.pooling import plan_learner as plan_learner
     from noisybench.statistics.memorization_metrics import against_memorization as against_memorization
     from noisybench.training.observing import Recorder as Recorder
     from noisybench.training.observing import observe as observe

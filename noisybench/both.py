@@ -27,7 +27,7 @@ from noisybench.leaderboard import (
     is_matched,
     which_complete,
 )
-from noisybench.memorization import Memorization, read_memorizations
+from noisybench.memorization.estimate import Memorization, read_memorizations
 from noisybench.statistics.memorization_metrics import HIGH_MEMORIZATION, BothTruths, Quarters, both_truths
 from noisybench.statistics.resampling import Column, Interval, estimate, mean
 from noisybench.variants.variant import Variant, read_variant

@@ -19,7 +19,7 @@ from noisybench.ground.version import __version__
 if TYPE_CHECKING:
     from noisybench.data.source import Source
     from noisybench.description import Description
-    from noisybench.memorization import Summary
+    from noisybench.memorization.reliability import Summary
     from noisybench.pooling import Detected
     from noisybench.rendering import Rows
     from noisybench.training.plan import Plan
@@ -173,7 +173,7 @@ def describe(
     from dataclasses import replace
 
     from noisybench.description import describe as measure
-    from noisybench.given_difficulty import is_circular, read_difficulty
+    from noisybench.memorization.difficulty_files import is_circular, read_difficulty
     from noisybench.picture import check_picture, draw
     from noisybench.variants.sample_files import read_given
     from noisybench.variants.variant import read_variant
@@ -369,10 +369,11 @@ def memorize(
     """Measure how much each label is memorized, or score detectors of held-out answers, with many subset models."""
     from noisybench.ground.checks import whole
     from noisybench.ground.options import split_pairs
-    from noisybench.pooling import check_purpose, plan_learner
+    from noisybench.memorization.learner import plan_learner
+    from noisybench.memorization.subsets import check_fraction
+    from noisybench.pooling import check_purpose
     from noisybench.pooling import detect as score_held_out
     from noisybench.pooling import memorize as measure
-    from noisybench.pools import check_fraction
     from noisybench.variants.location import source_of
     from noisybench.variants.variant import read_variant
 
@@ -668,8 +669,8 @@ def quickstart(
     from noisybench.ground.options import parse_options
     from noisybench.leaderboard import leaderboard as rank
     from noisybench.leaderboard import model_rows
+    from noisybench.memorization.learner import Learner
     from noisybench.pooling import memorize as measure
-    from noisybench.retraining import Learner
     from noisybench.training.plan import plan_run
     from noisybench.variants.building import build_variant
 

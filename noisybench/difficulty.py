@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.source import Source, source_digest
-from noisybench.given_difficulty import read_difficulty
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels, read_only
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.lookup import find
+from noisybench.memorization.difficulty_files import read_difficulty
 from noisybench.statistics.expected_auroc import _auroc, mid_ranks
 from noisybench.teacher import class_probabilities
 from noisybench.variants.building import build_variant

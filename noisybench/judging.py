@@ -22,7 +22,7 @@ from noisybench.ground.arrays import Floats
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import check_fields, read_record, replacing
-from noisybench.memorization import Memorization, read_memorizations
+from noisybench.memorization.estimate import Memorization, read_memorizations
 from noisybench.statistics.memorization_metrics import against_memorization
 from noisybench.variants.variant import Variant, read_variant, write_variant
 

@@ -8,7 +8,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from math import isnan
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from noisybench.agreement import read_truths
-from noisybench.data.extraction import Features, choose_features, features_of
+from noisybench.data.extraction import Features
 from noisybench.data.inputs import IMAGE_DIMENSIONS
 from noisybench.data.source import Source
 from noisybench.detection.scoring import Kind, Scores, read_scores, score, scores_path, write_scores
@@ -27,85 +27,21 @@ from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.files import file_name, read_record, write_columns, write_json
 from noisybench.ground.lookup import find, names
 from noisybench.ground.random_streams import derive
-from noisybench.held_out import held_out_answers
 from noisybench.judging import HOW_LABELS_CAME, about_labels, digests_of, judge, keep_variant, truths_beside
-from noisybench.memorization import (
-    Summary,
-    estimate_memorization,
-    read_memorization,
-    said_twice,
-    summarise,
-    write_memorization,
-)
-from noisybench.pools import PURPOSES, Pool, check_fraction, group_size, read_pool, subsets
-from noisybench.retraining import Learner, retrain
+from noisybench.memorization.estimate import estimate_memorization, read_memorization, said_twice, write_memorization
+from noisybench.memorization.held_out import held_out_answers
+from noisybench.memorization.learner import Learner
+from noisybench.memorization.pool import PURPOSES, Pool, read_pool
+from noisybench.memorization.reliability import Summary, summarise
+from noisybench.memorization.retraining import retrain
+from noisybench.memorization.subsets import check_fraction, group_size, subsets
 from noisybench.statistics.confident_learning import NoiseEstimate, estimate_noise
 from noisybench.statistics.neighbours import neighbour_labels
-from noisybench.training.model import BuildModel
-from noisybench.training.plan import Watch, plan_run
 from noisybench.training.trace import read_trace, write_observation
 from noisybench.variants.variant import Variant, check_source
 
-EPOCHS = 45
-"""Of every model: on the digits, 99 % of the wrong labels of a subset are then fitted, 57 % after 20."""
 NEIGHBOURS = 20
 """Of a sample, for ``knn``."""
-
-
-def plan_learner(
-    source: Source,
-    *,
-    model: str | BuildModel | None = None,
-    recipe: str = "overfit",
-    epochs: int | None = None,
-    options: Mapping[str, str] | None = None,
-    device: str = "auto",
-    features: str = "input",
-    features_options: Mapping[str, str] | None = None,
-    fraction: float = 0.7,
-    balanced: bool = True,
-    cache: str | Path | None = None,
-) -> tuple[Learner, Features | None]:
-    """What is retrained, and the features that it sees, None for the inputs themselves.
-
-    Args:
-        source: What is trained on.
-        model: See ``plan_run``; also ``recipe``, ``device`` and ``options``, but for those that say how to watch.
-        recipe: Name of the recipe.
-        epochs: None takes 45.
-        options: Fields of ``Recipe`` as text.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
-        features: ``input``, or what ``choose_features`` takes.
-        features_options: Of the features, as text.
-        fraction: Of the samples in each subset.
-        balanced: Leave each sample out equally often.
-        cache: Folder in which features are kept.
-
-    Raises:
-        UnknownName: No such model, recipe, features or option.
-        BadUsage: A value that cannot be meant.
-    """
-    given = dict(options or {})
-    watching = sorted(set(given) & {field.name for field in fields(Watch)})
-    if watching:
-        msg = f"'{watching[0]}' is about how a training is watched, and these models are asked once, at their end"
-        raise BadUsage(msg)
-    if features == "input" and features_options:
-        msg = "--features-set is for --features; 'input' has no options"
-        raise BadUsage(msg)
-    chosen = None if features == "input" else choose_features(features, features_options)
-    how: dict[str, Any] = {
-        "recipe": recipe,
-        "epochs": EPOCHS if epochs is None and "epochs" not in given else epochs,
-        "options": given,
-    }
-    # The inputs decide the device, and refuse what is refused, before features take their time.
-    plan = plan_run(source, model=model, device=device, **how)
-    if chosen is None:
-        return Learner(plan, fraction, balanced), None
-    seen = features_of(source, chosen, device=plan.device, cache=cache)
-    shown = replace(source, inputs=seen, test_inputs=None, test_labels=None, augmentation="none")
-    return Learner(plan_run(shown, model=model, device=device, **how), fraction, balanced, chosen.word), seen
 
 
 def memorize(

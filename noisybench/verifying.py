@@ -22,11 +22,11 @@ from noisybench.ground.files import check_fields, file_name, read_columns, read_
 from noisybench.ground.lookup import find, names, summary
 from noisybench.ground.options import parse_options
 from noisybench.ground.version import __version__
-from noisybench.held_out import held_out_answers
 from noisybench.judging import agreements_of, truths_beside
 from noisybench.leaderboard import Run, read_runs
-from noisybench.memorization import MEASURES, estimate_memorization, read_memorization
-from noisybench.pools import read_pool
+from noisybench.memorization.estimate import MEASURES, estimate_memorization, read_memorization
+from noisybench.memorization.held_out import held_out_answers
+from noisybench.memorization.pool import read_pool
 from noisybench.training.trace import Trace, read_trace
 from noisybench.variants.building import build_variant
 from noisybench.variants.noise import Noise

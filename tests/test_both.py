@@ -21,7 +21,7 @@ from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import file_name, write_columns, write_json
 from noisybench.ground.lookup import find
 from noisybench.leaderboard import read_runs
-from noisybench.memorization import Memorization, read_memorization, write_memorization
+from noisybench.memorization.estimate import Memorization, read_memorization, write_memorization
 from noisybench.rendering import caption, to_csv, to_json, to_latex, to_markdown, to_records, to_table
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant, read_variant, write_variant

@@ -15,7 +15,8 @@ from noisybench.detection.scoring import Scores
 from noisybench.ground.arrays import UNKNOWN, Bools, Floats
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.lookup import find
-from noisybench.memorization import Memorization, reliability
+from noisybench.memorization.estimate import Memorization
+from noisybench.memorization.reliability import reliability
 from noisybench.statistics.memorization_metrics import (
     MEMORIZATION_METRICS,
     Compared,

@@ -24,7 +24,7 @@ from noisybench.given import score_given
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import read_columns, write_columns
 from noisybench.leaderboard import leaderboard
-from noisybench.memorization import Memorization, write_memorization
+from noisybench.memorization.estimate import Memorization, write_memorization
 from noisybench.noises._archive import read_annotations
 from noisybench.noises.cifar_n import CifarN
 from noisybench.noises.symmetric import Symmetric

@@ -23,11 +23,12 @@ from noisybench.data.source import Source, source_from_arrays
 from noisybench.evaluation import evaluate
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.lookup import find
+from noisybench.memorization.learner import Learner
+from noisybench.memorization.pool import read_pool
+from noisybench.memorization.retraining import retrain
 from noisybench.noises.bounded_instance import BoundedInstance
 from noisybench.noises.instance import Instance
 from noisybench.noises.symmetric import Symmetric
-from noisybench.pools import read_pool
-from noisybench.retraining import Learner, retrain
 from noisybench.training.batches import Inputs
 from noisybench.training.plan import plan_run
 from noisybench.training.recipe import Recipe

@@ -14,17 +14,11 @@ from noisybench.data.source import source_from_arrays
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import read_columns, write_columns
-from noisybench.memorization import (
-    Memorization,
-    estimate_memorization,
-    read_memorization,
-    reliability,
-    split_half,
-    summarise,
-    write_memorization,
-)
+from noisybench.memorization.estimate import Memorization, estimate_memorization, read_memorization, write_memorization
+from noisybench.memorization.pool import BLOCK, Block, Pool, block_path, read_block, read_pool, write_block
+from noisybench.memorization.reliability import reliability, split_half, summarise
+from noisybench.memorization.subsets import group_size, subsets
 from noisybench.noises.symmetric import Symmetric
-from noisybench.pools import BLOCK, Block, Pool, block_path, group_size, read_block, read_pool, subsets, write_block
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant
 

@@ -22,13 +22,13 @@ from noisybench.evaluation import evaluate
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, UnknownName
 from noisybench.ground.files import read_columns, read_record, write_columns
 from noisybench.ground.lookup import find
-from noisybench.held_out import held_out_answers
 from noisybench.leaderboard import leaderboard
-from noisybench.memorization import estimate_memorization, read_memorization, write_memorization
-from noisybench.pooling import check_purpose, detect, memorize, plan_learner
-from noisybench.pools import read_pool
+from noisybench.memorization.estimate import estimate_memorization, read_memorization, write_memorization
+from noisybench.memorization.held_out import held_out_answers
+from noisybench.memorization.learner import Learner, plan_learner
+from noisybench.memorization.pool import read_pool
+from noisybench.pooling import check_purpose, detect, memorize
 from noisybench.rendering import to_markdown
-from noisybench.retraining import Learner
 from noisybench.training.batches import Inputs
 from noisybench.training.observing import Recorder
 from noisybench.training.plan import plan_run
@@ -196,7 +196,7 @@ def test_a_pool_takes_up_what_was_measured_since(
     folder = detected(small, variant, tmp_path)
     place = measured(small, variant, tmp_path, models=20)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    monkeypatch.setattr("noisybench.retraining._train_block", None)
+    monkeypatch.setattr("noisybench.memorization.retraining._train_block", None)
     monkeypatch.setattr("noisybench.pooling.neighbour_labels", None)
     assert detected(small, variant, tmp_path) == folder
     after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

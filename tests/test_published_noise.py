@@ -15,8 +15,8 @@ import pytest
 
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.description import Description, describe
-from noisybench.given_difficulty import read_difficulty
 from noisybench.ground.arrays import Labels, as_labels
+from noisybench.memorization.difficulty_files import read_difficulty
 from noisybench.noises._archive import read_annotations
 from noisybench.noises.as_found import AsFound
 from noisybench.noises.asymmetric import Asymmetric

@@ -11,15 +11,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from noisybench import retraining
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.engines.processes import alone
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed
 from noisybench.ground.random_streams import derive
-from noisybench.memorization import estimate_memorization, summarise
+from noisybench.memorization import retraining
+from noisybench.memorization.estimate import estimate_memorization
+from noisybench.memorization.learner import Learner
+from noisybench.memorization.pool import BLOCK, Purpose, block_path, read_block, read_pool
+from noisybench.memorization.reliability import summarise
+from noisybench.memorization.retraining import retrain
+from noisybench.memorization.stacking import linear_layers, train_together
+from noisybench.memorization.subsets import subsets
 from noisybench.noises.symmetric import Symmetric
-from noisybench.pools import BLOCK, Purpose, block_path, read_block, read_pool, subsets
-from noisybench.retraining import Learner, linear_layers, retrain, train_together
 from noisybench.training.batches import Inputs
 from noisybench.training.plan import plan_run
 from noisybench.training.recipe import Recipe, learning_rate

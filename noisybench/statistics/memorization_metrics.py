@@ -22,7 +22,8 @@ from noisybench.agreement import Agreement, Stratum
 from noisybench.detection.scoring import Kind, Scores
 from noisybench.ground.arrays import Bools, Floats
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
-from noisybench.memorization import Memorization, reliability
+from noisybench.memorization.estimate import Memorization
+from noisybench.memorization.reliability import reliability
 from noisybench.statistics.intervals import NOTHING, Z95, Estimate, wilson
 from noisybench.variants.variant import Variant
 

@@ -17,10 +17,13 @@ from measuring import Row, faster, medians, processor_seconds, report
 from torch import nn
 
 from noisybench import Source, Variant, build_variant, find, load_source
-from noisybench.memorization import Summary, estimate_memorization, summarise
+from noisybench.memorization.estimate import estimate_memorization
+from noisybench.memorization.learner import Learner
+from noisybench.memorization.pool import BLOCK, read_pool
+from noisybench.memorization.reliability import Summary, summarise
+from noisybench.memorization.retraining import retrain
+from noisybench.memorization.subsets import subsets
 from noisybench.noises.symmetric import Symmetric
-from noisybench.pools import BLOCK, read_pool, subsets
-from noisybench.retraining import Learner, retrain
 from noisybench.training.batches import Inputs
 from noisybench.training.plan import plan_run
 from noisybench.training.recipe import learning_rate

@@ -18,7 +18,7 @@ from noisybench.difficulty import Within, difficulty_of, expected_auroc
 from noisybench.ground.arrays import UNKNOWN, Floats
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.random_streams import bits
-from noisybench.memorization import Memorization, write_memorization
+from noisybench.memorization.estimate import Memorization, write_memorization
 from noisybench.noises.as_found import AsFound
 from noisybench.noises.difficulty import Difficulty
 from noisybench.noises.pair_flip import PairFlip

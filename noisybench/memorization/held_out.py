@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
-from noisybench.pools import Pool
+from noisybench.memorization.pool import Pool
 from noisybench.training.trace import Observation
 from noisybench.variants.variant import Variant
 

@@ -7,7 +7,7 @@ import numpy as np
 from noisybench.ground.arrays import Floats, read_only
 from noisybench.ground.errors import BadUsage, Mismatch
 from noisybench.ground.files import column_names
-from noisybench.memorization import read_memorization
+from noisybench.memorization.estimate import read_memorization
 from noisybench.variants.sample_files import read_given
 from noisybench.variants.variant import Variant, variant_id
 

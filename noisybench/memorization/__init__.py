@@ -1,0 +1,1 @@
+"""Many models on random subsets: memorization, and held-out answers."""

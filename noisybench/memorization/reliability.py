@@ -1,0 +1,125 @@
+"""How far a measurement of memorization can be trusted: split half, reliability, summary."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from noisybench.memorization.estimate import Memorization, _check_same, _estimate, _mean
+from noisybench.memorization.pool import Bools, Pool
+from noisybench.variants.variant import Variant
+
+
+@dataclass(frozen=True, slots=True)
+class SplitHalf:
+    """How well two halves of a pool agree on memorization.
+
+    Attributes:
+        correlation: Pearson's, of the two halves' values; NaN where there is none.
+        corrected: What two pools of the full size would be expected to have (Spearman and Brown: 2 r / (1 + r)).
+    """
+
+    correlation: float
+    corrected: float
+
+
+def split_half(pool: Pool, variant: Variant) -> SplitHalf:
+    """Correlation between the memorization from every second group of models and that from the others.
+
+    Groups and not models are split, because the models of a balanced group depend on each other.
+
+    Raises:
+        Mismatch: The pool is of another variant.
+    """
+    _check_same(pool, variant)
+    odd = np.unique(pool.groups, return_inverse=True)[1] % 2 == 1
+    one, other = (_estimate(pool, variant, chosen).values for chosen in (~odd, odd))
+    both = np.isfinite(one) & np.isfinite(other)
+    one, other = one[both], other[both]
+    if len(one) < 2 or one.std() == 0 or other.std() == 0:  # noqa: PLR2004 - a correlation needs two points
+        return SplitHalf(float("nan"), float("nan"))
+    r = float(np.corrcoef(one, other)[0, 1])
+    return SplitHalf(r, 2 * r / (1 + r) if r > -1 else float("-inf"))
+
+
+def reliability(memorization: Memorization, members: Bools | None = None) -> float:
+    """Share of the values' variance that is no sampling error: 1 - mean(stderr²) / var(values).
+
+    What a score of another pool correlates with this memorization is lowered by about its square root. It is not
+    positive where the samples differ by less than their errors, and NaN for fewer than three or equal ones.
+
+    Args:
+        memorization: Samples of unknown memorization are left out.
+        members: Which samples, shape (n,); None takes all.
+    """
+    known = ~np.isnan(memorization.values)
+    counted = known if members is None else known & members
+    values = memorization.values[counted]
+    if len(values) < 3 or values.min() == values.max():  # noqa: PLR2004 - two always lie on a line
+        return float("nan")
+    return float(1 - np.mean(memorization.stderr[counted] ** 2) / values.var(ddof=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A memorization estimate in a few numbers. Means over no sample are NaN.
+
+    Attributes:
+        models: Models of the pool.
+        undefined: Samples that all models saw, or none.
+        rms_stderr: Root of the mean squared standard error.
+        largest_stderr: The largest standard error.
+        split_half: Correlation of two halves of the pool, see ``split_half``.
+        split_half_corrected: The same for pools of full size.
+        reliability: Share of the variance that is not error, see ``reliability``.
+        mislabeled_fit: In-subset accuracy on mislabeled samples: mean p_in. Low means a learner that memorizes little.
+        clean_fit: The same on correctly labelled ones.
+        mislabeled_memorization: Mean memorization of mislabeled samples.
+        clean_memorization: Mean memorization of correctly labelled ones.
+        clean_damage: Mean damage to the right label of mislabeled samples whose right label is known.
+        models_per_second: Trained, all processes together; NaN where nothing was trained.
+    """
+
+    models: int
+    undefined: int
+    rms_stderr: float
+    largest_stderr: float
+    split_half: float
+    split_half_corrected: float
+    reliability: float
+    mislabeled_fit: float
+    clean_fit: float
+    mislabeled_memorization: float
+    clean_memorization: float
+    clean_damage: float
+    models_per_second: float
+
+
+def summarise(
+    memorization: Memorization, pool: Pool, variant: Variant, *, models_per_second: float = float("nan")
+) -> Summary:
+    """The numbers that say how good an estimate is and what it found.
+
+    Raises:
+        Mismatch: The three are not of one variant.
+    """
+    _check_same(memorization, variant)
+    halves = split_half(pool, variant)
+    defined = np.isfinite(memorization.values)
+    errors = memorization.stderr[defined]
+    wrong, right = variant.mislabeled & defined, variant.known & ~variant.mislabeled & defined
+    return Summary(
+        models=memorization.models,
+        undefined=int((~defined).sum()),
+        rms_stderr=math.sqrt(_mean(errors**2)),
+        largest_stderr=float(errors.max()) if errors.size else float("nan"),
+        split_half=halves.correlation,
+        split_half_corrected=halves.corrected,
+        reliability=reliability(memorization),
+        mislabeled_fit=_mean(memorization.p_in[wrong]),
+        clean_fit=_mean(memorization.p_in[right]),
+        mislabeled_memorization=_mean(memorization.values[wrong]),
+        clean_memorization=_mean(memorization.values[right]),
+        clean_damage=_mean(memorization.clean_damage[wrong & variant.class_known]),
+        models_per_second=models_per_second,
+    )
