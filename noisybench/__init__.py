@@ -54,14 +54,14 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute
 
 if TYPE_CHECKING:  # what __getattr__ gives, for type checkers
     from noisybench.agreement import against_labels as against_labels
-    from noisybench.cards import write_cards as write_cards
+    from noisybench.cards.description import describe as describe
+    from noisybench.cards.variant_card import write_cards as write_cards
     from noisybench.data.extraction import features_of as features_of
     from noisybench.data.lazy_inputs import ArrowRows as ArrowRows
     from noisybench.data.lazy_inputs import ImageFiles as ImageFiles
     from noisybench.data.loading import load_source as load_source
     from noisybench.data.source import Source as Source
     from noisybench.data.source import source_from_arrays as source_from_arrays
-    from noisybench.description import describe as describe
     from noisybench.detection.scoring import Detector as Detector
     from noisybench.detection.scoring import Scores as Scores
     from noisybench.detection.scoring import score as score

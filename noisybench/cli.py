@@ -17,8 +17,8 @@ from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.version import __version__
 
 if TYPE_CHECKING:
+    from noisybench.cards.description import Description
     from noisybench.data.source import Source
-    from noisybench.description import Description
     from noisybench.memorization.reliability import Summary
     from noisybench.pooling import Detected
     from noisybench.rendering import Rows
@@ -114,12 +114,12 @@ def build(
     as_json: Json = False,
 ) -> None:
     """Build a noisy variant of a source; prints its folder last."""
-    from noisybench.description import describe
+    from noisybench.cards.description import describe
+    from noisybench.cards.description_text import to_record, to_text
     from noisybench.ground.lookup import find
     from noisybench.ground.options import parse_options, split_pairs
     from noisybench.variants.building import build_variant
     from noisybench.variants.flipping import check_mode
-    from noisybench.wording import to_record, to_text
 
     if mode is not None:
         check_mode(mode)
@@ -172,12 +172,12 @@ def describe(
     """Show a variant's rates, transition matrices and ceilings, and how its errors follow a difficulty."""
     from dataclasses import replace
 
-    from noisybench.description import describe as measure
+    from noisybench.cards.description import describe as measure
+    from noisybench.cards.description_text import to_record, to_text
+    from noisybench.cards.picture import check_picture, draw
     from noisybench.memorization.difficulty_files import is_circular, read_difficulty
-    from noisybench.picture import check_picture, draw
     from noisybench.variants.sample_files import read_given
     from noisybench.variants.variant import read_variant
-    from noisybench.wording import to_record, to_text
 
     if lower_is_harder and difficulty is None:
         msg = "--lower-is-harder is for --difficulty, which is missing"
@@ -216,7 +216,8 @@ def verify(
     own_source: OwnSource = None,
 ) -> None:
     """Check that variants and runs, all that are below a folder, are whole and belong together."""
-    from noisybench.verifying import unfinished_runs, variants_below, verify_runs
+    from noisybench.cards.verify import variants_below
+    from noisybench.verifying import unfinished_runs, verify_runs
 
     if (path / "variant.json").is_file():
         for sentence in _verify_variant(path, data, own_source):
@@ -238,9 +239,9 @@ def verify(
 
 def _verify_variant(folder: Path, data: Path | None, own_source: str | None) -> Iterator[str]:
     """Check a variant against itself and, where that is to be had, against its source."""
+    from noisybench.cards.verify import verify_draw, verify_variant
     from noisybench.variants.location import source_of
     from noisybench.variants.variant import check_source, read_variant
-    from noisybench.verifying import verify_draw, verify_variant
 
     yield from verify_variant(folder)
     variant = read_variant(folder)
@@ -624,7 +625,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a variant with its inputs as a Hugging Face data set in Parquet, which opens without noisybench."""
-    from noisybench.exporting import check_place, check_push, export_variant, licence_reasons, push_export
+    from noisybench.cards.export import check_place, check_push, export_variant, licence_reasons, push_export
     from noisybench.variants.location import source_of
     from noisybench.variants.variant import read_variant
 
@@ -662,8 +663,8 @@ def quickstart(
     out: Annotated[Path, typer.Option(help="Where variants and runs go.")] = Path("noisybench-quickstart"),
 ) -> None:
     """Build, memorize, evaluate and rank on an embedded data set of digits: no download, about two minutes."""
+    from noisybench.cards.description import describe as description_of
     from noisybench.data.loading import load_source
-    from noisybench.description import describe as description_of
     from noisybench.evaluation import evaluate as run
     from noisybench.ground.lookup import find
     from noisybench.ground.options import parse_options
@@ -720,7 +721,7 @@ QUICKSTART_MODELS = 200
 
 def _lay_down(variant: "Variant", folder: Path, *, data: Path | None, source_set: Mapping[str, str]) -> None:
     """Write a variant's folder: all of it, or nothing where there was nothing."""
-    from noisybench.cards import write_cards
+    from noisybench.cards.variant_card import write_cards
     from noisybench.variants.location import write_location
     from noisybench.variants.variant import write_variant
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from noisybench.agreement import Agreement, against_labels, against_marks, reference_scores, write_agreements
-from noisybench.cards import write_cards
+from noisybench.cards.variant_card import write_cards
 from noisybench.data.source import Source
 from noisybench.detection.scoring import Kind, Scores, read_scores
 from noisybench.ground.arrays import Floats

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from noisybench.cards import write_cards
+from noisybench.cards.variant_card import write_cards
 from noisybench.data.loading import load_source
 from noisybench.evaluation import evaluate
 from noisybench.ground.lookup import find

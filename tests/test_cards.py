@@ -29,13 +29,14 @@ from sklearn.metrics import confusion_matrix
 from typer.testing import CliRunner
 
 import noisybench
-from noisybench.cards import README, card_of, write_cards
+from noisybench.cards.croissant import CROISSANT
+from noisybench.cards.data_cards import data_cards, read_data_card
+from noisybench.cards.variant_card import README, card_of, write_cards
+from noisybench.cards.verify import verify_draw, verify_variant
 from noisybench.cli import app
-from noisybench.croissant import CROISSANT
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.data.sources._published import Published, recognise_order
-from noisybench.datacards import data_cards, read_data_card
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.digests import fingerprint, label_digest
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
@@ -52,7 +53,6 @@ from noisybench.variants.building import build_variant
 from noisybench.variants.flipping import Mode
 from noisybench.variants.noise import Draw, Noise
 from noisybench.variants.variant import Variant, read_variant, variant_id, write_variant
-from noisybench.verifying import verify_draw, verify_variant
 
 Drawer = Literal["sources", "noises"]
 REPOSITORY = Path(__file__).parents[1]
@@ -826,7 +826,7 @@ def test_the_cards_travel_in_the_wheel(tmp_path: Path) -> None:
         archive.extractall(tmp_path / "installed")
     ours = {path.relative_to(data_cards()).as_posix() for path in data_cards().rglob("*.md")}
     assert held == {f"noisybench/data_cards/{name}" for name in ours}
-    code = "from noisybench.datacards import data_cards, read_data_card as r; print(data_cards(), r('noises', 'instance') is None)"
+    code = "from noisybench.cards.data_cards import data_cards, read_data_card as r; print(data_cards(), r('noises', 'instance') is None)"
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path / "installed", capture_output=True, text=True, check=True
     )

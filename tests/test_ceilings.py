@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from noisybench.ceilings import Ceilings, ceilings_of
+from noisybench.cards.ceilings import Ceilings, ceilings_of
+from noisybench.cards.description import describe
 from noisybench.data.source import Source, source_from_arrays
-from noisybench.description import describe
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.noises.as_found import AsFound
 from noisybench.noises.instance import Instance

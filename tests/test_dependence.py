@@ -10,16 +10,16 @@ import pytest
 from shell import shell
 from sklearn.metrics import roc_auc_score
 
+from noisybench.cards.dependence import against_difficulty, second_choice_share
+from noisybench.cards.description import describe
+from noisybench.cards.picture import check_picture, draw
 from noisybench.data.source import source_from_arrays
-from noisybench.dependence import against_difficulty, second_choice_share
-from noisybench.description import describe
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, MissingPackage
 from noisybench.memorization.difficulty_files import clean_variant_id, is_circular, read_difficulty
 from noisybench.memorization.estimate import Memorization, write_memorization
 from noisybench.noises.as_found import AsFound
 from noisybench.noises.symmetric import Symmetric
-from noisybench.picture import check_picture, draw
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant, write_variant
 

@@ -3,8 +3,8 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix
 
+from noisybench.cards.description import describe
 from noisybench.data.source import Source, source_from_arrays
-from noisybench.description import describe
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.noises.as_found import AsFound
 from noisybench.noises.asymmetric import Asymmetric

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from shell import shell
 
-from noisybench import exporting
+from noisybench.cards import export as exporting
+from noisybench.cards.data_cards import read_data_card
+from noisybench.cards.export import check_place, export_variant, licence_reasons, push_export
 from noisybench.data.lazy_inputs import ImageFiles
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
-from noisybench.datacards import read_data_card
-from noisybench.exporting import check_place, export_variant, licence_reasons, push_export
 from noisybench.ground.arrays import UNKNOWN, WRONG
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.noises.as_found import AsFound

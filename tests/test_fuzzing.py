@@ -618,8 +618,8 @@ def test_a_forged_variant_is_refused_or_sound(written: tuple[Path, Path], tmp_pa
         cli_text(tmp_path)
 
     def cli_text(folder: Path) -> None:
-        from noisybench.description import describe
-        from noisybench.wording import to_record, to_text
+        from noisybench.cards.description import describe
+        from noisybench.cards.description_text import to_record, to_text
 
         variant = read_variant(folder)
         assert to_text(variant, describe(variant))

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from noisybench.cards.description import Description, describe
 from noisybench.data.source import Source, source_from_arrays
-from noisybench.description import Description, describe
 from noisybench.ground.arrays import Labels, as_labels
 from noisybench.memorization.difficulty_files import read_difficulty
 from noisybench.noises._archive import read_annotations

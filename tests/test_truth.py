@@ -15,12 +15,14 @@ import pytest
 from numpy.typing import NDArray
 
 from noisybench.agreement import against_labels, reference_scores
-from noisybench.cards import card_of, write_cards
-from noisybench.ceilings import ceilings_of
-from noisybench.croissant import CROISSANT
+from noisybench.cards.ceilings import ceilings_of
+from noisybench.cards.croissant import CROISSANT
+from noisybench.cards.dependence import against_difficulty
+from noisybench.cards.description import describe
+from noisybench.cards.description_text import to_record, to_text
+from noisybench.cards.variant_card import card_of, write_cards
+from noisybench.cards.verify import verify_draw, verify_variant
 from noisybench.data.source import Source, source_from_arrays
-from noisybench.dependence import against_difficulty
-from noisybench.description import describe
 from noisybench.detection.scoring import Scores
 from noisybench.ground.arrays import UNKNOWN, WRONG, Labels
 from noisybench.memorization.estimate import estimate_memorization
@@ -36,8 +38,6 @@ from noisybench.variants.building import build_variant
 from noisybench.variants.flipping import Mode
 from noisybench.variants.noise import Draw, Noise
 from noisybench.variants.variant import Variant, read_variant, write_variant
-from noisybench.verifying import verify_draw, verify_variant
-from noisybench.wording import to_record, to_text
 
 N, K = 400, 4
 

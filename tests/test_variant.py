@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from noisybench.cards import write_cards
+from noisybench.cards.description import describe
+from noisybench.cards.variant_card import write_cards
 from noisybench.data.source import Source, source_from_arrays
-from noisybench.description import describe
 from noisybench.ground.arrays import UNKNOWN, WRONG
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import read_columns, write_columns

@@ -19,6 +19,50 @@ EPOCHS = 45
 """Of every model: on the digits, 99 % of the wrong labels of a subset are then fitted, 57 % after 20."""
 
 
+@dataclass(frozen=True, slots=True)
+class Learner:
+    """What is retrained: memorization belongs to it.
+
+    Attributes:
+        plan: Model and recipe. How it would be watched plays no part.
+        fraction: Of the samples in each subset.
+        balanced: Whether every sample is left out equally often, see ``memorization.subsets``.
+        features: What the model sees, in one word: ``input``, or the name of frozen features.
+    """
+
+    plan: Plan
+    fraction: float = 0.7
+    balanced: bool = True
+    features: str = "input"
+
+    @property
+    def name(self) -> str:
+        """In words, for every place where its memorization appears; the digest tells recipes with other options apart."""
+        plan = self.plan
+        epochs = f"{plan.recipe.epochs} epochs ({plan.trained})"
+        fraction = f"{'' if self.balanced else 'random '}fraction {self.fraction:g}"
+        return f"{plan.model}, {plan.recipe_name}, {epochs}, {fraction}, on {self.features}"
+
+    @property
+    def setup(self) -> dict[str, Any]:
+        """Everything that decides a pool but labels, purpose and seed."""
+        return {
+            "model": self.plan.model,
+            "code": self.plan.code,
+            "recipe": self.plan.recipe_name,
+            **asdict(self.plan.recipe),
+            "fraction": self.fraction,
+            "balanced": self.balanced,
+            "features": self.features,
+        }
+
+    def folder(self, *, purpose: Purpose = "truth", seed: int = 0) -> str:
+        """Name of the folder of one of its pools, safe on every file system."""
+        what = json.dumps({**self.setup, "purpose": purpose, "seed": seed}, sort_keys=True)
+        digest = hashlib.sha256(what.encode()).hexdigest()[:8]
+        return f"{file_name(self.plan.model)}-{self.plan.recipe_name}-{file_name(self.features)}-{purpose}-{digest}"
+
+
 def plan_learner(
     source: Source,
     *,
@@ -73,47 +117,3 @@ def plan_learner(
     seen = features_of(source, chosen, device=plan.device, cache=cache)
     shown = replace(source, inputs=seen, test_inputs=None, test_labels=None, augmentation="none")
     return Learner(plan_run(shown, model=model, device=device, **how), fraction, balanced, chosen.word), seen
-
-
-@dataclass(frozen=True, slots=True)
-class Learner:
-    """What is retrained: memorization belongs to it.
-
-    Attributes:
-        plan: Model and recipe. How it would be watched plays no part.
-        fraction: Of the samples in each subset.
-        balanced: Whether every sample is left out equally often, see ``memorization.subsets``.
-        features: What the model sees, in one word: ``input``, or the name of frozen features.
-    """
-
-    plan: Plan
-    fraction: float = 0.7
-    balanced: bool = True
-    features: str = "input"
-
-    @property
-    def name(self) -> str:
-        """In words, for every place where its memorization appears; the digest tells recipes with other options apart."""
-        plan = self.plan
-        epochs = f"{plan.recipe.epochs} epochs ({plan.trained})"
-        fraction = f"{'' if self.balanced else 'random '}fraction {self.fraction:g}"
-        return f"{plan.model}, {plan.recipe_name}, {epochs}, {fraction}, on {self.features}"
-
-    @property
-    def setup(self) -> dict[str, Any]:
-        """Everything that decides a pool but labels, purpose and seed."""
-        return {
-            "model": self.plan.model,
-            "code": self.plan.code,
-            "recipe": self.plan.recipe_name,
-            **asdict(self.plan.recipe),
-            "fraction": self.fraction,
-            "balanced": self.balanced,
-            "features": self.features,
-        }
-
-    def folder(self, *, purpose: Purpose = "truth", seed: int = 0) -> str:
-        """Name of the folder of one of its pools, safe on every file system."""
-        what = json.dumps({**self.setup, "purpose": purpose, "seed": seed}, sort_keys=True)
-        digest = hashlib.sha256(what.encode()).hexdigest()[:8]
-        return f"{file_name(self.plan.model)}-{self.plan.recipe_name}-{file_name(self.features)}-{purpose}-{digest}"

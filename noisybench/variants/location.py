@@ -1,6 +1,6 @@
 """Where a variant's source was found: remembered beside the variant, never hashed, and not published.
 
-The one location that is published is that of an export, whose inputs lie beside its variant; see ``noisybench.exporting``.
+The one location that is published is that of an export, whose inputs lie beside its variant; see ``noisybench.cards.export``.
 """
 
 import json

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from noisybench.agreement import against_labels, against_marks
+from noisybench.cards.description import describe
+from noisybench.cards.verify import verify_draw
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
-from noisybench.description import describe
 from noisybench.detection.scoring import Scores
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage, NoisybenchError, UnknownName
@@ -20,7 +21,6 @@ from noisybench.ground.lookup import find, names
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import source_of, write_location
 from noisybench.variants.variant import read_variant, write_variant
-from noisybench.verifying import verify_draw
 
 SYMMETRIC = find("noises", "symmetric")
 

@@ -8,9 +8,9 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from noisybench.agreement import against_labels, against_marks
+from noisybench.cards.description import describe
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.data.sources.cifar100 import coarse
-from noisybench.description import describe
 from noisybench.detection.scoring import Scores
 from noisybench.ground.arrays import Labels
 from noisybench.ground.errors import BadData, BadUsage, Mismatch

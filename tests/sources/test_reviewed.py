@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from reviewed_layouts import DISHES, SYNSETS, food101, food101n, imagenet_val, real_json
 
+from noisybench.cards.description import describe
 from noisybench.data.loading import load_source
 from noisybench.data.source import source_from_arrays
 from noisybench.data.sources import _verdicts, testset
 from noisybench.data.sources.imagenet_val import read_reassessment
 from noisybench.data.sources.testset import PublishedTestSet, disagreement, majority, read_judgements
-from noisybench.description import describe
 from noisybench.ground.arrays import UNKNOWN, WRONG, Labels
 from noisybench.ground.digests import fingerprint
 from noisybench.ground.errors import BadData, BadUsage, Mismatch

@@ -26,8 +26,8 @@ class DataCard:
 
 def data_cards() -> Path:
     """The folder of data cards: inside the package where a wheel was installed, else beside it in the repository."""
-    inside = Path(__file__).parent / "data_cards"
-    return inside if inside.is_dir() else Path(__file__).parents[1] / "data_cards"
+    inside = Path(__file__).parents[1] / "data_cards"
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "data_cards"
 
 
 def read_data_card(drawer: Literal["sources", "noises"], name: str) -> DataCard | None:

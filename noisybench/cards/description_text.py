@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ceilings import Ceilings
-from noisybench.dependence import Dependence
-from noisybench.description import Description
+from noisybench.cards.ceilings import Ceilings
+from noisybench.cards.dependence import Dependence
+from noisybench.cards.description import Description
 from noisybench.statistics.intervals import Estimate
 from noisybench.variants.variant import Variant
 

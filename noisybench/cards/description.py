@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ceilings import Ceilings, ceilings_of
-from noisybench.dependence import Dependence, against_difficulty, second_choice_share
+from noisybench.cards.ceilings import Ceilings, ceilings_of
+from noisybench.cards.dependence import Dependence, against_difficulty, second_choice_share
 from noisybench.ground.arrays import Floats
 from noisybench.statistics.intervals import NOTHING, Estimate, wilson
 from noisybench.variants.transitions import count_transitions

@@ -7,13 +7,13 @@ from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
-from noisybench.datacards import as_call
-from noisybench.dependence import Dependence
-from noisybench.description import Description
+from noisybench.cards.data_cards import as_call
+from noisybench.cards.dependence import Dependence
+from noisybench.cards.description import Description
+from noisybench.cards.description_text import PRINTED_CLASSES
 from noisybench.ground.errors import BadData, BadUsage, MissingPackage
 from noisybench.ground.files import replacing
 from noisybench.variants.variant import Variant
-from noisybench.wording import PRINTED_CLASSES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

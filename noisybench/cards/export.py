@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from noisybench.cards import README, Exported, card_of, encoded, write_cards
+from noisybench.cards.data_cards import columns_of, licence_words, name_of, noise_card, source_card
+from noisybench.cards.variant_card import README, Exported, card_of, encoded, write_cards
 from noisybench.data.inputs import IMAGE_DIMENSIONS, AnyInputs, bytes_of, read_rows
 from noisybench.data.source import Source
-from noisybench.datacards import columns_of, licence_words, name_of, noise_card, source_card
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import replacing_folder

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from noisybench.datacards import (
+from noisybench.cards.data_cards import (
     as_call,
     columns_of,
     licences_of,

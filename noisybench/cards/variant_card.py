@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from noisybench.croissant import CROISSANT, croissant_of
-from noisybench.datacards import (
+from noisybench.cards.croissant import CROISSANT, croissant_of
+from noisybench.cards.data_cards import (
     DataCard,
     as_call,
     as_option,
@@ -27,11 +27,11 @@ from noisybench.datacards import (
     source_card,
     title_of,
 )
-from noisybench.description import Description, describe
+from noisybench.cards.description import Description, describe
+from noisybench.cards.description_text import PRINTED_CLASSES, RATE_WORDS, known_words
 from noisybench.ground.arrays import UNKNOWN, WRONG
 from noisybench.ground.files import replacing
 from noisybench.variants.variant import Provenance, Variant
-from noisybench.wording import PRINTED_CLASSES, RATE_WORDS, known_words
 
 README = "README.md"
 

@@ -1,0 +1,237 @@
+"""Verifying variants: what is written is whole, and what stands together belongs together."""
+
+from collections.abc import Iterator, Sequence
+from math import sqrt
+from os.path import isfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisybench.cards.croissant import CROISSANT, croissant_of
+from noisybench.cards.data_cards import as_call, as_option, named_files
+from noisybench.cards.description import Description, describe
+from noisybench.cards.variant_card import README, card_of, encoded
+from noisybench.data.source import Option, Source
+from noisybench.ground.digests import file_digest
+from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.lookup import find, names, summary
+from noisybench.ground.options import parse_options
+from noisybench.ground.version import __version__
+from noisybench.variants.building import build_variant
+from noisybench.variants.noise import Noise
+from noisybench.variants.variant import Variant, read_variant
+
+
+def verify_variant(folder: Path) -> Iterator[str]:
+    """Check a variant's folder, saying what was checked: digests, rates and matrices, and both cards written again.
+
+    Whether its noise and seed give these labels takes the source, and ``verify_draw``.
+
+    Raises:
+        BadData: What differs, and from what.
+    """
+    variant = read_variant(folder)  # digests, shapes, classes
+    yield f"labels match their digest and variant id {variant.provenance.variant_id[:8]}"
+    law = variant.flip_probability
+    if law is not None and not ((law[variant.class_known] >= 0) & (law[variant.class_known] <= 1)).all():
+        msg = f"{folder}: a flip probability lies outside [0, 1]; build again"
+        raise BadData(msg)
+    flipped = variant.mislabeled & variant.class_known
+    if variant.selected is not None and (flipped & ~variant.selected).any():
+        sample = int(np.flatnonzero(flipped & ~variant.selected)[0])
+        msg = f"{folder}: sample {sample} is wrong without having been selected for noise; build again"
+        raise BadData(msg)
+    description = describe(variant)
+    if variant.transition is not None and ((description.transition > 0) & (variant.transition == 0)).any():
+        msg = f"{folder}: labels were given that the transition matrix excludes; build again"
+        raise BadData(msg)
+    _check_rates(variant, description, folder)
+    told = _check_nominal_rate(variant, description, folder)
+    yield f"no label contradicts its flip probability, selection or transition matrix; {told}"
+    for name, text in ((README, card_of(variant)), (CROISSANT, croissant_of(variant, folder))):
+        yield _check_card(variant, folder / name, text)
+    wrong = int(variant.mislabeled.sum())
+    yield (
+        f"realised rate {wrong / description.known:.4%} ({wrong} of {description.known})"
+        if description.known
+        else "no clean label is known, so there is no realised rate"
+    )
+
+
+def _check_rates(variant: Variant, description: Description, folder: Path) -> None:
+    """The chances of wrong labels are those of the matrix, and as many are wrong as the mode promises."""
+    law, known = variant.flip_probability, variant.class_known
+    if law is None or not known.any():
+        return
+    clean = variant.clean[known]
+    with np.errstate(invalid="ignore"):  # an empty class has no mean
+        means = np.bincount(clean, law[known], minlength=variant.num_classes) / description.class_counts
+    nominal = description.nominal_class_rates
+    if nominal is not None and np.allclose(law[known], means[clean], rtol=0, atol=1e-9):  # a law of the class alone
+        odd = np.flatnonzero(np.abs(means - nominal) > 1e-6)  # noqa: PLR2004 - rounding of a mean
+        if odd.size:
+            k = int(odd[0])
+            msg = (
+                f"{folder}: labels of class {k} are wrong with probability {means[k]:.6g}, the transition matrix says "
+                f"{nominal[k]:.6g}; build again"
+            )
+            raise BadData(msg)
+    provenance = variant.provenance
+    promised = provenance.mode != "bernoulli" and provenance.rate_definition in ("effective", "per_source_class")
+    wrong, expected = int(variant.mislabeled[known].sum()), float(law[known].sum())
+    if promised and provenance.noise in names("noises") and abs(wrong - expected) > 0.5 + 1e-4:
+        msg = (
+            f"{folder}: {wrong} labels are wrong where mode {provenance.mode} means {expected:.6g} to the nearest "
+            f"number; build again"
+        )
+        raise BadData(msg)
+
+
+def _check_nominal_rate(variant: Variant, description: Description, folder: Path) -> str:
+    """A sentence about the recorded rate, which the chances of wrong labels must have by its definition."""
+    p, law, known = variant.provenance, variant.flip_probability, variant.class_known
+    if law is None or not known.any() or p.noise not in names("noises") or p.rate_definition == "none":
+        return "there is no rate to compare"
+    rate, found, slack = description.nominal_rate, float(law[known].mean()), 1e-6
+    if rate is None:
+        msg = f"{folder}: the record names no rate for noise '{p.noise}'; build again"
+        raise BadData(msg)
+    expected = rate
+    if p.rate_definition == "inclusive":
+        expected = rate * (1 - 1 / variant.num_classes)
+    elif p.rate_definition == "per_source_class":  # of the classes that are mapped, and nothing in the others
+        if description.nominal_class_rates is None:
+            return "there is no rate to compare"
+        found = float(description.nominal_class_rates.max())
+    elif p.mode == "bernoulli":  # chances of their own for each sample have the rate as their mean in the long run only
+        slack += 6 * float(law[known].std()) / sqrt(int(known.sum()))
+    elif np.isin(law[known], (0, 1)).all():  # nothing left to chance: the count next to the rate
+        slack += 0.5 / int(known.sum())
+    if not abs(found - expected) <= slack:
+        msg = (
+            f"{folder}: labels are wrong with probability {found:.6g} where the recorded rate {rate:g} means "
+            f"{expected:.6g}; build again"
+        )
+        raise BadData(msg)
+    return f"flip probabilities have the recorded rate {rate:g}"
+
+
+def verify_draw(variant: Variant, source: Source) -> str:
+    """A sentence: the recorded noise, drawn again from ``source``, gives this variant, or why it was not drawn.
+
+    Args:
+        variant: As it was read.
+        source: What ``check_source`` accepts for it.
+
+    Raises:
+        Mismatch: Rate, seed, mode or another entry of the record does not give these labels.
+    """
+    p = variant.provenance
+    call = f"{as_call(p.noise, p.params)}, seed {p.seed}, mode {p.mode}"
+    if p.noise not in names("noises") or not summary("noises", p.noise):  # a record may not name code to import
+        return f"the labels were not drawn again: '{p.noise}' is not one of noisybench's noises"
+    for key, value in p.params.items():
+        for name, digest in named_files(value):
+            # Only in the working directory: the record holds no place, and a stranger's may not name one.
+            if not _is_here(name, digest):
+                return f"{p.noise} was not drawn again: its {key} {name} is not at hand; verify in the folder that holds it"
+    kind = find("noises", p.noise)
+    try:
+        noise: Noise = parse_options(
+            kind, {key: as_option(value)[0] for key, value in p.params.items()}, what=f"noise '{p.noise}'"
+        )
+        bare = [key for key, value in p.params.items() if _is_bare(getattr(noise, key), value)]
+        if bare:
+            msg = f"the record of {call} names a file as '{bare[0]}' without its digest; build again"
+            raise Mismatch(msg)
+        again = build_variant(source, noise, seed=p.seed, mode=p.mode)
+    except BadUsage as error:
+        msg = f"the record of {call} cannot be drawn again: {error}"
+        raise Mismatch(msg) from None
+    except BadData as error:
+        if isinstance(error, Mismatch) or not kind.found:
+            raise
+        return f"{p.noise} was not drawn again: {error}"
+    odd = _differences(variant, again)
+    if odd:
+        msg = (
+            f"{call} does not give this variant but another {', '.join(odd)}: the recorded rate, seed, mode or another "
+            f"parameter is not the one it was drawn with; build again"
+        )
+        raise Mismatch(msg)
+    return f"{call}, drawn again, gives these labels"
+
+
+def _is_here(name: str, digest: str) -> bool:
+    """Whether the working directory holds the file of that name."""
+    # isfile is False for a text that can be no path, where Path.is_file raises
+    return name == Path(name).name and isfile(name) and file_digest(Path(name)) == digest  # noqa: PTH113
+
+
+def _is_bare(option: object, recorded: Option) -> bool:
+    """Whether an option is a file that the record does not hold to a digest, so that anything might be read."""
+    return isinstance(option, Path) and as_option(recorded)[1] is None
+
+
+def _differences(variant: Variant, again: Variant) -> list[str]:
+    """What two variants do not share, in words, numbers up to the rounding of another machine."""
+    odd = []
+    for name in ("reference", "rate_definition", "seed", "mode"):
+        ours, theirs = getattr(variant.provenance, name), getattr(again.provenance, name)
+        if ours != theirs:
+            odd.append(f"{name} ({theirs}, not {ours})")
+    if variant.class_names != again.class_names:
+        return [*odd, "class names"]
+    for name in ("labels", "clean", "flip_probability", "selected", "transition"):
+        ours, theirs = getattr(variant, name), getattr(again, name)
+        if ours is None or theirs is None:
+            if ours is not theirs:
+                odd.append(f"{name} ({'none' if theirs is None else 'one'}, not {'none' if ours is None else 'one'})")
+        else:
+            differs = ~np.isclose(ours, theirs, rtol=0, atol=1e-9, equal_nan=True)
+            if differs.any():
+                odd.append(f"{name} (in {int(differs.sum())} of {differs.size})")
+    marks = sorted({*variant.marks, *again.marks})
+    odd += [f"mark '{name}'" for name in marks if not _same(variant.marks.get(name), again.marks.get(name))]
+    return odd
+
+
+def _same(ours: NDArray[Any] | None, theirs: NDArray[Any] | None) -> bool:
+    return ours is not None and theirs is not None and np.array_equal(ours, theirs)
+
+
+def _check_card(variant: Variant, path: Path, text: str) -> str:
+    """A sentence about a card that is there and is what it must be, or was written by another version."""
+    if not path.is_file():
+        msg = f"{path} is missing; noisybench.write_cards(variant, folder) writes it, or build again"
+        raise BadData(msg)
+    found, expected = path.read_bytes(), encoded(text)
+    if found == expected:
+        return f"{path.name} follows from the labels"
+    if variant.provenance.noisybench != __version__:
+        return (
+            f"{path.name} was not compared: noisybench {variant.provenance.noisybench} built the variant, "
+            f"this is {__version__}, which words it differently"
+        )
+    theirs, ours = (part.decode("utf-8", "replace").split("\n") for part in (found, expected))
+    line = _first_difference(theirs, ours)
+    here, there = (lines[line] if line < len(lines) else "" for lines in (theirs, ours))
+    start = max(0, _first_difference(here, there) - 40)
+    msg = (
+        f"{path}, line {line + 1}, has '{here[start : start + 80]}' where the variant gives "
+        f"'{there[start : start + 80]}'; build again"
+    )
+    raise BadData(msg)
+
+
+def _first_difference(left: Sequence[str], right: Sequence[str]) -> int:
+    pairs = enumerate(zip(left, right, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(left), len(right)))
+
+
+def variants_below(folder: Path) -> list[Path]:
+    """The folders of variants below a folder, but for those that lie beside runs: they are checked with these."""
+    found = sorted(path.parent for path in folder.rglob("variant.json"))
+    return [path for path in found if path.name != "variant"]
