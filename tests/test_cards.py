@@ -42,13 +42,13 @@ from noisybench.ground.digests import fingerprint, label_digest
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.lookup import find, names
 from noisybench.ground.options import parse_options
-from noisybench.noises import asymmetric, cifar_n
-from noisybench.noises._archive import read_annotations
-from noisybench.noises.as_found import AsFound
-from noisybench.noises.asymmetric import Asymmetric
-from noisybench.noises.instance import Instance
-from noisybench.noises.symmetric import Symmetric
-from noisybench.noises.transition import Transition
+from noisybench.noise.cifar_n_files import read_annotations
+from noisybench.noise.noises import asymmetric, cifar_n
+from noisybench.noise.noises.as_found import AsFound
+from noisybench.noise.noises.asymmetric import Asymmetric
+from noisybench.noise.noises.instance import Instance
+from noisybench.noise.noises.symmetric import Symmetric
+from noisybench.noise.noises.transition import Transition
 from noisybench.variants.building import build_variant
 from noisybench.variants.flipping import Mode
 from noisybench.variants.noise import Draw, Noise

@@ -13,7 +13,7 @@ from noisybench.ground import lookup as catalog
 from noisybench.ground.errors import BadData, BadUsage, MissingPackage, UnknownName
 from noisybench.ground.lookup import Drawer, find, names, summary
 from noisybench.ground.options import parse_options
-from noisybench.noises.symmetric import Symmetric
+from noisybench.noise.noises.symmetric import Symmetric
 
 MODULE = """
 from noisybench.data.sources.digits import Digits

@@ -9,11 +9,11 @@ from noisybench.cards.ceilings import Ceilings, ceilings_of
 from noisybench.cards.description import describe
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.arrays import UNKNOWN
-from noisybench.noises.as_found import AsFound
-from noisybench.noises.instance import Instance
-from noisybench.noises.pair_flip import PairFlip
-from noisybench.noises.symmetric import Symmetric
-from noisybench.noises.transition import Transition
+from noisybench.noise.noises.as_found import AsFound
+from noisybench.noise.noises.instance import Instance
+from noisybench.noise.noises.pair_flip import PairFlip
+from noisybench.noise.noises.symmetric import Symmetric
+from noisybench.noise.noises.transition import Transition
 from noisybench.statistics.expected_auroc import expected_auroc
 from noisybench.variants.building import build_variant
 from noisybench.variants.noise import Noise

@@ -40,7 +40,7 @@ from noisybench.ground.errors import BadUsage, NoisybenchError
 from noisybench.ground.lookup import find, names, summary
 from noisybench.ground.options import parse_options, plain_options
 from noisybench.ground.random_streams import bits
-from noisybench.noises.symmetric import Symmetric
+from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.training.observing import Batch, Recorder, observe
 from noisybench.training.trace import Column, Trace

@@ -18,8 +18,8 @@ from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, MissingPackage
 from noisybench.memorization.difficulty_files import clean_variant_id, is_circular, read_difficulty
 from noisybench.memorization.estimate import Memorization, write_memorization
-from noisybench.noises.as_found import AsFound
-from noisybench.noises.symmetric import Symmetric
+from noisybench.noise.noises.as_found import AsFound
+from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant, write_variant
 

@@ -6,11 +6,11 @@ from sklearn.metrics import confusion_matrix
 from noisybench.cards.description import describe
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.arrays import UNKNOWN
-from noisybench.noises.as_found import AsFound
-from noisybench.noises.asymmetric import Asymmetric
-from noisybench.noises.instance import Instance
-from noisybench.noises.pair_flip import PairFlip
-from noisybench.noises.symmetric import Symmetric
+from noisybench.noise.noises.as_found import AsFound
+from noisybench.noise.noises.asymmetric import Asymmetric
+from noisybench.noise.noises.instance import Instance
+from noisybench.noise.noises.pair_flip import PairFlip
+from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.variants.building import build_variant
 from noisybench.variants.transitions import count_transitions
 

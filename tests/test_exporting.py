@@ -25,9 +25,9 @@ from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.arrays import UNKNOWN, WRONG
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
-from noisybench.noises.as_found import AsFound
-from noisybench.noises.instance import Instance
-from noisybench.noises.symmetric import Symmetric
+from noisybench.noise.noises.as_found import AsFound
+from noisybench.noise.noises.instance import Instance
+from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import source_of, write_location
 from noisybench.variants.noise import Noise

@@ -25,9 +25,9 @@ from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import read_columns, write_columns
 from noisybench.leaderboard import leaderboard
 from noisybench.memorization.estimate import Memorization, write_memorization
-from noisybench.noises._archive import read_annotations
-from noisybench.noises.cifar_n import CifarN
-from noisybench.noises.symmetric import Symmetric
+from noisybench.noise.cifar_n_files import read_annotations
+from noisybench.noise.noises.cifar_n import CifarN
+from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.suspects import suspects
 from noisybench.variants.building import build_variant
 from noisybench.variants.sample_files import Form, read_given

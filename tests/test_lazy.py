@@ -26,9 +26,9 @@ from noisybench.ground.lookup import find
 from noisybench.memorization.learner import Learner
 from noisybench.memorization.pool import read_pool
 from noisybench.memorization.retraining import retrain
-from noisybench.noises.bounded_instance import BoundedInstance
-from noisybench.noises.instance import Instance
-from noisybench.noises.symmetric import Symmetric
+from noisybench.noise.noises.bounded_instance import BoundedInstance
+from noisybench.noise.noises.instance import Instance
+from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.training.batches import Inputs
 from noisybench.training.plan import plan_run
 from noisybench.training.recipe import Recipe

@@ -35,10 +35,10 @@ from noisybench.detection.scoring import read_scores
 from noisybench.ground.errors import BadData, NoisybenchError
 from noisybench.ground.files import read_array, read_columns, read_json
 from noisybench.leaderboard import read_runs
-from noisybench.noises._archive import read_annotations
-from noisybench.noises.asymmetric import Asymmetric
-from noisybench.noises.symmetric import Symmetric
-from noisybench.noises.transition import read_matrix
+from noisybench.noise.cifar_n_files import read_annotations
+from noisybench.noise.matrix_files import read_matrix
+from noisybench.noise.noises.asymmetric import Asymmetric
+from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.training.checkpoint import read_checkpoint
 from noisybench.training.trace import read_trace
 from noisybench.variants.building import build_variant

@@ -18,7 +18,7 @@ from noisybench.memorization.estimate import Memorization, estimate_memorization
 from noisybench.memorization.pool import BLOCK, Block, Pool, block_path, read_block, read_pool, write_block
 from noisybench.memorization.reliability import reliability, split_half, summarise
 from noisybench.memorization.subsets import group_size, subsets
-from noisybench.noises.symmetric import Symmetric
+from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant
 

@@ -17,9 +17,9 @@ from noisybench.cards.description import Description, describe
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.arrays import Labels, as_labels
 from noisybench.memorization.difficulty_files import read_difficulty
-from noisybench.noises._archive import read_annotations
-from noisybench.noises.as_found import AsFound
-from noisybench.noises.asymmetric import Asymmetric
+from noisybench.noise.cifar_n_files import read_annotations
+from noisybench.noise.noises.as_found import AsFound
+from noisybench.noise.noises.asymmetric import Asymmetric
 from noisybench.variants.building import build_variant
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

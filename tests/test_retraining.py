@@ -23,7 +23,7 @@ from noisybench.memorization.reliability import summarise
 from noisybench.memorization.retraining import retrain
 from noisybench.memorization.stacking import linear_layers, train_together
 from noisybench.memorization.subsets import subsets
-from noisybench.noises.symmetric import Symmetric
+from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.training.batches import Inputs
 from noisybench.training.plan import plan_run
 from noisybench.training.recipe import Recipe, learning_rate

@@ -28,11 +28,11 @@ from noisybench.ground.arrays import UNKNOWN, WRONG, Labels
 from noisybench.memorization.estimate import estimate_memorization
 from noisybench.memorization.pool import Pool
 from noisybench.memorization.reliability import summarise
-from noisybench.noises._people import counts_in
-from noisybench.noises.as_found import AsFound
-from noisybench.noises.instance import Instance
-from noisybench.noises.symmetric import Symmetric
-from noisybench.noises.transition import Transition
+from noisybench.noise.annotators import counts_in
+from noisybench.noise.noises.as_found import AsFound
+from noisybench.noise.noises.instance import Instance
+from noisybench.noise.noises.symmetric import Symmetric
+from noisybench.noise.noises.transition import Transition
 from noisybench.statistics.memorization_metrics import against_memorization, both_truths
 from noisybench.variants.building import build_variant
 from noisybench.variants.flipping import Mode

@@ -14,10 +14,10 @@ from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.arrays import UNKNOWN, WRONG
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import read_columns, write_columns
-from noisybench.noises.asymmetric import Asymmetric
-from noisybench.noises.instance import Instance
-from noisybench.noises.pair_flip import PairFlip
-from noisybench.noises.symmetric import Symmetric
+from noisybench.noise.noises.asymmetric import Asymmetric
+from noisybench.noise.noises.instance import Instance
+from noisybench.noise.noises.pair_flip import PairFlip
+from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.variants.building import build_variant
 from noisybench.variants.transitions import check_transition
 from noisybench.variants.variant import Variant, read_variant, write_variant

@@ -28,7 +28,7 @@ Drawer = Literal["sources", "alterations", "noises", "features", "models", "prob
 HOMES: dict[Drawer, str] = {
     "sources": "noisybench.data.sources",
     "alterations": "noisybench.data.alterations",
-    "noises": "noisybench.noises",
+    "noises": "noisybench.noise.noises",
     "features": "noisybench.data.features",
     "models": "noisybench.training.models",
     "probes": "noisybench.training.probes",

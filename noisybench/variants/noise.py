@@ -68,5 +68,7 @@ def noise_name(noise: Noise) -> str:
     """Name of a noise: of its file, or of its class where it is a user's own."""
     module = type(noise).__module__
     return (
-        module.removeprefix("noisybench.noises.") if module.startswith("noisybench.noises.") else type(noise).__name__
+        module.removeprefix("noisybench.noise.noises.")
+        if module.startswith("noisybench.noise.noises.")
+        else type(noise).__name__
     )

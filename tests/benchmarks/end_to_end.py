@@ -31,7 +31,7 @@ from torchvision import transforms
 from noisybench import Source, Variant, build_variant, evaluate, find, load_source
 from noisybench.data.source import source_from_arrays
 from noisybench.ground.files import read_json
-from noisybench.noises.symmetric import Symmetric
+from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.training.recipe import Recipe, learning_rate
 
 EPOCHS, REPEATS = 5, 3

@@ -23,7 +23,7 @@ from noisybench.memorization.pool import BLOCK, read_pool
 from noisybench.memorization.reliability import Summary, summarise
 from noisybench.memorization.retraining import retrain
 from noisybench.memorization.subsets import subsets
-from noisybench.noises.symmetric import Symmetric
+from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.training.batches import Inputs
 from noisybench.training.plan import plan_run
 from noisybench.training.recipe import learning_rate

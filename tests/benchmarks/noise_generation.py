@@ -20,9 +20,9 @@ from torch.nn import functional as F
 
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.arrays import Labels
-from noisybench.noises.instance import Instance, wrong_laws
-from noisybench.noises.pair_flip import PairFlip
-from noisybench.noises.symmetric import Symmetric
+from noisybench.noise.noises.instance import Instance, wrong_laws
+from noisybench.noise.noises.pair_flip import PairFlip
+from noisybench.noise.noises.symmetric import Symmetric
 
 N, K, RATE, REPEATS = 50_000, 10, 0.4, 5
 

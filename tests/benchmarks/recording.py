@@ -18,7 +18,7 @@ from measuring import Row, faster, medians, multiple, report
 
 from noisybench import Recorder, Source, build_variant, find, load_source
 from noisybench.data.source import source_from_arrays
-from noisybench.noises.symmetric import Symmetric
+from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.training.recipe import Observe, Recipe
 from noisybench.training.training import train
 

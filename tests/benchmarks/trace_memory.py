@@ -20,7 +20,7 @@ from measuring import Row, processor_seconds, write
 from noisybench import Recorder, build_variant, find, names, score
 from noisybench.data.source import source_from_arrays
 from noisybench.detection.scoring import Detector
-from noisybench.noises.symmetric import Symmetric
+from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.training.observing import Probe
 
 K, BATCH, LIMIT_GB = 14, 8_192, 4.0

@@ -11,10 +11,10 @@ from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.random_streams import bits
-from noisybench.noises._archive import read_annotations
-from noisybench.noises.cifar10h_sampling import Cifar10hSampling
-from noisybench.noises.dissenting_label import DissentingLabel
-from noisybench.noises.dissenting_worker import DissentingWorker
+from noisybench.noise.cifar_n_files import read_annotations
+from noisybench.noise.noises.cifar10h_sampling import Cifar10hSampling
+from noisybench.noise.noises.dissenting_label import DissentingLabel
+from noisybench.noise.noises.dissenting_worker import DissentingWorker
 from noisybench.variants.building import build_variant
 
 

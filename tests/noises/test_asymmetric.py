@@ -7,7 +7,7 @@ import pytest
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.options import parse_options
-from noisybench.noises.asymmetric import MAPS, Asymmetric
+from noisybench.noise.noises.asymmetric import MAPS, Asymmetric
 from noisybench.variants.building import build_variant
 
 

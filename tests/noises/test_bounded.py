@@ -13,7 +13,7 @@ from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.arrays import Floats
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import bits, normals
-from noisybench.noises.bounded_instance import BoundedInstance, bounded_chances
+from noisybench.noise.noises.bounded_instance import BoundedInstance, bounded_chances
 from noisybench.variants.building import build_variant
 from noisybench.variants.flipping import Mode
 

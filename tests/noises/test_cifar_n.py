@@ -15,8 +15,8 @@ from noisybench.detection.scoring import Scores
 from noisybench.ground.arrays import Labels
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.options import parse_options
-from noisybench.noises._archive import read_annotations
-from noisybench.noises.cifar_n import CifarN
+from noisybench.noise.cifar_n_files import read_annotations
+from noisybench.noise.noises.cifar_n import CifarN
 from noisybench.variants.building import build_variant
 
 CONTESTED: tuple[Literal["keep", "unknown"], ...] = ("keep", "unknown")

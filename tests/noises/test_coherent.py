@@ -11,14 +11,14 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from noisybench.data.source import Source, source_from_arrays
-from noisybench.difficulty import Within, expected_auroc
 from noisybench.ground.arrays import UNKNOWN, Floats
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import bits, uniforms
-from noisybench.noises._clusters import pivotal, sub_clusters
-from noisybench.noises.coherent import Coherent, draw_together
-from noisybench.noises.symmetric import Symmetric
-from noisybench.structure import Structure
+from noisybench.noise.class_structure import Structure
+from noisybench.noise.clusters import pivotal, sub_clusters
+from noisybench.noise.difficulty_law import Within, expected_auroc
+from noisybench.noise.noises.coherent import Coherent, draw_together
+from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.variants.building import build_variant
 from noisybench.variants.flipping import Mode
 

@@ -12,12 +12,12 @@ from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.random_streams import bits, derive
-from noisybench.noises._archive import read_annotations
-from noisybench.noises.asymmetric import Asymmetric
-from noisybench.noises.composed import Composed
-from noisybench.noises.instance import Instance
-from noisybench.noises.pair_flip import PairFlip
-from noisybench.noises.symmetric import Symmetric
+from noisybench.noise.cifar_n_files import read_annotations
+from noisybench.noise.noises.asymmetric import Asymmetric
+from noisybench.noise.noises.composed import Composed
+from noisybench.noise.noises.instance import Instance
+from noisybench.noise.noises.pair_flip import PairFlip
+from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.variants.building import build_variant
 from noisybench.variants.transitions import count_transitions
 from noisybench.variants.variant import read_variant

@@ -14,17 +14,17 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from noisybench.data.source import Source, source_from_arrays
-from noisybench.difficulty import Within, difficulty_of, expected_auroc
 from noisybench.ground.arrays import UNKNOWN, Floats
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.random_streams import bits
 from noisybench.memorization.estimate import Memorization, write_memorization
-from noisybench.noises.as_found import AsFound
-from noisybench.noises.difficulty import Difficulty
-from noisybench.noises.pair_flip import PairFlip
-from noisybench.noises.symmetric import Symmetric
-from noisybench.noises.transition import Transition
-from noisybench.teacher import class_probabilities
+from noisybench.noise.difficulty_law import Within, difficulty_of, expected_auroc
+from noisybench.noise.noises.as_found import AsFound
+from noisybench.noise.noises.difficulty import Difficulty
+from noisybench.noise.noises.pair_flip import PairFlip
+from noisybench.noise.noises.symmetric import Symmetric
+from noisybench.noise.noises.transition import Transition
+from noisybench.noise.teacher import class_probabilities
 from noisybench.variants.building import build_variant
 from noisybench.variants.flipping import Mode
 from noisybench.variants.noise import Noise
@@ -265,7 +265,7 @@ def test_a_model_says_what_is_difficult_once(digits: Source, monkeypatch: pytest
     found = difficulty_of(digits, file=None, epochs=2)
     p = class_probabilities(digits, file=None, model=None, epochs=2, how="cross_fitted", seed=0)
     np.testing.assert_array_equal(found, 1 - p[np.arange(len(p)), digits.clean])
-    monkeypatch.setattr("noisybench.difficulty.class_probabilities", None)
+    monkeypatch.setattr("noisybench.noise.difficulty_law.class_probabilities", None)
     first, second = (Difficulty(0.2, 0.65, epochs=2)(digits, seed=seed, mode="exact") for seed in (0, 1))
     assert (first.labels != second.labels).any()
     np.testing.assert_array_equal(first.flip_probability, second.flip_probability)

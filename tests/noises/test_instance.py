@@ -9,7 +9,7 @@ from noisybench.data.source import source_from_arrays
 from noisybench.ground.arrays import Floats, Labels
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import normals, uniforms
-from noisybench.noises.instance import Instance, flip_chances, wrong_laws
+from noisybench.noise.noises.instance import Instance, flip_chances, wrong_laws
 from noisybench.variants.building import build_variant
 from noisybench.variants.flipping import Mode
 

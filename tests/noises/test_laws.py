@@ -15,12 +15,12 @@ from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import bits
-from noisybench.noises.as_found import AsFound
-from noisybench.noises.asymmetric import Asymmetric
-from noisybench.noises.instance import Instance
-from noisybench.noises.pair_flip import PairFlip
-from noisybench.noises.symmetric import Symmetric
-from noisybench.noises.transition import Transition
+from noisybench.noise.noises.as_found import AsFound
+from noisybench.noise.noises.asymmetric import Asymmetric
+from noisybench.noise.noises.instance import Instance
+from noisybench.noise.noises.pair_flip import PairFlip
+from noisybench.noise.noises.symmetric import Symmetric
+from noisybench.noise.noises.transition import Transition
 from noisybench.variants.building import build_variant
 from noisybench.variants.flipping import Mode
 
@@ -66,7 +66,7 @@ def test_another_process_draws_the_same_bytes() -> None:
     code = (
         "import numpy as np\n"
         "from noisybench import build_variant, source_from_arrays\n"
-        "from noisybench.noises.instance import Instance\n"
+        "from noisybench.noise.noises.instance import Instance\n"
         "from noisybench.ground.random_streams import bits\n"
         "clean = np.where(np.arange(303) % 101 == 50, -1, np.arange(303) % 10)\n"
         "images = (bits(0, 'images', 303 * 27) % np.uint64(256)).astype(np.uint8).reshape(-1, 3, 3, 3)\n"

@@ -13,15 +13,15 @@ from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import bits
-from noisybench.noises import asymmetric
-from noisybench.noises._archive import read_annotations
-from noisybench.noises.block_of_five import BlockOfFive
-from noisybench.noises.cifar_n_counterpart import CifarNCounterpart
-from noisybench.noises.coteaching import CoTeaching
-from noisybench.noises.counterpart import Counterpart
-from noisybench.noises.dividemix_symmetric import DivideMixSymmetric
-from noisybench.noises.loss_correction import LossCorrection
-from noisybench.noises.xia_raw import XiaRaw
+from noisybench.noise.cifar_n_files import read_annotations
+from noisybench.noise.noises import asymmetric
+from noisybench.noise.noises.block_of_five import BlockOfFive
+from noisybench.noise.noises.cifar_n_counterpart import CifarNCounterpart
+from noisybench.noise.noises.coteaching import CoTeaching
+from noisybench.noise.noises.counterpart import Counterpart
+from noisybench.noise.noises.dividemix_symmetric import DivideMixSymmetric
+from noisybench.noise.noises.loss_correction import LossCorrection
+from noisybench.noise.noises.xia_raw import XiaRaw
 from noisybench.variants.building import build_variant
 from noisybench.variants.transitions import count_transitions
 from noisybench.variants.variant import write_variant
@@ -163,7 +163,7 @@ def test_raw_pixels_make_one_wrong_class_take_all() -> None:
 def test_raw_laws_are_softmaxes_of_the_input() -> None:
     """Small features, so that no softmax saturates: 400 seeds of one class against the mean of the laws (chi-square)."""
     from noisybench.ground.random_streams import normals
-    from noisybench.noises.xia_raw import raw_laws
+    from noisybench.noise.noises.xia_raw import raw_laws
 
     inputs = np.array([[0.3, -0.2], [1.0, 0.5], [0.0, 0.0]], dtype=np.float32)
     clean = np.array([2, 0, 2])

@@ -12,7 +12,7 @@ from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.arrays import UNKNOWN, Floats
 from noisybench.ground.errors import BadUsage, UnknownName
 from noisybench.ground.random_streams import bits, normals
-from noisybench.noises.neighbourhood import Neighbourhood
+from noisybench.noise.noises.neighbourhood import Neighbourhood
 from noisybench.variants.building import build_variant
 from noisybench.variants.flipping import Mode
 

@@ -21,11 +21,11 @@ from noisybench.ground.arrays import UNKNOWN, Floats
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.lookup import find
 from noisybench.ground.random_streams import bits, derive
-from noisybench.noises.averaged_softmax import AveragedSoftmax
-from noisybench.noises.confusion import Confusion
-from noisybench.noises.polynomial_margin import PolynomialMargin
-from noisybench.noises.rater_pool import RaterPool
-from noisybench.teacher import class_probabilities, rater_law
+from noisybench.noise.noises.averaged_softmax import AveragedSoftmax
+from noisybench.noise.noises.confusion import Confusion
+from noisybench.noise.noises.polynomial_margin import PolynomialMargin
+from noisybench.noise.noises.rater_pool import RaterPool
+from noisybench.noise.teacher import class_probabilities, rater_law
 from noisybench.training.batches import Inputs
 from noisybench.training.plan import plan_run
 from noisybench.training.training import train

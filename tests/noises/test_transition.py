@@ -6,7 +6,7 @@ import pytest
 
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.noises.transition import Transition
+from noisybench.noise.noises.transition import Transition
 from noisybench.variants.building import build_variant
 
 MATRIX = np.array([[0.8, 0.2, 0.0], [0.0, 1.0, 0.0], [0.25, 0.5, 0.25]])

@@ -14,7 +14,7 @@ from noisybench.data.loading import load_source
 from noisybench.data.sources._mini_imagenet import CLASS_NAMES, WORDNET
 from noisybench.ground.arrays import UNKNOWN, WRONG
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.noises.as_found import AsFound
+from noisybench.noise.noises.as_found import AsFound
 from noisybench.variants.building import build_variant
 
 

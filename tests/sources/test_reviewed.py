@@ -18,8 +18,8 @@ from noisybench.ground.arrays import UNKNOWN, WRONG, Labels
 from noisybench.ground.digests import fingerprint
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.options import parse_options
-from noisybench.noises.as_found import AsFound
-from noisybench.noises.symmetric import Symmetric
+from noisybench.noise.noises.as_found import AsFound
+from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.variants.building import build_variant
 
 

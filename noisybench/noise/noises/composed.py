@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from noisybench.composition import compose, parse_steps, steps_text
 from noisybench.data.source import Source
+from noisybench.noise.composition import compose, parse_steps, steps_text
 from noisybench.variants.flipping import Mode
 from noisybench.variants.noise import Draw, Noise, require_mode
 

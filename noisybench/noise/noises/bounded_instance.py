@@ -12,7 +12,7 @@ from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.checks import check_rate
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import normals
-from noisybench.structure import class_structure, wrong_labels
+from noisybench.noise.class_structure import class_structure, wrong_labels
 from noisybench.variants.flipping import Mode, select
 from noisybench.variants.noise import Draw, Noise
 

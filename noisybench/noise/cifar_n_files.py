@@ -1,22 +1,24 @@
-"""Labels that people gave to CIFAR-10 and CIFAR-100 (CIFAR-N): real label noise, right labels known."""
+"""The files of CIFAR-N, read without unpickling what they may hold."""
 
+import pickle
+import pickletools
+import re
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.source import Source
-from noisybench.ground.arrays import Labels, as_labels, check_labels, read_only
+from noisybench.ground.arrays import Labels, as_labels, check_labels
 from noisybench.ground.digests import fingerprint
-from noisybench.ground.download import fetch
-from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import NO_ARRAY
-from noisybench.noises._archive import read_annotations
-from noisybench.variants.flipping import Mode
-from noisybench.variants.noise import Draw, Noise
 
 Rows = NDArray[np.intp]
 
@@ -70,69 +72,114 @@ _ORDERS = {
     "48df17fb3bf299f43dd7e131db11ca0ea8b07d750be8b6dcf7ad6ff1b4cc721d": "the test set",
 }
 
+_MOST_BYTES = 1 << 25  # of an unpacked file; the larger of the two has 2.4 MB
 
-@dataclass(frozen=True, slots=True)
-class CifarN:
-    """Take the labels of CIFAR-10N (50,000 images, three annotators each) or of CIFAR-100N (one annotator each).
 
-    They are joined by position: in the order of the official Python batches, which is that of torchvision, or with
-    ``order_file`` in that of TensorFlow Datasets. The clean labels in the file must be those of the source; a prefix of
-    them (``--limit``) is enough.
+def read_annotations(path: Path) -> dict[str, Any]:
+    """What a file of CIFAR-N holds, read without torch and without running anything that the file asks for.
 
-    With the labels of CIFAR-10N come three marks, of the three annotators: ``votes`` (3: unanimous, 2: a majority, 1: a
-    three-way split), ``split`` (votes is 1), and ``contested`` (unanimous, and not for the label of CIFAR-10: 282).
+    The file is a zip archive with one pickle. Four functions of ours rebuild its arrays in place of NumPy's, which a
+    forged type can crash; a pickle that names any other is refused, whatever it would do.
 
-    Attributes:
-        labels: For ``cifar10``: ``aggre`` (majority of the three, 9.010 % wrong), ``random1`` (17.234 %), ``random2``
-            (18.122 %), ``random3`` (17.640 %), ``worse`` (a wrong annotation where there is one, 40.208 %). For
-            ``cifar100``: ``fine`` (40.200 %). For ``cifar100(labels=coarse)``: ``coarse`` (26.404 %). ``worse`` was
-            selected with the clean label in hand, ``random1`` to ``random3`` were not.
-        file: ``CIFAR-10_human.pt`` or ``CIFAR-100_human.pt`` as published; None downloads it. Licence: CC BY-NC 4.0.
-        contested: Whether the label of CIFAR-10 stays the clean one where all three annotators are against it, or their
-            clean label is ``unknown``, which leaves these 282 out of every metric.
-        order_file: For a source in the order of TensorFlow Datasets: ``image_order_c10.npy`` or ``image_order_c100.npy``,
-            published beside the labels; or a ``.npz`` file with arrays ``cifar10`` and ``cifar100``.
-
-    Source: Wei et al. 2022, arXiv:2110.12088. Its 9.03 % for ``aggre`` is not what the file holds.
+    Raises:
+        BadData: The file is missing, broken, or no pickle of arrays.
     """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            content = _pickle_in(archive)
+        columns = _ArrayUnpickler(BytesIO(content), encoding="latin1").load()
+        if isinstance(columns, dict):
+            columns = {key: _numbers(value) for key, value in columns.items()}
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror or error}"
+        raise BadData(msg) from None
+    except (
+        # What a pickle machine stumbles over when its program is damaged; nothing but the four functions has run.
+        zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError,
+        AttributeError, OverflowError, RuntimeError, MemoryError,
+    ) as error:  # fmt: skip
+        msg = f"{path} is not a file of CIFAR-N as published: {error}; download it again"
+        raise BadData(msg) from None
+    if not isinstance(columns, dict):
+        msg = f"{path} is not a file of CIFAR-N as published: it holds a {type(columns).__name__}, expected a dict"
+        raise BadData(msg)
+    return columns
 
-    labels: Literal["aggre", "worse", "random1", "random2", "random3", "fine", "coarse"]
-    file: Path | None = None
-    contested: Literal["keep", "unknown"] = "keep"
-    order_file: Path | None = None
-    found: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        if self.labels not in _COLUMNS:
-            msg = f"labels must be one of {', '.join(_COLUMNS)}, got '{self.labels}'"
-            raise BadUsage(msg)
-        if self.contested not in ("keep", "unknown"):
-            msg = f"contested must be keep or unknown, got '{self.contested}'"
-            raise BadUsage(msg)
-        if self.contested == "unknown" and _COLUMNS[self.labels][0] is not _TEN:
-            msg = f"labels={self.labels} have one annotator, so none are contested by three; leave contested out"
-            raise BadUsage(msg)
+def _pickle_in(archive: zipfile.ZipFile) -> bytes:
+    members = [info for info in archive.infolist() if info.filename.endswith("/data.pkl")]
+    if len(members) != 1 or members[0].file_size > _MOST_BYTES:
+        msg = f"expected one data.pkl of at most {_MOST_BYTES} bytes in it, found {[m.file_size for m in members]}"
+        raise ValueError(msg)
+    content = archive.read(members[0])
+    for opcode, argument, _ in pickletools.genops(content):
+        # Memory is taken up to the place that is named, so a few bytes could ask for all there is.
+        if "PUT" in opcode.name and isinstance(argument, int) and argument > len(content):
+            msg = f"it remembers a value at place {argument}, beyond its own length"
+            raise ValueError(msg)
+    return content
 
-    def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:  # noqa: ARG002 - nothing is drawn
-        published, key = _COLUMNS[self.labels]
-        if source.num_classes != published.classes:
-            msg = (
-                f"labels={self.labels} belong to {published.source} with {published.classes} classes, "
-                f"source '{source.name}' has {source.num_classes}"
-            )
-            raise BadUsage(msg)
-        path = self.file or fetch(
-            published.name, published.url, published.sha256, published.size, instead=f"--set file=…/{published.name}"
-        )
-        columns = read_annotations(path)
-        clean, given = read_pair(columns, published, key, path)
-        rows = _rows(source, clean, published, self.order_file)
-        marks = {name: mark[rows] for name, mark in _marks(columns, clean, path).items()} if published is _TEN else {}
-        return Draw(
-            labels=given[rows],
-            doubted=marks["contested"] if self.contested == "unknown" else None,
-            marks={name: read_only(mark) for name, mark in marks.items()},
-        )
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Rebuilds dicts, lists and arrays of numbers, and nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 - as in its parent
+        symbols: dict[tuple[str, str], Any] = {
+            ("numpy.core.multiarray", "_reconstruct"): _rebuild,
+            ("numpy", "ndarray"): _Array,
+            ("numpy", "dtype"): _Type,
+            ("_codecs", "encode"): _encode,
+        }
+        if (module, name) not in symbols:
+            msg = f"it asks for {module}.{name}"
+            raise pickle.UnpicklingError(msg)
+        return symbols[module, name]
+
+
+class _Type:
+    """Stands in for the type of an array of numbers, such as ``i8``."""
+
+    def __init__(self, code: str, *rest: object) -> None:  # noqa: ARG002 - how NumPy would align and copy it
+        if not isinstance(code, str) or not re.fullmatch("[biuf][1248]", code):
+            msg = f"it asks for an array of {str(code)[:40]!r}"
+            raise pickle.UnpicklingError(msg)
+        self.code, self.order = code, "|"
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.order = state[1]
+
+
+class _Array:
+    """Stands in for an array of numbers."""
+
+    values: NDArray[Any]
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, kind, fortran, content = state
+        numbers = np.frombuffer(content, np.dtype(f"{kind.order}{kind.code}"))
+        self.values = numbers.reshape(shape, order="F" if fortran else "C")
+
+
+def _rebuild(*arguments: object) -> _Array:  # noqa: ARG001 - an empty array, whose shape and content come after
+    return _Array()
+
+
+def _numbers(value: Any) -> NDArray[Any]:  # noqa: ANN401 - what a pickle may hold
+    if isinstance(value, _Array):
+        return value.values
+    # Lists in lists could name one list many times over: a little file, and more numbers than there are atoms.
+    if not isinstance(value, list) or not all(type(part) is int for part in value):
+        msg = f"it holds a {type(value).__name__} where numbers are expected"
+        raise pickle.UnpicklingError(msg)
+    return np.array(value)
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """Bytes that were pickled as text; the one encoding of these files and no other codec."""
+    if encoding != "latin1":
+        msg = f"it asks for the codec {encoding}"
+        raise pickle.UnpicklingError(msg)
+    return text.encode("latin1")
 
 
 def read_pair(columns: Mapping[str, Any], published: _Published, key: str, path: Path) -> tuple[Labels, Labels]:
@@ -153,19 +200,6 @@ def read_pair(columns: Mapping[str, Any], published: _Published, key: str, path:
             )
             raise BadData(msg)
     return clean, given
-
-
-def _marks(columns: Mapping[str, Any], clean: Labels, path: Path) -> dict[str, NDArray[Any]]:
-    """What the three annotators of CIFAR-10N agree on, by name, each of shape (n,)."""
-    answers = [_column(columns, f"random_label{j}", _TEN.classes, path) for j in (1, 2, 3)]
-    if any(len(answer) != len(clean) for answer in answers):
-        lengths = ", ".join(str(len(answer)) for answer in answers)
-        msg = f"{path} has {len(clean)} clean labels, and {lengths} of its three annotators; download it again"
-        raise BadData(msg)
-    first, second, third = answers
-    pairs = (first == second).astype(np.int64) + (second == third) + (third == first)  # 0, 1 or 3 pairs agree
-    votes = np.array([1, 2, 2, 3])[pairs]
-    return {"votes": votes, "split": votes == 1, "contested": (votes == len(answers)) & (first != clean)}
 
 
 def _column(columns: Mapping[str, Any], key: str, num_classes: int, path: Path) -> Labels:
@@ -243,6 +277,3 @@ def _check_order(source: Source, clean: Labels, published: _Published) -> None:
         f"in the order of the official Python batches (data_batch_1 to 5, as in torchvision): {mend}"
     )
     raise Mismatch(msg)
-
-
-NOISE: type[Noise] = CifarN

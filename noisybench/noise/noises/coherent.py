@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 
 from noisybench.data.extraction import features_of
 from noisybench.data.source import Source
-from noisybench.difficulty import (
+from noisybench.ground.arrays import UNKNOWN, Floats, Labels
+from noisybench.ground.checks import check_rate, whole
+from noisybench.ground.errors import BadUsage
+from noisybench.ground.random_streams import pick, uniforms
+from noisybench.noise.class_structure import ClassStructure, Structure, check_structure, class_structure, wrong_labels
+from noisybench.noise.clusters import choose_whole, sub_clusters
+from noisybench.noise.difficulty_law import (
     Within,
     check_auroc,
     check_one_origin,
@@ -18,13 +24,7 @@ from noisybench.difficulty import (
     rank_samples,
     read_numbers,
 )
-from noisybench.ground.arrays import UNKNOWN, Floats, Labels
-from noisybench.ground.checks import check_rate, whole
-from noisybench.ground.errors import BadUsage
-from noisybench.ground.random_streams import pick, uniforms
-from noisybench.noises._clusters import choose_whole, sub_clusters
-from noisybench.structure import ClassStructure, Structure, check_structure, class_structure, wrong_labels
-from noisybench.teacher import check_choice
+from noisybench.noise.teacher import check_choice
 from noisybench.variants.flipping import Mode, nearest_counts, select, sum_to
 from noisybench.variants.noise import Draw, Noise, require_mode
 

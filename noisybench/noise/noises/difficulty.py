@@ -7,11 +7,11 @@ from typing import ClassVar, get_args
 import numpy as np
 
 from noisybench.data.source import Source
-from noisybench.difficulty import Within, check_auroc, check_one_origin, difficulty_of, follow, rank_samples
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.checks import check_rate
-from noisybench.structure import Structure, check_structure, class_structure, wrong_labels
-from noisybench.teacher import MOST_EPOCHS, check_choice, check_count
+from noisybench.noise.class_structure import Structure, check_structure, class_structure, wrong_labels
+from noisybench.noise.difficulty_law import Within, check_auroc, check_one_origin, difficulty_of, follow, rank_samples
+from noisybench.noise.teacher import MOST_EPOCHS, check_choice, check_count
 from noisybench.variants.flipping import Mode, select
 from noisybench.variants.noise import Draw, Noise
 

@@ -11,7 +11,7 @@ from noisybench.data.source import Source
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData, UnknownName
-from noisybench.noises._people import LABEL_SETS, counts_in, human_counts
+from noisybench.noise.annotators import LABEL_SETS, counts_in, human_counts
 from noisybench.variants.flipping import Mode, flip_by_class
 from noisybench.variants.noise import Draw, Noise
 

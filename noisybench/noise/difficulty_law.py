@@ -17,8 +17,8 @@ from noisybench.ground.arrays import UNKNOWN, Floats, Labels, read_only
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.lookup import find
 from noisybench.memorization.difficulty_files import read_difficulty
+from noisybench.noise.teacher import class_probabilities
 from noisybench.statistics.expected_auroc import _auroc, mid_ranks
-from noisybench.teacher import class_probabilities
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant
 

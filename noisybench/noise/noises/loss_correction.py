@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from noisybench.data.source import Source
 from noisybench.ground.checks import check_rate
 from noisybench.ground.errors import BadUsage
-from noisybench.noises._random_state import draw_in_order, mapped_rows, uniform_rows
+from noisybench.noise.legacy_generators import draw_in_order, mapped_rows, uniform_rows
 from noisybench.variants.flipping import Mode
 from noisybench.variants.noise import Draw, Noise, require_mode
 

@@ -10,7 +10,7 @@ from noisybench.data.source import Source
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.checks import check_rate
 from noisybench.ground.random_streams import permutation
-from noisybench.noises._people import dissent, read_annotators
+from noisybench.noise.annotators import dissent, read_annotators
 from noisybench.variants.flipping import Mode, select
 from noisybench.variants.noise import Draw, Noise, require_mode
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from noisybench.data.source import Source
 from noisybench.ground.arrays import UNKNOWN, Floats
 from noisybench.ground.checks import check_rate
-from noisybench.noises._people import dissent, read_annotators
+from noisybench.noise.annotators import dissent, read_annotators
 from noisybench.variants.flipping import Mode, flip_by_law, select
 from noisybench.variants.noise import Draw, Noise, require_mode
 

@@ -9,8 +9,8 @@ import numpy as np
 from noisybench.data.source import Source
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.checks import check_rate
-from noisybench.noises._probabilities import known_chances, rated
-from noisybench.teacher import MOST_EPOCHS, How, check_choice, check_count, class_probabilities
+from noisybench.noise.class_probabilities import known_chances, rated
+from noisybench.noise.teacher import MOST_EPOCHS, How, check_choice, check_count, class_probabilities
 from noisybench.variants.flipping import Mode, flip_by_class, transition_of
 from noisybench.variants.noise import Draw, Noise
 from noisybench.variants.transitions import count_transitions

@@ -10,7 +10,7 @@ from noisybench.data.source import Source
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.checks import check_rate
 from noisybench.ground.errors import BadUsage
-from noisybench.noises._people import read_judgements
+from noisybench.noise.annotators import read_judgements
 from noisybench.variants.flipping import Mode, flip_by_law, select
 from noisybench.variants.noise import Draw, Noise
 

@@ -12,9 +12,8 @@ from noisybench.ground.arrays import UNKNOWN, WRONG, Floats, Labels, as_labels, 
 from noisybench.ground.download import fetch
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import NO_ARRAY, read_array, read_columns
-from noisybench.noises._archive import read_annotations
-from noisybench.noises.cifar_n import _COLUMNS, _TEN, _check_order, _column, read_pair
-from noisybench.noises.transition import read_matrix
+from noisybench.noise.cifar_n_files import _COLUMNS, _TEN, _check_order, _column, read_annotations, read_pair
+from noisybench.noise.matrix_files import read_matrix
 from noisybench.variants.transitions import count_transitions
 
 LABEL_SETS = tuple(_COLUMNS)

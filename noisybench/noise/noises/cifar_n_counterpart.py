@@ -8,8 +8,8 @@ import numpy as np
 
 from noisybench.data.source import Source
 from noisybench.ground.errors import BadUsage
-from noisybench.noises._people import LABEL_SETS, human_counts
-from noisybench.noises._random_state import draw_in_order
+from noisybench.noise.annotators import LABEL_SETS, human_counts
+from noisybench.noise.legacy_generators import draw_in_order
 from noisybench.variants.flipping import Mode
 from noisybench.variants.noise import Draw, Noise, require_mode
 
