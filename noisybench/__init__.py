@@ -53,7 +53,8 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute
 
 
 if TYPE_CHECKING:  # what __getattr__ gives, for type checkers
-    from noisybench.agreement import against_labels as against_labels
+    from noisybench.board.agreement import against_labels as against_labels
+    from noisybench.board.agreement import against_memorization as against_memorization
     from noisybench.cards.description import describe as describe
     from noisybench.cards.variant_card import write_cards as write_cards
     from noisybench.data.extraction import features_of as features_of
@@ -65,17 +66,16 @@ if TYPE_CHECKING:  # what __getattr__ gives, for type checkers
     from noisybench.detection.scoring import Detector as Detector
     from noisybench.detection.scoring import Scores as Scores
     from noisybench.detection.scoring import score as score
-    from noisybench.evaluation import evaluate as evaluate
-    from noisybench.given import score_given as score_given
     from noisybench.ground.arrays import UNKNOWN as UNKNOWN
     from noisybench.ground.arrays import WRONG as WRONG
     from noisybench.ground.lookup import find as find
     from noisybench.ground.lookup import names as names
     from noisybench.memorization.estimate import read_memorization as read_memorization
     from noisybench.memorization.learner import plan_learner as plan_learner
-    from noisybench.pooling import detect as detect
-    from noisybench.pooling import memorize as memorize
-    from noisybench.statistics.memorization_metrics import against_memorization as against_memorization
+    from noisybench.runs.given_run import score_given as score_given
+    from noisybench.runs.measurement import memorize as memorize
+    from noisybench.runs.pool_run import detect as detect
+    from noisybench.runs.training_run import evaluate as evaluate
     from noisybench.training.observing import Recorder as Recorder
     from noisybench.training.observing import observe as observe
     from noisybench.training.recipe import Recipe as Recipe

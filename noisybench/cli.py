@@ -17,11 +17,11 @@ from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.version import __version__
 
 if TYPE_CHECKING:
+    from noisybench.board.rendering import Rows
     from noisybench.cards.description import Description
     from noisybench.data.source import Source
     from noisybench.memorization.reliability import Summary
-    from noisybench.pooling import Detected
-    from noisybench.rendering import Rows
+    from noisybench.runs.pool_run import Detected
     from noisybench.training.plan import Plan
     from noisybench.variants.variant import Variant
 
@@ -217,7 +217,7 @@ def verify(
 ) -> None:
     """Check that variants and runs, all that are below a folder, are whole and belong together."""
     from noisybench.cards.verify import variants_below
-    from noisybench.verifying import unfinished_runs, verify_runs
+    from noisybench.runs.verify import unfinished_runs, verify_runs
 
     if (path / "variant.json").is_file():
         for sentence in _verify_variant(path, data, own_source):
@@ -289,10 +289,10 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Train a model on variants, score every detector, and compare with the truth."""
-    from noisybench.evaluation import check_runs, check_seeds, choose_detectors
-    from noisybench.evaluation import evaluate as run
     from noisybench.ground.checks import whole
     from noisybench.ground.options import split_pairs
+    from noisybench.runs.training_run import check_runs, check_seeds, choose_detectors
+    from noisybench.runs.training_run import evaluate as run
     from noisybench.training.plan import plan_run
     from noisybench.variants.location import by_source, source_of
 
@@ -372,9 +372,9 @@ def memorize(
     from noisybench.ground.options import split_pairs
     from noisybench.memorization.learner import plan_learner
     from noisybench.memorization.subsets import check_fraction
-    from noisybench.pooling import check_purpose
-    from noisybench.pooling import detect as score_held_out
-    from noisybench.pooling import memorize as measure
+    from noisybench.runs.measurement import memorize as measure
+    from noisybench.runs.pool_run import check_purpose
+    from noisybench.runs.pool_run import detect as score_held_out
     from noisybench.variants.location import source_of
     from noisybench.variants.variant import read_variant
 
@@ -460,7 +460,7 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Bring scores, or probabilities, of your own code into the leaderboard; by sample id. Prints the run's folder last."""
-    from noisybench.given import score_given
+    from noisybench.runs.given_run import score_given
     from noisybench.variants.variant import read_variant
 
     found = read_variant(variant)
@@ -485,7 +485,7 @@ def score(
 
 def _told(folder: Path, variant: "Variant") -> dict[str, dict[str, dict[str, float | None]]]:
     """Detector → metric → value and interval, None for NaN, of a run: against the mask, and each memorization."""
-    from noisybench.agreement import read_agreements
+    from noisybench.board.agreement import read_agreements
 
     told: dict[str, dict[str, dict[str, float | None]]] = {}
     for row in read_agreements(folder / "agreement.parquet", variant.provenance.variant_id):
@@ -560,9 +560,9 @@ def leaderboard(
 
     With --both: where each detector's flags fall among wrong and clean, memorized and other samples.
     """
-    from noisybench.both import both_rows
-    from noisybench.leaderboard import leaderboard as rank
-    from noisybench.leaderboard import model_rows
+    from noisybench.board.detector_table import leaderboard as rank
+    from noisybench.board.flags_table import both_rows
+    from noisybench.board.model_table import model_rows
 
     if both:
         others = {
@@ -589,7 +589,7 @@ def suspects(
     style: Annotated[str, typer.Option("--format", help="table, markdown, csv or json.")] = "table",
 ) -> None:
     """Show the most suspicious samples of a run; needs no truth."""
-    from noisybench.suspects import suspects as find_suspects
+    from noisybench.board.suspects import suspects as find_suspects
 
     found = find_suspects(run, detector=detector, top=top)
     if style == "json":
@@ -663,15 +663,15 @@ def quickstart(
     out: Annotated[Path, typer.Option(help="Where variants and runs go.")] = Path("noisybench-quickstart"),
 ) -> None:
     """Build, memorize, evaluate and rank on an embedded data set of digits: no download, about two minutes."""
+    from noisybench.board.detector_table import leaderboard as rank
+    from noisybench.board.model_table import model_rows
     from noisybench.cards.description import describe as description_of
     from noisybench.data.loading import load_source
-    from noisybench.evaluation import evaluate as run
     from noisybench.ground.lookup import find
     from noisybench.ground.options import parse_options
-    from noisybench.leaderboard import leaderboard as rank
-    from noisybench.leaderboard import model_rows
     from noisybench.memorization.learner import Learner
-    from noisybench.pooling import memorize as measure
+    from noisybench.runs.measurement import memorize as measure
+    from noisybench.runs.training_run import evaluate as run
     from noisybench.training.plan import plan_run
     from noisybench.variants.building import build_variant
 
@@ -800,7 +800,7 @@ def _say_plan(plan: "Plan", source: "Source", *, seeds: Sequence[int], workers: 
 
 
 def _report_runs(folders: Sequence[Path], *, as_json: bool) -> None:
-    from noisybench.leaderboard import read_runs
+    from noisybench.runs.reading import read_runs
 
     runs = {run.path.resolve(): run for run in read_runs(folders)}
     rows: list[dict[str, Any]] = []
@@ -832,7 +832,7 @@ def _warn(description: "Description") -> None:
 
 
 def _print_rows(rows: "Rows", style: str) -> None:
-    from noisybench.rendering import to_csv, to_json, to_latex, to_markdown, to_table
+    from noisybench.board.rendering import to_csv, to_json, to_latex, to_markdown, to_table
 
     if style == "table":
         _console().print(to_table(rows))
@@ -850,7 +850,7 @@ def _print_lines(header: Sequence[str], lines: Sequence[Sequence[str]], style: s
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerows([header, *lines])
     elif style == "markdown":
-        from noisybench.rendering import markdown
+        from noisybench.board.rendering import markdown
 
         typer.echo(markdown(header, lines), nl=False)
     elif style == "table":

@@ -19,8 +19,8 @@ import torch
 
 from noisybench.cards.variant_card import write_cards
 from noisybench.data.loading import load_source
-from noisybench.evaluation import evaluate
 from noisybench.ground.lookup import find
+from noisybench.runs.training_run import evaluate
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import write_variant
 

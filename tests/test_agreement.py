@@ -8,7 +8,8 @@ import pytest
 from scipy.stats import binomtest, mannwhitneyu, norm
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from noisybench.agreement import Agreement, against_labels, read_agreements, reference_scores, write_agreements
+from noisybench.board.agreement import Agreement, against_labels, read_agreements, write_agreements
+from noisybench.board.references import reference_scores
 from noisybench.data.source import source_from_arrays
 from noisybench.detection.scoring import Scores
 from noisybench.ground.arrays import UNKNOWN, Bools, Floats, Labels

@@ -12,17 +12,17 @@ import pytest
 from rich.console import Console
 from shell import shell
 
-from noisybench.agreement import Agreement, write_agreements
-from noisybench.both import BothRow, both_rows
+from noisybench.board.agreement import Agreement, write_agreements
+from noisybench.board.flags_table import BothRow, both_rows
+from noisybench.board.rendering import caption, to_csv, to_json, to_latex, to_markdown, to_records, to_table
 from noisybench.data.source import source_from_arrays
 from noisybench.detection.scoring import Kind, Scores, read_scores, write_scores
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import file_name, write_columns, write_json
 from noisybench.ground.lookup import find
-from noisybench.leaderboard import read_runs
 from noisybench.memorization.estimate import Memorization, read_memorization, write_memorization
-from noisybench.rendering import caption, to_csv, to_json, to_latex, to_markdown, to_records, to_table
+from noisybench.runs.reading import read_runs
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant, read_variant, write_variant
 

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from noisybench.agreement import Agreement, read_agreements, reference_scores, write_agreements
+from noisybench.board.agreement import Agreement, against_memorization, read_agreements, write_agreements
+from noisybench.board.flags_table import both_truths
+from noisybench.board.references import reference_scores
 from noisybench.data.source import source_from_arrays
 from noisybench.detection.scoring import Scores
 from noisybench.ground.arrays import UNKNOWN, Bools, Floats
@@ -17,14 +19,7 @@ from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.lookup import find
 from noisybench.memorization.estimate import Memorization
 from noisybench.memorization.reliability import reliability
-from noisybench.statistics.memorization_metrics import (
-    MEMORIZATION_METRICS,
-    Compared,
-    against_memorization,
-    both_truths,
-    overlap,
-    overlap_chance,
-)
+from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS, Compared, overlap, overlap_chance
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant
 

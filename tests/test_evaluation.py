@@ -13,20 +13,20 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from noisybench.agreement import read_agreements, write_agreements
+from noisybench.board.agreement import read_agreements, write_agreements
+from noisybench.board.suspects import suspects
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import read_scores
-from noisybench.evaluation import evaluate
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed, UnknownName
 from noisybench.ground.files import read_columns, read_json, write_columns
 from noisybench.ground.lookup import find, names
-from noisybench.suspects import suspects
+from noisybench.runs.training_run import evaluate
+from noisybench.runs.verify import verify_runs
 from noisybench.training.plan import plan_run
 from noisybench.training.trace import read_trace
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant, read_variant
-from noisybench.verifying import verify_runs
 
 FAST = {"epochs": 6, "options": {"batch_size": "64"}}
 DETECTORS = [name for name in names("detectors") if not find("detectors", name).needs_pool]

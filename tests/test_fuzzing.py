@@ -31,15 +31,16 @@ from rich.console import Console
 from shell import shell
 
 from noisybench import cli
-from noisybench.agreement import Agreement, read_agreements, write_agreements
+from noisybench.board.agreement import Agreement, read_agreements, write_agreements
+from noisybench.board.detector_table import Row
+from noisybench.board.rendering import to_csv, to_json, to_latex, to_markdown, to_table
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import Scores, read_scores, write_scores
 from noisybench.ground.errors import BadUsage, NoisybenchError
 from noisybench.ground.files import file_name, write_columns, write_json
 from noisybench.ground.lookup import find, names
 from noisybench.ground.options import parse_options, parse_value, split_pairs
-from noisybench.leaderboard import Row, read_runs
-from noisybench.rendering import to_csv, to_json, to_latex, to_markdown, to_table
+from noisybench.runs.reading import read_runs
 from noisybench.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from noisybench.training.plan import Watch
 from noisybench.training.recipe import Recipe

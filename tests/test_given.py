@@ -15,24 +15,24 @@ from numpy.typing import NDArray
 from shell import shell
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from noisybench.agreement import read_agreements
+from noisybench.board.agreement import read_agreements
+from noisybench.board.detector_table import leaderboard
+from noisybench.board.suspects import suspects
 from noisybench.data.loading import load_source
 from noisybench.data.source import source_from_arrays
 from noisybench.detection.scoring import read_scores
-from noisybench.evaluation import evaluate
-from noisybench.given import score_given
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import read_columns, write_columns
-from noisybench.leaderboard import leaderboard
 from noisybench.memorization.estimate import Memorization, write_memorization
 from noisybench.noise.cifar_n_files import read_annotations
 from noisybench.noise.noises.cifar_n import CifarN
 from noisybench.noise.noises.symmetric import Symmetric
-from noisybench.suspects import suspects
+from noisybench.runs.given_run import score_given
+from noisybench.runs.training_run import evaluate
+from noisybench.runs.verify import verify_runs
 from noisybench.variants.building import build_variant
 from noisybench.variants.sample_files import Form, read_given
 from noisybench.variants.variant import Variant, write_variant
-from noisybench.verifying import verify_runs
 
 N, K = 40, 3
 NAMES = ("cat", "dog", "owl")
@@ -399,6 +399,6 @@ def test_a_given_run_that_was_changed_is_not_whole(tmp_path: Path) -> None:
 
 def test_scoring_a_file_needs_no_torch() -> None:
     """Neither to read it nor to judge it."""
-    words = "import sys, noisybench.given, noisybench.cli; print('torch' in sys.modules)"
+    words = "import sys, noisybench.runs.given_run, noisybench.cli; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -20,7 +20,6 @@ from noisybench.data.extraction import features_of
 from noisybench.data.inputs import LazyInputs
 from noisybench.data.lazy_inputs import ArrowRows, ImageFiles
 from noisybench.data.source import Source, source_from_arrays
-from noisybench.evaluation import evaluate
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.lookup import find
 from noisybench.memorization.learner import Learner
@@ -29,6 +28,7 @@ from noisybench.memorization.retraining import retrain
 from noisybench.noise.noises.bounded_instance import BoundedInstance
 from noisybench.noise.noises.instance import Instance
 from noisybench.noise.noises.symmetric import Symmetric
+from noisybench.runs.training_run import evaluate
 from noisybench.training.batches import Inputs
 from noisybench.training.plan import plan_run
 from noisybench.training.recipe import Recipe

@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from noisybench.agreement import Agreement, write_agreements
+from noisybench.board.agreement import Agreement, write_agreements
+from noisybench.board.detector_table import Row, leaderboard
+from noisybench.board.model_table import model_rows
+from noisybench.board.rendering import Rows, caption, to_csv, to_json, to_latex, to_markdown, to_records, to_table
 from noisybench.detection.scoring import Kind
 from noisybench.ground.errors import BadData, Mismatch, UnknownName
 from noisybench.ground.files import write_columns, write_json
-from noisybench.leaderboard import Row, leaderboard, model_rows, read_runs
-from noisybench.rendering import Rows, caption, to_csv, to_json, to_latex, to_markdown, to_records, to_table
+from noisybench.runs.reading import read_runs
 
 KINDS: dict[str, Kind] = {"entropy": "control", "perfect": "reference"}
 NAN = float("nan")

@@ -27,18 +27,18 @@ import pytest
 import torch
 
 import noisybench
-from noisybench.agreement import read_agreements
+from noisybench.board.agreement import read_agreements
 from noisybench.data.loading import load_source
 from noisybench.data.source import source_from_arrays
 from noisybench.data.sources._images import decode_images
 from noisybench.detection.scoring import read_scores
 from noisybench.ground.errors import BadData, NoisybenchError
 from noisybench.ground.files import read_array, read_columns, read_json
-from noisybench.leaderboard import read_runs
 from noisybench.noise.cifar_n_files import read_annotations
 from noisybench.noise.matrix_files import read_matrix
 from noisybench.noise.noises.asymmetric import Asymmetric
 from noisybench.noise.noises.symmetric import Symmetric
+from noisybench.runs.reading import read_runs
 from noisybench.training.checkpoint import read_checkpoint
 from noisybench.training.trace import read_trace
 from noisybench.variants.building import build_variant

@@ -12,23 +12,25 @@ from numpy.typing import NDArray
 from scipy.stats import pearsonr, rankdata, spearmanr
 from sklearn.metrics import roc_auc_score
 
-from noisybench.agreement import against_labels, read_agreements
-from noisybench.both import both_rows
+from noisybench.board.agreement import against_labels, read_agreements
+from noisybench.board.detector_table import leaderboard
+from noisybench.board.flags_table import both_rows
+from noisybench.board.rendering import to_markdown
 from noisybench.cli import app
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import read_scores, score
-from noisybench.evaluation import evaluate
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, UnknownName
 from noisybench.ground.files import read_columns, read_record, write_columns
 from noisybench.ground.lookup import find
-from noisybench.leaderboard import leaderboard
 from noisybench.memorization.estimate import estimate_memorization, read_memorization, write_memorization
 from noisybench.memorization.held_out import held_out_answers
 from noisybench.memorization.learner import Learner, plan_learner
 from noisybench.memorization.pool import read_pool
-from noisybench.pooling import check_purpose, detect, memorize
-from noisybench.rendering import to_markdown
+from noisybench.runs.measurement import memorize
+from noisybench.runs.pool_run import check_purpose, detect
+from noisybench.runs.training_run import evaluate
+from noisybench.runs.verify import verify_runs
 from noisybench.training.batches import Inputs
 from noisybench.training.observing import Recorder
 from noisybench.training.plan import plan_run
@@ -36,7 +38,6 @@ from noisybench.training.training import train
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import write_location
 from noisybench.variants.variant import Variant, write_variant
-from noisybench.verifying import verify_runs
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +198,7 @@ def test_a_pool_takes_up_what_was_measured_since(
     place = measured(small, variant, tmp_path, models=20)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     monkeypatch.setattr("noisybench.memorization.retraining._train_block", None)
-    monkeypatch.setattr("noisybench.pooling.neighbour_labels", None)
+    monkeypatch.setattr("noisybench.runs.pool_run.neighbour_labels", None)
     assert detected(small, variant, tmp_path) == folder
     after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert {path.name for path in after if after[path] != before[path]} == {"agreement.parquet"}
@@ -233,7 +234,7 @@ def test_an_extension_that_was_stopped_leaves_no_mixture(
     folder = detected(small, variant, tmp_path, models=10)
     error = (folder / "scores" / "held_out_error.parquet").read_bytes()
     with monkeypatch.context() as stopped:
-        stopped.setattr("noisybench.pooling._score", None)
+        stopped.setattr("noisybench.runs.pool_run._score", None)
         with pytest.raises(TypeError):
             detected(small, variant, tmp_path, models=20)
     detected(small, variant, tmp_path, models=10)

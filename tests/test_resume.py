@@ -19,17 +19,17 @@ from torch import Tensor, nn
 
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
-from noisybench.evaluation import evaluate
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import read_json, write_json
 from noisybench.ground.lookup import find
+from noisybench.runs.training_run import evaluate
+from noisybench.runs.verify import verify_runs
 from noisybench.training.recipe import Observe, Recipe
 from noisybench.training.susceptibility import Susceptibility
 from noisybench.training.training import Training, train
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import write_location
 from noisybench.variants.variant import Variant, write_variant
-from noisybench.verifying import verify_runs
 
 
 @pytest.fixture(scope="module")

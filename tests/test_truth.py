@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from noisybench.agreement import against_labels, reference_scores
+from noisybench.board.agreement import against_labels, against_memorization
+from noisybench.board.flags_table import both_truths
+from noisybench.board.references import reference_scores
 from noisybench.cards.ceilings import ceilings_of
 from noisybench.cards.croissant import CROISSANT
 from noisybench.cards.dependence import against_difficulty
@@ -33,7 +35,6 @@ from noisybench.noise.noises.as_found import AsFound
 from noisybench.noise.noises.instance import Instance
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.noise.noises.transition import Transition
-from noisybench.statistics.memorization_metrics import against_memorization, both_truths
 from noisybench.variants.building import build_variant
 from noisybench.variants.flipping import Mode
 from noisybench.variants.noise import Draw, Noise

@@ -10,27 +10,16 @@ sit near 1. Measured in ``tests/test_correlation.py`` on 300 samples of that kin
 scores carry Pearson's correlation, its interval covers much less; those by rank do not.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.agreement import Agreement, Stratum
-from noisybench.detection.scoring import Kind, Scores
-from noisybench.ground.arrays import Bools, Floats
-from noisybench.ground.errors import BadData, BadUsage, Mismatch
-from noisybench.memorization.estimate import Memorization
-from noisybench.memorization.reliability import reliability
+from noisybench.ground.arrays import Floats
 from noisybench.statistics.intervals import NOTHING, Z95, Estimate, wilson
-from noisybench.variants.variant import Variant
 
-HIGH_MEMORIZATION = 0.25
-"""From here on a sample counts as memorized: the least memorization of a high-influence pair in Feldman and Zhang 2020
-(arXiv:2008.03703)."""
-MOST_MEMORIZED = 5  # % of the clean samples among which false alarms are counted
 ROUNDING = 1e-12
 FEWEST = 3  # samples of a correlation; two always lie on a line
 
@@ -67,150 +56,6 @@ class MemorizationMetric(NamedTuple):
     higher_is_better: bool = True
     bounds: tuple[float, float] = (-1.0, 1.0)
     needs_held_out_error: bool = False
-
-
-T = TypeVar("T", int, float)
-
-
-class Quarters(NamedTuple, Generic[T]):
-    """One number for each combination of the two truths."""
-
-    wrong_memorized: T
-    wrong_not: T
-    clean_memorized: T
-    clean_not: T
-
-
-@dataclass(frozen=True, slots=True)
-class BothTruths:
-    """Where one detector's flags fall when it flags as many samples as are mislabeled.
-
-    Attributes:
-        detector: Name of the detector.
-        flagged: How many it flags.
-        flags: Share of its flags in each quarter; they sum to one.
-        caught: Share of each quarter's samples that it flags; NaN of an empty one, or where nothing is mislabeled.
-        sizes: Samples in each quarter.
-        false_alarms: Share flagged of the 5 % most memorized clean samples, with Wilson's 95 % interval.
-        n: Samples whose clean label and memorization are known.
-        threshold: The least memorization of a memorized sample.
-        learner: Whose memorization it is.
-    """
-
-    detector: str
-    flagged: int
-    flags: Quarters[float]
-    caught: Quarters[float]
-    sizes: Quarters[int]
-    false_alarms: Estimate
-    n: int
-    threshold: float
-    learner: str
-
-
-def against_memorization(
-    scores: Scores,
-    truth: Memorization,
-    variant: Variant,
-    *,
-    kind: Kind = "detector",
-    held_out_error: Floats | None = None,
-) -> list[Agreement]:
-    """Every metric of scores against memorization, in each stratum, in the order of ``MEMORIZATION_METRICS``.
-
-    ``clean`` and ``mislabeled`` hold the samples whose clean label is known, ``all`` the others too.
-
-    Args:
-        scores: Shape (n,), higher is more likely mislabeled.
-        truth: Of the same labels.
-        variant: Tells the strata apart.
-        kind: What the scores are.
-        held_out_error: Shape (n,), 1 − p_out of a pool that shares no model with the truth's, NaN where unknown. None
-            leaves out what needs it.
-
-    Raises:
-        Mismatch: Scores, memorization and variant are not of the same labels.
-        BadData: They are not of as many samples.
-    """
-    _check(scores, truth, variant)
-    if held_out_error is not None and held_out_error.shape != variant.labels.shape:
-        msg = (
-            f"the held-out error has shape {held_out_error.shape}, the variant has {len(variant.labels)} samples; "
-            f"expected one value per sample, in sample order"
-        )
-        raise BadData(msg)
-    rows = []
-    for stratum, members in _strata(variant).items():
-        for name, metric in MEMORIZATION_METRICS.items():
-            counted = members & ~np.isnan(truth.values)
-            held_out = np.zeros(0)
-            if metric.needs_held_out_error:
-                if held_out_error is None:
-                    continue
-                counted &= ~np.isnan(held_out_error)
-                held_out = held_out_error[counted]
-            compared = Compared(scores.values[counted], truth.values[counted], reliability(truth, counted), held_out)
-            rows.append(
-                Agreement(
-                    scores.detector,
-                    kind,
-                    "memorization",
-                    name,
-                    *metric.compute(compared),
-                    n=len(compared.scores),
-                    stratum=stratum,
-                    learner=truth.learner,
-                )
-            )
-    return rows
-
-
-def both_truths(
-    scores: Sequence[Scores], truth: Memorization, variant: Variant, *, threshold: float = HIGH_MEMORIZATION
-) -> list[BothTruths]:
-    """One row per detector, in the order given: its flags in the 2×2 of wrong × memorized.
-
-    Args:
-        scores: Of several detectors, of the same labels.
-        truth: Of the same labels.
-        variant: Samples without a clean label are left out.
-        threshold: Memorized is who has at least this memorization.
-
-    Raises:
-        Mismatch: Scores, memorization and variant are not of the same labels.
-        BadData: They are not of as many samples.
-        BadUsage: A threshold that no memorization has to reach, or none can.
-    """
-    if not 0 < threshold <= 1:
-        msg = f"threshold must be a memorization above 0 and at most 1, got {threshold}"
-        raise BadUsage(msg)
-    rows = []
-    for one in scores:
-        _check(one, truth, variant)
-        counted = variant.known & ~np.isnan(truth.values)
-        values, memorization, wrong = one.values[counted], truth.values[counted], variant.mislabeled[counted]
-        memorized = memorization >= threshold
-        quarters = (wrong & memorized, wrong & ~memorized, ~wrong & memorized, ~wrong & ~memorized)
-        flagged, clean = int(wrong.sum()), int((~wrong).sum())
-        flags = _top(values, flagged)
-        alarms = NOTHING
-        if flagged and clean:
-            most = _share(clean, MOST_MEMORIZED)
-            alarms = wilson(float(flags[~wrong] @ _top(memorization[~wrong], most)) / most, most)
-        rows.append(
-            BothTruths(
-                one.detector,
-                flagged,
-                Quarters(*(float(flags[q].sum()) / flagged if flagged else float("nan") for q in quarters)),
-                Quarters(*(float(flags[q].mean()) if flagged and q.any() else float("nan") for q in quarters)),
-                Quarters(*(int(q.sum()) for q in quarters)),
-                alarms,
-                len(values),
-                threshold,
-                truth.learner,
-            )
-        )
-    return rows
 
 
 # Correlations. Each comes with every sample's influence on it, from which its interval follows.
@@ -336,29 +181,6 @@ MEMORIZATION_METRICS: dict[str, MemorizationMetric] = {
     ),
 }
 """The metrics against memorization, by name."""
-
-
-def _check(scores: Scores, truth: Memorization, variant: Variant) -> None:
-    ours = variant.provenance.variant_id
-    for what, theirs in (
-        (f"scores of '{scores.detector}' are", scores.variant_id),
-        ("memorization is", truth.variant_id),
-    ):
-        if theirs != ours:
-            msg = f"{what} of variant {theirs[:12]}, the labels are of {ours[:12]}; all must be of the same labels"
-            raise Mismatch(msg)
-    for what, values in ((f"scores of '{scores.detector}' have", scores.values), ("memorization has", truth.values)):
-        if values.shape != variant.labels.shape:
-            msg = (
-                f"{what} shape {values.shape}, the variant has {len(variant.labels)} samples; expected one value per "
-                f"sample, in sample order"
-            )
-            raise BadData(msg)
-
-
-def _strata(variant: Variant) -> dict[Stratum, Bools]:
-    wrong = variant.mislabeled
-    return {"all": np.ones_like(wrong), "clean": variant.known & ~wrong, "mislabeled": wrong}
 
 
 def _pearson(x: Floats, y: Floats) -> Correlation:

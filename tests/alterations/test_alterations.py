@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from noisybench.agreement import against_labels, against_marks
+from noisybench.board.agreement import against_labels, against_marks
 from noisybench.cards.description import describe
 from noisybench.cards.verify import verify_draw
 from noisybench.data.loading import load_source

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from noisybench.agreement import against_labels, against_marks
+from noisybench.board.agreement import against_labels, against_marks
 from noisybench.cards.description import describe
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.data.sources.cifar100 import coarse

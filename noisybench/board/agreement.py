@@ -15,17 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.detection.scoring import Kind, Scores
-from noisybench.ground.arrays import Bools, read_only
+from noisybench.ground.arrays import Bools, Floats
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import check_fields, read_columns, write_columns
-from noisybench.ground.random_streams import uniforms
+from noisybench.memorization.estimate import Memorization
+from noisybench.memorization.reliability import reliability
 from noisybench.statistics.detection_metrics import METRICS
 from noisybench.statistics.intervals import NOTHING
+from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS, Compared
 from noisybench.variants.variant import Variant
 
 Stratum = Literal["all", "clean", "mislabeled"]
-Regime = Literal["training", "pool", "given"]
-"""Where a run's scores come from: one observed training, many models on random subsets, or someone else's code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,28 +125,6 @@ def _against(
     ]
 
 
-def reference_scores(variant: Variant, *, seed: int) -> list[Scores]:
-    """What detectors are read against: chance, no opinion, the truth itself, and what the given label alone tells.
-
-    ``given_label_only`` scores a sample by the share of wrong labels among the known samples that are given its class;
-    with few samples a class it is optimistic, since the sample itself is one of them.
-
-    Args:
-        variant: The labels, with their truth.
-        seed: Decides ``random``.
-    """
-    n, k, wrong = len(variant.labels), variant.num_classes, variant.mislabeled
-    sizes = np.bincount(variant.labels[variant.known], minlength=k)
-    share = np.bincount(variant.labels[wrong], minlength=k) / np.maximum(sizes, 1)
-    columns = {
-        "random": uniforms(seed, "reference/random", n),
-        "flag_nothing": np.zeros(n),
-        "perfect": wrong.astype(np.float64),
-        "given_label_only": share[variant.labels],
-    }
-    return [Scores(name, read_only(values), variant.provenance.variant_id) for name, values in columns.items()]
-
-
 def write_agreements(
     agreements: Iterable[Agreement], path: Path, variant_id: str, truths: Mapping[str, str] | None = None
 ) -> None:
@@ -197,3 +175,83 @@ def read_agreements(path: Path, variant_id: str | None = None) -> list[Agreement
     for row in rows:
         check_fields(row, get_type_hints(Agreement), path)
     return [Agreement(**row) for row in rows]
+
+
+def against_memorization(
+    scores: Scores,
+    truth: Memorization,
+    variant: Variant,
+    *,
+    kind: Kind = "detector",
+    held_out_error: Floats | None = None,
+) -> list[Agreement]:
+    """Every metric of scores against memorization, in each stratum, in the order of ``MEMORIZATION_METRICS``.
+
+    ``clean`` and ``mislabeled`` hold the samples whose clean label is known, ``all`` the others too.
+
+    Args:
+        scores: Shape (n,), higher is more likely mislabeled.
+        truth: Of the same labels.
+        variant: Tells the strata apart.
+        kind: What the scores are.
+        held_out_error: Shape (n,), 1 − p_out of a pool that shares no model with the truth's, NaN where unknown. None
+            leaves out what needs it.
+
+    Raises:
+        Mismatch: Scores, memorization and variant are not of the same labels.
+        BadData: They are not of as many samples.
+    """
+    _check(scores, truth, variant)
+    if held_out_error is not None and held_out_error.shape != variant.labels.shape:
+        msg = (
+            f"the held-out error has shape {held_out_error.shape}, the variant has {len(variant.labels)} samples; "
+            f"expected one value per sample, in sample order"
+        )
+        raise BadData(msg)
+    rows = []
+    for stratum, members in _strata(variant).items():
+        for name, metric in MEMORIZATION_METRICS.items():
+            counted = members & ~np.isnan(truth.values)
+            held_out = np.zeros(0)
+            if metric.needs_held_out_error:
+                if held_out_error is None:
+                    continue
+                counted &= ~np.isnan(held_out_error)
+                held_out = held_out_error[counted]
+            compared = Compared(scores.values[counted], truth.values[counted], reliability(truth, counted), held_out)
+            rows.append(
+                Agreement(
+                    scores.detector,
+                    kind,
+                    "memorization",
+                    name,
+                    *metric.compute(compared),
+                    n=len(compared.scores),
+                    stratum=stratum,
+                    learner=truth.learner,
+                )
+            )
+    return rows
+
+
+def _check(scores: Scores, truth: Memorization, variant: Variant) -> None:
+    ours = variant.provenance.variant_id
+    for what, theirs in (
+        (f"scores of '{scores.detector}' are", scores.variant_id),
+        ("memorization is", truth.variant_id),
+    ):
+        if theirs != ours:
+            msg = f"{what} of variant {theirs[:12]}, the labels are of {ours[:12]}; all must be of the same labels"
+            raise Mismatch(msg)
+    for what, values in ((f"scores of '{scores.detector}' have", scores.values), ("memorization has", truth.values)):
+        if values.shape != variant.labels.shape:
+            msg = (
+                f"{what} shape {values.shape}, the variant has {len(variant.labels)} samples; expected one value per "
+                f"sample, in sample order"
+            )
+            raise BadData(msg)
+
+
+def _strata(variant: Variant) -> dict[Stratum, Bools]:
+    wrong = variant.mislabeled
+    return {"all": np.ones_like(wrong), "clean": variant.known & ~wrong, "mislabeled": wrong}

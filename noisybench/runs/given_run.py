@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from noisybench.agreement import read_truths, reference_scores
+from noisybench.board.agreement import read_truths
+from noisybench.board.references import reference_scores
+from noisybench.board.truths import digests_of, judge, truths_beside
 from noisybench.detection.scoring import Kind, Scores, read_scores, score, scores_path, write_scores
 from noisybench.ground.arrays import Floats, read_only
 from noisybench.ground.digests import file_digest
@@ -18,7 +20,8 @@ from noisybench.ground.errors import BadUsage
 from noisybench.ground.files import file_name, read_record, write_json
 from noisybench.ground.lookup import find, names
 from noisybench.ground.version import __version__
-from noisybench.judging import HOW_LABELS_CAME, about_labels, digests_of, judge, keep_variant, truths_beside
+from noisybench.runs.folder import keep_variant
+from noisybench.runs.record import HOW_LABELS_CAME, about_labels
 from noisybench.training.trace import Observation, read_trace, write_observation
 from noisybench.variants.sample_files import Form, read_given
 from noisybench.variants.variant import Variant

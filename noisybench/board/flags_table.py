@@ -8,29 +8,67 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from noisybench.agreement import Regime, reference_scores
+from noisybench.board.agreement import _check
+from noisybench.board.averages import cells_of, counts_of, is_matched, which_complete
+from noisybench.board.references import reference_scores
 from noisybench.detection.scoring import Kind, Scores, read_scores
-from noisybench.ground.errors import BadData
+from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import file_name
-from noisybench.leaderboard import (
-    NOBODY,
-    Learner,
-    Paths,
-    Run,
-    cells_of,
-    counts_of,
-    finished_and_begun,
-    is_matched,
-    which_complete,
-)
 from noisybench.memorization.estimate import Memorization, read_memorizations
-from noisybench.statistics.memorization_metrics import HIGH_MEMORIZATION, BothTruths, Quarters, both_truths
+from noisybench.runs.reading import Paths, Run, finished_and_begun
+from noisybench.runs.record import NOBODY, Learner, Regime
+from noisybench.statistics.intervals import NOTHING, Estimate, wilson
+from noisybench.statistics.memorization_metrics import _share, _top
 from noisybench.statistics.resampling import Column, Interval, estimate, mean
 from noisybench.variants.variant import Variant, read_variant
+
+HIGH_MEMORIZATION = 0.25
+"""From here on a sample counts as memorized: the least memorization of a high-influence pair in Feldman and Zhang 2020
+(arXiv:2008.03703)."""
+MOST_MEMORIZED = 5  # % of the clean samples among which false alarms are counted
+
+
+T = TypeVar("T", int, float)
+
+
+class Quarters(NamedTuple, Generic[T]):
+    """One number for each combination of the two truths."""
+
+    wrong_memorized: T
+    wrong_not: T
+    clean_memorized: T
+    clean_not: T
+
+
+@dataclass(frozen=True, slots=True)
+class BothTruths:
+    """Where one detector's flags fall when it flags as many samples as are mislabeled.
+
+    Attributes:
+        detector: Name of the detector.
+        flagged: How many it flags.
+        flags: Share of its flags in each quarter; they sum to one.
+        caught: Share of each quarter's samples that it flags; NaN of an empty one, or where nothing is mislabeled.
+        sizes: Samples in each quarter.
+        false_alarms: Share flagged of the 5 % most memorized clean samples, with Wilson's 95 % interval.
+        n: Samples whose clean label and memorization are known.
+        threshold: The least memorization of a memorized sample.
+        learner: Whose memorization it is.
+    """
+
+    detector: str
+    flagged: int
+    flags: Quarters[float]
+    caught: Quarters[float]
+    sizes: Quarters[int]
+    false_alarms: Estimate
+    n: int
+    threshold: float
+    learner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,3 +259,51 @@ def _order(row: BothRow) -> tuple[int, bool, bool, float, str, str]:
     kind = ("detector", "control", "reference").index(row.kind)
     missing = math.isnan(row.false_alarms)
     return (kind, not row.complete, missing, 0.0 if missing else row.false_alarms, row.detector, row.setup)
+
+
+def both_truths(
+    scores: Sequence[Scores], truth: Memorization, variant: Variant, *, threshold: float = HIGH_MEMORIZATION
+) -> list[BothTruths]:
+    """One row per detector, in the order given: its flags in the 2×2 of wrong × memorized.
+
+    Args:
+        scores: Of several detectors, of the same labels.
+        truth: Of the same labels.
+        variant: Samples without a clean label are left out.
+        threshold: Memorized is who has at least this memorization.
+
+    Raises:
+        Mismatch: Scores, memorization and variant are not of the same labels.
+        BadData: They are not of as many samples.
+        BadUsage: A threshold that no memorization has to reach, or none can.
+    """
+    if not 0 < threshold <= 1:
+        msg = f"threshold must be a memorization above 0 and at most 1, got {threshold}"
+        raise BadUsage(msg)
+    rows = []
+    for one in scores:
+        _check(one, truth, variant)
+        counted = variant.known & ~np.isnan(truth.values)
+        values, memorization, wrong = one.values[counted], truth.values[counted], variant.mislabeled[counted]
+        memorized = memorization >= threshold
+        quarters = (wrong & memorized, wrong & ~memorized, ~wrong & memorized, ~wrong & ~memorized)
+        flagged, clean = int(wrong.sum()), int((~wrong).sum())
+        flags = _top(values, flagged)
+        alarms = NOTHING
+        if flagged and clean:
+            most = _share(clean, MOST_MEMORIZED)
+            alarms = wilson(float(flags[~wrong] @ _top(memorization[~wrong], most)) / most, most)
+        rows.append(
+            BothTruths(
+                one.detector,
+                flagged,
+                Quarters(*(float(flags[q].sum()) / flagged if flagged else float("nan") for q in quarters)),
+                Quarters(*(float(flags[q].mean()) if flagged and q.any() else float("nan") for q in quarters)),
+                Quarters(*(int(q.sum()) for q in quarters)),
+                alarms,
+                len(values),
+                threshold,
+                truth.learner,
+            )
+        )
+    return rows

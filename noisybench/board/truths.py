@@ -8,23 +8,18 @@ variant itself and the memorization that was measured of it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from noisybench.agreement import Agreement, against_labels, against_marks, reference_scores, write_agreements
-from noisybench.cards.variant_card import write_cards
-from noisybench.data.source import Source
+from noisybench.board.agreement import Agreement, against_labels, against_marks, against_memorization, write_agreements
+from noisybench.board.references import reference_scores
 from noisybench.detection.scoring import Kind, Scores, read_scores
 from noisybench.ground.arrays import Floats
 from noisybench.ground.digests import file_digest
-from noisybench.ground.errors import BadData, Mismatch
-from noisybench.ground.files import check_fields, read_record, replacing
+from noisybench.ground.errors import Mismatch
+from noisybench.ground.files import check_fields, read_record
 from noisybench.memorization.estimate import Memorization, read_memorizations
-from noisybench.statistics.memorization_metrics import against_memorization
-from noisybench.variants.variant import Variant, read_variant, write_variant
+from noisybench.variants.variant import Variant
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,29 +119,6 @@ def agreements_of(
     return agreements
 
 
-def about_labels(variant: Variant) -> dict[str, Any]:
-    """What the run.json of every run says of its labels and how they came to be."""
-    provenance = variant.provenance
-    return {
-        "variant_id": provenance.variant_id,
-        "source": provenance.source,
-        "source_sha256": provenance.source_sha256,
-        "source_options": dict(provenance.source_options),
-        "limit": provenance.limit,
-        "noise": provenance.noise,
-        "params": dict(provenance.params),
-        "mode": provenance.mode,
-        "noise_seed": provenance.seed,
-        "n": len(variant.labels),
-        "known": int(variant.known.sum()),
-        "classes": variant.num_classes,
-    }
-
-
-HOW_LABELS_CAME = ("source_options", "limit", "noise", "params", "mode", "noise_seed")
-"""Told in the record; which labels they are, the variant id says."""
-
-
 KNOW_NOTHING = ("random", "flag_nothing")
 """The references that stand beside the marks of a source; the others know of mislabeled samples alone."""
 
@@ -159,55 +131,3 @@ def judge(folder: Path, variant: Variant, scores: Mapping[str, tuple[Scores, Kin
     truths = truths_beside(folder.parent.parent, variant)
     agreements = agreements_of(scores, variant, truths, seed=seed)
     write_agreements(agreements, folder / "agreement.parquet", variant.provenance.variant_id, digests_of(truths))
-
-
-def keep_variant(variant: Variant, folder: Path, source: Source | None = None) -> None:
-    """Lay a variant beside its runs, unless it is there, and with it the names of the source's samples.
-
-    Raises:
-        BadData: The same labels are there with another truth, which the finished runs were compared with, or with other
-            names of the classes.
-    """
-    if not (folder / "variant.json").is_file():
-        write_variant(variant, folder)
-    else:
-        there = read_variant(folder)
-        same = {
-            "clean labels": np.array_equal(there.clean, variant.clean),
-            "class names": there.class_names == variant.class_names,
-        }
-        for what, alike in same.items():
-            if not alike:
-                msg = f"{folder.parent} holds runs of the same labels against other {what}; give another --out"
-                raise BadData(msg)
-    if not (folder / "croissant.json").is_file():  # the last of them
-        write_cards(variant, folder)
-    if source is not None and source.sample_names is not None and not (folder.parent / NAMES).is_file():
-        names = pa.array(source.sample_names, pa.large_string())
-        with replacing(folder.parent / NAMES) as part:
-            pq.write_table(pa.table({"name": names}), part, compression="zstd")
-
-
-NAMES = "samples.parquet"
-"""Beside the runs of a variant: what people call its samples. Found in the source, never hashed, never published."""
-
-
-def read_names(home: Path, n: int) -> Sequence[str]:
-    """What people call the samples of a variant, shape (n,), as ``keep_variant`` left it; all empty where nobody did.
-
-    Raises:
-        BadData: The file is damaged, or of other samples.
-    """
-    path = home / NAMES
-    if not path.is_file():
-        return [""] * n
-    try:
-        names = pq.read_table(path, schema=pa.schema({"name": pa.large_string()}))["name"].to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        msg = f"{path} cannot be read as Parquet: {reason}; delete it, and evaluate again"
-        raise BadData(msg) from None
-    if len(names) != n or None in names:
-        msg = f"{path} has {len(names)} names, the variant has {n} samples; delete it, and evaluate again"
-        raise BadData(msg)
-    return names

@@ -6,18 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from noisybench.agreement import Agreement, read_agreements, read_truths
+from noisybench.board.agreement import Agreement, read_agreements, read_truths
+from noisybench.board.truths import agreements_of, truths_beside
 from noisybench.cards.verify import verify_variant
 from noisybench.detection.scoring import Kind, Scores, read_scores, score
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import check_fields, file_name, read_columns, read_record
 from noisybench.ground.lookup import find
-from noisybench.judging import agreements_of, truths_beside
-from noisybench.leaderboard import Run, read_runs
 from noisybench.memorization.estimate import MEASURES, estimate_memorization, read_memorization
 from noisybench.memorization.held_out import held_out_answers
 from noisybench.memorization.pool import read_pool
+from noisybench.runs.reading import Run, read_runs
 from noisybench.training.trace import Trace, read_trace
 from noisybench.variants.variant import Variant, read_variant
 

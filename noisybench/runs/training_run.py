@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from noisybench.agreement import read_agreements, read_truths
+from noisybench.board.agreement import read_agreements, read_truths
+from noisybench.board.truths import digests_of, judge, truths_beside
 from noisybench.data.source import Source
 from noisybench.detection.scoring import Kind, Scores, read_scores, score, scores_path, write_scores
 from noisybench.ground.checks import whole
@@ -18,7 +19,8 @@ from noisybench.ground.engines.processes import Progress, alone, check_sendable,
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import check_fields, read_record, write_json
 from noisybench.ground.lookup import find, names
-from noisybench.judging import HOW_LABELS_CAME, about_labels, digests_of, judge, keep_variant, truths_beside
+from noisybench.runs.folder import keep_variant
+from noisybench.runs.record import HOW_LABELS_CAME, about_labels
 from noisybench.training.checkpoint import epochs_trained
 from noisybench.training.machine import surroundings
 from noisybench.training.model import BuildModel, check_model

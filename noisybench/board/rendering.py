@@ -9,9 +9,9 @@ from dataclasses import asdict, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from noisybench.both import BothRow
-from noisybench.leaderboard import ModelRow, Row, about_metric
-from noisybench.statistics.memorization_metrics import MOST_MEMORIZED, Quarters
+from noisybench.board.detector_table import Row, about_metric
+from noisybench.board.flags_table import MOST_MEMORIZED, BothRow, Quarters
+from noisybench.board.model_table import ModelRow
 from noisybench.statistics.resampling import weakest
 
 if TYPE_CHECKING:

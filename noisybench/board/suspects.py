@@ -11,7 +11,7 @@ from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.checks import unknown, whole
 from noisybench.ground.errors import BadData, UnknownName
 from noisybench.ground.files import check_fields, file_name, read_record
-from noisybench.judging import read_names
+from noisybench.runs.folder import read_names
 from noisybench.training.trace import read_trace
 from noisybench.variants.variant import Variant, read_variant
 

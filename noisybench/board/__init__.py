@@ -1,0 +1,1 @@
+"""Scores held against every truth, and ranked."""

@@ -1,0 +1,69 @@
+"""Measuring memorization: many models on random subsets, laid beside the runs of a variant."""
+
+from pathlib import Path
+
+from noisybench.data.extraction import Features
+from noisybench.data.source import Source
+from noisybench.ground.engines.processes import Progress
+from noisybench.ground.errors import BadData
+from noisybench.memorization.estimate import estimate_memorization, read_memorization, said_twice, write_memorization
+from noisybench.memorization.learner import Learner
+from noisybench.memorization.pool import read_pool
+from noisybench.memorization.reliability import Summary, summarise
+from noisybench.memorization.retraining import retrain
+from noisybench.runs.folder import keep_variant
+from noisybench.variants.variant import Variant
+
+
+def memorize(
+    source: Source,
+    variant: Variant,
+    learner: Learner,
+    out: str | Path = "runs",
+    *,
+    models: int = 500,
+    seed: int = 0,
+    features: Features | None = None,
+    workers: int = 1,
+    progress: Progress = lambda: None,
+) -> tuple[Path, Summary]:
+    """Measure memorization, and leave it beside the runs of the variant, where ``evaluate`` finds it.
+
+    Args:
+        source: See ``retrain``; also ``variant``, ``learner``, ``models``, ``seed``, ``features`` and ``workers``.
+        variant: Whose labels.
+        learner: Whose memorization.
+        out: Folder of runs.
+        models: How many are trained.
+        seed: Of subsets and training.
+        features: What the models see in place of the inputs.
+        workers: Processes.
+        progress: Called after each model.
+
+    Returns:
+        The folder of the measurement, with ``memorization.parquet`` in it, and its summary.
+
+    Raises:
+        BadData: The memorization by a learner of this name was measured with another seed or other options.
+    """
+    home = Path(out) / variant.name
+    folder = home / "memorization" / learner.folder(purpose="truth", seed=seed)
+    for path in sorted(folder.parent.glob("*/memorization.parquet")):
+        if path.parent != folder and read_memorization(path).learner == learner.name:
+            raise BadData(said_twice(learner.name, path.parent, folder))
+    done = retrain(
+        source,
+        variant,
+        learner,
+        folder,
+        models=models,
+        seed=seed,
+        features=features,
+        workers=workers,
+        progress=progress,
+    )
+    keep_variant(variant, home / "variant", source)
+    pool = read_pool(folder, variant, models=models)
+    truth = estimate_memorization(pool, variant)
+    write_memorization(truth, folder / "memorization.parquet")
+    return folder, summarise(truth, pool, variant, models_per_second=done.models_per_second)
