@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 
 import typer
 
-from noisybench.cli import app, one_line
+from noisybench.cli.app import app
+from noisybench.cli.printing import one_line
 from noisybench.ground.errors import BadUsage, NoisybenchError
 
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]

@@ -37,7 +37,7 @@ from noisybench.detection.scoring import score
 from noisybench.ground import lookup as catalog
 from noisybench.ground.arrays import UNKNOWN, read_only
 from noisybench.ground.errors import BadUsage, NoisybenchError
-from noisybench.ground.lookup import find, names, summary
+from noisybench.ground.lookup import Drawer, find, names, summary
 from noisybench.ground.options import parse_options, plain_options
 from noisybench.ground.random_streams import bits
 from noisybench.noise.noises.symmetric import Symmetric
@@ -59,7 +59,6 @@ PROTOCOLS: dict[Any, tuple[str, str | None]] = {
     "detectors": ("DETECTOR", None),  # an instance of a class, which needs no other annotation
 }
 FILES = [(drawer, name) for drawer in PROTOCOLS for name in names(drawer)]
-PACKAGE = Path(catalog.__file__).parent
 
 
 def generators() -> tuple[object, ...]:
@@ -72,15 +71,15 @@ def generators() -> tuple[object, ...]:
 
 @pytest.mark.parametrize(("drawer", "name"), FILES)
 class TestFile:
-    def test_it_says_in_one_line_what_it_is(self, drawer: Any, name: str) -> None:  # noqa: ANN401 - a literal
+    def test_it_says_in_one_line_what_it_is(self, drawer: Drawer, name: str) -> None:
         """The first line of its docstring is a sentence, which ``list`` prints; its name is safe in paths."""
         assert re.fullmatch(r"\S.{10,110}\.", summary(drawer, name))
         assert re.fullmatch(r"[a-z][a-z0-9_]*", name)
 
-    def test_its_last_line_names_what_it_gives(self, drawer: str, name: str) -> None:
+    def test_its_last_line_names_what_it_gives(self, drawer: Drawer, name: str) -> None:
         """With the protocol as annotation, so that mypy checks the one against the other."""
         constant, protocol = PROTOCOLS[drawer]
-        last = ast.parse((PACKAGE / drawer / f"{name}.py").read_text(encoding="utf-8")).body[-1]
+        last = ast.parse((catalog.folder_of(drawer) / f"{name}.py").read_text(encoding="utf-8")).body[-1]
         if protocol is None:
             assert isinstance(last, ast.Assign)
             assert [ast.unparse(target) for target in last.targets] == [constant]
@@ -90,9 +89,9 @@ class TestFile:
             assert isinstance(last, ast.AnnAssign)
             assert (ast.unparse(last.target), ast.unparse(last.annotation)) == (constant, protocol)
 
-    def test_it_knows_no_other_item(self, drawer: str, name: str) -> None:
+    def test_it_knows_no_other_item(self, drawer: Drawer, name: str) -> None:
         """It imports the spine and private files of its own drawer, no item and nothing that finds items by name."""
-        tree = ast.parse((PACKAGE / drawer / f"{name}.py").read_text(encoding="utf-8"))
+        tree = ast.parse((catalog.folder_of(drawer) / f"{name}.py").read_text(encoding="utf-8"))
         imported = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         items = "|".join(PROTOCOLS)

@@ -13,19 +13,26 @@ import pytest
 import noisybench
 from noisybench.data.loading import load_source
 from noisybench.ground.errors import BadData
-from noisybench.ground.lookup import find
+from noisybench.ground.lookup import Drawer, find, folder_of
 from noisybench.ground.options import parse_options
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import source_of
 from noisybench.variants.variant import write_variant
 
 ROOT = Path(__file__).parents[1]
-DRAWERS = {"SOURCE": "sources", "NOISE": "noises", "MODEL": "models", "PROBE": "probes", "DETECTOR": "detectors"}
+PACKAGE = Path(noisybench.__file__).parent
+DRAWERS: dict[str, Drawer] = {
+    "SOURCE": "sources",
+    "NOISE": "noises",
+    "MODEL": "models",
+    "PROBE": "probes",
+    "DETECTOR": "detectors",
+}
 SHOWN = re.findall(r"<!-- file: (\w+)\.py -->\n```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
 FILES: dict[str, str] = dict(SHOWN)
 
 
-def drawer(code: str) -> str:
+def drawer(code: str) -> Drawer:
     """The drawer of a file, by the name that its last statement gives."""
     return DRAWERS[re.findall(r"^([A-Z]+)\b.* = ", code, re.MULTILINE)[-1]]
 
@@ -34,7 +41,7 @@ def drawer(code: str) -> str:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package and its conformance test, as a contributor has them, with every file of the README in its drawer."""
     folder = tmp_path_factory.mktemp("checkout")
-    shutil.copytree(Path(noisybench.__file__).parent, folder / "noisybench", ignore=lambda *_: ["__pycache__"])
+    shutil.copytree(PACKAGE, folder / "noisybench", ignore=lambda *_: ["__pycache__"])
     if (ROOT / "data_cards").is_dir():
         shutil.copytree(ROOT / "data_cards", folder / "data_cards")
     (folder / "tests").mkdir()
@@ -48,7 +55,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / "tests" / name, folder / "tests")
     shutil.copy(ROOT / "pyproject.toml", folder)
     for name, code in FILES.items():
-        file = folder / "noisybench" / drawer(code) / f"{name}.py"
+        file = folder / folder_of(drawer(code)).relative_to(PACKAGE.parent) / f"{name}.py"
         assert not file.exists(), f"the README shows {name}, which the package has"
         file.write_text(code, encoding="utf-8")
     return folder
@@ -94,7 +101,7 @@ def test_their_types_are_right(tmp_path: Path) -> None:
 @pytest.mark.parametrize("check", [("check",), ("format", "--check")])
 def test_their_style_is_right(checkout: Path, check: tuple[str, ...]) -> None:
     """By ruff, in their drawers and with the settings of the package."""
-    files = [f"noisybench/{drawer(code)}/{name}.py" for name, code in FILES.items()]
+    files = [folder_of(drawer(code)).relative_to(PACKAGE.parent) / f"{name}.py" for name, code in FILES.items()]
     done = run("ruff", *check, "--no-cache", *files, folder=checkout)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -30,10 +30,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from shell import shell
 
-from noisybench import cli
 from noisybench.board.agreement import Agreement, read_agreements, write_agreements
 from noisybench.board.detector_table import Row
 from noisybench.board.rendering import to_csv, to_json, to_latex, to_markdown, to_table
+from noisybench.cli import run as cli
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import Scores, read_scores, write_scores
 from noisybench.ground.errors import BadUsage, NoisybenchError

@@ -22,7 +22,7 @@ from noisybench.memorization.estimate import Memorization, read_memorizations
 from noisybench.runs.reading import Paths, Run, finished_and_begun
 from noisybench.runs.record import NOBODY, Learner, Regime
 from noisybench.statistics.intervals import NOTHING, Estimate, wilson
-from noisybench.statistics.memorization_metrics import _share, _top
+from noisybench.statistics.memorization_metrics import chance_of_top, share_count
 from noisybench.statistics.resampling import Column, Interval, estimate, mean
 from noisybench.variants.variant import Variant, read_variant
 
@@ -288,11 +288,11 @@ def both_truths(
         memorized = memorization >= threshold
         quarters = (wrong & memorized, wrong & ~memorized, ~wrong & memorized, ~wrong & ~memorized)
         flagged, clean = int(wrong.sum()), int((~wrong).sum())
-        flags = _top(values, flagged)
+        flags = chance_of_top(values, flagged)
         alarms = NOTHING
         if flagged and clean:
-            most = _share(clean, MOST_MEMORIZED)
-            alarms = wilson(float(flags[~wrong] @ _top(memorization[~wrong], most)) / most, most)
+            most = share_count(clean, MOST_MEMORIZED)
+            alarms = wilson(float(flags[~wrong] @ chance_of_top(memorization[~wrong], most)) / most, most)
         rows.append(
             BothTruths(
                 one.detector,

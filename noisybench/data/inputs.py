@@ -110,11 +110,11 @@ def in_memory(inputs: AnyInputs, what: str) -> NDArray[Any]:
     raise BadUsage(msg)
 
 
-def _as_inputs(values: Any, what: str) -> AnyInputs:  # noqa: ANN401 - anything NumPy can read
+def as_inputs(values: Any, what: str) -> AnyInputs:  # noqa: ANN401 - anything NumPy can read
     """uint8 images with a channel axis, or float32 features; a memory map stays one, and lazy inputs stay unread."""
     if getattr_static(values, "digest", values) is not values:  # looked at, not asked for: it may take reading a lot
         lazy: LazyInputs = values
-        _check_inputs(lazy, what)
+        check_inputs(lazy, what)
         return lazy
     array = values if isinstance(values, np.memmap) else as_array(values, what=what)
     if array.dtype.kind not in "fiub":
@@ -125,11 +125,12 @@ def _as_inputs(values: Any, what: str) -> AnyInputs:  # noqa: ANN401 - anything 
     elif array.ndim == 2 and array.dtype != np.float32:  # noqa: PLR2004 - n, d
         with np.errstate(over="ignore"):  # what overflows is infinite, and said below
             array = array.astype(np.float32)
-    _check_inputs(array, what)
+    check_inputs(array, what)
     return read_only(array)
 
 
-def _check_inputs(inputs: AnyInputs, what: str) -> None:
+def check_inputs(inputs: AnyInputs, what: str) -> None:
+    """Raise ``BadData`` unless these are images or features, finite where they lie in memory."""
     images = inputs.ndim == IMAGE_DIMENSIONS and inputs.dtype == np.uint8
     features = inputs.ndim == 2 and inputs.dtype == np.float32  # noqa: PLR2004 - n, d
     if not images and not features:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.data.inputs import IMAGE_DIMENSIONS, AnyInputs, _as_inputs, _check_inputs, add_inputs, rows_of
+from noisybench.data.inputs import IMAGE_DIMENSIONS, AnyInputs, add_inputs, as_inputs, check_inputs, rows_of
 from noisybench.ground.arrays import UNKNOWN, Labels, as_labels, check_labels, read_only
 from noisybench.ground.checks import unknown, whole
 from noisybench.ground.errors import BadData, UnknownName
@@ -67,7 +67,7 @@ class Source:
         check_marks(self.marks, len(self.labels))
         check_labels(self.labels, self.num_classes, what=f"source '{self.name}': labels")
         check_labels(self.clean, self.num_classes, allow_unknown=True, what=f"source '{self.name}': clean labels")
-        _check_inputs(self.inputs, f"inputs of source '{self.name}'")
+        check_inputs(self.inputs, f"inputs of source '{self.name}'")
         if not len(self.labels) or (self.test_labels is not None and not len(self.test_labels)):
             msg = f"source '{self.name}' has an empty training or test set; expected samples (or no test set at all)"
             raise BadData(msg)
@@ -169,7 +169,7 @@ def source_from_arrays(
             msg = f"source '{name}': a label is {highest}, expected classes 0..k-1; renumber them, or give class_names"
             raise BadData(msg)
         class_names = [str(k) for k in range(highest + 1)]
-    columns = _as_inputs(inputs, f"inputs of source '{name}'")
+    columns = as_inputs(inputs, f"inputs of source '{name}'")
     if limit is not None and limit < len(columns):
         columns = rows_of(columns, kept)
     given = given[kept]
@@ -178,7 +178,7 @@ def source_from_arrays(
         inputs=columns,
         labels=read_only(given),
         clean=read_only(reference[kept]),
-        test_inputs=None if test_inputs is None else _as_inputs(test_inputs, f"test inputs of source '{name}'"),
+        test_inputs=None if test_inputs is None else as_inputs(test_inputs, f"test inputs of source '{name}'"),
         test_labels=None if tested is None else read_only(tested),
         class_names=tuple(class_names),
         sha256=source_digest(columns, given),

@@ -93,17 +93,17 @@ def estimate_memorization(pool: Pool, variant: Variant) -> Memorization:
         Mismatch: The pool is of another variant.
         BadUsage: It is a detector's: what judges must have no model in common with what is judged.
     """
-    _check_same(pool, variant)
+    check_same(pool, variant)
     if pool.purpose != "truth":
         msg = (
             f"a pool of purpose '{pool.purpose}' gives detectors, and no memorization to judge them by: they would agree "
             f"for the wrong reason; train one of purpose 'truth'"
         )
         raise BadUsage(msg)
-    return _estimate(pool, variant, np.ones(len(pool.included), dtype=np.bool_))
+    return estimate_from(pool, variant, np.ones(len(pool.included), dtype=np.bool_))
 
 
-def _estimate(pool: Pool, variant: Variant, chosen: Bools) -> Memorization:
+def estimate_from(pool: Pool, variant: Variant, chosen: Bools) -> Memorization:
     """The estimate from the chosen models alone, ``chosen`` of shape (m,)."""
     n = len(variant.labels)
     n_in, hits, right, margin = (np.zeros((2, n)) for _ in range(4))  # row 0: without the sample, row 1: with it
@@ -221,7 +221,8 @@ COLUMNS = {name: "memorization" if name == "values" else name for name in (*MEAS
 """Field of ``Memorization`` → column of its file."""
 
 
-def _check_same(what: Pool | Memorization, variant: Variant) -> None:
+def check_same(what: Pool | Memorization, variant: Variant) -> None:
+    """Raise ``Mismatch`` unless a pool or memorization is of the variant's labels."""
     if what.variant_id != variant.provenance.variant_id:
         kind = type(what).__name__.lower()
         msg = (
@@ -230,5 +231,6 @@ def _check_same(what: Pool | Memorization, variant: Variant) -> None:
         raise Mismatch(msg)
 
 
-def _mean(values: Floats) -> float:
+def mean_of(values: Floats) -> float:
+    """Mean, NaN of nothing."""
     return float(values.mean()) if values.size else float("nan")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from noisybench.memorization.estimate import Memorization, _check_same, _estimate, _mean
+from noisybench.memorization.estimate import Memorization, check_same, estimate_from, mean_of
 from noisybench.memorization.pool import Bools, Pool
 from noisybench.variants.variant import Variant
 
@@ -31,9 +31,9 @@ def split_half(pool: Pool, variant: Variant) -> SplitHalf:
     Raises:
         Mismatch: The pool is of another variant.
     """
-    _check_same(pool, variant)
+    check_same(pool, variant)
     odd = np.unique(pool.groups, return_inverse=True)[1] % 2 == 1
-    one, other = (_estimate(pool, variant, chosen).values for chosen in (~odd, odd))
+    one, other = (estimate_from(pool, variant, chosen).values for chosen in (~odd, odd))
     both = np.isfinite(one) & np.isfinite(other)
     one, other = one[both], other[both]
     if len(one) < 2 or one.std() == 0 or other.std() == 0:  # noqa: PLR2004 - a correlation needs two points
@@ -103,7 +103,7 @@ def summarise(
     Raises:
         Mismatch: The three are not of one variant.
     """
-    _check_same(memorization, variant)
+    check_same(memorization, variant)
     halves = split_half(pool, variant)
     defined = np.isfinite(memorization.values)
     errors = memorization.stderr[defined]
@@ -111,15 +111,15 @@ def summarise(
     return Summary(
         models=memorization.models,
         undefined=int((~defined).sum()),
-        rms_stderr=math.sqrt(_mean(errors**2)),
+        rms_stderr=math.sqrt(mean_of(errors**2)),
         largest_stderr=float(errors.max()) if errors.size else float("nan"),
         split_half=halves.correlation,
         split_half_corrected=halves.corrected,
         reliability=reliability(memorization),
-        mislabeled_fit=_mean(memorization.p_in[wrong]),
-        clean_fit=_mean(memorization.p_in[right]),
-        mislabeled_memorization=_mean(memorization.values[wrong]),
-        clean_memorization=_mean(memorization.values[right]),
-        clean_damage=_mean(memorization.clean_damage[wrong & variant.class_known]),
+        mislabeled_fit=mean_of(memorization.p_in[wrong]),
+        clean_fit=mean_of(memorization.p_in[right]),
+        mislabeled_memorization=mean_of(memorization.values[wrong]),
+        clean_memorization=mean_of(memorization.values[right]),
+        clean_damage=mean_of(memorization.clean_damage[wrong & variant.class_known]),
         models_per_second=models_per_second,
     )

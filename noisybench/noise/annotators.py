@@ -12,11 +12,11 @@ from noisybench.ground.arrays import UNKNOWN, WRONG, Floats, Labels, as_labels, 
 from noisybench.ground.download import fetch
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import NO_ARRAY, read_array, read_columns
-from noisybench.noise.cifar_n_files import _COLUMNS, _TEN, _check_order, _column, read_annotations, read_pair
+from noisybench.noise.cifar_n_files import COLUMNS, TEN, check_order, read_annotations, read_column, read_pair
 from noisybench.noise.matrix_files import read_matrix
 from noisybench.variants.transitions import count_transitions
 
-LABEL_SETS = tuple(_COLUMNS)
+LABEL_SETS = tuple(COLUMNS)
 _FEWEST = 100  # samples from which on an agreement by chance can be told
 _CHANCE = 0.1  # Cohen's kappa of answers that belong to other samples is about zero, of people's at least 0.5
 
@@ -28,10 +28,10 @@ def human_counts(labels: str, file: Path | None, source: Source) -> Floats:
         BadUsage: No label set of that name, or one of other classes than the source's.
         BadData: The file is missing or is not as published.
     """
-    if labels not in _COLUMNS:
-        msg = f"labels must be one of {', '.join(_COLUMNS)}, got '{labels}'"
+    if labels not in COLUMNS:
+        msg = f"labels must be one of {', '.join(COLUMNS)}, got '{labels}'"
         raise BadUsage(msg)
-    published, key = _COLUMNS[labels]
+    published, key = COLUMNS[labels]
     if source.num_classes != published.classes:
         msg = (
             f"the labels '{labels}' are of {published.source} with {published.classes} classes, "
@@ -86,8 +86,8 @@ def read_annotators(path: Path, source: Source) -> NDArray[np.int64]:
     """
     if path.suffix == ".pt":
         columns = read_annotations(path)
-        _check_order(source, _column(columns, "clean_label", _TEN.classes, path), _TEN)
-        answers = [_column(columns, f"random_label{j}", _TEN.classes, path) for j in (1, 2, 3)]
+        check_order(source, read_column(columns, "clean_label", TEN.classes, path), TEN)
+        answers = [read_column(columns, f"random_label{j}", TEN.classes, path) for j in (1, 2, 3)]
         if any(len(column) < len(source.labels) for column in answers):
             msg = f"{path} has fewer annotations than source '{source.name}' has samples; download it again"
             raise BadData(msg)

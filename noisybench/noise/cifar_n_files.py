@@ -24,7 +24,7 @@ Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
-class _Published:
+class Published:
     """One file of CIFAR-N, and the source whose labels it knows under the name ``clean``."""
 
     name: str
@@ -39,24 +39,24 @@ class _Published:
         return f"https://raw.githubusercontent.com/UCSC-REAL/cifar-10-100n/main/data/{self.name}"
 
 
-_TEN = _Published(
+TEN = Published(
     "CIFAR-10_human.pt", "873e69c39cb9b5e97fb6bae2d60bb59b38a5cbc31d2b868f7903dcb2b9dd2310", 2_401_007, "cifar10", 10
 )
-_HUNDRED = _Published(
+HUNDRED = Published(
     "CIFAR-100_human.pt", "bd2d80409754d420292d622e15e25248ba21e37d27429efac49c8da723f44394", 1_000_959, "cifar100", 100
 )
 
-_COARSE = replace(_HUNDRED, source="cifar100(labels=coarse)", classes=20, clean="clean_coarse_label")
+COARSE = replace(HUNDRED, source="cifar100(labels=coarse)", classes=20, clean="clean_coarse_label")
 
 # Choice → its file and the key in it.
-_COLUMNS: dict[str, tuple[_Published, str]] = {
-    "aggre": (_TEN, "aggre_label"),
-    "worse": (_TEN, "worse_label"),
-    "random1": (_TEN, "random_label1"),
-    "random2": (_TEN, "random_label2"),
-    "random3": (_TEN, "random_label3"),
-    "fine": (_HUNDRED, "noisy_label"),
-    "coarse": (_COARSE, "noisy_coarse_label"),
+COLUMNS: dict[str, tuple[Published, str]] = {
+    "aggre": (TEN, "aggre_label"),
+    "worse": (TEN, "worse_label"),
+    "random1": (TEN, "random_label1"),
+    "random2": (TEN, "random_label2"),
+    "random3": (TEN, "random_label3"),
+    "fine": (HUNDRED, "noisy_label"),
+    "coarse": (COARSE, "noisy_coarse_label"),
 }
 
 _TFDS = "the order of TensorFlow Datasets"
@@ -182,17 +182,17 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
-def read_pair(columns: Mapping[str, Any], published: _Published, key: str, path: Path) -> tuple[Labels, Labels]:
+def read_pair(columns: Mapping[str, Any], published: Published, key: str, path: Path) -> tuple[Labels, Labels]:
     """The clean labels of a file and those that people gave, each of shape (n,).
 
     Raises:
         BadData: One of them is missing, of other classes, or of another length; or coarse labels are of twelve classes.
     """
-    clean, given = (_column(columns, name, published.classes, path) for name in (published.clean, key))
+    clean, given = (read_column(columns, name, published.classes, path) for name in (published.clean, key))
     if len(clean) != len(given):
         msg = f"{path} has {len(clean)} labels '{published.clean}' and {len(given)} '{key}'; expected as many of each"
         raise BadData(msg)
-    for name, labels in ((published.clean, clean), (key, given)) if published is _COARSE else ():
+    for name, labels in ((published.clean, clean), (key, given)) if published is COARSE else ():
         if len(np.unique(labels)) != published.classes:
             msg = (
                 f"'{name}' of {path} has {len(np.unique(labels))} of the {published.classes} superclasses, as copies from "
@@ -202,7 +202,8 @@ def read_pair(columns: Mapping[str, Any], published: _Published, key: str, path:
     return clean, given
 
 
-def _column(columns: Mapping[str, Any], key: str, num_classes: int, path: Path) -> Labels:
+def read_column(columns: Mapping[str, Any], key: str, num_classes: int, path: Path) -> Labels:
+    """One label column of a file of CIFAR-N, checked."""
     if key not in columns:
         msg = f"{path} has no labels '{key}'; it has: {', '.join(map(str, columns))}"
         raise BadData(msg)
@@ -210,7 +211,7 @@ def _column(columns: Mapping[str, Any], key: str, num_classes: int, path: Path) 
     return check_labels(as_labels(columns[key], what=what), num_classes, what=what)
 
 
-def _rows(source: Source, clean: Labels, published: _Published, order_file: Path | None) -> Rows:
+def read_rows_of(source: Source, clean: Labels, published: Published, order_file: Path | None) -> Rows:
     """Row in the file of each sample of the source, shape (n,).
 
     Raises:
@@ -220,7 +221,7 @@ def _rows(source: Source, clean: Labels, published: _Published, order_file: Path
     n = len(source.labels)
     official = np.arange(len(clean))
     if order_file is None:
-        _check_order(source, clean, published)
+        check_order(source, clean, published)
         return official[:n]
     order = _read_order(order_file, published.source.partition("(")[0], len(clean))
     fits = [rows[:n] for rows in (official, order) if np.array_equal(clean[rows[:n]], source.labels)]
@@ -258,7 +259,7 @@ def _read_order(path: Path, name: str, n: int) -> Rows:
     return order.astype(np.intp)
 
 
-def _check_order(source: Source, clean: Labels, published: _Published) -> None:
+def check_order(source: Source, clean: Labels, published: Published) -> None:
     """Refuse labels that would be joined to other images than those that people saw."""
     n = len(source.labels)
     if n <= len(clean) and np.array_equal(clean[:n], source.labels):
@@ -270,7 +271,7 @@ def _check_order(source: Source, clean: Labels, published: _Published) -> None:
     mend = (
         "give it in that order"
         if found != _TFDS
-        else f"say --set order_file=image_order_c{'10' if published is _TEN else '100'}.npy, published beside the labels"
+        else f"say --set order_file=image_order_c{'10' if published is TEN else '100'}.npy, published beside the labels"
     )
     msg = (
         f"source '{source.name}' is in {found}; CIFAR-N is joined by position to the training set of {published.source} "

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from noisybench.ground.arrays import Bools, Floats, Labels
-from noisybench.statistics.intervals import NOTHING, Estimate, _logit_interval, wilson
+from noisybench.statistics.intervals import NOTHING, Estimate, logit_interval, wilson
 
 
 class Metric(NamedTuple):
@@ -40,7 +40,7 @@ def auroc(values: Floats, mislabeled: Bools, given: Labels) -> Estimate:  # noqa
     and Hotilovac 2008, doi:10.1177/0962280207087173 (logit).
     """
     area, variance = _delong(values[mislabeled], values[~mislabeled])
-    return _logit_interval(area, variance)
+    return logit_interval(area, variance)
 
 
 def auroc_within_class(values: Floats, mislabeled: Bools, given: Labels) -> Estimate:
@@ -58,7 +58,7 @@ def auroc_within_class(values: Floats, mislabeled: Bools, given: Labels) -> Esti
             variances.append(variance)
     if not areas:
         return NOTHING
-    return _logit_interval(float(np.mean(areas)), sum(variances) / len(areas) ** 2)
+    return logit_interval(float(np.mean(areas)), sum(variances) / len(areas) ** 2)
 
 
 def average_precision(values: Floats, mislabeled: Bools, given: Labels) -> Estimate:  # noqa: ARG001
@@ -69,7 +69,7 @@ def average_precision(values: Floats, mislabeled: Bools, given: Labels) -> Estim
     from sklearn.metrics import average_precision_score
 
     area = float(average_precision_score(mislabeled, values))
-    return _logit_interval(area, area * (1 - area) / int(mislabeled.sum()))
+    return logit_interval(area, area * (1 - area) / int(mislabeled.sum()))
 
 
 def average_precision_normalised(values: Floats, mislabeled: Bools, given: Labels) -> Estimate:

@@ -18,7 +18,7 @@ class Estimate(NamedTuple):
 NOTHING = Estimate(np.nan, np.nan, np.nan)
 
 
-def _logit_interval(value: float, variance: float) -> Estimate:
+def logit_interval(value: float, variance: float) -> Estimate:
     """A 95 % interval that is symmetric on the logit scale and so stays within [0, 1]."""
     if not 0 < value < 1:
         return Estimate(value, value, value)

@@ -5,7 +5,7 @@ under a random tie-break. What cannot be computed is NaN, never 0.
 
 Intervals of correlations are symmetric on Fisher's z scale, with the variance of the samples' influences on the
 correlation (the infinitesimal jackknife), which supposes no law: many clean samples are tied near 0, mislabeled ones
-sit near 1. Measured in ``tests/test_correlation.py`` on 300 samples of that kind, all, clean or mislabeled: they cover
+sit near 1. Measured in ``tests/statistics/test_memorization_metrics.py`` on 300 samples of that kind, all, clean or mislabeled: they cover
 93-97 %, where the variance for untied normal data covers 86-91 % (Kendall, Fieller et al. 1957). Where a few outlying
 scores carry Pearson's correlation, its interval covers much less; those by rank do not.
 """
@@ -145,17 +145,17 @@ def overlap(percent: float, compared: Compared) -> Estimate:
     Ties on either side count at their expectation. Interval: Wilson, as of so many independent draws; it is too wide
     (98-100 % in the simulation above).
     """
-    count = _share(len(compared.scores), percent)
+    count = share_count(len(compared.scores), percent)
     if not count:
         return NOTHING
-    both = float(_top(compared.scores, count) @ _top(compared.memorization, count))
+    both = float(chance_of_top(compared.scores, count) @ chance_of_top(compared.memorization, count))
     return wilson(min(both / count, 1.0), count)
 
 
 def overlap_chance(percent: float, compared: Compared) -> Estimate:
     """Mean overlap over all permutations of the scores: the share of the samples that is taken."""
     n = len(compared.scores)
-    return Estimate(_share(n, percent) / n, np.nan, np.nan) if n else NOTHING
+    return Estimate(share_count(n, percent) / n, np.nan, np.nan) if n else NOTHING
 
 
 MEMORIZATION_METRICS: dict[str, MemorizationMetric] = {
@@ -284,12 +284,12 @@ def _below(x: Floats, y: Floats) -> NDArray[np.int64]:
     return count[place]
 
 
-def _share(n: int, percent: float) -> int:
+def share_count(n: int, percent: float) -> int:
     """``percent`` % of ``n`` samples, at least one if there is any."""
     return min(n, max(1, round(n * percent / 100)))
 
 
-def _top(values: Floats, count: int) -> Floats:
+def chance_of_top(values: Floats, count: int) -> Floats:
     """Chance of each sample to be among the ``count`` highest when ties are broken at random, shape (n,)."""
     if not count:
         return np.zeros(len(values))

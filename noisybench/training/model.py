@@ -49,17 +49,17 @@ def build_model(build: BuildModel, source: Source, data: Inputs) -> nn.Module:
         TrainingFailed: It cannot be built or run, or gives something else.
     """
     model: Any  # until it is seen to be a module
-    with _said(f"the model cannot be built for inputs of shape {source.input_shape}"):
+    with as_training_failed(f"the model cannot be built for inputs of shape {source.input_shape}"):
         model = build(num_classes=source.num_classes, input_shape=source.input_shape)
     if not isinstance(model, nn.Module):
         msg = f"the model function gave {type(model).__name__}, expected a torch.nn.Module"
         raise TrainingFailed(msg)
-    with _said("the model cannot be put on its device"):  # such as one whose parameters have no shape yet
+    with as_training_failed("the model cannot be put on its device"):  # such as one whose parameters have no shape yet
         model = model.to(data.device)
         if data.is_image:
             model = model.to(memory_format=torch.channels_last)
     with (
-        _said(f"the model cannot be run on inputs of shape {source.input_shape}"),
+        as_training_failed(f"the model cannot be run on inputs of shape {source.input_shape}"),
         torch.no_grad(),
         evaluating(model, seed=0, device=data.device),
     ):
@@ -71,7 +71,7 @@ def build_model(build: BuildModel, source: Source, data: Inputs) -> nn.Module:
 
 
 @contextmanager
-def _said(what: str, *, but: type[Exception] = NoisybenchError) -> Iterator[None]:
+def as_training_failed(what: str, *, but: type[Exception] = NoisybenchError) -> Iterator[None]:
     """Say in one sentence what a stranger's model or probe raised; our own errors already do."""
     try:
         yield

@@ -19,7 +19,7 @@ from noisybench.training.batches import Inputs
 from noisybench.training.checkpoint import Checkpoint, read_checkpoint, state_of, weights_of, write_checkpoint
 from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
 from noisybench.training.machine import quiet_machine, surroundings
-from noisybench.training.model import BuildModel, _said, build_model
+from noisybench.training.model import BuildModel, as_training_failed, build_model
 from noisybench.training.observing import Probe, Recorder
 from noisybench.training.recipe import Observe, Recipe
 from noisybench.training.susceptibility import Susceptibility, SusceptibilityTracker
@@ -130,7 +130,9 @@ def train(
         for epoch in range(1, recipe.epochs + 1):
             if epoch > done:
                 asked = [probe for probe in recorder.probes if probe.name in due[epoch]]
-                with _said(f"training failed in epoch {epoch}", but=OSError):  # such as a disk that is full
+                with as_training_failed(
+                    f"training failed in epoch {epoch}", but=OSError
+                ):  # such as a disk that is full
                     if tracker is not None:
                         tracker.before_epoch(model, run.optimizer, epoch)
                     run.epoch(epoch, recorder if observe == "during" else None)

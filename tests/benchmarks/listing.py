@@ -22,7 +22,8 @@ LOAD = """
 import re, sys, time
 from pathlib import Path
 from noisybench.lazy import ImageFiles
-from noisybench.catalog import find, load_source
+from noisybench.data.loading import load_source
+from noisybench.ground.lookup import find
 import pyarrow.compute
 find("sources", "clothing1m")
 def peak():  # in MB; the system's ru_maxrss would begin with that of the process that started this one

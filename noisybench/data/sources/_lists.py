@@ -43,7 +43,7 @@ def read_listing(file: Path, num_classes: int) -> Listing:
     Raises:
         BadData: The file cannot be read, or a line is not of that form.
     """
-    names, classes = _read_words(file, "<image file> <class number>", 2)
+    names, classes = read_words(file, "<image file> <class number>", 2)
     digits = pc.match_substring_regex(classes, "^[0-9]{1,9}$")
     labels: Labels = pc.if_else(digits, classes, "-1").cast(pa.int64()).to_numpy(zero_copy_only=False)
     bad = np.flatnonzero((labels < 0) | (labels >= num_classes))
@@ -62,7 +62,7 @@ def read_names(file: Path) -> Names:
     Raises:
         BadData: The file cannot be read, or a line is not of that form.
     """
-    return _read_words(file, "<image file>", 1)[0]
+    return read_words(file, "<image file>", 1)[0]
 
 
 def check_once(names: Names, file: Path) -> None:
@@ -123,7 +123,7 @@ def find_images(roots: Sequence[Path], names: Names, *, mend: str) -> Path:
     raise BadData(msg)
 
 
-def _read_words(file: Path, form: str, width: int) -> list[Any]:
+def read_words(file: Path, form: str, width: int) -> list[Any]:
     """The columns of a text file, of strings, each of shape (n,). Lines without any word are left out."""
     columns: list[list[Any]] = [[] for _ in range(width)]
     before = 0

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from noisybench.data.lazy_inputs import ImageFiles
 from noisybench.data.source import LoadSource, Source, source_from_arrays
-from noisybench.data.sources._lists import Listing, Names, _read_words, check_once, find_images, find_rows, read_names
+from noisybench.data.sources._lists import Listing, Names, check_once, find_images, find_rows, read_names, read_words
 from noisybench.data.sources._requested import first_place, requested_folder
 from noisybench.ground.arrays import UNKNOWN, WRONG, Labels
 from noisybench.ground.checks import whole
@@ -99,7 +99,7 @@ def _labels(names: Names, classes: Names, file: Path) -> Labels:
 
 def _verdicts(file: Path) -> Listing:
     """Images of a file of verifications, and whether their label is right (1) or wrong (0)."""
-    names, verdicts = _read_words(file, "<class>/<image file> <0 or 1>", 2)
+    names, verdicts = read_words(file, "<class>/<image file> <0 or 1>", 2)
     names, verdicts = _without_header(names, file), verdicts[1:]
     labels = find_rows(verdicts, pa.array(["0", "1"]))
     odd = np.flatnonzero(labels < 0)

@@ -12,7 +12,7 @@ from noisybench.data.source import Source
 from noisybench.ground.arrays import Labels, read_only
 from noisybench.ground.download import fetch
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.noise.cifar_n_files import _COLUMNS, _TEN, _column, _rows, read_annotations, read_pair
+from noisybench.noise.cifar_n_files import COLUMNS, TEN, read_annotations, read_column, read_pair, read_rows_of
 from noisybench.variants.flipping import Mode
 from noisybench.variants.noise import Draw, Noise
 
@@ -49,18 +49,18 @@ class CifarN:
     found: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.labels not in _COLUMNS:
-            msg = f"labels must be one of {', '.join(_COLUMNS)}, got '{self.labels}'"
+        if self.labels not in COLUMNS:
+            msg = f"labels must be one of {', '.join(COLUMNS)}, got '{self.labels}'"
             raise BadUsage(msg)
         if self.contested not in ("keep", "unknown"):
             msg = f"contested must be keep or unknown, got '{self.contested}'"
             raise BadUsage(msg)
-        if self.contested == "unknown" and _COLUMNS[self.labels][0] is not _TEN:
+        if self.contested == "unknown" and COLUMNS[self.labels][0] is not TEN:
             msg = f"labels={self.labels} have one annotator, so none are contested by three; leave contested out"
             raise BadUsage(msg)
 
     def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:  # noqa: ARG002 - nothing is drawn
-        published, key = _COLUMNS[self.labels]
+        published, key = COLUMNS[self.labels]
         if source.num_classes != published.classes:
             msg = (
                 f"labels={self.labels} belong to {published.source} with {published.classes} classes, "
@@ -72,8 +72,8 @@ class CifarN:
         )
         columns = read_annotations(path)
         clean, given = read_pair(columns, published, key, path)
-        rows = _rows(source, clean, published, self.order_file)
-        marks = {name: mark[rows] for name, mark in _marks(columns, clean, path).items()} if published is _TEN else {}
+        rows = read_rows_of(source, clean, published, self.order_file)
+        marks = {name: mark[rows] for name, mark in _marks(columns, clean, path).items()} if published is TEN else {}
         return Draw(
             labels=given[rows],
             doubted=marks["contested"] if self.contested == "unknown" else None,
@@ -83,7 +83,7 @@ class CifarN:
 
 def _marks(columns: Mapping[str, Any], clean: Labels, path: Path) -> dict[str, NDArray[Any]]:
     """What the three annotators of CIFAR-10N agree on, by name, each of shape (n,)."""
-    answers = [_column(columns, f"random_label{j}", _TEN.classes, path) for j in (1, 2, 3)]
+    answers = [read_column(columns, f"random_label{j}", TEN.classes, path) for j in (1, 2, 3)]
     if any(len(answer) != len(clean) for answer in answers):
         lengths = ", ".join(str(len(answer)) for answer in answers)
         msg = f"{path} has {len(clean)} clean labels, and {lengths} of its three annotators; download it again"

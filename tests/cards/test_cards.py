@@ -28,24 +28,25 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import confusion_matrix
 from typer.testing import CliRunner
 
-import noisybench
 from noisybench.cards.croissant import CROISSANT
 from noisybench.cards.data_cards import data_cards, read_data_card
 from noisybench.cards.variant_card import README, card_of, write_cards
 from noisybench.cards.verify import verify_draw, verify_variant
-from noisybench.cli import app
+from noisybench.cli.app import app
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.data.sources._published import Published, recognise_order
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.digests import fingerprint, label_digest
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
-from noisybench.ground.lookup import find, names
+from noisybench.ground.lookup import find, folder_of, names
 from noisybench.ground.options import parse_options
+from noisybench.noise import cifar_n_files
 from noisybench.noise.cifar_n_files import read_annotations
-from noisybench.noise.noises import asymmetric, cifar_n
+from noisybench.noise.noises import asymmetric
 from noisybench.noise.noises.as_found import AsFound
 from noisybench.noise.noises.asymmetric import Asymmetric
+from noisybench.noise.noises.cifar_n import CifarN
 from noisybench.noise.noises.instance import Instance
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.noise.noises.transition import Transition
@@ -55,7 +56,7 @@ from noisybench.variants.noise import Draw, Noise
 from noisybench.variants.variant import Variant, read_variant, variant_id, write_variant
 
 Drawer = Literal["sources", "noises"]
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 DRAWERS: tuple[Drawer, ...] = ("sources", "noises")
 ITEMS = {drawer: sorted(path.stem for path in (data_cards() / drawer).glob("*.md")) for drawer in DRAWERS}
 CARDS = [(drawer, name) for drawer in DRAWERS for name in ITEMS[drawer]]
@@ -81,7 +82,7 @@ def headings(text: str) -> list[str]:
 @pytest.mark.parametrize("drawer", DRAWERS)
 def test_every_item_has_a_card_and_every_card_an_item(drawer: Drawer) -> None:
     """A new file of the drawer without a card fails here, as does a card whose file is gone."""
-    ours = {path.stem for path in (Path(noisybench.__file__).parent / drawer).glob("[!_]*.py")}
+    ours = {path.stem for path in folder_of(drawer).glob("[!_]*.py")}
     assert set(ITEMS[drawer]) == ours <= set(names(drawer))
 
 
@@ -274,7 +275,7 @@ def test_cards_of_sets_that_one_must_get_are_what_is_read(name: str, tmp_path: P
 
 def annotations(path: Path, labels: Any) -> Path:  # noqa: ANN401 - an array
     """A file in the form of CIFAR-N's, whose given labels are the clean ones."""
-    keys = ["clean_label", *(key for published, key in cifar_n._COLUMNS.values() if published.classes == 10)]
+    keys = ["clean_label", *(key for published, key in cifar_n_files.COLUMNS.values() if published.classes == 10)]
     content = pickle.dumps(dict.fromkeys(keys, labels), protocol=2).replace(b"numpy._core.", b"numpy.core.")
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("archive/data.pkl", content)
@@ -340,12 +341,12 @@ def test_the_maps_name_the_share_of_labels_that_the_cards_tell(real_labels: dict
 def test_the_card_of_cifar_n_has_its_files_and_counts() -> None:
     """Sizes, digests and addresses as pinned, and the rates of the docstring."""
     facts, _ = card("noises", "cifar_n")
-    pinned = (cifar_n._TEN, cifar_n._HUNDRED)
+    pinned = (cifar_n_files.TEN, cifar_n_files.HUNDRED)
     assert facts["files"] == {p.name: {"bytes": p.size, "sha256": p.sha256, "url": p.url} for p in pinned}
     assert {label: fact["source"] for label, fact in facts["wrong"].items()} == {
-        label: published.source for label, (published, _) in cifar_n._COLUMNS.items()
+        label: published.source for label, (published, _) in cifar_n_files.COLUMNS.items()
     }
-    told = str(cifar_n.CifarN.__doc__)
+    told = str(CifarN.__doc__)
     assert all(f"{100 * fact['count'] / fact['of']:.3f} %" in told for fact in facts["wrong"].values())
 
 
@@ -355,7 +356,7 @@ def test_the_counts_of_cifar_n_are_those_of_the_files(data: Path) -> None:
     for name, told in facts["files"].items():
         content = (data / "cifar_n" / name).read_bytes()
         assert (len(content), hashlib.sha256(content).hexdigest()) == (told["bytes"], told["sha256"])
-    for label, (published, key) in cifar_n._COLUMNS.items():
+    for label, (published, key) in cifar_n_files.COLUMNS.items():
         columns = read_annotations(data / "cifar_n" / published.name)
         wrong = int((np.asarray(columns[key]) != np.asarray(columns[published.clean])).sum())
         assert facts["wrong"][label] == {"source": published.source, "count": wrong, "of": len(columns[key])}
@@ -593,7 +594,7 @@ def test_licences_of_source_and_noise_are_told(tmp_path: Path) -> None:
     names_of_ten = card("sources", "cifar10")[0]["class_names"]
     images = np.zeros((40, 1, 1, 3), dtype=np.uint8)
     ten = source_from_arrays("cifar10", images, labels, clean=labels, class_names=names_of_ten)
-    people = cifar_n.CifarN("worse", annotations(tmp_path / "CIFAR-10_human.pt", labels))
+    people = CifarN("worse", annotations(tmp_path / "CIFAR-10_human.pt", labels))
     for noise, licence, name in ((people, "cc-by-nc-4.0", None), (Symmetric(0.2), "other", "none-stated")):
         variant = build_variant(ten, noise)
         data = DatasetCard(card_of(variant)).data
@@ -794,7 +795,7 @@ def test_what_cannot_be_drawn_again_is_said(digits: Source, tmp_path: Path, monk
         verify_draw(bare, digits)
     images = np.zeros((len(digits.labels), 1, 1, 3), dtype=np.uint8)
     ten = source_from_arrays("cifar10", images, digits.labels, clean=digits.labels)
-    people = build_variant(ten, cifar_n.CifarN("worse", annotations(tmp_path / "people.pt", digits.labels)))
+    people = build_variant(ten, CifarN("worse", annotations(tmp_path / "people.pt", digits.labels)))
     assert verify_draw(people, ten).endswith("drawn again, gives these labels")
     mine = build_variant(digits, Own())
     assert verify_draw(mine, digits) == "the labels were not drawn again: 'Own' is not one of noisybench's noises"

@@ -71,7 +71,7 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
     That is built, evaluated, and evaluated once more for detectors that need a further probe. The optimiser's steps are
     counted: no epoch that has its checkpoint is trained again.
     """
-    script = Path(__file__).parent / "killed_runs.py"
+    script = Path(__file__).parents[1] / "killed_runs.py"
     done = subprocess.run([sys.executable, script, tmp_path], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

@@ -33,7 +33,7 @@ def users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("drawer", get_args(Drawer))
 def test_names_are_those_of_the_files(drawer: Any) -> None:  # noqa: ANN401 - a literal
     """Sorted, without the private ones."""
-    folder = Path(catalog.__file__).parent / drawer
+    folder = catalog.folder_of(drawer)
     expected = sorted(path.name.removesuffix(".py") for path in folder.iterdir() if path.suffix == ".py")
     assert list(names(drawer)) == [name for name in expected if not name.startswith("_")]
     assert names(drawer)

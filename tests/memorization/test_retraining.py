@@ -15,7 +15,7 @@ from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.engines.processes import alone
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed
 from noisybench.ground.random_streams import derive
-from noisybench.memorization import retraining
+from noisybench.memorization import retraining, stacking
 from noisybench.memorization.estimate import estimate_memorization
 from noisybench.memorization.learner import Learner
 from noisybench.memorization.pool import BLOCK, Purpose, block_path, read_block, read_pool
@@ -177,7 +177,7 @@ def test_bytes_depend_on_the_seed_alone(
     assert len(ticks) == BLOCK + 20
     retrain(small, variant, learner, tmp_path / "two", models=BLOCK + 20, workers=2)
     assert files(tmp_path / "one") == files(tmp_path / "two")
-    monkeypatch.setattr(retraining, "STACK_BYTES", 1 << 17)
+    monkeypatch.setattr(stacking, "STACK_BYTES", 1 << 17)
     retrain(small, variant, learner, tmp_path / "few", models=BLOCK)
     retrain(small, variant, learner, tmp_path / "few", models=BLOCK + 20)
     assert files(tmp_path / "one") == files(tmp_path / "few")

@@ -250,10 +250,10 @@ def test_progress_goes_to_stderr_only(built: Path, tmp_path: Path) -> None:
 
 def test_quickstart_ends_with_both_leaderboards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The README's command, with fewer draws, seeds and models and no further process: both tables, and its folders."""
-    monkeypatch.setattr("noisybench.cli.QUICKSTART_NOISES", (("symmetric", "0.2"),))
-    monkeypatch.setattr("noisybench.cli.QUICKSTART_DRAWS", (0, 1))
-    monkeypatch.setattr("noisybench.cli.QUICKSTART_SEEDS", (0,))
-    monkeypatch.setattr("noisybench.cli.QUICKSTART_MODELS", 4)
+    monkeypatch.setattr("noisybench.cli.quickstart.QUICKSTART_NOISES", (("symmetric", "0.2"),))
+    monkeypatch.setattr("noisybench.cli.quickstart.QUICKSTART_DRAWS", (0, 1))
+    monkeypatch.setattr("noisybench.cli.quickstart.QUICKSTART_SEEDS", (0,))
+    monkeypatch.setattr("noisybench.cli.quickstart.QUICKSTART_MODELS", 4)
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     done = run("quickstart", "--out", tmp_path)
     assert done.code == 0, done.err

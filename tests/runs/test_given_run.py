@@ -399,6 +399,6 @@ def test_a_given_run_that_was_changed_is_not_whole(tmp_path: Path) -> None:
 
 def test_scoring_a_file_needs_no_torch() -> None:
     """Neither to read it nor to judge it."""
-    words = "import sys, noisybench.runs.given_run, noisybench.cli; print('torch' in sys.modules)"
+    words = "import sys, noisybench.runs.given_run, noisybench.cli.app; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -17,7 +17,7 @@ from noisybench.ground.errors import BadData, BadUsage
 @pytest.fixture(autouse=True)
 def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process must be able to import the tasks."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
 
 
 def tasks(name: str) -> Callable[..., Any]:
@@ -59,7 +59,7 @@ def test_a_process_that_is_ended_while_it_tells_of_a_step_holds_up_nobody() -> N
     for _ in range(2):
         done = subprocess.run(
             [sys.executable, "-c", code],
-            cwd=Path(__file__).parent,
+            cwd=Path(__file__).parents[2],
             capture_output=True,
             text=True,
             timeout=120,

@@ -315,7 +315,7 @@ def test_raters_differ_and_answer_as_they_are_told(digits: Source) -> None:
 BUILD = """
 import numpy as np
 from noisybench import build_variant, find, source_from_arrays
-from noisybench.streams import normals
+from noisybench.ground.random_streams import normals
 clean = np.arange(150) % 3
 source = source_from_arrays("toy", normals(0, "inputs", 600).reshape(150, 4) + np.eye(3, 4)[clean], clean, clean=clean)
 for name in ("polynomial_margin", "averaged_softmax", "confusion", "rater_pool"):

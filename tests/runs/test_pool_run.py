@@ -16,7 +16,7 @@ from noisybench.board.agreement import against_labels, read_agreements
 from noisybench.board.detector_table import leaderboard
 from noisybench.board.flags_table import both_rows
 from noisybench.board.rendering import to_markdown
-from noisybench.cli import app
+from noisybench.cli.app import app
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import read_scores, score

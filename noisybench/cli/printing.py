@@ -1,0 +1,123 @@
+"""What commands share: options, progress, tables and JSON on the terminal."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from noisybench.ground.errors import UnknownName
+
+if TYPE_CHECKING:
+    from noisybench.board.rendering import Rows
+    from noisybench.cards.description import Description
+
+
+def whole_number(text: str) -> int:
+    """A whole number, for an option's parser."""
+    try:
+        return int(text)
+    except ValueError:
+        msg = f"'{text}' is no whole number"
+        raise typer.BadParameter(msg) from None
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text.")]
+Data = Annotated[Path | None, typer.Option(help="Where the source's files are; default: the cache, after a download.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="K=V", help="An option; may be repeated.")]
+OwnSource = Annotated[
+    str | None, typer.Option("--source", help="A source of your own, package.module:attribute; default: by its name.")
+]
+SourceSettings = Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the source.")]
+
+
+@contextmanager
+def status(what: str) -> Iterator[None]:
+    """A spinner on stderr for what takes seconds and has no steps; nothing where that is no terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    with console.status(what) if console.is_terminal else nullcontext():
+        yield
+
+
+@contextmanager
+def progress_bar(what: str, total: int, unit: str = "epochs") -> Iterator[Callable[[], None]]:
+    """A bar with the time left, on stderr; nothing where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn(f"{unit}, left"), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda: progress.advance(task)
+
+
+def one_line(text: str) -> str:
+    """One line, in which what would steer a terminal is written out: text may quote a stranger's file."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))
+
+
+def console() -> Any:  # noqa: ANN401 - rich is imported where it is used
+    """A console for tables; wide enough for a whole row where the output is a file or a pipe."""
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=200)
+
+
+def print_json(value: Any) -> None:  # noqa: ANN401 - what JSON holds
+    """Print JSON for machines."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_rows(rows: "Rows", style: str) -> None:
+    """Print a leaderboard in one of its formats."""
+    from noisybench.board.rendering import to_csv, to_json, to_latex, to_markdown, to_table
+
+    if style == "table":
+        console().print(to_table(rows))
+        return
+    forms = {"markdown": to_markdown, "csv": to_csv, "json": to_json, "latex": to_latex}
+    if style not in forms:
+        raise no_format(style, ("table", *forms))
+    typer.echo(forms[style](rows).rstrip("\n"))
+
+
+def print_lines(header: Sequence[str], lines: Sequence[Sequence[str]], style: str) -> None:
+    """Print a table of words in one of its formats."""
+    if style == "csv":
+        import csv
+
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows([header, *lines])
+    elif style == "markdown":
+        from noisybench.board.rendering import markdown
+
+        typer.echo(markdown(header, lines), nl=False)
+    elif style == "table":
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(*header)
+        for line in lines:
+            table.add_row(*(Text(cell) for cell in line))
+        console().print(table)
+    else:
+        raise no_format(style, ("table", "markdown", "csv", "json"))
+
+
+def no_format(style: str, known: tuple[str, ...]) -> UnknownName:
+    """The error for a format that does not exist."""
+    from noisybench.ground.checks import unknown
+
+    return UnknownName(unknown(style, known, "format"))
+
+
+def warn(description: "Description") -> None:
+    """Print the warnings of a description on stderr."""
+    for sentence in description.warnings:
+        typer.echo(f"warning: {one_line(sentence)}", err=True)

@@ -1,0 +1,73 @@
+"""The quickstart: the whole way on an embedded data set."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from noisybench.cli.build import write_whole_variant
+from noisybench.cli.printing import print_rows, progress_bar
+from noisybench.cli.run import count_workers, say_plan
+
+if TYPE_CHECKING:
+    from noisybench.variants.variant import Variant
+
+
+def quickstart(
+    out: Annotated[Path, typer.Option(help="Where variants and runs go.")] = Path("noisybench-quickstart"),
+) -> None:
+    """Build, memorize, evaluate and rank on an embedded data set of digits: no download, about two minutes."""
+    from noisybench.board.detector_table import leaderboard as rank
+    from noisybench.board.model_table import model_rows
+    from noisybench.cards.description import describe as description_of
+    from noisybench.data.loading import load_source
+    from noisybench.ground.lookup import find
+    from noisybench.ground.options import parse_options
+    from noisybench.memorization.learner import Learner
+    from noisybench.runs.measurement import memorize as measure
+    from noisybench.runs.training_run import evaluate as run
+    from noisybench.training.plan import plan_run
+    from noisybench.variants.building import build_variant
+
+    source = load_source("digits")
+    variants: list[Variant] = []
+    measured: list[Variant] = []
+    for noise, rate in QUICKSTART_NOISES:
+        maker = parse_options(find("noises", noise), {"rate": rate}, what=f"noise '{noise}'")
+        for seed in QUICKSTART_DRAWS:
+            variant = build_variant(source, maker, seed=seed)
+            write_whole_variant(variant, out / "variants" / variant.name, data=None, source_set={})
+            variants.append(variant)
+            if seed in QUICKSTART_MEASURED:
+                measured.append(variant)
+        realised = description_of(variants[-1]).realised_rate
+        typer.echo(f"built {len(QUICKSTART_DRAWS)} draws of {noise} noise, rate {rate}: {realised:.1%} wrong labels")
+    plan = plan_run(source)
+    count = count_workers(None, plan.device, len(variants) * len(QUICKSTART_SEEDS))
+    # The same model and recipe as below, so that detectors are held against the memorization of what they watch.
+    learner = Learner(plan)
+    many = count_workers(None, plan.device, QUICKSTART_MODELS)
+    with progress_bar("memorize", len(measured) * QUICKSTART_MODELS, "models") as step:
+        for variant in measured:
+            asked: dict[str, Any] = {"models": QUICKSTART_MODELS, "workers": many, "progress": step}
+            _, summary = measure(source, variant, learner, out / "runs", **asked)
+            typer.echo(
+                f"measured memorization in {variant.name}: {summary.mislabeled_memorization:.2f} of wrong labels, "
+                f"{summary.clean_memorization:.2f} of right ones, standard error up to {summary.largest_stderr:.2f}"
+            )
+    say_plan(plan, source, seeds=QUICKSTART_SEEDS, workers=count)
+    with progress_bar("evaluate", len(variants) * len(QUICKSTART_SEEDS) * plan.recipe.epochs) as step:
+        run(variants, source, seeds=QUICKSTART_SEEDS, workers=count, out=out / "runs", progress=step)
+    print_rows(rank([out / "runs"]), "table")
+    print_rows(rank([out / "runs"], truth="memorization"), "table")
+    print_rows(model_rows([out / "runs"]), "table")
+    typer.echo(f"variants: {out / 'variants'}\nruns:     {out / 'runs'}")
+    typer.echo(f"next:     noisybench leaderboard {out / 'runs'} --both")
+
+
+QUICKSTART_NOISES = (("symmetric", "0.2"), ("asymmetric", "0.3"), ("instance", "0.2"))
+QUICKSTART_DRAWS = (0, 1, 2, 3, 4)
+QUICKSTART_SEEDS = (0, 1)
+QUICKSTART_MEASURED = (0, 1)
+"""Draws of each noise whose memorization is measured, with so many models each."""
+QUICKSTART_MODELS = 200

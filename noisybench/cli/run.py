@@ -1,0 +1,368 @@
+"""Commands that make runs: evaluate, memorize, score."""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict
+from math import isnan
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from noisybench.cli.printing import (
+    Data,
+    Json,
+    OwnSource,
+    Settings,
+    one_line,
+    print_json,
+    progress_bar,
+    status,
+    whole_number,
+)
+from noisybench.ground.errors import BadUsage
+
+if TYPE_CHECKING:
+    from noisybench.data.source import Source
+    from noisybench.memorization.reliability import Summary
+    from noisybench.runs.pool_run import Detected
+    from noisybench.training.plan import Plan
+    from noisybench.variants.variant import Variant
+
+
+def evaluate(
+    variants: Annotated[list[Path], typer.Argument(metavar="VARIANT…", help="Folders of variants.")],
+    *,
+    model: Annotated[str | None, typer.Option(help="Name of a model; default: one that suits the source.")] = None,
+    recipe: Annotated[str, typer.Option(help="standard or overfit.")] = "standard",
+    epochs: Annotated[int | None, typer.Option(parser=whole_number, metavar="N", help="Default: the recipe's.")] = None,
+    seeds: Annotated[str, typer.Option(help="Of training, as in 0,1,2.")] = "0,1,2",
+    detectors: Annotated[str, typer.Option(help="all, or names as in aum,cores.")] = "all",
+    settings: Settings = None,
+    observe: Annotated[str | None, typer.Option(help="after each epoch (default), or during training.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(parser=whole_number, metavar="N", help="Processes; default: one a core or GPU.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    threads: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="Of torch in each process.")] = 1,
+    checkpoint_every: Annotated[
+        int, typer.Option(parser=whole_number, metavar="EPOCHS", help="A stopped run goes on from there.")
+    ] = 1,
+    loader_workers: Annotated[
+        int, typer.Option(parser=whole_number, metavar="N", help="Processes that read inputs too many for the memory.")
+    ] = 0,
+    data: Data = None,
+    own_source: OwnSource = None,
+    out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Train a model on variants, score every detector, and compare with the truth."""
+    from noisybench.ground.checks import whole
+    from noisybench.ground.options import split_pairs
+    from noisybench.runs.training_run import check_runs, check_seeds, choose_detectors
+    from noisybench.runs.training_run import evaluate as run
+    from noisybench.training.plan import plan_run
+    from noisybench.variants.location import by_source, source_of
+
+    options = split_pairs(settings or [], flag="--set")
+    if observe is not None:
+        if "observe" in options:
+            msg = "observe is given twice, by --observe and by --set observe=…"
+            raise BadUsage(msg)
+        options["observe"] = observe
+    # All of this before the plan is said: a refused command says one line.
+    numbers = check_seeds(_numbers(seeds))
+    wanted = "all" if detectors == "all" else tuple(name.strip() for name in detectors.split(","))
+    choose_detectors(wanted)
+    whole(threads, "threads", least=1)
+    whole(checkpoint_every, "checkpoint_every", least=1)
+    whole(loader_workers, "loader_workers", least=0)
+    folders: list[Path] = []
+    for members in by_source(variants, data):
+        path, first = next(iter(members.items()))
+        with status(f"reading {first.provenance.source}"):
+            source = source_of(first, path, data, own_source)
+        plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=device)
+        count = count_workers(workers, plan.device, len(members) * len(numbers))
+        check_runs(plan, source, runs=len(members) * len(numbers), workers=count)
+        say_plan(plan, source, seeds=numbers, workers=count)
+        with progress_bar("evaluate", len(members) * len(numbers) * plan.recipe.epochs) as step:
+            folders += run(
+                list(members.values()),
+                source,
+                model=model,
+                recipe=recipe,
+                epochs=epochs,
+                seeds=numbers,
+                detectors=wanted,
+                options=options,
+                workers=count,
+                device=device,
+                threads=threads,
+                checkpoint_every=checkpoint_every,
+                loader_workers=loader_workers,
+                out=out,
+                progress=step,
+            )
+    report_runs(folders, as_json=as_json)
+
+
+def memorize(
+    variant: Annotated[Path, typer.Argument(help="A variant's folder.")],
+    *,
+    pool: Annotated[str, typer.Option(help="truth, or detector: what the models are for; never both.")] = "truth",
+    model: Annotated[str | None, typer.Option(help="Name of a model; default: one that suits the source.")] = None,
+    features: Annotated[
+        str, typer.Option(help="What models see: input, pca, patches, torchvision:NAME or timm:NAME.")
+    ] = "input",
+    features_set: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the features.")] = None,
+    models: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="How many are trained.")] = 500,
+    fraction: Annotated[
+        str, typer.Option(metavar="SHARE", help="Of the samples, in each training subset; several for c_score.")
+    ] = "0.7",
+    balanced: Annotated[bool, typer.Option(help="Leave each sample out equally often, or at random.")] = True,
+    seed: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="Of subsets and training.")] = 0,
+    recipe: Annotated[str, typer.Option(help="standard or overfit.")] = "overfit",
+    epochs: Annotated[int | None, typer.Option(parser=whole_number, metavar="N", help="Default: 45.")] = None,
+    settings: Settings = None,
+    workers: Annotated[
+        int | None, typer.Option(parser=whole_number, metavar="N", help="Processes; default: one a core or GPU.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    data: Data = None,
+    own_source: OwnSource = None,
+    out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Measure how much each label is memorized, or score detectors of held-out answers, with many subset models."""
+    from noisybench.ground.checks import whole
+    from noisybench.ground.options import split_pairs
+    from noisybench.memorization.learner import plan_learner
+    from noisybench.memorization.subsets import check_fraction
+    from noisybench.runs.measurement import memorize as measure
+    from noisybench.runs.pool_run import check_purpose
+    from noisybench.runs.pool_run import detect as score_held_out
+    from noisybench.variants.location import source_of
+    from noisybench.variants.variant import read_variant
+
+    # All of this before anything is read, computed or said: a refused command says one line.
+    models, seed = whole(models, "models", least=2), whole(seed, "seed", least=0)
+    fractions = _shares(fraction)
+    check_purpose(pool, fractions)
+    of_features = split_pairs(features_set or [], flag="--features-set")
+    found = read_variant(variant)
+    for share in fractions:
+        check_fraction(share, len(found.labels))
+    with status(f"reading {found.provenance.source}"):
+        source = source_of(found, variant, data, own_source)
+    with status(f"features {features}") if features != "input" else nullcontext():
+        learner, seen = plan_learner(
+            source,
+            model=model,
+            recipe=recipe,
+            epochs=epochs,
+            options=split_pairs(settings or [], flag="--set"),
+            device=device,
+            features=features,
+            features_options=of_features,
+            fraction=fractions[-1],
+            balanced=balanced,
+            cache=out / "features",
+        )
+    count = count_workers(workers, learner.plan.device, models)
+    many = f"{models} models" if len(fractions) == 1 else f"{models} models for each of {len(fractions)} fractions"
+    typer.echo(
+        f"{found.name}: {many} of {learner.name}, seed {seed}, {pool}, {learner.plan.device}, {count} workers", err=True
+    )
+    asked: dict[str, Any] = {"models": models, "seed": seed, "features": seen, "workers": count}
+    with progress_bar("memorize", models * len(fractions), "models") as step:
+        if pool == "detector":
+            detected = score_held_out(source, found, learner, out, fractions=fractions, progress=step, **asked)
+        else:
+            place, summary = measure(source, found, learner, out, progress=step, **asked)
+    if pool == "detector":
+        _report_detected(detected, found, as_json=as_json)
+    else:
+        _report_measured(place, learner.name, summary, as_json=as_json)
+
+
+def _report_measured(place: Path, learner: str, summary: "Summary", *, as_json: bool) -> None:
+    """What a measurement of memorization found, and how good it is."""
+    record = {"path": str(place), "learner": learner, **asdict(summary)}
+    if as_json:
+        print_json({key: None if isinstance(value, float) and isnan(value) else value for key, value in record.items()})
+        return
+    for key, value in asdict(summary).items():
+        typer.echo(f"{key.replace('_', ' '):<26}{value:.4g}" if isinstance(value, float) else f"{key:<26}{value}")
+    if summary.mislabeled_fit < FITTED:
+        typer.echo(
+            f"note: models fit {summary.mislabeled_fit:.0%} of the wrong labels that they are trained on: this learner "
+            f"memorizes little, which its memorization says as it should"
+        )
+    typer.echo(str(place))
+
+
+FITTED = 0.95
+"""Share of wrong labels fitted below which a learner is said to memorize little."""
+
+
+def score(
+    variant: Annotated[Path, typer.Argument(help="A variant's folder.")],
+    *,
+    name: Annotated[str, typer.Option(help="What to call the scores, or the model of the probabilities.")],
+    pred_probs: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Out-of-sample class probabilities: npz, npy, csv, parquet.")
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Ready-made scores, higher more suspicious: npz, npy, csv, parquet."),
+    ] = None,
+    lower_is_suspicious: Annotated[
+        bool, typer.Option("--lower-is-suspicious", help="The scores have the other sign, as label quality has.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Bring scores, or probabilities, of your own code into the leaderboard; by sample id. Prints the run's folder last."""
+    from noisybench.runs.given_run import score_given
+    from noisybench.variants.variant import read_variant
+
+    found = read_variant(variant)
+    folder = score_given(
+        found, out, name=name, pred_probs=pred_probs, scores=scores, lower_is_suspicious=lower_is_suspicious
+    )
+    told = _told(folder, found)
+    area = told[name]["auroc"]["value"] if scores is not None else None
+    if area is not None and area < UPSIDE_DOWN:
+        mend = "without" if lower_is_suspicious else "with"
+        typer.echo(
+            f"warning: '{one_line(name)}' ranks mislabeled samples below clean ones (AUROC {area:.3f}); the sign may be "
+            f"wrong: score again {mend} --lower-is-suspicious",
+            err=True,
+        )
+    if as_json:
+        print_json({"path": str(folder), "name": name, "detectors": told})
+        return
+    _say_told(told)
+    typer.echo(str(folder))
+
+
+def _told(folder: Path, variant: "Variant") -> dict[str, dict[str, dict[str, float | None]]]:
+    """Detector → metric → value and interval, None for NaN, of a run: against the mask, and each memorization."""
+    from noisybench.board.agreement import read_agreements
+
+    told: dict[str, dict[str, dict[str, float | None]]] = {}
+    for row in read_agreements(folder / "agreement.parquet", variant.provenance.variant_id):
+        memorized = row.truth == "memorization" and (row.metric, row.stratum) == ("spearman", "all")
+        if row.kind != "reference" and (row.truth == "mislabeled" or memorized):
+            metric = f"spearman with memorization by {row.learner}" if memorized else row.metric
+            values = {"value": row.value, "low": row.low, "high": row.high}
+            told.setdefault(row.detector, {})[metric] = {k: None if isnan(v) else v for k, v in values.items()}
+    return told
+
+
+def _say_told(told: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> None:
+    shown = {"auroc": "AUROC", "average_precision": "AP"}
+    learners = sorted({name for metrics in told.values() for name in metrics if name.startswith("spearman with")})
+    for number, name in enumerate(learners, start=1):
+        shown[name] = "ρ with memorization" + (f" {number}" if len(learners) > 1 else "")
+    for detector, metrics in told.items():
+        words = [f"{title} {_interval(metrics[key])}" for key, title in shown.items() if key in metrics]
+        typer.echo(f"{one_line(detector):<22} {'  '.join(words)}")
+    for name in learners:
+        typer.echo(one_line(f"{shown[name]}: Spearman's, of {name.removeprefix('spearman with ')}"))
+
+
+def _report_detected(detected: "Detected", variant: "Variant", *, as_json: bool) -> None:
+    """What a detector pool found: each detector against the mask, and the noise as confident learning estimates it."""
+    told, noise = _told(detected.folder, variant), detected.noise
+    if "knn" not in told:
+        typer.echo(
+            "note: knn is left out: inputs that are read when asked for have neighbours in features only", err=True
+        )
+    if as_json:
+        matrix = [[None if isnan(cell) else cell for cell in row] for row in noise.transition.tolist()]
+        rate = None if isnan(noise.rate) else noise.rate
+        print_json({"path": str(detected.folder), "noise_rate": rate, "transition": matrix, "detectors": told})
+        return
+    _say_told(told)
+    known = variant.known
+    realised = f"; realised {variant.mislabeled[known].mean():.1%}" if known.any() else ""
+    typer.echo(f"estimated noise rate     {noise.rate:.1%} by confident learning{realised}")
+    typer.echo(str(detected.folder))
+
+
+UPSIDE_DOWN = 0.4
+"""AUROC below which scores are said to have, perhaps, the other sign."""
+
+
+def _interval(estimate: Mapping[str, float | None]) -> str:
+    value, low, high = (estimate[end] for end in ("value", "low", "high"))
+    if value is None:
+        return "unknown"
+    return f"{value:.4f}" if low is None or high is None else f"{value:.4f} ({low:.4f} to {high:.4f})"
+
+
+def count_workers(asked: int | None, device: str, runs: int) -> int:
+    """Processes to start: as asked, or one a core or GPU, and no more than there are runs."""
+    if asked is not None:
+        if asked < 1:
+            msg = f"workers must be at least 1, got {asked}"
+            raise BadUsage(msg)
+        return asked
+    if device == "cpu":
+        return min(os.cpu_count() or 1, runs)
+    import torch
+
+    return max(1, min(torch.cuda.device_count() if device == "cuda" else 1, runs))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        msg = f"--seeds takes whole numbers such as 0,1,2, got '{text}'"
+        raise BadUsage(msg) from None
+
+
+def _shares(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(sorted(float(part) for part in text.split(",")))
+    except ValueError:
+        msg = f"--fraction takes a share such as 0.7, or several with commas, got '{text}'"
+        raise BadUsage(msg) from None
+
+
+def say_plan(plan: "Plan", source: "Source", *, seeds: Sequence[int], workers: int) -> None:
+    """What was chosen, on stderr: stdout is for results."""
+    recipe = ", ".join(f"{name}={value}" for name, value in asdict(plan.recipe).items() if name != "epochs")
+    typer.echo(
+        f"{source.name} ({len(source.labels)} samples): model {plan.model}, recipe {plan.recipe_name} "
+        f"({recipe}), {plan.recipe.epochs} epochs, seeds {','.join(map(str, seeds))}, observed {plan.watch.observe}, "
+        f"{plan.device}, {workers} {'worker' if workers == 1 else 'workers'}",
+        err=True,
+    )
+
+
+def report_runs(folders: Sequence[Path], *, as_json: bool) -> None:
+    """Print where runs are, and what they were like at the end of training."""
+    from noisybench.runs.reading import read_runs
+
+    runs = {run.path.resolve(): run for run in read_runs(folders)}
+    rows: list[dict[str, Any]] = []
+    for folder in folders:
+        run = runs[folder.resolve()]
+        rows.append(
+            {"path": str(folder), "seed": run.seed, **{k: None if isnan(v) else v for k, v in run.history.items()}}
+        )
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        numbers = ", ".join(
+            f"{name.replace('_', ' ')} {row[name]:.3f}"
+            for name in ("test_accuracy", "mislabeled_fit", "clean_fit", "susceptibility")
+            if row.get(name) is not None
+        )
+        typer.echo(f"{row['path']}: {numbers}")
