@@ -31,14 +31,14 @@ _HOME = {
     "Recipe": "training.recipe",
     "train": "training.training",
     "against_labels": "board.agreement",
-    "evaluate": "runs.training_run",
-    "plan_learner": "memorization.learner",
-    "memorize": "runs.measurement",
-    "detect": "runs.pool_run",
+    "evaluate": "board.results",
+    "plan_learner": "memorization.subset_plan",
+    "memorize": "board.results",
+    "detect": "board.results",
     "read_memorization": "memorization.estimate",
     "against_memorization": "board.agreement",
     "features_of": "data.extraction",
-    "score_given": "runs.given_run",
+    "score_given": "board.results",
 }
 
 __all__ = ["__version__", *_HOME]  # noqa: PLE0604 - the keys are strings
@@ -55,6 +55,10 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute
 if TYPE_CHECKING:  # what __getattr__ gives, for type checkers
     from noisybench.board.agreement import against_labels as against_labels
     from noisybench.board.agreement import against_memorization as against_memorization
+    from noisybench.board.results import detect as detect
+    from noisybench.board.results import evaluate as evaluate
+    from noisybench.board.results import memorize as memorize
+    from noisybench.board.results import score_given as score_given
     from noisybench.cards.description import describe as describe
     from noisybench.cards.variant_card import write_cards as write_cards
     from noisybench.data.extraction import features_of as features_of
@@ -71,11 +75,7 @@ if TYPE_CHECKING:  # what __getattr__ gives, for type checkers
     from noisybench.ground.lookup import find as find
     from noisybench.ground.lookup import names as names
     from noisybench.memorization.estimate import read_memorization as read_memorization
-    from noisybench.memorization.learner import plan_learner as plan_learner
-    from noisybench.runs.given_run import score_given as score_given
-    from noisybench.runs.measurement import memorize as memorize
-    from noisybench.runs.pool_run import detect as detect
-    from noisybench.runs.training_run import evaluate as evaluate
+    from noisybench.memorization.subset_plan import plan_learner as plan_learner
     from noisybench.training.observing import Recorder as Recorder
     from noisybench.training.observing import observe as observe
     from noisybench.training.recipe import Recipe as Recipe

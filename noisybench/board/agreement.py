@@ -1,24 +1,21 @@
-"""Agreement of scores with the truth: what is measured, with which interval, and the rows that are no detectors.
+"""Agreement of scores with a truth, by one or more metrics, each with its interval over samples.
 
 Everything is computed from the realised flips, over the samples whose clean label is known; ties count at their
 expectation under a random tie-break, but for average precision, where scikit-learn takes tied samples as one step; what
 cannot be computed is NaN, never 0.
 """
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from noisybench.detection.scoring import Kind, Scores
 from noisybench.ground.arrays import Bools, Floats
 from noisybench.ground.errors import BadData, Mismatch
-from noisybench.ground.files import check_fields, read_columns, write_columns
 from noisybench.memorization.estimate import Memorization
+from noisybench.memorization.learner import Learner
 from noisybench.memorization.reliability import reliability
 from noisybench.statistics.detection_metrics import METRICS
 from noisybench.statistics.intervals import NOTHING
@@ -26,6 +23,8 @@ from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS, Com
 from noisybench.variants.variant import Variant
 
 Stratum = Literal["all", "clean", "mislabeled"]
+"""Which samples are compared: all, those known to be right, or those known to be wrong."""
+STRATA: tuple[Stratum, ...] = get_args(Stratum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class Agreement:
         high: Upper end.
         n: Samples whose truth is known.
         stratum: Which of them were compared.
-        learner: Whose memorization the truth is; empty for the mislabeled mask.
+        learner: Whose memorization the truth is; None for the mislabeled mask and for marks.
     """
 
     detector: str
@@ -54,26 +53,36 @@ class Agreement:
     high: float
     n: int
     stratum: Stratum = "all"
-    learner: str = ""
+    learner: Learner | None = None
 
 
-def against_labels(scores: Scores, variant: Variant, *, kind: Kind = "detector") -> list[Agreement]:
-    """Every metric of scores against the mislabeled mask, in the order of ``METRICS``.
+def against_labels(
+    scores: Scores, variant: Variant, *, kind: Kind = "detector", metrics: Sequence[str] | None = None
+) -> list[Agreement]:
+    """Scores against the mislabeled mask, by each metric.
 
     Args:
         scores: Shape (n,), higher is more likely mislabeled.
         variant: The labels that the model was trained on; samples without a clean label are left out.
         kind: What the scores are.
+        metrics: Keys of ``METRICS``; None takes all.
 
     Raises:
         Mismatch: The scores are of another variant.
         BadData: They are not of as many samples.
     """
-    return _against(scores, variant, "mislabeled", counted=variant.known, positive=variant.mislabeled, kind=kind)
+    return _against(scores, variant, "mislabeled", variant.known, variant.mislabeled, kind=kind, metrics=metrics)
 
 
-def against_marks(scores: Scores, variant: Variant, *, kind: Kind = "detector") -> list[Agreement]:
-    """Every metric of scores against each mark of the variant that is true or false: open set, duplicates and so on.
+def against_mark(
+    scores: Scores,
+    variant: Variant,
+    mark: str,
+    *,
+    kind: Kind = "detector",
+    metrics: Sequence[str] | None = None,
+) -> list[Agreement]:
+    """Scores against a mark of the variant that is true or false, such as ``open_set`` or ``duplicate``, by each metric.
 
     What bears the mark is told from samples that bear it not and are not known to be mislabeled: to find a flip is no
     error here, and no merit.
@@ -81,23 +90,34 @@ def against_marks(scores: Scores, variant: Variant, *, kind: Kind = "detector") 
     Args:
         scores: Shape (n,), higher is more suspicious.
         variant: The labels that the model was trained on.
+        mark: One of ``marks_of(variant)``.
         kind: What the scores are.
+        metrics: Keys of ``METRICS``; None takes all.
 
     Raises:
         Mismatch: The scores are of another variant.
         BadData: They are not of as many samples.
     """
-    rows = []
-    for name, mark in variant.marks.items():
-        if mark.dtype == np.bool_:
-            rows += _against(scores, variant, name, counted=mark | ~variant.mislabeled, positive=mark, kind=kind)
-    return rows
+    bears = variant.marks[mark]
+    return _against(scores, variant, mark, bears | ~variant.mislabeled, bears, kind=kind, metrics=metrics)
+
+
+def marks_of(variant: Variant) -> tuple[str, ...]:
+    """Names of the marks of a variant that are true or false: each is a truth of its own."""
+    return tuple(name for name, mark in variant.marks.items() if mark.dtype == np.bool_)
 
 
 def _against(
-    scores: Scores, variant: Variant, truth: str, *, counted: Bools, positive: Bools, kind: Kind
+    scores: Scores,
+    variant: Variant,
+    truth: str,
+    counted: Bools,
+    positive: Bools,
+    *,
+    kind: Kind,
+    metrics: Sequence[str] | None,
 ) -> list[Agreement]:
-    """Every metric of scores against the positive ones of the counted samples."""
+    """Scores against the positive ones of the counted samples, by each metric."""
     if scores.variant_id != variant.provenance.variant_id:
         msg = (
             f"scores of '{scores.detector}' are of variant {scores.variant_id[:12]}, the truth is of "
@@ -118,63 +138,11 @@ def _against(
             kind,
             truth,
             name,
-            *(metric.compute(values, wanted, given) if both else NOTHING),
+            *(METRICS[name].compute(values, wanted, given) if both else NOTHING),
             n=len(values),
         )
-        for name, metric in METRICS.items()
+        for name in (METRICS if metrics is None else metrics)
     ]
-
-
-def write_agreements(
-    agreements: Iterable[Agreement], path: Path, variant_id: str, truths: Mapping[str, str] | None = None
-) -> None:
-    """Write agreements, NaN as NaN, with the id of their variant and, by name, the digests of further truths."""
-    rows = list(agreements)
-    kinds = {"n": np.int64, "value": np.float64, "low": np.float64, "high": np.float64}
-    columns: dict[str, NDArray[Any]] = {
-        name: np.array([getattr(row, name) for row in rows], dtype=kinds.get(name, np.str_))
-        for name in Agreement.__slots__
-    }
-    metadata = {"variant_id": variant_id, "truths": json.dumps(dict(sorted((truths or {}).items())))}
-    write_columns(columns, path, metadata=metadata)
-
-
-def read_truths(path: Path) -> dict[str, str]:
-    """Name → digest of the truths, beside the mislabeled mask, that a file of ``write_agreements`` was made with.
-
-    Raises:
-        BadData: The file is broken.
-    """
-    text = read_columns(path, [])[1].get("truths", "")
-    try:
-        truths = json.loads(text)
-        check_fields({"truths": truths}, {"truths": Mapping[str, str]}, path)
-    except ValueError:
-        msg = f"{path} does not say which truths it was made with; delete it and evaluate again"
-        raise BadData(msg) from None
-    return dict(truths)
-
-
-def read_agreements(path: Path, variant_id: str | None = None) -> list[Agreement]:
-    """Read what ``write_agreements`` wrote.
-
-    Args:
-        path: The file.
-        variant_id: The variant that they must be of; None asks nothing.
-
-    Raises:
-        BadData: The file is missing, is no Parquet, or lacks a column.
-        Mismatch: They are of another variant.
-    """
-    columns, metadata = read_columns(path, list(Agreement.__slots__))
-    found = metadata.get("variant_id", "")
-    if variant_id is not None and found != variant_id:
-        msg = f"{path} is of variant '{found[:12]}', its run is of {variant_id[:12]}; evaluate again"
-        raise Mismatch(msg)
-    rows = [dict(zip(columns, row, strict=True)) for row in zip(*(c.tolist() for c in columns.values()), strict=True)]
-    for row in rows:
-        check_fields(row, get_type_hints(Agreement), path)
-    return [Agreement(**row) for row in rows]
 
 
 def against_memorization(
@@ -184,8 +152,10 @@ def against_memorization(
     *,
     kind: Kind = "detector",
     held_out_error: Floats | None = None,
+    metrics: Sequence[str] | None = None,
+    strata: Sequence[Stratum] = STRATA,
 ) -> list[Agreement]:
-    """Every metric of scores against memorization, in each stratum, in the order of ``MEMORIZATION_METRICS``.
+    """Scores against memorization, in each stratum by each metric.
 
     ``clean`` and ``mislabeled`` hold the samples whose clean label is known, ``all`` the others too.
 
@@ -196,12 +166,14 @@ def against_memorization(
         kind: What the scores are.
         held_out_error: Shape (n,), 1 − p_out of a pool that shares no model with the truth's, NaN where unknown. None
             leaves out what needs it.
+        metrics: Keys of ``MEMORIZATION_METRICS``; None takes all.
+        strata: Which samples are compared.
 
     Raises:
         Mismatch: Scores, memorization and variant are not of the same labels.
         BadData: They are not of as many samples.
     """
-    _check(scores, truth, variant)
+    check_same_labels(scores, truth, variant)
     if held_out_error is not None and held_out_error.shape != variant.labels.shape:
         msg = (
             f"the held-out error has shape {held_out_error.shape}, the variant has {len(variant.labels)} samples; "
@@ -209,8 +181,10 @@ def against_memorization(
         )
         raise BadData(msg)
     rows = []
-    for stratum, members in _strata(variant).items():
-        for name, metric in MEMORIZATION_METRICS.items():
+    for stratum in strata:
+        members = _members(variant, stratum)
+        for name in MEMORIZATION_METRICS if metrics is None else metrics:
+            metric = MEMORIZATION_METRICS[name]
             counted = members & ~np.isnan(truth.values)
             held_out = np.zeros(0)
             if metric.needs_held_out_error:
@@ -234,7 +208,8 @@ def against_memorization(
     return rows
 
 
-def _check(scores: Scores, truth: Memorization, variant: Variant) -> None:
+def check_same_labels(scores: Scores, truth: Memorization, variant: Variant) -> None:
+    """Raise ``Mismatch`` or ``BadData`` unless scores and memorization are of the variant's labels, sample by sample."""
     ours = variant.provenance.variant_id
     for what, theirs in (
         (f"scores of '{scores.detector}' are", scores.variant_id),
@@ -252,6 +227,7 @@ def _check(scores: Scores, truth: Memorization, variant: Variant) -> None:
             raise BadData(msg)
 
 
-def _strata(variant: Variant) -> dict[Stratum, Bools]:
+def _members(variant: Variant, stratum: Stratum) -> Bools:
+    """The samples of a stratum, shape (n,)."""
     wrong = variant.mislabeled
-    return {"all": np.ones_like(wrong), "clean": variant.known & ~wrong, "mislabeled": wrong}
+    return {"all": np.ones_like(wrong), "clean": variant.known & ~wrong, "mislabeled": wrong}[stratum]

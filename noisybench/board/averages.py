@@ -4,17 +4,22 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import Run
-from noisybench.runs.record import NOBODY, Learner
+from noisybench.runs.record import NOBODY, Setup
 from noisybench.statistics.resampling import Cells, Column
 
 
-def is_matched(learner: Learner, whose: str) -> bool | None:
-    """Whether a memorization is of the learner's own model, recipe, epochs and features; None where there is none."""
-    if not whose or learner == NOBODY:
+def is_matched(setup: Setup, whose: Learner | None) -> bool | None:
+    """Whether a memorization is of the setup's own model, recipe and features; None where there is no memorization."""
+    if whose is None or setup == NOBODY:
         return None
-    own = f"{learner.model}, {learner.recipe}, {learner.epochs} epochs ({learner.trained}), "
-    return whose.startswith(own) and whose.endswith(f", on {learner.features}")
+    return setup.learner.is_same_training(whose)
+
+
+def versions_of(runs: Iterable[Run]) -> str:
+    """The versions of noisybench that trained some runs, in words; empty where no record says it."""
+    return ", ".join(sorted({run.version for run in runs} - {""}))
 
 
 def counts_of(runs: Sequence[Run]) -> dict[str, Any]:
@@ -35,22 +40,23 @@ def cells_of(values: Iterable[tuple[Run, float]]) -> Cells:
     return cells
 
 
-def _history(runs: Iterable[Run], name: str) -> Cells:
+def history_of(runs: Iterable[Run], name: str) -> Cells:
+    """A quantity of the end of training, by label column."""
     return cells_of((run, run.history.get(name, math.nan)) for run in runs)
 
 
-def which_complete(rows: Sequence[tuple[Learner, set[tuple[Column, int]]]], begun: Sequence[Run]) -> list[bool]:
-    """Whether a row has all that any row of its regime has, and no run of its learner is unfinished.
+def which_complete(rows: Sequence[tuple[Setup, set[tuple[Column, int]]]], begun: Sequence[Run]) -> list[bool]:
+    """Whether a row has all that any row of its regime has, and no run of its setup is unfinished.
 
     A training must have every label column with every seed that any training has. A pool has averaged over many models
     and given scores are as they are, so that these need every label column, whatever the seeds.
     """
     columns = {column for _, cells in rows for column, _ in cells}
-    seeds = set().union(*(cells for learner, cells in rows if learner.regime == "training"))
-    broken = {run.learner for run in begun}
+    seeds = set().union(*(cells for setup, cells in rows if setup.regime == "training"))
+    broken = {run.setup for run in begun}
     return [
         {column for column, _ in cells} == columns
-        and (learner.regime != "training" or cells == seeds)
-        and learner not in broken
-        for learner, cells in rows
+        and (setup.regime != "training" or cells == seeds)
+        and setup not in broken
+        for setup, cells in rows
     ]

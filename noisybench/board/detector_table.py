@@ -1,23 +1,24 @@
-"""The leaderboard: rows, ranks and their uncertainty, from any number of run folders.
+"""The table of detectors: rows, ranks and their uncertainty, from any number of run folders.
 
 How runs are averaged, and how sure a mean and a rank are, is said in ``noisybench.statistics.resampling``.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TypeAlias
 
 from noisybench.board.agreement import Agreement, Stratum
-from noisybench.board.averages import _history, cells_of, counts_of, is_matched, which_complete
+from noisybench.board.averages import cells_of, counts_of, history_of, is_matched, versions_of, which_complete
+from noisybench.board.judging import judge_all
+from noisybench.board.truths import MISLABELED, Asked, check_asked, read_truths
 from noisybench.detection.scoring import Kind
-from noisybench.ground.checks import unknown
-from noisybench.ground.errors import BadData, UnknownName
+from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import Paths, Run, finished_and_begun
-from noisybench.runs.record import NOBODY, Learner, Regime
+from noisybench.runs.record import NOBODY, Regime, Setup
 from noisybench.statistics.detection_metrics import METRICS, Metric
 from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS, MemorizationMetric
-from noisybench.statistics.resampling import Column, Interval, estimate, mean, rank_sets
+from noisybench.statistics.resampling import Cells, Column, Interval, estimate, mean, rank_sets
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Row:
         truth: What the scores were held against.
         metric: A key of ``METRICS``, or of ``MEMORIZATION_METRICS``.
         stratum: Which samples were compared: all, the clean or the mislabeled ones.
-        truth_learner: Whose memorization the truth is; empty for the mislabeled mask.
+        truth_learner: Whose memorization the truth is; None for the mislabeled mask and for marks.
         matched: Whether that learner has the row's own model, recipe and epochs, or its memorization is transferred to
             another; None for the mislabeled mask.
         mean: Over families, settings, label columns and seeds, in this order.
@@ -48,14 +49,11 @@ class Row:
         complete: Whether there is a value for every label column and seed of any row, and no run of the learner is
             unfinished.
         unfinished: Runs, of all that were given, that have begun and not ended.
-        model: Name of the model.
-        recipe: Name of the recipe.
-        setup: Digest of model, recipe and options.
+        learner: What was trained, and how; without a name for references.
+        setup: Digest of model, recipe and every option.
         observe: When the samples were observed.
-        features: What the model saw: ``input``, or the name of frozen features.
         regime: Where the scores come from.
-        trained: Digest of model and recipe.
-        epochs: Of training.
+        version: Versions of noisybench that trained the runs; empty for references.
         mislabeled_fit: Share of the mislabeled samples fitted to their given label at the end.
         clean_fit: Share of the other samples fitted at the end.
         seconds: Mean time of the detector a run.
@@ -67,7 +65,7 @@ class Row:
     truth: str
     metric: str
     stratum: Stratum
-    truth_learner: str
+    truth_learner: Learner | None
     matched: bool | None
     mean: float
     low: float
@@ -82,14 +80,11 @@ class Row:
     n: int
     complete: bool
     unfinished: int
-    model: str
-    recipe: str
+    learner: Learner
     setup: str
     observe: str
-    features: str
     regime: Regime
-    trained: str
-    epochs: int
+    version: str
     mislabeled_fit: float
     clean_fit: float
     seconds: float
@@ -99,42 +94,60 @@ class Row:
 # Rows
 
 
-def leaderboard(
-    runs: Sequence[Run] | Paths, *, truth: str = "mislabeled", metric: str | None = None, stratum: str = "all"
+def detector_rows(
+    runs: Sequence[Run] | Paths, *, truth: str = MISLABELED, metric: str | None = None, stratum: str = "all"
 ) -> list[Row]:
-    """One row per detector and learner: ranked detectors, incomplete ones, controls, references, each best first.
+    """One row per detector and setup: ranked detectors, incomplete ones, controls, references, each best first.
 
     Args:
         runs: Runs, or folders above them.
-        truth: What the scores were held against: ``mislabeled`` or ``memorization``.
+        truth: What the scores are held against: ``mislabeled``, ``memorization`` or a mark of the source.
         metric: A key of ``METRICS`` or of ``MEMORIZATION_METRICS``; None takes the AUROC, or Spearman's correlation.
         stratum: For memorization: ``all`` samples, the ``clean`` or the ``mislabeled`` ones.
 
     Raises:
-        UnknownName: No run was held against that truth, by that metric, or over that stratum.
+        UnknownName: The labels of no run have that truth, or it has no such metric or stratum.
         BadData: There is no finished run, or a file is broken.
+        Mismatch: Scores or a memorization are of other labels than their run.
     """
     ended, begun = finished_and_begun(runs)
-    asked = [agreement for run in ended for agreement in run.agreements if agreement.truth == truth]
-    if not asked:
-        truths = sorted({agreement.truth for run in ended for agreement in run.agreements})
-        raise UnknownName(unknown(truth, tuple(truths), "truth"))
-    metric = metric or ("spearman" if truth == "memorization" else "auroc")
-    for value, field, what in ((metric, "metric", "metric"), (stratum, "stratum", f"stratum of '{truth}'")):
-        there = {getattr(agreement, field) for agreement in asked}
-        if value not in there:
-            raise UnknownName(unknown(value, tuple(sorted(there)), what))
-    if truth == "memorization":
-        _check_measured_once(ended)
-    about = about_metric(metric)
-    groups: dict[tuple[str, Kind, Learner, str], dict[tuple[Column, int], tuple[Run, Agreement]]] = {}
+    truths = {home: read_truths(home) for home in sorted({run.home for run in ended})}
+    asked = check_asked(truth, metric, stratum, list(truths.values()))
+    about = about_metric(asked.metric)
+    groups: Groups = {}
+    judged = judge_all(ended, truths, asked)
     for run in ended:
-        for agreement in run.agreements:
-            if (agreement.truth, agreement.metric, agreement.stratum) == (truth, metric, stratum):
-                learner = NOBODY if agreement.kind == "reference" else run.learner
-                key = (agreement.detector, agreement.kind, learner, agreement.learner)
-                groups.setdefault(key, {})[run.column, run.seed] = (run, agreement)
+        for agreement in judged[run.path]:
+            setup = NOBODY if agreement.kind == "reference" else run.setup
+            key = (agreement.detector, agreement.kind, setup, agreement.learner)
+            groups.setdefault(key, {})[run.column, run.seed] = (run, agreement)
     cells = [cells_of((run, held.value) for run, held in group.values()) for group in groups.values()]
+    complete, ranks = _rank(groups, cells, begun, higher_is_better=about.higher_is_better)
+    rows = [
+        _row(
+            key,
+            group,
+            asked,
+            estimate(cells[i], about.bounds),
+            ranks.get(i, (None, None, None)),
+            complete=complete[i],
+            unfinished=len(begun),
+        )
+        for i, (key, group) in enumerate(groups.items())
+    ]
+    return sorted(rows, key=lambda row: _order(row, higher_is_better=about.higher_is_better))
+
+
+Key: TypeAlias = "tuple[str, Kind, Setup, Learner | None]"
+"""Detector, what it is, what made its scores, and whose memorization they are held against."""
+Groups: TypeAlias = "dict[Key, dict[tuple[Column, int], tuple[Run, Agreement]]]"
+"""What a row averages over: label column and seed → run and its agreement."""
+
+
+def _rank(
+    groups: Groups, cells: Sequence[Cells], begun: Sequence[Run], *, higher_is_better: bool
+) -> tuple[dict[int, bool], dict[int, tuple[int, int, int]]]:
+    """Which rows are complete, and rank, best and worst rank of those that compete, by the number of the row."""
     complete: dict[int, bool] = {}
     ranks: dict[int, tuple[int, int, int]] = {}
     # Each memorization is a truth of its own: with other label columns, and a ranking by itself.
@@ -145,62 +158,58 @@ def leaderboard(
         ]
         complete |= dict(zip((i for i, _, _ in ours), which_complete(reached, begun), strict=True))
         contenders = [i for i, key, _ in ours if key[1] == "detector" and complete[i] and len(cells[i]) > 0]
-        sets = rank_sets([cells[i] for i in contenders], higher_is_better=about.higher_is_better)
+        sets = rank_sets([cells[i] for i in contenders], higher_is_better=higher_is_better)
         ranks |= dict(zip(contenders, sets, strict=True))
-    rows = []
-    for i, ((detector, kind, learner, whose), group) in enumerate(groups.items()):
-        middle, low, high, interval = estimate(cells[i], about.bounds)
-        rank, rank_low, rank_high = ranks.get(i, (None, None, None))
-        members = [run for run, _ in group.values()]
-        trained = members if learner != NOBODY else []
-        costs = [run.costs.get(detector, (math.nan, math.nan)) for run in members]
-        rows.append(
-            Row(
-                detector=detector,
-                kind=kind,
-                truth=truth,
-                metric=metric,
-                stratum=stratum,  # type: ignore[arg-type]  # one that an agreement has
-                truth_learner=whose,
-                matched=is_matched(learner, whose),
-                mean=middle,
-                low=low,
-                high=high,
-                interval=interval,
-                rank=rank,
-                rank_low=rank_low,
-                rank_high=rank_high,
-                **counts_of(members),
-                n=sum({run.column: held.n for run, held in group.values()}.values()),
-                complete=complete[i],
-                unfinished=len(begun),
-                **learner._asdict(),
-                mislabeled_fit=mean(_history(trained, "mislabeled_fit")),
-                clean_fit=mean(_history(trained, "clean_fit")),
-                seconds=mean(cells_of(zip(members, (seconds for seconds, _ in costs), strict=True))),
-                passes=mean(cells_of(zip(members, (passes for _, passes in costs), strict=True))),
-            )
-        )
-    return sorted(rows, key=lambda row: _order(row, higher_is_better=about.higher_is_better))
+    return complete, ranks
 
 
-def _check_measured_once(runs: Sequence[Run]) -> None:
-    """Raise ``BadData`` where runs of the same labels were held against one measurement before and after it changed."""
-    held: dict[tuple[Path, str], tuple[str, Run]] = {}
-    for run in runs:
-        for name, digest in run.truths.items():
-            before, other = held.setdefault((run.path.parent.parent, name), (digest, run))
-            if before != digest:
-                msg = (
-                    f"{other.path} and {run.path} were held against different states of '{name}', which was measured again "
-                    f"in between; say the commands that made them once more"
-                )
-                raise BadData(msg)
+def _row(
+    key: Key,
+    group: Mapping[tuple[Column, int], tuple[Run, Agreement]],
+    asked: Asked,
+    averaged: tuple[float, float, float, Interval],
+    ranked: tuple[int | None, int | None, int | None],
+    *,
+    complete: bool,
+    unfinished: int,
+) -> Row:
+    detector, kind, setup, whose = key
+    members = [run for run, _ in group.values()]
+    trained = members if setup != NOBODY else []
+    costs = [run.costs.get(detector, (math.nan, math.nan)) for run in members]
+    middle, low, high, interval = averaged
+    rank, rank_low, rank_high = ranked
+    return Row(
+        detector=detector,
+        kind=kind,
+        truth=asked.truth,
+        metric=asked.metric,
+        stratum=asked.stratum,
+        truth_learner=whose,
+        matched=is_matched(setup, whose),
+        mean=middle,
+        low=low,
+        high=high,
+        interval=interval,
+        rank=rank,
+        rank_low=rank_low,
+        rank_high=rank_high,
+        **counts_of(members),
+        n=sum({run.column: held.n for run, held in group.values()}.values()),
+        complete=complete,
+        unfinished=unfinished,
+        **setup._asdict(),
+        version=versions_of(trained),
+        mislabeled_fit=mean(history_of(trained, "mislabeled_fit")),
+        clean_fit=mean(history_of(trained, "clean_fit")),
+        seconds=mean(cells_of(zip(members, (seconds for seconds, _ in costs), strict=True))),
+        passes=mean(cells_of(zip(members, (passes for _, passes in costs), strict=True))),
+    )
 
 
 def about_metric(name: str) -> Metric | MemorizationMetric:
     """What there is to say of a metric, by name."""
-    return METRICS.get(name) or MEMORIZATION_METRICS.get(name) or Metric(name, METRICS["auroc"].compute)
+    return METRICS.get(name) or MEMORIZATION_METRICS[name]
 
 
 def _order(row: Row, *, higher_is_better: bool) -> tuple[int, bool, bool, float, str, str]:

@@ -7,24 +7,24 @@ clean. A leaderboard against either truth does not show which of them a detector
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from noisybench.board.agreement import _check
-from noisybench.board.averages import cells_of, counts_of, is_matched, which_complete
+from noisybench.board.agreement import check_same_labels
+from noisybench.board.averages import cells_of, counts_of, is_matched, versions_of, which_complete
 from noisybench.board.references import reference_scores
-from noisybench.detection.scoring import Kind, Scores, read_scores
+from noisybench.board.truths import read_truths
+from noisybench.detection.scoring import Kind, Scores
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.files import file_name
-from noisybench.memorization.estimate import Memorization, read_memorizations
+from noisybench.memorization.estimate import Memorization
+from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import Paths, Run, finished_and_begun
-from noisybench.runs.record import NOBODY, Learner, Regime
+from noisybench.runs.record import NOBODY, Regime, Setup
 from noisybench.statistics.intervals import NOTHING, Estimate, wilson
 from noisybench.statistics.memorization_metrics import chance_of_top, share_count
 from noisybench.statistics.resampling import Column, Interval, estimate, mean
-from noisybench.variants.variant import Variant, read_variant
+from noisybench.variants.variant import Variant
 
 HIGH_MEMORIZATION = 0.25
 """From here on a sample counts as memorized: the least memorization of a high-influence pair in Feldman and Zhang 2020
@@ -68,7 +68,7 @@ class BothTruths:
     false_alarms: Estimate
     n: int
     threshold: float
-    learner: str
+    learner: Learner
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +110,16 @@ class BothRow:
         complete: As in ``leaderboard.Row``.
         unfinished: Runs, of all that were given, that have begun and not ended.
         unmeasured: Finished runs, of all that were given, of labels whose memorization was not measured.
-        model: Name of the model.
-        recipe: Name of the recipe.
-        setup: Digest of model, recipe and options.
+        learner: What was trained, and how; without a name for references.
+        setup: Digest of model, recipe and every option.
         observe: When the samples were observed.
-        features: What the model saw.
         regime: Where the scores come from.
-        trained: Digest of model and recipe.
-        epochs: Of training.
+        version: Versions of noisybench that trained the runs; empty for references.
     """
 
     detector: str
     kind: Kind
-    truth_learner: str
+    truth_learner: Learner
     matched: bool | None
     threshold: float
     false_alarms: float
@@ -148,14 +145,11 @@ class BothRow:
     complete: bool
     unfinished: int
     unmeasured: int
-    model: str
-    recipe: str
+    learner: Learner
     setup: str
     observe: str
-    features: str
     regime: Regime
-    trained: str
-    epochs: int
+    version: str
 
 
 def both_rows(runs: Sequence[Run] | Paths, *, threshold: float = HIGH_MEMORIZATION) -> list[BothRow]:
@@ -171,34 +165,34 @@ def both_rows(runs: Sequence[Run] | Paths, *, threshold: float = HIGH_MEMORIZATI
         BadUsage: A threshold that no memorization has to reach, or none can.
     """
     ended, begun = finished_and_begun(runs)
-    truths = {home: _truths(home) for home in sorted({_home(run) for run in ended})}
-    measured = [run for run in ended if truths[_home(run)][1]]
+    truths = {home: read_truths(home) for home in sorted({run.home for run in ended})}
+    measured = [run for run in ended if truths[run.home].measured]
     if not measured:
         msg = (
             f"none of {len(ended)} finished runs has memorization beside it; 'noisybench memorize VARIANT --out RUNS' "
             f"measures it, with the folder that the runs were written to"
         )
         raise BadData(msg)
-    groups: dict[tuple[str, Kind, Learner, str], dict[tuple[Column, int], tuple[Run, BothTruths]]] = {}
+    groups: dict[tuple[str, Kind, Setup, Learner], dict[tuple[Column, int], tuple[Run, BothTruths]]] = {}
     for run in measured:
-        variant, memorizations = truths[_home(run)]
+        variant = truths[run.home].variant
         kinds, scores = _scores(run, variant)
-        for truth in memorizations:
+        for truth in (one.memorization for one in truths[run.home].measured):
             itself = Scores("memorization", np.nan_to_num(truth.values), truth.variant_id)  # unknown ones are left out
             found = both_truths([*scores, itself], truth, variant, threshold=threshold)
             for kind, both in zip([*kinds, "reference"], found, strict=True):
-                learner = NOBODY if kind == "reference" else run.learner
-                group = groups.setdefault((both.detector, kind, learner, truth.learner), {})
+                setup = NOBODY if kind == "reference" else run.setup
+                group = groups.setdefault((both.detector, kind, setup, truth.learner), {})
                 group[run.column, run.seed] = (run, both)
     complete = which_complete(
         [
-            (learner, {at for at, (_, both) in group.items() if math.isfinite(both.false_alarms.value)})
-            for (_, _, learner, _), group in groups.items()
+            (setup, {at for at, (_, both) in group.items() if math.isfinite(both.false_alarms.value)})
+            for (_, _, setup, _), group in groups.items()
         ],
         begun,
     )
     rows = []
-    for whole, ((detector, kind, learner, whose), group) in zip(complete, groups.items(), strict=True):
+    for whole, ((detector, kind, setup, whose), group) in zip(complete, groups.items(), strict=True):
         members = list(group.values())
         false_alarms, low, high, interval = estimate(
             cells_of((run, both.false_alarms.value) for run, both in members), (0.0, 1.0)
@@ -208,7 +202,7 @@ def both_rows(runs: Sequence[Run] | Paths, *, threshold: float = HIGH_MEMORIZATI
                 detector=detector,
                 kind=kind,
                 truth_learner=whose,
-                matched=is_matched(learner, whose),
+                matched=is_matched(setup, whose),
                 threshold=threshold,
                 false_alarms=false_alarms,
                 low=low,
@@ -220,29 +214,20 @@ def both_rows(runs: Sequence[Run] | Paths, *, threshold: float = HIGH_MEMORIZATI
                 complete=whole,
                 unfinished=len(begun),
                 unmeasured=len(ended) - len(measured),
-                **learner._asdict(),
+                **setup._asdict(),
+                version=versions_of([] if setup == NOBODY else [run for run, _ in members]),
             )
         )
     return sorted(rows, key=_order)
 
 
-def _home(run: Run) -> Path:
-    """The folder of all that is known of a run's labels."""
-    return run.path.parent.parent
-
-
-def _truths(home: Path) -> tuple[Variant, list[Memorization]]:
-    variant = read_variant(home / "variant")
-    return variant, [truth for _, truth in read_memorizations(home, variant).values()]
-
-
 def _scores(run: Run, variant: Variant) -> tuple[list[Kind], list[Scores]]:
     """The scores that a run was judged by, then the references; chance stands for all that know nothing."""
-    held: dict[str, Kind] = {a.detector: a.kind for a in run.agreements if a.kind != "reference"}
-    scores = [read_scores(run.path / "scores" / f"{file_name(name)}.parquet") for name in held]
+    scores = [run.scores(name) for name in run.kinds]
     know = [one for one in reference_scores(variant, seed=run.seed) if one.detector in ("perfect", "given_label_only")]
     chance = Scores("chance", np.zeros(len(variant.labels)), variant.provenance.variant_id)
-    return [*held.values(), *["reference"] * (1 + len(know))], [*scores, chance, *know]  # type: ignore[list-item]
+    references: list[Kind] = ["reference"] * (1 + len(know))
+    return [*run.kinds.values(), *references], [*scores, chance, *know]
 
 
 def _quarters(members: Sequence[tuple[Run, BothTruths]]) -> dict[str, Any]:
@@ -282,7 +267,7 @@ def both_truths(
         raise BadUsage(msg)
     rows = []
     for one in scores:
-        _check(one, truth, variant)
+        check_same_labels(one, truth, variant)
         counted = variant.known & ~np.isnan(truth.values)
         values, memorization, wrong = one.values[counted], truth.values[counted], variant.mislabeled[counted]
         memorized = memorization >= threshold

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from noisybench.board.averages import _history, counts_of, which_complete
+from noisybench.board.averages import counts_of, history_of, versions_of, which_complete
+from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import FITS, Paths, Run, finished_and_begun
-from noisybench.runs.record import Learner, Regime
+from noisybench.runs.record import Regime, Setup
 from noisybench.statistics.resampling import Interval, estimate, weakest
 
 
@@ -16,14 +17,11 @@ class ModelRow:
     """One learner: what its runs are like at the end of training, each as mean and 95 % interval.
 
     Attributes:
-        model: Name of the model.
-        recipe: Name of the recipe.
-        setup: Digest of model, recipe and options.
+        learner: What was trained, and how.
+        setup: Digest of model, recipe and every option.
         observe: When the samples were observed.
-        features: What the model saw.
         regime: Where the scores come from: a training.
-        trained: Digest of model and recipe.
-        epochs: Of training.
+        version: Versions of noisybench that trained the runs.
         test_accuracy: On the clean test set.
         test_accuracy_low: Lower end of the interval, as in each of the next.
         test_accuracy_high: Upper end.
@@ -45,14 +43,11 @@ class ModelRow:
         unfinished: Runs, of all that were given, that have begun and not ended.
     """
 
-    model: str
-    recipe: str
+    learner: Learner
     setup: str
     observe: str
-    features: str
     regime: Regime
-    trained: str
-    epochs: int
+    version: str
     test_accuracy: float
     test_accuracy_low: float
     test_accuracy_high: float
@@ -83,33 +78,34 @@ def model_rows(runs: Sequence[Run] | Paths) -> list[ModelRow]:
     Raises:
         BadData: There is no finished run, or a file is broken.
     """
-    ended, begun = ([run for run in some if run.learner.regime == "training"] for some in finished_and_begun(runs))
-    groups: dict[Learner, list[Run]] = {}
+    ended, begun = ([run for run in some if run.setup.regime == "training"] for some in finished_and_begun(runs))
+    groups: dict[Setup, list[Run]] = {}
     for run in ended:
-        groups.setdefault(run.learner, []).append(run)
+        groups.setdefault(run.setup, []).append(run)
     complete = which_complete(
-        [(learner, {(run.column, run.seed) for run in members}) for learner, members in groups.items()], begun
+        [(setup, {(run.column, run.seed) for run in members}) for setup, members in groups.items()], begun
     )
     rows = []
-    for whole, (learner, members) in zip(complete, groups.items(), strict=True):
+    for whole, (setup, members) in zip(complete, groups.items(), strict=True):
         values: dict[str, Any] = {}
         intervals: set[Interval] = set()
         for name in FITS:
             bounds = (-math.inf, math.inf) if name == "susceptibility" else (0.0, 1.0)
             values[name], values[f"{name}_low"], values[f"{name}_high"], interval = estimate(
-                _history(members, name), bounds
+                history_of(members, name), bounds
             )
             if not math.isnan(values[name]):
                 intervals.add(interval)
         rows.append(
             ModelRow(
-                **learner._asdict(),
+                **setup._asdict(),
+                version=versions_of(members),
                 **values,
                 interval=weakest(intervals),
                 **counts_of(members),
-                n=sum({run.column: run.n for run in members}.values()),
+                n=sum({run.column: run.record.n for run in members}.values()),
                 complete=whole,
                 unfinished=len(begun),
             )
         )
-    return sorted(rows, key=lambda row: (row.model, row.recipe, row.setup))
+    return sorted(rows, key=lambda row: (row.learner.model, row.learner.recipe, row.setup))

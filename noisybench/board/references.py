@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from noisybench.detection.scoring import Scores
+from noisybench.detection.scoring import REFERENCES, Scores
 from noisybench.ground.arrays import read_only
 from noisybench.ground.random_streams import uniforms
 from noisybench.variants.variant import Variant
@@ -21,10 +21,8 @@ def reference_scores(variant: Variant, *, seed: int) -> list[Scores]:
     n, k, wrong = len(variant.labels), variant.num_classes, variant.mislabeled
     sizes = np.bincount(variant.labels[variant.known], minlength=k)
     share = np.bincount(variant.labels[wrong], minlength=k) / np.maximum(sizes, 1)
-    columns = {
-        "random": uniforms(seed, "reference/random", n),
-        "flag_nothing": np.zeros(n),
-        "perfect": wrong.astype(np.float64),
-        "given_label_only": share[variant.labels],
-    }
-    return [Scores(name, read_only(values), variant.provenance.variant_id) for name, values in columns.items()]
+    columns = (uniforms(seed, "reference/random", n), np.zeros(n), wrong.astype(np.float64), share[variant.labels])
+    return [
+        Scores(name, read_only(values), variant.provenance.variant_id)
+        for name, values in zip(REFERENCES, columns, strict=True)
+    ]

@@ -5,13 +5,14 @@ import io
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from noisybench.board.detector_table import Row, about_metric
 from noisybench.board.flags_table import MOST_MEMORIZED, BothRow, Quarters
 from noisybench.board.model_table import ModelRow
+from noisybench.memorization.learner import Learner
 from noisybench.statistics.resampling import weakest
 
 if TYPE_CHECKING:
@@ -49,7 +50,11 @@ def caption(rows: Rows) -> str:
     else:
         what = "Runs at the end of training, mean over noise families"
     incomplete = sum(not row.complete for row in rows if isinstance(row, ModelRow) or row.kind != "reference")
-    missing = [f"{first.unfinished} unfinished run{'s' * (first.unfinished != 1)} left out"] if first.unfinished else []
+    missing = []
+    if _differ(rows):
+        missing.append("rows were trained by different versions of noisybench")
+    if first.unfinished:
+        missing.append(f"{first.unfinished} unfinished run{'s' * (first.unfinished != 1)} left out")
     if isinstance(first, BothRow) and first.unmeasured:
         runs = f"{first.unmeasured} run{'s' * (first.unmeasured != 1)}"
         missing.append(f"{runs} of labels whose memorization was not measured left out")
@@ -62,9 +67,24 @@ def caption(rows: Rows) -> str:
 def to_records(rows: Rows) -> list[dict[str, Any]]:
     """Every field of every row, NaN as None: for JSON, pandas and others."""
     return [
-        {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in asdict(row).items()}
+        {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in _flat(row).items()}
         for row in rows
     ]
+
+
+def _flat(row: AnyRow) -> dict[str, Any]:
+    """Field → value in the order of 0.1.0, a learner as its fields, and whose memorization it is in words."""
+    flat: dict[str, Any] = {}
+    for field in fields(row):
+        value = getattr(row, field.name)
+        if field.name == "learner":
+            flat |= {"model": value.model, "recipe": value.recipe, "setup": row.setup, "observe": row.observe}
+            flat |= {"features": value.features, "regime": row.regime, "trained": value.trained, "epochs": value.epochs}
+        elif field.name == "truth_learner":
+            flat[field.name] = value.name if value is not None else ""
+        elif field.name != "version":
+            flat[field.name] = value
+    return {**flat, "version": row.version}
 
 
 def to_json(rows: Rows) -> str:
@@ -75,7 +95,7 @@ def to_json(rows: Rows) -> str:
 def to_csv(rows: Rows) -> str:
     """CSV with every field; NaN and None are empty."""
     text = io.StringIO()
-    names = [field.name for field in fields(rows[0])] if rows else []
+    names = list(_flat(rows[0])) if rows else []
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     for record in to_records(rows):
@@ -85,12 +105,12 @@ def to_csv(rows: Rows) -> str:
 
 def to_markdown(rows: Rows) -> str:
     """A Markdown table for people, under its caption."""
-    return f"{caption(rows)}\n\n{markdown(*_cells_of(rows))}"
+    return f"{caption(rows)}\n\n{markdown(*cells_for_people(rows))}"
 
 
 def to_latex(rows: Rows) -> str:
     r"""A LaTeX table for people; needs ``\usepackage{booktabs}``."""
-    header, body = _cells_of(rows)
+    header, body = cells_for_people(rows)
     lines = [" & ".join(_latex(cell) for cell in line) + r" \\" for line in (header, *body)]
     return "\n".join(
         [
@@ -115,7 +135,7 @@ def to_table(rows: Rows) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    header, body = _cells_of(rows)
+    header, body = cells_for_people(rows)
     own = ("rank", "kind", "detector", header[2])
     alike = [  # but for references, which have none
         name
@@ -140,15 +160,15 @@ def markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     return "".join("| " + " | ".join(_one_line(cell).replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 
-def _cells_of(rows: Rows) -> tuple[list[str], list[list[str]]]:
+def cells_for_people(rows: Rows) -> tuple[list[str], list[list[str]]]:
     """Header and cells of the columns for people, alike in every form."""
-    setups = {(row.model, row.recipe, row.epochs, row.observe, row.features): row.setup for row in rows}
+    setups = {(*_shown(row.learner), row.observe): row.setup for row in rows}
     same = len(setups) == len({row.setup for row in rows})
 
     def recipe(row: AnyRow) -> str:
         if row.regime == "given":
-            return row.recipe or "–"
-        words = f"{row.recipe}, {row.epochs} epochs"
+            return row.learner.recipe or "–"
+        words = f"{row.learner.recipe}, {row.learner.epochs} epochs"
         words += {"after": "", "held out": ", pool"}.get(row.observe, f", observed {row.observe}")
         return words if same else f"{words}, {row.setup[:8]}"
 
@@ -159,7 +179,7 @@ def _cells_of(rows: Rows) -> tuple[list[str], list[list[str]]]:
     first = rows[0] if rows else None
     if isinstance(first, ModelRow):
         shape = {
-            "model": lambda row: row.model,
+            "model": lambda row: row.learner.model,
             "recipe": recipe,
             "test accuracy": lambda row: _span(row, "test_accuracy"),
             "memorized share": lambda row: _span(row, "mislabeled_fit"),
@@ -194,7 +214,14 @@ def _cells_of(rows: Rows) -> tuple[list[str], list[list[str]]]:
             "extra passes": lambda row: "–" if math.isnan(row.passes) else f"{row.passes:g}",
             "variants × seeds": runs,
         }
+    if _differ(rows):
+        shape["trained by"] = lambda row: row.version or "–"
     return list(shape), [[cell(row) for cell in shape.values()] for row in rows]
+
+
+def _differ(rows: Rows) -> bool:
+    """Whether different versions of noisybench trained the rows."""
+    return len({row.version for row in rows} - {""}) > 1
 
 
 def _title(row: Row) -> str:
@@ -203,7 +230,7 @@ def _title(row: Row) -> str:
 
 def _about_both(rows: Rows, threshold: float) -> str:
     """What the shares are, and whose memorization."""
-    learners = {row.truth_learner for row in rows if isinstance(row, BothRow)}
+    learners = {row.truth_learner.name for row in rows if isinstance(row, BothRow)}
     whose = f"by {next(iter(learners))}" if len(learners) == 1 else "by the learner under 'truth of'"
     sizes = {tuple(getattr(row, f"samples_{quarter}") for quarter in Quarters._fields) for row in rows}
     count = f", {' + '.join(map(str, next(iter(sizes))))} samples" if len(sizes) == 1 else ""
@@ -220,13 +247,19 @@ def _quarter(quarter: str, row: BothRow) -> str:
 
 
 def _model(row: Row | BothRow) -> str:
-    if not row.model:  # a reference
+    learner = row.learner
+    if not learner.model:  # a reference
         return "–"
-    return row.model if row.features in ("input", "given") else f"{row.model} on {row.features}"
+    return learner.model if learner.features in ("input", "given") else f"{learner.model} on {learner.features}"
+
+
+def _shown(learner: Learner) -> tuple[str, str, int, str]:
+    """What a table shows of a learner."""
+    return learner.model, learner.recipe, learner.epochs, learner.features
 
 
 def _whose(row: Row | BothRow) -> str:
-    return row.truth_learner
+    return row.truth_learner.name if row.truth_learner is not None else "–"
 
 
 def _matched(row: Row | BothRow) -> str:

@@ -1,17 +1,16 @@
 """The most suspicious samples of a data set, for someone who has no truth."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from noisybench.detection.scoring import read_scores
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.checks import unknown, whole
 from noisybench.ground.errors import BadData, UnknownName
-from noisybench.ground.files import check_fields, file_name, read_record
-from noisybench.runs.folder import read_names
+from noisybench.runs.folder import RECORD, read_names
+from noisybench.runs.reading import Run, read_run
 from noisybench.training.trace import read_trace
 from noisybench.variants.variant import Variant, read_variant
 
@@ -57,30 +56,30 @@ def suspects(run: str | Path, *, detector: str | None = None, top: int = 20) -> 
         BadData: No finished run is there, or several setups are.
     """
     run, top = Path(run), whole(top, "top", least=1)
-    folders = sorted(path.parent for path in run.rglob("agreement.parquet"))
-    if not folders:
+    runs = _finished_below(run)
+    if not runs:
         msg = f"{run} holds no finished run; 'noisybench evaluate' makes one"
         raise BadData(msg)
-    if len({folder.parent for folder in folders}) > 1:
-        msg = f"{run} holds runs of several setups; name one of them, such as {folders[0].parent}"
+    if len({one.path.parent for one in runs}) > 1:
+        msg = f"{run} holds runs of several setups; name one of them, such as {runs[0].path.parent}"
         raise BadData(msg)
-    found = _common([_detectors(folder / "run.json") for folder in folders])
+    found = _common([list(one.kinds) for one in runs])
     if detector is None:
         detector = DEFAULT_DETECTOR if DEFAULT_DETECTOR in found or not found else found[0]
     if detector not in found:
         raise UnknownName(unknown(detector, found, "detector of this run"))
-    variant = read_variant(folders[0].parent.parent / "variant")
+    variant = read_variant(runs[0].home / "variant")
     order = [detector, *(name for name in found if name != detector)]
     means = {}
     for name in order:
-        runs = [read_scores(folder / "scores" / f"{file_name(name)}.parquet") for folder in folders]
-        for scores in runs:
+        scored = [one.scores(name) for one in runs]
+        for scores in scored:
             if scores.variant_id != variant.provenance.variant_id or scores.values.shape != variant.labels.shape:
                 msg = f"{run} holds scores of other labels than its variant; evaluate again"
                 raise BadData(msg)
-        means[name] = np.mean([scores.values for scores in runs], axis=0)
-    predicted = _most_predicted(folders, variant)
-    called = read_names(folders[0].parent.parent, len(variant.labels))
+        means[name] = np.mean([scores.values for scores in scored], axis=0)
+    predicted = _most_predicted(runs, variant)
+    called = read_names(runs[0].home, len(variant.labels))
     return [
         Suspect(
             sample=int(i),
@@ -95,20 +94,19 @@ def suspects(run: str | Path, *, detector: str | None = None, top: int = 20) -> 
     ]
 
 
-def _detectors(path: Path) -> list[str]:
-    """Names of the detectors of a run, from its record."""
-    record = read_record(path)
-    check_fields(record, {"detectors": Mapping[str, str]}, path)
-    return list(record["detectors"])
+def _finished_below(folder: Path) -> list[Run]:
+    """The finished runs in a folder and below it, in the order of their paths."""
+    runs = (read_run(path.parent) for path in sorted(folder.rglob(RECORD)))
+    return [run for run in runs if run.finished]
 
 
-def _most_predicted(folders: Sequence[Path], variant: Variant) -> Labels:
+def _most_predicted(runs: Sequence[Run], variant: Variant) -> Labels:
     """The class that most of the runs predict, shape (n,); ``UNKNOWN`` where they hold scores and nothing else."""
-    if all(read_record(folder / "run.json").get("form") == "scores" for folder in folders):
+    if all(run.record.form == "scores" for run in runs):
         return np.full(len(variant.labels), UNKNOWN)
     votes = np.zeros((len(variant.labels), variant.num_classes), dtype=np.int64)
-    for folder in folders:
-        votes[np.arange(len(votes)), _last_prediction(folder / "trace", variant)] += 1
+    for run in runs:
+        votes[np.arange(len(votes)), _last_prediction(run.path / "trace", variant)] += 1
     return votes.argmax(1)
 
 

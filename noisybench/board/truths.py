@@ -1,133 +1,137 @@
-"""Judging: every kind of run holds its scores against every truth that there is of its labels, in one way. No torch here.
+"""Truths: what scores are held against. The mislabeled mask, the source's marks and measured memorization. No torch here."""
 
-A run is a folder with a run.json, scores and agreements: of a training (regime ``training``), of a pool of subset models
-(``pool``) or of scores that were brought along (``given``). It stands at ``runs/<variant>/<what>/seed-<k>``, beside the
-variant itself and the memorization that was measured of it.
-"""
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from noisybench.board.agreement import Agreement, against_labels, against_marks, against_memorization, write_agreements
-from noisybench.board.references import reference_scores
-from noisybench.detection.scoring import Kind, Scores, read_scores
+from noisybench.board.agreement import STRATA, Stratum, marks_of
+from noisybench.detection.scoring import read_scores, scores_path
 from noisybench.ground.arrays import Floats
+from noisybench.ground.checks import unknown
 from noisybench.ground.digests import file_digest
-from noisybench.ground.errors import Mismatch
-from noisybench.ground.files import check_fields, read_record
+from noisybench.ground.errors import Mismatch, UnknownName
 from noisybench.memorization.estimate import Memorization, read_memorizations
-from noisybench.variants.variant import Variant
+from noisybench.memorization.learner import Learner
+from noisybench.runs.folder import read_run_record
+from noisybench.statistics.detection_metrics import METRICS
+from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS
+from noisybench.variants.variant import Variant, read_variant
+
+MISLABELED, MEMORIZATION = "mislabeled", "memorization"
+"""Names of the two truths that any variant may have; the others are marks of its source."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Truth:
+class Measured:
     """A measured memorization, beside the mislabeled mask the second truth.
 
     Attributes:
-        path: Folder of the measurement.
         memorization: What was measured.
         held_out_error: 1 − p_out of a pool of the same learner that shares no model with it, shape (n,); None where
             there is none.
-        digests: Name → SHA-256 of the files that it was read from.
+        digests: File → SHA-256 of what it was read from.
     """
 
-    path: Path
     memorization: Memorization
     held_out_error: Floats | None
     digests: Mapping[str, str]
 
 
-def truths_beside(home: Path, variant: Variant) -> list[Truth]:
-    """Every memorization that was measured of a variant, in the order of the folders' names.
+@dataclass(frozen=True, slots=True, eq=False)
+class Truths:
+    """Every truth that there is of one label column.
+
+    Attributes:
+        variant: The labels, with the mislabeled mask and the marks.
+        measured: Memorization, by each learner that it was measured of.
+        digests: File → SHA-256 of what the variant was read from.
+    """
+
+    variant: Variant
+    measured: tuple[Measured, ...]
+    digests: Mapping[str, str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What scores can be held against."""
+        return (MISLABELED, *marks_of(self.variant), *([MEMORIZATION] if self.measured else []))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question to the board: against what, by which metric, over which samples."""
+
+    truth: str = MISLABELED
+    metric: str = "auroc"
+    stratum: Stratum = "all"
+
+
+def read_truths(home: Path) -> Truths:
+    """Every truth of the labels whose runs lie in a folder, in the order of the folders' names.
 
     Args:
-        home: Folder of the variant's runs.
-        variant: Their labels.
+        home: Folder of a variant's runs.
 
     Raises:
-        BadData: A file is broken.
-        Mismatch: One is of another variant.
+        BadData: A file is missing or broken.
+        Mismatch: A measurement is of another variant.
     """
+    variant = read_variant(home / "variant")
     pools = _held_out_errors(home)
-    found = []
-    for name, (path, memorization) in read_memorizations(home, variant).items():
-        digests = {name: file_digest(path)}
+    measured = []
+    for path, memorization in read_memorizations(home, variant).values():
+        digests = {"memorization": file_digest(path)}
         held_out = None
         if memorization.learner in pools:
-            place = pools[memorization.learner]
-            scores = read_scores(place)
+            file = pools[memorization.learner]
+            scores = read_scores(file)
             if scores.variant_id != variant.provenance.variant_id:
-                msg = f"{place} is of another variant than {home}; delete that folder"
+                msg = f"{file} is of another variant than {home}; delete that folder"
                 raise Mismatch(msg)
             held_out = scores.values
-            digests[f"{name}, held-out error"] = file_digest(place)
-        found.append(Truth(path.parent, memorization, held_out, digests))
-    return found
+            digests["held-out error"] = file_digest(file)
+        measured.append(Measured(memorization, held_out, digests))
+    files = (file for file in sorted((home / "variant").iterdir()) if file.suffix in (".json", ".parquet", ".npy"))
+    return Truths(variant, tuple(measured), {file.name: file_digest(file) for file in files})
 
 
-def _held_out_errors(home: Path) -> dict[str, Path]:
+def _held_out_errors(home: Path) -> dict[Learner, Path]:
     """Learner → held-out errors of its detector pool, the first where there are several."""
-    found: dict[str, Path] = {}
-    for path in sorted(home.glob("*/seed-*/scores/held_out_error.parquet")):
-        record = read_record(path.parent.parent / "run.json")
-        if record.get("regime") == "pool":
-            check_fields(record, {"learner": str}, path.parent.parent / "run.json")
-            found.setdefault(record["learner"], path)
+    found: dict[Learner, Path] = {}
+    for path in sorted(home.glob("*/seed-*/run.json")):
+        file = scores_path(path.parent, "held_out_error")
+        if file.is_file():
+            record = read_run_record(path.parent)
+            if record.regime == "pool":
+                found.setdefault(record.learner, file)
     return found
 
 
-def digests_of(truths: Sequence[Truth]) -> dict[str, str]:
-    """Name → digest of every file that the truths were read from: agreements of other digests are out of date."""
-    return {name: digest for truth in truths for name, digest in truth.digests.items()}
-
-
-def against_all(scores: Scores, variant: Variant, truths: Sequence[Truth], *, kind: Kind) -> list[Agreement]:
-    """Every metric of scores against the mislabeled mask, the source's marks and measured memorization."""
-    agreements = against_labels(scores, variant, kind=kind) + against_marks(scores, variant, kind=kind)
-    for truth in truths:
-        agreements += against_memorization(
-            scores, truth.memorization, variant, kind=kind, held_out_error=truth.held_out_error
-        )
-    return agreements
-
-
-def agreements_of(
-    scores: Mapping[str, tuple[Scores, Kind]], variant: Variant, truths: Sequence[Truth], *, seed: int
-) -> list[Agreement]:
-    """What a run's agreement.parquet holds: of its scores, of the references, and of memorization as a detector.
+def check_asked(truth: str, metric: str | None, stratum: str, there: list[Truths]) -> Asked:
+    """The question, with the truth's first metric where none is named.
 
     Args:
-        scores: Name → scores, and what they are.
-        variant: The labels that they are of.
-        truths: Memorizations of the same labels.
-        seed: Of the random reference.
+        truth: What scores shall be held against.
+        metric: A key of ``METRICS`` or, for memorization, of ``MEMORIZATION_METRICS``; None takes the AUROC, or
+            Spearman's correlation.
+        stratum: Which samples.
+        there: The truths of every label column.
+
+    Raises:
+        UnknownName: None of them has that truth, or it has no such metric or stratum.
     """
-    agreements: list[Agreement] = []
-    for held, kind in scores.values():
-        agreements += against_all(held, variant, truths, kind=kind)
-    for reference in reference_scores(variant, seed=seed):
-        shown = variant if reference.detector in KNOW_NOTHING else replace(variant, marks={})
-        agreements += against_all(reference, shown, truths, kind="reference")
-    for truth in truths:
-        memorization = truth.memorization
-        if np.isfinite(memorization.values).all():
-            itself = Scores(f"memorization by {memorization.learner}", memorization.values, memorization.variant_id)
-            agreements += against_labels(itself, variant, kind="reference")
-    return agreements
-
-
-KNOW_NOTHING = ("random", "flag_nothing")
-"""The references that stand beside the marks of a source; the others know of mislabeled samples alone."""
-
-
-def judge(folder: Path, variant: Variant, scores: Mapping[str, tuple[Scores, Kind]], *, seed: int) -> None:
-    """Hold a run's scores against the mask and every memorization beside the run, and write agreement.parquet.
-
-    It is written last of a run, because a folder that has it is a finished one.
-    """
-    truths = truths_beside(folder.parent.parent, variant)
-    agreements = agreements_of(scores, variant, truths, seed=seed)
-    write_agreements(agreements, folder / "agreement.parquet", variant.provenance.variant_id, digests_of(truths))
+    truths = sorted({name for truths in there for name in truths.names})
+    if truth not in truths:
+        raise UnknownName(unknown(truth, tuple(truths), "truth"))
+    if truth == MEMORIZATION:
+        held_out = any(one.held_out_error is not None for truths in there for one in truths.measured)
+        metrics = [name for name, about in MEMORIZATION_METRICS.items() if held_out or not about.needs_held_out_error]
+    else:
+        metrics = list(METRICS)
+    metric = metric or ("spearman" if truth == MEMORIZATION else "auroc")
+    strata = STRATA if truth == MEMORIZATION else STRATA[:1]
+    if metric not in metrics:
+        raise UnknownName(unknown(metric, tuple(sorted(metrics)), "metric"))
+    if stratum not in strata:
+        raise UnknownName(unknown(stratum, tuple(sorted(strata)), f"stratum of '{truth}'"))
+    return Asked(truth, metric, stratum)

@@ -24,10 +24,14 @@ from noisybench.variants.noise import Noise
 from noisybench.variants.variant import Variant, read_variant
 
 
-def verify_variant(folder: Path) -> Iterator[str]:
+def verify_variant(folder: Path, *, cards: bool = True) -> Iterator[str]:
     """Check a variant's folder, saying what was checked: digests, rates and matrices, and both cards written again.
 
     Whether its noise and seed give these labels takes the source, and ``verify_draw``.
+
+    Args:
+        folder: Of the variant.
+        cards: Whether it must have its cards; one that lies beside runs has none.
 
     Raises:
         BadData: What differs, and from what.
@@ -50,8 +54,9 @@ def verify_variant(folder: Path) -> Iterator[str]:
     _check_rates(variant, description, folder)
     told = _check_nominal_rate(variant, description, folder)
     yield f"no label contradicts its flip probability, selection or transition matrix; {told}"
-    for name, text in ((README, card_of(variant)), (CROISSANT, croissant_of(variant, folder))):
-        yield _check_card(variant, folder / name, text)
+    if cards:
+        yield _check_card(variant, folder / README, card_of(variant))
+        yield _check_card(variant, folder / CROISSANT, croissant_of(variant, folder))
     wrong = int(variant.mislabeled.sum())
     yield (
         f"realised rate {wrong / description.known:.4%} ({wrong} of {description.known})"

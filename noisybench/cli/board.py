@@ -30,9 +30,8 @@ def leaderboard(
 
     With --both: where each detector's flags fall among wrong and clean, memorized and other samples.
     """
-    from noisybench.board.detector_table import leaderboard as rank
-    from noisybench.board.flags_table import both_rows
-    from noisybench.board.model_table import model_rows
+    from noisybench.board.leaderboard import flags_board, models_board
+    from noisybench.board.leaderboard import leaderboard as rank
 
     if both:
         others = {
@@ -45,9 +44,12 @@ def leaderboard(
         if refused:
             msg = f"--both is a table of its own and takes no {refused[0]}; leave one of the two out"
             raise BadUsage(msg)
-        print_rows(both_rows(runs), style)
+        print_rows(flags_board(runs).rows, style)
         return
-    print_rows(model_rows(runs) if models else rank(runs, truth=truth, metric=metric, stratum=stratum), style)
+    if models:
+        print_rows(models_board(runs).rows, style)
+        return
+    print_rows(rank(runs, truth=truth, metric=metric, stratum=stratum).rows, style)
 
 
 def suspects(

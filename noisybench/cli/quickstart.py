@@ -17,15 +17,15 @@ def quickstart(
     out: Annotated[Path, typer.Option(help="Where variants and runs go.")] = Path("noisybench-quickstart"),
 ) -> None:
     """Build, memorize, evaluate and rank on an embedded data set of digits: no download, about two minutes."""
-    from noisybench.board.detector_table import leaderboard as rank
-    from noisybench.board.model_table import model_rows
+    from noisybench.board.leaderboard import leaderboard as rank
+    from noisybench.board.leaderboard import models_board
+    from noisybench.board.results import evaluate as run
+    from noisybench.board.results import memorize as measure
     from noisybench.cards.description import describe as description_of
     from noisybench.data.loading import load_source
     from noisybench.ground.lookup import find
     from noisybench.ground.options import parse_options
-    from noisybench.memorization.learner import Learner
-    from noisybench.runs.measurement import memorize as measure
-    from noisybench.runs.training_run import evaluate as run
+    from noisybench.memorization.subset_plan import SubsetPlan
     from noisybench.training.plan import plan_run
     from noisybench.variants.building import build_variant
 
@@ -45,12 +45,12 @@ def quickstart(
     plan = plan_run(source)
     count = count_workers(None, plan.device, len(variants) * len(QUICKSTART_SEEDS))
     # The same model and recipe as below, so that detectors are held against the memorization of what they watch.
-    learner = Learner(plan)
+    learner = SubsetPlan(plan)
     many = count_workers(None, plan.device, QUICKSTART_MODELS)
     with progress_bar("memorize", len(measured) * QUICKSTART_MODELS, "models") as step:
         for variant in measured:
             asked: dict[str, Any] = {"models": QUICKSTART_MODELS, "workers": many, "progress": step}
-            _, summary = measure(source, variant, learner, out / "runs", **asked)
+            summary = measure(source, variant, learner, out / "runs", **asked).summary
             typer.echo(
                 f"measured memorization in {variant.name}: {summary.mislabeled_memorization:.2f} of wrong labels, "
                 f"{summary.clean_memorization:.2f} of right ones, standard error up to {summary.largest_stderr:.2f}"
@@ -58,9 +58,9 @@ def quickstart(
     say_plan(plan, source, seeds=QUICKSTART_SEEDS, workers=count)
     with progress_bar("evaluate", len(variants) * len(QUICKSTART_SEEDS) * plan.recipe.epochs) as step:
         run(variants, source, seeds=QUICKSTART_SEEDS, workers=count, out=out / "runs", progress=step)
-    print_rows(rank([out / "runs"]), "table")
-    print_rows(rank([out / "runs"], truth="memorization"), "table")
-    print_rows(model_rows([out / "runs"]), "table")
+    print_rows(rank(out / "runs").rows, "table")
+    print_rows(rank(out / "runs", truth="memorization").rows, "table")
+    print_rows(models_board(out / "runs").rows, "table")
     typer.echo(f"variants: {out / 'variants'}\nruns:     {out / 'runs'}")
     typer.echo(f"next:     noisybench leaderboard {out / 'runs'} --both")
 

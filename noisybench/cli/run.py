@@ -24,9 +24,8 @@ from noisybench.cli.printing import (
 from noisybench.ground.errors import BadUsage
 
 if TYPE_CHECKING:
+    from noisybench.board.results import Detected, MeasuredMemorization, Result
     from noisybench.data.source import Source
-    from noisybench.memorization.reliability import Summary
-    from noisybench.runs.pool_run import Detected
     from noisybench.training.plan import Plan
     from noisybench.variants.variant import Variant
 
@@ -58,10 +57,11 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Train a model on variants, score every detector, and compare with the truth."""
+    from noisybench.board.results import Result
+    from noisybench.board.results import evaluate as run
     from noisybench.ground.checks import whole
     from noisybench.ground.options import split_pairs
     from noisybench.runs.training_run import check_runs, check_seeds, choose_detectors
-    from noisybench.runs.training_run import evaluate as run
     from noisybench.training.plan import plan_run
     from noisybench.variants.location import by_source, source_of
 
@@ -78,7 +78,7 @@ def evaluate(
     whole(threads, "threads", least=1)
     whole(checkpoint_every, "checkpoint_every", least=1)
     whole(loader_workers, "loader_workers", least=0)
-    folders: list[Path] = []
+    results: list[Result] = []
     for members in by_source(variants, data):
         path, first = next(iter(members.items()))
         with status(f"reading {first.provenance.source}"):
@@ -88,7 +88,7 @@ def evaluate(
         check_runs(plan, source, runs=len(members) * len(numbers), workers=count)
         say_plan(plan, source, seeds=numbers, workers=count)
         with progress_bar("evaluate", len(members) * len(numbers) * plan.recipe.epochs) as step:
-            folders += run(
+            results += run(
                 list(members.values()),
                 source,
                 model=model,
@@ -105,7 +105,7 @@ def evaluate(
                 out=out,
                 progress=step,
             )
-    report_runs(folders, as_json=as_json)
+    report_runs(results, as_json=as_json)
 
 
 def memorize(
@@ -136,13 +136,13 @@ def memorize(
     as_json: Json = False,
 ) -> None:
     """Measure how much each label is memorized, or score detectors of held-out answers, with many subset models."""
+    from noisybench.board.results import detect as score_held_out
+    from noisybench.board.results import memorize as measure
     from noisybench.ground.checks import whole
     from noisybench.ground.options import split_pairs
-    from noisybench.memorization.learner import plan_learner
+    from noisybench.memorization.subset_plan import plan_learner
     from noisybench.memorization.subsets import check_fraction
-    from noisybench.runs.measurement import memorize as measure
     from noisybench.runs.pool_run import check_purpose
-    from noisybench.runs.pool_run import detect as score_held_out
     from noisybench.variants.location import source_of
     from noisybench.variants.variant import read_variant
 
@@ -173,23 +173,25 @@ def memorize(
     count = count_workers(workers, learner.plan.device, models)
     many = f"{models} models" if len(fractions) == 1 else f"{models} models for each of {len(fractions)} fractions"
     typer.echo(
-        f"{found.name}: {many} of {learner.name}, seed {seed}, {pool}, {learner.plan.device}, {count} workers", err=True
+        f"{found.name}: {many} of {learner.learner.name}, seed {seed}, {pool}, {learner.plan.device}, {count} workers",
+        err=True,
     )
     asked: dict[str, Any] = {"models": models, "seed": seed, "features": seen, "workers": count}
     with progress_bar("memorize", models * len(fractions), "models") as step:
         if pool == "detector":
             detected = score_held_out(source, found, learner, out, fractions=fractions, progress=step, **asked)
         else:
-            place, summary = measure(source, found, learner, out, progress=step, **asked)
+            measured = measure(source, found, learner, out, progress=step, **asked)
     if pool == "detector":
         _report_detected(detected, found, as_json=as_json)
     else:
-        _report_measured(place, learner.name, summary, as_json=as_json)
+        _report_measured(measured, learner.learner.name, as_json=as_json)
 
 
-def _report_measured(place: Path, learner: str, summary: "Summary", *, as_json: bool) -> None:
+def _report_measured(measured: "MeasuredMemorization", learner: str, *, as_json: bool) -> None:
     """What a measurement of memorization found, and how good it is."""
-    record = {"path": str(place), "learner": learner, **asdict(summary)}
+    summary = measured.summary
+    record = {"path": str(measured.path), "learner": learner, **asdict(summary)}
     if as_json:
         print_json({key: None if isinstance(value, float) and isnan(value) else value for key, value in record.items()})
         return
@@ -200,7 +202,7 @@ def _report_measured(place: Path, learner: str, summary: "Summary", *, as_json: 
             f"note: models fit {summary.mislabeled_fit:.0%} of the wrong labels that they are trained on: this learner "
             f"memorizes little, which its memorization says as it should"
         )
-    typer.echo(str(place))
+    typer.echo(str(measured.path))
 
 
 FITTED = 0.95
@@ -225,14 +227,14 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Bring scores, or probabilities, of your own code into the leaderboard; by sample id. Prints the run's folder last."""
-    from noisybench.runs.given_run import score_given
+    from noisybench.board.results import score_given
     from noisybench.variants.variant import read_variant
 
     found = read_variant(variant)
-    folder = score_given(
+    result = score_given(
         found, out, name=name, pred_probs=pred_probs, scores=scores, lower_is_suspicious=lower_is_suspicious
     )
-    told = _told(folder, found)
+    told = _told(result)
     area = told[name]["auroc"]["value"] if scores is not None else None
     if area is not None and area < UPSIDE_DOWN:
         mend = "without" if lower_is_suspicious else "with"
@@ -242,23 +244,25 @@ def score(
             err=True,
         )
     if as_json:
-        print_json({"path": str(folder), "name": name, "detectors": told})
+        print_json({"path": str(result.path), "name": name, "detectors": told})
         return
     _say_told(told)
-    typer.echo(str(folder))
+    typer.echo(str(result.path))
 
 
-def _told(folder: Path, variant: "Variant") -> dict[str, dict[str, dict[str, float | None]]]:
+def _told(result: "Result") -> dict[str, dict[str, dict[str, float | None]]]:
     """Detector → metric → value and interval, None for NaN, of a run: against the mask, and each memorization."""
-    from noisybench.board.agreement import read_agreements
+    from noisybench.statistics.detection_metrics import METRICS
 
+    rows = [(metric, row) for metric in METRICS for row in result.agreement(metric)]
+    if "memorization" in result.truths:
+        found = result.agreement("spearman", truth="memorization")
+        rows += [(f"spearman with memorization by {row.learner.name}", row) for row in found if row.learner]
     told: dict[str, dict[str, dict[str, float | None]]] = {}
-    for row in read_agreements(folder / "agreement.parquet", variant.provenance.variant_id):
-        memorized = row.truth == "memorization" and (row.metric, row.stratum) == ("spearman", "all")
-        if row.kind != "reference" and (row.truth == "mislabeled" or memorized):
-            metric = f"spearman with memorization by {row.learner}" if memorized else row.metric
-            values = {"value": row.value, "low": row.low, "high": row.high}
-            told.setdefault(row.detector, {})[metric] = {k: None if isnan(v) else v for k, v in values.items()}
+    order = list(result.scores)
+    for metric, row in sorted(rows, key=lambda pair: order.index(pair[1].detector)):
+        values = {"value": row.value, "low": row.low, "high": row.high}
+        told.setdefault(row.detector, {})[metric] = {k: None if isnan(v) else v for k, v in values.items()}
     return told
 
 
@@ -276,7 +280,7 @@ def _say_told(told: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> N
 
 def _report_detected(detected: "Detected", variant: "Variant", *, as_json: bool) -> None:
     """What a detector pool found: each detector against the mask, and the noise as confident learning estimates it."""
-    told, noise = _told(detected.folder, variant), detected.noise
+    told, noise = _told(detected), detected.noise
     if "knn" not in told:
         typer.echo(
             "note: knn is left out: inputs that are read when asked for have neighbours in features only", err=True
@@ -284,13 +288,13 @@ def _report_detected(detected: "Detected", variant: "Variant", *, as_json: bool)
     if as_json:
         matrix = [[None if isnan(cell) else cell for cell in row] for row in noise.transition.tolist()]
         rate = None if isnan(noise.rate) else noise.rate
-        print_json({"path": str(detected.folder), "noise_rate": rate, "transition": matrix, "detectors": told})
+        print_json({"path": str(detected.path), "noise_rate": rate, "transition": matrix, "detectors": told})
         return
     _say_told(told)
     known = variant.known
     realised = f"; realised {variant.mislabeled[known].mean():.1%}" if known.any() else ""
     typer.echo(f"estimated noise rate     {noise.rate:.1%} by confident learning{realised}")
-    typer.echo(str(detected.folder))
+    typer.echo(str(detected.path))
 
 
 UPSIDE_DOWN = 0.4
@@ -345,17 +349,15 @@ def say_plan(plan: "Plan", source: "Source", *, seeds: Sequence[int], workers: i
     )
 
 
-def report_runs(folders: Sequence[Path], *, as_json: bool) -> None:
+def report_runs(results: Sequence["Result"], *, as_json: bool) -> None:
     """Print where runs are, and what they were like at the end of training."""
-    from noisybench.runs.reading import read_runs
+    from noisybench.runs.reading import read_run
 
-    runs = {run.path.resolve(): run for run in read_runs(folders)}
     rows: list[dict[str, Any]] = []
-    for folder in folders:
-        run = runs[folder.resolve()]
-        rows.append(
-            {"path": str(folder), "seed": run.seed, **{k: None if isnan(v) else v for k, v in run.history.items()}}
-        )
+    for result in results:
+        run = read_run(result.path)
+        known = {name: None if isnan(value) else value for name, value in run.history.items()}
+        rows.append({"path": str(result.path), "seed": run.seed, **known})
     if as_json:
         print_json(rows)
         return

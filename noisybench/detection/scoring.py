@@ -16,6 +16,12 @@ from noisybench.training.trace import Trace
 Kind = Literal["detector", "control", "reference"]
 
 
+REFERENCES = ("random", "flag_nothing", "perfect", "given_label_only")
+"""Names of the scores that detectors are read against; no detector may be called so."""
+HELD_OUT = ("held_out.", "neighbours.")
+"""Prefixes of the columns that a pool of subset models leaves, and no probe."""
+
+
 @dataclass(frozen=True, slots=True)
 class Detector:
     """What a file of ``detectors/`` gives.
@@ -42,7 +48,7 @@ class Detector:
     @property
     def needs_pool(self) -> bool:
         """Whether it reads what models trained on subsets, or neighbours, say of a sample, which no probe observes."""
-        return any(name == "given" or "." in name for name in self.needs)
+        return any(name == "given" or name.startswith(HELD_OUT) for name in self.needs)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

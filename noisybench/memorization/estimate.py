@@ -1,7 +1,8 @@
 """Memorization: how much the answer of models for a sample hangs on having seen it, estimated from a pool of them."""
 
+import json
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from noisybench.ground.arrays import read_only
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
-from noisybench.ground.files import read_columns, write_columns
+from noisybench.ground.files import read_columns, record_as, write_columns
+from noisybench.memorization.learner import Learner, learner_in_words
 from noisybench.memorization.pool import BLOCK, Bools, Pool
 from noisybench.variants.variant import Variant
 
@@ -34,7 +36,7 @@ class Memorization:
         n_in: Models that saw it, shape (n,), int64.
         n_out: Models that did not, shape (n,), int64.
         models: Their number.
-        learner: Architecture, recipe, fraction and features in words.
+        learner: Whose memorization it is: what was trained on subsets, and how.
         variant_id: The labels that the models were trained on.
     """
 
@@ -47,7 +49,7 @@ class Memorization:
     n_in: NDArray[np.int64]
     n_out: NDArray[np.int64]
     models: int
-    learner: str
+    learner: Learner
     variant_id: str
 
     def __post_init__(self) -> None:
@@ -140,7 +142,7 @@ def write_memorization(memorization: Memorization, path: Path) -> None:
     columns |= {COLUMNS[name]: getattr(memorization, name) for name in COLUMNS}
     metadata = {
         "variant_id": memorization.variant_id,
-        "learner": memorization.learner,
+        "learner": json.dumps(asdict(memorization.learner)),
         "models": str(memorization.models),
     }
     write_columns(columns, path, metadata=metadata)
@@ -184,12 +186,27 @@ def read_memorization(path: Path, variant_id: str | None = None) -> Memorization
         return Memorization(
             **{name: read_only(columns[column]) for name, column in COLUMNS.items()},
             models=int(metadata["models"]),
-            learner=metadata["learner"],
+            learner=_learner_of(metadata["learner"], path),
             variant_id=metadata["variant_id"],
         )
     except BadData as error:
         msg = f"{path}: {error}; estimate again"
         raise BadData(msg) from None
+
+
+def _learner_of(text: str, path: Path) -> Learner:
+    """The learner in a file's metadata: its fields as JSON, or the words of version 0.1.0."""
+    learner = learner_in_words(text)
+    if learner is not None:
+        return learner
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict):
+        msg = f"{path} does not say of which learner it is, but '{text[:60]}'; estimate again"
+        raise BadData(msg)
+    return record_as(fields, Learner, path, mend="estimate again")
 
 
 def read_memorizations(runs: Path, variant: Variant) -> dict[str, tuple[Path, Memorization]]:
@@ -201,11 +218,11 @@ def read_memorizations(runs: Path, variant: Variant) -> dict[str, tuple[Path, Me
     """
     paths = sorted((runs / "memorization").glob("*/memorization.parquet"))
     found = {path.parent.name: (path, read_memorization(path, variant.provenance.variant_id)) for path in paths}
-    places: dict[str, Path] = {}
+    places: dict[Learner, Path] = {}
     for path, memorization in found.values():
         other = places.setdefault(memorization.learner, path.parent)
         if other != path.parent:
-            raise BadData(said_twice(memorization.learner, other, path.parent))
+            raise BadData(said_twice(memorization.learner.name, other, path.parent))
     return found
 
 

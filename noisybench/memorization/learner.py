@@ -1,119 +1,77 @@
-"""What is retrained: memorization belongs to it."""
+"""The learner: what was trained, and how. Memorization belongs to a learner, not to a data set. No torch here."""
 
-import hashlib
-import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, fields
 from typing import Any
 
-from noisybench.data.extraction import Features, choose_features, features_of
-from noisybench.data.source import Source
-from noisybench.ground.errors import BadUsage
-from noisybench.ground.files import file_name
-from noisybench.memorization.pool import Purpose
-from noisybench.training.model import BuildModel
-from noisybench.training.plan import Plan, Watch, plan_run
-
-EPOCHS = 45
-"""Of every model: on the digits, 99 % of the wrong labels of a subset are then fitted, 57 % after 20."""
+from noisybench.training.recipe import Recipe, digest_of_training
 
 
 @dataclass(frozen=True, slots=True)
 class Learner:
-    """What is retrained: memorization belongs to it.
+    """What was trained, and how; how it was watched plays no part.
 
     Attributes:
-        plan: Model and recipe. How it would be watched plays no part.
-        fraction: Of the samples in each subset.
-        balanced: Whether every sample is left out equally often, see ``memorization.subsets``.
-        features: What the model sees, in one word: ``input``, or the name of frozen features.
+        model: Name of the model.
+        recipe: Name of the recipe.
+        epochs: Passes over what it was trained on.
+        trained: Short digest of model, code and every option of the recipe; it tells apart what has the same names.
+        features: What the model saw, in one word: ``input``, or the name of frozen features.
+        fraction: Share of the samples in each random subset; None where it was trained on all.
+        balanced: Whether every sample was left out equally often.
     """
 
-    plan: Plan
-    fraction: float = 0.7
-    balanced: bool = True
+    model: str
+    recipe: str
+    epochs: int
+    trained: str
     features: str = "input"
+    fraction: float | None = None
+    balanced: bool = True
 
     @property
     def name(self) -> str:
-        """In words, for every place where its memorization appears; the digest tells recipes with other options apart."""
-        plan = self.plan
-        epochs = f"{plan.recipe.epochs} epochs ({plan.trained})"
-        fraction = f"{'' if self.balanced else 'random '}fraction {self.fraction:g}"
-        return f"{plan.model}, {plan.recipe_name}, {epochs}, {fraction}, on {self.features}"
+        """In words, for people; nothing is decided by them."""
+        share = "" if self.fraction is None else f"{'' if self.balanced else 'random '}fraction {self.fraction:g}, "
+        return f"{self.model}, {self.recipe}, {self.epochs} epochs ({self.trained}), {share}on {self.features}"
 
-    @property
-    def setup(self) -> dict[str, Any]:
-        """Everything that decides a pool but labels, purpose and seed."""
-        return {
-            "model": self.plan.model,
-            "code": self.plan.code,
-            "recipe": self.plan.recipe_name,
-            **asdict(self.plan.recipe),
-            "fraction": self.fraction,
-            "balanced": self.balanced,
-            "features": self.features,
-        }
-
-    def folder(self, *, purpose: Purpose = "truth", seed: int = 0) -> str:
-        """Name of the folder of one of its pools, safe on every file system."""
-        what = json.dumps({**self.setup, "purpose": purpose, "seed": seed}, sort_keys=True)
-        digest = hashlib.sha256(what.encode()).hexdigest()[:8]
-        return f"{file_name(self.plan.model)}-{self.plan.recipe_name}-{file_name(self.features)}-{purpose}-{digest}"
+    def is_same_training(self, other: "Learner") -> bool:
+        """Whether both train the same model, in the same way, on the same features, be it on all samples or on subsets."""
+        return all(getattr(self, name) == getattr(other, name) for name in TRAINING)
 
 
-def plan_learner(
-    source: Source,
-    *,
-    model: str | BuildModel | None = None,
-    recipe: str = "overfit",
-    epochs: int | None = None,
-    options: Mapping[str, str] | None = None,
-    device: str = "auto",
-    features: str = "input",
-    features_options: Mapping[str, str] | None = None,
-    fraction: float = 0.7,
-    balanced: bool = True,
-    cache: str | Path | None = None,
-) -> tuple[Learner, Features | None]:
-    """What is retrained, and the features that it sees, None for the inputs themselves.
+TRAINING = ("model", "recipe", "epochs", "trained", "features")
+"""Fields of a learner that say how it trains; the others say on which samples."""
 
-    Args:
-        source: What is trained on.
-        model: See ``plan_run``; also ``recipe``, ``device`` and ``options``, but for those that say how to watch.
-        recipe: Name of the recipe.
-        epochs: None takes 45.
-        options: Fields of ``Recipe`` as text.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
-        features: ``input``, or what ``choose_features`` takes.
-        features_options: Of the features, as text.
-        fraction: Of the samples in each subset.
-        balanced: Leave each sample out equally often.
-        cache: Folder in which features are kept.
 
-    Raises:
-        UnknownName: No such model, recipe, features or option.
-        BadUsage: A value that cannot be meant.
+def learner_of_setup(setup: Mapping[str, Any]) -> Learner:
+    """The learner that the record of a block of models describes, see ``SubsetPlan.setup``."""
+    recipe = {field.name: setup[field.name] for field in fields(Recipe)}
+    return Learner(
+        model=setup["model"],
+        recipe=setup["recipe"],
+        epochs=setup["epochs"],
+        trained=digest_of_training(setup["model"], setup["code"], setup["recipe"], recipe),
+        features=setup["features"],
+        fraction=setup["fraction"],
+        balanced=setup["balanced"],
+    )
+
+
+def learner_in_words(words: str) -> Learner | None:
+    """The learner of a sentence of version 0.1.0, which stored nothing else; None where the words are no such sentence.
+
+    >>> learner_in_words("mlp, overfit, 45 epochs (558730), random fraction 0.7, on pca(components=20)").fraction
+    0.7
     """
-    given = dict(options or {})
-    watching = sorted(set(given) & {field.name for field in fields(Watch)})
-    if watching:
-        msg = f"'{watching[0]}' is about how a training is watched, and these models are asked once, at their end"
-        raise BadUsage(msg)
-    if features == "input" and features_options:
-        msg = "--features-set is for --features; 'input' has no options"
-        raise BadUsage(msg)
-    chosen = None if features == "input" else choose_features(features, features_options)
-    how: dict[str, Any] = {
-        "recipe": recipe,
-        "epochs": EPOCHS if epochs is None and "epochs" not in given else epochs,
-        "options": given,
-    }
-    # The inputs decide the device, and refuse what is refused, before features take their time.
-    plan = plan_run(source, model=model, device=device, **how)
-    if chosen is None:
-        return Learner(plan, fraction, balanced), None
-    seen = features_of(source, chosen, device=plan.device, cache=cache)
-    shown = replace(source, inputs=seen, test_inputs=None, test_labels=None, augmentation="none")
-    return Learner(plan_run(shown, model=model, device=device, **how), fraction, balanced, chosen.word), seen
+    found = re.fullmatch(
+        r"(.+), (\w+), ([0-9]{1,9}) epochs \((\w*)\), (random )?fraction ([0-9.e-]{1,20}), on (.+)", words
+    )
+    if found is None:
+        return None
+    model, recipe, epochs, trained, at_random, fraction, features = found.groups()
+    try:
+        return Learner(model, recipe, int(epochs), trained, features, float(fraction), not at_random)
+    except ValueError:
+        return None

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from noisybench.ground.arrays import read_only
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import NO_ARRAY, check_fields, replacing
+from noisybench.memorization.learner import Learner, learner_of_setup
 from noisybench.variants.variant import Variant
 
 Bools = NDArray[np.bool_]
@@ -37,7 +38,7 @@ class Pool:
         margins: Logit of the given label minus the best other, shape (m, n), float16.
         held_out: Mean softmax over the models that did not see the sample, shape (n, k), float32; NaN where all did.
         groups: Number of the balanced group of each model, shape (m,), int64; plain random subsets are a group each.
-        learner: Architecture, recipe, fraction and features in words: memorization belongs to a learner.
+        learner: What was trained, on subsets: memorization belongs to it.
         purpose: ``truth``, or ``detector``; never both, since no model may judge itself.
         seed: Decides, with the purpose, every subset and every model.
         variant_id: The labels that the models were trained on.
@@ -48,7 +49,7 @@ class Pool:
     margins: NDArray[np.float16]
     held_out: NDArray[np.float32]
     groups: NDArray[np.int64]
-    learner: str
+    learner: Learner
     purpose: Purpose
     seed: int
     variant_id: str
@@ -223,11 +224,20 @@ def read_pool(folder: Path, variant: Variant, *, models: int | None = None) -> P
         margins=read_only(np.concatenate([part.margins for part in parts])),
         held_out=read_only(means),
         groups=read_only(np.arange(len(included), dtype=np.int64) // record["group_size"]),
-        learner=record["learner"],
+        learner=_learner_of(record, paths[0]),
         purpose=record["purpose"],
         seed=record["seed"],
         variant_id=record["variant_id"],
     )
+
+
+def _learner_of(record: Mapping[str, Any], path: Path) -> Learner:
+    """Whose pool it is, by the fields of the setup."""
+    try:
+        return learner_of_setup(record["setup"])
+    except (KeyError, TypeError) as error:
+        msg = f"{path} does not say in its setup what was trained ({error}); delete it to train its models again"
+        raise BadData(msg) from None
 
 
 def _block_paths(folder: Path) -> list[Path]:

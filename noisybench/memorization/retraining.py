@@ -23,7 +23,6 @@ from noisybench.ground.engines.processes import Progress, alone, check_sendable,
 from noisybench.ground.errors import BadData, BadUsage, TrainingFailed, UnknownName
 from noisybench.ground.files import check_fields, read_record, write_json
 from noisybench.ground.random_streams import derive
-from noisybench.memorization.learner import Learner
 from noisybench.memorization.pool import (
     BLOCK,
     PURPOSES,
@@ -37,6 +36,7 @@ from noisybench.memorization.pool import (
     write_block,
 )
 from noisybench.memorization.stacking import STACK_BYTES, STACKED_BATCH, linear_layers, train_together
+from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.subsets import check_fraction, group_size, subsets
 from noisybench.training.batches import Inputs
 from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
@@ -65,7 +65,7 @@ class Retraining:
 def retrain(
     source: Source,
     variant: Variant,
-    learner: Learner,
+    learner: SubsetPlan,
     folder: str | Path,
     *,
     models: int = 500,
@@ -126,7 +126,7 @@ def retrain(
         check_sendable(learner.plan.build, f"model '{learner.plan.model}'")
     record = {
         "variant_id": variant.provenance.variant_id,
-        "learner": learner.name,
+        "learner": learner.learner.name,
         "purpose": purpose,
         "seed": seed,
         "group_size": size,
@@ -164,7 +164,7 @@ class _Task:
 class _Shared:
     source: Source
     variant: Variant
-    learner: Learner
+    learner: SubsetPlan
     record: Mapping[str, Any]
 
 

@@ -3,25 +3,21 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from noisybench.board.agreement import read_truths
-from noisybench.board.references import reference_scores
-from noisybench.board.truths import digests_of, judge, truths_beside
-from noisybench.detection.scoring import Kind, Scores, read_scores, score, scores_path, write_scores
+from noisybench.detection.scoring import REFERENCES, Kind, Scores, score, scores_path, write_scores
 from noisybench.ground.arrays import Floats, read_only
 from noisybench.ground.digests import file_digest
 from noisybench.ground.engines.processes import alone
 from noisybench.ground.errors import BadUsage
-from noisybench.ground.files import file_name, read_record, write_json
+from noisybench.ground.files import file_name
 from noisybench.ground.lookup import find, names
 from noisybench.ground.version import __version__
-from noisybench.runs.folder import keep_variant
-from noisybench.runs.record import HOW_LABELS_CAME, about_labels
+from noisybench.runs.folder import RECORD, begin, finish, is_finished, keep_variant, read_run_record
+from noisybench.runs.record import TRAINED_BY, RunRecord, about_labels, first_difference
 from noisybench.training.trace import Observation, read_trace, write_observation
 from noisybench.variants.sample_files import Form, read_given
 from noisybench.variants.variant import Variant
@@ -31,7 +27,7 @@ CONFIDENT = ("self_confidence", "normalized_margin", "confident_learning")
 LONGEST_NAME = 80
 
 
-def score_given(
+def keep_given(
     variant: Variant,
     out: str | Path = "runs",
     *,
@@ -60,7 +56,7 @@ def score_given(
         BadData: The file cannot be read, or holds something else.
         Mismatch: The file is of other labels.
     """
-    _check_name(name, variant)
+    _check_name(name)
     if (pred_probs is None) == (scores is None):
         msg = f"give probabilities (--pred-probs) or scores (--scores), got {'neither' if scores is None else 'both'}"
         raise BadUsage(msg)
@@ -73,68 +69,61 @@ def score_given(
     values = read_given(path, variant, form)
     home = Path(out) / variant.name
     folder = home / f"given-{file_name(name)}-{setup[:8]}" / "seed-0"
-    record = {
-        **_record(variant, name, setup),
-        "form": form,
-        "file": path.name,
-        "file_sha256": file_digest(path),
-        "lower_is_suspicious": lower_is_suspicious,
-        "detectors": {detector: detector for detector in (CONFIDENT if form == "pred_probs" else (name,))},
-    }
+    detectors = CONFIDENT if form == "pred_probs" else (name,)
+    record = replace(
+        _record(variant, name, setup),
+        form=form,
+        file=path.name,
+        file_sha256=file_digest(path),
+        lower_is_suspicious=lower_is_suspicious,
+    )
     keep_variant(variant, home / "variant")
     with alone(folder):
-        if not _is_finished(folder, record):
-            (folder / "agreement.parquet").unlink(missing_ok=True)  # first: what has none is no finished run
+        if not _is_whole(folder, record):
+            begin(folder, record)  # what is replaced is no finished run meanwhile
             for part in ("scores", "trace"):
                 shutil.rmtree(folder / part, ignore_errors=True)
             if form == "pred_probs":
-                write_observation(_observation(values, variant), folder / "trace", variant_id=record["variant_id"])
+                write_observation(_observation(values, variant), folder / "trace", variant_id=record.variant_id)
                 trace = read_trace(folder / "trace")
                 found = [score(trace, find("detectors", detector)) for detector in CONFIDENT]
             else:
                 signed = 0.0 - values if lower_is_suspicious else values
-                found = [Scores(name, read_only(signed), record["variant_id"])]
+                found = [Scores(name, read_only(signed), record.variant_id)]
             for held in found:
                 write_scores(held, scores_path(folder, held.detector))
             digests = {held.detector: file_digest(scores_path(folder, held.detector)) for held in found}
-            write_json({**record, "scores_sha256": digests}, folder / "run.json")
-        elif read_truths(folder / "agreement.parquet") == digests_of(truths_beside(home, variant)):
-            return folder
-        # What is compared is what was written: the file is the contract.
-        kept: dict[str, tuple[Scores, Kind]] = {
-            detector: (read_scores(scores_path(folder, detector)), "detector") for detector in record["detectors"]
-        }
-        judge(folder, variant, kept, seed=0)
+            kinds: dict[str, Kind] = dict.fromkeys(detectors, "detector")
+            finish(folder, replace(record, scores_sha256=digests), {each: each for each in detectors}, kinds)
     return folder
 
 
-def _record(variant: Variant, name: str, setup: str) -> dict[str, Any]:
+def _record(variant: Variant, name: str, setup: str) -> RunRecord:
     """What a run says of its labels and of where its scores come from."""
-    return {
-        "regime": "given",
+    return RunRecord(
+        regime="given",
         **about_labels(variant),
-        "model": name,
-        "recipe": "given",
-        "setup": setup,
-        "trained": "",
-        "epochs": 0,
-        "observe": "given",
-        "features": "given",
-        "seed": 0,
-        "versions": {"noisybench": __version__, "numpy": np.__version__},
-    }
+        model=name,
+        recipe="given",
+        setup=setup,
+        trained="",
+        epochs=0,
+        observe="given",
+        features="given",
+        seed=0,
+        versions={"noisybench": __version__, "numpy": np.__version__},
+        detectors={},
+    )
 
 
-def _is_finished(folder: Path, record: Mapping[str, Any]) -> bool:
-    """Whether a folder holds the run of ``record``, and all of it."""
-    if not all((folder / name).is_file() for name in ("run.json", "agreement.parquet")):
+def _is_whole(folder: Path, record: RunRecord) -> bool:
+    """Whether a folder holds the finished run of ``record``, and the scores that it left."""
+    if not (folder / RECORD).is_file():
         return False
-    found = read_record(folder / "run.json")
-    if any(found.get(key) != record[key] for key in record if key not in HOW_LABELS_CAME):
+    found = read_run_record(folder)
+    if first_difference(found, record, ignore=TRAINED_BY) is not None or not is_finished(folder, found):
         return False
-    paths = {name: scores_path(folder, name) for name in record["detectors"]}
-    whole = all(path.is_file() for path in paths.values())
-    return whole and found.get("scores_sha256") == {name: file_digest(path) for name, path in paths.items()}
+    return found.scores_sha256 == {name: file_digest(scores_path(folder, name)) for name in found.detectors}
 
 
 def _observation(probabilities: Floats, variant: Variant) -> Observation:
@@ -147,11 +136,11 @@ def _observation(probabilities: Floats, variant: Variant) -> Observation:
     return Observation(0, {name: column.astype(np.float32) for name, column in columns.items()})
 
 
-def _check_name(name: str, variant: Variant) -> None:
+def _check_name(name: str) -> None:
+    """Raise ``BadUsage`` for a name that is no line, or that noisybench gives to scores of its own."""
     if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
         msg = f"a name must be a line of 1 to {LONGEST_NAME} characters, got {name[:LONGEST_NAME]!r}"
         raise BadUsage(msg)
-    ours = {*names("detectors"), *(reference.detector for reference in reference_scores(variant, seed=0))}
-    if name in ours or name.startswith("memorization by "):
+    if name in {*names("detectors"), *REFERENCES} or name.startswith("memorization by "):
         msg = f"'{name}' is the name of one of noisybench's own detectors or references; give the scores another"
         raise BadUsage(msg)

@@ -7,18 +7,18 @@ from noisybench.data.source import Source
 from noisybench.ground.engines.processes import Progress
 from noisybench.ground.errors import BadData
 from noisybench.memorization.estimate import estimate_memorization, read_memorization, said_twice, write_memorization
-from noisybench.memorization.learner import Learner
 from noisybench.memorization.pool import read_pool
 from noisybench.memorization.reliability import Summary, summarise
 from noisybench.memorization.retraining import retrain
+from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.runs.folder import keep_variant
 from noisybench.variants.variant import Variant
 
 
-def memorize(
+def measure_memorization(
     source: Source,
     variant: Variant,
-    learner: Learner,
+    learner: SubsetPlan,
     out: str | Path = "runs",
     *,
     models: int = 500,
@@ -49,8 +49,8 @@ def memorize(
     home = Path(out) / variant.name
     folder = home / "memorization" / learner.folder(purpose="truth", seed=seed)
     for path in sorted(folder.parent.glob("*/memorization.parquet")):
-        if path.parent != folder and read_memorization(path).learner == learner.name:
-            raise BadData(said_twice(learner.name, path.parent, folder))
+        if path.parent != folder and read_memorization(path).learner == learner.learner:
+            raise BadData(said_twice(learner.learner.name, path.parent, folder))
     done = retrain(
         source,
         variant,

@@ -7,61 +7,58 @@ are a run themselves, which has a pool in place of a training.
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from math import isnan
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from noisybench.board.agreement import read_truths
-from noisybench.board.truths import digests_of, judge, truths_beside
 from noisybench.data.extraction import Features
 from noisybench.data.inputs import IMAGE_DIMENSIONS
 from noisybench.data.source import Source
-from noisybench.detection.scoring import Kind, Scores, read_scores, score, scores_path, write_scores
+from noisybench.detection.scoring import Detector, Kind, score, scores_path, write_scores
 from noisybench.ground.checks import unknown, whole
 from noisybench.ground.digests import file_digest
 from noisybench.ground.engines.processes import Progress, alone
-from noisybench.ground.errors import BadData, BadUsage, UnknownName
-from noisybench.ground.files import file_name, read_record, write_columns, write_json
+from noisybench.ground.errors import BadUsage, UnknownName
+from noisybench.ground.files import file_name, write_columns, write_json
 from noisybench.ground.lookup import find, names
 from noisybench.ground.random_streams import derive
+from noisybench.ground.version import __version__
 from noisybench.memorization.held_out import held_out_answers
-from noisybench.memorization.learner import Learner
 from noisybench.memorization.pool import PURPOSES, Pool, read_pool
 from noisybench.memorization.retraining import retrain
+from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.subsets import check_fraction, group_size, subsets
-from noisybench.runs.folder import keep_variant
-from noisybench.runs.record import HOW_LABELS_CAME, about_labels
+from noisybench.runs.folder import begin, finish, keep_variant, recognise
+from noisybench.runs.record import RunRecord, about_labels
 from noisybench.statistics.confident_learning import NoiseEstimate, estimate_noise
 from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.training.trace import read_trace, write_observation
 from noisybench.variants.variant import Variant, check_source
 
 NEIGHBOURS = 20
-"""Of a sample, for ``knn``."""
+"""Neighbours of a sample that ``knn`` asks."""
 
 
-class Detected(NamedTuple):
+class DetectorPool(NamedTuple):
     """What a detector pool left.
 
     Attributes:
-        folder: Of the run.
-        detectors: Names of those that were scored.
+        path: Folder of the run.
         noise: What confident learning estimates of the noise.
     """
 
-    folder: Path
-    detectors: tuple[str, ...]
+    path: Path
     noise: NoiseEstimate
 
 
-def detect(
+def score_pool(
     source: Source,
     variant: Variant,
-    learner: Learner,
+    learner: SubsetPlan,
     out: str | Path = "runs",
     *,
     fractions: Sequence[float] = (),
@@ -70,7 +67,7 @@ def detect(
     features: Features | None = None,
     workers: int = 1,
     progress: Progress = lambda: None,
-) -> Detected:
+) -> DetectorPool:
     """Score the detectors of held-out answers with a pool that shares no model with any measurement of memorization.
 
     Nothing finished is done twice: blocks of models are kept, and a run that is there is only held against what has been
@@ -106,9 +103,9 @@ def detect(
         _check_held_out(one, len(variant.labels), models, seed)
     record = _record(learners[-1], variant, shares, models=models, seed=seed)
     with alone(folder):
-        there = _is_there(folder, record)
-        if not (folder / "run.json").is_file():
-            write_json({**record, "detectors": {}}, folder / "run.json")  # a run that has begun
+        found = recognise(folder, record, ignore=("models",))
+        if found is None:
+            begin(folder, record)
         pools, seconds = [], 0.0
         for one in learners:
             place = folder / f"fraction-{one.fraction:g}"
@@ -127,14 +124,13 @@ def detect(
             seconds += models / done.models_per_second  # over every call that trained some of them
             pools.append(read_pool(place, variant, models=models))
         keep_variant(variant, home / "variant", source)
-        if not there:
-            (folder / "agreement.parquet").unlink(missing_ok=True)  # first: what has none is no finished run
+        if found is None or not _is_whole(folder, found, models):
+            begin(folder, record)  # what is scored again is no finished run meanwhile
             _score_all(folder, pools, variant, record, near=_where_to_look(source, features), seconds=seconds)
-        detectors = _judge(folder, variant, seed)
-    return Detected(folder, detectors, estimate_noise(variant.labels, pools[-1].held_out))
+    return DetectorPool(folder, estimate_noise(variant.labels, pools[-1].held_out))
 
 
-def _check_held_out(learner: Learner, n: int, models: int, seed: int) -> None:
+def _check_held_out(learner: SubsetPlan, n: int, models: int, seed: int) -> None:
     """Raise ``BadUsage`` for subsets that cannot be drawn, or where each of the models would see some sample."""
     check_fraction(learner.fraction, n)
     included = subsets(range(models), n, learner.fraction, seed=derive(seed, "detector"), balanced=learner.balanced)
@@ -164,7 +160,7 @@ def _score_all(
     folder: Path,
     pools: Sequence[Pool],
     variant: Variant,
-    record: Mapping[str, Any],
+    record: RunRecord,
     *,
     near: Features | None,
     seconds: float,
@@ -174,33 +170,19 @@ def _score_all(
     k = min(NEIGHBOURS, len(variant.labels) - 1)
     neighbours = None if near is None else neighbour_labels(near, variant.labels, variant.num_classes, k)
     apart = time.perf_counter() - began
-    answers = held_out_answers(pools, variant, epoch=record["epochs"], neighbours=neighbours)
+    answers = held_out_answers(pools, variant, epoch=record.epochs, neighbours=neighbours)
     write_observation(answers, folder / "trace", variant_id=variant.provenance.variant_id)
-    _write_history(pools[-1], variant, record["epochs"], folder / "history.parquet")
-    scored = _score(folder, names("detectors"))
+    _write_history(pools[-1], variant, record.epochs, folder / "history.parquet")
+    kinds = _score(folder, names("detectors"))
     took = None if isnan(seconds) else seconds
-    passes = float(record["models"] * record["epochs"] * sum(record["fractions"]))
+    passes = float(len(pools[0].included) * record.epochs * sum(record.fractions or ()))
     costs = {
         name: {"seconds": apart, "passes": 0.0} if name == "knn" else {"seconds": took, "passes": passes}
-        for name in scored
+        for name in kinds
     }
     write_json({"seconds": took, "detectors": costs}, folder / "timing.json")
-    detectors = {name: name for name in sorted(scored)}
-    write_json({**record, "detectors": detectors, "files_sha256": _digests(folder, detectors)}, folder / "run.json")
-
-
-def _judge(folder: Path, variant: Variant, seed: int) -> tuple[str, ...]:
-    """Hold the scores against every truth, unless they were; their detectors."""
-    detectors = tuple(read_record(folder / "run.json")["detectors"])
-    agreement = folder / "agreement.parquet"
-    current = digests_of(truths_beside(folder.parent.parent, variant))
-    if not agreement.is_file() or read_truths(agreement) != current:
-        kinds: dict[str, Kind] = {
-            name: "control" if find("detectors", name).control else "detector" for name in detectors
-        }
-        kept = {name: (read_scores(scores_path(folder, name)), kinds[name]) for name in detectors}
-        judge(folder, variant, kept, seed=seed)
-    return detectors
+    detectors = {name: name for name in sorted(kinds)}
+    finish(folder, replace(record, files_sha256=_digests(folder, detectors)), detectors, kinds)
 
 
 def check_purpose(purpose: str, fractions: Sequence[float]) -> None:
@@ -214,7 +196,7 @@ def check_purpose(purpose: str, fractions: Sequence[float]) -> None:
         raise BadUsage(msg)
 
 
-def _folder(learners: Sequence[Learner]) -> str:
+def _folder(learners: Sequence[SubsetPlan]) -> str:
     """Name of a pool's folder, safe on every file system, which is alike for all seeds."""
     what = json.dumps([one.setup for one in learners], sort_keys=True)
     plan, word = learners[-1].plan, learners[-1].features.partition("(")[0]
@@ -222,51 +204,32 @@ def _folder(learners: Sequence[Learner]) -> str:
     return f"{file_name(plan.model)}-{plan.recipe_name}-{file_name(word)}-pool-{digest}"
 
 
-def _record(
-    learner: Learner, variant: Variant, fractions: Sequence[float], *, models: int, seed: int
-) -> dict[str, Any]:
-    """Everything that decides a run but the labels' history; how its models were made, their blocks say."""
+def _record(learner: SubsetPlan, variant: Variant, fractions: Sequence[float], *, models: int, seed: int) -> RunRecord:
+    """Everything that decides a run; how its models were made, their blocks say."""
     plan = learner.plan
-    return {
-        "regime": "pool",
-        "learner": learner.name,
+    return RunRecord(
+        regime="pool",
         **about_labels(variant),
-        "model": plan.model,
-        "recipe": plan.recipe_name,
-        "trained": plan.trained,
-        "setup": hashlib.sha256(json.dumps(learner.setup, sort_keys=True).encode()).hexdigest(),
+        model=plan.model,
+        recipe=plan.recipe_name,
+        trained=plan.trained,
+        setup=hashlib.sha256(json.dumps(learner.setup, sort_keys=True).encode()).hexdigest(),
         **asdict(plan.recipe),
-        "observe": "held out",
-        "features": learner.features,
-        "fractions": list(fractions),
-        "balanced": learner.balanced,
-        "models": models,
-        "neighbours": NEIGHBOURS,
-        "seed": seed,
-    }
+        observe="held out",
+        features=learner.features,
+        fractions=list(fractions),
+        balanced=learner.balanced,
+        models=models,
+        neighbours=NEIGHBOURS,
+        seed=seed,
+        versions={"noisybench": __version__, "numpy": np.__version__},
+        detectors={},
+    )
 
 
-def _is_there(folder: Path, record: Mapping[str, Any]) -> bool:
-    """Whether the folder holds the scores of this run, whole.
-
-    Raises:
-        BadData: It holds a run that was made differently.
-    """
-    if not (folder / "run.json").is_file():
-        return False
-    found = read_record(folder / "run.json")
-    detectors, digests = found.get("detectors"), found.get("files_sha256")
-    differs = [key for key in record if key not in (*HOW_LABELS_CAME, "models") and found.get(key) != record[key]]
-    if differs:
-        key = differs[0]
-        msg = (
-            f"{folder} holds a run with {key} = {found.get(key)}, now it is {record[key]}; give another --out, or delete "
-            f"that folder to run it again"
-        )
-        raise BadData(msg)
-    if found.get("models") != record["models"] or not isinstance(detectors, dict):
-        return False
-    return bool(detectors) and digests == _digests(folder, detectors)
+def _is_whole(folder: Path, found: RunRecord, models: int) -> bool:
+    """Whether the scores of a run are those of so many models, and all its files those that it left."""
+    return found.models == models and bool(found.detectors) and found.files_sha256 == _digests(folder, found.detectors)
 
 
 def _digests(folder: Path, detectors: Iterable[str]) -> dict[str, str]:
@@ -276,17 +239,16 @@ def _digests(folder: Path, detectors: Iterable[str]) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): file_digest(path) for path in paths if path.is_file()}
 
 
-def _score(folder: Path, detectors: Sequence[str]) -> list[str]:
-    """Score with every detector whose columns the trace has, but for those of trainings; their names."""
+def _score(folder: Path, detectors: Sequence[str]) -> dict[str, Kind]:
+    """Score with every detector whose columns the trace has, but for those of trainings; what each is, by name."""
     trace = read_trace(folder / "trace")
-    scored = []
+    kinds: dict[str, Kind] = {}
     for name in detectors:
-        detector = find("detectors", name)
+        detector: Detector = find("detectors", name)
         if detector.needs_pool and set(detector.needs) <= set(trace.columns):
-            found: Scores = score(trace, detector)
-            write_scores(found, scores_path(folder, name))
-            scored.append(name)
-    return scored
+            write_scores(score(trace, detector), scores_path(folder, name))
+            kinds[name] = "control" if detector.control else "detector"
+    return kinds
 
 
 def _write_history(pool: Pool, variant: Variant, epochs: int, path: Path) -> None:

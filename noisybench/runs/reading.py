@@ -1,16 +1,17 @@
-"""Reading run folders."""
+"""Reading run folders: every run below some folders, each once."""
 
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, get_type_hints
+from typing import Any, TypeAlias
 
-from noisybench.board.agreement import Agreement, read_agreements, read_truths
+from noisybench.detection.scoring import Kind, Scores, read_scores, scores_path
 from noisybench.ground.errors import BadData
 from noisybench.ground.files import check_fields, read_columns, read_record
-from noisybench.runs.record import RECORDED, Learner
+from noisybench.runs.folder import is_finished, kinds_of, read_run_record
+from noisybench.runs.record import RunRecord, Setup, setup_of
 from noisybench.statistics.resampling import Column
 
 FITS = ("test_accuracy", "mislabeled_fit", "clean_fit", "susceptibility")
@@ -22,33 +23,50 @@ class Run:
 
     Attributes:
         path: The folder.
-        column: The labels it was trained on.
-        learner: The model, the recipe and their options.
-        seed: Of the training.
-        n: Training samples.
-        finished: Whether its agreements are written; what follows is empty otherwise.
-        agreements: Of every detector, control and reference.
+        record: What decides the run, and the detectors that it has scores of.
+        column: The labels it was trained on, by where they stand in an average.
+        setup: What made its scores.
+        finished: Whether every detector is scored; what follows is empty otherwise.
+        kinds: Name of each detector → detector or control.
         history: Name → value at the end of training, NaN where unknown.
         costs: Detector → (seconds, extra passes over the training set).
-        truths: Name → digest of the measurements of memorization that it was held against.
     """
 
     path: Path
+    record: RunRecord
     column: Column
-    learner: Learner
-    seed: int
-    n: int
+    setup: Setup
     finished: bool
-    agreements: tuple[Agreement, ...]
+    kinds: Mapping[str, Kind]
     history: Mapping[str, float]
     costs: Mapping[str, tuple[float, float]]
-    truths: Mapping[str, str]
+
+    @property
+    def seed(self) -> int:
+        """Seed of the training."""
+        return self.record.seed
+
+    @property
+    def home(self) -> Path:
+        """The folder of all that is known of its labels."""
+        return self.path.parent.parent
+
+    @property
+    def version(self) -> str:
+        """The version of noisybench that trained it; empty where the record does not say."""
+        return (self.record.versions or {}).get("noisybench", "")
+
+    def scores(self, detector: str) -> Scores:
+        """Scores of one of its detectors.
+
+        Raises:
+            BadData: The file is broken.
+            Mismatch: It does not say of which variant it is.
+        """
+        return read_scores(scores_path(self.path, detector))
 
 
 Paths: TypeAlias = str | Path | Iterable[str | Path]
-
-
-# Reading
 
 
 def read_runs(paths: Paths) -> list[Run]:
@@ -56,7 +74,6 @@ def read_runs(paths: Paths) -> list[Run]:
 
     Raises:
         BadData: A folder is missing, no run below them has ended, or a file of a run is broken.
-        Mismatch: A run's agreements are of other labels than its own.
     """
     folders = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
     for folder in folders:
@@ -64,10 +81,10 @@ def read_runs(paths: Paths) -> list[Run]:
             msg = f"{folder} is no folder; give folders that hold runs, such as 'runs'"
             raise BadData(msg)
     found = sorted({path.resolve().parent for folder in folders for path in folder.rglob("run.json")})
-    runs: dict[tuple[Column, Learner, int], Run] = {}
+    runs: dict[tuple[Column, Setup, int], Run] = {}
     for path in found:
-        run = _read_run(path)
-        key = (run.column, run.learner, run.seed)
+        run = read_run(path)
+        key = (run.column, run.setup, run.seed)
         # A copy of a run is no second run.
         if key not in runs or run.finished > runs[key].finished:
             runs[key] = run
@@ -78,31 +95,50 @@ def read_runs(paths: Paths) -> list[Run]:
     return list(runs.values())
 
 
-def _read_run(path: Path) -> Run:
-    record = read_record(path / "run.json")
-    finished = (path / "agreement.parquet").is_file()
-    check_fields(record, get_type_hints(Learner) | RECORDED, path / "run.json")
-    setting = [record[key] for key in ("source_sha256", "source_options", "limit", "params", "mode")]
-    column = Column(record["source"], record["noise"], json.dumps(setting, sort_keys=True), record["variant_id"])
-    learner = Learner(*(record[key] for key in Learner._fields))
-    seed, n = record["seed"], record["n"]
-    if not finished:
-        return Run(path, column, learner, seed, n, finished, (), {}, {}, {})
-    timing = read_record(path / "timing.json") if (path / "timing.json").is_file() else {}
-    check_fields(timing, {"detectors": Mapping[str, Mapping[str, float | int | None]]} if timing else {}, path)
-    costs = {
-        name: (_number(cost.get("seconds")), _number(cost.get("passes")))
-        for name, cost in timing.get("detectors", {}).items()
-    }
-    columns = {} if learner.regime == "given" else read_columns(path / "history.parquet")[0]
+def read_run(path: Path) -> Run:
+    """One run folder.
+
+    Raises:
+        BadData: A file of it is missing or broken.
+    """
+    record = read_run_record(path)
+    finished = is_finished(path, record)
+    return Run(
+        path=path,
+        record=record,
+        column=_column_of(record),
+        setup=setup_of(record),
+        finished=finished,
+        kinds=kinds_of(path, record) if finished else {},
+        history=_last_of_history(path) if finished and record.regime != "given" else {},
+        costs=_costs(path) if finished else {},
+    )
+
+
+def _column_of(record: RunRecord) -> Column:
+    options = dict(record.source_options), record.limit, dict(record.params), record.mode
+    setting = json.dumps([record.source_sha256, *options], sort_keys=True)
+    return Column(record.source, record.noise, setting, record.variant_id)
+
+
+def _last_of_history(path: Path) -> dict[str, float]:
+    """What is known of the end of training, by name."""
+    columns = read_columns(path / "history.parquet")[0]
     for name, values in columns.items():
         if values.dtype.kind not in "fiu" or values.ndim != 1:
             msg = f"{path / 'history.parquet'}: '{name}' holds no numbers, one an epoch; evaluate again"
             raise BadData(msg)
-    history = {name: float(columns[name][-1]) for name in FITS if name in columns and len(columns[name])}
-    agreements = tuple(read_agreements(path / "agreement.parquet", column.variant_id))
-    truths = read_truths(path / "agreement.parquet")
-    return Run(path, column, learner, seed, n, finished, agreements, history, costs, truths)
+    return {name: float(columns[name][-1]) for name in FITS if name in columns and len(columns[name])}
+
+
+def _costs(path: Path) -> dict[str, tuple[float, float]]:
+    """Seconds and extra passes of each detector; empty where the file was lost."""
+    timing = read_record(path / "timing.json") if (path / "timing.json").is_file() else {}
+    check_fields(timing, {"detectors": Mapping[str, Mapping[str, float | int | None]]} if timing else {}, path)
+    return {
+        name: (_number(cost.get("seconds")), _number(cost.get("passes")))
+        for name, cost in timing.get("detectors", {}).items()
+    }
 
 
 def _number(value: float | None) -> float:
@@ -113,5 +149,11 @@ def finished_and_begun(runs: Sequence[Run] | Paths) -> tuple[list[Run], list[Run
     """The finished runs in order, and those that have begun and not ended."""
     given: list[Any] = [runs] if isinstance(runs, str | Path) else list(runs)
     known = given if given and all(isinstance(run, Run) for run in given) else read_runs(given)
-    ended = sorted((run for run in known if run.finished), key=lambda run: (run.learner, run.column, run.seed))
+    ended = sorted((run for run in known if run.finished), key=lambda run: (*_order(run.setup), run.column, run.seed))
     return ended, [run for run in known if not run.finished]
+
+
+def _order(setup: Setup) -> tuple[object, ...]:
+    learner = setup.learner
+    said = (learner.model, learner.recipe, setup.setup, learner.epochs, setup.observe)
+    return (*said, learner.features, setup.regime, learner.trained)

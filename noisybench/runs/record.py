@@ -1,17 +1,155 @@
-"""The record of a run."""
+"""The record of a run: ``run.json``, which says everything that decides the bytes of its trace and scores.
 
-from collections.abc import Mapping
+One type for every regime. A field that a regime does not have is None and does not stand in the file.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, NamedTuple
 
 from noisybench.data.source import Option
+from noisybench.memorization.learner import Learner
 from noisybench.variants.variant import Variant
 
 Regime = Literal["training", "pool", "given"]
 """Where a run's scores come from: one observed training, many models on random subsets, or someone else's code."""
 
 
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What ``run.json`` holds.
+
+    Attributes:
+        regime: Where the scores come from.
+        features: What the model saw: ``input``, or the name of frozen features.
+        variant_id: The labels.
+        source: Name of their source.
+        source_sha256: Digest of its inputs and labels.
+        source_options: Options of the source.
+        limit: Training samples that were kept; None where all were.
+        noise: Name of the noise.
+        params: Parameters of the noise.
+        mode: How the noise was drawn.
+        noise_seed: Seed of the noise.
+        n: Samples.
+        known: Samples whose clean label is known.
+        classes: Classes.
+        model: Name of the model, or of given scores.
+        recipe: Name of the recipe.
+        setup: Digest of model, recipe and every option: runs that differ in anything but labels and seed differ in it.
+        trained: Short digest of what decides the training, however it is watched.
+        epochs: Epochs of training.
+        observe: When the samples were observed.
+        seed: Seed of the training.
+        detectors: Name of each detector → what the catalog finds it by; empty until every one of them is scored.
+        controls: Names of those that are there for comparison; None in records of 0.1.0.
+        versions: Package → version that trained, or scored what was given.
+        test_sha256: Digest of the test set; of a training, as the next.
+        device: Kind of device of torch.
+        machine: Processor or GPU.
+        threads: Threads of torch.
+        batch_size: A field of ``Recipe``, as the next six; of trainings and pools.
+        lr: See ``Recipe``.
+        momentum: See ``Recipe``.
+        weight_decay: See ``Recipe``.
+        schedule: See ``Recipe``.
+        augmentation: See ``Recipe``.
+        precision: See ``Recipe``.
+        curvature_every: A field of ``Watch``, as the next six; of a training.
+        curvature_draws: See ``Watch``.
+        curvature_step: See ``Watch``.
+        curvature_power: See ``Watch``.
+        susceptibility: See ``Watch``.
+        susceptibility_samples: See ``Watch``.
+        susceptibility_lr: See ``Watch``.
+        fractions: Share of the samples in the subsets of each pool; of a pool, as the next four.
+        balanced: Whether every sample is left out equally often.
+        models: Models for each fraction.
+        neighbours: Neighbours of a sample that are asked.
+        files_sha256: File of the run → digest of answers, history and scores.
+        form: What was given: ``scores`` or ``pred_probs``; of given scores, as the next four.
+        file: Name of the file.
+        file_sha256: Its digest.
+        lower_is_suspicious: Whether the given scores had the other sign.
+        scores_sha256: Detector → digest of its scores.
+    """
+
+    regime: Regime
+    features: str
+    variant_id: str
+    source: str
+    source_sha256: str
+    source_options: Mapping[str, Option]
+    limit: int | None
+    noise: str
+    params: Mapping[str, Option]
+    mode: str
+    noise_seed: int
+    n: int
+    known: int
+    classes: int
+    model: str
+    recipe: str
+    setup: str
+    trained: str
+    epochs: int
+    observe: str
+    seed: int
+    detectors: Mapping[str, str]
+    test_sha256: str | None = None
+    batch_size: int | None = None
+    lr: float | None = None
+    momentum: float | None = None
+    weight_decay: float | None = None
+    schedule: str | None = None
+    augmentation: str | None = None
+    precision: str | None = None
+    curvature_every: int | None = None
+    curvature_draws: int | None = None
+    curvature_step: float | None = None
+    curvature_power: int | None = None
+    susceptibility: str | None = None
+    susceptibility_samples: int | None = None
+    susceptibility_lr: float | None = None
+    fractions: Sequence[float] | None = None
+    balanced: bool | None = None
+    models: int | None = None
+    neighbours: int | None = None
+    form: str | None = None
+    file: str | None = None
+    file_sha256: str | None = None
+    lower_is_suspicious: bool | None = None
+    device: str | None = None
+    machine: str | None = None
+    threads: int | None = None
+    versions: Mapping[str, str] | None = None
+    controls: Sequence[str] | None = None
+    files_sha256: Mapping[str, str] | None = None
+    scores_sha256: Mapping[str, str] | None = None
+
+    @property
+    def learner(self) -> "Learner":
+        """What was trained; of a pool, on the largest of its subsets."""
+        largest = max(self.fractions) if self.fractions else None
+        balanced = True if self.balanced is None else self.balanced
+        return Learner(self.model, self.recipe, self.epochs, self.trained, self.features, largest, balanced)
+
+    def as_json(self) -> dict[str, Any]:
+        """What the file holds: every field but those that the regime does not have."""
+        optional = {field.name for field in fields(self) if field.default is None}
+        return {key: value for key, value in asdict(self).items() if value is not None or key not in optional}
+
+
+HOW_LABELS_CAME = ("source_options", "limit", "noise", "params", "mode", "noise_seed")
+"""Fields of a record that tell how labels came to be; which labels they are, the variant id says."""
+WHAT_CAME_OUT = ("detectors", "controls", "files_sha256", "scores_sha256")
+"""Fields of a record that tell what a run has left, and do not decide it."""
+TRAINED_BY = ("versions", "machine")
+"""Fields of a record that decide the last bits of a training, and nothing of what is made of its trace."""
+
+
 def about_labels(variant: Variant) -> dict[str, Any]:
-    """What the run.json of every run says of its labels and how they came to be."""
+    """The fields of a record that are about labels and how they came to be."""
     provenance = variant.provenance
     return {
         "variant_id": provenance.variant_id,
@@ -29,40 +167,33 @@ def about_labels(variant: Variant) -> dict[str, Any]:
     }
 
 
-HOW_LABELS_CAME = ("source_options", "limit", "noise", "params", "mode", "noise_seed")
-"""Told in the record; which labels they are, the variant id says."""
-
-# Fields of run.json that are read here, beside those of a learner.
-RECORDED: dict[str, Any] = {
-    "source": str,
-    "noise": str,
-    "variant_id": str,
-    "source_sha256": str,
-    "source_options": Mapping[str, Option],
-    "limit": int | None,
-    "params": Mapping[str, Option],
-    "mode": str,
-    "seed": int,
-    "n": int,
-}
+def first_difference(found: RunRecord, wanted: RunRecord, *, ignore: Sequence[str] = ()) -> str | None:
+    """The first field that decides a run and is another one in the two records; None where they are of one run."""
+    passed = {*HOW_LABELS_CAME, *WHAT_CAME_OUT, *ignore}
+    names = (field.name for field in fields(RunRecord) if field.name not in passed)
+    return next((name for name in names if _plain(getattr(found, name)) != _plain(getattr(wanted, name))), None)
 
 
-class Learner(NamedTuple):
-    """What was trained, and how.
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
 
-    ``setup`` is the digest of every option, ``trained`` of those that decide the training; ``features`` is what the model
-    saw.
-    """
 
-    model: str
-    recipe: str
+class Setup(NamedTuple):
+    """What made the scores of a run: a learner, watched in one way."""
+
+    learner: Learner
     setup: str
-    epochs: int
+    """Digest of model, recipe and every option."""
     observe: str
-    features: str = "input"
-    regime: Regime = "training"
-    trained: str = ""
+    """When the samples were observed."""
+    regime: Regime
+    """Where the scores come from."""
 
 
-NOBODY = Learner("", "", "", 0, "", "", "given")
-"""Of references, which are the same whatever was trained."""
+NOBODY = Setup(Learner("", "", 0, "", ""), "", "", "given")
+"""The setup of references, which are the same whatever was trained."""
+
+
+def setup_of(record: RunRecord) -> Setup:
+    """What made the scores of a run."""
+    return Setup(record.learner, record.setup, record.observe, record.regime)

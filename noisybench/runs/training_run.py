@@ -1,4 +1,4 @@
-"""The standard protocol: a variant, a model and a recipe → a run folder with trace, history, scores and agreement."""
+"""The standard protocol: a variant, a model and a recipe → a run folder with trace, history and scores."""
 
 import resource
 import time
@@ -10,17 +10,24 @@ from typing import Any
 
 import torch
 
-from noisybench.board.agreement import read_agreements, read_truths
-from noisybench.board.truths import digests_of, judge, truths_beside
 from noisybench.data.source import Source
-from noisybench.detection.scoring import Kind, Scores, read_scores, score, scores_path, write_scores
+from noisybench.detection.scoring import Detector, score, scores_path, write_scores
 from noisybench.ground.checks import whole
 from noisybench.ground.engines.processes import Progress, alone, check_sendable, run_tasks
-from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.errors import BadUsage
 from noisybench.ground.files import check_fields, read_record, write_json
 from noisybench.ground.lookup import find, names
-from noisybench.runs.folder import keep_variant
-from noisybench.runs.record import HOW_LABELS_CAME, about_labels
+from noisybench.runs.folder import (
+    begin,
+    begin_again,
+    check_same_training,
+    finish,
+    is_finished,
+    keep_variant,
+    kinds_of,
+    recognise,
+)
+from noisybench.runs.record import HOW_LABELS_CAME, WHAT_CAME_OUT, RunRecord, about_labels
 from noisybench.training.checkpoint import epochs_trained
 from noisybench.training.machine import surroundings
 from noisybench.training.model import BuildModel, check_model
@@ -31,7 +38,7 @@ from noisybench.training.training import digest_of_test_set, due_columns, is_obs
 from noisybench.variants.variant import Variant, check_source
 
 
-def evaluate(
+def train_and_score(
     variants: Variant | Sequence[Variant],
     source: Source,
     *,
@@ -49,7 +56,7 @@ def evaluate(
     out: str | Path = "runs",
     progress: Progress = lambda: None,
 ) -> list[Path]:
-    """Train on each variant with each seed, score every detector, and compare with the mislabeled mask.
+    """Train on each variant with each seed, and score every detector.
 
     A finished run is not repeated, and one that was stopped goes on from its last checkpoint and ends with the same
     bytes. Detectors that a finished run lacks are added from its trace; where they need a probe that was not recorded,
@@ -168,46 +175,55 @@ class _Task:
 
 
 def _evaluate_one(task: _Task, source: Source, progress: Progress) -> Path:
-    with alone(task.folder):
+    """Make, resume, add to or recognise one run; leaves its folder finished."""
+    folder, epochs = task.folder, task.plan.recipe.epochs
+    with alone(folder):
         record = _record(task, source)
-        path = task.folder / "agreement.parquet"
-        finished = path.is_file() and (task.folder / "history.parquet").is_file()
-        found = _found(task.folder, record)
-        # What a stopped call asked for and did not come to, is not found: only what is compared with the truth.
-        held = {a.detector for a in read_agreements(path, record["variant_id"])} if finished else set()
-        found = {name: spec for name, spec in found.items() if name in held}
-        wanted = dict(sorted({**found, **task.detectors}.items()))
+        found = recognise(folder, record)
+        finished = found is not None and is_finished(folder, found)
+        if found is not None and not finished:
+            begin_again(folder, found, record)
+        listed = dict(found.detectors) if found is not None and finished else {}
+        wanted = dict(sorted({**listed, **task.detectors}.items()))
         here = _scored_here(task, wanted)
-        columns = sorted({column for name in here for column in find("detectors", wanted[name]).needs} | RECORDED)
-        epochs = task.plan.recipe.epochs
+        columns = sorted({column for name in here for column in _detector(wanted[name]).needs} | RECORDED)
         due = due_columns(columns, epochs, task.plan.watch.every)
         # A training for a further probe, stopped after its last look, has still to leave its checkpoint.
-        ended = wanted == found or epochs_trained(task.folder / "checkpoint.pt") in (None, epochs)
-        trained = finished and ended and is_observed(task.folder / "trace", due, until=epochs)
-        digests = digests_of(truths_beside(task.folder.parent.parent, task.variant))
+        ended = wanted == listed or epochs_trained(folder / "checkpoint.pt") in (None, epochs)
+        trained = finished and ended and is_observed(folder / "trace", due, until=epochs)
         own = any(":" in spec for spec in task.detectors.values())  # a user's own may have been edited
-        scored = wanted == found and not own and all(scores_path(task.folder, name).is_file() for name in wanted)
-        if trained and scored and read_truths(path) == digests:
+        if trained and wanted == listed and not own:
             for _ in range(epochs):
                 progress()
-            return task.folder
-        if not finished:
-            write_json({**record, "detectors": found}, task.folder / "run.json")
+            return folder
+        if found is not None and finished:
+            if not trained:
+                check_same_training(folder, found, record)
+            record = found  # it says what trained the trace
+        else:
+            begin(folder, record)
         if not trained:
             _train(task, source, record, columns, progress)
-        scores = _score_all(task, wanted)
-        write_json({**record, "detectors": wanted}, task.folder / "run.json")
-        judge(task.folder, task.variant, scores, seed=task.seed)
-    return task.folder
+        kinds = {} if found is None or not finished else kinds_of(folder, found)
+        _score_all(task, wanted)
+        kinds |= {name: "control" if _detector(wanted[name]).control else "detector" for name in here}
+        finish(folder, record, wanted, kinds)
+    return folder
 
 
 RECORDED = {"correct", "prediction"}
 """Columns of every trace: what was fitted, and what the model says instead."""
 
 
-def _train(task: _Task, source: Source, record: Mapping[str, Any], columns: Sequence[str], progress: Progress) -> None:
+def _detector(spec: str) -> Detector:
+    found: Detector = find("detectors", spec)
+    return found
+
+
+def _train(task: _Task, source: Source, record: RunRecord, columns: Sequence[str], progress: Progress) -> None:
     """Train and observe, from the last checkpoint on; leaves trace, history, checkpoint and timing."""
     plan, folder = task.plan, task.folder
+    undecided = {*HOW_LABELS_CAME, *WHAT_CAME_OUT}
     training = train(
         source,
         task.variant,
@@ -223,7 +239,7 @@ def _train(task: _Task, source: Source, record: Mapping[str, Any], columns: Sequ
         folder=folder,
         checkpoint_every=task.checkpoint_every,
         loader_workers=task.loader_workers,
-        made_by={key: value for key, value in record.items() if key not in HOW_LABELS_CAME},
+        made_by={key: value for key, value in record.as_json().items() if key not in undecided},
         progress=progress,
     )
     timing = {
@@ -234,32 +250,22 @@ def _train(task: _Task, source: Source, record: Mapping[str, Any], columns: Sequ
     write_json(timing, folder / "timing.json")
 
 
-def _score_all(task: _Task, wanted: Mapping[str, str]) -> dict[str, tuple[Scores, Kind]]:
-    """Score every detector that is not scored yet; every detector's scores by name, and what it is."""
+def _score_all(task: _Task, wanted: Mapping[str, str]) -> None:
+    """Score every detector of this call that is not scored yet, and write down what that took."""
     trace = read_trace(task.folder / "trace")
     timing = _timing(task.folder)
     costs = timing.setdefault("detectors", {})
-    here = _scored_here(task, wanted)
-    kinds: dict[str, Kind] = {}
-    if len(here) < len(wanted):
-        kinds |= {a.detector: a.kind for a in read_agreements(task.folder / "agreement.parquet")}
-    scored: dict[str, tuple[Scores, Kind]] = {}
-    for name, spec in wanted.items():
-        path = scores_path(task.folder, name)
-        if name in here:
-            detector = find("detectors", spec)
-            kinds[name] = "control" if detector.control else "detector"
-            # A score follows from its trace and from the version, which is the run's; a user's own detector has none.
-            if ":" in spec or name not in costs or not path.is_file():
-                began = time.perf_counter()
-                found = score(trace, detector)
-                seconds = time.perf_counter() - began
-                write_scores(found, path)
-                costs[name] = _cost(trace, detector.needs, task.plan.watch, timing.get("purposes", {}), seconds)
-                write_json(timing, task.folder / "timing.json")
-        # What is compared is what was written: the file is the contract.
-        scored[name] = read_scores(path), kinds[name]
-    return scored
+    for name in _scored_here(task, wanted):
+        path, spec = scores_path(task.folder, name), wanted[name]
+        # A score follows from its trace; a user's own detector may have been edited since.
+        if ":" in spec or name not in costs or not path.is_file():
+            detector = _detector(spec)
+            began = time.perf_counter()
+            found = score(trace, detector)
+            seconds = time.perf_counter() - began
+            write_scores(found, path)
+            costs[name] = _cost(trace, detector.needs, task.plan.watch, timing.get("purposes", {}), seconds)
+            write_json(timing, task.folder / "timing.json")
 
 
 def _timing(folder: Path) -> dict[str, Any]:
@@ -297,49 +303,25 @@ def _probe(name: str, watch: Watch) -> Probe:
     return watch.curvature() if name == "curvature" else find("probes", name)
 
 
-def _record(task: _Task, source: Source) -> dict[str, Any]:
+def _record(task: _Task, source: Source) -> RunRecord:
     """Everything that decides the bytes of a run."""
     plan = task.plan
     around = surroundings(torch.device(task.device), task.threads)
     package = plan.model.partition(":")[0]
     if package in ("torchvision", "timm"):  # whose next version may build another model under the same name
         around["versions"] |= {package: version(package)}
-    return {
-        "regime": "training",
-        "features": "input",
+    return RunRecord(
+        regime="training",
+        features="input",
         **about_labels(task.variant),
-        "test_sha256": digest_of_test_set(source),
-        "model": plan.model,
-        "recipe": plan.recipe_name,
-        "setup": plan.setup,
-        "trained": plan.trained,
+        test_sha256=digest_of_test_set(source),
+        model=plan.model,
+        recipe=plan.recipe_name,
+        setup=plan.setup,
+        trained=plan.trained,
         **asdict(plan.recipe),
         **asdict(plan.watch),
-        "seed": task.seed,
+        seed=task.seed,
+        detectors={},
         **around,
-    }
-
-
-def _found(folder: Path, record: Mapping[str, Any]) -> dict[str, str]:
-    """The detectors that a run already has, by name; none where there is no run yet.
-
-    Raises:
-        BadData: The folder holds a run, finished or not, that was made differently.
-    """
-    path = folder / "run.json"
-    if not path.is_file():
-        if any((folder / name).exists() for name in ("agreement.parquet", "checkpoint.pt", "trace")):
-            msg = f"{folder} has lost its run.json, which says how the run was made; delete that folder to run it again"
-            raise BadData(msg)
-        return {}
-    found = read_record(path)
-    check_fields(found, {"detectors": Mapping[str, str]}, path)
-    differs = [key for key in record if key not in HOW_LABELS_CAME and found.get(key) != record[key]]
-    if differs:
-        key = differs[0]
-        msg = (
-            f"{folder} holds a run with {key} = {found.get(key)}, now it is {record[key]}; "
-            f"give another --out, or delete that folder to run it again"
-        )
-        raise BadData(msg)
-    return dict(found["detectors"])
+    )

@@ -18,7 +18,7 @@ from noisybench.ground.lookup import find
 from noisybench.ground.options import parse_options
 from noisybench.training.model import BuildModel
 from noisybench.training.probes.curvature import Curvature
-from noisybench.training.recipe import Observe, Recipe
+from noisybench.training.recipe import Observe, Recipe, digest_of_training
 from noisybench.training.susceptibility import Susceptibility
 
 RecipeName = Literal["standard", "overfit"]
@@ -108,8 +108,7 @@ class Plan:
     @property
     def trained(self) -> str:
         """Short digest of what decides the training, however it is watched: model, code and recipe."""
-        what = {"model": self.model, "code": self.code, "name": self.recipe_name, **asdict(self.recipe)}
-        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:6]
+        return digest_of_training(self.model, self.code, self.recipe_name, asdict(self.recipe))
 
     @property
     def folder(self) -> str:

@@ -1,7 +1,10 @@
 """Recipes: everything that decides a training run but the data, the model and the seed."""
 
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from noisybench.data.source import Augmentation
 from noisybench.ground.checks import whole
@@ -58,3 +61,16 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
         return recipe.lr
     done = (step + 0.5) / steps  # the middle of the step, so that neither end is a step of size zero
     return recipe.lr * min(done / 0.25, (1 - done) / 0.75)
+
+
+def digest_of_training(model: str, code: str | None, name: str, recipe: Mapping[str, Any]) -> str:
+    """Short digest of what decides a training but labels and seed: six hexadecimal digits.
+
+    Args:
+        model: Name of the model.
+        code: Digest of the file of a user's own model; None for one of ours.
+        name: Name of the recipe.
+        recipe: Every field of ``Recipe``.
+    """
+    what = {"model": model, "code": code, "name": name, **recipe}
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:6]

@@ -1,0 +1,157 @@
+"""Judging: the board holds a run's scores against a truth when it is asked to, so that the order of commands decides nothing.
+
+Answers are kept in the user's own cache, by the digests of everything that they follow from: scores, truth, metric and
+the code of the metrics. They are not kept beside the runs, since a folder may be a stranger's, and its files say what he
+likes.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from noisybench import statistics
+from noisybench.board import agreement, references
+from noisybench.board.agreement import Agreement, against_labels, against_mark, against_memorization
+from noisybench.board.references import reference_scores
+from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, Truths
+from noisybench.detection.scoring import Kind, Scores, scores_path
+from noisybench.ground.digests import file_digest
+from noisybench.ground.download import cache_folder
+from noisybench.ground.files import replacing
+from noisybench.runs.reading import Run
+from noisybench.statistics.detection_metrics import METRICS
+from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS
+
+KNOW_NOTHING = ("random", "flag_nothing")
+"""References that stand beside the marks of a source; the others know of mislabeled samples alone."""
+
+
+def judge(run: Run, truths: Truths, asked: Asked) -> list[Agreement]:
+    """Agreement of each detector of a finished run with the truth that is asked for, once for each measurement of it.
+
+    Args:
+        run: A finished run.
+        truths: Of its labels.
+        asked: Truth, metric and stratum; nothing is returned where the labels have no such truth.
+
+    Raises:
+        BadData: Scores are missing, broken or not of as many samples.
+        Mismatch: Scores are of another variant.
+    """
+    if asked.truth not in truths.names:
+        return []
+    digests = {name: file_digest(scores_path(run.path, name)) for name in run.kinds}
+
+    def compute() -> list[Agreement]:
+        return [row for name, kind in run.kinds.items() for row in _against(run.scores(name), truths, asked, kind)]
+
+    return _kept({"scores": digests, "kinds": dict(run.kinds)}, truths, asked, compute)
+
+
+def judge_references(truths: Truths, asked: Asked, *, seed: int) -> list[Agreement]:
+    """Agreement of what detectors are read against: the references, and memorization itself as a detector.
+
+    Args:
+        truths: Of one label column.
+        asked: Truth, metric and stratum.
+        seed: Decides the random reference.
+    """
+    if asked.truth not in truths.names:
+        return []
+
+    def compute() -> list[Agreement]:
+        rows: list[Agreement] = []
+        for reference in reference_scores(truths.variant, seed=seed):
+            if asked.truth in (MISLABELED, MEMORIZATION) or reference.detector in KNOW_NOTHING:
+                rows += _against(reference, truths, asked, "reference")
+        for one in truths.measured if asked.truth == MISLABELED else ():
+            memorization = one.memorization
+            if np.isfinite(memorization.values).all():
+                name = f"memorization by {memorization.learner.name}"
+                itself = Scores(name, memorization.values, memorization.variant_id)
+                rows += _against(itself, truths, asked, "reference")
+        return rows
+
+    measured = [dict(one.digests) for one in truths.measured]
+    return _kept({"seed": seed, "memorization": measured}, truths, asked, compute)
+
+
+def _against(scores: Scores, truths: Truths, asked: Asked, kind: Kind) -> list[Agreement]:
+    """One detector against one truth, by one metric: a row, or one for each measured memorization."""
+    metrics = (asked.metric,)
+    if asked.truth == MISLABELED:
+        return against_labels(scores, truths.variant, kind=kind, metrics=metrics)
+    if asked.truth != MEMORIZATION:
+        return against_mark(scores, truths.variant, asked.truth, kind=kind, metrics=metrics)
+    rows: list[Agreement] = []
+    for one in truths.measured:
+        rows += against_memorization(
+            scores,
+            one.memorization,
+            truths.variant,
+            kind=kind,
+            held_out_error=one.held_out_error,
+            metrics=metrics,
+            strata=(asked.stratum,),
+        )
+    return rows
+
+
+def _kept(
+    follows_from: Mapping[str, object], truths: Truths, asked: Asked, compute: Callable[[], list[Agreement]]
+) -> list[Agreement]:
+    """What ``compute`` gives, from the cache where the same was asked of the same files before."""
+    if not _is_ours(asked):
+        return compute()
+    what = {
+        **follows_from,
+        "asked": asdict(asked),
+        "variant": dict(truths.digests),
+        "measured": [dict(one.digests) for one in truths.measured] if asked.truth == MEMORIZATION else [],
+        "code": _digest_of_code(),
+    }
+    key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+    path = cache_folder() / "agreement" / key[:2] / f"{key}.msgpack"
+    with suppress(OSError, msgspec.DecodeError):  # missing, damaged: computed again
+        return msgspec.msgpack.decode(path.read_bytes(), type=list[Agreement])
+    rows = compute()
+    with suppress(OSError), replacing(path) as part:  # a cache that cannot be written saves nothing, and harms nothing
+        part.write_bytes(msgspec.msgpack.encode(rows))
+    return rows
+
+
+def _is_ours(asked: Asked) -> bool:
+    """Whether a metric is noisybench's own, whose code is part of what its answers are kept by."""
+    about = (MEMORIZATION_METRICS if asked.truth == MEMORIZATION else METRICS)[asked.metric]
+    function = getattr(about.compute, "func", about.compute)  # a partial's
+    return str(function.__module__).partition(".")[0] == "noisybench"
+
+
+@cache
+def _digest_of_code() -> str:
+    """Digest of the code that agreement follows from, so that a changed metric finds nothing in the cache."""
+    files = [*sorted(Path(str(statistics.__file__)).parent.glob("*.py")), *map(_file_of, (agreement, references))]
+    return hashlib.sha256("".join(map(file_digest, files)).encode()).hexdigest()
+
+
+def _file_of(module: object) -> Path:
+    return Path(str(getattr(module, "__file__", "")))
+
+
+def judge_all(runs: Sequence[Run], truths: Mapping[Path, Truths], asked: Asked) -> dict[Path, list[Agreement]]:
+    """Folder of each run → agreement of its detectors, and of the references for its labels and seed."""
+    beside: dict[tuple[Path, int], list[Agreement]] = {}
+    found = {}
+    for run in runs:
+        of = truths[run.home]
+        if (run.home, run.seed) not in beside:
+            beside[run.home, run.seed] = judge_references(of, asked, seed=run.seed)
+        found[run.path] = judge(run, of, asked) + beside[run.home, run.seed]
+    return found

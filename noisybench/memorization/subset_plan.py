@@ -1,0 +1,126 @@
+"""Planning what is retrained on random subsets: a model, a recipe, what it sees and how much of it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from noisybench.data.extraction import Features, choose_features, features_of
+from noisybench.data.source import Source
+from noisybench.ground.errors import BadUsage
+from noisybench.ground.files import file_name
+from noisybench.memorization.learner import Learner
+from noisybench.memorization.pool import Purpose
+from noisybench.training.model import BuildModel
+from noisybench.training.plan import Plan, Watch, plan_run
+
+EPOCHS = 45
+"""Of every model: on the digits, 99 % of the wrong labels of a subset are then fitted, 57 % after 20."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubsetPlan:
+    """What is retrained on random subsets.
+
+    Attributes:
+        plan: Model and recipe. How it would be watched plays no part.
+        fraction: Share of the samples in each subset.
+        balanced: Whether every sample is left out equally often, see ``memorization.subsets``.
+        features: What the model sees, in one word: ``input``, or the name of frozen features.
+    """
+
+    plan: Plan
+    fraction: float = 0.7
+    balanced: bool = True
+    features: str = "input"
+
+    @property
+    def learner(self) -> Learner:
+        """Whose memorization is measured with it."""
+        plan = self.plan
+        return Learner(
+            model=plan.model,
+            recipe=plan.recipe_name,
+            epochs=plan.recipe.epochs,
+            trained=plan.trained,
+            features=self.features,
+            fraction=self.fraction,
+            balanced=self.balanced,
+        )
+
+    @property
+    def setup(self) -> dict[str, Any]:
+        """Everything that decides a pool but labels, purpose and seed."""
+        return {
+            "model": self.plan.model,
+            "code": self.plan.code,
+            "recipe": self.plan.recipe_name,
+            **asdict(self.plan.recipe),
+            "fraction": self.fraction,
+            "balanced": self.balanced,
+            "features": self.features,
+        }
+
+    def folder(self, *, purpose: Purpose = "truth", seed: int = 0) -> str:
+        """Name of the folder of one of its pools, safe on every file system."""
+        what = json.dumps({**self.setup, "purpose": purpose, "seed": seed}, sort_keys=True)
+        digest = hashlib.sha256(what.encode()).hexdigest()[:8]
+        return f"{file_name(self.plan.model)}-{self.plan.recipe_name}-{file_name(self.features)}-{purpose}-{digest}"
+
+
+def plan_learner(
+    source: Source,
+    *,
+    model: str | BuildModel | None = None,
+    recipe: str = "overfit",
+    epochs: int | None = None,
+    options: Mapping[str, str] | None = None,
+    device: str = "auto",
+    features: str = "input",
+    features_options: Mapping[str, str] | None = None,
+    fraction: float = 0.7,
+    balanced: bool = True,
+    cache: str | Path | None = None,
+) -> tuple[SubsetPlan, Features | None]:
+    """What is retrained, and the features that it sees, None for the inputs themselves.
+
+    Args:
+        source: What is trained on.
+        model: See ``plan_run``; also ``recipe``, ``device`` and ``options``, but for those that say how to watch.
+        recipe: Name of the recipe.
+        epochs: None takes 45.
+        options: Fields of ``Recipe`` as text.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        features: ``input``, or what ``choose_features`` takes.
+        features_options: Of the features, as text.
+        fraction: Of the samples in each subset.
+        balanced: Leave each sample out equally often.
+        cache: Folder in which features are kept.
+
+    Raises:
+        UnknownName: No such model, recipe, features or option.
+        BadUsage: A value that cannot be meant.
+    """
+    given = dict(options or {})
+    watching = sorted(set(given) & {field.name for field in fields(Watch)})
+    if watching:
+        msg = f"'{watching[0]}' is about how a training is watched, and these models are asked once, at their end"
+        raise BadUsage(msg)
+    if features == "input" and features_options:
+        msg = "--features-set is for --features; 'input' has no options"
+        raise BadUsage(msg)
+    chosen = None if features == "input" else choose_features(features, features_options)
+    how: dict[str, Any] = {
+        "recipe": recipe,
+        "epochs": EPOCHS if epochs is None and "epochs" not in given else epochs,
+        "options": given,
+    }
+    # The inputs decide the device, and refuse what is refused, before features take their time.
+    plan = plan_run(source, model=model, device=device, **how)
+    if chosen is None:
+        return SubsetPlan(plan, fraction, balanced), None
+    seen = features_of(source, chosen, device=plan.device, cache=cache)
+    shown = replace(source, inputs=seen, test_inputs=None, test_labels=None, augmentation="none")
+    return SubsetPlan(plan_run(shown, model=model, device=device, **how), fraction, balanced, chosen.word), seen
