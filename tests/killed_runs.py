@@ -17,10 +17,10 @@ from typing import Any
 
 import torch
 
+from noisybench.board.results import evaluate
 from noisybench.cards.variant_card import write_cards
 from noisybench.data.loading import load_source
 from noisybench.ground.lookup import find
-from noisybench.runs.training_run import evaluate
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import write_variant
 

@@ -31,6 +31,9 @@ class Leaderboard(Generic[AnyRow]):
     def __iter__(self) -> Iterator[AnyRow]:
         return iter(self.rows)
 
+    def __getitem__(self, line: int) -> AnyRow:
+        return self.rows[line]
+
     def __repr__(self) -> str:
         return f"<Leaderboard: {len(self.rows)} rows. {caption(self.rows)}>"
 

@@ -18,10 +18,10 @@ from torch import nn
 
 from noisybench import Source, Variant, build_variant, find, load_source
 from noisybench.memorization.estimate import estimate_memorization
-from noisybench.memorization.learner import Learner
 from noisybench.memorization.pool import BLOCK, read_pool
 from noisybench.memorization.reliability import Summary, summarise
 from noisybench.memorization.retraining import retrain
+from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.subsets import subsets
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.training.batches import Inputs
@@ -35,7 +35,7 @@ ENOUGH = 45
 """Epochs after which 99 % of the wrong labels are fitted; after 20 it is 57 %, and memorization is low for that reason."""
 
 
-def naive(source: Source, variant: Variant, learner: Learner) -> None:
+def naive(source: Source, variant: Variant, learner: SubsetPlan) -> None:
     """The loop that everybody writes."""
     recipe = learner.plan.recipe
     inputs = Inputs(source.inputs, torch.device("cpu")).batch(slice(None))
@@ -61,7 +61,7 @@ def whole(source: Source, variant: Variant) -> tuple[float, float, Summary]:
     plan = plan_run(source, model="mlp", recipe="overfit", epochs=ENOUGH, device="cpu")
     with tempfile.TemporaryDirectory() as folder:
         began, before = time.perf_counter(), processor_seconds()
-        done = retrain(source, variant, Learner(plan), folder, models=MODELS, workers=2)
+        done = retrain(source, variant, SubsetPlan(plan), folder, models=MODELS, workers=2)
         pool = read_pool(Path(folder), variant)
         truth = estimate_memorization(pool, variant)
         seconds = time.perf_counter() - began
@@ -73,7 +73,7 @@ def measure() -> list[Row]:
     """The ratio per model, and the whole pool alone."""
     source = load_source("digits")
     variant = build_variant(source, Symmetric(0.2), seed=0)
-    learner = Learner(plan_run(source, model="mlp", recipe="overfit", epochs=20, device="cpu"))
+    learner = SubsetPlan(plan_run(source, model="mlp", recipe="overfit", epochs=20, device="cpu"))
 
     def ours() -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -13,7 +13,8 @@ import pytest
 from rich.console import Console
 
 from noisybench.board.agreement import Agreement, write_agreements
-from noisybench.board.detector_table import Row, leaderboard
+from noisybench.board.detector_table import Row
+from noisybench.board.leaderboard import leaderboard
 from noisybench.board.model_table import model_rows
 from noisybench.board.rendering import Rows, caption, to_csv, to_json, to_latex, to_markdown, to_records, to_table
 from noisybench.detection.scoring import Kind

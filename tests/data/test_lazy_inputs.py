@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
+from noisybench.board.results import evaluate
 from noisybench.data.alteration import parse_alterations
 from noisybench.data.extraction import features_of
 from noisybench.data.inputs import LazyInputs
@@ -22,13 +23,12 @@ from noisybench.data.lazy_inputs import ArrowRows, ImageFiles
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.lookup import find
-from noisybench.memorization.learner import Learner
 from noisybench.memorization.pool import read_pool
 from noisybench.memorization.retraining import retrain
+from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.noise.noises.bounded_instance import BoundedInstance
 from noisybench.noise.noises.instance import Instance
 from noisybench.noise.noises.symmetric import Symmetric
-from noisybench.runs.training_run import evaluate
 from noisybench.training.batches import Inputs
 from noisybench.training.plan import plan_run
 from noisybench.training.recipe import Recipe
@@ -134,7 +134,7 @@ def test_subset_models_are_the_same(files: ImageFiles, rows: ArrowRows, tmp_path
     for number, inputs in enumerate((lazy, lazy[:])):
         source = source_of(inputs)
         plan = plan_run(source, model=model, recipe="standard", epochs=2, options={"batch_size": "8"}, device="cpu")
-        retrain(source, noisy(source), Learner(plan), tmp_path / str(number), models=10)
+        retrain(source, noisy(source), SubsetPlan(plan), tmp_path / str(number), models=10)
         pools.append(read_pool(tmp_path / str(number), noisy(source), models=10))
     for name in ("included", "predictions", "margins", "held_out"):
         np.testing.assert_array_equal(getattr(pools[0], name), getattr(pools[1], name))

@@ -17,11 +17,11 @@ from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed
 from noisybench.ground.random_streams import derive
 from noisybench.memorization import retraining, stacking
 from noisybench.memorization.estimate import estimate_memorization
-from noisybench.memorization.learner import Learner
 from noisybench.memorization.pool import BLOCK, Purpose, block_path, read_block, read_pool
 from noisybench.memorization.reliability import summarise
 from noisybench.memorization.retraining import retrain
 from noisybench.memorization.stacking import linear_layers, train_together
+from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.subsets import subsets
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.training.batches import Inputs
@@ -43,8 +43,8 @@ def variant(small: Source) -> Variant:
     return build_variant(small, Symmetric(0.2), seed=0)
 
 
-def learner_of(source: Source, epochs: int = 2, model: str = "mlp", **options: str) -> Learner:
-    return Learner(plan_run(source, model=model, recipe="overfit", epochs=epochs, options=options, device="cpu"))
+def learner_of(source: Source, epochs: int = 2, model: str = "mlp", **options: str) -> SubsetPlan:
+    return SubsetPlan(plan_run(source, model=model, recipe="overfit", epochs=epochs, options=options, device="cpu"))
 
 
 def files(folder: Path) -> dict[str, bytes]:

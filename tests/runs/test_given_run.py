@@ -16,7 +16,8 @@ from shell import shell
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from noisybench.board.agreement import read_agreements
-from noisybench.board.detector_table import leaderboard
+from noisybench.board.leaderboard import leaderboard
+from noisybench.board.results import evaluate, score_given
 from noisybench.board.suspects import suspects
 from noisybench.data.loading import load_source
 from noisybench.data.source import source_from_arrays
@@ -27,8 +28,6 @@ from noisybench.memorization.estimate import Memorization, write_memorization
 from noisybench.noise.cifar_n_files import read_annotations
 from noisybench.noise.noises.cifar_n import CifarN
 from noisybench.noise.noises.symmetric import Symmetric
-from noisybench.runs.given_run import score_given
-from noisybench.runs.training_run import evaluate
 from noisybench.runs.verify import verify_runs
 from noisybench.variants.building import build_variant
 from noisybench.variants.sample_files import Form, read_given

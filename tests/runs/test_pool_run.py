@@ -13,9 +13,10 @@ from scipy.stats import pearsonr, rankdata, spearmanr
 from sklearn.metrics import roc_auc_score
 
 from noisybench.board.agreement import against_labels, read_agreements
-from noisybench.board.detector_table import leaderboard
 from noisybench.board.flags_table import both_rows
+from noisybench.board.leaderboard import leaderboard
 from noisybench.board.rendering import to_markdown
+from noisybench.board.results import detect, evaluate, memorize
 from noisybench.cli.app import app
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
@@ -25,11 +26,9 @@ from noisybench.ground.files import read_columns, read_record, write_columns
 from noisybench.ground.lookup import find
 from noisybench.memorization.estimate import estimate_memorization, read_memorization, write_memorization
 from noisybench.memorization.held_out import held_out_answers
-from noisybench.memorization.learner import Learner, plan_learner
 from noisybench.memorization.pool import read_pool
-from noisybench.runs.measurement import memorize
-from noisybench.runs.pool_run import check_purpose, detect
-from noisybench.runs.training_run import evaluate
+from noisybench.memorization.subset_plan import SubsetPlan, plan_learner
+from noisybench.runs.pool_run import check_purpose
 from noisybench.runs.verify import verify_runs
 from noisybench.training.batches import Inputs
 from noisybench.training.observing import Recorder
@@ -56,7 +55,7 @@ def recipe_digest(source: Source, epochs: int) -> str:
 
 def measured(source: Source, variant: Variant, out: Path, models: int, epochs: int = 3) -> Path:
     plan = plan_run(source, recipe="overfit", epochs=epochs)
-    return memorize(source, variant, Learner(plan), out, models=models)[0]
+    return memorize(source, variant, SubsetPlan(plan), out, models=models)[0]
 
 
 def evaluated(source: Source, variant: Variant, out: Path) -> Path:
@@ -136,7 +135,7 @@ def test_another_measurement_is_another_truth(small: Source, variant: Variant, t
 
 def detected(source: Source, variant: Variant, out: Path, **how: Any) -> Path:  # noqa: ANN401 - of detect
     plan = plan_run(source, recipe="overfit", epochs=3)
-    return detect(source, variant, Learner(plan), out, **{"models": 20, **how}).folder
+    return detect(source, variant, SubsetPlan(plan), out, **{"models": 20, **how}).folder
 
 
 def test_held_out_answers_are_those_of_models_that_did_not_see_the_sample(

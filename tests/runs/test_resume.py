@@ -17,12 +17,12 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
+from noisybench.board.results import evaluate
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import read_json, write_json
 from noisybench.ground.lookup import find
-from noisybench.runs.training_run import evaluate
 from noisybench.runs.verify import verify_runs
 from noisybench.training.recipe import Observe, Recipe
 from noisybench.training.susceptibility import Susceptibility

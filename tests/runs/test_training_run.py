@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from noisybench.board.agreement import read_agreements, write_agreements
+from noisybench.board.results import evaluate
 from noisybench.board.suspects import suspects
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
@@ -21,7 +22,6 @@ from noisybench.detection.scoring import read_scores
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed, UnknownName
 from noisybench.ground.files import read_columns, read_json, write_columns
 from noisybench.ground.lookup import find, names
-from noisybench.runs.training_run import evaluate
 from noisybench.runs.verify import verify_runs
 from noisybench.training.plan import plan_run
 from noisybench.training.trace import read_trace
