@@ -29,6 +29,8 @@ from noisybench.runs.reading import Run
 from noisybench.statistics.detection_metrics import METRICS
 from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS
 
+DIGEST = hashlib.sha256().digest_size
+"""Bytes at the start of a kept answer: the digest of the others."""
 KNOW_NOTHING = ("random", "flag_nothing")
 """References that stand beside the marks of a source; the others know of mislabeled samples alone."""
 
@@ -119,11 +121,14 @@ def _kept(
     }
     key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
     path = cache_folder() / "agreement" / key[:2] / f"{key}.msgpack"
-    with suppress(OSError, msgspec.DecodeError):  # missing, damaged: computed again
-        return msgspec.msgpack.decode(path.read_bytes(), type=list[Agreement])
+    with suppress(OSError, msgspec.DecodeError):  # missing or damaged: computed again
+        content = path.read_bytes()
+        if hashlib.sha256(content[DIGEST:]).digest() == content[:DIGEST]:
+            return msgspec.msgpack.decode(content[DIGEST:], type=list[Agreement])
     rows = compute()
+    content = msgspec.msgpack.encode(rows)  # which knows NaN, unlike JSON
     with suppress(OSError), replacing(path) as part:  # a cache that cannot be written saves nothing, and harms nothing
-        part.write_bytes(msgspec.msgpack.encode(rows))
+        part.write_bytes(hashlib.sha256(content).digest() + content)
     return rows
 
 

@@ -33,6 +33,10 @@ NO_ARRAY = (
 )  # fmt: skip
 
 
+SMALL = 100_000
+"""Rows up to which a Parquet file is read by one thread."""
+
+
 def file_name(name: str) -> str:
     """A name such as ``torchvision:resnet18`` as it may stand in a path, on every file system.
 
@@ -142,7 +146,9 @@ def read_columns(path: Path, names: list[str] | None = None) -> tuple[dict[str, 
             if missing:
                 msg = f"{path} has no column '{missing[0]}'; it has: {', '.join(file.schema_arrow.names)}"
                 raise BadData(msg)
-            table = file.read(columns=names)
+            table = file.read(
+                columns=names, use_threads=file.metadata.num_rows > SMALL
+            )  # threads cost a small file more
             metadata = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
         columns = {name: _to_numpy(table[name].combine_chunks()) for name in table.column_names}
     except (OSError, pa.ArrowException, UnicodeDecodeError, KeyError) as error:

@@ -9,6 +9,7 @@ import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -134,10 +135,18 @@ def kinds_of(folder: Path, record: RunRecord) -> dict[str, Kind]:
     controls = record.controls if record.controls is not None else _controls_of_0_1_0(folder)
     kinds: dict[str, Kind] = {}
     for name, spec in record.detectors.items():
-        ours: Detector | None = find("detectors", spec) if summary("detectors", spec) else None
-        is_control = name in controls if ours is None else ours.control
-        kinds[name] = "control" if is_control else "detector"
+        ours = _kind_of_ours(spec)
+        kinds[name] = ours if ours is not None else "control" if name in controls else "detector"
     return kinds
+
+
+@cache  # a table asks for every detector of every run
+def _kind_of_ours(spec: str) -> Kind | None:
+    """What one of noisybench's own detectors is; None for any other."""
+    if not summary("detectors", spec):
+        return None
+    detector: Detector = find("detectors", spec)
+    return "control" if detector.control else "detector"
 
 
 def _controls_of_0_1_0(folder: Path) -> list[str]:
