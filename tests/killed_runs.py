@@ -19,7 +19,7 @@ import torch
 
 from noisybench.cards.variant_card import write_cards
 from noisybench.data.loading import load_source
-from noisybench.ground.lookup import find
+from noisybench.items import find
 from noisybench.runs.training_run import evaluate
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import write_variant

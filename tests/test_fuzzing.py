@@ -38,8 +38,8 @@ from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import Scores, read_scores, write_scores
 from noisybench.ground.errors import BadUsage, NoisybenchError
 from noisybench.ground.files import file_name, write_columns, write_json
-from noisybench.ground.lookup import find, names
 from noisybench.ground.options import parse_options, parse_value, split_pairs
+from noisybench.items import find, names
 from noisybench.runs.reading import read_runs
 from noisybench.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from noisybench.training.plan import Watch

@@ -21,8 +21,8 @@ def quickstart(
     from noisybench.board.model_table import model_rows
     from noisybench.cards.description import describe as description_of
     from noisybench.data.loading import load_source
-    from noisybench.ground.lookup import find
     from noisybench.ground.options import parse_options
+    from noisybench.items import find
     from noisybench.memorization.learner import Learner
     from noisybench.runs.measurement import memorize as measure
     from noisybench.runs.training_run import evaluate as run

@@ -79,7 +79,7 @@ def choose_features(name: str, options: Mapping[str, str] | None = None) -> Extr
     given = dict(options or {})
     package, colon, architecture = name.partition(":")
     if colon and package in BACKBONES:
-        kind = import_module(f"{HOMES['features']}._{package}").FEATURE
+        kind: type[ExtractFeatures] = import_module(f"{HOMES['features']}._{package}").FEATURE
         if "architecture" in given:
             msg = f"the architecture is given twice, by '{name}' and as an option"
             raise BadUsage(msg)

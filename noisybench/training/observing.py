@@ -215,7 +215,7 @@ class Recorder:
             BadUsage: The seed is no whole number, or the folder holds a trace already and nothing was said of resuming it.
             Mismatch: The folder holds a trace of another variant.
         """
-        self.probes = [find("probes", probe) if isinstance(probe, str) else probe for probe in probes]
+        self.probes: list[Probe] = [find("probes", probe) if isinstance(probe, str) else probe for probe in probes]
         self.labels = torch.tensor(variant.labels, device=device)
         self.seconds: dict[str, float] = {"logits": 0.0}
         self._variant = variant

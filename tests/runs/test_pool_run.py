@@ -22,7 +22,7 @@ from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import read_scores, score
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, UnknownName
 from noisybench.ground.files import read_columns, read_record, write_columns
-from noisybench.ground.lookup import find
+from noisybench.items import find
 from noisybench.memorization.estimate import estimate_memorization, read_memorization, write_memorization
 from noisybench.memorization.held_out import held_out_answers
 from noisybench.memorization.learner import Learner, plan_learner

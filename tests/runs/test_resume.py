@@ -21,7 +21,7 @@ from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import read_json, write_json
-from noisybench.ground.lookup import find
+from noisybench.items import find
 from noisybench.runs.training_run import evaluate
 from noisybench.runs.verify import verify_runs
 from noisybench.training.recipe import Observe, Recipe

@@ -20,7 +20,7 @@ from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import read_scores
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed, UnknownName
 from noisybench.ground.files import read_columns, read_json, write_columns
-from noisybench.ground.lookup import find, names
+from noisybench.items import find, names
 from noisybench.runs.training_run import evaluate
 from noisybench.runs.verify import verify_runs
 from noisybench.training.plan import plan_run

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from noisybench.data.source import Source
-from noisybench.ground.lookup import find
+from noisybench.items import find
 from noisybench.training.recipe import Recipe
 from noisybench.training.susceptibility import Susceptibility, drop_of_fresh_step, drop_of_training_step
 from noisybench.training.training import train

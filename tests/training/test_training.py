@@ -11,7 +11,7 @@ from torch import nn
 
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadUsage, Mismatch, TrainingFailed
-from noisybench.ground.lookup import find, names
+from noisybench.items import find, names
 from noisybench.training.recipe import Recipe
 from noisybench.training.susceptibility import Susceptibility
 from noisybench.training.training import Training, train

@@ -17,7 +17,7 @@ from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import Scores
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage, NoisybenchError, UnknownName
-from noisybench.ground.lookup import find, names
+from noisybench.items import find, names
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import source_of, write_location
 from noisybench.variants.variant import read_variant, write_variant
