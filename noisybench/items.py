@@ -37,8 +37,8 @@ def find(drawer: Literal["detectors"], name: str) -> "Detector": ...
 def find(drawer: Drawer, name: str) -> Any:
     """What the item of that name gives: a class whose fields are its options, a model's function, a probe or a detector.
 
-    >>> find("noises", "symmetric")(rate=0.2)
-    Symmetric(rate=0.2)
+    >>> find("noises", "pair_flip")(rate=0.2)
+    PairFlip(rate=0.2)
     >>> find("detectors", "aum").needs
     ('margin',)
 
