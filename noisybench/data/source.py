@@ -96,6 +96,10 @@ class Source:
                 )
                 raise BadData(msg)
 
+    def __repr__(self) -> str:
+        size = f"{len(self.labels)} samples of shape {tuple(self.inputs.shape[1:])}, {self.num_classes} classes"
+        return f"Source('{self.name}', {size}, sha256 {self.sha256[:8]})"
+
     @property
     def num_classes(self) -> int:
         return len(self.class_names)

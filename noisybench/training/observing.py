@@ -235,6 +235,11 @@ class Recorder:
         self._logits: Tensor | None = None
         self._seen = torch.zeros(len(self.labels), dtype=torch.bool, device=device)
 
+    def __repr__(self) -> str:
+        names, last = ", ".join(probe.name for probe in self.probes), max(self._last.values(), default=0)
+        whose = f"variant {self._variant.provenance.variant_id[:8]}"
+        return f"Recorder({names}; {len(self.labels)} samples, up to epoch {last}, {whose})"
+
     def observe(
         self,
         model: nn.Module,

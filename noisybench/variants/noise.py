@@ -38,6 +38,11 @@ class Draw:
     doubted: NDArray[np.bool_] | None = None
     marks: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        columns = ("flip_probability", "transition", "selected", "doubted")
+        there = [name for name in columns if getattr(self, name) is not None]
+        return f"Draw({', '.join([f'{len(self.labels)} labels', *there, *self.marks])})"
+
 
 class Noise(Protocol):
     """What a file of ``noises/`` gives: a frozen dataclass whose fields are the noise's parameters.
