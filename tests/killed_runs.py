@@ -30,7 +30,7 @@ MOMENTS = 20
 
 def work(out: Path) -> None:
     """Build a variant and evaluate it: every kind of file is written."""
-    variant = build_variant(SOURCE, find("noises", "symmetric")(rate=0.2))  # type: ignore[call-arg]
+    variant = build_variant(SOURCE, find("noises", "symmetric")(rate=0.2))
     write_variant(variant, out / "variant")
     write_cards(variant, out / "variant")
     options = {"curvature_every": "2", "curvature_draws": "2", "susceptibility": "off"}

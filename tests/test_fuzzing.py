@@ -514,7 +514,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folders = []
     for seed in (0, 1):
         folder = tmp_path_factory.mktemp("variant")
-        write_variant(build_variant(source, find("noises", "symmetric")(rate=0.4), seed=seed), folder)  # type: ignore[call-arg]
+        write_variant(build_variant(source, find("noises", "symmetric")(rate=0.4), seed=seed), folder)
         folders.append(folder)
     return folders[0], folders[1]
 

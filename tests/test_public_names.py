@@ -50,6 +50,7 @@ from noisybench import find, names, read_trace, score
 assert_type(find("sources", "digits"), type[LoadSource])
 assert_type(find("alterations", "long_tail"), type[Alter])
 assert_type(find("noises", "symmetric"), type[Noise])
+assert_type(find("noises", "symmetric")(rate=0.2), Noise)
 assert_type(find("features", "pca"), type[ExtractFeatures])
 assert_type(find("models", "mlp"), BuildModel)
 assert_type(find("probes", "margin"), Probe)
@@ -64,7 +65,7 @@ def mypy(code: str, folder: Path) -> str:
     """What mypy says of a file, with the package's settings and its cache."""
     (folder / "checked.py").write_text(code, encoding="utf-8")
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    command = [sys.executable, "-m", "mypy", "--no-error-summary", folder / "checked.py"]
+    command = [sys.executable, "-m", "mypy", "--no-error-summary", str(folder / "checked.py")]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False).stdout
 
 
@@ -74,7 +75,7 @@ def test_each_name_is_what_stands_in_its_module() -> None:
     for name, home in HOME_OF.items():
         assert getattr(noisybench, name) is getattr(import_module(home), name)
     assert dir(noisybench) == sorted(HOME_OF)
-    assert sorted(noisybench.__all__) == sorted(HOME_OF)
+    assert sorted(vars(noisybench)["__all__"]) == sorted(HOME_OF)  # what a star gives
     with pytest.raises(AttributeError, match="scores_path"):
         _ = noisybench.scores_path  # type: ignore[attr-defined]  # not public
 

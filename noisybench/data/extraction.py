@@ -32,6 +32,8 @@ class ExtractFeatures(Protocol):
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
+    def __init__(self, **options: Any) -> None: ...  # noqa: ANN401 - the fields of the class
+
     def __call__(self, source: Source, *, device: str) -> Features:
         """Features of every training input, shape (n, d), float32, finite; the same for the same inputs and options."""
 

@@ -118,6 +118,8 @@ class LoadSource(Protocol):
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
+    def __init__(self, **options: Any) -> None: ...  # noqa: ANN401 - the fields of the class
+
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         """Read the first ``limit`` training samples (None: all) from ``data`` (None: the cache, after a download)."""
 

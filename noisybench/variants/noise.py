@@ -53,6 +53,8 @@ class Noise(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Any]]
     found: ClassVar[bool]  # errors that people made (True) need no clean label to start from, injected ones do
 
+    def __init__(self, **options: Any) -> None: ...  # noqa: ANN401 - the noise's parameters
+
     def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
         """Draw the labels once, from ``seed`` alone; ``source`` is left as it was.
 

@@ -47,7 +47,7 @@ def small() -> Source:
 
 @pytest.fixture(scope="module")
 def variant(small: Source) -> Variant:
-    return build_variant(small, find("noises", "symmetric")(rate=0.2))  # type: ignore[call-arg]
+    return build_variant(small, find("noises", "symmetric")(rate=0.2))
 
 
 def recipe_digest(source: Source, epochs: int) -> str:
@@ -364,7 +364,7 @@ def test_neighbours_of_columns_do_not_hang_on_their_units(tmp_path: Path) -> Non
     scores = []
     for scale in (1, 1000):
         source = source_from_arrays("columns", columns * np.array([scale, 1, 1, 1]), labels, clean=labels)
-        told = build_variant(source, find("noises", "symmetric")(rate=0.2))  # type: ignore[call-arg]
+        told = build_variant(source, find("noises", "symmetric")(rate=0.2))
         scores.append(read_scores(detected(source, told, tmp_path) / "scores" / "knn.parquet").values)
     assert np.array_equal(scores[0], scores[1])
 

@@ -42,4 +42,4 @@ def test_what_is_not_whole_is_an_error_at_once(folder: Path) -> None:
 def test_a_source_that_was_named_must_be_there(folder: Path) -> None:
     """A place or module that the caller gives is not passed over in silence, as a remembered one is."""
     with pytest.raises(BadData, match=r"^the files of 'digits' are not at gone; say where they are with --data$"):
-        verify(sorted(folder.iterdir())[0], data="gone")
+        verify(min(folder.iterdir()), data="gone")

@@ -19,7 +19,7 @@ from noisybench.variants.variant import Variant
 
 @pytest.fixture(scope="module")
 def variant(digits: Source) -> Variant:
-    return build_variant(digits, find("noises", "symmetric")(rate=0.2), seed=0)  # type: ignore[call-arg]
+    return build_variant(digits, find("noises", "symmetric")(rate=0.2), seed=0)
 
 
 @pytest.fixture

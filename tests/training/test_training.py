@@ -36,7 +36,7 @@ def small(digits: Source) -> Source:
 
 @pytest.fixture(scope="module")
 def variant(small: Source) -> Variant:
-    return build_variant(small, find("noises", "symmetric")(rate=0.2), seed=0)  # type: ignore[call-arg]
+    return build_variant(small, find("noises", "symmetric")(rate=0.2), seed=0)
 
 
 def with_dropout(*, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
