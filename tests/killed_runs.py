@@ -20,7 +20,7 @@ import torch
 from noisybench.board.results import evaluate
 from noisybench.cards.variant_card import write_cards
 from noisybench.data.loading import load_source
-from noisybench.ground.lookup import find
+from noisybench.items import find
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import write_variant
 
@@ -30,7 +30,7 @@ MOMENTS = 20
 
 def work(out: Path) -> None:
     """Build a variant and evaluate it: every kind of file is written."""
-    variant = build_variant(SOURCE, find("noises", "symmetric")(rate=0.2))  # type: ignore[call-arg]
+    variant = build_variant(SOURCE, find("noises", "symmetric")(rate=0.2))
     write_variant(variant, out / "variant")
     write_cards(variant, out / "variant")
     options = {"curvature_every": "2", "curvature_draws": "2", "susceptibility": "off"}

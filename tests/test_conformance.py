@@ -29,6 +29,7 @@ from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import KFold, cross_val_predict
+from stub import imported
 from torch import Tensor, nn
 
 from noisybench.data.loading import load_source
@@ -92,11 +93,11 @@ class TestFile:
     def test_it_knows_no_other_item(self, drawer: Drawer, name: str) -> None:
         """It imports the spine and private files of its own drawer, no item and nothing that finds items by name."""
         tree = ast.parse((catalog.folder_of(drawer) / f"{name}.py").read_text(encoding="utf-8"))
-        imported = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-        imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-        items = "|".join(PROTOCOLS)
-        allowed = rf"noisybench\.(?!(catalog|cli|evaluation|planning|({items}))\b)|noisybench\.{drawer}\._"
-        assert all(re.match(allowed, module) for module in imported if module.partition(".")[0] == "noisybench")
+        known = {module for module in imported(tree) if module.partition(".")[0] == "noisybench"}
+        private = {module for module in known if module.startswith(f"{catalog.HOMES[drawer]}._")}
+        homes = "|".join(map(re.escape, catalog.HOMES.values()))
+        refused = rf"({homes}|noisybench\.(ground\.lookup|items|training\.plan|runs|board|cli))\b"
+        assert not [module for module in known - private if re.match(refused, module)]
 
 
 def test_detectors_and_noises_need_no_torch() -> None:

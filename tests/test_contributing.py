@@ -13,13 +13,14 @@ import pytest
 import noisybench
 from noisybench.data.loading import load_source
 from noisybench.ground.errors import BadData
-from noisybench.ground.lookup import Drawer, find, folder_of
+from noisybench.ground.lookup import HOMES, Drawer, find, folder_of
 from noisybench.ground.options import parse_options
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import source_of
 from noisybench.variants.variant import write_variant
 
 ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "README.md").read_text("utf-8")
 PACKAGE = Path(noisybench.__file__).parent
 DRAWERS: dict[str, Drawer] = {
     "SOURCE": "sources",
@@ -28,7 +29,7 @@ DRAWERS: dict[str, Drawer] = {
     "PROBE": "probes",
     "DETECTOR": "detectors",
 }
-SHOWN = re.findall(r"<!-- file: (\w+)\.py -->\n```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+SHOWN = re.findall(r"<!-- file: (\w+)\.py -->\n```python\n(.*?)```", PAGE, re.DOTALL)
 FILES: dict[str, str] = dict(SHOWN)
 
 
@@ -49,6 +50,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "conftest.py",
         "test_conformance.py",
         "golden_draws.json",
+        "stub.py",
         *(p.name for p in ROOT.glob("tests/*_layouts.py")),
     )
     for name in needed:
@@ -73,6 +75,16 @@ def test_one_of_each_is_shown_in_under_thirty_lines() -> None:
     assert len(FILES) == len(SHOWN)
     assert sorted(drawer(code) for code in FILES.values()) == sorted(DRAWERS.values())
     assert all(code.count("\n") < 30 for code in FILES.values())
+
+
+def test_the_table_names_the_folder_of_each_drawer() -> None:
+    """One row for each kind of item; what it needs besides its file is there, and a detector needs nothing."""
+    rows = re.findall(r"^\| (\w+)[^|]* \| `(noisybench/\S+)/NAME\.py` \| (.+) \|$", PAGE, re.MULTILINE)
+    assert {folder for _, folder, _ in rows} == {str(folder_of(name).relative_to(PACKAGE.parent)) for name in HOMES}
+    assert len(rows) == len(HOMES)
+    needs = {what: re.findall(r"`(tests/\S+|data_cards/\S+)`", also) for what, _, also in rows}
+    assert needs["detector"] == needs["model"] == needs["features"] == []
+    assert all((ROOT / path.replace("NAME.md", "")).exists() for paths in needs.values() for path in paths)
 
 
 def test_the_conformance_test_accepts_them(checkout: Path) -> None:

@@ -38,8 +38,8 @@ from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import Scores, read_scores, write_scores
 from noisybench.ground.errors import BadUsage, NoisybenchError
 from noisybench.ground.files import file_name, write_columns, write_json
-from noisybench.ground.lookup import find, names
 from noisybench.ground.options import parse_options, parse_value, split_pairs
+from noisybench.items import find, names
 from noisybench.runs.reading import read_runs
 from noisybench.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from noisybench.training.plan import Watch
@@ -514,7 +514,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folders = []
     for seed in (0, 1):
         folder = tmp_path_factory.mktemp("variant")
-        write_variant(build_variant(source, find("noises", "symmetric")(rate=0.4), seed=seed), folder)  # type: ignore[call-arg]
+        write_variant(build_variant(source, find("noises", "symmetric")(rate=0.4), seed=seed), folder)
         folders.append(folder)
     return folders[0], folders[1]
 

@@ -70,6 +70,10 @@ class Description:
     difficulty: Dependence | None
     warnings: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        rate = f"realised rate {self.realised_rate:.2%}"
+        return f"Description({self.n} samples, {self.wrong} mislabeled of {self.known} known, {rate})"
+
 
 def describe(variant: Variant, *, pred_probs: Floats | None = None, difficulty: Floats | None = None) -> Description:
     """Rates, transition matrices and ceilings of a variant, nominal, expected and realised.

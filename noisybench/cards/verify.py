@@ -142,7 +142,7 @@ def verify_draw(variant: Variant, source: Source) -> str:
             # Only in the working directory: the record holds no place, and a stranger's may not name one.
             if not _is_here(name, digest):
                 return f"{p.noise} was not drawn again: its {key} {name} is not at hand; verify in the folder that holds it"
-    kind = find("noises", p.noise)
+    kind: type[Noise] = find("noises", p.noise)
     try:
         noise: Noise = parse_options(
             kind, {key: as_option(value)[0] for key, value in p.params.items()}, what=f"noise '{p.noise}'"

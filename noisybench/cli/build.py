@@ -1,7 +1,7 @@
 """Commands about variants: build, describe, verify, export."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +20,7 @@ from noisybench.cli.printing import (
     warn,
     whole_number,
 )
-from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.errors import BadUsage
 
 if TYPE_CHECKING:
     from noisybench.variants.variant import Variant
@@ -47,8 +47,8 @@ def build(
     """Build a noisy variant of a source; prints its folder last."""
     from noisybench.cards.description import describe
     from noisybench.cards.description_text import to_record, to_text
-    from noisybench.ground.lookup import find
     from noisybench.ground.options import parse_options, split_pairs
+    from noisybench.items import find
     from noisybench.variants.building import build_variant
     from noisybench.variants.flipping import check_mode
 
@@ -145,49 +145,15 @@ def verify(
     own_source: OwnSource = None,
 ) -> None:
     """Check that variants and runs, all that are below a folder, are whole and belong together."""
-    from noisybench.cards.verify import variants_below
-    from noisybench.runs.verify import unfinished_runs, verify_runs
+    from noisybench.runs.verification import verify_each
 
-    if (path / "variant.json").is_file():
-        for sentence in _verify_variant(path, data, own_source):
-            typer.echo(sentence)
-        typer.echo(f"{path} is whole")
-        return
-    folders = variants_below(path)
-    for folder in folders:
-        for sentence in _verify_variant(folder, data, own_source):
-            typer.echo(f"{folder}: {sentence}")
-    left = 0
-    if not folders or next(path.rglob("run.json"), None) or next(path.rglob("memorization.parquet"), None):
-        for sentence in verify_runs(path):
-            typer.echo(sentence)
-        left = unfinished_runs(path)
-    runs = f", but for {left} unfinished run{'' if left == 1 else 's'}" if left else ""
-    typer.echo(f"{path} is whole{runs}")
-
-
-def _verify_variant(folder: Path, data: Path | None, own_source: str | None) -> Iterator[str]:
-    """Check a variant against itself and, where that is to be had, against its source."""
-    from noisybench.cards.verify import verify_draw, verify_variant
-    from noisybench.variants.location import source_of
-    from noisybench.variants.variant import check_source, read_variant
-
-    yield from verify_variant(folder)
-    variant = read_variant(folder)
-    try:
-        with status(f"reading {variant.provenance.source}"):
-            source = source_of(variant, folder, data, own_source)
-    except (BadData, BadUsage) as error:
-        if data is not None or own_source is not None:
-            raise
-        yield f"the source was not checked, nor the labels drawn again from it: {error}"
-    else:
-        check_source(source, variant)
-        yield "the source's inputs and labels are those it was built from"
-        if source.name == "huggingface" != variant.provenance.source:
-            yield "the labels were not drawn again: the source was read from its export"
+    checks = verify_each(path, data=data, own_source=own_source)
+    while True:
+        with status(f"verifying {path}"):
+            sentence = next(checks, None)
+        if sentence is None:
             return
-        yield one_line(verify_draw(variant, source))  # the record may be a stranger's
+        typer.echo(one_line(sentence))  # it may quote a stranger's record
 
 
 def export(

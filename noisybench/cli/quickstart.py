@@ -23,8 +23,8 @@ def quickstart(
     from noisybench.board.results import memorize as measure
     from noisybench.cards.description import describe as description_of
     from noisybench.data.loading import load_source
-    from noisybench.ground.lookup import find
     from noisybench.ground.options import parse_options
+    from noisybench.items import find
     from noisybench.memorization.subset_plan import SubsetPlan
     from noisybench.training.plan import plan_run
     from noisybench.variants.building import build_variant

@@ -28,6 +28,8 @@ class Alter(Protocol):
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
+    def __init__(self, **options: Any) -> None: ...  # noqa: ANN401 - the fields of the class
+
     def __call__(self, source: Source, *, seed: int, foreign: Source | None) -> Source:
         """A new source, from ``seed`` alone; ``source`` is left as it was. ``foreign`` is where other inputs are had."""
 

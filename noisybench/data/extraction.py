@@ -32,6 +32,8 @@ class ExtractFeatures(Protocol):
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
+    def __init__(self, **options: Any) -> None: ...  # noqa: ANN401 - the fields of the class
+
     def __call__(self, source: Source, *, device: str) -> Features:
         """Features of every training input, shape (n, d), float32, finite; the same for the same inputs and options."""
 
@@ -79,7 +81,7 @@ def choose_features(name: str, options: Mapping[str, str] | None = None) -> Extr
     given = dict(options or {})
     package, colon, architecture = name.partition(":")
     if colon and package in BACKBONES:
-        kind = import_module(f"{HOMES['features']}._{package}").FEATURE
+        kind: type[ExtractFeatures] = import_module(f"{HOMES['features']}._{package}").FEATURE
         if "architecture" in given:
             msg = f"the architecture is given twice, by '{name}' and as an option"
             raise BadUsage(msg)

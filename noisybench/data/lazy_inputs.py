@@ -114,6 +114,9 @@ class ImageFiles:
                 images[i] = _decode(self.root / name, str(self.root / name), self.side, 3)
         return images
 
+    def __repr__(self) -> str:
+        return f"ImageFiles('{self.root}', {len(self)} images of {self.side} × {self.side})"
+
     def __array__(self, *_: object, **__: object) -> NoReturn:
         _refuse(self)
 
@@ -215,6 +218,9 @@ class ArrowRows:
 
     def __getitem__(self, rows: Rows) -> NDArray[Any]:
         return self._images(rows, self.side, self.shape[1:]) if self._encoded else self._columns(rows)
+
+    def __repr__(self) -> str:
+        return f"ArrowRows({', '.join(self.columns)}: {self.dtype} of shape {self.shape})"
 
     def __array__(self, *_: object, **__: object) -> NoReturn:
         _refuse(self)

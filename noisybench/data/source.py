@@ -96,6 +96,10 @@ class Source:
                 )
                 raise BadData(msg)
 
+    def __repr__(self) -> str:
+        size = f"{len(self.labels)} samples of shape {tuple(self.inputs.shape[1:])}, {self.num_classes} classes"
+        return f"Source('{self.name}', {size}, sha256 {self.sha256[:8]})"
+
     @property
     def num_classes(self) -> int:
         return len(self.class_names)
@@ -113,6 +117,8 @@ class LoadSource(Protocol):
     """What a file of ``sources/`` gives: a frozen dataclass whose fields are the loader's options."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def __init__(self, **options: Any) -> None: ...  # noqa: ANN401 - the fields of the class
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         """Read the first ``limit`` training samples (None: all) from ``data`` (None: the cache, after a download)."""

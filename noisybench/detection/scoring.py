@@ -74,6 +74,9 @@ class Scores:
             )
             raise BadData(msg)
 
+    def __repr__(self) -> str:
+        return f"Scores('{self.detector}', {len(self.values)} samples, variant {self.variant_id[:8]})"
+
 
 def score(trace: Trace, detector: Detector) -> Scores:
     """Apply one detector.

@@ -4,8 +4,6 @@ import operator
 from difflib import get_close_matches
 from typing import Any
 
-import numpy as np
-
 from noisybench.ground.errors import BadUsage
 
 
@@ -15,6 +13,8 @@ def check_rate(rate: float, *, highest: float = 1.0) -> float:
     Raises:
         BadUsage: It is no number, or outside [0, highest]; NaN is outside.
     """
+    import numpy as np  # here, so that looking for a name does not wait for it
+
     number = np.asarray(rate)
     if number.ndim or number.dtype.kind not in "iuf":
         msg = f"rate must be a number in [0, {highest:g}] (0.2 is 20 %), got {rate!r}"

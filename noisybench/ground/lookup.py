@@ -2,6 +2,7 @@
 
 A name is that of a file in the drawer, of an entry point of another package (group ``noisybench.<drawer>``), or
 ``package.module:attribute`` of the user's own. Models and features may also be ``torchvision:NAME`` and ``timm:NAME``.
+This module knows no wing; ``noisybench.items`` gives the same to users, with the type of each drawer's items.
 """
 
 import ast
@@ -10,19 +11,10 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from os.path import isfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, overload
+from typing import Any, Literal, get_args
 
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData, BadUsage, MissingPackage, UnknownName
-
-if TYPE_CHECKING:
-    from noisybench.data.alteration import Alter
-    from noisybench.data.extraction import ExtractFeatures
-    from noisybench.data.source import LoadSource
-    from noisybench.detection.scoring import Detector
-    from noisybench.training.model import BuildModel
-    from noisybench.training.observing import Probe
-    from noisybench.variants.noise import Noise
 
 Drawer = Literal["sources", "alterations", "noises", "features", "models", "probes", "detectors"]
 HOMES: dict[Drawer, str] = {
@@ -63,21 +55,7 @@ def summary(drawer: Drawer, name: str) -> str:
     return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
 
 
-@overload
-def find(drawer: Literal["sources"], name: str) -> "type[LoadSource]": ...
-@overload
-def find(drawer: Literal["alterations"], name: str) -> "type[Alter]": ...
-@overload
-def find(drawer: Literal["noises"], name: str) -> "type[Noise]": ...
-@overload
-def find(drawer: Literal["features"], name: str) -> "type[ExtractFeatures]": ...
-@overload
-def find(drawer: Literal["detectors"], name: str) -> "Detector": ...
-@overload
-def find(drawer: Literal["probes"], name: str) -> "Probe": ...
-@overload
-def find(drawer: Literal["models"], name: str) -> "BuildModel": ...
-def find(drawer: Drawer, name: str) -> Any:
+def find(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any drawer's item; noisybench.items has the types
     """What the item of that name gives: its ``SOURCE``, ``ALTERATION``, ``NOISE``, ``FEATURE``, ``MODEL``, ``PROBE`` or ``DETECTOR``.
 
     Raises:

@@ -77,6 +77,10 @@ class Memorization:
             msg = f"sample {first}: {self.n_in[first]} models in and {self.n_out[first]} out are not all {self.models}"
             raise BadData(msg)
 
+    def __repr__(self) -> str:
+        size = f"{len(self.values)} samples, {self.models} models"
+        return f"Memorization({size}: {self.learner}; variant {self.variant_id[:8]})"
+
 
 MEASURES = ("values", "stderr", "p_in", "p_out", "margin", "clean_damage")
 

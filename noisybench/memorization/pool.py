@@ -63,6 +63,11 @@ class Pool:
             msg = f"groups {self.groups.shape} and held_out {self.held_out.shape} do not fit {self.included.shape}"
             raise BadData(msg)
 
+    def __repr__(self) -> str:
+        m, n = self.included.shape
+        size = f"{n} samples, {m} models for {self.purpose}, seed {self.seed}"
+        return f"Pool({size}: {self.learner}; variant {self.variant_id[:8]})"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:

@@ -110,7 +110,7 @@ def _after(law: Floats, step: Floats, source: Source) -> Floats | None:
 
 def _parse_step(text: str) -> Noise:
     name, values = parse_call(text, what="a step")
-    kind = find("noises", name)
+    kind: type[Noise] = find("noises", name)
     # A record is read by strangers: it may name noisybench's own noises and no code of others.
     if name == "composed" or not summary("noises", name):
         msg = f"step '{name}' must be a noise of noisybench other than 'composed'"

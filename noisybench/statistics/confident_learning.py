@@ -38,6 +38,9 @@ class NoiseEstimate:
     transition: Floats
     inverse: Floats
 
+    def __repr__(self) -> str:
+        return f"NoiseEstimate(rate {self.rate:.2%}, {len(self.prior)} classes)"
+
 
 def self_confidence(labels: Labels, probabilities: NDArray[Any]) -> Floats:
     """Probability of the given label: (n,) and (n, k) → (n,), in [0, 1]; lower is more likely mislabeled.

@@ -215,7 +215,7 @@ class Recorder:
             BadUsage: The seed is no whole number, or the folder holds a trace already and nothing was said of resuming it.
             Mismatch: The folder holds a trace of another variant.
         """
-        self.probes = [find("probes", probe) if isinstance(probe, str) else probe for probe in probes]
+        self.probes: list[Probe] = [find("probes", probe) if isinstance(probe, str) else probe for probe in probes]
         self.labels = torch.tensor(variant.labels, device=device)
         self.seconds: dict[str, float] = {"logits": 0.0}
         self._variant = variant
@@ -234,6 +234,11 @@ class Recorder:
         self._observations: list[Observation] = []
         self._logits: Tensor | None = None
         self._seen = torch.zeros(len(self.labels), dtype=torch.bool, device=device)
+
+    def __repr__(self) -> str:
+        names, last = ", ".join(probe.name for probe in self.probes), max(self._last.values(), default=0)
+        whose = f"variant {self._variant.provenance.variant_id[:8]}"
+        return f"Recorder({names}; {len(self.labels)} samples, up to epoch {last}, {whose})"
 
     def observe(
         self,

@@ -149,7 +149,7 @@ def plan_run(
     if model is None:
         large = len(source.input_shape) == IMAGE_DIMENSIONS - 1 and min(source.input_shape[1:]) >= SMALL_SIDE
         model = "small_cnn" if large else "mlp"
-    build = find("models", model) if isinstance(model, str) else model
+    build: BuildModel = find("models", model) if isinstance(model, str) else model
     label = model if isinstance(model, str) else _name_of(model)
     given = dict(options or {})
     if epochs is not None:

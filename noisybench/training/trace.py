@@ -25,6 +25,10 @@ class Observation:
     epoch: int
     values: Mapping[str, Floats]
 
+    def __repr__(self) -> str:
+        n = max((len(values) for values in self.values.values()), default=0)
+        return f"Observation(epoch {self.epoch}, {n} samples: {', '.join(self.values)})"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
@@ -43,6 +47,9 @@ class Column:
             msg = f"{len(self.values)} rows of values for epochs {self.epochs.tolist()}; expected one each, increasing"
             raise BadData(msg)
 
+    def __repr__(self) -> str:
+        return f"Column(values of shape {self.values.shape})"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trace:
@@ -50,6 +57,9 @@ class Trace:
 
     columns: Mapping[str, Column]
     variant_id: str
+
+    def __repr__(self) -> str:
+        return f"Trace({', '.join(self.columns)}; variant {self.variant_id[:8]})"
 
     def column(self, name: str) -> Column:
         """One column with its epochs.

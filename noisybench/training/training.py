@@ -44,6 +44,10 @@ class Training:
     history: Mapping[str, NDArray[np.float64]]
     seconds: Mapping[str, float]
 
+    def __repr__(self) -> str:
+        epochs = max((len(values) for values in self.history.values()), default=0)
+        return f"Training({type(self.model).__name__}, {epochs} epochs, {self.trace!r})"
+
 
 def train(
     source: Source,

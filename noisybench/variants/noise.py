@@ -38,6 +38,11 @@ class Draw:
     doubted: NDArray[np.bool_] | None = None
     marks: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        columns = ("flip_probability", "transition", "selected", "doubted")
+        there = [name for name in columns if getattr(self, name) is not None]
+        return f"Draw({', '.join([f'{len(self.labels)} labels', *there, *self.marks])})"
+
 
 class Noise(Protocol):
     """What a file of ``noises/`` gives: a frozen dataclass whose fields are the noise's parameters.
@@ -47,6 +52,8 @@ class Noise(Protocol):
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
     found: ClassVar[bool]  # errors that people made (True) need no clean label to start from, injected ones do
+
+    def __init__(self, **options: Any) -> None: ...  # noqa: ANN401 - the noise's parameters
 
     def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
         """Draw the labels once, from ``seed`` alone; ``source`` is left as it was.

@@ -108,6 +108,10 @@ class Variant:
             )
             raise Mismatch(msg)
 
+    def __repr__(self) -> str:
+        truth = f"{self.mislabeled.sum()} mislabeled of {self.known.sum()} known"
+        return f"Variant('{self.name}', {len(self.labels)} samples, {self.num_classes} classes, {truth})"
+
     @property
     def num_classes(self) -> int:
         return len(self.class_names)

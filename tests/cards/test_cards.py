@@ -819,11 +819,12 @@ def test_the_command_draws_again_where_the_source_is_at_hand(tmp_path: Path) -> 
 
 
 def test_the_cards_travel_in_the_wheel(tmp_path: Path) -> None:
-    """A built wheel holds every data card, and the package finds them in it."""
+    """A built wheel holds every data card, and the package finds them in it; and the stub, without which it is empty."""
     builder = pytest.importorskip("hatchling.builders.wheel").WheelBuilder(str(REPOSITORY))
     wheel = next(builder.build(directory=str(tmp_path), versions=["standard"]))
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if name.startswith("noisybench/data_cards/")}
+        assert {"noisybench/__init__.pyi", "noisybench/py.typed"} <= set(archive.namelist())
         archive.extractall(tmp_path / "installed")
     ours = {path.relative_to(data_cards()).as_posix() for path in data_cards().rglob("*.md")}
     assert held == {f"noisybench/data_cards/{name}" for name in ours}

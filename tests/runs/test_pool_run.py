@@ -23,7 +23,7 @@ from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import read_scores, score
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, UnknownName
 from noisybench.ground.files import read_columns, read_record, write_columns
-from noisybench.ground.lookup import find
+from noisybench.items import find
 from noisybench.memorization.estimate import estimate_memorization, read_memorization, write_memorization
 from noisybench.memorization.held_out import held_out_answers
 from noisybench.memorization.pool import read_pool
@@ -46,7 +46,7 @@ def small() -> Source:
 
 @pytest.fixture(scope="module")
 def variant(small: Source) -> Variant:
-    return build_variant(small, find("noises", "symmetric")(rate=0.2))  # type: ignore[call-arg]
+    return build_variant(small, find("noises", "symmetric")(rate=0.2))
 
 
 def recipe_digest(source: Source, epochs: int) -> str:
@@ -363,7 +363,7 @@ def test_neighbours_of_columns_do_not_hang_on_their_units(tmp_path: Path) -> Non
     scores = []
     for scale in (1, 1000):
         source = source_from_arrays("columns", columns * np.array([scale, 1, 1, 1]), labels, clean=labels)
-        told = build_variant(source, find("noises", "symmetric")(rate=0.2))  # type: ignore[call-arg]
+        told = build_variant(source, find("noises", "symmetric")(rate=0.2))
         scores.append(read_scores(detected(source, told, tmp_path) / "scores" / "knn.parquet").values)
     assert np.array_equal(scores[0], scores[1])
 

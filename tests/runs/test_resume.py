@@ -22,7 +22,7 @@ from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import read_json, write_json
-from noisybench.ground.lookup import find
+from noisybench.items import find
 from noisybench.runs.verify import verify_runs
 from noisybench.training.recipe import Observe, Recipe
 from noisybench.training.susceptibility import Susceptibility
@@ -39,7 +39,7 @@ def small() -> Source:
 
 @pytest.fixture(scope="module")
 def variant(small: Source) -> Variant:
-    return build_variant(small, find("noises", "symmetric")(rate=0.2))  # type: ignore[call-arg]
+    return build_variant(small, find("noises", "symmetric")(rate=0.2))
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -185,7 +185,7 @@ def test_a_run_made_differently_is_not_gone_on_with(small: Source, variant: Vari
         test_labels=small.test_labels[::-1].copy(),
     )
     with pytest.raises(BadData, match="holds a run with test_sha256"):
-        evaluated(other, build_variant(other, find("noises", "symmetric")(rate=0.2)), tmp_path)  # type: ignore[call-arg]
+        evaluated(other, build_variant(other, find("noises", "symmetric")(rate=0.2)), tmp_path)
     assert files(tmp_path) == before
     record = read_json(folder / "run.json")
     for key, value in (("versions", {"torch": "1.0"}), ("lr", 0.2), ("machine", "abacus"), ("variant_id", "0" * 64)):

@@ -21,7 +21,7 @@ from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import read_scores
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed, UnknownName
 from noisybench.ground.files import read_columns, read_json, write_columns
-from noisybench.ground.lookup import find, names
+from noisybench.items import find, names
 from noisybench.runs.verify import verify_runs
 from noisybench.training.plan import plan_run
 from noisybench.training.trace import read_trace
@@ -34,7 +34,7 @@ DETECTORS = [name for name in names("detectors") if not find("detectors", name).
 
 @pytest.fixture(scope="module")
 def variant(digits: Source) -> Variant:
-    return build_variant(digits, find("noises", "symmetric")(rate=0.2), seed=0)  # type: ignore[call-arg]
+    return build_variant(digits, find("noises", "symmetric")(rate=0.2), seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -396,7 +396,7 @@ def test_bad_arguments_are_named(
 def test_numbers_of_numpy_are_taken(tmp_path: Path) -> None:
     """Every number of a call may be NumPy's: the record is that of plain ones, and can be written."""
     source = load_source("digits", limit=np.int64(60))  # type: ignore[arg-type]
-    variant = build_variant(source, find("noises", "symmetric")(rate=0.2))  # type: ignore[call-arg]
+    variant = build_variant(source, find("noises", "symmetric")(rate=0.2))
     one = np.int64(1)
     numbers: dict[str, Any] = {"epochs": one, "threads": one, "workers": one, "checkpoint_every": one}
     (run,) = evaluate(variant, source, seeds=np.arange(1), detectors="aum", out=tmp_path / "a", **numbers)  # type: ignore[arg-type]

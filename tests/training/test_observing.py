@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from noisybench.data.source import Source
 from noisybench.ground.errors import BadData, BadUsage, TrainingFailed
-from noisybench.ground.lookup import find
 from noisybench.ground.random_streams import derive
+from noisybench.items import find
 from noisybench.training.observing import Recorder, evaluating, observe
 from noisybench.training.trace import read_trace
 from noisybench.variants.building import build_variant
@@ -19,7 +19,7 @@ from noisybench.variants.variant import Variant
 
 @pytest.fixture(scope="module")
 def variant(digits: Source) -> Variant:
-    return build_variant(digits, find("noises", "symmetric")(rate=0.2), seed=0)  # type: ignore[call-arg]
+    return build_variant(digits, find("noises", "symmetric")(rate=0.2), seed=0)
 
 
 @pytest.fixture

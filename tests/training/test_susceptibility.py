@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from noisybench.data.source import Source
-from noisybench.ground.lookup import find
+from noisybench.items import find
 from noisybench.training.recipe import Recipe
 from noisybench.training.susceptibility import Susceptibility, drop_of_fresh_step, drop_of_training_step
 from noisybench.training.training import train
@@ -72,7 +72,7 @@ def test_the_authors_step_equals_their_code_on_a_deep_copy(model: nn.Module) -> 
 
 def test_zero_at_a_rate_of_zero(digits: Source) -> None:
     """A step of size zero changes no loss, whatever the training did."""
-    variant = build_variant(digits, find("noises", "symmetric")(rate=0.2), seed=0)  # type: ignore[call-arg]
+    variant = build_variant(digits, find("noises", "symmetric")(rate=0.2), seed=0)
     done = train(
         digits, variant, find("models", "mlp"), Recipe(epochs=2), [], seed=0, susceptibility=Susceptibility(lr=0.0)
     )
@@ -82,7 +82,7 @@ def test_zero_at_a_rate_of_zero(digits: Source) -> None:
 @pytest.mark.parametrize("kind", ["fixed", "authors"])
 def test_the_running_mean_follows_its_formula(digits: Source, kind: str) -> None:
     """``fixed`` averages all drops; ``authors`` leaves the first out and still divides by t."""
-    variant = build_variant(digits, find("noises", "symmetric")(rate=0.2), seed=0)  # type: ignore[call-arg]
+    variant = build_variant(digits, find("noises", "symmetric")(rate=0.2), seed=0)
     how = Susceptibility(kind)  # type: ignore[arg-type]
     done = train(digits, variant, find("models", "mlp"), Recipe(epochs=4), [], seed=0, susceptibility=how)
     drops, epochs = done.history["susceptibility_drop"].copy(), np.arange(1, 5)

@@ -11,7 +11,7 @@ from torch import nn
 
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadUsage, Mismatch, TrainingFailed
-from noisybench.ground.lookup import find, names
+from noisybench.items import find, names
 from noisybench.training.recipe import Recipe
 from noisybench.training.susceptibility import Susceptibility
 from noisybench.training.training import Training, train
@@ -36,7 +36,7 @@ def small(digits: Source) -> Source:
 
 @pytest.fixture(scope="module")
 def variant(small: Source) -> Variant:
-    return build_variant(small, find("noises", "symmetric")(rate=0.2), seed=0)  # type: ignore[call-arg]
+    return build_variant(small, find("noises", "symmetric")(rate=0.2), seed=0)
 
 
 def with_dropout(*, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:

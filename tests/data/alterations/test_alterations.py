@@ -17,7 +17,7 @@ from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import Scores
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage, NoisybenchError, UnknownName
-from noisybench.ground.lookup import find, names
+from noisybench.items import find, names
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import source_of, write_location
 from noisybench.variants.variant import read_variant, write_variant
@@ -71,7 +71,7 @@ def test_every_alteration_is_seeded_marked_and_leaves_its_source(name: str, imag
     assert np.array_equal(one.inputs[~touched], images.inputs[parent[~touched]])
     assert np.array_equal(one.labels[~touched], images.labels[parent[~touched]])
     assert not ((one.clean != UNKNOWN) & (one.clean != one.labels)).any()
-    variant = build_variant(one, SYMMETRIC(rate=0.2), seed=3)  # type: ignore[call-arg]
+    variant = build_variant(one, SYMMETRIC(rate=0.2), seed=3)
     assert np.array_equal(variant.labels[one.clean == UNKNOWN], one.labels[one.clean == UNKNOWN])
     assert describe(variant).known == (one.clean != UNKNOWN).sum()
 
@@ -241,7 +241,7 @@ def test_an_altered_source_is_built_verified_and_found_again(tmp_path: Path) -> 
     source = load_source("altered", base="digits", steps=STEPS, seed="7")
     assert list(source.marks) == ["parent", "tail", "duplicate", "conflicting", "corrupted"]
     assert len(source.labels) < 1437
-    variant = build_variant(source, SYMMETRIC(rate=0.2), seed=1)  # type: ignore[call-arg]
+    variant = build_variant(source, SYMMETRIC(rate=0.2), seed=1)
     assert variant.mislabeled[variant.known].mean() == pytest.approx(0.2, abs=0.001)
     write_variant(variant, tmp_path / "variant")
     read = read_variant(tmp_path / "variant")
@@ -258,7 +258,7 @@ def test_an_altered_source_is_built_verified_and_found_again(tmp_path: Path) -> 
 def test_marks_are_truths_of_their_own(images: Source) -> None:
     """What bears a mark is told from clean samples without it; the mislabeled truth does not count what lost its label."""
     source = altered("duplicates", images, rate=0.1)
-    variant = build_variant(source, SYMMETRIC(rate=0.25))  # type: ignore[call-arg]
+    variant = build_variant(source, SYMMETRIC(rate=0.25))
     mark = variant.marks["conflicting"]
     values = np.where(variant.mislabeled, 9.0, mark.astype(np.float64))
     scores = Scores("made", values, variant.provenance.variant_id)

@@ -1,0 +1,55 @@
+"""Finding a source, alteration, noise, features, a model, probe or detector by name, each with its type.
+
+For users and for the command line. Inside the wings, ``noisybench.ground.lookup`` finds the same and knows no wing.
+"""
+
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from noisybench.ground import lookup
+from noisybench.ground.lookup import Drawer, names
+
+if TYPE_CHECKING:
+    from noisybench.data.alteration import Alter
+    from noisybench.data.extraction import ExtractFeatures
+    from noisybench.data.source import LoadSource
+    from noisybench.detection.scoring import Detector
+    from noisybench.training.model import BuildModel
+    from noisybench.training.observing import Probe
+    from noisybench.variants.noise import Noise
+
+__all__ = ["Drawer", "find", "names"]
+
+
+@overload
+def find(drawer: Literal["sources"], name: str) -> "type[LoadSource]": ...
+@overload
+def find(drawer: Literal["alterations"], name: str) -> "type[Alter]": ...
+@overload
+def find(drawer: Literal["noises"], name: str) -> "type[Noise]": ...
+@overload
+def find(drawer: Literal["features"], name: str) -> "type[ExtractFeatures]": ...
+@overload
+def find(drawer: Literal["models"], name: str) -> "BuildModel": ...
+@overload
+def find(drawer: Literal["probes"], name: str) -> "Probe": ...
+@overload
+def find(drawer: Literal["detectors"], name: str) -> "Detector": ...
+def find(drawer: Drawer, name: str) -> Any:
+    """What the item of that name gives: a class whose fields are its options, a model's function, a probe or a detector.
+
+    >>> find("noises", "pair_flip")(rate=0.2)
+    PairFlip(rate=0.2)
+    >>> find("detectors", "aum").needs
+    ('margin',)
+
+    Args:
+        drawer: Kind of item.
+        name: Of a file in the drawer, of an entry point of another package (group ``noisybench.<drawer>``), or
+            ``package.module:attribute`` of your own.
+
+    Raises:
+        UnknownName: Nothing of that name; the message names the nearest.
+        MissingPackage: It needs a package that is not installed.
+        BadData: The user's own module cannot be imported.
+    """
+    return lookup.find(drawer, name)
