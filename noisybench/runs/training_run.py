@@ -21,7 +21,7 @@ from noisybench.ground.files import check_fields, read_record, write_json
 from noisybench.ground.lookup import find, names
 from noisybench.runs.folder import keep_variant
 from noisybench.runs.record import HOW_LABELS_CAME, about_labels
-from noisybench.training.checkpoint import epochs_trained
+from noisybench.training.checkpoint import CHECKPOINT, epochs_trained
 from noisybench.training.machine import surroundings
 from noisybench.training.model import BuildModel, check_model
 from noisybench.training.observing import Probe
@@ -182,7 +182,7 @@ def _evaluate_one(task: _Task, source: Source, progress: Progress) -> Path:
         epochs = task.plan.recipe.epochs
         due = due_columns(columns, epochs, task.plan.watch.every)
         # A training for a further probe, stopped after its last look, has still to leave its checkpoint.
-        ended = wanted == found or epochs_trained(task.folder / "checkpoint.pt") in (None, epochs)
+        ended = wanted == found or epochs_trained(task.folder / CHECKPOINT) in (None, epochs)
         trained = finished and ended and is_observed(task.folder / "trace", due, until=epochs)
         digests = digests_of(truths_beside(task.folder.parent.parent, task.variant))
         own = any(":" in spec for spec in task.detectors.values())  # a user's own may have been edited
@@ -328,7 +328,7 @@ def _found(folder: Path, record: Mapping[str, Any]) -> dict[str, str]:
     """
     path = folder / "run.json"
     if not path.is_file():
-        if any((folder / name).exists() for name in ("agreement.parquet", "checkpoint.pt", "trace")):
+        if any((folder / name).exists() for name in ("agreement.parquet", CHECKPOINT, "checkpoint.pt", "trace")):
             msg = f"{folder} has lost its run.json, which says how the run was made; delete that folder to run it again"
             raise BadData(msg)
         return {}

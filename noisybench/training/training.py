@@ -16,7 +16,14 @@ from noisybench.ground.checks import whole
 from noisybench.ground.files import check_fields, read_columns, read_record, write_columns, write_json
 from noisybench.ground.random_streams import derive
 from noisybench.training.batches import Inputs
-from noisybench.training.checkpoint import Checkpoint, read_checkpoint, state_of, weights_of, write_checkpoint
+from noisybench.training.checkpoint import (
+    CHECKPOINT,
+    Checkpoint,
+    read_checkpoint,
+    state_of,
+    weights_of,
+    write_checkpoint,
+)
 from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
 from noisybench.training.machine import quiet_machine, surroundings
 from noisybench.training.model import BuildModel, as_training_failed, build_model
@@ -25,6 +32,9 @@ from noisybench.training.recipe import Observe, Recipe
 from noisybench.training.susceptibility import Susceptibility, SusceptibilityTracker
 from noisybench.training.trace import Observation, Trace, epochs_observed
 from noisybench.variants.variant import Variant, check_source
+
+OLD_CHECKPOINT = "checkpoint.pt"
+"""What version 0.1.0 wrote: it is never read, and goes when the first checkpoint of this version comes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +78,7 @@ def train(
 
     With a ``folder``, each epoch leaves there, in this order, its part of the trace (``trace/``), its line of the history
     (``history.parquet``) and, every ``checkpoint_every`` epochs, the time spent (``timing.json``) and a checkpoint
-    (``checkpoint.pt``). A call that finds a checkpoint goes on from it and ends with the same bytes as one that was never
+    (``checkpoint.safetensors``). A call that finds a checkpoint goes on from it and ends with the same bytes as one that was never
     stopped; where the trace lacks a probe that is asked for now, the run is trained and observed again.
     What a model keeps outside its parameters and buffers is not resumed.
 
@@ -203,7 +213,7 @@ def _resume(
     folder: Path,
 ) -> int:
     """Put a run back to its last checkpoint; the epochs that need not be trained again."""
-    path = folder / "checkpoint.pt"
+    path = folder / CHECKPOINT
     if not path.is_file():
         return 0
     checkpoint = read_checkpoint(path)
@@ -261,7 +271,8 @@ def _write_checkpoint(
         history=run.history,
         susceptibility=0.0 if tracker is None else tracker.total,
     )
-    write_checkpoint(checkpoint, folder / "checkpoint.pt")
+    (folder / OLD_CHECKPOINT).unlink(missing_ok=True)
+    write_checkpoint(checkpoint, folder / CHECKPOINT)
 
 
 def _seconds(run: RunInProgress, recorder: Recorder, tracker: SusceptibilityTracker | None) -> dict[str, float]:
