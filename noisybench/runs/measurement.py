@@ -12,6 +12,7 @@ from noisybench.memorization.pool import read_pool
 from noisybench.memorization.reliability import Summary, summarise
 from noisybench.memorization.retraining import retrain
 from noisybench.runs.folder import keep_variant
+from noisybench.training.machine import Machine
 from noisybench.variants.variant import Variant
 
 
@@ -59,7 +60,7 @@ def memorize(
         models=models,
         seed=seed,
         features=features,
-        workers=workers,
+        machine=Machine(device=learner.plan.device, workers=workers),
         progress=progress,
     )
     keep_variant(variant, home / "variant", source)

@@ -37,6 +37,7 @@ from noisybench.runs.folder import keep_variant
 from noisybench.runs.record import HOW_LABELS_CAME, about_labels
 from noisybench.statistics.confident_learning import NoiseEstimate, estimate_noise
 from noisybench.statistics.neighbours import neighbour_labels
+from noisybench.training.machine import Machine
 from noisybench.training.trace import read_trace, write_observation
 from noisybench.variants.variant import Variant, check_source
 
@@ -121,7 +122,7 @@ def detect(
                 seed=seed,
                 purpose="detector",
                 features=features,
-                workers=workers,
+                machine=Machine(device=one.plan.device, workers=workers),
                 progress=progress,
             )
             seconds += models / done.models_per_second  # over every call that trained some of them

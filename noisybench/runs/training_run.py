@@ -22,7 +22,7 @@ from noisybench.ground.lookup import find, names
 from noisybench.runs.folder import keep_variant
 from noisybench.runs.record import HOW_LABELS_CAME, about_labels
 from noisybench.training.checkpoint import CHECKPOINT, epochs_trained
-from noisybench.training.machine import surroundings
+from noisybench.training.machine import Machine, surroundings
 from noisybench.training.model import BuildModel, check_model
 from noisybench.training.observing import Probe
 from noisybench.training.plan import Plan, Watch, plan_run
@@ -215,14 +215,16 @@ def _train(task: _Task, source: Source, record: Mapping[str, Any], columns: Sequ
         plan.recipe,
         [_probe(name, plan.watch) for name in columns],
         seed=task.seed,
-        device=task.device,
-        threads=task.threads,
+        machine=Machine(
+            device=task.device,
+            threads=task.threads,
+            checkpoint_every=task.checkpoint_every,
+            loader_workers=task.loader_workers,
+        ),
         observe=plan.watch.observe,
         every=plan.watch.every,
         susceptibility=plan.watch.tracker(),
         folder=folder,
-        checkpoint_every=task.checkpoint_every,
-        loader_workers=task.loader_workers,
         made_by={key: value for key, value in record.items() if key not in HOW_LABELS_CAME},
         progress=progress,
     )

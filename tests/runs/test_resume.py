@@ -25,6 +25,7 @@ from noisybench.ground.files import read_json, write_json
 from noisybench.ground.lookup import find
 from noisybench.runs.training_run import evaluate
 from noisybench.runs.verify import verify_runs
+from noisybench.training.machine import Machine
 from noisybench.training.recipe import Observe, Recipe
 from noisybench.training.susceptibility import Susceptibility
 from noisybench.training.training import Training, train
@@ -140,7 +141,7 @@ def test_training_goes_on_bit_for_bit(
             every={"curvature": 2},
             susceptibility=Susceptibility(kind, samples=64),
             folder=folder,
-            checkpoint_every=every,
+            machine=Machine(checkpoint_every=every),
             progress=progress,
         )
 
