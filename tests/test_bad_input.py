@@ -590,7 +590,7 @@ DAMAGE: dict[str, Callable[[Path, Path], bool]] = {
 HARMLESS = {
     ("location.json", "*"),  # said by verify, which then leaves the source unchecked
     ("timing.json", "*"),
-    ("checkpoint.pt", "*"),
+    ("checkpoint.safetensors", "*"),
     (".lock", "*"),
     ("agreement.parquet", "deleted"),  # a run without it has not ended
     ("agreement.parquet", "reversed"),
@@ -635,7 +635,7 @@ def test_a_damaged_variant_is_noticed(here: dict[str, str], name: str) -> None:
 
 
 RUN_FILES = [
-    "run.json", "timing.json", "history.parquet", "agreement.parquet", "checkpoint.pt", ".lock",
+    "run.json", "timing.json", "history.parquet", "agreement.parquet", "checkpoint.safetensors", ".lock",
     "trace/epoch-0002.parquet", "scores/aum.parquet", "../../variant/variant.json", "../../variant/labels.parquet",
     "../../variant/transition.npy",
 ]  # fmt: skip

@@ -676,7 +676,8 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_observation(Observation(epoch, values), folder / "trace", variant_id="ab" * 32)
     weights = {"weight": torch.ones(2, 3)}
     write_checkpoint(
-        Checkpoint(2, about, {"epoch": [1.0, 2.0]}, 0.5, weights, {"0.step": torch.ones(())}), folder / "checkpoint.pt"
+        Checkpoint(2, about, {"epoch": [1.0, 2.0]}, 0.5, weights, {"0.step": torch.ones(())}),
+        folder / "checkpoint.safetensors",
     )
     return folder
 
@@ -704,7 +705,7 @@ def test_damaged_runs_are_refused_or_read(run_folder: Path, tmp_path: Path) -> N
             lambda: read_agreements(folder / "agreement.parquet"),
             lambda: read_scores(folder / "scores" / "aum.parquet"),
             read_all_columns,
-            lambda: read_checkpoint(folder / "checkpoint.pt"),
+            lambda: read_checkpoint(folder / "checkpoint.safetensors"),
         )
         with damaged(folder / name, content):
             for reader in readers:

@@ -100,9 +100,9 @@ def given(path: Path) -> Callable[[], object]:
 
 
 def test_a_pickle_under_any_name_is_not_loaded(tmp_path: Path, marker: Path) -> None:
-    """A raw pickle called .npz, .npy, .pt, .parquet, .json, .csv or .arrow, given to each reader of that kind of file."""
+    """A raw pickle under the name of every kind of file that is read, given to each reader of that kind."""
     raw = pickle.dumps(Attack(marker))
-    for name in ("npz", "npy", "pt", "parquet", "json", "jsonl", "csv", "arrow"):
+    for name in ("npz", "npy", "pt", "safetensors", "parquet", "json", "jsonl", "csv", "arrow"):
         (tmp_path / f"x.{name}").write_bytes(raw)
     for folder in ("trace", "run", "variant"):
         (tmp_path / folder).mkdir()
@@ -119,7 +119,7 @@ def test_a_pickle_under_any_name_is_not_loaded(tmp_path: Path, marker: Path) -> 
         lambda: read_matrix(tmp_path / "x.json"),
         lambda: build_variant(source, Asymmetric(rate=0.5, map=tmp_path / "x.json")),
         lambda: read_annotations(tmp_path / "x.pt"),
-        lambda: read_checkpoint(tmp_path / "x.pt"),
+        lambda: read_checkpoint(tmp_path / "x.safetensors"),
         lambda: read_columns(tmp_path / "x.parquet"),
         lambda: read_scores(tmp_path / "x.parquet"),
         lambda: read_agreements(tmp_path / "x.parquet"),
@@ -159,7 +159,7 @@ def test_torch_files_are_not_unpickled(zipped: bool, tmp_path: Path, marker: Pat
     """Both forms of torch's files, as a checkpoint, as CIFAR-N and as the old processed files of MNIST."""
     file = tmp_path / "x.pt"
     torch.save({"plain": "{}", "weights": Attack(marker)}, file, _use_new_zipfile_serialization=zipped)
-    refused(lambda: read_checkpoint(file), match="it holds more than tensors and text")
+    refused(lambda: read_checkpoint(file), match="cannot be read as a checkpoint: it is damaged")
     refused(lambda: read_annotations(file), match="is not a file of CIFAR-N as published")
     processed = tmp_path / "MNIST" / "processed"
     processed.mkdir(parents=True)
@@ -472,6 +472,72 @@ def test_json_of_absurd_depth_is_refused(content: str, tmp_path: Path) -> None:
     refused(huggingface(tmp_path / "x.json"), match="datasets cannot load")
 
 
+F32 = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+
+
+def safetensors(header: object, content: bytes = bytes(8)) -> bytes:
+    """A file of safetensors of a header and what follows it; text is taken as it stands."""
+    text = header if isinstance(header, str) else json.dumps(header)
+    return struct.pack("<Q", len(text)) + text.encode() + content
+
+
+def about(plain: object) -> dict[str, Any]:
+    """A header whose text is another's, with the right checksum: it is only against damage."""
+    words = plain if isinstance(plain, str) else json.dumps(plain)
+    return {"__metadata__": {"noisybench": json.dumps({"plain": words, "crc32": zlib.crc32(words.encode())})}}
+
+
+PLAIN = {"epoch": 1, "made_by": {}, "history": {"epoch": [1.0]}, "susceptibility": 0.0}
+NOT_PLAIN: tuple[Any, ...] = (None, [], "\x1b", 10**400, {})
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        # Sizes that are not there, overflow, or are no numbers.
+        safetensors({"weights.a": F32 | {"shape": [10**12], "data_offsets": [0, 4 * 10**12]}}),
+        safetensors({"weights.a": F32 | {"shape": [2**62, 4]}}),
+        safetensors({"weights.a": F32 | {"shape": [2**63, 0], "data_offsets": [0, 0]}}, b""),
+        safetensors({"weights.a": F32 | {"shape": [-2]}}),
+        safetensors({"weights.a": F32 | {"shape": [0] * 100_000, "data_offsets": [0, 0]}}, b""),
+        safetensors({"weights.a": F32 | {"data_offsets": [8, 0]}}),
+        safetensors({"weights.a": F32 | {"data_offsets": [-8, 0]}}),
+        safetensors({"weights.a": F32 | {"data_offsets": [0, 2**64]}}),
+        safetensors({"weights.a": F32 | {"dtype": "\x1b[2J"}}),
+        safetensors({"weights.a": F32 | {"dtype": "F4", "shape": [16]}}),
+        struct.pack("<Q", 2**64 - 1) + bytes(8),
+        struct.pack("<Q", 90_000_000) + b"{}",
+        # One place twice, a hole, and one name twice.
+        safetensors({"weights.a": F32, "weights.b": F32}),
+        safetensors({"weights.a": F32, "weights.b": F32 | {"data_offsets": [4, 12]}}, bytes(12)),
+        safetensors({"weights.a": F32, "weights.b": F32 | {"data_offsets": [12, 20]}}, bytes(20)),
+        safetensors('{"weights.a": %s, "weights.a": %s}' % ((json.dumps(F32),) * 2)),
+        safetensors('{"__metadata__": {"noisybench": "1", "noisybench": "2"}, "__metadata__": {}}', b""),
+        # Depth and length, in the header and in the text within it.
+        safetensors("[" * 100_000),
+        safetensors('{"a":' * 100_000),
+        safetensors('{"__metadata__":' + "[" * 100_000),
+        safetensors({"__metadata__": {"noisybench": "[" * 100_000}}, b""),
+        safetensors({"__metadata__": {"noisybench": "9" * 100_000}}, b""),
+        *(safetensors(about(text), b"") for text in ("[" * 100_000, '{"a":' * 100_000, "9" * 100_000, "", "5", "[]")),
+        # Right in all but one thing.
+        *(safetensors(about(PLAIN | {key: value}), b"") for key in PLAIN for value in NOT_PLAIN
+          if (key, value) != ("made_by", {})),
+        safetensors(about(PLAIN | {"history": {"epoch": ["1"]}}), b""),
+        safetensors(about(PLAIN | {"history": {"epoch": [1.0] * 2}}), b""),
+        safetensors(about(PLAIN) | {"weights.a": F32}),
+        safetensors({"__metadata__": {"noisybench": 5}}, b""),
+    ],
+    ids=lambda file: f"{len(file)} bytes",
+)  # fmt: skip
+def test_checkpoints_that_lie_are_refused(file: bytes, tmp_path: Path) -> None:
+    """Each claims what is not there, or holds what no checkpoint does; the same without the lie is read."""
+    (tmp_path / "x.safetensors").write_bytes(file)
+    refused(lambda: read_checkpoint(tmp_path / "x.safetensors"), match="; delete it to train this run again")
+    (tmp_path / "x.safetensors").write_bytes(safetensors(about(PLAIN), b""))
+    assert read_checkpoint(tmp_path / "x.safetensors").epoch == 1
+
+
 def test_idx_files_that_lie_are_refused(tmp_path: Path) -> None:
     """Sizes that are not there, types that do not exist, fewer images than labels, and gzip files that swell to 256 MB."""
     raw = tmp_path / "MNIST" / "raw"
@@ -511,7 +577,7 @@ def test_parquet_that_claims_more_rows_than_it_has_is_refused(tmp_path: Path) ->
 
 
 def test_bombs_stay_within_memory(tmp_path: Path) -> None:
-    """In a process of at most 6 GB: 64 GB of zeros in a .npz, a .npy and a .pt give sentences, and no one is killed."""
+    """In a process of at most 6 GB: 64 GB of zeros in four kinds of file give sentences, and no one is killed."""
     pack = zlib.compressobj(9, zlib.DEFLATED, -15)
     block = pack.compress(bytes(1 << 20)) + pack.flush(zlib.Z_FULL_FLUSH)
     bomb = block * 4096  # 4 GB
@@ -521,6 +587,8 @@ def test_bombs_stay_within_memory(tmp_path: Path) -> None:
             archive.writestr(f"{name}.npy", npy("(8000000000,)"))
     assert len(bomb) < 1 << 23
     write_deflated(tmp_path / "x.pt", "archive/data.pkl", bomb, 1 << 32)
+    many = F32 | {"shape": [16 << 30], "data_offsets": [0, 64 << 30]}
+    (tmp_path / "x.safetensors").write_bytes(safetensors({"weights.a": many}))
     program = f"""
 import resource
 resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
@@ -529,25 +597,25 @@ from noisybench.data.loading import load_source
 from noisybench.ground.errors import BadData
 from noisybench.noise.cifar_n_files import read_annotations
 from noisybench.ground.files import read_array
-folder = Path({str(tmp_path)!r})
+from noisybench.training.checkpoint import read_checkpoint
+def peak():  # of Linux; not ru_maxrss, which begins with that of the process that started this
+    status = Path("/proc/self/status")
+    return int(status.read_text().split("VmHWM:")[1].split()[0]) if status.exists() else 0
+folder, before, after = Path({str(tmp_path)!r}), peak(), []
 for read in (lambda: load_source("npz", folder / "x.npz"), lambda: read_array(folder / "x.npy"),
-             lambda: read_annotations(folder / "x.pt")):
+             lambda: read_annotations(folder / "x.pt"), lambda: read_checkpoint(folder / "x.safetensors")):
     try:
         read()
     except BadData as error:
         print(error)
-status = Path("/proc/self/status")  # of Linux; not ru_maxrss, which begins with that of the process that started this
-peaks = [line.split()[1] for line in status.read_text().splitlines() if "VmHWM" in line] if status.exists() else [0]
-print(*peaks)
+    after.append(peak())
+print(*(value - before for value in after))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    *sentences, peak = done.stdout.splitlines()
-    assert [sentence.split(str(tmp_path))[1][:6].rstrip(" :") for sentence in sentences] == [
-        "/x.npz",
-        "/x.npy",
-        "/x.pt",
-    ]
-    assert int(peak) < 1 << 19  # kilobytes
+    *sentences, peaks = done.stdout.splitlines()
+    names = [sentence.split(f"{tmp_path}/")[1].split()[0].rstrip(":") for sentence in sentences]
+    assert names == ["x.npz", "x.npy", "x.pt", "x.safetensors"]
+    assert all(int(peak) < 1 << 18 for peak in peaks.split()), peaks  # kilobytes
 
 
 def write_deflated(path: Path, name: str, content: bytes, size: int) -> None:
@@ -621,7 +689,7 @@ def test_no_reader_of_the_package_runs_what_it_reads() -> None:
                 found += [f"{path.name}:{node.lineno}: {ast.unparse(node)[:60]} {reason}"] if reason else []
     assert found == []
     assert restricted == 1
-    assert {"np.load", "torch.load", "json.loads", "pq.ParquetFile"} <= seen  # the walk sees the readers
+    assert {"np.load", "torch.load", "safe_open", "json.loads", "pq.ParquetFile"} <= seen  # the walk sees the readers
 
 
 @pytest.mark.parametrize(

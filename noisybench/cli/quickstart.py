@@ -26,6 +26,7 @@ def quickstart(
     from noisybench.ground.options import parse_options
     from noisybench.items import find
     from noisybench.memorization.subset_plan import SubsetPlan
+    from noisybench.training.machine import Machine
     from noisybench.training.plan import plan_run
     from noisybench.variants.building import build_variant
 
@@ -49,7 +50,11 @@ def quickstart(
     many = count_workers(None, plan.device, QUICKSTART_MODELS)
     with progress_bar("memorize", len(measured) * QUICKSTART_MODELS, "models") as step:
         for variant in measured:
-            asked: dict[str, Any] = {"models": QUICKSTART_MODELS, "workers": many, "progress": step}
+            asked: dict[str, Any] = {
+                "models": QUICKSTART_MODELS,
+                "machine": Machine(plan.device, workers=many),
+                "progress": step,
+            }
             summary = measure(source, variant, learner, out / "runs", **asked).summary
             typer.echo(
                 f"measured memorization in {variant.name}: {summary.mislabeled_memorization:.2f} of wrong labels, "
@@ -57,7 +62,8 @@ def quickstart(
             )
     say_plan(plan, source, seeds=QUICKSTART_SEEDS, workers=count)
     with progress_bar("evaluate", len(variants) * len(QUICKSTART_SEEDS) * plan.recipe.epochs) as step:
-        run(variants, source, seeds=QUICKSTART_SEEDS, workers=count, out=out / "runs", progress=step)
+        machine = Machine(plan.device, workers=count)
+        run(variants, source, seeds=QUICKSTART_SEEDS, machine=machine, out=out / "runs", progress=step)
     print_rows(rank(out / "runs").rows, "table")
     print_rows(rank(out / "runs", truth="memorization").rows, "table")
     print_rows(models_board(out / "runs").rows, "table")

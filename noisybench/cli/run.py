@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -59,9 +59,9 @@ def evaluate(
     """Train a model on variants, score every detector, and compare with the truth."""
     from noisybench.board.results import Result
     from noisybench.board.results import evaluate as run
-    from noisybench.ground.checks import whole
     from noisybench.ground.options import split_pairs
     from noisybench.runs.training_run import check_runs, check_seeds, choose_detectors
+    from noisybench.training.machine import Machine
     from noisybench.training.plan import plan_run
     from noisybench.variants.location import by_source, source_of
 
@@ -75,15 +75,13 @@ def evaluate(
     numbers = check_seeds(_numbers(seeds))
     wanted = "all" if detectors == "all" else tuple(name.strip() for name in detectors.split(","))
     choose_detectors(wanted)
-    whole(threads, "threads", least=1)
-    whole(checkpoint_every, "checkpoint_every", least=1)
-    whole(loader_workers, "loader_workers", least=0)
+    machine = Machine(device, threads, 1, checkpoint_every, loader_workers)
     results: list[Result] = []
     for members in by_source(variants, data):
         path, first = next(iter(members.items()))
         with status(f"reading {first.provenance.source}"):
             source = source_of(first, path, data, own_source)
-        plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=device)
+        plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=machine.device)
         count = count_workers(workers, plan.device, len(members) * len(numbers))
         check_runs(plan, source, runs=len(members) * len(numbers), workers=count)
         say_plan(plan, source, seeds=numbers, workers=count)
@@ -97,11 +95,7 @@ def evaluate(
                 seeds=numbers,
                 detectors=wanted,
                 options=options,
-                workers=count,
-                device=device,
-                threads=threads,
-                checkpoint_every=checkpoint_every,
-                loader_workers=loader_workers,
+                machine=replace(machine, workers=count),
                 out=out,
                 progress=step,
             )
@@ -143,6 +137,7 @@ def memorize(
     from noisybench.memorization.subset_plan import plan_learner
     from noisybench.memorization.subsets import check_fraction
     from noisybench.runs.pool_run import check_purpose
+    from noisybench.training.machine import Machine
     from noisybench.variants.location import source_of
     from noisybench.variants.variant import read_variant
 
@@ -176,7 +171,12 @@ def memorize(
         f"{found.name}: {many} of {learner.learner.name}, seed {seed}, {pool}, {learner.plan.device}, {count} workers",
         err=True,
     )
-    asked: dict[str, Any] = {"models": models, "seed": seed, "features": seen, "workers": count}
+    asked: dict[str, Any] = {
+        "models": models,
+        "seed": seed,
+        "features": seen,
+        "machine": Machine(learner.plan.device, workers=count),
+    }
     with progress_bar("memorize", models * len(fractions), "models") as step:
         if pool == "detector":
             detected = score_held_out(source, found, learner, out, fractions=fractions, progress=step, **asked)

@@ -40,8 +40,8 @@ from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.subsets import check_fraction, group_size, subsets
 from noisybench.training.batches import Inputs
 from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
-from noisybench.training.machine import quiet_machine, surroundings
-from noisybench.training.model import build_model
+from noisybench.training.machine import Machine, deterministic_torch, surroundings
+from noisybench.training.model import check_model
 from noisybench.variants.variant import Variant, check_source
 
 
@@ -72,7 +72,7 @@ def retrain(
     seed: int = 0,
     purpose: Purpose = "truth",
     features: NDArray[np.float32] | None = None,
-    workers: int = 1,
+    machine: Machine = Machine(),
     progress: Progress = lambda: None,
 ) -> Retraining:
     """Train models on random subsets of the variant and leave what they say of every sample in ``folder``.
@@ -84,13 +84,13 @@ def retrain(
     Args:
         source: The inputs; its labels are not used.
         variant: The labels to train on and to be asked for.
-        learner: Model, recipe, fraction; also the device, which is its plan's.
+        learner: Model, recipe and fraction.
         folder: Of this pool alone, such as ``out / variant.name / "memorization" / learner.folder(...)``.
         models: How many.
         seed: Decides every subset, weight and order.
         purpose: ``truth`` or ``detector``: their models have nothing in common, so that one may judge the other.
         features: What the models see in place of the inputs, shape (n, d), where the learner says so.
-        workers: Processes, each with a block at a time.
+        machine: Its device, and its workers with a block at a time and one thread each.
         progress: Called after each model.
 
     Raises:
@@ -101,43 +101,19 @@ def retrain(
     """
     check_source(source, variant)
     models, seed = whole(models, "models", least=2), whole(seed, "seed", least=0)
-    workers = whole(workers, "workers", least=1)
     if purpose not in PURPOSES:
         raise UnknownName(unknown(purpose, PURPOSES, "purpose of a pool"))
     check_fraction(learner.fraction, len(variant.labels))
-    size = group_size(learner.fraction) if learner.balanced else 1
-    setup: dict[str, Any] = {**learner.setup, "features_sha256": None}
-    seen = replace(source, test_inputs=None, test_labels=None)
-    if (features is None) != (learner.features == "input"):
-        msg = f"the learner is one on '{learner.features}'; give features with any learner that is not on 'input'"
-        raise BadUsage(msg)
-    if features is not None:
-        if len(features) != len(variant.labels):
-            msg = f"there are {len(features)} rows of features for {len(variant.labels)} samples; expected one each"
-            raise BadUsage(msg)
-        setup["features_sha256"] = hashlib.sha256(np.ascontiguousarray(features).tobytes()).hexdigest()
-        seen = replace(seen, inputs=features, augmentation="none")
-    place = torch.device(learner.plan.device)
-    around = surroundings(place, 1)
-    setup |= {"device": around["device"], "versions": around["versions"]}
-    with quiet_machine(place, 1):  # before anything is written
-        build_model(learner.plan.build, seen, Inputs(seen.inputs[:1], place))
-    if workers > 1 and models > 1:
+    seen = _seen(source, learner, features)
+    record = _record(variant, learner, features, machine, purpose=purpose, seed=seed)
+    check_model(learner.plan.build, seen, device=machine.device)  # before anything is written
+    if machine.workers > 1 and models > 1:
         check_sendable(learner.plan.build, f"model '{learner.plan.model}'")
-    record = {
-        "variant_id": variant.provenance.variant_id,
-        "learner": learner.learner.name,
-        "purpose": purpose,
-        "seed": seed,
-        "group_size": size,
-        "setup": setup,
-    }
     home = Path(folder)
     with alone(home):
         tasks = []
         for number, count in blocks(models):
-            gpu = f"cuda:{number % torch.cuda.device_count()}" if learner.plan.device == "cuda" else learner.plan.device
-            task = _Task(number * BLOCK, count, gpu, block_path(home, number, count))
+            task = _Task(number * BLOCK, count, machine.device_of(number), block_path(home, number, count))
             if task.path.is_file():
                 _check_block(task, record, variant)
                 for _ in range(count):
@@ -145,9 +121,55 @@ def retrain(
             else:
                 tasks.append(task)
         began = time.perf_counter()
-        run_tasks(_train_block, tasks, _Shared(seen, variant, learner, record), workers=workers, progress=progress)
+        shared = _Shared(seen, variant, learner, record)
+        run_tasks(_train_block, tasks, shared, workers=machine.workers, progress=progress)
         trained = sum(task.count for task in tasks)
         return Retraining(home, models, trained, _pace(home, trained, time.perf_counter() - began))
+
+
+def _seen(source: Source, learner: SubsetPlan, features: NDArray[np.float32] | None) -> Source:
+    """The source as the models see it: without a test set, and with features for inputs where there are any.
+
+    Raises:
+        BadUsage: The learner is on other inputs, or the features are of more or fewer samples.
+    """
+    if (features is None) != (learner.features == "input"):
+        msg = f"the learner is one on '{learner.features}'; give features with any learner that is not on 'input'"
+        raise BadUsage(msg)
+    seen = replace(source, test_inputs=None, test_labels=None)
+    if features is None:
+        return seen
+    if len(features) != len(source.labels):
+        msg = f"there are {len(features)} rows of features for {len(source.labels)} samples; expected one each"
+        raise BadUsage(msg)
+    return replace(seen, inputs=features, augmentation="none")
+
+
+def _record(
+    variant: Variant,
+    learner: SubsetPlan,
+    features: NDArray[np.float32] | None,
+    machine: Machine,
+    *,
+    purpose: Purpose,
+    seed: int,
+) -> dict[str, Any]:
+    """Everything that decides the blocks of a pool, as JSON."""
+    digest = None if features is None else hashlib.sha256(np.ascontiguousarray(features).tobytes()).hexdigest()
+    around = surroundings(torch.device(machine.device), 1)
+    return {
+        "variant_id": variant.provenance.variant_id,
+        "learner": learner.learner.name,
+        "purpose": purpose,
+        "seed": seed,
+        "group_size": group_size(learner.fraction) if learner.balanced else 1,
+        "setup": {
+            **learner.setup,
+            "features_sha256": digest,
+            "device": around["device"],
+            "versions": around["versions"],
+        },
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +184,8 @@ class _Task:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Shared:
+    """What every block needs."""
+
     source: Source
     variant: Variant
     learner: SubsetPlan
@@ -175,10 +199,10 @@ def _train_block(task: _Task, shared: _Shared, progress: Progress) -> None:
     seed = derive(record["seed"], record["purpose"])
     included = subsets(numbers, len(variant.labels), learner.fraction, seed=seed, balanced=learner.balanced)
     seeds = [derive(seed, "model", number) for number in numbers]
-    place = torch.device(task.device)
-    with quiet_machine(place, 1):
-        data = Inputs(shared.source.inputs, place)
-        answers = _Answers(included, torch.tensor(variant.labels, device=place), variant.num_classes)
+    device = torch.device(task.device)
+    with deterministic_torch(device, 1):
+        data = Inputs(shared.source.inputs, device)
+        answers = _Answers(included, torch.tensor(variant.labels, device=device), variant.num_classes)
         augmented = data.is_image and learner.plan.recipe.augmentation != "none"
         stackable = not augmented and linear_layers(_fresh(shared, data, seeds[0])) is not None
         for row, model in (_together if stackable else _one_by_one)(shared, data, included, seeds):
@@ -263,6 +287,7 @@ class _Answers:
 
 
 HALF = float(np.finfo(np.float16).max)
+"""Number of greatest size in float16, in which margins are kept."""
 
 
 def _check_block(task: _Task, record: Mapping[str, Any], variant: Variant) -> None:

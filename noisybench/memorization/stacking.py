@@ -13,11 +13,12 @@ from noisybench.training.machine import generator_of
 from noisybench.training.recipe import Recipe, learning_rate
 
 STACK_BYTES = 1 << 21
-"""Of the weights that are trained together on a CPU. One step a model took 0.106 ms alone and 0.027 ms among 50 with 64
+"""Bytes of the weights that are trained together on a CPU. One step a model took 0.106 ms alone and 0.027 ms among 50 with 64
 inputs, 0.16 and 0.075 ms (among 16) with 256, and with 2,048 more than 4 at once were slower than one."""
 STACKED_BATCH = 1024
+"""Samples that a perceptron is asked at a time."""
 PADDING = 16
-"""Columns are padded to a multiple of it: a matrix product with 10 columns took as long as one with 16, or longer."""
+"""Multiple to which columns are padded: a matrix product with 10 columns took as long as one with 16, or longer."""
 NEVER = -1e9
 """Bias of a padded class: its softmax is exactly zero, and so is every gradient through it."""
 

@@ -212,11 +212,11 @@ def _classroom(source: Source, model: str | None) -> Iterator[_Classroom]:
     import torch
 
     from noisybench.training.batches import Inputs
-    from noisybench.training.machine import quiet_machine
+    from noisybench.training.machine import deterministic_torch
     from noisybench.training.plan import plan_run
 
     source = replace(source, test_inputs=None, test_labels=None)
     place = torch.device("cpu")
     plan = plan_run(source, model=model, device="cpu")
-    with quiet_machine(place, 1):
+    with deterministic_torch(place, 1):
         yield _Classroom(source, _clean_variant(source), plan, Inputs(source.inputs, place))

@@ -12,6 +12,7 @@ from noisybench.memorization.reliability import Summary, summarise
 from noisybench.memorization.retraining import retrain
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.runs.folder import keep_variant
+from noisybench.training.machine import Machine
 from noisybench.variants.variant import Variant
 
 
@@ -24,20 +25,20 @@ def measure_memorization(
     models: int = 500,
     seed: int = 0,
     features: Features | None = None,
-    workers: int = 1,
+    machine: Machine | None = None,
     progress: Progress = lambda: None,
 ) -> tuple[Path, Summary]:
     """Measure memorization, and leave it beside the runs of the variant, where ``evaluate`` finds it.
 
     Args:
-        source: See ``retrain``; also ``variant``, ``learner``, ``models``, ``seed``, ``features`` and ``workers``.
+        source: See ``retrain``; also ``variant``, ``learner``, ``models``, ``seed`` and ``features``.
         variant: Whose labels.
         learner: Whose memorization.
         out: Folder of runs.
         models: How many are trained.
         seed: Of subsets and training.
         features: What the models see in place of the inputs.
-        workers: Processes.
+        machine: How the models are trained; None takes one worker on the device of the plan.
         progress: Called after each model.
 
     Returns:
@@ -59,7 +60,7 @@ def measure_memorization(
         models=models,
         seed=seed,
         features=features,
-        workers=workers,
+        machine=machine or Machine(device=learner.plan.device),
         progress=progress,
     )
     keep_variant(variant, home / "variant", source)

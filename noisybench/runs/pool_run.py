@@ -36,6 +36,7 @@ from noisybench.runs.folder import begin, finish, keep_variant, recognise
 from noisybench.runs.record import RunRecord, about_labels
 from noisybench.statistics.confident_learning import NoiseEstimate, estimate_noise
 from noisybench.statistics.neighbours import neighbour_labels
+from noisybench.training.machine import Machine
 from noisybench.training.trace import read_trace, write_observation
 from noisybench.variants.variant import Variant, check_source
 
@@ -65,7 +66,7 @@ def score_pool(
     models: int = 500,
     seed: int = 0,
     features: Features | None = None,
-    workers: int = 1,
+    machine: Machine | None = None,
     progress: Progress = lambda: None,
 ) -> DetectorPool:
     """Score the detectors of held-out answers with a pool that shares no model with any measurement of memorization.
@@ -83,7 +84,7 @@ def score_pool(
         models: How many are trained for each fraction.
         seed: Of subsets and training.
         features: What the models see in place of the inputs, and where neighbours are looked for.
-        workers: Processes.
+        machine: How the models are trained; None takes one worker on the device of the plan.
         progress: Called after each model.
 
     Raises:
@@ -118,7 +119,7 @@ def score_pool(
                 seed=seed,
                 purpose="detector",
                 features=features,
-                workers=workers,
+                machine=machine or Machine(device=one.plan.device),
                 progress=progress,
             )
             seconds += models / done.models_per_second  # over every call that trained some of them

@@ -3,7 +3,7 @@
 import resource
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,8 @@ from noisybench.runs.folder import (
     recognise,
 )
 from noisybench.runs.record import HOW_LABELS_CAME, WHAT_CAME_OUT, RunRecord, about_labels
-from noisybench.training.checkpoint import epochs_trained
-from noisybench.training.machine import surroundings
+from noisybench.training.checkpoint import CHECKPOINT, epochs_trained
+from noisybench.training.machine import Machine, surroundings
 from noisybench.training.model import BuildModel, check_model
 from noisybench.training.observing import Probe
 from noisybench.training.plan import Plan, Watch, plan_run
@@ -48,11 +48,7 @@ def train_and_score(
     seeds: Sequence[int] = (0, 1, 2),
     detectors: str | Sequence[str] = "all",
     options: Mapping[str, str] | None = None,
-    workers: int = 1,
-    device: str = "auto",
-    threads: int = 1,
-    checkpoint_every: int = 1,
-    loader_workers: int = 0,
+    machine: Machine | None = None,
     out: str | Path = "runs",
     progress: Progress = lambda: None,
 ) -> list[Path]:
@@ -65,17 +61,13 @@ def train_and_score(
     Args:
         variants: One or more variants of ``source``.
         source: Their inputs.
-        model: See ``plan_run``; also ``recipe``, ``epochs``, ``options`` and ``device``.
+        model: See ``plan_run``; also ``recipe``, ``epochs`` and ``options``.
         recipe: Name of the recipe.
         epochs: None takes the recipe's.
         seeds: Of training; each is a run.
         detectors: Names, or ``all``.
         options: Fields of ``Recipe`` and ``Watch`` as text.
-        workers: Processes, each with a run of its own at a time.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
-        threads: Of torch in each process; part of what decides the last bits.
-        checkpoint_every: Epochs between two checkpoints.
-        loader_workers: Processes of each run that read ahead inputs that do not lie in memory; no bit depends on them.
+        machine: How the runs are run; None takes one worker, on a GPU where there is one.
         out: Folder of runs.
         progress: Called after each epoch of each run.
 
@@ -87,26 +79,22 @@ def train_and_score(
         BadData: ``out`` holds runs of the same labels that were made differently, or another process works on one.
         Mismatch: A variant was made from another source.
     """
-    plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=device)
+    machine = machine or Machine(device="auto")
+    plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=machine.device)
     seeds, chosen = check_seeds(seeds), choose_detectors(detectors)
-    workers, threads = whole(workers, "workers", least=1), whole(threads, "threads", least=1)
-    checkpoint_every = whole(checkpoint_every, "checkpoint_every", least=1)
-    loader_workers = whole(loader_workers, "loader_workers", least=0)
     given = [variants] if isinstance(variants, Variant) else variants
     different = {variant.provenance.variant_id: variant for variant in given}
     for variant in different.values():
         check_source(source, variant)
-    check_runs(plan, source, runs=len(different) * len(seeds), workers=workers)
+    check_runs(plan, source, runs=len(different) * len(seeds), workers=machine.workers)
     tasks: list[_Task] = []
     for variant in different.values():
         home = Path(out) / variant.name
         keep_variant(variant, home / "variant", source)
         for seed in seeds:
-            # Several workers on a machine of several GPUs take one each, in turn.
-            gpu = f"cuda:{len(tasks) % torch.cuda.device_count()}" if plan.device == "cuda" else plan.device
-            folder = home / plan.folder / f"seed-{seed}"
-            tasks.append(_Task(variant, plan, seed, chosen, gpu, threads, checkpoint_every, loader_workers, folder))
-    return run_tasks(_evaluate_one, tasks, source, workers=workers, progress=progress)
+            own = replace(machine, device=machine.device_of(len(tasks)), workers=1)
+            tasks.append(_Task(variant, plan, seed, chosen, own, home / plan.folder / f"seed-{seed}"))
+    return run_tasks(_evaluate_one, tasks, source, workers=machine.workers, progress=progress)
 
 
 def check_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
@@ -167,10 +155,7 @@ class _Task:
     plan: Plan
     seed: int
     detectors: Mapping[str, str]  # name → what the catalog finds it by
-    device: str
-    threads: int
-    checkpoint_every: int
-    loader_workers: int
+    machine: Machine
     folder: Path
 
 
@@ -189,7 +174,7 @@ def _evaluate_one(task: _Task, source: Source, progress: Progress) -> Path:
         columns = sorted({column for name in here for column in _detector(wanted[name]).needs} | RECORDED)
         due = due_columns(columns, epochs, task.plan.watch.every)
         # A training for a further probe, stopped after its last look, has still to leave its checkpoint.
-        ended = wanted == listed or epochs_trained(folder / "checkpoint.pt") in (None, epochs)
+        ended = wanted == listed or epochs_trained(folder / CHECKPOINT) in (None, epochs)
         trained = finished and ended and is_observed(folder / "trace", due, until=epochs)
         own = any(":" in spec for spec in task.detectors.values())  # a user's own may have been edited
         if trained and wanted == listed and not own:
@@ -231,14 +216,11 @@ def _train(task: _Task, source: Source, record: RunRecord, columns: Sequence[str
         plan.recipe,
         [_probe(name, plan.watch) for name in columns],
         seed=task.seed,
-        device=task.device,
-        threads=task.threads,
+        machine=task.machine,
         observe=plan.watch.observe,
         every=plan.watch.every,
         susceptibility=plan.watch.tracker(),
         folder=folder,
-        checkpoint_every=task.checkpoint_every,
-        loader_workers=task.loader_workers,
         made_by={key: value for key, value in record.as_json().items() if key not in undecided},
         progress=progress,
     )
@@ -306,7 +288,7 @@ def _probe(name: str, watch: Watch) -> Probe:
 def _record(task: _Task, source: Source) -> RunRecord:
     """Everything that decides the bytes of a run."""
     plan = task.plan
-    around = surroundings(torch.device(task.device), task.threads)
+    around = surroundings(torch.device(task.machine.device), task.machine.threads)
     package = plan.model.partition(":")[0]
     if package in ("torchvision", "timm"):  # whose next version may build another model under the same name
         around["versions"] |= {package: version(package)}

@@ -19,7 +19,7 @@ from noisybench.ground.engines.processes import deaf
 from noisybench.ground.errors import BadData, NoisybenchError
 
 PADDING = 8
-"""Crops are shifted by up to one eighth of the side: the 4 pixels of every CIFAR paper."""
+"""Part of the side by which crops are shifted at most: an eighth, the 4 pixels of every CIFAR paper."""
 PART = 128
 """Inputs whose moments are taken together: few enough that their float64 copies stay in a CPU's cache."""
 
@@ -133,12 +133,12 @@ class Inputs:
 
     def _moments(self) -> tuple[Tensor, Tensor]:
         """Mean and inverse deviation over the set, a channel or a feature each; a constant one is left at scale 1."""
-        mean, variance = self._of_images() if self.is_image else self._of_features()
+        mean, variance = self._image_moments() if self.is_image else self._feature_moments()
         deviation = variance.sqrt()
         scale = torch.where(deviation > 0, 1 / deviation, 1.0)
         return mean.float(), scale.float()
 
-    def _of_images(self) -> tuple[Tensor, Tensor]:
+    def _image_moments(self) -> tuple[Tensor, Tensor]:
         """Mean and variance of each channel in one pass: sums of bytes and of their squares are whole numbers, and exact."""
         _, h, w, c = self.rows.shape
         total = torch.zeros(h, w, c, dtype=torch.float64, device=self.device)
@@ -154,7 +154,7 @@ class Inputs:
         mean, variance = torch.tensor(moments, dtype=torch.float64, device=self.device).T
         return mean, variance
 
-    def _of_features(self) -> tuple[Tensor, Tensor]:
+    def _feature_moments(self) -> tuple[Tensor, Tensor]:
         """Mean and variance of each feature, in two passes, because sums of floats are not exact."""
         total = torch.zeros(self.rows.shape[1:], dtype=torch.float64, device=self.device)
         squares = torch.zeros_like(total)
@@ -233,7 +233,7 @@ class _Loader:
     def read(self, order: list[NDArray[np.int64] | slice]) -> Iterator[Tensor]:
         """The rows of each batch, as they were read."""
         if not self._workers or self._is_busy or len(order) == 1:
-            yield from map(_said, _loader(self._batches, order, 0))
+            yield from map(_raise_error, _loader(self._batches, order, 0))
             return
         self._is_busy = True
         try:
@@ -241,7 +241,7 @@ class _Loader:
             self._ahead = self._ahead or _loader(self._batches, self._order, self._workers)
             with deaf():
                 ahead = iter(self._ahead)
-            yield from map(_said, ahead)
+            yield from map(_raise_error, ahead)
         except (RuntimeError, OSError, EOFError) as error:  # what torch raises depends on what it was waiting for
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             msg = (
@@ -256,12 +256,13 @@ class _Loader:
 def _loader(
     batches: "_Batches", order: list[NDArray[np.int64] | slice], workers: int
 ) -> "DataLoader[Tensor | NoisybenchError]":
+    """Torch's own loader of batches that are given."""
     return DataLoader(
         batches,
         batch_size=None,  # the batches are those of ``order``
         sampler=order,  # what stands in it is handed to the data set as it is
         num_workers=workers,
-        collate_fn=_as_it_is,  # type: ignore[arg-type]  # torch declares it for lists of samples alone
+        collate_fn=_unchanged,  # type: ignore[arg-type]  # torch declares it for lists of samples alone
         multiprocessing_context="spawn" if workers else None,  # a forked process inherits locks of our threads
         persistent_workers=workers > 0,
         generator=torch.Generator(),  # else each pass would draw from torch's own, and change what dropout draws
@@ -281,11 +282,12 @@ class _Batches(Dataset["Tensor | NoisybenchError"]):
             return error
 
 
-def _as_it_is(batch: Tensor | NoisybenchError) -> Tensor | NoisybenchError:
+def _unchanged(batch: Tensor | NoisybenchError) -> Tensor | NoisybenchError:
     return batch
 
 
-def _said(batch: Tensor | NoisybenchError) -> Tensor:
+def _raise_error(batch: Tensor | NoisybenchError) -> Tensor:
+    """The batch, or the error that came in its stead."""
     if isinstance(batch, NoisybenchError):
         raise batch
     return batch

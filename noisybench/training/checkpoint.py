@@ -1,16 +1,11 @@
 """Checkpoints: what a training run needs to go on after an epoch as if it had never stopped.
 
 Every draw of training follows from (seed, purpose, epoch), so a checkpoint holds no state of a random generator. It is
-tensors and one JSON text, and nothing else is ever loaded from it.
+a file of safetensors: tensors and one JSON text, neither of which can name code.
 """
 
-import io
 import json
-import pickle
 import re
-import struct
-import warnings
-import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,10 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 
-from noisybench.ground.errors import BadData
+from noisybench.ground.errors import BadData, TrainingFailed
 from noisybench.ground.files import replacing
+
+CHECKPOINT = "checkpoint.safetensors"
+"""Name of the file in a run's folder."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,24 +54,35 @@ class Checkpoint:
                 )
                 raise BadData(msg)
 
-    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer, path: Path) -> None:
+    def restore(self, model: nn.Module, optimizer: torch.optim.SGD, path: Path) -> None:
         """Put weights and optimiser back, bit for bit.
 
         Raises:
             BadData: They are those of another model.
         """
         own = weights_of(model)
-        if {name: tensor.shape for name, tensor in own.items()} != {k: v.shape for k, v in self.weights.items()}:
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        keys = {key: (int(key.partition(".")[0]), key.partition(".")[2]) for key in self.optimizer}
+        fits = own.keys() == self.weights.keys()
+        fits = fits and all(_alike(tensor, self.weights[name]) for name, tensor in own.items())
+        fits = fits and all(
+            k < len(parameters) and _alike(parameters[k], self.optimizer[key]) for key, (k, _) in keys.items()
+        )
+        if not fits:
             msg = f"{path} holds the weights of another model; delete it to train this run again"
             raise BadData(msg)
+        state: dict[int, dict[str, Tensor]] = {}
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(self.weights[name])
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in self.optimizer.items():
-            parameter, _, name = key.partition(".")
-            state.setdefault(int(parameter), {})[name] = tensor
+            for key, (k, name) in keys.items():
+                # Strides as the optimiser made them, those of the parameter: a kernel for others may round otherwise.
+                state.setdefault(k, {})[name] = torch.empty_like(parameters[k]).copy_(self.optimizer[key])
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    return (one.shape, one.dtype) == (other.shape, other.dtype)
 
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:
@@ -79,7 +90,7 @@ def weights_of(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
-def state_of(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def state_of(optimizer: torch.optim.SGD) -> dict[str, Tensor]:
     """Every tensor that an optimiser keeps, as ``Checkpoint.optimizer`` names them."""
     state = optimizer.state_dict()["state"]
     return {f"{k}.{name}": value for k, kept in state.items() for name, value in kept.items() if torch.is_tensor(value)}
@@ -87,64 +98,112 @@ def state_of(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 PLAIN = ("epoch", "made_by", "history", "susceptibility")
 TENSORS = ("weights", "optimizer")
+METADATA = "noisybench"
+"""Key of the one text beside the tensors."""
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint; it comes after all else of its epoch, so that what it speaks of is there."""
-    # One text, not objects: a pickle of the same values differs with which of them are the same object.
-    content: dict[str, Any] = {"plain": json.dumps({name: getattr(checkpoint, name) for name in PLAIN})}
-    for name in TENSORS:
-        content[name] = {key: tensor.detach() for key, tensor in getattr(checkpoint, name).items()}
-    buffer = io.BytesIO()  # so that a full disk is an error of the system, not one of torch's archive
-    torch.save(content, buffer)
+    """Write a checkpoint; it comes after all else of its epoch, so that what it speaks of is there.
+
+    Raises:
+        TrainingFailed: The model keeps a tensor of a kind that the file cannot hold.
+    """
+    plain = json.dumps({name: getattr(checkpoint, name) for name in PLAIN})
+    named = {f"{part}.{key}": tensor for part in TENSORS for key, tensor in getattr(checkpoint, part).items()}
+    try:
+        tensors = _apart(named)
+        # One text: of several, safetensors writes now the one first and now the other.
+        about = json.dumps({"plain": plain, "crc32": _checksum(plain, tensors)})
+        content = save(tensors, {METADATA: about})  # in memory, so that a full disk is an error of the system
+    except (RuntimeError, ValueError, TypeError, KeyError, SafetensorError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        msg = f"the model keeps a tensor that a checkpoint cannot hold ({reason}); expected dense ones of plain numbers"
+        raise TrainingFailed(msg) from None
     with replacing(path) as part:
-        part.write_bytes(buffer.getbuffer())
+        part.write_bytes(content)
 
 
 def epochs_trained(path: Path) -> int | None:
-    """Epochs of the checkpoint there, its tensors left on disk; None where there is none that can be read."""
+    """Epochs of the checkpoint there; None where there is none that can be read."""
     try:
-        return read_checkpoint(path, mmap=True).epoch if path.is_file() else None
+        return read_checkpoint(path).epoch if path.is_file() else None
     except BadData:
         return None
 
 
-def read_checkpoint(path: Path, *, mmap: bool = False) -> Checkpoint:
-    """Read what ``write_checkpoint`` wrote. Tensors and a text are all that is ever loaded.
-
-    Args:
-        path: The file.
-        mmap: Leave the tensors on disk until they are looked at.
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read what ``write_checkpoint`` wrote. Its tensors stay on disk, mapped into memory.
 
     Raises:
         BadData: The file is broken, or holds anything else.
     """
+    damaged = "it is damaged, or no file of safetensors"
     try:
-        with warnings.catch_warnings(action="ignore"):  # torch wonders aloud about pickles that are not its own
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
-    except (
-        OSError, RuntimeError, EOFError, ValueError, TypeError, LookupError, AttributeError, AssertionError,
-        OverflowError, MemoryError, zipfile.BadZipFile, zlib.error, struct.error, pickle.UnpicklingError,
-    ) as error:  # fmt: skip
-        foreign = isinstance(error, pickle.UnpicklingError)  # torch then advises to trust the file
-        reason = "it holds more than tensors and text" if foreign else (str(error).splitlines() or ["broken"])[0]
-        msg = f"{path} cannot be read as a checkpoint: {reason}; delete it to train this run again"
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+    # What safetensors and torch say of a stranger's file may quote it, so it is not passed on.
+    except (SafetensorError, OSError, RuntimeError, ValueError, TypeError, LookupError, OverflowError) as error:
+        msg = _unreadable(path, getattr(error, "strerror", None) or damaged)
         raise BadData(msg) from None
     try:
-        text = json.loads(content["plain"])
-        plain = {name: text[name] for name in PLAIN}
-        weights, optimizer = (dict(content[name]) for name in TENSORS)
-        whole = all(type(plain[name]) is kind for name, kind in zip(PLAIN, (int, dict, dict, float), strict=True))
-        whole = whole and all(torch.is_tensor(value) for value in (*weights.values(), *optimizer.values()))
-        whole = whole and plain["epoch"] >= 1 and "epoch" in plain["history"]
-        whole = whole and all(_is_history(column, plain["epoch"]) for column in plain["history"].values())
-        whole = whole and all(re.fullmatch(r"[0-9]{1,9}\..+", key) for key in optimizer)
-    except (KeyError, TypeError, ValueError, RecursionError):
-        whole = False
-    if not whole:
+        about = json.loads(metadata[METADATA])
+        intact = about["crc32"] == _checksum(about["plain"], tensors)
+        content = _parts(json.loads(about["plain"]), tensors) if intact else None
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, RecursionError):
         msg = f"{path} does not hold the parts of a checkpoint; delete it to train this run again"
-        raise BadData(msg)
-    return Checkpoint(**plain, weights=weights, optimizer=optimizer)
+        raise BadData(msg) from None
+    if content is None:
+        raise BadData(_unreadable(path, damaged))
+    return content
+
+
+def _unreadable(path: Path, reason: str) -> str:
+    return f"{path} cannot be read as a checkpoint: {reason}; delete it to train this run again"
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors in the memory of the CPU, each whole and in its own: the format knows no two names of one tensor."""
+    apart: dict[str, Tensor] = {}
+    memories = set()
+    for name, tensor in tensors.items():
+        value = tensor.detach().cpu().contiguous()
+        if value.untyped_storage().data_ptr() in memories:
+            value = value.clone()
+        memories.add(value.untyped_storage().data_ptr())
+        apart[name] = value
+    return apart
+
+
+def _checksum(plain: str, tensors: Mapping[str, Tensor]) -> int:
+    """CRC-32 of all that a checkpoint holds: safetensors has none, and would not see a flipped bit of a weight."""
+    total = zlib.crc32(plain.encode())
+    for name, tensor in sorted(tensors.items()):
+        total = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), total)
+        total = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, total)
+    return total
+
+
+def _parts(plain: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Checkpoint:
+    """The checkpoint that a text and tensors make.
+
+    Raises:
+        KeyError: A part is missing.
+        ValueError: A part is something else.
+    """
+    groups: dict[str, dict[str, Tensor]] = {part: {} for part in TENSORS}
+    for name, tensor in tensors.items():
+        part, _, key = name.partition(".")
+        groups[part][key] = tensor
+    content = {name: plain[name] for name in PLAIN}
+    whole = all(type(content[name]) is kind for name, kind in zip(PLAIN, (int, dict, dict, float), strict=True))
+    whole = whole and content["epoch"] >= 1 and "epoch" in content["history"]
+    whole = whole and all(_is_history(column, content["epoch"]) for column in content["history"].values())
+    whole = whole and all(re.fullmatch(r"[0-9]{1,9}\..+", key) for key in groups["optimizer"])
+    if not whole:
+        msg = "no checkpoint"
+        raise ValueError(msg)
+    return Checkpoint(**content, weights=groups["weights"], optimizer=groups["optimizer"])
 
 
 def _is_history(column: object, epochs: int) -> bool:

@@ -24,7 +24,21 @@ from noisybench.variants.variant import Variant
 
 @dataclass(slots=True)
 class RunInProgress:
-    """A run in progress."""
+    """A run in progress: the model and all that an epoch of its training needs.
+
+    Attributes:
+        source: The test set, and what the model is built for.
+        variant: The labels.
+        recipe: How to train.
+        model: What is trained.
+        data: Inputs of the training set.
+        seed: Decides order, augmentation and what layers draw.
+        optimizer: Of all parameters of the model.
+        labels: Given labels of ``data``, shape (n,), int64.
+        test: Inputs and labels of the test set; None without one.
+        history: Column → its value at each epoch so far.
+        seconds: What was spent, by purpose: training and testing.
+    """
 
     source: Source
     variant: Variant
@@ -126,7 +140,7 @@ class RunInProgress:
 
 
 EVALUATION_BATCH = 128
-"""Small enough that a batch of activations stays in a CPU's cache; 256 and 512 were slower, most of all for gradients."""
+"""Samples that are asked at a time: their activations stay in a CPU's cache; 256 and 512 were slower, most for gradients."""
 
 
 def batches_of(order: Tensor, size: int) -> list[Tensor]:

@@ -1,15 +1,66 @@
-"""The machine: what decides the last bits of a run besides its recipe."""
+"""The machine: how a run is run, which decides no label and no draw, and what of it decides the last bits."""
 
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
+from noisybench.ground.checks import unknown, whole
+from noisybench.ground.errors import BadUsage, UnknownName
 from noisybench.ground.random_streams import derive
 from noisybench.ground.version import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """How runs are run. Device and threads decide the last bits of a sum, and are recorded with a run; the rest nothing.
+
+    Attributes:
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``; ``auto`` becomes ``cuda`` where there is a GPU, else ``cpu``.
+        threads: Of torch in each process that trains a run; a process that trains subset models has one.
+        workers: Processes, each with a run or a block of models at a time.
+        checkpoint_every: Epochs between two checkpoints; the last epoch always has one.
+        loader_workers: Processes of each run that read ahead what does not lie in memory, see ``Inputs``.
+    """
+
+    device: str = "cpu"
+    threads: int = 1
+    workers: int = 1
+    checkpoint_every: int = 1
+    loader_workers: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("workers", 1), ("threads", 1), ("checkpoint_every", 1), ("loader_workers", 0)):
+            object.__setattr__(self, name, whole(getattr(self, name), name, least=least))
+        object.__setattr__(self, "device", choose_device(self.device))
+
+    def device_of(self, task: int) -> str:
+        """Device of the task of that number: the tasks of ``cuda`` take the GPUs in turn."""
+        return f"cuda:{task % torch.cuda.device_count()}" if self.device == "cuda" else self.device
+
+
+def choose_device(name: str) -> str:
+    """The device of that name, ``auto`` being ``cuda`` where there is a GPU and else ``cpu``.
+
+    Raises:
+        UnknownName: It is no device's name.
+        BadUsage: There is no such GPU.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, colon, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (colon and (kind == "cpu" or not number.isdecimal())):
+        raise UnknownName(unknown(name, ("auto", "cpu", "cuda", "cuda:1"), "device"))
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if kind == "cuda" and int(number or 0) >= count:
+        there = f"cuda:0 to cuda:{count - 1}" if count else "no GPU"
+        msg = f"device '{name}' is asked for, and torch finds {there}; say --device {'cuda' if count else 'cpu'}"
+        raise BadUsage(msg)
+    return name
 
 
 def surroundings(device: torch.device, threads: int) -> dict[str, Any]:
@@ -32,18 +83,18 @@ def generator_of(seed: int, purpose: str, epoch: int) -> torch.Generator:
 
 
 @contextmanager
-def quiet_machine(device: torch.device, count: int) -> Iterator[None]:
-    """So many threads, deterministic kernels, and torch's generators left as they were.
+def deterministic_torch(device: torch.device, threads: int) -> Iterator[None]:
+    """So many threads and deterministic kernels; afterwards both, and torch's generators, are as they were.
 
     Two threads on a small model were up to twice slower than one on a shared machine, and sums depend on their number.
     """
-    threads = torch.get_num_threads()
+    threads_before = torch.get_num_threads()
     deterministic, benchmark = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
-    torch.set_num_threads(count)
+    torch.set_num_threads(threads)
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     try:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(threads_before)
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = deterministic, benchmark

@@ -11,7 +11,7 @@ from noisybench.data.inputs import IMAGE_DIMENSIONS
 from noisybench.data.source import Source
 from noisybench.ground.errors import BadUsage, NoisybenchError, TrainingFailed
 from noisybench.training.batches import Inputs
-from noisybench.training.machine import quiet_machine
+from noisybench.training.machine import deterministic_torch
 from noisybench.training.observing import check_logits, evaluating
 
 
@@ -24,9 +24,9 @@ class BuildModel(Protocol):
 
 def check_model(build: BuildModel, source: Source, *, device: str = "cpu") -> None:
     """Raise what ``train`` would for a model that cannot be built or run, or does not give a logit a class."""
-    place = torch.device(device)
-    with quiet_machine(place, 1):
-        build_model(build, source, Inputs(source.inputs[:1], place))
+    data = Inputs(source.inputs[:1], torch.device(device))
+    with deterministic_torch(data.device, 1):
+        build_model(build, source, data)
 
 
 def check_images(model: str, input_shape: tuple[int, ...], *, smallest: int) -> tuple[int, int, int]:
@@ -49,17 +49,18 @@ def build_model(build: BuildModel, source: Source, data: Inputs) -> nn.Module:
         TrainingFailed: It cannot be built or run, or gives something else.
     """
     model: Any  # until it is seen to be a module
-    with as_training_failed(f"the model cannot be built for inputs of shape {source.input_shape}"):
+    with errors_as_training_failed(f"the model cannot be built for inputs of shape {source.input_shape}"):
         model = build(num_classes=source.num_classes, input_shape=source.input_shape)
     if not isinstance(model, nn.Module):
         msg = f"the model function gave {type(model).__name__}, expected a torch.nn.Module"
         raise TrainingFailed(msg)
-    with as_training_failed("the model cannot be put on its device"):  # such as one whose parameters have no shape yet
+    # Such as one whose parameters have no shape yet.
+    with errors_as_training_failed("the model cannot be put on its device"):
         model = model.to(data.device)
         if data.is_image:
             model = model.to(memory_format=torch.channels_last)
     with (
-        as_training_failed(f"the model cannot be run on inputs of shape {source.input_shape}"),
+        errors_as_training_failed(f"the model cannot be run on inputs of shape {source.input_shape}"),
         torch.no_grad(),
         evaluating(model, seed=0, device=data.device),
     ):
@@ -71,8 +72,16 @@ def build_model(build: BuildModel, source: Source, data: Inputs) -> nn.Module:
 
 
 @contextmanager
-def as_training_failed(what: str, *, but: type[Exception] = NoisybenchError) -> Iterator[None]:
-    """Say in one sentence what a stranger's model or probe raised; our own errors already do."""
+def errors_as_training_failed(what: str, *, but: type[Exception] = NoisybenchError) -> Iterator[None]:
+    """Turn what a user's model or probe raises into ``TrainingFailed``.
+
+    Args:
+        what: What failed, the beginning of the sentence.
+        but: Errors that pass as they are, besides noisybench's own, which are sentences already.
+
+    Raises:
+        TrainingFailed: Anything else was raised, ``SystemExit`` included.
+    """
     try:
         yield
     except (NoisybenchError, but):

@@ -140,33 +140,42 @@ def observe(
         TrainingFailed: A probe gave a value that is not finite, or the model's output has the wrong shape.
     """
     epoch = whole(epoch, "epoch", least=0)
-    batches = inputs.split(batch_size) if isinstance(inputs, Tensor) else inputs
+    split = inputs.split(batch_size) if isinstance(inputs, Tensor) else inputs
+    batches = _batches(model, split, labels, seed=derive(seed, "probe", epoch), num_classes=num_classes)
     parts: dict[str, list[Tensor]] = {probe.name: [] for probe in probes}
     spent = {"logits": 0.0} if seconds is None else seconds
-    start = 0
     began = time.perf_counter()
     with evaluating(model, seed=derive(seed, "observe", epoch) % 2**63, device=labels.device):
-        for batch_inputs in batches:
-            stop = start + len(batch_inputs)
-            if stop > len(labels):
-                msg = (
-                    f"there are inputs of more than {len(labels)} samples, and {len(labels)} labels; expected one each"
-                )
-                raise BadData(msg)
-            own = derive(seed, "probe", epoch)
-            batch = Batch(model, batch_inputs, labels[start:stop], start=start, seed=own, num_classes=num_classes)
-            if start == 0 and probes and all(probe.gradient for probe in probes):
+        for batch in batches:
+            if batch.start == 0 and probes and all(probe.gradient for probe in probes):
                 _ = batch.logits  # else nobody looks at their shape
             for probe in probes:
                 parts[probe.name].append(probe(batch).detach())
                 if probe.gradient:
                     began = _spend(spent, probe.name, began)
             began = _spend(spent, "logits", began)
-            start = stop
+    return Observation(epoch, {name: _to_numpy(name, torch.cat(part), epoch) for name, part in parts.items()})
+
+
+def _batches(
+    model: nn.Module, inputs: Iterable[Tensor], labels: Tensor, *, seed: int, num_classes: int | None
+) -> Iterator[Batch]:
+    """A model with each batch of inputs and its labels.
+
+    Raises:
+        BadData: The inputs are more or fewer than the labels.
+    """
+    start = 0
+    for part in inputs:
+        stop = start + len(part)
+        if stop > len(labels):
+            msg = f"there are inputs of more than {len(labels)} samples, and {len(labels)} labels; expected one each"
+            raise BadData(msg)
+        yield Batch(model, part, labels[start:stop], start=start, seed=seed, num_classes=num_classes)
+        start = stop
     if start != len(labels):
         msg = f"there are inputs of {start} samples and {len(labels)} labels; expected one each"
         raise BadData(msg)
-    return Observation(epoch, {name: _to_numpy(name, torch.cat(part), epoch) for name, part in parts.items()})
 
 
 class Recorder:

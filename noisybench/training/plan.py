@@ -16,6 +16,7 @@ from noisybench.ground.errors import BadUsage, UnknownName
 from noisybench.ground.files import file_name
 from noisybench.ground.lookup import find
 from noisybench.ground.options import parse_options
+from noisybench.training.machine import choose_device
 from noisybench.training.model import BuildModel
 from noisybench.training.probes.curvature import Curvature
 from noisybench.training.recipe import Observe, Recipe, digest_of_training
@@ -24,9 +25,9 @@ from noisybench.training.susceptibility import Susceptibility
 RecipeName = Literal["standard", "overfit"]
 RECIPES: tuple[RecipeName, ...] = ("standard", "overfit")
 SMALL = 5_000
-"""Sets up to this size get smaller batches and more epochs: else there are too few steps to fit anything."""
+"""Samples of a small set at most: it gets smaller batches and more epochs, because else there are too few steps to fit anything."""
 SMALL_SIDE = 16
-"""Images below this side, such as digits, leave a convolutional network nothing to pool."""
+"""Side that images need for a convolutional network: smaller ones, such as digits, leave it nothing to pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +146,33 @@ def plan_run(
         msg = f"source '{source.name}' has {source.num_classes} class; a classifier needs at least 2"
         raise BadUsage(msg)
     name: RecipeName = "overfit" if recipe == "overfit" else "standard"
-    place = _device(device)
+    device = choose_device(device)
     if model is None:
         large = len(source.input_shape) == IMAGE_DIMENSIONS - 1 and min(source.input_shape[1:]) >= SMALL_SIDE
         model = "small_cnn" if large else "mlp"
     build: BuildModel = find("models", model) if isinstance(model, str) else model
     label = model if isinstance(model, str) else _name_of(model)
-    given = dict(options or {})
+    recipe_options, watch_options = _split_options(options or {}, epochs)
+    chosen = parse_options(Recipe, recipe_options, what="the recipe")
+    return Plan(
+        model=label,
+        build=build,
+        recipe_name=name,
+        recipe=replace(_recipe(name, source, device), **{key: getattr(chosen, key) for key in recipe_options}),
+        watch=parse_options(Watch, watch_options, what="'evaluate'"),
+        device=device,
+        code=code_of(getattr(build, "func", build)),
+    )
+
+
+def _split_options(options: Mapping[str, str], epochs: int | None) -> tuple[dict[str, str], dict[str, str]]:
+    """The options of the recipe, ``epochs`` among them where they are given, and those of the watch.
+
+    Raises:
+        BadUsage: The epochs are given twice, or are no whole number.
+        UnknownName: An option is of neither.
+    """
+    given = dict(options)
     if epochs is not None:
         if "epochs" in given:
             msg = f"the epochs are given twice: {epochs} and, as an option, {given['epochs']}"
@@ -161,18 +182,8 @@ def plan_run(
     for key in given:
         if key not in recipe_names | watch_names:
             raise UnknownName(unknown(key, tuple(sorted(recipe_names | watch_names)), "option of 'evaluate'"))
-    base = _recipe(name, source, place)
-    changes = {key: text for key, text in given.items() if key in recipe_names}
-    chosen = parse_options(Recipe, changes, what="the recipe")
-    return Plan(
-        model=label,
-        build=build,
-        recipe_name=name,
-        recipe=replace(base, **{key: getattr(chosen, key) for key in changes}),
-        watch=parse_options(Watch, {k: v for k, v in given.items() if k in watch_names}, what="'evaluate'"),
-        device=place,
-        code=code_of(getattr(build, "func", build)),
-    )
+    of_recipe, of_watch = ({k: v for k, v in given.items() if k in names} for names in (recipe_names, watch_names))
+    return of_recipe, of_watch
 
 
 def _name_of(build: BuildModel) -> str:
@@ -208,17 +219,3 @@ def _recipe(name: RecipeName, source: Source, device: str) -> Recipe:
         augmentation=source.augmentation,
         precision=precision,
     )
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    kind, colon, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or (colon and (kind == "cpu" or not number.isdecimal())):
-        raise UnknownName(unknown(name, ("auto", "cpu", "cuda", "cuda:1"), "device"))
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if kind == "cuda" and int(number or 0) >= count:
-        there = f"cuda:0 to cuda:{count - 1}" if count else "no GPU"
-        msg = f"device '{name}' is asked for, and torch finds {there}; say --device {'cuda' if count else 'cpu'}"
-        raise BadUsage(msg)
-    return name

@@ -16,15 +16,25 @@ from noisybench.ground.checks import whole
 from noisybench.ground.files import check_fields, read_columns, read_record, write_columns, write_json
 from noisybench.ground.random_streams import derive
 from noisybench.training.batches import Inputs
-from noisybench.training.checkpoint import Checkpoint, read_checkpoint, state_of, weights_of, write_checkpoint
+from noisybench.training.checkpoint import (
+    CHECKPOINT,
+    Checkpoint,
+    read_checkpoint,
+    state_of,
+    weights_of,
+    write_checkpoint,
+)
 from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
-from noisybench.training.machine import quiet_machine, surroundings
-from noisybench.training.model import BuildModel, as_training_failed, build_model
+from noisybench.training.machine import Machine, deterministic_torch, surroundings
+from noisybench.training.model import BuildModel, build_model, errors_as_training_failed
 from noisybench.training.observing import Probe, Recorder
 from noisybench.training.recipe import Observe, Recipe
 from noisybench.training.susceptibility import Susceptibility, SusceptibilityTracker
 from noisybench.training.trace import Observation, Trace, epochs_observed
 from noisybench.variants.variant import Variant, check_source
+
+OLD_CHECKPOINT = "checkpoint.pt"
+"""Name of what version 0.1.0 wrote: it is never read, and goes when the first checkpoint of this version comes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,23 +67,20 @@ def train(
     probes: Sequence[Probe],
     *,
     seed: int,
-    device: str = "cpu",
-    threads: int = 1,
+    machine: Machine = Machine(),
     observe: Observe = "after",
     every: Mapping[str, int] | None = None,
     susceptibility: Susceptibility | None = None,
     folder: Path | None = None,
-    checkpoint_every: int = 1,
-    loader_workers: int = 0,
     made_by: Mapping[str, Any] | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> Training:
     """Train a fresh model on the variant's labels and observe it.
 
     With a ``folder``, each epoch leaves there, in this order, its part of the trace (``trace/``), its line of the history
-    (``history.parquet``) and, every ``checkpoint_every`` epochs, the time spent (``timing.json``) and a checkpoint
-    (``checkpoint.pt``). A call that finds a checkpoint goes on from it and ends with the same bytes as one that was never
-    stopped; where the trace lacks a probe that is asked for now, the run is trained and observed again.
+    (``history.parquet``) and, every ``machine.checkpoint_every`` epochs, the time spent (``timing.json``) and a checkpoint
+    (``checkpoint.safetensors``). A call that finds a checkpoint goes on from it and ends with the same bytes as one that
+    was never stopped; where the trace lacks a probe that is asked for now, the run is trained and observed again.
     What a model keeps outside its parameters and buffers is not resumed.
 
     Args:
@@ -83,15 +90,12 @@ def train(
         recipe: How to train.
         probes: What every training sample is asked.
         seed: Decides weights, order, augmentation and dropout, each through a stream of its own.
-        device: Of torch.
-        threads: Of torch on a CPU; the last bits of a sum depend on their number.
+        machine: How it is run: all but its workers, of which one run has one.
         observe: ``after`` each epoch, un-augmented and in eval mode, or ``during`` training, from the batches' own
             logits; probes that need more than logits observe after the epoch in both.
         every: Probe name → observe only every so many epochs, and after the last.
         susceptibility: How to track it; None does not.
         folder: Of this run alone; None keeps everything in memory.
-        checkpoint_every: Epochs between two checkpoints; the last epoch always has one.
-        loader_workers: Processes that read ahead what does not lie in memory, see ``Inputs``; no bit depends on it.
         made_by: Everything that decides the bytes, as JSON, which must be the same when the run goes on; None takes it
             from the other arguments.
         progress: Called after each epoch.
@@ -102,58 +106,120 @@ def train(
         BadData: The folder holds a run that was made differently, or a broken file.
     """
     check_source(source, variant)
-    seed, threads = whole(seed, "seed", least=0), whole(threads, "threads", least=1)
-    checkpoint_every = whole(checkpoint_every, "checkpoint_every", least=1)
-    loader_workers = whole(loader_workers, "loader_workers", least=0)
-    place = torch.device(device)
-    with quiet_machine(place, threads):
+    seed, device = whole(seed, "seed", least=0), torch.device(machine.device)
+    with deterministic_torch(device, machine.threads):
         torch.manual_seed(derive(seed, "weights"))
-        data = Inputs(source.inputs, place, loader_workers=loader_workers)
-        model = build_model(build, source, data)
-        run = RunInProgress(source, variant, recipe, model, data, seed)
-        trace = None if folder is None else folder / "trace"
-        recorder = Recorder(variant, probes, seed=seed, device=place, folder=trace, resume=True, keep=True)
-        tracker = None
-        if susceptibility is not None:
-            tracker = SusceptibilityTracker(susceptibility, data, source.num_classes, recipe.augmentation, seed=seed)
-        due = due_columns([probe.name for probe in recorder.probes], recipe.epochs, every or {})
+        data = Inputs(source.inputs, device, loader_workers=machine.loader_workers)
+        run = RunInProgress(source, variant, recipe, build_model(build, source, data), data, seed)
+        watched = _watch(run, probes, observe=observe, every=every or {}, susceptibility=susceptibility, folder=folder)
         if made_by is None:
-            made_by = {
-                "variant_id": variant.provenance.variant_id,
-                **asdict(recipe),
-                "seed": seed,
-                "observe": observe,
-                "every": dict(every or {}),
-                "probes": {probe.name: _options_of(probe) for probe in recorder.probes},
-                "susceptibility": None if susceptibility is None else asdict(susceptibility),
-                "test_sha256": digest_of_test_set(source),
-                **surroundings(place, threads),
-            }
-        made_by = {**made_by, "layers": hashlib.sha256(repr(model).encode()).hexdigest()}
-        done = 0 if folder is None else _resume(run, tracker, due, made_by, folder)
+            made_by = _made_by(watched, every or {}, susceptibility, machine)
+        made_by = {**made_by, "layers": hashlib.sha256(repr(run.model).encode()).hexdigest()}
+        done = 0 if folder is None else _resume(watched, made_by, folder)
         for epoch in range(1, recipe.epochs + 1):
             if epoch > done:
-                asked = [probe for probe in recorder.probes if probe.name in due[epoch]]
-                with as_training_failed(
-                    f"training failed in epoch {epoch}", but=OSError
-                ):  # such as a disk that is full
-                    if tracker is not None:
-                        tracker.before_epoch(model, run.optimizer, epoch)
-                    run.epoch(epoch, recorder if observe == "during" else None)
-                    seen = _observe(recorder, run, asked, epoch, during=observe == "during")
-                    if tracker is not None:
-                        tracker.after_epoch(model, epoch)
-                    run.note(epoch, seen, tracker)
+                watched.train_epoch(epoch)
                 if folder is not None:
                     _write_history(run, folder)
-                    if epoch % checkpoint_every == 0 or epoch == recipe.epochs:
-                        _write_timing(_seconds(run, recorder, tracker), folder)
-                        _write_checkpoint(run, tracker, made_by, folder)
+                    if epoch % machine.checkpoint_every == 0 or epoch == recipe.epochs:
+                        _write_timing(watched.seconds, folder)
+                        _write_checkpoint(watched, made_by, folder)
             progress()
         if folder is not None and not (folder / "history.parquet").is_file():  # lost after the last checkpoint
             _write_history(run, folder)
     history = {name: np.array(values, dtype=np.float64) for name, values in run.history.items()}
-    return Training(model, recorder.trace(), history, _seconds(run, recorder, tracker))
+    return Training(run.model, watched.recorder.trace(), history, watched.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _WatchedRun:
+    """A run in progress and all that looks at it.
+
+    Attributes:
+        run: What is trained.
+        recorder: Asks the probes.
+        tracker: Of susceptibility; None where it is not tracked.
+        observe: When the probes of logits are asked.
+        due: Epoch → names of the probes that are asked.
+    """
+
+    run: RunInProgress
+    recorder: Recorder
+    tracker: SusceptibilityTracker | None
+    observe: Observe
+    due: Mapping[int, set[str]]
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds by purpose, those before a resume included."""
+        total: dict[str, float] = {}
+        tracking = {} if self.tracker is None else {"susceptibility": self.tracker.seconds}
+        for part in (self.run.seconds, self.recorder.seconds, tracking):
+            for name, seconds in part.items():
+                total[name] = total.get(name, 0.0) + seconds
+        return total
+
+    def train_epoch(self, epoch: int) -> None:
+        """One epoch, observed and noted in the history.
+
+        Raises:
+            TrainingFailed: The model or a probe fails, or the loss is not finite.
+        """
+        with errors_as_training_failed(f"training failed in epoch {epoch}", but=OSError):  # such as a disk that is full
+            if self.tracker is not None:
+                self.tracker.before_epoch(self.run.model, self.run.optimizer, epoch)
+            self.run.epoch(epoch, self.recorder if self.observe == "during" else None)
+            seen = self._look(epoch)
+            if self.tracker is not None:
+                self.tracker.after_epoch(self.run.model, epoch)
+            self.run.note(epoch, seen, self.tracker)
+
+    def _look(self, epoch: int) -> Observation:
+        """The epoch's observation, written or kept as one."""
+        asked = [probe for probe in self.recorder.probes if probe.name in self.due[epoch]]
+        model, inputs = self.run.model, self.run.data.batches(EVALUATION_BATCH)
+        if self.observe == "after":
+            return self.recorder.observe(model, inputs, epoch=epoch, probes=asked)
+        return self.recorder.end_epoch(epoch=epoch, model=model, inputs=inputs, probes=asked)
+
+
+def _watch(
+    run: RunInProgress,
+    probes: Sequence[Probe],
+    *,
+    observe: Observe,
+    every: Mapping[str, int],
+    susceptibility: Susceptibility | None,
+    folder: Path | None,
+) -> _WatchedRun:
+    """A run with what is to look at it, its trace in the folder where there is one."""
+    trace = None if folder is None else folder / "trace"
+    device, seed = run.data.device, run.seed
+    recorder = Recorder(run.variant, probes, seed=seed, device=device, folder=trace, resume=True, keep=True)
+    tracker = None
+    if susceptibility is not None:
+        classes, augmentation = run.source.num_classes, run.recipe.augmentation
+        tracker = SusceptibilityTracker(susceptibility, run.data, classes, augmentation, seed=seed)
+    due = due_columns([probe.name for probe in recorder.probes], run.recipe.epochs, every)
+    return _WatchedRun(run, recorder, tracker, observe, due)
+
+
+def _made_by(
+    watched: _WatchedRun, every: Mapping[str, int], susceptibility: Susceptibility | None, machine: Machine
+) -> dict[str, Any]:
+    """Everything that decides the bytes of a run but the layers of its model, as JSON."""
+    run = watched.run
+    return {
+        "variant_id": run.variant.provenance.variant_id,
+        **asdict(run.recipe),
+        "seed": run.seed,
+        "observe": watched.observe,
+        "every": dict(every),
+        "probes": {probe.name: _options_of(probe) for probe in watched.recorder.probes},
+        "susceptibility": None if susceptibility is None else asdict(susceptibility),
+        "test_sha256": digest_of_test_set(run.source),
+        **surroundings(run.data.device, machine.threads),
+    }
 
 
 def digest_of_test_set(source: Source) -> str | None:
@@ -187,40 +253,23 @@ def is_observed(trace: Path, due: Mapping[int, set[str]], *, until: int) -> bool
     return all(due[epoch] <= seen.get(epoch, set()) for epoch in range(1, until + 1))
 
 
-def _observe(recorder: Recorder, run: RunInProgress, due: Sequence[Probe], epoch: int, *, during: bool) -> Observation:
-    """The epoch's observation, written or kept as one."""
-    if not during:
-        return recorder.observe(run.model, run.data.batches(EVALUATION_BATCH), epoch=epoch, probes=due)
-    return recorder.end_epoch(
-        epoch=epoch,
-        model=run.model,
-        inputs=run.data.batches(EVALUATION_BATCH),
-        probes=due,
-    )
-
-
-def _resume(
-    run: RunInProgress,
-    tracker: SusceptibilityTracker | None,
-    due: Mapping[int, set[str]],
-    made_by: Mapping[str, Any],
-    folder: Path,
-) -> int:
+def _resume(watched: _WatchedRun, made_by: Mapping[str, Any], folder: Path) -> int:
     """Put a run back to its last checkpoint; the epochs that need not be trained again."""
-    path = folder / "checkpoint.pt"
+    run = watched.run
+    path = folder / CHECKPOINT
     if not path.is_file():
         return 0
     checkpoint = read_checkpoint(path)
     checkpoint.check(made_by, path)
-    if not is_observed(folder / "trace", due, until=checkpoint.epoch):
+    if not is_observed(folder / "trace", watched.due, until=checkpoint.epoch):
         return 0
     checkpoint.restore(run.model, run.optimizer, path)
     for group in run.optimizer.param_groups:  # before the next step sets it, susceptibility may step at the last rate
         group["lr"] = checkpoint.history["learning_rate"][-1]
     run.history.update({name: list(values) for name, values in checkpoint.history.items()})
     run.seconds.update(_spent_before(folder))
-    if tracker is not None:
-        tracker.total = checkpoint.susceptibility
+    if watched.tracker is not None:
+        watched.tracker.total = checkpoint.susceptibility
     return checkpoint.epoch
 
 
@@ -254,24 +303,16 @@ def _spent_before(folder: Path) -> dict[str, float]:
     return dict(record.get("purposes", {}))
 
 
-def _write_checkpoint(
-    run: RunInProgress, tracker: SusceptibilityTracker | None, made_by: Mapping[str, Any], folder: Path
-) -> None:
+def _write_checkpoint(watched: _WatchedRun, made_by: Mapping[str, Any], folder: Path) -> None:
+    """Write where the run stands, in place of what an earlier version left."""
+    run = watched.run
     checkpoint = Checkpoint(
         epoch=len(run.history["epoch"]),
         made_by=made_by,
         weights=weights_of(run.model),
         optimizer=state_of(run.optimizer),
         history=run.history,
-        susceptibility=0.0 if tracker is None else tracker.total,
+        susceptibility=0.0 if watched.tracker is None else watched.tracker.total,
     )
-    write_checkpoint(checkpoint, folder / "checkpoint.pt")
-
-
-def _seconds(run: RunInProgress, recorder: Recorder, tracker: SusceptibilityTracker | None) -> dict[str, float]:
-    """Seconds by purpose, those before a resume included."""
-    total: dict[str, float] = {}
-    for part in (run.seconds, recorder.seconds, {} if tracker is None else {"susceptibility": tracker.seconds}):
-        for name, seconds in part.items():
-            total[name] = total.get(name, 0.0) + seconds
-    return total
+    (folder / OLD_CHECKPOINT).unlink(missing_ok=True)
+    write_checkpoint(checkpoint, folder / CHECKPOINT)

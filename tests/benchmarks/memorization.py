@@ -25,6 +25,7 @@ from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.subsets import subsets
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.training.batches import Inputs
+from noisybench.training.machine import Machine
 from noisybench.training.plan import plan_run
 from noisybench.training.recipe import learning_rate
 
@@ -61,7 +62,7 @@ def whole(source: Source, variant: Variant) -> tuple[float, float, Summary]:
     plan = plan_run(source, model="mlp", recipe="overfit", epochs=ENOUGH, device="cpu")
     with tempfile.TemporaryDirectory() as folder:
         began, before = time.perf_counter(), processor_seconds()
-        done = retrain(source, variant, SubsetPlan(plan), folder, models=MODELS, workers=2)
+        done = retrain(source, variant, SubsetPlan(plan), folder, models=MODELS, machine=Machine(workers=2))
         pool = read_pool(Path(folder), variant)
         truth = estimate_memorization(pool, variant)
         seconds = time.perf_counter() - began

@@ -30,6 +30,7 @@ from noisybench.noise.noises.bounded_instance import BoundedInstance
 from noisybench.noise.noises.instance import Instance
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.training.batches import Inputs
+from noisybench.training.machine import Machine
 from noisybench.training.plan import plan_run
 from noisybench.training.recipe import Recipe
 from noisybench.training.susceptibility import Susceptibility
@@ -87,7 +88,7 @@ def trained(source: Source, *, loader_workers: int = 0, augmentation: Any = "cro
     probes = [find("probes", name) for name in ("loss", "margin", "curvature", "correct")]
     return train(
         source, noisy(source), with_dropout, recipe, probes,
-        seed=3, susceptibility=Susceptibility("authors"), loader_workers=loader_workers,
+        seed=3, susceptibility=Susceptibility("authors"), machine=Machine(loader_workers=loader_workers),
     )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.subsets import subsets
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.training.batches import Inputs
+from noisybench.training.machine import Machine
 from noisybench.training.plan import plan_run
 from noisybench.training.recipe import Recipe, learning_rate
 from noisybench.variants.building import build_variant
@@ -175,7 +176,7 @@ def test_bytes_depend_on_the_seed_alone(
     ticks: list[None] = []
     retrain(small, variant, learner, tmp_path / "one", models=BLOCK + 20, progress=lambda: ticks.append(None))
     assert len(ticks) == BLOCK + 20
-    retrain(small, variant, learner, tmp_path / "two", models=BLOCK + 20, workers=2)
+    retrain(small, variant, learner, tmp_path / "two", models=BLOCK + 20, machine=Machine(workers=2))
     assert files(tmp_path / "one") == files(tmp_path / "two")
     monkeypatch.setattr(stacking, "STACK_BYTES", 1 << 17)
     retrain(small, variant, learner, tmp_path / "few", models=BLOCK)
@@ -275,7 +276,6 @@ def test_bad_numbers(small: Source, variant: Variant, tmp_path: Path, digits: So
     cases: list[tuple[dict[str, object], str]] = [
         ({"models": 1}, "models must be at least 2, got 1"),
         ({"seed": -1}, "seed must not be negative, got -1"),
-        ({"workers": 0}, "workers must be at least 1, got 0"),
         ({"purpose": "both"}, "no purpose of a pool is called 'both'; there are: truth, detector"),
         ({"learner": replace(learner, fraction=1.5)}, "fraction must lie strictly between"),
         ({"learner": replace(learner, features="pca")}, "the learner is one on 'pca'; give features"),

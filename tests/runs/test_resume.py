@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock, Timeout
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from noisybench.board.results import evaluate
@@ -24,6 +25,7 @@ from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import read_json, write_json
 from noisybench.items import find
 from noisybench.runs.verify import verify_runs
+from noisybench.training.machine import Machine
 from noisybench.training.recipe import Observe, Recipe
 from noisybench.training.susceptibility import Susceptibility
 from noisybench.training.training import Training, train
@@ -91,14 +93,20 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
 
 
 class WithEverything(nn.Module):
-    """Batch norm, dropout, and a buffer that ``state_dict`` leaves out and that decides the output."""
+    """Convolutions, batch norm, dropout, and a buffer that ``state_dict`` leaves out and that decides the output."""
 
     seen: Tensor
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Flatten(), nn.Linear(64, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Dropout(0.2), nn.Linear(32, num_classes)
+            nn.Conv2d(1, 4, 3),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.Conv2d(4, 4, 3),  # whose weights lie in channels-last order
+            nn.Flatten(),
+            nn.Dropout(0.2),
+            nn.Linear(64, num_classes),
         )
         self.register_buffer("seen", torch.zeros(()), persistent=False)
 
@@ -133,7 +141,7 @@ def test_training_goes_on_bit_for_bit(
             every={"curvature": 2},
             susceptibility=Susceptibility(kind, samples=64),
             folder=folder,
-            checkpoint_every=every,
+            machine=Machine(checkpoint_every=every),
             progress=progress,
         )
 
@@ -201,16 +209,16 @@ def test_a_checkpoint_of_another_run_is_refused(small: Source, variant: Variant,
     folder = unfinished(small, variant, tmp_path / "a")
     with pytest.raises(Stopped):
         evaluated(small, variant, tmp_path / "b", seeds=(1,), progress=stop_after(2))
-    own, foreign = folder / "checkpoint.pt", next((tmp_path / "b").rglob("checkpoint.pt"))
+    own, foreign = folder / "checkpoint.safetensors", next((tmp_path / "b").rglob("checkpoint.safetensors"))
     whole = own.read_bytes()
     shutil.copy(foreign, own)
-    with pytest.raises(BadData, match="checkpoint.pt is of a run with seed = 1, now it is 0"):
+    with pytest.raises(BadData, match="checkpoint.safetensors is of a run with seed = 1, now it is 0"):
         evaluated(small, variant, tmp_path / "a")
     for content in (whole[:1000], b"", b"not a checkpoint"):
         own.write_bytes(content)
-        with pytest.raises(BadData, match="checkpoint.pt cannot be read as a checkpoint: .*; delete it"):
+        with pytest.raises(BadData, match="checkpoint.safetensors cannot be read as a checkpoint: .*; delete it"):
             evaluated(small, variant, tmp_path / "a")
-    torch.save({"plain": "{}", "weights": {}}, own)
+    own.write_bytes(save({"weights": torch.ones(1)}))
     with pytest.raises(BadData, match="does not hold the parts of a checkpoint; delete it"):
         evaluated(small, variant, tmp_path / "a")
     own.unlink()
@@ -306,12 +314,12 @@ def test_ctrl_c_and_a_dead_parent_end_all_workers(
     # A suite that runs in the background ignores Ctrl-C, and what it starts would too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGINT, signal.SIGKILL):
-        before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("checkpoint.pt")}
+        before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("checkpoint.safetensors")}
         process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         wait_until(
             lambda before=before: (
                 len(  # type: ignore[misc]
-                    [p for p in tmp_path.rglob("checkpoint.pt") if before.get(p) != p.stat().st_mtime_ns]
+                    [p for p in tmp_path.rglob("checkpoint.safetensors") if before.get(p) != p.stat().st_mtime_ns]
                 )
                 == 2
             ),

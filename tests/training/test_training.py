@@ -12,6 +12,7 @@ from torch import nn
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadUsage, Mismatch, TrainingFailed
 from noisybench.items import find, names
+from noisybench.training.machine import Machine
 from noisybench.training.recipe import Recipe
 from noisybench.training.susceptibility import Susceptibility
 from noisybench.training.training import Training, train
@@ -187,7 +188,7 @@ def test_a_gpu_trains_in_bfloat16_and_is_observed_in_float32(small: Source, vari
                 recipe,
                 probes,
                 seed=0,
-                device="cuda",
+                machine=Machine(device="cuda"),
                 observe=observe,  # type: ignore[arg-type]
                 susceptibility=Susceptibility(kind),  # type: ignore[arg-type]
             )
