@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from noisybench.ground.errors import BadData, Mismatch, MissingColumn
 from noisybench.ground.files import column_names, read_columns, write_columns
 
-Floats = NDArray[np.float32]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observation:
@@ -23,7 +21,7 @@ class Observation:
     """
 
     epoch: int
-    values: Mapping[str, Floats]
+    values: Mapping[str, NDArray[np.float32]]
 
     def __repr__(self) -> str:
         n = max((len(values) for values in self.values.values()), default=0)
@@ -40,7 +38,7 @@ class Column:
     """
 
     epochs: NDArray[np.int64]
-    values: Floats
+    values: NDArray[np.float32]
 
     def __post_init__(self) -> None:
         if len(self.epochs) != len(self.values) or np.any(np.diff(self.epochs) <= 0):
@@ -73,7 +71,7 @@ class Trace:
             raise MissingColumn(msg)
         return self.columns[name]
 
-    def __getitem__(self, name: str) -> Floats:
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
         """Values of one column, shape (e, n) or (e, n, k)."""
         return self.column(name).values
 

@@ -5,7 +5,7 @@ from torch import nn
 from noisybench.training.model import BuildModel, check_images
 
 WIDTH = 16
-"""Of the stem: three million multiply-adds for a 32 × 32 image, little enough to train on a CPU."""
+"""Channels of the stem: three million multiply-adds for a 32 × 32 image, little enough to train on a CPU."""
 
 
 def build(*, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
