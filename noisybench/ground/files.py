@@ -4,22 +4,27 @@ import glob
 import json
 import os
 import platform
+import re
 import shutil
 import tokenize
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, NoReturn, Union, get_args, get_origin
+from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 from zipfile import BadZipFile
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from noisybench.ground.errors import BadData
+
+T = TypeVar("T")
 
 # What NumPy raises for a damaged file: its header is a Python literal, and the sizes in it are believed.
 NO_ARRAY = (
@@ -165,29 +170,60 @@ def write_json(value: Any, path: Path) -> None:  # noqa: ANN401 - what JSON hold
         part.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def read_json(path: Path) -> Any:  # noqa: ANN401 - what JSON holds
+def read_json(path: Path, *, mend: str = "make it again") -> Any:  # noqa: ANN401 - what JSON holds
     """What a JSON file holds.
 
     Raises:
-        BadData: The file is missing or is no JSON.
+        BadData: The file is missing or is no JSON; ``mend`` says what to do then.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
     except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror}; make it again"
+        msg = f"{path} cannot be read: {error.strerror}; {mend}"
         raise BadData(msg) from None
     except (ValueError, RecursionError) as error:
-        msg = f"{path} is not JSON: {_first_line(error)}; make it again"
+        msg = f"{path} is not JSON: {_first_line(error)}; {mend}"
         raise BadData(msg) from None
 
 
-def read_record(path: Path) -> dict[str, Any]:
+def read_json_as(path: Path, kind: type[T], *, mend: str = "make it again", allow_unknown: bool = False) -> T:
+    """The frozen dataclass ``kind`` that a JSON file holds.
+
+    Args:
+        path: A file of ``write_json``, which took ``dataclasses.asdict`` of the record.
+        kind: A dataclass; fields with a default may be missing in the file, and fields may be dataclasses.
+        mend: What to do about a damaged file, the end of the message.
+        allow_unknown: Whether fields that ``kind`` does not have are passed over.
+
+    Raises:
+        BadData: The file is missing, is no JSON, lacks a field, has one of another type or one that nobody knows.
+    """
+    return record_as(read_record(path, mend=mend), kind, path, mend=mend, allow_unknown=allow_unknown)
+
+
+def record_as(
+    record: Mapping[str, Any], kind: type[T], path: Path, *, mend: str = "make it again", allow_unknown: bool = False
+) -> T:
+    """The frozen dataclass ``kind`` that ``record``, as read from ``path``, describes; see ``read_json_as``."""
+    known = tuple(field.name for field in fields(kind))  # type: ignore[arg-type]  # a dataclass by contract
+    odd = None if allow_unknown else next((name for name in record if name not in known), None)
+    if odd is not None:
+        msg = f"{path} has a field '{odd}', which is none of: {', '.join(known)}; {mend}"
+        raise BadData(msg)
+    try:
+        return msgspec.convert(record, kind)
+    except msgspec.ValidationError as error:
+        msg = f"{path}{_fault(str(error), record, kind)} {mend}"
+        raise BadData(msg) from None
+
+
+def read_record(path: Path, *, mend: str = "make it again") -> dict[str, Any]:
     """The object that a JSON file holds.
 
     Raises:
-        BadData: The file is missing, is no JSON, or holds something else than an object.
+        BadData: The file is missing, is no JSON, or holds something else than an object; ``mend`` says what to do then.
     """
-    value = read_json(path)
+    value = read_json(path, mend=mend)
     if not isinstance(value, dict):
         msg = f"{path} holds a {type(value).__name__}, expected a JSON object"
         raise BadData(msg)
@@ -249,6 +285,25 @@ def _fits(value: Any, kind: Any) -> bool:  # noqa: ANN401 - a value of JSON and 
     if get_origin(kind) is list:
         return isinstance(value, list) and all(_fits(part, get_args(kind)[0]) for part in value)
     return type(value) is kind  # True is no number here
+
+
+def _fault(text: str, record: Mapping[str, Any], kind: type) -> str:
+    """What msgspec found wrong with a record, in our words: the field, what stands there and what should.
+
+    >>> _fault("Expected `int`, got `str` - at `$.seed`", {"seed": "x"}, Mapping)
+    ": 'seed' is 'x', expected int;"
+    >>> _fault("Object missing required field `seed`", {}, Mapping)
+    " lacks 'seed'; it is damaged, or of another version:"
+    """
+    reason, _, within = text.partition(" - at ")
+    within = within.rpartition("$")[2].strip("`").removeprefix(".")
+    missing = re.fullmatch("Object missing required field `(.*)`", reason)
+    if missing:
+        return f" lacks '{'.'.join(filter(None, (within, missing[1])))}'; it is damaged, or of another version:"
+    top = re.split(r"[.\[]", within)[0]
+    expected = re.fullmatch("Expected `(.*)`, got `.*`", reason)  # else it is no word of a closed choice
+    wanted = expected[1].replace("null", "None") if expected else str(get_type_hints(kind).get(top, reason))
+    return f": '{within}' is {str(record.get(top))[:40]!r}, expected {wanted.replace('typing.', '')};"
 
 
 def _no_constant(name: str) -> NoReturn:

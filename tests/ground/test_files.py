@@ -1,8 +1,11 @@
 """Files written whole or not at all, and read against what is expected."""
 
 import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -14,6 +17,7 @@ from noisybench.ground.files import (
     read_array,
     read_columns,
     read_json,
+    read_json_as,
     replacing,
     replacing_folder,
     write_array,
@@ -137,6 +141,73 @@ def test_json_is_for_people(tmp_path: Path) -> None:
         file.write_bytes(content)
         with pytest.raises(BadData, match=r"x.json is not JSON: "):
             read_json(file)
+
+
+@dataclass(frozen=True)
+class Part:
+    models: int
+
+
+@dataclass(frozen=True)
+class Whole:
+    seed: int
+    seconds: float | None
+    mode: Literal["exact", "bernoulli"]
+    names: tuple[str, ...]
+    part: Part
+    options: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+
+
+WHOLE = Whole(3, 1.5, "exact", ("a", "ü"), Part(4), {"z": True, "a": 1, "b": 0.1, "c": "d"})
+
+
+def test_records_come_back_as_they_were(tmp_path: Path) -> None:
+    """A frozen dataclass written as JSON is read as the same one; a field with a default may be missing."""
+    file = tmp_path / "x.json"
+    write_json(asdict(WHOLE), file)
+    found = read_json_as(file, Whole)
+    assert found == WHOLE
+    assert list(found.options.items()) == list(WHOLE.options.items())
+    assert [type(value) for value in found.options.values()] == [bool, int, float, str]
+    record = {key: value for key, value in asdict(WHOLE).items() if key != "options"}
+    write_json(record | {"later": 1}, file)
+    assert read_json_as(file, Whole, allow_unknown=True) == replace(WHOLE, options={})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"seed": "3"}, "x.json: 'seed' is '3', expected int; build again"),
+        ({"seed": True}, "x.json: 'seed' is 'True', expected int; build again"),
+        ({"seed": 3.0}, "x.json: 'seed' is '3.0', expected int; build again"),
+        ({"seconds": "1"}, "x.json: 'seconds' is '1', expected float | None; build again"),
+        ({"mode": "none"}, "x.json: 'mode' is 'none', expected Literal['exact', 'bernoulli']; build again"),
+        ({"names": ["a", 1]}, "x.json: 'names[1]' is \"['a', 1]\", expected str; build again"),
+        ({"part": {"models": None}}, "x.json: 'part.models' is \"{'models': None}\", expected int; build again"),
+        ({"part": {}}, "x.json lacks 'part.models'; it is damaged, or of another version: build again"),
+        (
+            {"later": 1},
+            "x.json has a field 'later', which is none of: seed, seconds, mode, names, part, options; build",
+        ),
+    ],
+)
+def test_records_with_another_field_are_refused(change: dict[str, Any], words: str, tmp_path: Path) -> None:
+    """One sentence names the file, the field and what was expected of it, in parts of a record as well."""
+    write_json(asdict(WHOLE) | change, tmp_path / "x.json")
+    with pytest.raises(BadData, match=re.escape(words)):
+        read_json_as(tmp_path / "x.json", Whole, mend="build again")
+
+
+@pytest.mark.parametrize("name", ["seed", "seconds", "mode", "names", "part"])
+def test_records_without_a_field_are_refused(name: str, tmp_path: Path) -> None:
+    """Each field without a default must be there, and what is no record at all says so."""
+    write_json({key: value for key, value in asdict(WHOLE).items() if key != name}, tmp_path / "x.json")
+    with pytest.raises(BadData, match=f"x.json lacks '{name}'; it is damaged, or of another version: make it again"):
+        read_json_as(tmp_path / "x.json", Whole)
+    for content, words in (("[]", "holds a list"), ("{", "is not JSON"), ('{"seed": NaN}', "is not JSON")):
+        (tmp_path / "x.json").write_text(content, encoding="utf-8")
+        with pytest.raises(BadData, match=words):
+            read_json_as(tmp_path / "x.json", Whole)
 
 
 def test_arrays_are_never_unpickled(tmp_path: Path) -> None:
