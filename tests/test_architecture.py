@@ -263,7 +263,7 @@ def array_aliases(package: Path) -> list[str]:
         f"{name} defines {alias} = {ast.unparse(value)}"
         for name, code in modules(package).items()
         for alias, value in definitions(code)
-        if name != "ground.arrays" and value is not None and ast.unparse(value).startswith("NDArray[")
+        if name != "ground.arrays" and isinstance(value, ast.Subscript) and ast.unparse(value.value) == "NDArray"
     ]
 
 

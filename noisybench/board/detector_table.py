@@ -17,7 +17,7 @@ from noisybench.runs.reading import Paths, Run, finished_and_begun
 from noisybench.runs.record import NOBODY, Learner, Regime
 from noisybench.statistics.detection_metrics import METRICS, Metric
 from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS, MemorizationMetric
-from noisybench.statistics.resampling import Column, Interval, estimate, mean, rank_sets
+from noisybench.statistics.resampling import Interval, LabelColumn, estimate, mean, rank_sets
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def leaderboard(
     if truth == "memorization":
         _check_measured_once(ended)
     about = about_metric(metric)
-    groups: dict[tuple[str, Kind, Learner, str], dict[tuple[Column, int], tuple[Run, Agreement]]] = {}
+    groups: dict[tuple[str, Kind, Learner, str], dict[tuple[LabelColumn, int], tuple[Run, Agreement]]] = {}
     for run in ended:
         for agreement in run.agreements:
             if (agreement.truth, agreement.metric, agreement.stratum) == (truth, metric, stratum):

@@ -15,9 +15,9 @@ from noisybench.board.truths import digests_of, judge, truths_beside
 from noisybench.detection.scoring import Kind, Scores, read_scores, score, scores_path, write_scores
 from noisybench.ground.arrays import Floats, read_only
 from noisybench.ground.digests import file_digest
-from noisybench.ground.engines.processes import alone
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.files import file_name, read_record, write_json
+from noisybench.ground.locks import locked
 from noisybench.ground.lookup import find, names
 from noisybench.ground.version import __version__
 from noisybench.runs.folder import keep_variant
@@ -82,7 +82,7 @@ def score_given(
         "detectors": {detector: detector for detector in (CONFIDENT if form == "pred_probs" else (name,))},
     }
     keep_variant(variant, home / "variant")
-    with alone(folder):
+    with locked(folder):
         if not _is_finished(folder, record):
             (folder / "agreement.parquet").unlink(missing_ok=True)  # first: what has none is no finished run
             for part in ("scores", "trace"):

@@ -17,15 +17,16 @@ import numpy as np
 
 from noisybench.board.agreement import read_truths
 from noisybench.board.truths import digests_of, judge, truths_beside
-from noisybench.data.extraction import Features
 from noisybench.data.inputs import IMAGE_DIMENSIONS
 from noisybench.data.source import Source
 from noisybench.detection.scoring import Kind, Scores, read_scores, score, scores_path, write_scores
+from noisybench.ground.arrays import Features
 from noisybench.ground.checks import unknown, whole
 from noisybench.ground.digests import file_digest
-from noisybench.ground.engines.processes import Progress, alone
+from noisybench.ground.engines.processes import Progress
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.files import file_name, read_record, write_columns, write_json
+from noisybench.ground.locks import locked
 from noisybench.ground.lookup import find, names
 from noisybench.ground.random_streams import derive
 from noisybench.memorization.held_out import held_out_answers
@@ -105,7 +106,7 @@ def detect(
     for one in learners:
         _check_held_out(one, len(variant.labels), models, seed)
     record = _record(learners[-1], variant, shares, models=models, seed=seed)
-    with alone(folder):
+    with locked(folder):
         there = _is_there(folder, record)
         if not (folder / "run.json").is_file():
             write_json({**record, "detectors": {}}, folder / "run.json")  # a run that has begun

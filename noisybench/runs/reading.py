@@ -11,7 +11,7 @@ from noisybench.board.agreement import Agreement, read_agreements, read_truths
 from noisybench.ground.errors import BadData
 from noisybench.ground.files import check_fields, read_columns, read_record
 from noisybench.runs.record import RECORDED, Learner
-from noisybench.statistics.resampling import Column
+from noisybench.statistics.resampling import LabelColumn
 
 FITS = ("test_accuracy", "mislabeled_fit", "clean_fit", "susceptibility")
 
@@ -34,7 +34,7 @@ class Run:
     """
 
     path: Path
-    column: Column
+    column: LabelColumn
     learner: Learner
     seed: int
     n: int
@@ -64,7 +64,7 @@ def read_runs(paths: Paths) -> list[Run]:
             msg = f"{folder} is no folder; give folders that hold runs, such as 'runs'"
             raise BadData(msg)
     found = sorted({path.resolve().parent for folder in folders for path in folder.rglob("run.json")})
-    runs: dict[tuple[Column, Learner, int], Run] = {}
+    runs: dict[tuple[LabelColumn, Learner, int], Run] = {}
     for path in found:
         run = _read_run(path)
         key = (run.column, run.learner, run.seed)
@@ -83,7 +83,7 @@ def _read_run(path: Path) -> Run:
     finished = (path / "agreement.parquet").is_file()
     check_fields(record, get_type_hints(Learner) | RECORDED, path / "run.json")
     setting = [record[key] for key in ("source_sha256", "source_options", "limit", "params", "mode")]
-    column = Column(record["source"], record["noise"], json.dumps(setting, sort_keys=True), record["variant_id"])
+    column = LabelColumn(record["source"], record["noise"], json.dumps(setting, sort_keys=True), record["variant_id"])
     learner = Learner(*(record[key] for key in Learner._fields))
     seed, n = record["seed"], record["n"]
     if not finished:

@@ -15,9 +15,10 @@ from noisybench.board.truths import digests_of, judge, truths_beside
 from noisybench.data.source import Source
 from noisybench.detection.scoring import Kind, Scores, read_scores, score, scores_path, write_scores
 from noisybench.ground.checks import whole
-from noisybench.ground.engines.processes import Progress, alone, check_sendable, run_tasks
+from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import check_fields, read_record, write_json
+from noisybench.ground.locks import locked
 from noisybench.ground.lookup import find, names
 from noisybench.runs.folder import keep_variant
 from noisybench.runs.record import HOW_LABELS_CAME, about_labels
@@ -168,7 +169,7 @@ class _Task:
 
 
 def _evaluate_one(task: _Task, source: Source, progress: Progress) -> Path:
-    with alone(task.folder):
+    with locked(task.folder):
         record = _record(task, source)
         path = task.folder / "agreement.parquet"
         finished = path.is_file() and (task.folder / "history.parquet").is_file()

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.ground.arrays import Floats32
 from noisybench.ground.errors import BadData, Mismatch, MissingColumn
 from noisybench.ground.files import column_names, read_columns, write_columns
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +22,7 @@ class Observation:
     """
 
     epoch: int
-    values: Mapping[str, Floats]
+    values: Mapping[str, Floats32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +35,7 @@ class Column:
     """
 
     epochs: NDArray[np.int64]
-    values: Floats
+    values: Floats32
 
     def __post_init__(self) -> None:
         if len(self.epochs) != len(self.values) or np.any(np.diff(self.epochs) <= 0):
@@ -63,7 +62,7 @@ class Trace:
             raise MissingColumn(msg)
         return self.columns[name]
 
-    def __getitem__(self, name: str) -> Floats:
+    def __getitem__(self, name: str) -> Floats32:
         """Values of one column, shape (e, n) or (e, n, k)."""
         return self.column(name).values
 
