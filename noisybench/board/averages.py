@@ -7,7 +7,7 @@ from typing import Any
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import Run
 from noisybench.runs.record import NOBODY, Setup
-from noisybench.statistics.resampling import Cells, Column
+from noisybench.statistics.resampling import Cells, LabelColumn
 
 
 def is_matched(setup: Setup, whose: Learner | None) -> bool | None:
@@ -33,7 +33,7 @@ def counts_of(runs: Sequence[Run]) -> dict[str, Any]:
 
 def cells_of(values: Iterable[tuple[Run, float]]) -> Cells:
     """The finite values, by label column."""
-    cells: dict[Column, list[float]] = {}
+    cells: dict[LabelColumn, list[float]] = {}
     for run, value in values:
         if math.isfinite(value):
             cells.setdefault(run.column, []).append(value)
@@ -45,7 +45,7 @@ def history_of(runs: Iterable[Run], name: str) -> Cells:
     return cells_of((run, run.history.get(name, math.nan)) for run in runs)
 
 
-def which_complete(rows: Sequence[tuple[Setup, set[tuple[Column, int]]]], begun: Sequence[Run]) -> list[bool]:
+def which_complete(rows: Sequence[tuple[Setup, set[tuple[LabelColumn, int]]]], begun: Sequence[Run]) -> list[bool]:
     """Whether a row has all that any row of its regime has, and no run of its setup is unfinished.
 
     A training must have every label column with every seed that any training has. A pool has averaged over many models

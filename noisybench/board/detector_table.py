@@ -18,7 +18,7 @@ from noisybench.runs.reading import Paths, Run, finished_and_begun
 from noisybench.runs.record import NOBODY, Regime, Setup
 from noisybench.statistics.detection_metrics import METRICS, Metric
 from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS, MemorizationMetric
-from noisybench.statistics.resampling import Cells, Column, Interval, estimate, mean, rank_sets
+from noisybench.statistics.resampling import Cells, Interval, LabelColumn, estimate, mean, rank_sets
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def detector_rows(
 
 Key: TypeAlias = "tuple[str, Kind, Setup, Learner | None]"
 """Detector, what it is, what made its scores, and whose memorization they are held against."""
-Groups: TypeAlias = "dict[Key, dict[tuple[Column, int], tuple[Run, Agreement]]]"
+Groups: TypeAlias = "dict[Key, dict[tuple[LabelColumn, int], tuple[Run, Agreement]]]"
 """What a row averages over: label column and seed → run and its agreement."""
 
 
@@ -165,7 +165,7 @@ def _rank(
 
 def _row(
     key: Key,
-    group: Mapping[tuple[Column, int], tuple[Run, Agreement]],
+    group: Mapping[tuple[LabelColumn, int], tuple[Run, Agreement]],
     asked: Asked,
     averaged: tuple[float, float, float, Interval],
     ranked: tuple[int | None, int | None, int | None],

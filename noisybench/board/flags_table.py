@@ -23,7 +23,7 @@ from noisybench.runs.reading import Paths, Run, finished_and_begun
 from noisybench.runs.record import NOBODY, Regime, Setup
 from noisybench.statistics.intervals import NOTHING, Estimate, wilson
 from noisybench.statistics.memorization_metrics import chance_of_top, share_count
-from noisybench.statistics.resampling import Column, Interval, estimate, mean
+from noisybench.statistics.resampling import Interval, LabelColumn, estimate, mean
 from noisybench.variants.variant import Variant
 
 HIGH_MEMORIZATION = 0.25
@@ -173,7 +173,7 @@ def both_rows(runs: Sequence[Run] | Paths, *, threshold: float = HIGH_MEMORIZATI
             f"measures it, with the folder that the runs were written to"
         )
         raise BadData(msg)
-    groups: dict[tuple[str, Kind, Setup, Learner], dict[tuple[Column, int], tuple[Run, BothTruths]]] = {}
+    groups: dict[tuple[str, Kind, Setup, Learner], dict[tuple[LabelColumn, int], tuple[Run, BothTruths]]] = {}
     for run in measured:
         variant = truths[run.home].variant
         kinds, scores = _scores(run, variant)

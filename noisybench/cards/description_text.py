@@ -139,7 +139,7 @@ def to_text(variant: Variant, description: Description) -> str:
 
 
 def known_words(description: Description) -> str:
-    """Of which samples the realised rate is."""
+    """Words for the samples that the realised rate is of."""
     if not description.wrong_alone:
         return f"{description.known} samples of known class"
     return f"{description.known} samples known to be right or wrong"

@@ -30,9 +30,9 @@ from noisybench.variants.location import write_location_within
 from noisybench.variants.variant import MARK, Variant, write_variant
 
 SHARD_BYTES = 1 << 28
-"""Of a Parquet file, after which another begins."""
+"""Bytes of a Parquet file, after which another begins."""
 BLOCK_BYTES = 1 << 24
-"""Of inputs that are in memory at a time, and of a group of rows in a file."""
+"""Bytes of inputs that are in memory at a time, and of a group of rows in a file."""
 BLOCK_ROWS = 1000
 PNG_CHANNELS = (1, 3)  # what a PNG file keeps of any pixel, and every reader of images takes
 PARTS = re.compile(
@@ -41,7 +41,7 @@ PARTS = re.compile(
 )
 """Files of an export."""
 
-Columns = Mapping[str, NDArray[Any] | None]
+ExportedColumns = Mapping[str, NDArray[Any] | None]
 
 
 def check_place(folder: Path) -> None:
@@ -224,7 +224,7 @@ def _features(variant: Variant, inputs: AnyInputs) -> Any:  # noqa: ANN401 - dat
     return Features({name: kinds[kind]() if kind in kinds else Value(kind) for name, kind, _ in told})
 
 
-def _training_columns(variant: Variant, source: Source) -> Columns:
+def _training_columns(variant: Variant, source: Source) -> ExportedColumns:
     """All columns but the inputs, shape (n,) each; masked where nothing is known."""
     return {
         "label": variant.labels,
@@ -237,7 +237,7 @@ def _training_columns(variant: Variant, source: Source) -> Columns:
     }
 
 
-def _test_columns(labels: Labels) -> Columns:
+def _test_columns(labels: Labels) -> ExportedColumns:
     return {"label": labels, "clean_label": labels, "source_label": labels}
 
 
@@ -248,7 +248,7 @@ def _write_split(
     path: Path,
     schema: Any,  # noqa: ANN401 - of pyarrow
     inputs: AnyInputs,
-    columns: Columns,
+    columns: ExportedColumns,
     *,
     progress: Callable[[], None],
 ) -> None:
@@ -270,7 +270,7 @@ def _write_split(
         number += 1
 
 
-def _block(schema: Any, inputs: AnyInputs, columns: Columns, rows: slice) -> Any:  # noqa: ANN401 - of pyarrow
+def _block(schema: Any, inputs: AnyInputs, columns: ExportedColumns, rows: slice) -> Any:  # noqa: ANN401 - of pyarrow
     """Some rows as a table."""
     arrays = []
     for field in schema:

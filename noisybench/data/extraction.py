@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from noisybench.data.inputs import IMAGE_DIMENSIONS, add_inputs, in_memory
 from noisybench.data.source import Source
+from noisybench.ground.arrays import Features
 from noisybench.ground.digests import code_of
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import file_name, read_array, write_array
@@ -23,7 +24,6 @@ from noisybench.ground.lookup import HOMES, find
 from noisybench.ground.options import parse_options, plain_options
 from noisybench.ground.version import __version__
 
-Features = NDArray[np.float32]
 BACKBONES = ("torchvision", "timm")
 
 
@@ -135,7 +135,7 @@ def check_image_source(source: Source, what: str) -> None:
 
 
 def _digest(source: Source, chosen: Extraction) -> str:
-    """Of the inputs, the options, the version and, of features of the user's own, the code."""
+    """Digest of the inputs, the options, the version and, of features of the user's own, the code."""
     inputs = hashlib.sha256()
     add_inputs(inputs, source.inputs)
     own = code_of(type(chosen.how))

@@ -16,7 +16,7 @@ MOST_CHANNELS = 4  # of an image whose height could be its channels
 BLOCK = 1 << 14
 """Features that are looked at together where all of them are: a memory map is never read whole."""
 BLOCK_BYTES = 1 << 24
-"""Of inputs that are read together, likewise."""
+"""Bytes of inputs that are read together, likewise."""
 
 
 class LazyInputs(Protocol):

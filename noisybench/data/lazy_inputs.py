@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.inputs import IMAGE_DIMENSIONS
+from noisybench.ground.arrays import Images
 from noisybench.ground.checks import whole
 from noisybench.ground.errors import BadData, BadUsage
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Opened
 
-Images = NDArray[np.uint8]
-Rows = slice | NDArray[Any]
+RowIndex = slice | NDArray[Any]
 
 GREY = ("1", "L", "LA")
 COLOUR = (*GREY, "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
@@ -99,14 +99,14 @@ class ImageFiles:
                 digest.update(_listed(name, root + name))
         return digest.hexdigest()
 
-    def take(self, rows: Rows) -> "ImageFiles":
+    def take(self, rows: RowIndex) -> "ImageFiles":
         """Only some of them, unread."""
         return ImageFiles(self.root, self.names.take(_numbers(rows, len(self))), self.side)
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, rows: Rows) -> Images:
+    def __getitem__(self, rows: RowIndex) -> Images:
         names = self.names.take(_numbers(rows, len(self))).to_pylist()
         images = np.empty((len(names), *self.shape[1:]), dtype=np.uint8)
         with _no_bombs():
@@ -209,14 +209,14 @@ class ArrowRows:
                     raise BadData(msg)
         return digest.hexdigest()
 
-    def take(self, rows: Rows) -> "ArrowRows":
+    def take(self, rows: RowIndex) -> "ArrowRows":
         """Only some of them, unread."""
         return ArrowRows(self.table.select(_numbers(rows, len(self)), keep_in_memory=True), self.columns, self.side)
 
     def __len__(self) -> int:
         return len(self.table)
 
-    def __getitem__(self, rows: Rows) -> NDArray[Any]:
+    def __getitem__(self, rows: RowIndex) -> NDArray[Any]:
         return self._images(rows, self.side, self.shape[1:]) if self._encoded else self._columns(rows)
 
     def __repr__(self) -> str:
@@ -225,13 +225,13 @@ class ArrowRows:
     def __array__(self, *_: object, **__: object) -> NoReturn:
         _refuse(self)
 
-    def _table(self, rows: Rows) -> Any:  # noqa: ANN401 - a pyarrow.Table
+    def _table(self, rows: RowIndex) -> Any:  # noqa: ANN401 - a pyarrow.Table
         if not isinstance(rows, slice):
             rows = _numbers(rows, len(self))
             return self.table[rows] if rows.size else self.table[:0]
         return self.table[rows]  # of neighbours, a view of the mapped file
 
-    def _images(self, rows: Rows, side: int | None, shape: tuple[int, ...] | None) -> Images:
+    def _images(self, rows: RowIndex, side: int | None, shape: tuple[int, ...] | None) -> Images:
         """Images of a size and number of channels (None: those of the first), shape (b, h, w, c)."""
         name, channels = self.columns[0], 3 if side is not None else None if shape is None else shape[-1]
         images = []
@@ -250,7 +250,7 @@ class ArrowRows:
                 images.append(pixels)
         return np.stack(images) if images else np.empty((0, *self.shape[1:]), dtype=np.uint8)
 
-    def _columns(self, rows: Rows) -> NDArray[Any]:
+    def _columns(self, rows: RowIndex) -> NDArray[Any]:
         """Numbers (b, d) float32 or images (b, h, w, c) uint8; what is absent is NaN."""
         import pyarrow as pa
 
@@ -294,7 +294,7 @@ def _nested(values: Any, name: str) -> NDArray[Any]:  # noqa: ANN401 - a pyarrow
         return array if array.dtype == np.uint8 and array.ndim == IMAGE_DIMENSIONS else array.astype(np.float32)
 
 
-def _numbers(rows: Rows, n: int) -> NDArray[np.int64]:
+def _numbers(rows: RowIndex, n: int) -> NDArray[np.int64]:
     """Row numbers (b,) of a slice or of an array of them.
 
     Raises:

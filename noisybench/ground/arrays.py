@@ -7,13 +7,15 @@ from numpy.typing import NDArray
 
 from noisybench.ground.errors import BadData
 
-Bools = NDArray[np.bool_]
-
 TOLERANCE = 1e-3
 """How far a row of probabilities may be from summing to 1; a softmax in float16 is within half of it."""
 
+Bools = NDArray[np.bool_]
+Features = NDArray[np.float32]
 Floats = NDArray[np.float64]
-
+Floats32 = NDArray[np.float32]
+Images = NDArray[np.uint8]
+Indices = NDArray[np.intp]
 Labels = NDArray[np.int64]
 
 UNKNOWN = -1

@@ -1,4 +1,4 @@
-"""Checks of single values: whole numbers, rates, and names that do not exist."""
+"""Checks of single values: whole numbers, rates, closed choices, and names that do not exist."""
 
 import operator
 from difflib import get_close_matches
@@ -26,7 +26,7 @@ def check_rate(rate: float, *, highest: float = 1.0) -> float:
 
 
 MOST_NAMES = 30
-"""That a message lists; timm has over a thousand models."""
+"""Names that a message lists; timm has over a thousand models."""
 
 
 def whole(value: Any, what: str, *, least: int | None = None) -> int:  # noqa: ANN401 - whatever a caller gives
@@ -48,6 +48,26 @@ def whole(value: Any, what: str, *, least: int | None = None) -> int:  # noqa: A
         raise BadUsage(msg)
     if least is not None and number < least:
         msg = f"{what} must {f'be at least {least}' if least else 'not be negative'}, got {number}"
+        raise BadUsage(msg)
+    return number
+
+
+def check_choice(value: str, what: str, choices: tuple[str, ...]) -> None:
+    """Raise ``BadUsage`` unless ``value`` is one of ``choices``."""
+    if value not in choices:
+        msg = f"{what} must be one of {', '.join(choices)}, got {value!r}"
+        raise BadUsage(msg)
+
+
+def check_count(value: int, what: str, *, most: int) -> int:
+    """``value`` as an int.
+
+    Raises:
+        BadUsage: It is no whole number from 1 to ``most``.
+    """
+    number = whole(value, what, least=1)
+    if number > most:
+        msg = f"{what} must be at most {most}, got {number}"
         raise BadUsage(msg)
     return number
 

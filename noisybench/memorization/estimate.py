@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import read_only
+from noisybench.ground.arrays import Bools, Floats, read_only
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import read_columns, record_as, write_columns
 from noisybench.memorization.learner import Learner, learner_in_words
-from noisybench.memorization.pool import BLOCK, Bools, Pool
+from noisybench.memorization.pool import BLOCK, Pool
 from noisybench.variants.variant import Variant
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,7 +212,7 @@ def _learner_of(text: str, path: Path) -> Learner:
 
 
 def read_memorizations(runs: Path, variant: Variant) -> dict[str, tuple[Path, Memorization]]:
-    """Every estimate beside the runs of a variant, by the name of its folder, with the place of its file.
+    """Every estimate beside the runs of a variant, by the name of its folder, with the path of its file.
 
     Raises:
         BadData: A file is broken, or two are of learners of one name.
@@ -222,16 +220,16 @@ def read_memorizations(runs: Path, variant: Variant) -> dict[str, tuple[Path, Me
     """
     paths = sorted((runs / "memorization").glob("*/memorization.parquet"))
     found = {path.parent.name: (path, read_memorization(path, variant.provenance.variant_id)) for path in paths}
-    places: dict[Learner, Path] = {}
+    folders: dict[Learner, Path] = {}
     for path, memorization in found.values():
-        other = places.setdefault(memorization.learner, path.parent)
+        other = folders.setdefault(memorization.learner, path.parent)
         if other != path.parent:
-            raise BadData(said_twice(memorization.learner.name, other, path.parent))
+            raise BadData(already_measured(memorization.learner.name, other, path.parent))
     return found
 
 
-def said_twice(learner: str, there: Path, here: Path) -> str:
-    """The message for two measurements that no table could tell apart."""
+def already_measured(learner: str, there: Path, here: Path) -> str:
+    """The message for a learner that was measured with another seed or options: no table could tell the two apart."""
     return (
         f"{there} is of '{learner}' as {here} would be, with another seed, which no table could tell "
         f"apart; give another --out, or delete one of the two folders"

@@ -14,13 +14,12 @@ from zipfile import BadZipFile, is_zipfile
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import read_only
+from noisybench.ground.arrays import Bools, read_only
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import NO_ARRAY, check_fields, replacing
 from noisybench.memorization.learner import Learner, learner_of_setup
 from noisybench.variants.variant import Variant
 
-Bools = NDArray[np.bool_]
 Purpose = Literal["truth", "detector"]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from noisybench.ground.arrays import Bools
 from noisybench.memorization.estimate import Memorization, check_same, estimate_from, mean_of
-from noisybench.memorization.pool import Bools, Pool
+from noisybench.memorization.pool import Pool
 from noisybench.variants.variant import Variant
 
 

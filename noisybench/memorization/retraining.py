@@ -18,16 +18,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from noisybench.data.source import Source
+from noisybench.ground.arrays import Bools
 from noisybench.ground.checks import unknown, whole
-from noisybench.ground.engines.processes import Progress, alone, check_sendable, run_tasks
+from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
 from noisybench.ground.errors import BadData, BadUsage, TrainingFailed, UnknownName
 from noisybench.ground.files import check_fields, read_record, write_json
+from noisybench.ground.locks import locked
 from noisybench.ground.random_streams import derive
 from noisybench.memorization.pool import (
     BLOCK,
     PURPOSES,
     Block,
-    Bools,
     Purpose,
     block_path,
     blocks,
@@ -110,7 +111,7 @@ def retrain(
     if machine.workers > 1 and models > 1:
         check_sendable(learner.plan.build, f"model '{learner.plan.model}'")
     home = Path(folder)
-    with alone(home):
+    with locked(home):
         tasks = []
         for number, count in blocks(models):
             task = _Task(number * BLOCK, count, machine.device_of(number), block_path(home, number, count))

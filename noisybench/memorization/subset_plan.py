@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from noisybench.data.extraction import Features, choose_features, features_of
+from noisybench.data.extraction import choose_features, features_of
 from noisybench.data.source import Source
+from noisybench.ground.arrays import Features
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.files import file_name
 from noisybench.memorization.learner import Learner

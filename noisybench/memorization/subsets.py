@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
+from noisybench.ground.arrays import Bools
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import bits, permutation
-from noisybench.memorization.pool import Bools
 
 LARGEST_GROUP = 50
 
@@ -88,8 +88,8 @@ def _left_out(seed: int, number: int, n: int, group: int, out: int) -> Bools:
     # then two samples are left out together no more often than chance has it.
     deals = -(-n // group)
     models = np.argsort(bits(seed, f"deals/{number}", deals * group).reshape(deals, group), axis=1, kind="stable")
-    place = np.arange(n)
+    position = np.arange(n)
     left_out = np.zeros((group, n), dtype=np.bool_)
     for turn in range(out):
-        left_out[models[place // group, (place % group * out + turn) % group], order] = True
+        left_out[models[position // group, (position % group * out + turn) % group], order] = True
     return left_out

@@ -15,16 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.source import Source
-from noisybench.ground.arrays import Labels, as_labels, check_labels
+from noisybench.ground.arrays import Indices, Labels, as_labels, check_labels
 from noisybench.ground.digests import fingerprint
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import NO_ARRAY
 
-Rows = NDArray[np.intp]
-
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class AnnotationFile:
     """One file of CIFAR-N, and the source whose labels it knows under the name ``clean``."""
 
     name: str
@@ -39,17 +37,17 @@ class Published:
         return f"https://raw.githubusercontent.com/UCSC-REAL/cifar-10-100n/main/data/{self.name}"
 
 
-TEN = Published(
+TEN = AnnotationFile(
     "CIFAR-10_human.pt", "873e69c39cb9b5e97fb6bae2d60bb59b38a5cbc31d2b868f7903dcb2b9dd2310", 2_401_007, "cifar10", 10
 )
-HUNDRED = Published(
+HUNDRED = AnnotationFile(
     "CIFAR-100_human.pt", "bd2d80409754d420292d622e15e25248ba21e37d27429efac49c8da723f44394", 1_000_959, "cifar100", 100
 )
 
 COARSE = replace(HUNDRED, source="cifar100(labels=coarse)", classes=20, clean="clean_coarse_label")
 
 # Choice → its file and the key in it.
-COLUMNS: dict[str, tuple[Published, str]] = {
+COLUMNS: dict[str, tuple[AnnotationFile, str]] = {
     "aggre": (TEN, "aggre_label"),
     "worse": (TEN, "worse_label"),
     "random1": (TEN, "random_label1"),
@@ -182,7 +180,7 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
-def read_pair(columns: Mapping[str, Any], published: Published, key: str, path: Path) -> tuple[Labels, Labels]:
+def read_pair(columns: Mapping[str, Any], published: AnnotationFile, key: str, path: Path) -> tuple[Labels, Labels]:
     """The clean labels of a file and those that people gave, each of shape (n,).
 
     Raises:
@@ -211,7 +209,7 @@ def read_column(columns: Mapping[str, Any], key: str, num_classes: int, path: Pa
     return check_labels(as_labels(columns[key], what=what), num_classes, what=what)
 
 
-def read_rows_of(source: Source, clean: Labels, published: Published, order_file: Path | None) -> Rows:
+def read_rows_of(source: Source, clean: Labels, published: AnnotationFile, order_file: Path | None) -> Indices:
     """Row in the file of each sample of the source, shape (n,).
 
     Raises:
@@ -240,7 +238,7 @@ def read_rows_of(source: Source, clean: Labels, published: Published, order_file
     raise Mismatch(msg)
 
 
-def _read_order(path: Path, name: str, n: int) -> Rows:
+def _read_order(path: Path, name: str, n: int) -> Indices:
     """Official index of the i-th image in another order, shape (n,): the array of a ``.npy``, or ``name`` of a ``.npz``."""
     try:
         with path.open("rb") as stream:
@@ -259,7 +257,7 @@ def _read_order(path: Path, name: str, n: int) -> Rows:
     return order.astype(np.intp)
 
 
-def check_order(source: Source, clean: Labels, published: Published) -> None:
+def check_order(source: Source, clean: Labels, published: AnnotationFile) -> None:
     """Refuse labels that would be joined to other images than those that people saw."""
     n = len(source.labels)
     if n <= len(clean) and np.array_equal(clean[:n], source.labels):

@@ -12,7 +12,7 @@ from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.lookup import find
 from noisybench.ground.options import parse_options
-from noisybench.variants.flipping import Mode, flip_by_class, sum_to
+from noisybench.variants.flipping import Mode, flip_by_class, law_of_wrong_labels, sum_to
 from noisybench.variants.noise import Noise
 
 Structure = Literal["symmetric", "pair_flip", "asymmetric"]
@@ -70,8 +70,7 @@ def class_structure(
     wrong = transition.copy()
     np.fill_diagonal(wrong, 0.0)
     weights = wrong.sum(1)
-    # The row of a class that is never wrong is never used; it only must be a law.
-    targets = np.where(weights[:, None] > 0, wrong / np.where(weights > 0, weights, 1.0)[:, None], np.eye(len(wrong)))
+    targets = law_of_wrong_labels(wrong)
     clean = source.clean[source.clean != UNKNOWN]
     able = int((weights[clean] > 0).sum())
     if rate * len(clean) > able + 1e-6:

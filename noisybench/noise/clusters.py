@@ -54,9 +54,9 @@ def choose_whole(chance: Floats, cluster: NDArray[np.int64], *, seed: int, purpo
     # The first of a cluster in a random order; of a whole cluster that is everybody.
     shuffled = permutation(seed, f"{purpose}-members", len(cluster))
     shuffled = shuffled[np.argsort(member[shuffled], kind="stable")]
-    place = np.empty(len(cluster), dtype=np.int64)
-    place[shuffled] = np.arange(len(cluster)) - (np.cumsum(sizes) - sizes)[member[shuffled]]
-    selected: NDArray[np.bool_] = place < taken[member]
+    rank = np.empty(len(cluster), dtype=np.int64)
+    rank[shuffled] = np.arange(len(cluster)) - (np.cumsum(sizes) - sizes)[member[shuffled]]
+    selected: NDArray[np.bool_] = rank < taken[member]
     return selected
 
 

@@ -5,7 +5,7 @@ where equal difficulties count one half. This module needs no torch until it tra
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -15,20 +15,17 @@ from numpy.typing import NDArray
 from noisybench.data.source import Source, source_digest
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels, read_only
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.lookup import find
 from noisybench.memorization.difficulty_files import read_difficulty
-from noisybench.noise.teacher import class_probabilities
-from noisybench.statistics.expected_auroc import _auroc, mid_ranks
-from noisybench.variants.building import build_variant
-from noisybench.variants.variant import Variant
+from noisybench.noise.teacher import class_probabilities, clean_variant
+from noisybench.statistics.expected_auroc import expected_auroc_in_groups, mid_ranks
 
 Within = Literal["class", "all"]
 STEEPEST = 100.0
 """Strength for each sample that makes a step of the chances between any two ranks: chances of 1 - 1e-44 beside 1e-44."""
 PRECISION = 1e-12
-"""To which mean chances and AUROC are met."""
+"""Distance within which mean chances and AUROC are met."""
 MOST_STEPS = 200
-"""Of a search that takes about eight."""
+"""Bound on the steps of a search that takes about eight."""
 _KEPT: dict[tuple[object, ...], Floats] = {}
 
 
@@ -95,7 +92,7 @@ def read_numbers(source: Source, file: Path, *, lower_is_harder: bool = False) -
         BadData: The file cannot be read, is of other samples, or lacks the number of a sample of known class.
         Mismatch: It is of other labels than the clean ones.
     """
-    values = read_difficulty(file, _clean_variant(source), lower_is_harder=lower_is_harder)
+    values = read_difficulty(file, clean_variant(source), lower_is_harder=lower_is_harder)
     missing = np.flatnonzero(np.isnan(values) & (source.clean != UNKNOWN))
     if missing.size:
         msg = f"{file} has no number for sample {missing[0]} ({missing.size} such); measure it with more models"
@@ -116,23 +113,6 @@ def check_auroc(auroc: float) -> float:
     return float(auroc)
 
 
-def expected_auroc(chances: Floats, difficulty: Floats, group: NDArray[np.int64] | None = None) -> float:
-    """Expected AUROC of wrong labels against difficulty, NaN where no label or every label is wrong.
-
-    Sum over all pairs of p_i (1 - p_j), where i is the harder, by the same sum over all pairs; a pair of equal difficulty,
-    as of a sample with itself, counts one half. Where the number m of wrong labels is fixed and p_i are the chances of
-    being among them, that is the expectation of the AUROC itself, since this is (the sum of the ranks of the wrong ones
-    - m (m + 1) / 2) / m (n - m). In O(n log n).
-
-    Args:
-        chances: p, shape (n,).
-        difficulty: Higher is harder, shape (n,).
-        group: Only pairs of one group count, shape (n,); None takes all pairs.
-    """
-    group = np.zeros(len(chances), dtype=np.int64) if group is None else group
-    return _auroc(chances, mid_ranks(difficulty, group), group)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranking:
     """What a law of chances needs to know of the samples, all of known class.
@@ -150,7 +130,7 @@ class Ranking:
     pairs: NDArray[np.int64]
 
     @property
-    def places(self) -> Floats:
+    def positions(self) -> Floats:
         """Ranks as numbers in (-1/2, 1/2), shape (n,)."""
         return (self.ranks - 0.5) / np.bincount(self.pairs)[self.pairs] - 0.5
 
@@ -175,17 +155,17 @@ def rank_samples(difficulty: Floats, clean: Labels, rates: Floats, *, within: Wi
     )
 
 
-def tilted(places: Floats, ranking: Ranking, strength: float) -> Floats:
-    """Chances sigmoid(b + strength * place), shape (n,), with the b of each group for which their mean is its rate.
+def tilted(positions: Floats, ranking: Ranking, strength: float) -> Floats:
+    """Chances sigmoid(b + strength * position), shape (n,), with the b of each group for which their mean is its rate.
 
-    Where the places are those in a group, it is in each group the law of independent flips that has the greatest entropy
+    Where the positions are those in a group, it is in each group the law of independent flips that has the greatest entropy
     for its rate and its AUROC.
     """
     from scipy.special import expit, logit
 
     group, sizes = ranking.group, np.bincount(ranking.group)
     wanted = np.bincount(group, ranking.rates) / np.maximum(sizes, 1)
-    slope = strength * places
+    slope = strength * positions
     certain = (wanted <= 0) | (wanted >= 1)
     target = np.where(certain, 0.5, wanted)
     lowest, highest = np.full(len(sizes), np.inf), np.full(len(sizes), -np.inf)
@@ -217,18 +197,18 @@ def follow(ranking: Ranking, auroc: float, parts: Sequence[tuple[float, Floats]]
     Args:
         ranking: Of the samples.
         auroc: What is asked.
-        parts: Share and places of each part; shares sum to one.
+        parts: Share and positions of each part; shares sum to one.
 
     Raises:
         BadUsage: No strength gives that AUROC.
     """
 
     def chances(strength: float) -> list[Floats]:
-        return [tilted(places, ranking, strength) for _, places in parts]
+        return [tilted(positions, ranking, strength) for _, positions in parts]
 
     def found(strength: float) -> float:
         total = sum(share * part for (share, _), part in zip(parts, chances(strength), strict=True))
-        return _auroc(np.asarray(total), ranking.ranks, ranking.pairs)
+        return expected_auroc_in_groups(np.asarray(total), ranking.ranks, ranking.pairs)
 
     plain = found(0.0)
     if np.isnan(plain) or abs(plain - auroc) < PRECISION:
@@ -269,9 +249,3 @@ def _model_difficulty(source: Source, model: str | None, epochs: int) -> Floats:
 def _doubt(probabilities: Floats, clean: Labels) -> Floats:
     """One minus the probability of the clean class, shape (n,); of samples without one it means nothing."""
     return 1 - probabilities[np.arange(len(clean)), clean]
-
-
-def _clean_variant(source: Source) -> Variant:
-    """The clean labels as a label column, the given ones where they are unknown."""
-    clean = np.where(source.clean < 0, source.labels, source.clean)
-    return build_variant(replace(source, labels=clean), find("noises", "as_found")())

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from noisybench.data.source import Source
-from noisybench.ground.arrays import Floats
-from noisybench.ground.checks import whole
+from noisybench.ground.arrays import Floats, Indices
+from noisybench.ground.checks import check_count
 from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.lookup import find
 from noisybench.ground.random_streams import derive, permutation, uniforms
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant
@@ -24,19 +24,18 @@ if TYPE_CHECKING:
     from noisybench.training.batches import Inputs
     from noisybench.training.plan import Plan
 
-Indices = NDArray[np.intp]
 How = Literal["clean", "cross_fitted"]
 
 FOLDS = 5
-"""Of cross-fitting."""
+"""Parts into which cross-fitting cuts the samples."""
 DIGITS = 6
-"""To which the probabilities of a model are rounded: they come of float32 sums, and a label must not hang on the last
-bit of one. It makes up for another order of summation, not for another course of training."""
+"""Decimals to which the probabilities of a model are rounded: they come of float32 sums, and a label must not hang on the
+last bit of one. It makes up for another order of summation, not for another course of training."""
 MOST_EPOCHS = 100
-"""Of training. A model that has fitted its labels for long is certain of all of them: there is no noise in it."""
+"""Epochs of training. A model that has fitted its labels for long is certain of all of them: there is no noise in it."""
 MOST_RATERS = 20
 LEAST_SHARE = 1 / 16
-"""Of its half that the least taught rater learns from."""
+"""Share of its half that the least taught rater learns from."""
 LEAST_LEARNT = 2
 """Samples that any model learns from: batch norm takes no fewer."""
 
@@ -77,7 +76,7 @@ def class_probabilities(
     if file is not None:
         from noisybench.variants.sample_files import read_given
 
-        return read_given(file, _clean_variant(source), "pred_probs")
+        return read_given(file, clean_variant(source), "pred_probs")
     n, known = len(source.labels), np.flatnonzero(source.clean >= 0)
     result = np.empty((n, source.num_classes))
     splits = [(known, np.arange(n))] if how == "clean" else _splits(source, FOLDS, derive(seed, "folds"))
@@ -124,32 +123,10 @@ def rater_law(
     return total / raters
 
 
-def check_choice(value: str, what: str, choices: tuple[str, ...]) -> None:
-    """Raise ``BadUsage`` unless ``value`` is one of ``choices``."""
-    if value not in choices:
-        msg = f"{what} must be one of {', '.join(choices)}, got {value!r}"
-        raise BadUsage(msg)
-
-
-def check_count(value: int, what: str, *, most: int) -> int:
-    """``value`` as an int.
-
-    Raises:
-        BadUsage: It is no whole number from 1 to ``most``.
-    """
-    number = whole(value, what, least=1)
-    if number > most:
-        msg = f"{what} must be at most {most}, got {number}"
-        raise BadUsage(msg)
-    return number
-
-
-def _clean_variant(source: Source) -> Variant:
-    """The clean labels as a label column to train on, the given ones where they are unknown."""
-    from noisybench.ground.lookup import find
-
-    clean = np.where(source.clean < 0, source.labels, source.clean)
-    return build_variant(replace(source, labels=clean), find("noises", "as_found")())
+def clean_variant(source: Source) -> Variant:
+    """The clean labels as a label column, the given ones where they are unknown."""
+    labels = np.where(source.clean < 0, source.labels, source.clean)
+    return build_variant(replace(source, labels=labels), find("noises", "as_found")())
 
 
 def _splits(source: Source, folds: int, seed: int) -> Iterator[tuple[Indices, Indices]]:
@@ -216,7 +193,7 @@ def _classroom(source: Source, model: str | None) -> Iterator[_Classroom]:
     from noisybench.training.plan import plan_run
 
     source = replace(source, test_inputs=None, test_labels=None)
-    place = torch.device("cpu")
+    device = torch.device("cpu")
     plan = plan_run(source, model=model, device="cpu")
-    with deterministic_torch(place, 1):
-        yield _Classroom(source, _clean_variant(source), plan, Inputs(source.inputs, place))
+    with deterministic_torch(device, 1):
+        yield _Classroom(source, clean_variant(source), plan, Inputs(source.inputs, device))

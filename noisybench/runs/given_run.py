@@ -11,9 +11,9 @@ import numpy as np
 from noisybench.detection.scoring import REFERENCES, Kind, Scores, score, scores_path, write_scores
 from noisybench.ground.arrays import Floats, read_only
 from noisybench.ground.digests import file_digest
-from noisybench.ground.engines.processes import alone
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.files import file_name
+from noisybench.ground.locks import locked
 from noisybench.ground.lookup import find, names
 from noisybench.ground.version import __version__
 from noisybench.runs.folder import RECORD, begin, finish, is_finished, keep_variant, read_run_record
@@ -78,7 +78,7 @@ def keep_given(
         lower_is_suspicious=lower_is_suspicious,
     )
     keep_variant(variant, home / "variant")
-    with alone(folder):
+    with locked(folder):
         if not _is_whole(folder, record):
             begin(folder, record)  # what is replaced is no finished run meanwhile
             for part in ("scores", "trace"):

@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
-from noisybench.data.extraction import Features
 from noisybench.data.source import Source
+from noisybench.ground.arrays import Features
 from noisybench.ground.engines.processes import Progress
 from noisybench.ground.errors import BadData
-from noisybench.memorization.estimate import estimate_memorization, read_memorization, said_twice, write_memorization
+from noisybench.memorization.estimate import (
+    already_measured,
+    estimate_memorization,
+    read_memorization,
+    write_memorization,
+)
 from noisybench.memorization.pool import read_pool
 from noisybench.memorization.reliability import Summary, summarise
 from noisybench.memorization.retraining import retrain
@@ -51,7 +56,7 @@ def measure_memorization(
     folder = home / "memorization" / learner.folder(purpose="truth", seed=seed)
     for path in sorted(folder.parent.glob("*/memorization.parquet")):
         if path.parent != folder and read_memorization(path).learner == learner.learner:
-            raise BadData(said_twice(learner.learner.name, path.parent, folder))
+            raise BadData(already_measured(learner.learner.name, path.parent, folder))
     done = retrain(
         source,
         variant,

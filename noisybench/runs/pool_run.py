@@ -15,15 +15,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from noisybench.data.extraction import Features
 from noisybench.data.inputs import IMAGE_DIMENSIONS
 from noisybench.data.source import Source
 from noisybench.detection.scoring import Detector, Kind, score, scores_path, write_scores
+from noisybench.ground.arrays import Features
 from noisybench.ground.checks import unknown, whole
 from noisybench.ground.digests import file_digest
-from noisybench.ground.engines.processes import Progress, alone
+from noisybench.ground.engines.processes import Progress
 from noisybench.ground.errors import BadUsage, UnknownName
 from noisybench.ground.files import file_name, write_columns, write_json
+from noisybench.ground.locks import locked
 from noisybench.ground.lookup import find, names
 from noisybench.ground.random_streams import derive
 from noisybench.ground.version import __version__
@@ -103,7 +104,7 @@ def score_pool(
     for one in learners:
         _check_held_out(one, len(variant.labels), models, seed)
     record = _record(learners[-1], variant, shares, models=models, seed=seed)
-    with alone(folder):
+    with locked(folder):
         found = recognise(folder, record, ignore=("models",))
         if found is None:
             begin(folder, record)
@@ -234,7 +235,7 @@ def _is_whole(folder: Path, found: RunRecord, models: int) -> bool:
 
 
 def _digests(folder: Path, detectors: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of the answers, the history and the scores of a run, by their places in it; of those that are there."""
+    """SHA-256 of the answers, the history and the scores of a run, by their folders in it; of those that are there."""
     paths = [*sorted((folder / "trace").glob("epoch-*.parquet")), folder / "history.parquet"]
     paths += [scores_path(folder, name) for name in detectors]
     return {path.relative_to(folder).as_posix(): file_digest(path) for path in paths if path.is_file()}

@@ -12,7 +12,7 @@ from noisybench.ground.errors import BadData
 from noisybench.ground.files import check_fields, read_columns, read_record
 from noisybench.runs.folder import is_finished, kinds_of, read_run_record
 from noisybench.runs.record import RunRecord, Setup, setup_of
-from noisybench.statistics.resampling import Column
+from noisybench.statistics.resampling import LabelColumn
 
 FITS = ("test_accuracy", "mislabeled_fit", "clean_fit", "susceptibility")
 
@@ -34,7 +34,7 @@ class Run:
 
     path: Path
     record: RunRecord
-    column: Column
+    column: LabelColumn
     setup: Setup
     finished: bool
     kinds: Mapping[str, Kind]
@@ -81,7 +81,7 @@ def read_runs(paths: Paths) -> list[Run]:
             msg = f"{folder} is no folder; give folders that hold runs, such as 'runs'"
             raise BadData(msg)
     found = sorted({path.resolve().parent for folder in folders for path in folder.rglob("run.json")})
-    runs: dict[tuple[Column, Setup, int], Run] = {}
+    runs: dict[tuple[LabelColumn, Setup, int], Run] = {}
     for path in found:
         run = read_run(path)
         key = (run.column, run.setup, run.seed)
@@ -115,10 +115,10 @@ def read_run(path: Path) -> Run:
     )
 
 
-def _column_of(record: RunRecord) -> Column:
+def _column_of(record: RunRecord) -> LabelColumn:
     options = dict(record.source_options), record.limit, dict(record.params), record.mode
     setting = json.dumps([record.source_sha256, *options], sort_keys=True)
-    return Column(record.source, record.noise, setting, record.variant_id)
+    return LabelColumn(record.source, record.noise, setting, record.variant_id)
 
 
 def _last_of_history(path: Path) -> dict[str, float]:

@@ -13,9 +13,10 @@ import torch
 from noisybench.data.source import Source
 from noisybench.detection.scoring import Detector, score, scores_path, write_scores
 from noisybench.ground.checks import whole
-from noisybench.ground.engines.processes import Progress, alone, check_sendable, run_tasks
+from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.files import check_fields, read_record, write_json
+from noisybench.ground.locks import locked
 from noisybench.ground.lookup import find, names
 from noisybench.runs.folder import (
     begin,
@@ -162,7 +163,7 @@ class _Task:
 def _evaluate_one(task: _Task, source: Source, progress: Progress) -> Path:
     """Make, resume, add to or recognise one run; leaves its folder finished."""
     folder, epochs = task.folder, task.plan.recipe.epochs
-    with alone(folder):
+    with locked(folder):
         record = _record(task, source)
         found = recognise(folder, record)
         finished = found is not None and is_finished(folder, found)

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Labels, check_labels, check_probabilities
+from noisybench.ground.arrays import Floats, Labels, check_labels, check_probabilities
 
-Floats = NDArray[np.float64]
 CLOSE = 1e-6
 """Probabilities this near to a threshold reach it, and a label this near to the prediction is the prediction."""
 

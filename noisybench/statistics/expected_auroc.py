@@ -32,8 +32,21 @@ def mid_ranks(values: Floats, group: NDArray[np.int64]) -> Floats:
     return ranks
 
 
-def _auroc(chances: Floats, ranks: Floats, pairs: NDArray[np.int64]) -> float:
-    wrong, sizes = np.bincount(pairs, chances), np.bincount(pairs)
-    above = np.bincount(pairs, chances * ranks) - wrong * (wrong + 1) / 2
+def expected_auroc_in_groups(chances: Floats, ranks: Floats, group: NDArray[np.int64]) -> float:
+    """AUROC over the pairs of samples of one group, of samples already ranked: for a search that asks it many times.
+
+    Sum over pairs of p_i (1 - p_j), where i ranks higher, by the same sum over all pairs; a pair of equal rank, as of a
+    sample with itself, counts one half: ``expected_auroc(ranks, p, 1 - p)`` where there is one group. Where the number m
+    of wrong labels is fixed and p_i are the chances of being among them, that is the expectation of the AUROC itself,
+    since this is (the sum of the ranks of the wrong ones - m (m + 1) / 2) / m (n - m). NaN where no label or every label
+    is wrong.
+
+    Args:
+        chances: p, the chance of a wrong label, shape (n,).
+        ranks: What ``mid_ranks`` gives of the scores, shape (n,).
+        group: Samples of one value are compared with each other, shape (n,).
+    """
+    wrong, sizes = np.bincount(group, chances), np.bincount(group)
+    above = np.bincount(group, chances * ranks) - wrong * (wrong + 1) / 2
     all_pairs = float((wrong * (sizes - wrong)).sum())
     return float(above.sum()) / all_pairs if all_pairs > 0 else float("nan")

@@ -262,18 +262,18 @@ def _untied(values: Floats) -> Floats:
 def _below(x: Floats, y: Floats) -> NDArray[np.int64]:
     """How many samples are below each on both sides, (n,), (n,) → (n,), in O(n log n); tied, the earlier is below.
 
-    Places by x, listed in the order of y, are sorted by one bit after the other, from the highest down: those whose
+    Ranks by x, listed in the order of y, are sorted by one bit after the other, from the highest down: those whose
     bit is 0 pass those whose bit is 1 and stand before them in the list are below these on both sides.
     """
     n = len(x)
     index = np.arange(n)
-    place = np.empty(n, dtype=np.int64)
-    place[np.argsort(x, kind="stable")] = index
-    listed = place[np.argsort(y, kind="stable")]
-    count = np.zeros(n, dtype=np.int64)  # by place
+    rank = np.empty(n, dtype=np.int64)
+    rank[np.argsort(x, kind="stable")] = index
+    listed = rank[np.argsort(y, kind="stable")]
+    count = np.zeros(n, dtype=np.int64)  # by rank
     for bit in reversed(range(n.bit_length())):
         low = (listed >> bit) & 1 == 0
-        start = listed >> (bit + 1) << (bit + 1)  # of its block, in places and in the list alike
+        start = listed >> (bit + 1) << (bit + 1)  # of its block, in ranks and in the list alike
         passed = np.concatenate([[0], low.cumsum()])
         lows = passed[:-1] - passed[start]  # before it in its block
         count[listed[~low]] += lows[~low]
@@ -281,7 +281,7 @@ def _below(x: Floats, y: Floats) -> NDArray[np.int64]:
         sorted_ = np.empty_like(listed)
         sorted_[target] = listed
         listed = sorted_
-    return count[place]
+    return count[rank]
 
 
 def share_count(n: int, percent: float) -> int:

@@ -33,7 +33,7 @@ LEVEL = 0.05
 RESAMPLES = 2000
 
 
-class Column(NamedTuple):
+class LabelColumn(NamedTuple):
     """A label column, by where it stands in the average; ``setting`` is everything but the noise seed."""
 
     source: str
@@ -42,7 +42,7 @@ class Column(NamedTuple):
     variant_id: str
 
 
-Cells: TypeAlias = "Mapping[Column, Sequence[float]]"
+Cells: TypeAlias = "Mapping[LabelColumn, Sequence[float]]"
 """One quantity: label column → finite values in the order of the training seeds; empty where there is none."""
 
 

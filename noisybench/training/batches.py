@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from noisybench.data.inputs import IMAGE_DIMENSIONS, AnyInputs, read_rows
 from noisybench.data.source import Augmentation
-from noisybench.ground.engines.processes import deaf
+from noisybench.ground.engines.processes import interrupts_blocked
 from noisybench.ground.errors import BadData, NoisybenchError
 
 PADDING = 8
@@ -239,7 +239,7 @@ class _Loader:
         try:
             self._order[:] = order
             self._ahead = self._ahead or _loader(self._batches, self._order, self._workers)
-            with deaf():
+            with interrupts_blocked():
                 ahead = iter(self._ahead)
             yield from map(_raise_error, ahead)
         except (RuntimeError, OSError, EOFError) as error:  # what torch raises depends on what it was waiting for

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.ground.arrays import Floats32
 from noisybench.ground.errors import BadData, Mismatch, MissingColumn
 from noisybench.ground.files import column_names, read_columns, write_columns
 
@@ -21,7 +22,7 @@ class Observation:
     """
 
     epoch: int
-    values: Mapping[str, NDArray[np.float32]]
+    values: Mapping[str, Floats32]
 
     def __repr__(self) -> str:
         n = max((len(values) for values in self.values.values()), default=0)
@@ -38,7 +39,7 @@ class Column:
     """
 
     epochs: NDArray[np.int64]
-    values: NDArray[np.float32]
+    values: Floats32
 
     def __post_init__(self) -> None:
         if len(self.epochs) != len(self.values) or np.any(np.diff(self.epochs) <= 0):
@@ -71,7 +72,7 @@ class Trace:
             raise MissingColumn(msg)
         return self.columns[name]
 
-    def __getitem__(self, name: str) -> NDArray[np.float32]:
+    def __getitem__(self, name: str) -> Floats32:
         """Values of one column, shape (e, n) or (e, n, k)."""
         return self.column(name).values
 

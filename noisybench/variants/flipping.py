@@ -11,7 +11,7 @@ Three modes decide how the selection is drawn:
 """
 
 from collections.abc import Iterable
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,6 +163,15 @@ def flip_by_law(labels: Labels, clean: Labels, laws: Iterable[tuple[NDArray[np.i
     for members, law in laws:
         result[members] = pick(law, uniform[members])
     return result
+
+
+def law_of_wrong_labels(wrong: NDArray[Any]) -> Floats:
+    """Counts or chances of each wrong label by class → rows that sum to one, shape (k, k).
+
+    The row of a class that is never wrong is never used; it only must be a law, and is that of its own label.
+    """
+    sums = wrong.sum(1)
+    return np.where(sums[:, None] > 0, wrong / np.where(sums > 0, sums, 1.0)[:, None], np.eye(len(wrong)))
 
 
 def transition_of(chance: Floats, targets: Floats) -> Floats:

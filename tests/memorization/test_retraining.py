@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from noisybench.data.source import Source, source_from_arrays
-from noisybench.ground.engines.processes import alone
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed
+from noisybench.ground.locks import locked
 from noisybench.ground.random_streams import derive
 from noisybench.memorization import retraining, stacking
 from noisybench.memorization.estimate import estimate_memorization
@@ -261,7 +261,7 @@ def test_another_setup_is_refused(small: Source, variant: Variant, tmp_path: Pat
     other = build_variant(small, Symmetric(0.3), seed=0)
     with pytest.raises(Mismatch, match="is of variant"):
         retrain(small, other, learner, tmp_path, models=4)
-    with alone(tmp_path), pytest.raises(BadData, match="another process works on"):
+    with locked(tmp_path), pytest.raises(BadData, match="another process works on"):
         retrain(small, variant, learner, tmp_path, models=4)
     block_path(tmp_path, 0, 4).write_bytes(b"PK")
     with pytest.raises(BadData, match="cannot be read as a block of models: it is damaged, or no block; delete it"):

@@ -5,13 +5,13 @@ import pytest
 from scipy.stats import t, ttest_1samp, ttest_rel
 
 from noisybench.ground.arrays import Floats
-from noisybench.statistics.resampling import Cells, Column, _resampling, estimate, mean, rank_sets
+from noisybench.statistics.resampling import Cells, LabelColumn, _resampling, estimate, mean, rank_sets
 
 UNBOUNDED = (-np.inf, np.inf)
 
 
-def column(draw: int, setting: str = "rate=0.2", noise: str = "symmetric") -> Column:
-    return Column("digits", noise, setting, f"{noise} {setting} {draw}")
+def column(draw: int, setting: str = "rate=0.2", noise: str = "symmetric") -> LabelColumn:
+    return LabelColumn("digits", noise, setting, f"{noise} {setting} {draw}")
 
 
 def one_setting(draws: Floats) -> Cells:

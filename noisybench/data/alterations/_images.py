@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from noisybench.data.inputs import IMAGE_DIMENSIONS
 from noisybench.data.source import Source
+from noisybench.ground.arrays import Images
 from noisybench.ground.errors import BadUsage
 
-Images = NDArray[np.uint8]
 _QUALITY = 50  # of JPEG: visible from near
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 

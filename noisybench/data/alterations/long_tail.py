@@ -42,12 +42,12 @@ class LongTail:
         classes = np.where(source.clean < 0, source.labels, source.clean)
         rank = np.argsort(permutation(seed, "long-tail/classes", k)) if self.order == "drawn" else np.arange(k)
         wanted = np.rint(np.bincount(classes, minlength=k).max() * self.factor ** (-rank / (k - 1))).astype(np.int64)
-        # In a random order, the place of each sample within its class.
+        # In a random order, the rank of each sample within its class.
         shuffled = permutation(seed, "long-tail/samples", len(classes))
         grouped = shuffled[np.argsort(classes[shuffled], kind="stable")]
         starts = np.searchsorted(classes[grouped], np.arange(k))
-        place = np.arange(len(grouped)) - starts[classes[grouped]]
-        kept = np.sort(grouped[place < wanted[classes[grouped]]])
+        rank = np.arange(len(grouped)) - starts[classes[grouped]]
+        kept = np.sort(grouped[rank < wanted[classes[grouped]]])
         return changed(source, kept=kept, marks={"tail": rank[classes] >= k / 2}, limit=None)
 
 

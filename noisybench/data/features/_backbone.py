@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from noisybench.data.extraction import Features, check_image_source
+from noisybench.data.extraction import check_image_source
 from noisybench.data.source import Source
+from noisybench.ground.arrays import Features
 from noisybench.ground.checks import whole
 from noisybench.ground.errors import BadData, BadUsage
 
@@ -106,15 +107,14 @@ def frozen_features(source: Source, model: "nn.Module", intake: Intake, *, devic
     if channels not in (1, 3):
         msg = f"features '{what}' take images of 1 or 3 channels, source '{source.name}' has {channels}"
         raise BadUsage(msg)
-    place = torch.device(device)
-    model = model.to(place).to(memory_format=torch.channels_last).eval()
+    model = model.to(device).to(memory_format=torch.channels_last).eval()
     mean, deviation = (
-        torch.tensor(list(part), device=place).view(1, -1, 1, 1) for part in (intake.mean, intake.deviation)
+        torch.tensor(list(part), device=device).view(1, -1, 1, 1) for part in (intake.mean, intake.deviation)
     )
     parts: list[Features] = []
     with torch.no_grad():
         for start in range(0, len(source.inputs), _BATCH):
-            images: Tensor = torch.tensor(source.inputs[start : start + _BATCH], device=place).permute(0, 3, 1, 2)
+            images: Tensor = torch.tensor(source.inputs[start : start + _BATCH], device=device).permute(0, 3, 1, 2)
             images = images.float().div_(255).expand(-1, 3, -1, -1)
             if images.shape[-2:] != (intake.side, intake.side):
                 images = F.interpolate(images, (intake.side, intake.side), mode="bilinear", antialias=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from noisybench.data.extraction import Features
+from noisybench.ground.arrays import Features
 
 
 def principal(values: Features, components: int) -> Features:

@@ -5,9 +5,10 @@ from logging import getLogger
 from pathlib import Path
 from typing import Any
 
-from noisybench.data.extraction import ExtractFeatures, Features
+from noisybench.data.extraction import ExtractFeatures
 from noisybench.data.features._backbone import Intake, check_size, frozen_features, load_weights
 from noisybench.data.source import Source
+from noisybench.ground.arrays import Features
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData, MissingPackage, UnknownName
 

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 
-from noisybench.data.extraction import ExtractFeatures, Features
+from noisybench.data.extraction import ExtractFeatures
 from noisybench.data.features._backbone import Intake, check_size, frozen_features, load_weights
 from noisybench.data.source import Source
+from noisybench.ground.arrays import Features
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from noisybench.data.extraction import ExtractFeatures, Features, check_image_source
+from noisybench.data.extraction import ExtractFeatures, check_image_source
 from noisybench.data.features._components import principal
 from noisybench.data.inputs import in_memory
 from noisybench.data.source import Source
+from noisybench.ground.arrays import Features
 from noisybench.ground.checks import whole
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import uniforms
@@ -57,20 +58,19 @@ class Patches:
         if min(h, w) < self.size:
             msg = f"patches of {self.size} × {self.size} do not fit into images of {h} × {w}; say --features-set size=…"
             raise BadUsage(msg)
-        place = torch.device(device)
         patches = _normalised(self._random_patches(source))
         mean, whitening = _zca(patches)
         filters = (patches[: self.filters] - mean) @ whitening
         filters /= np.maximum(np.linalg.norm(filters, axis=1, keepdims=True), 1e-8)
         # (p - mean) @ whitening @ f is p @ (whitening @ f) less a constant of the filter
-        folded = torch.tensor(whitening @ filters.T, device=place)
-        constants = torch.tensor(-mean @ whitening @ filters.T, device=place)
-        places = (h - self.size + 1, w - self.size + 1)
-        quarters = torch.tensor(_quarters(*places), device=place)
+        folded = torch.tensor(whitening @ filters.T, device=device)
+        constants = torch.tensor(-mean @ whitening @ filters.T, device=device)
+        corners = (h - self.size + 1, w - self.size + 1)
+        quarters = torch.tensor(_quarters(*corners), device=device)
         responses = np.empty((n, 8 * self.filters), dtype=np.float32)
         with torch.no_grad():
             for start in range(0, n, _BATCH):
-                images = torch.tensor(source.inputs[start : start + _BATCH], device=place).float()
+                images = torch.tensor(source.inputs[start : start + _BATCH], device=device).float()
                 windows = images.unfold(1, self.size, 1).unfold(2, self.size, 1).permute(0, 1, 2, 4, 5, 3)
                 seen = windows.reshape(-1, self.size * self.size * c)
                 seen -= seen.mean(1, keepdim=True)
@@ -81,7 +81,7 @@ class Patches:
         return principal(responses, self.components)
 
     def _random_patches(self, source: Source) -> Features:
-        """Patches at random places of random images, shape (p, size * size * c)."""
+        """Patches at random positions in random images, shape (p, size * size * c)."""
         n, h, w, c = source.inputs.shape
         count = max(self.filters, _SAMPLE)
         which = (uniforms(self.seed, "patches/image", count) * n).astype(np.int64)

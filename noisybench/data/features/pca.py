@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from noisybench.data.extraction import ExtractFeatures, Features, features_of
+from noisybench.data.extraction import ExtractFeatures, features_of
 from noisybench.data.features._components import principal
 from noisybench.data.source import Source
+from noisybench.ground.arrays import Features
 from noisybench.ground.checks import whole
 
 

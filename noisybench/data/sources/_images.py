@@ -6,14 +6,13 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noisybench.ground.arrays import Images
 from noisybench.ground.errors import BadData
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Opened
 
-Images = NDArray[np.uint8]
 
 # Modes that can be read without losing anything, and as what; CMYK and 16 bits cannot. Alpha is dropped where all of it
 # is opaque; what is behind a transparent pixel nobody has said.

@@ -56,7 +56,7 @@ def read_listing(file: Path, num_classes: int) -> Listing:
     return Listing(names, labels, file)
 
 
-def read_names(file: Path) -> Names:
+def read_lines(file: Path) -> Names:
     """Lines of one name each.
 
     Raises:
@@ -118,8 +118,8 @@ def find_images(roots: Sequence[Path], names: Names, *, mend: str) -> Path:
         if len(missing) < len(looked):
             msg = f"{root} lacks {missing[0]} ({len(missing)} of {len(looked)} images that were looked for); {mend}"
             raise BadData(msg)
-    places = " nor ".join(str(root) for root in roots)
-    msg = f"no image is in {places}, as {looked[0]} would be ({len(looked)} were looked for); {mend}"
+    folders = " nor ".join(str(root) for root in roots)
+    msg = f"no image is in {folders}, as {looked[0]} would be ({len(looked)} were looked for); {mend}"
     raise BadData(msg)
 
 
@@ -137,8 +137,8 @@ def read_words(file: Path, form: str, width: int) -> list[Any]:
                         f"line {before + odd + 1} of {file} has {len(rows[odd])} words, expected {form}; copy it again"
                     )
                     raise BadData(msg)
-                for place, column in enumerate(columns):
-                    column.append(pa.array([row[place] for row in rows if row], pa.binary()).cast(pa.string()))
+                for number, column in enumerate(columns):
+                    column.append(pa.array([row[number] for row in rows if row], pa.binary()).cast(pa.string()))
                 before += len(lines)
     except OSError as error:
         msg = f"{file} cannot be read: {error.strerror}; expected lines of {form}"

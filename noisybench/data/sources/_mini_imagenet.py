@@ -17,7 +17,7 @@ CLASS_NAMES = (
     "ant", "cannon", "harvestman", "mixing bowl", "nematode", "parallel bars", "garbage truck", "holster", "barrel",
     "hotdog", "dishrag",
 )  # fmt: skip
-"""Of ``class_name.txt``."""
+"""Names as in ``class_name.txt``, in its order."""
 
 WORDNET = (
     "n01704323", "n04515003", "n02101006", "n03062245", "n04509417", "n03854065", "n02110063", "n03998194",

@@ -11,16 +11,13 @@ from sys import stderr
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from noisybench.data.source import Augmentation, Source, source_from_arrays
-from noisybench.data.sources._images import Images, decode_images
-from noisybench.ground.arrays import Labels, as_labels
+from noisybench.data.sources._images import decode_images
+from noisybench.ground.arrays import Images, Indices, Labels, as_labels
 from noisybench.ground.digests import fingerprint
 from noisybench.ground.download import cache_folder
 from noisybench.ground.errors import BadData
-
-Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ class Split:
     """All labels of a split, and its images on demand: (m,) rows → (m, h, w, c) uint8."""
 
     labels: Labels
-    images: Callable[[Rows], Images]
+    images: Callable[[Indices], Images]
 
 
 def load_published(published: Published, data: Path | None, *, limit: int | None) -> Source:
@@ -119,8 +116,8 @@ def published_source(published: Published, train: Split, test: Split, *, limit: 
     )
 
 
-def recognise_order(published: Published, labels: Labels) -> tuple[Rows, str]:
-    """Rows to read, shape (n,), and the order they are then in, in words; it starts with "official" where it is that.
+def recognise_order(published: Published, labels: Labels) -> tuple[Indices, str]:
+    """Indices to read, shape (n,), and the order they are then in, in words; it starts with "official" where it is that.
 
     The official batches in another order, as the tar archive of CIFAR-10 has them, are put into the official one.
     """
@@ -221,7 +218,7 @@ def _parquet(published: Published, paths: list[Path]) -> Split:
     return Split(labels, lambda rows: decode_images(column.take(pa.array(rows)).to_pylist(), what=str(paths[0])))
 
 
-def _images_of(published: Published, split: Split, rows: Rows, what: str) -> Images:
+def _images_of(published: Published, split: Split, rows: Indices, what: str) -> Images:
     try:
         images = split.images(rows)
     except IndexError:

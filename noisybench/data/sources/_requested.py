@@ -26,14 +26,14 @@ def requested_folder(name: str, data: Path | None, how: str) -> Path:
     return data
 
 
-def first_place(places: list[Path], what: str) -> Path:
+def first_existing(paths: list[Path], what: str) -> Path:
     """The first of some files or folders that is there.
 
     Raises:
         BadData: None is.
     """
-    found = next((place for place in places if place.exists()), None)
+    found = next((path for path in paths if path.exists()), None)
     if found is None:
-        msg = f"{places[0]} is missing{''.join(f', and so is {place}' for place in places[1:])}; expected {what}"
+        msg = f"{paths[0]} is missing{''.join(f', and so is {path}' for path in paths[1:])}; expected {what}"
         raise BadData(msg)
     return found

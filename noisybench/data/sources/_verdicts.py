@@ -10,9 +10,6 @@ from noisybench.ground.arrays import UNKNOWN, WRONG, Labels
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import read_json
 
-Verdicts = NDArray[np.int64]
-"""Columns sample, given class, guessed class, votes for the given one, votes for the guessed one; shape (m, 5)."""
-
 PAGE = "https://raw.githubusercontent.com/cleanlab/label-errors/main/mturk"
 MAJORITY = 3  # of five people
 _VOTERS = 5  # at least; some images of MNIST were shown to ten
@@ -25,8 +22,10 @@ _PUBLISHED = {
 }
 
 
-def read_verdicts(path: Path | None, name: str) -> Verdicts:
-    """The verdicts on a test set, a row for each suspect that people were shown.
+def read_verdicts(path: Path | None, name: str) -> NDArray[np.int64]:
+    """The verdicts on a test set, a row for each suspect that people were shown, shape (m, 5).
+
+    Columns are the sample, the given class, the guessed class, votes for the given one and votes for the guessed one.
 
     Args:
         path: ``<name>_mturk.json`` as published; None downloads it.
@@ -61,7 +60,7 @@ def read_verdicts(path: Path | None, name: str) -> Verdicts:
 
 
 def _row(entry: Any) -> list[int] | None:  # noqa: ANN401 - what JSON holds
-    """The numbers of an entry, in the order of ``Verdicts``; None where it has not all of them."""
+    """The numbers of an entry, in the order of ``read_verdicts``; None where it has not all of them."""
     votes = entry.get("mturk") if isinstance(entry, dict) else None
     if not isinstance(votes, dict):
         return None
@@ -72,7 +71,7 @@ def _row(entry: Any) -> list[int] | None:  # noqa: ANN401 - what JSON holds
     return row if sum(votes.values()) >= _VOTERS else None
 
 
-def clean_labels(verdicts: Verdicts, labels: Labels, rows: NDArray[np.int64], num_classes: int) -> Labels:
+def clean_labels(verdicts: NDArray[np.int64], labels: Labels, rows: NDArray[np.int64], num_classes: int) -> Labels:
     """Clean labels as far as people judged them, shape (n,).
 
     A label is wrong where fewer than three voted for it. The right class is then the one that was guessed, where at least
@@ -88,19 +87,19 @@ def clean_labels(verdicts: Verdicts, labels: Labels, rows: NDArray[np.int64], nu
         Mismatch: A verdict is on another label than the sample has.
     """
     judged = rows >= 0
-    places, (_, given, guessed, for_given, for_guessed) = rows[judged], verdicts[judged].T
-    other = np.flatnonzero(given != labels[places])
+    judged_rows, (_, given, guessed, for_given, for_guessed) = rows[judged], verdicts[judged].T
+    other = np.flatnonzero(given != labels[judged_rows])
     if other.size or (guessed >= num_classes).any():
         first = int(other[0]) if other.size else int(np.flatnonzero(guessed >= num_classes)[0])
         msg = (
             f"the verdict on sample {verdicts[judged][first, 0]} is of label {given[first]} and guess {guessed[first]}, the "
-            f"sample has label {labels[places[first]]} of {num_classes} classes ({max(other.size, 1)} such); the verdicts "
+            f"sample has label {labels[judged_rows[first]]} of {num_classes} classes ({max(other.size, 1)} such); the verdicts "
             f"are of another test set, or it is in another order than the published one"
         )
         raise Mismatch(msg)
     clean = np.full(len(labels), UNKNOWN)
     corrected = np.where(for_guessed >= MAJORITY, guessed, WRONG)
-    clean[places] = np.where(for_given >= MAJORITY, given, corrected)
+    clean[judged_rows] = np.where(for_given >= MAJORITY, given, corrected)
     return clean
 
 

@@ -45,7 +45,7 @@ class Animal10N:
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         data = requested_folder("animal10n", data, HOW)
-        folders = [place for place in (data, data / "raw_image") if (place / "training").is_dir()]
+        folders = [folder for folder in (data, data / "raw_image") if (folder / "training").is_dir()]
         batches = sorted(data.glob("data_batch_*.bin"))
         if folders and not batches:
             order = "by file name"

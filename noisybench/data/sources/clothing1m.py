@@ -18,10 +18,10 @@ from noisybench.data.sources._lists import (
     find_images,
     find_rows,
     labels_of,
+    read_lines,
     read_listing,
-    read_names,
 )
-from noisybench.data.sources._requested import first_place, requested_folder
+from noisybench.data.sources._requested import first_existing, requested_folder
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.checks import whole
 from noisybench.ground.errors import BadData, BadUsage
@@ -74,7 +74,7 @@ class Clothing1M:
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         data = requested_folder("clothing1m", data, HOW)
-        text = first_place([data / "noisy_label_kv.txt", data / "annotations" / "noisy_label_kv.txt"], HOW).parent
+        text = first_existing([data / "noisy_label_kv.txt", data / "annotations" / "noisy_label_kv.txt"], HOW).parent
         noisy, clean = (_listing(text / f"{kind}_label_kv.txt") for kind in ("noisy", "clean"))
         names, labels = self._training(text, noisy, clean)
         tested, test_labels = _part(text / f"clean_{self.test}_key_list.txt", clean)
@@ -132,7 +132,7 @@ def _listing(file: Path) -> Listing:
 
 def _part(file: Path, listing: Listing) -> tuple[Names, Labels]:
     """Names (m,) of a list of keys, and their labels (m,)."""
-    names = _below_images(read_names(file))
+    names = _below_images(read_lines(file))
     check_once(names, file)
     return names, labels_of(names, file, listing)
 
@@ -161,8 +161,8 @@ def _balanced(labels: Labels, per_class: int, seed: int) -> Labels:
         )
         raise BadUsage(msg)
     drawn = np.lexsort((bits(seed, "balanced subset", len(labels)), labels))
-    place = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)  # within the label
-    kept: Labels = np.sort(drawn[place < per_class])
+    rank = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)  # within the label
+    kept: Labels = np.sort(drawn[rank < per_class])
     return kept
 
 

@@ -14,7 +14,7 @@ from noisybench.data.lazy_inputs import ImageFiles
 from noisybench.data.source import LoadSource, Source, source_from_arrays
 from noisybench.data.sources._lists import Listing, check_once, find_images, read_listing
 from noisybench.data.sources._mini_imagenet import CLASS_NAMES, WORDNET
-from noisybench.data.sources._requested import first_place, requested_folder
+from noisybench.data.sources._requested import first_existing, requested_folder
 from noisybench.ground.arrays import UNKNOWN, WRONG, Labels
 from noisybench.ground.checks import whole
 from noisybench.ground.errors import BadData, BadUsage
@@ -22,7 +22,7 @@ from noisybench.ground.files import read_record
 from noisybench.ground.options import plain_options
 
 Verdicts = Mapping[str, list[tuple[int, bool]]]
-"""Of each web image: the labels that were put to people, and whether they found them right."""
+"""Web image → the labels that were put to people, and whether they found them right."""
 
 LEVELS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
 ANNOTATIONS = "mini-imagenet-annotations.json"
@@ -71,13 +71,15 @@ class ControlledNoisyWebLabels:
             train = _class_folders(data / "training" / split)
             images, order = train.file, f"by class and file name, of training/{split}"
         else:
-            train = read_listing(first_place([root / "split" / split for root in roots], HOW), len(CLASS_NAMES))
+            train = read_listing(first_existing([root / "split" / split for root in roots], HOW), len(CLASS_NAMES))
             check_once(train.names, train.file)
-            places = [root / folder for root in roots for folder in ("all_images", "noisy_images")]
-            images = find_images([place for place in places if place.is_dir()] or places[:1], train.names, mend=HOW)
+            folders = [root / folder for root in roots for folder in ("all_images", "noisy_images")]
+            images = find_images(
+                [folder for folder in folders if folder.is_dir()] or folders[:1], train.names, mend=HOW
+            )
             order = f"of split/{split}"
         test, test_images = _validation(roots)
-        clean = _clean(train, _read_verdicts(first_place([root / ANNOTATIONS for root in roots], HOW)))
+        clean = _clean(train, _read_verdicts(first_existing([root / ANNOTATIONS for root in roots], HOW)))
         self._check_numbers(train, clean)
         return source_from_arrays(
             "cnwl",
@@ -163,9 +165,9 @@ def _checked(number: int, least_above: int) -> int:
 
 def _validation(roots: list[Path]) -> tuple[Listing, Path]:
     """The validation images, and the folder that they are in."""
-    folder = first_place([root / "validation" for root in roots], HOW)
+    folder = first_existing([root / "validation" for root in roots], HOW)
     lists = [root / "split" / name for root in roots for name in ("clean_validation", "validation")]
-    file = next((place for place in lists if place.is_file()), None)
+    file = next((folder for folder in lists if folder.is_file()), None)
     if file is None:
         return _class_folders(folder), folder
     test = read_listing(file, len(CLASS_NAMES))

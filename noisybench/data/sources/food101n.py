@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from noisybench.data.lazy_inputs import ImageFiles
 from noisybench.data.source import LoadSource, Source, source_from_arrays
-from noisybench.data.sources._lists import Listing, Names, check_once, find_images, find_rows, read_names, read_words
-from noisybench.data.sources._requested import first_place, requested_folder
+from noisybench.data.sources._lists import Listing, Names, check_once, find_images, find_rows, read_lines, read_words
+from noisybench.data.sources._requested import first_existing, requested_folder
 from noisybench.ground.arrays import UNKNOWN, WRONG, Labels
 from noisybench.ground.checks import whole
 from noisybench.ground.errors import BadData
@@ -47,15 +47,15 @@ class Food101N:
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         data = requested_folder("food101n", data, HOW)
-        meta = first_place([data / "meta", data / "Food-101N_release" / "meta"], HOW)
+        meta = first_existing([data / "meta", data / "Food-101N_release" / "meta"], HOW)
         side = whole(self.side, "side", least=1)
-        classes = _without_header(read_names(meta / "classes.txt"), meta / "classes.txt")
+        classes = _without_header(read_lines(meta / "classes.txt"), meta / "classes.txt")
         check_once(classes, meta / "classes.txt")
         if len(classes) != CLASSES:
             msg = f"{meta / 'classes.txt'} names {len(classes)} classes, expected {CLASSES}; unpack it again"
             raise BadData(msg)
         file = meta / "imagelist.tsv"
-        names = _without_header(read_names(file), file)
+        names = _without_header(read_lines(file), file)
         check_once(names, file)
         labels = _labels(names, classes, file)
         parts = ("train", "val") if self.verified == "both" else (self.verified,)
@@ -124,10 +124,10 @@ def _clean(names: Names, labels: Labels, parts: list[Listing]) -> tuple[Labels, 
     for part in parts:
         rows = find_rows(part.names, names)
         found = rows >= 0
-        places, right = rows[found], part.labels[found]
+        rows_found, right = rows[found], part.labels[found]
         absent, total = absent + int((~found).sum()), total + len(rows)
         for value in (_RIGHT, _WRONG):
-            said = places[right == value]
+            said = rows_found[right == value]
             against = said[verdict[said] == 1 - value]
             if against.size:
                 msg = f"{part.file} contradicts another verification of '{names[int(against[0])]}'; unpack both again"
@@ -148,8 +148,8 @@ def _clean(names: Names, labels: Labels, parts: list[Listing]) -> tuple[Labels, 
 def _food101(folder: Path, classes: Names, side: int) -> tuple[ImageFiles, Labels]:
     """Test images of Food-101 and their classes."""
     how = "food-101/ as ETH Zürich publishes it: images/<class>/<number>.jpg, meta/test.txt"
-    file = first_place([folder / "meta" / "test.txt", folder / "food-101" / "meta" / "test.txt"], how)
-    names = read_names(file)
+    file = first_existing([folder / "meta" / "test.txt", folder / "food-101" / "meta" / "test.txt"], how)
+    names = read_lines(file)
     check_once(names, file)
     images = pc.binary_join_element_wise(names, ".jpg", "")
     root = find_images([file.parent.parent / "images"], images, mend=f"expected {how}")

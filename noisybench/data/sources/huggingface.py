@@ -66,14 +66,14 @@ class HuggingFace:
     side: int | None = None
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
-        places = [place for place in (self.id, self.path, data) if place is not None]
-        if len(places) != 1:
+        given = [one for one in (self.id, self.path, data) if one is not None]
+        if len(given) != 1:
             msg = (
                 "source 'huggingface' needs one of: --source-set id=OWNER/NAME, --source-set path=PATH, --data PATH; "
-                f"got {len(places)} of them"
+                f"got {len(given)} of them"
             )
             raise BadUsage(msg)
-        splits = _load(places[0], self.config, self.split)
+        splits = _load(given[0], self.config, self.split)
         train = _named_split(splits, self.split)
         tested = self.test_split or ("test" if "test" in splits and self.split != "test" else None)
         test = None if tested is None else _named_split(splits, tested)
@@ -123,25 +123,25 @@ def _bytes(part: Any, names: list[str], side: int | None) -> int:  # noqa: ANN40
         return 0
 
 
-def _load(place: str | Path, config: str | None, split: str) -> Mapping[str, Any]:
+def _load(origin: str | Path, config: str | None, split: str) -> Mapping[str, Any]:
     """Split name → data set."""
     import datasets
     import pyarrow as pa
     import yaml
 
-    saved = isinstance(place, Path) and any((place / name).is_file() for name in ("dataset_dict.json", "state.json"))
-    if config is not None and isinstance(place, Path) and (saved or place.is_file()):
-        msg = f"config={config} names a part of a data set on the hub or in a folder; {place} has none, leave it out"
+    saved = isinstance(origin, Path) and any((origin / name).is_file() for name in ("dataset_dict.json", "state.json"))
+    if config is not None and isinstance(origin, Path) and (saved or origin.is_file()):
+        msg = f"config={config} names a part of a data set on the hub or in a folder; {origin} has none, leave it out"
         raise BadUsage(msg)
     try:
         with _quiet():
             if saved:
-                loaded = datasets.load_from_disk(place)
+                loaded = datasets.load_from_disk(origin)
                 return {split: loaded} if isinstance(loaded, datasets.Dataset) else loaded
-            if isinstance(place, str) or place.is_dir():
-                return datasets.load_dataset(str(place), config)
-            if place.is_file() and place.suffix in BUILDERS:
-                return datasets.load_dataset(BUILDERS[place.suffix], data_files={split: str(place)})
+            if isinstance(origin, str) or origin.is_dir():
+                return datasets.load_dataset(str(origin), config)
+            if origin.is_file() and origin.suffix in BUILDERS:
+                return datasets.load_dataset(BUILDERS[origin.suffix], data_files={split: str(origin)})
     except (
         OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError, pa.ArrowException,
         # What datasets stumbles over in damaged or foreign records; the first also for a saved data set without samples.
@@ -157,9 +157,9 @@ def _load(place: str | Path, config: str | None, split: str) -> Mapping[str, Any
         caches = (datasets.config.HF_CACHE_HOME, datasets.config.HF_DATASETS_CACHE)
         if isinstance(cause, OSError) and any(str(cache) in reason for cache in caches):
             reason += "; set HF_HOME to a folder that can be written to"
-        msg = f"datasets cannot load '{place}': {reason}"
+        msg = f"datasets cannot load '{origin}': {reason}"
         raise BadData(msg) from None
-    msg = f"{place} is no folder and no file ending in {', '.join(BUILDERS)}"
+    msg = f"{origin} is no folder and no file ending in {', '.join(BUILDERS)}"
     raise BadData(msg)
 
 

@@ -8,17 +8,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from noisybench.data.source import LoadSource, Source, source_from_arrays
-from noisybench.data.sources._requested import first_place, requested_folder
+from noisybench.data.sources._requested import first_existing, requested_folder
 from noisybench.data.sources._text import COLUMNS as WORDS
 from noisybench.data.sources._text import text_features
-from noisybench.ground.arrays import Labels
+from noisybench.ground.arrays import Features, Labels
 from noisybench.ground.errors import BadData, MissingPackage
 from noisybench.ground.options import plain_options
-
-Features = NDArray[np.float32]
 
 CLASS_NAMES = ("World", "Sports", "Business", "Sci/Tech")
 COLUMNS = ("label", "gt", "text")
@@ -61,7 +58,7 @@ class NoisyAGNews:
         roots = [data, data / "dataset", data / "numGroup", data / "dataset" / "numGroup"]
         file = _training_file(roots, self.split, self.labels.capitalize())
         texts, given, clean = _read(file)
-        test_texts, _, tested = _read(first_place([root / "samplesTest.csv" for root in roots], HOW))
+        test_texts, _, tested = _read(first_existing([root / "samplesTest.csv" for root in roots], HOW))
         if self.encoder is None:
             inputs, test_inputs = text_features(
                 texts, test_texts, columns=self.columns, stop_words="english", what=f"the texts of {file}"

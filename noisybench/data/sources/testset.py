@@ -25,7 +25,7 @@ _COUNTS_URL = f"https://raw.githubusercontent.com/jcpeterson/cifar-10h/master/da
 _COUNTS_SHA256 = "9b36b4550349af56c79083356312eb4af856cc5fd3caf1f669d40b9d0bbb69ff"
 _COUNTS_SIZE = 800_128
 _JUDGEMENTS_SHA256 = "e3a314fdecb1f8aeb680f50fde8682d83065d5191d8fc76f0bdc86333bd7fefe"
-"""Of the counts as little-endian int64 without the header of the file, whatever type they are kept in."""
+"""Digest of the counts as little-endian int64 without the header of the file, whatever type they are kept in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class PublishedTestSet:
             clean = clean_labels(verdicts, labels, _rows(verdicts[:, 0], len(labels)), base.num_classes)
             words = judged_words(clean, labels)
         elif self.truth == "cifar10h":
-            counts = read_judgements(self.file)
+            counts = read_judgement_counts(self.file)
             clean = majority(counts)
             against = disagreement(counts, labels)
             words = (
@@ -97,14 +97,14 @@ class PublishedTestSet:
 
 
 def _rows(samples: Labels, n: int) -> Labels:
-    """Samples as places in a test set of n; one beyond its end is an error of the file."""
+    """Samples as positions in a test set of n; one beyond its end is an error of the file."""
     if (samples >= n).any():
         msg = f"there is a verdict on sample {samples.max()}, the test set has {n}; download the verdicts again"
         raise BadData(msg)
     return samples
 
 
-def read_judgements(path: Path | None) -> Floats:
+def read_judgement_counts(path: Path | None) -> Floats:
     """How many people gave each class to each test image of CIFAR-10, shape (10000, 10).
 
     Raises:

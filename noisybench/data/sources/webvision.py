@@ -9,7 +9,7 @@ import pyarrow as pa
 from noisybench.data.lazy_inputs import ImageFiles
 from noisybench.data.source import LoadSource, Source, source_from_arrays
 from noisybench.data.sources._lists import Listing, find_images, read_listing
-from noisybench.data.sources._requested import first_place, requested_folder
+from noisybench.data.sources._requested import first_existing, requested_folder
 from noisybench.ground.checks import whole
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.options import plain_options
@@ -50,15 +50,15 @@ class WebVision:
             msg = "mini-WebVision has the images that Google found; leave engine=flickr or mini=true out"
             raise BadUsage(msg)
         data = requested_folder("webvision", data, HOW)
-        info = first_place([data / "info"], HOW)
+        info = first_existing([data / "info"], HOW)
         train = _few(
             read_listing(info / f"train_filelist_{'google' if self.mini else self.engine}.txt", CLASSES), self.mini
         )
         test = _few(read_listing(info / "val_filelist.txt", CLASSES), self.mini)
         side = whole(self.side, "side", least=1)
         found = find_images([data], train.names, mend="unpack the archives of training images")
-        places = [data / "val_images_256", data / "val_images", data]
-        tested = find_images(places, test.names, mend="unpack val_images_256.tar")
+        folders = [data / "val_images_256", data / "val_images", data]
+        tested = find_images(folders, test.names, mend="unpack val_images_256.tar")
         return source_from_arrays(
             "webvision",
             ImageFiles(found, train.names, side),

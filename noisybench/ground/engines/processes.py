@@ -11,10 +11,7 @@ from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.resource_tracker import ensure_running
-from pathlib import Path
 from typing import Any, TypeVar
-
-from filelock import FileLock, Timeout
 
 from noisybench.ground.errors import BadData, BadUsage
 
@@ -66,7 +63,7 @@ def run_tasks(
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)  # read when a process imports its libraries, so it must stand before
     try:
-        with deaf():
+        with interrupts_blocked():
             futures = [pool.submit(_run, function, task) for task in tasks]
         for future in as_completed(futures):
             future.result()
@@ -92,26 +89,6 @@ def run_tasks(
                 os.environ.pop(name)
             else:
                 os.environ[name] = value
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keep other processes off a folder; the lock goes with the process, however that ends.
-
-    Raises:
-        BadData: Another process has it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        msg = f"another process works on {folder}; wait until it ends and say the same again, or give another --out"
-        raise BadData(msg) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def check_sendable(value: Any, what: str) -> None:  # noqa: ANN401 - whatever a task holds
@@ -146,9 +123,9 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def deaf() -> Iterator[None]:
-    """Processes that start meanwhile never hear of Ctrl-C: it is for this one to stop them. This one hears of it after."""
-    ensure_running()  # Python starts a tracker with the first of them, and then hears of Ctrl-C again
+def interrupts_blocked() -> Iterator[None]:
+    """Processes that start meanwhile ignore Ctrl-C: it is for this one to stop them. This one gets it afterwards."""
+    ensure_running()  # Python starts a tracker with the first of them, and unblocks the signal after that
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

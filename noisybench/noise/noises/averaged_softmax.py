@@ -8,10 +8,10 @@ import numpy as np
 
 from noisybench.data.source import Source
 from noisybench.ground.arrays import UNKNOWN
-from noisybench.ground.checks import check_rate
+from noisybench.ground.checks import check_choice, check_count, check_rate
 from noisybench.ground.random_streams import uniforms
 from noisybench.noise.class_probabilities import known_chances, out_of_reach, strongest_wrong
-from noisybench.noise.teacher import MOST_EPOCHS, How, check_choice, check_count, class_probabilities
+from noisybench.noise.teacher import MOST_EPOCHS, How, class_probabilities
 from noisybench.variants.flipping import Mode, nearest_counts
 from noisybench.variants.noise import Draw, Noise, require_mode
 

@@ -13,6 +13,7 @@ from noisybench.ground.checks import check_rate
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import normals
 from noisybench.noise.class_structure import class_structure, wrong_labels
+from noisybench.noise.moments import feature_moments
 from noisybench.variants.flipping import Mode, select
 from noisybench.variants.noise import Draw, Noise
 
@@ -105,7 +106,7 @@ def own_products(inputs: AnyInputs, clean: Labels, *, seed: int) -> Floats:
     """
     images = inputs.ndim == IMAGE_DIMENSIONS
     d = int(np.prod(inputs.shape[1:]))
-    mean, deviation = (np.zeros(1), np.ones(1)) if images else _moments(inputs)
+    mean, deviation = (np.zeros(1), np.ones(1)) if images else feature_moments(inputs)
     result = np.full(len(inputs), np.nan)
     for k in np.unique(clean[clean != UNKNOWN]):
         members = np.flatnonzero(clean == k)
@@ -117,14 +118,6 @@ def own_products(inputs: AnyInputs, clean: Labels, *, seed: int) -> Floats:
             # A blank image has no direction.
             result[chunk] = np.vecdot(rows, vector) / np.where(length > 0, length, np.inf)
     return result
-
-
-def _moments(features: AnyInputs) -> tuple[Floats, Floats]:
-    """Mean and standard deviation of each feature, both (d,); the deviation of a constant is 1."""
-    blocks = np.array_split(np.arange(len(features)), max(1, len(features) * features.shape[1] >> 21))
-    mean = sum(features[block].sum(0, dtype=np.float64) for block in blocks) / len(features)
-    variance = sum(np.square(features[block] - mean).sum(0) for block in blocks) / len(features)
-    return mean, np.sqrt(np.where(variance > 0, variance, 1.0))
 
 
 NOISE: type[Noise] = BoundedInstance

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from noisybench.data.extraction import features_of
 from noisybench.data.source import Source
-from noisybench.ground.arrays import UNKNOWN, Floats, Labels
-from noisybench.ground.checks import check_rate, whole
+from noisybench.ground.arrays import UNKNOWN, Bools, Floats, Indices, Labels
+from noisybench.ground.checks import check_choice, check_rate, whole
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import pick, uniforms
 from noisybench.noise.class_structure import ClassStructure, Structure, check_structure, class_structure, wrong_labels
@@ -24,12 +24,9 @@ from noisybench.noise.difficulty_law import (
     rank_samples,
     read_numbers,
 )
-from noisybench.noise.teacher import check_choice
 from noisybench.variants.flipping import Mode, nearest_counts, select, sum_to
 from noisybench.variants.noise import Draw, Noise, require_mode
 
-Bools = NDArray[np.bool_]
-Indices = NDArray[np.intp]
 _SIZE = 25  # samples of a cluster
 _BLOCK = 4096  # clusters whose laws are given at a time
 _LEAST = 1e-12  # chance of a scattered flip where rounding leaves none
@@ -153,9 +150,9 @@ class Coherent:
             return shares[0] * classes.rates[clean], shares[1] * classes.rates[clean]
         difficulty = difficulty_of(source, file=self.difficulty, lower_is_harder=self.lower_is_harder)[known]
         ranking = rank_samples(difficulty, clean, classes.rates, within=self.within, alike=classes.alike)
-        places = ranking.places
-        middle = (np.bincount(cluster, places) / np.bincount(cluster))[cluster]
-        together, alone = follow(ranking, self.auroc, [(shares[0], middle), (shares[1], places)])
+        positions = ranking.positions
+        middle = (np.bincount(cluster, positions) / np.bincount(cluster))[cluster]
+        together, alone = follow(ranking, self.auroc, [(shares[0], middle), (shares[1], positions)])
         return shares[0] * together, shares[1] * alone
 
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from noisybench.data.source import Source
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
-from noisybench.ground.checks import check_rate
+from noisybench.ground.checks import check_choice, check_count, check_rate
 from noisybench.noise.class_probabilities import known_chances, rated
-from noisybench.noise.teacher import MOST_EPOCHS, How, check_choice, check_count, class_probabilities
-from noisybench.variants.flipping import Mode, flip_by_class, transition_of
+from noisybench.noise.teacher import MOST_EPOCHS, How, class_probabilities
+from noisybench.variants.flipping import Mode, flip_by_class, law_of_wrong_labels, transition_of
 from noisybench.variants.noise import Draw, Noise
 from noisybench.variants.transitions import count_transitions
 
@@ -56,8 +56,7 @@ class Confusion:
         )
         wrong = mistakes(probabilities, clean)
         chance = wrong.sum(1)
-        # The row of a class that is never mistaken is never used.
-        targets = np.where(chance[:, None] > 0, wrong / np.where(chance > 0, chance, 1.0)[:, None], np.eye(len(wrong)))
+        targets = law_of_wrong_labels(wrong)
         if self.rate is not None:
             known = clean != UNKNOWN
             chance[clean[known]] = rated(chance[clean], clean, self.rate)[known]

@@ -12,7 +12,7 @@ from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData, UnknownName
 from noisybench.noise.annotators import LABEL_SETS, counts_in, human_counts
-from noisybench.variants.flipping import Mode, flip_by_class
+from noisybench.variants.flipping import Mode, flip_by_class, law_of_wrong_labels
 from noisybench.variants.noise import Draw, Noise
 
 
@@ -61,10 +61,8 @@ class Counterpart:
             raise BadData(msg)
         wrong = counts.copy()
         np.fill_diagonal(wrong, 0)
-        flips = wrong.sum(1)
-        chance = flips / np.where(sizes > 0, sizes, 1)
-        # The row of a class that is never wrong is never used; it only must not divide by zero.
-        targets = np.where(flips[:, None] > 0, wrong / np.where(flips > 0, flips, 1)[:, None], np.eye(len(counts)))
+        chance = wrong.sum(1) / np.where(sizes > 0, sizes, 1)
+        targets = law_of_wrong_labels(wrong)
         labels, selected = flip_by_class(
             source.labels, source.clean, chance, targets, by_class=True, seed=seed, mode=mode
         )

@@ -8,10 +8,10 @@ import numpy as np
 
 from noisybench.data.source import Source
 from noisybench.ground.arrays import UNKNOWN
-from noisybench.ground.checks import check_rate
+from noisybench.ground.checks import check_choice, check_count, check_rate
 from noisybench.noise.class_structure import Structure, check_structure, class_structure, wrong_labels
 from noisybench.noise.difficulty_law import Within, check_auroc, check_one_origin, difficulty_of, follow, rank_samples
-from noisybench.noise.teacher import MOST_EPOCHS, check_choice, check_count
+from noisybench.noise.teacher import MOST_EPOCHS
 from noisybench.variants.flipping import Mode, select
 from noisybench.variants.noise import Draw, Noise
 
@@ -83,7 +83,7 @@ class Difficulty:
         )
         ranking = rank_samples(difficulty[known], clean[known], classes.rates, within=self.within, alike=classes.alike)
         chance = np.full(len(clean), np.nan)
-        (chance[known],) = follow(ranking, self.auroc, [(1.0, ranking.places)])
+        (chance[known],) = follow(ranking, self.auroc, [(1.0, ranking.positions)])
         by_class = self.within == "class" or not classes.alike
         selected = select(np.where(known, chance, 0.0), clean, by_class=by_class, seed=seed, mode=mode)
         return Draw(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import pi, prod, sqrt
+from math import pi, sqrt
 from typing import ClassVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.checks import check_rate
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import normals, uniforms
+from noisybench.noise.moments import feature_moments
 from noisybench.variants.flipping import Mode, flip_by_law, select, sum_to
 from noisybench.variants.noise import Draw, Noise
 
@@ -127,7 +128,7 @@ def wrong_laws(
     d = int(np.prod(inputs.shape[1:]))
     channels = np.tile(np.eye(inputs.shape[-1]), d // inputs.shape[-1]) if images else np.empty((0, d))
     pixels = d // max(len(channels), 1)
-    mean, deviation = (np.zeros(1), np.ones(1)) if images else _moments(inputs)
+    mean, deviation = (np.zeros(1), np.ones(1)) if images else feature_moments(inputs)
     for k in np.unique(clean[selected]):
         members = np.flatnonzero(selected & (clean == k))
         parts = normals(seed, f"parts-{k}", num_classes * d).reshape(num_classes, d)
@@ -162,15 +163,6 @@ def _products(
         products[chunk] = rows @ matrix.T
         squares[chunk] = np.vecdot(rows, rows)
     return products.T, squares
-
-
-def _moments(features: AnyInputs) -> tuple[Floats, Floats]:
-    """Mean and standard deviation of each feature, both (d,); the deviation of a constant is 1."""
-    parts = np.array_split(np.arange(len(features)), max(1, prod(features.shape) >> 21))
-    blocks = [slice(part[0], part[-1] + 1) for part in parts if part.size]
-    mean = sum(features[block].sum(0, dtype=np.float64) for block in blocks) / len(features)
-    variance = sum(np.square(features[block] - mean).sum(0) for block in blocks) / len(features)
-    return mean, np.sqrt(np.where(variance > 0, variance, 1.0))
 
 
 NOISE: type[Noise] = Instance

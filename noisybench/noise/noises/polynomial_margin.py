@@ -9,9 +9,9 @@ import numpy as np
 
 from noisybench.data.source import Source
 from noisybench.ground.arrays import UNKNOWN, Floats
-from noisybench.ground.checks import check_rate
+from noisybench.ground.checks import check_choice, check_count, check_rate
 from noisybench.noise.class_probabilities import known_chances, rated, strongest_wrong
-from noisybench.noise.teacher import MOST_EPOCHS, How, check_choice, check_count, class_probabilities
+from noisybench.noise.teacher import MOST_EPOCHS, How, class_probabilities
 from noisybench.variants.flipping import Mode, select
 from noisybench.variants.noise import Draw, Noise
 

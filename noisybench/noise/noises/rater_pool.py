@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from noisybench.data.source import Source
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
-from noisybench.ground.checks import check_rate
+from noisybench.ground.checks import check_choice, check_count, check_rate
 from noisybench.ground.errors import BadUsage
 from noisybench.noise.class_probabilities import known_chances, rated
-from noisybench.noise.teacher import MOST_EPOCHS, MOST_RATERS, check_choice, check_count, class_probabilities, rater_law
+from noisybench.noise.teacher import MOST_EPOCHS, MOST_RATERS, class_probabilities, rater_law
 from noisybench.variants.flipping import Mode, flip_by_law, select
 from noisybench.variants.noise import Draw, Noise
 

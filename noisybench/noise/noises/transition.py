@@ -9,7 +9,7 @@ import numpy as np
 from noisybench.data.source import Source
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.noise.matrix_files import read_matrix
-from noisybench.variants.flipping import Mode, flip_by_class
+from noisybench.variants.flipping import Mode, flip_by_class, law_of_wrong_labels
 from noisybench.variants.noise import Draw, Noise
 from noisybench.variants.transitions import check_transition
 
@@ -34,10 +34,7 @@ class Transition:
         wrong = transition.copy()
         np.fill_diagonal(wrong, 0.0)
         chance = np.minimum(wrong.sum(1), 1.0)
-        # The row of a class that is never wrong is never used; it only must not divide by zero.
-        targets = np.where(
-            chance[:, None] > 0, wrong / np.where(chance > 0, wrong.sum(1), 1.0)[:, None], np.eye(len(wrong))
-        )
+        targets = law_of_wrong_labels(wrong)
         labels, selected = flip_by_class(
             source.labels, source.clean, chance, targets, by_class=True, seed=seed, mode=mode
         )

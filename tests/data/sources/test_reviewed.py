@@ -13,7 +13,7 @@ from noisybench.data.loading import load_source
 from noisybench.data.source import source_from_arrays
 from noisybench.data.sources import _verdicts, testset
 from noisybench.data.sources.imagenet_val import read_reassessment
-from noisybench.data.sources.testset import PublishedTestSet, disagreement, majority, read_judgements
+from noisybench.data.sources.testset import PublishedTestSet, disagreement, majority, read_judgement_counts
 from noisybench.ground.arrays import UNKNOWN, WRONG, Labels
 from noisybench.ground.digests import fingerprint
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
@@ -63,7 +63,7 @@ def test_judgements_disagree_in_477_of_ten_thousand(data: Path, without_images: 
     """The mean over images of the share against the label; 99.21 % have the label's class first, and 3 have two."""
     file = data / "cifar10h" / "cifar10h_counts.npz"
     source = load_source("testset", data / "cifar10", truth="cifar10h", file=str(file))
-    counts = read_judgements(file)
+    counts = read_judgement_counts(file)
     labels = without_images
     assert round(float(disagreement(counts, labels).mean()), 4) == 0.0477
     assert round(float((counts.argmax(1) == labels).mean()), 4) == 0.9921
@@ -118,17 +118,17 @@ def test_judgements_that_are_not_as_published_are_refused(data: Path, tmp_path: 
     """Two rows exchanged, a row less, other numbers, cut, or probabilities instead of counts."""
     counts = np.load(data / "cifar10h" / "cifar10h_counts.npz")["counts"].astype(np.int64)
     np.save(tmp_path / "good.npy", counts)
-    assert np.array_equal(read_judgements(tmp_path / "good.npy"), counts)
+    assert np.array_equal(read_judgement_counts(tmp_path / "good.npy"), counts)
     swapped = counts[[1, 0, *range(2, len(counts))]]
     for odd in (swapped, counts[:-1], counts + 1, counts / counts.sum(1, keepdims=True)):
         np.save(tmp_path / "odd.npy", odd)
         with pytest.raises(
             BadData, match=r"odd.npy does not hold the published counts of CIFAR-10H .*download cifar10h-co"
         ):
-            read_judgements(tmp_path / "odd.npy")
+            read_judgement_counts(tmp_path / "odd.npy")
     (tmp_path / "cut.npy").write_bytes((tmp_path / "good.npy").read_bytes()[:5000])
     with pytest.raises(BadData, match="cut.npy cannot be read as a NumPy array"):
-        read_judgements(tmp_path / "cut.npy")
+        read_judgement_counts(tmp_path / "cut.npy")
 
 
 def test_truths_that_do_not_fit_are_refused(data: Path) -> None:

@@ -16,9 +16,10 @@ from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import bits, uniforms
 from noisybench.noise.class_structure import Structure
 from noisybench.noise.clusters import pivotal, sub_clusters
-from noisybench.noise.difficulty_law import Within, expected_auroc
+from noisybench.noise.difficulty_law import Within
 from noisybench.noise.noises.coherent import Coherent, draw_together
 from noisybench.noise.noises.symmetric import Symmetric
+from noisybench.statistics.expected_auroc import expected_auroc_in_groups, mid_ranks
 from noisybench.variants.building import build_variant
 from noisybench.variants.flipping import Mode
 
@@ -151,15 +152,16 @@ def test_both_knobs_turn_at_once(coherence: float, within: Within, file: Callabl
         p = draw.flip_probability
         assert p is not None
         assert p.mean() == pytest.approx(0.25, abs=1e-9)
-        group = CLEAN if within == "class" else None
-        assert expected_auroc(p, DIFFICULTY, group) == pytest.approx(auroc, abs=1e-6)
+        group = CLEAN if within == "class" else np.zeros_like(CLEAN)
+        ranks = mid_ranks(DIFFICULTY, group)
+        assert expected_auroc_in_groups(p, ranks, group) == pytest.approx(auroc, abs=1e-6)
         if within == "all":
             weight = np.concatenate([p, 1 - p])
             assert roc_auc_score(truth, twice, sample_weight=weight) == pytest.approx(auroc, abs=1e-6)
     seeds, found, shares = 24, [], []
     for seed in range(seeds):
         wrong = (noise(source, seed=seed, mode="exact").labels != CLEAN).astype(np.float64)
-        found.append(expected_auroc(wrong, DIFFICULTY, group))
+        found.append(expected_auroc_in_groups(wrong, ranks, group))
         shares.append(np.bincount(PAIR, wrong) / SIZES)
         assert wrong.sum() == 150
     assert abs(np.mean(found) - 0.75) < 5 * np.std(found) / np.sqrt(seeds) < 0.05

@@ -18,13 +18,14 @@ from noisybench.ground.arrays import UNKNOWN, Floats
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.random_streams import bits
 from noisybench.memorization.estimate import Memorization, write_memorization
-from noisybench.noise.difficulty_law import Within, difficulty_of, expected_auroc
+from noisybench.noise.difficulty_law import Within, difficulty_of
 from noisybench.noise.noises.as_found import AsFound
 from noisybench.noise.noises.difficulty import Difficulty
 from noisybench.noise.noises.pair_flip import PairFlip
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.noise.noises.transition import Transition
 from noisybench.noise.teacher import class_probabilities
+from noisybench.statistics.expected_auroc import expected_auroc, expected_auroc_in_groups, mid_ranks
 from noisybench.variants.building import build_variant
 from noisybench.variants.flipping import Mode
 from noisybench.variants.noise import Noise
@@ -75,6 +76,12 @@ def weighted(p: Floats, difficulty: Floats, clean: NDArray[np.int64], within: Wi
     return total / pairs
 
 
+def in_groups(chances: Floats, difficulty: Floats, group: NDArray[np.int64] | None = None) -> float:
+    """The expected AUROC over the pairs of each group, of all pairs where there is none."""
+    group = np.zeros(len(chances), dtype=np.int64) if group is None else group
+    return expected_auroc_in_groups(chances, mid_ranks(difficulty, group), group)
+
+
 def test_expected_auroc_is_the_mean_over_every_draw() -> None:
     """All 35 draws of 3 of 7 samples with random chances and tied difficulties, by scipy's U; and as weights, by class."""
     rng = np.random.default_rng(0)
@@ -83,15 +90,15 @@ def test_expected_auroc_is_the_mean_over_every_draw() -> None:
     chances = rng.dirichlet(np.ones(len(draws)))
     inclusion = np.asarray(sum(q * wrong for q, wrong in zip(chances, draws, strict=True)))
     found = [stats.mannwhitneyu(difficulty[wrong], difficulty[~wrong]).statistic / 12 for wrong in draws]
-    assert expected_auroc(inclusion, difficulty) == pytest.approx(chances @ np.array(found), abs=1e-12)
+    mean = pytest.approx(chances @ np.array(found), abs=1e-12)
+    assert expected_auroc(difficulty, inclusion, 1 - inclusion) == mean
+    assert in_groups(inclusion, difficulty) == mean
     clean = classes(300, 5)
     p = np.where(rng.random(300) < 0.2, rng.integers(0, 2, 300), rng.random(300))
     group: dict[Within, NDArray[np.int64] | None] = {"class": clean, "all": None}
     for within, of in group.items():
-        assert expected_auroc(p, numbers(clean), of) == pytest.approx(
-            weighted(p, numbers(clean), clean, within), abs=1e-12
-        )
-    assert np.isnan(expected_auroc(np.zeros(5), np.arange(5.0)))
+        assert in_groups(p, numbers(clean), of) == pytest.approx(weighted(p, numbers(clean), clean, within), abs=1e-12)
+    assert np.isnan(in_groups(np.zeros(5), np.arange(5.0)))
 
 
 @pytest.mark.parametrize("within", ["class", "all"])
@@ -142,7 +149,7 @@ def test_draws_have_the_auroc_and_the_law(mode: Mode, within: Within, file: Writ
         draw = noise(source, seed=seed, mode=mode)
         wrong = draw.labels != clean
         np.testing.assert_array_equal(draw.labels[wrong], (clean[wrong] + 1) % 5)
-        found.append(expected_auroc(wrong.astype(np.float64), difficulty, clean if within == "class" else None))
+        found.append(in_groups(wrong.astype(np.float64), difficulty, clean if within == "class" else None))
         counts += wrong
     error = np.std(found) / np.sqrt(seeds)
     assert abs(np.mean(found) - 0.7) < 5 * error < 0.03
