@@ -1,6 +1,7 @@
 """Fixtures that many tests share."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,11 @@ LONG = ("test_readme.py", "test_resume.py", "test_contributing.py")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest tests first, so that two workers end together."""
     items.sort(key=lambda item: item.path.name not in LONG)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests marked ``integration("package")`` are skipped where the package is not installed."""
+    for marker in item.iter_markers("integration"):
+        (package,) = marker.args
+        if find_spec(package) is None:
+            pytest.skip(f"{package} is not installed; tox -e integrations installs it")

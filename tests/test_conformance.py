@@ -399,10 +399,13 @@ def first_of_cifar10(data: Path) -> Source:
     return load_source("cifar10", data / "cifar10", limit=2000)
 
 
-@pytest.fixture(params=CASES)
-def case(request: pytest.FixtureRequest, tmp_path: Path, digits: Source) -> tuple[Any, Source]:
+@pytest.fixture(scope="module", params=CASES)
+def case(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, digits: Source
+) -> tuple[Any, Source]:
     """A noise with a sample of each option that has no default, and a source it can be applied to."""
     name, *given = request.param.split()
+    tmp_path = tmp_path_factory.mktemp("case")
     kind = find("noises", name)
     source = digits
     matrix = 0.75 * np.eye(10) + 0.2 * np.roll(np.eye(10), 1, axis=1) + 0.005
@@ -459,7 +462,8 @@ def fitted(noise: Any, source: Source) -> Any:  # noqa: ANN401 - a noise
     if path is None or len(np.load(path)) == len(source.clean):
         return noise
     cut = path.with_name(f"first-{len(source.clean)}.npy")
-    np.save(cut, np.load(path)[: len(source.clean)])
+    if not cut.exists():
+        np.save(cut, np.load(path)[: len(source.clean)])
     return replace(noise, probabilities=cut)
 
 

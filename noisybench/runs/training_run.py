@@ -8,8 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from noisybench.data.source import Source
 from noisybench.detection.scoring import Detector, score, scores_path, write_scores
 from noisybench.ground.checks import whole
@@ -289,7 +287,7 @@ def _probe(name: str, watch: Watch) -> Probe:
 def _record(task: _Task, source: Source) -> RunRecord:
     """Everything that decides the bytes of a run."""
     plan = task.plan
-    around = surroundings(torch.device(task.machine.device), task.machine.threads)
+    around = surroundings(task.machine.device, task.machine.threads)
     package = plan.model.partition(":")[0]
     if package in ("torchvision", "timm"):  # whose next version may build another model under the same name
         around["versions"] |= {package: version(package)}

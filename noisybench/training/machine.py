@@ -63,8 +63,9 @@ def choose_device(name: str) -> str:
     return name
 
 
-def surroundings(device: torch.device, threads: int) -> dict[str, Any]:
+def surroundings(name: str | torch.device, threads: int) -> dict[str, Any]:
     """What decides the last bits of a run besides its recipe: versions, machine and threads."""
+    device = torch.device(name)
     if device.type == "cuda":
         machine = torch.cuda.get_device_name(device)
     else:

@@ -18,7 +18,7 @@ from noisybench.ground.lookup import find
 from noisybench.ground.options import parse_options
 from noisybench.training.machine import choose_device
 from noisybench.training.model import BuildModel
-from noisybench.training.probes.curvature import Curvature
+from noisybench.training.observing import Probe
 from noisybench.training.recipe import Observe, Recipe, digest_of_training
 from noisybench.training.susceptibility import Susceptibility
 
@@ -66,9 +66,11 @@ class Watch:
         """Probe → epochs between two observations, where that is not one."""
         return {"curvature": self.curvature_every}
 
-    def curvature(self) -> Curvature:
-        """The curvature probe."""
-        return Curvature(draws=self.curvature_draws, step=self.curvature_step, power=self.curvature_power)
+    def curvature(self) -> Probe:
+        """The curvature probe, with the options of this watch."""
+        how = {"draws": self.curvature_draws, "step": self.curvature_step, "power": self.curvature_power}
+        probe: Probe = replace(find("probes", "curvature"), **how)
+        return probe
 
     def tracker(self) -> Susceptibility | None:
         """How to track susceptibility; None where it is off."""

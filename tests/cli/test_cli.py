@@ -3,11 +3,11 @@
 import csv
 import io
 import json
-import os
 import re
 import resource
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ import pytest
 from shell import shell as run
 
 import noisybench
+from noisybench.data.loading import load_source
 from noisybench.variants.variant import read_variant
 
 HOW = ("--epochs", 5, "--seeds", "0,1", "--detectors", "aum,cumulative_loss", "--workers", 1)
@@ -43,6 +44,8 @@ def test_help_and_list_are_fast_and_import_nothing_heavy() -> None:
             subprocess.run([sys.executable, "-m", "noisybench", *command], check=True, capture_output=True)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+            if times[-1] < 0.5:
+                break
         assert min(times) < 0.5
         code = (
             f"import sys; sys.argv = ['noisybench', *{command!r}]\nfrom noisybench.__main__ import main\n"
@@ -236,20 +239,21 @@ def test_a_closed_pipe_is_no_traceback(built: Path) -> None:
         assert (done.returncode, done.stderr) == (1, "")
 
 
-def test_progress_goes_to_stderr_only(built: Path, tmp_path: Path) -> None:
-    """Standard output holds results alone, so that it can be piped."""
+def test_progress_goes_to_stderr_only(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard output holds results alone, so that it can be piped, also where the bars are drawn."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
     variant = next((built / "variants").iterdir())
-    command = [sys.executable, "-m", "noisybench", "evaluate", variant, "--epochs", "1", "--seeds", "0", "--json"]
-    command += ["--detectors", "aum"]
-    environment = {**os.environ, "FORCE_COLOR": "1"}
-    done = subprocess.run(
-        [*map(str, command), "--out", str(tmp_path)], capture_output=True, text=True, check=True, env=environment
-    )
-    assert json.loads(done.stdout)[0]["seed"] == 0
+    done = run(
+        "evaluate", variant, "--epochs", 1, "--seeds", "0", "--json", "--detectors", "aum", "--workers", 1,
+        "--out", tmp_path,
+    )  # fmt: skip
+    assert json.loads(done.out)[0]["seed"] == 0
+    assert "1/1" in done.err
 
 
 def test_quickstart_ends_with_both_leaderboards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The README's command, with fewer draws, seeds and models and no further process: both tables, and its folders."""
+    """The README's command, with fewer samples, draws, seeds and models and no further process: both tables, and folders."""
+    monkeypatch.setattr("noisybench.data.loading.load_source", partial(load_source, limit=300))
     monkeypatch.setattr("noisybench.cli.quickstart.QUICKSTART_NOISES", (("symmetric", "0.2"),))
     monkeypatch.setattr("noisybench.cli.quickstart.QUICKSTART_DRAWS", (0, 1))
     monkeypatch.setattr("noisybench.cli.quickstart.QUICKSTART_SEEDS", (0,))

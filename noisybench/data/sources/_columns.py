@@ -17,7 +17,7 @@ from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData, UnknownName
 
-Column = Any
+ArrowColumn = Any
 """Arrow strings, shape (n,); absent ones are empty."""
 
 SUFFIXES = (".csv", ".parquet")
@@ -87,7 +87,7 @@ def read_table(file: Path, *, texts: Sequence[str], numbers: Sequence[str] = ())
     return columns | {name: _numbers(table[name], name, file) for name in numbers}
 
 
-def check_present(column: Column, name: str, file: Path) -> None:
+def check_present(column: ArrowColumn, name: str, file: Path) -> None:
     """Raise ``BadData`` where a text is absent."""
     absent = np.flatnonzero(pc.equal(column, "").to_numpy(zero_copy_only=False))
     if absent.size:
@@ -95,7 +95,7 @@ def check_present(column: Column, name: str, file: Path) -> None:
         raise BadData(msg)
 
 
-def class_names_of(*columns: Column) -> tuple[str, ...]:
+def class_names_of(*columns: ArrowColumn) -> tuple[str, ...]:
     """Every class that is named, sorted: as numbers where all are whole numbers, else as texts."""
     found = {name for column in columns for name in pc.unique(column).to_pylist()} - {""}
     if all(name.removeprefix("-").isdecimal() for name in found):
@@ -103,7 +103,7 @@ def class_names_of(*columns: Column) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def as_classes(column: Column, class_names: Sequence[str], name: str, file: Path) -> Labels:
+def as_classes(column: ArrowColumn, class_names: Sequence[str], name: str, file: Path) -> Labels:
     """Class index of each row, shape (n,), ``UNKNOWN`` where the text is absent.
 
     Raises:
@@ -152,7 +152,7 @@ def _reading(file: Path) -> Iterator[None]:
         raise BadData(msg) from None
 
 
-def _strings(column: Any, name: str, file: Path) -> Column:  # noqa: ANN401 - pyarrow is untyped
+def _strings(column: Any, name: str, file: Path) -> ArrowColumn:  # noqa: ANN401 - pyarrow is untyped
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
     if not (text or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):

@@ -1,5 +1,6 @@
 """NoisyAG-News from small files as published, against what was written to them and scikit-learn's own TF-IDF."""
 
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -123,3 +124,19 @@ def test_an_encoder_is_used_where_it_is_named(tmp_path: Path, monkeypatch: pytes
         BadData, match=r"encoder 'other' cannot be loaded \(other is not a local folder\); leave it out"
     ):
         load_source("noisyag_news", tmp_path, encoder="other")
+
+
+@pytest.mark.integration("sentence_transformers")
+def test_an_encoder_of_sentence_transformers_is_read_from_its_folder(tmp_path: Path) -> None:
+    """A saved model of the real package that counts words, against counting by hand."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import BoW
+
+    rows = noisyag_news(tmp_path)
+    vocabulary = ["minister", "team", "word0", "word3"]
+    SentenceTransformer(modules=[BoW(vocabulary)], device="cpu").save(str(tmp_path / "encoder"))
+    source = load_source("noisyag_news", tmp_path, encoder=str(tmp_path / "encoder"))
+    expected = [[re.findall(r"\w+", text).count(word) for word in vocabulary] for _, _, text in rows]
+    assert np.any(expected)
+    assert source.inputs.dtype == np.float32
+    assert source.inputs[:].tolist() == expected

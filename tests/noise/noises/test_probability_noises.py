@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -323,24 +323,16 @@ for name in ("polynomial_margin", "averaged_softmax", "confusion", "rater_pool")
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def elsewhere() -> Iterator[subprocess.Popen[str]]:
-    """Another process with another hash seed and other thread counts, which starts while the first tests run."""
+def test_another_process_draws_the_same_bytes(capsys: pytest.CaptureFixture[str]) -> None:
+    """With another hash seed and other thread counts, models trained there as here; torch's generator is as it was."""
     environment = {**os.environ, "PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
     with subprocess.Popen([sys.executable, "-c", BUILD], env=environment, stdout=subprocess.PIPE, text=True) as process:
-        yield process
-
-
-def test_another_process_draws_the_same_bytes(
-    elsewhere: subprocess.Popen[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """With models trained there as here, after which torch's generator is as it was."""
-    state = torch.get_rng_state()
-    exec(BUILD, {})  # noqa: S102 - the lines above
-    assert torch.equal(torch.get_rng_state(), state)
-    here = capsys.readouterr().out
-    assert len(set(here.split())) == 4
-    assert elsewhere.communicate()[0] == here
+        state = torch.get_rng_state()
+        exec(BUILD, {})  # noqa: S102 - the lines above, here while that process starts
+        assert torch.equal(torch.get_rng_state(), state)
+        here = capsys.readouterr().out
+        assert len(set(here.split())) == 4
+        assert process.communicate()[0] == here
 
 
 # --- what is refused ---------------------------------------------------------------------------------------------------
