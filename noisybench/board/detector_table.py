@@ -6,6 +6,7 @@ How runs are averaged, and how sure a mean and a rank are, is said in ``noisyben
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 from noisybench.board.agreement import Agreement, Stratum
@@ -113,9 +114,22 @@ def detector_rows(
     ended, begun = finished_and_begun(runs)
     truths = {home: read_truths(home) for home in sorted({run.home for run in ended})}
     asked = check_asked(truth, metric, stratum, list(truths.values()))
+    return rows_of(judge_all(ended, truths, asked), ended, begun, asked)
+
+
+def rows_of(
+    judged: Mapping[Path, Sequence[Agreement]], ended: Sequence[Run], begun: Sequence[Run], asked: Asked
+) -> list[Row]:
+    """The rows of ``detector_rows`` from agreements that are given.
+
+    Args:
+        judged: Folder of each finished run → agreement of its detectors and references with the truth.
+        ended: The finished runs, in order.
+        begun: Those that have begun and not ended.
+        asked: What the agreements answer.
+    """
     about = about_metric(asked.metric)
     groups: Groups = {}
-    judged = judge_all(ended, truths, asked)
     for run in ended:
         for agreement in judged[run.path]:
             setup = NOBODY if agreement.kind == "reference" else run.setup

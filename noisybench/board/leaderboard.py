@@ -15,7 +15,7 @@ from noisybench.runs.reading import Paths, Run
 AnyRow = TypeVar("AnyRow", Row, ModelRow, BothRow)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, repr=False)  # no slots: typing sets an attribute of what ``Leaderboard[Row](rows)`` makes
 class Leaderboard(Generic[AnyRow]):
     """A table, best rows first.
 

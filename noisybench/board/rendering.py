@@ -31,7 +31,7 @@ def caption(rows: Rows) -> str:
         return "No rows."
     first = rows[0]
     if isinstance(first, Row) and not any(row.n for row in rows):
-        return (
+        return _one_line(
             f"There is no truth to rank by: of no sample is it known whether it is '{first.truth}'; 'noisybench suspects RUN' "
             f"lists the most suspicious ones."
         )
@@ -61,7 +61,8 @@ def caption(rows: Rows) -> str:
     if incomplete:
         rest = ", unranked" if isinstance(first, Row) else ""
         missing.append(f"{incomplete} incomplete row{'s' * (incomplete != 1)}{rest}")
-    return f"{what}; {covers}." + (f" {'; '.join(missing).capitalize()}." if missing else "")
+    # Names come from files, which may hold any character.
+    return _one_line(f"{what}; {covers}." + (f" {'; '.join(missing).capitalize()}." if missing else ""))
 
 
 def to_records(rows: Rows) -> list[dict[str, Any]]:

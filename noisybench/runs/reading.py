@@ -85,14 +85,18 @@ def read_runs(paths: Paths) -> list[Run]:
     for path in found:
         run = read_run(path)
         key = (run.column, run.setup, run.seed)
-        # A copy of a run is no second run.
-        if key not in runs or run.finished > runs[key].finished:
+        # A copy of a run is no second run; of several, one that is finished and lies beside its variant is taken.
+        if key not in runs or _standing(run) > _standing(runs[key]):
             runs[key] = run
     if not any(run.finished for run in runs.values()):
         begun = f" ({len(runs)} begun and not ended)" if runs else ""
         msg = f"no finished run below {', '.join(map(str, folders))}{begun}; 'noisybench evaluate' makes runs"
         raise BadData(msg)
     return list(runs.values())
+
+
+def _standing(run: Run) -> tuple[bool, bool]:
+    return run.finished, (run.home / "variant" / "variant.json").is_file()
 
 
 def read_run(path: Path) -> Run:

@@ -117,7 +117,7 @@ def compare(name: str, source: Source, variant: Variant, model: str, recipe: Rec
     def ours() -> None:
         with tempfile.TemporaryDirectory() as folder:
             [run] = evaluate(variant, source, model=model, epochs=EPOCHS, seeds=(0,), out=Path(folder))
-            timing = read_json(run / "timing.json")
+            timing = read_json(run.path / "timing.json")
             looking = {k: v for k, v in timing["purposes"].items() if k not in ("training", "testing")}
             shares.append(sum(looking.values()) / timing["seconds"])
 

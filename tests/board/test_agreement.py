@@ -1,14 +1,14 @@
 """Agreement with the mislabeled mask, against scikit-learn, SciPy, definitions and brute force."""
 
+from dataclasses import replace
 from itertools import permutations
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import binomtest, mannwhitneyu, norm
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from noisybench.board.agreement import Agreement, against_labels, read_agreements, write_agreements
+from noisybench.board.agreement import Agreement, against_labels, against_mark, marks_of
 from noisybench.board.references import reference_scores
 from noisybench.data.source import source_from_arrays
 from noisybench.detection.scoring import Scores
@@ -227,17 +227,27 @@ def test_scores_of_other_labels_are_refused() -> None:
         against_labels(Scores("aum", values[1:], variant.provenance.variant_id), variant)
 
 
-@pytest.mark.parametrize("count", [0, 2])
-def test_agreements_survive_the_disk(count: int, tmp_path: Path) -> None:
-    """What is written is read, NaN as NaN, and only as what it is of."""
-    rows = [
-        Agreement("aum", "detector", "mislabeled", "auroc", 0.9, 0.8, 0.95, 40),
-        Agreement("entropy", "control", "mislabeled", "auroc", np.nan, np.nan, np.nan, 0),
-    ][:count]
-    path = tmp_path / "agreement.parquet"
-    write_agreements(rows, path, "ab" * 32)
-    assert [repr(row) for row in read_agreements(path, "ab" * 32)] == [repr(row) for row in rows]
-    with pytest.raises(Mismatch, match=r"is of variant 'abababababab', its run is of cdcdcdcdcdcd; evaluate again"):
-        read_agreements(path, "cd" * 32)
-    with pytest.raises(BadData, match="cannot be read as Parquet"):
-        read_agreements(tmp_path / "absent.parquet")
+def test_only_the_metrics_that_are_asked_for_are_computed() -> None:
+    """One metric gives the row that all of them give together."""
+    values, variant = drawn(200, 9)
+    scores = Scores("made", values, variant.provenance.variant_id)
+    every = measured(values, variant)
+    for name in METRICS:
+        assert against_labels(scores, variant, metrics=[name]) == [every[name]]
+
+
+def test_a_mark_is_told_from_right_labels_without_it() -> None:
+    """Against a mark the AUROC is scikit-learn's, over all but the mislabeled samples that do not bear it."""
+    values, variant = drawn(500, 9)
+    rng = np.random.default_rng(3)
+    marks = {"odd": rng.random(500) < 0.1, "votes": rng.integers(0, 9, 500)}
+    marked = replace(variant, marks=marks)
+    assert marks_of(marked) == ("odd",)  # what is no truth or falsehood is no truth to rank by
+    counted = marks["odd"] | ~variant.mislabeled
+    expected = roc_auc_score(marks["odd"][counted], values[counted])
+    scores = Scores("made", values, variant.provenance.variant_id)
+    (row,) = against_mark(scores, marked, "odd", kind="control", metrics=["auroc"])
+    assert (row.truth, row.metric, row.kind, row.n) == ("odd", "auroc", "control", counted.sum())
+    assert row.value == pytest.approx(expected, abs=1e-12)
+    with pytest.raises(Mismatch, match="score a trace of the same variant"):
+        against_mark(Scores("made", values, "0" * 64), marked, "odd")

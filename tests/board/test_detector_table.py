@@ -1,10 +1,14 @@
-"""The leaderboard, on run folders written here; the statistics themselves are tested in test_resampling."""
+"""The rows of the leaderboard from agreements that are given.
+
+How scores are judged is tested in test_leaderboard, the statistics themselves in test_resampling.
+"""
 
 import csv
 import io
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +16,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from noisybench.board.agreement import Agreement, write_agreements
-from noisybench.board.detector_table import Row
-from noisybench.board.leaderboard import leaderboard
+from noisybench.board.agreement import Agreement
+from noisybench.board.detector_table import Row, rows_of
 from noisybench.board.model_table import model_rows
 from noisybench.board.rendering import Rows, caption, to_csv, to_json, to_latex, to_markdown, to_records, to_table
-from noisybench.detection.scoring import Kind
-from noisybench.ground.errors import BadData, Mismatch, UnknownName
+from noisybench.board.truths import Asked
+from noisybench.detection.scoring import Kind, Scores, scores_path, write_scores
+from noisybench.ground.errors import BadData
 from noisybench.ground.files import write_columns, write_json
-from noisybench.runs.reading import read_runs
+from noisybench.runs.reading import Paths, Run, finished_and_begun, read_runs
+from noisybench.runs.record import RunRecord
 
 KINDS: dict[str, Kind] = {"entropy": "control", "perfect": "reference"}
 NAN = float("nan")
@@ -35,45 +40,44 @@ def write_run(
     draw: int = 0,
     seed: int = 0,
     recipe: str = "standard",
-    metric: str = "auroc",
     finished: bool = True,
     **record: Any,  # noqa: ANN401 - fields of run.json
 ) -> Path:
-    """One run folder: detector → value of the metric."""
+    """One run folder, and beside its scores the agreements that ``rows_of_runs`` shall give it: detector → value."""
     variant_id = f"{noise}-{rate}-{draw}".encode().hex()
     folder = root / f"digits-{noise}-{variant_id}" / f"mlp-{recipe}" / f"seed-{seed}"
-    about = {
-        "variant_id": variant_id,
-        "source": "digits",
-        "noise": noise,
-        "source_sha256": "5" * 64,
-        "source_options": {},
-        "limit": None,
-        "params": {"rate": rate},
-        "mode": "exact",
-        "noise_seed": draw,
-        "model": "mlp",
-        "recipe": recipe,
-        "setup": f"{recipe}-digest",
-        "epochs": 30,
-        "observe": "after",
-        "features": "input",
-        "regime": "training",
-        "trained": "abc123",
-        "seed": seed,
-        "n": 1000,
-        "known": 900,
-        "classes": 10,
-        "detectors": {name: name for name in values},
-    }
-    write_json(about | record, folder / "run.json")
+    about = RunRecord(
+        regime="training",
+        features="input",
+        variant_id=variant_id,
+        source="digits",
+        source_sha256="5" * 64,
+        source_options={},
+        limit=None,
+        noise=noise,
+        params={"rate": rate},
+        mode="exact",
+        noise_seed=draw,
+        n=1000,
+        known=900,
+        classes=10,
+        model="mlp",
+        recipe=recipe,
+        setup=f"{recipe}-digest",
+        trained="abc123",
+        epochs=30,
+        observe="after",
+        seed=seed,
+        detectors={name: name for name in values if KINDS.get(name) != "reference"},
+        controls=[name for name in values if KINDS.get(name) == "control"],
+    )
+    write_json(replace(about, **record).as_json(), folder / "run.json")
     if not finished:
         return folder
-    agreements = [
-        Agreement(name, KINDS.get(name, "detector"), "mislabeled", metric, value, value, value, 900)
-        for name, value in values.items()
-    ]
-    write_agreements(agreements, folder / "agreement.parquet", variant_id)
+    for name in about.detectors:  # which nothing here looks into
+        write_scores(Scores(name, np.zeros(1), variant_id), scores_path(folder, name))
+    wanted = {name: None if np.isnan(value) else value for name, value in values.items()}
+    write_json(wanted, folder / "wanted.json")
     history = {
         "epoch": np.array([1, 2], dtype=np.int64),
         "test_accuracy": np.array([0.5, 0.9 + seed / 100]),
@@ -87,6 +91,20 @@ def write_run(
     return folder
 
 
+def rows_of_runs(paths: Sequence[Run] | Paths, metric: str = "auroc") -> list[Row]:
+    """The rows of run folders, from the agreements that ``write_run`` was given in place of those of their scores."""
+    ended, begun = finished_and_begun(paths)
+    judged = {}
+    for run in ended:
+        wanted = json.loads((run.path / "wanted.json").read_text(encoding="utf-8"))
+        values = {name: NAN if value is None else value for name, value in wanted.items()}
+        judged[run.path] = [
+            Agreement(name, KINDS.get(name, "detector"), "mislabeled", metric, value, value, value, 900)
+            for name, value in values.items()
+        ]
+    return rows_of(judged, ended, begun, Asked(metric=metric))
+
+
 def by_name(rows: list[Row]) -> dict[str, Row]:
     return {row.detector: row for row in rows}
 
@@ -97,7 +115,7 @@ def test_row_says_what_it_stands_on(tmp_path: Path) -> None:
         for draw in (0, 1):
             write_run(tmp_path, {"aum": 0.9, "entropy": 0.4, "perfect": 1.0}, draw=draw, seed=seed)
         write_run(tmp_path, {"aum": 0.6, "entropy": 0.4, "perfect": 1.0}, noise="instance", seed=seed)
-    rows = leaderboard(tmp_path)
+    rows = rows_of_runs(tmp_path)
     aum, entropy, perfect = rows
     assert [row.kind for row in rows] == ["detector", "control", "reference"]
     assert (aum.seeds, aum.variants, aum.families, aum.n, aum.complete) == (3, 3, 2, 2700, True)
@@ -117,7 +135,7 @@ def test_many_variants_of_one_family_do_not_outvote(tmp_path: Path) -> None:
             write_run(tmp_path, {"aum": rate + draw / 10, "forgetting": 0.45}, rate=rate, draw=draw)
     write_run(tmp_path, {"aum": 0.9, "forgetting": 0.45}, noise="instance")
     symmetric = np.mean([rate + draw / 10 for rate in (0.1, 0.2, 0.4) for draw in (0, 1)])
-    rows = by_name(leaderboard(tmp_path))
+    rows = by_name(rows_of_runs(tmp_path))
     assert rows["aum"].mean == pytest.approx((symmetric + 0.9) / 2)
     assert rows["aum"].interval == "none"  # instance noise has a single run
     assert np.isnan([rows["aum"].low, rows["aum"].high]).all()
@@ -130,7 +148,7 @@ def test_many_seeds_do_not_narrow_the_interval(tmp_path: Path) -> None:
         write_run(tmp_path / "few", {"aum": value}, draw=draw)
         for seed in range(10):
             write_run(tmp_path / "many", {"aum": value}, draw=draw, seed=seed)
-    few, many = leaderboard(tmp_path / "few")[0], leaderboard(tmp_path / "many")[0]
+    few, many = rows_of_runs(tmp_path / "few")[0], rows_of_runs(tmp_path / "many")[0]
     assert few.interval == many.interval == "draws"
     assert (few.low, few.high) == pytest.approx((many.low, many.high))
     assert few.high - few.low > 0.2
@@ -146,7 +164,7 @@ def test_incomplete_rows_are_shown_unranked(tmp_path: Path) -> None:
             if draw == 0:
                 values["half"] = 0.95
             write_run(tmp_path, values, draw=draw, seed=seed)
-    rows = leaderboard(tmp_path)
+    rows = rows_of_runs(tmp_path)
     assert [(row.detector, row.rank, row.complete) for row in rows] == [
         ("aum", 1, True),
         ("forgetting", 2, True),
@@ -161,11 +179,11 @@ def test_incomplete_rows_are_shown_unranked(tmp_path: Path) -> None:
 def test_a_label_column_without_any_value_is_asked_of_nobody(tmp_path: Path) -> None:
     """Where no detector can be measured (no mislabeled sample), all are complete; with nothing else, all are NaN."""
     write_run(tmp_path / "clean", {"aum": NAN, "perfect": NAN}, rate=0.0)
-    row = leaderboard(tmp_path / "clean")[0]
+    row = rows_of_runs(tmp_path / "clean")[0]
     assert np.isnan(row.mean)
     assert row.rank is None
     write_run(tmp_path / "noisy", {"aum": 0.8, "perfect": 1.0})
-    row = leaderboard(tmp_path)[0]
+    row = rows_of_runs(tmp_path)[0]
     assert (row.mean, row.complete, row.rank) == (0.8, True, 1)
 
 
@@ -176,10 +194,9 @@ def test_lower_is_better_where_it_is(tmp_path: Path) -> None:
         write_run(
             tmp_path,
             {"aum": 0.2 + shared, "forgetting": 0.6 + shared + draw % 2 / 500},
-            metric="false_negative_rate",
             draw=draw,
         )
-    rows = leaderboard(tmp_path, metric="false_negative_rate")
+    rows = rows_of_runs(tmp_path, metric="false_negative_rate")
     assert [(row.detector, row.rank, row.rank_low, row.rank_high) for row in rows] == [
         ("aum", 1, 1, 1),
         ("forgetting", 2, 2, 2),
@@ -191,7 +208,7 @@ def test_recipes_have_rows_of_their_own(tmp_path: Path) -> None:
     for draw in (0, 1):
         write_run(tmp_path, {"aum": 0.7 + draw / 10}, draw=draw)
         write_run(tmp_path, {"aum": 0.9 + draw / 50}, draw=draw, recipe="overfit")
-    assert [(row.recipe, row.rank) for row in leaderboard(tmp_path)] == [("overfit", 1), ("standard", 2)]
+    assert [(row.learner.recipe, row.rank) for row in rows_of_runs(tmp_path)] == [("overfit", 1), ("standard", 2)]
 
 
 def test_runs_are_read_once(tmp_path: Path) -> None:
@@ -201,24 +218,24 @@ def test_runs_are_read_once(tmp_path: Path) -> None:
     write_run(tmp_path / "runs", {}, seed=2, finished=False)
     for place in ("copy", "unfinished copy"):
         shutil.copytree(first, tmp_path / place / "elsewhere")
-    (tmp_path / "unfinished copy" / "elsewhere" / "agreement.parquet").unlink()
+    (tmp_path / "unfinished copy" / "elsewhere" / "scores" / "aum.parquet").unlink()
     runs = read_runs([tmp_path, tmp_path / "runs", first, str(first)])
     assert sorted((run.seed, run.finished) for run in runs) == [(0, True), (1, True), (2, False)]
-    rows = leaderboard(runs)
+    rows = rows_of_runs(runs)
     assert (rows[0].seeds, rows[0].unfinished) == (2, 1)
     assert (rows[0].complete, rows[0].rank) == (False, None)
     assert caption(rows).endswith("1 unfinished run left out; 1 incomplete row, unranked.")
-    assert leaderboard([tmp_path]) == rows
-    assert leaderboard(str(first))[0].seeds == 1
+    assert rows_of_runs([tmp_path]) == rows
+    assert rows_of_runs(str(first))[0].seeds == 1
 
 
 def test_two_data_sets_of_one_name_are_no_two_draws(tmp_path: Path) -> None:
     """Noise of the same name, rate and seed on other inputs is another setting: its spread is no noise of the draw."""
     write_run(tmp_path, {"aum": 0.9}, draw=0)
     write_run(tmp_path, {"aum": 0.5}, draw=1, source_sha256="6" * 64)
-    assert leaderboard(tmp_path)[0].interval == "none"
+    assert rows_of_runs(tmp_path)[0].interval == "none"
     write_run(tmp_path, {"aum": 0.5}, draw=1)
-    assert leaderboard(tmp_path)[0].interval == "draws"
+    assert rows_of_runs(tmp_path)[0].interval == "draws"
 
 
 def test_other_seeds_are_another_set_of_runs(tmp_path: Path) -> None:
@@ -226,7 +243,7 @@ def test_other_seeds_are_another_set_of_runs(tmp_path: Path) -> None:
     for seed in (0, 1):
         write_run(tmp_path, {"aum": 0.9}, seed=seed)
         write_run(tmp_path, {"aum": 0.8}, seed=seed + 2, recipe="overfit")
-    assert [row.complete for row in leaderboard(tmp_path)] == [False, False]
+    assert [row.complete for row in rows_of_runs(tmp_path)] == [False, False]
 
 
 def test_nothing_to_read_is_said_in_one_sentence(tmp_path: Path) -> None:
@@ -237,27 +254,10 @@ def test_nothing_to_read_is_said_in_one_sentence(tmp_path: Path) -> None:
         read_runs(tmp_path)
     folder = write_run(tmp_path, {}, finished=False)
     with pytest.raises(BadData, match=r"no finished run below .* \(1 begun and not ended\)"):
-        leaderboard(tmp_path)
+        rows_of_runs(tmp_path)
     write_json({"variant_id": "aa"}, folder / "run.json")
-    with pytest.raises(BadData, match=r"run\.json lacks 'model'; it is damaged, or of another version"):
-        leaderboard(tmp_path)
-
-
-def test_agreements_of_other_labels_are_refused(tmp_path: Path) -> None:
-    """A run whose agreements carry another variant id is not read."""
-    folder = write_run(tmp_path, {"aum": 0.8})
-    write_agreements([], folder / "agreement.parquet", "cd" * 32)
-    with pytest.raises(Mismatch, match=r"agreement\.parquet is of variant 'cdcdcdcdcdcd', its run is of"):
-        read_runs(tmp_path)
-
-
-def test_unknown_names_are_answered_with_the_nearest(tmp_path: Path) -> None:
-    """A metric or truth that no run has is refused with the nearest that one has."""
-    write_run(tmp_path, {"aum": 0.8})
-    with pytest.raises(UnknownName, match=r"no metric is called 'aurocc'; did you mean 'auroc'\?"):
-        leaderboard(tmp_path, metric="aurocc")
-    with pytest.raises(UnknownName, match=r"no truth is called 'mislabelled'; did you mean 'mislabeled'\?"):
-        leaderboard(tmp_path, truth="mislabelled")
+    with pytest.raises(BadData, match=r"run\.json lacks 'regime'; it is damaged, .*: delete that folder and"):
+        rows_of_runs(tmp_path)
 
 
 def test_model_rows_sum_up_the_runs(tmp_path: Path) -> None:
@@ -267,8 +267,8 @@ def test_model_rows_sum_up_the_runs(tmp_path: Path) -> None:
             write_run(tmp_path, {"aum": 0.9}, draw=draw, seed=seed)
     write_run(tmp_path, {"aum": 0.9}, recipe="overfit")
     overfit, standard = model_rows(tmp_path)
-    assert (overfit.recipe, overfit.complete, overfit.interval) == ("overfit", False, "none")
-    assert (standard.recipe, standard.complete, standard.interval) == ("standard", True, "draws")
+    assert (overfit.learner.recipe, overfit.complete, overfit.interval) == ("overfit", False, "none")
+    assert (standard.learner.recipe, standard.complete, standard.interval) == ("standard", True, "draws")
     assert [standard.test_accuracy, standard.mislabeled_fit] == pytest.approx([0.905, 0.35])
     assert standard.test_accuracy_low == pytest.approx(0.905)  # both draws have the same mean
     assert (standard.seeds, standard.variants, standard.n) == (2, 2, 2000)
@@ -281,7 +281,7 @@ def tables(tmp_path: Path) -> dict[str, Rows]:
     """Both kinds of table, with NaN, a control, and names that a format would trip over."""
     for seed, model in ((0, "torchvision:resnet18"), (1, "torchvision:resnet18")):
         write_run(tmp_path, {"aum": 0.8 + seed / 10, "my|own_[b]": 0.7, "entropy": NAN}, seed=seed, model=model)
-    return {"detectors": leaderboard(tmp_path), "models": model_rows(tmp_path)}
+    return {"detectors": rows_of_runs(tmp_path), "models": model_rows(tmp_path)}
 
 
 @pytest.mark.parametrize("kind", ["detectors", "models"])
@@ -348,6 +348,26 @@ def test_same_recipe_with_other_options_is_told_apart(tmp_path: Path) -> None:
     """Two setups of one recipe name show their digests, since nothing else tells them apart."""
     write_run(tmp_path / "a", {"aum": 0.8}, setup="a" * 64)
     write_run(tmp_path / "b", {"aum": 0.9}, setup="b" * 64)
-    table = to_markdown(leaderboard([tmp_path / "a", tmp_path / "b"]))
+    table = to_markdown(rows_of_runs([tmp_path / "a", tmp_path / "b"]))
     assert "standard, 30 epochs, aaaaaaaa |" in table
     assert "standard, 30 epochs, bbbbbbbb |" in table
+
+
+def test_other_versions_are_told_apart_in_a_column(tmp_path: Path) -> None:
+    """Rows trained by different versions say so, each by which; of one version there is no such column."""
+    write_run(tmp_path / "old", {"aum": 0.8}, versions={"noisybench": "0.1.0", "torch": "2"})
+    write_run(tmp_path / "new", {"aum": 0.9}, recipe="overfit", versions={"noisybench": "0.2.0", "torch": "2"})
+    rows = rows_of_runs(tmp_path)
+    assert [(row.learner.recipe, row.version) for row in rows] == [("overfit", "0.2.0"), ("standard", "0.1.0")]
+    assert caption(rows).endswith(" Rows were trained by different versions of noisybench.")
+    lines = to_markdown(rows).splitlines()
+    assert lines[2].endswith("| variants × seeds | trained by |")
+    assert [line.split(" | ")[-1] for line in lines[4:]] == ["0.2.0 |", "0.1.0 |"]
+    for one in (rows_of_runs(tmp_path / "old"), model_rows(tmp_path / "old")):
+        assert "trained by" not in to_markdown(one)
+    assert [line.rsplit(" | ", 1)[1] for line in to_markdown(model_rows(tmp_path)).splitlines()[4:]] == [
+        "0.2.0 |",
+        "0.1.0 |",
+    ]
+    write_run(tmp_path / "unsaid", {"aum": 0.9}, recipe="third")
+    assert [row.version for row in rows_of_runs(tmp_path / "unsaid")] == [""]

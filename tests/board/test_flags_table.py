@@ -12,7 +12,6 @@ import pytest
 from rich.console import Console
 from shell import shell
 
-from noisybench.board.agreement import Agreement, write_agreements
 from noisybench.board.flags_table import BothRow, both_rows
 from noisybench.board.rendering import caption, to_csv, to_json, to_latex, to_markdown, to_records, to_table
 from noisybench.data.source import source_from_arrays
@@ -22,14 +21,16 @@ from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import file_name, write_columns, write_json
 from noisybench.ground.lookup import find
 from noisybench.memorization.estimate import Memorization, read_memorization, write_memorization
+from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import read_runs
+from noisybench.runs.record import RunRecord
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant, read_variant, write_variant
 
 NAN = float("nan")
 N = 120
 KINDS: dict[str, Kind] = {"aum": "detector", "my|own_[b]": "detector", "entropy": "control"}
-OWN, OTHER = (f"mlp, overfit, {epochs} epochs (abc123), fraction 0.7, on input" for epochs in (30, 45))
+OWN, OTHER = (Learner("mlp", "overfit", epochs, "abc123", fraction=0.7) for epochs in (30, 45))
 QUARTERS = ("wrong_memorized", "wrong_not", "clean_memorized", "clean_not")
 
 
@@ -45,7 +46,7 @@ def made(draw: int) -> Variant:
     )
 
 
-def measure(home: Path, variant: Variant, learner: str, seed: int) -> None:
+def measure(home: Path, variant: Variant, learner: Learner, seed: int) -> None:
     """Memorization that is high of most wrong and of some clean samples, and unknown of the first two."""
     rng = np.random.default_rng(seed)
     p_out = rng.integers(0, 101, N) / 100
@@ -68,29 +69,38 @@ def measure(home: Path, variant: Variant, learner: str, seed: int) -> None:
         learner,
         variant.provenance.variant_id,
     )
-    write_memorization(truth, home / "memorization" / file_name(learner) / "memorization.parquet")
+    write_memorization(truth, home / "memorization" / file_name(learner.name) / "memorization.parquet")
 
 
-RECORD: dict[str, object] = {
-    "source": "made",
-    "source_sha256": "5" * 64,
-    "source_options": {},
-    "limit": None,
-    "params": {},
-    "mode": "exact",
-    "model": "mlp",
-    "recipe": "overfit",
-    "setup": "digest",
-    "epochs": 30,
-    "observe": "after",
-    "features": "input",
-    "regime": "training",
-    "trained": "abc123",
-    "n": N,
-}
+def record_of(variant_id: str, noise: str, seed: int) -> RunRecord:
+    return RunRecord(
+        regime="training",
+        features="input",
+        variant_id=variant_id,
+        source="made",
+        source_sha256="5" * 64,
+        source_options={},
+        limit=None,
+        noise=noise,
+        params={},
+        mode="exact",
+        noise_seed=0,
+        n=N,
+        known=N - 10,
+        classes=3,
+        model="mlp",
+        recipe="overfit",
+        setup="digest",
+        trained="abc123",
+        epochs=30,
+        observe="after",
+        seed=seed,
+        detectors={name: name for name in KINDS},
+        controls=["entropy"],
+    )
 
 
-def write_runs(root: Path, noise: str, draw: int, *, measured: Sequence[str] = (OWN,)) -> Path:
+def write_runs(root: Path, noise: str, draw: int, *, measured: Sequence[Learner] = (OWN,)) -> Path:
     """A variant, what was measured of it, and runs of two seeds."""
     variant, home = made(draw), root / f"made-{noise}-{draw}"
     write_variant(variant, home / "variant")
@@ -99,16 +109,13 @@ def write_runs(root: Path, noise: str, draw: int, *, measured: Sequence[str] = (
     ours = variant.provenance.variant_id
     for seed in (0, 1):
         folder = home / "mlp-overfit" / f"seed-{seed}"
-        write_json({**RECORD, "variant_id": ours, "noise": noise, "seed": seed}, folder / "run.json")
+        write_json(record_of(ours, noise, seed).as_json(), folder / "run.json")
         rng = np.random.default_rng([draw, seed])
         for i, name in enumerate(KINDS):
             values = rng.random(N) + (1 - i / 2) * variant.mislabeled
             write_scores(Scores(name, values, ours), folder / "scores" / f"{file_name(name)}.parquet")
-        # What no agreement holds was not judged: a stopped call has left it.
+        # What no record names is not shown: a stopped call has left it.
         write_scores(Scores("stopped", rng.random(N), ours), folder / "scores" / "stopped.parquet")
-        kinds: dict[str, Kind] = {**KINDS, "perfect": "reference"}
-        rows = [Agreement(name, kind, "mislabeled", "auroc", 0.5, 0.5, 0.5, N) for name, kind in kinds.items()]
-        write_agreements(rows, folder / "agreement.parquet", ours)
         write_columns({"epoch": np.array([30])}, folder / "history.parquet")
     return home
 
@@ -123,14 +130,14 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def by_name(rows: Sequence[BothRow], learner: str = OWN) -> dict[str, BothRow]:
+def by_name(rows: Sequence[BothRow], learner: Learner = OWN) -> dict[str, BothRow]:
     return {row.detector: row for row in rows if row.truth_learner == learner}
 
 
 def counted(home: Path, seed: int, name: str) -> dict[str, float]:
     """What one run has of one detector, sample by sample."""
     variant = read_variant(home / "variant")
-    truth = read_memorization(home / "memorization" / file_name(OWN) / "memorization.parquet").values
+    truth = read_memorization(home / "memorization" / file_name(OWN.name) / "memorization.parquet").values
     scores = read_scores(home / "mlp-overfit" / f"seed-{seed}" / "scores" / f"{file_name(name)}.parquet").values
     samples = [i for i in range(N) if variant.clean[i] != UNKNOWN and truth[i] == truth[i]]
     wrong = {i for i in samples if variant.labels[i] != variant.clean[i]}
@@ -207,7 +214,7 @@ def test_each_memorization_has_rows_of_its_own(runs: Path) -> None:
     assert {row.matched for row in rows if row.kind == "reference"} == {None}
     page = to_markdown(rows)
     assert "(at least 0.25, by the learner under 'truth of') or not: share" in page
-    assert f"| {OTHER} | transferred | 1 × 2, incomplete |" in page
+    assert f"| {OTHER.name} | transferred | 1 × 2, incomplete |" in page
     assert (
         by_name(both_rows(read_runs(runs), threshold=0.9))["aum"].samples_clean_memorized
         < by_name(rows)["aum"].samples_clean_memorized
@@ -246,7 +253,8 @@ def test_every_form_holds_the_same_rows(runs: Path) -> None:
     lines = to_markdown(rows).splitlines()
     sizes = " + ".join(str(getattr(first, f"samples_{quarter}")) for quarter in QUARTERS)
     assert (
-        f"memorized (at least 0.25, by {OWN}) or not, {sizes} samples: share of such samples that it flags" in lines[0]
+        f"memorized (at least 0.25, by {OWN.name}) or not, {sizes} samples: share of such samples that it flags"
+        in lines[0]
     )
     assert lines[2].startswith("| kind | detector | false alarms | wrong, memorized | wrong, not | clean, memorized |")
     assert lines[4].startswith(f"| detector | aum | {first.false_alarms:.3f} [")

@@ -149,7 +149,7 @@ def test_loader_workers_decide_nothing(rows: ArrowRows, tmp_path: Path) -> None:
         folders += evaluate(
             noisy(source), source, epochs=1, seeds=[0], detectors=["final_loss"], loader_workers=count, out=tmp_path,
         )  # fmt: skip
-        times.append((folders[-1] / "history.parquet").stat().st_mtime_ns)
+        times.append((folders[-1].path / "history.parquet").stat().st_mtime_ns)
     assert len(set(folders)) == len(set(times)) == 1
     with pytest.raises(BadUsage, match="loader_workers must not be negative, got -1"):
         evaluate(noisy(source), source, loader_workers=-1, out=tmp_path)

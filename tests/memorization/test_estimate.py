@@ -2,7 +2,7 @@
 
 import math
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,12 @@ from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import read_columns, write_columns
 from noisybench.memorization.estimate import Memorization, estimate_memorization, read_memorization, write_memorization
+from noisybench.memorization.learner import Learner, learner_of_setup
 from noisybench.memorization.pool import BLOCK, Block, Pool, block_path, read_block, read_pool, write_block
 from noisybench.memorization.reliability import reliability, split_half, summarise
 from noisybench.memorization.subsets import group_size, subsets
 from noisybench.noise.noises.symmetric import Symmetric
+from noisybench.training.recipe import Recipe
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant
 
@@ -40,7 +42,7 @@ def pool_of(variant: Variant, included: NDArray[np.bool_], predictions: NDArray[
         margins=margins,
         held_out=np.full((n, variant.num_classes), 0.25, dtype=np.float32),
         groups=np.arange(m) // 10,
-        learner="made up",
+        learner=Learner("made up", "overfit", 45, "abc123", fraction=0.7),
         purpose="truth",
         seed=0,
         variant_id=variant.provenance.variant_id,
@@ -260,6 +262,18 @@ def test_a_changed_estimate_is_refused(tmp_path: Path, column: str, change: Any,
         read_memorization(path)
 
 
+SETUP = {
+    "model": "made up",
+    "code": None,
+    "recipe": "overfit",
+    **asdict(Recipe(epochs=45)),
+    "fraction": 0.7,
+    "balanced": True,
+    "features": "input",
+}
+"""What a block says of its learner."""
+
+
 def write_pool(folder: Path, variant: Variant, models: int = 2 * BLOCK + 20) -> Pool:
     """A folder of blocks of random answers, and the pool that they are."""
     rng = np.random.default_rng(0)
@@ -279,7 +293,7 @@ def write_pool(folder: Path, variant: Variant, models: int = 2 * BLOCK + 20) -> 
             "first": number * BLOCK,
             "models": count,
             "group_size": 10,
-            "setup": {"fraction": 0.7},
+            "setup": SETUP,
         }
         held_out = (softmax[rows] * ~included[rows, :, None]).sum(0).astype(np.float32)
         block = Block(included[rows], predictions[rows], margins[rows], held_out, record)
@@ -288,7 +302,7 @@ def write_pool(folder: Path, variant: Variant, models: int = 2 * BLOCK + 20) -> 
     identity = variant.provenance.variant_id
     return Pool(
         included, predictions, margins, held_out.astype(np.float32), np.arange(models) // 10,
-        "made up", "detector", 3, identity,
+        learner_of_setup(SETUP), "detector", 3, identity,
     )  # fmt: skip
 
 
@@ -301,6 +315,9 @@ def test_a_pool_from_its_blocks(tmp_path: Path) -> None:
         if name != "held_out":
             np.testing.assert_array_equal(getattr(found, name), getattr(written, name))
     np.testing.assert_allclose(found.held_out, written.held_out, rtol=1e-5)
+    told = found.learner
+    assert (told.model, told.recipe, told.epochs, told.features) == ("made up", "overfit", 45, "input")
+    assert (told.fraction, told.balanced) == (0.7, True)
     first = read_pool(tmp_path, variant, models=BLOCK)
     np.testing.assert_array_equal(first.margins, written.margins[:BLOCK])
     assert read_pool(tmp_path, variant, models=2 * BLOCK).included.shape == (2 * BLOCK, 13)

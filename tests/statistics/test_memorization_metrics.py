@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from itertools import permutations, product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from noisybench.board.agreement import Agreement, against_memorization, read_agreements, write_agreements
+from noisybench.board.agreement import STRATA, Agreement, against_memorization
 from noisybench.board.flags_table import both_truths
 from noisybench.board.references import reference_scores
 from noisybench.data.source import source_from_arrays
@@ -18,6 +17,7 @@ from noisybench.ground.arrays import UNKNOWN, Bools, Floats
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.lookup import find
 from noisybench.memorization.estimate import Memorization
+from noisybench.memorization.learner import Learner
 from noisybench.memorization.reliability import reliability
 from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS, Compared, overlap, overlap_chance
 from noisybench.variants.building import build_variant
@@ -25,6 +25,7 @@ from noisybench.variants.variant import Variant
 
 NAN = float("nan")
 NOTHING_HELD_OUT = np.zeros(0)
+LEARNER = Learner("mlp", "overfit", 45, "abc123", fraction=0.7)
 Rows = dict[tuple[str, str], Agreement]
 
 
@@ -53,7 +54,7 @@ def truth_of(values: Floats, variant: Variant, stderr: float = 0.0) -> Memorizat
         n_in=10 - n_out,
         n_out=n_out,
         models=10,
-        learner="mlp, overfit",
+        learner=LEARNER,
         variant_id=variant.provenance.variant_id,
     )
 
@@ -118,7 +119,7 @@ def test_correlations_are_those_of_scipy(n: int, levels: int) -> None:
             assert row.value == pytest.approx(value, abs=1e-11), metric
             assert row.low < row.value < row.high
             assert row.n == (both if metric == "partial_spearman" else kept).sum()
-            assert (row.truth, row.learner, row.kind) == ("memorization", "mlp, overfit", "detector")
+            assert (row.truth, row.learner, row.kind) == ("memorization", LEARNER, "detector")
 
 
 def test_interval_is_that_of_the_jackknife() -> None:
@@ -376,7 +377,7 @@ def test_both_truths_count_ties_at_their_expectation() -> None:
     most = tops(memorization[3:6], 1)
     brute = np.mean([{i - 3 for i in top} >= one for top, one in product(flagged, most)])
     assert row.false_alarms.value == pytest.approx(brute)
-    assert (row.detector, row.flagged, row.n, row.threshold, row.learner) == ("made", 3, 6, 0.25, "mlp, overfit")
+    assert (row.detector, row.flagged, row.n, row.threshold, row.learner) == ("made", 3, 6, 0.25, LEARNER)
     (row,) = both_truths([scores], truth_of(memorization, variant), variant, threshold=0.95)
     assert [*row.sizes] == [0, 3, 0, 3]
     assert [*row.caught] == pytest.approx([NAN, 5 / 9, NAN, 4 / 9], nan_ok=True)
@@ -443,10 +444,13 @@ def test_what_does_not_belong_together_is_refused() -> None:
             both_truths([scores], truth, variant, threshold=threshold)
 
 
-def test_agreements_with_memorization_survive_the_disk(tmp_path: Path) -> None:
-    """Stratum and learner are written and read with the rest."""
+def test_only_what_is_asked_is_computed() -> None:
+    """One metric over one stratum gives the row that all of them give together; what needs a held-out error needs one."""
     values, memorization, error, variant = drawn(200, 9)
-    rows = list(measured(values, truth_of(memorization, variant), variant, error).values())
-    path, ours = tmp_path / "agreement.parquet", variant.provenance.variant_id
-    write_agreements(rows, path, ours)
-    assert [repr(row) for row in read_agreements(path, ours)] == [repr(row) for row in rows]
+    truth = truth_of(memorization, variant)
+    scores = Scores("made", values, variant.provenance.variant_id)
+    every = measured(values, truth, variant, error)
+    for stratum, metric in product(STRATA, ("kendall", "partial_spearman")):
+        (row,) = against_memorization(scores, truth, variant, held_out_error=error, metrics=[metric], strata=[stratum])
+        assert row == every[stratum, metric]
+    assert against_memorization(scores, truth, variant, metrics=["partial_spearman"]) == []

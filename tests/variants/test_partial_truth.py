@@ -28,6 +28,7 @@ from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import Scores
 from noisybench.ground.arrays import UNKNOWN, WRONG, Labels
 from noisybench.memorization.estimate import estimate_memorization
+from noisybench.memorization.learner import Learner
 from noisybench.memorization.pool import Pool
 from noisybench.memorization.reliability import summarise
 from noisybench.noise.annotators import counts_in
@@ -240,7 +241,7 @@ def test_memorization_damages_known_classes_only(found: Variant, values: NDArray
         margins=rng.normal(size=(models, N)).astype(np.float16),
         held_out=np.full((N, K), 0.25, np.float32),
         groups=np.tile(np.arange(models // 2), 2),
-        learner="guess",
+        learner=Learner("guess", "none", 0, ""),
         purpose="truth",
         seed=0,
         variant_id=found.provenance.variant_id,

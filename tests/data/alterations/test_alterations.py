@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from noisybench.board.agreement import against_labels, against_marks
+from noisybench.board.agreement import against_labels, against_mark, marks_of
 from noisybench.cards.description import describe
 from noisybench.cards.verify import verify_draw
 from noisybench.data.loading import load_source
@@ -262,8 +262,9 @@ def test_marks_are_truths_of_their_own(images: Source) -> None:
     mark = variant.marks["conflicting"]
     values = np.where(variant.mislabeled, 9.0, mark.astype(np.float64))
     scores = Scores("made", values, variant.provenance.variant_id)
-    found = {(a.truth, a.metric): a for a in against_marks(scores, variant)}
-    assert {truth for truth, _ in found} == {"duplicate", "conflicting"}
+    assert set(marks_of(variant)) == {"duplicate", "conflicting"}
+    found = {(a.truth, a.metric): a for a in against_mark(scores, variant, "conflicting")}
+    assert {truth for truth, _ in found} == {"conflicting"}
     assert found["conflicting", "auroc"].value == 1
     assert found["conflicting", "auroc"].n == 400 - variant.mislabeled.sum()
     own = {a.metric: a for a in against_labels(scores, variant)}

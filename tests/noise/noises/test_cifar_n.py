@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from noisybench.board.agreement import against_labels, against_marks
+from noisybench.board.agreement import against_labels, against_mark, marks_of
 from noisybench.cards.description import describe
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.data.sources.cifar100 import coarse
@@ -137,7 +137,13 @@ def test_metrics_are_told_with_and_without_the_contested(data: Path, official: L
         wrong = kept.labels[counted] != official[counted]
         assert told["auroc"] == pytest.approx(roc_auc_score(wrong, values[counted]), abs=1e-12)
         assert told["average_precision"] == pytest.approx(average_precision_score(wrong, values[counted]), abs=1e-12)
-        assert {a.truth for a in against_marks(scores, variant)} == {"split", "contested"}
+        assert marks_of(variant) == ("split", "contested")
+        for mark in marks_of(variant):
+            held = against_mark(scores, variant, mark, metrics=["auroc"])
+            bears = variant.marks[mark]
+            told_from = bears | ~variant.mislabeled
+            expected = roc_auc_score(bears[told_from], values[told_from])
+            assert [(a.truth, a.value) for a in held] == [(mark, pytest.approx(expected, abs=1e-12))]
     with pytest.raises(BadUsage, match="contested must be keep or unknown, got 'drop'"):
         CifarN("aggre", file, contested="drop")  # type: ignore[arg-type]
 

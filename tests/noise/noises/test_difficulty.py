@@ -18,6 +18,7 @@ from noisybench.ground.arrays import UNKNOWN, Floats
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.random_streams import bits
 from noisybench.memorization.estimate import Memorization, write_memorization
+from noisybench.memorization.learner import Learner
 from noisybench.noise.difficulty_law import Within, difficulty_of
 from noisybench.noise.noises.as_found import AsFound
 from noisybench.noise.noises.difficulty import Difficulty
@@ -242,7 +243,7 @@ def test_difficulty_is_read_from_many_files(file: Write, tmp_path: Path) -> None
         n_in=models_in,
         n_out=8 - models_in,
         models=8,
-        learner="toy",
+        learner=Learner("toy", "none", 0, ""),
         variant_id=learnt,
     )
     write_memorization(measured, tmp_path / "memorization.parquet")
