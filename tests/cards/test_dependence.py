@@ -18,6 +18,7 @@ from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, MissingPackage
 from noisybench.memorization.difficulty_files import clean_variant_id, is_circular, read_difficulty
 from noisybench.memorization.estimate import Memorization, write_memorization
+from noisybench.memorization.learner import Learner
 from noisybench.noise.noises.as_found import AsFound
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.variants.building import build_variant
@@ -53,7 +54,7 @@ def memorization(variant_of: str) -> Memorization:
         n_in=10 - counts,
         n_out=counts,
         models=10,
-        learner="mlp",
+        learner=Learner("mlp", "overfit", 3, "abc123", fraction=0.7),
         variant_id=variant_of,
     )
 
