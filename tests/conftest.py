@@ -1,6 +1,7 @@
 """Fixtures that many tests share."""
 
 import os
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -8,6 +9,15 @@ import pytest
 
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The cache of every test and of what it starts, empty at first: none reads a developer's, or leaves files in it."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NOISYBENCH_CACHE", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

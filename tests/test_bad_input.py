@@ -113,7 +113,13 @@ def refuse(command: str, code: int, message: str, *, begun: bool = False) -> Non
     assert "not expected" not in err
     left = files(Path("out")) if Path("out").is_dir() else []
     assert begun or not left, (command, left)
-    assert not [name for name in left if name == "agreement.parquet" or name.endswith(".part")]
+    assert not [name for name in left if name.endswith(".part")]
+    assert not [path for path in Path("out").rglob("run.json") if json.loads(path.read_text())["detectors"]]
+
+
+def unfinish(record: Path) -> None:
+    """Leave a run as one that was killed before it was scored."""
+    record.write_text(json.dumps({**json.loads(record.read_text()), "detectors": {}}))
 
 
 @pytest.fixture(scope="module")
@@ -592,8 +598,6 @@ HARMLESS = {
     ("timing.json", "*"),
     ("checkpoint.safetensors", "*"),
     (".lock", "*"),
-    ("agreement.parquet", "deleted"),  # a run without it has not ended
-    ("agreement.parquet", "reversed"),
     ("history.parquet", "one column less"),
 }
 
@@ -635,7 +639,7 @@ def test_a_damaged_variant_is_noticed(here: dict[str, str], name: str) -> None:
 
 
 RUN_FILES = [
-    "run.json", "timing.json", "history.parquet", "agreement.parquet", "checkpoint.safetensors", ".lock",
+    "run.json", "timing.json", "history.parquet", "checkpoint.safetensors", ".lock",
     "trace/epoch-0002.parquet", "scores/aum.parquet", "../../variant/variant.json", "../../variant/labels.parquet",
     "../../variant/transition.npy",
 ]  # fmt: skip
@@ -673,7 +677,7 @@ def test_a_damaged_given_run_is_noticed(here: dict[str, str]) -> None:
     again = f"score {here['v']} --name x --pred-probs p.npy --out given"
     folder, donor = (Path(call(again.replace(here["v"], here[v]))[1].splitlines()[-1]) for v in ("v", "second"))
     assert call(f"verify {folder.parent.parent}")[0] == 0
-    for name in ("run.json", "trace/epoch-0000.parquet", "scores/confident_learning.parquet", "agreement.parquet"):
+    for name in ("run.json", "trace/epoch-0000.parquet", "scores/confident_learning.parquet"):
         whole = (folder / name).read_bytes()
         for kind in ("truncated", "foreign", "nulls", "one row less"):
             if DAMAGE[kind](folder / name, donor / name):
@@ -753,8 +757,8 @@ def test_what_does_not_belong_together_is_refused(here: dict[str, str]) -> None:
         assert code == 1, (command, message)
         assert re.search(message, sentence), (command, sentence)
         moved(Path("whole"), Path("runs"))
-    for finished in Path("runs").rglob("agreement.parquet"):
-        finished.unlink()
+    for record in Path("runs").rglob("run.json"):
+        unfinish(record)
     for command in ("leaderboard runs", "leaderboard runs --models", "verify runs"):
         refuse(command, 1, r"no finished run below runs \(4 begun and not ended\); 'noisybench evaluate' makes runs")
     refuse("suspects runs", 1, "runs holds no finished run; 'noisybench evaluate' makes one")
@@ -781,8 +785,8 @@ def test_verify_checks_all_that_is_below_a_folder(here: dict[str, str]) -> None:
     everything = call("verify .").out
     assert ": history and 2 detectors follow" in everything
     assert "variants/npz-" in everything
-    for number, finished in enumerate(sorted(Path("runs").rglob("agreement.parquet"))[:2], start=1):
-        finished.unlink()
+    for number, record in enumerate(sorted(Path("runs").rglob("run.json"))[:2], start=1):
+        unfinish(record)
         code, out, _ = call("verify runs")
         said = f"runs is whole, but for {number} unfinished run{'s' if number > 1 else ''}"
         assert (code, out.splitlines()[-1]) == (0, said)

@@ -32,9 +32,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from shell import shell
 
-from noisybench.board.agreement import Agreement, read_agreements, write_agreements
 from noisybench.board.detector_table import Row
+from noisybench.board.leaderboard import leaderboard
 from noisybench.board.rendering import to_csv, to_json, to_latex, to_markdown, to_table
+from noisybench.board.results import Result
 from noisybench.cli import run as cli
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import Scores, read_scores, write_scores
@@ -42,6 +43,8 @@ from noisybench.ground.errors import BadUsage, NoisybenchError
 from noisybench.ground.files import file_name, write_columns, write_json
 from noisybench.ground.options import parse_options, parse_value, split_pairs
 from noisybench.items import find, names
+from noisybench.memorization.estimate import Memorization, read_memorization, write_memorization
+from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import read_runs
 from noisybench.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from noisybench.training.plan import Watch
@@ -636,11 +639,17 @@ def test_a_forged_variant_is_refused_or_sound(written: tuple[Path, Path], tmp_pa
 
 
 @pytest.fixture(scope="module")
-def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of twelve samples, written here."""
-    folder = tmp_path_factory.mktemp("runs") / "seed-0"
-    about = {
-        "variant_id": "ab" * 32,
+def home_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of twelve samples beside its variant and a measured memorization, written here."""
+    home = tmp_path_factory.mktemp("home")
+    folder = home / "mlp" / "seed-0"
+    clean = np.arange(12) % 3
+    source = source_from_arrays("npz", np.arange(24, dtype=np.uint8).reshape(12, 2), clean, clean=clean)
+    variant = build_variant(source, find("noises", "symmetric")(rate=0.4))
+    write_variant(variant, home / "variant")
+    identity = variant.provenance.variant_id
+    about: dict[str, Any] = {
+        "variant_id": identity,
         "source": "npz",
         "noise": "symmetric",
         "source_sha256": "5" * 64,
@@ -662,33 +671,39 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "known": 12,
         "classes": 3,
         "detectors": {"aum": "aum"},
+        "controls": [],
     }
     write_json(about, folder / "run.json")
-    agreements = [Agreement("aum", "detector", "mislabeled", "auroc", 0.5, 0.4, 0.6, 12)]
-    write_agreements(agreements, folder / "agreement.parquet", "ab" * 32)
     write_columns({"epoch": np.array([1, 2]), "test_accuracy": np.array([0.5, 0.9])}, folder / "history.parquet")
     write_json({"seconds": 1.0, "detectors": {"aum": {"seconds": 1.0, "passes": 2}}}, folder / "timing.json")
-    write_scores(Scores("aum", np.arange(12.0), "ab" * 32), folder / "scores" / "aum.parquet")
+    write_scores(Scores("aum", np.arange(12.0), identity), folder / "scores" / "aum.parquet")
     for epoch in (1, 2):
         values = {"loss": np.full(12, epoch, np.float32), "logits": np.ones((12, 3), np.float32)}
-        write_observation(Observation(epoch, values), folder / "trace", variant_id="ab" * 32)
+        write_observation(Observation(epoch, values), folder / "trace", variant_id=identity)
     weights = {"weight": torch.ones(2, 3)}
     write_checkpoint(
         Checkpoint(2, about, {"epoch": [1.0, 2.0]}, 0.5, weights, {"0.step": torch.ones(())}),
         folder / "checkpoint.safetensors",
     )
-    return folder
+    p_in, p_out, rest, seen = np.arange(12) / 12, np.arange(12)[::-1] / 24, np.full(12, 0.1), np.full(12, 7)
+    learner = Learner("mlp", "standard", 2, "abc123", fraction=0.7)
+    truth = Memorization(p_in - p_out, rest, p_in, p_out, rest, rest, seen, 10 - seen, 10, learner, identity)
+    write_memorization(truth, home / "memorization" / "mlp" / "memorization.parquet")
+    return home
 
 
-def test_damaged_runs_are_refused_or_read(run_folder: Path, tmp_path: Path) -> None:
-    """Runs of which one file is damaged or says something else: every reader reads it, or says what is wrong."""
-    whole = contents(run_folder)
-    folder = tmp_path / "seed-0"
-    shutil.copytree(run_folder, folder)
+def test_damaged_runs_are_refused_or_read(home_folder: Path, tmp_path: Path) -> None:
+    """500 runs of which one file is damaged or says something else: every reader reads it, or says what is wrong."""
+    whole = {name: held for name, held in contents(home_folder).items() if not name.startswith("variant")}
+    home = tmp_path / "home"
+    folder, measured = home / "mlp" / "seed-0", home / "memorization" / "mlp" / "memorization.parquet"
+    shutil.copytree(home_folder, home)
+    (row,) = [row for row in leaderboard(home, truth="memorization") if row.kind == "detector"]
+    assert (row.detector, row.matched) == ("aum", True)
     outcomes: Counter[str] = Counter()
 
     def case(name: str, change: Callable[[bytes, bytes], bytes | None], key: str, value: Any) -> None:  # noqa: ANN401
-        content = change(whole[name], whole["agreement.parquet"])
+        content = change(whole[name], whole["mlp/seed-0/scores/aum.parquet"])
         if name.endswith(".json") and key:
             record = json.loads(whole[name])
             content = json.dumps(record | {key: value}).encode()
@@ -700,12 +715,15 @@ def test_damaged_runs_are_refused_or_read(run_folder: Path, tmp_path: Path) -> N
 
         readers: tuple[Callable[[], object], ...] = (
             lambda: read_runs(folder),
-            lambda: read_agreements(folder / "agreement.parquet"),
+            lambda: leaderboard(home),
+            lambda: leaderboard(home, truth="memorization"),
+            lambda: Result(folder).agreement(truth="memorization"),
+            lambda: read_memorization(measured),
             lambda: read_scores(folder / "scores" / "aum.parquet"),
             read_all_columns,
             lambda: read_checkpoint(folder / "checkpoint.safetensors"),
         )
-        with damaged(folder / name, content):
+        with damaged(home / name, content):
             for reader in readers:
                 try:
                     reader()
@@ -714,11 +732,12 @@ def test_damaged_runs_are_refused_or_read(run_folder: Path, tmp_path: Path) -> N
                     one_sentence(error)
                     outcomes["refused"] += 1
 
-    keys = ("", *json.loads(whole["run.json"]), "seconds", "detectors")
+    record = "mlp/seed-0/run.json"
+    keys = ("", *json.loads(whole[record]), "seconds", "detectors")
     fuzz(
         CASES["runs"],
         case,
-        name=st.sampled_from((*sorted(whole), "run.json", "timing.json")),
+        name=st.sampled_from((*sorted(whole), record, "mlp/seed-0/timing.json")),
         change=damage(),
         key=st.sampled_from(keys),
         value=JSON,

@@ -27,13 +27,13 @@ import pytest
 import torch
 
 import noisybench
-from noisybench.board.agreement import read_agreements
 from noisybench.data.loading import load_source
 from noisybench.data.source import source_from_arrays
 from noisybench.data.sources._images import decode_images
 from noisybench.detection.scoring import read_scores
 from noisybench.ground.errors import BadData, NoisybenchError
 from noisybench.ground.files import read_array, read_columns, read_json
+from noisybench.memorization.estimate import read_memorization
 from noisybench.noise.cifar_n_files import read_annotations
 from noisybench.noise.matrix_files import read_matrix
 from noisybench.noise.noises.asymmetric import Asymmetric
@@ -122,7 +122,7 @@ def test_a_pickle_under_any_name_is_not_loaded(tmp_path: Path, marker: Path) -> 
         lambda: read_checkpoint(tmp_path / "x.safetensors"),
         lambda: read_columns(tmp_path / "x.parquet"),
         lambda: read_scores(tmp_path / "x.parquet"),
-        lambda: read_agreements(tmp_path / "x.parquet"),
+        lambda: read_memorization(tmp_path / "x.parquet"),
         lambda: read_json(tmp_path / "x.json"),
         lambda: read_trace(tmp_path / "trace"),
         lambda: read_runs(tmp_path / "run"),

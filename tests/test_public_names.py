@@ -32,6 +32,7 @@ from noisybench import (
 from noisybench.data.lazy_inputs import ImageFiles
 from noisybench.ground import errors
 from noisybench.memorization.estimate import Memorization
+from noisybench.memorization.learner import Learner
 from noisybench.memorization.pool import Pool
 from noisybench.statistics.confident_learning import NoiseEstimate
 
@@ -170,20 +171,21 @@ def test_other_columns_are_shown_by_name_size_and_id(tmp_path: Path) -> None:
     """Scores, memorization, a pool, an estimate of noise, and files that are read lazily."""
     some, counts, own = np.full(3, 0.5), np.ones(3, dtype=np.int64), "67dd218e" + 56 * "0"
     assert repr(Scores("aum", some, own)) == "Scores('aum', 3 samples, variant 67dd218e)"
-    measured = Memorization(some, some, some, some, some, some, counts, counts, 2, "mlp, standard", own)
-    assert repr(measured) == "Memorization(3 samples, 2 models: mlp, standard; variant 67dd218e)"
+    learner = Learner("mlp", "standard", 3, "abc123", fraction=0.7)
+    measured = Memorization(some, some, some, some, some, some, counts, counts, 2, learner, own)
+    assert repr(measured) == f"Memorization(3 samples, 2 models: {learner.name}; variant 67dd218e)"
     pool = Pool(
         included=np.ones((2, 3), dtype=np.bool_),
         predictions=np.zeros((2, 3), dtype=np.uint8),
         margins=np.zeros((2, 3), dtype=np.float16),
         held_out=np.zeros((3, 4), dtype=np.float32),
         groups=np.arange(2),
-        learner="mlp, standard",
+        learner=learner,
         purpose="truth",
         seed=7,
         variant_id=own,
     )
-    assert repr(pool) == "Pool(3 samples, 2 models for truth, seed 7: mlp, standard; variant 67dd218e)"
+    assert repr(pool) == f"Pool(3 samples, 2 models for truth, seed 7: {learner.name}; variant 67dd218e)"
     assert repr(NoiseEstimate(0.205, some, np.eye(3), np.eye(3))) == "NoiseEstimate(rate 20.50%, 3 classes)"
     files = ImageFiles(tmp_path, ["a.png", "b.png"], 32)
     assert repr(files) == f"ImageFiles('{tmp_path}', 2 images of 32 × 32)"

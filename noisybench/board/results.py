@@ -49,7 +49,6 @@ class Result(os.PathLike[str]):
         """What is known of the end of training, by name."""
         return read_run(self.path).history
 
-    @property
     def truths(self) -> Sequence[str]:
         """What its scores can be held against, now."""
         return read_truths(read_run(self.path).home).names

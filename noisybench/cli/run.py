@@ -255,7 +255,7 @@ def _told(result: "Result") -> dict[str, dict[str, dict[str, float | None]]]:
     from noisybench.statistics.detection_metrics import METRICS
 
     rows = [(metric, row) for metric in METRICS for row in result.agreement(metric)]
-    if "memorization" in result.truths:
+    if "memorization" in result.truths():
         found = result.agreement("spearman", truth="memorization")
         rows += [(f"spearman with memorization by {row.learner.name}", row) for row in found if row.learner]
     told: dict[str, dict[str, dict[str, float | None]]] = {}

@@ -77,7 +77,7 @@ class Memorization:
 
     def __repr__(self) -> str:
         size = f"{len(self.values)} samples, {self.models} models"
-        return f"Memorization({size}: {self.learner}; variant {self.variant_id[:8]})"
+        return f"Memorization({size}: {self.learner.name}; variant {self.variant_id[:8]})"
 
 
 MEASURES = ("values", "stderr", "p_in", "p_out", "margin", "clean_damage")
@@ -198,17 +198,17 @@ def read_memorization(path: Path, variant_id: str | None = None) -> Memorization
 
 def _learner_of(text: str, path: Path) -> Learner:
     """The learner in a file's metadata: its fields as JSON, or the words of version 0.1.0."""
-    learner = learner_in_words(text)
-    if learner is not None:
-        return learner
     try:
         fields = json.loads(text)
     except (ValueError, RecursionError):
         fields = None
-    if not isinstance(fields, dict):
+    if isinstance(fields, dict):
+        return record_as(fields, Learner, path, mend="estimate again")
+    learner = learner_in_words(text)
+    if learner is None:
         msg = f"{path} does not say of which learner it is, but '{text[:60]}'; estimate again"
         raise BadData(msg)
-    return record_as(fields, Learner, path, mend="estimate again")
+    return learner
 
 
 def read_memorizations(runs: Path, variant: Variant) -> dict[str, tuple[Path, Memorization]]:

@@ -65,7 +65,7 @@ class Pool:
     def __repr__(self) -> str:
         m, n = self.included.shape
         size = f"{n} samples, {m} models for {self.purpose}, seed {self.seed}"
-        return f"Pool({size}: {self.learner}; variant {self.variant_id[:8]})"
+        return f"Pool({size}: {self.learner.name}; variant {self.variant_id[:8]})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -240,7 +241,7 @@ def test_a_mark_is_told_from_right_labels_without_it() -> None:
     """Against a mark the AUROC is scikit-learn's, over all but the mislabeled samples that do not bear it."""
     values, variant = drawn(500, 9)
     rng = np.random.default_rng(3)
-    marks = {"odd": rng.random(500) < 0.1, "votes": rng.integers(0, 9, 500)}
+    marks: dict[str, Any] = {"odd": rng.random(500) < 0.1, "votes": rng.integers(0, 9, 500)}
     marked = replace(variant, marks=marks)
     assert marks_of(marked) == ("odd",)  # what is no truth or falsehood is no truth to rank by
     counted = marks["odd"] | ~variant.mislabeled

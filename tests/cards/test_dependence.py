@@ -54,7 +54,7 @@ def memorization(variant_of: str) -> Memorization:
         n_in=10 - counts,
         n_out=counts,
         models=10,
-        learner=Learner("mlp", "overfit", 45, "abc123"),
+        learner=Learner("mlp", "overfit", 3, "abc123", fraction=0.7),
         variant_id=variant_of,
     )
 

@@ -147,12 +147,13 @@ def test_loader_workers_decide_nothing(rows: ArrowRows, tmp_path: Path) -> None:
     folders, times = [], []
     for count in (0, 2):
         folders += evaluate(
-            noisy(source), source, epochs=1, seeds=[0], detectors=["final_loss"], loader_workers=count, out=tmp_path,
+            noisy(source), source, epochs=1, seeds=[0], detectors=["final_loss"],
+            machine=Machine(loader_workers=count), out=tmp_path,
         )  # fmt: skip
         times.append((folders[-1].path / "history.parquet").stat().st_mtime_ns)
     assert len(set(folders)) == len(set(times)) == 1
     with pytest.raises(BadUsage, match="loader_workers must not be negative, got -1"):
-        evaluate(noisy(source), source, loader_workers=-1, out=tmp_path)
+        evaluate(noisy(source), source, machine=Machine(loader_workers=-1), out=tmp_path)
 
 
 def test_moments_batches_and_subsets_are_those_of_the_array(files: ImageFiles, rows: ArrowRows) -> None:

@@ -1,5 +1,6 @@
 """Memorization: subsets, the estimate and its error, what is made of it, and its files."""
 
+import json
 import math
 import os
 from dataclasses import asdict, replace
@@ -15,14 +16,21 @@ from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import read_columns, write_columns
 from noisybench.memorization.estimate import Memorization, estimate_memorization, read_memorization, write_memorization
-from noisybench.memorization.learner import Learner, learner_of_setup
+from noisybench.memorization.learner import Learner
 from noisybench.memorization.pool import BLOCK, Block, Pool, block_path, read_block, read_pool, write_block
 from noisybench.memorization.reliability import reliability, split_half, summarise
 from noisybench.memorization.subsets import group_size, subsets
 from noisybench.noise.noises.symmetric import Symmetric
-from noisybench.training.recipe import Recipe
+from noisybench.training.recipe import Recipe, digest_of_training
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant
+
+SETUP = {
+    "model": "net", "code": None, "recipe": "made_up", **asdict(Recipe(epochs=3)),
+    "fraction": 0.7, "balanced": False, "features": "pca(components=20)",
+}  # fmt: skip
+TRAINED = digest_of_training("net", None, "made_up", asdict(Recipe(epochs=3)))
+MADE_UP = Learner("net", "made_up", 3, TRAINED, "pca(components=20)", 0.7, balanced=False)
 
 
 def variant_of(n: int, k: int = 4, unknown: int = 0) -> Variant:
@@ -42,7 +50,7 @@ def pool_of(variant: Variant, included: NDArray[np.bool_], predictions: NDArray[
         margins=margins,
         held_out=np.full((n, variant.num_classes), 0.25, dtype=np.float32),
         groups=np.arange(m) // 10,
-        learner=Learner("made up", "overfit", 45, "abc123", fraction=0.7),
+        learner=MADE_UP,
         purpose="truth",
         seed=0,
         variant_id=variant.provenance.variant_id,
@@ -262,16 +270,46 @@ def test_a_changed_estimate_is_refused(tmp_path: Path, column: str, change: Any,
         read_memorization(path)
 
 
-SETUP = {
-    "model": "made up",
-    "code": None,
-    "recipe": "overfit",
-    **asdict(Recipe(epochs=45)),
-    "fraction": 0.7,
-    "balanced": True,
-    "features": "input",
-}
-"""What a block says of its learner."""
+def test_the_learner_is_stored_as_fields(tmp_path: Path) -> None:
+    """Fields come back whatever a name holds, the sentences of 0.1.0 are still read, and anything else is refused."""
+    path, truth = tmp_path / "memorization.parquet", small_truth()[2]
+    odd = Learner("a, b, 3 epochs (c), fraction 0.5, on x", "d (e), f", 3, "", 'say "hi"', 0.123456789, balanced=True)
+    write_memorization(replace(truth, learner=odd), path)
+    assert read_memorization(path).learner == odd
+    columns, metadata = read_columns(path)
+    for words, learner in (
+        (MADE_UP.name, MADE_UP),
+        (
+            "mlp, overfit, 45 epochs (558730), fraction 0.7, on input",
+            Learner("mlp", "overfit", 45, "558730", fraction=0.7),
+        ),
+    ):
+        write_columns(columns, path, metadata={**metadata, "learner": words})
+        assert read_memorization(path).learner == learner
+    fields = json.loads(metadata["learner"])
+    for text, message in (
+        ("someone", "does not say of which learner it is, but 'someone'"),
+        ("[1]", "does not say of which learner"),
+        ("[" * 100_000, "does not say of which learner"),
+        (json.dumps({**fields, "epochs": "3"}), "'epochs' is '3', expected int"),
+        (json.dumps({**fields, "momentum": 1}), "has a field 'momentum', which is none of"),
+        (json.dumps({"model": "mlp"}), "lacks 'recipe'"),
+    ):
+        write_columns(columns, path, metadata={**metadata, "learner": text})
+        with pytest.raises(BadData, match=message):
+            read_memorization(path)
+
+
+def test_a_pool_that_does_not_say_what_was_trained_is_refused(tmp_path: Path) -> None:
+    """Whose memorization it is must follow from the setup of its blocks, by fields."""
+    variant = variant_of(13)
+    write_pool(tmp_path, variant, models=10)
+    block = read_block(block_path(tmp_path, 0, 10), variant)
+    for name in SETUP:
+        setup = {key: value for key, value in SETUP.items() if key != name}
+        write_block(replace(block, record={**block.record, "setup": setup}), block_path(tmp_path, 0, 10))
+        with pytest.raises(BadData, match=f"does not say in its setup what was trained .*{name}"):
+            read_pool(tmp_path, variant)
 
 
 def write_pool(folder: Path, variant: Variant, models: int = 2 * BLOCK + 20) -> Pool:
@@ -287,7 +325,7 @@ def write_pool(folder: Path, variant: Variant, models: int = 2 * BLOCK + 20) -> 
         count = len(included[rows])
         record = {
             "variant_id": variant.provenance.variant_id,
-            "learner": "made up",
+            "learner": MADE_UP.name,
             "purpose": "detector",
             "seed": 3,
             "first": number * BLOCK,
@@ -302,7 +340,7 @@ def write_pool(folder: Path, variant: Variant, models: int = 2 * BLOCK + 20) -> 
     identity = variant.provenance.variant_id
     return Pool(
         included, predictions, margins, held_out.astype(np.float32), np.arange(models) // 10,
-        learner_of_setup(SETUP), "detector", 3, identity,
+        MADE_UP, "detector", 3, identity,
     )  # fmt: skip
 
 
@@ -315,9 +353,6 @@ def test_a_pool_from_its_blocks(tmp_path: Path) -> None:
         if name != "held_out":
             np.testing.assert_array_equal(getattr(found, name), getattr(written, name))
     np.testing.assert_allclose(found.held_out, written.held_out, rtol=1e-5)
-    told = found.learner
-    assert (told.model, told.recipe, told.epochs, told.features) == ("made up", "overfit", 45, "input")
-    assert (told.fraction, told.balanced) == (0.7, True)
     first = read_pool(tmp_path, variant, models=BLOCK)
     np.testing.assert_array_equal(first.margins, written.margins[:BLOCK])
     assert read_pool(tmp_path, variant, models=2 * BLOCK).included.shape == (2 * BLOCK, 13)

@@ -17,6 +17,7 @@ from noisybench.ground.locks import locked
 from noisybench.ground.random_streams import derive
 from noisybench.memorization import retraining, stacking
 from noisybench.memorization.estimate import estimate_memorization
+from noisybench.memorization.learner import Learner
 from noisybench.memorization.pool import BLOCK, Purpose, block_path, read_block, read_pool
 from noisybench.memorization.reliability import summarise
 from noisybench.memorization.retraining import retrain
@@ -140,9 +141,10 @@ def test_a_pool_is_its_models(small: Source, variant: Variant, tmp_path: Path, b
     done = retrain(small, variant, learner, tmp_path, models=7, seed=5)
     pool = read_pool(tmp_path, variant)
     assert (done.models, done.trained, len(pool.included)) == (7, 7, 7)
-    fraction = "fraction 0.7" if balanced else "random fraction 0.7"
-    words = f"mlp, overfit, 2 epochs ({learner.plan.trained}), {fraction}, on input"
-    assert (pool.learner, pool.purpose, pool.seed) == (words, "truth", 5)
+    expected = Learner("mlp", "overfit", 2, learner.plan.trained, "input", 0.7, balanced)
+    assert (pool.learner, pool.purpose, pool.seed) == (expected, "truth", 5)
+    words = "fraction 0.7" if balanced else "random fraction 0.7"
+    assert pool.learner.name == f"mlp, overfit, 2 epochs ({learner.plan.trained}), {words}, on input"
     seed = derive(5, "truth")
     assert np.array_equal(pool.included, subsets(range(7), 121, 0.7, seed=seed, balanced=balanced))
     inputs = Inputs(small.inputs, torch.device("cpu")).batch(slice(None))
@@ -310,7 +312,8 @@ def test_features_take_the_place_of_inputs(small: Source, variant: Variant, tmp_
     features = np.eye(10, dtype=np.float32)[variant.labels]
     retrain(small, variant, learner, tmp_path, models=10, features=features)
     pool = read_pool(tmp_path, variant)
-    assert pool.learner.endswith("on answers")
+    assert pool.learner.features == "answers"
+    assert pool.learner.name.endswith("on answers")
     assert (estimate_memorization(pool, variant).p_out > 0.9).all()  # the label can be read off the features
     with pytest.raises(BadData, match="features_sha256 = "):
         retrain(small, variant, learner, tmp_path, models=10, features=features + 1)

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import spearmanr
 from shell import shell
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from noisybench.board.agreement import read_agreements
 from noisybench.board.leaderboard import leaderboard
 from noisybench.board.results import evaluate, score_given
 from noisybench.board.suspects import suspects
@@ -25,6 +25,7 @@ from noisybench.detection.scoring import read_scores
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import read_columns, write_columns
 from noisybench.memorization.estimate import Memorization, write_memorization
+from noisybench.memorization.learner import Learner
 from noisybench.noise.cifar_n_files import read_annotations
 from noisybench.noise.noises.cifar_n import CifarN
 from noisybench.noise.noises.symmetric import Symmetric
@@ -263,11 +264,10 @@ def worse(data: Path) -> Variant:
 def test_probabilities_of_cifar10n_have_the_known_answer(worse: Variant, data: Path, tmp_path: Path) -> None:
     """1 - p[given label] of a fine-tuned ResNet-18: AUROC 0.9634, average precision 0.9512; the same by scikit-learn."""
     file = data / "pred_probs" / "cifar10n_worse__resnet18.npz"
-    folder = score_given(worse, tmp_path, name="resnet18", pred_probs=file)
+    result = score_given(worse, tmp_path, name="resnet18", pred_probs=file)
     found = {
-        a.metric: a.value
-        for a in read_agreements(folder / "agreement.parquet")
-        if (a.detector, a.truth) == ("self_confidence", "mislabeled")
+        metric: {a.detector: a.value for a in result.agreement(metric)}["self_confidence"]
+        for metric in ("auroc", "average_precision")
     }
     assert found["auroc"] == pytest.approx(0.9634, abs=5e-5)
     assert found["average_precision"] == pytest.approx(0.9512, abs=5e-5)
@@ -275,7 +275,7 @@ def test_probabilities_of_cifar10n_have_the_known_answer(worse: Variant, data: P
     suspicion = 1 - probabilities[np.arange(50_000), worse.labels]
     assert found["auroc"] == pytest.approx(roc_auc_score(worse.mislabeled, suspicion), abs=1e-12)
     assert found["average_precision"] == pytest.approx(average_precision_score(worse.mislabeled, suspicion), abs=1e-12)
-    np.testing.assert_array_equal(read_scores(folder / "scores" / "self_confidence.parquet").values, suspicion)
+    np.testing.assert_array_equal(result.scores["self_confidence"].values, suspicion)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -313,7 +313,7 @@ def test_given_runs_stand_beside_a_training(tmp_path: Path, monkeypatch: pytest.
     rows = {row.detector: row for row in leaderboard("runs") if row.kind == "detector"}
     assert set(rows) == {"aum", "mine", "self_confidence", "normalized_margin", "confident_learning"}
     assert all(row.rank is not None and row.complete for row in rows.values())
-    assert [rows[name].model for name in ("mine", "self_confidence", "aum")] == ["mine", "my net", "mlp"]
+    assert [rows[name].learner.model for name in ("mine", "self_confidence", "aum")] == ["mine", "my net", "mlp"]
     assert [row["model"] for row in json.loads(shell("leaderboard", "runs", "--models", "--format", "json").out)] == [
         "mlp"
     ]
@@ -330,26 +330,29 @@ def test_given_runs_stand_beside_a_training(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_the_same_file_again_changes_nothing_but_the_truths_it_is_held_against(tmp_path: Path) -> None:
-    """Until memorization is measured beside the run; another sign, or a damaged part, makes the run anew."""
+    """Memorization measured since is one of them at once; another sign, or a damaged part, makes the run anew."""
     path = written(tmp_path, "npy", SCORES)
-    folder = score_given(VARIANT, tmp_path / "runs", name="mine", scores=path)
-    before = contents(folder)
+    result = score_given(VARIANT, tmp_path / "runs", name="mine", scores=path)
+    folder, before = result.path, contents(result.path)
+    assert result.truths() == ("mislabeled",)
     times = {name: (folder / name).stat().st_mtime_ns for name in before}
-    assert score_given(VARIANT, tmp_path / "runs", name="mine", scores=path) == folder
+    assert score_given(VARIANT, tmp_path / "runs", name="mine", scores=path) == result
     assert times == {name: (folder / name).stat().st_mtime_ns for name in before}
     n_in, p_in, p_out, rest = np.full(N, 7), RANDOM.uniform(size=N), RANDOM.uniform(size=N), np.zeros(N)
-    learner = "mlp, overfit, 3 epochs, fraction 0.7, on input"
+    learner = Learner("mlp", "overfit", 3, "abc123", fraction=0.7)
     truth = Memorization(p_in - p_out, rest, p_in, p_out, rest, rest, n_in, 10 - n_in, 10, learner, ID)
     write_memorization(truth, folder.parent.parent / "memorization" / "x" / "memorization.parquet")
+    assert result.truths() == ("mislabeled", "memorization")
+    (found,) = result.agreement(truth="memorization")
+    assert (found.detector, found.learner) == ("mine", learner)
+    assert found.value == pytest.approx(spearmanr(SCORES, p_in - p_out).statistic, abs=1e-12)
     score_given(VARIANT, tmp_path / "runs", name="mine", scores=path)
-    after = contents(folder)
-    assert [name for name in before if before[name] != after[name]] == ["agreement.parquet"]
-    assert {a.truth for a in read_agreements(folder / "agreement.parquet")} == {"mislabeled", "memorization"}
-    assert score_given(VARIANT, tmp_path / "runs", name="mine", scores=path, lower_is_suspicious=True) == folder
+    assert times == {name: (folder / name).stat().st_mtime_ns for name in before}
+    assert score_given(VARIANT, tmp_path / "runs", name="mine", scores=path, lower_is_suspicious=True) == result
     np.testing.assert_array_equal(read_scores(folder / "scores" / "mine.parquet").values, -SCORES)
     (folder / "scores" / "mine.parquet").unlink()
     score_given(VARIANT, tmp_path / "runs", name="mine", scores=path)
-    assert contents(folder) == after
+    assert contents(folder) == before
 
 
 def test_files_of_one_name_are_one_row(tmp_path: Path) -> None:
@@ -361,15 +364,15 @@ def test_files_of_one_name_are_one_row(tmp_path: Path) -> None:
     (row,) = [row for row in leaderboard(tmp_path) if row.kind == "detector"]
     assert (row.detector, row.variants, row.complete, row.rank) == ("mine", 2, True, 1)
     assert score_given(VARIANT, tmp_path, name="mine", scores=written(tmp_path, "npy", SCORES + 2)) == first
-    np.testing.assert_array_equal(read_scores(first / "scores" / "mine.parquet").values, SCORES + 2)
+    np.testing.assert_array_equal(first.scores["mine"].values, SCORES + 2)
     assert len([row for row in leaderboard(tmp_path) if row.kind == "detector"]) == 1
     assert len(list(verify_runs(tmp_path))) == 2
 
 
 def test_a_given_run_that_was_changed_is_not_whole(tmp_path: Path) -> None:
-    """Scores rewritten, agreements of others, and given labels or probabilities of a trace that are not the run's."""
-    scores = score_given(VARIANT, tmp_path, name="mine", scores=written(tmp_path, "npy", SCORES))
-    probs = score_given(VARIANT, tmp_path, name="net", pred_probs=written(tmp_path, "npy", PROBS))
+    """Scores rewritten, and given labels or probabilities of a trace that are not the run's."""
+    scores = score_given(VARIANT, tmp_path, name="mine", scores=written(tmp_path, "npy", SCORES)).path
+    probs = score_given(VARIANT, tmp_path, name="net", pred_probs=written(tmp_path, "npy", PROBS)).path
     assert len(list(verify_runs(tmp_path))) == 2
 
     def rewritten(path: Path, name: str, change: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
@@ -378,7 +381,6 @@ def test_a_given_run_that_was_changed_is_not_whole(tmp_path: Path) -> None:
 
     for file, name, change, message in (
         (scores / "scores" / "mine.parquet", "score", np.negative, "mine.parquet was changed after it was written"),
-        (scores / "agreement.parquet", "value", lambda v: v * 0.9, "auroc of 'mine' is .*, its scores give"),
         (probs / "scores" / "self_confidence.parquet", "score", np.negative, "do not follow from the trace"),
         (probs / "trace" / "epoch-0000.parquet", "held_out.probabilities", lambda p: p[:, ::-1], "do not follow from"),
         (

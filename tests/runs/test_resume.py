@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -167,8 +168,8 @@ def test_training_goes_on_bit_for_bit(
 def evaluated(source: Source, variant: Variant, out: Path, **changes: Any) -> Path:  # noqa: ANN401
     options = {"curvature_draws": "2", "curvature_every": "2"}
     how = {"seeds": (0,), "epochs": 4, "detectors": "aum", "options": options, **changes}
-    (folder,) = evaluate(variant, source, out=out, **how)
-    return folder
+    (result,) = evaluate(variant, source, out=out, **how)
+    return result.path
 
 
 def unfinished(source: Source, variant: Variant, out: Path) -> Path:
@@ -178,7 +179,7 @@ def unfinished(source: Source, variant: Variant, out: Path) -> Path:
 
 
 def test_a_run_made_differently_is_not_gone_on_with(small: Source, variant: Variant, tmp_path: Path) -> None:
-    """Other threads, versions, recipe, labels or test set: refused with what differs, and nothing is changed."""
+    """Other threads, recipe, labels or test set: refused with what differs, and nothing is changed."""
     folder = unfinished(small, variant, tmp_path)
     before = files(tmp_path)
     with pytest.raises(BadData, match=r"holds a run with threads = 1, now it is 2; give another --out, or delete"):
@@ -196,12 +197,30 @@ def test_a_run_made_differently_is_not_gone_on_with(small: Source, variant: Vari
         evaluated(other, build_variant(other, find("noises", "symmetric")(rate=0.2)), tmp_path)
     assert files(tmp_path) == before
     record = read_json(folder / "run.json")
-    for key, value in (("versions", {"torch": "1.0"}), ("lr", 0.2), ("machine", "abacus"), ("variant_id", "0" * 64)):
+    for key, value in (("device", "cuda"), ("lr", 0.2), ("seed", 7), ("model", "net"), ("variant_id", "0" * 64)):
         write_json({**record, key: value}, folder / "run.json")
         with pytest.raises(BadData, match=f"holds a run with {key} = "):
             evaluated(small, variant, tmp_path)
     write_json(record, folder / "run.json")
     assert evaluated(small, variant, tmp_path) == folder
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("versions", {"torch": "1.0", "noisybench": "0.1.0"}), ("machine", "abacus")]
+)
+def test_an_unfinished_run_of_other_versions_is_begun_again(
+    small: Source, variant: Variant, tmp_path: Path, caplog: pytest.LogCaptureFixture, key: str, value: object
+) -> None:
+    """Or of another machine: its checkpoint would give neither one's bytes. One line says so, and the end is a whole run's."""
+    folder = unfinished(small, variant, tmp_path / "a")
+    write_json({**read_json(folder / "run.json"), key: value}, folder / "run.json")
+    (folder / "scores").mkdir()
+    ticks: list[None] = []
+    assert evaluated(small, variant, tmp_path / "a", progress=lambda: ticks.append(None)) == folder
+    (line,) = caplog.messages
+    assert re.fullmatch(rf"{re.escape(str(folder))} was begun with {key} = .*, now it is .*: it is begun again", line)
+    assert len(ticks) == 4
+    assert files(folder) == files(evaluated(small, variant, tmp_path / "b"))
 
 
 def test_a_checkpoint_of_another_run_is_refused(small: Source, variant: Variant, tmp_path: Path) -> None:
@@ -334,12 +353,12 @@ def test_ctrl_c_and_a_dead_parent_end_all_workers(
                 "error: stopped; what was finished is kept, and the same command goes on from there"
             ]
         wait_until(lambda: not locked())
-        assert not list(tmp_path.rglob("agreement.parquet"))
+        assert not any(read_json(path)["detectors"] for path in tmp_path.rglob("run.json"))
     (tmp_path / "go").touch()
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     monkeypatch.syspath_prepend(str(tmp_path))
-    (reference,) = evaluate(
+    (result,) = evaluate(
         variant,
         small,
         model="waiting_net:net",
@@ -350,4 +369,4 @@ def test_ctrl_c_and_a_dead_parent_end_all_workers(
         out=tmp_path / "reference",
     )
     (again,) = tmp_path.glob("runs/*/*/seed-1")
-    assert files(again) == files(reference)
+    assert files(again) == files(result.path)

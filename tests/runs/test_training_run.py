@@ -1,8 +1,6 @@
 """Evaluation: from a variant to a run folder, and what is not done twice."""
 
-import json
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,19 +8,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import nn
 
-from noisybench.board.agreement import read_agreements, write_agreements
-from noisybench.board.results import evaluate
+from noisybench.board.leaderboard import leaderboard
+from noisybench.board.results import Result, evaluate
 from noisybench.board.suspects import suspects
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import read_scores
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed, UnknownName
-from noisybench.ground.files import read_columns, read_json, write_columns
+from noisybench.ground.files import read_columns, read_json, write_columns, write_json
+from noisybench.ground.version import __version__
 from noisybench.items import find, names
+from noisybench.runs.training_run import choose_detectors
 from noisybench.runs.verify import verify_runs
+from noisybench.training.machine import Machine
 from noisybench.training.plan import plan_run
 from noisybench.training.trace import read_trace
 from noisybench.variants.building import build_variant
@@ -38,9 +39,14 @@ def variant(digits: Source) -> Variant:
 
 
 @pytest.fixture(scope="module")
-def runs(digits: Source, variant: Variant, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def results(digits: Source, variant: Variant, tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
     out = tmp_path_factory.mktemp("runs")
     return evaluate(variant, digits, seeds=(0, 1), out=out, **FAST)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def runs(results: list[Result]) -> list[Path]:
+    return [result.path for result in results]
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -62,6 +68,8 @@ def test_a_run_folder_holds_what_the_contract_says(variant: Variant, runs: list[
     ]
     assert {path.stem for path in (first / "scores").iterdir()} == set(DETECTORS)
     assert read_variant(first.parent.parent / "variant").provenance == variant.provenance
+    kept = {path.name for path in first.parent.parent.joinpath("variant").iterdir()}
+    assert kept == {"variant.json", "labels.parquet", "transition.npy"}  # and not its cards
     history = read_columns(first / "history.parquet")[0]
     assert history["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
     assert history["test_accuracy"][-1] > 0.8
@@ -69,17 +77,41 @@ def test_a_run_folder_holds_what_the_contract_says(variant: Variant, runs: list[
     assert str(first.parent.parent.parent) not in (first / "run.json").read_text()
 
 
-def test_agreement_follows_from_the_written_scores(variant: Variant, runs: list[Path]) -> None:
-    """AUROC in the run folder is scikit-learn's, from the score files; the best detectors find the flips."""
-    found = {(a.detector, a.metric): a for a in read_agreements(runs[0] / "agreement.parquet")}
+def test_agreement_follows_from_the_written_scores(variant: Variant, results: list[Result]) -> None:
+    """What a result and the board say is scikit-learn's, from the score files; the best detectors find the flips."""
+    for metric, area in (("auroc", roc_auc_score), ("average_precision", average_precision_score)):
+        found = {a.detector: a for a in results[0].agreement(metric)}
+        assert set(found) == set(DETECTORS)
+        for name in DETECTORS:
+            scores = read_scores(results[0].path / "scores" / f"{name}.parquet")
+            assert scores.variant_id == variant.provenance.variant_id
+            assert found[name].value == pytest.approx(area(variant.mislabeled, scores.values), abs=1e-12)
+            assert np.array_equal(results[0].scores[name].values, scores.values)
+    found = {a.detector: a for a in results[0].agreement()}
+    assert found["cumulative_loss"].value > 0.97
+    assert found["entropy"].kind == "control"
+    assert {a.metric for a in found.values()} == {"auroc"}
+    rows = {row.detector: row for row in leaderboard([result.path for result in results])}
+    assert rows["perfect"].mean == 1
+    areas = [{a.detector: a.value for a in result.agreement()} for result in results]
     for name in DETECTORS:
-        scores = read_scores(runs[0] / "scores" / f"{name}.parquet")
-        assert scores.variant_id == variant.provenance.variant_id
-        assert found[name, "auroc"].value == pytest.approx(roc_auc_score(variant.mislabeled, scores.values), abs=1e-12)
-    assert found["cumulative_loss", "auroc"].value > 0.97
-    assert found["entropy", "auroc"].kind == "control"
-    assert found["perfect", "auroc"].value == 1
-    assert sum("history and 13 detectors follow" in told for told in verify_runs(runs[0].parent)) == 2
+        assert rows[name].mean == pytest.approx(np.mean([area[name] for area in areas]), abs=1e-12)
+    follows = f"history and {len(DETECTORS)} detectors follow"
+    assert sum(follows in told for told in verify_runs(results[0].path.parent)) == 2
+
+
+def test_a_result_says_what_it_can_be_asked_for(results: list[Result], runs: list[Path]) -> None:
+    """It is a path to whoever wants one, and refuses truths, metrics and strata that its labels do not have."""
+    assert Path(results[0]) == runs[0]
+    assert results[0].truths == ("mislabeled",)
+    assert results[0].history["test_accuracy"] == read_columns(runs[0] / "history.parquet")[0]["test_accuracy"][-1]
+    for asked, message in (
+        ({"metric": "aurock"}, "no metric is called 'aurock'; did you mean 'auroc'"),
+        ({"truth": "memorization"}, "no truth is called 'memorization'"),
+        ({"stratum": "clean"}, "no stratum of 'mislabeled' is called 'clean'"),
+    ):
+        with pytest.raises(UnknownName, match=message):
+            results[0].agreement(**asked)
 
 
 def test_processes_give_the_same_bytes(digits: Source, variant: Variant, runs: list[Path], tmp_path: Path) -> None:
@@ -89,13 +121,14 @@ def test_processes_give_the_same_bytes(digits: Source, variant: Variant, runs: l
         variant,
         digits,
         seeds=(0, 1),
-        workers=2,
+        machine=Machine(workers=2),
         out=tmp_path,
         progress=lambda: steps.append(None),
         **FAST,  # type: ignore[arg-type]
     )
-    assert [path.relative_to(tmp_path) for path in again] == [path.relative_to(runs[0].parents[2]) for path in runs]
-    for one, other in zip(runs, again, strict=True):
+    folders = [result.path for result in again]
+    assert [path.relative_to(tmp_path) for path in folders] == [path.relative_to(runs[0].parents[2]) for path in runs]
+    for one, other in zip(runs, folders, strict=True):
         assert files(one) == files(other)
     assert len(steps) == 12
 
@@ -115,7 +148,7 @@ def test_what_is_finished_is_not_done_again(
 
     def run(detectors: str) -> int:
         count.clear()
-        (folder,) = evaluate(variant, digits, seeds=(0,), detectors=detectors, out=tmp_path, epochs=2)
+        folder = evaluated(digits, variant, tmp_path, detectors=detectors, epochs=2)
         assert detectors in read_json(folder / "run.json")["detectors"]
         return len(count)
 
@@ -141,17 +174,49 @@ def test_an_unfinished_run_is_started_again_with_the_same_end(
 
     with pytest.raises(Stopped):
         evaluate(variant, digits, seeds=(0,), out=tmp_path, progress=stop_after_three, **FAST)  # type: ignore[arg-type]
-    (folder,) = evaluate(variant, digits, seeds=(0,), out=tmp_path, **FAST)  # type: ignore[arg-type]
-    assert files(folder) == files(runs[0])
+    (result,) = evaluate(variant, digits, seeds=(0,), out=tmp_path, **FAST)  # type: ignore[arg-type]
+    assert files(result.path) == files(runs[0])
+
+
+def evaluated(source: Source, variant: Variant, out: Path, **how: Any) -> Path:  # noqa: ANN401 - of evaluate
+    (result,) = evaluate(variant, source, out=out, **{"seeds": (0,), "detectors": "aum", "epochs": 1, **how})
+    return result.path
 
 
 def test_a_run_made_differently_is_not_overwritten(digits: Source, variant: Variant, tmp_path: Path) -> None:
-    """Another version in the same folder is refused with a way out."""
-    (folder,) = evaluate(variant, digits, seeds=(0,), detectors="aum", epochs=1, out=tmp_path)
+    """A finished run of other threads in the same folder is refused with a way out, and stays."""
+    folder = evaluated(digits, variant, tmp_path)
+    before = files(folder)
+    with pytest.raises(BadData, match="holds a run with threads = 1, now it is 2; give another --out"):
+        evaluated(digits, variant, tmp_path, threads=2)
+    assert files(folder) == before
+
+
+@pytest.mark.parametrize(("key", "value"), [("versions", {"noisybench": "0.0.9"}), ("machine", "abacus")])
+def test_versions_guard_the_training_alone(
+    digits: Source, variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, value: object
+) -> None:
+    """A finished run of another version is scored, ranked, verified and looked at; a probe more, and it is refused."""
+    folder = evaluated(digits, variant, tmp_path, detectors="final_loss")
+    write_json({**read_json(folder / "run.json"), key: value}, folder / "run.json")
+    before = files(folder)
+    with monkeypatch.context() as untrained:
+        untrained.setattr(torch.optim.SGD, "step", None)
+        assert evaluated(digits, variant, tmp_path, detectors="final_loss") == folder
+        assert files(folder) == before
+        evaluated(digits, variant, tmp_path, detectors="cumulative_loss")
+    after = files(folder)
+    assert {name for name in after if after[name] != before.get(name)} == {"run.json", "scores/cumulative_loss.parquet"}
     record = read_json(folder / "run.json")
-    (folder / "run.json").write_text(json.dumps({**record, "versions": {"torch": "1.0"}}))
-    with pytest.raises(BadData, match="holds a run with versions = .* give another --out"):
-        evaluate(variant, digits, seeds=(0,), detectors="aum", epochs=1, out=tmp_path)
+    assert (set(record["detectors"]), record[key]) == ({"final_loss", "cumulative_loss"}, value)
+    ranked = {row.detector: row for row in leaderboard(tmp_path) if row.kind == "detector"}
+    assert {name for name, row in ranked.items() if row.rank} == {"final_loss", "cumulative_loss"}
+    assert {row.version for row in ranked.values()} == {"0.0.9" if key == "versions" else __version__}
+    assert suspects(folder, detector="cumulative_loss", top=1)
+    assert any("2 detectors follow from the trace" in told for told in verify_runs(tmp_path))
+    with pytest.raises(BadData, match=f"holds a run with {key} = .* give another --out"):
+        evaluated(digits, variant, tmp_path, detectors="aum")
+    assert files(folder) == after
 
 
 def test_suspects_are_the_highest_scores_of_all_seeds(variant: Variant, runs: list[Path]) -> None:
@@ -171,7 +236,7 @@ def test_suspects_are_the_highest_scores_of_all_seeds(variant: Variant, runs: li
 
 def test_tampered_scores_are_found(digits: Source, variant: Variant, tmp_path: Path) -> None:
     """Scores that do not follow from their trace are named."""
-    (folder,) = evaluate(variant, digits, seeds=(0,), detectors="aum", epochs=1, out=tmp_path)
+    folder = evaluated(digits, variant, tmp_path)
     columns, metadata = read_columns(folder / "scores" / "aum.parquet")
     write_columns(
         {**columns, "score": columns["score"][::-1].copy()}, folder / "scores" / "aum.parquet", metadata=metadata
@@ -182,7 +247,7 @@ def test_tampered_scores_are_found(digits: Source, variant: Variant, tmp_path: P
 
 def test_a_tampered_history_is_found(digits: Source, variant: Variant, tmp_path: Path) -> None:
     """A share of labels fitted that does not follow from the trace is named, with its epoch."""
-    (folder,) = evaluate(variant, digits, seeds=(0,), detectors="aum", epochs=2, out=tmp_path)
+    folder = evaluated(digits, variant, tmp_path, epochs=2)
     columns, metadata = read_columns(folder / "history.parquet")
     for name in ("mislabeled_fit", "clean_fit"):
         changed = {**columns, name: columns[name] + np.array([0, 0.25])}
@@ -194,16 +259,34 @@ def test_a_tampered_history_is_found(digits: Source, variant: Variant, tmp_path:
         list(verify_runs(tmp_path))
 
 
-def test_tampered_agreement_is_found(digits: Source, variant: Variant, tmp_path: Path) -> None:
-    """An agreement that does not follow from its scores is named, a reference row's as well."""
-    (folder,) = evaluate(variant, digits, seeds=(0,), detectors="aum", epochs=1, out=tmp_path)
-    path = folder / "agreement.parquet"
-    agreements = read_agreements(path)
-    for name in ("aum", "given_label_only"):
-        changed = [replace(a, value=0.99) if (a.detector, a.metric) == (name, "auroc") else a for a in agreements]
-        write_agreements(changed, path, variant.provenance.variant_id)
-        with pytest.raises(BadData, match=f"auroc of '{name}' is 0.99, its scores give"):
-            list(verify_runs(tmp_path))
+def test_no_agreement_of_a_stranger_is_believed(digits: Source, variant: Variant, tmp_path: Path) -> None:
+    """What a folder says of agreement is not read, and changed scores are judged anew, whatever was judged before."""
+    (result,) = evaluate(variant, digits, seeds=(0,), detectors="aum", epochs=1, out=tmp_path)
+    (before,) = result.agreement()
+    told = {"detector": np.array(["aum"]), "metric": np.array(["auroc"]), "value": np.array([0.99])}
+    write_columns(told, result.path / "agreement.parquet")
+    assert [row.mean for row in leaderboard(tmp_path) if row.detector == "aum"] == [before.value]
+    path = result.path / "scores" / "aum.parquet"
+    columns, metadata = read_columns(path)
+    write_columns({**columns, "score": -columns["score"]}, path, metadata=metadata)
+    (after,) = result.agreement()
+    assert after.value == pytest.approx(1 - before.value, abs=1e-12)
+    assert [row.mean for row in leaderboard(tmp_path) if row.detector == "aum"] == [after.value]
+
+
+def test_a_record_that_says_something_else_is_noticed(digits: Source, variant: Variant, tmp_path: Path) -> None:
+    """A detector without scores has not ended the run; one found under another's name does not follow from the trace."""
+    folder = evaluated(digits, variant, tmp_path, detectors=("final_loss", "cumulative_loss"), epochs=2)
+    record = read_json(folder / "run.json")
+    write_json({**record, "detectors": {**record["detectors"], "el2n": "el2n"}}, folder / "run.json")
+    with pytest.raises(BadData, match=r"no finished run below .* \(1 begun and not ended\)"):
+        leaderboard(tmp_path)
+    write_json({**record, "detectors": {"final_loss": "cumulative_loss"}}, folder / "run.json")
+    with pytest.raises(BadData, match="scores of 'final_loss' do not follow from the trace"):
+        list(verify_runs(tmp_path))
+    write_json({**record, "detectors": ["aum"]}, folder / "run.json")
+    with pytest.raises(BadData, match="'detectors' is .*, expected"):
+        leaderboard(tmp_path)
 
 
 def test_features_without_test_set_and_without_truth(tmp_path: Path) -> None:
@@ -215,23 +298,23 @@ def test_features_without_test_set_and_without_truth(tmp_path: Path) -> None:
     given[:30] = (given[:30] + 1) % 3
     source = source_from_arrays("mine", inputs, given)
     variant = build_variant(source, find("noises", "as_found")())
-    (folder,) = evaluate(variant, source, seeds=(0,), out=tmp_path)
-    assert np.isnan(read_columns(folder / "history.parquet")[0]["test_accuracy"]).all()
-    agreements = read_agreements(folder / "agreement.parquet")
+    (result,) = evaluate(variant, source, seeds=(0,), out=tmp_path)
+    assert np.isnan(read_columns(result.path / "history.parquet")[0]["test_accuracy"]).all()
+    assert np.isnan(result.history["test_accuracy"])
+    agreements = result.agreement()
+    assert {a.detector for a in agreements} == set(DETECTORS)
     assert all(np.isnan(a.value) and a.n == 0 for a in agreements)
-    top = suspects(folder, top=30)
+    top = suspects(result.path, top=30)
     assert np.mean([suspect.sample < 30 for suspect in top]) > 0.8
 
 
 def test_curvature_options_reach_the_probe(digits: Source, variant: Variant, tmp_path: Path) -> None:
     """Epochs, draws and power of curvature are the run's own options, and change its folder."""
     options = {"curvature_every": "2", "curvature_draws": "2", "curvature_power": "2"}
-    (folder,) = evaluate(
-        variant, digits, seeds=(0,), detectors="loss_curvature", epochs=3, options=options, out=tmp_path
-    )
+    folder = evaluated(digits, variant, tmp_path, detectors="loss_curvature", epochs=3, options=options)
     assert read_trace(folder / "trace").column("curvature").epochs.tolist() == [2, 3]
     assert read_json(folder / "timing.json")["detectors"]["loss_curvature"]["passes"] == 2 * 3
-    (plain,) = evaluate(variant, digits, seeds=(0,), detectors="loss_curvature", epochs=3, out=tmp_path)
+    plain = evaluated(digits, variant, tmp_path, detectors="loss_curvature", epochs=3)
     assert plain.parent != folder.parent
 
 
@@ -262,7 +345,7 @@ def test_another_truth_or_test_set_is_not_answered_from_old_runs(digits: Source,
 
 def test_models_of_other_libraries_go_to_other_processes(digits: Source, variant: Variant, tmp_path: Path) -> None:
     """A name such as torchvision:… reaches spawned workers."""
-    folders = evaluate(
+    results = evaluate(
         variant,
         digits,
         model="torchvision:mobilenet_v3_small",
@@ -270,10 +353,11 @@ def test_models_of_other_libraries_go_to_other_processes(digits: Source, variant
         detectors="aum",
         epochs=1,
         options={"susceptibility": "off", "lr": "0.001"},
-        workers=2,
+        machine=Machine(workers=2),
         out=tmp_path,
     )
-    assert all((folder / "agreement.parquet").is_file() for folder in folders)
+    assert [result.path.name for result in results] == ["seed-0", "seed-1"]
+    assert all([a.detector for a in result.agreement()] == ["aum"] for result in results)
 
 
 def test_an_edited_model_is_another_model(
@@ -301,11 +385,40 @@ def test_a_detector_of_ones_own_keeps_its_name(
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "own_detector.py").write_text(OWN.format("last_margin"))
     (tmp_path / "taken_name.py").write_text(OWN.format("aum"))
-    (folder,) = evaluate(variant, digits, seeds=(0,), detectors=("own_detector:D",), epochs=2, out=tmp_path / "runs")
+    folder = evaluated(digits, variant, tmp_path / "runs", detectors=("own_detector:D",), epochs=2)
     assert read_json(folder / "timing.json")["detectors"]["last_margin"]["passes"] == 2
     assert next(iter(suspects(folder)[0].scores)) == "last_margin"
     with pytest.raises(BadUsage, match="have one name"):
         evaluate(variant, digits, detectors=("aum", "taken_name:D"), out=tmp_path / "runs")
+
+
+DOTTED = """
+from noisybench.detection.scoring import Detector
+from noisybench.training.probes._logits import LogitProbe
+from noisybench.training.probes.margin import margin
+PROBE = LogitProbe("my.margin", margin)
+DETECTOR = Detector("my_margin", ("my.margin",), lambda trace: -trace["my.margin"].mean(0, dtype=float), "mine")
+"""
+
+
+def test_a_dot_in_the_name_of_a_probe_asks_for_no_pool(
+    digits: Source, variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package's own probe ``my.margin`` is observed, and its detector is one of ``all`` and scored as aum is."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "my_package.py").write_text(DOTTED)
+    about = tmp_path / "my_package-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: my_package\nVersion: 1\n")
+    groups = (
+        "[noisybench.probes]\nmy.margin = my_package:PROBE\n[noisybench.detectors]\nmy_margin = my_package:DETECTOR\n"
+    )
+    (about / "entry_points.txt").write_text(groups)
+    assert "my_margin" in choose_detectors("all")
+    (result,) = evaluate(variant, digits, seeds=(0,), detectors=("my_margin", "aum"), epochs=2, out=tmp_path / "runs")
+    assert np.array_equal(result.scores["my_margin"].values, result.scores["aum"].values)
+    assert {row.detector for row in leaderboard(tmp_path / "runs") if row.rank} == {"my_margin", "aum"}
+    assert any("2 detectors follow" in told for told in verify_runs(tmp_path / "runs"))
 
 
 def test_a_record_names_no_code_to_import(
@@ -314,15 +427,14 @@ def test_a_record_names_no_code_to_import(
     """A run with a detector of somebody's own is verified and added to without that code; its scores stay."""
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "gone_detector.py").write_text(OWN.format("own_margin"))
-    (folder,) = evaluate(variant, digits, seeds=(0,), detectors=("gone_detector:D",), epochs=2, out=tmp_path / "runs")
-    before = {a for a in read_agreements(folder / "agreement.parquet") if a.detector == "own_margin"}
+    (result,) = evaluate(variant, digits, seeds=(0,), detectors=("gone_detector:D",), epochs=2, out=tmp_path / "runs")
+    folder, (before,) = result.path, result.agreement()
+    assert before.detector == "own_margin"
     (tmp_path / "gone_detector.py").write_text("raise SystemExit('imported')")
     monkeypatch.delitem(sys.modules, "gone_detector")
     evaluate(variant, digits, seeds=(0,), detectors="aum", epochs=2, out=tmp_path / "runs")
-    after = read_agreements(folder / "agreement.parquet")
-    assert before
-    assert before == {a for a in after if a.detector == "own_margin"}
-    assert "aum" in {a.detector for a in after}
+    after = {a.detector: a for a in result.agreement()}
+    assert (set(after), after["own_margin"]) == ({"aum", "own_margin"}, before)
     assert any("'own_margin' were not computed again: gone_detector:D" in told for told in verify_runs(folder))
     assert "gone_detector" not in sys.modules
 
@@ -334,7 +446,7 @@ def own_model(*, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
 
 def test_a_function_of_the_caller_is_a_model(digits: Source, variant: Variant, tmp_path: Path) -> None:
     """It is called with the number of classes and the input shape, and its name is safe in a path."""
-    (folder,) = evaluate(variant, digits, model=own_model, seeds=(0,), detectors="aum", epochs=1, out=tmp_path)
+    folder = evaluated(digits, variant, tmp_path, model=own_model)
     assert "own_model" in folder.parent.name
     assert ":" not in folder.parent.name
 
@@ -398,9 +510,9 @@ def test_numbers_of_numpy_are_taken(tmp_path: Path) -> None:
     source = load_source("digits", limit=np.int64(60))  # type: ignore[arg-type]
     variant = build_variant(source, find("noises", "symmetric")(rate=0.2))
     one = np.int64(1)
-    numbers: dict[str, Any] = {"epochs": one, "threads": one, "workers": one, "checkpoint_every": one}
-    (run,) = evaluate(variant, source, seeds=np.arange(1), detectors="aum", out=tmp_path / "a", **numbers)  # type: ignore[arg-type]
-    (plain,) = evaluate(variant, source, seeds=(0,), epochs=1, detectors="aum", out=tmp_path / "b")
+    numbers: dict[str, Any] = {"epochs": one, "machine": Machine(threads=one, workers=one, checkpoint_every=one)}
+    run = evaluated(source, variant, tmp_path / "a", seeds=np.arange(1), **numbers)
+    plain = evaluated(source, variant, tmp_path / "b")
     assert (run / "run.json").read_bytes() == (plain / "run.json").read_bytes()
 
 

@@ -243,7 +243,7 @@ def test_a_checkpoint_without_its_parts_is_refused(change: dict[str, Any], tmp_p
 
 def test_a_checkpoint_of_version_0_1_0_is_never_read(digits: Source, tmp_path: Path) -> None:
     """It is no reason to stop, decides nothing, and is gone when there is a new one."""
-    variant = build_variant(digits, find("noises", "symmetric")(rate=0.2))  # type: ignore[call-arg]
+    variant = build_variant(digits, find("noises", "symmetric")(rate=0.2))
     recipe = Recipe(epochs=1)
     for folder in (tmp_path / "fresh", tmp_path / "old"):
         folder.mkdir()
