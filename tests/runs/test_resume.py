@@ -183,7 +183,7 @@ def test_a_run_made_differently_is_not_gone_on_with(small: Source, variant: Vari
     folder = unfinished(small, variant, tmp_path)
     before = files(tmp_path)
     with pytest.raises(BadData, match=r"holds a run with threads = 1, now it is 2; give another --out, or delete"):
-        evaluated(small, variant, tmp_path, threads=2)
+        evaluated(small, variant, tmp_path, machine=Machine(threads=2))
     assert small.test_labels is not None
     other = source_from_arrays(
         "digits",

@@ -103,7 +103,7 @@ def test_agreement_follows_from_the_written_scores(variant: Variant, results: li
 def test_a_result_says_what_it_can_be_asked_for(results: list[Result], runs: list[Path]) -> None:
     """It is a path to whoever wants one, and refuses truths, metrics and strata that its labels do not have."""
     assert Path(results[0]) == runs[0]
-    assert results[0].truths == ("mislabeled",)
+    assert results[0].truths() == ("mislabeled",)
     assert results[0].history["test_accuracy"] == read_columns(runs[0] / "history.parquet")[0]["test_accuracy"][-1]
     for asked, message in (
         ({"metric": "aurock"}, "no metric is called 'aurock'; did you mean 'auroc'"),
@@ -509,7 +509,7 @@ def test_numbers_of_numpy_are_taken(tmp_path: Path) -> None:
     """Every number of a call may be NumPy's: the record is that of plain ones, and can be written."""
     source = load_source("digits", limit=np.int64(60))  # type: ignore[arg-type]
     variant = build_variant(source, find("noises", "symmetric")(rate=0.2))
-    one = np.int64(1)
+    one: Any = np.int64(1)
     numbers: dict[str, Any] = {"epochs": one, "machine": Machine(threads=one, workers=one, checkpoint_every=one)}
     run = evaluated(source, variant, tmp_path / "a", seeds=np.arange(1), **numbers)
     plain = evaluated(source, variant, tmp_path / "b")
