@@ -44,7 +44,7 @@ PARTS = re.compile(
 ExportedColumns = Mapping[str, NDArray[Any] | None]
 
 
-def check_place(folder: Path) -> None:
+def check_export_folder(folder: Path) -> None:
     """Raise ``BadUsage`` unless an export may be written to ``folder``: there is nothing, or an export and nothing else."""
     if not folder.exists():
         return
@@ -106,7 +106,7 @@ def export_variant(
 
     folder = Path(folder)
     check_source(source, variant)
-    check_place(folder)
+    check_export_folder(folder)
     files = {"train": "data/train-*.parquet"}
     with replacing_folder(folder) as part:
         data = part / "data"

@@ -172,7 +172,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a variant with its inputs as a Hugging Face data set in Parquet, which opens without noisybench."""
-    from noisybench.cards.export import check_place, check_push, export_variant, licence_reasons, push_export
+    from noisybench.cards.export import check_export_folder, check_push, export_variant, licence_reasons, push_export
     from noisybench.variants.location import source_of
     from noisybench.variants.variant import read_variant
 
@@ -180,7 +180,7 @@ def export(
         msg = f"{'--private' if private else '--may-publish'} is for --push, which is missing"
         raise BadUsage(msg)
     found = read_variant(variant)
-    check_place(to)
+    check_export_folder(to)
     if push is not None:
         check_push(push, found, may_publish=may_publish)
     with status(f"reading {found.provenance.source}"):

@@ -5,57 +5,77 @@ The one location that is published is that of an export, whose inputs lie beside
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import get_args, get_type_hints
 
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.files import check_fields, read_record, write_json
+from noisybench.ground.files import read_json_as, write_json
 from noisybench.ground.lookup import find, names
 from noisybench.variants.variant import Variant, read_variant
 
 LOCATION = "location.json"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """What ``location.json`` holds.
+
+    Attributes:
+        source: Name of a source other than the original, which has these inputs; None is the original.
+        data: Where its files lie, absolute or from the variant's folder; None where it needs none.
+        source_set: Its options as they were said.
+    """
+
+    source: str | None = None
+    data: str | None
+    source_set: Mapping[str, str]
+
+
 def write_location(folder: Path, *, data: Path | None, source_set: Mapping[str, str]) -> None:
     """Remember, beside the variant in ``folder``, what its source was read with."""
-    write_json({"data": None if data is None else str(data.resolve()), "source_set": source_set}, folder / LOCATION)
+    _write(Location(data=None if data is None else str(data.resolve()), source_set=source_set), folder)
 
 
 def write_location_within(folder: Path, *, source: str, data: str, source_set: Mapping[str, str]) -> None:
     """Remember that the inputs lie at ``data``, relative to the variant's folder, for a source that is not the original."""
-    write_json({"source": source, "data": data, "source_set": source_set}, folder / LOCATION)
+    _write(Location(source=source, data=data, source_set=source_set), folder)
 
 
-def read_location(folder: Path) -> dict[str, Any]:
-    """What was written, ``data`` as a path from here; empty where nobody wrote.
+def _write(location: Location, folder: Path) -> None:
+    record = asdict(location)
+    if location.source is None:
+        del record["source"]
+    write_json(record, folder / LOCATION)
+
+
+def read_location(folder: Path) -> Location | None:
+    """What was written, ``data`` as a path from here; None where nobody wrote.
 
     Raises:
         BadData: The file is damaged.
     """
     if not (folder / LOCATION).is_file():
-        return {}
-    record = {"source": None, **read_record(folder / LOCATION)}
-    kinds = {"source": str | None, "data": str | None, "source_set": Mapping[str, str]}
-    check_fields(record, kinds, folder / LOCATION)
-    if record["data"] is not None:
-        record["data"] = str((folder / record["data"]).resolve())
-    return record
+        return None
+    location = read_json_as(folder / LOCATION, Location, allow_unknown=True)
+    return location if location.data is None else replace(location, data=str((folder / location.data).resolve()))
 
 
 def by_source(folders: Sequence[Path], data: Path | None) -> list[dict[Path, Variant]]:
     """The variants of some folders, those of one source together: its inputs are then read once.
 
     Raises:
-        BadUsage: ``data`` is the place of one source, and there are several.
+        BadUsage: ``data`` is the folder of one source, and there are several.
         BadData: A folder is no variant.
     """
     groups: dict[tuple[str, str], dict[Path, Variant]] = {}
     for folder in folders:
         variant = read_variant(folder)
-        place = json.dumps(read_location(folder), sort_keys=True)
-        groups.setdefault((variant.provenance.source_sha256, place), {})[folder] = variant
+        location = read_location(folder)
+        found = "" if location is None else json.dumps(asdict(location), sort_keys=True)
+        groups.setdefault((variant.provenance.source_sha256, found), {})[folder] = variant
     if data is not None and len({source for source, _ in groups}) > 1:
         msg = f"--data {data} is the place of one source, and the variants are of {len(groups)}; evaluate them apart"
         raise BadUsage(msg)
@@ -68,7 +88,7 @@ def source_of(variant: Variant, folder: Path, data: Path | None = None, own: str
     Args:
         variant: Whose source.
         folder: Where the variant lies.
-        data: Where the source's files are now; None takes the place that is remembered.
+        data: Where the source's files are now; None takes the path that is remembered.
         own: ``package.module:attribute`` of a source that is none of noisybench's. Only the user may name a module to
             import: a variant's folder may be a stranger's.
 
@@ -77,21 +97,22 @@ def source_of(variant: Variant, folder: Path, data: Path | None = None, own: str
     """
     provenance = variant.provenance
     location = read_location(folder)
-    options = {key: str(value) for key, value in location.get("source_set", provenance.source_options).items()}
-    name = own or location.get("source") or provenance.source
+    chosen = provenance.source_options if location is None else location.source_set
+    options = {key: str(value) for key, value in chosen.items()}
+    name = own or (location and location.source) or provenance.source
     if own is None and name not in names("sources"):
         msg = (
             f"the variant's source '{name}' is none of noisybench's; say --source package.module:attribute of your own"
         )
         raise BadData(msg)
     kinds = get_type_hints(find("sources", name))
-    places = [key for key in options if Path in (kinds.get(key), *get_args(kinds.get(key)))]
+    paths = [key for key in options if Path in (kinds.get(key), *get_args(kinds.get(key)))]
     if data is not None:
-        options = {key: text for key, text in options.items() if key not in places}
-    elif location.get("data"):
-        data = Path(location["data"])
-    for place in [data] if data is not None else [Path(options[key]) for key in places]:
-        if not place.exists():
-            msg = f"the files of '{provenance.source}' are not at {place}; say where they are with --data"
+        options = {key: text for key, text in options.items() if key not in paths}
+    elif location is not None and location.data:
+        data = Path(location.data)
+    for path in [data] if data is not None else [Path(options[key]) for key in paths]:
+        if not path.exists():
+            msg = f"the files of '{provenance.source}' are not at {path}; say where they are with --data"
             raise BadData(msg)
     return load_source(name, data, limit=provenance.limit, **options)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,10 @@ from noisybench.ground.arrays import UNKNOWN, Labels, check_labels, read_only
 from noisybench.ground.digests import label_digest
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import (
-    check_fields,
     file_name,
     read_array,
     read_columns,
-    read_record,
+    read_json_as,
     write_array,
     write_columns,
     write_json,
@@ -48,6 +47,14 @@ class Provenance:
     labels_sha256: str
     variant_id: str
     noisybench: str
+
+
+@dataclass(frozen=True, slots=True)
+class VariantRecord(Provenance):
+    """What ``variant.json`` holds: the provenance, and what the columns beside it must be."""
+
+    class_names: tuple[str, ...]
+    columns_sha256: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,18 +165,18 @@ def write_variant(variant: Variant, folder: str | Path) -> None:
     if variant.selected is not None:
         columns["selected"] = variant.selected
     columns |= {f"{MARK}{name}": mark for name, mark in variant.marks.items()}
-    record = {
+    record = VariantRecord(
         **asdict(variant.provenance),
-        "class_names": list(variant.class_names),
-        "columns_sha256": _columns_digest(columns, variant.transition),
-    }
+        class_names=variant.class_names,
+        columns_sha256=_columns_digest(columns, variant.transition),
+    )
     metadata = {"variant_id": variant.provenance.variant_id, "record_sha256": _record_digest(record)}
     write_columns(columns, folder / "labels.parquet", metadata=metadata)
     if variant.transition is not None:
         write_array(variant.transition, folder / "transition.npy")
     else:
         (folder / "transition.npy").unlink(missing_ok=True)
-    write_json(record, folder / "variant.json")
+    write_json(asdict(record), folder / "variant.json")
 
 
 def read_variant(folder: str | Path) -> Variant:
@@ -182,18 +189,12 @@ def read_variant(folder: str | Path) -> Variant:
     if not (folder / "variant.json").is_file():
         msg = f"{folder} is no variant: it has no variant.json; 'noisybench build' makes one"
         raise BadData(msg)
-    record = read_record(folder / "variant.json")
-    names = {field.name for field in fields(Provenance)} | {"class_names", "columns_sha256"}
-    if set(record) != names:
-        odd = ", ".join(sorted(names ^ set(record)))
-        msg = f"{folder / 'variant.json'} does not have the fields of a variant (differs in: {odd})"
-        raise BadData(msg)
-    check_fields(record, get_type_hints(Provenance) | {"class_names": list[str]}, folder / "variant.json")
-    if not re.fullmatch("[0-9a-f]{64}", record["source_sha256"]):
-        msg = f"{folder / 'variant.json'}: source_sha256 '{record['source_sha256'][:80]}' is no SHA-256; build again"
+    record = read_json_as(folder / "variant.json", VariantRecord, mend="build again")
+    if not re.fullmatch("[0-9a-f]{64}", record.source_sha256):
+        msg = f"{folder / 'variant.json'}: source_sha256 '{record.source_sha256[:80]}' is no SHA-256; build again"
         raise BadData(msg)
     columns, metadata = read_columns(folder / "labels.parquet")
-    if metadata.get("variant_id") != record["variant_id"]:
+    if metadata.get("variant_id") != record.variant_id:
         msg = f"{folder / 'labels.parquet'} is of another variant than variant.json; build again"
         raise Mismatch(msg)
     if not {"sample", "label", "clean"} <= set(columns):
@@ -206,18 +207,17 @@ def read_variant(folder: str | Path) -> Variant:
     if metadata.get("record_sha256") != _record_digest(record):
         msg = f"{folder / 'variant.json'} was changed after it was written; build again"
         raise Mismatch(msg)
-    if record.pop("columns_sha256") != _columns_digest(columns, transition):
+    if record.columns_sha256 != _columns_digest(columns, transition):
         msg = f"{folder} does not hold the columns that variant.json describes; build again"
         raise Mismatch(msg)
-    class_names = tuple(record.pop("class_names"))
     return Variant(
         labels=read_only(columns["label"]),
         clean=read_only(columns["clean"]),
-        class_names=class_names,
+        class_names=record.class_names,
         flip_probability=read_only(columns["flip_probability"]) if "flip_probability" in columns else None,
         selected=read_only(columns["selected"]) if "selected" in columns else None,
         transition=None if transition is None else read_only(transition),
-        provenance=Provenance(**record),
+        provenance=Provenance(**{field.name: getattr(record, field.name) for field in fields(Provenance)}),
         marks={name.removeprefix(MARK): read_only(mark) for name, mark in columns.items() if name.startswith(MARK)},
     )
 
@@ -236,8 +236,8 @@ def _columns_digest(columns: Mapping[str, NDArray[Any]], transition: NDArray[np.
     return digest.hexdigest()
 
 
-def _record_digest(record: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+def _record_digest(record: VariantRecord) -> str:
+    return hashlib.sha256(json.dumps(asdict(record), sort_keys=True).encode()).hexdigest()
 
 
 def check_source(source: Source, variant: Variant) -> None:

@@ -19,7 +19,7 @@ from shell import shell
 
 from noisybench.cards import export as exporting
 from noisybench.cards.data_cards import read_data_card
-from noisybench.cards.export import check_place, export_variant, licence_reasons, push_export
+from noisybench.cards.export import check_export_folder, export_variant, licence_reasons, push_export
 from noisybench.data.lazy_inputs import ImageFiles
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
@@ -197,11 +197,11 @@ def test_only_an_export_is_replaced_and_only_by_a_whole_one(tmp_path: Path) -> N
         (folder / "README.md", r"README.md is a file; name a folder for the export"),
     ):
         with pytest.raises(BadUsage, match=message):
-            check_place(place)
+            check_export_folder(place)
     (folder / "data" / "mine.txt").unlink()
     (folder / "noisybench" / "variant.json").unlink()
     with pytest.raises(BadUsage, match="x holds README.md and is no export"):
-        check_place(folder)
+        check_export_folder(folder)
 
 
 def test_an_export_may_name_no_code(tmp_path: Path) -> None:
