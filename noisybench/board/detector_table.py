@@ -114,10 +114,10 @@ def detector_rows(
     ended, begun = finished_and_begun(runs)
     truths = {home: read_truths(home) for home in sorted({run.home for run in ended})}
     asked = check_asked(truth, metric, stratum, list(truths.values()))
-    return rows_of(judge_all(ended, truths, asked), ended, begun, asked)
+    return rows_of_agreements(judge_all(ended, truths, asked), ended, begun, asked)
 
 
-def rows_of(
+def rows_of_agreements(
     judged: Mapping[Path, Sequence[Agreement]], ended: Sequence[Run], begun: Sequence[Run], asked: Asked
 ) -> list[Row]:
     """The rows of ``detector_rows`` from agreements that are given.

@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from noisybench.board.agreement import Agreement
-from noisybench.board.detector_table import Row, rows_of
+from noisybench.board.detector_table import Row, rows_of_agreements
 from noisybench.board.model_table import model_rows
 from noisybench.board.rendering import Rows, caption, to_csv, to_json, to_latex, to_markdown, to_records, to_table
 from noisybench.board.truths import Asked
@@ -102,7 +102,7 @@ def rows_of_runs(paths: Sequence[Run] | Paths, metric: str = "auroc") -> list[Ro
             Agreement(name, KINDS.get(name, "detector"), "mislabeled", metric, value, value, value, 900)
             for name, value in values.items()
         ]
-    return rows_of(judged, ended, begun, Asked(metric=metric))
+    return rows_of_agreements(judged, ended, begun, Asked(metric=metric))
 
 
 def by_name(rows: list[Row]) -> dict[str, Row]:
