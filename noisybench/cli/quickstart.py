@@ -1,7 +1,8 @@
 """The quickstart: the whole way on an embedded data set."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,15 +20,14 @@ def quickstart(
     """Build, memorize, evaluate and rank on an embedded data set of digits: no download, about two minutes."""
     from noisybench.board.leaderboard import leaderboard as rank
     from noisybench.board.leaderboard import models_board
-    from noisybench.board.results import evaluate as run
     from noisybench.board.results import memorize as measure
     from noisybench.cards.description import describe as description_of
     from noisybench.data.loading import load_source
     from noisybench.ground.options import parse_options
     from noisybench.items import find
     from noisybench.memorization.subset_plan import SubsetPlan
+    from noisybench.runs.training_run import carry_out, plan_evaluation
     from noisybench.training.machine import Machine
-    from noisybench.training.plan import plan_run
     from noisybench.variants.building import build_variant
 
     source = load_source("digits")
@@ -43,27 +43,25 @@ def quickstart(
                 measured.append(variant)
         realised = description_of(variants[-1]).realised_rate
         typer.echo(f"built {len(QUICKSTART_DRAWS)} draws of {noise} noise, rate {rate}: {realised:.1%} wrong labels")
-    plan = plan_run(source)
-    count = count_workers(None, plan.device, len(variants) * len(QUICKSTART_SEEDS))
+    machine = Machine(device="auto")
+    machine = replace(machine, workers=count_workers(None, machine.device, len(variants) * len(QUICKSTART_SEEDS)))
+    planned = plan_evaluation(variants, source, seeds=QUICKSTART_SEEDS, machine=machine, out=out / "runs")
     # The same model and recipe as below, so that detectors are held against the memorization of what they watch.
-    learner = SubsetPlan(plan)
-    many = count_workers(None, plan.device, QUICKSTART_MODELS)
+    learner = SubsetPlan(planned.plan)
+    many = replace(machine, workers=count_workers(None, machine.device, QUICKSTART_MODELS))
     with progress_bar("memorize", len(measured) * QUICKSTART_MODELS, "models") as step:
         for variant in measured:
-            asked: dict[str, Any] = {
-                "models": QUICKSTART_MODELS,
-                "machine": Machine(plan.device, workers=many),
-                "progress": step,
-            }
-            summary = measure(source, variant, learner, out / "runs", **asked).summary
+            found = measure(
+                source, variant, learner, out / "runs", models=QUICKSTART_MODELS, machine=many, progress=step
+            )
+            summary = found.summary
             typer.echo(
                 f"measured memorization in {variant.name}: {summary.mislabeled_memorization:.2f} of wrong labels, "
                 f"{summary.clean_memorization:.2f} of right ones, standard error up to {summary.largest_stderr:.2f}"
             )
-    say_plan(plan, source, seeds=QUICKSTART_SEEDS, workers=count)
-    with progress_bar("evaluate", len(variants) * len(QUICKSTART_SEEDS) * plan.recipe.epochs) as step:
-        machine = Machine(plan.device, workers=count)
-        run(variants, source, seeds=QUICKSTART_SEEDS, machine=machine, out=out / "runs", progress=step)
+    say_plan(planned)
+    with progress_bar("evaluate", planned.epochs) as step:
+        carry_out(planned, step)
     print_rows(rank(out / "runs").rows, "table")
     print_rows(rank(out / "runs", truth="memorization").rows, "table")
     print_rows(models_board(out / "runs").rows, "table")

@@ -25,8 +25,7 @@ from noisybench.ground.errors import BadUsage
 
 if TYPE_CHECKING:
     from noisybench.board.results import Detected, MeasuredMemorization, Result
-    from noisybench.data.source import Source
-    from noisybench.training.plan import Plan
+    from noisybench.runs.training_run import Evaluation
     from noisybench.variants.variant import Variant
 
 
@@ -57,12 +56,9 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Train a model on variants, score every detector, and compare with the truth."""
-    from noisybench.board.results import Result
-    from noisybench.board.results import evaluate as run
     from noisybench.ground.options import split_pairs
-    from noisybench.runs.training_run import check_runs, check_seeds, choose_detectors
+    from noisybench.runs.training_run import carry_out, check_seeds, choose_detectors, plan_evaluation
     from noisybench.training.machine import Machine
-    from noisybench.training.plan import plan_run
     from noisybench.variants.location import by_source, source_of
 
     options = split_pairs(settings or [], flag="--set")
@@ -71,35 +67,33 @@ def evaluate(
             msg = "observe is given twice, by --observe and by --set observe=…"
             raise BadUsage(msg)
         options["observe"] = observe
-    # All of this before the plan is said: a refused command says one line.
+    # All of this before a source is read: a refused command says one line, at once.
     numbers = check_seeds(_numbers(seeds))
     wanted = "all" if detectors == "all" else tuple(name.strip() for name in detectors.split(","))
     choose_detectors(wanted)
     machine = Machine(device, threads, 1, checkpoint_every, loader_workers)
-    results: list[Result] = []
+    folders: list[Path] = []
     for members in by_source(variants, data):
         path, first = next(iter(members.items()))
         with status(f"reading {first.provenance.source}"):
             source = source_of(first, path, data, own_source)
-        plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=machine.device)
-        count = count_workers(workers, plan.device, len(members) * len(numbers))
-        check_runs(plan, source, runs=len(members) * len(numbers), workers=count)
-        say_plan(plan, source, seeds=numbers, workers=count)
-        with progress_bar("evaluate", len(members) * len(numbers) * plan.recipe.epochs) as step:
-            results += run(
-                list(members.values()),
-                source,
-                model=model,
-                recipe=recipe,
-                epochs=epochs,
-                seeds=numbers,
-                detectors=wanted,
-                options=options,
-                machine=replace(machine, workers=count),
-                out=out,
-                progress=step,
-            )
-    report_runs(results, as_json=as_json)
+        count = count_workers(workers, machine.device, len(members) * len(numbers))
+        planned = plan_evaluation(
+            list(members.values()),
+            source,
+            model=model,
+            recipe=recipe,
+            epochs=epochs,
+            seeds=numbers,
+            detectors=wanted,
+            options=options,
+            machine=replace(machine, workers=count),
+            out=out,
+        )
+        say_plan(planned)
+        with progress_bar("evaluate", planned.epochs) as step:
+            folders += carry_out(planned, step)
+    report_runs(folders, as_json=as_json)
 
 
 def memorize(
@@ -338,26 +332,27 @@ def _shares(text: str) -> tuple[float, ...]:
         raise BadUsage(msg) from None
 
 
-def say_plan(plan: "Plan", source: "Source", *, seeds: Sequence[int], workers: int) -> None:
+def say_plan(planned: "Evaluation") -> None:
     """What was chosen, on stderr: stdout is for results."""
+    source, plan, workers = planned.source, planned.plan, planned.machine.workers
     recipe = ", ".join(f"{name}={value}" for name, value in asdict(plan.recipe).items() if name != "epochs")
     typer.echo(
         f"{source.name} ({len(source.labels)} samples): model {plan.model}, recipe {plan.recipe_name} "
-        f"({recipe}), {plan.recipe.epochs} epochs, seeds {','.join(map(str, seeds))}, observed {plan.watch.observe}, "
-        f"{plan.device}, {workers} {'worker' if workers == 1 else 'workers'}",
+        f"({recipe}), {plan.recipe.epochs} epochs, seeds {','.join(map(str, planned.seeds))}, "
+        f"observed {plan.watch.observe}, {plan.device}, {workers} {'worker' if workers == 1 else 'workers'}",
         err=True,
     )
 
 
-def report_runs(results: Sequence["Result"], *, as_json: bool) -> None:
+def report_runs(folders: Sequence[Path], *, as_json: bool) -> None:
     """Print where runs are, and what they were like at the end of training."""
     from noisybench.runs.reading import read_run
 
     rows: list[dict[str, Any]] = []
-    for result in results:
-        run = read_run(result.path)
+    for folder in folders:
+        run = read_run(folder)
         known = {name: None if isnan(value) else value for name, value in run.history.items()}
-        rows.append({"path": str(result.path), "seed": run.seed, **known})
+        rows.append({"path": str(folder), "seed": run.seed, **known})
     if as_json:
         print_json(rows)
         return

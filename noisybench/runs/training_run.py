@@ -78,22 +78,90 @@ def train_and_score(
         BadData: ``out`` holds runs of the same labels that were made differently, or another process works on one.
         Mismatch: A variant was made from another source.
     """
+    planned = plan_evaluation(
+        variants,
+        source,
+        model=model,
+        recipe=recipe,
+        epochs=epochs,
+        seeds=seeds,
+        detectors=detectors,
+        options=options,
+        machine=machine,
+        out=out,
+    )
+    return carry_out(planned, progress)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """Runs that are planned and checked, and not begun.
+
+    Attributes:
+        variants: Label columns of the source, each once.
+        source: Their inputs.
+        plan: What decides the runs but labels and seed.
+        seeds: Seeds of training; each is a run of each variant.
+        detectors: Name → what the catalog finds it by.
+        machine: How the runs are run.
+        out: Folder of runs.
+    """
+
+    variants: tuple[Variant, ...]
+    source: Source
+    plan: Plan
+    seeds: tuple[int, ...]
+    detectors: Mapping[str, str]
+    machine: Machine
+    out: Path
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all runs together."""
+        return len(self.variants) * len(self.seeds) * self.plan.recipe.epochs
+
+
+def plan_evaluation(
+    variants: Variant | Sequence[Variant],
+    source: Source,
+    *,
+    model: str | BuildModel | None = None,
+    recipe: str = "standard",
+    epochs: int | None = None,
+    seeds: Sequence[int] = (0, 1, 2),
+    detectors: str | Sequence[str] = "all",
+    options: Mapping[str, str] | None = None,
+    machine: Machine | None = None,
+    out: str | Path = "runs",
+) -> Evaluation:
+    """What ``train_and_score`` would do, checked as far as that goes without a training; nothing is written.
+
+    Args and errors are those of ``train_and_score``.
+    """
     machine = machine or Machine(device="auto")
     plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=machine.device)
-    seeds, chosen = check_seeds(seeds), choose_detectors(detectors)
+    numbers, chosen = check_seeds(seeds), choose_detectors(detectors)
     given = [variants] if isinstance(variants, Variant) else variants
     different = {variant.provenance.variant_id: variant for variant in given}
     for variant in different.values():
         check_source(source, variant)
-    check_runs(plan, source, runs=len(different) * len(seeds), workers=machine.workers)
+    if machine.workers > 1 and len(different) * len(numbers) > 1:
+        check_sendable(plan.build, f"model '{plan.model}'")
+    check_model(plan.build, source, device=machine.device)
+    return Evaluation(tuple(different.values()), source, plan, numbers, chosen, machine, Path(out))
+
+
+def carry_out(planned: Evaluation, progress: Progress = lambda: None) -> list[Path]:
+    """The folders of the planned runs, each finished; see ``train_and_score``."""
     tasks: list[_Task] = []
-    for variant in different.values():
-        home = Path(out) / variant.name
-        keep_variant(variant, home / "variant", source)
-        for seed in seeds:
-            own = replace(machine, device=machine.device_of(len(tasks)), workers=1)
-            tasks.append(_Task(variant, plan, seed, chosen, own, home / plan.folder / f"seed-{seed}"))
-    return run_tasks(_evaluate_one, tasks, source, workers=machine.workers, progress=progress)
+    for variant in planned.variants:
+        home = planned.out / variant.name
+        keep_variant(variant, home / "variant", planned.source)
+        for seed in planned.seeds:
+            own = replace(planned.machine, device=planned.machine.device_of(len(tasks)), workers=1)
+            folder = home / planned.plan.folder / f"seed-{seed}"
+            tasks.append(_Task(variant, planned.plan, seed, planned.detectors, own, folder))
+    return run_tasks(_evaluate_one, tasks, planned.source, workers=planned.machine.workers, progress=progress)
 
 
 def check_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
@@ -137,13 +205,6 @@ def choose_detectors(detectors: str | Sequence[str]) -> dict[str, str]:
         msg = f"two of the detectors {', '.join(wanted)} have one name; {mend}"
         raise BadUsage(msg)
     return chosen
-
-
-def check_runs(plan: Plan, source: Source, *, runs: int, workers: int) -> None:
-    """Raise, before anything is said or written, what a model raises that cannot be built, run or sent to a worker."""
-    if workers > 1 and runs > 1:
-        check_sendable(plan.build, f"model '{plan.model}'")
-    check_model(plan.build, source, device=plan.device)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
