@@ -21,7 +21,7 @@ N, VERIFIED, HELD_OUT, REPEATS = 1_000_000, 24_637, 24_839, 3
 LOAD = """
 import re, sys, time
 from pathlib import Path
-from noisybench.lazy import ImageFiles
+from noisybench.data.lazy_inputs import ImageFiles
 from noisybench.data.loading import load_source
 from noisybench.ground.lookup import find
 import pyarrow.compute

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from itertools import permutations
-from typing import Any
 
 import numpy as np
 import pytest
@@ -241,11 +240,11 @@ def test_a_mark_is_told_from_right_labels_without_it() -> None:
     """Against a mark the AUROC is scikit-learn's, over all but the mislabeled samples that do not bear it."""
     values, variant = drawn(500, 9)
     rng = np.random.default_rng(3)
-    marks: dict[str, Any] = {"odd": rng.random(500) < 0.1, "votes": rng.integers(0, 9, 500)}
-    marked = replace(variant, marks=marks)
+    odd = rng.random(500) < 0.1
+    marked = replace(variant, marks={"odd": odd, "votes": rng.integers(0, 9, 500)})
     assert marks_of(marked) == ("odd",)  # what is no truth or falsehood is no truth to rank by
-    counted = marks["odd"] | ~variant.mislabeled
-    expected = roc_auc_score(marks["odd"][counted], values[counted])
+    counted = odd | ~variant.mislabeled
+    expected = roc_auc_score(odd[counted], values[counted])
     scores = Scores("made", values, variant.provenance.variant_id)
     (row,) = against_mark(scores, marked, "odd", kind="control", metrics=["auroc"])
     assert (row.truth, row.metric, row.kind, row.n) == ("odd", "auroc", "control", counted.sum())

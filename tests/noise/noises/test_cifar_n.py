@@ -139,13 +139,12 @@ def test_metrics_are_told_with_and_without_the_contested(data: Path, official: L
         assert told["average_precision"] == pytest.approx(average_precision_score(wrong, values[counted]), abs=1e-12)
         assert marks_of(variant) == ("split", "contested")
         for mark in marks_of(variant):
-            held = against_mark(scores, variant, mark, metrics=["auroc"])
+            (held,) = against_mark(scores, variant, mark, metrics=["auroc"])
             bears = variant.marks[mark]
             told_from = bears | ~variant.mislabeled
             expected = roc_auc_score(bears[told_from], values[told_from])
-            (row,) = held
-            assert row.truth == mark
-            assert row.value == pytest.approx(expected, abs=1e-12)
+            assert held.truth == mark
+            assert held.value == pytest.approx(expected, abs=1e-12)
     with pytest.raises(BadUsage, match="contested must be keep or unknown, got 'drop'"):
         CifarN("aggre", file, contested="drop")  # type: ignore[arg-type]
 
