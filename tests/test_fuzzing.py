@@ -650,7 +650,7 @@ def home_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     variant = build_variant(source, find("noises", "symmetric")(rate=0.4))  # type: ignore[call-arg]
     write_variant(variant, home / "variant")
     identity = variant.provenance.variant_id
-    about = {
+    about: dict[str, Any] = {
         "variant_id": identity,
         "source": "npz",
         "noise": "symmetric",
@@ -915,7 +915,13 @@ def test_names_survive_every_form() -> None:
     def case(detector: str, model: str, recipe: str) -> None:
         for name in (detector, model):
             assert set(file_name(name)).isdisjoint('/\\:*?"<>|\x00\n')
-        values: dict[str, Any] = {"detector": detector, "model": model, "recipe": recipe, "kind": "detector"}
+        learner = Learner(model, recipe, 1, "abc123")
+        values: dict[str, Any] = {
+            "detector": detector,
+            "learner": learner,
+            "truth_learner": learner,
+            "kind": "detector",
+        }
         filler: dict[Any, Any] = {int: 1, float: 0.5, str: "x", bool: True}
         for field, hint in get_type_hints(Row).items():
             values.setdefault(field, filler.get(hint, 1))

@@ -25,7 +25,6 @@ from noisybench.training.recipe import Recipe, digest_of_training
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant
 
-
 SETUP = {
     "model": "net", "code": None, "recipe": "made_up", **asdict(Recipe(epochs=3)),
     "fraction": 0.7, "balanced": False, "features": "pca(components=20)",
@@ -280,12 +279,15 @@ def test_the_learner_is_stored_as_fields(tmp_path: Path) -> None:
     columns, metadata = read_columns(path)
     for words, learner in (
         (MADE_UP.name, MADE_UP),
-        ("mlp, overfit, 45 epochs (558730), fraction 0.7, on input", Learner("mlp", "overfit", 45, "558730", fraction=0.7)),
+        (
+            "mlp, overfit, 45 epochs (558730), fraction 0.7, on input",
+            Learner("mlp", "overfit", 45, "558730", fraction=0.7),
+        ),
     ):
         write_columns(columns, path, metadata={**metadata, "learner": words})
         assert read_memorization(path).learner == learner
     fields = json.loads(metadata["learner"])
-    for learner, message in (
+    for text, message in (
         ("someone", "does not say of which learner it is, but 'someone'"),
         ("[1]", "does not say of which learner"),
         ("[" * 100_000, "does not say of which learner"),
@@ -293,7 +295,7 @@ def test_the_learner_is_stored_as_fields(tmp_path: Path) -> None:
         (json.dumps({**fields, "momentum": 1}), "has a field 'momentum', which is none of"),
         (json.dumps({"model": "mlp"}), "lacks 'recipe'"),
     ):
-        write_columns(columns, path, metadata={**metadata, "learner": str(learner)})
+        write_columns(columns, path, metadata={**metadata, "learner": text})
         with pytest.raises(BadData, match=message):
             read_memorization(path)
 

@@ -409,12 +409,12 @@ def test_a_dot_in_the_name_of_a_probe_asks_for_no_pool(
     about = tmp_path / "my_package-1.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: my_package\nVersion: 1\n")
-    groups = "[noisybench.probes]\nmy.margin = my_package:PROBE\n[noisybench.detectors]\nmy_margin = my_package:DETECTOR\n"
+    groups = (
+        "[noisybench.probes]\nmy.margin = my_package:PROBE\n[noisybench.detectors]\nmy_margin = my_package:DETECTOR\n"
+    )
     (about / "entry_points.txt").write_text(groups)
     assert "my_margin" in choose_detectors("all")
-    (result,) = evaluate(
-        variant, digits, seeds=(0,), detectors=("my_margin", "aum"), epochs=2, out=tmp_path / "runs"
-    )
+    (result,) = evaluate(variant, digits, seeds=(0,), detectors=("my_margin", "aum"), epochs=2, out=tmp_path / "runs")
     assert np.array_equal(result.scores["my_margin"].values, result.scores["aum"].values)
     assert {row.detector for row in leaderboard(tmp_path / "runs") if row.rank} == {"my_margin", "aum"}
     assert any("2 detectors follow" in told for told in verify_runs(tmp_path / "runs"))
