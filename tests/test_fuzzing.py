@@ -914,7 +914,13 @@ def test_names_survive_every_form() -> None:
     def case(detector: str, model: str, recipe: str) -> None:
         for name in (detector, model):
             assert set(file_name(name)).isdisjoint('/\\:*?"<>|\x00\n')
-        values: dict[str, Any] = {"detector": detector, "model": model, "recipe": recipe, "kind": "detector"}
+        learner = Learner(model, recipe, 1, "abc123")
+        values: dict[str, Any] = {
+            "detector": detector,
+            "learner": learner,
+            "truth_learner": learner,
+            "kind": "detector",
+        }
         filler: dict[Any, Any] = {int: 1, float: 0.5, str: "x", bool: True}
         for field, hint in get_type_hints(Row).items():
             values.setdefault(field, filler.get(hint, 1))

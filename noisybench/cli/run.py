@@ -140,6 +140,7 @@ def memorize(
     fractions = _shares(fraction)
     check_purpose(pool, fractions)
     of_features = split_pairs(features_set or [], flag="--features-set")
+    machine = Machine(device)
     found = read_variant(variant)
     for share in fractions:
         check_fraction(share, len(found.labels))
@@ -152,25 +153,20 @@ def memorize(
             recipe=recipe,
             epochs=epochs,
             options=split_pairs(settings or [], flag="--set"),
-            device=device,
+            device=machine.device,
             features=features,
             features_options=of_features,
             fraction=fractions[-1],
             balanced=balanced,
             cache=out / "features",
         )
-    count = count_workers(workers, learner.plan.device, models)
+    machine = replace(machine, workers=count_workers(workers, machine.device, models))
     many = f"{models} models" if len(fractions) == 1 else f"{models} models for each of {len(fractions)} fractions"
     typer.echo(
-        f"{found.name}: {many} of {learner.learner.name}, seed {seed}, {pool}, {learner.plan.device}, {count} workers",
+        f"{found.name}: {many} of {learner.learner.name}, seed {seed}, {pool}, {machine.device}, {machine.workers} workers",
         err=True,
     )
-    asked: dict[str, Any] = {
-        "models": models,
-        "seed": seed,
-        "features": seen,
-        "machine": Machine(learner.plan.device, workers=count),
-    }
+    asked: dict[str, Any] = {"models": models, "seed": seed, "features": seen, "machine": machine}
     with progress_bar("memorize", models * len(fractions), "models") as step:
         if pool == "detector":
             detected = score_held_out(source, found, learner, out, fractions=fractions, progress=step, **asked)
@@ -339,7 +335,7 @@ def say_plan(planned: "Evaluation") -> None:
     typer.echo(
         f"{source.name} ({len(source.labels)} samples): model {plan.model}, recipe {plan.recipe_name} "
         f"({recipe}), {plan.recipe.epochs} epochs, seeds {','.join(map(str, planned.seeds))}, "
-        f"observed {plan.watch.observe}, {plan.device}, {workers} {'worker' if workers == 1 else 'workers'}",
+        f"observed {plan.watch.observe}, {planned.machine.device}, {workers} {'worker' if workers == 1 else 'workers'}",
         err=True,
     )
 

@@ -14,6 +14,7 @@ from noisybench.ground.errors import BadUsage
 from noisybench.ground.files import file_name
 from noisybench.memorization.learner import Learner
 from noisybench.memorization.pool import Purpose
+from noisybench.training.machine import choose_device
 from noisybench.training.model import BuildModel
 from noisybench.training.plan import Plan, Watch, plan_run
 
@@ -118,10 +119,10 @@ def plan_learner(
         "epochs": EPOCHS if epochs is None and "epochs" not in given else epochs,
         "options": given,
     }
-    # The inputs decide the device, and refuse what is refused, before features take their time.
+    # The inputs refuse what is refused before features take their time.
     plan = plan_run(source, model=model, device=device, **how)
     if chosen is None:
         return SubsetPlan(plan, fraction, balanced), None
-    seen = features_of(source, chosen, device=plan.device, cache=cache)
+    seen = features_of(source, chosen, device=choose_device(device), cache=cache)
     shown = replace(source, inputs=seen, test_inputs=None, test_labels=None, augmentation="none")
     return SubsetPlan(plan_run(shown, model=model, device=device, **how), fraction, balanced, chosen.word), seen

@@ -43,7 +43,7 @@ def measure_memorization(
         models: How many are trained.
         seed: Of subsets and training.
         features: What the models see in place of the inputs.
-        machine: How the models are trained; None takes one worker on the device of the plan.
+        machine: How the models are trained; None takes one worker, on a GPU where there is one.
         progress: Called after each model.
 
     Returns:
@@ -65,7 +65,7 @@ def measure_memorization(
         models=models,
         seed=seed,
         features=features,
-        machine=machine or Machine(device=learner.plan.device),
+        machine=machine or Machine(device="auto"),
         progress=progress,
     )
     keep_variant(variant, home / "variant", source)

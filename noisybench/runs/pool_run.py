@@ -85,7 +85,7 @@ def score_pool(
         models: How many are trained for each fraction.
         seed: Of subsets and training.
         features: What the models see in place of the inputs, and where neighbours are looked for.
-        machine: How the models are trained; None takes one worker on the device of the plan.
+        machine: How the models are trained; None takes one worker, on a GPU where there is one.
         progress: Called after each model.
 
     Raises:
@@ -120,7 +120,7 @@ def score_pool(
                 seed=seed,
                 purpose="detector",
                 features=features,
-                machine=machine or Machine(device=one.plan.device),
+                machine=machine or Machine(device="auto"),
                 progress=progress,
             )
             seconds += models / done.models_per_second  # over every call that trained some of them

@@ -89,7 +89,6 @@ class Plan:
         recipe_name: The recipe that ``recipe`` started from.
         recipe: How to train.
         watch: How to look.
-        device: Of torch.
         code: Digest of the file that a model of the user's own stands in: an edited model is another one.
     """
 
@@ -98,7 +97,6 @@ class Plan:
     recipe_name: RecipeName
     recipe: Recipe
     watch: Watch
-    device: str
     code: str | None
 
     @property
@@ -136,7 +134,7 @@ def plan_run(
         recipe: ``standard`` (augmentation where the source allows it, weight decay) or ``overfit`` (neither).
         epochs: None takes the recipe's.
         options: Fields of ``Recipe`` and ``Watch`` as text.
-        device: ``auto`` takes a GPU where there is one.
+        device: Where it will be trained, which decides the precision; ``auto`` takes a GPU where there is one.
 
     Raises:
         UnknownName: No such model, recipe or option.
@@ -162,7 +160,6 @@ def plan_run(
         recipe_name=name,
         recipe=replace(_recipe(name, source, device), **{key: getattr(chosen, key) for key in recipe_options}),
         watch=parse_options(Watch, watch_options, what="'evaluate'"),
-        device=device,
         code=code_of(getattr(build, "func", build)),
     )
 
