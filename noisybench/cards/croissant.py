@@ -78,6 +78,7 @@ def _file_object(path: Path, encoding: str, description: str) -> dict[str, Any]:
 
 
 def _samples_set(variant: Variant) -> dict[str, Any]:
+    """The record set of the samples: a field for each column of ``labels.parquet``."""
     kinds = {"i": "sc:Integer", "f": "sc:Float", "b": "sc:Boolean"}
     return {
         "@type": "cr:RecordSet",

@@ -149,6 +149,7 @@ def _expected_transition(
 
 
 def _warnings(variant: Variant, ceilings: Ceilings) -> list[str]:
+    """What whoever trains on the variant must know, a sentence each."""
     sentences = []
     if ceilings.lost:
         worst, rival = ceilings.lost[0]

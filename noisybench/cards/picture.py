@@ -99,6 +99,7 @@ def _title(variant: Variant, description: Description) -> str:
 
 
 def _draw_matrix(figure: "Figure", panel: "Axes", variant: Variant, description: Description) -> None:
+    """Draw the realised transition matrix, with numbers where the classes are few."""
     import matplotlib as mpl
     from matplotlib.colors import PowerNorm
 
@@ -140,16 +141,17 @@ def _draw_matrix(figure: "Figure", panel: "Axes", variant: Variant, description:
 
 
 def _draw_difficulty(panel: "Axes", dependence: Dependence, description: Description) -> None:
+    """Draw the share of wrong labels by difficulty, with its intervals, and the law where it is known."""
     bins = dependence.bins
-    places = (np.arange(len(bins)) + 0.5) * 100 / max(len(bins), 1)
+    centres = (np.arange(len(bins)) + 0.5) * 100 / max(len(bins), 1)
     rates = np.array([part.rate for part in bins]).reshape(-1, 3) * 100
     law = np.array([part.expected for part in bins]) * 100
     panel.axhline(100 * description.realised_rate, color="#666666", linestyle=":", linewidth=1, label="all samples")
     if len(bins) and not np.isnan(law).any():
-        panel.plot(places, law, color=VERMILLION, linewidth=1.5, label="mean flip probability")
+        panel.plot(centres, law, color=VERMILLION, linewidth=1.5, label="mean flip probability")
     spread = np.abs(rates[:, 1:] - rates[:, :1]).T
     options: dict[str, Any] = {"color": BLUE, "fmt": "o", "markersize": 4, "capsize": 2, "linewidth": 1}
-    panel.errorbar(places, rates[:, 0], yerr=spread, label="realised, with 95 % interval", **options)
+    panel.errorbar(centres, rates[:, 0], yerr=spread, label="realised, with 95 % interval", **options)
     panel.set(xlim=(0, 100), xlabel="difficulty, percentile (easy to hard)", ylabel="labels wrong, %")
     panel.set_ylim(bottom=0, top=min(105, max(1.0, 1.08 * np.nanmax(np.append(rates, law), initial=0))))
     area, within = dependence.auroc, dependence.auroc_within_class

@@ -90,6 +90,7 @@ def card_of(variant: Variant, exported: Exported | None = None) -> str:
 
 
 def _front_matter(variant: Variant, source: DataCard | None, noise: DataCard | None, exported: Exported | None) -> str:
+    """The metadata above a card, in YAML, as the Hugging Face hub reads them."""
     from huggingface_hub import DatasetCardData
 
     # A class of the hub is unknown at -1, and can be nothing else below zero.
@@ -126,6 +127,7 @@ def _class_label(variant: Variant) -> dict[str, Any]:
 
 
 def _summary(variant: Variant, source: DataCard | None, noise: DataCard | None, *, here: bool) -> list[str]:
+    """The table of where the labels came from."""
     p = variant.provenance
     part = "" if p.limit is None else f", its first {p.limit} training samples"
     found = noise is not None and noise.facts["found"]
@@ -188,6 +190,7 @@ def _recipe(provenance: Provenance, source: DataCard | None, noise: DataCard | N
 
 
 def _rates(variant: Variant, description: Description) -> list[str]:
+    """The table of rates: asked for, expected, realised."""
     nominal, definition = description.nominal_rate, RATE_WORDS[variant.provenance.rate_definition]
     told = "none was asked for" if nominal is None else f"{_percent(nominal)} {definition}".strip()
     expected = description.expected_rate
@@ -238,6 +241,7 @@ def _classes(variant: Variant, description: Description) -> list[str]:
 
 
 def _matrices(variant: Variant, description: Description) -> list[str]:
+    """The realised and the nominal transition matrix as text."""
     if variant.num_classes > PRINTED_CLASSES:
         there = " and `transition.npy` holds the nominal one" if variant.transition is not None else ""
         return [f"Of {variant.num_classes} classes: `noisybench describe --json` prints them{there}."]

@@ -109,6 +109,7 @@ def _after(law: Floats, step: Floats, source: Source) -> Floats | None:
 
 
 def _parse_step(text: str) -> Noise:
+    """The noise that one step of a text names, with files checked against the digests that it tells."""
     name, values = parse_call(text, what="a step")
     kind: type[Noise] = find("noises", name)
     # A record is read by strangers: it may name noisybench's own noises and no code of others.

@@ -45,20 +45,7 @@ def build_variant(source: Source, noise: Noise, *, seed: int = 0, mode: Mode | N
         seed, mode = 0, "exact"
     seed = whole(seed, "seed", least=0)
     name = noise_name(noise)
-    reference: Literal["clean", "labels"] = "clean"
-    base = source
-    if not noise.found and not (source.clean >= 0).any():
-        reference = "labels"
-        base = replace(source, clean=np.where(source.clean == WRONG, WRONG, source.labels))
-    if not noise.found and not (base.clean >= 0).any():
-        msg = (
-            f"source '{source.name}' has no sample of known class, so noise '{name}' has nothing to make wrong; "
-            f"take its errors as they are: --noise as_found"
-        )
-        raise BadData(msg)
-    if not noise.found and source.num_classes < 2:  # noqa: PLR2004 - a right class and a wrong one
-        msg = f"source '{source.name}' has {source.num_classes} class: a wrong label needs at least two"
-        raise BadData(msg)
+    base, reference = _reference(source, name, found=noise.found)
     shown = replace(base, clean=read_only(np.where(base.clean == WRONG, UNKNOWN, base.clean)))
     draw = noise(shown, seed=seed, mode=mode)
     labels = check_labels(draw.labels, source.num_classes, what=f"labels drawn by '{name}'")
@@ -91,3 +78,29 @@ def build_variant(source: Source, noise: Noise, *, seed: int = 0, mode: Mode | N
         ),
         marks={**source.marks, **draw.marks},
     )
+
+
+def _reference(source: Source, noise: str, *, found: bool) -> tuple[Source, Literal["clean", "labels"]]:
+    """The source with the labels that errors are injected into as its clean ones, and which these are.
+
+    A noise that takes errors as they are ``found`` injects none.
+
+    Raises:
+        BadData: There is no label to make wrong, or no wrong class.
+    """
+    if found:
+        return source, "clean"
+    reference: Literal["clean", "labels"] = "clean"
+    if not (source.clean >= 0).any():
+        reference = "labels"
+        source = replace(source, clean=np.where(source.clean == WRONG, WRONG, source.labels))
+    if not (source.clean >= 0).any():
+        msg = (
+            f"source '{source.name}' has no sample of known class, so noise '{noise}' has nothing to make wrong; "
+            f"take its errors as they are: --noise as_found"
+        )
+        raise BadData(msg)
+    if source.num_classes < 2:  # noqa: PLR2004 - a right class and a wrong one
+        msg = f"source '{source.name}' has {source.num_classes} class: a wrong label needs at least two"
+        raise BadData(msg)
+    return source, reference

@@ -122,6 +122,7 @@ def _read_npy(path: Path, choose: Choose, variant: Variant) -> Columns:
 
 
 def _read_npz(path: Path, choose: Choose, variant: Variant) -> Columns:
+    """The chosen arrays of an archive; only those are read, and none is unpickled."""
     _size_of(path)
     columns: Columns = {}
     with path.open("rb") as stream:  # opened here, because NumPy leaves a file open that it cannot read
@@ -150,6 +151,7 @@ def _read_npz(path: Path, choose: Choose, variant: Variant) -> Columns:
 
 
 def _read_csv(path: Path, choose: Choose, variant: Variant) -> Columns:
+    """The chosen columns of a CSV file with a header, a block at a time."""
     _size_of(path)
     n = len(variant.labels)
     with _reading(path, "CSV"):
@@ -170,6 +172,7 @@ def _read_csv(path: Path, choose: Choose, variant: Variant) -> Columns:
 
 
 def _read_parquet(path: Path, choose: Choose, variant: Variant) -> Columns:
+    """The chosen columns of a Parquet file, a group of rows at a time."""
     _size_of(path)
     n = len(variant.labels)
     with _reading(path, "Parquet"):

@@ -154,6 +154,7 @@ def read_splits(published: Published, data: Path | None) -> tuple[Split, Split]:
 
 
 def _official(published: Published, root: Path, *, download: bool) -> tuple[Split, Split]:
+    """Training and test part of the published files, as torchvision reads them."""
     from torchvision import datasets
 
     read = getattr(datasets, published.torchvision)
@@ -192,6 +193,7 @@ def _shards(data: Path, split: str) -> list[Path]:
 
 
 def _parquet(published: Published, paths: list[Path]) -> Split:
+    """Training and test part of Parquet files of the hub, one after the other."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
