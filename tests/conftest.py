@@ -34,7 +34,7 @@ def digits() -> Source:
     return load_source("digits")
 
 
-LONG = ("test_readme.py", "test_resume.py", "test_contributing.py")
+LONG = ("test_readme.py", "test_resume.py", "test_contributing.py", "test_training_run.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -811,11 +811,17 @@ def source_options(name: str) -> dict[str, str]:
     return needed.get(name, {}) or dict(LAYOUTS[name][1] if name in LAYOUTS else {})
 
 
+@cache
+def read_once(name: str, place: Path | None) -> Source:
+    """The first 50 samples, read anew only from files that each test writes for itself."""
+    return load_source(name, place, limit=50, **source_options(name))
+
+
 @pytest.mark.parametrize("name", names("sources"))
 class TestSource:
     def test_it_is_whole_and_read_alike_twice(self, name: str, place: Path | None) -> None:
         """Two reads have one digest, which is that of inputs and labels; its name is its file's, its order is known."""
-        source, again = (load_source(name, place, limit=50, **source_options(name)) for _ in range(2))
+        source, again = read_once(name, place), load_source(name, place, limit=50, **source_options(name))
         assert source.name == name
         assert source.sha256 == again.sha256 == source_digest(source.inputs, source.labels)
         assert np.array_equal(source.clean, again.clean)
@@ -831,7 +837,7 @@ class TestSource:
 
     def test_a_limit_keeps_the_first_samples(self, name: str, place: Path | None) -> None:
         """And the classes and the test set; no array can be written to; a limit of none is refused."""
-        source, short = (load_source(name, place, limit=limit, **source_options(name)) for limit in (50, 20))
+        source, short = read_once(name, place), load_source(name, place, limit=20, **source_options(name))
         assert source.sha256 != short.sha256
         for whole, first in ((source.inputs, short.inputs), (source.labels, short.labels), (source.clean, short.clean)):
             assert np.array_equal(whole[:20], first[:])
