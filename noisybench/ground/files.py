@@ -217,7 +217,11 @@ def record_as(
         msg = f"{path} has a field '{odd}', which is none of: {', '.join(known)}; {mend}"
         raise BadData(msg)
     try:
+        json.dumps(record, ensure_ascii=False).encode()
         return msgspec.convert(record, kind)
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can spell and no text file can hold
+        msg = f"{path} holds text that is no Unicode; {mend}"
+        raise BadData(msg) from None
     except msgspec.ValidationError as error:
         msg = f"{path}{_fault(str(error), record, kind)} {mend}"
         raise BadData(msg) from None

@@ -210,6 +210,15 @@ def test_records_without_a_field_are_refused(name: str, tmp_path: Path) -> None:
             read_json_as(tmp_path / "x.json", Whole)
 
 
+@pytest.mark.parametrize("field", ["mode", "seed", "names", "options"])
+def test_half_a_surrogate_pair_is_refused(field: str, tmp_path: Path) -> None:
+    """JSON can spell it, in a value of any type and in a name, and no file could hold it again."""
+    value = {"names": ["\ud800"], "options": {"\ud800": 1}}.get(field, "\ud800")
+    (tmp_path / "x.json").write_text(json.dumps(asdict(WHOLE) | {field: value}), encoding="utf-8")
+    with pytest.raises(BadData, match=r"x.json holds text that is no Unicode; build again"):
+        read_json_as(tmp_path / "x.json", Whole, mend="build again")
+
+
 def test_arrays_are_never_unpickled(tmp_path: Path) -> None:
     """An array comes back as it was; a pickled one, a cut one and an archive of several are refused."""
     file = tmp_path / "x.npy"
