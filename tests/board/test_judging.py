@@ -1,0 +1,150 @@
+"""The board computes what it is asked for, from scores and truths; the order of commands and of versions decides nothing."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from noisybench.board.agreement import Agreement
+from noisybench.board.judging import DIGEST
+from noisybench.board.leaderboard import leaderboard
+from noisybench.board.results import Result, evaluate, memorize
+from noisybench.data.loading import load_source
+from noisybench.data.source import Source
+from noisybench.detection.scoring import read_scores, scores_path, write_scores
+from noisybench.ground.arrays import Bools, Floats, Labels
+from noisybench.ground.errors import UnknownName
+from noisybench.memorization.subset_plan import plan_learner
+from noisybench.noise.noises.symmetric import Symmetric
+from noisybench.runs.verify import verify_runs
+from noisybench.statistics.detection_metrics import METRICS, Metric
+from noisybench.statistics.intervals import Estimate
+from noisybench.variants.building import build_variant
+from noisybench.variants.variant import Variant
+
+
+@pytest.fixture(scope="module")
+def source() -> Source:
+    return load_source("digits", limit=150)
+
+
+@pytest.fixture(scope="module")
+def variant(source: Source) -> Variant:
+    return build_variant(source, Symmetric(0.2))
+
+
+@pytest.fixture(scope="module")
+def out(source: Source, variant: Variant, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two finished runs, made before anything that is asked of them."""
+    folder = tmp_path_factory.mktemp("runs")
+    evaluate(variant, source, epochs=2, seeds=(0, 1), detectors=["aum", "final_loss"], out=folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of this test's own."""
+    monkeypatch.setenv("NOISYBENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def mean_of_the_wrong(values: Floats, mislabeled: Bools, given: Labels) -> Estimate:
+    """A metric that nobody had when the runs were made."""
+    return Estimate(float(values[mislabeled].mean()), np.nan, np.nan)
+
+
+def test_a_metric_added_later_is_had_for_older_runs(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more line in ``METRICS``: the table has it, with numpy's own values, and the runs are still whole."""
+    with pytest.raises(UnknownName, match="no metric is called 'mean_of_the_wrong'"):
+        leaderboard(out, metric="mean_of_the_wrong")
+    metric = Metric("mean of the wrong", mean_of_the_wrong, bounds=(-np.inf, np.inf))
+    monkeypatch.setitem(METRICS, "mean_of_the_wrong", metric)
+    rows = {row.detector: row.mean for row in leaderboard(out, metric="mean_of_the_wrong")}
+    (home,) = out.iterdir()
+    runs = sorted(home.glob("mlp-*/seed-*"))
+    mask = build_variant(load_source("digits", limit=150), Symmetric(0.2)).mislabeled
+    for name in ("aum", "final_loss"):
+        means = [read_scores(scores_path(run, name)).values[mask].mean() for run in runs]
+        assert rows[name] == pytest.approx(np.mean(means), abs=1e-12)
+    assert sum("follow from the trace" in sentence for sentence in verify_runs(out)) == 2
+
+
+def test_a_metric_of_ones_own_is_never_kept(out: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its code is no part of what answers are kept by, so that another of the same name would find the first one's."""
+    monkeypatch.setitem(METRICS, "own", Metric("own", mean_of_the_wrong, bounds=(-np.inf, np.inf)))
+    first = {row.detector: row.mean for row in leaderboard(out, metric="own")}
+    assert not list(cache.rglob("*.msgpack"))
+
+    def twice(values: Floats, mislabeled: Bools, given: Labels) -> Estimate:
+        return Estimate(2 * mean_of_the_wrong(values, mislabeled, given).value, np.nan, np.nan)
+
+    monkeypatch.setitem(METRICS, "own", Metric("own", twice, bounds=(-np.inf, np.inf)))
+    second = {row.detector: row.mean for row in leaderboard(out, metric="own")}
+    assert second["aum"] == pytest.approx(2 * first["aum"])
+
+
+def test_no_order_of_commands_matters(source: Source, variant: Variant, tmp_path: Path) -> None:
+    """Evaluate, then memorize; memorize, then evaluate: the same table of memorization, to the last field but times."""
+    learner, _ = plan_learner(source, epochs=2)
+
+    def measure(folder: Path) -> None:
+        memorize(source, variant, learner, folder, models=10)
+
+    def run(folder: Path) -> None:
+        evaluate(variant, source, epochs=2, seeds=(0,), detectors=["aum"], out=folder)
+
+    tables = []
+    for name, commands in (("one", (run, measure)), ("other", (measure, run))):
+        for command in commands:
+            command(tmp_path / name)
+        records = leaderboard(tmp_path / name, truth="memorization").to_records()
+        tables.append([{**record, "seconds": None} for record in records])
+    assert tables[0] == tables[1]
+    assert {"aum", "random"} <= {record["detector"] for record in tables[0]}
+
+
+def test_what_is_kept_is_believed_only_for_its_own_files(out: Path, cache: Path) -> None:
+    """Scores that change, or a kept answer that was changed, are computed again."""
+    (home,) = out.iterdir()
+    run = next(home.glob("mlp-*/seed-0"))
+    result = Result(run)
+    (before,) = (row for row in result.agreement() if row.detector == "aum")
+    kept = list(cache.rglob("*.msgpack"))
+    assert kept
+    for path in kept:  # as a cache file would be that somebody edited
+        content = path.read_bytes()
+        lies = [replace(row, value=1.0) for row in msgspec.msgpack.decode(content[DIGEST:], type=list[Agreement])]
+        path.write_bytes(content[:DIGEST] + msgspec.msgpack.encode(lies))
+    assert next(row for row in result.agreement() if row.detector == "aum") == before
+    scores = read_scores(scores_path(run, "aum"))
+    try:
+        write_scores(replace(scores, values=-scores.values), scores_path(run, "aum"))
+        (after,) = (row for row in result.agreement() if row.detector == "aum")
+        assert after.value == pytest.approx(1 - before.value)
+    finally:
+        write_scores(scores, scores_path(run, "aum"))
+
+
+def test_an_agreement_file_beside_a_run_is_never_read(out: Path) -> None:
+    """Whatever it holds: version 0.1.0 wrote one, and so may a stranger."""
+    (home,) = out.iterdir()
+    run = next(home.glob("mlp-*/seed-0"))
+    before = Result(run).agreement()
+    (run / "agreement.parquet").write_bytes(b"perfect")
+    try:
+        assert Result(run).agreement() == before
+        assert leaderboard(out).rows
+    finally:
+        (run / "agreement.parquet").unlink()
+
+
+def test_a_cache_that_cannot_be_written_harms_nothing(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder is a file: the table is the same."""
+    expected = leaderboard(out).to_records()
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    monkeypatch.setenv("NOISYBENCH_CACHE", str(tmp_path / "file"))
+    assert leaderboard(out).to_records() == expected
