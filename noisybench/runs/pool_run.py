@@ -32,7 +32,7 @@ from noisybench.memorization.pool import PURPOSES, Pool, read_pool
 from noisybench.memorization.retraining import retrain
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.subsets import check_fraction, group_size, subsets
-from noisybench.runs.folder import begin, finish, keep_variant, recognise
+from noisybench.runs.folder import RECORD, begin, finish, keep_variant, recognise
 from noisybench.runs.record import RunRecord, about_labels
 from noisybench.statistics.confident_learning import NoiseEstimate, estimate_noise
 from noisybench.statistics.neighbours import neighbour_labels
@@ -103,7 +103,8 @@ def score_pool(
         _check_held_out(one, len(variant.labels), models, seed)
     record = _record(learners[-1], variant, shares, models=models, seed=seed)
     with alone(folder):
-        found = recognise(folder, record, ignore=("models",))
+        # A lost record is made again with all else: how its models were made, their blocks say themselves.
+        found = recognise(folder, record, ignore=("models",)) if (folder / RECORD).is_file() else None
         if found is None:
             begin(folder, record)
         pools, seconds = [], 0.0
