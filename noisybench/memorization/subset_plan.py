@@ -19,7 +19,7 @@ from noisybench.training.model import BuildModel
 from noisybench.training.plan import Plan, Watch, plan_run
 
 EPOCHS = 45
-"""Of every model: on the digits, 99 % of the wrong labels of a subset are then fitted, 57 % after 20."""
+"""Epochs of every subset model: on the digits, 99 % of the wrong labels of a subset are then fitted, 57 % after 20."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from noisybench.memorization.pool import PURPOSES, Pool, read_pool
 from noisybench.memorization.retraining import retrain
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.subsets import check_fraction, group_size, subsets
-from noisybench.runs.folder import begin, finish, keep_variant, recognise
+from noisybench.runs.folder import RECORD, begin, finish, keep_variant, recognise
 from noisybench.runs.record import RunRecord, about_labels
 from noisybench.statistics.confident_learning import NoiseEstimate, estimate_noise
 from noisybench.statistics.neighbours import neighbour_labels
@@ -105,17 +105,18 @@ def score_pool(
         _check_held_out(one, len(variant.labels), models, seed)
     record = _record(learners[-1], variant, shares, models=models, seed=seed)
     with locked(folder):
-        found = recognise(folder, record, ignore=("models",))
+        # A lost record is made again with all else: how its models were made, their blocks say themselves.
+        found = recognise(folder, record, ignore=("models",)) if (folder / RECORD).is_file() else None
         if found is None:
             begin(folder, record)
         pools, seconds = [], 0.0
         for one in learners:
-            place = folder / f"fraction-{one.fraction:g}"
+            models_folder = folder / f"fraction-{one.fraction:g}"
             done = retrain(
                 source,
                 variant,
                 one,
-                place,
+                models_folder,
                 models=models,
                 seed=seed,
                 purpose="detector",
@@ -124,7 +125,7 @@ def score_pool(
                 progress=progress,
             )
             seconds += models / done.models_per_second  # over every call that trained some of them
-            pools.append(read_pool(place, variant, models=models))
+            pools.append(read_pool(models_folder, variant, models=models))
         keep_variant(variant, home / "variant", source)
         if found is None or not _is_whole(folder, found, models):
             begin(folder, record)  # what is scored again is no finished run meanwhile
