@@ -152,9 +152,9 @@ def rows_of_agreements(
     return sorted(rows, key=lambda row: _order(row, higher_is_better=about.higher_is_better))
 
 
-Key: TypeAlias = "tuple[str, Kind, Setup, Learner | None]"
+RowKey: TypeAlias = "tuple[str, Kind, Setup, Learner | None]"
 """Detector, what it is, what made its scores, and whose memorization they are held against."""
-Groups: TypeAlias = "dict[Key, dict[tuple[LabelColumn, int], tuple[Run, Agreement]]]"
+Groups: TypeAlias = "dict[RowKey, dict[tuple[LabelColumn, int], tuple[Run, Agreement]]]"
 """What a row averages over: label column and seed → run and its agreement."""
 
 
@@ -178,7 +178,7 @@ def _rank(
 
 
 def _row(
-    key: Key,
+    key: RowKey,
     group: Mapping[tuple[LabelColumn, int], tuple[Run, Agreement]],
     asked: Asked,
     averaged: tuple[float, float, float, Interval],

@@ -5,16 +5,17 @@ clean. A leaderboard against either truth does not show which of them a detector
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
 from noisybench.board.agreement import check_same_labels
 from noisybench.board.averages import cells_of, counts_of, is_matched, versions_of, which_complete
 from noisybench.board.references import reference_scores
-from noisybench.board.truths import read_truths
+from noisybench.board.truths import Truths, read_truths
 from noisybench.detection.scoring import Kind, Scores
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.memorization.estimate import Memorization
@@ -173,8 +174,32 @@ def both_rows(runs: Sequence[Run] | Paths, *, threshold: float = HIGH_MEMORIZATI
             f"measures it, with the folder that the runs were written to"
         )
         raise BadData(msg)
-    groups: dict[tuple[str, Kind, Setup, Learner], dict[tuple[LabelColumn, int], tuple[Run, BothTruths]]] = {}
-    for run in measured:
+    groups = _flags_of(measured, truths, threshold)
+    complete = which_complete(
+        [
+            (setup, {at for at, (_, both) in group.items() if math.isfinite(both.false_alarms.value)})
+            for (_, _, setup, _), group in groups.items()
+        ],
+        begun,
+    )
+    left_out = {"unfinished": len(begun), "unmeasured": len(ended) - len(measured)}
+    rows = [
+        _row(key, list(group.values()), complete=whole, threshold=threshold, **left_out)
+        for whole, (key, group) in zip(complete, groups.items(), strict=True)
+    ]
+    return sorted(rows, key=_order)
+
+
+FlagsKey: TypeAlias = "tuple[str, Kind, Setup, Learner]"
+"""Detector, what it is, what made its scores, and whose memorization it is held against."""
+Flags: TypeAlias = "dict[FlagsKey, dict[tuple[LabelColumn, int], tuple[Run, BothTruths]]]"
+"""What a row averages over: label column and seed → run and where its flags fall."""
+
+
+def _flags_of(runs: Sequence[Run], truths: Mapping[Path, Truths], threshold: float) -> Flags:
+    """Where the flags of every detector and reference fall, against every memorization of the run's labels."""
+    groups: Flags = {}
+    for run in runs:
         variant = truths[run.home].variant
         kinds, scores = _scores(run, variant)
         for truth in (one.memorization for one in truths[run.home].measured):
@@ -184,41 +209,42 @@ def both_rows(runs: Sequence[Run] | Paths, *, threshold: float = HIGH_MEMORIZATI
                 setup = NOBODY if kind == "reference" else run.setup
                 group = groups.setdefault((both.detector, kind, setup, truth.learner), {})
                 group[run.column, run.seed] = (run, both)
-    complete = which_complete(
-        [
-            (setup, {at for at, (_, both) in group.items() if math.isfinite(both.false_alarms.value)})
-            for (_, _, setup, _), group in groups.items()
-        ],
-        begun,
+    return groups
+
+
+def _row(
+    key: FlagsKey,
+    members: Sequence[tuple[Run, BothTruths]],
+    *,
+    complete: bool,
+    threshold: float,
+    unfinished: int,
+    unmeasured: int,
+) -> BothRow:
+    """One line of the table: means over the members, and the interval of its false alarms."""
+    detector, kind, setup, whose = key
+    runs = [run for run, _ in members]
+    alarms = cells_of((run, both.false_alarms.value) for run, both in members)
+    false_alarms, low, high, interval = estimate(alarms, (0.0, 1.0))
+    return BothRow(
+        detector=detector,
+        kind=kind,
+        truth_learner=whose,
+        matched=is_matched(setup, whose),
+        threshold=threshold,
+        false_alarms=false_alarms,
+        low=low,
+        high=high,
+        interval=interval,
+        **_quarters(members),
+        **counts_of(runs),
+        n=sum({run.column: both.n for run, both in members}.values()),
+        complete=complete,
+        unfinished=unfinished,
+        unmeasured=unmeasured,
+        **setup._asdict(),
+        version=versions_of([] if setup == NOBODY else runs),
     )
-    rows = []
-    for whole, ((detector, kind, setup, whose), group) in zip(complete, groups.items(), strict=True):
-        members = list(group.values())
-        false_alarms, low, high, interval = estimate(
-            cells_of((run, both.false_alarms.value) for run, both in members), (0.0, 1.0)
-        )
-        rows.append(
-            BothRow(
-                detector=detector,
-                kind=kind,
-                truth_learner=whose,
-                matched=is_matched(setup, whose),
-                threshold=threshold,
-                false_alarms=false_alarms,
-                low=low,
-                high=high,
-                interval=interval,
-                **_quarters(members),
-                **counts_of([run for run, _ in members]),
-                n=sum({run.column: both.n for run, both in members}.values()),
-                complete=whole,
-                unfinished=len(begun),
-                unmeasured=len(ended) - len(measured),
-                **setup._asdict(),
-                version=versions_of([] if setup == NOBODY else [run for run, _ in members]),
-            )
-        )
-    return sorted(rows, key=_order)
 
 
 def _scores(run: Run, variant: Variant) -> tuple[list[Kind], list[Scores]]:

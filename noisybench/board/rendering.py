@@ -163,61 +163,83 @@ def markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 
 def cells_for_people(rows: Rows) -> tuple[list[str], list[list[str]]]:
     """Header and cells of the columns for people, alike in every form."""
+    first = rows[0] if rows else None
+    shape = (
+        _of_models(rows)
+        if isinstance(first, ModelRow)
+        else _of_flags(rows)
+        if isinstance(first, BothRow)
+        else _of_detectors(rows)
+    )
+    shape["variants × seeds"] = _runs
+    if _differ(rows):
+        shape["trained by"] = lambda row: row.version or "–"
+    return list(shape), [[cell(row) for cell in shape.values()] for row in rows]
+
+
+Shape: TypeAlias = "dict[str, Callable[[Any], str]]"
+"""Name of each column → what it says of a row."""
+
+
+def _of_models(rows: Rows) -> Shape:
+    return {
+        "model": lambda row: row.learner.model,
+        "recipe": _recipe(rows),
+        "test accuracy": lambda row: _span(row, "test_accuracy"),
+        "memorized share": lambda row: _span(row, "mislabeled_fit"),
+        "clean share fitted": lambda row: _span(row, "clean_fit"),
+        "susceptibility": lambda row: _span(row, "susceptibility"),
+    }
+
+
+def _of_flags(rows: Rows) -> Shape:
+    one_truth = len({row.truth_learner for row in rows if isinstance(row, BothRow)}) == 1
+    return {
+        "kind": lambda row: row.kind,
+        "detector": lambda row: row.detector,
+        "false alarms": lambda row: _span(row, "false_alarms", "low", "high"),
+        **{quarter.replace("_", ", "): partial(_quarter, quarter) for quarter in Quarters._fields},
+        "model": _model,
+        "recipe": _recipe(rows),
+        **({} if one_truth else {"truth of": _whose}),
+        "learner": _matched,
+    }
+
+
+def _of_detectors(rows: Rows) -> Shape:
+    first = rows[0] if rows else None
+    title = _title(first) if isinstance(first, Row) else "agreement"
+    of_memorization = isinstance(first, Row) and first.truth_learner is not None
+    return {
+        "rank": _rank,
+        "detector": lambda row: row.detector,
+        title: lambda row: _span(row, "mean", "low", "high"),
+        "model": _model,
+        "recipe": _recipe(rows),
+        **({"truth of": _whose, "learner": _matched} if of_memorization else {}),
+        "memorized / clean fitted": lambda row: f"{_short(row.mislabeled_fit)} / {_short(row.clean_fit)}",
+        "seconds": lambda row: _short(row.seconds),
+        "extra passes": lambda row: "–" if math.isnan(row.passes) else f"{row.passes:g}",
+    }
+
+
+def _recipe(rows: Rows) -> Callable[[AnyRow], str]:
+    """What a table says of a row's recipe: its digest too, where rows of other options would look alike."""
     setups = {(*_shown(row.learner), row.observe): row.setup for row in rows}
     same = len(setups) == len({row.setup for row in rows})
 
-    def recipe(row: AnyRow) -> str:
+    def said(row: AnyRow) -> str:
         if row.regime == "given":
             return row.learner.recipe or "–"
         words = f"{row.learner.recipe}, {row.learner.epochs} epochs"
         words += {"after": "", "held out": ", pool"}.get(row.observe, f", observed {row.observe}")
         return words if same else f"{words}, {row.setup[:8]}"
 
-    def runs(row: AnyRow) -> str:
-        return f"{row.variants} × {row.seeds}" + ("" if row.complete else ", incomplete")
+    return said
 
-    shape: dict[str, Callable[[Any], str]]
-    first = rows[0] if rows else None
-    if isinstance(first, ModelRow):
-        shape = {
-            "model": lambda row: row.learner.model,
-            "recipe": recipe,
-            "test accuracy": lambda row: _span(row, "test_accuracy"),
-            "memorized share": lambda row: _span(row, "mislabeled_fit"),
-            "clean share fitted": lambda row: _span(row, "clean_fit"),
-            "susceptibility": lambda row: _span(row, "susceptibility"),
-            "variants × seeds": runs,
-        }
-    elif isinstance(first, BothRow):
-        one_truth = len({row.truth_learner for row in rows if isinstance(row, BothRow)}) == 1
-        shape = {
-            "kind": lambda row: row.kind,
-            "detector": lambda row: row.detector,
-            "false alarms": lambda row: _span(row, "false_alarms", "low", "high"),
-            **{quarter.replace("_", ", "): partial(_quarter, quarter) for quarter in Quarters._fields},
-            "model": _model,
-            "recipe": recipe,
-            **({} if one_truth else {"truth of": _whose}),
-            "learner": _matched,
-            "variants × seeds": runs,
-        }
-    else:
-        title = "agreement" if first is None else _title(first)
-        shape = {
-            "rank": _rank,
-            "detector": lambda row: row.detector,
-            title: lambda row: _span(row, "mean", "low", "high"),
-            "model": _model,
-            "recipe": recipe,
-            **({"truth of": _whose, "learner": _matched} if first is not None and first.truth_learner else {}),
-            "memorized / clean fitted": lambda row: f"{_short(row.mislabeled_fit)} / {_short(row.clean_fit)}",
-            "seconds": lambda row: _short(row.seconds),
-            "extra passes": lambda row: "–" if math.isnan(row.passes) else f"{row.passes:g}",
-            "variants × seeds": runs,
-        }
-    if _differ(rows):
-        shape["trained by"] = lambda row: row.version or "–"
-    return list(shape), [[cell(row) for cell in shape.values()] for row in rows]
+
+def _runs(row: AnyRow) -> str:
+    return f"{row.variants} × {row.seeds}" + ("" if row.complete else ", incomplete")
 
 
 def _differ(rows: Rows) -> bool:
