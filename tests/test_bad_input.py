@@ -744,6 +744,12 @@ def test_what_does_not_belong_together_is_refused(here: dict[str, str]) -> None:
         (lambda: moved(foreign, run), "verify runs", "of another variant"),
         (lambda: moved(foreign, run), f"suspects {run}", "holds scores of other labels than its variant"),
         (lambda: moved(foreign, run), again, "holds a run with variant_id"),
+        (
+            lambda: shutil.copy(foreign / "run.json", run),
+            f"verify {ours}",
+            "run.json is of another variant than the run",
+        ),
+        (lambda: shutil.copy(foreign / "run.json", run), f"leaderboard {ours}", "seed-0 holds a run of variant"),
         (lambda: moved(theirs / "variant", ours / "variant"), "verify runs", "of another variant"),
         (lambda: moved(theirs / "variant", ours / "variant"), f"suspects {run}", "scores of other labels"),
         (lambda: shutil.rmtree(ours / "variant"), "verify runs", "variant is no variant: it has no variant.json"),

@@ -24,6 +24,7 @@ from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, Truths
 from noisybench.detection.scoring import Kind, Scores, scores_path
 from noisybench.ground.digests import file_digest
 from noisybench.ground.download import cache_folder
+from noisybench.ground.errors import Mismatch
 from noisybench.ground.files import replacing
 from noisybench.runs.reading import Run
 from noisybench.statistics.detection_metrics import METRICS
@@ -45,8 +46,12 @@ def judge(run: Run, truths: Truths, asked: Asked) -> list[Agreement]:
 
     Raises:
         BadData: Scores are missing, broken or not of as many samples.
-        Mismatch: Scores are of another variant.
+        Mismatch: The run or its scores are of another variant.
     """
+    ours = truths.variant.provenance.variant_id
+    if run.record.variant_id != ours:
+        msg = f"{run.path} holds a run of variant {run.record.variant_id[:12]}, the labels beside it are of {ours[:12]}; delete one"
+        raise Mismatch(msg)
     if asked.truth not in truths.names:
         return []
     digests = {name: file_digest(scores_path(run.path, name)) for name in run.kinds}

@@ -67,6 +67,9 @@ def _verify_memorization(path: Path) -> str:
 def _verify_run(run: Run, variant: Variant) -> Iterator[str]:
     """Check one finished run of a variant."""
     path, record = run.path, run.record
+    if record.variant_id != variant.provenance.variant_id:
+        msg = f"{path / 'run.json'} is of another variant than the run's; delete that folder and evaluate again"
+        raise Mismatch(msg)
     trace, follows = _check_trace(run, variant)
     for name, spec in record.detectors.items():
         written = run.scores(name)
