@@ -10,7 +10,7 @@ from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.checks import unknown, whole
 from noisybench.ground.errors import BadData, UnknownName
 from noisybench.runs.folder import RECORD, read_names
-from noisybench.runs.reading import Run, read_run
+from noisybench.runs.reading import AnyPath, Run, read_run
 from noisybench.training.trace import read_trace
 from noisybench.variants.variant import Variant, read_variant
 
@@ -42,7 +42,7 @@ class Suspect:
     scores: dict[str, float]
 
 
-def suspects(run: str | Path, *, detector: str | None = None, top: int = 20) -> list[Suspect]:
+def suspects(run: AnyPath, *, detector: str | None = None, top: int = 20) -> list[Suspect]:
     """The ``top`` most suspicious samples, most suspicious first.
 
     Args:
@@ -55,13 +55,13 @@ def suspects(run: str | Path, *, detector: str | None = None, top: int = 20) -> 
         UnknownName: The runs have no scores of that detector.
         BadData: No finished run is there, or several setups are.
     """
-    run, top = Path(run), whole(top, "top", least=1)
-    runs = _finished_below(run)
+    folder, top = Path(run), whole(top, "top", least=1)
+    runs = _finished_below(folder)
     if not runs:
-        msg = f"{run} holds no finished run; 'noisybench evaluate' makes one"
+        msg = f"{folder} holds no finished run; 'noisybench evaluate' makes one"
         raise BadData(msg)
     if len({one.path.parent for one in runs}) > 1:
-        msg = f"{run} holds runs of several setups; name one of them, such as {runs[0].path.parent}"
+        msg = f"{folder} holds runs of several setups; name one of them, such as {runs[0].path.parent}"
         raise BadData(msg)
     found = _common([list(one.kinds) for one in runs])
     if detector is None:
@@ -75,7 +75,7 @@ def suspects(run: str | Path, *, detector: str | None = None, top: int = 20) -> 
         scored = [one.scores(name) for one in runs]
         for scores in scored:
             if scores.variant_id != variant.provenance.variant_id or scores.values.shape != variant.labels.shape:
-                msg = f"{run} holds scores of other labels than its variant; evaluate again"
+                msg = f"{folder} holds scores of other labels than its variant; evaluate again"
                 raise BadData(msg)
         means[name] = np.mean([scores.values for scores in scored], axis=0)
     predicted = _most_predicted(runs, variant)

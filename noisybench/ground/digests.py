@@ -2,6 +2,8 @@
 
 import hashlib
 import inspect
+from collections.abc import Collection
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,19 @@ def label_digest(labels: Labels) -> str:
 def fingerprint(labels: Labels) -> str:
     """SHA-256 of the labels as uint8: the short-hand by which published sample orders are recognised."""
     return hashlib.sha256(labels.astype(np.uint8).tobytes()).hexdigest()
+
+
+def named_options(options: Any, first: Collection[str]) -> dict[str, Any]:  # noqa: ANN401 - any dataclass of options
+    """Field → value of what a digest that names a folder is made of.
+
+    These are the ``first`` fields, which such digests always held, and of later ones those that are not at their default:
+    so a field that is added renames no folder that is there.
+    """
+    return {
+        field.name: getattr(options, field.name)
+        for field in fields(options)
+        if field.name in first or getattr(options, field.name) != field.default
+    }
 
 
 def file_digest(path: Path) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from noisybench.training.recipe import Recipe, digest_of_training
+from noisybench.training.recipe import RECIPE_OF_0_1_0, Recipe, digest_of_training
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ TRAINING = ("model", "recipe", "epochs", "trained", "features")
 
 def learner_of_setup(setup: Mapping[str, Any]) -> Learner:
     """The learner that the record of a block of models describes, see ``SubsetPlan.setup``."""
-    recipe = {field.name: setup[field.name] for field in fields(Recipe)}
+    recipe = {field.name: setup[field.name] for field in fields(Recipe) if field.name in {*RECIPE_OF_0_1_0, *setup}}
     return Learner(
         model=setup["model"],
         recipe=setup["recipe"],

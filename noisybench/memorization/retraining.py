@@ -112,15 +112,18 @@ def retrain(
         check_sendable(learner.plan.build, f"model '{learner.plan.model}'")
     home = Path(folder)
     with locked(home):
-        tasks = []
+        tasks: list[_Task] = []
+        there: list[_Task] = []
         for number, count in blocks(models):
             task = _Task(number * BLOCK, count, machine.device_of(number), block_path(home, number, count))
             if task.path.is_file():
-                _check_block(task, record, variant)
+                there.append(task)
                 for _ in range(count):
                     progress()
             else:
                 tasks.append(task)
+        for task in there:  # versions guard the training: they matter where some models are still to be trained
+            _check_block(task, record, variant, ignore=() if tasks else ("versions",))
         began = time.perf_counter()
         shared = _Shared(seen, variant, learner, record)
         run_tasks(_train_block, tasks, shared, workers=machine.workers, progress=progress)
@@ -291,13 +294,17 @@ HALF = float(np.finfo(np.float16).max)
 """Number of greatest size in float16, in which margins are kept."""
 
 
-def _check_block(task: _Task, record: Mapping[str, Any], variant: Variant) -> None:
-    """Raise ``BadData`` unless a block that is there is the one that this task would train."""
+def _check_block(task: _Task, record: Mapping[str, Any], variant: Variant, *, ignore: Sequence[str]) -> None:
+    """Raise ``BadData`` unless a block that is there is the one that this task would train, but for some of its setup."""
     found = dict(read_block(task.path, variant).record)
     wanted = {**record, "first": task.first, "models": task.count}
     setup, ours = found.pop("setup"), wanted.pop("setup")
     differs = [(name, found.get(name), value) for name, value in wanted.items() if found.get(name) != value]
-    differs += [(name, setup.get(name), value) for name, value in ours.items() if setup.get(name) != value]
+    differs += [
+        (name, setup.get(name), value)
+        for name, value in ours.items()
+        if setup.get(name) != value and name not in ignore
+    ]
     if differs:
         name, there, here = differs[-1]
         msg = (

@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from noisybench.data.extraction import choose_features, features_of
 from noisybench.data.source import Source
 from noisybench.ground.arrays import Features
+from noisybench.ground.digests import named_options
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.files import file_name
 from noisybench.memorization.learner import Learner
@@ -17,6 +18,7 @@ from noisybench.memorization.pool import Purpose
 from noisybench.training.machine import choose_device
 from noisybench.training.model import BuildModel
 from noisybench.training.plan import Plan, Watch, plan_run
+from noisybench.training.recipe import RECIPE_OF_0_1_0
 
 EPOCHS = 45
 """Epochs of every subset model: on the digits, 99 % of the wrong labels of a subset are then fitted, 57 % after 20."""
@@ -59,7 +61,7 @@ class SubsetPlan:
             "model": self.plan.model,
             "code": self.plan.code,
             "recipe": self.plan.recipe_name,
-            **asdict(self.plan.recipe),
+            **named_options(self.plan.recipe, RECIPE_OF_0_1_0),
             "fraction": self.fraction,
             "balanced": self.balanced,
             "features": self.features,

@@ -7,7 +7,7 @@ are a run themselves, which has a pool in place of a training.
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, replace
 from math import isnan
 from pathlib import Path
@@ -33,7 +33,7 @@ from noisybench.memorization.pool import PURPOSES, Pool, read_pool
 from noisybench.memorization.retraining import retrain
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.subsets import check_fraction, group_size, subsets
-from noisybench.runs.folder import RECORD, begin, finish, keep_variant, recognise
+from noisybench.runs.folder import RECORD, begin, finish, keep_variant, kinds_of, recognise
 from noisybench.runs.record import RunRecord, about_labels
 from noisybench.statistics.confident_learning import NoiseEstimate, estimate_noise
 from noisybench.statistics.neighbours import neighbour_labels
@@ -130,6 +130,8 @@ def score_pool(
         if found is None or not _is_whole(folder, found, models):
             begin(folder, record)  # what is scored again is no finished run meanwhile
             _score_all(folder, pools, variant, record, near=_where_to_look(source, features), seconds=seconds)
+        else:
+            _score_added(folder, found)
     return DetectorPool(folder, estimate_noise(variant.labels, pools[-1].held_out))
 
 
@@ -176,7 +178,7 @@ def _score_all(
     answers = held_out_answers(pools, variant, epoch=record.epochs, neighbours=neighbours)
     write_observation(answers, folder / "trace", variant_id=variant.provenance.variant_id)
     _write_history(pools[-1], variant, record.epochs, folder / "history.parquet")
-    kinds = _score(folder, names("detectors"))
+    kinds = _score(folder)
     took = None if isnan(seconds) else seconds
     passes = float(len(pools[0].included) * record.epochs * sum(record.fractions or ()))
     costs = {
@@ -186,6 +188,15 @@ def _score_all(
     write_json({"seconds": took, "detectors": costs}, folder / "timing.json")
     detectors = {name: name for name in sorted(kinds)}
     finish(folder, replace(record, files_sha256=_digests(folder, detectors)), detectors, kinds)
+
+
+def _score_added(folder: Path, found: RunRecord) -> None:
+    """Score what a finished run lacks: detectors that were added since, and reduce what is stored."""
+    added = _score(folder, but=found.detectors)
+    if added:
+        detectors = dict(sorted({**found.detectors, **{name: name for name in added}}.items()))
+        record = replace(found, files_sha256=_digests(folder, detectors))
+        finish(folder, record, detectors, {**kinds_of(folder, found), **added})
 
 
 def check_purpose(purpose: str, fractions: Sequence[float]) -> None:
@@ -242,11 +253,16 @@ def _digests(folder: Path, detectors: Iterable[str]) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): file_digest(path) for path in paths if path.is_file()}
 
 
-def _score(folder: Path, detectors: Sequence[str]) -> dict[str, Kind]:
-    """Score with every detector whose columns the trace has, but for those of trainings; what each is, by name."""
+def _score(folder: Path, *, but: Collection[str] = ()) -> dict[str, Kind]:
+    """Score with every detector whose columns the trace has, but for those of trainings; what each is, by name.
+
+    Args:
+        folder: Of the run.
+        but: Names of those that are scored already.
+    """
     trace = read_trace(folder / "trace")
     kinds: dict[str, Kind] = {}
-    for name in detectors:
+    for name in sorted({*names("detectors")} - {*but}):
         detector: Detector = find("detectors", name)
         if detector.needs_pool and set(detector.needs) <= set(trace.columns):
             write_scores(score(trace, detector), scores_path(folder, name))

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +67,9 @@ class Run:
         return read_scores(scores_path(self.path, detector))
 
 
-Paths: TypeAlias = str | Path | Iterable[str | Path]
+AnyPath: TypeAlias = str | os.PathLike[str]
+Paths: TypeAlias = AnyPath | Iterable[AnyPath]
+"""One folder or several; what ``evaluate`` gives is one too."""
 
 
 def read_runs(paths: Paths) -> list[Run]:
@@ -75,7 +78,7 @@ def read_runs(paths: Paths) -> list[Run]:
     Raises:
         BadData: A folder is missing, no run below them has ended, or a file of a run is broken.
     """
-    folders = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+    folders = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
     for folder in folders:
         if not folder.is_dir():
             msg = f"{folder} is no folder; give folders that hold runs, such as 'runs'"
@@ -151,7 +154,7 @@ def _number(value: float | None) -> float:
 
 def finished_and_begun(runs: Sequence[Run] | Paths) -> tuple[list[Run], list[Run]]:
     """The finished runs in order, and those that have begun and not ended."""
-    given: list[Any] = [runs] if isinstance(runs, str | Path) else list(runs)
+    given: list[Any] = [runs] if isinstance(runs, str | os.PathLike) else list(runs)
     known = given if given and all(isinstance(run, Run) for run in given) else read_runs(given)
     ended = sorted((run for run in known if run.finished), key=lambda run: (*_order(run.setup), run.column, run.seed))
     return ended, [run for run in known if not run.finished]

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import torch
@@ -11,7 +11,7 @@ import torch
 from noisybench.data.inputs import IMAGE_DIMENSIONS
 from noisybench.data.source import Source
 from noisybench.ground.checks import unknown, whole
-from noisybench.ground.digests import code_of
+from noisybench.ground.digests import code_of, named_options
 from noisybench.ground.errors import BadUsage, UnknownName
 from noisybench.ground.files import file_name
 from noisybench.ground.lookup import find
@@ -19,7 +19,7 @@ from noisybench.ground.options import parse_options
 from noisybench.training.machine import choose_device
 from noisybench.training.model import BuildModel
 from noisybench.training.observing import Probe
-from noisybench.training.recipe import Observe, Recipe, digest_of_training
+from noisybench.training.recipe import RECIPE_OF_0_1_0, Observe, Recipe, digest_of_training
 from noisybench.training.susceptibility import Susceptibility
 
 RecipeName = Literal["standard", "overfit"]
@@ -79,6 +79,13 @@ class Watch:
         return Susceptibility(self.susceptibility, self.susceptibility_samples, self.susceptibility_lr)
 
 
+WATCH_OF_0_1_0 = (
+    "observe", "curvature_every", "curvature_draws", "curvature_step", "curvature_power", "susceptibility",
+    "susceptibility_samples", "susceptibility_lr",
+)  # fmt: skip
+"""Fields of ``Watch`` in version 0.1.0, which every digest of a setup holds; see ``named_options``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that decides a run but the labels and the seed.
@@ -103,13 +110,14 @@ class Plan:
     def setup(self) -> str:
         """Digest of model, recipe and options: runs that differ in anything but labels and seed differ in it."""
         what = {"model": self.model, "code": self.code, "name": self.recipe_name}
-        what |= {**asdict(self.recipe), **asdict(self.watch)}
+        what |= {**named_options(self.recipe, RECIPE_OF_0_1_0), **named_options(self.watch, WATCH_OF_0_1_0)}
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
     @property
     def trained(self) -> str:
         """Short digest of what decides the training, however it is watched: model, code and recipe."""
-        return digest_of_training(self.model, self.code, self.recipe_name, asdict(self.recipe))
+        options = named_options(self.recipe, RECIPE_OF_0_1_0)
+        return digest_of_training(self.model, self.code, self.recipe_name, options)
 
     @property
     def folder(self) -> str:

@@ -63,6 +63,12 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     return recipe.lr * min(done / 0.25, (1 - done) / 0.75)
 
 
+RECIPE_OF_0_1_0 = (
+    "epochs", "batch_size", "lr", "momentum", "weight_decay", "schedule", "augmentation", "precision",
+)  # fmt: skip
+"""Fields of ``Recipe`` in version 0.1.0, which every digest of a recipe holds; see ``named_options``."""
+
+
 def digest_of_training(model: str, code: str | None, name: str, recipe: Mapping[str, Any]) -> str:
     """Short digest of what decides a training but labels and seed: six hexadecimal digits.
 
@@ -70,7 +76,7 @@ def digest_of_training(model: str, code: str | None, name: str, recipe: Mapping[
         model: Name of the model.
         code: Digest of the file of a user's own model; None for one of ours.
         name: Name of the recipe.
-        recipe: Every field of ``Recipe``.
+        recipe: The ``named_options`` of the recipe.
     """
     what = {"model": model, "code": code, "name": name, **recipe}
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:6]

@@ -11,6 +11,7 @@ from noisybench.board.agreement import Agreement
 from noisybench.board.judging import DIGEST
 from noisybench.board.leaderboard import leaderboard
 from noisybench.board.results import Result, evaluate, memorize
+from noisybench.board.suspects import suspects
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source
 from noisybench.detection.scoring import read_scores, scores_path, write_scores
@@ -148,3 +149,13 @@ def test_a_cache_that_cannot_be_written_harms_nothing(
     (tmp_path / "file").write_text("", encoding="utf-8")
     monkeypatch.setenv("NOISYBENCH_CACHE", str(tmp_path / "file"))
     assert leaderboard(out).to_records() == expected
+
+
+def test_results_stand_for_their_folders(out: Path, source: Source, variant: Variant) -> None:
+    """What ``evaluate`` gives is taken by everything that takes the folder of a run."""
+    results = evaluate(variant, source, epochs=2, seeds=(0, 1), detectors=["aum", "final_loss"], out=out)
+    assert leaderboard(results).to_records() == leaderboard(out).to_records()
+    assert leaderboard(results[0]).to_records() == leaderboard(results[0].path).to_records()
+    assert suspects(results[0]) == suspects(results[0].path)
+    assert set(results[0].scores) == {"aum", "final_loss"}
+    assert results[0].history["clean_fit"] > 0

@@ -25,6 +25,7 @@ from noisybench.memorization.stacking import linear_layers, train_together
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.subsets import subsets
 from noisybench.noise.noises.symmetric import Symmetric
+from noisybench.training import machine
 from noisybench.training.batches import Inputs
 from noisybench.training.machine import Machine
 from noisybench.training.plan import plan_run
@@ -270,6 +271,20 @@ def test_another_setup_is_refused(small: Source, variant: Variant, tmp_path: Pat
         retrain(small, variant, learner, tmp_path, models=4)
     block_path(tmp_path, 0, 4).write_bytes(kept["block-0000-of-4.npz"])
     assert retrain(small, variant, learner, tmp_path, models=4).trained == 0
+
+
+def test_versions_guard_what_is_trained(
+    small: Source, variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Models of another version are taken up when all are there, and never mixed with models of this one."""
+    learner = learner_of(small, epochs=1)
+    retrain(small, variant, learner, tmp_path, models=BLOCK)
+    monkeypatch.setattr(machine, "__version__", "0.3.0")
+    before = files(tmp_path)
+    assert retrain(small, variant, learner, tmp_path, models=BLOCK).trained == 0
+    with pytest.raises(BadData, match=r"holds models with versions = .*, now it is .*0\.3\.0.*; give another --out"):
+        retrain(small, variant, learner, tmp_path, models=BLOCK + 2)
+    assert files(tmp_path) == before
 
 
 def test_bad_numbers(small: Source, variant: Variant, tmp_path: Path, digits: Source) -> None:

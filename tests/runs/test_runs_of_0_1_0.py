@@ -5,21 +5,26 @@ import io
 import json
 import logging
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from noisybench.board.leaderboard import flags_board, leaderboard, models_board
 from noisybench.board.rendering import to_latex, to_markdown
-from noisybench.board.results import evaluate, memorize
+from noisybench.board.results import detect, evaluate, memorize
 from noisybench.board.suspects import suspects
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source
 from noisybench.ground.errors import BadData
 from noisybench.ground.version import __version__
+from noisybench.items import find, names
+from noisybench.memorization.estimate import read_memorization
 from noisybench.memorization.learner import Learner
 from noisybench.memorization.subset_plan import plan_learner
+from noisybench.runs import pool_run
 from noisybench.runs.folder import read_run_record
 from noisybench.runs.reading import read_run, read_runs
 from noisybench.runs.verify import verify_runs
@@ -177,10 +182,31 @@ def test_an_unfinished_one_is_begun_again(old: Path, source: Source, caplog: pyt
 
 
 def test_their_memorization_is_not_measured_over(old: Path, source: Source) -> None:
-    """The models of another version are not mixed with those of today."""
+    """What is finished is taken up as it is, and no model is trained again."""
     learner, _ = plan_learner(source, epochs=4)
-    with pytest.raises(BadData, match=r"holds models with versions = .*0\.1\.0.*, now it is "):
-        memorize(source, variant_of(old, MEASURED), learner, old / "runs", models=24)
+    variant = variant_of(old, MEASURED)
+    (path,) = (old / "runs" / MEASURED / "memorization").glob("*/memorization.parquet")
+    before = read_memorization(path)
+    again = memorize(source, variant, learner, old / "runs", models=24)
+    assert again.path == path.parent
+    np.testing.assert_array_equal(again.memorization.values, before.values)
+    assert again.memorization.learner == before.learner
+
+
+def test_their_pools_take_up_a_detector_of_today(old: Path, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads the answers that are stored; the others' scores are left as they were."""
+    (run,) = (run for run in read_runs(old / "runs" / MEASURED) if run.record.regime == "pool")
+    added = replace(find("detectors", "self_confidence"), name="added_today")
+    monkeypatch.setattr(pool_run, "names", lambda drawer: (*names(drawer), "added_today"))
+    monkeypatch.setattr(pool_run, "find", lambda drawer, name: added if name == "added_today" else find(drawer, name))
+    before = {path: path.read_bytes() for path in (run.path / "scores").iterdir()}
+    learner, _ = plan_learner(source, epochs=4)
+    result = detect(source, variant_of(old, MEASURED), learner, old / "runs", models=24)
+    assert result.path == run.path
+    assert all(path.read_bytes() == content for path, content in before.items())
+    assert set(result.scores) == {*run.kinds, "added_today"}
+    np.testing.assert_array_equal(result.scores["added_today"].values, result.scores["self_confidence"].values)
+    assert (read_run_record(run.path).versions or {}) == {}  # that of 0.1.0 does not say
 
 
 def test_a_copy_of_a_record_keeps_every_field(old: Path) -> None:
