@@ -47,11 +47,18 @@ def folder_of(drawer: Drawer) -> Path:
     return PACKAGE.joinpath(*HOMES[drawer].split(".")[1:])
 
 
+def is_ours(drawer: Drawer, name: str) -> bool:
+    """Whether a name is that of one of noisybench's own files, and not of another package's item."""
+    if not name.isidentifier() or name.startswith("_"):
+        return False
+    return isfile(folder_of(drawer) / f"{name}.py")  # noqa: PTH113 - False, too, for a name that is too long for one
+
+
 def summary(drawer: Drawer, name: str) -> str:
     """First line of a drawer file's docstring, read without importing it; empty for other packages' items."""
-    path = folder_of(drawer) / f"{name}.py"
-    if not isfile(path):  # noqa: PTH113 - False, too, for a name that is too long for one
+    if not is_ours(drawer, name):
         return ""
+    path = folder_of(drawer) / f"{name}.py"
     return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
 
 
@@ -65,7 +72,7 @@ def find(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any drawer's item;
     """
     if ":" in name:
         return _named_elsewhere(drawer, name)
-    if name.isidentifier() and not name.startswith("_") and summary(drawer, name):
+    if is_ours(drawer, name):
         return getattr(import_module(f"{HOMES[drawer]}.{name}"), drawer.removesuffix("s").upper())
     if name not in names(drawer):
         raise UnknownName(unknown(name, names(drawer), drawer.removesuffix("s")))

@@ -20,7 +20,7 @@ from noisybench.data.source import Source
 from noisybench.detection.scoring import Detector, Kind, scores_path
 from noisybench.ground.errors import BadData
 from noisybench.ground.files import column_names, read_columns, read_json_as, replacing, write_json
-from noisybench.ground.lookup import find, summary
+from noisybench.ground.lookup import find, is_ours
 from noisybench.runs.record import TRAINED_BY, RunRecord, first_difference
 from noisybench.variants.variant import Variant, read_variant, write_variant
 
@@ -143,7 +143,7 @@ def kinds_of(folder: Path, record: RunRecord) -> dict[str, Kind]:
 @cache  # a table asks for every detector of every run
 def _kind_of_ours(spec: str) -> Kind | None:
     """What one of noisybench's own detectors is; None for any other."""
-    if not summary("detectors", spec):
+    if not is_ours("detectors", spec):
         return None
     detector: Detector = find("detectors", spec)
     return "control" if detector.control else "detector"
