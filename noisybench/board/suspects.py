@@ -1,5 +1,6 @@
 """The most suspicious samples of a data set, for someone who has no truth."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ class Suspect:
     scores: dict[str, float]
 
 
-def suspects(run: str | Path, *, detector: str | None = None, top: int = 20) -> list[Suspect]:
+def suspects(run: str | os.PathLike[str], *, detector: str | None = None, top: int = 20) -> list[Suspect]:
     """The ``top`` most suspicious samples, most suspicious first.
 
     Args:

@@ -2,13 +2,14 @@
 
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from noisybench.detection.scoring import Kind, Scores, read_scores, scores_path
-from noisybench.ground.errors import BadData
+from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import check_fields, read_columns, read_record
 from noisybench.runs.folder import is_finished, kinds_of, read_run_record
 from noisybench.runs.record import RunRecord, Setup, setup_of
@@ -66,16 +67,20 @@ class Run:
         return read_scores(scores_path(self.path, detector))
 
 
-Paths: TypeAlias = str | Path | Iterable[str | Path]
+Paths: TypeAlias = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
 def read_runs(paths: Paths) -> list[Run]:
     """Every run at or below the folders, each once, those that have begun and not ended included.
 
     Raises:
+        BadUsage: No folder is given.
         BadData: A folder is missing, no run below them has ended, or a file of a run is broken.
     """
-    folders = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+    folders = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+    if not folders:
+        msg = "no folder was given; give folders that hold runs, such as 'runs'"
+        raise BadUsage(msg)
     for folder in folders:
         if not folder.is_dir():
             msg = f"{folder} is no folder; give folders that hold runs, such as 'runs'"
@@ -151,7 +156,7 @@ def _number(value: float | None) -> float:
 
 def finished_and_begun(runs: Sequence[Run] | Paths) -> tuple[list[Run], list[Run]]:
     """The finished runs in order, and those that have begun and not ended."""
-    given: list[Any] = [runs] if isinstance(runs, str | Path) else list(runs)
+    given: list[Any] = [runs] if isinstance(runs, str | os.PathLike) else list(runs)
     known = given if given and all(isinstance(run, Run) for run in given) else read_runs(given)
     ended = sorted((run for run in known if run.finished), key=lambda run: (*_order(run.setup), run.column, run.seed))
     return ended, [run for run in known if not run.finished]
