@@ -22,10 +22,12 @@ from noisybench.board.agreement import Agreement, against_labels, against_mark, 
 from noisybench.board.references import reference_scores
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, Truths
 from noisybench.detection.scoring import Kind, Scores, scores_path
+from noisybench.ground import random_streams
 from noisybench.ground.digests import file_digest
 from noisybench.ground.download import cache_folder
 from noisybench.ground.errors import Mismatch
 from noisybench.ground.files import replacing
+from noisybench.memorization import learner, reliability
 from noisybench.runs.reading import Run
 from noisybench.statistics.detection_metrics import METRICS
 from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS
@@ -115,11 +117,13 @@ def _kept(
     follows_from: Mapping[str, object], truths: Truths, asked: Asked, compute: Callable[[], list[Agreement]]
 ) -> list[Agreement]:
     """What ``compute`` gives, from the cache where the same was asked of the same files before."""
-    if not _is_ours(asked):
+    metric = _own_metric(asked)
+    if metric is None:
         return compute()
     what = {
         **follows_from,
         "asked": asdict(asked),
+        "metric": metric,
         "variant": dict(truths.digests),
         "measured": [dict(one.digests) for one in truths.measured] if asked.truth == MEMORIZATION else [],
         "code": _digest_of_code(),
@@ -137,17 +141,21 @@ def _kept(
     return rows
 
 
-def _is_ours(asked: Asked) -> bool:
-    """Whether a metric is noisybench's own, whose code is part of what its answers are kept by."""
-    about = (MEMORIZATION_METRICS if asked.truth == MEMORIZATION else METRICS)[asked.metric]
-    function = getattr(about.compute, "func", about.compute)  # a partial's
-    return str(function.__module__).partition(".")[0] == "noisybench"
+def _own_metric(asked: Asked) -> str | None:
+    """What a metric calls, in words; None where that is not noisybench's own, whose code is part of the key."""
+    compute = (MEMORIZATION_METRICS if asked.truth == MEMORIZATION else METRICS)[asked.metric].compute
+    function = getattr(compute, "func", compute)  # a partial's
+    if str(function.__module__).partition(".")[0] != "noisybench":
+        return None
+    given = getattr(compute, "args", ()), getattr(compute, "keywords", {})  # as precision_at(10, …)
+    return f"{function.__module__}.{function.__qualname__} {given}"
 
 
 @cache
 def _digest_of_code() -> str:
     """Digest of the code that agreement follows from, so that a changed metric finds nothing in the cache."""
-    files = [*sorted(Path(str(statistics.__file__)).parent.glob("*.py")), *map(_file_of, (agreement, references))]
+    others = (agreement, references, reliability, learner, random_streams)
+    files = [*sorted(Path(str(statistics.__file__)).parent.glob("*.py")), *map(_file_of, others)]
     return hashlib.sha256("".join(map(file_digest, files)).encode()).hexdigest()
 
 

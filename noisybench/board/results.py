@@ -1,5 +1,6 @@
 """What the commands that make runs give back: where a run is, its scores, and how these agree with the truth."""
 
+import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -121,13 +122,24 @@ class MeasuredMemorization(os.PathLike[str]):
 
 
 def _returning(name: str, function: Callable[P, T], make: Callable[[T], R]) -> Callable[P, R]:
-    """``function`` under its public name, with a result that can be asked for agreement, which ``runs`` knows nothing of."""
+    """``function`` under its public name, with a result that can be asked for agreement, which ``runs`` knows nothing of.
+
+    Help and editors show what it returns, and it travels to other processes by its name here.
+    """
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         return make(function(*args, **kwargs))
 
-    call.__name__ = call.__qualname__ = name
+    returned = make if isinstance(make, type) else make.__annotations__["return"]
+    shown = inspect.signature(function).replace(return_annotation=returned)
+    for attribute, value in {
+        "__name__": name,
+        "__qualname__": name,
+        "__module__": __name__,
+        "__signature__": shown,
+    }.items():
+        setattr(call, attribute, value)
     return call
 
 

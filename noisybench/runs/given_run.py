@@ -40,7 +40,7 @@ def keep_given(
 
     Probabilities must be out of sample: of a model that was not trained on the sample. They are scored with
     ``self_confidence``, ``normalized_margin`` and ``confident_learning``; scores are a detector called ``name``. The same
-    file again changes nothing, unless memorization has been measured since. Another file, or the other sign, replaces
+    file again changes nothing. Another file, or the other sign, replaces
     the run of that name; files of one name for several variants are one row of a leaderboard.
 
     Args:

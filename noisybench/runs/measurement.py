@@ -33,7 +33,7 @@ def measure_memorization(
     machine: Machine | None = None,
     progress: Progress = lambda: None,
 ) -> tuple[Path, Summary]:
-    """Measure memorization, and leave it beside the runs of the variant, where ``evaluate`` finds it.
+    """Measure memorization, and leave it beside the runs of the variant, where the board finds it.
 
     Args:
         source: See ``retrain``; also ``variant``, ``learner``, ``models``, ``seed`` and ``features``.
@@ -47,7 +47,7 @@ def measure_memorization(
         progress: Called after each model.
 
     Returns:
-        The folder of the measurement, with ``memorization.parquet`` in it, and its summary.
+        The measurement: its folder, with ``memorization.parquet`` in it, and its summary.
 
     Raises:
         BadData: The memorization by a learner of this name was measured with another seed or other options.

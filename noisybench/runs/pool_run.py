@@ -72,8 +72,7 @@ def score_pool(
 ) -> DetectorPool:
     """Score the detectors of held-out answers with a pool that shares no model with any measurement of memorization.
 
-    Nothing finished is done twice: blocks of models are kept, and a run that is there is only held against what has been
-    measured since.
+    Nothing finished is done twice: blocks of models are kept, and so is a run that is there.
 
     Args:
         source: See ``retrain``; also ``variant``, ``learner``, ``seed``, ``features`` and ``workers``.

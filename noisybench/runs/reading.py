@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from noisybench.detection.scoring import Kind, Scores, read_scores, scores_path
-from noisybench.ground.errors import BadData
+from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import check_fields, read_columns, read_record
 from noisybench.runs.folder import is_finished, kinds_of, read_run_record
 from noisybench.runs.record import RunRecord, Setup, setup_of
@@ -76,9 +76,13 @@ def read_runs(paths: Paths) -> list[Run]:
     """Every run at or below the folders, each once, those that have begun and not ended included.
 
     Raises:
+        BadUsage: No folder is given.
         BadData: A folder is missing, no run below them has ended, or a file of a run is broken.
     """
     folders = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+    if not folders:
+        msg = "no folder was given; give folders that hold runs, such as 'runs'"
+        raise BadUsage(msg)
     for folder in folders:
         if not folder.is_dir():
             msg = f"{folder} is no folder; give folders that hold runs, such as 'runs'"

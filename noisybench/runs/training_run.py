@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from noisybench.data.source import Source
-from noisybench.detection.scoring import Detector, score, scores_path, write_scores
+from noisybench.detection.scoring import Detector, read_scores, score, scores_path, write_scores
 from noisybench.ground.checks import whole
 from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
-from noisybench.ground.errors import BadUsage
+from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import check_fields, read_record, write_json
 from noisybench.ground.locks import locked
 from noisybench.ground.lookup import find, names
@@ -71,7 +71,7 @@ def train_and_score(
         progress: Called after each epoch of each run.
 
     Returns:
-        The folders of the runs, variant by variant.
+        The runs, by their folders, variant by variant.
 
     Raises:
         BadUsage: Seeds that repeat, two detectors of one name, or a name that does not exist.
@@ -237,7 +237,8 @@ def _evaluate_one(task: _Task, source: Source, progress: Progress) -> Path:
         ended = wanted == listed or epochs_trained(folder / CHECKPOINT) in (None, epochs)
         trained = finished and ended and is_observed(folder / "trace", due, until=epochs)
         own = any(":" in spec for spec in task.detectors.values())  # a user's own may have been edited
-        if trained and wanted == listed and not own:
+        scored = all(_is_scored(task, name) for name in here)
+        if trained and scored and wanted == listed and not own:
             for _ in range(epochs):
                 progress()
             return folder
@@ -298,16 +299,24 @@ def _score_all(task: _Task, wanted: Mapping[str, str]) -> None:
     timing = _timing(task.folder)
     costs = timing.setdefault("detectors", {})
     for name in _scored_here(task, wanted):
-        path, spec = scores_path(task.folder, name), wanted[name]
+        spec = wanted[name]
         # A score follows from its trace; a user's own detector may have been edited since.
-        if ":" in spec or name not in costs or not path.is_file():
+        if ":" in spec or name not in costs or not _is_scored(task, name):
             detector = _detector(spec)
             began = time.perf_counter()
             found = score(trace, detector)
             seconds = time.perf_counter() - began
-            write_scores(found, path)
+            write_scores(found, scores_path(task.folder, name))
             costs[name] = _cost(trace, detector.needs, task.plan.watch, timing.get("purposes", {}), seconds)
             write_json(timing, task.folder / "timing.json")
+
+
+def _is_scored(task: _Task, name: str) -> bool:
+    """Whether the scores of a detector are there, can be read and are of the run's labels."""
+    try:
+        return read_scores(scores_path(task.folder, name)).variant_id == task.variant.provenance.variant_id
+    except (BadData, Mismatch):
+        return False
 
 
 def _timing(folder: Path) -> dict[str, Any]:

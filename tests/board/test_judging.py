@@ -1,6 +1,9 @@
 """The board computes what it is asked for, from scores and truths; the order of commands and of versions decides nothing."""
 
+import inspect
+import pickle
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -10,17 +13,17 @@ import pytest
 from noisybench.board.agreement import Agreement
 from noisybench.board.judging import DIGEST
 from noisybench.board.leaderboard import leaderboard
-from noisybench.board.results import Result, evaluate, memorize
+from noisybench.board.results import MeasuredMemorization, Result, evaluate, memorize, score_given
 from noisybench.board.suspects import suspects
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source
 from noisybench.detection.scoring import read_scores, scores_path, write_scores
 from noisybench.ground.arrays import Bools, Floats, Labels
-from noisybench.ground.errors import UnknownName
+from noisybench.ground.errors import BadUsage, UnknownName
 from noisybench.memorization.subset_plan import plan_learner
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.runs.verify import verify_runs
-from noisybench.statistics.detection_metrics import METRICS, Metric
+from noisybench.statistics.detection_metrics import METRICS, Metric, precision_at
 from noisybench.statistics.intervals import Estimate
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant
@@ -84,6 +87,32 @@ def test_a_metric_of_ones_own_is_never_kept(out: Path, cache: Path, monkeypatch:
     monkeypatch.setitem(METRICS, "own", Metric("own", twice, bounds=(-np.inf, np.inf)))
     second = {row.detector: row.mean for row in leaderboard(out, metric="own")}
     assert second["aum"] == pytest.approx(2 * first["aum"])
+
+
+def test_a_metric_of_another_argument_is_another(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one name and one function of noisybench: what it is called with is part of what answers are kept by."""
+    found = []
+    for percent in (20, 100):
+        monkeypatch.setitem(METRICS, "precision", Metric("precision", partial(precision_at, percent)))
+        found.append({row.detector: row.mean for row in leaderboard(out, metric="precision")}["aum"])
+    assert found[0] > 0.5
+    assert found[1] == pytest.approx(0.2)  # the share of wrong labels among all
+
+
+def test_what_makes_runs_shows_what_it_returns_and_can_be_sent() -> None:
+    """The names of ``inspect`` and of ``pickle``, which a process pool asks."""
+    for function, returned in ((evaluate, list[Result]), (memorize, MeasuredMemorization), (score_given, Result)):
+        assert inspect.signature(function).return_annotation == returned
+        assert pickle.loads(pickle.dumps(function)) is function  # noqa: S301 - our own, a line ago
+
+
+def test_a_result_is_a_folder_for_every_table(out: Path) -> None:
+    """Its records are those of the path; no folder at all is bad usage."""
+    (run,) = (Result(path) for path in out.glob("*/mlp-*/seed-0"))
+    assert leaderboard(run).to_records() == leaderboard(run.path).to_records()
+    assert suspects(run) == suspects(run.path)
+    with pytest.raises(BadUsage, match="no folder was given; give folders that hold runs"):
+        leaderboard([])
 
 
 def test_no_order_of_commands_matters(source: Source, variant: Variant, tmp_path: Path) -> None:

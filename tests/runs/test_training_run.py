@@ -245,6 +245,21 @@ def test_tampered_scores_are_found(digits: Source, variant: Variant, tmp_path: P
         list(verify_runs(tmp_path))
 
 
+@pytest.mark.parametrize("damage", [b"", b"PAR1 cut short"])
+def test_damaged_scores_are_made_again_from_the_trace(
+    digits: Source, variant: Variant, tmp_path: Path, damage: bytes
+) -> None:
+    """The same command mends a score file that was cut short, to the same bytes and without a training."""
+    asked: Any = {"epochs": 2, "detectors": ["aum", "final_loss"], "seeds": [0], "out": tmp_path}
+    (run,) = (result.path for result in evaluate(variant, digits, **asked))
+    before = files(run)
+    (run / "scores" / "aum.parquet").write_bytes(damage)
+    told: list[None] = []
+    evaluate(variant, digits, **asked, progress=lambda: told.append(None))
+    assert files(run) == before
+    assert not told  # no epoch was trained
+
+
 def test_a_tampered_history_is_found(digits: Source, variant: Variant, tmp_path: Path) -> None:
     """A share of labels fitted that does not follow from the trace is named, with its epoch."""
     folder = evaluated(digits, variant, tmp_path, epochs=2)
