@@ -151,7 +151,7 @@ def test_a_users_own_model_by_name(built: Path, tmp_path: Path, monkeypatch: pyt
     variant = next((built / "variants").iterdir())
     done = run("evaluate", variant, "--model", "my_net:tiny", "--epochs", 1, "--seeds", "0", "--detectors", "aum")
     assert done.code == 0
-    assert next((tmp_path / "runs").glob("*/*/seed-0/agreement.parquet"))
+    assert next((tmp_path / "runs").glob("*/*/seed-0/scores/aum.parquet"))
 
 
 USAGE = [

@@ -276,7 +276,7 @@ def test_counts_below_one_are_refused(small: Source, variant: Variant, tmp_path:
     """Threads and epochs between checkpoints."""
     for name in ("threads", "checkpoint_every"):
         with pytest.raises(BadUsage, match=f"{name} must be at least 1, got 0"):
-            evaluated(small, variant, tmp_path, **{name: 0})
+            evaluated(small, variant, tmp_path, machine=replace(Machine(), **{name: 0}))
 
 
 WAITING_NET = """

@@ -188,7 +188,7 @@ def test_a_run_made_differently_is_not_overwritten(digits: Source, variant: Vari
     folder = evaluated(digits, variant, tmp_path)
     before = files(folder)
     with pytest.raises(BadData, match="holds a run with threads = 1, now it is 2; give another --out"):
-        evaluated(digits, variant, tmp_path, threads=2)
+        evaluated(digits, variant, tmp_path, machine=Machine(threads=2))
     assert files(folder) == before
 
 
@@ -513,11 +513,14 @@ def test_defaults_suit_the_source(digits: Source) -> None:
     ],
 )
 def test_bad_arguments_are_named(
-    digits: Source, variant: Variant, tmp_path: Path, arguments: dict[str, object], error: type[Exception], message: str
+    digits: Source, variant: Variant, tmp_path: Path, arguments: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     """One sentence: what was wrong and what would be right."""
+    how = {
+        name: arguments.pop(name) for name in ("device", "threads", "workers", "checkpoint_every") if name in arguments
+    }
     with pytest.raises(error, match=message):
-        evaluate(variant, digits, out=tmp_path, **{"seeds": (0,), **arguments})  # type: ignore[arg-type]
+        evaluate(variant, digits, out=tmp_path, machine=Machine(**how), **{"seeds": (0,), **arguments})
 
 
 def test_numbers_of_numpy_are_taken(tmp_path: Path) -> None:
