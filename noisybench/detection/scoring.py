@@ -83,12 +83,16 @@ def score(trace: Trace, detector: Detector) -> Scores:
 
     Raises:
         MissingColumn: The trace lacks a column that the detector needs.
-        BadData: A score is not finite.
+        BadData: A score is not finite, or there is not one number a sample.
     """
     for name in detector.needs:
         if name not in trace.columns:
             trace.column(name)
-    return Scores(detector.name, read_only(detector.score(trace)), trace.variant_id)
+    values = np.asarray(detector.score(trace))
+    if values.ndim != 1 or values.dtype.kind not in "biuf":
+        msg = f"detector '{detector.name}' gave {values.dtype} of shape {values.shape}, expected one number a sample"
+        raise BadData(msg)
+    return Scores(detector.name, read_only(values.astype(np.float64, copy=False)), trace.variant_id)
 
 
 def scores_path(folder: Path, detector: str) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from noisybench.data.source import Source
-from noisybench.detection.scoring import Detector, read_scores, score, scores_path, write_scores
+from noisybench.detection.scoring import REFERENCES, Detector, read_scores, score, scores_path, write_scores
 from noisybench.ground.checks import whole
 from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
@@ -189,7 +189,7 @@ def choose_detectors(detectors: str | Sequence[str]) -> dict[str, str]:
         detectors: Names, or ``all`` that need no pool.
 
     Raises:
-        BadUsage: A name that does not exist, a detector that needs a pool, or two detectors of one name.
+        BadUsage: A name that does not exist or is taken, a detector that needs a pool, or two detectors of one name.
     """
     wanted = names("detectors") if detectors == "all" else ((detectors,) if isinstance(detectors, str) else detectors)
     found = {spec: find("detectors", spec) for spec in wanted}
@@ -204,6 +204,11 @@ def choose_detectors(detectors: str | Sequence[str]) -> dict[str, str]:
         mend = "rename your own" if len(set(wanted)) == len(wanted) else "name each once"
         msg = f"two of the detectors {', '.join(wanted)} have one name; {mend}"
         raise BadUsage(msg)
+    for name, spec in chosen.items():
+        ours = name in names("detectors") and find("detectors", name) != found[spec]
+        if ours or name in REFERENCES or name.startswith("memorization by "):
+            msg = f"detector {spec} is called '{name}', as one of noisybench's detectors or references; rename your own"
+            raise BadUsage(msg)
     return chosen
 
 
@@ -251,7 +256,7 @@ def _evaluate_one(task: _Task, source: Source, progress: Progress) -> Path:
         if not trained:
             _train(task, source, record, columns, progress)
         kinds = {} if found is None or not finished else kinds_of(folder, found)
-        _score_all(task, wanted)
+        _score_all(task, wanted, listed)
         kinds |= {name: "control" if _detector(wanted[name]).control else "detector" for name in here}
         finish(folder, record, wanted, kinds)
     return folder
@@ -293,19 +298,29 @@ def _train(task: _Task, source: Source, record: RunRecord, columns: Sequence[str
     write_json(timing, folder / "timing.json")
 
 
-def _score_all(task: _Task, wanted: Mapping[str, str]) -> None:
-    """Score every detector of this call that is not scored yet, and write down what that took."""
+def _score_all(task: _Task, wanted: Mapping[str, str], listed: Mapping[str, str]) -> None:
+    """Score every detector of this call that is not scored yet, and write down what that took.
+
+    Args:
+        task: The run.
+        wanted: Name of each detector → what the catalog finds it by.
+        listed: The same of those that a finished run has scores of.
+    """
     trace = read_trace(task.folder / "trace")
     timing = _timing(task.folder)
     costs = timing.setdefault("detectors", {})
     for name in _scored_here(task, wanted):
         spec = wanted[name]
         # A score follows from its trace; a user's own detector may have been edited since.
-        if ":" in spec or name not in costs or not _is_scored(task, name):
+        renewed = ":" in spec or listed.get(name, spec) != spec  # or another one had its name
+        if renewed or name not in costs or not _is_scored(task, name):
             detector = _detector(spec)
             began = time.perf_counter()
             found = score(trace, detector)
             seconds = time.perf_counter() - began
+            if found.values.shape != task.variant.labels.shape:
+                msg = f"detector '{name}' gave {len(found.values)} scores, expected one for each of {len(task.variant.labels)} samples"
+                raise BadData(msg)
             write_scores(found, scores_path(task.folder, name))
             costs[name] = _cost(trace, detector.needs, task.plan.watch, timing.get("purposes", {}), seconds)
             write_json(timing, task.folder / "timing.json")

@@ -28,6 +28,21 @@ def test_a_detector_reduces_a_trace() -> None:
     assert not scores.values.flags.writeable
 
 
+def test_a_score_of_any_number_is_kept_as_float64() -> None:
+    """What comes of a column without more ado is float32, which no file of scores may hold."""
+    single = Detector("mine", ("loss",), lambda trace: -trace["loss"][-1], "this test")
+    values = score(traced([0.1, 2]), single).values
+    assert values.dtype == np.float64
+    assert values.tolist() == [-float(np.float32(0.1)), -2]
+
+
+def test_one_number_a_sample_is_asked_for() -> None:
+    """A detector that gives its whole column has forgotten to reduce it."""
+    whole = Detector("mine", ("loss",), lambda trace: trace["loss"], "this test")  # type: ignore[arg-type, return-value]
+    with pytest.raises(BadData, match=r"detector 'mine' gave float32 of shape \(2, 3\), expected one number a sample"):
+        score(traced([1, 2, 3], [4, 5, 6]), whole)
+
+
 @pytest.mark.parametrize(("value", "word"), [(np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf")])
 def test_a_score_that_is_not_finite_is_refused(value: float, word: str) -> None:
     """It could not be ranked; the message says whose, which and how many."""

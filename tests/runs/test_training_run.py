@@ -405,6 +405,31 @@ def test_a_detector_of_ones_own_keeps_its_name(
     assert next(iter(suspects(folder)[0].scores)) == "last_margin"
     with pytest.raises(BadUsage, match="have one name"):
         evaluate(variant, digits, detectors=("aum", "taken_name:D"), out=tmp_path / "runs")
+    with pytest.raises(BadUsage, match="detector taken_name:D is called 'aum', as one of noisybench's"):
+        evaluate(variant, digits, detectors=("taken_name:D",), out=tmp_path / "runs")
+
+
+SHORT = """
+from noisybench import Detector
+D = Detector("own", ("margin",), lambda trace: -trace["margin"][-1][:3], "mine")
+"""
+
+
+def test_a_detector_that_forgets_samples_ends_no_run(
+    digits: Source, variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused before its scores are written, so that the tables of the other runs stand; then it is mended."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "short_detector.py").write_text(SHORT)
+    (tmp_path / "whole_detector.py").write_text(SHORT.replace("[:3]", ""))
+    asked: Any = {"epochs": 2, "seeds": [0], "out": tmp_path / "runs"}
+    (run,) = evaluate(variant, digits, detectors="final_loss", **asked)
+    with pytest.raises(BadData, match=rf"detector 'own' gave 3 scores, expected one for each of {len(variant.labels)}"):
+        evaluate(variant, digits, detectors="short_detector:D", **asked)
+    assert set(run.scores) == {"final_loss"}
+    evaluate(variant, digits, detectors="whole_detector:D", **asked)
+    last = read_trace(run.path / "trace")["margin"][-1]
+    assert run.scores["own"].values.tolist() == (-last).astype(np.float64).tolist()
 
 
 DOTTED = """
