@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from noisybench.data.source import Source
 from noisybench.detection.scoring import Detector, Kind, scores_path
-from noisybench.ground.errors import BadData
+from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import column_names, read_columns, read_json_as, replacing, write_json
 from noisybench.ground.lookup import find, is_ours
 from noisybench.runs.record import TRAINED_BY, RunRecord, first_difference
@@ -168,10 +168,10 @@ def keep_variant(variant: Variant, folder: Path, source: Source | None = None) -
         BadData: The same labels are there with another truth, which the finished runs were compared with, or with other
             names of the classes.
     """
-    if not (folder / "variant.json").is_file():
+    there = _variant_in(folder)
+    if there is None:
         write_variant(variant, folder)
     else:
-        there = read_variant(folder)
         same = {
             "clean labels": np.array_equal(there.clean, variant.clean),
             "class names": there.class_names == variant.class_names,
@@ -184,6 +184,16 @@ def keep_variant(variant: Variant, folder: Path, source: Source | None = None) -
         names = pa.array(source.sample_names, pa.large_string())
         with replacing(folder.parent / NAMES) as part:
             pq.write_table(pa.table({"name": names}), part, compression="zstd")
+
+
+def _variant_in(folder: Path) -> Variant | None:
+    """The variant in a folder; None where there is none, or a damaged one, which is written again."""
+    try:
+        return read_variant(folder)
+    except BadData as error:
+        if isinstance(error, Mismatch):
+            raise
+        return None
 
 
 NAMES = "samples.parquet"

@@ -143,12 +143,14 @@ def _last_of_history(path: Path) -> dict[str, float]:
 
 
 def _costs(path: Path) -> dict[str, tuple[float, float]]:
-    """Seconds and extra passes of each detector; empty where the file was lost."""
-    timing = read_record(path / "timing.json") if (path / "timing.json").is_file() else {}
-    check_fields(timing, {"detectors": Mapping[str, Mapping[str, float | int | None]]} if timing else {}, path)
+    """Seconds and extra passes of each detector; empty where the file was lost, or is damaged: no result depends on it."""
+    try:
+        timing = read_record(path / "timing.json")
+        check_fields(timing, {"detectors": Mapping[str, Mapping[str, float | int | None]]}, path / "timing.json")
+    except BadData:
+        return {}
     return {
-        name: (_number(cost.get("seconds")), _number(cost.get("passes")))
-        for name, cost in timing.get("detectors", {}).items()
+        name: (_number(cost.get("seconds")), _number(cost.get("passes"))) for name, cost in timing["detectors"].items()
     }
 
 

@@ -335,11 +335,14 @@ def _is_scored(task: _Task, name: str) -> bool:
 
 
 def _timing(folder: Path) -> dict[str, Any]:
-    """What a run took so far; empty where the file was lost, since no result depends on it."""
+    """What a run took so far; empty where the file was lost, or is damaged: no result depends on it."""
     path = folder / "timing.json"
-    record = read_record(path) if path.is_file() else {}
     kinds = {"purposes": Mapping[str, float], "detectors": Mapping[str, Mapping[str, float | int | None]]}
-    check_fields(record, {name: kind for name, kind in kinds.items() if name in record}, path)
+    try:
+        record = read_record(path)
+        check_fields(record, {name: kind for name, kind in kinds.items() if name in record}, path)
+    except BadData:
+        return {}
     return record
 
 

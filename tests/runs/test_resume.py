@@ -274,9 +274,11 @@ def test_two_processes_do_not_share_a_run(small: Source, variant: Variant, tmp_p
 
 def test_counts_below_one_are_refused(small: Source, variant: Variant, tmp_path: Path) -> None:
     """Threads and epochs between checkpoints."""
-    for name in ("threads", "checkpoint_every"):
+    zero: dict[str, Any]
+    for zero in ({"threads": 0}, {"checkpoint_every": 0}):
+        (name,) = zero
         with pytest.raises(BadUsage, match=f"{name} must be at least 1, got 0"):
-            evaluated(small, variant, tmp_path, machine=replace(Machine(), **{name: 0}))
+            evaluated(small, variant, tmp_path, machine=Machine(**zero))
 
 
 WAITING_NET = """

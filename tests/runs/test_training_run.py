@@ -565,3 +565,18 @@ def test_a_variant_of_another_source_is_refused(variant: Variant, tmp_path: Path
     with pytest.raises(Mismatch, match="give the files that it was built from"):
         evaluate(variant, other, out=tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_side_files_that_are_damaged_stop_nothing(digits: Source, variant: Variant, tmp_path: Path) -> None:
+    """Times, on which no result depends, and the variant beside the runs, which the same command writes again."""
+    folder = evaluated(digits, variant, tmp_path)
+    expected = [{**record, "seconds": None, "passes": None} for record in leaderboard(tmp_path).to_records()]
+    beside = folder.parent.parent / "variant"
+    kept = files(beside)
+    (folder / "timing.json").write_text("{", encoding="utf-8")
+    assert [{**r, "seconds": None, "passes": None} for r in leaderboard(tmp_path).to_records()] == expected
+    for name in kept:
+        (beside / name).write_bytes(kept[name][:20])
+        assert evaluated(digits, variant, tmp_path) == folder
+        assert files(beside) == kept
+    assert list(verify_runs(tmp_path))
