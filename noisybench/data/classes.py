@@ -1,10 +1,9 @@
 """Classes by their names: one class however a number is written, one order in every source of one's own."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
-NOBODY_KNOWS = frozenset({"", "-1", "nan", "null", "none", "na", "n/a", "<na>"})
-"""Entries of a column of right classes, in lower case, that name no class unless a given label is called so too."""
+_NOBODY_KNOWS = re.compile(r"|-1(\.0+)?|nan|null|none|na|n/a|<na>", re.ASCII | re.IGNORECASE)
 _WHOLE = re.compile(r"(0|-?[1-9][0-9]{0,17})(?:\.0+)?", re.ASCII)
 
 
@@ -34,3 +33,15 @@ def class_order(names: Iterable[str], declared: Sequence[str] = ()) -> tuple[str
     others = set(names) - set(declared)
     numbers = all((match := _WHOLE.fullmatch(name)) and match[1] == name for name in others)
     return (*declared, *(sorted(others, key=int) if numbers else sorted(others)))
+
+
+def nobody_knows(text: str, given: Container[str]) -> bool:
+    """Whether an entry of a column of right classes says that nobody knows: empty, -1, NaN, null and the like.
+
+    It does not where a given label is called so: a class may be ``NA``, or -1 beside 1.
+
+    Args:
+        text: The entry.
+        given: The given labels.
+    """
+    return not text or (text not in given and _NOBODY_KNOWS.fullmatch(text) is not None)
