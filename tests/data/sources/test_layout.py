@@ -83,7 +83,7 @@ def test_a_long_file_is_read_beyond_what_is_looked_at(tmp_path: Path) -> None:
     body = "text,label\n" + "".join(f'"{text}",{i % 3}\n' for i, text in enumerate(texts))
     for encoding in ("utf-8", "utf-16", "cp1252"):
         (tmp_path / "x.csv").write_bytes(body.encode(encoding))
-        source = load_source("table", tmp_path / "x.csv", words=50)
+        source = load_source("table", tmp_path / "x.csv", words="50")
         assert source.labels.tolist() == [i % 3 for i in range(9_000)]
 
 

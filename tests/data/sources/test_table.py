@@ -8,8 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from shell import shell
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from noisybench.data.alteration import changed
 from noisybench.data.loading import load_source
 from noisybench.data.sources._text import text_features
 from noisybench.ground.arrays import UNKNOWN
@@ -287,7 +289,7 @@ def test_columns_that_count_the_rows_are_left_out(tmp_path: Path) -> None:
     }
     pq.write_table(pa.table(columns), tmp_path / "x.parquet")
     source = load_source("table", tmp_path / "x.parquet")
-    assert np.array_equal(source.inputs, np.stack([columns["time"], columns["count"]], 1).astype(np.float32))
+    assert np.array_equal(source.inputs, np.stack([np.arange(30) + 0.5, order // 2], 1).astype(np.float32))
     assert "'tweet' (row numbers), 'sorted' (row numbers), 'shuffled' (row numbers)" in source.notes[0]
 
 
@@ -336,3 +338,26 @@ def test_what_is_there_twice_is_marked(tmp_path: Path) -> None:
     assert "1 text is there more than once, in 2 rows, such as row 0 and row 2; the mark" in source.notes[1]
     part = load_source("table", tmp_path / "x.csv", id="id", limit=2)
     assert (part.marks, part.notes) == ({}, ())
+
+
+def test_build_says_what_was_chosen(tmp_path: Path) -> None:
+    """On stderr, a line each, before the warnings; a name cannot steer the terminal."""
+    file = write(tmp_path, "Unnamed: 0;a;label;\x1b[2J_id\n1;2;x;5\n2;3;y;6\n")
+    result = shell("build", "table", "--data", file, "--noise", "as_found", "--out", tmp_path / "v")
+    assert result.code == 0
+    notes = [line for line in result.err.splitlines() if line.startswith("note: ")]
+    assert len(notes) == 2
+    assert "the columns of x.csv are separated by semicolons" in notes[0]
+    assert r"left out of the features: 'Unnamed: 0' (row numbers), '\x1b[2J_id' (ids)" in notes[1]
+    assert "\x1b" not in result.err
+    again = shell("verify", result.out.splitlines()[-1])
+    assert (again.code, again.err) == (0, "")
+
+
+def test_an_alteration_keeps_the_mark_and_knows_the_parents(tmp_path: Path) -> None:
+    """A source that came with a mark is altered as any other."""
+    text = "text,label\n" + "".join(f"word{i // 2} more,{i % 3}\n" for i in range(30))
+    source = load_source("table", write(tmp_path, text))
+    altered = changed(source, kept=np.arange(0, 30, 2), marks={"tail": np.arange(30) > 20})
+    assert altered.marks["parent"].tolist() == list(range(0, 30, 2))
+    assert altered.marks["duplicate"].all()
