@@ -54,8 +54,12 @@ def index_columns(layout: Layout) -> set[str]:
     if layout.form == "csv":
         return set()
     with reading(layout.file):
-        known = pq.read_schema(layout.file).pandas_metadata or {}
-    return {name for name in known.get("index_columns", ()) if isinstance(name, str)}
+        schema = pq.read_schema(layout.file)
+    try:
+        known = schema.pandas_metadata["index_columns"]
+    except (ValueError, LookupError, TypeError, RecursionError):  # none, or whatever a stranger wrote there
+        return set()
+    return {name for name in known if isinstance(name, str)} if isinstance(known, list) else set()
 
 
 def first_texts(layout: Layout, name: str) -> list[str]:

@@ -74,7 +74,7 @@ def open_text(file: Path) -> IO[bytes]:
     return stream_of_bytes
 
 
-def recognise(
+def layout_of(
     file: Path, *, separator: str | None = None, encoding: str | None = None, decimal: str | None = None
 ) -> Layout:
     """How a table is written; what is given is not looked for.

@@ -11,7 +11,7 @@ import pyarrow as pa
 from noisybench.data.classes import class_order
 from noisybench.data.source import LoadSource, Source, source_from_arrays
 from noisybench.data.sources._columns import as_classes, beside, check_present, read_table, reading, spelled_classes
-from noisybench.data.sources._layout import recognise
+from noisybench.data.sources._layout import layout_of
 from noisybench.data.sources._own_images import read_images
 from noisybench.data.sources._repeats import marked, repeated_images
 from noisybench.ground.arrays import UNKNOWN, Labels
@@ -167,7 +167,7 @@ def _clean(data: Path, train: Path, file_name: str, names: list[str], class_name
     """What a table says of the right classes, shape (n,)."""
     file = beside(data, file_name, "clean")
     with reading(file):
-        layout = recognise(file)
+        layout = layout_of(file)
     columns = read_table(layout, texts=("path", "label"))
     check_present(columns["path"], "path", file)
     (_, right), _ = spelled_classes(pa.array([], pa.string()), columns["label"], names=class_names)

@@ -25,7 +25,7 @@ from noisybench.data.sources._columns import (
     reading,
     spelled_classes,
 )
-from noisybench.data.sources._layout import Layout, recognise
+from noisybench.data.sources._layout import Layout, layout_of
 from noisybench.data.sources._own_images import read_images
 from noisybench.data.sources._repeats import marked, repeated, repeated_images
 from noisybench.data.sources._text import COLUMNS, text_features
@@ -133,7 +133,7 @@ class Table:
     def _layout(self, file: Path) -> Layout:
         """How a file is written, as far as it is not said."""
         with reading(file):
-            return recognise(file, separator=self.separator, encoding=self.encoding, decimal=self.decimal)
+            return layout_of(file, separator=self.separator, encoding=self.encoding, decimal=self.decimal)
 
     def _classes(
         self, train: "_Part", test: "_Part | None"

@@ -301,6 +301,10 @@ def test_the_index_that_pandas_writes_to_parquet_is_left_out(tmp_path: Path) -> 
     source = load_source("table", tmp_path / "x.parquet")
     assert source.inputs.tolist() == [[1], [2]]
     assert "'patient' (row numbers)" in source.notes[0]
+    table = pq.read_table(tmp_path / "x.parquet")
+    for told in (b"{", b"\xff", b"[]", b"7", b'{"index_columns": 7}', b'{"index_columns": [{}, []]}', b"[" * 100_000):
+        pq.write_table(table.replace_schema_metadata({b"pandas": told}), tmp_path / "z.parquet")
+        assert load_source("table", tmp_path / "z.parquet").inputs.shape == (2, 2)
     frame.reset_index(drop=True).to_parquet(tmp_path / "y.parquet")
     assert load_source("table", tmp_path / "y.parquet").notes == ()
 
