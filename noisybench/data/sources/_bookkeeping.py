@@ -51,7 +51,9 @@ def counts_rows(values: NDArray[np.float64]) -> bool:
 
 def left_out(reasons: Mapping[str, str]) -> str:
     """One sentence on columns that are no features."""
-    said = ", ".join(f"'{name}' ({why})" for name, why in reasons.items())
+    said = ", ".join(
+        (f"'{name}'" if name else "a column without a name") + f" ({why})" for name, why in reasons.items()
+    )
     split = any(why == SPLIT for why in reasons.values())
     part = "; all rows are training samples, and test=FILE names the others" if split else ""
     return f"left out of the features: {said}{part}; --source-set features=A,B takes what you name, features=* all"

@@ -256,7 +256,8 @@ def test_bookkeeping_is_no_feature(tmp_path: Path, name: str) -> None:
     source = load_source("table", write(tmp_path, text))
     assert np.array_equal(source.inputs, np.array([[1, 3], [2, 4]], np.float32))
     (note,) = source.notes
-    assert f"left out of the features: '{name}' (" in note
+    called = f"'{name}'" if name else "a column without a name"
+    assert f"left out of the features: {called} (" in note
     assert ("test=FILE" in note) == (name in ("Split", "fold", "is_valid"))
     if name:
         named = load_source("table", file := tmp_path / "x.csv", features=f"a,{name}")
