@@ -265,7 +265,7 @@ def _check_numbers(table: Any, layout: Layout) -> None:  # noqa: ANN401 - pyarro
         others = f"; such columns are: {', '.join(odd)}" if len(odd) > 1 else ""
         msg = (
             f"column '{name}' of {layout.file} has invalid value '{text[:40]}' in row {row}, expected numbers with a "
-            f"decimal '{layout.decimal}'{others}; say which columns are numbers, --source-set features=A,B"
+            f"decimal '{layout.decimal}'{others}; say which columns are numbers, --source-set features=A,B, or which holds texts, text=NAME"
         )
         raise BadData(msg)
 
