@@ -61,7 +61,7 @@ def changed(
     if (source.clean >= 0).any() and not (left >= 0).any():
         msg = f"an alteration of source '{source.name}' would leave no clean label known; lower its rate"
         raise BadData(msg)
-    before = dict(source.marks) or {PARENT: np.arange(n, dtype=np.int64)}
+    before = {PARENT: np.arange(n, dtype=np.int64), **source.marks}
     joined = {
         name: before[name] | mark if name in before and mark.dtype == bool else mark for name, mark in marks.items()
     }

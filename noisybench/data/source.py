@@ -46,6 +46,7 @@ class Source:
             of shape (n,); see ``noisybench.data.alteration``.
         sample_names: What people call each sample, such as its file below the folder of the source, shape (n,); None
             where the number is all there is. They are no part of the digest.
+        notes: What the loader chose and what it found odd, a sentence each, which ``build`` shows.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Source:
     limit: int | None = None
     marks: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     sample_names: Sequence[str] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_marks(self.marks, len(self.labels))
@@ -138,6 +140,8 @@ def source_from_arrays(
     options: Mapping[str, Option] | None = None,
     limit: int | None = None,
     sample_names: Sequence[str] | None = None,
+    marks: Mapping[str, NDArray[Any]] | None = None,
+    notes: Sequence[str] = (),
 ) -> Source:
     """A source from arrays, or from inputs that are read lazily.
 
@@ -155,6 +159,8 @@ def source_from_arrays(
         options: The loader's options, without paths.
         limit: Keep the first ``limit`` training samples.
         sample_names: What people call each, shape (n,).
+        marks: What is said of each, by name, shape (n,), see ``Source``.
+        notes: What was chosen and what is odd, a sentence each.
 
     Raises:
         BadUsage: A limit that is no positive whole number, or an augmentation that does not exist.
@@ -192,7 +198,9 @@ def source_from_arrays(
         augmentation=augmentation,
         options=dict(options or {}),
         limit=limit,
+        marks={name: read_only(mark[kept]) for name, mark in (marks or {}).items()},
         sample_names=None if sample_names is None else sample_names[kept],
+        notes=tuple(notes),
     )
 
 

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
+from noisybench.data.classes import class_order
 from noisybench.data.source import LoadSource, Source, source_from_arrays
-from noisybench.data.sources._columns import as_classes, beside, check_present, read_table
+from noisybench.data.sources._columns import as_classes, beside, check_present, read_table, reading, spelled_classes
+from noisybench.data.sources._layout import layout_of
 from noisybench.data.sources._own_images import read_images
+from noisybench.data.sources._repeats import marked, repeated_images
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData, BadUsage
@@ -25,7 +29,8 @@ class Folder:
 
     Where there is a folder ``train`` of class folders, these are the training samples, and the test samples are in
     ``test``, else ``val``, ``valid`` or ``validation``, where there is one of these; otherwise the class folders are in
-    the folder itself, and there is no test set. Classes and files are sorted by name; images may lie deeper in a class's
+    the folder itself, and there is no test set. Files are sorted by name, classes too, or by value where all are whole
+    numbers; the same image twice is marked as ``duplicate`` where the pixels are kept in memory. Images may lie deeper in a class's
     folder, in any format and of any kind that Pillow reads as 8 bits. Up to 1 GiB of pixels are kept in memory; beyond
     that, ``side`` is needed, and images are read when they are asked for.
 
@@ -54,9 +59,11 @@ class Folder:
         kept = names if limit is None else names[: max(limit, 1)]  # one below one is refused with the arrays
         tested = None if test is None else _listing(test, _known_classes(test, class_names))
         clean = None if self.clean is None else _clean(data, train, self.clean, names, class_names)
+        inputs = read_images(train, kept, self.side)
+        marks, notes = marked([repeated_images(inputs, kept, labels[: len(kept)])])
         return source_from_arrays(
             "folder",
-            read_images(train, kept, self.side),
+            inputs,
             labels,
             clean=clean,
             test_inputs=None if test is None or tested is None else read_images(test, tested[0], self.side),
@@ -66,6 +73,8 @@ class Folder:
             options=plain_options(self),
             limit=limit,
             sample_names=names,
+            marks=marks,
+            notes=notes,
         )
 
 
@@ -106,7 +115,7 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
-    class_names = tuple(entry.name for entry in _entries(folder) if _is_folder(entry))
+    class_names = class_order(entry.name for entry in _entries(folder) if _is_folder(entry))
     if not class_names:
         msg = f"{folder} holds no folders; expected one of images for each class"
         raise BadData(msg)
@@ -123,18 +132,19 @@ def _known_classes(test: Path, class_names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _listing(folder: Path, class_names: tuple[str, ...]) -> tuple[list[str], Labels]:
-    """Images below a folder and their classes (n,), sorted; a class may have none, but not all."""
+    """Images below a folder and their classes (n,), sorted by name; a class may have none, but not all."""
     names: list[str] = []
     counts = []
-    for class_name in class_names:
+    called = sorted(range(len(class_names)), key=class_names.__getitem__)  # as torchvision's ImageFolder has them
+    for label in called:
         before = len(names)
-        if (folder / class_name).is_dir():
-            names += _images(folder, class_name)
+        if (folder / class_names[label]).is_dir():
+            names += _images(folder, class_names[label])
         counts.append(len(names) - before)
     if not names:
         msg = f"{folder} holds no image in its class folders, such as {folder / class_names[0]}; expected some"
         raise BadData(msg)
-    return names, np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+    return names, np.repeat(np.array(called, dtype=np.int64), counts)
 
 
 def _images(folder: Path, below: str) -> Iterator[str]:
@@ -156,9 +166,12 @@ def _images(folder: Path, below: str) -> Iterator[str]:
 def _clean(data: Path, train: Path, file_name: str, names: list[str], class_names: tuple[str, ...]) -> Labels:
     """What a table says of the right classes, shape (n,)."""
     file = beside(data, file_name, "clean")
-    columns = read_table(file, texts=("path", "label"))
+    with reading(file):
+        layout = layout_of(file)
+    columns = read_table(layout, texts=("path", "label"))
     check_present(columns["path"], "path", file)
-    found = as_classes(columns["label"], class_names, "label", file)
+    (_, right), _ = spelled_classes(pa.array([], pa.string()), columns["label"], names=class_names)
+    found = as_classes(right, class_names, "label", file)
     numbers = {name: i for i, name in enumerate(names)}
     prefix = "" if train == data else f"{train.name}/"
     clean = np.full(len(names), UNKNOWN, dtype=np.int64)

@@ -189,3 +189,18 @@ def test_suspects_are_found_without_any_truth(tmp_path: Path, monkeypatch: pytes
     code, _, err = shell("suspects", "runs")
     assert code == 1
     assert "samples.parquet cannot be read as Parquet: " in err
+
+
+def test_classes_of_numbers_have_the_order_of_their_values(tmp_path: Path) -> None:
+    """Files stay in the order of their names, as torchvision has them; the same image twice is marked."""
+    root = lay(tmp_path / "x", {f"{name}/1.png": PIXELS[i % 2] for i, name in enumerate(("2", "10", "9"))})
+    (root / "clean.csv").write_text("path,label\n10/1.png,2.0\n2/1.png,-1\n9/1.png,\n", encoding="utf-8")
+    source = load_source("folder", root, clean="clean.csv")
+    assert source.class_names == ("2", "9", "10")
+    assert source.sample_names == ["10/1.png", "2/1.png", "9/1.png"]
+    assert source.labels.tolist() == [2, 0, 1]
+    assert source.clean.tolist() == [0, UNKNOWN, UNKNOWN]
+    assert source.marks["duplicate"].tolist() == [False, True, True]
+    assert (
+        "1 image is there more than once, in 2 rows, such as row 1 ('2/1.png') and row 2 ('9/1.png')" in source.notes[0]
+    )

@@ -8,8 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from shell import shell
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from noisybench.data.alteration import changed
 from noisybench.data.loading import load_source
 from noisybench.data.sources._text import text_features
 from noisybench.ground.arrays import UNKNOWN
@@ -135,7 +137,36 @@ def test_images_are_found_below_the_table(tmp_path: Path) -> None:
             r"column 'label' of .*x.csv is empty in row 1 \(1 such rows\); fill or drop",
         ),
         ("a,label\n1,0\n,1\nnan,1\n", {}, BadData, r"column 'a' of .* has no finite number in row 1 \(2 such rows\)"),
-        ("a,label\n1,0\nx,1\n", {}, BadData, "x.csv cannot be read as csv: .*invalid value 'x'"),
+        ("a,label\n1,0\nx,1\n", {}, BadData, "column 'a' of .*x.csv has invalid value 'x' in row 1, expected numbers"),
+        (
+            "a,b,c,label\n1,2,x,0\n2,y,z,1\n",
+            {},
+            BadData,
+            "column 'b' of .* has invalid value 'y' in row 1, .*; such columns are: b, c; say which columns are numbers",
+        ),
+        ("a,label\n1,0.5\n2,1.0\n", {}, BadData, "column 'label' of .* holds fractions, such as 0.5, expected classes"),
+        (
+            "a,label\n" + "".join(f"{i}.5,k{i}\n" for i in range(20)),
+            {},
+            BadData,
+            "another label in each of its 20 rows",
+        ),
+        ("id,label\n1,0\n2,1\n", {}, BadData, r"x.csv has no column of inputs: left out .* 'id' \(ids\)"),
+        (
+            "n,label\n" + "".join(f"{i},{i % 2}\n" for i in range(20)),
+            {},
+            BadData,
+            r"has no column of .* 'n' \(row numbers\)",
+        ),
+        (
+            "a,label\n1,0\n",
+            {"separator": "::"},
+            BadUsage,
+            "separator must be one character, or one of comma, .*got '::'",
+        ),
+        ("a,label\n1,0\n", {"decimal": ";"}, BadUsage, "decimal must be a point or a comma, got ';'"),
+        ("a,label\n1,0\n", {"decimal": ",", "separator": "comma"}, BadUsage, "separator and decimal are both ','"),
+        ("a,label\n1,0\n", {"encoding": "utf-9"}, BadUsage, "encoding=utf-9 is none that Python knows; such are utf-8"),
         ("text,label\nx,0\n,1\n", {}, BadData, "column 'text' of .*x.csv is empty in row 1"),
         ("path,label\n,0\n", {}, BadData, "column 'path' of .*x.csv is empty in row 0"),
         ("a,a,label\n1,2,0\n", {}, BadData, "x.csv has 2 columns called 'a'; expected one of each name"),
@@ -157,9 +188,9 @@ def test_tables_that_cannot_be_used_are_refused(
 
 def test_other_files_and_other_types_are_refused(tmp_path: Path) -> None:
     """No file, one of another kind, a damaged one, a class that only the test set has, and columns of the wrong type."""
-    with pytest.raises(BadUsage, match="source 'table' needs a file: say --data FILE, a .csv or .parquet"):
+    with pytest.raises(BadUsage, match="source 'table' needs a file: say --data FILE, a .csv, .tsv or .parquet"):
         load_source("table")
-    with pytest.raises(BadData, match="x.txt is no .csv or .parquet file; save the table as one of these"):
+    with pytest.raises(BadData, match="x.txt is no .csv, .tsv or .parquet file; save the table as one of these"):
         load_source("table", tmp_path / "x.txt")
     with pytest.raises(BadData, match="x.csv cannot be read as csv: No such file"):
         load_source("table", tmp_path / "x.csv")
@@ -172,9 +203,166 @@ def test_other_files_and_other_types_are_refused(tmp_path: Path) -> None:
     ):
         load_source("table", file, test="t.csv")
     for label, a, message in (
-        ([0.5], [1.0], "column 'label' of .* holds double, expected texts or whole numbers"),
+        ([0.5], [1.0], "column 'label' of .* holds double, such as 0.5 in row 0, expected texts or whole numbers"),
         ([0], [["x"]], "column 'a' of .* holds list.*, expected numbers"),
     ):
         pq.write_table(pa.table({"a": a, "label": label}), tmp_path / "y.parquet")
         with pytest.raises(BadData, match=message):
             load_source("table", tmp_path / "y.parquet")
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_number_is_one_class_in_all_columns(tmp_path: Path, form: str) -> None:
+    """As pandas writes whole numbers with gaps; empty, -1 and NaN are nobody's knowledge; the test set too."""
+    right = ["0.0", "", "10.0", "-1", "nan", "NULL", "-1.0"]
+    text = "a,label,right\n" + "".join(
+        f"{i}.5,{label},{one}\n" for i, (label, one) in enumerate(zip("0122222", right, strict=True))
+    )
+    write(tmp_path, "a,label\n1,2.0\n2,10.0\n", "t.csv")
+    file = write(tmp_path, text)
+    if form == "parquet":
+        values = [0.0, None, 10.0, -1.0, float("nan"), None, -1.0]
+        columns = {"a": np.arange(7) + 0.5, "label": [*"0122222"], "right": values}
+        file = tmp_path / "x.parquet"
+        pq.write_table(pa.table(columns), file)
+    source = load_source("table", file, clean="right", test="t.csv")
+    assert source.class_names == ("0", "1", "2", "10")
+    assert source.clean.tolist() == [0, UNKNOWN, 3, *[UNKNOWN] * 4]
+    assert source.test_labels is not None
+    assert source.test_labels.tolist() == [2, 3]
+
+
+def test_minus_one_and_na_may_be_classes(tmp_path: Path) -> None:
+    """Where a given label is called so; texts such as 01 stay what they are, and what has no class in common is said."""
+    signs = load_source("table", write(tmp_path, "a,label,clean\n1,-1,1\n2,1,-1\n3,1,\n"), clean="clean")
+    assert signs.class_names == ("-1", "1")
+    assert signs.clean.tolist() == [1, 0, UNKNOWN]
+    assert "-1 in column 'clean' is the class -1" in signs.notes[0]
+    words = load_source("table", write(tmp_path, "a,label,clean\n1,NA,x\n2,x,NA\n3,x,null\n"), clean="clean")
+    assert words.clean.tolist() == [1, 0, UNKNOWN]
+    codes = load_source("table", write(tmp_path, "a,label,clean\n1,01,1\n2,02,2\n"), clean="clean")
+    assert codes.class_names == ("01", "02", "1", "2")
+    assert "columns 'label' and 'clean' have no class in common, such as '01' and '1'" in codes.notes[0]
+
+
+BOOKKEEPING = ["", "Unnamed: 0", "__index_level_0__", "index", "ID", "sampleId", "image_id", "row number", "Split", "fold",
+               "is_valid", "file_name", "Path_url", "noisy_label", "clean", "target"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BOOKKEEPING)
+def test_bookkeeping_is_no_feature(tmp_path: Path, name: str) -> None:
+    """By its usual names, whatever is in it; said in one line, and taken where it is named."""
+    text = f"{name},a,label,b\n7,1,x,3\n7,2,y,4\n"
+    source = load_source("table", write(tmp_path, text))
+    assert np.array_equal(source.inputs, np.array([[1, 3], [2, 4]], np.float32))
+    (note,) = source.notes
+    called = f"'{name}'" if name else "a column without a name"
+    assert f"left out of the features: {called} (" in note
+    assert ("test=FILE" in note) == (name in ("Split", "fold", "is_valid"))
+    if name:
+        named = load_source("table", file := tmp_path / "x.csv", features=f"a,{name}")
+        assert (named.inputs[:, 1] == 7).all()
+        assert named.notes == ()
+        assert load_source("table", file, features="*").inputs.shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "valid_votes", "indexed", "refractive_index", "width", "labelled", "train", "key"]
+)
+def test_other_columns_are_features(tmp_path: Path, name: str) -> None:
+    """Names that only resemble, and whole numbers in few rows, or that do not rise."""
+    rows = "".join(f"{i // 2},{i % 2}\n" for i in range(40))
+    source = load_source("table", write(tmp_path, f"{name},label\n{rows}"))
+    assert source.inputs.shape == (40, 1)
+    assert source.notes == ()
+
+
+def test_columns_that_count_the_rows_are_left_out(tmp_path: Path) -> None:
+    """Rising, or all of a range in any order, also beyond what float32 tells apart; but not a number with a fraction."""
+    order = np.random.default_rng(0).permutation(30)
+    columns = {
+        "tweet": 2**60 + 1000 * np.arange(30),
+        "sorted": np.sort(order * 3),
+        "shuffled": order + 5,
+        "time": np.arange(30) + 0.5,
+        "count": order // 2,
+        "label": ["u", "v"] * 15,
+    }
+    pq.write_table(pa.table(columns), tmp_path / "x.parquet")
+    source = load_source("table", tmp_path / "x.parquet")
+    assert np.array_equal(source.inputs, np.stack([np.arange(30) + 0.5, order // 2], 1).astype(np.float32))
+    assert "'tweet' (row numbers), 'sorted' (row numbers), 'shuffled' (row numbers)" in source.notes[0]
+
+
+def test_the_index_that_pandas_writes_to_parquet_is_left_out(tmp_path: Path) -> None:
+    """Its name stands in the metadata, whatever it is."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [1.0, 2.0], "label": ["x", "y"]}, index=pandas.Index([9, 4], name="patient"))
+    frame.to_parquet(tmp_path / "x.parquet")
+    source = load_source("table", tmp_path / "x.parquet")
+    assert source.inputs.tolist() == [[1], [2]]
+    assert "'patient' (row numbers)" in source.notes[0]
+    table = pq.read_table(tmp_path / "x.parquet")
+    for told in (b"{", b"\xff", b"[]", b"7", b'{"index_columns": 7}', b'{"index_columns": [{}, []]}', b"[" * 100_000):
+        pq.write_table(table.replace_schema_metadata({b"pandas": told}), tmp_path / "z.parquet")
+        assert load_source("table", tmp_path / "z.parquet").inputs.shape == (2, 2)
+    frame.reset_index(drop=True).to_parquet(tmp_path / "y.parquet")
+    assert load_source("table", tmp_path / "y.parquet").notes == ()
+
+
+def test_images_are_found_by_usual_names(tmp_path: Path) -> None:
+    """Where the entries end as image files do; Windows writes paths its own way; a split beside them is said."""
+    (tmp_path / "deep").mkdir()
+    for i, pixels in enumerate(PIXELS):
+        Image.fromarray(pixels).save(tmp_path / "deep" / f"{i}.png")
+    rows = "".join(f"deep\\{i}.png,{i % 2},train\n" for i in range(3))
+    for name in ("file_name", "Image", "img_path"):
+        source = load_source("table", write(tmp_path, f"{name},label,split\n{rows}"))
+        assert np.array_equal(source.inputs, PIXELS)
+        assert source.sample_names == ["deep/0.png", "deep/1.png", "deep/2.png"]
+        assert f"images are the files of column '{name}'" in source.notes[0]
+        assert "'split' (which part a row is in); all rows are training samples" in source.notes[1]
+    numbers = load_source("table", write(tmp_path, "image,label\n3,0\n4,1\n"))
+    assert numbers.inputs.tolist() == [[3], [4]]
+
+
+def test_what_is_there_twice_is_marked(tmp_path: Path) -> None:
+    """The same pixels under two names or one, the same text, the same id; nothing is marked where nothing is."""
+    for i in range(3):
+        Image.fromarray(PIXELS[min(i, 1)]).save(tmp_path / f"{i}.png")
+    source = load_source("table", write(tmp_path, "path,label\n0.png,a\n1.png,a\n2.png,b\n"))
+    assert source.marks["duplicate"].tolist() == [False, True, True]
+    (note,) = source.notes
+    assert "1 image is there more than once, in 2 rows, such as row 1 ('1.png') and row 2 ('2.png'); 1 of them" in note
+    text = "text,label,id\none word,0,k\ntwo words,1,l\none word,0,m\nthree words,1,m\n"
+    source = load_source("table", write(tmp_path, text), id="id")
+    assert source.marks["duplicate"].tolist() == [True, False, True, True]
+    assert (
+        "1 id is there more than once, in 2 rows, such as row 2 and row 3; 1 of them under several" in source.notes[0]
+    )
+    assert "1 text is there more than once, in 2 rows, such as row 0 and row 2; the mark" in source.notes[1]
+    part = load_source("table", tmp_path / "x.csv", id="id", limit=2)
+    assert (part.marks, part.notes) == ({}, ())
+
+
+def test_build_says_what_was_chosen(tmp_path: Path) -> None:
+    """On stderr, a line each, before the warnings; a name cannot steer the terminal."""
+    file = write(tmp_path, "Unnamed: 0;a;label;\x1b[2J_id\n1;2;x;5\n2;3;y;6\n")
+    result = shell("build", "table", "--data", file, "--noise", "as_found", "--out", tmp_path / "v")
+    assert result.code == 0
+    notes = [line for line in result.err.splitlines() if line.startswith("note: ")]
+    assert len(notes) == 2
+    assert "the columns of x.csv are separated by semicolons" in notes[0]
+    assert r"left out of the features: 'Unnamed: 0' (row numbers), '\x1b[2J_id' (ids)" in notes[1]
+    assert "\x1b" not in result.err
+    again = shell("verify", result.out.splitlines()[-1])
+    assert (again.code, again.err) == (0, "")
+
+
+def test_an_alteration_keeps_the_mark_and_knows_the_parents(tmp_path: Path) -> None:
+    """A source that came with a mark is altered as any other."""
+    text = "text,label\n" + "".join(f"word{i // 2} more,{i % 3}\n" for i in range(30))
+    source = load_source("table", write(tmp_path, text))
+    altered = changed(source, kept=np.arange(0, 30, 2), marks={"tail": np.arange(30) > 20})
+    assert altered.marks["parent"].tolist() == list(range(0, 30, 2))
+    assert altered.marks["duplicate"].all()

@@ -1,0 +1,71 @@
+"""Columns of one's own table that are no inputs: row numbers, ids, splits, file names, further labels."""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPLIT = "which part a row is in"
+NUMBERED = "row numbers"
+_BY_NAME = {
+    NUMBERED: r"|unnamed(: |_)\d+(_level_\d+)?|__index_level_\d+__|level_0|index|idx|row|rows?_?(id|no|num|number|index|idx)|x\.\d+",
+    "ids": r"(.+_)?(id|ids|uid|uuid|guid|md5|sha1|sha256|hash)",
+    SPLIT: r"(.+_)?(split|splits|fold|folds|subset|partition)|(is|in)_(train|valid|val|test|validation|training|testing)(_set)?",
+    "file names": r"(.+_)?(path|file|files|filename|filepath|file_name|file_path|url|uri)",
+    "labels": r"(.+_)?labels?(_.+)?|clean|noisy|target|targets|true_?class|given_?class|class_?(name|id)|ground_?truth|gold",
+}
+_PATTERNS = {reason: re.compile(pattern, re.IGNORECASE | re.ASCII) for reason, pattern in _BY_NAME.items()}
+_IMAGES = ("path", "file_name", "filename", "image", "img", "image_path", "img_path", "image_file", "image_name",
+           "file_path", "filepath", "file", "image_filename")  # fmt: skip
+_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".jp2", ".avif")
+_FEWEST = 20
+"""Rows of which whole numbers that count them are taken for row numbers; fewer may do so by chance."""
+
+
+def bookkeeping(names: Iterable[str], index: Collection[str] = ()) -> dict[str, str]:
+    """What columns are by their names, where they are no inputs: name → row numbers, ids, and so on.
+
+    Args:
+        names: Of columns that have no other meaning.
+        index: Those that the file itself calls an index.
+    """
+    found = {name: _reason(name) for name in names}
+    return {name: NUMBERED if name in index else why for name, why in found.items() if why or name in index}
+
+
+def _reason(name: str) -> str:
+    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip()).replace("-", "_").replace(" ", "_")
+    return next((why for why, pattern in _PATTERNS.items() if pattern.fullmatch(plain) or pattern.fullmatch(name)), "")
+
+
+def counts_rows(values: NDArray[np.float64]) -> bool:
+    """Whether whole numbers (n,) rise from row to row, or are n consecutive ones in any order."""
+    if len(values) < _FEWEST or (values != np.trunc(values)).any():
+        return False
+    if (np.diff(values) > 0).all():
+        return True
+    return bool(values.max() - values.min() == len(values) - 1 and len(np.unique(values)) == len(values))
+
+
+def left_out(reasons: Mapping[str, str]) -> str:
+    """One sentence on columns that are no features."""
+    said = ", ".join(
+        (f"'{name}'" if name else "a column without a name") + f" ({why})" for name, why in reasons.items()
+    )
+    split = any(why == SPLIT for why in reasons.values())
+    part = "; all rows are training samples, and test=FILE names the others" if split else ""
+    return f"left out of the features: {said}{part}; --source-set features=A,B takes what you name, features=* all"
+
+
+def image_column(names: Iterable[str], entries: Any) -> str | None:  # noqa: ANN401 - a function: name → some of its texts
+    """The first column, by names that are usual for image files, whose entries end as image files do; None: none does."""
+    usual = {name.lower(): name for name in reversed(list(names))}
+    for plain in _IMAGES:
+        name = usual.get(plain)
+        if name is not None:
+            texts = entries(name)
+            if texts and all(text.lower().endswith(_ENDINGS) for text in texts):
+                return name
+    return None
