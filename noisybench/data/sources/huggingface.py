@@ -1,11 +1,7 @@
 """Any labelled data set of the Hugging Face hub, or your own Parquet, CSV, image folder or saved data set."""
 
-import pickle
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from logging import CRITICAL
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +17,6 @@ from noisybench.ground.checks import unknown, whole
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.options import plain_options
 
-BUILDERS = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json", ".arrow": "arrow"}
 IN_MEMORY = 1 << 30
 """Bytes of inputs up to which they are kept in memory."""
 LABEL_COLUMNS = ("label", "labels", "fine_label")
@@ -121,63 +116,6 @@ def _bytes(part: Any, names: list[str], side: int | None) -> int:  # noqa: ANN40
         return len(part) * _inputs(part.select(range(1)), names).nbytes
     except BadData:  # which will be said when it is read
         return 0
-
-
-def _load(origin: str | Path, config: str | None, split: str) -> Mapping[str, Any]:
-    """Split name → data set."""
-    import datasets
-    import pyarrow as pa
-    import yaml
-
-    saved = isinstance(origin, Path) and any((origin / name).is_file() for name in ("dataset_dict.json", "state.json"))
-    if config is not None and isinstance(origin, Path) and (saved or origin.is_file()):
-        msg = f"config={config} names a part of a data set on the hub or in a folder; {origin} has none, leave it out"
-        raise BadUsage(msg)
-    try:
-        with _quiet():
-            if saved:
-                loaded = datasets.load_from_disk(origin)
-                return {split: loaded} if isinstance(loaded, datasets.Dataset) else loaded
-            if isinstance(origin, str) or origin.is_dir():
-                return datasets.load_dataset(str(origin), config)
-            if origin.is_file() and origin.suffix in BUILDERS:
-                return datasets.load_dataset(BUILDERS[origin.suffix], data_files={split: str(origin)})
-    except (
-        OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError, pa.ArrowException,
-        # What datasets stumbles over in damaged or foreign records; the first also for a saved data set without samples.
-        LookupError, TypeError, AttributeError, MemoryError, yaml.YAMLError, pickle.UnpicklingError,
-    ) as error:  # fmt: skip
-        cause = error.__cause__ or error  # datasets wraps what a reader said in a sentence that says nothing
-        reason = (str(cause).splitlines() or [type(cause).__name__])[0]
-        if isinstance(cause, pickle.UnpicklingError) or "allow_pickle" in reason:
-            # The words of torch and of NumPy advise to trust the file.
-            reason = "it holds Python objects, which are never unpickled"
-        if "BatchSize must be greater than 0" in reason:
-            reason = "it has no rows; expected samples"
-        caches = (datasets.config.HF_CACHE_HOME, datasets.config.HF_DATASETS_CACHE)
-        if isinstance(cause, OSError) and any(str(cache) in reason for cache in caches):
-            reason += "; set HF_HOME to a folder that can be written to"
-        msg = f"datasets cannot load '{origin}': {reason}"
-        raise BadData(msg) from None
-    msg = f"{origin} is no folder and no file ending in {', '.join(BUILDERS)}"
-    raise BadData(msg)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Neither its log, which says again what it raises, nor progress bars where nobody looks."""
-    import datasets
-
-    verbosity, bars = datasets.logging.get_verbosity(), datasets.are_progress_bars_disabled()
-    datasets.logging.set_verbosity(CRITICAL + 1)
-    if not sys.stderr.isatty():
-        datasets.disable_progress_bars()
-    try:
-        yield
-    finally:
-        datasets.logging.set_verbosity(verbosity)
-        if not bars:
-            datasets.enable_progress_bars()
 
 
 def _named_split(splits: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - datasets.Dataset
