@@ -72,6 +72,8 @@ def build(
     found = {key: getattr(loader, key) for key in options}
     places = {key: str(value.resolve() if isinstance(value, Path) else value) for key, value in found.items()}
     write_whole_variant(variant, folder, data=data, source_set=places)
+    for sentence in loaded.notes:
+        typer.echo(f"note: {one_line(sentence)}", err=True)
     warn(description)
     if as_json:
         print_json({"path": str(folder), **to_record(variant, description)})
