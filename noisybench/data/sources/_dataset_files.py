@@ -12,8 +12,8 @@ from noisybench.data.sources._splits import split_role
 from noisybench.ground.errors import BadData, BadUsage
 
 BUILDERS = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json", ".arrow": "arrow"}
-DESCRIBED = ("README.md", ".huggingface.yaml", "dataset_infos.json")
-"""Files with which a folder says itself what its splits are."""
+CARDS = ("README.md", ".huggingface.yaml")
+"""Files in which a folder may say itself what its splits are."""
 
 
 def load_splits(origin: str | Path, config: str | None, split: str) -> Mapping[str, Any]:
@@ -89,7 +89,8 @@ def _capital_splits(folder: Path) -> dict[str, list[str]] | None:
 
     It would take the samples of ``Train`` and ``Test`` for one training set.
     """
-    if any((folder / name).exists() for name in DESCRIBED):
+    cards = [folder / name for name in CARDS if (folder / name).is_file()]
+    if any("configs:" in card.read_text(encoding="utf-8", errors="replace") for card in cards):
         return None
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     roles = {entry: split_role(entry.name if entry.is_dir() else entry.name.split(".")[0]) for entry in entries}
@@ -99,4 +100,4 @@ def _capital_splits(folder: Path) -> dict[str, list[str]] | None:
     for entry, role in roles.items():
         if role is not None:
             splits.setdefault(role, []).append(f"{entry.name}/**" if entry.is_dir() else entry.name)
-    return splits
+    return splits if "train" in splits else None
