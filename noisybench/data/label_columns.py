@@ -66,7 +66,7 @@ def label_columns(
     if any(column is not None and column.dtype.kind == "U" for column in (found, *others)):
         return _named(found, others, names, what)
     if names is not None:
-        return LabelColumns(names, found, *others)
+        return LabelColumns(names, found, others[0], others[1])
     return _numbered(found, others, what)
 
 
@@ -128,7 +128,8 @@ def _named(
     if declared is None:
         spelling = class_spelling(sorted(classes))
         names = class_order(spelling.values())
-        if not all(_is_text(column) for column in (given, *others) if column is not None) and not _are_numbers(names):
+        mixed = any(column is not None and not _is_text(column) and (column >= 0).any() for column in (given, *others))
+        if mixed and not _are_numbers(names):
             msg = f"{what[0]} and the other label columns are partly texts, partly numbers; write all of them alike"
             raise BadData(msg)
         _check_how_many(len(first), len(given), what[0], numbers=False)

@@ -135,10 +135,10 @@ def test_parquet_without_its_types_is_read(tmp_path: Path) -> None:
         ),
         ("a,b,label\nx,y,0\n", {}, BadUsage, "which columns are the input.*input=NAME or input=a,b$"),
         (
-            "when,label\n,0\n",
+            "label\n0\n",
             {},
             BadData,
-            "no column beside the label can be an input, there are: when; expected images, ",
+            "no column beside the label can be an input, there are: none; expected images, ",
         ),
         ("text,label\n?,0\n", {}, BadData, "column 'text' hold no word of two letters"),
         ("text,label\nhello,0\n,1\n", {}, BadData, "column 'text' has no text in row 1 .1 such rows.; fill or drop"),

@@ -124,7 +124,7 @@ def test_the_usual_names_of_arrays_are_known(
     assert source.labels.tolist() == [0, 1, 2, 0, 1, 2]
     assert source.test_labels is not None
     assert source.test_labels.tolist() == [0, 1]
-    names = ", ".join((inputs, labels, test_inputs, test_labels))
+    names = f"{inputs}, {labels}, {test_inputs}, {test_labels}"
     assert source.notes == (f"inputs and labels are the arrays {names}; val_images is not read",)
 
 
