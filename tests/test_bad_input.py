@@ -275,18 +275,37 @@ BYTES = np.zeros((N, 8, 8, 3), dtype=np.uint8)
 NO_TEST = {"test_inputs": None, "test_labels": None}
 ARRAYS: list[tuple[dict[str, Any], str]] = [
     # labels
-    ({"labels": L * 1.0}, r"labels of source 'npz' must be integers of shape \(n,\), got float64 .*number the classes"),
-    ({"labels": np.where(L == 1, np.nan, L)}, "must be integers .*got float64"),
+    (
+        {"labels": L + 0.5},
+        r"source 'npz': labels\[0\] = 0.5 is no whole number \(60 such entries\): that is a quantity",
+    ),
+    ({"labels": np.where(L == 1, np.nan, L)}, r"labels\[1\] is NaN, which is no class \(20 such entries\); leave out"),
     ({"labels": np.eye(3)[L]}, r"got float64 of shape \(60, 3\); take the argmax of one-hot rows first"),
     ({"labels": np.eye(3, dtype=np.int64)[L]}, r"got int64 of shape \(60, 3\); take the argmax of one-hot rows first"),
-    ({"labels": L[:, None]}, r"got int64 of shape \(60, 1\); number the classes"),
-    ({"labels": NAMES[L]}, "got <U1 of shape .*number the classes"),
-    ({"labels": L > 0}, "got bool of shape .*number the classes"),
+    (
+        {"labels": np.ones((60, 3), dtype=np.int64)},
+        r"labels give sample 0 several classes at once, shape \(60, 3\); exp",
+    ),
+    ({"labels": L[:, None, None]}, r"got int64 of shape \(60, 1, 1\); number the classes"),
+    (
+        {"labels": NAMES[L]},
+        "labels and the other label columns are partly texts, partly numbers; write all of them alike",
+    ),
+    ({"labels": L > 0}, "labels and the other label columns are partly texts, partly numbers; write all of them alike"),
+    ({"labels": NAMES[L], "class_names": NAMES[:2]}, "labels: no class is called 'c'; there are: a, b"),
+    ({"labels": np.append(NAMES[L[1:]], ""), "clean": None, **NO_TEST}, r"labels\[59\] is empty, which is no class"),
     ({"labels": L.astype(object)}, "array 'labels' of .*x.npz holds Python objects, which are never unpickled"),
     ({"labels": np.int64(3)}, r"got int64 of shape \(\)"),
-    ({"labels": L - 1}, r"labels\[0\] = -1 is not a class of 0..2 \(20 such entries\)"),
+    ({"labels": L - 1}, r"labels\[0\] is -1, which is no class \(20 such entries\); leave out samples"),
     ({"labels": L + 1, "class_names": NAMES}, r"labels\[2\] = 3 is not a class of 0..2 \(20 such entries\)"),
-    ({"labels": np.where(L == 1, 10**9, L)}, "a label is 1000000000, expected classes 0..k-1; renumber them"),
+    (
+        {"labels": np.arange(60) * 7},
+        "labels hold 60 different values among 60 samples: those are ids or a quantity, no cla",
+    ),
+    (
+        {"labels": np.arange(60).astype(str), "clean": None, **NO_TEST},
+        "hold 60 different values among 60 samples: those",
+    ),
     ({"labels": np.where(L == 1, 2**64 - 1, L.astype(np.uint64))}, "which is no 64-bit class index"),
     ({"labels": L[:-1]}, "60 inputs, 59 labels and 60 clean labels; expected as many of each"),
     ({"labels": None}, "has no array 'labels'; it has: inputs, clean"),
@@ -314,7 +333,7 @@ ARRAYS: list[tuple[dict[str, Any], str]] = [
     ({"inputs": None}, "has no array 'inputs'; it has: labels"),
     ({"inputs": GOOD["inputs"][:0], "labels": L[:0], "clean": L[:0]}, "has an empty training or test set"),
     # the others
-    ({"clean": L * 1.0}, "clean labels must be integers"),
+    ({"clean": L + 0.5}, r"clean labels\[0\] = 0.5 is no whole number \(60 such entries\)"),
     ({"clean": L - 3}, r"clean labels\[0\] = -3 is not a class"),
     ({"clean": L[:-1]}, "60 inputs, 60 labels and 59 clean labels"),
     ({"test_labels": None}, "test inputs or test labels without the other; give both or neither"),
@@ -323,7 +342,10 @@ ARRAYS: list[tuple[dict[str, Any], str]] = [
     ({"test_inputs": np.zeros((8, 4))}, r"test inputs of shape \(8, 4\) and 9 test labels; expected \(m, 4\)"),
     ({"inputs": BYTES[..., :1], "test_inputs": BYTES[:9]}, r"expected \(m, 8, 8, 1\)"),
     ({"test_inputs": np.zeros((0, 4)), "test_labels": L[:0]}, "has an empty training or test set"),
-    ({"test_labels": np.arange(9)}, r"test labels\[3\] = 3 is not a class of 0..2 \(6 such entries\)"),
+    (
+        {"test_labels": np.arange(9)},
+        r"test labels\[3\] = 3 is no class of the training samples, whose labels are 0..2 \(6 suc",
+    ),
     ({"class_names": np.arange(3)}, "class_names of .* must be strings"),
     ({"class_names": np.array(["a", "a", "b"])}, "two classes of one name among: a, a, b"),
     ({"class_names": np.array(["a", "b\nc", "d"])}, r"the name of class 1, 'b\\nc', is no text"),

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.inputs import IMAGE_DIMENSIONS, AnyInputs, add_inputs, as_inputs, check_inputs, rows_of
-from noisybench.ground.arrays import UNKNOWN, Labels, as_labels, check_labels, read_only
+from noisybench.data.label_columns import label_columns
+from noisybench.ground.arrays import UNKNOWN, Labels, check_labels, read_only
 from noisybench.ground.checks import unknown, whole
 from noisybench.ground.errors import BadData, UnknownName
 
@@ -20,7 +21,6 @@ PARENT = "parent"
 
 Augmentation = Literal["none", "crop", "crop_flip"]
 Option = str | int | float | bool
-MOST_UNNAMED = 100_000  # classes; a larger label is a mistake, such as a sample's id
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,12 +148,14 @@ def source_from_arrays(
     Args:
         name: Name of the source.
         inputs: Images (n, h, w, c) or (n, h, w) uint8, or features (n, d) of any real type; or ``LazyInputs``.
-        labels: Class indices, shape (n,).
+        labels: Classes, shape (n,) or (n, 1): indices of ``class_names``, else any numbers or texts, see
+            ``noisybench.data.label_columns``.
         clean: Reference labels, shape (n,), -1 where unknown, -2 where the label is known to be wrong and the right class
             is not; None where nobody knows any.
         test_inputs: Shape (m, ...), or None.
-        test_labels: Shape (m,), or None.
-        class_names: One per class; None names them by their index.
+        test_labels: Shape (m,), or None; a sample whose label is -1 is left out, with a note.
+        class_names: One per class, also of those that no sample has; None: the labels that occur are the classes, each
+            named by its number or text, in order.
         order: The sample order that was recognised, in words.
         augmentation: What may be done to a training image without changing its class.
         options: The loader's options, without paths.
@@ -166,42 +168,49 @@ def source_from_arrays(
         BadUsage: A limit that is no positive whole number, or an augmentation that does not exist.
         BadData: Arrays that do not fit together, or inputs that are NaN or infinite.
     """
-    given = as_labels(labels, what=f"labels of source '{name}'")
+    columns = label_columns(labels, clean, test_labels, class_names=class_names, source=name)
+    given, tested = columns.labels, columns.test_labels
     if augmentation not in get_args(Augmentation):
         raise UnknownName(unknown(augmentation, get_args(Augmentation), "augmentation"))
     limit = None if limit is None else whole(limit, "limit", least=1)
     if limit is not None and limit >= len(given):
         limit = None
     kept = slice(limit)
-    reference = np.full_like(given, UNKNOWN) if clean is None else as_labels(clean, what="clean labels")
-    tested = None if test_labels is None else as_labels(test_labels, what="test labels")
-    if class_names is None:
-        highest = max(int(array.max(initial=0)) for array in (given, reference))
-        if highest >= MOST_UNNAMED:
-            msg = f"source '{name}': a label is {highest}, expected classes 0..k-1; renumber them, or give class_names"
-            raise BadData(msg)
-        class_names = [str(k) for k in range(highest + 1)]
-    columns = as_inputs(inputs, f"inputs of source '{name}'")
-    if limit is not None and limit < len(columns):
-        columns = rows_of(columns, kept)
+    reference = np.full_like(given, UNKNOWN) if columns.clean is None else columns.clean
+    test = None if test_inputs is None else as_inputs(test_inputs, f"test inputs of source '{name}'")
+    left_out: list[str] = []
+    if test is not None and tested is not None and len(test) == len(tested) and (tested == UNKNOWN).any():
+        labelled = np.flatnonzero(tested != UNKNOWN)
+        left_out = [without_labels("the test set", len(tested) - len(labelled), len(tested))]
+        test, tested = (rows_of(test, labelled), tested[labelled]) if labelled.size else (None, None)
+    read = as_inputs(inputs, f"inputs of source '{name}'")
+    if limit is not None and limit < len(read):
+        read = rows_of(read, kept)
     given = given[kept]
     return Source(
         name=name,
-        inputs=columns,
+        inputs=read,
         labels=read_only(given),
         clean=read_only(reference[kept]),
-        test_inputs=None if test_inputs is None else as_inputs(test_inputs, f"test inputs of source '{name}'"),
+        test_inputs=test,
         test_labels=None if tested is None else read_only(tested),
-        class_names=tuple(class_names),
-        sha256=source_digest(columns, given),
+        class_names=columns.class_names,
+        sha256=source_digest(read, given),
         order=order,
         augmentation=augmentation,
         options=dict(options or {}),
         limit=limit,
         marks={name: read_only(mark[kept]) for name, mark in (marks or {}).items()},
         sample_names=None if sample_names is None else sample_names[kept],
-        notes=tuple(notes),
+        notes=(*notes, *columns.notes, *left_out),
     )
+
+
+def without_labels(what: str, absent: int, n: int) -> str:
+    """What is told where test samples have no labels, as those of a benchmark that withholds them."""
+    if absent < n:
+        return f"{what}: {absent} of {n} samples have no label (-1 or missing) and are left out"
+    return f"{what} has no labels (-1 or missing) and is left out"
 
 
 def source_digest(inputs: AnyInputs, labels: Labels) -> str:

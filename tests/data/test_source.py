@@ -35,7 +35,8 @@ def test_what_is_not_given_is_unknown() -> None:
     assert source.num_classes == 3
     assert source.test_inputs is None
     named = source_from_arrays("x", IMAGES, LABELS, clean=[0, 2, 5, 2, -1])
-    assert named.num_classes == 6  # a class that only the clean labels have
+    assert named.class_names == ("0", "1", "2", "5")  # a class that only the clean labels have; 3 and 4 are none
+    assert named.clean.tolist() == [0, 2, 3, 2, -1]
 
 
 def test_a_limit_keeps_the_first_samples_and_all_classes() -> None:
@@ -104,7 +105,11 @@ def test_a_large_array_is_digested_in_pieces() -> None:
         ({"labels": LABELS - 1}, r"source 'x': labels\[0\] = -1 is not a class of 0..2"),
         ({"clean": LABELS - 3}, r"source 'x': clean labels\[0\] = -3 is not a class of 0..2"),
         ({"test_labels": LABELS + 1}, r"source 'x': test labels\[1\] = 3 is not a class of 0..2"),
-        ({"labels": LABELS * 1.0}, r"labels of source 'x' must be integers of shape \(n,\), got float64"),
+        (
+            {"labels": LABELS + 0.5},
+            r"source 'x': labels\[0\] = 0.5 is no whole number \(5 such entries\): that is a quant",
+        ),
+        ({"labels": np.stack([LABELS] * 2, 1)}, r"labels give sample \d several classes|must be integers of shape"),
         ({"test_labels": None}, "source 'x' has test inputs or test labels without the other; give both or neither"),
         ({"test_inputs": IMAGES[:4]}, r"test inputs of shape \(4, 3, 2, 1\) and 5 test labels; expected \(m, 3, 2, 1"),
         ({"test_inputs": IMAGES[:, :2]}, r"test inputs of shape \(5, 2, 2, 1\) and 5 test labels; expected \(m, 3, 2"),
@@ -133,3 +138,16 @@ def test_a_changed_copy_is_checked_too(digits: Source) -> None:
     """The invariants hold for every instance, however it was made."""
     with pytest.raises(BadData, match=r"source 'digits': labels\[\d+\] = 9 is not a class of 0..8"):
         replace(digits, class_names=digits.class_names[:9])
+
+
+def test_test_samples_without_a_label_are_left_out() -> None:
+    """As benchmarks withhold them; where all are, there is no test set. It is said."""
+    test: dict[str, Any] = {"test_inputs": IMAGES, "test_labels": [-1, 0, 2, -1, 1]}
+    source = source_from_arrays("x", IMAGES, LABELS, **test)
+    assert np.array_equal(source.test_inputs[..., 0], IMAGES[[1, 2, 4]])
+    assert source.test_labels is not None
+    assert source.test_labels.tolist() == [0, 2, 1]
+    assert source.notes == ("the test set: 2 of 5 samples have no label (-1 or missing) and are left out",)
+    none = source_from_arrays("x", IMAGES, LABELS, **{**test, "test_labels": [np.nan] * 5}, class_names=list("abc"))
+    assert none.test_inputs is none.test_labels is None
+    assert none.notes == ("the test set has no labels (-1 or missing) and is left out",)

@@ -10,6 +10,16 @@ from noisybench.ground.errors import BadData
 from noisybench.ground.files import NO_ARRAY
 
 
+def array_names(file: Path) -> list[str]:
+    """Names of the arrays in a ``.npz`` file; none of what is no such file, which ``read_arrays`` says."""
+    try:
+        with file.open("rb") as stream:
+            opened = np.load(stream, allow_pickle=False)
+            return [] if isinstance(opened, np.ndarray) else list(opened.files)
+    except (OSError, *NO_ARRAY):
+        return []
+
+
 def read_arrays(file: Path, *, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
     """The required arrays by name, and those of the optional ones that are there; nothing is ever unpickled.
 

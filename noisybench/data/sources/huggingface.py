@@ -1,11 +1,7 @@
 """Any labelled data set of the Hugging Face hub, or your own Parquet, CSV, image folder or saved data set."""
 
-import pickle
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from logging import CRITICAL
 from pathlib import Path
 from typing import Any
 
@@ -14,40 +10,58 @@ from numpy.typing import NDArray
 
 from noisybench.data.inputs import AnyInputs
 from noisybench.data.lazy_inputs import ArrowRows
-from noisybench.data.source import LoadSource, Source, source_from_arrays
+from noisybench.data.source import LoadSource, Option, Source, source_from_arrays
+from noisybench.data.sources._dataset_columns import (
+    absent,
+    check_same_kind,
+    column,
+    declared_classes,
+    input_columns,
+    is_image,
+    is_list,
+    is_number,
+    is_text,
+    label_column,
+    label_values,
+)
+from noisybench.data.sources._dataset_files import load_splits
 from noisybench.data.sources._images import decode_images
-from noisybench.ground.arrays import UNKNOWN, Labels, as_labels
+from noisybench.data.sources._splits import named_split, split_role
+from noisybench.data.sources._text import COLUMNS, text_features
 from noisybench.ground.checks import unknown, whole
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.options import plain_options
 
-BUILDERS = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json", ".arrow": "arrow"}
+AUTO = "auto"
 IN_MEMORY = 1 << 30
 """Bytes of inputs up to which they are kept in memory."""
-LABEL_COLUMNS = ("label", "labels", "fine_label")
 
 
 @dataclass(frozen=True, slots=True)
 class HuggingFace:
     """Images or features and their labels, through the package ``datasets``; class names as the data set has them.
 
-    Where the labels are strings, the classes are the strings in sorted order. Inputs that would take more than 1 GiB as an
-    array stay on disk, as ``datasets`` keeps them, and are read when they are asked for; a test set likewise.
+    Where no names are declared, the classes are the labels that occur, in the order of ``class_order``. Splits are found by
+    their usual names in any case. Inputs that would take more than 1 GiB as an array stay on disk, as ``datasets`` keeps
+    them, and are read when they are asked for; a test set likewise. Texts become TF-IDF features, as in source ``table``.
 
     Attributes:
         id: Name on the hub, such as ``ylecun/mnist``; or say ``path``.
         path: A folder, a Parquet, CSV or JSON file, or what ``save_to_disk`` wrote; the same as ``--data``.
         config: Name of a configuration on the hub, where the data set has several.
-        split: Training samples.
-        test_split: Test samples; by default the split ``test`` where there is one.
-        input: Column of images, one column of lists of one length, or several numeric columns ``a,b,c``; by default the
-            only column of images, else the only column of lists.
+        split: Training samples; another spelling is found too, such as ``Training``.
+        test_split: Test samples, or ``none``; ``auto`` is the split ``test``, in any spelling, else the validation split. A
+            split without labels is passed over, and samples without one are left out.
+        input: Column of images, one column of lists of one length, several numeric columns ``a,b,c``, or texts, of which
+            several columns are joined; by default the only column of images, else the only column of lists, else the
+            column ``text`` or what else texts are often called, else the only column, if it is of texts.
         label: Column of classes; by default ``label``, ``labels`` or ``fine_label``, else the only one typed as classes.
-        clean: Column of right labels of the same type as ``label``, absent (-1 for numbers) where nobody knows.
+        clean: Column of right labels of the same kind as ``label``, absent (or -1) where nobody knows.
         lazy: Whether inputs stay on disk; by default by their size. The digest of numbers is the same either way, that of
             images is then one of their files, not of their pixels.
         side: Height and width that images are brought to, in colour, as ``noisybench.data.lazy_inputs.ImageFiles`` does it; by default
             they stay as they are, all of one size.
+        words: How many words of texts are features, at most; by default 1,024.
 
     Raises:
         BadUsage: Neither or both of ``id`` and ``path``, a name that does not exist, or a column that must be chosen.
@@ -58,12 +72,13 @@ class HuggingFace:
     path: Path | None = None
     config: str | None = None
     split: str = "train"
-    test_split: str | None = None
+    test_split: str = AUTO
     input: str | None = None
     label: str | None = None
     clean: str | None = None
     lazy: bool | None = None
     side: int | None = None
+    words: int | None = None
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         given = [one for one in (self.id, self.path, data) if one is not None]
@@ -73,35 +88,88 @@ class HuggingFace:
                 f"got {len(given)} of them"
             )
             raise BadUsage(msg)
-        splits = _load(given[0], self.config, self.split)
-        train = _named_split(splits, self.split)
-        tested = self.test_split or ("test" if "test" in splits and self.split != "test" else None)
-        test = None if tested is None else _named_split(splits, tested)
-        label = _label_column(train.features, self.label)
+        splits = load_splits(given[0], self.config, self.split)
+        train = _split(splits, self.split, "split")
+        label = label_column(train.features, self.label)
         if self.clean is not None:
-            _check_same_type(train.features, label, train.features, self.clean)
-        if test is not None:
-            _check_same_type(train.features, label, test.features, label)
-        inputs = _input_columns(train.features, self.input, exclude={label, self.clean})
-        class_names = _class_names(train, test, label, self.clean)
+            check_same_kind(train.features, label, train.features, self.clean)
+        test, notes = self._test(splits, train, label)
+        called = named_split(splits, self.split)
+        if called != self.split:
+            notes.append(f"split '{called}' is taken for '{self.split}'")
+        inputs = input_columns(train.features, self.input, exclude={label, self.clean})
+        declared = declared_classes(train.features[label])
         # All labels, so that the classes do not depend on the limit; a limit below one is refused with the arrays.
         kept = train if limit is None else train.select(range(min(max(limit, 1), len(train))))
+        if all(is_text(train.features[name]) for name in inputs):
+            read, tested = self._texts(train, test, inputs)
+            if self.input is None:
+                notes.append(
+                    f"inputs are the texts of column '{inputs[0]}'; others are named by --source-set input=NAME"
+                )
+        else:
+            read, tested = self._inputs(kept, inputs), None if test is None else self._inputs(test, inputs)
         return source_from_arrays(
             "huggingface",
-            self._inputs(kept, inputs),
-            _labels(train, label, class_names),
-            clean=None if self.clean is None else _labels(train, self.clean, class_names, allow_unknown=True),
-            test_inputs=None if test is None else self._inputs(test, inputs),
-            test_labels=None if test is None else _labels(test, label, class_names),
-            class_names=class_names,
-            options=plain_options(replace(self, path=None)),
+            read,
+            label_values(train, label, required=True),
+            clean=None if self.clean is None else label_values(train, self.clean),
+            test_inputs=tested,
+            test_labels=None if test is None else label_values(test, label),
+            class_names=declared,
+            options=self._options(),
             limit=limit,
+            notes=notes,
         )
+
+    def _options(self) -> dict[str, Option]:
+        """Those that are recorded: all that are no default of 0.1.0, and the split."""
+        options = plain_options(replace(self, path=None))
+        return {name: value for name, value in options.items() if (name, value) != ("test_split", AUTO)}
+
+    def _test(self, splits: Mapping[str, Any], train: Any, label: str) -> tuple[Any, list[str]]:  # noqa: ANN401
+        """The test samples, None where there are none with labels, and what is to be told of the choice."""
+        if self.test_split not in splits and self.test_split.casefold() == "none":
+            return None, []
+        if self.test_split != AUTO or AUTO in splits:
+            part = _split(splits, self.test_split, "test_split")
+            if _labelled(part, label):
+                check_same_kind(train.features, label, part.features, label)
+                return part, []
+            msg = (
+                f"test_split={self.test_split} has no labels in column '{label}'; name another split, or say "
+                f"--source-set test_split=none"
+            )
+            raise BadData(msg)
+        notes = []
+        for role in ("test", "validation"):
+            name = named_split(splits, role)
+            if name is None or splits[name] is train or (role == "validation" and split_role(self.split) == "test"):
+                continue
+            if not _labelled(splits[name], label):
+                notes.append(f"split '{name}' has no labels in column '{label}' and is left out")
+                continue
+            check_same_kind(train.features, label, splits[name].features, label)
+            if role != "test":
+                notes.append(f"split '{name}' is the test set; say --source-set test_split=none for no test set")
+            return splits[name], notes
+        return None, notes
+
+    def _texts(self, train: Any, test: Any, names: list[str]) -> tuple[AnyInputs, AnyInputs | None]:  # noqa: ANN401
+        """Features of the texts, of all training texts, so that they do not depend on the limit."""
+        for name, value in (("side", self.side), ("lazy", self.lazy)):
+            if value is not None:
+                msg = f"{name}={value} is not of texts, and column '{names[0]}' holds texts; leave it out"
+                raise BadUsage(msg)
+        texts, others = ([] if part is None else _joined(part, names) for part in (train, test))
+        words = COLUMNS if self.words is None else self.words
+        read, tested = text_features(texts, others, columns=words, what=f"column '{names[0]}'")
+        return read, None if test is None else tested
 
     def _inputs(self, part: Any, names: list[str]) -> AnyInputs:  # noqa: ANN401 - datasets.Dataset
         """The input columns, in memory or on disk."""
         side = None if self.side is None else whole(self.side, "side", least=1)
-        if side is not None and not _is_image(part.features[names[0]]):
+        if side is not None and not is_image(part.features[names[0]]):
             msg = f"side={side} is of images, and column '{names[0]}' holds none; leave it out"
             raise BadUsage(msg)
         lazy = _bytes(part, names, side) > IN_MEMORY if self.lazy is None else self.lazy
@@ -109,6 +177,15 @@ class HuggingFace:
             return _inputs(part, names)
         rows = ArrowRows(part, tuple(names), side)
         return rows if lazy else rows[:]
+
+
+def _split(splits: Mapping[str, Any], wanted: str, option: str) -> Any:  # noqa: ANN401 - datasets.Dataset
+    """The split of that name, or the only one that is of the same use by its name."""
+    name = named_split(splits, wanted)
+    if name is None:
+        msg = f"{unknown(wanted, tuple(splits), 'split')}; say --source-set {option}=NAME"
+        raise UnknownName(msg)
+    return splits[name]
 
 
 def _bytes(part: Any, names: list[str], side: int | None) -> int:  # noqa: ANN401
@@ -123,182 +200,37 @@ def _bytes(part: Any, names: list[str], side: int | None) -> int:  # noqa: ANN40
         return 0
 
 
-def _load(origin: str | Path, config: str | None, split: str) -> Mapping[str, Any]:
-    """Split name → data set."""
-    import datasets
-    import pyarrow as pa
-    import yaml
-
-    saved = isinstance(origin, Path) and any((origin / name).is_file() for name in ("dataset_dict.json", "state.json"))
-    if config is not None and isinstance(origin, Path) and (saved or origin.is_file()):
-        msg = f"config={config} names a part of a data set on the hub or in a folder; {origin} has none, leave it out"
-        raise BadUsage(msg)
-    try:
-        with _quiet():
-            if saved:
-                loaded = datasets.load_from_disk(origin)
-                return {split: loaded} if isinstance(loaded, datasets.Dataset) else loaded
-            if isinstance(origin, str) or origin.is_dir():
-                return datasets.load_dataset(str(origin), config)
-            if origin.is_file() and origin.suffix in BUILDERS:
-                return datasets.load_dataset(BUILDERS[origin.suffix], data_files={split: str(origin)})
-    except (
-        OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError, pa.ArrowException,
-        # What datasets stumbles over in damaged or foreign records; the first also for a saved data set without samples.
-        LookupError, TypeError, AttributeError, MemoryError, yaml.YAMLError, pickle.UnpicklingError,
-    ) as error:  # fmt: skip
-        cause = error.__cause__ or error  # datasets wraps what a reader said in a sentence that says nothing
-        reason = (str(cause).splitlines() or [type(cause).__name__])[0]
-        if isinstance(cause, pickle.UnpicklingError) or "allow_pickle" in reason:
-            # The words of torch and of NumPy advise to trust the file.
-            reason = "it holds Python objects, which are never unpickled"
-        if "BatchSize must be greater than 0" in reason:
-            reason = "it has no rows; expected samples"
-        caches = (datasets.config.HF_CACHE_HOME, datasets.config.HF_DATASETS_CACHE)
-        if isinstance(cause, OSError) and any(str(cache) in reason for cache in caches):
-            reason += "; set HF_HOME to a folder that can be written to"
-        msg = f"datasets cannot load '{origin}': {reason}"
-        raise BadData(msg) from None
-    msg = f"{origin} is no folder and no file ending in {', '.join(BUILDERS)}"
-    raise BadData(msg)
+def _labelled(part: Any, label: str) -> bool:  # noqa: ANN401 - datasets.Dataset
+    """Whether any sample has a label; a column that is not there, or is of no classes, has none."""
+    return label in part.features and bool((~absent(label_values(part, label))).any())
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Neither its log, which says again what it raises, nor progress bars where nobody looks."""
-    import datasets
-
-    verbosity, bars = datasets.logging.get_verbosity(), datasets.are_progress_bars_disabled()
-    datasets.logging.set_verbosity(CRITICAL + 1)
-    if not sys.stderr.isatty():
-        datasets.disable_progress_bars()
-    try:
-        yield
-    finally:
-        datasets.logging.set_verbosity(verbosity)
-        if not bars:
-            datasets.enable_progress_bars()
-
-
-def _named_split(splits: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - datasets.Dataset
-    if name not in splits:
-        raise UnknownName(unknown(name, tuple(splits), "split"))
-    return splits[name]
-
-
-def _label_column(features: Mapping[str, Any], wanted: str | None) -> str:
-    from datasets import ClassLabel
-
-    if wanted is not None:
-        return _known_column(features, wanted)
-    typed = [name for name, feature in features.items() if isinstance(feature, ClassLabel)]
-    names = [name for name in LABEL_COLUMNS if name in features] or typed
-    if not names or (names is typed and len(typed) > 1):
-        msg = f"which column is the label? say --source-set label=NAME; there are: {', '.join(features)}"
-        raise BadUsage(msg)
-    return names[0]
-
-
-def _input_columns(features: Mapping[str, Any], wanted: str | None, *, exclude: set[str | None]) -> list[str]:
-    if wanted is not None:
-        return [_known_column(features, name.strip()) for name in wanted.split(",")]
-    others = {name: feature for name, feature in features.items() if name not in exclude}
-    images = [name for name, feature in others.items() if _is_image(feature)]
-    lists = [name for name, feature in others.items() if _is_list(feature)]
-    chosen = images or lists
-    if len(chosen) != 1:
-        usable = chosen or [name for name, feature in others.items() if _is_number(feature)] or list(others)
-        msg = f"which columns are the input? say --source-set input=NAME or input={','.join(usable) or 'A,B'}"
-        raise BadUsage(msg)
-    return chosen
-
-
-def _known_column(features: Mapping[str, Any], name: str) -> str:
-    if name not in features:
-        raise UnknownName(unknown(name, tuple(features), "column"))
-    return name
-
-
-def _check_same_type(features: Mapping[str, Any], label: str, others: Mapping[str, Any], name: str) -> None:
-    ours, theirs = features[label], others[_known_column(others, name)]
-    if ours != theirs:
-        msg = f"column '{name}' is {theirs}, the training column '{label}' is {ours}; expected the same type"
-        raise BadData(msg)
-
-
-def _is_image(feature: Any) -> bool:  # noqa: ANN401 - one of datasets' feature types
-    """Images, typed as such or as the bytes and path that a Parquet file without Hugging Face's metadata holds."""
-    from datasets import Image
-
-    return isinstance(feature, Image) or (isinstance(feature, dict) and set(feature) == {"bytes", "path"})
-
-
-def _is_list(feature: Any) -> bool:  # noqa: ANN401
-    return isinstance(feature, list) or type(feature).__name__ in (
-        "List",
-        "LargeList",
-        "Sequence",
-        "Array2D",
-        "Array3D",
-    )
-
-
-def _is_number(feature: Any) -> bool:  # noqa: ANN401
-    from datasets import Value
-
-    return isinstance(feature, Value) and feature.dtype.startswith(("int", "uint", "float", "bool"))
-
-
-def _is_string(feature: Any) -> bool:  # noqa: ANN401
-    from datasets import Value
-
-    return isinstance(feature, Value) and "string" in feature.dtype
-
-
-def _class_names(train: Any, test: Any, label: str, clean: str | None) -> list[str] | None:  # noqa: ANN401
-    from datasets import ClassLabel
-
-    feature = train.features[label]
-    if isinstance(feature, ClassLabel):
-        return list(feature.names)
-    if not _is_string(feature):
-        return None
-    columns = [(train, label), (train, clean), (test, label)]
-    found = {name for part, column in columns if part and column for name in _column(part, column).unique().to_pylist()}
-    return sorted(found - {None})
-
-
-def _labels(part: Any, name: str, class_names: list[str] | None, *, allow_unknown: bool = False) -> Labels:  # noqa: ANN401
-    """A column of classes → (n,) int64."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    column = _column(part, name)
-    if column.null_count and not allow_unknown:
-        first = column.is_null().index(pa.scalar(value=True)).as_py()
-        msg = f"column '{name}' has no label in row {first} ({column.null_count} such rows); drop them first"
-        raise BadData(msg)
-    if _is_string(part.features[name]):
-        column = pc.index_in(column, value_set=pa.array(class_names, column.type))
-    elif not pa.types.is_integer(column.type):
-        msg = f"column '{name}' is {column.type}, expected whole numbers, classes or strings; number the classes 0..k-1"
-        raise BadData(msg)
-    return as_labels(column.fill_null(UNKNOWN).to_numpy(), what=f"column '{name}'")
+def _joined(part: Any, names: list[str]) -> list[str]:  # noqa: ANN401
+    """The text of each sample, of several columns one after the other."""
+    columns = []
+    for name in names:
+        texts = column(part, name)
+        if texts.null_count:
+            row = int(np.flatnonzero(texts.is_null().to_numpy())[0])
+            msg = f"column '{name}' has no text in row {row} ({texts.null_count} such rows); fill or drop them"
+            raise BadData(msg)
+        columns.append(texts.to_pylist())
+    return ["\n".join(row) for row in zip(*columns, strict=True)]
 
 
 def _inputs(part: Any, names: list[str]) -> NDArray[Any]:  # noqa: ANN401
     """The input columns → images (n, h, w, c) uint8 or numbers (n, …)."""
     feature = part.features[names[0]]
-    if len(names) == 1 and _is_image(feature):
+    if len(names) == 1 and is_image(feature):
         return _images(part, names[0])
-    if len(names) == 1 and _is_list(feature):
-        return _nested(_column(part, names[0]), names[0])
+    if len(names) == 1 and is_list(feature):
+        return _nested(column(part, names[0]), names[0])
     for name in names:
-        if not _is_number(part.features[name]):
+        if not is_number(part.features[name]):
             msg = f"column '{name}' is {part.features[name]}, expected numbers, or one column of images or of lists"
             raise BadData(msg)
     # Absent values become NaN here, which every source refuses.
-    return np.column_stack([_column(part, name).to_numpy().astype(np.float32) for name in names])
+    return np.column_stack([column(part, name).to_numpy().astype(np.float32) for name in names])
 
 
 def _images(part: Any, name: str) -> NDArray[np.uint8]:  # noqa: ANN401
@@ -309,7 +241,7 @@ def _images(part: Any, name: str) -> NDArray[np.uint8]:  # noqa: ANN401
     try:
         encoded = [
             image and (image["bytes"] or (Path(image["path"]).read_bytes() if image["path"] else None))
-            for image in _column(part, name).to_pylist()
+            for image in column(part, name).to_pylist()
         ]
     except OSError as error:
         msg = f"column '{name}' names an image that cannot be read: {error.filename}: {error.strerror}"
@@ -317,12 +249,12 @@ def _images(part: Any, name: str) -> NDArray[np.uint8]:  # noqa: ANN401
     return decode_images(encoded, what=f"column '{name}'")
 
 
-def _nested(column: Any, name: str) -> NDArray[Any]:  # noqa: ANN401 - a pyarrow column
+def _nested(lists: Any, name: str) -> NDArray[Any]:  # noqa: ANN401 - a pyarrow column
     """Lists of one length, of numbers or again of lists → (n, …)."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    values = column.combine_chunks()
+    values = lists.combine_chunks()
     if isinstance(values, pa.ExtensionArray):
         values = values.storage
     shape = [len(values)]
@@ -335,10 +267,6 @@ def _nested(column: Any, name: str) -> NDArray[Any]:  # noqa: ANN401 - a pyarrow
         values = values.flatten()
     flat: NDArray[Any] = values.to_numpy(zero_copy_only=False)
     return flat.reshape(shape)
-
-
-def _column(part: Any, name: str) -> Any:  # noqa: ANN401 - datasets.Dataset → pyarrow.ChunkedArray
-    return part.select_columns([name]).with_format("arrow")[:][name]
 
 
 SOURCE: type[LoadSource] = HuggingFace

@@ -92,7 +92,8 @@ def test_numeric_columns_and_string_labels_come_from_csv(tmp_path: Path) -> None
     assert source.labels.tolist() == [2, 1]
     assert source.clean.tolist() == [2, -1]
     named = load_source("huggingface", file, input="width", label="id")
-    assert named.labels.tolist() == [7, 8, 9]
+    assert named.class_names == ("7", "8", "9")
+    assert named.labels.tolist() == [0, 1, 2]
 
 
 def test_lists_of_one_length_are_features_and_arrays_of_bytes_are_images(tmp_path: Path) -> None:
@@ -126,15 +127,30 @@ def test_parquet_without_its_types_is_read(tmp_path: Path) -> None:
         ("a,kind\n1,2\n", {"input": "a"}, BadUsage, "which column is the label.*label=NAME; there are: a, kind"),
         ("a,label\n1,0\n", {"input": "b"}, UnknownName, "no column is called 'b'; there are: a, label"),
         ("width,label\n1,0\n", {"input": "widht"}, UnknownName, "no column is called 'widht'; did you mean 'width'"),
-        ("a,label\nx,0\n", {"input": "a"}, BadData, "column 'a' is Value.*string.*expected numbers, or one column"),
-        ("a,label\n1,0\n2,\n", {"input": "a"}, BadData, "column 'label' has no label in row 1 .1 such rows.; drop"),
         (
-            "a,label\n1,true\n",
+            "a,b,label\nx,1,0\n",
+            {"input": "a,b"},
+            BadData,
+            "column 'a' is Value.*string.*expected numbers, or one column",
+        ),
+        ("a,b,label\nx,y,0\n", {}, BadUsage, "which columns are the input.*input=NAME or input=a,b$"),
+        (
+            "label\n0\n",
+            {},
+            BadData,
+            "no column beside the label can be an input, there are: none; expected images, ",
+        ),
+        ("text,label\n?,0\n", {}, BadData, "column 'text' hold no word of two letters"),
+        ("text,label\nhello,0\n,1\n", {}, BadData, "column 'text' has no text in row 1 .1 such rows.; fill or drop"),
+        ("text,label\nhello,0\n", {"side": "8"}, BadUsage, "side=8 is not of texts, and column 'text' holds texts"),
+        ("a,label\n1,0\n2,\n", {"input": "a"}, BadData, "column 'label' has no label in row 1 .1 such rows.; drop"),
+        ("a,label\n1,0.5\n", {"input": "a"}, BadData, r"labels\[0\] = 0.5 is no whole number .*that is a quantity"),
+        (
+            "a,label\n1,-1\n2,0\n",
             {"input": "a"},
             BadData,
-            "column 'label' is bool, expected whole .*number the classes 0..k-1",
+            "column 'label' has no label in row 0 .1 such rows., -1 stands",
         ),
-        ("a,label\n1,0.5\n", {"input": "a"}, BadData, "column 'label' is double, expected whole numbers, classes"),
         ("a,label\n1,0\n,1\n", {"input": "a"}, BadData, "must be finite, row 1 is not .1 such rows.; drop or impute"),
         (
             "a,label,right\n1,0,x\n",
@@ -209,10 +225,138 @@ def test_the_place_must_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(BadData, match="datasets cannot load '.*empty': "):
         load_source("huggingface", tmp_path / "empty")
 
-    def refuse(*_args: object) -> None:
+    def refuse(*_args: object, **_options: object) -> None:
         reason = "Couldn't reach 'owner/name' on the Hub (OfflineModeIsEnabled)"
         raise ConnectionError(reason)
 
     monkeypatch.setattr(datasets, "load_dataset", refuse)
     with pytest.raises(BadData, match="datasets cannot load 'owner/name': Couldn't reach 'owner/name' on the Hub"):
         load_source("huggingface", id="owner/name")
+
+
+def test_texts_are_features_as_in_a_table(tmp_path: Path) -> None:
+    """The usual column, the only column, or those that are named; words are those of all training texts."""
+    file = write_csv(tmp_path, "id,text,label\n1,a good film,1\n2,a bad film,0\n3,good,1\n")
+    source = load_source("huggingface", file)
+    same = load_source("table", file, text="text", label="label")
+    assert np.array_equal(source.inputs, same.inputs)
+    assert source.notes == ("inputs are the texts of column 'text'; others are named by --source-set input=NAME",)
+    assert source.options == {"split": "train"}
+    assert np.array_equal(load_source("huggingface", file, limit=2).inputs, source.inputs[:2])
+    assert load_source("huggingface", file, words="1").inputs.shape == (3, 1)
+    pairs = {"premise": ["one cat", "two dogs"], "hypothesis": ["red hen", "two cats"], "label": [0, 1]}
+    Dataset.from_dict(pairs).to_parquet(tmp_path / "pairs.parquet")
+    with pytest.raises(BadUsage, match="or input=premise,hypothesis$"):
+        load_source("huggingface", tmp_path / "pairs.parquet")
+    both = load_source("huggingface", tmp_path / "pairs.parquet", input="premise,hypothesis")
+    assert both.inputs.shape == (2, 7)  # one cat two dogs red hen cats
+    for name, test in (("train", False), ("test", True)):
+        columns = {"headline": ["war", "ball game"], "label": ["world", "sport"]}
+        Dataset.from_dict(columns).to_parquet(tmp_path / "news" / f"{name}.parquet")
+        news = load_source("huggingface", tmp_path / "news")
+        assert (news.test_inputs is not None) == test
+    assert np.array_equal(news.test_inputs, news.inputs)
+    assert news.class_names == ("sport", "world")
+
+
+GLUE = Features({"x": datasets.List(Value("float32")), "label": ClassLabel(names=["no", "yes"])})
+
+
+def rows(labels: list[int | None], *, first: float = 0.0, features: Features = GLUE) -> Dataset:
+    """Samples with these labels."""
+    numbers = [[first + i, 1.0] for i in range(len(labels))]
+    return Dataset.from_dict({"x": numbers, "label": labels}, features=features)
+
+
+def test_a_test_set_without_labels_is_left_out(tmp_path: Path) -> None:
+    """-1 or nothing, in some or in all rows; the validation set stands in, which is told, and none can be said."""
+    parts = {"train": rows([0, 1] * 4), "test": rows([-1, -1])}
+    DatasetDict(parts).save_to_disk(tmp_path / "a")
+    source = load_source("huggingface", tmp_path / "a")
+    assert source.test_inputs is None
+    assert source.notes == ("split 'test' has no labels in column 'label' and is left out",)
+    DatasetDict({**parts, "validation": rows([1, -1, 0], first=5)}).save_to_disk(tmp_path / "b")
+    source = load_source("huggingface", tmp_path / "b")
+    assert source.test_labels is not None
+    assert source.test_labels.tolist() == [1, 0]
+    assert source.test_inputs.tolist() == [[5, 1], [7, 1]]
+    assert source.notes[0] == "split 'test' has no labels in column 'label' and is left out"
+    assert source.notes[1].startswith("split 'validation' is the test set; say --source-set test_split=none")
+    assert source.notes[2].startswith("the test set: 1 of 3 samples have no label")
+    none = load_source("huggingface", tmp_path / "b", test_split="none")
+    assert none.test_inputs is None
+    assert none.notes == ()
+    assert none.options == {"split": "train", "test_split": "none"}
+    with pytest.raises(
+        BadData, match="test_split=test has no labels in column 'label'; name another split, or say --s"
+    ):
+        load_source("huggingface", tmp_path / "b", test_split="test")
+    with pytest.raises(BadData, match=r"column 'label' has no label in row 0 .2 such rows., -1 stands for none"):
+        load_source("huggingface", tmp_path / "b", split="test")
+    for name, test in (("null", rows([None, None])), ("gone", rows([0, 1]).remove_columns("label"))):
+        DatasetDict({"train": parts["train"], "test": test}).save_to_disk(tmp_path / name)
+        assert load_source("huggingface", tmp_path / name).test_inputs is None
+    assert load_source("huggingface", tmp_path / "a").labels.tolist() == [0, 1] * 4
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("Train", "Test"), ("training", "testing"), ("TRAIN", "val"), ("train_set", "Valid"), ("trn", "Dev")],
+)
+def test_splits_are_found_in_any_usual_spelling(tmp_path: Path, train: str, test: str) -> None:
+    """In a saved data set and in a folder of files; no test sample is ever taken for training."""
+    DatasetDict({train: rows([0, 1]), test: rows([1], first=9)}).save_to_disk(tmp_path / "saved")
+    source = load_source("huggingface", tmp_path / "saved")
+    assert source.inputs.tolist() == [[0, 1], [1, 1]]
+    assert source.test_inputs.tolist() == [[9, 1]]
+    assert f"split '{train}' is taken for 'train'" in source.notes
+    if train in ("trn", "train_set"):  # of files, datasets has its own words
+        return
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / f"{train}.csv").write_text("text,label\nwar,0\nball,1\n", encoding="utf-8")
+    (tmp_path / "files" / f"{test}.csv").write_text("text,label\nball,1\n", encoding="utf-8")
+    files = load_source("huggingface", tmp_path / "files")
+    assert files.labels.tolist() == [0, 1]
+    assert files.test_labels is not None
+    assert files.test_labels.tolist() == [1]
+    for part, n in ((train, 2), (test, 1)):
+        for name in ("cat", "dog"):
+            (tmp_path / "images" / part / name).mkdir(parents=True)
+            for i in range(n):
+                IMAGES[i].save(tmp_path / "images" / part / name / f"{i}.png")
+    images = load_source("huggingface", tmp_path / "images")
+    assert images.class_names == ("cat", "dog")
+    assert images.labels.tolist() == [0, 0, 1, 1]
+    assert len(images.test_inputs) == 2
+
+
+def test_two_splits_that_could_be_meant_are_not_chosen_from(tmp_path: Path) -> None:
+    """The training split must be named; a test split is none."""
+    DatasetDict({"train_sft": rows([0, 1]), "train_gen": rows([0, 1])}).save_to_disk(tmp_path / "a")
+    with pytest.raises(UnknownName, match="no split is called 'train'; did you mean .*; say --source-set split=NAME"):
+        load_source("huggingface", tmp_path / "a")
+    parts = {"train": rows([0, 1]), "test_a": rows([0]), "test_b": rows([0])}
+    DatasetDict(parts).save_to_disk(tmp_path / "b")
+    assert load_source("huggingface", tmp_path / "b").test_inputs is None
+
+
+def test_labels_are_read_however_they_are_typed(tmp_path: Path) -> None:
+    """Whole numbers as floats, texts or in lists of one, booleans, and nothing at all in a clean column."""
+    columns: dict[str, Any] = {
+        "x": [[0.0, 1.0]] * 4,
+        "floats": [3.0, 1.0, 3.0, 10.0], "texts": ["3", "1", "3", "10"], "lists": [[3], [1], [3], [10]],
+        "truths": [True, False, True, True], "nobody": [None] * 4, "some": [3.0, None, 1.0, 10.0],
+        "several": [[1, 0], [1, 1], [0, 0], [0, 1]],
+    }  # fmt: skip
+    Dataset.from_dict(columns).to_parquet(tmp_path / "x.parquet")
+    for name in ("floats", "texts", "lists"):
+        source = load_source("huggingface", tmp_path / "x.parquet", label=name, input="x")
+        assert source.class_names == ("1", "3", "10")
+        assert source.labels.tolist() == [1, 0, 1, 2]
+    truths = load_source("huggingface", tmp_path / "x.parquet", label="truths", clean="nobody", input="x")
+    assert truths.class_names == ("false", "true")
+    assert (truths.clean == UNKNOWN).all()
+    some = load_source("huggingface", tmp_path / "x.parquet", label="lists", clean="some", input="x")
+    assert some.clean.tolist() == [1, -1, 0, 2]
+    with pytest.raises(BadData, match=r"column 'several' holds lists of \[2\] labels; expected one class for each sam"):
+        load_source("huggingface", tmp_path / "x.parquet", label="several", input="x")

@@ -97,3 +97,43 @@ def test_files_that_are_no_npz_are_refused(tmp_path: Path) -> None:
         load_source("npz", tmp_path / "x.npy")
     with pytest.raises(BadData, match="cannot be read: Is a directory; expected a .npz file"):
         load_source("npz", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "labels", "test_inputs", "test_labels"),
+    [
+        ("train_images", "train_labels", "test_images", "test_labels"),
+        ("x_train", "y_train", "x_test", "y_test"),
+        ("X", "y", "X_test", "y_test"),
+    ],
+)
+def test_the_usual_names_of_arrays_are_known(
+    tmp_path: Path, inputs: str, labels: str, test_inputs: str, test_labels: str
+) -> None:
+    """As MedMNIST and Keras write them, with labels in one column; what is not read is told."""
+    arrays = {
+        inputs: WHOLE["inputs"],
+        labels: WHOLE["labels"][:, None],
+        "val_images": WHOLE["inputs"],
+        test_inputs: WHOLE["test_inputs"],
+        test_labels: WHOLE["test_labels"][:, None],
+    }
+    np.savez(tmp_path / "x.npz", **arrays)
+    source = load_source("npz", tmp_path / "x.npz")
+    assert np.array_equal(source.inputs[..., 0], WHOLE["inputs"])
+    assert source.labels.tolist() == [0, 1, 2, 0, 1, 2]
+    assert source.test_labels is not None
+    assert source.test_labels.tolist() == [0, 1]
+    names = f"{inputs}, {labels}, {test_inputs}, {test_labels}"
+    assert source.notes == (f"inputs and labels are the arrays {names}; val_images is not read",)
+
+
+def test_labels_may_be_texts(tmp_path: Path) -> None:
+    """Names of classes, declared or not."""
+    arrays = {name: WHOLE[name] for name in ("inputs", "class_names")}
+    np.savez(tmp_path / "x.npz", **arrays, labels=["b", "a", "b", "a", "b", "a"])
+    assert load_source("npz", tmp_path / "x.npz").labels.tolist() == [1, 0, 1, 0, 1, 0]
+    np.savez(tmp_path / "x.npz", inputs=WHOLE["inputs"], labels=["10", "9", "9", "9", "9", "10"])
+    source = load_source("npz", tmp_path / "x.npz")
+    assert source.class_names == ("9", "10")
+    assert source.labels.tolist() == [1, 0, 0, 0, 0, 1]

@@ -1,0 +1,215 @@
+"""Label columns as people bring them → class indices and class names: only classes that occur or were declared."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisybench.data.classes import NOBODY_KNOWS, class_order, class_spelling
+from noisybench.ground.arrays import UNKNOWN, Labels, as_array, as_labels
+from noisybench.ground.checks import unknown
+from noisybench.ground.errors import BadData
+
+FEW = 20
+"""Samples below which nothing is said of how many classes they have."""
+MANY = 100
+"""Classes above which numbers that few samples share are taken for a quantity, and classes of numbers are told."""
+MATRIX = 2
+"""Dimensions of labels in rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelColumns:
+    """Indices into ``class_names`` of shape (n,), (n,) or None, and (m,) or None, and what is to be told of them."""
+
+    class_names: tuple[str, ...]
+    labels: Labels
+    clean: Labels | None
+    test_labels: Labels | None
+    notes: tuple[str, ...] = ()
+
+
+def label_columns(
+    labels: Any,  # noqa: ANN401 - anything NumPy can read
+    clean: Any = None,  # noqa: ANN401
+    test_labels: Any = None,  # noqa: ANN401
+    *,
+    class_names: Sequence[str] | None = None,
+    source: str,
+) -> LabelColumns:
+    """Class indices of all label columns of a source, and the names of its classes.
+
+    With declared names, whole numbers are indices and texts are names. Without, the classes are those that occur, named
+    as they are written, in the order of ``class_order``: labels 0, 1000, 2000 are three classes. Indices are not checked
+    against declared names here; ``Source`` does it.
+
+    Args:
+        labels: Given labels, shape (n,) or (n, 1): whole numbers of any type, truths or texts.
+        clean: Right labels, -1, NaN, None or an empty text where nobody knows; None where there are none at all.
+        test_labels: Shape (m,), -1, NaN, None or an empty text where they are withheld.
+        class_names: Declared names in index order; None where there are none.
+        source: Name of the source, for messages.
+
+    Raises:
+        BadData: A column that holds no classes: fractions, ids, several labels a sample; a given label that is missing, or
+            a test label that is no class of the training labels.
+    """
+    what = tuple(f"source '{source}': {words}" for words in ("labels", "clean labels", "test labels"))
+    found, *others = (
+        None if column is None else _column(column, words, required=words == what[0])
+        for column, words in zip((labels, clean, test_labels), what, strict=True)
+    )
+    assert found is not None  # noqa: S101 - labels are no option
+    names = None if class_names is None else tuple(class_names)
+    if any(column is not None and column.dtype.kind == "U" for column in (found, *others)):
+        return _named(found, others, names, what)
+    if names is not None:
+        return LabelColumns(names, found, others[0], others[1])
+    return _numbered(found, others, what)
+
+
+def _column(values: Any, what: str, *, required: bool) -> NDArray[Any]:  # noqa: ANN401
+    """Shape (n,): int64, ``UNKNOWN`` where a number is missing, or texts, empty where one is."""
+    array = as_array(values, what=what)
+    if array.ndim == MATRIX and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim == MATRIX and np.isin(array, (0, 1)).all() and (array.sum(1) > 1).any():
+        row = int(np.flatnonzero(array.sum(1) > 1)[0])
+        msg = (
+            f"{what} give sample {row} several classes at once, shape {array.shape}; expected one class for each sample: "
+            f"take one column, such as labels[:, 0]"
+        )
+        raise BadData(msg)
+    if array.ndim == 1 and array.dtype.kind == "O":
+        missing = np.array([entry is None or entry != entry for entry in array], dtype=bool)  # noqa: PLR0124 - NaN
+        if all(isinstance(entry, str) for entry in array[~missing]):
+            array = np.where(missing, "", array).astype(np.str_)
+    if array.ndim == 1 and array.dtype.kind == "b":
+        return np.where(array, "true", "false")
+    if array.ndim == 1 and array.dtype.kind == "U":
+        return array
+    if array.ndim == 1 and array.dtype.kind == "f":
+        return _whole(array, what, required=required)
+    return as_labels(array, what=what)
+
+
+def _whole(array: NDArray[Any], what: str, *, required: bool) -> Labels:
+    """Whole numbers among floats, NaN as ``UNKNOWN``."""
+    missing = np.isnan(array)
+    if required and missing.any():
+        raise _absent(np.flatnonzero(missing), what, "NaN")
+    whole = np.where(missing, UNKNOWN, array).astype(np.float64)
+    odd = np.flatnonzero((whole != np.floor(whole)) | (np.abs(whole) > 1 << 53))
+    if odd.size:
+        msg = (
+            f"{what}[{odd[0]}] = {array[odd[0]]:g} is no whole number ({odd.size} such entries): that is a quantity, no "
+            f"class; noisybench is of classes, so name or save the column of classes"
+        )
+        raise BadData(msg)
+    return whole.astype(np.int64)
+
+
+def _named(
+    given: NDArray[Any], others: Sequence[NDArray[Any] | None], declared: tuple[str, ...] | None, what: Sequence[str]
+) -> LabelColumns:
+    """Texts as the indices of the classes that they name; whole numbers among them as texts, or as declared indices."""
+    columns = [given, *others]
+    if declared is None:
+        columns = [column if column is None or _is_text(column) else column.astype(np.str_) for column in columns]
+    first, *rest = (
+        set(np.unique(column).tolist()) if column is not None and _is_text(column) else set() for column in columns
+    )
+    missing = {text for text in set().union(*rest) - first if text.lower() in NOBODY_KNOWS} | {""}
+    if "" in first:
+        raise _absent(np.flatnonzero(given == ""), what[0], "empty")
+    classes = set().union(first, *rest) - missing
+    if declared is None:
+        spelling = class_spelling(sorted(classes))
+        names = class_order(spelling.values())
+        mixed = any(column is not None and not _is_text(column) and (column >= 0).any() for column in (given, *others))
+        if mixed and not _are_numbers(names):
+            msg = f"{what[0]} and the other label columns are partly texts, partly numbers; write all of them alike"
+            raise BadData(msg)
+        _check_how_many(len(first), len(given), what[0], numbers=False)
+    else:
+        spelling, names = {text: text for text in classes}, declared
+    index = {name: k for k, name in enumerate(names)}
+    for text in sorted(classes):
+        if spelling[text] not in index:
+            msg = f"{what[0]}: {unknown(text, names, 'class')}"
+            raise BadData(msg)
+    values = dict.fromkeys(missing, UNKNOWN) | {text: index[spelling[text]] for text in classes}
+    found = [column if column is None or not _is_text(column) else _replaced(column, values) for column in columns]
+    assert found[0] is not None  # noqa: S101
+    return LabelColumns(names, found[0], found[1], found[2])
+
+
+def _is_text(column: NDArray[Any]) -> bool:
+    return column.dtype.kind == "U"
+
+
+def _are_numbers(names: Sequence[str]) -> bool:
+    return all(name.removeprefix("-").isdecimal() for name in names)
+
+
+def _replaced(column: NDArray[Any], values: dict[str, int]) -> Labels:
+    """Each text's value, shape (n,)."""
+    distinct, where = np.unique(column, return_inverse=True)
+    return np.array([values[text] for text in distinct.tolist()], dtype=np.int64)[where]
+
+
+def _numbered(labels: Labels, others: Sequence[Labels | None], what: Sequence[str]) -> LabelColumns:
+    """Whole numbers as the indices of the classes that occur, which their numbers name."""
+    clean, test_labels = others
+    absent = np.flatnonzero(labels < 0)
+    if absent.size:
+        raise _absent(absent, what[0], str(labels[absent[0]]))
+    known = labels if clean is None else np.concatenate([labels, clean[clean >= 0]])
+    present = np.unique(known)
+    if test_labels is not None and len(present):
+        outside = np.flatnonzero((test_labels > present[-1]) | ((test_labels < present[0]) & (test_labels != UNKNOWN)))
+        if outside.size:
+            msg = (
+                f"{what[2]}[{outside[0]}] = {test_labels[outside[0]]} is no class of the training samples, whose labels "
+                f"are {present[0]}..{present[-1]} ({outside.size} such entries); number the classes of both alike"
+            )
+            raise BadData(msg)
+        present = np.union1d(present, test_labels[test_labels >= 0])
+    _check_how_many(len(np.unique(labels)), len(labels), what[0], numbers=True)
+    names = tuple(str(number) for number in present.tolist())
+    notes = []
+    if len(names) > MANY:
+        notes.append(f"{what[0]} are {len(names)} different numbers, each taken for a class")
+    if not np.array_equal(present, np.arange(len(present))):
+        some = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")  # noqa: PLR2004
+        notes.append(
+            f"{what[0]} are not 0..k-1: the {len(names)} numbers that occur are the classes, named by them: {some}"
+        )
+    found = [None if column is None else _indices(column, present) for column in (labels, clean, test_labels)]
+    assert found[0] is not None  # noqa: S101
+    return LabelColumns(names, found[0], found[1], found[2], tuple(notes))
+
+
+def _indices(column: Labels, present: Labels) -> Labels:
+    """Where each number stands among those present; what is below zero stays."""
+    return np.where(column < 0, column, np.searchsorted(present, column))
+
+
+def _absent(rows: NDArray[np.intp], what: str, value: str) -> BadData:
+    """The error for samples without a given label."""
+    return BadData(
+        f"{what}[{rows[0]}] is {value}, which is no class ({rows.size} such entries); leave out samples without a label, "
+        f"and number classes from 0"
+    )
+
+
+def _check_how_many(classes: int, n: int, what: str, *, numbers: bool) -> None:
+    """Raise ``BadData`` for a column of ids or of a quantity."""
+    if n >= FEW and (classes > n / 2 or (numbers and classes > MANY and classes > n / 3)):
+        msg = (
+            f"{what} hold {classes} different values among {n} samples: those are ids or a quantity, no classes; name or "
+            f"save the column of classes, or declare them (class_names, ClassLabel)"
+        )
+        raise BadData(msg)

@@ -1,0 +1,103 @@
+"""What the package datasets loads: name of a split → samples, whatever is wrong with the files."""
+
+import pickle
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from logging import CRITICAL
+from pathlib import Path
+from typing import Any
+
+from noisybench.data.sources._splits import split_role
+from noisybench.ground.errors import BadData, BadUsage
+
+BUILDERS = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json", ".arrow": "arrow"}
+CARDS = ("README.md", ".huggingface.yaml")
+"""Files in which a folder may say itself what its splits are."""
+
+
+def load_splits(origin: str | Path, config: str | None, split: str) -> Mapping[str, Any]:
+    """Split name → ``datasets.Dataset``.
+
+    Args:
+        origin: Name on the hub, or a folder or file.
+        config: Name of a configuration, or None.
+        split: What the only split of a file or of a saved data set without splits is called.
+
+    Raises:
+        BadUsage: A configuration of what has none.
+        BadData: It cannot be loaded.
+    """
+    import datasets
+    import pyarrow as pa
+    import yaml
+
+    saved = isinstance(origin, Path) and any((origin / name).is_file() for name in ("dataset_dict.json", "state.json"))
+    if config is not None and isinstance(origin, Path) and (saved or origin.is_file()):
+        msg = f"config={config} names a part of a data set on the hub or in a folder; {origin} has none, leave it out"
+        raise BadUsage(msg)
+    try:
+        with _quiet():
+            if saved:
+                loaded = datasets.load_from_disk(origin)
+                return {split: loaded} if isinstance(loaded, datasets.Dataset) else loaded
+            if isinstance(origin, str) or origin.is_dir():
+                odd = _capital_splits(origin) if isinstance(origin, Path) and config is None else None
+                return datasets.load_dataset(str(origin), config, data_files=odd)
+            if origin.is_file() and origin.suffix in BUILDERS:
+                return datasets.load_dataset(BUILDERS[origin.suffix], data_files={split: str(origin)})
+    except (
+        OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError, pa.ArrowException,
+        # What datasets stumbles over in damaged or foreign records; the first also for a saved data set without samples.
+        LookupError, TypeError, AttributeError, MemoryError, yaml.YAMLError, pickle.UnpicklingError,
+    ) as error:  # fmt: skip
+        cause = error.__cause__ or error  # datasets wraps what a reader said in a sentence that says nothing
+        reason = (str(cause).splitlines() or [type(cause).__name__])[0]
+        if isinstance(cause, pickle.UnpicklingError) or "allow_pickle" in reason:
+            # The words of torch and of NumPy advise to trust the file.
+            reason = "it holds Python objects, which are never unpickled"
+        if "BatchSize must be greater than 0" in reason:
+            reason = "it has no rows; expected samples"
+        caches = (datasets.config.HF_CACHE_HOME, datasets.config.HF_DATASETS_CACHE)
+        if isinstance(cause, OSError) and any(str(cache) in reason for cache in caches):
+            reason += "; set HF_HOME to a folder that can be written to"
+        msg = f"datasets cannot load '{origin}': {reason}"
+        raise BadData(msg) from None
+    msg = f"{origin} is no folder and no file ending in {', '.join(BUILDERS)}"
+    raise BadData(msg)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Neither its log, which says again what it raises, nor progress bars where nobody looks."""
+    import datasets
+
+    verbosity, bars = datasets.logging.get_verbosity(), datasets.are_progress_bars_disabled()
+    datasets.logging.set_verbosity(CRITICAL + 1)
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        datasets.logging.set_verbosity(verbosity)
+        if not bars:
+            datasets.enable_progress_bars()
+
+
+def _capital_splits(folder: Path) -> dict[str, list[str]] | None:
+    """Split → patterns of its files, of a folder whose splits ``datasets`` knows only in lower case; else None.
+
+    It would take the samples of ``Train`` and ``Test`` for one training set.
+    """
+    cards = [folder / name for name in CARDS if (folder / name).is_file()]
+    if any("configs:" in card.read_text(encoding="utf-8", errors="replace") for card in cards):
+        return None
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    roles = {entry: split_role(entry.name if entry.is_dir() else entry.name.split(".")[0]) for entry in entries}
+    if all(role is None or entry.name == entry.name.lower() for entry, role in roles.items()):
+        return None
+    splits: dict[str, list[str]] = {}
+    for entry, role in roles.items():
+        if role is not None:
+            splits.setdefault(role, []).append(f"{entry.name}/**" if entry.is_dir() else entry.name)
+    return splits if "train" in splits else None
