@@ -22,8 +22,8 @@ from noisybench.training.sample_order import batches_in_order, check_loader, che
 from noisybench.training.trace import Observation, Trace, read_trace, stack, write_observation
 from noisybench.variants.variant import Variant
 
-Inputs = Tensor | Iterable[Tensor | Sequence[Tensor]]
-"""Inputs (n, ...) of all samples; or batches of them in sample order, alone or as pairs (inputs, labels)."""
+Asked = Tensor | Iterable[Tensor | Sequence[Tensor]]
+"""Asked (n, ...) of all samples; or batches of them in sample order, alone or as pairs (inputs, labels)."""
 
 
 class Batch:
@@ -118,7 +118,7 @@ def evaluating(model: nn.Module, *, seed: int, device: torch.device) -> Iterator
 
 def observe(
     model: nn.Module,
-    inputs: Inputs,
+    inputs: Asked,
     labels: Tensor,
     probes: Sequence[Probe],
     *,
@@ -261,7 +261,7 @@ class Recorder:
     def observe(
         self,
         model: nn.Module,
-        inputs: Inputs,
+        inputs: Asked,
         *,
         epoch: int,
         probes: Sequence[Probe] | None = None,
@@ -306,7 +306,7 @@ class Recorder:
         *,
         epoch: int,
         model: nn.Module | None = None,
-        inputs: Inputs = (),
+        inputs: Asked = (),
         probes: Sequence[Probe] | None = None,
     ) -> Observation:
         """Turn the logits of ``update`` into the epoch's values.
@@ -366,7 +366,7 @@ class Recorder:
             self._observations.append(observation)
         return observation
 
-    def _ask(self, model: nn.Module, inputs: Inputs, epoch: int, probes: Sequence[Probe]) -> Observation:
+    def _ask(self, model: nn.Module, inputs: Asked, epoch: int, probes: Sequence[Probe]) -> Observation:
         """Observe, and note the seconds of each probe that needs more than logits apart from the others."""
         return observe(
             model,

@@ -75,7 +75,7 @@ def _read_csv(path: Path, choose: Choose, variant: Variant) -> Columns:
     size_of(path)
     numbers: list[str] = []
     with _reading(path, "CSV"):
-        parse = csv.ParseOptions(delimiter=_delimiter(path))
+        parse = csv.ParseOptions(delimiter=delimiter_of(path))
         try:
             with csv.open_csv(path, parse_options=parse) as reader:
                 chosen = choose(reader.schema.names)
@@ -106,7 +106,7 @@ def _first_rows(reader: Any, n: int) -> Any:  # noqa: ANN401 - pyarrow is untype
     return pa.Table.from_batches(batches, reader.schema)
 
 
-def _delimiter(path: Path) -> str:
+def delimiter_of(path: Path) -> str:
     """What separates the names of the first line: a comma where there is one, else what is there most often."""
     with path.open("rb") as stream:
         header = stream.readline(1 << 20)

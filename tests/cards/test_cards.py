@@ -305,7 +305,7 @@ def test_cards_of_noises_are_what_they_draw(name: str, tmp_path: Path) -> None:
         "labels": "worse",
         "file": str(annotations(tmp_path / "CIFAR-10_human.pt", digits.labels)),
     }
-    optional = {field.name for field in fields(kind) if field.default is not MISSING} - {"file"}
+    optional = {field.name for field in fields(kind) if field.default is not MISSING} - {"file", "label"}
     needed = {key: values[key] for key in facts["parameters"] if key in values and key not in optional}
     definitions = facts["rate_definition"]
     for option, definition in (definitions if isinstance(definitions, dict) else {"": definitions}).items():

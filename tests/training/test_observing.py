@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -172,13 +173,13 @@ def first(variant: Variant, n: int = 20) -> tuple[Tensor, Tensor]:
 
 def test_a_loader_gives_what_its_tensor_gives(variant: Variant) -> None:
     """Of inputs or of pairs with given or clean labels, by any order that is 0..n-1; and its generator stays as it was."""
-    inputs = torch.randn(len(variant.labels), 10)
+    inputs: Any = torch.randn(len(variant.labels), 10)
     expected = Recorder(variant, ["margin"]).observe(nn.Identity(), inputs, epoch=1).values["margin"]
     given, clean = torch.tensor(variant.labels), torch.tensor(variant.clean)
     own = torch.Generator().manual_seed(1)
     state = own.get_state()
     n = len(inputs)
-    loaders = [
+    loaders: list[Any] = [
         DataLoader(inputs, batch_size=64, generator=own),
         DataLoader(TensorDataset(inputs, given), batch_size=64),
         DataLoader(TensorDataset(inputs, clean[:, None]), batch_size=64, sampler=list(range(n))),
@@ -193,10 +194,11 @@ def test_a_loader_gives_what_its_tensor_gives(variant: Variant) -> None:
 
 def test_a_loader_in_another_order_is_refused(variant: Variant) -> None:
     """One that shuffles, samples, drops, or holds other labels, in words that say how to mend it."""
+    inputs: Any
     inputs, labels = first(variant)
     pairs = TensorDataset(inputs, labels)
     backwards = [(inputs.flip(0), labels.flip(0))]
-    for loader, kind, message in (
+    refused: list[tuple[Any, type[Exception], str]] = [
         (DataLoader(pairs, shuffle=True), BadUsage, "order of a RandomSampler.*; give a loader .* with shuffle=False"),
         (DataLoader(inputs, shuffle=True), BadUsage, "order of a RandomSampler"),
         (DataLoader(pairs, sampler=WeightedRandomSampler([1.0] * 20, 20)), BadUsage, "of a WeightedRandomSampler"),
@@ -209,7 +211,8 @@ def test_a_loader_in_another_order_is_refused(variant: Variant) -> None:
         ([(inputs, labels, labels)], BadData, "a batch holds 3 parts, .*a pair"),
         ([{"x": inputs}], BadData, "a batch holds a dict"),
         ([(inputs, labels.float())], BadData, "expected inputs .* whole numbers"),
-    ):
+    ]
+    for loader, kind, message in refused:
         with pytest.raises(kind, match=message):
             Recorder(labels.tolist(), ["margin"], num_classes=10).observe(nn.Identity(), loader, epoch=1)
 
