@@ -22,8 +22,8 @@ from noisybench.training.sample_order import batches_in_order, check_loader, che
 from noisybench.training.trace import Observation, Trace, read_trace, stack, write_observation
 from noisybench.variants.variant import Variant
 
-Asked = Tensor | Iterable[Tensor | Sequence[Tensor]]
-"""Asked (n, ...) of all samples; or batches of them in sample order, alone or as pairs (inputs, labels)."""
+SampleInputs = Tensor | Iterable[Tensor | Sequence[Tensor]]
+"""SampleInputs (n, ...) of all samples; or batches of them in sample order, alone or as pairs (inputs, labels)."""
 
 
 class Batch:
@@ -118,7 +118,7 @@ def evaluating(model: nn.Module, *, seed: int, device: torch.device) -> Iterator
 
 def observe(
     model: nn.Module,
-    inputs: Asked,
+    inputs: SampleInputs,
     labels: Tensor,
     probes: Sequence[Probe],
     *,
@@ -261,7 +261,7 @@ class Recorder:
     def observe(
         self,
         model: nn.Module,
-        inputs: Asked,
+        inputs: SampleInputs,
         *,
         epoch: int,
         probes: Sequence[Probe] | None = None,
@@ -306,14 +306,14 @@ class Recorder:
         *,
         epoch: int,
         model: nn.Module | None = None,
-        inputs: Asked = (),
+        inputs: SampleInputs = (),
         probes: Sequence[Probe] | None = None,
     ) -> Observation:
         """Turn the logits of ``update`` into the epoch's values.
 
         Args:
             epoch: Epochs trained so far.
-            model: Asked by the probes that need more than logits, in eval mode; None leaves those probes out.
+            model: SampleInputs by the probes that need more than logits, in eval mode; None leaves those probes out.
             inputs: Un-augmented inputs for those probes.
             probes: Only these; default all.
 
@@ -366,7 +366,7 @@ class Recorder:
             self._observations.append(observation)
         return observation
 
-    def _ask(self, model: nn.Module, inputs: Asked, epoch: int, probes: Sequence[Probe]) -> Observation:
+    def _ask(self, model: nn.Module, inputs: SampleInputs, epoch: int, probes: Sequence[Probe]) -> Observation:
         """Observe, and note the seconds of each probe that needs more than logits apart from the others."""
         return observe(
             model,
