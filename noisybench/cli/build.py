@@ -17,6 +17,7 @@ from noisybench.cli.printing import (
     print_json,
     progress_bar,
     status,
+    tell,
     warn,
     whole_number,
 )
@@ -119,8 +120,12 @@ def describe(
     found = read_variant(variant)
     description = measure(
         found,
-        difficulty=None if difficulty is None else read_difficulty(difficulty, found, lower_is_harder=lower_is_harder),
-        pred_probs=None if pred_probs is None else read_given(pred_probs, found, "pred_probs", of_clean=True),
+        difficulty=None
+        if difficulty is None
+        else read_difficulty(difficulty, found, lower_is_harder=lower_is_harder, tell=tell),
+        pred_probs=None
+        if pred_probs is None
+        else read_given(pred_probs, found, "pred_probs", of_clean=True, tell=tell),
     )
     if difficulty is not None and is_circular(difficulty, found):
         sentence = (

@@ -117,6 +117,11 @@ def no_format(style: str, known: tuple[str, ...]) -> UnknownName:
     return UnknownName(unknown(style, known, "format"))
 
 
+def tell(sentence: str) -> None:
+    """Print on stderr what was chosen for the user, or is hard to believe."""
+    typer.echo(one_line(sentence), err=True)
+
+
 def warn(description: "Description") -> None:
     """Print the warnings of a description on stderr."""
     for sentence in description.warnings:

@@ -19,6 +19,7 @@ from noisybench.cli.printing import (
     print_json,
     progress_bar,
     status,
+    tell,
     whole_number,
 )
 from noisybench.ground.errors import BadUsage
@@ -213,6 +214,9 @@ def score(
     lower_is_suspicious: Annotated[
         bool, typer.Option("--lower-is-suspicious", help="The scores have the other sign, as label quality has.")
     ] = False,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Given labels, in the order of the file's rows: to check by.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -222,7 +226,14 @@ def score(
 
     found = read_variant(variant)
     result = score_given(
-        found, out, name=name, pred_probs=pred_probs, scores=scores, lower_is_suspicious=lower_is_suspicious
+        found,
+        out,
+        name=name,
+        pred_probs=pred_probs,
+        scores=scores,
+        lower_is_suspicious=lower_is_suspicious,
+        labels=labels,
+        tell=tell,
     )
     told = _told(result)
     area = told[name]["auroc"]["value"] if scores is not None else None

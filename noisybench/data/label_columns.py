@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.data.classes import NOBODY_KNOWS, class_order, class_spelling
+from noisybench.data.classes import class_order, class_spelling, nobody_knows
 from noisybench.ground.arrays import UNKNOWN, Labels, as_array, as_labels
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData
@@ -121,7 +121,7 @@ def _named(
     first, *rest = (
         set(np.unique(column).tolist()) if column is not None and _is_text(column) else set() for column in columns
     )
-    missing = {text for text in set().union(*rest) - first if text.lower() in NOBODY_KNOWS} | {""}
+    missing = {text for text in set().union(*rest) - first if nobody_knows(text, first)} | {""}
     if "" in first:
         raise _absent(np.flatnonzero(given == ""), what[0], "empty")
     classes = set().union(first, *rest) - missing

@@ -8,11 +8,13 @@ from noisybench.ground.arrays import Floats, read_only
 from noisybench.ground.errors import BadUsage, Mismatch
 from noisybench.ground.files import column_names
 from noisybench.memorization.estimate import read_memorization
-from noisybench.variants.sample_files import read_given
+from noisybench.variants.sample_files import Tell, read_given
 from noisybench.variants.variant import Variant, variant_id
 
 
-def read_difficulty(path: str | Path, variant: Variant, *, lower_is_harder: bool = False) -> Floats:
+def read_difficulty(
+    path: str | Path, variant: Variant, *, lower_is_harder: bool = False, tell: Tell = lambda _: None
+) -> Floats:
     """A difficulty of each sample, shape (n,), higher is harder; NaN where a memorization is unknown.
 
     The file holds scores, as ``read_given`` reads them, or is a ``memorization.parquet``. It may be of the variant's
@@ -22,6 +24,7 @@ def read_difficulty(path: str | Path, variant: Variant, *, lower_is_harder: bool
         path: The file.
         variant: The labels.
         lower_is_harder: The scores have the other sign, as C-scores have.
+        tell: Called with a sentence for what was taken for granted of the file.
 
     Raises:
         BadUsage: A kind of file that cannot be read, or the other sign for a memorization.
@@ -41,7 +44,7 @@ def read_difficulty(path: str | Path, variant: Variant, *, lower_is_harder: bool
             )
             raise Mismatch(msg)
         return found.values
-    values = read_given(path, variant, "scores", of_clean=True)
+    values = read_given(path, variant, "scores", of_clean=True, tell=tell)
     return read_only(0.0 - values) if lower_is_harder else values
 
 

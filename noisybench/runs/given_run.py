@@ -19,7 +19,7 @@ from noisybench.ground.version import __version__
 from noisybench.runs.folder import RECORD, begin, finish, is_finished, keep_variant, read_run_record
 from noisybench.runs.record import TRAINED_BY, RunRecord, about_labels, first_difference
 from noisybench.training.trace import Observation, read_trace, write_observation
-from noisybench.variants.sample_files import Form, read_given
+from noisybench.variants.sample_files import Form, Tell, read_given
 from noisybench.variants.variant import Variant
 
 CONFIDENT = ("self_confidence", "normalized_margin", "confident_learning")
@@ -35,6 +35,8 @@ def keep_given(
     pred_probs: str | Path | None = None,
     scores: str | Path | None = None,
     lower_is_suspicious: bool = False,
+    labels: str | Path | None = None,
+    tell: Tell = lambda _: None,
 ) -> Path:
     """Folder of a run made of a file, which a leaderboard shows beside the others; see ``noisybench.variants.sample_files`` for the file.
 
@@ -50,6 +52,8 @@ def keep_given(
         pred_probs: A file of probabilities.
         scores: A file of scores, higher more suspicious.
         lower_is_suspicious: The scores have the other sign, as most measures of label quality do.
+        labels: A file of the given labels in the order of the file's rows, which must be the variant's.
+        tell: Called with a sentence for what was taken for granted of the file, or is hard to believe of it.
 
     Raises:
         BadUsage: Not exactly one file, or a name that cannot be used.
@@ -66,7 +70,7 @@ def keep_given(
     form: Form = "pred_probs" if scores is None else "scores"
     path = Path(str(pred_probs if scores is None else scores))
     setup = hashlib.sha256(json.dumps([name, form]).encode()).hexdigest()  # alike for every variant
-    values = read_given(path, variant, form)
+    values = read_given(path, variant, form, labels=labels, tell=tell)
     home = Path(out) / variant.name
     folder = home / f"given-{file_name(name)}-{setup[:8]}" / "seed-0"
     detectors = CONFIDENT if form == "pred_probs" else (name,)

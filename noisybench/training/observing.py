@@ -9,14 +9,21 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from noisybench.ground.arrays import Labels, as_labels, check_labels
 from noisybench.ground.checks import whole
-from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed
+from noisybench.ground.digests import label_digest
+from noisybench.ground.errors import BadUsage, Mismatch, TrainingFailed
 from noisybench.ground.lookup import find
 from noisybench.ground.random_streams import derive
+from noisybench.training.sample_order import batches_in_order, check_loader, check_tally, reading
 from noisybench.training.trace import Observation, Trace, read_trace, stack, write_observation
 from noisybench.variants.variant import Variant
+
+SampleInputs = Tensor | Iterable[Tensor | Sequence[Tensor]]
+"""SampleInputs (n, ...) of all samples; or batches of them in sample order, alone or as pairs (inputs, labels)."""
 
 
 class Batch:
@@ -111,12 +118,13 @@ def evaluating(model: nn.Module, *, seed: int, device: torch.device) -> Iterator
 
 def observe(
     model: nn.Module,
-    inputs: Tensor | Iterable[Tensor],
+    inputs: SampleInputs,
     labels: Tensor,
     probes: Sequence[Probe],
     *,
     epoch: int,
     num_classes: int | None = None,
+    clean: Labels | None = None,
     seed: int = 0,
     batch_size: int = 256,
     seconds: dict[str, float] | None = None,
@@ -125,28 +133,34 @@ def observe(
 
     Args:
         model: Left as it was: same mode, same weights, same batch-norm statistics, same random generators.
-        inputs: Shape (n, ...), float, normalised as in training; or batches of such in sample order.
-        labels: Given labels, shape (n,), int64, on the device of ``inputs``.
+        inputs: Shape (n, ...), float, normalised as in training; or batches of such in sample order, alone or as pairs
+            (inputs, labels), whose labels must then be those of the samples. A loader that shuffles is refused.
+        labels: Given labels, shape (n,), int64, on the device of ``model``.
         probes: What is asked.
         epoch: Epochs trained so far.
         num_classes: Logits that the model must give for each sample; None takes more than the labels need.
+        clean: Shape (n,): labels that the pairs of a loader may hold instead; below 0 is unknown.
         seed: For probes that draw.
         batch_size: Samples at a time where ``inputs`` is one tensor; no value depends on it.
         seconds: Where the time is added up, under ``logits`` and the name of each probe that needs more.
 
     Raises:
-        BadUsage: An epoch that is no whole number, or negative.
-        BadData: The inputs are more or fewer than the labels.
+        BadUsage: An epoch that is no whole number, or negative; or a loader that gives the samples in another order.
+        BadData: The inputs are more or fewer than the labels, or a batch is neither inputs nor a pair.
+        Mismatch: A loader's own labels are not those of the samples.
         TrainingFailed: A probe gave a value that is not finite, or the model's output has the wrong shape.
     """
     epoch = whole(epoch, "epoch", least=0)
+    check_loader(inputs)
     split = inputs.split(batch_size) if isinstance(inputs, Tensor) else inputs
-    batches = _batches(model, split, labels, seed=derive(seed, "probe", epoch), num_classes=num_classes)
+    own = derive(seed, "probe", epoch)
     parts: dict[str, list[Tensor]] = {probe.name: [] for probe in probes}
     spent = {"logits": 0.0} if seconds is None else seconds
     began = time.perf_counter()
-    with evaluating(model, seed=derive(seed, "observe", epoch) % 2**63, device=labels.device):
-        for batch in batches:
+    with reading(inputs), evaluating(model, seed=derive(seed, "observe", epoch) % 2**63, device=labels.device):
+        for start, part in batches_in_order(split, labels, clean=clean):
+            asked = labels[start : start + len(part)]
+            batch = Batch(model, part, asked, start=start, seed=own, num_classes=num_classes)
             if batch.start == 0 and probes and all(probe.gradient for probe in probes):
                 _ = batch.logits  # else nobody looks at their shape
             for probe in probes:
@@ -154,28 +168,7 @@ def observe(
                 if probe.gradient:
                     began = _spend(spent, probe.name, began)
             began = _spend(spent, "logits", began)
-    return Observation(epoch, {name: _to_numpy(name, torch.cat(part), epoch) for name, part in parts.items()})
-
-
-def _batches(
-    model: nn.Module, inputs: Iterable[Tensor], labels: Tensor, *, seed: int, num_classes: int | None
-) -> Iterator[Batch]:
-    """A model with each batch of inputs and its labels.
-
-    Raises:
-        BadData: The inputs are more or fewer than the labels.
-    """
-    start = 0
-    for part in inputs:
-        stop = start + len(part)
-        if stop > len(labels):
-            msg = f"there are inputs of more than {len(labels)} samples, and {len(labels)} labels; expected one each"
-            raise BadData(msg)
-        yield Batch(model, part, labels[start:stop], start=start, seed=seed, num_classes=num_classes)
-        start = stop
-    if start != len(labels):
-        msg = f"there are inputs of {start} samples and {len(labels)} labels; expected one each"
-        raise BadData(msg)
+    return Observation(epoch, {name: _to_numpy(name, torch.cat(values), epoch) for name, values in parts.items()})
 
 
 class Recorder:
@@ -199,9 +192,10 @@ class Recorder:
 
     def __init__(
         self,
-        variant: Variant,
+        variant: Variant | Sequence[int] | NDArray[np.integer[Any]],
         probes: Sequence[Probe | str],
         *,
+        num_classes: int | None = None,
         seed: int = 0,
         device: torch.device | str = "cpu",
         folder: str | Path | None = None,
@@ -211,8 +205,10 @@ class Recorder:
         """Start an empty trace.
 
         Args:
-            variant: Whose labels the model is trained on.
+            variant: Whose labels the model is trained on; or these labels alone, shape (n,), whose trace can be scored,
+                but stands for no variant.
             probes: What is asked; a name is that of a file of ``probes/``.
+            num_classes: Logits of the model, where there are labels alone; None takes as many as it gives.
             seed: For probes that draw.
             device: Where the model and its inputs are.
             folder: Write each epoch there instead of keeping it in memory.
@@ -221,13 +217,26 @@ class Recorder:
             keep: Of an epoch observed again, keep the columns that are not asked for now.
 
         Raises:
-            BadUsage: The seed is no whole number, or the folder holds a trace already and nothing was said of resuming it.
+            BadUsage: The seed is no whole number, a variant is given another number of classes, or the folder holds a trace already and nothing was said of resuming it.
+            BadData: The labels are no classes.
             Mismatch: The folder holds a trace of another variant.
         """
+        self._clean: Labels | None = None
+        if isinstance(variant, Variant):
+            if num_classes not in (None, variant.num_classes):
+                msg = f"the variant has {variant.num_classes} classes, got num_classes={num_classes}; leave it out"
+                raise BadUsage(msg)
+            num_classes, labels, self._clean = variant.num_classes, variant.labels, variant.clean
+            self._variant_id = variant.provenance.variant_id
+        else:
+            labels = as_labels(variant)
+            most = int(labels.max(initial=0)) + 1 if num_classes is None else whole(num_classes, "num_classes", least=1)
+            labels = check_labels(labels, most, what="labels")
+            self._variant_id = label_digest(labels)
+        self._num_classes = num_classes
         self.probes: list[Probe] = [find("probes", probe) if isinstance(probe, str) else probe for probe in probes]
-        self.labels = torch.tensor(variant.labels, device=device)
+        self.labels = torch.tensor(labels, device=device)
         self.seconds: dict[str, float] = {"logits": 0.0}
-        self._variant = variant
         self._seed = whole(seed, "seed", least=0)
         self._folder = None if folder is None else Path(folder)
         self._resume = resume
@@ -237,22 +246,22 @@ class Recorder:
             if not resume:
                 msg = f"{folder} holds a trace already; give an empty folder, or say resume=True to go on with it"
                 raise BadUsage(msg)
-            if read_trace(self._folder).variant_id != variant.provenance.variant_id:
+            if read_trace(self._folder).variant_id != self._variant_id:
                 msg = f"{folder} holds a trace of another variant; give an empty folder"
                 raise Mismatch(msg)
         self._observations: list[Observation] = []
         self._logits: Tensor | None = None
-        self._seen = torch.zeros(len(self.labels), dtype=torch.bool, device=device)
+        self._times = torch.zeros(len(self.labels) + 1, dtype=torch.int32, device=device)  # the last: of no sample
 
     def __repr__(self) -> str:
         names, last = ", ".join(probe.name for probe in self.probes), max(self._last.values(), default=0)
-        whose = f"variant {self._variant.provenance.variant_id[:8]}"
+        whose = f"labels {self._variant_id[:8]}"
         return f"Recorder({names}; {len(self.labels)} samples, up to epoch {last}, {whose})"
 
     def observe(
         self,
         model: nn.Module,
-        inputs: Tensor | Iterable[Tensor],
+        inputs: SampleInputs,
         *,
         epoch: int,
         probes: Sequence[Probe] | None = None,
@@ -268,52 +277,79 @@ class Recorder:
         return self._keep(self._ask(model, inputs, epoch, asked))
 
     def update(self, logits: Tensor, samples: Tensor) -> None:
-        """Remember a training batch's logits (b, k) of the samples (b,); reduced once an epoch, by ``end_epoch``."""
-        check_logits(logits, len(samples), self._variant.num_classes)
+        """Remember a training batch's logits (b, k) of the samples (b,); reduced once an epoch, by ``end_epoch``.
+
+        Raises:
+            BadUsage: The samples are no whole numbers of 0..n-1, one a row of logits, each once an epoch. On an
+                accelerator, which to ask would slow down, ``end_epoch`` says so instead.
+        """
+        n = len(self.labels)
+        samples = torch.as_tensor(samples, device=self.labels.device)
+        if samples.is_floating_point() or samples.dtype == torch.bool or samples.shape != logits.shape[:1]:
+            msg = (
+                f"samples must be whole numbers of 0..{n - 1}, one for each of {len(logits)} rows of logits, got "
+                f"{samples.dtype} of shape {tuple(samples.shape)}"
+            )
+            raise BadUsage(msg)
+        check_logits(logits, len(samples), self._num_classes or max(logits.shape[-1], int(self.labels.max()) + 1))
+        self._num_classes = logits.shape[-1]
         if self._logits is None:
-            self._logits = torch.zeros(len(self.labels), logits.shape[1], device=self.labels.device)
-        self._logits[samples] = logits.detach().float()
-        self._seen[samples] = True
+            self._logits = torch.zeros(n + 1, logits.shape[1], device=self.labels.device)
+        places = torch.where((samples < 0) | (samples >= n), n, samples)
+        self._logits[places] = logits.detach().float()
+        self._times.index_add_(0, places, torch.ones_like(places, dtype=torch.int32))
+        if self._times.device.type == "cpu" and (self._times[places] > (places < n)).any():
+            self._check_tally(samples)
 
     def end_epoch(
         self,
         *,
         epoch: int,
         model: nn.Module | None = None,
-        inputs: Tensor | Iterable[Tensor] = (),
+        inputs: SampleInputs = (),
         probes: Sequence[Probe] | None = None,
     ) -> Observation:
         """Turn the logits of ``update`` into the epoch's values.
 
         Args:
             epoch: Epochs trained so far.
-            model: Asked by the probes that need more than logits, in eval mode; None leaves those probes out.
+            model: SampleInputs by the probes that need more than logits, in eval mode; None leaves those probes out.
             inputs: Un-augmented inputs for those probes.
             probes: Only these; default all.
 
         Raises:
-            BadUsage: A sample was in no batch of this epoch, or the epoch was observed already, or a later one.
+            BadUsage: A sample was in no batch of this epoch, in several, or is none; or the epoch was observed already, or a later one.
         """
         asked = self.probes if probes is None else list(probes)
         self._check_epoch(epoch, asked)
-        missing = int((~self._seen).sum())
+        self._check_tally()
+        missing = int((self._times[:-1] == 0).sum())
         if self._logits is None or missing:
             msg = (
-                f"{missing} of {len(self.labels)} samples were in no batch of epoch {epoch}; give each to update() once"
+                f"{missing} of {len(self.labels)} samples were in no batch of epoch {epoch}; give each to update() once, "
+                f"of a loader without drop_last"
             )
             raise BadUsage(msg)
         # The logits are the inputs of a model that changes nothing, so both ways of observing are one.
-        values = dict(self._ask(nn.Identity(), self._logits, epoch, [p for p in asked if not p.gradient]).values)
+        values = dict(self._ask(nn.Identity(), self._logits[:-1], epoch, [p for p in asked if not p.gradient]).values)
         if model is not None and any(probe.gradient for probe in asked):
             values.update(self._ask(model, inputs, epoch, [p for p in asked if p.gradient]).values)
-        self._seen.zero_()
+        self._times.zero_()
         return self._keep(Observation(epoch, values))
 
     def trace(self) -> Trace:
         """What was recorded so far."""
         if self._folder is not None:
             return read_trace(self._folder)
-        return stack(self._observations, variant_id=self._variant.provenance.variant_id)
+        return stack(self._observations, variant_id=self._variant_id)
+
+    def _check_tally(self, samples: Tensor | None = None) -> None:
+        """Begin the epoch anew where what was given to ``update`` is refused; ``samples`` of the last batch."""
+        try:
+            check_tally(self._times, samples)
+        except BadUsage:
+            self._times.zero_()
+            raise
 
     def _check_epoch(self, epoch: int, asked: Sequence[Probe]) -> None:
         last = max((self._last.get(probe.name, -1) for probe in asked), default=-1)
@@ -324,15 +360,13 @@ class Recorder:
     def _keep(self, observation: Observation) -> Observation:
         self._last.update(dict.fromkeys(observation.values, observation.epoch))
         if self._folder is not None:
-            own = self._variant.provenance.variant_id
+            own = self._variant_id
             write_observation(observation, self._folder, variant_id=own, keep=self._keeps)
         else:
             self._observations.append(observation)
         return observation
 
-    def _ask(
-        self, model: nn.Module, inputs: Tensor | Iterable[Tensor], epoch: int, probes: Sequence[Probe]
-    ) -> Observation:
+    def _ask(self, model: nn.Module, inputs: SampleInputs, epoch: int, probes: Sequence[Probe]) -> Observation:
         """Observe, and note the seconds of each probe that needs more than logits apart from the others."""
         return observe(
             model,
@@ -340,7 +374,8 @@ class Recorder:
             self.labels,
             probes,
             epoch=epoch,
-            num_classes=self._variant.num_classes,
+            num_classes=self._num_classes,
+            clean=self._clean,
             seed=self._seed,
             seconds=self.seconds,
         )

@@ -303,9 +303,10 @@ def test_cards_of_noises_are_what_they_draw(name: str, tmp_path: Path) -> None:
         "judgements": str(tmp_path / "judgements.npy"),
         "steps": "instance(rate=0.2); symmetric(rate=0.1)",
         "labels": "worse",
+        "label": "worse_label",
         "file": str(annotations(tmp_path / "CIFAR-10_human.pt", digits.labels)),
     }
-    optional = {field.name for field in fields(kind) if field.default is not MISSING} - {"file"}
+    optional = {field.name for field in fields(kind) if field.default is not MISSING} - {"file", "label"}
     needed = {key: values[key] for key in facts["parameters"] if key in values and key not in optional}
     definitions = facts["rate_definition"]
     for option, definition in (definitions if isinstance(definitions, dict) else {"": definitions}).items():

@@ -89,6 +89,23 @@ READ: list[tuple[Form, str, Any]] = [
     ("scores", "csv", taken({"quality": SCORES, "sample": IDS, "variant_id": np.full(N, ID), "label": VARIANT.labels})),
     ("scores", "csv", {**taken(BY_ID), "text": ["a b"] * N}),
     ("scores", "parquet", taken({**BY_ID, "variant_id": np.full(N, ID)})),
+    ("scores", "csv", {"sample_id": np.argsort(SCORES), "aum": np.sort(SCORES)}),  # as the package aum writes it
+    ("scores", "csv", taken({"Unnamed: 0": IDS, "label_score": SCORES})),
+    ("scores", "csv", taken({"": IDS, "quality": SCORES})),
+    (
+        "scores",
+        "csv",
+        taken({"": SHUFFLED, "id": IDS * 1.0, "quality": SCORES}),
+    ),  # row names are no ids where there are
+    ("scores", "parquet", taken({"__index_level_0__": IDS, "quality": SCORES})),
+    ("scores", "npz", taken({"ids": IDS, "scores": SCORES})),
+    ("scores", "csv", taken({**BY_ID, "given_label": np.array(NAMES)[VARIANT.labels]})),
+    ("scores", "parquet", taken({**BY_ID, "noisy_label": np.array(NAMES)[VARIANT.labels]})),
+    (
+        "scores",
+        "npz",
+        {"scores": np.sort(SCORES), "labels": VARIANT.labels[np.argsort(SCORES)], "id": np.argsort(SCORES)},
+    ),
     ("scores", "parquet", {**taken({**BY_ID, "features": PROBS}), "metadata": {"variant_id": ID, "other": "x"}}),
     ("pred_probs", "npy", PROBS),
     ("pred_probs", "npz", {"whatever": PROBS}),
@@ -136,15 +153,15 @@ def changed(values: NDArray[Any], at: Any, value: float) -> NDArray[Any]:  # noq
 OTHER = np.where(np.isin(IDS, (3, 5)), (VARIANT.labels + 1) % K, VARIANT.labels)
 REFUSED: list[tuple[Form, str, Any, str]] = [
     # whose rows
-    ("scores", "csv", {"score": SCORES}, "has no column 'sample', by which its rows are matched; add the ids 0..n-1"),
-    ("scores", "parquet", {"score": SCORES}, "has no column 'sample', by which its rows are matched"),
+    ("scores", "csv", {"score": SCORES}, r"has no column 'sample' \(nor 'sample_id', .*\) to match its rows by; give .*before any sorting"),
+    ("scores", "parquet", {"score": SCORES}, "has no column 'sample'"),
     ("scores", "csv", taken(BY_ID, IDS[3:]), r"each sample once: sample 0 is missing \(3 such samples\)"),
     ("scores", "parquet", taken(BY_ID, IDS[:-1]), r"sample 39 is missing \(1 such samples\)"),
     ("scores", "csv", {**BY_ID, "sample": changed(IDS, [4, 7], 9)}, r"sample 9 stands there more than once \(1 such"),
     ("scores", "csv", {**BY_ID, "sample": IDS + 1}, r"sample 40 of .*x.csv is none of the variant's 0..39 \(1 such rows\)"),
     ("scores", "npz", {**BY_ID, "sample": IDS - 2}, r"sample -2 of .*x.npz is none of the variant's 0..39 \(2 such rows\)"),
     ("scores", "npz", {**BY_ID, "sample": IDS * 1.0}, r"'sample' of .* must be whole numbers of shape \(n,\), got float64"),
-    ("scores", "csv", {**BY_ID, "sample": [f"img{i}" for i in IDS]}, "cannot be read as CSV: .*conversion error to int64"),
+    ("scores", "csv", {**BY_ID, "sample": [f"img{i}" for i in IDS]}, r"column 'sample' of .*: 'img0' in line 2 is no number \(40 such lines: 2, 3, 4, 5, 6, …\)"),
     ("scores", "parquet", {**BY_ID, "sample": [f"{i}" for i in IDS]}, "column 'sample' of .* holds string, expected numb"),
     ("scores", "npy", SCORES[:-1], r"has shape \(39,\), expected 40 rows: one for each sample of the variant"),
     ("scores", "csv", {"sample": np.arange(99), "score": np.arange(99.0)}, r"sample 40 of .* is none of the variant's 0..39"),
@@ -158,6 +175,11 @@ REFUSED: list[tuple[Form, str, Any, str]] = [
     ("pred_probs", "npz", {"pred_probs": PROBS, "noisy_labels": CLEAN}, "other labels: 12 of 40 are not the variant's"),
     ("scores", "csv", {**taken(BY_ID), "label": VARIANT.labels}, "was made with other labels: .* are not the variant's"),
     ("scores", "npz", {"scores": SCORES, "labels": CLEAN * 1.0}, r"labels in .* must be integers of shape \(n,\), got float"),
+    ("scores", "csv", {**BY_ID, "given_label": [NAMES[j] for j in OTHER]}, "other labels: 2 of 40 .*sample 3 "),
+    ("scores", "parquet", {**BY_ID, "label": ["?"] * N}, "other labels: 40 of 40 are not the variant's"),
+    # whose order
+    ("scores", "npy", np.sort(SCORES), "is sorted by its scores, so its rows do not stand in the order of the samples"),
+    ("scores", "csv", {"sample": IDS, "aum": np.sort(SCORES)[::-1]}, "is sorted by its scores"),
     # which column
     ("scores", "npz", {"a": SCORES, "b": SCORES}, "has nothing called 'score'; it has: a, b"),
     ("pred_probs", "csv", {"sample": IDS, "cat": SCORES, "dog": SCORES}, "has nothing called 'pred_probs', nor one for each"),
@@ -165,9 +187,10 @@ REFUSED: list[tuple[Form, str, Any, str]] = [
     # which values
     ("scores", "npy", changed(SCORES, [2, 6], np.nan), r"scores in .* must be finite, sample 2 has nan \(2 such samples\)"),
     ("scores", "csv", {**BY_ID, "score": changed(SCORES, 6, -np.inf)}, r"must be finite, sample 6 has -inf \(1 such"),
-    ("scores", "csv", {**BY_ID, "score": ["", *SCORES[1:]]}, "cannot be read as CSV: 1 values of 'score' are missing"),
+    ("scores", "csv", {**BY_ID, "score": ["", *SCORES[1:]]}, r"column 'score' of .*x.csv: line 2 is empty \(1 such line\); expected a number in each"),
+    ("scores", "csv", {**BY_ID, "score": [*SCORES[:-2], "0,5", "1"]}, r"line 40 of .* has 3 cells, its header 2 \(1 such line"),
     ("scores", "parquet", {**BY_ID, "score": [None, *SCORES[1:]]}, "as Parquet: 1 values of 'score' are missing"),
-    ("scores", "csv", {**BY_ID, "score": ["low"] * N}, "cannot be read as CSV: .*invalid value 'low'"),
+    ("scores", "csv", {**BY_ID, "score": ["low"] * N}, r"column 'score' of .*: 'low' in line 2 is no number \(40 such lines: 2, 3, 4, 5, 6, …\); expected a number"),
     ("scores", "npy", SCORES.astype(str), "'array' of .* holds <U.*, expected numbers"),
     ("scores", "npy", SCORES * 1j, "'array' of .* holds complex128, expected numbers"),
     ("scores", "npz", {"scores": SCORES.astype(object)}, "'scores' of .* holds Python objects, which are never unpickled"),
@@ -178,6 +201,8 @@ REFUSED: list[tuple[Form, str, Any, str]] = [
     ("pred_probs", "npy", changed(PROBS, (4, 1), np.inf), r"probabilities in .* must be finite, sample 4 has inf \(1 such"),
     ("pred_probs", "npy", np.log(PROBS) + 2, r"no probability \(.* such samples\); these look like logits: give their softmax"),
     ("pred_probs", "npy", np.log(PROBS), r"\(40 such samples\); these look like logarithms of them: give their exponential"),
+    ("pred_probs", "npy", PROBS * 100, "these look like percent: divide them by 100"),
+    ("pred_probs", "npy", np.tile([3, 0, 2], (N, 1)), "these look like counts: divide each row by its sum"),
     ("pred_probs", "npy", PROBS * 0.9, r"probabilities\[0\] sums to 0.9000 \(40 such rows\), expected 1"),
     ("pred_probs", "parquet", {"sample": IDS, "probabilities": [[1.0]] + [[0.5, 0.5]] * 39}, "2 different lengths"),
 ]  # fmt: skip
@@ -190,6 +215,65 @@ def test_what_cannot_be_meant_is_refused(form: Form, kind: str, content: Any, me
     with pytest.raises(Mismatch if other else BadData, match=message) as caught:
         read_given(written(tmp_path, kind, content), VARIANT, form)
     assert "\n" not in str(caught.value)
+
+
+def test_lines_are_those_of_the_file(tmp_path: Path) -> None:
+    """Blank lines and breaks within quotes count, the header is line 1; separators and decimal commas are seen."""
+    path = tmp_path / "x.csv"
+    rows = [f"{i};{SCORES[i]}" for i in range(N)]
+    path.write_text("\ufeffsample;score\n" + "\n".join(rows), encoding="utf-8")
+    np.testing.assert_array_equal(read_given(path, VARIANT, "scores"), SCORES)
+    path.write_text("sample;score\n\n" + "\n".join(rows).replace(".", ","), encoding="utf-8")
+    with pytest.raises(BadData, match=r"'.*,.*' in line 3 is no number .*; write decimal points, not commas"):
+        read_given(path, VARIANT, "scores")
+    quoted = [f'{i},{SCORES[i]},"a\nb"' for i in range(N)]
+    quoted[2] = '2,?,"a"'
+    path.write_text("sample,score,text\n" + "\n".join(quoted), encoding="utf-8")
+    with pytest.raises(BadData, match=r"column 'score' of .*: '\?' in line 6 is no number \(1 such line\)"):
+        read_given(path, VARIANT, "scores")
+
+
+def test_the_order_of_arrays_is_checked_by_labels_beside_them(tmp_path: Path) -> None:
+    """Given or clean ones in the folder, those that are said, and a file beside it that is of something else."""
+    path = written(tmp_path, "npy", SCORES)
+    told: list[str] = []
+    read_given(path, VARIANT, "scores", tell=told.append)
+    assert [sentence.partition(" says ")[2] for sentence in told] == [
+        "neither by ids nor by labels whose its rows are; they are taken in the order of the samples"
+    ]
+    for labels in (VARIANT.labels, VARIANT.clean):
+        np.save(tmp_path / "noisy_labels.npy", labels)
+        read_given(path, VARIANT, "scores", tell=pytest.fail)
+    np.save(tmp_path / "noisy_labels.npy", VARIANT.labels[::-1])
+    with pytest.raises(Mismatch, match=r"noisy_labels.npy was made with other labels: \d+ of 40"):
+        read_given(path, VARIANT, "scores")
+    csv(tmp_path / "own.csv", {"given_label": np.array(NAMES)[VARIANT.labels]})
+    np.save(path, np.sort(SCORES))  # which the labels say to be in order
+    read_given(path, VARIANT, "scores", labels=tmp_path / "own.csv", tell=pytest.fail)
+    with pytest.raises(Mismatch, match=r"noisy_labels.npy was made with other labels"):
+        read_given(path, VARIANT, "scores", labels=tmp_path / "noisy_labels.npy")
+    np.save(tmp_path / "labels.npy", VARIANT.labels[:5])
+    with pytest.raises(BadData, match=r"labels of shape \(5,\), expected \(40,\): one for each row"):
+        read_given(path, VARIANT, "scores", labels=tmp_path / "labels.npy")
+    with pytest.raises(BadUsage, match="save the labels as one of these"):
+        read_given(path, VARIANT, "scores", labels=tmp_path / "labels.txt")
+
+
+def test_probabilities_that_agree_with_no_label_are_doubted(tmp_path: Path) -> None:
+    """In the order of folders, and with columns of other classes; good ones, and those of clean labels, are not."""
+    for labels, rows, columns, doubted in (
+        (VARIANT.labels, IDS, [0, 1, 2], False),
+        (VARIANT.clean, IDS, [0, 1, 2], False),
+        (VARIANT.labels, np.argsort(VARIANT.clean, kind="stable"), [0, 1, 2], True),
+        (VARIANT.labels, IDS, [1, 2, 0], True),
+    ):
+        told: list[str] = []
+        good = (0.8 * np.eye(K) + 0.2 / K)[labels]
+        read_given(written(tmp_path, "npy", good[rows][:, columns]), VARIANT, "pred_probs", tell=told.append)
+        assert [text.startswith("warning: the likeliest class in") for text in told] == [False] + [True] * doubted
+    told = []
+    read_given(written(tmp_path, "csv", {"id": IDS, "score": SCORES}), VARIANT, "scores", tell=told.append)
+    assert told[0].endswith("x.csv are matched by its column 'id'")
 
 
 def test_a_flipped_bit_of_a_table_is_refused_or_read(tmp_path: Path) -> None:
@@ -295,7 +379,15 @@ def test_given_runs_stand_beside_a_training(tmp_path: Path, monkeypatch: pytest.
     np.save("probs.npy", sure)
     csv(Path("quality.csv"), taken({"sample": np.arange(150), "score": quality}, RANDOM.permutation(150)))
     code, out, err = shell("score", "variant", "--pred-probs", "probs.npy", "--name", "my net", "--json")
-    assert (code, err) == (0, "")
+    assert (code, err.count("\n")) == (0, 1)
+    assert err.endswith(
+        "probs.npy says neither by ids nor by labels whose its rows are; they are taken in the order of the samples\n"
+    )
+    np.save("given.npy", variant.labels)
+    checked = shell(
+        "score", "variant", "--pred-probs", "probs.npy", "--name", "my net", "--json", "--labels", "given.npy"
+    )
+    assert checked == (0, out, "")
     record = json.loads(out)
     area = roc_auc_score(variant.mislabeled, 1 - quality)
     assert record["detectors"]["self_confidence"]["auroc"]["value"] == pytest.approx(area, abs=1e-6)

@@ -1,14 +1,17 @@
 """Observing: right values, and nothing changed."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset, WeightedRandomSampler
 
 from noisybench.data.source import Source
-from noisybench.ground.errors import BadData, BadUsage, TrainingFailed
+from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed
 from noisybench.ground.random_streams import derive
 from noisybench.items import find
 from noisybench.training.observing import Recorder, evaluating, observe
@@ -157,3 +160,104 @@ def test_a_sample_in_no_batch_is_said(variant: Variant) -> None:
     recorder.update(torch.randn(n - 2, 10), torch.arange(n - 2))
     with pytest.raises(BadUsage, match=f"2 of {n} samples were in no batch of epoch 2"):
         recorder.end_epoch(epoch=2)
+
+
+class Stream(IterableDataset[Tensor]):
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(torch.zeros(20, 4))
+
+
+def first(variant: Variant, n: int = 20) -> tuple[Tensor, Tensor]:
+    return torch.randn(n, 10, generator=torch.Generator().manual_seed(0)), torch.tensor(variant.labels[:n])
+
+
+def test_a_loader_gives_what_its_tensor_gives(variant: Variant) -> None:
+    """Of inputs or of pairs with given or clean labels, by any order that is 0..n-1; and its generator stays as it was."""
+    inputs: Any = torch.randn(len(variant.labels), 10)
+    expected = Recorder(variant, ["margin"]).observe(nn.Identity(), inputs, epoch=1).values["margin"]
+    given, clean = torch.tensor(variant.labels), torch.tensor(variant.clean)
+    own = torch.Generator().manual_seed(1)
+    state = own.get_state()
+    n = len(inputs)
+    loaders: list[Any] = [
+        DataLoader(inputs, batch_size=64, generator=own),
+        DataLoader(TensorDataset(inputs, given), batch_size=64),
+        DataLoader(TensorDataset(inputs, clean[:, None]), batch_size=64, sampler=list(range(n))),
+        DataLoader(Subset(TensorDataset(inputs, given), range(n)), batch_size=n, drop_last=True),  # nothing to drop
+        zip(inputs.split(100), given.split(100), strict=True),
+    ]
+    for loader in loaders:
+        seen = Recorder(variant, ["margin"]).observe(nn.Identity(), loader, epoch=1).values["margin"]
+        np.testing.assert_allclose(seen, expected, rtol=1e-6)
+    assert torch.equal(own.get_state(), state)
+
+
+def test_a_loader_in_another_order_is_refused(variant: Variant) -> None:
+    """One that shuffles, samples, drops, or holds other labels, in words that say how to mend it."""
+    inputs: Any
+    inputs, labels = first(variant)
+    pairs = TensorDataset(inputs, labels)
+    backwards = [(inputs.flip(0), labels.flip(0))]
+    refused: list[tuple[Any, type[Exception], str]] = [
+        (DataLoader(pairs, shuffle=True), BadUsage, "order of a RandomSampler.*; give a loader .* with shuffle=False"),
+        (DataLoader(inputs, shuffle=True), BadUsage, "order of a RandomSampler"),
+        (DataLoader(pairs, sampler=WeightedRandomSampler([1.0] * 20, 20)), BadUsage, "of a WeightedRandomSampler"),
+        (DataLoader(pairs, sampler=range(19, -1, -1)), BadUsage, "order of a range"),
+        (DataLoader(pairs, batch_sampler=[[1, 0]]), BadUsage, "batches come from a list"),
+        (DataLoader(Subset(pairs, [1, 0])), BadUsage, "Subset in another order"),
+        (DataLoader(Stream(), num_workers=2), BadUsage, "reads a stream with 2 workers.*num_workers=0"),
+        (DataLoader(pairs, batch_size=8, drop_last=True), BadData, "of 16 samples and 20 labels.*say drop_last=False"),
+        (backwards, Mismatch, r"own labels are not those of the samples: \d+ of 20 differ, the first of sample"),
+        ([(inputs, labels, labels)], BadData, "a batch holds 3 parts, .*a pair"),
+        ([{"x": inputs}], BadData, "a batch holds a dict"),
+        ([(inputs, labels.float())], BadData, "expected inputs .* whole numbers"),
+    ]
+    for loader, kind, message in refused:
+        with pytest.raises(kind, match=message):
+            Recorder(labels.tolist(), ["margin"], num_classes=10).observe(nn.Identity(), loader, epoch=1)
+
+
+def test_batches_of_no_sample_or_of_one_twice_are_refused(variant: Variant) -> None:
+    """At once, and the epoch begins anew: what was refused leaves nothing behind."""
+    n = len(variant.labels)
+    logits = torch.randn(n, 10)
+    recorder = Recorder(variant, ["margin"])
+    for wrong, message in (
+        ([0, n], f"given sample {n}, which is none of 0..{n - 1}"),
+        ([0, -1], "given sample -1, which is none"),
+        ([3, 3], r"sample 3 was given to update\(\) more than once in an epoch \(1 such"),
+        ([0.0, 1.0], "samples must be whole numbers of 0.."),
+        ([True, False], "got torch.bool of shape"),
+        ([0, 1, 2], r"got torch.int64 of shape \(3,\)"),
+    ):
+        with pytest.raises(BadUsage, match=message):
+            recorder.update(logits[:2], torch.tensor(wrong))
+    recorder.update(logits, torch.arange(n))
+    with pytest.raises(BadUsage, match="sample 5 was given .* more than once"):
+        recorder.update(logits[:1], torch.tensor([5]))
+    recorder.update(logits[1:], torch.arange(1, n))
+    with pytest.raises(BadUsage, match="1 of .* samples were in no batch of epoch 1; .* without drop_last"):
+        recorder.end_epoch(epoch=1)
+    recorder.update(logits[:1], torch.tensor([0]))
+    assert recorder.end_epoch(epoch=1).values["margin"].shape == (n,)
+
+
+def test_labels_alone_can_be_recorded(variant: Variant, tmp_path: Path) -> None:
+    """They give the values that a variant of them gives, under an id of their own; other classes are refused."""
+    inputs = torch.randn(len(variant.labels), 10)
+    whole = Recorder(variant, ["margin"])
+    whole.observe(nn.Identity(), inputs, epoch=1)
+    alone = Recorder(variant.labels.tolist(), ["margin"], folder=tmp_path)
+    alone.observe(nn.Identity(), inputs, epoch=1)
+    assert np.array_equal(alone.trace()["margin"], whole.trace()["margin"])
+    assert alone.trace().variant_id not in ("", whole.trace().variant_id)
+    assert Recorder(variant.labels, ["margin"], folder=tmp_path, resume=True).trace()["margin"].shape == (
+        1,
+        len(inputs),
+    )
+    with pytest.raises(BadData, match=r"labels\[1\] = 3 is not a class of 0..2"):
+        Recorder([0, 3], ["margin"], num_classes=3)
+    with pytest.raises(BadUsage, match="the variant has 10 classes, got num_classes=3"):
+        Recorder(variant, ["margin"], num_classes=3)
+    with pytest.raises(TrainingFailed, match="a logit a class"):
+        Recorder([0, 3], ["margin"]).update(torch.randn(2, 3), torch.arange(2))

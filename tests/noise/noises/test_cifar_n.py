@@ -271,7 +271,7 @@ def test_broken_files_are_refused(tmp_path: Path) -> None:
         read_annotations(archive(tmp_path / "other.pt", content, member="archive/constants.pkl"))
     with pytest.raises(BadData, match=r"expected one data.pkl of at most 33554432 bytes in it, found"):
         read_annotations(archive(tmp_path / "bomb.pt", bytes(1 << 26)))
-    with pytest.raises(BadData, match="it holds a list, expected a dict"):
+    with pytest.raises(BadData, match="it holds one array, expected a dict"):
         read_annotations(annotations(tmp_path / "list.pt", [1, 2]))
 
 
