@@ -18,7 +18,7 @@ from noisybench.ground.digests import label_digest
 from noisybench.ground.errors import BadUsage, Mismatch, TrainingFailed
 from noisybench.ground.lookup import find
 from noisybench.ground.random_streams import derive
-from noisybench.training.sample_order import batches_in_order, check_loader, check_tally, reading
+from noisybench.training.sample_order import batches_in_order, check_loader, check_tally, generator_kept
 from noisybench.training.trace import Observation, Trace, read_trace, stack, write_observation
 from noisybench.variants.variant import Variant
 
@@ -157,7 +157,7 @@ def observe(
     parts: dict[str, list[Tensor]] = {probe.name: [] for probe in probes}
     spent = {"logits": 0.0} if seconds is None else seconds
     began = time.perf_counter()
-    with reading(inputs), evaluating(model, seed=derive(seed, "observe", epoch) % 2**63, device=labels.device):
+    with generator_kept(inputs), evaluating(model, seed=derive(seed, "observe", epoch) % 2**63, device=labels.device):
         for start, part in batches_in_order(split, labels, clean=clean):
             asked = labels[start : start + len(part)]
             batch = Batch(model, part, asked, start=start, seed=own, num_classes=num_classes)

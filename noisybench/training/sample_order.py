@@ -61,7 +61,7 @@ def _in_order(indices: object) -> bool:
 
 
 @contextmanager
-def reading(inputs: object) -> Iterator[None]:
+def generator_kept(inputs: object) -> Iterator[None]:
     """Leave a loader's own random generator as it was: to iterate a ``DataLoader`` draws from it."""
     generator = inputs.generator if isinstance(inputs, DataLoader) else None
     state = None if generator is None else generator.get_state()

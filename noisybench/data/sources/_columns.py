@@ -36,7 +36,7 @@ def header(layout: Layout) -> list[str]:
     Raises:
         BadData: It cannot be read, or has two columns of one name.
     """
-    with reading(layout.file):
+    with errors_as_bad_data(layout.file):
         if layout.form == "csv":
             with open_text(layout.file) as stream, csv.open_csv(stream, **_options(layout)) as reader:
                 names: list[str] = reader.schema.names
@@ -53,7 +53,7 @@ def index_columns(layout: Layout) -> set[str]:
     """Columns of a Parquet file that its pandas metadata call an index."""
     if layout.form == "csv":
         return set()
-    with reading(layout.file):
+    with errors_as_bad_data(layout.file):
         schema = pq.read_schema(layout.file)
     try:
         known = schema.pandas_metadata["index_columns"]
@@ -67,7 +67,7 @@ def first_texts(layout: Layout, name: str) -> list[str]:
     if layout.form == "csv":
         at = layout.rows[0].index(name) if layout.rows and name in layout.rows[0] else None
         return [] if at is None else [row[at] for row in layout.rows[1:] if len(row) > at and row[at]]
-    with reading(layout.file), pq.ParquetFile(layout.file) as parquet:
+    with errors_as_bad_data(layout.file), pq.ParquetFile(layout.file) as parquet:
         batch = next(parquet.iter_batches(batch_size=50, columns=[name]), None)
     return [value for value in (batch[0].to_pylist() if batch else ()) if isinstance(value, str) and value]
 
@@ -101,7 +101,7 @@ def read_table(layout: Layout, *, texts: Sequence[str], numbers: Sequence[str] =
     file = layout.file
     there = header(layout)
     chosen = [check_column(name, there, file) for name in (*texts, *numbers)]
-    with reading(file):
+    with errors_as_bad_data(file):
         if layout.form == "parquet":
             table = pq.read_table(file, columns=chosen, page_checksum_verification=True)
         else:
@@ -214,7 +214,7 @@ def beside(folder: Path, name: str, option: str) -> Path:
 
 
 @contextmanager
-def reading(file: Path) -> Iterator[None]:
+def errors_as_bad_data(file: Path) -> Iterator[None]:
     """Whatever Arrow and Python say of a file that cannot be read, as ``BadData`` of one sentence."""
     try:
         yield

@@ -10,7 +10,14 @@ import pyarrow as pa
 
 from noisybench.data.classes import class_order
 from noisybench.data.source import LoadSource, Source, source_from_arrays
-from noisybench.data.sources._columns import as_classes, beside, check_present, read_table, reading, spelled_classes
+from noisybench.data.sources._columns import (
+    as_classes,
+    beside,
+    check_present,
+    errors_as_bad_data,
+    read_table,
+    spelled_classes,
+)
 from noisybench.data.sources._layout import layout_of
 from noisybench.data.sources._own_images import read_images
 from noisybench.data.sources._repeats import marked, repeated_images
@@ -166,7 +173,7 @@ def _images(folder: Path, below: str) -> Iterator[str]:
 def _clean(data: Path, train: Path, file_name: str, names: list[str], class_names: tuple[str, ...]) -> Labels:
     """What a table says of the right classes, shape (n,)."""
     file = beside(data, file_name, "clean")
-    with reading(file):
+    with errors_as_bad_data(file):
         layout = layout_of(file)
     columns = read_table(layout, texts=("path", "label"))
     check_present(columns["path"], "path", file)

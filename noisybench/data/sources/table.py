@@ -22,7 +22,6 @@ from noisybench.data.sources._columns import (
     header,
     index_columns,
     read_table,
-    reading,
     spelled_classes,
 )
 from noisybench.data.sources._layout import Layout, layout_of
@@ -132,7 +131,7 @@ class Table:
 
     def _layout(self, file: Path) -> Layout:
         """How a file is written, as far as it is not said."""
-        with reading(file):
+        with errors_as_bad_data(file):
             return layout_of(file, separator=self.separator, encoding=self.encoding, decimal=self.decimal)
 
     def _classes(
