@@ -18,6 +18,7 @@ from noisybench.data.sources._columns import (
     check_are_classes,
     check_column,
     check_present,
+    errors_as_bad_data,
     first_texts,
     header,
     index_columns,
