@@ -410,13 +410,13 @@ def case(
     source = digits
     matrix = 0.75 * np.eye(10) + 0.2 * np.roll(np.eye(10), 1, axis=1) + 0.005
     np.save(tmp_path / "matrix.npy", matrix)
-    np.save(tmp_path / "labels.npy", np.where(np.arange(len(digits.labels)) % 5, digits.labels, 9 - digits.labels))
+    np.save(tmp_path / "published.npy", np.where(np.arange(len(digits.labels)) % 5, digits.labels, 9 - digits.labels))
     np.save(tmp_path / "clean_labels.npy", digits.labels)
     write_answers(tmp_path, digits)
     sample = {
         "rate": "0.2",
         "matrix": str(tmp_path / "matrix.npy"),
-        "file": str(tmp_path / "labels.npy"),
+        "file": str(tmp_path / "published.npy"),
         "of": str(tmp_path / "matrix.npy"),
         "annotators": str(tmp_path / "annotators.npy"),
         "judgements": str(tmp_path / "judgements.npy"),

@@ -156,9 +156,9 @@ def test_what_training_leaves_is_shown_by_name_size_and_id(variant: Variant) -> 
     """A recorder, its trace, one column, one epoch and a whole training."""
     own = variant.provenance.variant_id[:8]
     recorder = Recorder(variant, ["margin", "loss"])
-    assert repr(recorder) == f"Recorder(margin, loss; 100 samples, up to epoch 0, variant {own})"
+    assert repr(recorder) == f"Recorder(margin, loss; 100 samples, up to epoch 0, labels {own})"
     seen = recorder.observe(torch.nn.Linear(3, 10), torch.zeros(100, 3), epoch=2)
-    assert repr(recorder) == f"Recorder(margin, loss; 100 samples, up to epoch 2, variant {own})"
+    assert repr(recorder) == f"Recorder(margin, loss; 100 samples, up to epoch 2, labels {own})"
     assert repr(seen) == "Observation(epoch 2, 100 samples: margin, loss)"
     assert repr(recorder.trace()) == f"Trace(loss, margin; variant {own})"
     assert repr(recorder.trace().column("loss")) == "Column(values of shape (1, 100))"

@@ -61,7 +61,9 @@ def label_columns(
         None if column is None else _column(column, words, required=words == what[0])
         for column, words in zip((labels, clean, test_labels), what, strict=True)
     )
-    assert found is not None  # noqa: S101 - labels are no option
+    if found is None:
+        msg = f"{what[0]} are missing; give one class a sample"
+        raise BadData(msg)
     names = None if class_names is None else tuple(class_names)
     if any(column is not None and column.dtype.kind == "U" for column in (found, *others)):
         return _named(found, others, names, what)

@@ -6,11 +6,14 @@ This module knows no wing; ``noisybench.items`` gives the same to users, with th
 """
 
 import ast
+import sys
 from dataclasses import is_dataclass
+from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from os.path import isfile
 from pathlib import Path
+from tokenize import STRING, generate_tokens
 from typing import Any, Literal, get_args
 
 from noisybench.ground.checks import unknown
@@ -39,7 +42,17 @@ def names(drawer: Drawer) -> tuple[str, ...]:
     if drawer not in get_args(Drawer):
         raise UnknownName(unknown(drawer, get_args(Drawer), "list"))
     files = {path.stem for path in folder_of(drawer).glob("[!_]*.py")}
-    return tuple(sorted(files | {entry.name for entry in entry_points(group=f"noisybench.{drawer}")}))
+    return tuple(sorted(files | {entry.name for entry in _items_of_others(drawer)}))
+
+
+def _items_of_others(drawer: Drawer) -> Any:  # noqa: ANN401 - EntryPoints, of which typeshed knows an older kind
+    """What other packages add to a drawer, by entry points of its group."""
+    return _entry_points(tuple(sys.path)).select(group=f"noisybench.{drawer}")
+
+
+@lru_cache(maxsize=1)  # each look reads a file of every installed package
+def _entry_points(path: tuple[str, ...]) -> Any:  # noqa: ANN401, ARG001 - what is installed depends on it
+    return entry_points()
 
 
 def folder_of(drawer: Drawer) -> Path:
@@ -58,8 +71,9 @@ def summary(drawer: Drawer, name: str) -> str:
     """First line of a drawer file's docstring, read without importing it; empty for other packages' items."""
     if not is_ours(drawer, name):
         return ""
-    path = folder_of(drawer) / f"{name}.py"
-    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+    with (folder_of(drawer) / f"{name}.py").open(encoding="utf-8") as file:
+        first = next(generate_tokens(file.readline))  # not the whole file: ``list`` asks for a hundred
+    return str(ast.literal_eval(first.string)).partition("\n")[0] if first.type == STRING else ""
 
 
 def find(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any drawer's item; noisybench.items has the types
@@ -76,7 +90,7 @@ def find(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any drawer's item;
         return getattr(import_module(f"{HOMES[drawer]}.{name}"), drawer.removesuffix("s").upper())
     if name not in names(drawer):
         raise UnknownName(unknown(name, names(drawer), drawer.removesuffix("s")))
-    return next(iter(entry_points(group=f"noisybench.{drawer}", name=name))).load()
+    return next(iter(_items_of_others(drawer).select(name=name))).load()
 
 
 def _named_elsewhere(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any drawer's item

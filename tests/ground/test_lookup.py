@@ -118,7 +118,7 @@ def test_other_packages_add_items(users_folder: Path, monkeypatch: pytest.Monkey
             EntryPoint("digits", "other_package:Mine", "noisybench.sources"),
         ]
     )
-    monkeypatch.setattr(catalog, "entry_points", points.select)
+    monkeypatch.setattr(catalog, "_entry_points", lambda _: points)
     assert {"mine", "cifar10"} <= set(names("sources"))
     assert "mine" not in names("noises")
     assert "other_package" not in sys.modules  # listing imports nothing
