@@ -271,10 +271,12 @@ def check_source(source: Source, given: Given) -> None:
     if given.class_names is not None:
         numbers = list(range(len(given.class_names)))
     index = {-1: -1, **{number: k for k, number in enumerate(numbers)}}  # without names, the classes that occur
-    labels = [index[int(value)] for value in given.labels][: given.limit]
+    labels = [index[int(value)] for value in list(given.labels)[: given.limit]]
     assert source.labels.tolist() == labels
     assert source.labels.dtype == np.int64
-    clean = [-1] * len(labels) if given.clean is None else [index[int(value)] for value in given.clean][: given.limit]
+    clean = (
+        [-1] * len(labels) if given.clean is None else [index[int(value)] for value in list(given.clean)[: given.limit]]
+    )
     assert source.clean.tolist() == clean
     classes = len(numbers)
     assert source.num_classes == classes

@@ -77,7 +77,8 @@ def _column(values: Any, what: str, *, required: bool) -> NDArray[Any]:  # noqa:
     array = as_array(values, what=what)
     if array.ndim == MATRIX and array.shape[1] == 1:
         array = array[:, 0]
-    if array.ndim == MATRIX and np.isin(array, (0, 1)).all() and (array.sum(1) > 1).any():
+    numbers = array.ndim == MATRIX and array.dtype.kind in "biuf"
+    if numbers and np.isin(array, (0, 1)).all() and (array.sum(1) > 1).any():
         row = int(np.flatnonzero(array.sum(1) > 1)[0])
         msg = (
             f"{what} give sample {row} several classes at once, shape {array.shape}; expected one class for each sample: "
