@@ -266,17 +266,18 @@ def one_sentence(error: NoisybenchError) -> None:
 
 def check_source(source: Source, given: Given) -> None:
     """Labels, classes and digest are those of the arguments, by loops and hashlib."""
-    seen = [int(value) for part in (given.labels, given.clean) if part is not None for value in part]
-    numbers = sorted({value for value in seen if value >= 0})
+    given_numbers = [int(value) for value in np.ravel(given.labels)]  # (n,) or (n, 1)
+    clean_numbers = (
+        [] if given.clean is None else [-1 if nobody_knows(value) else int(value) for value in np.ravel(given.clean)]
+    )
+    numbers = sorted({value for value in (*given_numbers, *clean_numbers) if value >= 0})
     if given.class_names is not None:
         numbers = list(range(len(given.class_names)))
     index = {-1: -1, **{number: k for k, number in enumerate(numbers)}}  # without names, the classes that occur
-    labels = [index[int(value)] for value in list(given.labels)[: given.limit]]
+    labels = [index[number] for number in given_numbers[: given.limit]]
     assert source.labels.tolist() == labels
     assert source.labels.dtype == np.int64
-    clean = (
-        [-1] * len(labels) if given.clean is None else [index[int(value)] for value in list(given.clean)[: given.limit]]
-    )
+    clean = [-1] * len(labels) if given.clean is None else [index[number] for number in clean_numbers[: given.limit]]
     assert source.clean.tolist() == clean
     classes = len(numbers)
     assert source.num_classes == classes
@@ -288,6 +289,11 @@ def check_source(source: Source, given: Given) -> None:
     assert np.isfinite(wanted).all()
     assert np.array_equal(source.inputs, wanted)
     assert source.sha256 == source_sha256(wanted, labels)
+
+
+def nobody_knows(value: object) -> bool:
+    """Whether an entry of the clean labels is a gap: None, an empty text or not a number."""
+    return value is None or value in ("", "nan") or value != value
 
 
 def source_sha256(inputs: Array, labels: list[int]) -> str:
