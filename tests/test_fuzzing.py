@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields
 from itertools import count
@@ -266,34 +266,41 @@ def one_sentence(error: NoisybenchError) -> None:
 
 def check_source(source: Source, given: Given) -> None:
     """Labels, classes and digest are those of the arguments, by loops and hashlib."""
-    given_numbers = [int(value) for value in np.ravel(given.labels)]  # (n,) or (n, 1)
-    clean_numbers = (
-        [] if given.clean is None else [-1 if nobody_knows(value) else int(value) for value in np.ravel(given.clean)]
-    )
-    numbers = sorted({value for value in (*given_numbers, *clean_numbers) if value >= 0})
-    if given.class_names is not None:
-        numbers = list(range(len(given.class_names)))
-    index = {-1: -1, **{number: k for k, number in enumerate(numbers)}}  # without names, the classes that occur
-    labels = [index[number] for number in given_numbers[: given.limit]]
-    assert source.labels.tolist() == labels
+    declared = given.class_names
+    labels = [class_of(value, declared) for value in np.ravel(given.labels)]  # (n,) or (n, 1)
+    labels = ["-1" if name == -1 else name for name in labels]  # a text, since numbers below 0 are refused
+    clean = [class_of(value, declared) for value in np.ravel(() if given.clean is None else given.clean)]
+    occurring = [name for name in {*labels, *clean} if isinstance(name, str)]
+    names = sorted(occurring, key=whole_numbers_first) if declared is None else list(declared)
+    assert source.class_names == tuple(names)
+    assert source.labels.tolist() == [names.index(str(name)) for name in labels[: given.limit]]
     assert source.labels.dtype == np.int64
-    clean = [-1] * len(labels) if given.clean is None else [index[number] for number in clean_numbers[: given.limit]]
-    assert source.clean.tolist() == clean
-    classes = len(numbers)
-    assert source.num_classes == classes
-    assert all(0 <= label < classes for label in labels)
-    assert all(-1 <= label < classes for label in clean)
+    known = [name if isinstance(name, int) else names.index(name) for name in clean[: given.limit]]
+    assert source.clean.tolist() == ([-1] * len(source.labels) if given.clean is None else known)
     wanted = np.asarray(given.inputs)[: given.limit]
     wanted = wanted[..., None] if wanted.ndim == 3 else wanted
     wanted = wanted if wanted.ndim == 4 else wanted.astype(np.float32)
     assert np.isfinite(wanted).all()
     assert np.array_equal(source.inputs, wanted)
-    assert source.sha256 == source_sha256(wanted, labels)
+    assert source.sha256 == source_sha256(wanted, source.labels.tolist())
 
 
-def nobody_knows(value: object) -> bool:
-    """Whether an entry of the clean labels is a gap: None, an empty text or not a number."""
-    return value is None or value in ("", "nan") or value != value
+def class_of(value: Any, declared: Sequence[str] | None) -> str | int:  # noqa: ANN401
+    """The name of the class that an entry means; -1 where nobody knows, -2 where it says that the label is wrong."""
+    if value is None or value in ("", "nan") or value != value:  # noqa: PLR0124 - NaN
+        return -1
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    if isinstance(value, str):
+        return -1 if value == "-1" else str(value)
+    number = int(value)
+    assert number == value, "rounded"
+    return number if number < 0 else str(number) if declared is None else dict(enumerate(declared)).get(number, "none")
+
+
+def whole_numbers_first(name: str) -> tuple[bool, int, str]:
+    """The order of classes that occur: numbers by value, texts by code points."""
+    return (False, int(name), "") if name.isdecimal() else (True, 0, name)
 
 
 def source_sha256(inputs: Array, labels: list[int]) -> str:

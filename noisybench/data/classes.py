@@ -4,6 +4,7 @@ import re
 from collections.abc import Container, Iterable, Sequence
 
 _NOBODY_KNOWS = re.compile(r"|-1(\.0+)?|nan|null|none|na|n/a|<na>", re.ASCII | re.IGNORECASE)
+_ONLY_WRONG = re.compile(r"-2(\.0+)?", re.ASCII)
 _WHOLE = re.compile(r"(0|-?[1-9][0-9]{0,17})(?:\.0+)?", re.ASCII)
 
 
@@ -45,3 +46,13 @@ def nobody_knows(text: str, given: Container[str]) -> bool:
         given: The given labels.
     """
     return not text or (text not in given and _NOBODY_KNOWS.fullmatch(text) is not None)
+
+
+def only_wrong(text: str, given: Container[str]) -> bool:
+    """Whether an entry of a column of right classes says that the label is wrong and no more: -2, no given label's name.
+
+    Args:
+        text: The entry.
+        given: The given labels.
+    """
+    return text not in given and _ONLY_WRONG.fullmatch(text) is not None

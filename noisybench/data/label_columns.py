@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.data.classes import class_order, class_spelling, nobody_knows
-from noisybench.ground.arrays import UNKNOWN, Labels, as_array, as_labels
+from noisybench.data.classes import class_order, class_spelling, nobody_knows, only_wrong
+from noisybench.ground.arrays import UNKNOWN, WRONG, Labels, as_array, as_labels
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData
 
@@ -47,7 +47,8 @@ def label_columns(
 
     Args:
         labels: Given labels, shape (n,) or (n, 1): whole numbers of any type, truths or texts.
-        clean: Right labels, -1, NaN, None or an empty text where nobody knows; None where there are none at all.
+        clean: Right labels, -1, NaN, None or an empty text where nobody knows, -2 where the given label is known to be
+            wrong and the right one is not; None where there are none at all.
         test_labels: Shape (m,), -1, NaN, None or an empty text where they are withheld.
         class_names: Declared names in index order; None where there are none.
         source: Name of the source, for messages.
@@ -125,9 +126,10 @@ def _named(
         set(np.unique(column).tolist()) if column is not None and _is_text(column) else set() for column in columns
     )
     missing = {text for text in set().union(*rest) - first if nobody_knows(text, first)} | {""}
+    wrong = {text for text in rest[0] - first if only_wrong(text, first)}
     if "" in first:
         raise _absent(np.flatnonzero(given == ""), what[0], "empty")
-    classes = set().union(first, *rest) - missing
+    classes = set().union(first, *rest) - missing - wrong
     if declared is None:
         spelling = class_spelling(sorted(classes))
         names = class_order(spelling.values())
@@ -143,7 +145,11 @@ def _named(
         if spelling[text] not in index:
             msg = f"{what[0]}: {unknown(text, names, 'class')}"
             raise BadData(msg)
-    values = dict.fromkeys(missing, UNKNOWN) | {text: index[spelling[text]] for text in classes}
+    values = (
+        dict.fromkeys(missing, UNKNOWN)
+        | dict.fromkeys(wrong, WRONG)
+        | {text: index[spelling[text]] for text in classes}
+    )
     found = [column if column is None or not _is_text(column) else _replaced(column, values) for column in columns]
     assert found[0] is not None  # noqa: S101
     return LabelColumns(names, found[0], found[1], found[2])

@@ -61,6 +61,10 @@ def test_declared_names_are_classes_that_no_sample_needs_to_have() -> None:
         (["a", "b", "a"], np.array(["a", None, "b"], dtype=object), [0, -1, 1]),
         (["a", "b", "a"], ["a", "NaN", "b"], [0, -1, 1]),
         ([5, 7, 5], [5, -2, 8], [0, -2, 2]),
+        (["a", "b", "a"], [-1, -2, -1], [-1, -2, -1]),
+        (["a", "b", "a"], ["a", "-2", "b"], [0, -2, 1]),
+        ([True, False], np.array([-2, -1], np.int8), [-2, -1]),
+        (["-2", "b"], ["b", "-2"], [1, 0]),
     ],
 )
 def test_a_clean_label_that_nobody_knows_is_written_in_many_ways(labels: Any, clean: Any, found: list[int]) -> None:  # noqa: ANN401
