@@ -5,18 +5,12 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
-import typer
-
-from noisybench.cli.app import app
-from noisybench.cli.printing import one_line
 from noisybench.ground.errors import BadUsage, NoisybenchError
 
-UsageError: type[Exception] = typer.BadParameter.__bases__[0]
-"""What Typer raises for a command line that cannot be read: a class of click, or of its own in later versions."""
 MEND = {
     errno.ENOSPC: "make room and run the same command again",
     errno.EDQUOT: "make room and run the same command again",
@@ -28,23 +22,24 @@ MEND = {
     errno.ENOTDIR: "a part of that path is a file; give another path",
     errno.EEXIST: "there is a file of that name; give another path",
     errno.EISDIR: "that is a folder; give a file",
+    errno.ELOOP: "links there lead in a circle; give another path",
     errno.ENAMETOOLONG: "give a shorter path",
 }
 """What to do about an error of the operating system."""
 
 
+STDERR = 2
+"""Number of the last of the standard streams."""
+
+
 def main() -> NoReturn:
     """Run the command line; an error is one sentence on stderr and an exit code: 2 for bad usage, 1 for a failure."""
-    # So that package.module:function finds the user's own files; last, so that none of them stands in for another module.
-    sys.path.append(str(Path.cwd()))
+    _open_streams()
     debug = "--debug" in sys.argv
     try:
-        _check_text(sys.argv[1:])
         with _stoppable():
-            app(sys.argv[1:] or ["--help"], prog_name="noisybench", standalone_mode=False)
+            _run(sys.argv[1:] or ["--help"])
         sys.stdout.flush()  # while an error of it can still be told
-    except UsageError as error:
-        _fail(_usage(error), 2)
     except NoisybenchError as error:
         if debug:
             raise
@@ -63,6 +58,38 @@ def main() -> NoReturn:
             raise
         _fail(f"{type(error).__name__}: {error}; this is not expected, 'noisybench --debug …' shows where", 1)
     sys.exit(0)
+
+
+def _run(arguments: Sequence[str]) -> None:
+    """Run a command line; what takes long to import is imported here, where Ctrl-C is already heard."""
+    import typer
+
+    from noisybench.cli.app import app
+
+    # What Typer raises for a command line that cannot be read: a class of click, or of its own in later versions.
+    usage_error: type[Exception] = typer.BadParameter.__bases__[0]
+    with suppress(FileNotFoundError):  # the working folder was deleted
+        # So that package.module:function finds the user's own files; last, so that none of them stands in for another.
+        sys.path.append(os.getcwd())  # noqa: PTH109 - Path.cwd() is the same
+    _check_text(arguments)
+    try:
+        app(arguments, prog_name="noisybench", standalone_mode=False)
+    except usage_error as error:
+        raise BadUsage(_usage(error)) from None
+
+
+def _open_streams() -> None:
+    """Have a standard input, output and error, whatever the program was started with, that take any character.
+
+    A file that was opened while one of them is closed would get its number, and what is printed would go there.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        pass
+    os.close(number)
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - open to the end
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _check_text(arguments: Sequence[str]) -> None:
@@ -101,6 +128,10 @@ def _stoppable() -> Iterator[None]:
 
 
 def _fail(message: str, code: int) -> NoReturn:
+    import typer
+
+    from noisybench.ground.text import one_line
+
     typer.echo(f"error: {one_line(message)}", err=True)
     _let_go_of_output()
     sys.exit(code)
@@ -116,6 +147,8 @@ def _let_go_of_output() -> None:
 
 def _usage(error: Any) -> str:  # noqa: ANN401 - what Typer raises, by any of its names
     message = str(error.format_message()).rstrip(".")
+    from noisybench.cli.app import app
+
     if getattr(error, "ctx", None):
         command = error.ctx.command_path
     else:  # not every such error knows its subcommand

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from noisybench.board.detector_table import Row, about_metric
 from noisybench.board.flags_table import MOST_MEMORIZED, BothRow, Quarters
 from noisybench.board.model_table import ModelRow
+from noisybench.ground.text import markdown_cell, one_line, spreadsheet_cell, visible
 from noisybench.memorization.learner import Learner
 from noisybench.statistics.resampling import weakest
 
@@ -31,7 +32,7 @@ def caption(rows: Rows) -> str:
         return "No rows."
     first = rows[0]
     if isinstance(first, Row) and not any(row.n for row in rows):
-        return _one_line(
+        return one_line(
             f"There is no truth to rank by: of no sample is it known whether it is '{first.truth}'; 'noisybench suspects RUN' "
             f"lists the most suspicious ones."
         )
@@ -62,7 +63,7 @@ def caption(rows: Rows) -> str:
         rest = ", unranked" if isinstance(first, Row) else ""
         missing.append(f"{incomplete} incomplete row{'s' * (incomplete != 1)}{rest}")
     # Names come from files, which may hold any character.
-    return _one_line(f"{what}; {covers}." + (f" {'; '.join(missing).capitalize()}." if missing else ""))
+    return one_line(f"{what}; {covers}." + (f" {'; '.join(missing).capitalize()}." if missing else ""))
 
 
 def to_records(rows: Rows) -> list[dict[str, Any]]:
@@ -90,7 +91,7 @@ def _flat(row: AnyRow) -> dict[str, Any]:
 
 def to_json(rows: Rows) -> str:
     """A JSON list of ``to_records``."""
-    return json.dumps(to_records(rows), indent=2, ensure_ascii=False, allow_nan=False)
+    return visible(json.dumps(to_records(rows), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def to_csv(rows: Rows) -> str:
@@ -100,13 +101,15 @@ def to_csv(rows: Rows) -> str:
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     for record in to_records(rows):
-        writer.writerow({name: _one_line(value) if isinstance(value, str) else value for name, value in record.items()})
+        writer.writerow(
+            {name: spreadsheet_cell(value) if isinstance(value, str) else value for name, value in record.items()}
+        )
     return text.getvalue()
 
 
 def to_markdown(rows: Rows) -> str:
     """A Markdown table for people, under its caption."""
-    return f"{caption(rows)}\n\n{markdown(*cells_for_people(rows))}"
+    return f"{caption(rows).replace('<', '&lt;')}\n\n{markdown(*cells_for_people(rows))}"
 
 
 def to_latex(rows: Rows) -> str:
@@ -158,7 +161,7 @@ def to_table(rows: Rows) -> "Table":
 def markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     """Any header and lines of cells as a Markdown table."""
     lines = [header, ["---"] * len(header), *body]
-    return "".join("| " + " | ".join(_one_line(cell).replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+    return "".join("| " + " | ".join(map(markdown_cell, line)) + " |\n" for line in lines)
 
 
 def cells_for_people(rows: Rows) -> tuple[list[str], list[list[str]]]:
@@ -174,7 +177,7 @@ def cells_for_people(rows: Rows) -> tuple[list[str], list[list[str]]]:
     shape["variants × seeds"] = _runs
     if _differ(rows):
         shape["trained by"] = lambda row: row.version or "–"
-    return list(shape), [[cell(row) for cell in shape.values()] for row in rows]
+    return list(shape), [[one_line(cell(row)) for cell in shape.values()] for row in rows]
 
 
 Shape: TypeAlias = "dict[str, Callable[[Any], str]]"
@@ -320,8 +323,4 @@ def _latex(text: str) -> str:
         "×": r"$\times$",
         "–": "--",
     }
-    return _one_line(text).translate(str.maketrans(special))
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.splitlines())
+    return one_line(text).translate(str.maketrans(special))

@@ -8,6 +8,7 @@ The folder of an export::
     noisybench/                 the variant itself; its inputs are found in the folder above it
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
@@ -46,12 +47,15 @@ ExportedColumns = Mapping[str, NDArray[Any] | None]
 
 def check_export_folder(folder: Path) -> None:
     """Raise ``BadUsage`` unless an export may be written to ``folder``: there is nothing, or an export and nothing else."""
+    if folder.is_symlink() and not folder.exists():
+        msg = f"{folder} is a link that leads nowhere, or to itself; name another folder for the export"
+        raise BadUsage(msg)
     if not folder.exists():
         return
     if not folder.is_dir():
         msg = f"{folder} is a file; name a folder for the export"
         raise BadUsage(msg)
-    if folder.resolve() == Path.cwd():
+    if os.path.realpath(folder) == os.path.realpath("."):
         msg = "an export takes the place of its folder, and this one is the working directory; name another folder"
         raise BadUsage(msg)
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())

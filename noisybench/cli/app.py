@@ -6,7 +6,7 @@ import typer
 
 from noisybench.cli.board import leaderboard, suspects
 from noisybench.cli.build import build, describe, export, verify
-from noisybench.cli.printing import Json, print_json
+from noisybench.cli.printing import Json, print_json, say
 from noisybench.cli.quickstart import quickstart
 from noisybench.cli.run import evaluate, memorize, score
 from noisybench.ground.version import __version__
@@ -22,7 +22,7 @@ app = typer.Typer(
 
 def _version(*, wanted: bool) -> None:
     if wanted:
-        typer.echo(f"noisybench {__version__}")
+        say(f"noisybench {__version__}")
         raise typer.Exit
 
 
@@ -54,12 +54,12 @@ def list_(
         print_json(found if drawer is None else found[drawer])
         return
     for name, items in found.items():
-        typer.echo(f"{name}:")
+        say(f"{name}:")
         for item in items:
-            typer.echo(f"  {item['name']:<21} {item['summary']}")
+            say(f"  {item['name']:<21} {item['summary']}")
     if drawer in (None, "models", "features"):
         what = "models and features" if drawer is None else drawer
-        typer.echo(f"{what} may also be torchvision:NAME, timm:NAME or your own package.module:attribute")
+        say(f"{what} may also be torchvision:NAME, timm:NAME or your own package.module:attribute")
 
 
 app.command("list")(list_)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from noisybench.cli.printing import one_line, print_json, print_lines, print_rows, whole_number
+from noisybench.cli.printing import print_json, print_lines, print_rows, whole_number
 from noisybench.ground.errors import BadUsage
 
 
@@ -74,6 +74,6 @@ def suspects(
     for suspect in found:
         scores = list(suspect.scores.values())
         words = [f"{scores[0]:.4f}"] if short else [repr(value) for value in scores]
-        given = (*([one_line(suspect.name)] if named else []), str(suspect.given), suspect.given_name)
+        given = (*([suspect.name] if named else []), str(suspect.given), suspect.given_name)
         lines.append([str(suspect.sample), *given, str(suspect.predicted), suspect.predicted_name, *words])
     print_lines(header, lines, style)

@@ -13,15 +13,16 @@ from noisybench.cli.printing import (
     OwnSource,
     Settings,
     SourceSettings,
-    one_line,
     print_json,
     progress_bar,
+    say,
     status,
     tell,
     warn,
     whole_number,
 )
 from noisybench.ground.errors import BadUsage
+from noisybench.ground.text import one_line
 
 if TYPE_CHECKING:
     from noisybench.variants.variant import Variant
@@ -74,14 +75,14 @@ def build(
     places = {key: str(value.resolve() if isinstance(value, Path) else value) for key, value in found.items()}
     write_whole_variant(variant, folder, data=data, source_set=places)
     for sentence in loaded.notes:
-        typer.echo(f"note: {one_line(sentence)}", err=True)
+        tell(f"note: {sentence}")
     warn(description)
     if as_json:
         print_json({"path": str(folder), **to_record(variant, description)})
         return
-    typer.echo(f"{loaded.name}: {len(loaded.labels)} training samples, order: {loaded.order}")
-    typer.echo(to_text(variant, description))
-    typer.echo(str(folder))
+    say(f"{loaded.name}: {len(loaded.labels)} training samples, order: {loaded.order}")
+    say(to_text(variant, description))
+    say(str(folder))
 
 
 def describe(
@@ -140,9 +141,9 @@ def describe(
         place = {} if plot is None else {"plot": str(plot)}
         print_json({"path": str(variant), **place, **to_record(found, description, matrices=True)})
         return
-    typer.echo(to_text(found, description))
+    say(to_text(found, description))
     if plot is not None:
-        typer.echo(str(plot))
+        say(str(plot))
 
 
 def verify(
@@ -160,7 +161,7 @@ def verify(
             sentence = next(checks, None)
         if sentence is None:
             return
-        typer.echo(one_line(sentence))  # it may quote a stranger's record
+        say(one_line(sentence))  # it may quote a stranger's record
 
 
 def export(
@@ -197,7 +198,7 @@ def export(
         export_variant(found, source, to, progress=step)
     reasons = licence_reasons(found)
     if reasons and push is None:
-        typer.echo(one_line(f"note: {'; '.join(reasons)}; share the export only if you know that you may"), err=True)
+        tell(f"note: {'; '.join(reasons)}; share the export only if you know that you may")
     address = None
     if push is not None:
         with status(f"uploading to {push}"):
@@ -208,8 +209,8 @@ def export(
         print_json({**told, "notes": reasons})
         return
     if address is not None:
-        typer.echo(address)
-    typer.echo(str(to))
+        say(address)
+    say(str(to))
 
 
 def write_whole_variant(variant: "Variant", folder: Path, *, data: Path | None, source_set: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from noisybench.ground.errors import UnknownName
+from noisybench.ground.text import one_line, spreadsheet_cell, visible
 
 if TYPE_CHECKING:
     from noisybench.board.rendering import Rows
@@ -57,11 +58,6 @@ def progress_bar(what: str, total: int, unit: str = "epochs") -> Iterator[Callab
         yield lambda: progress.advance(task)
 
 
-def one_line(text: str) -> str:
-    """One line, in which what would steer a terminal is written out: text may quote a stranger's file."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))
-
-
 def console() -> Any:  # noqa: ANN401 - rich is imported where it is used
     """A console for tables; wide enough for a whole row where the output is a file or a pipe."""
     from rich.console import Console
@@ -69,9 +65,14 @@ def console() -> Any:  # noqa: ANN401 - rich is imported where it is used
     return Console() if sys.stdout.isatty() else Console(width=200)
 
 
+def say(text: str) -> None:
+    """Print text, in which names of strangers' files cannot steer the terminal."""
+    typer.echo(visible(text))
+
+
 def print_json(value: Any) -> None:  # noqa: ANN401 - what JSON holds
     """Print JSON for machines."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    say(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def print_rows(rows: "Rows", style: str) -> None:
@@ -84,7 +85,7 @@ def print_rows(rows: "Rows", style: str) -> None:
     forms = {"markdown": to_markdown, "csv": to_csv, "json": to_json, "latex": to_latex}
     if style not in forms:
         raise no_format(style, ("table", *forms))
-    typer.echo(forms[style](rows).rstrip("\n"))
+    say(forms[style](rows).rstrip("\n"))
 
 
 def print_lines(header: Sequence[str], lines: Sequence[Sequence[str]], style: str) -> None:
@@ -93,18 +94,18 @@ def print_lines(header: Sequence[str], lines: Sequence[Sequence[str]], style: st
         import csv
 
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerows([header, *lines])
+        writer.writerows([[spreadsheet_cell(cell) for cell in line] for line in (header, *lines)])
     elif style == "markdown":
         from noisybench.board.rendering import markdown
 
-        typer.echo(markdown(header, lines), nl=False)
+        say(markdown(header, lines).rstrip("\n"))
     elif style == "table":
         from rich.table import Table
         from rich.text import Text
 
         table = Table(*header)
         for line in lines:
-            table.add_row(*(Text(cell) for cell in line))
+            table.add_row(*(Text(one_line(cell)) for cell in line))
         console().print(table)
     else:
         raise no_format(style, ("table", "markdown", "csv", "json"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from noisybench.cli.build import write_whole_variant
-from noisybench.cli.printing import print_rows, progress_bar
+from noisybench.cli.printing import print_rows, progress_bar, say
 from noisybench.cli.run import count_workers, say_plan
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def quickstart(
             if seed in QUICKSTART_MEASURED:
                 measured.append(variant)
         realised = description_of(variants[-1]).realised_rate
-        typer.echo(f"built {len(QUICKSTART_DRAWS)} draws of {noise} noise, rate {rate}: {realised:.1%} wrong labels")
+        say(f"built {len(QUICKSTART_DRAWS)} draws of {noise} noise, rate {rate}: {realised:.1%} wrong labels")
     machine = Machine(device="auto")
     machine = replace(machine, workers=count_workers(None, machine.device, len(variants) * len(QUICKSTART_SEEDS)))
     planned = plan_evaluation(variants, source, seeds=QUICKSTART_SEEDS, machine=machine, out=out / "runs")
@@ -65,8 +65,8 @@ def quickstart(
     print_rows(rank(out / "runs").rows, "table")
     print_rows(rank(out / "runs", truth="memorization").rows, "table")
     print_rows(models_board(out / "runs").rows, "table")
-    typer.echo(f"variants: {out / 'variants'}\nruns:     {out / 'runs'}")
-    typer.echo(f"next:     noisybench leaderboard {out / 'runs'} --both")
+    say(f"variants: {out / 'variants'}\nruns:     {out / 'runs'}")
+    say(f"next:     noisybench leaderboard {out / 'runs'} --both")
 
 
 QUICKSTART_NOISES = (("symmetric", "0.2"), ("asymmetric", "0.3"), ("instance", "0.2"))

@@ -15,14 +15,15 @@ from noisybench.cli.printing import (
     Json,
     OwnSource,
     Settings,
-    one_line,
     print_json,
     progress_bar,
+    say,
     status,
     tell,
     whole_number,
 )
 from noisybench.ground.errors import BadUsage
+from noisybench.ground.text import one_line
 
 if TYPE_CHECKING:
     from noisybench.board.results import Detected, MeasuredMemorization, Result
@@ -187,13 +188,13 @@ def _report_measured(measured: "MeasuredMemorization", learner: str, *, as_json:
         print_json({key: None if isinstance(value, float) and isnan(value) else value for key, value in record.items()})
         return
     for key, value in asdict(summary).items():
-        typer.echo(f"{key.replace('_', ' '):<26}{value:.4g}" if isinstance(value, float) else f"{key:<26}{value}")
+        say(f"{key.replace('_', ' '):<26}{value:.4g}" if isinstance(value, float) else f"{key:<26}{value}")
     if summary.mislabeled_fit < FITTED:
         typer.echo(
             f"note: models fit {summary.mislabeled_fit:.0%} of the wrong labels that they are trained on: this learner "
             f"memorizes little, which its memorization says as it should"
         )
-    typer.echo(str(measured.path))
+    say(str(measured.path))
 
 
 FITTED = 0.95
@@ -248,7 +249,7 @@ def score(
         print_json({"path": str(result.path), "name": name, "detectors": told})
         return
     _say_told(told)
-    typer.echo(str(result.path))
+    say(str(result.path))
 
 
 def _told(result: "Result") -> dict[str, dict[str, dict[str, float | None]]]:
@@ -274,9 +275,9 @@ def _say_told(told: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> N
         shown[name] = "ρ with memorization" + (f" {number}" if len(learners) > 1 else "")
     for detector, metrics in told.items():
         words = [f"{title} {_interval(metrics[key])}" for key, title in shown.items() if key in metrics]
-        typer.echo(f"{one_line(detector):<22} {'  '.join(words)}")
+        say(f"{one_line(detector):<22} {'  '.join(words)}")
     for name in learners:
-        typer.echo(one_line(f"{shown[name]}: Spearman's, of {name.removeprefix('spearman with ')}"))
+        say(one_line(f"{shown[name]}: Spearman's, of {name.removeprefix('spearman with ')}"))
 
 
 def _report_detected(detected: "Detected", variant: "Variant", *, as_json: bool) -> None:
@@ -294,8 +295,8 @@ def _report_detected(detected: "Detected", variant: "Variant", *, as_json: bool)
     _say_told(told)
     known = variant.known
     realised = f"; realised {variant.mislabeled[known].mean():.1%}" if known.any() else ""
-    typer.echo(f"estimated noise rate     {noise.rate:.1%} by confident learning{realised}")
-    typer.echo(str(detected.path))
+    say(f"estimated noise rate     {noise.rate:.1%} by confident learning{realised}")
+    say(str(detected.path))
 
 
 UPSIDE_DOWN = 0.4
@@ -369,4 +370,4 @@ def report_runs(folders: Sequence[Path], *, as_json: bool) -> None:
             for name in ("test_accuracy", "mislabeled_fit", "clean_fit", "susceptibility")
             if row.get(name) is not None
         )
-        typer.echo(f"{row['path']}: {numbers}")
+        say(f"{row['path']}: {numbers}")

@@ -16,6 +16,8 @@ FEW = 20
 """Samples below which nothing is said of how many classes they have."""
 MANY = 100
 """Classes above which numbers that few samples share are taken for a quantity, and classes of numbers are told."""
+EXACT = 1 << 53
+"""The largest whole number up to which a float holds every one."""
 MATRIX = 2
 """Dimensions of labels in rows."""
 
@@ -47,7 +49,7 @@ def label_columns(
 
     Args:
         labels: Given labels, shape (n,) or (n, 1): whole numbers of any type, truths or texts.
-        clean: Right labels, -1, NaN, None or an empty text where nobody knows, -2 where the given label is known to be
+        clean: Right labels, -1, NaN, None, an empty text or masked where nobody knows, -2 where the given label is known to be
             wrong and the right one is not; None where there are none at all.
         test_labels: Shape (m,), -1, NaN, None or an empty text where they are withheld.
         class_names: Declared names in index order; None where there are none.
@@ -75,6 +77,9 @@ def label_columns(
 
 def _column(values: Any, what: str, *, required: bool) -> NDArray[Any]:  # noqa: ANN401
     """Shape (n,): int64, ``UNKNOWN`` where a number is missing, or texts, empty where one is."""
+    if isinstance(values, np.ma.MaskedArray):
+        hidden, values = np.ma.getmaskarray(values), values.data.astype(object)
+        values[hidden] = None
     array = as_array(values, what=what)
     if array.ndim == MATRIX and array.shape[1] == 1:
         array = array[:, 0]
@@ -87,9 +92,7 @@ def _column(values: Any, what: str, *, required: bool) -> NDArray[Any]:  # noqa:
         )
         raise BadData(msg)
     if array.ndim == 1 and array.dtype.kind == "O":
-        missing = np.array([entry is None or entry != entry for entry in array], dtype=bool)  # noqa: PLR0124 - NaN
-        if all(isinstance(entry, str) for entry in array[~missing]):
-            array = np.where(missing, "", array).astype(np.str_)
+        array = _without_gaps(array)
     if array.ndim == 1 and array.dtype.kind == "b":
         return np.where(array, "true", "false")
     if array.ndim == 1 and array.dtype.kind == "U":
@@ -99,13 +102,35 @@ def _column(values: Any, what: str, *, required: bool) -> NDArray[Any]:  # noqa:
     return as_labels(array, what=what)
 
 
+def _without_gaps(array: NDArray[Any]) -> NDArray[Any]:
+    """Objects that are texts, truths or numbers, as an array of these: empty or NaN where nothing is."""
+    missing = np.array([_is_gap(entry) for entry in array], dtype=bool)
+    there = array[~missing]
+    if all(isinstance(entry, str) for entry in there):
+        return np.where(missing, "", array).astype(np.str_)
+    if all(isinstance(entry, bool | np.bool_) for entry in there):
+        return np.where(missing, "", np.where(array == True, "true", "false"))  # noqa: E712 - each entry
+    exact = all(isinstance(entry, int | np.integer) and abs(int(entry)) <= EXACT for entry in there)
+    if exact or all(isinstance(entry, float | np.floating) for entry in there):
+        return np.where(missing, np.nan, array).astype(np.float64)
+    return array
+
+
+def _is_gap(entry: Any) -> bool:  # noqa: ANN401 - whatever an array of objects holds
+    """Whether an entry says that there is nothing: None, NaN, and pandas' NA, which compares with nothing."""
+    try:
+        return entry is None or bool(entry != entry)  # noqa: PLR0124 - NaN
+    except TypeError:
+        return True
+
+
 def _whole(array: NDArray[Any], what: str, *, required: bool) -> Labels:
     """Whole numbers among floats, NaN as ``UNKNOWN``."""
     missing = np.isnan(array)
     if required and missing.any():
         raise _absent(np.flatnonzero(missing), what, "NaN")
     whole = np.where(missing, UNKNOWN, array).astype(np.float64)
-    odd = np.flatnonzero((whole != np.floor(whole)) | (np.abs(whole) > 1 << 53))
+    odd = np.flatnonzero((whole != np.floor(whole)) | (np.abs(whole) > EXACT))
     if odd.size:
         msg = (
             f"{what}[{odd[0]}] = {array[odd[0]]:g} is no whole number ({odd.size} such entries): that is a quantity, no "

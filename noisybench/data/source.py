@@ -14,7 +14,7 @@ from noisybench.data.inputs import IMAGE_DIMENSIONS, AnyInputs, add_inputs, as_i
 from noisybench.data.label_columns import label_columns
 from noisybench.ground.arrays import UNKNOWN, Labels, check_labels, read_only
 from noisybench.ground.checks import unknown, whole
-from noisybench.ground.errors import BadData, UnknownName
+from noisybench.ground.errors import BadData, Mismatch, UnknownName
 
 PARENT = "parent"
 """The one mark that is no yes or no: which sample of the base an input is of; -1 for one that came from elsewhere."""
@@ -219,6 +219,16 @@ def source_digest(inputs: AnyInputs, labels: Labels) -> str:
     add_inputs(digest, inputs)
     digest.update(labels.astype("<i8").data)
     return digest.hexdigest()
+
+
+def check_unchanged(source: Source) -> None:
+    """Raise ``Mismatch`` if an array of inputs or labels was written to since the source was made from it.
+
+    What is read lazily or lies in a file is not read again.
+    """
+    if type(source.inputs) is np.ndarray and source_digest(source.inputs, source.labels) != source.sha256:
+        msg = f"the inputs or labels of source '{source.name}' were changed after it was made; make it from a copy"
+        raise Mismatch(msg)
 
 
 def check_marks(marks: Mapping[str, NDArray[Any]], n: int) -> None:

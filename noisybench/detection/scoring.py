@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from noisybench.ground.arrays import read_only
 from noisybench.ground.errors import BadData, Mismatch
-from noisybench.ground.files import file_name, read_columns, write_columns
+from noisybench.ground.files import file_name, own_file_name, read_columns, write_columns
 from noisybench.training.trace import Trace
 
 Kind = Literal["detector", "control", "reference"]
@@ -66,6 +66,14 @@ class Scores:
     variant_id: str
 
     def __post_init__(self) -> None:
+        values: object = self.values  # whatever a caller gave
+        if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "biuf":
+            shown = f"{values.dtype} of shape {values.shape}" if isinstance(values, np.ndarray) else repr(type(values))
+            msg = f"scores of '{self.detector}' must be an array of one real number a sample, got {shown}"
+            raise BadData(msg)
+        if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+            msg = f"scores of '{self.detector}' are masked in places, and what stands below a mask is no score"
+            raise BadData(msg)
         bad = np.flatnonzero(~np.isfinite(self.values))
         if bad.size:
             msg = (
@@ -96,8 +104,20 @@ def score(trace: Trace, detector: Detector) -> Scores:
 
 
 def scores_path(folder: Path, detector: str) -> Path:
-    """Where a run keeps the scores of a detector."""
-    return folder / "scores" / f"{file_name(detector)}.parquet"
+    """Where a run keeps the scores of a detector: in a file that no other detector has."""
+    path = folder / "scores" / f"{own_file_name(detector)}.parquet"
+    as_in_0_1_0 = path.with_name(f"{file_name(detector)}.parquet")
+    if path != as_in_0_1_0 and not path.is_file() and as_in_0_1_0.is_file():
+        return as_in_0_1_0 if _is_of(as_in_0_1_0, detector) else path
+    return path
+
+
+def _is_of(path: Path, detector: str) -> bool:
+    """Whether a file of scores says that it is of that detector; two names may have had one file."""
+    try:
+        return read_columns(path, ["sample"])[1].get("detector") == detector
+    except BadData:
+        return False
 
 
 def write_scores(scores: Scores, path: Path) -> None:

@@ -74,13 +74,22 @@ def as_array(values: Any, *, what: str) -> NDArray[Any]:  # noqa: ANN401 - anyth
     """``values`` as an array.
 
     Raises:
-        BadData: Rows of several lengths.
+        BadData: Rows of several lengths, what NumPy cannot read, or a masked array that hides values.
     """
     try:
-        return np.asarray(values)
+        array = np.asarray(values)
     except ValueError:
         msg = f"{what} must be an array, got rows of several lengths"
         raise BadData(msg) from None
+    except (TypeError, RuntimeError) as error:  # such as tensors with a gradient, on a GPU, or of a type NumPy lacks
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        msg = f"{what} cannot be read as an array: {reason}; of a tensor, give .detach().cpu().float().numpy()"
+        raise BadData(msg) from None
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        hidden = int(np.ma.getmaskarray(values).sum())
+        msg = f"{what} are masked in {hidden} places, and what stands below a mask is no value; fill or drop them"
+        raise BadData(msg)
+    return array
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:

@@ -52,6 +52,18 @@ def whole(value: Any, what: str, *, least: int | None = None) -> int:  # noqa: A
     return number
 
 
+def check_kind(value: object, kind: type | tuple[type, ...], what: str, mend: str) -> None:
+    """Raise ``BadUsage`` unless ``value`` is of a kind; ``mend`` says how to have one.
+
+    >>> check_kind("variants/x", int, "variant", "read_variant(folder) reads one")
+    Traceback (most recent call last):
+    noisybench.ground.errors.BadUsage: variant is the str 'variants/x'; read_variant(folder) reads one
+    """
+    if not isinstance(value, kind):
+        msg = f"{what} is the {type(value).__name__} {str(value)[:60]!r}; {mend}"
+        raise BadUsage(msg)
+
+
 def check_choice(value: str, what: str, choices: tuple[str, ...]) -> None:
     """Raise ``BadUsage`` unless ``value`` is one of ``choices``."""
     if value not in choices:

@@ -1,6 +1,7 @@
 """Files on disk: Parquet and JSON, written whole or not at all, read against what is expected."""
 
 import glob
+import hashlib
 import json
 import os
 import platform
@@ -33,17 +34,37 @@ NO_ARRAY = (
 )  # fmt: skip
 
 
+LONGEST = 120
+"""Bytes of a name up to which it stands in a path whole."""
+_PLAIN = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
 SMALL = 100_000
 """Rows up to which a Parquet file is read by one thread."""
 
 
 def file_name(name: str) -> str:
-    """A name such as ``torchvision:resnet18`` as it may stand in a path, on every file system.
+    """A name such as ``torchvision:resnet18`` as it may stand in a path, on every file system; a long one is cut.
+
+    Two names may give one: where that matters, ``own_file_name`` gives two.
 
     >>> file_name("my_package.nets:tiny")
     'my_package.nets+tiny'
     """
-    return "".join(c if c.isalnum() or c in "._-" else "+" for c in name)
+    found = "".join(c if c.isalnum() or c in "._-" else "+" for c in name)
+    return found if len(found.encode()) <= LONGEST else f"{found.encode()[:64].decode(errors='ignore')}-{_digest(name)}"
+
+
+def own_file_name(name: str) -> str:
+    """A file name that no other name gives, not even on a file system that knows no capitals.
+
+    >>> own_file_name("aum"), own_file_name("a/b"), own_file_name("a+b")
+    ('aum', 'a+b-c14cddc0', 'a+b-300273da')
+    """
+    short = file_name(name)
+    return name if short == name and _PLAIN.fullmatch(name) else f"{short}-{_digest(name)}"
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
 
 
 @contextmanager

@@ -111,13 +111,14 @@ def _named_elsewhere(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any dr
         )
         raise BadUsage(msg) from None
     except (Exception, SystemExit) as error:  # whatever a stranger's module raises
-        reason = f"{type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]}"
-        msg = f"module '{module}' of {drawer.removesuffix('s')} '{name}' cannot be imported: {reason}"
-        raise BadData(msg) from error
-    if not hasattr(found, attribute):
+        raise _broken(drawer, name, error) from error
+    try:
+        item = getattr(found, attribute)
+    except AttributeError:
         msg = f"module '{module}' has no '{attribute}' for {drawer.removesuffix('s')} '{name}'"
-        raise UnknownName(msg)
-    item = getattr(found, attribute)
+        raise UnknownName(msg) from None
+    except (Exception, SystemExit) as error:
+        raise _broken(drawer, name, error) from error
     fits = {
         "sources": isinstance(item, type) and is_dataclass(item),
         "alterations": isinstance(item, type) and is_dataclass(item),
@@ -131,3 +132,11 @@ def _named_elsewhere(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any dr
         msg = f"'{name}' is a {type(item).__name__}, which is no {drawer.removesuffix('s')}; README.md shows one"
         raise BadUsage(msg)
     return item
+
+
+def _broken(drawer: Drawer, name: str, error: BaseException) -> BadData:
+    """The error for a module of the user's own that raises one."""
+    reason = f"{type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]}"
+    return BadData(
+        f"module '{name.partition(':')[0]}' of {drawer.removesuffix('s')} '{name}' cannot be imported: {reason}"
+    )

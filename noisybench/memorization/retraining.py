@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from noisybench.data.source import Source
+from noisybench.data.source import Source, check_unchanged
 from noisybench.ground.arrays import Bools
 from noisybench.ground.checks import unknown, whole
 from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
@@ -101,6 +101,7 @@ def retrain(
         TrainingFailed: The model cannot be built or run, or a loss is not finite.
     """
     check_source(source, variant)
+    check_unchanged(source)
     models, seed = whole(models, "models", least=2), whole(seed, "seed", least=0)
     if purpose not in PURPOSES:
         raise UnknownName(unknown(purpose, PURPOSES, "purpose of a pool"))

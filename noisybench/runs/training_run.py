@@ -1,5 +1,6 @@
 """The standard protocol: a variant, a model and a recipe → a run folder with trace, history and scores."""
 
+import os
 import resource
 import time
 from collections.abc import Mapping, Sequence
@@ -8,9 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from noisybench.data.source import Source
+from noisybench.data.source import Source, check_unchanged
 from noisybench.detection.scoring import REFERENCES, Detector, read_scores, score, scores_path, write_scores
-from noisybench.ground.checks import whole
+from noisybench.ground.checks import check_kind, whole
 from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import check_fields, read_record, write_json
@@ -139,12 +140,15 @@ def plan_evaluation(
     Args and errors are those of ``train_and_score``.
     """
     machine = machine or Machine(device="auto")
+    check_kind(source, Source, "source", "load_source('digits') or source_from_arrays(…) gives one")
+    check_kind(out, (str, Path), "out", "give the path of a folder for runs")
     plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=machine.device)
     numbers, chosen = check_seeds(seeds), choose_detectors(detectors)
-    given = [variants] if isinstance(variants, Variant) else variants
-    different = {variant.provenance.variant_id: variant for variant in given}
-    for variant in different.values():
+    given = [variants] if isinstance(variants, Variant | str | os.PathLike) else list(variants)
+    for variant in given:
         check_source(source, variant)
+    check_unchanged(source)
+    different = {variant.provenance.variant_id: variant for variant in given}
     if machine.workers > 1 and len(different) * len(numbers) > 1:
         check_sendable(plan.build, f"model '{plan.model}'")
     check_model(plan.build, source, device=machine.device)

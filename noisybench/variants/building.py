@@ -7,7 +7,7 @@ import numpy as np
 
 from noisybench.data.source import Source
 from noisybench.ground.arrays import UNKNOWN, WRONG, check_labels, read_only
-from noisybench.ground.checks import whole
+from noisybench.ground.checks import check_kind, whole
 from noisybench.ground.digests import label_digest
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.options import plain_options
@@ -36,7 +36,8 @@ def build_variant(source: Source, noise: Noise, *, seed: int = 0, mode: Mode | N
     """
     if mode is not None:
         check_mode(mode)
-    if isinstance(noise, type) or not is_dataclass(noise):
+    check_kind(source, Source, "source", "load_source('digits') or source_from_arrays(…) gives one")
+    if isinstance(noise, type) or not is_dataclass(noise) or not hasattr(noise, "found"):
         given = f"the class {noise.__name__}" if isinstance(noise, type) else repr(noise)
         msg = f"noise must be an instance with its parameters, as find('noises', 'symmetric')(rate=0.2), got {given}"
         raise BadUsage(msg)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from noisybench.data.source import Option, Source, check_marks, check_names
 from noisybench.ground.arrays import UNKNOWN, Labels, check_labels, read_only
+from noisybench.ground.checks import check_kind
 from noisybench.ground.digests import label_digest
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import (
@@ -242,6 +243,8 @@ def _record_digest(record: VariantRecord) -> str:
 
 def check_source(source: Source, variant: Variant) -> None:
     """Raise ``Mismatch`` unless the variant's labels belong to these inputs."""
+    check_kind(source, Source, "source", "load_source('digits') or source_from_arrays(…) gives one")
+    check_kind(variant, Variant, "variant", "build_variant(…) or read_variant(folder) gives one")
     if variant_id(source.sha256, variant.labels) != variant.provenance.variant_id:
         msg = (
             f"the variant was made from '{variant.provenance.source}' {variant.provenance.source_sha256[:12]}, "

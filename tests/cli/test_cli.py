@@ -5,6 +5,7 @@ import io
 import json
 import re
 import resource
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -253,6 +254,54 @@ def test_a_closed_pipe_is_no_traceback(built: Path) -> None:
         command = f"{sys.executable} -m noisybench {arguments} | true; exit ${{PIPESTATUS[0]}}"
         done = subprocess.run(["bash", "-c", command], cwd=built, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        ("noisybench list models >&-", 0, ""),
+        ("noisybench list models >&- 2>&-", 0, ""),
+        ("noisybench leaderboard nowhere >&- 2>&-", 1, ""),
+        ("noisybench leaderboard nowhere <&-", 1, "error: nowhere is no folder"),
+        ("PYTHONIOENCODING=latin-1 noisybench leaderboard 'ρ'", 1, "error: \\u03c1 is no folder"),
+        ("mkdir gone; cd gone; rmdir ../gone; noisybench list models >/dev/null", 0, ""),
+        ("mkdir gone; cd gone; rmdir ../gone; noisybench leaderboard runs", 1, "error: runs is no folder"),
+        ("ln -s loop loop; noisybench leaderboard loop", 1, "error: loop is no folder"),
+    ],
+)
+def test_odd_surroundings_change_no_result(tmp_path: Path, command: str, code: int, words: str) -> None:
+    """Closed streams, an encoding of few characters, a folder that was deleted: the result, or one sentence."""
+    own = f"{Path(sys.executable).as_posix()} -m noisybench"
+    package = f"PYTHONPATH={Path(noisybench.__file__).parents[1].as_posix()}"
+    script = f"export {package}; {command.replace('noisybench', own)}"
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    lines = [line for line in done.stderr.splitlines() if "getcwd" not in line]  # the shell's own words
+    assert done.returncode == code, done.stderr
+    assert "".join(lines)[: len(words)] == words
+    assert len(lines) == bool(words)
+
+
+def test_the_program_listens_to_ctrl_c_before_it_imports_much() -> None:
+    """What takes long is imported where being stopped is one sentence."""
+    code = "import sys, noisybench.__main__; sys.exit(bool({'typer', 'numpy', 'torch', 'rich'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_names_of_strangers_reach_no_reader_as_they_are(built: Path, tmp_path: Path) -> None:
+    """Escapes steer no terminal, formulas no spreadsheet and tags no page, in every form of every table."""
+    shutil.copytree(built / "runs", tmp_path / "runs")
+    odd = "\x1b]0;owned\x07\x9b2J\u202e=cmd|<b>![x](y)"
+    for path in (tmp_path / "runs").rglob("run.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"model": f"={odd}"}))
+    for arguments in ("", "--models", "--format csv", "--format markdown", "--format latex", "--format json"):
+        done = run("leaderboard", tmp_path / "runs", *arguments.split())
+        assert done.code == 0, done.err
+        assert all(character.isprintable() or character == "\n" for character in done.out), arguments
+        if "csv" in arguments:
+            assert all(row["model"][:1] != "=" for row in csv.DictReader(io.StringIO(done.out)))
+        if "markdown" in arguments:
+            assert "<b>" not in done.out
+            assert "](y" not in done.out
 
 
 def test_progress_goes_to_stderr_only(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

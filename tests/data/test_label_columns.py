@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from noisybench.data.label_columns import label_columns
@@ -65,6 +66,12 @@ def test_declared_names_are_classes_that_no_sample_needs_to_have() -> None:
         (["a", "b", "a"], ["a", "-2", "b"], [0, -2, 1]),
         ([True, False], np.array([-2, -1], np.int8), [-2, -1]),
         (["-2", "b"], ["b", "-2"], [1, 0]),
+        ([5, 7, 5], np.ma.masked_array([5, 5, 7], [False, True, False]), [0, -1, 1]),
+        (["a", "b", "a"], np.ma.masked_array(["a", "b", "b"], [False, True, False]), [0, -1, 1]),
+        ([5, 7, 5], np.array([5, None, 7], dtype=object), [0, -1, 1]),
+        ([5, 7, 5], pd.array([5, None, 7], dtype="Int64"), [0, -1, 1]),
+        (["a", "b", "a"], pd.array(["a", None, "b"], dtype="string"), [0, -1, 1]),
+        ([True, False], pd.array([None, False], dtype="boolean"), [-1, 0]),
     ],
 )
 def test_a_clean_label_that_nobody_knows_is_written_in_many_ways(labels: Any, clean: Any, found: list[int]) -> None:  # noqa: ANN401

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from noisybench.data.source import Source, source_digest, source_from_arrays
+from noisybench.data.source import Source, check_unchanged, source_digest, source_from_arrays
 from noisybench.ground.arrays import UNKNOWN
-from noisybench.ground.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.errors import BadData, BadUsage, Mismatch, UnknownName
 
 IMAGES = np.arange(5 * 3 * 2, dtype=np.uint8).reshape(5, 3, 2)
 LABELS = np.array([0, 2, 1, 2, 0])
@@ -132,6 +133,31 @@ def test_arrays_that_do_not_fit_are_named(change: dict[str, Any], message: str) 
     }  # fmt: skip
     with pytest.raises(BadData, match=message):
         source_from_arrays("x", **{**good, **change})
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        np.ma.masked_array(np.zeros((5, 2)), np.eye(5, 2)),
+        torch.zeros(5, 2, requires_grad=True),
+        torch.zeros(5, 2).bfloat16(),
+        np.zeros((5, 2)).astype(object),
+    ],
+)
+def test_inputs_of_another_kind_are_refused(inputs: object) -> None:
+    """Never the value below a mask, and never an error of NumPy's or torch's own."""
+    with pytest.raises(BadData, match="inputs of source 'x'"):
+        source_from_arrays("x", inputs, LABELS)
+
+
+def test_an_array_that_changes_later_is_noticed() -> None:
+    """A source holds the caller's array, so its digest is compared before anything is trained."""
+    images = IMAGES.copy()
+    source = source_from_arrays("x", images, LABELS)
+    check_unchanged(source)
+    images[0, 0, 0] += 1
+    with pytest.raises(Mismatch, match="were changed after it was made"):
+        check_unchanged(source)
 
 
 def test_a_changed_copy_is_checked_too(digits: Source) -> None:

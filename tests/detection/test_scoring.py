@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from noisybench.detection.scoring import Detector, Scores, read_scores, score, write_scores
+from noisybench.detection.scoring import Detector, Scores, read_scores, score, scores_path, write_scores
 from noisybench.ground.errors import BadData, Mismatch, MissingColumn
 from noisybench.ground.files import write_columns
 from noisybench.training.trace import Observation, Trace, stack
@@ -50,6 +50,36 @@ def test_a_score_that_is_not_finite_is_refused(value: float, word: str) -> None:
         BadData, match=rf"^detector 'mine' gave {word} for sample 1 \(2 such samples\); a score must be finite$"
     ):
         score(traced([1, value, 3, value]), DETECTOR)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1.0, 2.0],
+        np.array(["a"]),
+        np.array([1j]),
+        np.ones((2, 2)),
+        np.array([1.0], object),
+        np.ma.masked_array([1.0], [1]),
+    ],
+)
+def test_scores_of_another_kind_are_refused(values: object) -> None:
+    """A list, texts, complex numbers, rows, objects and what a mask hides."""
+    with pytest.raises(BadData, match="scores of 'mine'"):
+        Scores("mine", values, ID)  # type: ignore[arg-type]
+
+
+def test_no_two_detectors_share_a_file(tmp_path: Path) -> None:
+    """Whatever their names look like on a disk; scores that 0.1.0 wrote under the name as it was are found."""
+    names = ("aum", "Aum", "AUM", "a/b", "a+b", "a:b", "é", "e\u0301", "x" * 300, "x" * 301, "..", "con+")
+    files = [scores_path(tmp_path, name) for name in names]
+    assert len({str(path).lower() for path in files}) == len(names)
+    assert all(path.parent == tmp_path / "scores" and len(path.name.encode()) < 255 for path in files)
+    assert files[0].name == "aum.parquet"
+    old = tmp_path / "scores" / "a+b.parquet"
+    write_scores(Scores("a/b", np.zeros(2), ID), old)
+    assert scores_path(tmp_path, "a/b") == old
+    assert scores_path(tmp_path, "a+b") == files[4]
 
 
 def test_a_column_that_was_not_observed_is_asked_for_before_the_detector_runs() -> None:

@@ -93,6 +93,10 @@ def test_the_users_own_module_is_found(users_folder: Path) -> None:
         ("import lacked_package\n", "own_needy:X", MissingPackage, "needs the package 'lacked_package': pip install la"),
         # The name of the package that lacks is the beginning of the module's own.
         ("import own\n", "own_needy2:X", MissingPackage, "noise 'own_needy2:X' needs the package 'own': pip install own"),
+        (
+            "def __getattr__(name):\n    raise RuntimeError('no')\n", "own_odd:X", BadData,
+            "^module 'own_odd' of noise 'own_odd:X' cannot be imported: RuntimeError: no$",
+        ),
         ("", "own_needy3:X", UnknownName, "^module 'own_needy3' has no 'X' for noise 'own_needy3:X'$"),
         (None, ":X", BadUsage, "^noise ':X' is no package.module:attribute$"),
         (None, ".x:X", BadUsage, "^noise '.x:X' is no package.module:attribute$"),
