@@ -109,7 +109,7 @@ def _without_gaps(array: NDArray[Any]) -> NDArray[Any]:
     if all(isinstance(entry, str) for entry in there):
         return np.where(missing, "", array).astype(np.str_)
     if all(isinstance(entry, bool | np.bool_) for entry in there):
-        return np.where(missing, "", np.where(array == True, "true", "false"))  # noqa: E712 - each entry
+        return np.array(["" if gap else str(bool(entry)).lower() for gap, entry in zip(missing, array, strict=True)])
     exact = all(isinstance(entry, int | np.integer) and abs(int(entry)) <= EXACT for entry in there)
     if exact or all(isinstance(entry, float | np.floating) for entry in there):
         return np.where(missing, np.nan, array).astype(np.float64)

@@ -138,7 +138,7 @@ def test_arrays_that_do_not_fit_are_named(change: dict[str, Any], message: str) 
 @pytest.mark.parametrize(
     "inputs",
     [
-        np.ma.masked_array(np.zeros((5, 2)), np.eye(5, 2)),
+        np.ma.masked_array(np.zeros((5, 2)), np.eye(5, 2, dtype=bool)),
         torch.zeros(5, 2, requires_grad=True),
         torch.zeros(5, 2).bfloat16(),
         np.zeros((5, 2)).astype(object),

@@ -60,7 +60,7 @@ def test_a_score_that_is_not_finite_is_refused(value: float, word: str) -> None:
         np.array([1j]),
         np.ones((2, 2)),
         np.array([1.0], object),
-        np.ma.masked_array([1.0], [1]),
+        np.ma.masked_array([1.0], [True]),
     ],
 )
 def test_scores_of_another_kind_are_refused(values: object) -> None:
