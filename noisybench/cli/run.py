@@ -120,6 +120,7 @@ def memorize(
         int | None, typer.Option(parser=whole_number, metavar="N", help="Processes; default: one a core or GPU.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    threads: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="Of features and neighbours.")] = 1,
     data: Data = None,
     own_source: OwnSource = None,
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
@@ -142,7 +143,7 @@ def memorize(
     fractions = _shares(fraction)
     check_purpose(pool, fractions)
     of_features = split_pairs(features_set or [], flag="--features-set")
-    machine = Machine(device)
+    machine = Machine(device, threads)
     found = read_variant(variant)
     for share in fractions:
         check_fraction(share, len(found.labels))
@@ -161,6 +162,7 @@ def memorize(
             fraction=fractions[-1],
             balanced=balanced,
             cache=out / "features",
+            threads=machine.threads,
         )
     machine = replace(machine, workers=count_workers(workers, machine.device, models))
     many = f"{models} models" if len(fractions) == 1 else f"{models} models for each of {len(fractions)} fractions"

@@ -15,7 +15,7 @@ from noisybench.ground.errors import BadUsage
 from noisybench.ground.files import file_name
 from noisybench.memorization.learner import Learner
 from noisybench.memorization.pool import Purpose
-from noisybench.training.machine import choose_device
+from noisybench.training.machine import choose_device, limited_threads
 from noisybench.training.model import BuildModel
 from noisybench.training.plan import Plan, Watch, plan_run
 from noisybench.training.recipe import RECIPE_OF_0_1_0
@@ -87,6 +87,7 @@ def plan_learner(
     fraction: float = 0.7,
     balanced: bool = True,
     cache: str | Path | None = None,
+    threads: int = 1,
 ) -> tuple[SubsetPlan, Features | None]:
     """What is retrained, and the features that it sees, None for the inputs themselves.
 
@@ -102,6 +103,7 @@ def plan_learner(
         fraction: Of the samples in each subset.
         balanced: Leave each sample out equally often.
         cache: Folder in which features are kept.
+        threads: By which features are computed; another number gives other last bits.
 
     Raises:
         UnknownName: No such model, recipe, features or option.
@@ -125,6 +127,9 @@ def plan_learner(
     plan = plan_run(source, model=model, device=device, **how)
     if chosen is None:
         return SubsetPlan(plan, fraction, balanced), None
-    seen = features_of(source, chosen, device=choose_device(device), cache=cache)
+    if cache is not None and threads > 1:
+        cache = Path(cache) / f"threads-{threads}"
+    with limited_threads(threads):
+        seen = features_of(source, chosen, device=choose_device(device), cache=cache)
     shown = replace(source, inputs=seen, test_inputs=None, test_labels=None, augmentation="none")
     return SubsetPlan(plan_run(shown, model=model, device=device, **how), fraction, balanced, chosen.word), seen

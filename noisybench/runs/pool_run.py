@@ -37,7 +37,7 @@ from noisybench.runs.folder import RECORD, begin, finish, keep_variant, kinds_of
 from noisybench.runs.record import RunRecord, about_labels
 from noisybench.statistics.confident_learning import NoiseEstimate, estimate_noise
 from noisybench.statistics.neighbours import neighbour_labels
-from noisybench.training.machine import Machine
+from noisybench.training.machine import Machine, limited_threads
 from noisybench.training.trace import read_trace, write_observation
 from noisybench.variants.variant import Variant, check_source
 
@@ -92,6 +92,7 @@ def score_pool(
         BadData: The folder holds a run that was made differently.
     """
     models, seed = whole(models, "models", least=2), whole(seed, "seed", least=0)
+    machine = machine or Machine(device="auto")
     shares = tuple(sorted(fractions)) or (learner.fraction,)
     if len(set(shares)) < len(shares):
         msg = f"a fraction is given twice in {', '.join(f'{share:g}' for share in fractions)}"
@@ -103,6 +104,8 @@ def score_pool(
     for one in learners:
         _check_held_out(one, len(variant.labels), models, seed)
     record = _record(learners[-1], variant, shares, models=models, seed=seed)
+    if machine.threads > 1:
+        record = replace(record, threads=machine.threads)
     with locked(folder):
         # A lost record is made again with all else: how its models were made, their blocks say themselves.
         found = recognise(folder, record, ignore=("models",)) if (folder / RECORD).is_file() else None
@@ -120,7 +123,7 @@ def score_pool(
                 seed=seed,
                 purpose="detector",
                 features=features,
-                machine=machine or Machine(device="auto"),
+                machine=machine,
                 progress=progress,
             )
             seconds += models / done.models_per_second  # over every call that trained some of them
@@ -128,7 +131,8 @@ def score_pool(
         keep_variant(variant, home / "variant", source)
         if found is None or not _is_whole(folder, found, models):
             begin(folder, record)  # what is scored again is no finished run meanwhile
-            _score_all(folder, pools, variant, record, near=_where_to_look(source, features), seconds=seconds)
+            with limited_threads(machine.threads):
+                _score_all(folder, pools, variant, record, near=_where_to_look(source, features), seconds=seconds)
         else:
             _score_added(folder, found)
     return DetectorPool(folder, estimate_noise(variant.labels, pools[-1].held_out))

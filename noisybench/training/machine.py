@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from noisybench.ground.checks import unknown, whole
 from noisybench.ground.errors import BadUsage, UnknownName
@@ -21,7 +22,8 @@ class Machine:
 
     Attributes:
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``; ``auto`` becomes ``cuda`` where there is a GPU, else ``cpu``.
-        threads: Of torch in each process that trains a run; a process that trains subset models has one.
+        threads: Of torch in each process that trains a run, and of features and neighbours; a process that trains subset
+            models has one.
         workers: Processes, each with a run or a block of models at a time.
         checkpoint_every: Epochs between two checkpoints; the last epoch always has one.
         loader_workers: Processes of each run that read ahead what does not lie in memory, see ``Inputs``.
@@ -81,6 +83,21 @@ def surroundings(name: str | torch.device, threads: int) -> dict[str, Any]:
 def generator_of(seed: int, purpose: str, epoch: int) -> torch.Generator:
     """A generator of torch's, on the CPU, for one purpose in one epoch."""
     return torch.Generator().manual_seed(derive(seed, purpose, epoch))
+
+
+@contextmanager
+def limited_threads(threads: int) -> Iterator[None]:
+    """So many threads for torch and for what NumPy and scikit-learn multiply with; afterwards as many as before.
+
+    The last bits of a sum depend on their number, which is else that of the cores or of OMP_NUM_THREADS.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with threadpool_limits(threads):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

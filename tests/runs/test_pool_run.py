@@ -32,6 +32,7 @@ from noisybench.memorization.subset_plan import SubsetPlan, plan_learner
 from noisybench.runs.pool_run import check_purpose
 from noisybench.runs.verify import verify_runs
 from noisybench.training.batches import Inputs
+from noisybench.training.machine import limited_threads
 from noisybench.training.observing import Recorder
 from noisybench.training.plan import plan_run
 from noisybench.training.training import train
@@ -311,6 +312,19 @@ def test_an_extension_that_was_stopped_leaves_no_mixture(
     detected(small, variant, tmp_path, models=10)
     assert (folder / "scores" / "held_out_error.parquet").read_bytes() == error
     assert any("answers follow from the pool's models" in sentence for sentence in verify_runs(tmp_path))
+
+
+@pytest.mark.parametrize("features", ["pca", "patches"])
+def test_features_do_not_depend_on_the_threads_around_them(features: str) -> None:
+    """Nor do those that are kept in a folder stand in for others: more threads are asked for, and kept apart."""
+    digits = load_source("digits", limit=300)
+    found = []
+    for around in (1, 2):
+        with limited_threads(around):
+            _, seen = plan_learner(digits, features=features)
+        assert seen is not None
+        found.append(seen.tobytes())
+    assert found[0] == found[1]
 
 
 def test_two_measurements_of_one_name_are_refused(small: Source, variant: Variant, tmp_path: Path) -> None:
