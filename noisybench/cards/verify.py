@@ -199,7 +199,9 @@ def _differences(variant: Variant, again: Variant) -> list[str]:
             differs = ~np.isclose(ours, theirs, rtol=0, atol=1e-9, equal_nan=True)
             if differs.any():
                 odd.append(f"{name} (in {int(differs.sum())} of {differs.size})")
-    if variant.answers is not None and (again.answers is None or _answered(variant.answers) != _answered(again.answers)):
+    if variant.answers is not None and (
+        again.answers is None or _answered(variant.answers) != _answered(again.answers)
+    ):
         odd.append("answers")  # a variant of before there were answers has none
     marks = sorted({*variant.marks, *again.marks})
     odd += [f"mark '{name}'" for name in marks if not _same(variant.marks.get(name), again.marks.get(name))]

@@ -22,7 +22,6 @@ from noisybench.ground.lookup import find, summary
 from noisybench.ground.options import parse_call, parse_options
 from noisybench.ground.random_streams import permutation
 
-
 ANSWERS_LEFT_OUT = "answers of annotators are left out: they are of the samples before they were altered"
 
 

@@ -83,9 +83,7 @@ def by_source(folders: Sequence[Path], data: Path | None) -> list[dict[Path, Var
     return list(groups.values())
 
 
-def _moved(
-    options: Mapping[str, str], paths: Sequence[str], data: Path, location: Location | None
-) -> dict[str, str]:
+def _moved(options: Mapping[str, str], paths: Sequence[str], data: Path, location: Location | None) -> dict[str, str]:
     """The options of a source whose files are now at ``data``: a file that goes with them may be beside it."""
     moved = dict(options)
     for key in paths:

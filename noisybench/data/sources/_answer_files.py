@@ -28,11 +28,11 @@ from noisybench.ground.files import read_array
 MATRIX = 2
 """Dimensions of a matrix of answers: samples and annotators."""
 _NUMBER = r"_?(ids?|names?|no|num|numbers?|index|idx|keys?|code)"
-_PEOPLE = (
-    rf"(.+_)?(annotator|worker|rater|coder|judge|labell?er|user|person|participant|turker|respondent|contributor"
-    rf"|performer|crowdworker|reviewer|expert)s?({_NUMBER})?",
-    rf"(.+_)?(subject|who|by)({_NUMBER})?",
+_PERSONS = (
+    "annotator|worker|rater|coder|judge|labell?er|user|person|participant|turker|respondent|contributor|performer|crowdworker"
+    "|reviewer|expert"
 )
+_PEOPLE = (rf"(.+_)?({_PERSONS})s?({_NUMBER})?", rf"(.+_)?(subject|who|by)({_NUMBER})?")
 _ANSWERS = (
     "(.+_)?answers?",
     "(.+_)?(responses?|annotations?|judge?ments?|votes?)",
@@ -69,6 +69,7 @@ class AnswerFile:
         answer: Column of the answers, for messages.
         said: What was answered, Arrow strings (m,), empty where nothing was.
         notes: What was recognised, a sentence each.
+        array: Name of the array, where it is one of several in the file of the samples.
     """
 
     path: Path
@@ -81,6 +82,7 @@ class AnswerFile:
     answer: str
     said: ArrowColumn
     notes: tuple[str, ...]
+    array: str = ""
 
 
 def answers_file(given: Path, data: Path) -> Path:
@@ -208,7 +210,9 @@ def _roles(names: Sequence[str], there: Sequence[str], path: Path) -> tuple[str,
     answer = next(_fitting([name for name in free if name not in same], _ANSWERS), None)
     answer = answer or next(_fitting(free, _ANSWERS), None)
     free = [name for name in free if name != answer]
-    item = next((name for name in (*_fitting([name for name in free if name in same], _ITEMS), *_fitting(free, _ITEMS))), None)
+    item = next(
+        (name for name in (*_fitting([name for name in free if name in same], _ITEMS), *_fitting(free, _ITEMS))), None
+    )
     item = item or next((name for name in free if name in same), None)
     rest = [name for name in free if name != item and not re.fullmatch(r"unnamed_\d+|index", plain_name(name))]
     found = [item, person, answer]

@@ -61,11 +61,17 @@ class AnsweredTable:
             return AnsweredRows(self, columns, joined, None if names is None else names.to_pylist(), notes)
         row = int(np.flatnonzero(~answered)[0])
         called = "" if names is None else f" ('{names[row]}')"
-        notes = (*notes, f"{(~answered).sum()} of {n} rows that nobody answered are left out, such as row {row}{called}")
+        notes = (
+            *notes,
+            f"{(~answered).sum()} of {n} rows that nobody answered are left out, such as row {row}{called}",
+        )
         new = np.cumsum(answered) - 1
         kept = pa.array(answered)
         joined = Joined(new[joined.sample], joined.annotator, joined.said, joined.key, joined.notes)
-        left = {name: column[answered] if isinstance(column, np.ndarray) else column.filter(kept) for name, column in columns.items()}
+        left = {
+            name: column[answered] if isinstance(column, np.ndarray) else column.filter(kept)
+            for name, column in columns.items()
+        }
         called_all = np.flatnonzero(answered).astype(str).tolist() if names is None else names.filter(kept).to_pylist()
         return AnsweredRows(self, left, joined, called_all, notes)
 

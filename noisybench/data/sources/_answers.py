@@ -18,7 +18,7 @@ from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.errors import BadData, BadUsage
 
 Rule = Literal["majority", "one", "column"]
-COLUMN = "column"
+COLUMN: Literal["column"] = "column"
 """The rule by which the labels are those that the samples came with, and answers only come too."""
 
 
@@ -36,7 +36,9 @@ class Aggregate:
             said = f"given labels are one answer a sample, drawn with seed {self.seed}"
             return one_each(answers, n, seed=self.seed), said
         labels, tied = majority(answers, n)
-        ties = f"{tied.sum()} ties of {n} samples go to the class of the smallest index" if tied.any() else "without ties"
+        ties = (
+            f"{tied.sum()} ties of {n} samples go to the class of the smallest index" if tied.any() else "without ties"
+        )
         otherwise = "; aggregate=one:SEED takes one answer a sample, aggregate=column a column" if self.chosen else ""
         return labels, f"given labels are the majority of the answers, {ties}{otherwise}"
 
@@ -129,7 +131,7 @@ def join(
     if not kept.any():
         msg = f"column '{file.answer}' of {file.path} holds no answer to any sample; expected classes"
         raise BadData(msg)
-    notes = [*file.notes, *_join_notes(file, items, sample, rows, silent, key)]
+    notes = [*file.notes, *_join_notes(file, sample, silent, key)]
     return Joined(sample[kept], file.annotators[kept], file.said.filter(pa.array(kept)), key or None, tuple(notes))
 
 
@@ -155,7 +157,9 @@ def collect(joined: Joined, labels: Labels, file: AnswerFile) -> tuple[Answers, 
     return Answers(sample[~again], annotator[~again], label[~again]), notes
 
 
-def doubts(answers: Answers, known: NDArray[np.int64], clean: Labels, names: Sequence[str], file: AnswerFile) -> Iterator[str]:
+def doubts(
+    answers: Answers, known: NDArray[np.int64], clean: Labels, names: Sequence[str], file: AnswerFile
+) -> Iterator[str]:
     """What is odd of the classes that were answered, a sentence each.
 
     Args:
@@ -197,7 +201,9 @@ def _rows_called(items: ArrowColumn, texts: ArrowColumn) -> NDArray[np.int64]:
     """Row of each item by what the rows are called, ``UNKNOWN`` where none is; a number however it is written."""
     every = pc.unique(pa.concat_arrays([items, texts]))
     spelling = class_spelling(text for text in every.to_pylist() if text)
-    named = [pa.array([spelling.get(text, "") for text in column.to_pylist()], pa.string()) for column in (items, texts)]
+    named = [
+        pa.array([spelling.get(text, "") for text in column.to_pylist()], pa.string()) for column in (items, texts)
+    ]
     rows = pc.index_in(named[0], value_set=pc.unique(named[1])).fill_null(UNKNOWN).to_numpy()
     if len(pc.unique(named[1])) < len(named[1]):  # the first of those that are called so
         first = np.unique(pc.index_in(named[1], value_set=pc.unique(named[1])).to_numpy(), return_index=True)[1]
@@ -240,23 +246,22 @@ def _silent(said: ArrowColumn, classes: Collection[str]) -> NDArray[np.bool_]:
 
 def _join_notes(
     file: AnswerFile,
-    items: ArrowColumn,
     sample: NDArray[np.int64],
-    rows: NDArray[np.int64],
     silent: NDArray[np.bool_],
     key: str,
 ) -> Iterator[str]:
+    """What was recognised and what is left out, a sentence each."""
     if file.rows is None:
         found = f"found in column '{key}'" if key else "the number of the row, from 0"
         yield (
             f"answers of {file.path.name}: '{file.item}' is what was asked about ({found}), '{file.annotator}' who answered, "
             f"'{file.answer}' what"
         )
-    unknown = np.flatnonzero(rows < 0)
-    if unknown.size:
+    unknown = file.items.filter(pa.array(sample < 0))
+    if len(unknown):
         yield (
-            f"{(sample < 0).sum()} answers of {file.path.name} are about {unknown.size} items that no sample is called, such "
-            f"as '{items[int(unknown[0])].as_py()}', and are left out"
+            f"{len(unknown)} answers of {file.path.name} are about {len(pc.unique(unknown))} items that no sample is called, "
+            f"such as '{unknown[0].as_py()}', and are left out"
         )
     if silent.any() and file.rows is None:
         yield f"{silent.sum()} rows of {file.path.name} hold no answer (empty, -1 or the like) and are left out"

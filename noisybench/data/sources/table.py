@@ -109,13 +109,11 @@ class Table:
         if self.test is not None:
             test = _read(self._layout(beside(data.parent, self.test, "test")), kind, label or self.clean or self.label)
         classes, clean, tested_classes, class_names = self._classes(train, test, rows)
-        answers, told = None, ()
-        if rows is not None:
-            classes, answers, told = rows.labels(classes, clean, class_names)
+        made = None if rows is None else rows.labels(classes, clean, class_names)
+        classes = classes if made is None else made[0]
         kept = slice(None if limit is None else max(limit, 1))  # one below one is refused with the arrays
         called = None if self.id is None else train.columns[self.id].to_pylist()
         repeats = [] if called is None else [repeated(called[kept], classes[kept], None, f"{self.id}")]
-        called = called or (None if rows is None else rows.names)
         if kind.form == "image":
             root = data.parent if self.root is None else beside(data.parent, self.root, "root")
             files = _files(train, kind.columns[0], root)
@@ -144,24 +142,31 @@ class Table:
             order="of the table",
             options=plain_options(self if answered is None else replace(self, answers=answered.file.path)),
             limit=limit,
-            sample_names=called,
+            sample_names=called or (None if rows is None else rows.names),
             marks=marks,
             notes=(
                 *layout.notes,
                 *kind.notes(),
                 *(() if rows is None else rows.notes),
-                *told,
+                *(() if made is None else made[2]),
                 *self._doubts(classes, clean, class_names),
                 *twice,
             ),
-            answers=answers,
+            answers=None if made is None else made[1],
         )
 
     def _answered(self, data: Path, layout: Layout, there: Sequence[str]) -> AnsweredTable | None:
         """How the answers to a table go with it, where there are any."""
-        index = index_columns(layout)
-        named = {"label": self.label, "clean": self.clean, "id": self.id}
-        return answered_table(self.answers, self.aggregate, data, there, **named, index=index)
+        return answered_table(
+            self.answers,
+            self.aggregate,
+            data,
+            there,
+            label=self.label,
+            clean=self.clean,
+            id=self.id,
+            index=index_columns(layout),
+        )
 
     def _layout(self, file: Path) -> Layout:
         """How a file is written, as far as it is not said."""
@@ -200,7 +205,9 @@ class Table:
     def _kind(self, there: Sequence[str], layout: Layout, answered: AnsweredTable | None) -> "_Kind":
         """What the inputs are, of the columns that there are."""
         file = layout.file
-        label, items = (self.label, ()) if answered is None else (answered.label, answered.items if answered.sure else ())
+        label, items = (
+            (self.label, ()) if answered is None else (answered.label, answered.items if answered.sure else ())
+        )
         others = [name for name in (label, self.clean, self.id, *items) if name is not None]
         for name in others:
             check_column(name, there, file)
