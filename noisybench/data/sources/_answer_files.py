@@ -176,7 +176,9 @@ def is_matrix(values: NDArray[Any]) -> bool:
     """Whether an array may be answers of shape (n, annotators)."""
     if values.ndim != MATRIX or not values.size or values.dtype.kind not in "iuUf":
         return False
-    some = values[~np.isnan(values)] if values.dtype.kind == "f" else values[:0]
+    if values.dtype.kind != "f":
+        return True
+    some = values[~np.isnan(values)]
     return bool((some == np.trunc(some)).all() and (np.abs(some) < 1 << 53).all())
 
 

@@ -140,9 +140,10 @@ def _column(labels: Any, n: int) -> NDArray[Any]:  # noqa: ANN401
 def _like(said: Any, labels: Any, class_names: Sequence[str] | None) -> NDArray[Any]:  # noqa: ANN401
     """Answers as whole numbers where the labels are, or where only numbers were answered; else as texts."""
     texts = np.array(said.cast(pa.string()).to_pylist(), dtype=str)
-    named = class_names is not None and set(np.unique(texts).tolist()) <= set(class_names)
-    if named or (labels is not None and np.asarray(labels).dtype.kind not in "iuf"):
+    if labels is not None and np.asarray(labels).dtype.kind not in "iuf":
         return texts
+    if class_names is not None and set(np.unique(texts).tolist()) <= set(class_names):
+        return np.array([class_names.index(text) for text in texts.tolist()], dtype=np.int64)
     try:
         numbers = texts.astype(np.float64)
     except ValueError:
