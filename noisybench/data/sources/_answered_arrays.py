@@ -114,7 +114,7 @@ def answered_arrays(
     kept = np.flatnonzero(given != UNKNOWN)
     new = np.cumsum(given != UNKNOWN) - 1
     answers = Answers(new[answers.sample], answers.annotator, answers.label)
-    notes = (*notes, f"{silent.size} of {n} rows that nobody answered are left out, such as row {silent[0]}")
+    notes = (*notes, f"rows that nobody answered are left out ({silent.size} of {n}, such as row {silent[0]})")
     left = None if columns.clean is None else columns.clean[kept]
     return AnsweredArrays(given[kept], left, columns.test_labels, columns.class_names, answers, kept, notes)
 

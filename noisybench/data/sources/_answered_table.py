@@ -19,8 +19,6 @@ from noisybench.data.sources._layout import Layout
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.errors import BadData, BadUsage
 
-Columns = Mapping[str, Any]
-
 
 @dataclass(frozen=True, slots=True)
 class AnsweredTable:
@@ -40,7 +38,7 @@ class AnsweredTable:
     items: tuple[str, ...]
     sure: bool
 
-    def rows(self, layout: Layout, columns: Columns, clean: str | None) -> "AnsweredRows":
+    def rows(self, layout: Layout, columns: Mapping[str, Any], clean: str | None) -> "AnsweredRows":
         """The rows of a table that stay, with the answers to them.
 
         Args:
@@ -63,7 +61,7 @@ class AnsweredTable:
         called = "" if names is None else f" ('{names[row]}')"
         notes = (
             *notes,
-            f"{(~answered).sum()} of {n} rows that nobody answered are left out, such as row {row}{called}",
+            f"rows that nobody answered are left out ({(~answered).sum()} of {n}, such as row {row}{called})",
         )
         new = np.cumsum(answered) - 1
         kept = pa.array(answered)
@@ -89,7 +87,7 @@ class AnsweredRows:
     """
 
     table: AnsweredTable
-    columns: Columns
+    columns: Mapping[str, Any]
     joined: Joined
     names: Sequence[str] | None
     notes: tuple[str, ...]
@@ -160,7 +158,7 @@ def answered_table(
     return AnsweredTable(file, rule, label if rule.rule == COLUMN else None, tuple(decisive) or books, bool(decisive))
 
 
-def _texts(layout: Layout, name: str, columns: Columns) -> ArrowColumn | None:
+def _texts(layout: Layout, name: str, columns: Mapping[str, Any]) -> ArrowColumn | None:
     """A column of texts; None where it holds something else, so that no item is called so."""
     if name in columns and not isinstance(columns[name], np.ndarray):
         return columns[name]

@@ -37,7 +37,9 @@ class Aggregate:
             return one_each(answers, n, seed=self.seed), said
         labels, tied = majority(answers, n)
         ties = (
-            f"{tied.sum()} ties of {n} samples go to the class of the smallest index" if tied.any() else "without ties"
+            f"ties ({tied.sum()} of {n} samples) go to the class of the smallest index"
+            if tied.any()
+            else "without ties"
         )
         otherwise = "; aggregate=one:SEED takes one answer a sample, aggregate=column a column" if self.chosen else ""
         return labels, f"given labels are the majority of the answers, {ties}{otherwise}"
@@ -153,7 +155,8 @@ def collect(joined: Joined, labels: Labels, file: AnswerFile) -> tuple[Answers, 
             f"'{said[0]}' and '{said[1]}' ({torn.size} such pairs); keep one answer of each annotator to a sample"
         )
         raise BadData(msg)
-    notes = (f"{again.sum()} answers of {file.path.name} are there twice and count once",) if again.any() else ()
+    told = f"answers of {file.path.name} that are there twice count once ({again.sum()} such answers)"
+    notes = (told,) if again.any() else ()
     return Answers(sample[~again], annotator[~again], label[~again]), notes
 
 
@@ -181,8 +184,8 @@ def doubts(
         count = int(np.isin(answers.label, extra).sum())
         some = ", ".join(f"'{names[k]}'" for k in extra[:5]) + (", …" if len(extra) > 5 else "")  # noqa: PLR2004
         yield (
-            f"{count} answers of {file.path.name} name {len(extra)} classes that no sample has ({some}): they are classes like "
-            f"the others; leave an answer empty where it is none"
+            f"answers of {file.path.name} name classes that no sample has ({some}; {count} such answers): they are classes "
+            f"like the others; leave an answer empty where it is none"
         )
     right = clean[answers.sample]
     both = right >= 0
@@ -260,8 +263,8 @@ def _join_notes(
     unknown = file.items.filter(pa.array(sample < 0))
     if len(unknown):
         yield (
-            f"{len(unknown)} answers of {file.path.name} are about {len(pc.unique(unknown))} items that no sample is called, "
-            f"such as '{unknown[0].as_py()}', and are left out"
+            f"answers of {file.path.name} about items that no sample is called, such as '{unknown[0].as_py()}', are left out "
+            f"({len(unknown)} such answers)"
         )
     if silent.any() and file.rows is None:
-        yield f"{silent.sum()} rows of {file.path.name} hold no answer (empty, -1 or the like) and are left out"
+        yield f"rows of {file.path.name} without an answer (empty, -1 or the like) are left out ({silent.sum()} such rows)"
