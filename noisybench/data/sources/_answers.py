@@ -193,7 +193,8 @@ def doubts(
         k = len(names)
         shares = [np.bincount(part[both], minlength=k) / both.sum() for part in (answers.label, right)]
         agree, chance = float((answers.label == right)[both].mean()), float(shares[0] @ shares[1])
-        if chance < 1 and agree <= chance + 3 * np.sqrt(chance * (1 - chance) / both.sum()):
+        samples = len(np.unique(answers.sample[both]))  # answers to one agree with each other
+        if chance < 1 and agree <= chance + 3 * np.sqrt(chance * (1 - chance) / samples):
             yield (
                 f"the answers of {file.path.name} are the right class in {agree:.1%} of {both.sum()} cases, no more than by "
                 f"chance: they may be of other samples"

@@ -208,7 +208,7 @@ class Table:
         label, items = (
             (self.label, ()) if answered is None else (answered.label, answered.items if answered.sure else ())
         )
-        others = [name for name in (label, self.clean, self.id, *items) if name is not None]
+        others = [name for name in (label, self.clean, self.id) if name is not None]
         for name in others:
             check_column(name, there, file)
         rest = tuple(name for name in there if name not in others)
@@ -228,6 +228,7 @@ class Table:
             msg = f"{file} has no column beside {', '.join(there)}; expected image files, texts or numbers too"
             raise BadData(msg)
         out = bookkeeping(rest, index_columns(layout))
+        out |= {name: out.get(name, "what was asked about") for name in items if name in rest}
         images = "path" if "path" in rest else image_column(rest, lambda name: first_texts(layout, name))
         if images is not None or "text" in rest:
             parts = {name: why for name, why in out.items() if why == SPLIT}

@@ -55,10 +55,10 @@ def test_answers_make_the_given_labels(tmp_path: Path) -> None:
     assert np.array_equal(source.inputs, np.array([[0.5, 1], [1, 2], [2, 3], [5, 4]], np.float32))
     assert source.sample_names == ["s1", "s2", "s3", "s4"]
     assert str(source.options["answers"]).startswith("answers.csv sha256:")
-    assert source.notes[0].endswith(
+    assert source.notes[1].endswith(
         "'song' is what was asked about (found in column 'song'), 'annotator' who answered, 'answer' what"
     )
-    assert source.notes[1].startswith(
+    assert source.notes[2].startswith(
         "given labels are the majority of the answers, ties (1 of 4 samples) go to the class of the smallest index; aggregate="
     )
     one = load_source("table", file, answers=str(place), aggregate="one:7", limit=3, **MUSIC)
@@ -144,6 +144,8 @@ def test_images_and_texts_are_found_by_file_and_by_row(tmp_path: Path) -> None:
     texts = write(tmp_path, "text,truth\ngood film,a\nbad film,b\nno film,b\n")
     rows(tmp_path, [(0, "x", "a"), (1, "x", "b"), (2, "y", "a")], "task,worker,label")
     assert load_source("table", texts, answers="answers.csv", clean="truth").labels.tolist() == [0, 1, 0]
+    rows(tmp_path, [("no film", "x", "b"), ("bad film", "x", "b"), ("good film", "y", "a")], "text,worker,label")
+    assert load_source("table", texts, answers="answers.csv", clean="truth").labels.tolist() == [0, 1, 1]
 
 
 def test_what_nobody_answered_is_left_out(tmp_path: Path) -> None:
