@@ -16,6 +16,7 @@ from noisybench.data.loading import load_source
 from noisybench.data.source import Source
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage, NoisybenchError
+from noisybench.variants.location import source_of
 from noisybench.variants.variant import read_variant
 
 TABLE = "song,x,y,class\ns1,0.5,1,pop\ns2,1,2,rock\ns3,2,3,jazz\ns4,5,4,pop\n"
@@ -250,6 +251,31 @@ def test_files_that_are_no_answers_are_refused(tmp_path: Path) -> None:
         BadData, match=r"must be classes of shape \(n, annotators\), -1 where nobody answered, got float64"
     ):
         load_source("table", file, answers="m.npy", id="song", **MUSIC)
+
+
+def test_answers_move_with_their_table(tmp_path: Path) -> None:
+    """Beside what ``--data`` says, with and without a note of where they were; else a sentence."""
+    (tmp_path / "old").mkdir()
+    rows(tmp_path / "old", ANSWERS)
+    words = [
+        "--source-set",
+        "answers=answers.csv",
+        "--source-set",
+        "clean=class",
+        "--noise",
+        "as_found",
+        "--out",
+        tmp_path / "v",
+    ]
+    built = shell("build", "table", "--data", write(tmp_path / "old", TABLE), *words)
+    folder = Path(built.out.splitlines()[-1])
+    (tmp_path / "old").rename(tmp_path / "new")
+    variant = read_variant(folder)
+    assert source_of(variant, folder, tmp_path / "new" / "x.csv").answers is not None
+    (folder / "location.json").unlink()
+    again = source_of(variant, folder, tmp_path / "new" / "x.csv")
+    assert again.sha256 == variant.provenance.source_sha256
+    assert again.answers is not None
 
 
 # --- arrays ------------------------------------------------------------------------------------------------------------
