@@ -1,12 +1,14 @@
 """croissant.json of a variant, for machines: Croissant 1.0."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from noisybench.cards.data_cards import (
+    ANSWER_COLUMNS,
     as_call,
     columns_of,
     licences_of,
@@ -17,7 +19,7 @@ from noisybench.cards.data_cards import (
     truth_words,
 )
 from noisybench.ground.digests import file_digest
-from noisybench.variants.variant import Variant
+from noisybench.variants.variant import ANSWERS, Variant
 
 CROISSANT = "croissant.json"
 LICENCE_URLS = {
@@ -40,6 +42,8 @@ def croissant_of(variant: Variant, folder: Path) -> str:
     if variant.transition is not None:
         what = "Nominal transition matrix, P(given class | clean class), as a NumPy array."
         files.append(_file_object(folder / "transition.npy", "application/octet-stream", what))
+    if variant.answers is not None:
+        files.append(_file_object(folder / ANSWERS, "application/x-parquet", "What several annotators answered."))
     record = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -58,7 +62,11 @@ def croissant_of(variant: Variant, folder: Path) -> str:
         "citeAs": " ".join(card.facts["citation"] for card in cards if "citation" in card.facts) or None,
         "keywords": ["label noise", variant.provenance.source, variant.provenance.noise],
         "distribution": files,
-        "recordSet": [_classes_set(variant), _samples_set(variant)],
+        "recordSet": [
+            _classes_set(variant),
+            _columns_set("samples", "labels.parquet", columns_of(variant)),
+            *([] if variant.answers is None else [_columns_set("answers", ANSWERS, ANSWER_COLUMNS)]),
+        ],
     }
     plain = {key: value for key, value in record.items() if value is not None}
     return json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -77,27 +85,31 @@ def _file_object(path: Path, encoding: str, description: str) -> dict[str, Any]:
     }
 
 
-def _samples_set(variant: Variant) -> dict[str, Any]:
-    """The record set of the samples: a field for each column of ``labels.parquet``."""
+def _columns_set(name: str, file: str, columns: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
+    """The record set of the samples, or of the answers about them: a field for each column of a file."""
     kinds = {"i": "sc:Integer", "f": "sc:Float", "b": "sc:Boolean"}
-    return {
+    samples = name == "samples"
+    record: dict[str, Any] = {
         "@type": "cr:RecordSet",
-        "@id": "samples",
-        "name": "samples",
-        "description": "One record a training sample of the source, in its order.",
-        "key": {"@id": "samples/sample"},
+        "@id": name,
+        "name": name,
+        "description": "One record a training sample of the source, in its order."
+        if samples
+        else "One record an answer of an annotator to a sample.",
+        "key": {"@id": "samples/sample"} if samples else [{"@id": "answers/sample"}, {"@id": "answers/annotator"}],
         "field": [
             {
                 "@type": "cr:Field",
-                "@id": f"samples/{name}",
-                "name": name,
+                "@id": f"{name}/{column}",
+                "name": column,
                 "description": meaning,
-                "dataType": ["sc:Integer", "cr:Label"] if name == "label" else kinds[np.dtype(dtype).kind],
-                "source": {"fileObject": {"@id": "labels.parquet"}, "extract": {"column": name}},
+                "dataType": ["sc:Integer", "cr:Label"] if column == "label" else kinds[np.dtype(dtype).kind],
+                "source": {"fileObject": {"@id": file}, "extract": {"column": column}},
             }
-            for name, dtype, meaning in columns_of(variant)
+            for column, dtype, meaning in columns
         ],
     }
+    return record
 
 
 def _classes_set(variant: Variant) -> dict[str, Any]:

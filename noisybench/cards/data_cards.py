@@ -76,6 +76,13 @@ def columns_of(variant: Variant) -> Iterator[tuple[str, str, str]]:
         yield f"{MARK}{name}", mark.dtype.name, MEANINGS.get(name, altered)
 
 
+ANSWER_COLUMNS = (
+    ("sample", "int64", "Index of the training sample that was asked about."),
+    ("annotator", "int64", "Number of who answered."),
+    ("label", "int64", "Class that was answered."),
+)
+"""Name, type and meaning of each column of ``answers.parquet``."""
+
 MEANINGS = {
     PARENT: "Sample of the base source whose input it is; -1 for one from elsewhere.",
     "votes": "How many annotators gave the label that most of them gave.",

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.cards.ceilings import Ceilings, ceilings_of
+from noisybench.cards.crowd import Crowd, crowd_of
 from noisybench.cards.dependence import Dependence, against_difficulty, second_choice_share
 from noisybench.ground.arrays import Floats
 from noisybench.statistics.intervals import NOTHING, Estimate, wilson
@@ -44,6 +45,7 @@ class Description:
         second_choice_share: Share of the wrong labels that name the second most likely class of the probabilities that
             were given; None where none were.
         difficulty: How the wrong labels are spread over the difficulty that was given; None where none was.
+        crowd: What several annotators answered; None where that is not known.
         warnings: Sentences about what makes the variant hard to use or to interpret.
     """
 
@@ -68,6 +70,7 @@ class Description:
     ceilings: Ceilings
     second_choice_share: Estimate | None
     difficulty: Dependence | None
+    crowd: Crowd | None
     warnings: tuple[str, ...]
 
     def __repr__(self) -> str:
@@ -122,6 +125,7 @@ def describe(variant: Variant, *, pred_probs: Floats | None = None, difficulty: 
         ceilings=ceilings,
         second_choice_share=None if pred_probs is None else second_choice_share(variant, pred_probs),
         difficulty=None if difficulty is None else against_difficulty(variant, difficulty),
+        crowd=crowd_of(variant),
         warnings=tuple(_warnings(variant, ceilings)),
     )
 

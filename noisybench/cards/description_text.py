@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.cards.ceilings import Ceilings
+from noisybench.cards.crowd import crowd_record, crowd_rows
 from noisybench.cards.dependence import Dependence
 from noisybench.cards.description import Description
 from noisybench.statistics.intervals import Estimate
@@ -41,6 +42,7 @@ def to_record(variant: Variant, description: Description, *, matrices: bool = Fa
         "expected_rate": description.expected_rate,
         "realised_rate": description.realised_rate,
         "realised_interval": list(description.realised_interval),
+        "crowd": crowd_record(description.crowd),
         "variant_id": provenance.variant_id,
         "warnings": list(description.warnings),
     }
@@ -125,6 +127,9 @@ def to_text(variant: Variant, description: Description) -> str:
             f"realised rate {description.realised_rate:.4%} of {known_words(description)} "
             f"({description.wrong} wrong{alone}; interval {low:.2%} to {high:.2%})"
         )
+    if description.crowd is not None:
+        told = crowd_rows(description.crowd, description.n)
+        lines += ["several annotators:", *(f"  {key:<34}{value}" for key, value in told.items())]
     if description.class_counts.any():
         lines += [_class_span(variant, description), *ceiling_lines(variant, description.ceilings)]
     if description.second_choice_share is not None:

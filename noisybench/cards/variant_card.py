@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from noisybench.cards.croissant import CROISSANT, croissant_of
+from noisybench.cards.crowd import crowd_rows
 from noisybench.cards.data_cards import (
+    ANSWER_COLUMNS,
     DataCard,
     as_call,
     as_option,
@@ -31,7 +33,7 @@ from noisybench.cards.description import Description, describe
 from noisybench.cards.description_text import PRINTED_CLASSES, RATE_WORDS, known_words
 from noisybench.ground.arrays import UNKNOWN, WRONG
 from noisybench.ground.files import replacing
-from noisybench.variants.variant import Provenance, Variant
+from noisybench.variants.variant import ANSWERS, Provenance, Variant
 
 README = "README.md"
 
@@ -73,6 +75,7 @@ def card_of(variant: Variant, exported: Exported | None = None) -> str:
         *([] if exported is None else [("Open it", exported.use)]),
         ("Build it again", _recipe(variant.provenance, source, noise)),
         ("Rates", _rates(variant, description)),
+        *([] if description.crowd is None else [("Annotators", _annotators(description, here=exported is None))]),
         ("Classes", _classes(variant, description)),
         ("Transition matrices", _matrices(variant, description)),
         ("Warnings", [f"- {_escape(sentence)}" for sentence in description.warnings] or ["None."]),
@@ -225,6 +228,20 @@ def _ceilings(description: Description) -> list[str]:
     # Rounded twice, so that no machine's last bit decides a digit.
     found = {key: [f"{round(end, 9):.2%}" for end in ends] for key, ends in rows.items()}
     return [f"| {key} | {low if low == high else f'{low} to {high}'} |" for key, (low, high) in found.items()]
+
+
+def _annotators(description: Description, *, here: bool) -> list[str]:
+    """What several annotators answered, as a table, and in which file; ``here`` or in the folder of the variant."""
+    assert description.crowd is not None  # noqa: S101 - nothing is said without it
+    return [
+        "| | |",
+        "| --- | --- |",
+        *(f"| {key} | {value} |" for key, value in crowd_rows(description.crowd, description.n).items()),
+        "",
+        f"`{'' if here else 'noisybench/'}{ANSWERS}` has a row for each answer; annotators are numbers, in the order of what the source calls them.",
+        "",
+        *_column_table(ANSWER_COLUMNS),
+    ]
 
 
 def _classes(variant: Variant, description: Description) -> list[str]:

@@ -13,6 +13,7 @@ from noisybench.cards.croissant import CROISSANT, croissant_of
 from noisybench.cards.data_cards import as_call, as_option, named_files
 from noisybench.cards.description import Description, describe
 from noisybench.cards.variant_card import README, card_of, encoded
+from noisybench.data.answers import Answers
 from noisybench.data.source import Option, Source
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
@@ -21,7 +22,7 @@ from noisybench.ground.options import parse_options
 from noisybench.ground.version import __version__
 from noisybench.variants.building import build_variant
 from noisybench.variants.noise import Noise
-from noisybench.variants.variant import Variant, read_variant
+from noisybench.variants.variant import Variant, answer_columns, read_variant
 
 
 def verify_variant(folder: Path, *, cards: bool = True) -> Iterator[str]:
@@ -198,9 +199,17 @@ def _differences(variant: Variant, again: Variant) -> list[str]:
             differs = ~np.isclose(ours, theirs, rtol=0, atol=1e-9, equal_nan=True)
             if differs.any():
                 odd.append(f"{name} (in {int(differs.sum())} of {differs.size})")
+    if variant.answers is not None and (
+        again.answers is None or _answered(variant.answers) != _answered(again.answers)
+    ):
+        odd.append("answers")  # a variant of before there were answers has none
     marks = sorted({*variant.marks, *again.marks})
     odd += [f"mark '{name}'" for name in marks if not _same(variant.marks.get(name), again.marks.get(name))]
     return odd
+
+
+def _answered(answers: Answers) -> list[list[int]]:
+    return [column.tolist() for column in answer_columns(answers).values()]
 
 
 def _same(ours: NDArray[Any] | None, theirs: NDArray[Any] | None) -> bool:

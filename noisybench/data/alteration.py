@@ -22,6 +22,8 @@ from noisybench.ground.lookup import find, summary
 from noisybench.ground.options import parse_call, parse_options
 from noisybench.ground.random_streams import permutation
 
+ANSWERS_LEFT_OUT = "answers of annotators are left out: they are of the samples before they were altered"
+
 
 class Alter(Protocol):
     """What a file of ``alterations/`` gives: a frozen dataclass whose fields are its options."""
@@ -76,6 +78,8 @@ def changed(
         sha256=source_digest(new_inputs, new_labels),
         marks=columns,
         sample_names=None,  # the mark ``parent`` tells which sample of the base it is
+        answers=None,  # they are of the inputs before
+        notes=source.notes if source.answers is None else (*source.notes, ANSWERS_LEFT_OUT),
         **fields,
     )
 

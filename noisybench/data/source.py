@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.data.answers import Answers, answers_from_matrix, check_answers
 from noisybench.data.inputs import IMAGE_DIMENSIONS, AnyInputs, add_inputs, as_inputs, check_inputs, rows_of
 from noisybench.data.label_columns import label_columns
 from noisybench.ground.arrays import UNKNOWN, Labels, check_labels, read_only
@@ -47,6 +48,7 @@ class Source:
         sample_names: What people call each sample, such as its file below the folder of the source, shape (n,); None
             where the number is all there is. They are no part of the digest.
         notes: What the loader chose and what it found odd, a sentence each, which ``build`` shows.
+        answers: What several people said of the samples; None where that is not known. They are no part of the digest.
     """
 
     name: str
@@ -64,9 +66,11 @@ class Source:
     marks: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     sample_names: Sequence[str] | None = None
     notes: tuple[str, ...] = ()
+    answers: Answers | None = None
 
     def __post_init__(self) -> None:
         check_marks(self.marks, len(self.labels))
+        check_answers(self.answers, len(self.labels), self.num_classes, f"source '{self.name}'")
         check_labels(self.labels, self.num_classes, what=f"source '{self.name}': labels")
         check_labels(self.clean, self.num_classes, allow_unknown=True, what=f"source '{self.name}': clean labels")
         check_inputs(self.inputs, f"inputs of source '{self.name}'")
@@ -142,6 +146,7 @@ def source_from_arrays(
     sample_names: Sequence[str] | None = None,
     marks: Mapping[str, NDArray[Any]] | None = None,
     notes: Sequence[str] = (),
+    answers: Any = None,  # noqa: ANN401
 ) -> Source:
     """A source from arrays, or from inputs that are read lazily.
 
@@ -163,6 +168,7 @@ def source_from_arrays(
         sample_names: What people call each, shape (n,).
         marks: What is said of each, by name, shape (n,), see ``Source``.
         notes: What was chosen and what is odd, a sentence each.
+        answers: ``Answers``, or class indices of shape (n, annotators), -1 where an annotator did not answer.
 
     Raises:
         BadUsage: A limit that is no positive whole number, or an augmentation that does not exist.
@@ -187,6 +193,8 @@ def source_from_arrays(
     if limit is not None and limit < len(read):
         read = rows_of(read, kept)
     given = given[kept]
+    if answers is not None and not isinstance(answers, Answers):
+        answers = answers_from_matrix(answers, what=f"source '{name}': answers")
     return Source(
         name=name,
         inputs=read,
@@ -203,6 +211,7 @@ def source_from_arrays(
         marks={name: read_only(mark[kept]) for name, mark in (marks or {}).items()},
         sample_names=None if sample_names is None else sample_names[kept],
         notes=(*notes, *columns.notes, *left_out),
+        answers=answers if answers is None or limit is None else answers.first(limit),
     )
 
 

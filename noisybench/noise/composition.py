@@ -94,6 +94,7 @@ def compose(noises: Sequence[Noise], source: Source, *, seed: int, mode: Mode) -
         selected=selected,
         doubted=first.doubted,
         marks=first.marks,
+        answers=first.answers,
     )
 
 

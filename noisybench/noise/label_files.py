@@ -27,12 +27,14 @@ CLEAN = (
 ALONE = "labels"
 """Name of the one array of a file that gives it none."""
 
+FEWEST = 20
+"""Rows of which texts that mostly differ are no classes; fewer may differ by chance."""
 MOST_BYTES = 1 << 28
 """Of an array that may be a column of labels: 33 million of them."""
 
 
 def read_label_file(path: Path) -> Columns:
-    """The columns of a file ``.npy``, ``.npz``, ``.csv`` or ``.pt``, by name.
+    """The columns of a file ``.npy``, ``.npz``, ``.csv``, ``.tsv`` or ``.pt``, by name.
 
     Raises:
         BadUsage: A file of another kind.
@@ -42,6 +44,7 @@ def read_label_file(path: Path) -> Columns:
         ".npy": lambda place: {ALONE: read_array(place)},
         ".npz": _read_npz,
         ".csv": _read_csv,
+        ".tsv": _read_csv,
         ".pt": _read_pt,
     }
     if path.suffix.lower() not in readers:
@@ -110,7 +113,7 @@ def name_columns(columns: Columns, path: Path, label: str | None, clean: str | N
             msg = f"{path} has no {key}={name}; it has: {_listed(there)}"
             raise BadUsage(msg)
     if label is None:
-        rest = [name for name in there if name not in (clean, ids_among(there))]
+        rest = [name for name in there if name not in (clean, ids_among(there)) and not _are_texts(columns[name])]
         usual = [name for name in GIVEN if name in rest]
         others = [name for name in rest if name not in CLEAN] if len(rest) > 1 else rest
         if not usual and len(others) != 1:
@@ -125,6 +128,11 @@ def name_columns(columns: Columns, path: Path, label: str | None, clean: str | N
     pairs = ["clean".join(label.rsplit(noisy, most)) for noisy in ("noisy", "noise", "given") for most in (-1, 1)]
     names = [*pairs, *CLEAN]
     return label, clean or next((name for name in names if name in columns and name != label), None)
+
+
+def _are_texts(column: NDArray[Any]) -> bool:
+    """Whether a column holds another text in most of its rows, such as what was labelled, so no classes."""
+    return column.dtype.kind == "U" and len(column) >= FEWEST and 2 * len(np.unique(column)) > len(column)
 
 
 def _listed(names: Sequence[str]) -> str:

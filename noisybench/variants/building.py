@@ -78,6 +78,7 @@ def build_variant(source: Source, noise: Noise, *, seed: int = 0, mode: Mode | N
             noisybench=__version__,
         ),
         marks={**source.marks, **draw.marks},
+        answers=source.answers if draw.answers is None else draw.answers,
     )
 
 

@@ -4,6 +4,7 @@ The one location that is published is that of an export, whose inputs lie beside
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -82,6 +83,19 @@ def by_source(folders: Sequence[Path], data: Path | None) -> list[dict[Path, Var
     return list(groups.values())
 
 
+def _moved(options: Mapping[str, str], paths: Sequence[str], data: Path, location: Location | None) -> dict[str, str]:
+    """The options of a source whose files are now at ``data``: a file that goes with them may be beside it."""
+    moved = dict(options)
+    for key in paths:
+        beside = data.parent / Path(re.sub(r" sha256:[0-9a-f]{64}$", "", options[key])).name
+        with_data = location is None or location.data is not None  # else the option was the place that data is now
+        if with_data and beside.is_file() and beside != data:
+            moved[key] = str(beside)
+        elif location is None or not with_data:
+            del moved[key]
+    return moved
+
+
 def source_of(variant: Variant, folder: Path, data: Path | None = None, own: str | None = None) -> Source:
     """The source of a variant, from ``data`` or from where it was found when the variant was built.
 
@@ -108,7 +122,7 @@ def source_of(variant: Variant, folder: Path, data: Path | None = None, own: str
     kinds = get_type_hints(find("sources", name))
     paths = [key for key in options if Path in (kinds.get(key), *get_args(kinds.get(key)))]
     if data is not None:
-        options = {key: text for key, text in options.items() if key not in paths}
+        options = _moved(options, paths, data, location)
     elif location is not None and location.data:
         data = Path(location.data)
     for path in [data] if data is not None else [Path(options[key]) for key in paths]:

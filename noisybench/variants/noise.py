@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.data.answers import Answers
 from noisybench.data.source import Source
 from noisybench.ground.arrays import Labels
 from noisybench.ground.errors import BadUsage
@@ -28,6 +29,7 @@ class Draw:
             own class back (``inclusive``), or the labels of the mapped classes (``per_source_class``).
         doubted: Whose clean label is not to be trusted and becomes ``UNKNOWN``, shape (n,); None leaves all as they are.
         marks: What the noise has to say of samples beside their label, by name, each of shape (n,): see ``Source``.
+        answers: What several people said of the samples, where the noise knows it; None leaves those of the source.
     """
 
     labels: Labels
@@ -37,6 +39,7 @@ class Draw:
     rate_definition: RateDefinition = "none"
     doubted: NDArray[np.bool_] | None = None
     marks: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    answers: Answers | None = None
 
     def __repr__(self) -> str:
         columns = ("flip_probability", "transition", "selected", "doubted")

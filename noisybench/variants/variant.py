@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.data.answers import COLUMNS, Answers, check_answers
 from noisybench.data.source import Option, Source, check_marks, check_names
 from noisybench.ground.arrays import UNKNOWN, Labels, check_labels, read_only
 from noisybench.ground.checks import check_kind
@@ -72,6 +73,7 @@ class Variant:
         transition: Nominal transition matrix, shape (k, k), or None.
         provenance: Where ``labels`` came from.
         marks: What was done to samples that is no flip of a label, by name, each of shape (n,): see ``Source``.
+        answers: What several people said of the samples, or None.
 
     Raises:
         Mismatch: The labels are not those that the provenance describes.
@@ -86,9 +88,11 @@ class Variant:
     transition: NDArray[np.float64] | None
     provenance: Provenance
     marks: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    answers: Answers | None = None
 
     def __post_init__(self) -> None:
         check_marks(self.marks, len(self.labels))
+        check_answers(self.answers, len(self.labels), self.num_classes, f"variant of '{self.provenance.source}'")
         check_names(self.class_names, f"variant of '{self.provenance.source}'")
         check_labels(self.labels, self.num_classes)
         check_labels(self.clean, self.num_classes, allow_unknown=True, what="clean labels")
@@ -169,7 +173,7 @@ def write_variant(variant: Variant, folder: str | Path) -> None:
     record = VariantRecord(
         **asdict(variant.provenance),
         class_names=variant.class_names,
-        columns_sha256=_columns_digest(columns, variant.transition),
+        columns_sha256=_columns_digest(columns, variant.transition, variant.answers),
     )
     metadata = {"variant_id": variant.provenance.variant_id, "record_sha256": _record_digest(record)}
     write_columns(columns, folder / "labels.parquet", metadata=metadata)
@@ -177,6 +181,10 @@ def write_variant(variant: Variant, folder: str | Path) -> None:
         write_array(variant.transition, folder / "transition.npy")
     else:
         (folder / "transition.npy").unlink(missing_ok=True)
+    if variant.answers is not None:
+        write_columns(answer_columns(variant.answers), folder / ANSWERS, metadata=metadata)
+    else:
+        (folder / ANSWERS).unlink(missing_ok=True)
     write_json(asdict(record), folder / "variant.json")
 
 
@@ -208,7 +216,8 @@ def read_variant(folder: str | Path) -> Variant:
     if metadata.get("record_sha256") != _record_digest(record):
         msg = f"{folder / 'variant.json'} was changed after it was written; build again"
         raise Mismatch(msg)
-    if record.columns_sha256 != _columns_digest(columns, transition):
+    answers = _read_answers(folder)
+    if record.columns_sha256 != _columns_digest(columns, transition, answers):
         msg = f"{folder} does not hold the columns that variant.json describes; build again"
         raise Mismatch(msg)
     return Variant(
@@ -220,15 +229,34 @@ def read_variant(folder: str | Path) -> Variant:
         transition=None if transition is None else read_only(transition),
         provenance=Provenance(**{field.name: getattr(record, field.name) for field in fields(Provenance)}),
         marks={name.removeprefix(MARK): read_only(mark) for name, mark in columns.items() if name.startswith(MARK)},
+        answers=answers,
     )
 
 
 MARK = "mark_"
 """Begins the names of columns that are marks."""
+ANSWERS = "answers.parquet"
+"""File of what several people answered, beside the labels."""
 
 
-def _columns_digest(columns: Mapping[str, NDArray[Any]], transition: NDArray[np.float64] | None) -> str:
+def answer_columns(answers: Answers) -> dict[str, NDArray[np.int64]]:
+    """The columns of ``answers.parquet``, by name."""
+    return {name: getattr(answers, name) for name in COLUMNS}
+
+
+def _read_answers(folder: Path) -> Answers | None:
+    if not (folder / ANSWERS).is_file():
+        return None
+    columns, _ = read_columns(folder / ANSWERS, list(COLUMNS))
+    return Answers(**columns)
+
+
+def _columns_digest(
+    columns: Mapping[str, NDArray[Any]], transition: NDArray[np.float64] | None, answers: Answers | None
+) -> str:
     digest = hashlib.sha256()
+    if answers is not None:
+        columns = {**columns, **{f"answers.{name}": values for name, values in answer_columns(answers).items()}}
     for name, values in columns.items():
         digest.update(f"{name} {values.dtype.name} ".encode())
         digest.update(values.tobytes())

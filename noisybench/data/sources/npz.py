@@ -1,11 +1,15 @@
 """Your own arrays in one ``.npz`` file: inputs, labels, and what else is known."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from noisybench.data.source import LoadSource, Source, source_from_arrays
+from noisybench.data.sources._answered_arrays import answered_arrays, find_answers
+from noisybench.data.sources._answers import read_aggregate
 from noisybench.data.sources._arrays import array_names, read_arrays
 from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.options import plain_options
 
 LAYOUTS = (
     ("inputs", "labels", "test_inputs", "test_labels"),
@@ -26,22 +30,40 @@ class Npz:
     Inputs are images (n, h, w[, c]) uint8 or features (n, d); labels and clean labels are whole numbers or texts of shape
     (n,) or (n, 1), a clean label -1 where nobody knows it, and -2 where only that the label is wrong; class names are
     strings (k,), and labels are then their indices. The names that MedMNIST and Keras give to arrays are known too.
+
+    Attributes:
+        answers: What several people answered: an array of the file by its name, classes of shape (n, annotators), -1 where
+            nobody answered; or a file, as source ``table`` takes it, whose items are numbers of rows from 0. None is the
+            array ``answers``, where there is one.
+        aggregate: How they make the given label: ``majority`` (ties to the class of the smallest index), ``one:SEED`` (one
+            answer a sample, each as likely) or ``column`` (the array of labels, and the answers come too); None is
+            ``column`` where there are labels, else ``majority``. Samples that nobody answered are left out where answers
+            make the label.
     """
+
+    answers: Path | None = None
+    aggregate: str | None = None
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         if data is None:
             msg = "source 'npz' needs a file: say --data FILE, with arrays inputs and labels"
             raise BadUsage(msg)
         there = array_names(data)
-        layout = next((names for names in LAYOUTS if {*names[:2]} <= {*there}), LAYOUTS[0])
+        file, odd = find_answers(self.answers, data, there)
+        least = 2 if file is None else 1  # answers may stand for labels
+        fitting = [names for many in (2, least) for names in LAYOUTS if {*names[:many]} <= {*there}]
+        layout = [*fitting, LAYOUTS[0]][0]
         inputs, labels, test_inputs, test_labels = layout
         optional = ("clean", test_inputs, test_labels, "class_names")
-        arrays = read_arrays(data, required=(inputs, labels), optional=optional)
-        notes = []
+        read_aggregate(self.aggregate, answered=file is not None, labelled=True)
+        needed = (inputs, labels) if file is None or self.aggregate == "column" else (inputs,)
+        arrays = read_arrays(data, required=needed, optional=(labels, *optional))
+        notes = [*odd]
         if layout != LAYOUTS[0]:
-            left = [name for name in there if name not in arrays]
+            answers = () if file is None else (file.array,)
+            left = [name for name in there if name not in arrays and name not in answers]
             rest = f"; {', '.join(left)} {'is' if len(left) == 1 else 'are'} not read" if left else ""
-            notes = [f"inputs and labels are the arrays {', '.join(name for name in layout if name in arrays)}{rest}"]
+            notes += [f"inputs and labels are the arrays {', '.join(name for name in layout if name in arrays)}{rest}"]
         class_names = arrays.get("class_names")
         if class_names is not None and (class_names.ndim != 1 or class_names.dtype.kind != "U"):
             msg = (
@@ -49,16 +71,27 @@ class Npz:
                 f"got {class_names.dtype} of shape {class_names.shape}"
             )
             raise BadData(msg)
+        names = None if class_names is None else class_names.tolist()
+        options: dict[str, Any] = {"test_inputs": arrays.get(test_inputs), "limit": limit}
+        given, clean, tested = arrays.get(labels), arrays.get("clean"), arrays.get(test_labels)
+        if file is None:
+            named: dict[str, Any] = {"clean": clean, "test_labels": tested, "class_names": names, "notes": notes}
+            return source_from_arrays("npz", arrays[inputs], given, **named, **options)
+        found = answered_arrays(file, self.aggregate, given, clean, tested, n=len(arrays[inputs]), class_names=names)
+        kept = slice(None) if found.kept is None else found.kept
+        recorded = self if self.answers is None or file.array else replace(self, answers=file.path)
         return source_from_arrays(
             "npz",
-            arrays[inputs],
-            arrays[labels],
-            clean=arrays.get("clean"),
-            test_inputs=arrays.get(test_inputs),
-            test_labels=arrays.get(test_labels),
-            class_names=None if class_names is None else class_names.tolist(),
-            limit=limit,
-            notes=notes,
+            arrays[inputs][kept],
+            found.labels,
+            clean=found.clean,
+            test_labels=found.test_labels,
+            class_names=found.class_names,
+            options=plain_options(recorded),
+            sample_names=None if found.kept is None else found.kept.astype(str).tolist(),
+            notes=(*notes, *found.notes),
+            answers=found.answers,
+            **options,
         )
 
 

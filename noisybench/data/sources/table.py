@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from noisybench.data.classes import class_order
 from noisybench.data.source import LoadSource, Source, source_from_arrays
+from noisybench.data.sources._answered_table import AnsweredRows, AnsweredTable, answered_table
 from noisybench.data.sources._bookkeeping import NUMBERED, SPLIT, bookkeeping, counts_rows, image_column, left_out
 from noisybench.data.sources._columns import (
     as_classes,
@@ -62,6 +63,13 @@ class Table:
         separator: Between two columns of a text file: one character or its name, such as ``tab``; None recognises it.
         encoding: Of a text file, as Python calls it; None recognises UTF-8, UTF-16 and Western European text.
         decimal: ``.`` or ``,``, before the fraction of a number in a text file; None recognises it.
+        answers: A file of what several people answered, a row an answer with columns item, annotator and answer in any
+            usual spelling, or a ``.npy`` or ``.npz`` matrix (n, annotators). An item is found by ``id``, else by the
+            column of the same name, by ids or file names, or is the number of a row from 0.
+        aggregate: How they make the given label: ``majority`` (ties to the class of the smallest index), ``one:SEED`` (one
+            answer a sample, each as likely) or ``column`` (``label`` is the given label, and the answers come too); None is
+            ``column`` where there is a column ``label`` that is not ``clean``, else ``majority``. Rows that nobody answered
+            are left out where answers make the label.
 
     Raises:
         BadUsage: No file is given, several kinds of inputs, or a column that does not exist.
@@ -81,19 +89,28 @@ class Table:
     separator: str | None = None
     encoding: str | None = None
     decimal: str | None = None
+    answers: Path | None = None
+    aggregate: str | None = None
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         if data is None:
             msg = "source 'table' needs a file: say --data FILE, a .csv, .tsv or .parquet with a row for each sample"
             raise BadUsage(msg)
         layout = self._layout(data)
-        kind = self._kind(header(layout), layout)
-        train = _read(layout, kind, self.label, *(name for name in (self.clean, self.id) if name is not None))
+        there = header(layout)
+        answered = self._answered(data, layout, there)
+        kind = self._kind(there, layout, answered)
+        label = self.label if answered is None else answered.label
+        train = _read(layout, kind, label, *(name for name in (self.clean, self.id) if name is not None))
         kind = kind.without_row_numbers(train)
+        rows = None if answered is None else answered.rows(layout, train.columns, self.clean)
+        train = train if rows is None else replace(train, columns=rows.columns)
         test = None
         if self.test is not None:
-            test = _read(self._layout(beside(data.parent, self.test, "test")), kind, self.label)
-        classes, clean, tested_classes, class_names = self._classes(train, test)
+            test = _read(self._layout(beside(data.parent, self.test, "test")), kind, label or self.clean or self.label)
+        classes, clean, tested_classes, class_names = self._classes(train, test, rows)
+        made = None if rows is None else rows.labels(classes, clean, class_names)
+        classes = classes if made is None else made[0]
         kept = slice(None if limit is None else max(limit, 1))  # one below one is refused with the arrays
         called = None if self.id is None else train.columns[self.id].to_pylist()
         repeats = [] if called is None else [repeated(called[kept], classes[kept], None, f"{self.id}")]
@@ -123,11 +140,32 @@ class Table:
             test_labels=tested_classes,
             class_names=class_names,
             order="of the table",
-            options=plain_options(self),
+            options=plain_options(self if answered is None else replace(self, answers=answered.file.path)),
             limit=limit,
-            sample_names=called,
+            sample_names=called or (None if rows is None else rows.names),
             marks=marks,
-            notes=(*layout.notes, *kind.notes(), *self._doubts(classes, clean, class_names), *twice),
+            notes=(
+                *layout.notes,
+                *kind.notes(),
+                *(() if rows is None else rows.notes),
+                *(() if made is None else made[2]),
+                *self._doubts(classes, clean, class_names),
+                *twice,
+            ),
+            answers=None if made is None else made[1],
+        )
+
+    def _answered(self, data: Path, layout: Layout, there: Sequence[str]) -> AnsweredTable | None:
+        """How the answers to a table go with it, where there are any."""
+        return answered_table(
+            self.answers,
+            self.aggregate,
+            data,
+            there,
+            label=self.label,
+            clean=self.clean,
+            id=self.id,
+            index=index_columns(layout),
         )
 
     def _layout(self, file: Path) -> Layout:
@@ -136,18 +174,19 @@ class Table:
             return layout_of(file, separator=self.separator, encoding=self.encoding, decimal=self.decimal)
 
     def _classes(
-        self, train: "_Part", test: "_Part | None"
+        self, train: "_Part", test: "_Part | None", rows: AnsweredRows | None
     ) -> tuple[Labels, Labels | None, Labels | None, tuple[str, ...]]:
-        """Given, right and test classes, and the names of all."""
+        """Given classes and those that were answered, right and test classes, and the names of all."""
         clean = None if self.clean is None else train.columns[self.clean]
-        tested = None if test is None else test.columns[self.label]
-        columns, found = spelled_classes(train.columns[self.label], clean, tested)
+        tested = None if test is None else test.columns[test.label]
+        labels = train.columns[self.label] if rows is None else rows.texts()
+        columns, found = spelled_classes(labels, clean, tested)
         class_names = class_order(found)
         given = as_classes(columns[0], class_names, self.label, train.file)
         right = None if self.clean is None else as_classes(columns[1], class_names, self.clean, train.file)
         if test is None:
             return given, right, None, class_names
-        return given, right, as_classes(columns[-1], class_names, self.label, test.file), class_names
+        return given, right, as_classes(columns[-1], class_names, test.label, test.file), class_names
 
     def _doubts(self, given: Labels, clean: Labels | None, class_names: Sequence[str]) -> Iterator[str]:
         """What is odd of the right classes, a sentence each."""
@@ -163,10 +202,13 @@ class Table:
         if known.size and class_names[known[0]] == "-1":
             yield f"-1 in column '{self.clean}' is the class -1, as column '{self.label}' has it; leave empty what nobody knows"
 
-    def _kind(self, there: Sequence[str], layout: Layout) -> "_Kind":
+    def _kind(self, there: Sequence[str], layout: Layout, answered: AnsweredTable | None) -> "_Kind":
         """What the inputs are, of the columns that there are."""
         file = layout.file
-        others = [name for name in (self.label, self.clean, self.id) if name is not None]
+        label, items = (
+            (self.label, ()) if answered is None else (answered.label, answered.items if answered.sure else ())
+        )
+        others = [name for name in (label, self.clean, self.id) if name is not None]
         for name in others:
             check_column(name, there, file)
         rest = tuple(name for name in there if name not in others)
@@ -186,6 +228,7 @@ class Table:
             msg = f"{file} has no column beside {', '.join(there)}; expected image files, texts or numbers too"
             raise BadData(msg)
         out = bookkeeping(rest, index_columns(layout))
+        out |= {name: out.get(name, "what was asked about") for name in items if name in rest}
         images = "path" if "path" in rest else image_column(rest, lambda name: first_texts(layout, name))
         if images is not None or "text" in rest:
             parts = {name: why for name, why in out.items() if why == SPLIT}
@@ -203,6 +246,7 @@ class _Part:
 
     file: Path
     columns: Mapping[str, Any]
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,13 +279,15 @@ class _Kind:
         return (*said, left_out(self.out)) if self.out else said
 
 
-def _read(layout: Layout, kind: _Kind, label: str, *others: str) -> _Part:
-    """The columns of a table that are needed."""
+def _read(layout: Layout, kind: _Kind, label: str | None, *others: str) -> _Part:
+    """The columns of a table that are needed; without a label where answers make it."""
     inputs, numbers = ((), kind.columns) if kind.form == "features" else (kind.columns, ())
-    columns = read_table(layout, texts=tuple(dict.fromkeys((label, *others, *inputs))), numbers=numbers)
-    check_present(columns[label], label, layout.file)
-    check_are_classes(columns[label], label, layout.file)
-    return _Part(layout.file, columns)
+    texts = (*(() if label is None else (label,)), *others, *inputs)
+    columns = read_table(layout, texts=tuple(dict.fromkeys(texts)), numbers=numbers)
+    if label is not None:
+        check_present(columns[label], label, layout.file)
+        check_are_classes(columns[label], label, layout.file)
+    return _Part(layout.file, columns, label or "")
 
 
 def _files(part: _Part, name: str, root: Path) -> list[str]:

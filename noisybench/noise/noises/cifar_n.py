@@ -1,6 +1,6 @@
 """Labels that people gave to CIFAR-10 and CIFAR-100 (CIFAR-N): real label noise, right labels known."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.data.answers import answers_from_matrix
 from noisybench.data.source import Source
 from noisybench.ground.arrays import Labels, read_only
 from noisybench.ground.download import fetch
@@ -26,7 +27,8 @@ class CifarN:
     them (``--limit``) is enough.
 
     With the labels of CIFAR-10N come three marks, of the three annotators: ``votes`` (3: unanimous, 2: a majority, 1: a
-    three-way split), ``split`` (votes is 1), and ``contested`` (unanimous, and not for the label of CIFAR-10: 282).
+    three-way split), ``split`` (votes is 1), and ``contested`` (unanimous, and not for the label of CIFAR-10: 282). The
+    three columns of answers come too, as answers of annotators 0, 1 and 2: a column each, not a person each.
 
     Attributes:
         labels: For ``cifar10``: ``aggre`` (majority of the three, 9.010 % wrong), ``random1`` (17.234 %), ``random2``
@@ -73,21 +75,30 @@ class CifarN:
         columns = read_annotations(path)
         clean, given = read_pair(columns, published, key, path)
         rows = read_rows_of(source, clean, published, self.order_file)
-        marks = {name: mark[rows] for name, mark in _marks(columns, clean, path).items()} if published is TEN else {}
+        if published is not TEN:  # one annotator a sample, who is the label
+            return Draw(labels=given[rows])
+        answers = _three(columns, clean, path)
+        marks = {name: mark[rows] for name, mark in _marks(answers, clean).items()}
         return Draw(
             labels=given[rows],
             doubted=marks["contested"] if self.contested == "unknown" else None,
             marks={name: read_only(mark) for name, mark in marks.items()},
+            answers=answers_from_matrix(np.stack(answers, axis=1)[rows]),
         )
 
 
-def _marks(columns: Mapping[str, Any], clean: Labels, path: Path) -> dict[str, NDArray[Any]]:
-    """What the three annotators of CIFAR-10N agree on, by name, each of shape (n,)."""
+def _three(columns: Mapping[str, Any], clean: Labels, path: Path) -> list[Labels]:
+    """What the three annotators of CIFAR-10N said, each of shape (n,)."""
     answers = [read_column(columns, f"random_label{j}", TEN.classes, path) for j in (1, 2, 3)]
     if any(len(answer) != len(clean) for answer in answers):
         lengths = ", ".join(str(len(answer)) for answer in answers)
         msg = f"{path} has {len(clean)} clean labels, and {lengths} of its three annotators; download it again"
         raise BadData(msg)
+    return answers
+
+
+def _marks(answers: Sequence[Labels], clean: Labels) -> dict[str, NDArray[Any]]:
+    """What the three annotators of CIFAR-10N agree on, by name, each of shape (n,)."""
     first, second, third = answers
     pairs = (first == second).astype(np.int64) + (second == third) + (third == first)  # 0, 1 or 3 pairs agree
     votes = np.array([1, 2, 2, 3])[pairs]

@@ -26,7 +26,7 @@ class Published:
     prefix (``--limit``) takes the first of them. Nothing is drawn: there is no seed, mode or rate.
 
     Attributes:
-        file: ``.npy``, ``.npz``, ``.csv``, or a ``.pt`` of arrays or tensors, which is read without torch.
+        file: ``.npy``, ``.npz``, ``.csv``, ``.tsv``, or a ``.pt`` of arrays or tensors, which is read without torch.
         label: Column, array or key of the given labels; None takes the one of a usual name (``label_noisy``,
             ``noise_label_train``, …), or the only one.
         clean: That of the clean labels; None takes the one of a usual name where there is one.

@@ -9,6 +9,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from noisybench.board.agreement import against_labels, against_mark, marks_of
 from noisybench.cards.description import describe
+from noisybench.data.answers import majority
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.data.sources.cifar100 import coarse
 from noisybench.detection.scoring import Scores
@@ -147,6 +148,32 @@ def test_metrics_are_told_with_and_without_the_contested(data: Path, official: L
             assert held.value == pytest.approx(expected, abs=1e-12)
     with pytest.raises(BadUsage, match="contested must be keep or unknown, got 'drop'"):
         CifarN("aggre", file, contested="drop")  # type: ignore[arg-type]
+
+
+def test_the_three_columns_come_as_answers(data: Path, official: Labels) -> None:
+    """Three a sample, of which the majority is ``aggre`` but for three-way splits; also in another order, and of a prefix."""
+    file, orders = data / "cifar_n" / "CIFAR-10_human.pt", data / "cifar_n" / "image_order_tfds_to_torch.npz"
+    variant = build_variant(source_of(official), CifarN("aggre", file))
+    answers = variant.answers
+    assert answers is not None
+    assert np.array_equal(answers.sample, np.repeat(np.arange(50_000), 3))
+    columns = read_annotations(file)
+    for j in range(3):
+        assert np.array_equal(answers.label[j::3], columns[f"random_label{j + 1}"])
+    labels, tied = majority(answers, 50_000)
+    assert np.array_equal(tied, variant.marks["split"])
+    assert np.array_equal(labels[~tied], variant.labels[~tied])
+    crowd = describe(variant).crowd
+    assert crowd is not None
+    assert crowd.accuracy == pytest.approx(1 - (8617 + 9061 + 8820) / 150_000)
+    assert crowd.annotator_accuracy == pytest.approx((1 - 9061 / 50_000, 1 - 8820 / 50_000, 1 - 8617 / 50_000))
+    order = np.load(orders)["cifar10"][:2000]
+    other = build_variant(source_of(official[order]), CifarN("worse", file, order_file=orders)).answers
+    assert other is not None
+    assert np.array_equal(other.label.reshape(-1, 3), answers.label.reshape(-1, 3)[order])
+    fine = np.load(data / "cifar100" / "labels.npz")["train_fine"].astype(np.int64)
+    hundred = CifarN("fine", data / "cifar_n" / "CIFAR-100_human.pt")
+    assert build_variant(source_of(fine, k=100), hundred).answers is None
 
 
 def test_the_order_of_tensorflow_is_permuted(data: Path, official: Labels, tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ REFUSED: list[tuple[str, Any, Mapping[str, str], type[Exception], str]] = [
     (".csv", {"a": [""] * N}, {}, BadData, "= '' is neither a number"),
     (".pt", {"a": torch.tensor(GIVEN)[::2]}, {}, BadData, "do not lie one after the other"),
     (".pt", {"a": "text"}, {}, BadData, "it holds a str where numbers are expected; save its labels as"),
-    (".txt", GIVEN, {}, BadUsage, "is a .npy, .npz, .csv, .pt file, got 'x.txt'"),
+    (".txt", GIVEN, {}, BadUsage, "is a .npy, .npz, .csv, .tsv, .pt file, got 'x.txt'"),
 ]  # fmt: skip
 
 
