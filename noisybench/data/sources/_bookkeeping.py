@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 SPLIT = "which part a row is in"
 NUMBERED = "row numbers"
+NAMING = ("ids", "file names", NUMBERED)
+"""Reasons of columns by which people may know a row, the best first."""
 _BY_NAME = {
     NUMBERED: r"|unnamed(: |_)\d+(_level_\d+)?|__index_level_\d+__|level_0|index|idx|row|rows?_?(id|no|num|number|index|idx)|x\.\d+",
     "ids": r"(.+_)?(id|ids|uid|uuid|guid|md5|sha1|sha256|hash)",
