@@ -1,7 +1,7 @@
 """Commands about variants: build, describe, verify, export."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,7 +72,7 @@ def build(
     folder = out / variant.name
     found = {key: getattr(loader, key) for key in options}
     places = {key: str(value.resolve() if isinstance(value, Path) else value) for key, value in found.items()}
-    write_whole_variant(variant, folder, data=data, source_set=places)
+    write_whole_variant(variant, folder, data=data, source_set=places, names=loaded.sample_names)
     for sentence in loaded.notes:
         typer.echo(f"note: {one_line(sentence)}", err=True)
     warn(description)
@@ -178,7 +178,7 @@ def export(
     own_source: OwnSource = None,
     as_json: Json = False,
 ) -> None:
-    """Write a variant with its inputs as a Hugging Face data set in Parquet, which opens without noisybench."""
+    """Write a variant with its inputs, if any, as a Hugging Face data set in Parquet, which opens without noisybench."""
     from noisybench.cards.export import check_export_folder, check_push, export_variant, licence_reasons, push_export
     from noisybench.variants.location import source_of
     from noisybench.variants.variant import read_variant
@@ -212,10 +212,18 @@ def export(
     typer.echo(str(to))
 
 
-def write_whole_variant(variant: "Variant", folder: Path, *, data: Path | None, source_set: Mapping[str, str]) -> None:
+def write_whole_variant(
+    variant: "Variant",
+    folder: Path,
+    *,
+    data: Path | None,
+    source_set: Mapping[str, str],
+    names: Sequence[str] | None = None,
+) -> None:
     """Write a variant's folder: all of it, or nothing where there was nothing."""
     from noisybench.cards.variant_card import write_cards
     from noisybench.variants.location import write_location
+    from noisybench.variants.sample_names import write_names
     from noisybench.variants.variant import write_variant
 
     new = not folder.exists()
@@ -223,6 +231,7 @@ def write_whole_variant(variant: "Variant", folder: Path, *, data: Path | None, 
         write_variant(variant, folder)
         write_cards(variant, folder)
         write_location(folder, data=data, source_set=source_set)
+        write_names(names, folder)
     except BaseException:
         if new:
             shutil.rmtree(folder, ignore_errors=True)

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from noisybench.data.classes import class_order
 from noisybench.data.source import LoadSource, Source, source_from_arrays
 from noisybench.data.sources._bookkeeping import (
-    NAMING,
+    NOTHING,
     NUMBERED,
     SPLIT,
     bookkeeping,
     counts_rows,
     image_column,
     left_out,
+    naming,
 )
 from noisybench.data.sources._columns import (
     as_classes,
@@ -40,9 +41,6 @@ from noisybench.data.sources._text import COLUMNS, text_features
 from noisybench.ground.arrays import Labels
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.options import plain_options
-
-NOTHING = "none"
-"""What the inputs of labels alone are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ class Table:
         image: Column of image files, below ``root``.
         text: Column of texts.
         features: Columns of numbers, as ``a,b,c``; ``*`` is every column without another meaning, row numbers too, and
-            ``none`` is no column: labels alone.
+            ``nothing`` is no column: labels alone.
         id: Column of what samples are called, which ``suspects`` shows; of images it is their path.
         test: A file of test samples with the same columns, in the folder of the table.
         root: Folder of the images, in the folder of the table; None is that folder itself.
@@ -109,7 +107,7 @@ class Table:
         classes, clean, tested_classes, class_names = self._classes(train, test)
         kept = slice(None if limit is None else max(limit, 1))  # one below one is refused with the arrays
         called = None if self.id is None else train.columns[self.id].to_pylist()
-        naming: tuple[str, ...] = ()
+        told: tuple[str, ...] = ()
         repeats = [] if called is None else [repeated(called[kept], classes[kept], None, f"{self.id}")]
         if kind.form == "image":
             root = data.parent if self.root is None else beside(data.parent, self.root, "root")
@@ -127,7 +125,7 @@ class Table:
             repeats.append(repeated(texts[kept], classes[kept], None, "text"))
         elif kind.form == NOTHING:
             inputs = tested = None
-            called, naming = (called, ()) if called is not None else _called(layout, kind)
+            called, told = (called, ()) if called is not None else _called(layout, kind)
         else:
             inputs, tested = (None if part is None else _numbers(part, kind.columns) for part in (train, test))
         marks, twice = marked(repeats)
@@ -144,7 +142,7 @@ class Table:
             limit=limit,
             sample_names=called,
             marks=marks,
-            notes=(*layout.notes, *kind.notes(), *naming, *self._doubts(classes, clean, class_names), *twice),
+            notes=(*layout.notes, *kind.notes(), *told, *self._doubts(classes, clean, class_names), *twice),
         )
 
     def _layout(self, file: Path) -> Layout:
@@ -191,8 +189,10 @@ class Table:
         given = [_Kind(form, (name,)) for form, name in one.items() if name is not None]
         if self.features is not None:
             named = tuple(name.strip() for name in self.features.split(","))
-            none = named == (NOTHING,) and NOTHING not in there
-            given.append(_Kind(NOTHING, ()) if none else _Kind("features", rest if named == ("*",) else named))
+            if named == (NOTHING,) and NOTHING not in there:
+                given.append(_Kind(NOTHING, (), bookkeeping(rest, index_columns(layout))))
+            else:
+                given.append(_Kind("features", rest if named == ("*",) else named))
         if len(given) > 1:
             msg = f"inputs are one of image=…, text=… and features=…, got {' and '.join(kind.form for kind in given)}"
             raise BadUsage(msg)
@@ -221,7 +221,7 @@ class _Part:
 class _Kind:
     """What the inputs are, in which columns, what is left out and why, and whether nobody said so."""
 
-    form: str  # image, text, features or none
+    form: str  # image, text, features or nothing
     columns: tuple[str, ...]
     out: Mapping[str, str] = field(default_factory=dict)
     chosen: bool = False
@@ -238,7 +238,8 @@ class _Kind:
         """What was chosen of it, a sentence each."""
         images = self.form == "image" and self.columns != ("path",)
         said = (f"images are the files of column '{self.columns[0]}'; image=… says otherwise",) if images else ()
-        return (*said, left_out(self.out)) if self.out else said
+        silent = self.form == NOTHING and not self.chosen
+        return (*said, left_out(self.out)) if self.out and not silent else said
 
 
 def _read(layout: Layout, kind: _Kind, label: str, *others: str) -> _Part:
@@ -251,18 +252,16 @@ def _read(layout: Layout, kind: _Kind, label: str, *others: str) -> _Part:
 
 
 def _called(layout: Layout, kind: _Kind) -> tuple[list[str] | None, tuple[str, ...]]:
-    """What people call each row of labels alone, by the first column that tells all apart, and a sentence that says so."""
-    for name in sorted(kind.out, key=lambda name: NAMING.index(kind.out[name]) if kind.out[name] in NAMING else -1):
-        if kind.out[name] not in NAMING:
-            continue
+    """What people call each row of labels alone, and a sentence that says whence."""
+
+    def entries(name: str) -> list[str]:
         try:
-            called = read_table(layout, texts=(name,))[name].to_pylist()
+            texts: list[str] = read_table(layout, texts=(name,))[name].to_pylist()
         except BadData:  # such as dates, which are no names
-            continue
-        counted = called == [f"{row}" for row in range(len(called))]
-        if "" not in called and len({*called}) == len(called) and not counted:
-            return called, (f"samples are called as in column '{name}'; id=… says otherwise",)
-    return None, ()
+            return []
+        return texts
+
+    return naming(kind.out, entries)
 
 
 def _files(part: _Part, name: str, root: Path) -> list[str]:
@@ -282,7 +281,7 @@ def _files(part: _Part, name: str, root: Path) -> list[str]:
         row, path = odd[0]
         msg = (
             f"column '{name}' of {part.file}, row {row}: '{path}' is no file below {root} ({len(odd)} such rows); name "
-            f"files relative to it, say --source-set root=FOLDER, or features=none for labels alone"
+            f"files relative to it, say --source-set root=FOLDER, or features=nothing for labels alone"
         )
         raise BadData(msg)
     return names
