@@ -134,7 +134,7 @@ class Table:
             inputs,
             classes,
             clean=clean,
-            test_inputs=tested,
+            test_inputs=None if test is None else tested,
             test_labels=tested_classes,
             class_names=class_names,
             order="of the table",
