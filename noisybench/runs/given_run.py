@@ -48,7 +48,7 @@ def keep_given(
     scores: Any = None,  # noqa: ANN401
     lower_is_suspicious: bool = False,
     labels: Any = None,  # noqa: ANN401
-    sample_names: Sequence[str] | None = None,
+    sample_names: Sequence[object] | None = None,
     tell: Tell = _log,
 ) -> Path:
     """Folder of a run made of a file or an array, which a leaderboard shows beside the others, and ``suspects`` reads.

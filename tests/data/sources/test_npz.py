@@ -142,8 +142,15 @@ def test_labels_may_be_texts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("labels", ["labels", "label", "y", "y_train", "train_labels", "given_labels", "noisy_labels"])
 def test_labels_may_stand_alone(tmp_path: Path, labels: str) -> None:
     """Under any usual name, with right ones, ids and probabilities beside them, which are told."""
-    beside = {"true_labels": [1, 1, 0, -1], "ids": [7, 5, 3, 1], "pred_probs": np.eye(4, 2), "weights": np.ones(4)}
-    np.savez(tmp_path / "x.npz", **{labels: np.array([[1], [0], [1], [0]])}, **beside, y_test=[0])
+    arrays: dict[str, Any] = {
+        labels: [[1], [0], [1], [0]],
+        "true_labels": [1, 1, 0, -1],
+        "ids": [7, 5, 3, 1],
+        "pred_probs": np.eye(4, 2),
+        "weights": np.ones(4),
+        "y_test": [0],
+    }
+    np.savez(tmp_path / "x.npz", **arrays)
     source = load_source("npz", tmp_path / "x.npz", limit=3)
     assert source.inputs is None
     assert source.labels.tolist() == [1, 0, 1]
