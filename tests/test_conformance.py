@@ -737,6 +737,17 @@ class TestNoise:
         assert variant.known.any() == (not noise.found)
         assert np.array_equal(variant.labels, build_variant(source, noise, seed=SEED, mode=first_mode(noise)).labels)
 
+    def test_it_draws_the_same_from_labels_alone_or_says_that_it_cannot(self, case: tuple[Any, Source]) -> None:
+        """A noise that looks at labels, or at a file, needs no inputs; another refuses in a sentence."""
+        noise, source = case
+        bare = replace(source, inputs=None, test_inputs=None, test_labels=None)
+        try:
+            alone = draws((noise, bare))
+        except BadUsage as error:
+            assert f"needs inputs, and source '{source.name}' has labels alone; " in str(error)  # noqa: PT017
+        else:
+            assert np.array_equal(alone.labels, draws(case).labels)
+
 
 # --- sources -----------------------------------------------------------------------------------------------------------
 

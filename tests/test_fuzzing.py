@@ -277,6 +277,10 @@ def check_source(source: Source, given: Given) -> None:
     assert source.labels.dtype == np.int64
     known = [name if isinstance(name, int) else names.index(name) for name in clean[: given.limit]]
     assert source.clean.tolist() == ([-1] * len(source.labels) if given.clean is None else known)
+    if given.inputs is None:
+        assert source.inputs is None
+        assert source.sha256 == source_sha256(None, source.labels.tolist())
+        return
     wanted = np.asarray(given.inputs)[: given.limit]
     wanted = wanted[..., None] if wanted.ndim == 3 else wanted
     wanted = wanted if wanted.ndim == 4 else wanted.astype(np.float32)
@@ -303,9 +307,11 @@ def whole_numbers_first(name: str) -> tuple[bool, int, str]:
     return (False, int(name), "") if name.isdecimal() else (True, 0, name)
 
 
-def source_sha256(inputs: Array, labels: list[int]) -> str:
-    little = inputs.astype(inputs.dtype.newbyteorder("<"))
+def source_sha256(inputs: Array | None, labels: list[int]) -> str:
     words = b"".join(label.to_bytes(8, "little", signed=True) for label in labels)
+    if inputs is None:
+        return hashlib.sha256(b"none" + words).hexdigest()
+    little = inputs.astype(inputs.dtype.newbyteorder("<"))
     return hashlib.sha256(f"{inputs.dtype.name} {inputs.shape}".encode() + little.tobytes() + words).hexdigest()
 
 

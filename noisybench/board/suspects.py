@@ -9,9 +9,10 @@ import numpy as np
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.checks import unknown, whole
 from noisybench.ground.errors import BadData, UnknownName
-from noisybench.runs.folder import RECORD, read_names
+from noisybench.runs.folder import RECORD
 from noisybench.runs.reading import AnyPath, Run, read_run
 from noisybench.training.trace import read_trace
+from noisybench.variants.sample_names import read_names
 from noisybench.variants.variant import Variant, read_variant
 
 DEFAULT_DETECTOR = "cumulative_loss"
@@ -58,7 +59,7 @@ def suspects(run: AnyPath, *, detector: str | None = None, top: int = 20) -> lis
     folder, top = Path(run), whole(top, "top", least=1)
     runs = _finished_below(folder)
     if not runs:
-        msg = f"{folder} holds no finished run; 'noisybench evaluate' makes one"
+        msg = f"{folder} holds no finished run; 'noisybench evaluate' makes one, and 'noisybench score' of your own probabilities"
         raise BadData(msg)
     if len({one.path.parent for one in runs}) > 1:
         msg = f"{folder} holds runs of several setups; name one of them, such as {runs[0].path.parent}"
@@ -79,7 +80,7 @@ def suspects(run: AnyPath, *, detector: str | None = None, top: int = 20) -> lis
                 raise BadData(msg)
         means[name] = np.mean([scores.values for scores in scored], axis=0)
     predicted = _most_predicted(runs, variant)
-    called = read_names(runs[0].home, len(variant.labels))
+    called = read_names(runs[0].home, len(variant.labels)) or [""] * len(variant.labels)
     return [
         Suspect(
             sample=int(i),

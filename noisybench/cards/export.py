@@ -1,4 +1,4 @@
-"""Exporting a variant with its inputs: a data set of Hugging Face in Parquet, which opens without noisybench.
+"""Exporting a variant with its inputs, if it has any: a data set of Hugging Face in Parquet, which opens without noisybench.
 
 The folder of an export::
 
@@ -92,7 +92,7 @@ def export_variant(
 ) -> Path:
     """Write a variant and its inputs as a data set of Hugging Face, a block of rows at a time; the folder.
 
-    Images of one or three channels become PNG files, which lose nothing; other inputs become lists of numbers. Names of
+    A variant of labels alone is written without inputs. Images of one or three channels become PNG files, which lose nothing; other inputs become lists of numbers. Names of
     samples, such as their paths, are not exported.
 
     Args:
@@ -125,13 +125,16 @@ def export_variant(
         home = part / "noisybench"
         write_variant(variant, home)
         write_cards(variant, home)
-        exact = isinstance(source.inputs, np.ndarray) or source.inputs.digest is None
+        exact = source.inputs is None or isinstance(source.inputs, np.ndarray) or source.inputs.digest is None
         if exact:
             options = {"label": "source_label"}
-            if source.inputs.ndim == IMAGE_DIMENSIONS:
+            if source.inputs is None:
+                options["input"] = "nothing"
+            elif source.inputs.ndim == IMAGE_DIMENSIONS:
                 options["lazy"] = "false"  # the digest is one of pixels
             write_location_within(home, source="huggingface", data="..", source_set=options)
-        card = card_of(variant, Exported(files, _use(variant, exact=exact), list(_columns(variant, source.inputs))))
+        use = _use(variant, exact=exact, inputs=source.inputs is not None)
+        card = card_of(variant, Exported(files, use, list(_columns(variant, source.inputs))))
         (part / README).write_bytes(encoded(card))
     return folder
 
@@ -190,15 +193,15 @@ def check_push(repository: str, variant: Variant, *, may_publish: bool) -> None:
 # Columns
 
 
-def _columns(variant: Variant, inputs: AnyInputs) -> Iterator[tuple[str, str, str]]:
+def _columns(variant: Variant, inputs: AnyInputs | None) -> Iterator[tuple[str, str, str]]:
     """Name, type and meaning of each column, in their order."""
     told = {name: (kind, meaning) for name, kind, meaning in columns_of(variant)}
     yield "sample", "int64", "Number of the sample: in training, its place in the source."
-    if inputs.ndim == IMAGE_DIMENSIONS:
+    if inputs is not None and inputs.ndim == IMAGE_DIMENSIONS:
         h, w, c = inputs.shape[1:]
         held = "PNG, lossless" if c in PNG_CHANNELS else "numbers"
         yield "image", "image" if c in PNG_CHANNELS else "uint8", f"Input, {h} × {w} pixels of {c} channels; {held}."
-    else:
+    elif inputs is not None:
         yield "features", "list of float32", f"Input, {inputs.shape[1]} numbers."
     yield "label", "class", "Given label, to train on; in the test set, its label."
     yield (
@@ -213,11 +216,11 @@ def _columns(variant: Variant, inputs: AnyInputs) -> Iterator[tuple[str, str, st
             yield name, told[name][0], f"{told[name][1]} Empty in the test set."
 
 
-def _features(variant: Variant, inputs: AnyInputs) -> Any:  # noqa: ANN401 - datasets.Features
+def _features(variant: Variant, inputs: AnyInputs | None) -> Any:  # noqa: ANN401 - datasets.Features
     """The types of the columns, as the package datasets names them."""
     from datasets import Array3D, ClassLabel, Features, Image, List, Value
 
-    shape = inputs.shape[1:]
+    shape = () if inputs is None else inputs.shape[1:]
     kinds: dict[str, Callable[[], Any]] = {
         "class": lambda: ClassLabel(names=list(variant.class_names)),
         "image": Image,
@@ -251,14 +254,16 @@ def _test_columns(labels: Labels) -> ExportedColumns:
 def _write_split(
     path: Path,
     schema: Any,  # noqa: ANN401 - of pyarrow
-    inputs: AnyInputs,
+    inputs: AnyInputs | None,
     columns: ExportedColumns,
     *,
     progress: Callable[[], None],
 ) -> None:
     """Write ``path``-00000.parquet and further files, each of groups of rows that are read and encoded together."""
-    n = len(inputs)
-    step = max(1, min(BLOCK_ROWS, BLOCK_BYTES // max(1, bytes_of(inputs) // n)))
+    labels = columns["label"]
+    n = 0 if labels is None else len(labels)
+    row = 1 if inputs is None else bytes_of(inputs) // n
+    step = max(1, min(BLOCK_ROWS, BLOCK_BYTES // max(1, row)))
     start = number = 0
     while start < n:
         with (
@@ -274,14 +279,14 @@ def _write_split(
         number += 1
 
 
-def _block(schema: Any, inputs: AnyInputs, columns: ExportedColumns, rows: slice) -> Any:  # noqa: ANN401 - of pyarrow
+def _block(schema: Any, inputs: AnyInputs | None, columns: ExportedColumns, rows: slice) -> Any:  # noqa: ANN401 - of pyarrow
     """Some rows as a table."""
     arrays = []
     for field in schema:
         values = columns.get(field.name)
         if field.name == "sample":
             arrays.append(pa.array(np.arange(rows.start, rows.stop)))
-        elif field.name in ("image", "features"):
+        elif inputs is not None and field.name in ("image", "features"):
             arrays.append(_encoded(read_rows(inputs, rows), field.type))
         elif values is None:
             arrays.append(pa.nulls(rows.stop - rows.start, field.type))
@@ -309,7 +314,7 @@ def _png(image: NDArray[np.uint8]) -> bytes:
     return file.getvalue()
 
 
-def _use(variant: Variant, *, exact: bool) -> list[str]:
+def _use(variant: Variant, *, exact: bool, inputs: bool) -> list[str]:
     """Lines of the card: how to open the data set, with and without noisybench."""
     lines = [
         "```python",
@@ -322,7 +327,15 @@ def _use(variant: Variant, *, exact: bool) -> list[str]:
         "",
         "`noisybench/` is the variant as noisybench reads it: provenance, digests, nominal matrix and its own card.",
     ]
-    if exact:
+    if not inputs:
+        lines += [
+            "There are labels and no inputs. Probabilities or scores of your own are held against them, under the same variant id:",
+            "",
+            "```sh",
+            "noisybench score FOLDER/noisybench --pred-probs FILE --name NAME",
+            "```",
+        ]
+    elif exact:
         lines += [
             "Inputs and labels of the source are here bit by bit, so that runs on this folder have the same variant id:",
             "",

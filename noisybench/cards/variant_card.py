@@ -53,7 +53,7 @@ def encoded(text: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What the card of a variant says when its inputs are beside it.
+    """What the card of a variant says when its inputs, where it has some, are beside it.
 
     Attributes:
         files: Split → pattern of its files.
@@ -70,8 +70,9 @@ def card_of(variant: Variant, exported: Exported | None = None) -> str:
     """The data card of a variant, or of an export of it: front matter of the Hugging Face hub, then Markdown."""
     description, source, noise = describe(variant), source_card(variant), noise_card(variant)
     rows = columns_of(variant) if exported is None else exported.columns
+    here = exported is not None and any(name in ("image", "features") for name, *_ in exported.columns)
     sections = [
-        ("", _summary(variant, source, noise, here=exported is not None)),
+        ("", _summary(variant, source, noise, here=here)),
         *([] if exported is None else [("Open it", exported.use)]),
         ("Build it again", _recipe(variant.provenance, source, noise)),
         ("Rates", _rates(variant, description)),

@@ -1,7 +1,7 @@
 """Commands about variants: build, describe, verify, export."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -73,7 +73,7 @@ def build(
     folder = out / variant.name
     found = {key: getattr(loader, key) for key in options}
     places = {key: str(value.resolve() if isinstance(value, Path) else value) for key, value in found.items()}
-    write_whole_variant(variant, folder, data=data, source_set=places)
+    write_whole_variant(variant, folder, data=data, source_set=places, names=loaded.sample_names)
     for sentence in loaded.notes:
         tell(f"note: {sentence}")
     warn(description)
@@ -179,7 +179,7 @@ def export(
     own_source: OwnSource = None,
     as_json: Json = False,
 ) -> None:
-    """Write a variant with its inputs as a Hugging Face data set in Parquet, which opens without noisybench."""
+    """Write a variant with its inputs, if any, as a Hugging Face data set in Parquet, which opens without noisybench."""
     from noisybench.cards.export import check_export_folder, check_push, export_variant, licence_reasons, push_export
     from noisybench.variants.location import source_of
     from noisybench.variants.variant import read_variant
@@ -213,10 +213,18 @@ def export(
     say(str(to))
 
 
-def write_whole_variant(variant: "Variant", folder: Path, *, data: Path | None, source_set: Mapping[str, str]) -> None:
+def write_whole_variant(
+    variant: "Variant",
+    folder: Path,
+    *,
+    data: Path | None,
+    source_set: Mapping[str, str],
+    names: Sequence[str] | None = None,
+) -> None:
     """Write a variant's folder: all of it, or nothing where there was nothing."""
     from noisybench.cards.variant_card import write_cards
     from noisybench.variants.location import write_location
+    from noisybench.variants.sample_names import write_names
     from noisybench.variants.variant import write_variant
 
     new = not folder.exists()
@@ -224,6 +232,7 @@ def write_whole_variant(variant: "Variant", folder: Path, *, data: Path | None, 
         write_variant(variant, folder)
         write_cards(variant, folder)
         write_location(folder, data=data, source_set=source_set)
+        write_names(names, folder)
     except BaseException:
         if new:
             shutil.rmtree(folder, ignore_errors=True)

@@ -225,6 +225,7 @@ def score(
 ) -> None:
     """Bring scores, or probabilities, of your own code into the leaderboard; by sample id. Prints the run's folder last."""
     from noisybench.board.results import score_given
+    from noisybench.variants.sample_names import read_names
     from noisybench.variants.variant import read_variant
 
     found = read_variant(variant)
@@ -236,6 +237,7 @@ def score(
         scores=scores,
         lower_is_suspicious=lower_is_suspicious,
         labels=labels,
+        sample_names=read_names(variant, len(found.labels)),
         tell=tell,
     )
     told = _told(result)

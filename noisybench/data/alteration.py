@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.inputs import rows_of
-from noisybench.data.source import PARENT, LoadSource, Source, source_digest
+from noisybench.data.source import PARENT, LoadSource, Source, inputs_of, source_digest
 from noisybench.ground.arrays import Labels, read_only
 from noisybench.ground.checks import check_rate, unknown
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
@@ -56,7 +56,12 @@ def changed(
         kept: Which samples stay, ascending; None keeps all. Other columns are those before.
         marks: Name → (n,) of this alteration, of the samples before; a mark that is there is joined with.
         fields: Further fields of the new source.
+
+    Raises:
+        BadUsage: There are labels alone, whose scores, from elsewhere, would be of the samples before.
+        BadData: No clean label would be left.
     """
+    before_inputs = alterable(source)
     n = len(source.labels)
     kept = np.arange(n) if kept is None else kept
     left = (source.clean if clean is None else clean)[kept]
@@ -68,7 +73,7 @@ def changed(
         name: before[name] | mark if name in before and mark.dtype == bool else mark for name, mark in marks.items()
     }
     columns = {name: read_only(values[kept]) for name, values in {**before, **joined}.items()}
-    new_inputs = rows_of(source.inputs if inputs is None else inputs, kept)
+    new_inputs = rows_of(before_inputs if inputs is None else inputs, kept)
     new_labels = read_only((source.labels if labels is None else labels)[kept])
     return replace(
         source,
@@ -82,6 +87,15 @@ def changed(
         notes=source.notes if source.answers is None else (*source.notes, ANSWERS_LEFT_OUT),
         **fields,
     )
+
+
+def alterable(source: Source) -> Any:  # noqa: ANN401 - of Source.inputs
+    """The inputs of a source that is altered, or whose inputs replace others.
+
+    Raises:
+        BadUsage: There are none.
+    """
+    return inputs_of(source, "an alteration", "leave it out, or name the inputs of the source")
 
 
 def parents(source: Source) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.inputs import IMAGE_DIMENSIONS, add_inputs, in_memory
-from noisybench.data.source import Source
+from noisybench.data.source import Source, inputs_of
 from noisybench.ground.arrays import Features
 from noisybench.ground.digests import code_of
 from noisybench.ground.errors import BadData, BadUsage
@@ -112,8 +112,9 @@ def features_of(
         UnknownName: No such features or option.
         BadData: They are not finite, or a file of the cache is broken.
     """
+    inputs = inputs_of(source, f"extraction of features '{name if isinstance(name, str) else name.name}'")
     if name == "input":
-        whole: Features = np.asarray(in_memory(source.inputs, "features 'input'"), dtype=np.float32)
+        whole: Features = np.asarray(in_memory(inputs, "features 'input'"), dtype=np.float32)
         return whole.reshape(len(whole), -1)
     chosen = name if isinstance(name, Extraction) else choose_features(name, options)
     path = None if cache is None else Path(cache) / f"{file_name(chosen.name)}-{_digest(source, chosen)}.npy"
@@ -127,7 +128,7 @@ def features_of(
 
 def check_image_source(source: Source, what: str) -> None:
     """Raise ``BadUsage`` unless the inputs are images."""
-    if source.inputs.ndim != IMAGE_DIMENSIONS:
+    if inputs_of(source, f"extraction of features '{what}'").ndim != IMAGE_DIMENSIONS:
         msg = (
             f"features '{what}' are of images; source '{source.name}' has inputs of shape {source.input_shape}; use pca"
         )

@@ -15,10 +15,16 @@ from noisybench.data.inputs import IMAGE_DIMENSIONS, AnyInputs, add_inputs, as_i
 from noisybench.data.label_columns import label_columns
 from noisybench.ground.arrays import UNKNOWN, Labels, check_labels, read_only
 from noisybench.ground.checks import unknown, whole
-from noisybench.ground.errors import BadData, Mismatch, UnknownName
+from noisybench.ground.errors import BadData, BadUsage, Mismatch, UnknownName
 
 PARENT = "parent"
 """The one mark that is no yes or no: which sample of the base an input is of; -1 for one that came from elsewhere."""
+
+SCORE_INSTEAD = (
+    "name the inputs when you build it, or bring what a model of your own says of each sample: noisybench score VARIANT "
+    "--pred-probs FILE --name NAME"
+)
+"""What a source of labels alone is good for, as an end of a sentence that refuses something else."""
 
 Augmentation = Literal["none", "crop", "crop_flip"]
 Option = str | int | float | bool
@@ -31,7 +37,8 @@ class Source:
     Attributes:
         name: Name of the loader, such as ``"cifar10"``.
         inputs: Images (n, h, w, c) uint8 or features (n, d) float32, in the order of the published files; an array, a
-            memory map, or what is read when it is asked for, see ``LazyInputs``.
+            memory map, or what is read when it is asked for, see ``LazyInputs``. None where there are labels alone:
+            ``inputs_of`` refuses what needs more.
         labels: Labels as published, shape (n,).
         clean: Reference labels, shape (n,); ``UNKNOWN`` where there is none, ``WRONG`` where no more is known than that
             the label is not right.
@@ -52,7 +59,7 @@ class Source:
     """
 
     name: str
-    inputs: Any  # AnyInputs; by that type, everyone with an array would have to prove that it is one
+    inputs: Any  # AnyInputs | None; by that type, everyone with an array would have to prove that it is one
     labels: Labels
     clean: Labels
     test_inputs: Any  # AnyInputs | None
@@ -73,7 +80,8 @@ class Source:
         check_answers(self.answers, len(self.labels), self.num_classes, f"source '{self.name}'")
         check_labels(self.labels, self.num_classes, what=f"source '{self.name}': labels")
         check_labels(self.clean, self.num_classes, allow_unknown=True, what=f"source '{self.name}': clean labels")
-        check_inputs(self.inputs, f"inputs of source '{self.name}'")
+        if self.inputs is not None:
+            check_inputs(self.inputs, f"inputs of source '{self.name}'")
         if not len(self.labels) or (self.test_labels is not None and not len(self.test_labels)):
             msg = f"source '{self.name}' has an empty training or test set; expected samples (or no test set at all)"
             raise BadData(msg)
@@ -81,9 +89,10 @@ class Source:
         if len(set(self.class_names)) != len(self.class_names):
             msg = f"source '{self.name}' has two classes of one name among: {', '.join(self.class_names)}"
             raise BadData(msg)
-        if not len(self.inputs) == len(self.labels) == len(self.clean):
+        n = len(self.labels) if self.inputs is None else len(self.inputs)
+        if not n == len(self.labels) == len(self.clean):
             msg = (
-                f"source '{self.name}' has {len(self.inputs)} inputs, {len(self.labels)} labels "
+                f"source '{self.name}' has {n} inputs, {len(self.labels)} labels "
                 f"and {len(self.clean)} clean labels; expected as many of each"
             )
             raise BadData(msg)
@@ -94,6 +103,9 @@ class Source:
             msg = f"source '{self.name}' has test inputs or test labels without the other; give both or neither"
             raise BadData(msg)
         if self.test_inputs is not None and self.test_labels is not None:
+            if self.inputs is None:
+                msg = f"source '{self.name}' has test inputs and no inputs to train on; give both or neither"
+                raise BadData(msg)
             check_labels(self.test_labels, self.num_classes, what=f"source '{self.name}': test labels")
             if self.test_inputs.shape[1:] != self.inputs.shape[1:] or len(self.test_inputs) != len(self.test_labels):
                 msg = (
@@ -103,7 +115,8 @@ class Source:
                 raise BadData(msg)
 
     def __repr__(self) -> str:
-        size = f"{len(self.labels)} samples of shape {tuple(self.inputs.shape[1:])}, {self.num_classes} classes"
+        shape = "without inputs" if self.inputs is None else f"of shape {tuple(self.inputs.shape[1:])}"
+        size = f"{len(self.labels)} samples {shape}, {self.num_classes} classes"
         return f"Source('{self.name}', {size}, sha256 {self.sha256[:8]})"
 
     @property
@@ -113,10 +126,28 @@ class Source:
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one input as a model sees it: (c, h, w) for images, (d,) for features."""
-        if self.inputs.ndim == IMAGE_DIMENSIONS:
-            h, w, c = self.inputs.shape[1:]
+        inputs = inputs_of(self, "a model")
+        if inputs.ndim == IMAGE_DIMENSIONS:
+            h, w, c = inputs.shape[1:]
             return (c, h, w)
-        return tuple(self.inputs.shape[1:])
+        return tuple(inputs.shape[1:])
+
+
+def inputs_of(source: Source, what: str, instead: str = SCORE_INSTEAD) -> Any:  # noqa: ANN401 - of Source.inputs
+    """The inputs of a source, shape (n, ...), for what cannot do without them.
+
+    Args:
+        source: Any.
+        what: What needs them, the beginning of the sentence that refuses a source of labels alone.
+        instead: What can be done with labels alone, its end.
+
+    Raises:
+        BadUsage: There are none.
+    """
+    if source.inputs is None:
+        msg = f"{what} needs inputs, and source '{source.name}' has labels alone; {instead}"
+        raise BadUsage(msg)
+    return source.inputs
 
 
 class LoadSource(Protocol):
@@ -148,17 +179,19 @@ def source_from_arrays(
     notes: Sequence[str] = (),
     answers: Any = None,  # noqa: ANN401
 ) -> Source:
-    """A source from arrays, or from inputs that are read lazily.
+    """A source from arrays, from inputs that are read lazily, or from labels alone.
 
     Args:
         name: Name of the source.
-        inputs: Images (n, h, w, c) or (n, h, w) uint8, or features (n, d) of any real type; or ``LazyInputs``.
+        inputs: Images (n, h, w, c) or (n, h, w) uint8, or features (n, d) of any real type; or ``LazyInputs``; None
+            where there are labels alone.
         labels: Classes, shape (n,) or (n, 1): indices of ``class_names``, else any numbers or texts, see
             ``noisybench.data.label_columns``.
         clean: Reference labels, shape (n,), -1 where unknown, -2 where the label is known to be wrong and the right class
             is not; None where nobody knows any.
         test_inputs: Shape (m, ...), or None.
-        test_labels: Shape (m,), or None; a sample whose label is -1 is left out, with a note.
+        test_labels: Shape (m,), or None; a sample whose label is -1 is left out, with a note, and so are all of them
+            where there are no inputs.
         class_names: One per class, also of those that no sample has; None: the labels that occur are the classes, each
             named by its number or text, in order.
         order: The sample order that was recognised, in words.
@@ -189,8 +222,13 @@ def source_from_arrays(
         labelled = np.flatnonzero(tested != UNKNOWN)
         left_out = [without_labels("the test set", len(tested) - len(labelled), len(tested))]
         test, tested = (rows_of(test, labelled), tested[labelled]) if labelled.size else (None, None)
-    read = as_inputs(inputs, f"inputs of source '{name}'")
-    if limit is not None and limit < len(read):
+    read = None if inputs is None else as_inputs(inputs, f"inputs of source '{name}'")
+    if read is None:
+        if test is None and tested is not None:  # only a model could be tested
+            tested = None
+            left_out = ["the test set has no inputs and is left out"]
+        left_out.append(WITHOUT_INPUTS)
+    elif limit is not None and limit < len(read):
         read = rows_of(read, kept)
     given = given[kept]
     if answers is not None and not isinstance(answers, Answers):
@@ -222,10 +260,21 @@ def without_labels(what: str, absent: int, n: int) -> str:
     return f"{what} has no labels (-1 or missing) and is left out"
 
 
-def source_digest(inputs: AnyInputs, labels: Labels) -> str:
-    """SHA-256 over the inputs' type, shape and bytes (or their own digest) and the labels as little-endian int64."""
-    digest = hashlib.sha256(f"{inputs.dtype.name} {inputs.shape}".encode())
-    add_inputs(digest, inputs)
+WITHOUT_INPUTS = (
+    "there are labels and no inputs: 'noisybench score' brings probabilities or scores of your own, for suspects, "
+    "leaderboard, describe and export; what trains a model or looks at inputs is refused"
+)
+"""Note of a source of labels alone."""
+
+
+def source_digest(inputs: AnyInputs | None, labels: Labels) -> str:
+    """SHA-256 over the inputs' type, shape and bytes (or their own digest) and the labels as little-endian int64.
+
+    Without inputs, the word ``none`` stands in their place; no type of inputs begins like it.
+    """
+    digest = hashlib.sha256(b"none" if inputs is None else f"{inputs.dtype.name} {inputs.shape}".encode())
+    if inputs is not None:
+        add_inputs(digest, inputs)
     digest.update(labels.astype("<i8").data)
     return digest.hexdigest()
 

@@ -16,7 +16,7 @@ from noisybench.data.source import Source, source_digest
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels, read_only
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.memorization.difficulty_files import read_difficulty
-from noisybench.noise.teacher import class_probabilities, clean_variant
+from noisybench.noise.teacher import check_teachable, class_probabilities, clean_variant
 from noisybench.statistics.expected_auroc import expected_auroc_in_groups, mid_ranks
 
 Within = Literal["class", "all"]
@@ -238,6 +238,7 @@ def _root(difference: Callable[[float], float], end: float) -> float:
 
 def _model_difficulty(source: Source, model: str | None, epochs: int) -> Floats:
     """The last one is kept, so that a sweep over rates, seeds or AUROC trains once."""
+    check_teachable(source)
     key = (source_digest(source.inputs, source.clean), source.num_classes, source.augmentation, model, epochs)
     if key not in _KEPT:
         answers = class_probabilities(source, file=None, model=model, epochs=epochs, how="cross_fitted", seed=0)

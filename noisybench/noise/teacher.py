@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from noisybench.data.source import Source
+from noisybench.data.source import Source, inputs_of
 from noisybench.ground.arrays import Floats, Indices
 from noisybench.ground.checks import check_count
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.lookup import find
 from noisybench.ground.random_streams import derive, permutation, uniforms
 from noisybench.variants.building import build_variant
+from noisybench.variants.noise import LABELS_ALONE
 from noisybench.variants.variant import Variant
 
 if TYPE_CHECKING:
@@ -183,6 +184,13 @@ class _Classroom:
         return softmax
 
 
+def check_teachable(source: Source) -> None:
+    """Raise ``BadUsage`` for a source of labels alone, from which no model can learn."""
+    inputs_of(
+        source, "a noise that trains models", f"give what they would say, --set probabilities=FILE, or {LABELS_ALONE}"
+    )
+
+
 @contextmanager
 def _classroom(source: Source, model: str | None) -> Iterator[_Classroom]:
     """A classroom on the CPU, in one thread, that leaves torch's generators as they were."""
@@ -192,6 +200,7 @@ def _classroom(source: Source, model: str | None) -> Iterator[_Classroom]:
     from noisybench.training.machine import deterministic_torch
     from noisybench.training.plan import plan_run
 
+    check_teachable(source)
     source = replace(source, test_inputs=None, test_labels=None)
     device = torch.device("cpu")
     plan = plan_run(source, model=model, device="cpu")

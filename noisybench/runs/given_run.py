@@ -1,17 +1,21 @@
-"""Scores of someone else's code, or of its class probabilities, as a run that stands beside every other. No torch here."""
+"""Scores or class probabilities of someone else's code, as a run that stands beside every other. No torch here."""
 
 import hashlib
 import json
+import logging
+import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from noisybench.detection.scoring import REFERENCES, Kind, Scores, score, scores_path, write_scores
 from noisybench.ground.arrays import Floats, read_only
 from noisybench.ground.digests import file_digest
-from noisybench.ground.errors import BadUsage
+from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import file_name
 from noisybench.ground.locks import locked
 from noisybench.ground.lookup import find, names
@@ -19,12 +23,20 @@ from noisybench.ground.version import __version__
 from noisybench.runs.folder import RECORD, begin, finish, is_finished, keep_variant, read_run_record
 from noisybench.runs.record import TRAINED_BY, RunRecord, about_labels, first_difference
 from noisybench.training.trace import Observation, read_trace, write_observation
-from noisybench.variants.sample_files import Form, Tell, read_given
+from noisybench.variants.sample_files import Form, Tell, check_given, read_given
 from noisybench.variants.variant import Variant
 
 CONFIDENT = ("self_confidence", "normalized_margin", "confident_learning")
 """The detectors that probabilities are scored with."""
 LONGEST_NAME = 80
+
+log = logging.getLogger("noisybench")
+
+
+def _log(sentence: str) -> None:
+    """Log what is hard to believe as a warning, and what was taken for granted as information."""
+    hard = sentence.startswith("warning: ")
+    log.log(logging.WARNING if hard else logging.INFO, "%s", sentence.removeprefix("warning: "))
 
 
 def keep_given(
@@ -32,13 +44,16 @@ def keep_given(
     out: str | Path = "runs",
     *,
     name: str,
-    pred_probs: str | Path | None = None,
-    scores: str | Path | None = None,
+    pred_probs: Any = None,  # noqa: ANN401 - a path, or anything NumPy can read
+    scores: Any = None,  # noqa: ANN401
     lower_is_suspicious: bool = False,
-    labels: str | Path | None = None,
-    tell: Tell = lambda _: None,
+    labels: Any = None,  # noqa: ANN401
+    sample_names: Sequence[object] | None = None,
+    tell: Tell = _log,
 ) -> Path:
-    """Folder of a run made of a file, which a leaderboard shows beside the others; see ``noisybench.variants.sample_files`` for the file.
+    """Folder of a run made of a file or an array, which a leaderboard shows beside the others, and ``suspects`` reads.
+
+    ``noisybench.variants.sample_files`` says what a file may hold; an array is in the order of the samples.
 
     Probabilities must be out of sample: of a model that was not trained on the sample. They are scored with
     ``self_confidence``, ``normalized_margin`` and ``confident_learning``; scores are a detector called ``name``. The same
@@ -49,11 +64,13 @@ def keep_given(
         variant: The labels that the scores are of.
         out: Folder of runs.
         name: What the scores, or the model whose probabilities they are, shall be called.
-        pred_probs: A file of probabilities.
-        scores: A file of scores, higher more suspicious.
+        pred_probs: A file of probabilities, or these, shape (n, k); columns of a data frame by the names of the classes.
+        scores: A file of scores, or these, shape (n,), higher more suspicious.
         lower_is_suspicious: The scores have the other sign, as most measures of label quality do.
-        labels: A file of the given labels in the order of the file's rows, which must be the variant's.
-        tell: Called with a sentence for what was taken for granted of the file, or is hard to believe of it.
+        labels: The given labels in the order of the file's rows, in a file, or of the array's, shape (n,), which must be
+            the variant's.
+        sample_names: What people call each sample, shape (n,), which ``suspects`` shows.
+        tell: Called with a sentence for what was taken for granted of the file, or is hard to believe of it; by default it is logged.
 
     Raises:
         BadUsage: Not exactly one file, or a name that cannot be used.
@@ -61,6 +78,9 @@ def keep_given(
         Mismatch: The file is of other labels.
     """
     _check_name(name)
+    if sample_names is not None and len(sample_names) != len(variant.labels):
+        msg = f"there are {len(sample_names)} sample_names and {len(variant.labels)} samples; expected one each"
+        raise BadData(msg)
     if (pred_probs is None) == (scores is None):
         msg = f"give probabilities (--pred-probs) or scores (--scores), got {'neither' if scores is None else 'both'}"
         raise BadUsage(msg)
@@ -68,20 +88,25 @@ def keep_given(
         msg = "--lower-is-suspicious is for --scores; what probabilities mean is known"
         raise BadUsage(msg)
     form: Form = "pred_probs" if scores is None else "scores"
-    path = Path(str(pred_probs if scores is None else scores))
+    given = pred_probs if scores is None else scores
     setup = hashlib.sha256(json.dumps([name, form]).encode()).hexdigest()  # alike for every variant
-    values = read_given(path, variant, form, labels=labels, tell=tell)
+    if isinstance(given, str | os.PathLike):
+        values = read_given(Path(given), variant, form, labels=labels, tell=tell)
+        origin, digest = Path(given).name, file_digest(Path(given))
+    else:
+        values = check_given(given, variant, form, labels=labels, tell=tell)
+        origin, digest = None, hashlib.sha256(values.astype("<f8").tobytes()).hexdigest()
     home = Path(out) / variant.name
     folder = home / f"given-{file_name(name)}-{setup[:8]}" / "seed-0"
     detectors = CONFIDENT if form == "pred_probs" else (name,)
     record = replace(
         _record(variant, name, setup),
         form=form,
-        file=path.name,
-        file_sha256=file_digest(path),
+        file=origin,
+        file_sha256=digest,
         lower_is_suspicious=lower_is_suspicious,
     )
-    keep_variant(variant, home / "variant")
+    keep_variant(variant, home / "variant", None if sample_names is None else [str(each) for each in sample_names])
     with locked(folder):
         if not _is_whole(folder, record):
             begin(folder, record)  # what is replaced is no finished run meanwhile

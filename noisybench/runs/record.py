@@ -68,8 +68,8 @@ class RunRecord:
         neighbours: Neighbours of a sample that are asked.
         files_sha256: File of the run → digest of answers, history and scores.
         form: What was given: ``scores`` or ``pred_probs``; of given scores, as the next four.
-        file: Name of the file.
-        file_sha256: Its digest.
+        file: Name of the file; None of an array.
+        file_sha256: Its digest, or that of the array.
         lower_is_suspicious: Whether the given scores had the other sign.
         scores_sha256: Detector → digest of its scores.
     """

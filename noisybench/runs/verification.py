@@ -55,7 +55,7 @@ def _verify_with_source(folder: Path, data: Path | None, own_source: str | None)
         yield f"the source was not checked, nor the labels drawn again from it: {error}"
         return
     check_source(source, variant)
-    yield "the source's inputs and labels are those it was built from"
+    yield f"the source's {'' if source.inputs is None else 'inputs and '}labels are those it was built from"
     if source.name == "huggingface" != variant.provenance.source:
         yield "the labels were not drawn again: the source was read from its export"
         return

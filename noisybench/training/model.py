@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from noisybench.data.inputs import IMAGE_DIMENSIONS
-from noisybench.data.source import Source
+from noisybench.data.source import Source, inputs_of
 from noisybench.ground.errors import BadUsage, NoisybenchError, TrainingFailed
 from noisybench.training.batches import Inputs
 from noisybench.training.machine import deterministic_torch
@@ -24,7 +24,7 @@ class BuildModel(Protocol):
 
 def check_model(build: BuildModel, source: Source, *, device: str = "cpu") -> None:
     """Raise what ``train`` would for a model that cannot be built or run, or does not give a logit a class."""
-    data = Inputs(source.inputs[:1], torch.device(device))
+    data = Inputs(inputs_of(source, "a model")[:1], torch.device(device))
     with deterministic_torch(data.device, 1):
         build_model(build, source, data)
 

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 
 from noisybench.data.inputs import IMAGE_DIMENSIONS
-from noisybench.data.source import Source
+from noisybench.data.source import Source, inputs_of
 from noisybench.ground.checks import unknown, whole
 from noisybench.ground.digests import code_of, named_options
 from noisybench.ground.errors import BadUsage, UnknownName
@@ -148,6 +148,7 @@ def plan_run(
         UnknownName: No such model, recipe or option.
         BadUsage: A value that cannot be meant.
     """
+    inputs_of(source, "a training")
     if recipe not in RECIPES:
         raise UnknownName(unknown(recipe, RECIPES, "recipe"))
     if source.num_classes < 2:  # noqa: PLR2004 - nothing to tell apart

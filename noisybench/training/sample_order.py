@@ -17,11 +17,17 @@ MEND = "give a loader over the training set with shuffle=False and drop_last=Fal
 
 
 def check_loader(inputs: object) -> None:
-    """Refuse a ``DataLoader`` that would give the samples in another order than theirs; anything else is let through.
+    """Refuse no inputs, and a ``DataLoader`` that gives the samples in another order than theirs; let all else through.
 
     Raises:
-        BadUsage: It shuffles, samples, or reads a stream with several workers, or its data set does.
+        BadUsage: It is None; or it shuffles, samples, or reads a stream with several workers, or its data set does.
     """
+    if inputs is None:
+        msg = (
+            "to observe is to ask a model about inputs, and these are None; give those of the samples or, where there are "
+            "labels alone, the probabilities of a model of your own to score_given"
+        )
+        raise BadUsage(msg)
     if not isinstance(inputs, DataLoader):
         return
     dataset: Any = inputs.dataset

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from noisybench.data.source import Source, source_digest
+from noisybench.data.source import Source, inputs_of, source_digest
 from noisybench.ground.checks import whole
 from noisybench.ground.files import check_fields, read_columns, read_record, write_columns, write_json
 from noisybench.ground.random_streams import derive
@@ -106,10 +106,11 @@ def train(
         BadData: The folder holds a run that was made differently, or a broken file.
     """
     check_source(source, variant)
+    inputs = inputs_of(source, "a training")
     seed, device = whole(seed, "seed", least=0), torch.device(machine.device)
     with deterministic_torch(device, machine.threads):
         torch.manual_seed(derive(seed, "weights"))
-        data = Inputs(source.inputs, device, loader_workers=machine.loader_workers)
+        data = Inputs(inputs, device, loader_workers=machine.loader_workers)
         run = RunInProgress(source, variant, recipe, build_model(build, source, data), data, seed)
         watched = _watch(run, probes, observe=observe, every=every or {}, susceptibility=susceptibility, folder=folder)
         if made_by is None:

@@ -13,6 +13,9 @@ from noisybench.ground.arrays import Labels
 from noisybench.ground.errors import BadUsage
 from noisybench.variants.flipping import Mode, check_mode
 
+LABELS_ALONE = "choose a noise of labels alone, such as symmetric, pair_flip or transition"
+"""What is advised where a noise needs inputs and there are none."""
+
 RateDefinition = Literal["effective", "inclusive", "per_source_class", "none"]
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import TOLERANCE, Floats, as_labels, check_probabilities, read_only
+from noisybench.ground.arrays import TOLERANCE, Floats, as_array, as_labels, check_probabilities, read_only
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import read_array
 from noisybench.variants.sample_columns import IDS, LABELS, READERS, ROW_NAMES, VARIANT_ID, Columns, ids_among
@@ -77,6 +77,48 @@ def read_given(
     elif not verified and np.array_equal(order, np.arange(len(order))):
         _check_unsorted(as_it_stands, path)
     return read_only(values)
+
+
+def check_given(
+    values: Any,  # noqa: ANN401 - anything NumPy can read
+    variant: Variant,
+    form: Form,
+    *,
+    labels: Any = None,  # noqa: ANN401
+    tell: Tell = lambda _: None,
+) -> Floats:
+    """Scores (n,), or probabilities (n, k), as ``read_given`` would read them from a file, in sample order.
+
+    Args:
+        values: Shape (n,) or (n, k); a data frame has a column a class, by its name or in the order of the classes.
+        variant: The labels that they are of.
+        form: What they are.
+        labels: The given labels in the order of the rows, shape (n,), that must be the variant's; None where none are known.
+        tell: Called with a sentence for what is hard to believe.
+
+    Raises:
+        BadData: A value is no score or no probability, or scores are in order.
+        Mismatch: The labels are others.
+    """
+    what = Path(form)  # stands where messages name a file
+    named = [str(name) for name in getattr(values, "columns", ())]
+    array = as_array(values, what=form)
+    if form == "pred_probs" and sorted(named) == sorted(variant.class_names):
+        array = array[:, [named.index(name) for name in variant.class_names]]
+    if labels is not None:
+        given = as_array(labels, what="labels")
+        if given.shape != variant.labels.shape:
+            msg = f"labels have shape {given.shape}, expected {variant.labels.shape}: one for each row of {form}"
+            raise BadData(msg)
+        _check_labels(given, variant, Path("labels"), of_clean=False)
+    found = _values({form: array}, form, variant, what)
+    _check_finite(found, form, what)
+    if form == "pred_probs":
+        _check_probabilities(found, what)
+        _doubt(found, variant, what, tell)
+    elif labels is None:
+        _check_unsorted(found, what)
+    return read_only(found)
 
 
 def _match(

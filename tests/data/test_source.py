@@ -40,6 +40,38 @@ def test_what_is_not_given_is_unknown() -> None:
     assert named.clean.tolist() == [0, 2, 3, 2, -1]
 
 
+def test_labels_may_stand_alone() -> None:
+    """Their note says what works; test labels are left out, and what has no inputs has no shape of one."""
+    test: dict[str, Any] = {"clean": [0, 2, 2, 2, 0], "test_labels": LABELS, "sample_names": list("abcde")}
+    source = source_from_arrays("mine", None, LABELS, limit=3, **test)
+    assert source.inputs is None
+    assert (source.labels.tolist(), source.clean.tolist()) == ([0, 2, 1], [0, 2, 2])
+    assert (source.test_labels, source.sample_names) == (None, ["a", "b", "c"])
+    assert source.notes[0] == "the test set has no inputs and is left out"
+    assert source.notes[1].startswith(
+        "there are labels and no inputs: 'noisybench score' brings probabilities or scores"
+    )
+    assert repr(source).startswith("Source('mine', 3 samples without inputs, 3 classes, sha256 ")
+    refused = "a model needs inputs, and source 'mine' has labels alone; name the inputs when you build it, or bring"
+    with pytest.raises(BadUsage, match=refused):
+        _ = source.input_shape
+    with pytest.raises(BadData, match="has test inputs and no inputs to train on; give both or neither"):
+        source_from_arrays("mine", None, LABELS, test_inputs=IMAGES, test_labels=LABELS)
+    with pytest.raises(BadData, match="has 3 inputs, 3 labels and 5 clean labels; expected as many of each"):
+        replace(source, clean=LABELS)
+
+
+def test_no_inputs_have_a_digest_of_their_own() -> None:
+    """The word none and the labels. No inputs give the same bytes: a type of theirs begins otherwise."""
+    words = LABELS.astype("<i8").tobytes()
+    assert source_from_arrays("x", None, LABELS).sha256 == hashlib.sha256(b"none" + words).hexdigest()
+    assert source_digest(None, LABELS) != source_digest(None, LABELS[:4])
+    others = [IMAGES, np.eye(5), np.zeros((5, 1)), np.frombuffer(b"none" + words, np.uint8)[:40].reshape(5, 8)]
+    digests = {source_from_arrays("x", inputs, LABELS).sha256 for inputs in others}
+    assert source_digest(None, LABELS) not in digests
+    assert not any(np.dtype(kind).name.startswith("n") for kind in ("uint8", "float32"))  # all that inputs can be
+
+
 def test_a_limit_keeps_the_first_samples_and_all_classes() -> None:
     """Classes do not depend on it; one that cuts nothing is none, so that the provenance does not differ."""
     test: dict[str, Any] = {"test_inputs": IMAGES, "test_labels": LABELS}

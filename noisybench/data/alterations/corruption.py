@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.data.alteration import Alter, changed, check_how, choose
+from noisybench.data.alteration import Alter, alterable, changed, check_how, choose
 from noisybench.data.alterations._images import shifted, zoomed
 from noisybench.data.inputs import IMAGE_DIMENSIONS, in_memory
 from noisybench.data.source import Source
@@ -46,12 +46,12 @@ class Corruption:
 
     def __call__(self, source: Source, *, seed: int, foreign: Source | None) -> Source:
         del foreign
-        if self.how != "gaussian" and source.inputs.ndim != IMAGE_DIMENSIONS:
+        before = in_memory(alterable(source), "alteration 'corruption'")
+        if self.how != "gaussian" and before.ndim != IMAGE_DIMENSIONS:
             msg = f"corruption by {self.how} is of images, source '{source.name}' has columns; say how=gaussian"
             raise BadUsage(msg)
         strength = _STRENGTH[self.how] if self.strength is None else self.strength
         chosen = np.sort(choose(source, self.rate, "corruption", seed=seed))
-        before = in_memory(source.inputs, "alteration 'corruption'")
         inputs = before.copy()
         for number, block in enumerate(np.split(chosen, range(_BLOCK, len(chosen), _BLOCK))):
             if self.how == "gaussian":

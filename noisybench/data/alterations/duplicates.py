@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from noisybench.data.alteration import Alter, changed, check_how, check_truth, choose, parents
+from noisybench.data.alteration import Alter, alterable, changed, check_how, check_truth, choose, parents
 from noisybench.data.alterations._images import jpeg, mirrored, shifted
 from noisybench.data.inputs import IMAGE_DIMENSIONS, in_memory
 from noisybench.data.source import PARENT, Source
@@ -42,7 +42,8 @@ class Duplicates:
     def __call__(self, source: Source, *, seed: int, foreign: Source | None) -> Source:
         del foreign
         check_truth(source, "duplicates")
-        if self.how != "exact" and source.inputs.ndim != IMAGE_DIMENSIONS:
+        before = alterable(source)
+        if self.how != "exact" and before.ndim != IMAGE_DIMENSIONS:
             msg = f"near duplicates ({self.how}) are of images, source '{source.name}' has columns; say how=exact"
             raise BadUsage(msg)
         known = np.flatnonzero(source.clean >= 0)
@@ -56,10 +57,10 @@ class Duplicates:
             )
             raise BadData(msg)
         copies, twins = order[:count], order[count : 2 * count]
-        inputs = in_memory(source.inputs, "alteration 'duplicates'").copy()
+        inputs = in_memory(before, "alteration 'duplicates'").copy()
         labels, clean = source.labels.copy(), source.clean.copy()
         change = {"exact": lambda images: images, "mirrored": mirrored, "shifted": shifted, "jpeg": jpeg}[self.how]
-        inputs[copies] = change(source.inputs[twins])
+        inputs[copies] = change(before[twins])
         marks = {"duplicate": np.isin(np.arange(len(labels)), [*copies, *twins])}
         if self.conflict:
             # Neither the class of the twin nor, where that is wrong and there is a third, the label that it has.

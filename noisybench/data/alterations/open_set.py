@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from noisybench.data.alteration import Alter, changed, check_truth, choose, parents
+from noisybench.data.alteration import Alter, alterable, changed, check_truth, choose, parents
 from noisybench.data.alterations._images import like
 from noisybench.data.inputs import in_memory
 from noisybench.data.source import PARENT, Source
@@ -40,9 +40,9 @@ class OpenSet:
             raise BadUsage(msg)
         chosen = choose(source, self.rate, "open-set", seed=seed)
         order = permutation(seed, "open-set/foreign", len(foreign.labels))
-        inputs = in_memory(source.inputs, "alteration 'open_set'").copy()
+        inputs = in_memory(alterable(source), "alteration 'open_set'").copy()
         clean, origin = source.clean.copy(), parents(source)
-        inputs[chosen] = like(foreign.inputs[order[np.arange(len(chosen)) % len(order)]], source)
+        inputs[chosen] = like(alterable(foreign)[order[np.arange(len(chosen)) % len(order)]], source)
         clean[chosen], origin[chosen] = UNKNOWN, UNKNOWN
         mark = np.zeros(len(clean), dtype=bool)
         mark[chosen] = True

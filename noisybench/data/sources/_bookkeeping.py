@@ -1,7 +1,7 @@
 """Columns of one's own table that are no inputs: row numbers, ids, splits, file names, further labels."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 SPLIT = "which part a row is in"
 NUMBERED = "row numbers"
+NOTHING = "nothing"
+"""What the inputs of labels alone are called; ``none`` leaves an option as it is."""
 _BY_NAME = {
     NUMBERED: r"|unnamed(: |_)\d+(_level_\d+)?|__index_level_\d+__|level_0|index|idx|row|rows?_?(id|no|num|number|index|idx)|x\.\d+",
     "ids": r"(.+_)?(id|ids|uid|uuid|guid|md5|sha1|sha256|hash)",
@@ -49,14 +51,30 @@ def counts_rows(values: NDArray[np.float64]) -> bool:
     return bool(values.max() - values.min() == len(values) - 1 and len(np.unique(values)) == len(values))
 
 
-def left_out(reasons: Mapping[str, str]) -> str:
-    """One sentence on columns that are no features."""
+def left_out(reasons: Mapping[str, str], mend: str = "features=A,B takes what you name, features=* all") -> str:
+    """One sentence on columns that are no features, and which option of the source says otherwise."""
     said = ", ".join(
         (f"'{name}'" if name else "a column without a name") + f" ({why})" for name, why in reasons.items()
     )
     split = any(why == SPLIT for why in reasons.values())
     part = "; all rows are training samples, and test=FILE names the others" if split else ""
-    return f"left out of the features: {said}{part}; --source-set features=A,B takes what you name, features=* all"
+    return f"left out of the features: {said}{part}; --source-set {mend}"
+
+
+def naming(reasons: Mapping[str, str], entries: Callable[[str], list[str]]) -> tuple[list[str] | None, tuple[str, ...]]:
+    """What people call each row, shape (n,), and a sentence that says whence; None where no column tells all rows apart.
+
+    Args:
+        reasons: Why columns are no features.
+        entries: The texts of a column, none where it holds something else.
+    """
+    for reason in ("ids", "file names", NUMBERED):
+        for name in (name for name, why in reasons.items() if why == reason):
+            texts = entries(name)
+            counted = texts == [f"{row}" for row in range(len(texts))]
+            if texts and "" not in texts and len({*texts}) == len(texts) and not counted:
+                return texts, (f"samples are called as in column '{name}'",)
+    return None, ()
 
 
 def image_column(names: Iterable[str], entries: Any) -> str | None:  # noqa: ANN401 - a function: name → some of its texts

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.data.sources._bookkeeping import NOTHING, bookkeeping
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
@@ -35,7 +36,10 @@ def label_column(features: Mapping[str, Any], wanted: str | None) -> str:
 
 
 def input_columns(features: Mapping[str, Any], wanted: str | None, *, exclude: set[str | None]) -> list[str]:
-    """The columns of inputs: those that are wanted, else the only one that can be meant.
+    """The columns of inputs: those that are wanted, else the only one that can be meant; none of labels alone.
+
+    There are labels alone where ``nothing`` is wanted, or where no other column is there than row numbers, ids, file names
+    and the like.
 
     Raises:
         UnknownName: A wanted one is not there.
@@ -43,8 +47,11 @@ def input_columns(features: Mapping[str, Any], wanted: str | None, *, exclude: s
         BadData: No column can be an input.
     """
     if wanted is not None:
-        return [_known_column(features, name.strip()) for name in wanted.split(",")]
+        alone = wanted == NOTHING and wanted not in features
+        return [] if alone else [_known_column(features, name.strip()) for name in wanted.split(",")]
     others = {name: feature for name, feature in features.items() if name not in exclude}
+    if not {*others} - {*no_inputs(others)}:
+        return []
     images, lists, numbers, texts = (
         [name for name, feature in others.items() if fits(feature)] for fits in (is_image, is_list, is_number, is_text)
     )
@@ -61,6 +68,14 @@ def input_columns(features: Mapping[str, Any], wanted: str | None, *, exclude: s
     more = f"input={usable[0]}" if chosen and not is_text(others[usable[0]]) else f"input={','.join(usable)}"
     msg = f"which columns are the input? say --source-set input=NAME or {more}"
     raise BadUsage(msg)
+
+
+def no_inputs(features: Mapping[str, Any]) -> dict[str, str]:
+    """Columns that are row numbers, ids, further classes and the like by their names or types, and why; an address is a text."""
+    plain = [name for name, feature in features.items() if is_number(feature) or is_text(feature)]
+    named = {name: why for name, why in bookkeeping(plain).items() if not name.lower().endswith(("url", "uri"))}
+    typed = {name: "labels" for name, feature in features.items() if declared_classes(feature) is not None}
+    return {name: {**named, **typed}[name] for name in features if name in {*named, *typed}}
 
 
 def check_same_kind(features: Mapping[str, Any], label: str, others: Mapping[str, Any], name: str) -> None:

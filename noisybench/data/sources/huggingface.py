@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from noisybench.data.inputs import AnyInputs
 from noisybench.data.lazy_inputs import ArrowRows
 from noisybench.data.source import LoadSource, Option, Source, source_from_arrays
+from noisybench.data.sources._bookkeeping import left_out, naming
 from noisybench.data.sources._dataset_columns import (
     absent,
     check_same_kind,
@@ -23,6 +24,7 @@ from noisybench.data.sources._dataset_columns import (
     is_text,
     label_column,
     label_values,
+    no_inputs,
 )
 from noisybench.data.sources._dataset_files import load_splits
 from noisybench.data.sources._images import decode_images
@@ -54,7 +56,8 @@ class HuggingFace:
             split without labels is passed over, and samples without one are left out.
         input: Column of images, one column of lists of one length, several numeric columns ``a,b,c``, or texts, of which
             several columns are joined; by default the only column of images, else the only column of lists, else the
-            column ``text`` or what else texts are often called, else the only column, if it is of texts.
+            column ``text`` or what else texts are often called, else the only column, if it is of texts. ``nothing`` is labels
+            alone, and so is a data set that has beside them row numbers, ids, file names and further labels.
         label: Column of classes; by default ``label``, ``labels`` or ``fine_label``, else the only one typed as classes.
         clean: Column of right labels of the same kind as ``label``, absent (or -1) where nobody knows.
         lazy: Whether inputs stay on disk; by default by their size. The digest of numbers is the same either way, that of
@@ -101,7 +104,13 @@ class HuggingFace:
         declared = declared_classes(train.features[label])
         # All labels, so that the classes do not depend on the limit; a limit below one is refused with the arrays.
         kept = train if limit is None else train.select(range(min(max(limit, 1), len(train))))
-        if all(is_text(train.features[name]) for name in inputs):
+        names = None
+        if not inputs:
+            read = tested = None
+            out = no_inputs({name: each for name, each in train.features.items() if name not in (label, self.clean)})
+            names, told = naming(out, lambda name: column(train, name).cast("string").fill_null("").to_pylist())
+            notes += [*([left_out(out, "input=A,B takes what you name")] if out and self.input is None else []), *told]
+        elif all(is_text(train.features[name]) for name in inputs):
             read, tested = self._texts(train, test, inputs)
             if self.input is None:
                 notes.append(
@@ -119,6 +128,7 @@ class HuggingFace:
             class_names=declared,
             options=self._options(),
             limit=limit,
+            sample_names=names,
             notes=notes,
         )
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from noisybench.data.source import LoadSource, Source, source_from_arrays
 from noisybench.data.sources._answered_arrays import answered_arrays, find_answers
 from noisybench.data.sources._answers import read_aggregate
@@ -21,6 +23,22 @@ LAYOUTS = (
     ("x", "y", "x_test", "y_test"),
 )
 """What inputs, labels, test inputs and test labels are called: here, by MedMNIST, by Keras, and by others."""
+GIVEN = (
+    "labels",
+    "given_labels",
+    "noisy_labels",
+    "y_train",
+    "train_labels",
+    "y",
+    "label",
+    "given_label",
+    "noisy_label",
+)
+"""What labels are called that stand alone."""
+RIGHT = ("clean", "clean_labels", "true_labels", "clean_label", "true_label")
+CALLED = ("sample_names", "names", "ids", "id", "sample_ids", "file_names", "filenames", "files", "paths")
+ABOUT = ("pred_probs", "probabilities", "probs", "logits", "scores", "answers", "class_names")
+"""Arrays that may have many columns and are no inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +47,8 @@ class Npz:
 
     Inputs are images (n, h, w[, c]) uint8 or features (n, d); labels and clean labels are whole numbers or texts of shape
     (n,) or (n, 1), a clean label -1 where nobody knows it, and -2 where only that the label is wrong; class names are
-    strings (k,), and labels are then their indices. The names that MedMNIST and Keras give to arrays are known too.
+    strings (k,), and labels are then their indices. The names that MedMNIST and Keras give to arrays are known too. A file
+    without any array that could be inputs has labels alone.
 
     Attributes:
         answers: What several people answered: an array of the file by its name, classes of shape (n, annotators), -1 where
@@ -53,6 +72,9 @@ class Npz:
         least = 2 if file is None else 1  # answers may stand for labels
         fitting = [names for many in (2, least) for names in LAYOUTS if {*names[:many]} <= {*there}]
         layout = [*fitting, LAYOUTS[0]][0]
+        alone = None if file is not None or {*layout[:2]} <= {*there} else _labels_alone(data, there)
+        if alone is not None:
+            return source_from_arrays("npz", None, alone.pop("labels"), limit=limit, **alone)
         inputs, labels, test_inputs, test_labels = layout
         optional = ("clean", test_inputs, test_labels, "class_names")
         read_aggregate(self.aggregate, answered=file is not None, labelled=True)
@@ -64,14 +86,7 @@ class Npz:
             left = [name for name in there if name not in arrays and name not in answers]
             rest = f"; {', '.join(left)} {'is' if len(left) == 1 else 'are'} not read" if left else ""
             notes += [f"inputs and labels are the arrays {', '.join(name for name in layout if name in arrays)}{rest}"]
-        class_names = arrays.get("class_names")
-        if class_names is not None and (class_names.ndim != 1 or class_names.dtype.kind != "U"):
-            msg = (
-                f"class_names of {data} must be strings of shape (k,), "
-                f"got {class_names.dtype} of shape {class_names.shape}"
-            )
-            raise BadData(msg)
-        names = None if class_names is None else class_names.tolist()
+        names = _class_names(arrays, data)
         options: dict[str, Any] = {"test_inputs": arrays.get(test_inputs), "limit": limit}
         given, clean, tested = arrays.get(labels), arrays.get("clean"), arrays.get(test_labels)
         if file is None:
@@ -93,6 +108,70 @@ class Npz:
             answers=found.answers,
             **options,
         )
+
+
+def _labels_alone(data: Path, there: list[str]) -> dict[str, Any] | None:
+    """What ``source_from_arrays`` needs of a file of labels without inputs; None of one that has none or has other faults.
+
+    Raises:
+        BadData: Two arrays may be the labels, or one may be inputs.
+    """
+    labels, clean, called = ([name for name in names if name in there] for names in (GIVEN, RIGHT, CALLED))
+    tested = [name for name in ("test_labels", "y_test") if name in there]
+    if not labels or {name for layout in LAYOUTS for name in (layout[0], layout[2])} & {*there}:
+        return None
+    if len(labels) > 1 or len(clean) > 1:
+        msg = (
+            f"{data} has arrays {', '.join(labels if len(labels) > 1 else clean)}; expected one of them: call the given "
+            f"labels 'labels' and the right ones 'clean'"
+        )
+        raise BadData(msg)
+    known = [*labels, *clean, *tested, *(name for name in ("class_names",) if name in there)]
+    arrays = read_arrays(data, required=tuple(known))
+    n = len(arrays[labels[0]]) if arrays[labels[0]].ndim else 0
+    left = [name for name in there if name not in known]
+    names = None
+    for name in left:
+        if name in ABOUT:
+            continue
+        try:
+            values = read_arrays(data, required=(name,))[name]
+        except BadData:  # Python objects and the like are no inputs
+            continue
+        if values.ndim > 1 and len(values) == n and values.size > n:
+            msg = f"{data} has no array 'inputs'; it has: {', '.join(there)}; call '{name}' so, or leave it out for labels alone"
+            raise BadData(msg)
+        if names is None and name in called and values.shape == (n,) and len(np.unique(values)) == n:
+            names = name, [str(value) for value in values.tolist()]
+    notes = [f"labels are the array {labels[0]}"] if labels[0] != "labels" else []
+    notes += [f"right labels are the array {clean[0]}"] if clean and clean[0] != "clean" else []
+    notes += [f"samples are called as in the array {names[0]}"] if names else []
+    unread = [name for name in left if names is None or name != names[0]]
+    notes += [f"not read: {', '.join(unread)}"] if unread else []
+    return {
+        "labels": arrays[labels[0]],
+        "clean": arrays[clean[0]] if clean else None,
+        "test_labels": arrays[tested[0]] if tested else None,
+        "class_names": _class_names(arrays, data),
+        "sample_names": None if names is None else names[1],
+        "notes": notes,
+    }
+
+
+def _class_names(arrays: dict[str, Any], data: Path) -> list[str] | None:
+    """The names of the classes; None where there are none.
+
+    Raises:
+        BadData: They are no strings.
+    """
+    found = arrays.get("class_names")
+    if found is None:
+        return None
+    if found.ndim != 1 or found.dtype.kind != "U":
+        msg = f"class_names of {data} must be strings of shape (k,), got {found.dtype} of shape {found.shape}"
+        raise BadData(msg)
+    names: list[str] = found.tolist()
+    return names
 
 
 SOURCE: type[LoadSource] = Npz

@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 from noisybench.data.classes import class_order
 from noisybench.data.source import LoadSource, Source, source_from_arrays
 from noisybench.data.sources._answered_table import AnsweredRows, AnsweredTable, answered_table
-from noisybench.data.sources._bookkeeping import NUMBERED, SPLIT, bookkeeping, counts_rows, image_column, left_out
+from noisybench.data.sources._bookkeeping import (
+    NOTHING,
+    NUMBERED,
+    SPLIT,
+    bookkeeping,
+    counts_rows,
+    image_column,
+    left_out,
+    naming,
+)
 from noisybench.data.sources._columns import (
     as_classes,
     beside,
@@ -41,7 +50,8 @@ class Table:
 
     Without ``image``, ``text`` and ``features``, a column such as ``path`` or ``file_name`` names image files; else a
     column ``text`` holds texts; else every column that has no other meaning is a number. Row numbers, ids, splits, file
-    names and further labels have one: they are left out, and named in ``Source.notes``.
+    names and further labels have one: they are left out, and named in ``Source.notes``. Where none is left there are
+    labels alone, and a column of ids or file names is what samples are called.
 
     Classes are the labels that occur, by value where all are whole numbers, however they are written (``1.0`` is ``1``),
     else by code points. Nothing may be missing but clean labels. Images are read as source ``folder`` reads them; texts
@@ -54,7 +64,8 @@ class Table:
         clean: Column of the right classes; empty, -1, NaN or null where nobody knows. None where there is none.
         image: Column of image files, below ``root``.
         text: Column of texts.
-        features: Columns of numbers, as ``a,b,c``; ``*`` is every column without another meaning, row numbers too.
+        features: Columns of numbers, as ``a,b,c``; ``*`` is every column without another meaning, row numbers too, and
+            ``nothing`` is no column: labels alone.
         id: Column of what samples are called, which ``suspects`` shows; of images it is their path.
         test: A file of test samples with the same columns, in the folder of the table.
         root: Folder of the images, in the folder of the table; None is that folder itself.
@@ -113,6 +124,7 @@ class Table:
         classes = classes if made is None else made[0]
         kept = slice(None if limit is None else max(limit, 1))  # one below one is refused with the arrays
         called = None if self.id is None else train.columns[self.id].to_pylist()
+        told: tuple[str, ...] = ()
         repeats = [] if called is None else [repeated(called[kept], classes[kept], None, f"{self.id}")]
         if kind.form == "image":
             root = data.parent if self.root is None else beside(data.parent, self.root, "root")
@@ -128,6 +140,9 @@ class Table:
                 texts, others, columns=self.words, what=f"column '{kind.columns[0]}' of {data}"
             )
             repeats.append(repeated(texts[kept], classes[kept], None, "text"))
+        elif kind.form == NOTHING:
+            inputs = tested = None
+            called, told = (called, ()) if called is not None else _called(layout, kind)
         else:
             inputs, tested = (None if part is None else _numbers(part, kind.columns) for part in (train, test))
         marks, twice = marked(repeats)
@@ -147,6 +162,7 @@ class Table:
             notes=(
                 *layout.notes,
                 *kind.notes(),
+                *told,
                 *(() if rows is None else rows.notes),
                 *(() if made is None else made[2]),
                 *self._doubts(classes, clean, class_names),
@@ -216,7 +232,10 @@ class Table:
         given = [_Kind(form, (name,)) for form, name in one.items() if name is not None]
         if self.features is not None:
             named = tuple(name.strip() for name in self.features.split(","))
-            given.append(_Kind("features", rest if named == ("*",) else named))
+            if named == (NOTHING,) and NOTHING not in there:
+                given.append(_Kind(NOTHING, (), bookkeeping(rest, index_columns(layout))))
+            else:
+                given.append(_Kind("features", rest if named == ("*",) else named))
         if len(given) > 1:
             msg = f"inputs are one of image=…, text=… and features=…, got {' and '.join(kind.form for kind in given)}"
             raise BadUsage(msg)
@@ -224,9 +243,6 @@ class Table:
             for name in given[0].columns:
                 check_column(name, there, file)
             return given[0]
-        if not rest:
-            msg = f"{file} has no column beside {', '.join(there)}; expected image files, texts or numbers too"
-            raise BadData(msg)
         out = bookkeeping(rest, index_columns(layout))
         out |= {name: out.get(name, "what was asked about") for name in items if name in rest}
         images = "path" if "path" in rest else image_column(rest, lambda name: first_texts(layout, name))
@@ -234,10 +250,7 @@ class Table:
             parts = {name: why for name, why in out.items() if why == SPLIT}
             return _Kind("text", ("text",), parts) if images is None else _Kind("image", (images,), parts)
         inputs = tuple(name for name in rest if name not in out)
-        if not inputs:
-            msg = f"{file} has no column of inputs: {left_out(out)}"
-            raise BadData(msg)
-        return _Kind("features", inputs, out, chosen=True)
+        return _Kind("features" if inputs else NOTHING, inputs, out, chosen=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +266,7 @@ class _Part:
 class _Kind:
     """What the inputs are, in which columns, what is left out and why, and whether nobody said so."""
 
-    form: str  # image, text or features
+    form: str  # image, text, features or nothing
     columns: tuple[str, ...]
     out: Mapping[str, str] = field(default_factory=dict)
     chosen: bool = False
@@ -263,20 +276,15 @@ class _Kind:
         if not self.chosen:
             return self
         counting = {name: NUMBERED for name in self.columns if counts_rows(train.columns[name])}
-        if len(counting) == len(self.columns):
-            msg = f"{train.file} has no column of inputs: {left_out({**self.out, **counting})}"
-            raise BadData(msg)
-        return replace(
-            self,
-            columns=tuple(name for name in self.columns if name not in counting),
-            out={**self.out, **counting},
-        )
+        columns = tuple(name for name in self.columns if name not in counting)
+        return replace(self, form=self.form if columns else NOTHING, columns=columns, out={**self.out, **counting})
 
     def notes(self) -> tuple[str, ...]:
         """What was chosen of it, a sentence each."""
         images = self.form == "image" and self.columns != ("path",)
         said = (f"images are the files of column '{self.columns[0]}'; image=… says otherwise",) if images else ()
-        return (*said, left_out(self.out)) if self.out else said
+        silent = self.form == NOTHING and not self.chosen
+        return (*said, left_out(self.out)) if self.out and not silent else said
 
 
 def _read(layout: Layout, kind: _Kind, label: str | None, *others: str) -> _Part:
@@ -288,6 +296,19 @@ def _read(layout: Layout, kind: _Kind, label: str | None, *others: str) -> _Part
         check_present(columns[label], label, layout.file)
         check_are_classes(columns[label], label, layout.file)
     return _Part(layout.file, columns, label or "")
+
+
+def _called(layout: Layout, kind: _Kind) -> tuple[list[str] | None, tuple[str, ...]]:
+    """What people call each row of labels alone, and a sentence that says whence."""
+
+    def entries(name: str) -> list[str]:
+        try:
+            texts: list[str] = read_table(layout, texts=(name,))[name].to_pylist()
+        except BadData:  # such as dates, which are no names
+            return []
+        return texts
+
+    return naming(kind.out, entries)
 
 
 def _files(part: _Part, name: str, root: Path) -> list[str]:
@@ -307,7 +328,7 @@ def _files(part: _Part, name: str, root: Path) -> list[str]:
         row, path = odd[0]
         msg = (
             f"column '{name}' of {part.file}, row {row}: '{path}' is no file below {root} ({len(odd)} such rows); name "
-            f"files relative to it, or say --source-set root=FOLDER"
+            f"files relative to it, say --source-set root=FOLDER, or features=nothing for labels alone"
         )
         raise BadData(msg)
     return names

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from noisybench.data.inputs import IMAGE_DIMENSIONS, AnyInputs
-from noisybench.data.source import Source
+from noisybench.data.source import Source, inputs_of
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.checks import check_rate
 from noisybench.ground.errors import BadUsage
@@ -15,7 +15,7 @@ from noisybench.ground.random_streams import normals
 from noisybench.noise.class_structure import class_structure, wrong_labels
 from noisybench.noise.moments import feature_moments
 from noisybench.variants.flipping import Mode, select
-from noisybench.variants.noise import Draw, Noise
+from noisybench.variants.noise import LABELS_ALONE, Draw, Noise
 
 _CHUNK = 128  # rows whose float64 copy stays in the cache
 
@@ -60,11 +60,12 @@ class BoundedInstance:
             raise BadUsage(msg)
 
     def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
+        inputs = inputs_of(source, "noise 'bounded_instance'", LABELS_ALONE)
         clean, known = source.clean, source.clean != UNKNOWN
         classes = class_structure(source, 0.0, "symmetric", self.matrix)
         chance = np.full(len(clean), np.nan)
         bounds = self.bound * classes.weights / max(classes.weights.max(), 1e-300)
-        products = own_products(source.inputs, clean, seed=seed)[known] / self.temperature
+        products = own_products(inputs, clean, seed=seed)[known] / self.temperature
         chance[known] = bounded_chances(products, bounds[clean[known]], self.rate)
         selected = select(np.where(known, chance, 0.0), clean, by_class=False, seed=seed, mode=mode)
         return Draw(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.extraction import features_of
-from noisybench.data.source import Source
+from noisybench.data.source import Source, inputs_of
 from noisybench.ground.arrays import UNKNOWN, Bools, Floats, Indices, Labels
 from noisybench.ground.checks import check_choice, check_rate, whole
 from noisybench.ground.errors import BadUsage
@@ -25,7 +25,7 @@ from noisybench.noise.difficulty_law import (
     read_numbers,
 )
 from noisybench.variants.flipping import Mode, nearest_counts, select, sum_to
-from noisybench.variants.noise import Draw, Noise, require_mode
+from noisybench.variants.noise import LABELS_ALONE, Draw, Noise, require_mode
 
 _SIZE = 25  # samples of a cluster
 _BLOCK = 4096  # clusters whose laws are given at a time
@@ -138,6 +138,7 @@ class Coherent:
         if size < 1:
             msg = f"clusters={self.clusters} is more than the {together:g} samples that are mislabeled together; ask for fewer"
             raise BadUsage(msg)
+        inputs_of(source, "noise 'coherent'", f"give the clusters in a file, --set sub_labels=FILE, or {LABELS_ALONE}")
         return sub_clusters(features_of(source, self.features)[known], clean, size)
 
     def _chances(

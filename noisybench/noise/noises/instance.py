@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.inputs import IMAGE_DIMENSIONS, AnyInputs
-from noisybench.data.source import Source
+from noisybench.data.source import Source, inputs_of
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.checks import check_rate
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import normals, uniforms
 from noisybench.noise.moments import feature_moments
 from noisybench.variants.flipping import Mode, flip_by_law, select, sum_to
-from noisybench.variants.noise import Draw, Noise
+from noisybench.variants.noise import LABELS_ALONE, Draw, Noise
 
 _DEVIATION = 0.1  # of the chances of a flip, as in the paper
 _BLOCK = 4096  # samples whose laws are given at a time
@@ -57,6 +57,7 @@ class Instance:
             raise BadUsage(msg)
 
     def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
+        inputs = inputs_of(source, "noise 'instance'", LABELS_ALONE)
         clean = source.clean
         chance = flip_chances(self.rate, uniforms(seed, "chance", len(clean)))
         chance[clean == UNKNOWN] = 0.0
@@ -67,7 +68,7 @@ class Instance:
                 members = np.flatnonzero(clean != UNKNOWN if k is None else clean == k)
                 chance[members] = sum_to(chance[members], self.rate * len(members))
         selected = select(chance, clean, by_class=False, seed=seed, mode=mode)
-        laws = wrong_laws(source.inputs, clean, selected, source.num_classes, self.temperature, seed=seed)
+        laws = wrong_laws(inputs, clean, selected, source.num_classes, self.temperature, seed=seed)
         return Draw(
             labels=flip_by_law(source.labels, clean, laws, seed=seed),
             flip_probability=np.where(clean == UNKNOWN, np.nan, chance),

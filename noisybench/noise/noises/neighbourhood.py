@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.extraction import features_of
-from noisybench.data.source import Source
+from noisybench.data.source import Source, inputs_of
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.checks import check_rate, whole
 from noisybench.ground.errors import BadUsage
 from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.variants.flipping import Mode, flip_by_law, select, sum_to
-from noisybench.variants.noise import Draw, Noise
+from noisybench.variants.noise import LABELS_ALONE, Draw, Noise
 
 _BLOCK = 4096  # samples whose laws are given at a time
 
@@ -57,6 +57,7 @@ class Neighbourhood:
             raise BadUsage(msg)
 
     def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
+        inputs_of(source, "noise 'neighbourhood'", LABELS_ALONE)
         clean, known = source.clean, np.flatnonzero(source.clean != UNKNOWN)
         features = features_of(source, self.features)[known]
         k = min(self.k, len(known) - 1)

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.inputs import AnyInputs
-from noisybench.data.source import Source
+from noisybench.data.source import Source, inputs_of
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import normals, uniforms
 from noisybench.variants.flipping import Mode, flip_by_law
-from noisybench.variants.noise import Draw, Noise, require_mode
+from noisybench.variants.noise import LABELS_ALONE, Draw, Noise, require_mode
 
 _DEVIATION = 0.1
 _BLOCK = 1024  # rows whose float64 copy is held at a time
@@ -49,11 +49,12 @@ class XiaRaw:
             raise BadUsage(msg)
 
     def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
+        inputs = inputs_of(source, "noise 'xia_raw'", LABELS_ALONE)
         require_mode("xia_raw", mode, self.modes)
         known = source.clean != UNKNOWN
         chance = truncated_normals(self.centre, uniforms(seed, "chance", len(known)))
         selected = known & (uniforms(seed, "select", len(known)) < chance)
-        laws = raw_laws(source.inputs, source.clean, selected, source.num_classes, seed=seed)
+        laws = raw_laws(inputs, source.clean, selected, source.num_classes, seed=seed)
         return Draw(
             labels=flip_by_law(source.labels, source.clean, laws, seed=seed),
             flip_probability=np.where(known, chance, np.nan),

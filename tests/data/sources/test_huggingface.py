@@ -134,12 +134,6 @@ def test_parquet_without_its_types_is_read(tmp_path: Path) -> None:
             "column 'a' is Value.*string.*expected numbers, or one column",
         ),
         ("a,b,label\nx,y,0\n", {}, BadUsage, "which columns are the input.*input=NAME or input=a,b$"),
-        (
-            "label\n0\n",
-            {},
-            BadData,
-            "no column beside the label can be an input, there are: none; expected images, ",
-        ),
         ("text,label\n?,0\n", {}, BadData, "column 'text' hold no word of two letters"),
         ("text,label\nhello,0\n,1\n", {}, BadData, "column 'text' has no text in row 1 .1 such rows.; fill or drop"),
         ("text,label\nhello,0\n", {"side": "8"}, BadUsage, "side=8 is not of texts, and column 'text' holds texts"),
@@ -360,3 +354,33 @@ def test_labels_are_read_however_they_are_typed(tmp_path: Path) -> None:
     assert some.clean.tolist() == [1, -1, 0, 2]
     with pytest.raises(BadData, match=r"column 'several' holds lists of \[2\] labels; expected one class for each sam"):
         load_source("huggingface", tmp_path / "x.parquet", label="several", input="x")
+
+
+def test_a_data_set_may_have_labels_alone(tmp_path: Path) -> None:
+    """Nothing beside the label, or ids, row numbers and further classes; or where the user says so. An address is a text."""
+    alone = load_source("huggingface", write_csv(tmp_path, "label\n0\n1\n0\n"), limit=2)
+    assert alone.inputs is None
+    assert alone.labels.tolist() == [0, 1]
+    assert alone.notes[-1].startswith("there are labels and no inputs: ")
+    kinds = Features({"idx": Value("int32"), "uid": Value("string"), "label": PETS["label"], "coarse": PETS["label"]})
+    rows = {"idx": [4, 3], "uid": ["a", "b"], "label": [1, 0], "coarse": [0, 0]}
+    DatasetDict({name: Dataset.from_dict(rows, features=kinds) for name in ("train", "test")}).save_to_disk(
+        tmp_path / "x"
+    )
+    saved = load_source("huggingface", tmp_path / "x", clean="coarse")
+    assert saved.inputs is None
+    assert saved.test_labels is None
+    assert saved.class_names == ("cat", "dog")
+    assert saved.sample_names == ["a", "b"]
+    assert saved.notes[0].startswith(
+        "left out of the features: 'idx' (row numbers), 'uid' (ids); --source-set input=A,B"
+    )
+    typed = load_source("huggingface", tmp_path / "x")
+    assert "'coarse' (labels)" in typed.notes[0]
+    numbers = write_csv(tmp_path, "a,id,label\n1,p,0\n2,q,1\n")
+    said = load_source("huggingface", numbers, input="nothing")
+    assert said.inputs is None
+    assert said.sample_names == ["p", "q"]
+    assert said.options["input"] == "nothing"
+    addresses = write_csv(tmp_path, "url,label\nexample.org,0\nexample.com,1\n")
+    assert load_source("huggingface", addresses).inputs is not None

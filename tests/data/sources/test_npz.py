@@ -137,3 +137,57 @@ def test_labels_may_be_texts(tmp_path: Path) -> None:
     source = load_source("npz", tmp_path / "x.npz")
     assert source.class_names == ("9", "10")
     assert source.labels.tolist() == [1, 0, 0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("labels", ["labels", "label", "y", "y_train", "train_labels", "given_labels", "noisy_labels"])
+def test_labels_may_stand_alone(tmp_path: Path, labels: str) -> None:
+    """Under any usual name, with right ones, ids and probabilities beside them, which are told."""
+    arrays: dict[str, Any] = {
+        labels: [[1], [0], [1], [0]],
+        "true_labels": [1, 1, 0, -1],
+        "ids": [7, 5, 3, 1],
+        "pred_probs": np.eye(4, 2),
+        "weights": np.ones(4),
+        "y_test": [0],
+    }
+    np.savez(tmp_path / "x.npz", **arrays)
+    source = load_source("npz", tmp_path / "x.npz", limit=3)
+    assert source.inputs is None
+    assert source.labels.tolist() == [1, 0, 1]
+    assert source.clean.tolist() == [1, 1, 0]
+    assert source.sample_names == ["7", "5", "3"]
+    assert source.test_labels is None
+    told = [] if labels == "labels" else [f"labels are the array {labels}"]
+    assert list(source.notes[:-2]) == [
+        *told,
+        "right labels are the array true_labels",
+        "samples are called as in the array ids",
+        "not read: pred_probs, weights",
+    ]
+    assert source.notes[-2] == "the test set has no inputs and is left out"
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        (
+            {"y": [0, 1], "embedding": np.eye(2)},
+            "no array 'inputs'; it has: y, embedding; call 'embedding' so, or leave",
+        ),
+        ({"y": [0, 1], "x_test": np.eye(2), "y_test": [0, 1]}, "has no array 'inputs'; it has: y, x_test, y_test"),
+        (
+            {"labels": [0, 1], "noisy_labels": [1, 1]},
+            "has arrays labels, noisy_labels; expected one of them: call the giv",
+        ),
+        (
+            {"labels": [0, 1], "clean": [0, 1], "true_labels": [0, 1]},
+            "has arrays clean, true_labels; expected one of th",
+        ),
+        ({"pred_probs": np.eye(2)}, "has no array 'inputs'; it has: pred_probs"),
+    ],
+)
+def test_what_may_be_inputs_is_never_left_out(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
+    """An array of another name that has a row for each label; two arrays of labels; none."""
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(BadData, match=message):
+        load_source("npz", tmp_path / "x.npz")

@@ -129,7 +129,6 @@ def test_images_are_found_below_the_table(tmp_path: Path) -> None:
         ("a,label\n1,0\n", {"clean": "right"}, UnknownName, "no column of .*x.csv is called 'right'"),
         ("a,label\n1,0\n", {"features": "a, c"}, UnknownName, "is called 'c'"),
         ("a,label\n1,0\n", {"features": "a", "text": "a"}, BadUsage, "are one of image=…, .*, got text and features"),
-        ("label\n0\n", {}, BadData, "x.csv has no column beside label; expected image files, texts or numbers"),
         (
             "a,label\n1,0\n2,\n",
             {},
@@ -150,13 +149,6 @@ def test_images_are_found_below_the_table(tmp_path: Path) -> None:
             {},
             BadData,
             "another label in each of its 20 rows",
-        ),
-        ("id,label\n1,0\n2,1\n", {}, BadData, r"x.csv has no column of inputs: left out .* 'id' \(ids\)"),
-        (
-            "n,label\n" + "".join(f"{i},{i % 2}\n" for i in range(20)),
-            {},
-            BadData,
-            r"has no column of .* 'n' \(row numbers\)",
         ),
         (
             "a,label\n1,0\n",
@@ -343,6 +335,50 @@ def test_what_is_there_twice_is_marked(tmp_path: Path) -> None:
     assert "1 text is there more than once, in 2 rows, such as row 0 and row 2; the mark" in source.notes[1]
     part = load_source("table", tmp_path / "x.csv", id="id", limit=2)
     assert (part.marks, part.notes) == ({}, ())
+
+
+def test_a_table_without_features_has_labels_alone(tmp_path: Path) -> None:
+    """With nothing beside the label, or with ids, row numbers and file names; Parquet too; or where the user says so."""
+    labels = "".join(f"{'ab'[i % 2]}\n" for i in range(4))
+    source = load_source("table", write(tmp_path, "label\n" + labels))
+    assert source.inputs is None
+    assert source.labels.tolist() == [0, 1, 0, 1]
+    assert source.notes[0].startswith("there are labels and no inputs: ")
+    assert source.sample_names is None
+    rows = [f"{i},p{i // 2},x/{i}.dat,{i * 2},{'ab'[i % 2]}\n" for i in range(20)]
+    named = load_source("table", write(tmp_path, ",patient_id,file,n,label\n" + "".join(rows)), limit=3)
+    assert named.inputs is None
+    assert named.sample_names == ["x/0.dat", "x/1.dat", "x/2.dat"]
+    assert (named.limit, len(named.labels)) == (3, 3)
+    assert "a column without a name (row numbers), 'patient_id' (ids), 'file' (file names), 'n' (row" in named.notes[0]
+    assert named.notes[1] == "samples are called as in column 'file'"
+    index = write(tmp_path, ",label\n" + "".join(f"{i * 3},{i % 2}\n" for i in range(4)))
+    assert load_source("table", index).sample_names == ["0", "3", "6", "9"]  # rows of a frame that was filtered
+    parquet = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"label": [1, 0, 1], "id": [0.5, 0.6, 0.7]}), parquet)  # of which nobody is called so
+    assert load_source("table", parquet).sample_names is None
+
+
+def test_inputs_can_be_said_to_be_nothing(tmp_path: Path) -> None:
+    """Columns of numbers are then none, and files that are not here are not looked for; a column of that name is one."""
+    file = write(tmp_path, "id,path,p0,label\nA,x.png,.5,1\nB,y.png,.25,0\n")
+    with pytest.raises(BadData, match="say --source-set root=FOLDER, or features=nothing for labels alone"):
+        load_source("table", file)
+    source = load_source("table", file, features="nothing")
+    assert source.inputs is None
+    assert source.sample_names == ["A", "B"]
+    assert source.options["features"] == "nothing"
+    assert source.sha256 == load_source("table", write(tmp_path, "label\n1\n0\n")).sha256
+    column = load_source("table", write(tmp_path, "nothing,label\n2,1\n3,0\n"), features="nothing")
+    assert column.inputs.tolist() == [[2], [3]]
+
+
+def test_test_labels_without_inputs_are_left_out(tmp_path: Path) -> None:
+    """There is no model to be tested."""
+    (tmp_path / "test.csv").write_text("label\n1\n", encoding="utf-8")
+    source = load_source("table", write(tmp_path, "label\n1\n0\n"), test="test.csv")
+    assert source.test_labels is None
+    assert "the test set has no inputs and is left out" in source.notes
 
 
 def test_build_says_what_was_chosen(tmp_path: Path) -> None:
