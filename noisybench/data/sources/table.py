@@ -1,17 +1,17 @@
-"""Your own CSV or Parquet table of images, texts or numbers with their labels."""
+"""Your own table, CSV, JSON lines, Excel or Parquet, of images, texts, numbers or categories with their labels."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from noisybench.data.classes import class_order
 from noisybench.data.source import LoadSource, Source, source_from_arrays
-from noisybench.data.sources._bookkeeping import NUMBERED, SPLIT, bookkeeping, counts_rows, image_column, left_out
+from noisybench.data.sources._bookkeeping import SPLIT, bookkeeping, image_column, left_out
 from noisybench.data.sources._columns import (
     as_classes,
     beside,
@@ -24,11 +24,15 @@ from noisybench.data.sources._columns import (
     index_columns,
     read_table,
     spelled_classes,
+    strings,
 )
+from noisybench.data.sources._dataset_columns import TEXT_COLUMNS
+from noisybench.data.sources._kinds import are_texts
 from noisybench.data.sources._layout import Layout, layout_of
 from noisybench.data.sources._own_images import read_images
 from noisybench.data.sources._repeats import marked, repeated, repeated_images
-from noisybench.data.sources._text import COLUMNS, text_features
+from noisybench.data.sources._text import CHARACTERS, COLUMNS, Units, text_features, text_units
+from noisybench.data.sources._transforms import Choices, FeatureColumns, feature_columns, table_features
 from noisybench.ground.arrays import Labels
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.options import plain_options
@@ -36,14 +40,19 @@ from noisybench.ground.options import plain_options
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One row a sample, in the order of the file: an image file, a text or numbers, and a label.
+    """One row a sample, in the order of the file: an image file, a text, or numbers and categories, and a label.
 
     Without ``image``, ``text`` and ``features``, a column such as ``path`` or ``file_name`` names image files; else a
-    column ``text`` holds texts; else every column that has no other meaning is a number. Row numbers, ids, splits, file
-    names and further labels have one: they are left out, and named in ``Source.notes``.
+    column ``text`` or the like holds texts; else every column that has no other meaning is a feature. Row numbers, ids,
+    splits, file names and further labels have one, and a column that is the same in every row, or another text in nearly
+    every one, says nothing: they are left out, and named in ``Source.notes``.
+
+    What a column of features holds is seen from its training rows: numbers and dates are standardised, truths are 1 and 0,
+    a category is a 0/1 column for each class, and gaps are filled and marked, see
+    ``noisybench.data.sources._transforms.table_features``; of test rows nothing is learnt.
 
     Classes are the labels that occur, by value where all are whole numbers, however they are written (``1.0`` is ``1``),
-    else by code points. Nothing may be missing but clean labels. Images are read as source ``folder`` reads them; texts
+    else by code points; fractions, ids and quantities are refused. Images are read as source ``folder`` reads them; texts
     become TF-IDF features, of which the training texts alone decide the words and their weights. Samples of the same
     image, text or id have the mark ``duplicate``. Text files may be packed by gzip, bzip2 or xz; separator, encoding and
     decimal commas are recognised.
@@ -53,18 +62,27 @@ class Table:
         clean: Column of the right classes; empty, -1, NaN or null where nobody knows. None where there is none.
         image: Column of image files, below ``root``.
         text: Column of texts.
-        features: Columns of numbers, as ``a,b,c``; ``*`` is every column without another meaning, row numbers too.
+        features: Columns of features, as ``a,b,c``; ``*`` is every column without another meaning, row numbers too.
         id: Column of what samples are called, which ``suspects`` shows; of images it is their path.
         test: A file of test samples with the same columns, in the folder of the table.
         root: Folder of the images, in the folder of the table; None is that folder itself.
         side: Height and width in pixels that all images are brought to; None leaves them as they are, all of one size.
-        words: How many words are features, at most.
+        words: How many words, or runs of characters, are features, at most.
         separator: Between two columns of a text file: one character or its name, such as ``tab``; None recognises it.
         encoding: Of a text file, as Python calls it; None recognises UTF-8, UTF-16 and Western European text.
         decimal: ``.`` or ``,``, before the fraction of a number in a text file; None recognises it.
+        sheet: Of an Excel workbook; None takes the first.
+        numbers: Columns of features that are numbers, as ``a,b``, whatever their entries look like.
+        categories: Columns of features that are categories, such as codes that are written as numbers.
+        leave_out: Columns that are no features.
+        date_format: How dates are written, as ``strptime`` has it, where that is not recognised, such as ``%d/%m/%y``.
+        scale: Whether numbers are standardised; by default they are.
+        gaps: ``fill`` (the default) or ``refuse``.
+        units: What of texts is counted, ``words`` or ``characters``; None: words, if most texts hold spaces.
 
     Raises:
         BadUsage: No file is given, several kinds of inputs, or a column that does not exist.
+        MissingPackage: A workbook is given, and openpyxl is not installed.
         BadData: The table cannot be read, or a value is missing or cannot be used.
     """
 
@@ -81,22 +99,32 @@ class Table:
     separator: str | None = None
     encoding: str | None = None
     decimal: str | None = None
+    sheet: str | None = None
+    numbers: str | None = None
+    categories: str | None = None
+    leave_out: str | None = None
+    date_format: str | None = None
+    scale: bool | None = None
+    gaps: Literal["fill", "refuse"] | None = None
+    units: Units | None = None
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         if data is None:
-            msg = "source 'table' needs a file: say --data FILE, a .csv, .tsv or .parquet with a row for each sample"
+            msg = "source 'table' needs a file: say --data FILE, a .csv, .tsv, .jsonl, .xlsx or .parquet with a row for each sample"
             raise BadUsage(msg)
         layout = self._layout(data)
+        choices = self._choices(layout)
         kind = self._kind(header(layout), layout)
         train = _read(layout, kind, self.label, *(name for name in (self.clean, self.id) if name is not None))
-        kind = kind.without_row_numbers(train)
+        kind = kind.settled(train, choices)
         test = None
         if self.test is not None:
-            test = _read(self._layout(beside(data.parent, self.test, "test")), kind, self.label)
+            test = _read(self._layout(beside(data.parent, self.test, "test")), kind, self.label, training=False)
         classes, clean, tested_classes, class_names = self._classes(train, test)
         kept = slice(None if limit is None else max(limit, 1))  # one below one is refused with the arrays
         called = None if self.id is None else train.columns[self.id].to_pylist()
         repeats = [] if called is None else [repeated(called[kept], classes[kept], None, f"{self.id}")]
+        said: list[str] = []
         if kind.form == "image":
             root = data.parent if self.root is None else beside(data.parent, self.root, "root")
             files = _files(train, kind.columns[0], root)
@@ -106,13 +134,20 @@ class Table:
             repeats.append(repeated_images(inputs, files[kept], classes[kept]))
         elif kind.form == "text":
             texts, others = (() if part is None else _texts(part, kind.columns[0]) for part in (train, test))
+            units = self.units or text_units(texts)
+            if self.units is None and units == "characters":
+                said.append(CHARACTERS)
             # Of all texts, so that a feature does not depend on the limit.
             inputs, tested = text_features(
-                texts, others, columns=self.words, what=f"column '{kind.columns[0]}' of {data}"
+                texts, others, columns=self.words, what=f"column '{kind.columns[0]}' of {data}", units=units
             )
             repeats.append(repeated(texts[kept], classes[kept], None, "text"))
         else:
-            inputs, tested = (None if part is None else _numbers(part, kind.columns) for part in (train, test))
+            assert kind.found is not None  # noqa: S101 - as what is settled has it
+            rows = None if test is None else test.columns
+            inputs, tested, said = table_features(
+                kind.found, rows, [part.file for part in (train, test) if part is not None], choices
+            )
         marks, twice = marked(repeats)
         return source_from_arrays(
             "table",
@@ -127,13 +162,25 @@ class Table:
             limit=limit,
             sample_names=called,
             marks=marks,
-            notes=(*layout.notes, *kind.notes(), *self._doubts(classes, clean, class_names), *twice),
+            notes=(*layout.notes, *kind.notes(), *said, *self._doubts(classes, clean, class_names), *twice),
         )
 
     def _layout(self, file: Path) -> Layout:
         """How a file is written, as far as it is not said."""
         with errors_as_bad_data(file):
-            return layout_of(file, separator=self.separator, encoding=self.encoding, decimal=self.decimal)
+            return layout_of(
+                file, separator=self.separator, encoding=self.encoding, decimal=self.decimal, sheet=self.sheet
+            )
+
+    def _choices(self, layout: Layout) -> Choices:
+        """What is said of columns of features."""
+        numbers, categories, out = map(_listed, (self.numbers, self.categories, self.leave_out))
+        for name in set(numbers) & set(categories) | set(out) & {*numbers, *categories}:
+            msg = f"column '{name}' is named twice; expected it in one of numbers=…, categories=… and leave_out=…"
+            raise BadUsage(msg)
+        return Choices(
+            numbers, categories, self.date_format, self.scale is not False, self.gaps or "fill", layout.decimal
+        )
 
     def _classes(
         self, train: "_Part", test: "_Part | None"
@@ -169,32 +216,28 @@ class Table:
         others = [name for name in (self.label, self.clean, self.id) if name is not None]
         for name in others:
             check_column(name, there, file)
-        rest = tuple(name for name in there if name not in others)
+        wished, out = _listed(self.numbers) + _listed(self.categories), _listed(self.leave_out)
+        for name in (*wished, *out):
+            check_column(name, there, file)
+        rest = tuple(name for name in there if name not in (*others, *out))
         one = {"image": self.image, "text": self.text}
         given = [_Kind(form, (name,)) for form, name in one.items() if name is not None]
         if self.features is not None:
-            named = tuple(name.strip() for name in self.features.split(","))
-            given.append(_Kind("features", rest if named == ("*",) else named))
+            named = rest if self.features == "*" else _listed(self.features)
+            given.append(_Kind("features", tuple(name for name in dict.fromkeys((*named, *wished)) if name not in out)))
+        elif wished:
+            given.append(_Kind("features", ()))
         if len(given) > 1:
             msg = f"inputs are one of image=…, text=… and features=…, got {' and '.join(kind.form for kind in given)}"
             raise BadUsage(msg)
-        if given:
+        if given and given[0].columns:
             for name in given[0].columns:
                 check_column(name, there, file)
             return given[0]
         if not rest:
             msg = f"{file} has no column beside {', '.join(there)}; expected image files, texts or numbers too"
             raise BadData(msg)
-        out = bookkeeping(rest, index_columns(layout))
-        images = "path" if "path" in rest else image_column(rest, lambda name: first_texts(layout, name))
-        if images is not None or "text" in rest:
-            parts = {name: why for name, why in out.items() if why == SPLIT}
-            return _Kind("text", ("text",), parts) if images is None else _Kind("image", (images,), parts)
-        inputs = tuple(name for name in rest if name not in out)
-        if not inputs:
-            msg = f"{file} has no column of inputs: {left_out(out)}"
-            raise BadData(msg)
-        return _Kind("features", inputs, out, chosen=True)
+        return _recognised(layout, rest, wished)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,34 +256,72 @@ class _Kind:
     columns: tuple[str, ...]
     out: Mapping[str, str] = field(default_factory=dict)
     chosen: bool = False
+    found: FeatureColumns | None = None
 
-    def without_row_numbers(self, train: _Part) -> "_Kind":
-        """Columns whose very values count the rows are left out too, where the columns were not named."""
-        if not self.chosen:
+    def settled(self, train: _Part, choices: Choices) -> "_Kind":
+        """What the columns hold; where nobody named them, without those that say nothing.
+
+        A column of texts is the input where no other is left.
+        """
+        if self.form != "features":
             return self
-        counting = {name: NUMBERED for name in self.columns if counts_rows(train.columns[name])}
-        if len(counting) == len(self.columns):
-            msg = f"{train.file} has no column of inputs: {left_out({**self.out, **counting})}"
+        columns = {name: train.columns[name] for name in self.columns}
+        found = feature_columns(columns, train.file, choices, chosen=self.chosen)
+        out = {**self.out, **found.out}
+        if found.kinds:
+            return replace(self, columns=tuple(found.kinds), out=out, found=found)
+        if not found.texts:
+            msg = f"{train.file} has no column of inputs: {left_out(out)}"
             raise BadData(msg)
-        return replace(
-            self,
-            columns=tuple(name for name in self.columns if name not in counting),
-            out={**self.out, **counting},
-        )
+        if len(found.texts) > 1:
+            named = " or ".join(f"--source-set text={name}" for name in found.texts[:4])
+            msg = f"which column of {train.file} holds the texts? say {named}"
+            raise BadUsage(msg)
+        out.pop(found.texts[0])
+        return _Kind("text", found.texts, out)
 
     def notes(self) -> tuple[str, ...]:
         """What was chosen of it, a sentence each."""
-        images = self.form == "image" and self.columns != ("path",)
-        said = (f"images are the files of column '{self.columns[0]}'; image=… says otherwise",) if images else ()
+        said: tuple[str, ...] = ()
+        if self.form == "image" and self.columns != ("path",):
+            said = (f"images are the files of column '{self.columns[0]}'; image=… says otherwise",)
+        if self.form == "text" and self.columns != ("text",):
+            said = (f"inputs are the texts of column '{self.columns[0]}'; text=… or features=… says otherwise",)
         return (*said, left_out(self.out)) if self.out else said
 
 
-def _read(layout: Layout, kind: _Kind, label: str, *others: str) -> _Part:
+def _recognised(layout: Layout, rest: Sequence[str], wished: Sequence[str]) -> _Kind:
+    """What the inputs are where nobody said so, of columns without another meaning; those wished for are features."""
+    books = bookkeeping((name for name in rest if name not in wished), index_columns(layout))
+    if not wished:
+        first = partial(first_texts, layout)
+        parts = {name: why for name, why in books.items() if why == SPLIT}
+        images = "path" if "path" in rest else image_column(rest, first)
+        if images is not None:
+            return _Kind("image", (images,), parts)
+        named = (name for name in TEXT_COLUMNS if name in rest)
+        texts = next((name for name in named if name == "text" or are_texts(first(name))), None)
+        if texts is not None:
+            unused = (name for name in rest if name != texts and name not in books)
+            return _Kind("text", (texts,), parts | dict.fromkeys(unused, "not read beside texts"))
+    inputs = tuple(name for name in rest if name not in books)
+    if not inputs:
+        msg = f"{layout.file} has no column of inputs: {left_out(books)}"
+        raise BadData(msg)
+    return _Kind("features", inputs, books, chosen=True)
+
+
+def _listed(names: str | None) -> tuple[str, ...]:
+    """``a, b`` as names."""
+    return () if names is None else tuple(name.strip() for name in names.split(","))
+
+
+def _read(layout: Layout, kind: _Kind, label: str, *others: str, training: bool = True) -> _Part:
     """The columns of a table that are needed."""
-    inputs, numbers = ((), kind.columns) if kind.form == "features" else (kind.columns, ())
-    columns = read_table(layout, texts=tuple(dict.fromkeys((label, *others, *inputs))), numbers=numbers)
+    inputs, texts = (kind.columns, ()) if kind.form == "features" else ((), kind.columns)
+    columns = read_table(layout, texts=tuple(dict.fromkeys((label, *others, *texts))), inputs=inputs)
     check_present(columns[label], label, layout.file)
-    check_are_classes(columns[label], label, layout.file)
+    check_are_classes(columns[label], label, layout, training=training)
     return _Part(layout.file, columns)
 
 
@@ -268,14 +349,10 @@ def _files(part: _Part, name: str, root: Path) -> list[str]:
 
 
 def _texts(part: _Part, name: str) -> list[str]:
-    check_present(part.columns[name], name, part.file)
-    texts: list[str] = part.columns[name].to_pylist()
+    column = strings(part.columns[name], name, part.file)
+    check_present(column, name, part.file)
+    texts: list[str] = column.to_pylist()
     return texts
-
-
-def _numbers(part: _Part, names: Sequence[str]) -> NDArray[np.float32]:
-    """Features, shape (n, d)."""
-    return np.column_stack([part.columns[name].astype(np.float32) for name in names])
 
 
 SOURCE: type[LoadSource] = Table
