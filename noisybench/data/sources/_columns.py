@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 from pyarrow import csv
 
 from noisybench.data.classes import class_spelling, nobody_knows
@@ -37,9 +36,12 @@ def header(layout: Layout) -> list[str]:
         BadData: It cannot be read, or has two columns of one name.
     """
     with errors_as_bad_data(layout.file):
-        if layout.form == "csv":
+        names: list[str]
+        if len(layout.rows) > 1:  # the first is whole, and Arrow would read megabytes to say as much
+            names = list(layout.rows[0])
+        elif layout.form == "csv":
             with open_text(layout.file) as stream, csv.open_csv(stream, **_options(layout)) as reader:
-                names: list[str] = reader.schema.names
+                names = reader.schema.names
         else:
             names = (pq.read_schema(layout.file) if layout.form == "parquet" else layout.table.schema).names
     doubled = [name for name in names if name and names.count(name) > 1]  # a column without a name is never read
@@ -243,11 +245,13 @@ def _read_text(layout: Layout, chosen: Sequence[str]) -> Any:  # noqa: ANN401 - 
 
 
 def strings(column: Any, name: str, file: Path) -> ArrowColumn:  # noqa: ANN401 - pyarrow is untyped
-    """A column as texts, whole numbers among them, absent ones empty, shape (n,).
+    """A column as texts, whole numbers as they are written, absent ones empty, shape (n,).
 
     Raises:
         BadData: It holds fractions, or neither texts nor numbers.
     """
+    if isinstance(column, pa.StringArray):
+        return column
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
     if pa.types.is_floating(kind):

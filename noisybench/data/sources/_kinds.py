@@ -42,6 +42,7 @@ _FEW = 20  # entries of which most may differ by chance; different numbers above
 _WORDS, _LETTERS = 3, 30  # on average, of an entry that is a text and no name
 _TRUTHS = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
 _TRUE = pa.array(["true", "yes", "t", "y"])
+_LIKE_NUMBERS = r"^[-+]?(\d{1,3}([.,]\d{3})*|\d+)([.,]\d+)?$"  # whatever the decimal sign
 _THOUSANDS = r"^[-+]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?$"
 
 
@@ -114,6 +115,11 @@ def kind_of(
         return ColumnKind("number" if wish == "number" else typed, ISO if typed == "date" else "")
     if wish == "number" or not len(present):
         return ColumnKind("number", decimal)
+    return _written_kind(present, decimal, date_format)
+
+
+def _written_kind(present: Any, decimal: str, date_format: str | None) -> ColumnKind:  # noqa: ANN401
+    """What texts are."""
     if _parsed(present, decimal) is not None:
         padded = pc.any(pc.match_substring_regex(present, r"^0\d+$")).as_py()
         return _category(present) if padded else ColumnKind("number", decimal)
@@ -123,8 +129,9 @@ def kind_of(
     written = _date_format(distinct, date_format)
     if written is not None:
         return ColumnKind("date", written)
-    if pc.sum(pc.match_substring_regex(distinct, _number(decimal))).as_py() > max(_FEW, len(distinct) / 2):
-        return ColumnKind("number", decimal)
+    numbers = pc.sum(pc.match_substring_regex(distinct, _number(decimal))).as_py()
+    if numbers > max(_FEW, len(distinct) / 2) or pc.all(pc.match_substring_regex(distinct, _LIKE_NUMBERS)).as_py():
+        return ColumnKind("number", decimal)  # with odd entries
     return _text_kind(distinct, len(present))
 
 
@@ -209,17 +216,18 @@ def _codes(column: Any, classes: tuple[str, ...]) -> Floats:  # noqa: ANN401
 def _parsed(column: Any, decimal: str) -> Any | None:  # noqa: ANN401
     """Numbers of numbers, or of texts with a decimal sign; None where one is none.
 
-    ``1,234.5`` is read where all are written so; of decimal commas, nothing but these.
+    ``1,234.5`` is read where some entry cannot be anything else; ``1,234`` alone may have a decimal comma.
     """
     if not _is_text(column):
-        return column.cast(pa.float64()) if not pa.types.is_boolean(column.type) else column.cast(pa.int8())
+        return column.cast(pa.int8() if pa.types.is_boolean(column.type) else pa.float64(), safe=False)
     if decimal == ",":  # a point becomes what no number has
         column = pc.replace_substring(pc.replace_substring(column, ".", "_"), ",", ".")
     try:
         return column.cast(pa.float64())
     except pa.ArrowInvalid:
         plain = pc.replace_substring_regex(column, r"^\+([\d.])", r"\1")
-    if decimal == "." and pc.all(pc.match_substring_regex(plain, _THOUSANDS)).as_py():
+    clear = pc.any(pc.match_substring_regex(plain, r",\d{3}[,.]\d")).as_py()
+    if decimal == "." and clear and pc.all(pc.match_substring_regex(plain, _THOUSANDS)).as_py():
         plain = pc.replace_substring(plain, ",", "")
     try:
         return plain.cast(pa.float64())

@@ -116,15 +116,22 @@ def layout_of(
         encoding = _encoding(file)
         if encoding == "cp1252":
             notes.append(f"{file.name} is no UTF-8 and read as Windows-1252 (Latin-1); encoding=… says otherwise")
-    if suffix not in (".csv", ".tsv"):
-        with open_text(file) as stream:
-            table, told = json_records(stream, file, encoding)
-        return Layout(file, "records", "", encoding, decimal or ".", (), (*notes, *told), table)
+    if suffix in (".csv", ".tsv"):
+        usual = "\t" if suffix == ".tsv" else ","
+        return _fields(file, usual, separator=separator, encoding=encoding, decimal=decimal, notes=notes)
+    with open_text(file) as stream:
+        table, told = json_records(stream, file, encoding)
+    return Layout(file, "records", "", encoding, decimal or ".", (), (*notes, *told), table)
+
+
+def _fields(
+    file: Path, usual: str, *, separator: str | None, encoding: str, decimal: str | None, notes: list[str]
+) -> Layout:
+    """How a text file of separated columns is written."""
     with open_text(file) as stream:
         sample = codecs.getincrementaldecoder(encoding)().decode(stream.read(_SAMPLE))
         whole = not stream.read(1)
     sample = sample.removeprefix("\ufeff")
-    usual = "\t" if suffix == ".tsv" else ","
     if separator is None:
         separator = _separator(sample, usual, whole=whole)
         if separator != usual:

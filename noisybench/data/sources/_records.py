@@ -13,7 +13,7 @@ from typing import IO, Any
 import pyarrow as pa
 
 from noisybench.ground.checks import unknown
-from noisybench.ground.errors import BadData, MissingPackage, UnknownName
+from noisybench.ground.errors import BadData, MissingPackage, NoisybenchError, UnknownName
 
 _LARGEST = 1 << 31
 """Bytes of a workbook once it is unpacked; what is larger is no table that Excel could have written."""
@@ -125,6 +125,8 @@ def workbook(file: Path, sheet: str | None) -> tuple[Any, list[str]]:
                 rows = [tuple(map(_text, row)) for row in book[sheet or names[0]].iter_rows(values_only=True)]
             finally:
                 book.close()
+    except NoisybenchError:
+        raise
     except (zipfile.BadZipFile, zlib.error, EOFError, SyntaxError, LookupError, ValueError, TypeError, AttributeError):
         msg = f"{file} is no Excel workbook (.xlsx), or a damaged one; save it again, or save the table as .csv"
         raise BadData(msg) from None

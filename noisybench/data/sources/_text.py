@@ -30,6 +30,8 @@ def text_units(texts: Sequence[str]) -> Units:
     >>> text_units(["a dog", "two words"]), text_units(["ネコが好き", "イヌ と ネコ"]), text_units(["ACGT", "GGAT"])
     ('words', 'characters', 'characters')
     """
+    if not any(char.isalnum() for text in texts for char in text):
+        return "words"
     spaced = sum(len(text.split()) > 1 for text in texts)
     unspaced = sum(len(_UNSPACED.findall(text)) for text in texts)
     letters = unspaced and sum(map(str.isalpha, "".join(texts)))

@@ -95,7 +95,7 @@ def _why_not(values: Floats, kind: ColumnKind) -> str:
     gaps = np.isnan(values) | (values == GAP if kind.form == "category" else False)
     if gaps.all():
         return "empty"
-    if not gaps.any() and values.min() == values.max():
+    if len(values) > 1 and not gaps.any() and values.min() == values.max():
         return "the same in every row"
     return NUMBERED if kind.form == "number" and counts_rows(values) else ""
 
@@ -225,13 +225,9 @@ def _notes(train: FeatureColumns, choices: Choices) -> list[str]:
         for form in ("number", "date", "truth", "category")
     }
     said = []
-    if of["number"]:
-        how = (
-            "standardised by the training rows; scale=false leaves them as they are" if choices.scale else "as they are"
-        )
-        said.append(
-            f"{_some(of['number'])} {_be(of['number'])} numbers, {how}, and categories=A,B takes columns of numbers as classes"
-        )
+    if of["number"] and choices.scale:
+        how = "standardised by the training rows; scale=false leaves them as they are, categories=A,B takes codes as classes"
+        said.append(f"{_some(of['number'])} {_be(of['number'])} numbers, {how}")
     if of["date"]:
         written = _some(of["date"], lambda name: train.kinds[name].written)
         said.append(

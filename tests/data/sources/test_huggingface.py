@@ -360,3 +360,12 @@ def test_labels_are_read_however_they_are_typed(tmp_path: Path) -> None:
     assert some.clean.tolist() == [1, -1, 0, 2]
     with pytest.raises(BadData, match=r"column 'several' holds lists of \[2\] labels; expected one class for each sam"):
         load_source("huggingface", tmp_path / "x.parquet", label="several", input="x")
+
+
+def test_minus_one_and_plus_one_are_two_classes(tmp_path: Path) -> None:
+    """In a column of numbers, the right ones beside it with a gap."""
+    file = tmp_path / "x.csv"
+    file.write_text("a,label,right\n1,-1,1\n2,1,\n3,1,-1\n", encoding="utf-8")
+    source = load_source("huggingface", file, input="a", clean="right")
+    assert source.class_names == ("-1", "1")
+    assert (source.labels.tolist(), source.clean.tolist()) == ([0, 1, 1], [1, -1, 0])
