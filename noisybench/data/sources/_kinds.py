@@ -51,8 +51,8 @@ class ColumnKind:
     """What the training rows tell of a column.
 
     Attributes:
-        form: Numbers, dates, truths or categories; ``text`` and ``id`` have another text in nearly every row, of several
-            words or of one.
+        form: Numbers, dates, truths or categories; ``text`` and ``id`` have another text in nearly every row, an id being
+            of one word with digits.
         written: How numbers (their decimal sign) or dates (a format of ``strptime``) are written.
         classes: Of a category, by code points.
     """
@@ -148,7 +148,8 @@ def _text_kind(distinct: Any, n: int) -> ColumnKind:  # noqa: ANN401 - pyarrow.A
         if are_texts(distinct[:_SAMPLE].to_pylist()):
             return ColumnKind("text")
         if n >= _FEW:
-            return ColumnKind("id")
+            named = [any(map(str.isdigit, text)) for text in distinct[:_SAMPLE].to_pylist()]
+            return ColumnKind("id" if 2 * sum(named) > len(named) else "text")
     return _category(distinct)
 
 

@@ -1,6 +1,6 @@
 """Columns of one's own table → features: gaps filled, numbers standardised, a column for each class of a category."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -42,7 +42,7 @@ class FeatureColumns:
         kinds: What each holds.
         values: Its entries as numbers, shape (n,), see ``_kinds.values_of``.
         out: Columns that are none after all, and why.
-        texts: Those among ``out`` with another text in nearly every row.
+        texts: Those among ``out`` that are texts.
     """
 
     kinds: Mapping[str, ColumnKind]
@@ -87,7 +87,8 @@ def feature_columns(columns: Mapping[str, Any], file: Path, choices: Choices, *,
             if name not in (*choices.numbers, *choices.categories) and (why := _why_not(column, kinds[name])):
                 out[name] = why
     kept = {name: kind for name, kind in kinds.items() if name not in out}
-    return FeatureColumns(kept, {name: values[name] for name in kept}, out, texts)
+    words = tuple(name for name in texts if kinds[name].form == "text")
+    return FeatureColumns(kept, {name: values[name] for name in kept}, out, words)
 
 
 def _why_not(values: Floats, kind: ColumnKind) -> str:
@@ -226,24 +227,19 @@ def _notes(train: FeatureColumns, choices: Choices) -> list[str]:
     }
     said = []
     if of["number"] and choices.scale:
-        how = "standardised by the training rows; scale=false leaves them as they are, categories=A,B takes codes as classes"
-        said.append(f"{_some(of['number'])} {_be(of['number'])} numbers, {how}")
+        how = "scale=false leaves them as they are, categories=A,B takes codes as classes"
+        said.append(f"numbers, standardised by the training rows: {_some(of['number'])}; {how}")
     if of["date"]:
         written = _some(of["date"], lambda name: train.kinds[name].written)
-        said.append(
-            f"{written} {_be(of['date'])} dates, in days since 1970; date_format=%d/%m/%Y names another way to write them"
-        )
+        said.append(f"dates, in days since 1970: {written}; date_format=%d/%m/%Y names another way to write them")
     if of["truth"]:
-        said.append(
-            f"{_some(of['truth'])} {_be(of['truth'])} true or false, as 1 and 0; categories=A,B takes them as classes"
-        )
+        said.append(f"true or false, as 1 and 0: {_some(of['truth'])}; categories=A,B takes them as classes")
     if of["category"]:
         classes = _some(of["category"], lambda name: f"{len(train.kinds[name].classes)}")
         many = any(len(train.kinds[name].classes) > MOST_CLASSES for name in of["category"])
         rare = f", of more than {MOST_CLASSES} the rarest share one" if many else ""
-        said.append(
-            f"{classes} {_be(of['category'])} categories, a 0/1 column for each class{rare}; numbers=A,B or leave_out=A,B says otherwise"
-        )
+        how = "numbers=A,B and leave_out=A,B say otherwise"
+        said.append(f"categories, a 0/1 column for each class{rare}: {classes}; {how}")
     return said
 
 
@@ -277,7 +273,3 @@ def _some(names: Sequence[str], detail: Callable[[str], str] | None = None) -> s
     """The first names, with a detail each."""
     words = [f"'{name}'" + (f" ({detail(name)})" if detail else "") for name in names[:_NAMED]]
     return ", ".join(words) + (f" and {len(names) - _NAMED} more columns" if len(names) > _NAMED else "")
-
-
-def _be(names: Iterable[str]) -> str:
-    return "is" if len(list(names)) == 1 else "are"

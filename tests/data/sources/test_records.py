@@ -122,7 +122,7 @@ def test_a_workbook_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: 
     content = file.read_bytes()
     for cut in (content[: len(content) // 2], content[:100] + b"\0" * 100 + content[200:]):
         (tmp_path / "y.xlsx").write_bytes(cut)
-        with pytest.raises(BadData, match="y.xlsx is no Excel workbook .xlsx., or a damaged one; save it again"):
+        with pytest.raises(BadData, match=r"y.xlsx is no Excel workbook \(.xlsx\), or a damaged one; save it again"):
             load_source("table", tmp_path / "y.xlsx")
     with zipfile.ZipFile(tmp_path / "y.xlsx", "w") as archive:
         archive.writestr("a.txt", "x")

@@ -368,7 +368,7 @@ def test_build_says_what_was_chosen(tmp_path: Path) -> None:
     assert result.code == 0
     notes = [line for line in result.err.splitlines() if line.startswith("note: ")]
     assert len(notes) == 3
-    assert "'a' is numbers, standardised by the training rows; scale=false leaves" in notes[2]
+    assert "numbers, standardised by the training rows: 'a'; scale=false leaves" in notes[2]
     assert "the columns of x.csv are separated by semicolons" in notes[0]
     assert r"left out of the features: 'Unnamed: 0' (row numbers), '\x1b[2J_id' (ids)" in notes[1]
     assert "\x1b" not in result.err
