@@ -14,7 +14,7 @@ from noisybench.data.classes import class_spelling
 from noisybench.ground.arrays import Floats
 from noisybench.ground.errors import BadData
 
-Form = Literal["number", "date", "truth", "category", "text", "id"]
+Holds = Literal["number", "date", "truth", "category", "text", "id"]
 
 GAPS = ("", "?", "-", "--", ".", "None", "none", "NONE", "<NA>", "NaT", "#DIV/0!", "#VALUE!", "#REF!", "#NUM!", "#NAME?", "#NULL!",
         *sorted(set(csv.ConvertOptions().null_values) - {""}))  # fmt: skip
@@ -57,7 +57,7 @@ class ColumnKind:
         classes: Of a category, by code points.
     """
 
-    form: Form
+    form: Holds
     written: str = ""
     classes: tuple[str, ...] = ()
 
@@ -111,7 +111,7 @@ def kind_of(
     if wish == "category":
         return _category(present)
     if not _is_text(column):
-        typed: Form = "truth" if pa.types.is_boolean(kind) else "number" if _is_number(kind) else "date"
+        typed: Holds = "truth" if pa.types.is_boolean(kind) else "number" if _is_number(kind) else "date"
         return ColumnKind("number" if wish == "number" else typed, ISO if typed == "date" else "")
     if wish == "number" or not len(present):
         return ColumnKind("number", decimal)

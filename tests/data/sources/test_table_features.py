@@ -71,7 +71,7 @@ def test_every_kind_of_column_becomes_what_scikit_learn_makes_of_it(tmp_path: Pa
 def test_each_choice_is_overridden(tmp_path: Path) -> None:
     """By an option, which the record keeps."""
     file = write(tmp_path, PASSENGERS)
-    options = {
+    options: dict[str, Any] = {
         "scale": "false",
         "categories": "Pclass, Name",
         "leave_out": "Cabin,Embarked,Born",
@@ -151,7 +151,7 @@ def test_truths_of_test_rows_must_be_such(tmp_path: Path) -> None:
         (("01/02/20", "31/12/19"), "%d/%m/%y", {"date_format": "%d/%m/%y"}),
     ],
 )
-def test_dates_are_days(tmp_path: Path, texts: tuple[str, str], written: str, options: dict[str, str]) -> None:
+def test_dates_are_days(tmp_path: Path, texts: tuple[str, str], written: str, options: dict[str, Any]) -> None:
     """However they are usually written, and told how; the one that is written in two ways is no date."""
     rows = "".join(f'"{text}",{i}\n' for i, text in enumerate((*texts, *texts)))
     source = load_source("table", write(tmp_path, f"d,label\n{rows}"), scale="false", **options)
@@ -235,7 +235,7 @@ def test_codes_that_begin_with_a_zero_are_categories(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused(
-    tmp_path: Path, text: str, options: dict[str, str], kind: type[NoisybenchError], message: str
+    tmp_path: Path, text: str, options: dict[str, Any], kind: type[NoisybenchError], message: str
 ) -> None:
     """In one sentence that says how to mend it."""
     with pytest.raises(kind, match=message) as caught:
