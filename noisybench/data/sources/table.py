@@ -197,7 +197,9 @@ class Table:
         return given, right, as_classes(columns[-1], class_names, self.label, test.file), class_names
 
     def _doubts(self, given: Labels, clean: Labels | None, class_names: Sequence[str]) -> Iterator[str]:
-        """What is odd of the right classes, a sentence each."""
+        """What is odd of the classes, a sentence each."""
+        if class_names[0] == "-1" and class_names != ("-1", "1") and (given == 0).any():
+            yield f"-1 in column '{self.label}' is a class; drop its rows where it means that nobody knows"
         if clean is None:
             return
         known = np.unique(clean[clean >= 0])

@@ -254,6 +254,9 @@ def test_minus_one_and_na_may_be_classes(tmp_path: Path) -> None:
     assert signs.class_names == ("-1", "1")
     assert signs.clean.tolist() == [1, 0, UNKNOWN]
     assert any("-1 in column 'clean' is the class -1" in note for note in signs.notes)
+    assert not any("is a class;" in note for note in signs.notes)
+    more = load_source("table", write(tmp_path, "a,label\n1,-1\n2,0\n3,1\n"))
+    assert more.notes[-1].startswith("-1 in column 'label' is a class; drop its rows where it means that nobody knows")
     words = load_source("table", write(tmp_path, "a,label,clean\n1,NA,x\n2,x,NA\n3,x,null\n"), clean="clean")
     assert words.clean.tolist() == [1, 0, UNKNOWN]
     codes = load_source("table", write(tmp_path, "a,label,clean\n1,01,1\n2,02,2\n"), clean="clean")
