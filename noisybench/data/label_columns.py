@@ -18,6 +18,9 @@ MANY = 100
 """Classes above which numbers that few samples share are taken for a quantity, and classes of numbers are told."""
 EXACT = 1 << 53
 """The largest whole number up to which a float holds every one."""
+SIGNS = (-1, 1)
+"""Labels of two classes, as they are often coded."""
+_MISSING = np.iinfo(np.int64).min  # NaN among numbers, as -1 may be a class
 MATRIX = 2
 """Dimensions of labels in rows."""
 
@@ -70,13 +73,16 @@ def label_columns(
     names = None if class_names is None else tuple(class_names)
     if any(column is not None and column.dtype.kind == "U" for column in (found, *others)):
         return _named(found, others, names, what)
+    if names is None and np.array_equal(np.unique(found), SIGNS):
+        return _signs(found, others, what)
+    others = [None if column is None else _unknown(column) for column in others]
     if names is not None:
         return LabelColumns(names, found, others[0], others[1])
     return _numbered(found, others, what)
 
 
 def _column(values: Any, what: str, *, required: bool) -> NDArray[Any]:  # noqa: ANN401
-    """Shape (n,): int64, ``UNKNOWN`` where a number is missing, or texts, empty where one is."""
+    """Shape (n,): int64, ``_MISSING`` where a number is missing, or texts, empty where one is."""
     if isinstance(values, np.ma.MaskedArray):
         hidden, values = np.ma.getmaskarray(values), values.data.astype(object)
         values[hidden] = None
@@ -125,7 +131,7 @@ def _is_gap(entry: Any) -> bool:  # noqa: ANN401 - whatever an array of objects 
 
 
 def _whole(array: NDArray[Any], what: str, *, required: bool) -> Labels:
-    """Whole numbers among floats, NaN as ``UNKNOWN``."""
+    """Whole numbers among floats, NaN as ``_MISSING``."""
     missing = np.isnan(array)
     if required and missing.any():
         raise _absent(np.flatnonzero(missing), what, "NaN")
@@ -137,7 +143,12 @@ def _whole(array: NDArray[Any], what: str, *, required: bool) -> Labels:
             f"class; noisybench is of classes, so name or save the column of classes"
         )
         raise BadData(msg)
-    return whole.astype(np.int64)
+    return np.where(missing, _MISSING, whole.astype(np.int64))
+
+
+def _unknown(column: Labels) -> Labels:
+    """What is missing as ``UNKNOWN``."""
+    return np.where(column == _MISSING, UNKNOWN, column)
 
 
 def _named(
@@ -146,7 +157,7 @@ def _named(
     """Texts as the indices of the classes that they name; whole numbers among them as texts, or as declared indices."""
     columns = [given, *others]
     if declared is None:
-        columns = [column if column is None or _is_text(column) else column.astype(np.str_) for column in columns]
+        columns = [column if column is None or _is_text(column) else _as_text(column) for column in columns]
     first, *rest = (
         set(np.unique(column).tolist()) if column is not None and _is_text(column) else set() for column in columns
     )
@@ -162,7 +173,7 @@ def _named(
         if mixed and not _are_numbers(names):
             msg = f"{what[0]} and the other label columns are partly texts, partly numbers; write all of them alike"
             raise BadData(msg)
-        _check_how_many(len(first), len(given), what[0], numbers=False)
+        check_how_many(len(first), len(given), what[0], numbers=False)
     else:
         spelling, names = {text: text for text in classes}, declared
     index = {name: k for k, name in enumerate(names)}
@@ -175,9 +186,17 @@ def _named(
         | dict.fromkeys(wrong, WRONG)
         | {text: index[spelling[text]] for text in classes}
     )
-    found = [column if column is None or not _is_text(column) else _replaced(column, values) for column in columns]
+    found = [
+        column if column is None else _replaced(column, values) if _is_text(column) else _unknown(column)
+        for column in columns
+    ]
     assert found[0] is not None  # noqa: S101
     return LabelColumns(names, found[0], found[1], found[2])
+
+
+def _as_text(column: Labels) -> NDArray[np.str_]:
+    """Whole numbers as they are written, empty where one is missing."""
+    return np.where(column == _MISSING, "", column.astype(np.str_))
 
 
 def _is_text(column: NDArray[Any]) -> bool:
@@ -211,7 +230,7 @@ def _numbered(labels: Labels, others: Sequence[Labels | None], what: Sequence[st
             )
             raise BadData(msg)
         present = np.union1d(present, test_labels[test_labels >= 0])
-    _check_how_many(len(np.unique(labels)), len(labels), what[0], numbers=True)
+    check_how_many(len(np.unique(labels)), len(labels), what[0], numbers=True)
     names = tuple(str(number) for number in present.tolist())
     notes = []
     if len(names) > MANY:
@@ -226,6 +245,30 @@ def _numbered(labels: Labels, others: Sequence[Labels | None], what: Sequence[st
     return LabelColumns(names, found[0], found[1], found[2], tuple(notes))
 
 
+def _signs(labels: Labels, others: Sequence[Labels | None], what: Sequence[str]) -> LabelColumns:
+    """Labels -1 and +1 as two classes; -1 is then no unknown label in any column.
+
+    Raises:
+        BadData: Another column has another class.
+    """
+    found: list[Labels | None] = []
+    for column, words in zip(others, what[1:], strict=True):
+        if column is None:
+            found.append(None)
+            continue
+        known = np.isin(column, SIGNS)
+        odd = np.flatnonzero(~known & (column != _MISSING) & (column != WRONG))
+        if odd.size:
+            msg = (
+                f"{words}[{odd[0]}] = {column[odd[0]]} is no class of the training samples, whose labels are -1 and 1 "
+                f"({odd.size} such entries); write the labels as texts, empty where nobody knows"
+            )
+            raise BadData(msg)
+        found.append(np.where(known, column > 0, np.where(column == WRONG, WRONG, UNKNOWN)))
+    note = f"{what[0]} are -1 and 1, which are the two classes; -1 means in no column that nobody knows"
+    return LabelColumns(("-1", "1"), (labels > 0).astype(np.int64), found[0], found[1], (note,))
+
+
 def _indices(column: Labels, present: Labels) -> Labels:
     """Where each number stands among those present; what is below zero stays."""
     return np.where(column < 0, column, np.searchsorted(present, column))
@@ -236,11 +279,19 @@ def _absent(rows: NDArray[np.intp], what: str, value: str) -> BadData:
     return BadData(
         f"{what}[{rows[0]}] is {value}, which is no class ({rows.size} such entries); leave out samples without a label, "
         f"and number classes from 0"
+        + ("" if value in ("NaN", "empty") else f", or write them as texts if {value} is a class")
     )
 
 
-def _check_how_many(classes: int, n: int, what: str, *, numbers: bool) -> None:
-    """Raise ``BadData`` for a column of ids or of a quantity."""
+def check_how_many(classes: int, n: int, what: str, *, numbers: bool) -> None:
+    """Raise ``BadData`` for a column of ids or of a quantity.
+
+    Args:
+        classes: Different values.
+        n: Training samples.
+        what: Whose values they are, for messages.
+        numbers: Whether all are whole numbers.
+    """
     if n >= FEW and (classes > n / 2 or (numbers and classes > MANY and classes > n / 3)):
         msg = (
             f"{what} hold {classes} different values among {n} samples: those are ids or a quantity, no classes; name or "

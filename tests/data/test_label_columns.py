@@ -148,3 +148,30 @@ def test_noise_stays_among_the_classes_that_occur() -> None:
     assert (variant.labels != variant.clean).sum() == 36
     assert variant.transition is not None
     assert variant.transition.shape == (3, 3)
+
+
+def test_minus_one_and_plus_one_are_two_classes() -> None:
+    """In numbers and floats; a clean label of -1 is then a class, and NaN is nobody's knowledge; -2 stays."""
+    columns = label_columns([-1, 1, 1], [1.0, np.nan, -1.0], [1, -1], source="x")
+    assert (columns.class_names, columns.labels.tolist()) == (("-1", "1"), [0, 1, 1])
+    assert columns.clean is not None
+    assert columns.test_labels is not None
+    assert (columns.clean.tolist(), columns.test_labels.tolist()) == ([1, -1, 0], [1, 0])
+    assert "which are the two classes; -1 means in no column that nobody knows" in columns.notes[0]
+    wrong = label_columns(np.array([-1.0, 1.0]), [-2, 1], source="x").clean
+    assert wrong is not None
+    assert wrong.tolist() == [-2, 1]
+    texts = label_columns(["-1", "1"], [np.nan, 1.0], source="x").clean
+    assert texts is not None
+    assert texts.tolist() == [-1, 1]
+    source = source_from_arrays("x", np.zeros((2, 1)), [-1, 1], test_inputs=np.zeros((1, 1)), test_labels=[-1])
+    assert source.test_labels is not None
+    assert source.test_labels.tolist() == [0]
+    with pytest.raises(
+        BadData, match=r"clean labels\[0\] = 0 is no class of the training samples, whose labels are -1 and 1"
+    ):
+        label_columns([-1, 1], [0, 1], source="x")
+    with pytest.raises(
+        BadData, match=r"labels\[0\] is -1, which is no class .*, or write them as texts if -1 is a class"
+    ):
+        label_columns([-1, 0, 1], source="x")

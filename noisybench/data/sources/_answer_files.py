@@ -125,7 +125,7 @@ def read_answer_file(path: Path, there: Sequence[str] = ()) -> AnswerFile:
     columns = read_table(layout, texts=(item, person, answer))
     check_present(columns[item], item, path)
     check_present(columns[person], person, path)
-    check_are_classes(columns[answer], answer, path)
+    check_are_classes(columns[answer], answer, layout)
     numbers, people = _numbered(columns[person])
     return AnswerFile(
         path=path,

@@ -14,7 +14,7 @@ from noisybench.data.classes import nobody_knows
 from noisybench.data.sources._answer_files import AnswerFile, answers_file, plain_name, read_answer_file
 from noisybench.data.sources._answers import COLUMN, Aggregate, Joined, collect, doubts, join, read_aggregate
 from noisybench.data.sources._bookkeeping import NUMBERED, bookkeeping
-from noisybench.data.sources._columns import ArrowColumn, read_table
+from noisybench.data.sources._columns import ArrowColumn, read_table, strings
 from noisybench.data.sources._layout import Layout
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.errors import BadData, BadUsage
@@ -66,10 +66,7 @@ class AnsweredTable:
         new = np.cumsum(answered) - 1
         kept = pa.array(answered)
         joined = Joined(new[joined.sample], joined.annotator, joined.said, joined.key, joined.notes)
-        left = {
-            name: column[answered] if isinstance(column, np.ndarray) else column.filter(kept)
-            for name, column in columns.items()
-        }
+        left = {name: column.filter(kept) for name, column in columns.items()}
         called_all = np.flatnonzero(answered).astype(str).tolist() if names is None else names.filter(kept).to_pylist()
         return AnsweredRows(self, left, joined, called_all, notes)
 
@@ -160,9 +157,7 @@ def answered_table(
 
 def _texts(layout: Layout, name: str, columns: Mapping[str, Any]) -> ArrowColumn | None:
     """A column of texts; None where it holds something else, so that no item is called so."""
-    if name in columns and not isinstance(columns[name], np.ndarray):
-        return columns[name]
     try:
-        return read_table(layout, texts=(name,))[name]
+        return strings(columns[name], name, layout.file) if name in columns else read_table(layout, texts=(name,))[name]
     except BadData:
         return None

@@ -1,4 +1,4 @@
-"""Columns of one's own CSV or Parquet file: texts that all are there, numbers that are all finite, classes by name."""
+"""Columns of one's own table as they are written: texts that all are there, classes by name."""
 
 import lzma
 import os
@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 from pyarrow import csv
 
 from noisybench.data.classes import class_spelling, nobody_knows
+from noisybench.data.label_columns import check_how_many
 from noisybench.data.sources._layout import SUFFIXES, Layout, open_text
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.checks import unknown
@@ -25,8 +25,7 @@ from noisybench.ground.errors import BadData, UnknownName
 ArrowColumn = Any
 """Arrow strings, shape (n,); absent ones are empty."""
 
-FEWEST_IDS = 20
-"""Rows of which labels that are all different are taken for ids; fewer may be so by chance."""
+_FIRST = 50  # rows that are looked at to see what a column is
 _NUMBER = re.compile(r"[-+]?[0-9]*(?:\.([0-9]*))?(?:[eE][-+]?[0-9]+)?", re.ASCII)
 
 
@@ -37,11 +36,14 @@ def header(layout: Layout) -> list[str]:
         BadData: It cannot be read, or has two columns of one name.
     """
     with errors_as_bad_data(layout.file):
-        if layout.form == "csv":
+        names: list[str]
+        if len(layout.rows) > 1:  # the first is whole, and Arrow would read megabytes to say as much
+            names = list(layout.rows[0])
+        elif layout.form == "csv":
             with open_text(layout.file) as stream, csv.open_csv(stream, **_options(layout)) as reader:
-                names: list[str] = reader.schema.names
+                names = reader.schema.names
         else:
-            names = pq.read_schema(layout.file).names
+            names = (pq.read_schema(layout.file) if layout.form == "parquet" else layout.table.schema).names
     doubled = [name for name in names if name and names.count(name) > 1]  # a column without a name is never read
     if doubled:
         msg = f"{layout.file} has {names.count(doubled[0])} columns called '{doubled[0]}'; expected one of each name"
@@ -51,7 +53,7 @@ def header(layout: Layout) -> list[str]:
 
 def index_columns(layout: Layout) -> set[str]:
     """Columns of a Parquet file that its pandas metadata call an index."""
-    if layout.form == "csv":
+    if layout.form != "parquet":
         return set()
     with errors_as_bad_data(layout.file):
         schema = pq.read_schema(layout.file)
@@ -67,8 +69,10 @@ def first_texts(layout: Layout, name: str) -> list[str]:
     if layout.form == "csv":
         at = layout.rows[0].index(name) if layout.rows and name in layout.rows[0] else None
         return [] if at is None else [row[at] for row in layout.rows[1:] if len(row) > at and row[at]]
+    if layout.form == "records":
+        return [value for value in layout.table[name][:_FIRST].to_pylist() if value]
     with errors_as_bad_data(layout.file), pq.ParquetFile(layout.file) as parquet:
-        batch = next(parquet.iter_batches(batch_size=50, columns=[name]), None)
+        batch = next(parquet.iter_batches(batch_size=_FIRST, columns=[name]), None)
     return [value for value in (batch[0].to_pylist() if batch else ()) if isinstance(value, str) and value]
 
 
@@ -83,16 +87,16 @@ def check_column(name: str, names: Sequence[str], file: Path) -> str:
     return name
 
 
-def read_table(layout: Layout, *, texts: Sequence[str], numbers: Sequence[str] = ()) -> dict[str, Any]:
-    """Columns by name: ``texts`` as Arrow strings (n,), absent ones empty, ``numbers`` as float64 (n,).
+def read_table(layout: Layout, *, texts: Sequence[str], inputs: Sequence[str] = ()) -> dict[str, Any]:
+    """Columns by name: ``texts`` as Arrow strings (n,), absent ones empty, ``inputs`` as the file has them, (n,).
 
-    Classes written as whole numbers are texts too. In a CSV file every field of a text column is kept as it is written,
-    so that a class may be called ``NA``; in a column of numbers such words are missing values.
+    Classes written as whole numbers are texts too. Every field of a text column is kept as it is written, so that a class
+    may be called ``NA``; so are inputs, of all files but Parquet.
 
     Args:
         layout: The file, and how it is written.
         texts: Columns of texts, classes or names.
-        numbers: Columns of numbers.
+        inputs: Columns of anything.
 
     Raises:
         UnknownName: A column that is not there.
@@ -100,22 +104,16 @@ def read_table(layout: Layout, *, texts: Sequence[str], numbers: Sequence[str] =
     """
     file = layout.file
     there = header(layout)
-    chosen = [check_column(name, there, file) for name in (*texts, *numbers)]
+    chosen = [check_column(name, there, file) for name in (*texts, *inputs)]
     with errors_as_bad_data(file):
         if layout.form == "parquet":
             table = pq.read_table(file, columns=chosen, page_checksum_verification=True)
         else:
-            try:
-                table = _read_text(layout, chosen, numbers)
-            except pa.ArrowInvalid:
-                if numbers:
-                    _check_numbers(_read_text(layout, list(numbers), ()), layout)
-                raise
+            table = layout.table.select(chosen) if layout.form == "records" else _read_text(layout, chosen)
     if not len(table):
         msg = f"{file} has no rows; expected a row for each sample"
         raise BadData(msg)
-    columns = {name: _strings(table[name], name, file) for name in texts}
-    return columns | {name: _numbers(table[name], name, file) for name in numbers}
+    return {name: strings(table[name], name, file) for name in texts} | {name: table[name] for name in inputs}
 
 
 def check_present(column: ArrowColumn, name: str, file: Path) -> None:
@@ -160,26 +158,25 @@ def _renamed(column: ArrowColumn, names: Mapping[str, str]) -> ArrowColumn:
     return called.take(pc.index_in(column, value_set=texts))
 
 
-def check_are_classes(column: ArrowColumn, name: str, file: Path) -> None:
-    """Raise ``BadData`` where a column of labels holds fractions, or another text in each of many rows.
+def check_are_classes(column: ArrowColumn, name: str, layout: Layout, *, training: bool = True) -> None:
+    """Raise ``BadData`` where a column of labels holds fractions or, of training samples, ids or a quantity.
 
-    Fractions are measurements, unless a text is among them; a label of its own for each row is an id.
+    Fractions are measurements, unless a text is among them. How many classes are too many says
+    ``noisybench.data.label_columns``.
     """
-    found = pc.unique(column).drop_null().to_pylist()
-    numbers = [_NUMBER.fullmatch(text) for text in found if text]
-    odd = [match[0] for match in numbers if match and (match[1] or "").strip("0")]
+    found = [text for text in pc.unique(column).drop_null().to_pylist() if text]
+    point = "," if layout.decimal == "," else "."
+    numbers = [_NUMBER.fullmatch(text.replace(point, ".")) for text in found]
+    odd = [match[0].replace(".", point) for match in numbers if match and (match[1] or "").strip("0")]
     if odd and all(numbers):
         msg = (
-            f"column '{name}' of {file} holds fractions, such as {odd[0]}, expected classes; for classes with such names, "
-            f"write them as texts (v{odd[0]}), and cut a measurement into classes"
+            f"column '{name}' of {layout.file} holds fractions, such as {odd[0]}, expected classes; for classes with such "
+            f"names, write them as texts (v{odd[0]}), and cut a measurement into classes"
         )
         raise BadData(msg)
-    if len(found) == len(column) >= FEWEST_IDS:
-        msg = (
-            f"column '{name}' of {file} has another label in each of its {len(column)} rows, as ids have, expected classes; "
-            f"say --source-set label=NAME"
-        )
-        raise BadData(msg)
+    if training:
+        what = f"labels in column '{name}' of {layout.file}"
+        check_how_many(len(found), len(column), what, numbers=bool(found) and all(numbers))
 
 
 def as_classes(column: ArrowColumn, class_names: Sequence[str], name: str, file: Path) -> Labels:
@@ -240,37 +237,21 @@ def _options(layout: Layout) -> dict[str, Any]:
     }
 
 
-def _read_text(layout: Layout, chosen: Sequence[str], numbers: Sequence[str]) -> Any:  # noqa: ANN401 - pyarrow.Table
-    """Columns of a text file, as numbers or as they are written."""
-    kinds = {name: pa.float64() if name in numbers else pa.string() for name in chosen}
-    convert = csv.ConvertOptions(include_columns=chosen, column_types=kinds, decimal_point=layout.decimal)
+def _read_text(layout: Layout, chosen: Sequence[str]) -> Any:  # noqa: ANN401 - pyarrow.Table
+    """Columns of a text file, as they are written."""
+    convert = csv.ConvertOptions(include_columns=chosen, column_types=dict.fromkeys(chosen, pa.string()))
     with open_text(layout.file) as stream:
         return csv.read_csv(stream, convert_options=convert, **_options(layout))
 
 
-def _check_numbers(table: Any, layout: Layout) -> None:  # noqa: ANN401 - pyarrow.Table
-    """Raise ``BadData`` that names every column with a text that is no number, where there is one."""
-    absent = pa.array(sorted(csv.ConvertOptions().null_values))
-    mark = layout.decimal.replace(".", r"\.")
-    number = rf"^\s*([-+]?(\d+({mark}\d*)?|{mark}\d+)([eE][-+]?\d+)?|(?i:[-+]?(nan|inf|infinity)))\s*$"
-    odd = {}
-    for name in table.column_names:
-        column = table[name]
-        right = pc.or_(pc.match_substring_regex(column, number), pc.is_in(column, value_set=absent))
-        row = pc.index(right, value=False).as_py()
-        if row >= 0:
-            odd[name] = (row, column[row].as_py())
-    if odd:
-        name, (row, text) = next(iter(odd.items()))
-        others = f"; such columns are: {', '.join(odd)}" if len(odd) > 1 else ""
-        msg = (
-            f"column '{name}' of {layout.file} has invalid value '{text[:40]}' in row {row}, expected numbers with a "
-            f"decimal '{layout.decimal}'{others}; say which columns are numbers, --source-set features=A,B, or which holds texts, text=NAME"
-        )
-        raise BadData(msg)
+def strings(column: Any, name: str, file: Path) -> ArrowColumn:  # noqa: ANN401 - pyarrow is untyped
+    """A column as texts, whole numbers as they are written, absent ones empty, shape (n,).
 
-
-def _strings(column: Any, name: str, file: Path) -> ArrowColumn:  # noqa: ANN401 - pyarrow is untyped
+    Raises:
+        BadData: It holds fractions, or neither texts nor numbers.
+    """
+    if isinstance(column, pa.StringArray):
+        return column
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
     if pa.types.is_floating(kind):
@@ -294,19 +275,3 @@ def _whole_numbers(column: Any, name: str, file: Path) -> Any:  # noqa: ANN401
         )
         raise BadData(msg)
     return pa.chunked_array([pa.array(np.where(absent, 0, values).astype(np.int64), mask=absent)])
-
-
-def _numbers(column: Any, name: str, file: Path) -> NDArray[np.float64]:  # noqa: ANN401
-    kind = column.type
-    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
-        msg = f"column '{name}' of {file} holds {kind}, expected numbers; say which columns are, --source-set features=A,B"
-        raise BadData(msg)
-    values: NDArray[np.float64] = column.to_numpy().astype(np.float64, copy=False)
-    with np.errstate(over="ignore"):  # what overflows is infinite, and said below
-        bad = np.flatnonzero(~np.isfinite(values.astype(np.float32)))
-    if bad.size:
-        msg = (
-            f"column '{name}' of {file} has no finite number in row {bad[0]} ({bad.size} such rows); fill or drop them"
-        )
-        raise BadData(msg)
-    return values

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.data.label_columns import SIGNS
 from noisybench.data.sources._bookkeeping import NOTHING, bookkeeping
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.checks import unknown
@@ -95,7 +96,7 @@ def declared_classes(feature: Any) -> list[str] | None:  # noqa: ANN401 - one of
 
 
 def label_values(part: Any, name: str, *, required: bool = False) -> NDArray[Any]:  # noqa: ANN401 - datasets.Dataset
-    """Whole numbers, fractions or texts of a column as they are, shape (n,); what is missing is -1, NaN or empty.
+    """Whole numbers, fractions or texts of a column as they are, shape (n,); what is missing is NaN or empty.
 
     Raises:
         BadData: The column holds something else, several labels a sample, or, where all are required, misses some.
@@ -117,7 +118,7 @@ def label_values(part: Any, name: str, *, required: bool = False) -> NDArray[Any
     if pa.types.is_null(kind):
         found: NDArray[Any] = np.full(len(values), UNKNOWN, dtype=np.int64)
     elif pa.types.is_integer(kind):
-        found = values.fill_null(UNKNOWN).to_numpy(zero_copy_only=False)
+        found = values.to_numpy(zero_copy_only=False)  # of floats where some are missing
     elif pa.types.is_floating(kind):
         found = values.fill_null(np.nan).to_numpy(zero_copy_only=False)
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind):
@@ -126,7 +127,7 @@ def label_values(part: Any, name: str, *, required: bool = False) -> NDArray[Any
         msg = f"column '{name}' is {kind}, expected whole numbers, classes or texts; name a column of classes"
         raise BadData(msg)
     rows = np.flatnonzero(absent(found))
-    if required and rows.size:
+    if required and rows.size and not np.array_equal(np.unique(found), SIGNS):
         hint = "" if values.null_count else ", -1 stands for none; drop them, or number the classes from 0"
         msg = f"column '{name}' has no label in row {rows[0]} ({rows.size} such rows){hint or '; drop them first'}"
         raise BadData(msg)

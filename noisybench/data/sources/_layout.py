@@ -14,9 +14,10 @@ from typing import IO, Any
 
 import numpy as np
 
+from noisybench.data.sources._records import json_records, workbook
 from noisybench.ground.errors import BadData, BadUsage
 
-SUFFIXES = (".csv", ".tsv", ".parquet")
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xlsx", ".parquet")
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SPOKEN = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|", "pipe": "|", "space": " "}
 _PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
@@ -40,12 +41,13 @@ class Layout:
 
     Attributes:
         file: Where it is.
-        form: ``csv`` for all text files, else ``parquet``.
+        form: ``csv`` for all text files of separated columns, ``parquet``, else ``records``.
         separator: Between two columns of a text file.
         encoding: Of a text file.
         decimal: Before the fraction of a number, in a text file.
         rows: The first rows of a text file, with its header.
         notes: What was recognised that is not usual, a sentence each.
+        table: All entries as texts, of ``records``: JSON lines and Excel workbooks.
     """
 
     file: Path
@@ -55,6 +57,7 @@ class Layout:
     decimal: str = "."
     rows: tuple[tuple[str, ...], ...] = ()
     notes: tuple[str, ...] = ()
+    table: Any = None
 
 
 def open_text(file: Path) -> IO[bytes]:
@@ -75,18 +78,25 @@ def open_text(file: Path) -> IO[bytes]:
 
 
 def layout_of(
-    file: Path, *, separator: str | None = None, encoding: str | None = None, decimal: str | None = None
+    file: Path,
+    *,
+    separator: str | None = None,
+    encoding: str | None = None,
+    decimal: str | None = None,
+    sheet: str | None = None,
 ) -> Layout:
     """How a table is written; what is given is not looked for.
 
     Args:
-        file: A ``.csv``, ``.tsv`` or ``.parquet`` file; text may be packed by gzip, bzip2 or xz.
+        file: A ``.csv``, ``.tsv``, ``.jsonl``, ``.xlsx`` or ``.parquet`` file; text may be packed by gzip, bzip2 or xz.
         separator: One character or its name, such as ``tab``.
         encoding: As Python calls it, such as ``latin-1``.
         decimal: ``.`` or ``,``.
+        sheet: Of a workbook.
 
     Raises:
         BadUsage: An option that means nothing.
+        MissingPackage: A workbook is read by openpyxl, which is not there.
         BadData: No such file by its name, or one whose encoding is not recognised.
         OSError: It cannot be opened or unpacked.
     """
@@ -98,16 +108,30 @@ def layout_of(
         raise BadData(msg)
     if suffix == ".parquet":
         return Layout(file, "parquet")
+    if suffix == ".xlsx":
+        table, told = workbook(file, sheet)
+        return Layout(file, "records", decimal=decimal or ".", notes=tuple(told), table=table)
     notes = []
     if encoding is None:
         encoding = _encoding(file)
         if encoding == "cp1252":
             notes.append(f"{file.name} is no UTF-8 and read as Windows-1252 (Latin-1); encoding=… says otherwise")
+    if suffix in (".csv", ".tsv"):
+        usual = "\t" if suffix == ".tsv" else ","
+        return _fields(file, usual, separator=separator, encoding=encoding, decimal=decimal, notes=notes)
+    with open_text(file) as stream:
+        table, told = json_records(stream, file, encoding)
+    return Layout(file, "records", "", encoding, decimal or ".", (), (*notes, *told), table)
+
+
+def _fields(
+    file: Path, usual: str, *, separator: str | None, encoding: str, decimal: str | None, notes: list[str]
+) -> Layout:
+    """How a text file of separated columns is written."""
     with open_text(file) as stream:
         sample = codecs.getincrementaldecoder(encoding)().decode(stream.read(_SAMPLE))
         whole = not stream.read(1)
     sample = sample.removeprefix("\ufeff")
-    usual = "\t" if suffix == ".tsv" else ","
     if separator is None:
         separator = _separator(sample, usual, whole=whole)
         if separator != usual:

@@ -1,5 +1,6 @@
-"""Features of texts: how often each of the commonest words is in them."""
+"""Features of texts: how often each of the commonest words, or runs of characters, is in them."""
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -10,6 +11,31 @@ from noisybench.ground.checks import whole
 from noisybench.ground.errors import BadData
 
 COLUMNS = 1_024
+Units = Literal["words", "characters"]
+
+CHARACTERS = (
+    "features are runs of one to three characters, as most texts are written without spaces; units=words says otherwise"
+)
+"""What is told where ``text_units`` found no words."""
+_RUN = (1, 3)
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+"""Scripts without spaces between words: Thai, Lao, Tibetan, Burmese, Khmer, Japanese, Chinese."""
+
+
+def text_units(texts: Sequence[str]) -> Units:
+    """``characters`` where most letters are of a script without spaces, or most texts hold no space, else ``words``.
+
+    >>> text_units(["a dog", "two words"]), text_units(["ネコが好き", "イヌ と ネコ"]), text_units(["ACGT", "GGAT"])
+    ('words', 'characters', 'characters')
+    """
+    if not any(char.isalnum() for text in texts for char in text):
+        return "words"
+    spaced = sum(len(text.split()) > 1 for text in texts)
+    unspaced = sum(len(_UNSPACED.findall(text)) for text in texts)
+    letters = unspaced and sum(map(str.isalpha, "".join(texts)))
+    return "characters" if 2 * spaced < len(texts) or 2 * unspaced > letters else "words"
 
 
 def text_features(
@@ -19,10 +45,12 @@ def text_features(
     columns: int = COLUMNS,
     stop_words: Literal["english"] | None = None,
     what: str = "the training texts",
+    units: Units = "words",
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """TF-IDF of the ``columns`` words that most training texts hold → (n, d) and (m, d), rows of length one.
 
-    A word is a run of at least two letters or digits, in lower case. A value is (1 + ln count) times
+    A word is a run of at least two letters or digits, in lower case; of characters, runs of one to three of any kind within
+    spaces are taken for words. A value is (1 + ln count) times
     1 + ln((1 + n) / (1 + texts with the word)), as scikit-learn has it; a text without any of the words is all zero.
     Columns are in alphabetical order; of equally common words the first are kept. Nothing is drawn.
 
@@ -32,6 +60,7 @@ def text_features(
         columns: How many words at most.
         stop_words: ``english`` leaves out those of scikit-learn's list.
         what: Whose texts these are, for messages.
+        units: What is counted.
 
     Raises:
         BadUsage: ``columns`` is no positive whole number.
@@ -43,11 +72,14 @@ def text_features(
     from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
     columns = whole(columns, "columns", least=1)
-    counter = CountVectorizer(stop_words=stop_words)
+    characters = units == "characters"
+    counter = (
+        CountVectorizer(analyzer="char", ngram_range=_RUN) if characters else CountVectorizer(stop_words=stop_words)
+    )
     try:
         known = counter.fit_transform(texts)
     except ValueError:  # an empty vocabulary
-        msg = f"{what} hold no word of two letters or digits; expected texts"
+        msg = f"{what} hold no {'character' if characters else 'word of two letters or digits'}; expected texts"
         raise BadData(msg) from None
     texts_with = np.bincount(known.indices, minlength=known.shape[1])
     # scikit-learn's own choice of the commonest leaves ties to an unstable sort, so to the machine.

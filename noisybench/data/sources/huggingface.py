@@ -29,7 +29,7 @@ from noisybench.data.sources._dataset_columns import (
 from noisybench.data.sources._dataset_files import load_splits
 from noisybench.data.sources._images import decode_images
 from noisybench.data.sources._splits import named_split, split_role
-from noisybench.data.sources._text import COLUMNS, text_features
+from noisybench.data.sources._text import CHARACTERS, COLUMNS, Units, text_features, text_units
 from noisybench.ground.checks import unknown, whole
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.options import plain_options
@@ -64,7 +64,8 @@ class HuggingFace:
             images is then one of their files, not of their pixels.
         side: Height and width that images are brought to, in colour, as ``noisybench.data.lazy_inputs.ImageFiles`` does it; by default
             they stay as they are, all of one size.
-        words: How many words of texts are features, at most; by default 1,024.
+        words: How many words of texts, or runs of characters, are features, at most; by default 1,024.
+        units: What of texts is counted, ``words`` or ``characters``; None: words, if most texts hold spaces.
 
     Raises:
         BadUsage: Neither or both of ``id`` and ``path``, a name that does not exist, or a column that must be chosen.
@@ -82,6 +83,7 @@ class HuggingFace:
     lazy: bool | None = None
     side: int | None = None
     words: int | None = None
+    units: Units | None = None
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         given = [one for one in (self.id, self.path, data) if one is not None]
@@ -108,10 +110,14 @@ class HuggingFace:
         if not inputs:
             read = tested = None
             out = no_inputs({name: each for name, each in train.features.items() if name not in (label, self.clean)})
-            names, told = naming(out, lambda name: column(train, name).cast("string").fill_null("").to_pylist())
-            notes += [*([left_out(out, "input=A,B takes what you name")] if out and self.input is None else []), *told]
+            names, called_so = naming(out, lambda name: column(train, name).cast("string").fill_null("").to_pylist())
+            notes += [
+                *([left_out(out, "input=A,B takes what you name")] if out and self.input is None else []),
+                *called_so,
+            ]
         elif all(is_text(train.features[name]) for name in inputs):
-            read, tested = self._texts(train, test, inputs)
+            read, tested, told = self._texts(train, test, inputs)
+            notes += told
             if self.input is None:
                 notes.append(
                     f"inputs are the texts of column '{inputs[0]}'; others are named by --source-set input=NAME"
@@ -165,16 +171,18 @@ class HuggingFace:
             return splits[name], notes
         return None, notes
 
-    def _texts(self, train: Any, test: Any, names: list[str]) -> tuple[AnyInputs, AnyInputs | None]:  # noqa: ANN401
-        """Features of the texts, of all training texts, so that they do not depend on the limit."""
+    def _texts(self, train: Any, test: Any, names: list[str]) -> tuple[AnyInputs, AnyInputs | None, list[str]]:  # noqa: ANN401
+        """Features of the texts, of all training texts, so that they do not depend on the limit, and what is to be told."""
         for name, value in (("side", self.side), ("lazy", self.lazy)):
             if value is not None:
                 msg = f"{name}={value} is not of texts, and column '{names[0]}' holds texts; leave it out"
                 raise BadUsage(msg)
         texts, others = ([] if part is None else _joined(part, names) for part in (train, test))
         words = COLUMNS if self.words is None else self.words
-        read, tested = text_features(texts, others, columns=words, what=f"column '{names[0]}'")
-        return read, None if test is None else tested
+        units = self.units or text_units(texts)
+        told = [CHARACTERS] if units == "characters" and self.units is None else []
+        read, tested = text_features(texts, others, columns=words, what=f"column '{names[0]}'", units=units)
+        return read, None if test is None else tested, told
 
     def _inputs(self, part: Any, names: list[str]) -> AnyInputs:  # noqa: ANN401 - datasets.Dataset
         """The input columns, in memory or on disk."""

@@ -1,44 +1,36 @@
-"""Your own CSV or Parquet table of images, texts or numbers with their labels."""
+"""Your own table, CSV, JSON lines, Excel or Parquet, of images, texts, numbers or categories with their labels."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from noisybench.data.classes import class_order
 from noisybench.data.source import LoadSource, Source, source_from_arrays
 from noisybench.data.sources._answered_table import AnsweredRows, AnsweredTable, answered_table
-from noisybench.data.sources._bookkeeping import (
-    NOTHING,
-    NUMBERED,
-    SPLIT,
-    bookkeeping,
-    counts_rows,
-    image_column,
-    left_out,
-    naming,
-)
+from noisybench.data.sources._bookkeeping import NOTHING, bookkeeping, naming
 from noisybench.data.sources._columns import (
     as_classes,
     beside,
-    check_are_classes,
     check_column,
     check_present,
     errors_as_bad_data,
-    first_texts,
     header,
     index_columns,
     read_table,
     spelled_classes,
+    strings,
 )
 from noisybench.data.sources._layout import Layout, layout_of
 from noisybench.data.sources._own_images import read_images
 from noisybench.data.sources._repeats import marked, repeated, repeated_images
-from noisybench.data.sources._text import COLUMNS, text_features
+from noisybench.data.sources._table_kind import Part, TableKind, read_part, recognised
+from noisybench.data.sources._text import CHARACTERS, COLUMNS, Units, text_features, text_units
+from noisybench.data.sources._transforms import Choices, table_features
 from noisybench.ground.arrays import Labels
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.options import plain_options
@@ -46,15 +38,20 @@ from noisybench.ground.options import plain_options
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One row a sample, in the order of the file: an image file, a text or numbers, and a label.
+    """One row a sample, in the order of the file: an image file, a text, or numbers and categories, and a label.
 
     Without ``image``, ``text`` and ``features``, a column such as ``path`` or ``file_name`` names image files; else a
-    column ``text`` holds texts; else every column that has no other meaning is a number. Row numbers, ids, splits, file
-    names and further labels have one: they are left out, and named in ``Source.notes``. Where none is left there are
-    labels alone, and a column of ids or file names is what samples are called.
+    column ``text`` or the like holds texts; else every column that has no other meaning is a feature. Row numbers, ids,
+    splits, file names and further labels have one, and a column that is the same in every row, or another text in nearly
+    every one, says nothing: they are left out, and named in ``Source.notes``. Where none is left there are labels alone,
+    and a column of ids or file names is what samples are called.
+
+    What a column of features holds is seen from its training rows: numbers and dates are standardised, truths are 1 and 0,
+    a category is a 0/1 column for each class, and gaps are filled and marked, see
+    ``noisybench.data.sources._transforms.table_features``; of test rows nothing is learnt.
 
     Classes are the labels that occur, by value where all are whole numbers, however they are written (``1.0`` is ``1``),
-    else by code points. Nothing may be missing but clean labels. Images are read as source ``folder`` reads them; texts
+    else by code points; fractions, ids and quantities are refused. Images are read as source ``folder`` reads them; texts
     become TF-IDF features, of which the training texts alone decide the words and their weights. Samples of the same
     image, text or id have the mark ``duplicate``. Text files may be packed by gzip, bzip2 or xz; separator, encoding and
     decimal commas are recognised.
@@ -64,16 +61,24 @@ class Table:
         clean: Column of the right classes; empty, -1, NaN or null where nobody knows. None where there is none.
         image: Column of image files, below ``root``.
         text: Column of texts.
-        features: Columns of numbers, as ``a,b,c``; ``*`` is every column without another meaning, row numbers too, and
+        features: Columns of features, as ``a,b,c``; ``*`` is every column without another meaning, row numbers too, and
             ``nothing`` is no column: labels alone.
         id: Column of what samples are called, which ``suspects`` shows; of images it is their path.
         test: A file of test samples with the same columns, in the folder of the table.
         root: Folder of the images, in the folder of the table; None is that folder itself.
         side: Height and width in pixels that all images are brought to; None leaves them as they are, all of one size.
-        words: How many words are features, at most.
+        words: How many words, or runs of characters, are features, at most.
         separator: Between two columns of a text file: one character or its name, such as ``tab``; None recognises it.
         encoding: Of a text file, as Python calls it; None recognises UTF-8, UTF-16 and Western European text.
         decimal: ``.`` or ``,``, before the fraction of a number in a text file; None recognises it.
+        sheet: Of an Excel workbook; None takes the first.
+        numbers: Columns of features that are numbers, as ``a,b``, whatever their entries look like.
+        categories: Columns of features that are categories, such as codes that are written as numbers.
+        leave_out: Columns that are no features.
+        date_format: How dates are written, as ``strptime`` has it, where that is not recognised, such as ``%d/%m/%y``.
+        scale: Whether numbers are standardised; by default they are.
+        gaps: ``fill`` (the default) or ``refuse``.
+        units: What of texts is counted, ``words`` or ``characters``; None: words, if most texts hold spaces.
         answers: A file of what several people answered, a row an answer with columns item, annotator and answer in any
             usual spelling, or a ``.npy`` or ``.npz`` matrix (n, annotators). An item is found by ``id``, else by the
             column of the same name, by ids or file names, or is the number of a row from 0.
@@ -84,6 +89,7 @@ class Table:
 
     Raises:
         BadUsage: No file is given, several kinds of inputs, or a column that does not exist.
+        MissingPackage: A workbook is given, and openpyxl is not installed.
         BadData: The table cannot be read, or a value is missing or cannot be used.
     """
 
@@ -100,32 +106,42 @@ class Table:
     separator: str | None = None
     encoding: str | None = None
     decimal: str | None = None
+    sheet: str | None = None
+    numbers: str | None = None
+    categories: str | None = None
+    leave_out: str | None = None
+    date_format: str | None = None
+    scale: bool | None = None
+    gaps: Literal["fill", "refuse"] | None = None
+    units: Units | None = None
     answers: Path | None = None
     aggregate: str | None = None
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         if data is None:
-            msg = "source 'table' needs a file: say --data FILE, a .csv, .tsv or .parquet with a row for each sample"
+            msg = "source 'table' needs a file: say --data FILE, a .csv, .tsv, .jsonl, .xlsx or .parquet with a row for each sample"
             raise BadUsage(msg)
         layout = self._layout(data)
+        choices = self._choices(layout)
         there = header(layout)
         answered = self._answered(data, layout, there)
         kind = self._kind(there, layout, answered)
         label = self.label if answered is None else answered.label
-        train = _read(layout, kind, label, *(name for name in (self.clean, self.id) if name is not None))
-        kind = kind.without_row_numbers(train)
+        train = read_part(layout, kind, label, *(name for name in (self.clean, self.id) if name is not None))
         rows = None if answered is None else answered.rows(layout, train.columns, self.clean)
         train = train if rows is None else replace(train, columns=rows.columns)
+        kind = kind.settled(train, choices)
         test = None
         if self.test is not None:
-            test = _read(self._layout(beside(data.parent, self.test, "test")), kind, label or self.clean or self.label)
+            file = self._layout(beside(data.parent, self.test, "test"))
+            test = read_part(file, kind, label or self.clean or self.label, training=False)
         classes, clean, tested_classes, class_names = self._classes(train, test, rows)
         made = None if rows is None else rows.labels(classes, clean, class_names)
         classes = classes if made is None else made[0]
         kept = slice(None if limit is None else max(limit, 1))  # one below one is refused with the arrays
         called = None if self.id is None else train.columns[self.id].to_pylist()
-        told: tuple[str, ...] = ()
         repeats = [] if called is None else [repeated(called[kept], classes[kept], None, f"{self.id}")]
+        said: Sequence[str] = ()
         if kind.form == "image":
             root = data.parent if self.root is None else beside(data.parent, self.root, "root")
             files = _files(train, kind.columns[0], root)
@@ -135,16 +151,23 @@ class Table:
             repeats.append(repeated_images(inputs, files[kept], classes[kept]))
         elif kind.form == "text":
             texts, others = (() if part is None else _texts(part, kind.columns[0]) for part in (train, test))
+            units = self.units or text_units(texts)
+            if self.units is None and units == "characters":
+                said = (CHARACTERS,)
             # Of all texts, so that a feature does not depend on the limit.
             inputs, tested = text_features(
-                texts, others, columns=self.words, what=f"column '{kind.columns[0]}' of {data}"
+                texts, others, columns=self.words, what=f"column '{kind.columns[0]}' of {data}", units=units
             )
             repeats.append(repeated(texts[kept], classes[kept], None, "text"))
         elif kind.form == NOTHING:
             inputs = tested = None
-            called, told = (called, ()) if called is not None else _called(layout, kind)
+            called, said = (called, ()) if called is not None else naming(kind.out, partial(_entries, layout))
         else:
-            inputs, tested = (None if part is None else _numbers(part, kind.columns) for part in (train, test))
+            assert kind.found is not None  # noqa: S101 - as what is settled has it
+            other = None if test is None else test.columns
+            inputs, tested, said = table_features(
+                kind.found, other, [part.file for part in (train, test) if part is not None], choices
+            )
         marks, twice = marked(repeats)
         return source_from_arrays(
             "table",
@@ -162,7 +185,7 @@ class Table:
             notes=(
                 *layout.notes,
                 *kind.notes(),
-                *told,
+                *said,
                 *(() if rows is None else rows.notes),
                 *(() if made is None else made[2]),
                 *self._doubts(classes, clean, class_names),
@@ -187,10 +210,22 @@ class Table:
     def _layout(self, file: Path) -> Layout:
         """How a file is written, as far as it is not said."""
         with errors_as_bad_data(file):
-            return layout_of(file, separator=self.separator, encoding=self.encoding, decimal=self.decimal)
+            return layout_of(
+                file, separator=self.separator, encoding=self.encoding, decimal=self.decimal, sheet=self.sheet
+            )
+
+    def _choices(self, layout: Layout) -> Choices:
+        """What is said of columns of features."""
+        numbers, categories, out = map(_listed, (self.numbers, self.categories, self.leave_out))
+        for name in set(numbers) & set(categories) | set(out) & {*numbers, *categories}:
+            msg = f"column '{name}' is named twice; expected it in one of numbers=…, categories=… and leave_out=…"
+            raise BadUsage(msg)
+        return Choices(
+            numbers, categories, self.date_format, self.scale is not False, self.gaps or "fill", layout.decimal
+        )
 
     def _classes(
-        self, train: "_Part", test: "_Part | None", rows: AnsweredRows | None
+        self, train: Part, test: Part | None, rows: AnsweredRows | None
     ) -> tuple[Labels, Labels | None, Labels | None, tuple[str, ...]]:
         """Given classes and those that were answered, right and test classes, and the names of all."""
         clean = None if self.clean is None else train.columns[self.clean]
@@ -205,7 +240,9 @@ class Table:
         return given, right, as_classes(columns[-1], class_names, test.label, test.file), class_names
 
     def _doubts(self, given: Labels, clean: Labels | None, class_names: Sequence[str]) -> Iterator[str]:
-        """What is odd of the right classes, a sentence each."""
+        """What is odd of the classes, a sentence each."""
+        if class_names[0] == "-1" and class_names != ("-1", "1") and (given == 0).any():
+            yield f"-1 in column '{self.label}' is a class; drop its rows where it means that nobody knows"
         if clean is None:
             return
         known = np.unique(clean[clean >= 0])
@@ -218,100 +255,52 @@ class Table:
         if known.size and class_names[known[0]] == "-1":
             yield f"-1 in column '{self.clean}' is the class -1, as column '{self.label}' has it; leave empty what nobody knows"
 
-    def _kind(self, there: Sequence[str], layout: Layout, answered: AnsweredTable | None) -> "_Kind":
+    def _kind(self, there: Sequence[str], layout: Layout, answered: AnsweredTable | None) -> TableKind:
         """What the inputs are, of the columns that there are."""
         file = layout.file
-        label, items = (
-            (self.label, ()) if answered is None else (answered.label, answered.items if answered.sure else ())
-        )
+        label = self.label if answered is None else answered.label
+        items = () if answered is None or not answered.sure else answered.items
         others = [name for name in (label, self.clean, self.id) if name is not None]
-        for name in others:
+        wished, out = _listed(self.numbers) + _listed(self.categories), _listed(self.leave_out)
+        for name in (*others, *wished, *out):
             check_column(name, there, file)
-        rest = tuple(name for name in there if name not in others)
+        rest = tuple(name for name in there if name not in (*others, *out))
         one = {"image": self.image, "text": self.text}
-        given = [_Kind(form, (name,)) for form, name in one.items() if name is not None]
-        if self.features is not None:
-            named = tuple(name.strip() for name in self.features.split(","))
-            if named == (NOTHING,) and NOTHING not in there:
-                given.append(_Kind(NOTHING, (), bookkeeping(rest, index_columns(layout))))
-            else:
-                given.append(_Kind("features", rest if named == ("*",) else named))
+        given = [TableKind(form, (name,)) for form, name in one.items() if name is not None]
+        if self.features == NOTHING and NOTHING not in there:
+            given.append(TableKind(NOTHING, (), bookkeeping(rest, index_columns(layout))))
+        elif self.features is not None:
+            named = rest if self.features == "*" else _listed(self.features)
+            given.append(
+                TableKind("features", tuple(name for name in dict.fromkeys((*named, *wished)) if name not in out))
+            )
+        elif wished:
+            given.append(TableKind("features", ()))
         if len(given) > 1:
             msg = f"inputs are one of image=…, text=… and features=…, got {' and '.join(kind.form for kind in given)}"
             raise BadUsage(msg)
-        if given:
+        if given and (given[0].columns or given[0].form == NOTHING):
             for name in given[0].columns:
                 check_column(name, there, file)
             return given[0]
-        out = bookkeeping(rest, index_columns(layout))
-        out |= {name: out.get(name, "what was asked about") for name in items if name in rest}
-        images = "path" if "path" in rest else image_column(rest, lambda name: first_texts(layout, name))
-        if images is not None or "text" in rest:
-            parts = {name: why for name, why in out.items() if why == SPLIT}
-            return _Kind("text", ("text",), parts) if images is None else _Kind("image", (images,), parts)
-        inputs = tuple(name for name in rest if name not in out)
-        return _Kind("features" if inputs else NOTHING, inputs, out, chosen=True)
+        return recognised(layout, rest, wished, asked=[name for name in items if name in rest])
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """The training or the test table."""
-
-    file: Path
-    columns: Mapping[str, Any]
-    label: str
+def _listed(names: str | None) -> tuple[str, ...]:
+    """``a, b`` as names."""
+    return () if names is None else tuple(name.strip() for name in names.split(","))
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """What the inputs are, in which columns, what is left out and why, and whether nobody said so."""
-
-    form: str  # image, text, features or nothing
-    columns: tuple[str, ...]
-    out: Mapping[str, str] = field(default_factory=dict)
-    chosen: bool = False
-
-    def without_row_numbers(self, train: _Part) -> "_Kind":
-        """Columns whose very values count the rows are left out too, where the columns were not named."""
-        if not self.chosen:
-            return self
-        counting = {name: NUMBERED for name in self.columns if counts_rows(train.columns[name])}
-        columns = tuple(name for name in self.columns if name not in counting)
-        return replace(self, form=self.form if columns else NOTHING, columns=columns, out={**self.out, **counting})
-
-    def notes(self) -> tuple[str, ...]:
-        """What was chosen of it, a sentence each."""
-        images = self.form == "image" and self.columns != ("path",)
-        said = (f"images are the files of column '{self.columns[0]}'; image=… says otherwise",) if images else ()
-        silent = self.form == NOTHING and not self.chosen
-        return (*said, left_out(self.out)) if self.out and not silent else said
+def _entries(layout: Layout, name: str) -> list[str]:
+    """A column of texts, none where it holds something else, such as dates."""
+    try:
+        texts: list[str] = read_table(layout, texts=(name,))[name].to_pylist()
+    except BadData:
+        return []
+    return texts
 
 
-def _read(layout: Layout, kind: _Kind, label: str | None, *others: str) -> _Part:
-    """The columns of a table that are needed; without a label where answers make it."""
-    inputs, numbers = ((), kind.columns) if kind.form == "features" else (kind.columns, ())
-    texts = (*(() if label is None else (label,)), *others, *inputs)
-    columns = read_table(layout, texts=tuple(dict.fromkeys(texts)), numbers=numbers)
-    if label is not None:
-        check_present(columns[label], label, layout.file)
-        check_are_classes(columns[label], label, layout.file)
-    return _Part(layout.file, columns, label or "")
-
-
-def _called(layout: Layout, kind: _Kind) -> tuple[list[str] | None, tuple[str, ...]]:
-    """What people call each row of labels alone, and a sentence that says whence."""
-
-    def entries(name: str) -> list[str]:
-        try:
-            texts: list[str] = read_table(layout, texts=(name,))[name].to_pylist()
-        except BadData:  # such as dates, which are no names
-            return []
-        return texts
-
-    return naming(kind.out, entries)
-
-
-def _files(part: _Part, name: str, root: Path) -> list[str]:
+def _files(part: Part, name: str, root: Path) -> list[str]:
     """Image files below a folder, once all of them are there."""
     check_present(part.columns[name], name, part.file)
     names: list[str] = []
@@ -328,21 +317,17 @@ def _files(part: _Part, name: str, root: Path) -> list[str]:
         row, path = odd[0]
         msg = (
             f"column '{name}' of {part.file}, row {row}: '{path}' is no file below {root} ({len(odd)} such rows); name "
-            f"files relative to it, say --source-set root=FOLDER, or features=nothing for labels alone"
+            f"files relative to it, or say --source-set root=FOLDER, or features=nothing for labels alone"
         )
         raise BadData(msg)
     return names
 
 
-def _texts(part: _Part, name: str) -> list[str]:
-    check_present(part.columns[name], name, part.file)
-    texts: list[str] = part.columns[name].to_pylist()
+def _texts(part: Part, name: str) -> list[str]:
+    column = strings(part.columns[name], name, part.file)
+    check_present(column, name, part.file)
+    texts: list[str] = column.to_pylist()
     return texts
-
-
-def _numbers(part: _Part, names: Sequence[str]) -> NDArray[np.float32]:
-    """Features, shape (n, d)."""
-    return np.column_stack([part.columns[name].astype(np.float32) for name in names])
 
 
 SOURCE: type[LoadSource] = Table

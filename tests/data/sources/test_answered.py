@@ -25,7 +25,7 @@ ANSWERS = [
     ("s1", "ann", "pop"), ("s1", "bob", "rock"), ("s2", "ann", "rock"), ("s2", "bob", "rock"), ("s2", "cat", "jazz"),
     ("s3", "cat", "jazz"), ("s4", "bob", "pop"),
 ]  # fmt: skip
-MUSIC: dict[str, Any] = {"clean": "class"}
+MUSIC: dict[str, Any] = {"clean": "class", "scale": "false"}
 
 
 def write(folder: Path, text: str, name: str = "x.csv") -> Path:

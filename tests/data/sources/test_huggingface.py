@@ -384,3 +384,12 @@ def test_a_data_set_may_have_labels_alone(tmp_path: Path) -> None:
     assert said.options["input"] == "nothing"
     addresses = write_csv(tmp_path, "url,label\nexample.org,0\nexample.com,1\n")
     assert load_source("huggingface", addresses).inputs is not None
+
+
+def test_minus_one_and_plus_one_are_two_classes(tmp_path: Path) -> None:
+    """In a column of numbers, the right ones beside it with a gap."""
+    file = tmp_path / "x.csv"
+    file.write_text("a,label,right\n1,-1,1\n2,1,\n3,1,-1\n", encoding="utf-8")
+    source = load_source("huggingface", file, input="a", clean="right")
+    assert source.class_names == ("-1", "1")
+    assert (source.labels.tolist(), source.clean.tolist()) == ([0, 1, 1], [1, -1, 0])

@@ -30,7 +30,7 @@ def test_numbers_and_classes_are_read_alike_from_both_formats(tmp_path: Path) ->
     """Every other column is a number, in the order of the file; classes are sorted as numbers where all are."""
     text = "a,label,right,b,key\n1,10,10,0.5,p\n2,9,,1e-3,q\n-3,9,2,true,r\n"
     file = write(tmp_path, text.replace("true", "1"))
-    options: dict[str, Any] = {"clean": "right", "id": "key"}
+    options: dict[str, Any] = {"clean": "right", "id": "key", "scale": "false"}
     source = load_source("table", file, **options)
     assert np.array_equal(source.inputs, np.array([[1, 0.5], [2, 1e-3], [-3, 1]], np.float32))
     assert source.class_names == ("2", "9", "10")
@@ -48,7 +48,7 @@ def test_numbers_and_classes_are_read_alike_from_both_formats(tmp_path: Path) ->
     again = load_source("table", tmp_path / "x.parquet", **options)
     assert again.sha256 == source.sha256
     assert np.array_equal(again.clean, source.clean)
-    part = load_source("table", file, features="b", limit=2)
+    part = load_source("table", file, features="b", limit=2, scale="false")
     assert np.array_equal(part.inputs, np.array([[0.5], [1e-3]], np.float32))
     assert (part.limit, part.class_names) == (2, ("9", "10"))
     words = load_source("table", write(tmp_path, "x,label\n1,NA\n2,null\n3,true\n"))
@@ -135,20 +135,31 @@ def test_images_are_found_below_the_table(tmp_path: Path) -> None:
             BadData,
             r"column 'label' of .*x.csv is empty in row 1 \(1 such rows\); fill or drop",
         ),
-        ("a,label\n1,0\n,1\nnan,1\n", {}, BadData, r"column 'a' of .* has no finite number in row 1 \(2 such rows\)"),
-        ("a,label\n1,0\nx,1\n", {}, BadData, "column 'a' of .*x.csv has invalid value 'x' in row 1, expected numbers"),
+        ("a,label\n1,0\ninf,1\n", {}, BadData, r"column 'a' of .* has no finite number in row 1 \(1 such rows\)"),
+        (
+            "a,label\n1,0\n,1\nnan,1\n",
+            {"gaps": "refuse"},
+            BadData,
+            r"'a' of .* has no entry in row 1 \(2 such rows\); fill or",
+        ),
+        (
+            "a,label\n1,0\nx,1\n",
+            {"numbers": "a"},
+            BadData,
+            "column 'a' of .*x.csv has invalid value 'x' in row 1, expected numbers .*; leave it empty where .*categories=a",
+        ),
         (
             "a,b,c,label\n1,2,x,0\n2,y,z,1\n",
-            {},
+            {"numbers": "a,b, c"},
             BadData,
-            "column 'b' of .* has invalid value 'y' in row 1, .*; such columns are: b, c; say which columns are numbers",
+            r"column 'b' of .* has invalid value 'y' in row 1, .*\(1 such rows\); such columns are: b, c; leave it empty",
         ),
         ("a,label\n1,0.5\n2,1.0\n", {}, BadData, "column 'label' of .* holds fractions, such as 0.5, expected classes"),
         (
             "a,label\n" + "".join(f"{i}.5,k{i}\n" for i in range(20)),
             {},
             BadData,
-            "another label in each of its 20 rows",
+            "labels in column 'label' of .*x.csv hold 20 different values among 20 samples: those are ids or a quantity",
         ),
         (
             "a,label\n1,0\n",
@@ -180,9 +191,14 @@ def test_tables_that_cannot_be_used_are_refused(
 
 def test_other_files_and_other_types_are_refused(tmp_path: Path) -> None:
     """No file, one of another kind, a damaged one, a class that only the test set has, and columns of the wrong type."""
-    with pytest.raises(BadUsage, match="source 'table' needs a file: say --data FILE, a .csv, .tsv or .parquet"):
+    with pytest.raises(
+        BadUsage, match="source 'table' needs a file: say --data FILE, a .csv, .tsv, .jsonl, .xlsx or .parquet"
+    ):
         load_source("table")
-    with pytest.raises(BadData, match="x.txt is no .csv, .tsv or .parquet file; save the table as one of these"):
+    with pytest.raises(
+        BadData,
+        match="x.txt is no .csv, .tsv, .jsonl, .ndjson, .json, .xlsx or .parquet file; save the table as one of these",
+    ):
         load_source("table", tmp_path / "x.txt")
     with pytest.raises(BadData, match="x.csv cannot be read as csv: No such file"):
         load_source("table", tmp_path / "x.csv")
@@ -229,12 +245,15 @@ def test_minus_one_and_na_may_be_classes(tmp_path: Path) -> None:
     signs = load_source("table", write(tmp_path, "a,label,clean\n1,-1,1\n2,1,-1\n3,1,\n"), clean="clean")
     assert signs.class_names == ("-1", "1")
     assert signs.clean.tolist() == [1, 0, UNKNOWN]
-    assert "-1 in column 'clean' is the class -1" in signs.notes[0]
+    assert any("-1 in column 'clean' is the class -1" in note for note in signs.notes)
+    assert not any("is a class;" in note for note in signs.notes)
+    more = load_source("table", write(tmp_path, "a,label\n1,-1\n2,0\n3,1\n"))
+    assert more.notes[-1].startswith("-1 in column 'label' is a class; drop its rows where it means that nobody knows")
     words = load_source("table", write(tmp_path, "a,label,clean\n1,NA,x\n2,x,NA\n3,x,null\n"), clean="clean")
     assert words.clean.tolist() == [1, 0, UNKNOWN]
     codes = load_source("table", write(tmp_path, "a,label,clean\n1,01,1\n2,02,2\n"), clean="clean")
     assert codes.class_names == ("01", "02", "1", "2")
-    assert "columns 'label' and 'clean' have no class in common, such as '01' and '1'" in codes.notes[0]
+    assert "columns 'label' and 'clean' have no class in common, such as '01' and '1'" in codes.notes[-1]
 
 
 BOOKKEEPING = ["", "Unnamed: 0", "__index_level_0__", "index", "ID", "sampleId", "image_id", "row number", "Split", "fold",
@@ -245,14 +264,14 @@ BOOKKEEPING = ["", "Unnamed: 0", "__index_level_0__", "index", "ID", "sampleId",
 def test_bookkeeping_is_no_feature(tmp_path: Path, name: str) -> None:
     """By its usual names, whatever is in it; said in one line, and taken where it is named."""
     text = f"{name},a,label,b\n7,1,x,3\n7,2,y,4\n"
-    source = load_source("table", write(tmp_path, text))
+    source = load_source("table", write(tmp_path, text), scale="false")
     assert np.array_equal(source.inputs, np.array([[1, 3], [2, 4]], np.float32))
     (note,) = source.notes
     called = f"'{name}'" if name else "a column without a name"
     assert f"left out of the features: {called} (" in note
     assert ("test=FILE" in note) == (name in ("Split", "fold", "is_valid"))
     if name:
-        named = load_source("table", file := tmp_path / "x.csv", features=f"a,{name}")
+        named = load_source("table", file := tmp_path / "x.csv", features=f"a,{name}", scale="false")
         assert (named.inputs[:, 1] == 7).all()
         assert named.notes == ()
         assert load_source("table", file, features="*").inputs.shape == (2, 3)
@@ -264,7 +283,7 @@ def test_bookkeeping_is_no_feature(tmp_path: Path, name: str) -> None:
 def test_other_columns_are_features(tmp_path: Path, name: str) -> None:
     """Names that only resemble, and whole numbers in few rows, or that do not rise."""
     rows = "".join(f"{i // 2},{i % 2}\n" for i in range(40))
-    source = load_source("table", write(tmp_path, f"{name},label\n{rows}"))
+    source = load_source("table", write(tmp_path, f"{name},label\n{rows}"), scale="false")
     assert source.inputs.shape == (40, 1)
     assert source.notes == ()
 
@@ -281,7 +300,7 @@ def test_columns_that_count_the_rows_are_left_out(tmp_path: Path) -> None:
         "label": ["u", "v"] * 15,
     }
     pq.write_table(pa.table(columns), tmp_path / "x.parquet")
-    source = load_source("table", tmp_path / "x.parquet")
+    source = load_source("table", tmp_path / "x.parquet", scale="false")
     assert np.array_equal(source.inputs, np.stack([np.arange(30) + 0.5, order // 2], 1).astype(np.float32))
     assert "'tweet' (row numbers), 'sorted' (row numbers), 'shuffled' (row numbers)" in source.notes[0]
 
@@ -291,7 +310,7 @@ def test_the_index_that_pandas_writes_to_parquet_is_left_out(tmp_path: Path) -> 
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"a": [1.0, 2.0], "label": ["x", "y"]}, index=pandas.Index([9, 4], name="patient"))
     frame.to_parquet(tmp_path / "x.parquet")
-    source = load_source("table", tmp_path / "x.parquet")
+    source = load_source("table", tmp_path / "x.parquet", scale="false")
     assert source.inputs.tolist() == [[1], [2]]
     assert "'patient' (row numbers)" in source.notes[0]
     table = pq.read_table(tmp_path / "x.parquet")
@@ -299,7 +318,7 @@ def test_the_index_that_pandas_writes_to_parquet_is_left_out(tmp_path: Path) -> 
         pq.write_table(table.replace_schema_metadata({b"pandas": told}), tmp_path / "z.parquet")
         assert load_source("table", tmp_path / "z.parquet").inputs.shape == (2, 2)
     frame.reset_index(drop=True).to_parquet(tmp_path / "y.parquet")
-    assert load_source("table", tmp_path / "y.parquet").notes == ()
+    assert load_source("table", tmp_path / "y.parquet", scale="false").notes == ()
 
 
 def test_images_are_found_by_usual_names(tmp_path: Path) -> None:
@@ -314,7 +333,7 @@ def test_images_are_found_by_usual_names(tmp_path: Path) -> None:
         assert source.sample_names == ["deep/0.png", "deep/1.png", "deep/2.png"]
         assert f"images are the files of column '{name}'" in source.notes[0]
         assert "'split' (which part a row is in); all rows are training samples" in source.notes[1]
-    numbers = load_source("table", write(tmp_path, "image,label\n3,0\n4,1\n"))
+    numbers = load_source("table", write(tmp_path, "image,label\n3,0\n4,1\n"), scale="false")
     assert numbers.inputs.tolist() == [[3], [4]]
 
 
@@ -387,9 +406,10 @@ def test_build_says_what_was_chosen(tmp_path: Path) -> None:
     result = shell("build", "table", "--data", file, "--noise", "as_found", "--out", tmp_path / "v")
     assert result.code == 0
     notes = [line for line in result.err.splitlines() if line.startswith("note: ")]
-    assert len(notes) == 2
+    assert len(notes) == 3
+    assert "numbers, standardised by the training rows: 'a'; scale=false leaves" in notes[2]
     assert "the columns of x.csv are separated by semicolons" in notes[0]
-    assert r"left out of the features: 'Unnamed: 0' (row numbers), '\x1b[2J_id' (ids)" in notes[1]
+    assert r"left out of the features: 'Unnamed: 0' (row numbers), '\u001b[2J_id' (ids)" in notes[1]
     assert "\x1b" not in result.err
     again = shell("verify", result.out.splitlines()[-1])
     assert (again.code, again.err) == (0, "")

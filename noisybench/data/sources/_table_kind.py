@@ -1,0 +1,106 @@
+"""What the inputs of one's own table are, and in which columns."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from noisybench.data.sources._bookkeeping import NOTHING, NUMBERED, SPLIT, bookkeeping, image_column, left_out
+from noisybench.data.sources._columns import check_are_classes, check_present, first_texts, index_columns, read_table
+from noisybench.data.sources._dataset_columns import TEXT_COLUMNS
+from noisybench.data.sources._kinds import are_texts
+from noisybench.data.sources._layout import Layout
+from noisybench.data.sources._transforms import Choices, FeatureColumns, feature_columns
+from noisybench.ground.errors import BadData, BadUsage
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The training or the test table."""
+
+    file: Path
+    columns: Mapping[str, Any]
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableKind:
+    """What the inputs are, in which columns, what is left out and why, and whether nobody said so."""
+
+    form: str  # image, text, features or nothing
+    columns: tuple[str, ...]
+    out: Mapping[str, str] = field(default_factory=dict)
+    chosen: bool = False
+    found: FeatureColumns | None = None
+
+    def settled(self, train: Part, choices: Choices) -> "TableKind":
+        """What the columns hold; where nobody named them, without those that say nothing.
+
+        A column of texts is the input where no other is left.
+        """
+        if self.form != "features":
+            return self
+        columns = {name: train.columns[name] for name in self.columns}
+        found = feature_columns(columns, train.file, choices, chosen=self.chosen)
+        out = {**self.out, **found.out}
+        if found.kinds:
+            return replace(self, columns=tuple(found.kinds), out=out, found=found)
+        if not found.texts and self.chosen and {*found.out.values()} <= {NUMBERED}:
+            return replace(self, form=NOTHING, columns=(), out=out)
+        if not found.texts:
+            msg = f"{train.file} has no column of inputs: {left_out(out)}, and features=nothing means labels alone"
+            raise BadData(msg)
+        if len(found.texts) > 1:
+            named = " or ".join(f"--source-set text={name}" for name in found.texts[:4])
+            msg = f"which column of {train.file} holds the texts? say {named}"
+            raise BadUsage(msg)
+        out.pop(found.texts[0])
+        return TableKind("text", found.texts, out)
+
+    def notes(self) -> tuple[str, ...]:
+        """What was chosen of it, a sentence each."""
+        said: tuple[str, ...] = ()
+        if self.form == "image" and self.columns != ("path",):
+            said = (f"images are the files of column '{self.columns[0]}'; image=… says otherwise",)
+        if self.form == "text" and self.columns != ("text",):
+            said = (f"inputs are the texts of column '{self.columns[0]}'; text=… or features=… says otherwise",)
+        silent = self.form == NOTHING and not self.chosen
+        return (*said, left_out(self.out)) if self.out and not silent else said
+
+
+def recognised(layout: Layout, rest: Sequence[str], wished: Sequence[str], *, asked: Sequence[str] = ()) -> TableKind:
+    """What the inputs are where nobody said so, of columns without another meaning; labels alone where there is none.
+
+    Args:
+        layout: The table.
+        rest: The columns.
+        wished: Those that are features, whatever they are called.
+        asked: Those that tell what several people were asked about, which are none.
+    """
+    books = bookkeeping((name for name in rest if name not in wished), index_columns(layout))
+    books |= {name: books.get(name, "what was asked about") for name in asked}
+    if not wished:
+        first = partial(first_texts, layout)
+        parts = {name: why for name, why in books.items() if why == SPLIT}
+        images = "path" if "path" in rest else image_column(rest, first)
+        if images is not None:
+            return TableKind("image", (images,), parts)
+        named = (name for name in TEXT_COLUMNS if name in rest)
+        texts = next((name for name in named if name == "text" or are_texts(first(name))), None)
+        if texts is not None:
+            unused = (name for name in rest if name != texts and name not in books)
+            return TableKind("text", (texts,), parts | dict.fromkeys(unused, "not read beside texts"))
+    inputs = tuple(name for name in rest if name not in books)
+    return TableKind("features" if inputs else NOTHING, inputs, books, chosen=True)
+
+
+def read_part(layout: Layout, kind: TableKind, label: str | None, *others: str, training: bool = True) -> Part:
+    """The columns of a table that are needed; without a label where answers make it."""
+    inputs, texts = (kind.columns, ()) if kind.form == "features" else ((), kind.columns)
+    needed = (*(() if label is None else (label,)), *others, *texts)
+    columns = read_table(layout, texts=tuple(dict.fromkeys(needed)), inputs=inputs)
+    if label is not None:
+        check_present(columns[label], label, layout.file)
+        check_are_classes(columns[label], label, layout, training=training)
+    return Part(layout.file, columns, label or "")
