@@ -9,9 +9,10 @@ import numpy as np
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.checks import unknown, whole
 from noisybench.ground.errors import BadData, UnknownName
-from noisybench.runs.folder import RECORD, read_names
+from noisybench.runs.folder import RECORD
 from noisybench.runs.reading import AnyPath, Run, read_run
 from noisybench.training.trace import read_trace
+from noisybench.variants.sample_names import read_names
 from noisybench.variants.variant import Variant, read_variant
 
 DEFAULT_DETECTOR = "cumulative_loss"
@@ -79,7 +80,7 @@ def suspects(run: AnyPath, *, detector: str | None = None, top: int = 20) -> lis
                 raise BadData(msg)
         means[name] = np.mean([scores.values for scores in scored], axis=0)
     predicted = _most_predicted(runs, variant)
-    called = read_names(runs[0].home, len(variant.labels))
+    called = read_names(runs[0].home, len(variant.labels)) or [""] * len(variant.labels)
     return [
         Suspect(
             sample=int(i),

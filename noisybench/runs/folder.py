@@ -13,15 +13,13 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from noisybench.data.source import Source
 from noisybench.detection.scoring import Detector, Kind, scores_path
 from noisybench.ground.errors import BadData, Mismatch
-from noisybench.ground.files import column_names, read_columns, read_json_as, replacing, write_json
+from noisybench.ground.files import column_names, read_columns, read_json_as, write_json
 from noisybench.ground.lookup import find, is_ours
 from noisybench.runs.record import TRAINED_BY, RunRecord, first_difference
+from noisybench.variants.sample_names import write_names
 from noisybench.variants.variant import Variant, read_variant, write_variant
 
 RECORD = "run.json"
@@ -161,8 +159,8 @@ def _controls_of_0_1_0(folder: Path) -> list[str]:
 # Beside the runs of a variant
 
 
-def keep_variant(variant: Variant, folder: Path, source: Source | None = None) -> None:
-    """Lay a variant beside its runs, unless it is there, and with it the names of the source's samples.
+def keep_variant(variant: Variant, folder: Path, names: Sequence[str] | None = None) -> None:
+    """Lay a variant beside its runs, unless it is there, and with it the names of its samples where they are known.
 
     Raises:
         BadData: The same labels are there with another truth, which the finished runs were compared with, or with other
@@ -180,10 +178,7 @@ def keep_variant(variant: Variant, folder: Path, source: Source | None = None) -
             if not alike:
                 msg = f"{folder.parent} holds runs of the same labels against other {what}; give another --out"
                 raise BadData(msg)
-    if source is not None and source.sample_names is not None and not (folder.parent / NAMES).is_file():
-        names = pa.array(source.sample_names, pa.large_string())
-        with replacing(folder.parent / NAMES) as part:
-            pq.write_table(pa.table({"name": names}), part, compression="zstd")
+    write_names(names, folder.parent, again=False)
 
 
 def _variant_in(folder: Path) -> Variant | None:
@@ -194,28 +189,3 @@ def _variant_in(folder: Path) -> Variant | None:
         if isinstance(error, Mismatch):
             raise
         return None
-
-
-NAMES = "samples.parquet"
-"""File beside the runs of a variant: what people call its samples. Found in the source, never hashed, never published."""
-
-
-def read_names(home: Path, n: int) -> Sequence[str]:
-    """What people call the samples of a variant, shape (n,), as ``keep_variant`` left it; all empty where nobody did.
-
-    Raises:
-        BadData: The file is damaged, or of other samples.
-    """
-    path = home / NAMES
-    if not path.is_file():
-        return [""] * n
-    try:
-        names = pq.read_table(path, schema=pa.schema({"name": pa.large_string()}))["name"].to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        msg = f"{path} cannot be read as Parquet: {reason}; delete it, and evaluate again"
-        raise BadData(msg) from None
-    if len(names) != n or None in names:
-        msg = f"{path} has {len(names)} names, the variant has {n} samples; delete it, and evaluate again"
-        raise BadData(msg)
-    return names

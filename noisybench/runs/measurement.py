@@ -68,7 +68,7 @@ def measure_memorization(
         machine=machine or Machine(device="auto"),
         progress=progress,
     )
-    keep_variant(variant, home / "variant", source)
+    keep_variant(variant, home / "variant", source.sample_names)
     pool = read_pool(folder, variant, models=models)
     truth = estimate_memorization(pool, variant)
     write_memorization(truth, folder / "memorization.parquet")

@@ -125,7 +125,7 @@ def score_pool(
             )
             seconds += models / done.models_per_second  # over every call that trained some of them
             pools.append(read_pool(models_folder, variant, models=models))
-        keep_variant(variant, home / "variant", source)
+        keep_variant(variant, home / "variant", source.sample_names)
         if found is None or not _is_whole(folder, found, models):
             begin(folder, record)  # what is scored again is no finished run meanwhile
             _score_all(folder, pools, variant, record, near=_where_to_look(source, features), seconds=seconds)

@@ -156,7 +156,7 @@ def carry_out(planned: Evaluation, progress: Progress = lambda: None) -> list[Pa
     tasks: list[_Task] = []
     for variant in planned.variants:
         home = planned.out / variant.name
-        keep_variant(variant, home / "variant", planned.source)
+        keep_variant(variant, home / "variant", planned.source.sample_names)
         for seed in planned.seeds:
             own = replace(planned.machine, device=planned.machine.device_of(len(tasks)), workers=1)
             folder = home / planned.plan.folder / f"seed-{seed}"
