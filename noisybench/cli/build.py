@@ -1,7 +1,7 @@
 """Commands about variants: build, describe, verify, export."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,7 +72,7 @@ def build(
     folder = out / variant.name
     found = {key: getattr(loader, key) for key in options}
     places = {key: str(value.resolve() if isinstance(value, Path) else value) for key, value in found.items()}
-    write_whole_variant(variant, folder, data=data, source_set=places)
+    write_whole_variant(variant, folder, data=data, source_set=places, names=loaded.sample_names)
     for sentence in loaded.notes:
         typer.echo(f"note: {one_line(sentence)}", err=True)
     warn(description)
@@ -110,6 +110,7 @@ def describe(
     from noisybench.cards.picture import check_picture, draw
     from noisybench.memorization.difficulty_files import is_circular, read_difficulty
     from noisybench.variants.sample_files import read_given
+    from noisybench.variants.sample_names import read_names
     from noisybench.variants.variant import read_variant
 
     if lower_is_harder and difficulty is None:
@@ -118,14 +119,15 @@ def describe(
     if plot is not None:
         check_picture(plot)
     found = read_variant(variant)
+    named = read_names(variant, len(found.labels))
     description = measure(
         found,
         difficulty=None
         if difficulty is None
-        else read_difficulty(difficulty, found, lower_is_harder=lower_is_harder, tell=tell),
+        else read_difficulty(difficulty, found, lower_is_harder=lower_is_harder, sample_names=named, tell=tell),
         pred_probs=None
         if pred_probs is None
-        else read_given(pred_probs, found, "pred_probs", of_clean=True, tell=tell),
+        else read_given(pred_probs, found, "pred_probs", of_clean=True, sample_names=named, tell=tell),
     )
     if difficulty is not None and is_circular(difficulty, found):
         sentence = (
@@ -212,10 +214,18 @@ def export(
     typer.echo(str(to))
 
 
-def write_whole_variant(variant: "Variant", folder: Path, *, data: Path | None, source_set: Mapping[str, str]) -> None:
+def write_whole_variant(
+    variant: "Variant",
+    folder: Path,
+    *,
+    data: Path | None,
+    source_set: Mapping[str, str],
+    names: Sequence[str] | None = None,
+) -> None:
     """Write a variant's folder: all of it, or nothing where there was nothing."""
     from noisybench.cards.variant_card import write_cards
     from noisybench.variants.location import write_location
+    from noisybench.variants.sample_names import write_names
     from noisybench.variants.variant import write_variant
 
     new = not folder.exists()
@@ -223,6 +233,7 @@ def write_whole_variant(variant: "Variant", folder: Path, *, data: Path | None, 
         write_variant(variant, folder)
         write_cards(variant, folder)
         write_location(folder, data=data, source_set=source_set)
+        write_names(names, folder)
     except BaseException:
         if new:
             shutil.rmtree(folder, ignore_errors=True)

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,13 +20,16 @@ from noisybench.ground.lookup import find, names
 from noisybench.ground.version import __version__
 from noisybench.runs.folder import RECORD, begin, finish, is_finished, keep_variant, read_run_record
 from noisybench.runs.record import TRAINED_BY, RunRecord, about_labels, first_difference
-from noisybench.training.trace import Observation, read_trace, write_observation
-from noisybench.variants.sample_files import Form, Tell, read_given
+from noisybench.training.trace import Observation, Trace, read_trace, write_observation
+from noisybench.variants.dynamics_files import digest_of_dynamics
+from noisybench.variants.sample_files import Form, Given, Tell, read_given_file
 from noisybench.variants.variant import Variant
 
 CONFIDENT = ("self_confidence", "normalized_margin", "confident_learning")
 """The detectors that probabilities are scored with."""
 LONGEST_NAME = 80
+
+Dynamics = Literal["dynamics"]
 
 
 def keep_given(
@@ -34,15 +39,19 @@ def keep_given(
     name: str,
     pred_probs: str | Path | None = None,
     scores: str | Path | None = None,
-    lower_is_suspicious: bool = False,
+    dynamics: str | Path | None = None,
+    column: str | None = None,
+    lower_is_suspicious: bool | None = None,
     labels: str | Path | None = None,
+    sample_names: Sequence[str] | None = None,
     tell: Tell = lambda _: None,
 ) -> Path:
     """Folder of a run made of a file, which a leaderboard shows beside the others; see ``noisybench.variants.sample_files`` for the file.
 
     Probabilities must be out of sample: of a model that was not trained on the sample. They are scored with
-    ``self_confidence``, ``normalized_margin`` and ``confident_learning``; scores are a detector called ``name``. The same
-    file again changes nothing. Another file, or the other sign, replaces
+    ``self_confidence``, ``normalized_margin`` and ``confident_learning``; scores are a detector called ``name``. Training
+    dynamics, the logits of every epoch, are a trace, which every detector scores that needs no more. The same file again
+    changes nothing. Another file, or the other sign, replaces
     the run of that name; files of one name for several variants are one row of a leaderboard.
 
     Args:
@@ -50,9 +59,13 @@ def keep_given(
         out: Folder of runs.
         name: What the scores, or the model whose probabilities they are, shall be called.
         pred_probs: A file of probabilities.
-        scores: A file of scores, higher more suspicious.
-        lower_is_suspicious: The scores have the other sign, as most measures of label quality do.
+        scores: A file of scores.
+        dynamics: A folder of training dynamics, see ``noisybench.variants.dynamics_files``.
+        column: The column of the scores, where the file has several.
+        lower_is_suspicious: Whether low scores are the suspicious ones, as of most measures of label quality; None is as
+            AUM, cleanlab and dataset cartography mean theirs, and higher of others.
         labels: A file of the given labels in the order of the file's rows, which must be the variant's.
+        sample_names: What people call each sample, shape (n,), as ``Source.sample_names``: rows are matched by them.
         tell: Called with a sentence for what was taken for granted of the file, or is hard to believe of it.
 
     Raises:
@@ -61,45 +74,87 @@ def keep_given(
         Mismatch: The file is of other labels.
     """
     _check_name(name)
-    if (pred_probs is None) == (scores is None):
-        msg = f"give probabilities (--pred-probs) or scores (--scores), got {'neither' if scores is None else 'both'}"
-        raise BadUsage(msg)
-    if lower_is_suspicious and scores is None:
-        msg = "--lower-is-suspicious is for --scores; what probabilities mean is known"
-        raise BadUsage(msg)
-    form: Form = "pred_probs" if scores is None else "scores"
-    path = Path(str(pred_probs if scores is None else scores))
+    form, path = _one_of(
+        {"pred_probs": pred_probs, "scores": scores, "dynamics": dynamics},
+        {"--lower-is-suspicious": lower_is_suspicious, "--column": column, "--labels": labels},
+    )
     setup = hashlib.sha256(json.dumps([name, form]).encode()).hexdigest()  # alike for every variant
-    values = read_given(path, variant, form, labels=labels, tell=tell)
+    record = replace(_record(variant, name, setup), form=form, file=path.name, lower_is_suspicious=False, column=column)
+    values = np.zeros(0)
+    if form == "dynamics":
+        from noisybench.runs.given_dynamics import observe_dynamics  # which needs torch
+
+        observations = observe_dynamics(path, variant, sample_names=sample_names, tell=tell)
+        record = replace(record, file_sha256=digest_of_dynamics(path), epochs=len(observations))
+    else:
+        read = read_given_file(path, variant, form, column=column, labels=labels, sample_names=sample_names, tell=tell)
+        values, lower = read.values, _sign(read, lower_is_suspicious, tell)
+        record = replace(record, file_sha256=file_digest(path), lower_is_suspicious=lower)
+        values = 0.0 - values if lower else values
+        observations = [] if form == "scores" else [_observation(values, variant)]
     home = Path(out) / variant.name
     folder = home / f"given-{file_name(name)}-{setup[:8]}" / "seed-0"
-    detectors = CONFIDENT if form == "pred_probs" else (name,)
-    record = replace(
-        _record(variant, name, setup),
-        form=form,
-        file=path.name,
-        file_sha256=file_digest(path),
-        lower_is_suspicious=lower_is_suspicious,
-    )
-    keep_variant(variant, home / "variant")
+    keep_variant(variant, home / "variant", sample_names)
     with locked(folder):
         if not _is_whole(folder, record):
             begin(folder, record)  # what is replaced is no finished run meanwhile
             for part in ("scores", "trace"):
                 shutil.rmtree(folder / part, ignore_errors=True)
-            if form == "pred_probs":
-                write_observation(_observation(values, variant), folder / "trace", variant_id=record.variant_id)
-                trace = read_trace(folder / "trace")
-                found = [score(trace, find("detectors", detector)) for detector in CONFIDENT]
+            for observation in observations:
+                write_observation(observation, folder / "trace", variant_id=record.variant_id)
+            if observations:
+                found = _scored(read_trace(folder / "trace"), form)
             else:
-                signed = 0.0 - values if lower_is_suspicious else values
-                found = [Scores(name, read_only(signed), record.variant_id)]
+                found = [Scores(name, read_only(values), record.variant_id)]
             for held in found:
                 write_scores(held, scores_path(folder, held.detector))
             digests = {held.detector: file_digest(scores_path(folder, held.detector)) for held in found}
-            kinds: dict[str, Kind] = dict.fromkeys(detectors, "detector")
-            finish(folder, replace(record, scores_sha256=digests), {each: each for each in detectors}, kinds)
+            kinds: dict[str, Kind] = {held.detector: _kind(held.detector) for held in found}
+            finish(folder, replace(record, scores_sha256=digests), {each: each for each in kinds}, kinds)
     return folder
+
+
+def _one_of(given: Mapping[Form | Dynamics, Any], options: Mapping[str, object]) -> tuple[Form | Dynamics, Path]:
+    """What was given, and where; ``BadUsage`` unless it is one thing, and the options are of it."""
+    there = [(form, Path(place)) for form, place in given.items() if place is not None]
+    if len(there) != 1:
+        got = ("nothing", "one", "both", "all three")[len(there)]
+        msg = f"give scores (--scores), probabilities (--pred-probs) or training dynamics (--dynamics), got {got}"
+        raise BadUsage(msg)
+    form = there[0][0]
+    for flag, value in options.items():
+        if value is not None and form != "scores" and (flag != "--labels" or form == "dynamics"):
+            reason = "hold the labels that they were made with" if flag == "--labels" else "have one meaning"
+            what = "training dynamics" if form == "dynamics" else "probabilities"
+            msg = f"{flag} is for --scores{' and --pred-probs' if flag == '--labels' else ''}; {what} {reason}"
+            raise BadUsage(msg)
+    return there[0]
+
+
+def _scored(trace: Trace, form: str) -> list[Scores]:
+    """Scores of every detector that answers, or logits, are enough for."""
+    found = [find("detectors", name) for name in (CONFIDENT if form == "pred_probs" else names("detectors"))]
+    if form == "dynamics":
+        found = [each for each in found if not each.needs_pool and set(each.needs) <= set(trace.columns)]
+    return [score(trace, detector) for detector in found]
+
+
+def _kind(name: str) -> Kind:
+    """Whether a detector is a control; scores that came ready-made are none."""
+    return "control" if name in names("detectors") and find("detectors", name).control else "detector"
+
+
+def _sign(read: Given, said: bool | None, tell: Tell) -> bool:  # noqa: FBT001 - what the user said
+    """Whether low scores are the suspicious ones: as was said, else as the tool that wrote them means them."""
+    if read.lower_is_suspicious is None:
+        return bool(said)
+    known = read.lower_is_suspicious
+    low, flags = ("low", "high")[not known], ("--higher-is-suspicious", "--lower-is-suspicious")
+    if said is None:
+        tell(f"the scores are {read.tool}, {low} where a label is suspicious; {flags[not known]} says otherwise")
+    elif said != known:
+        tell(f"warning: the scores are {read.tool}, {low} where a label is suspicious, and {flags[said]} was said")
+    return known if said is None else said
 
 
 def _record(variant: Variant, name: str, setup: str) -> RunRecord:

@@ -156,7 +156,11 @@ def reader_of(path: Path, what: str) -> Read:
         return _READERS[kind]
     known = ", ".join(ending for ending in _READERS if ending != ".ndjson")
     msg = f"{path} is no {known} file; save the {what} as one of these"
-    if kind in PICKLES:
+    if path.is_dir():
+        within = "; say --dynamics for training dynamics" if any(path.rglob("dynamics_epoch_*")) else ""
+        within = "; Datalab's scores are issues.csv in it" if (path / "issues.csv").is_file() else within
+        msg = f"{path} is a folder, expected a file of {what}{within}"
+    elif kind in PICKLES:
         msg = f"{path} is a pickle, which is never read, because it may hold code; save the {what} as {known}"
     raise BadUsage(msg)
 

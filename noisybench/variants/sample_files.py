@@ -134,7 +134,7 @@ def read_given_file(
     _check_finite(values, form, path)
     if form == "pred_probs":
         _check_probabilities(values, path)
-        _doubt(values, variant, path, tell)
+        doubt(values, variant, path, tell)
         return Given(read_only(values))
     if not verified and np.array_equal(order, np.arange(len(order))):
         _check_unsorted(as_it_stands, path)
@@ -275,7 +275,7 @@ def _check_unsorted_in_classes(scores: Floats, variant: Variant, path: Path) -> 
         raise BadData(msg)
 
 
-def _doubt(probabilities: Floats, variant: Variant, path: Path, tell: Tell) -> None:
+def doubt(probabilities: Floats, variant: Variant, path: Path, tell: Tell) -> None:
     """Tell where the likeliest classes agree with the labels, given or clean, no more often than by chance."""
     best = probabilities.argmax(1)
     n, k = probabilities.shape

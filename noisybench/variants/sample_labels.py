@@ -33,9 +33,12 @@ def check_labels_of(given: NDArray[Any], variant: Variant, path: Path, *, of_cle
     odd = np.flatnonzero(labels != variant.labels)
     if odd.size:
         i = odd[0]
+        mend = "score the labels of this variant"
+        if np.array_equal(np.sort(labels), np.sort(variant.labels)):
+            mend = "they are as many of each class, so its rows may stand in another order than the samples"
         msg = (
             f"{path} was made with other labels: {odd.size} of {len(labels)} are not the variant's, the first of sample "
-            f"{i} ({given[i]}, not {variant.labels[i]}); score the labels of this variant"
+            f"{i} ({given[i]}, not {variant.labels[i]}); {mend}"
         )
         raise Mismatch(msg)
 

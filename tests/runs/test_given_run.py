@@ -312,11 +312,16 @@ def test_files_and_names_that_cannot_be_used_are_refused(tmp_path: Path) -> None
     (tmp_path / "x.csv").write_text((tmp_path / "x.csv").read_text(encoding="utf-8").replace("score ", "score"))
     with pytest.raises(BadData, match="has 'score' 2 times; expected it once"):
         read_given(tmp_path / "x.csv", VARIANT, "scores")
-    with pytest.raises(BadUsage, match=r"x.txt is no .npz, .npy, .csv, .tsv, .jsonl, .parquet file; save the scores as one of these"):
+    with pytest.raises(
+        BadUsage, match=r"x.txt is no .npz, .npy, .csv, .tsv, .jsonl, .parquet file; save the scores as one of these"
+    ):
         read_given(tmp_path / "x.txt", VARIANT, "scores")
     out = tmp_path / "out"
     refused: list[tuple[dict[str, Any], str]] = [
-        ({}, r"give probabilities \(--pred-probs\) or scores \(--scores\), got neither"),
+        (
+            {},
+            r"give scores \(--scores\), probabilities \(--pred-probs\) or training dynamics \(--dynamics\), got nothing",
+        ),
         ({"scores": path, "pred_probs": path}, "got both"),
         ({"pred_probs": path, "lower_is_suspicious": True}, "--lower-is-suspicious is for --scores"),
         *(({"scores": path, "name": name}, f"'{name}' is the name of one of noisybench's own") for name in TAKEN),
