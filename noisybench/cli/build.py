@@ -42,6 +42,9 @@ def build(
     limit: Annotated[
         int | None, typer.Option(parser=whole_number, metavar="N", help="Keep the first N training samples.")
     ] = None,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="Leave out images that cannot be decoded, and name them.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Folder of variants.")] = Path("variants"),
     as_json: Json = False,
 ) -> None:
@@ -64,6 +67,11 @@ def build(
         params["rate"] = rate[0]
     options = split_pairs(source_set or [], flag="--source-set")
     maker = parse_options(find("noises", noise), params, what=f"noise '{noise}'")
+    if skip_broken:
+        if "skip_broken" not in find("sources", source).__dataclass_fields__:
+            msg = f"--skip-broken is for images of your own, and source '{source}' has no such option; leave it out"
+            raise BadUsage(msg)
+        options.setdefault("skip_broken", "true")
     loader = parse_options(find("sources", source), options, what=f"source '{source}'")
     with status(f"reading {source}"):
         loaded = loader(data, limit=limit)

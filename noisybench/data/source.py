@@ -47,6 +47,8 @@ class Source:
         sample_names: What people call each sample, such as its file below the folder of the source, shape (n,); None
             where the number is all there is. They are no part of the digest.
         notes: What the loader chose and what it found odd, a sentence each, which ``build`` shows.
+        left_out: What people call the samples that the loader left out, such as broken images, those of the test set
+            after the others.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Source:
     marks: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     sample_names: Sequence[str] | None = None
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_marks(self.marks, len(self.labels))
@@ -142,6 +145,7 @@ def source_from_arrays(
     sample_names: Sequence[str] | None = None,
     marks: Mapping[str, NDArray[Any]] | None = None,
     notes: Sequence[str] = (),
+    left_out: Sequence[str] = (),
 ) -> Source:
     """A source from arrays, or from inputs that are read lazily.
 
@@ -163,6 +167,7 @@ def source_from_arrays(
         sample_names: What people call each, shape (n,).
         marks: What is said of each, by name, shape (n,), see ``Source``.
         notes: What was chosen and what is odd, a sentence each.
+        left_out: What people call samples that were left out.
 
     Raises:
         BadUsage: A limit that is no positive whole number, or an augmentation that does not exist.
@@ -178,10 +183,10 @@ def source_from_arrays(
     kept = slice(limit)
     reference = np.full_like(given, UNKNOWN) if columns.clean is None else columns.clean
     test = None if test_inputs is None else as_inputs(test_inputs, f"test inputs of source '{name}'")
-    left_out: list[str] = []
+    unlabelled: list[str] = []
     if test is not None and tested is not None and len(test) == len(tested) and (tested == UNKNOWN).any():
         labelled = np.flatnonzero(tested != UNKNOWN)
-        left_out = [without_labels("the test set", len(tested) - len(labelled), len(tested))]
+        unlabelled = [without_labels("the test set", len(tested) - len(labelled), len(tested))]
         test, tested = (rows_of(test, labelled), tested[labelled]) if labelled.size else (None, None)
     read = as_inputs(inputs, f"inputs of source '{name}'")
     if limit is not None and limit < len(read):
@@ -202,7 +207,8 @@ def source_from_arrays(
         limit=limit,
         marks={name: read_only(mark[kept]) for name, mark in (marks or {}).items()},
         sample_names=None if sample_names is None else sample_names[kept],
-        notes=(*notes, *columns.notes, *left_out),
+        notes=(*notes, *columns.notes, *unlabelled),
+        left_out=tuple(left_out),
     )
 
 

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from noisybench.data.source import LoadSource, Source, source_from_arrays
 from noisybench.data.sources._arrays import array_names, read_arrays
 from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.options import options_said
 
 LAYOUTS = (
     ("inputs", "labels", "test_inputs", "test_labels"),
@@ -26,7 +28,12 @@ class Npz:
     Inputs are images (n, h, w[, c]) uint8 or features (n, d); labels and clean labels are whole numbers or texts of shape
     (n,) or (n, 1), a clean label -1 where nobody knows it, and -2 where only that the label is wrong; class names are
     strings (k,), and labels are then their indices. The names that MedMNIST and Keras give to arrays are known too.
+
+    Attributes:
+        test: ``none`` reads no test set, whatever arrays there are; ``auto`` takes what is named as one.
     """
+
+    test: Literal["auto", "none"] = "auto"
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         if data is None:
@@ -35,7 +42,8 @@ class Npz:
         there = array_names(data)
         layout = next((names for names in LAYOUTS if {*names[:2]} <= {*there}), LAYOUTS[0])
         inputs, labels, test_inputs, test_labels = layout
-        optional = ("clean", test_inputs, test_labels, "class_names")
+        tested = () if self.test == "none" else (test_inputs, test_labels)
+        optional = ("clean", *tested, "class_names")
         arrays = read_arrays(data, required=(inputs, labels), optional=optional)
         notes = []
         if layout != LAYOUTS[0]:
@@ -57,6 +65,7 @@ class Npz:
             test_inputs=arrays.get(test_inputs),
             test_labels=arrays.get(test_labels),
             class_names=None if class_names is None else class_names.tolist(),
+            options=options_said(self, test="auto"),
             limit=limit,
             notes=notes,
         )

@@ -26,12 +26,12 @@ from noisybench.data.sources._columns import (
     spelled_classes,
 )
 from noisybench.data.sources._layout import Layout, layout_of
-from noisybench.data.sources._own_images import read_images
+from noisybench.data.sources._own_images import read_images, whole_files
 from noisybench.data.sources._repeats import marked, repeated, repeated_images
 from noisybench.data.sources._text import COLUMNS, text_features
 from noisybench.ground.arrays import Labels
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.options import plain_options
+from noisybench.ground.options import options_said
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ class Table:
         test: A file of test samples with the same columns, in the folder of the table.
         root: Folder of the images, in the folder of the table; None is that folder itself.
         side: Height and width in pixels that all images are brought to; None leaves them as they are, all of one size.
+        skip_broken: Whether images that cannot be decoded are left out, and named; else they are refused, all at once.
         words: How many words are features, at most.
         separator: Between two columns of a text file: one character or its name, such as ``tab``; None recognises it.
         encoding: Of a text file, as Python calls it; None recognises UTF-8, UTF-16 and Western European text.
@@ -81,6 +82,7 @@ class Table:
     separator: str | None = None
     encoding: str | None = None
     decimal: str | None = None
+    skip_broken: bool = False
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         if data is None:
@@ -96,13 +98,24 @@ class Table:
         classes, clean, tested_classes, class_names = self._classes(train, test)
         kept = slice(None if limit is None else max(limit, 1))  # one below one is refused with the arrays
         called = None if self.id is None else train.columns[self.id].to_pylist()
-        repeats = [] if called is None else [repeated(called[kept], classes[kept], None, f"{self.id}")]
+        repeats = []
+        left_out: tuple[str, ...] = ()
+        broken: tuple[str, ...] = ()
         if kind.form == "image":
             root = data.parent if self.root is None else beside(data.parent, self.root, "root")
             files = _files(train, kind.columns[0], root)
+            tested_files = [] if test is None else _files(test, kind.columns[0], root)
             called = called or files
+            if self.skip_broken:
+                rows, left_out, broken = whole_files(root, files, limit=limit)
+                files, called, classes = [files[i] for i in rows], [called[i] for i in rows], classes[rows]
+                clean = None if clean is None else clean[rows]
+            if self.skip_broken and tested_classes is not None:
+                whole = whole_files(root, tested_files)
+                tested_files, tested_classes = [tested_files[i] for i in whole.rows], tested_classes[whole.rows]
+                left_out, broken = left_out + whole.left_out, broken + whole.notes
             inputs = read_images(root, files[kept], self.side)
-            tested = None if test is None else read_images(root, _files(test, kind.columns[0], root), self.side)
+            tested = None if test is None else read_images(root, tested_files, self.side)
             repeats.append(repeated_images(inputs, files[kept], classes[kept]))
         elif kind.form == "text":
             texts, others = (() if part is None else _texts(part, kind.columns[0]) for part in (train, test))
@@ -113,6 +126,8 @@ class Table:
             repeats.append(repeated(texts[kept], classes[kept], None, "text"))
         else:
             inputs, tested = (None if part is None else _numbers(part, kind.columns) for part in (train, test))
+        if self.id is not None and called is not None:
+            repeats.insert(0, repeated(called[kept], classes[kept], None, f"{self.id}"))
         marks, twice = marked(repeats)
         return source_from_arrays(
             "table",
@@ -123,11 +138,12 @@ class Table:
             test_labels=tested_classes,
             class_names=class_names,
             order="of the table",
-            options=plain_options(self),
+            options=options_said(self, skip_broken=False),
             limit=limit,
             sample_names=called,
             marks=marks,
-            notes=(*layout.notes, *kind.notes(), *self._doubts(classes, clean, class_names), *twice),
+            notes=(*layout.notes, *kind.notes(), *broken, *self._doubts(classes, clean, class_names), *twice),
+            left_out=left_out,
         )
 
     def _layout(self, file: Path) -> Layout:
