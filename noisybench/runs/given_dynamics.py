@@ -5,10 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from noisybench.ground.lookup import find, is_ours, names
-from noisybench.training.observing import Recorder
 from noisybench.training.trace import Observation
 from noisybench.variants.dynamics_files import read_dynamics
 from noisybench.variants.sample_files import Tell
@@ -19,6 +17,10 @@ def observe_dynamics(
     folder: str | Path, variant: Variant, *, sample_names: Sequence[str] | None = None, tell: Tell = lambda _: None
 ) -> list[Observation]:
     """What every probe of logits says of each epoch, and at the end the given labels: see ``read_dynamics``."""
+    import torch
+
+    from noisybench.training.observing import Recorder
+
     probes = [find("probes", name) for name in names("probes") if is_ours("probes", name)]
     recorder = Recorder(variant, [probe for probe in probes if not probe.gradient])
     samples = torch.arange(len(variant.labels))

@@ -19,6 +19,7 @@ from noisybench.ground.locks import locked
 from noisybench.ground.lookup import find, names
 from noisybench.ground.version import __version__
 from noisybench.runs.folder import RECORD, begin, finish, is_finished, keep_variant, read_run_record
+from noisybench.runs.given_dynamics import observe_dynamics
 from noisybench.runs.record import TRAINED_BY, RunRecord, about_labels, first_difference
 from noisybench.training.trace import Observation, Trace, read_trace, write_observation
 from noisybench.variants.dynamics_files import digest_of_dynamics
@@ -82,8 +83,6 @@ def keep_given(
     record = replace(_record(variant, name, setup), form=form, file=path.name, lower_is_suspicious=False, column=column)
     values = np.zeros(0)
     if form == "dynamics":
-        from noisybench.runs.given_dynamics import observe_dynamics  # which needs torch
-
         observations = observe_dynamics(path, variant, sample_names=sample_names, tell=tell)
         record = replace(record, file_sha256=digest_of_dynamics(path), epochs=len(observations))
     else:

@@ -18,7 +18,7 @@ from noisybench.variants.text_columns import (
     Choose,
     Columns,
     as_columns,
-    is_list,
+    holds_lists,
     read_lines,
     read_separated,
     reading,
@@ -83,7 +83,7 @@ def _read_parquet(path: Path, choose: Choose, variant: Variant) -> Columns:
         most = rows
         for name in stored:
             kind = schema.field(name).type
-            if is_list(kind):
+            if holds_lists(kind):
                 kind = kind.value_type
                 most = max(most, _numbers_in(file, name))
             number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)

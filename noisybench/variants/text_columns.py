@@ -26,6 +26,7 @@ from noisybench.variants.variant import Variant
 
 DELIMITERS = ",;\t|"
 LONGEST_LINE = 1 << 24
+LONGEST_VALUE = 1 << 12
 PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 ENDINGS = (".gz", ".bz2", ".xz")
 """Of files that are packed so; which it is their first bytes say."""
@@ -104,6 +105,9 @@ def read_lines(path: Path, choose: Choose, variant: Variant) -> Columns:
             for name, values in columns.items():
                 if row.get(name) is None:
                     msg = f"line {number} of {path} has no {name!r}, as the first line has"
+                    raise BadData(msg)
+                if isinstance(row[name], str | list) and len(row[name]) > LONGEST_VALUE + variant.num_classes:
+                    msg = f"line {number} of {path} has {len(row[name])} parts as {name!r}, which is no number and no name"
                     raise BadData(msg)
                 values.append(row[name])
             if len(columns[chosen.names[0]]) > n:
@@ -253,7 +257,7 @@ def as_columns(table: Any, chosen: Chosen) -> Columns:  # noqa: ANN401 - pyarrow
     for name in chosen.names:
         column = table[name].unique() if name == VARIANT_ID else table[name].combine_chunks()
         missing = column.null_count
-        if is_list(column.type):
+        if holds_lists(column.type):
             lengths = pc.unique(pc.list_value_length(column)).to_pylist()
             column = column.flatten()
             missing += column.null_count
@@ -280,6 +284,6 @@ def _texts(column: Any) -> NDArray[Any]:  # noqa: ANN401 - pyarrow is untyped
     return spelled[column.indices.fill_null(len(spelled) - 1).to_numpy(zero_copy_only=False).astype(np.int64)]
 
 
-def is_list(kind: Any) -> bool:  # noqa: ANN401 - pyarrow is untyped
+def holds_lists(kind: Any) -> bool:  # noqa: ANN401 - pyarrow is untyped
     """Whether a column holds lists."""
     return any(is_kind(kind) for is_kind in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list))
