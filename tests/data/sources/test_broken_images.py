@@ -3,6 +3,7 @@
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +23,7 @@ PIXELS = np.random.default_rng(0).integers(256, size=(8, 9, 9, 3), dtype=np.uint
 NAMES = [f"{'ab'[i // 4]}/{i}.png" for i in range(8)]
 
 
-def png(pixels: np.ndarray, mode: str | None = None) -> bytes:  # type: ignore[type-arg]  # of any shape
+def png(pixels: np.ndarray, mode: str | None = None) -> bytes:
     stream = io.BytesIO()
     image = Image.fromarray(pixels)
     (image if mode is None else image.convert(mode)).save(stream, "TIFF" if mode == "CMYK" else "PNG")
@@ -59,7 +60,7 @@ SENTENCE = (
 @pytest.mark.parametrize("side", [None, "4"])
 def test_all_broken_images_are_named_at_once(folder: Path, side: str | None) -> None:
     """In one sentence, with what is wrong and how to go on without them; also where all are brought to one size."""
-    options = {} if side is None else {"side": side}
+    options: dict[str, Any] = {} if side is None else {"side": side}
     with pytest.raises(BadData, match=SENTENCE):
         load_source("folder", folder, **options)
     with pytest.raises(BadData, match=SENTENCE):
@@ -125,7 +126,7 @@ def test_a_limit_counts_whole_images(folder: Path) -> None:
 def test_tables_and_lazy_images_leave_them_out_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With right classes and a test table; and where images stay on disk."""
     file = folder.parent / "all.csv"
-    options = {"root": "pets/train", "clean": "clean", "skip_broken": "true"}
+    options: dict[str, Any] = {"root": "pets/train", "clean": "clean", "skip_broken": "true"}
     source = load_source("table", file, **options, test="all.csv")
     np.testing.assert_array_equal(source.inputs, PIXELS[WHOLE])
     np.testing.assert_array_equal(source.test_inputs, PIXELS[WHOLE])
@@ -149,7 +150,8 @@ def test_image_columns_leave_them_out_too(tmp_path: Path, lazy: str) -> None:
     assert source.left_out == ("row 1", "row 2", "row 6")
     assert source.options["skip_broken"] is True
     if lazy == "false":
-        for options in ({}, {"side": "4"}):
+        tried: list[dict[str, Any]] = [{}, {"side": "4"}]
+        for options in tried:
             with pytest.raises(
                 BadData, match=r"^3 images of column 'image' cannot be decoded: 1 \(it is empty\), 2 \("
             ):
