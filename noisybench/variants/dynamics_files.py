@@ -14,7 +14,7 @@ from noisybench.variants.column_names import LABELS
 from noisybench.variants.sample_files import Tell, doubt, whose_rows
 from noisybench.variants.sample_ids import order_of
 from noisybench.variants.sample_labels import check_labels_of
-from noisybench.variants.text_columns import Chosen, read_lines
+from noisybench.variants.text_columns import Chosen, read_json_lines
 from noisybench.variants.variant import Variant
 
 WITHIN = "training_dynamics"
@@ -94,7 +94,7 @@ def _logits(path: Path, number: int, variant: Variant, sample_names: Sequence[st
                 raise BadData(msg)
         return Chosen((values, str(ids), str(gold)), frozenset((str(ids), str(gold))))
 
-    columns = read_lines(path, choose, variant)
+    columns = read_json_lines(path, choose, variant)
     logits, ids, gold = columns.values()
     order = order_of(ids, list(columns)[1], n, path, sample_names)
     check_labels_of(gold[order], variant, path, of_clean=False)

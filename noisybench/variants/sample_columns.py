@@ -19,7 +19,7 @@ from noisybench.variants.text_columns import (
     Columns,
     as_columns,
     holds_lists,
-    read_lines,
+    read_json_lines,
     read_separated,
     reading,
     size_of,
@@ -126,8 +126,8 @@ _READERS: dict[str, Read] = {
     ".npy": _read_npy,
     ".csv": read_separated,
     ".tsv": read_separated,
-    ".jsonl": read_lines,
-    ".ndjson": read_lines,
+    ".jsonl": read_json_lines,
+    ".ndjson": read_json_lines,
     ".parquet": _read_parquet,
 }
 """Ending of a file's name → what reads the chosen columns of it."""

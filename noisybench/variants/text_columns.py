@@ -88,7 +88,7 @@ def read_separated(path: Path, choose: Choose, variant: Variant) -> Columns:
             raise BadData(fault) from None
 
 
-def read_lines(path: Path, choose: Choose, variant: Variant) -> Columns:
+def read_json_lines(path: Path, choose: Choose, variant: Variant) -> Columns:
     """The chosen columns of a file with an object of JSON in each line, which has the names of the first."""
     size_of(path)
     n = len(variant.labels)
