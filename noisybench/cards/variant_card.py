@@ -130,6 +130,12 @@ def _class_label(variant: Variant) -> dict[str, Any]:
     return {"class_label": {"names": {str(k): name for k, name in enumerate(variant.class_names)}}}
 
 
+def left_out_words(names: Sequence[str]) -> str:
+    """How many samples the source left out, and the first of them."""
+    more = f" and {len(names) - 5} more, which variant.json names" if len(names) > 5 else ""  # noqa: PLR2004 - of a line
+    return f"{len(names)} broken image{'s' if len(names) > 1 else ''}: {', '.join(names[:5])}{more}"
+
+
 def _summary(variant: Variant, source: DataCard | None, noise: DataCard | None, *, here: bool) -> list[str]:
     """The table of where the labels came from."""
     p = variant.provenance
@@ -145,6 +151,7 @@ def _summary(variant: Variant, source: DataCard | None, noise: DataCard | None, 
         "reference": "the clean labels of the source"
         if p.reference == "clean"
         else "the labels of the source as they came: it knows no clean ones",
+        **({"left out": _escape(left_out_words(p.left_out))} if p.left_out else {}),
         "made by": f"noisybench {_escape(p.noisybench)}",
     }
     what = (

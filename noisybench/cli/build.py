@@ -43,6 +43,9 @@ def build(
     limit: Annotated[
         int | None, typer.Option(parser=whole_number, metavar="N", help="Keep the first N training samples.")
     ] = None,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="Leave out images that cannot be decoded, and name them.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Folder of variants.")] = Path("variants"),
     as_json: Json = False,
 ) -> None:
@@ -65,6 +68,11 @@ def build(
         params["rate"] = rate[0]
     options = split_pairs(source_set or [], flag="--source-set")
     maker = parse_options(find("noises", noise), params, what=f"noise '{noise}'")
+    if skip_broken:
+        if "skip_broken" not in find("sources", source).__dataclass_fields__:
+            msg = f"--skip-broken is for images of your own, and source '{source}' has no such option; leave it out"
+            raise BadUsage(msg)
+        options.setdefault("skip_broken", "true")
     loader = parse_options(find("sources", source), options, what=f"source '{source}'")
     with status(f"reading {source}"):
         loaded = loader(data, limit=limit)
@@ -111,6 +119,7 @@ def describe(
     from noisybench.cards.picture import check_picture, draw
     from noisybench.memorization.difficulty_files import is_circular, read_difficulty
     from noisybench.variants.sample_files import read_given
+    from noisybench.variants.sample_names import read_names
     from noisybench.variants.variant import read_variant
 
     if lower_is_harder and difficulty is None:
@@ -119,14 +128,15 @@ def describe(
     if plot is not None:
         check_picture(plot)
     found = read_variant(variant)
+    named = read_names(variant, len(found.labels))
     description = measure(
         found,
         difficulty=None
         if difficulty is None
-        else read_difficulty(difficulty, found, lower_is_harder=lower_is_harder, tell=tell),
+        else read_difficulty(difficulty, found, lower_is_harder=lower_is_harder, sample_names=named, tell=tell),
         pred_probs=None
         if pred_probs is None
-        else read_given(pred_probs, found, "pred_probs", of_clean=True, tell=tell),
+        else read_given(pred_probs, found, "pred_probs", of_clean=True, sample_names=named, tell=tell),
     )
     if difficulty is not None and is_circular(difficulty, found):
         sentence = (

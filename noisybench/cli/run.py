@@ -208,15 +208,29 @@ def score(
     *,
     name: Annotated[str, typer.Option(help="What to call the scores, or the model of the probabilities.")],
     pred_probs: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Out-of-sample class probabilities: npz, npy, csv, parquet.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Out-of-sample class probabilities: npz, npy, csv, tsv, jsonl, parquet."),
     ] = None,
     scores: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Ready-made scores, higher more suspicious: npz, npy, csv, parquet."),
+        typer.Option(metavar="FILE", help="Ready-made scores, also as AUM, cleanlab and cartography write them."),
+    ] = None,
+    dynamics: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Logits of every epoch, dynamics_epoch_*.jsonl: every detector scores them."
+        ),
+    ] = None,
+    column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of the scores, where the file has several.")
     ] = None,
     lower_is_suspicious: Annotated[
-        bool, typer.Option("--lower-is-suspicious", help="The scores have the other sign, as label quality has.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--lower-is-suspicious/--higher-is-suspicious",
+            help="Sign of the scores; default: that of the tool, else higher. Label quality is lower.",
+        ),
+    ] = None,
     labels: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Given labels, in the order of the file's rows: to check by.")
     ] = None,
@@ -225,28 +239,32 @@ def score(
 ) -> None:
     """Bring scores, or probabilities, of your own code into the leaderboard; by sample id. Prints the run's folder last."""
     from noisybench.board.results import score_given
+    from noisybench.runs.reading import read_run
     from noisybench.variants.sample_names import read_names
     from noisybench.variants.variant import read_variant
 
     found = read_variant(variant)
+    named = read_names(variant, len(found.labels))
     result = score_given(
         found,
         out,
         name=name,
         pred_probs=pred_probs,
         scores=scores,
+        dynamics=dynamics,
+        column=column,
         lower_is_suspicious=lower_is_suspicious,
         labels=labels,
-        sample_names=read_names(variant, len(found.labels)),
+        sample_names=named,
         tell=tell,
     )
     told = _told(result)
     area = told[name]["auroc"]["value"] if scores is not None else None
     if area is not None and area < UPSIDE_DOWN:
-        mend = "without" if lower_is_suspicious else "with"
+        flag = "--higher-is-suspicious" if read_run(result.path).record.lower_is_suspicious else "--lower-is-suspicious"
         typer.echo(
             f"warning: '{one_line(name)}' ranks mislabeled samples below clean ones (AUROC {area:.3f}); the sign may be "
-            f"wrong: score again {mend} --lower-is-suspicious",
+            f"wrong: score again with {flag}",
             err=True,
         )
     if as_json:

@@ -61,6 +61,13 @@ class Answers:
         people, samples = len(np.unique(self.annotator)), len(np.unique(self.sample))
         return f"Answers({len(self)} answers of {people} annotators to {samples} samples)"
 
+    def taken(self, rows: Labels) -> "Answers":
+        """The answers to some samples, shape (m,), as samples 0..m-1 in that order."""
+        new = np.full(max(int(self.sample.max(initial=-1)), int(rows.max(initial=-1))) + 1, -1)
+        new[rows] = np.arange(len(rows))
+        kept = new[self.sample] >= 0
+        return Answers(new[self.sample[kept]], self.annotator[kept], self.label[kept])
+
     def first(self, n: int) -> "Answers":
         """The answers to the first ``n`` samples."""
         kept = slice(int(np.searchsorted(self.sample, n)))

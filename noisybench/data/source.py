@@ -56,6 +56,8 @@ class Source:
             where the number is all there is. They are no part of the digest.
         notes: What the loader chose and what it found odd, a sentence each, which ``build`` shows.
         answers: What several people said of the samples; None where that is not known. They are no part of the digest.
+        left_out: What people call the samples that the loader left out, such as broken images, those of the test set
+            after the others.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Source:
     sample_names: Sequence[str] | None = None
     notes: tuple[str, ...] = ()
     answers: Answers | None = None
+    left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_marks(self.marks, len(self.labels))
@@ -178,6 +181,7 @@ def source_from_arrays(
     marks: Mapping[str, NDArray[Any]] | None = None,
     notes: Sequence[str] = (),
     answers: Any = None,  # noqa: ANN401
+    left_out: Sequence[str] = (),
 ) -> Source:
     """A source from arrays, from inputs that are read lazily, or from labels alone.
 
@@ -202,6 +206,7 @@ def source_from_arrays(
         marks: What is said of each, by name, shape (n,), see ``Source``.
         notes: What was chosen and what is odd, a sentence each.
         answers: ``Answers``, or class indices of shape (n, annotators), -1 where an annotator did not answer.
+        left_out: What people call samples that were left out.
 
     Raises:
         BadUsage: A limit that is no positive whole number, or an augmentation that does not exist.
@@ -217,17 +222,17 @@ def source_from_arrays(
     kept = slice(limit)
     reference = np.full_like(given, UNKNOWN) if columns.clean is None else columns.clean
     test = None if test_inputs is None else as_inputs(test_inputs, f"test inputs of source '{name}'")
-    left_out: list[str] = []
+    unlabelled: list[str] = []
     if test is not None and tested is not None and len(test) == len(tested) and (tested == UNKNOWN).any():
         labelled = np.flatnonzero(tested != UNKNOWN)
-        left_out = [without_labels("the test set", len(tested) - len(labelled), len(tested))]
+        unlabelled = [without_labels("the test set", len(tested) - len(labelled), len(tested))]
         test, tested = (rows_of(test, labelled), tested[labelled]) if labelled.size else (None, None)
     read = None if inputs is None else as_inputs(inputs, f"inputs of source '{name}'")
     if read is None:
         if test is None and tested is not None:  # only a model could be tested
             tested = None
-            left_out = ["the test set has no inputs and is left out"]
-        left_out.append(WITHOUT_INPUTS)
+            unlabelled = ["the test set has no inputs and is left out"]
+        unlabelled.append(WITHOUT_INPUTS)
     elif limit is not None and limit < len(read):
         read = rows_of(read, kept)
     given = given[kept]
@@ -248,7 +253,8 @@ def source_from_arrays(
         limit=limit,
         marks={name: read_only(mark[kept]) for name, mark in (marks or {}).items()},
         sample_names=None if sample_names is None else sample_names[kept],
-        notes=(*notes, *columns.notes, *left_out),
+        notes=(*notes, *columns.notes, *unlabelled),
+        left_out=tuple(left_out),
         answers=answers if answers is None or limit is None else answers.first(limit),
     )
 

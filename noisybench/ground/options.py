@@ -108,6 +108,11 @@ def parse_call(text: str, *, what: str) -> tuple[str, dict[str, str]]:
     return match[1], split_pairs([re.sub(r"\s*=\s*", "=", pair, count=1) for pair in pairs], flag=f"'{match[1]}'")
 
 
+def options_said(instance: Any, **unsaid: Any) -> dict[str, str | int | float | bool]:  # noqa: ANN401 - any dataclass
+    """As ``plain_options``, without those that stand at a default which records of older versions do not name."""
+    return {name: value for name, value in plain_options(instance).items() if (name, value) not in unsaid.items()}
+
+
 def plain_options(instance: Any) -> dict[str, str | int | float | bool]:  # noqa: ANN401 - any dataclass
     """The fields of a dataclass for JSON, without absent ones; a file is named by its name and digest, not its place."""
     result: dict[str, str | int | float | bool] = {}

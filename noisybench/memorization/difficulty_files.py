@@ -1,5 +1,6 @@
 """A difficulty of each sample, from a file: someone else's scores, or memorization that was measured here."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,12 @@ from noisybench.variants.variant import Variant, variant_id
 
 
 def read_difficulty(
-    path: str | Path, variant: Variant, *, lower_is_harder: bool = False, tell: Tell = lambda _: None
+    path: str | Path,
+    variant: Variant,
+    *,
+    lower_is_harder: bool = False,
+    sample_names: Sequence[str] | None = None,
+    tell: Tell = lambda _: None,
 ) -> Floats:
     """A difficulty of each sample, shape (n,), higher is harder; NaN where a memorization is unknown.
 
@@ -24,6 +30,7 @@ def read_difficulty(
         path: The file.
         variant: The labels.
         lower_is_harder: The scores have the other sign, as C-scores have.
+        sample_names: What people call each sample, shape (n,), as ``Source.sample_names``.
         tell: Called with a sentence for what was taken for granted of the file.
 
     Raises:
@@ -44,7 +51,7 @@ def read_difficulty(
             )
             raise Mismatch(msg)
         return found.values
-    values = read_given(path, variant, "scores", of_clean=True, tell=tell)
+    values = read_given(path, variant, "scores", of_clean=True, sample_names=sample_names, tell=tell)
     return read_only(0.0 - values) if lower_is_harder else values
 
 

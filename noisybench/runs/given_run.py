@@ -5,10 +5,10 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,14 +21,18 @@ from noisybench.ground.locks import locked
 from noisybench.ground.lookup import find, names
 from noisybench.ground.version import __version__
 from noisybench.runs.folder import RECORD, begin, finish, is_finished, keep_variant, read_run_record
+from noisybench.runs.given_dynamics import observe_dynamics
 from noisybench.runs.record import TRAINED_BY, RunRecord, about_labels, first_difference
-from noisybench.training.trace import Observation, read_trace, write_observation
-from noisybench.variants.sample_files import Form, Tell, check_given, read_given
+from noisybench.training.trace import Observation, Trace, read_trace, write_observation
+from noisybench.variants.dynamics_files import digest_of_dynamics
+from noisybench.variants.sample_files import Form, Given, Tell, check_given, read_given_file
 from noisybench.variants.variant import Variant
 
 CONFIDENT = ("self_confidence", "normalized_margin", "confident_learning")
 """The detectors that probabilities are scored with."""
 LONGEST_NAME = 80
+
+Dynamics = Literal["dynamics"]
 
 log = logging.getLogger("noisybench")
 
@@ -46,7 +50,9 @@ def keep_given(
     name: str,
     pred_probs: Any = None,  # noqa: ANN401 - a path, or anything NumPy can read
     scores: Any = None,  # noqa: ANN401
-    lower_is_suspicious: bool = False,
+    dynamics: str | Path | None = None,
+    column: str | None = None,
+    lower_is_suspicious: bool | None = None,
     labels: Any = None,  # noqa: ANN401
     sample_names: Sequence[object] | None = None,
     tell: Tell = _log,
@@ -56,8 +62,9 @@ def keep_given(
     ``noisybench.variants.sample_files`` says what a file may hold; an array is in the order of the samples.
 
     Probabilities must be out of sample: of a model that was not trained on the sample. They are scored with
-    ``self_confidence``, ``normalized_margin`` and ``confident_learning``; scores are a detector called ``name``. The same
-    file again changes nothing. Another file, or the other sign, replaces
+    ``self_confidence``, ``normalized_margin`` and ``confident_learning``; scores are a detector called ``name``. Training
+    dynamics, the logits of every epoch, are a trace, which every detector scores that needs no more. The same file again
+    changes nothing. Another file, or the other sign, replaces
     the run of that name; files of one name for several variants are one row of a leaderboard.
 
     Args:
@@ -65,12 +72,17 @@ def keep_given(
         out: Folder of runs.
         name: What the scores, or the model whose probabilities they are, shall be called.
         pred_probs: A file of probabilities, or these, shape (n, k); columns of a data frame by the names of the classes.
-        scores: A file of scores, or these, shape (n,), higher more suspicious.
-        lower_is_suspicious: The scores have the other sign, as most measures of label quality do.
+        scores: A file of scores, or these, shape (n,).
+        dynamics: A folder of training dynamics, see ``noisybench.variants.dynamics_files``.
+        column: The column of the scores, where the file has several.
+        lower_is_suspicious: Whether low scores are the suspicious ones, as of most measures of label quality; None is as
+            AUM, cleanlab and dataset cartography mean theirs, and higher of others.
         labels: The given labels in the order of the file's rows, in a file, or of the array's, shape (n,), which must be
             the variant's.
-        sample_names: What people call each sample, shape (n,), which ``suspects`` shows.
-        tell: Called with a sentence for what was taken for granted of the file, or is hard to believe of it; by default it is logged.
+        sample_names: What people call each sample, shape (n,), as ``Source.sample_names``: rows of files are matched by
+            them, and ``suspects`` shows them.
+        tell: Called with a sentence for what was taken for granted of the file, or is hard to believe of it; by default it
+            is logged.
 
     Raises:
         BadUsage: Not exactly one file, or a name that cannot be used.
@@ -81,50 +93,93 @@ def keep_given(
     if sample_names is not None and len(sample_names) != len(variant.labels):
         msg = f"there are {len(sample_names)} sample_names and {len(variant.labels)} samples; expected one each"
         raise BadData(msg)
-    if (pred_probs is None) == (scores is None):
-        msg = f"give probabilities (--pred-probs) or scores (--scores), got {'neither' if scores is None else 'both'}"
-        raise BadUsage(msg)
-    if lower_is_suspicious and scores is None:
-        msg = "--lower-is-suspicious is for --scores; what probabilities mean is known"
-        raise BadUsage(msg)
-    form: Form = "pred_probs" if scores is None else "scores"
-    given = pred_probs if scores is None else scores
+    called = None if sample_names is None else [str(each) for each in sample_names]
+    form, given = _one_of(
+        {"pred_probs": pred_probs, "scores": scores, "dynamics": dynamics},
+        {"--lower-is-suspicious": lower_is_suspicious, "--column": column, "--labels": labels},
+    )
     setup = hashlib.sha256(json.dumps([name, form]).encode()).hexdigest()  # alike for every variant
-    if isinstance(given, str | os.PathLike):
-        values = read_given(Path(given), variant, form, labels=labels, tell=tell)
-        origin, digest = Path(given).name, file_digest(Path(given))
+    record = replace(_record(variant, name, setup), form=form, lower_is_suspicious=False, column=column)
+    values = np.zeros(0)
+    if form == "dynamics":
+        path = Path(given)
+        observations = observe_dynamics(path, variant, sample_names=called, tell=tell)
+        record = replace(record, file=path.name, file_sha256=digest_of_dynamics(path), epochs=len(observations))
+    elif isinstance(given, str | os.PathLike):
+        path = Path(given)
+        read = read_given_file(path, variant, form, column=column, labels=labels, sample_names=called, tell=tell)
+        values, lower = read.values, _sign(read, lower_is_suspicious, tell)
+        record = replace(record, file=path.name, file_sha256=file_digest(path), lower_is_suspicious=lower)
     else:
         values = check_given(given, variant, form, labels=labels, tell=tell)
-        origin, digest = None, hashlib.sha256(values.astype("<f8").tobytes()).hexdigest()
+        digest = hashlib.sha256(values.astype("<f8").tobytes()).hexdigest()
+        record = replace(record, file_sha256=digest, lower_is_suspicious=bool(lower_is_suspicious))
+    if form != "dynamics":
+        values = 0.0 - values if record.lower_is_suspicious else values
+        observations = [] if form == "scores" else [_observation(values, variant)]
     home = Path(out) / variant.name
     folder = home / f"given-{file_name(name)}-{setup[:8]}" / "seed-0"
-    detectors = CONFIDENT if form == "pred_probs" else (name,)
-    record = replace(
-        _record(variant, name, setup),
-        form=form,
-        file=origin,
-        file_sha256=digest,
-        lower_is_suspicious=lower_is_suspicious,
-    )
-    keep_variant(variant, home / "variant", None if sample_names is None else [str(each) for each in sample_names])
+    keep_variant(variant, home / "variant", called)
     with locked(folder):
         if not _is_whole(folder, record):
             begin(folder, record)  # what is replaced is no finished run meanwhile
             for part in ("scores", "trace"):
                 shutil.rmtree(folder / part, ignore_errors=True)
-            if form == "pred_probs":
-                write_observation(_observation(values, variant), folder / "trace", variant_id=record.variant_id)
-                trace = read_trace(folder / "trace")
-                found = [score(trace, find("detectors", detector)) for detector in CONFIDENT]
+            for observation in observations:
+                write_observation(observation, folder / "trace", variant_id=record.variant_id)
+            if observations:
+                found = _scored(read_trace(folder / "trace"), form)
             else:
-                signed = 0.0 - values if lower_is_suspicious else values
-                found = [Scores(name, read_only(signed), record.variant_id)]
+                found = [Scores(name, read_only(values), record.variant_id)]
             for held in found:
                 write_scores(held, scores_path(folder, held.detector))
             digests = {held.detector: file_digest(scores_path(folder, held.detector)) for held in found}
-            kinds: dict[str, Kind] = dict.fromkeys(detectors, "detector")
-            finish(folder, replace(record, scores_sha256=digests), {each: each for each in detectors}, kinds)
+            kinds: dict[str, Kind] = {held.detector: _kind(held.detector) for held in found}
+            finish(folder, replace(record, scores_sha256=digests), {each: each for each in kinds}, kinds)
     return folder
+
+
+def _one_of(given: Mapping[Form | Dynamics, Any], options: Mapping[str, object]) -> tuple[Form | Dynamics, Any]:
+    """What was given: its kind, and a path or an array; ``BadUsage`` unless it is one thing, and the options are of it."""
+    there = [(form, value) for form, value in given.items() if value is not None]
+    if len(there) != 1:
+        got = ("nothing", "one", "both", "all three")[len(there)]
+        msg = f"give scores (--scores), probabilities (--pred-probs) or training dynamics (--dynamics), got {got}"
+        raise BadUsage(msg)
+    form = there[0][0]
+    for flag, value in options.items():
+        if value is not None and form != "scores" and (flag != "--labels" or form == "dynamics"):
+            reason = "hold the labels that they were made with" if flag == "--labels" else "have one meaning"
+            what = "training dynamics" if form == "dynamics" else "probabilities"
+            msg = f"{flag} is for --scores{' and --pred-probs' if flag == '--labels' else ''}; {what} {reason}"
+            raise BadUsage(msg)
+    return there[0]
+
+
+def _scored(trace: Trace, form: str) -> list[Scores]:
+    """Scores of every detector that answers, or logits, are enough for."""
+    found = [find("detectors", name) for name in (CONFIDENT if form == "pred_probs" else names("detectors"))]
+    if form == "dynamics":
+        found = [each for each in found if not each.needs_pool and set(each.needs) <= set(trace.columns)]
+    return [score(trace, detector) for detector in found]
+
+
+def _kind(name: str) -> Kind:
+    """Whether a detector is a control; scores that came ready-made are none."""
+    return "control" if name in names("detectors") and find("detectors", name).control else "detector"
+
+
+def _sign(read: Given, said: bool | None, tell: Tell) -> bool:  # noqa: FBT001 - what the user said
+    """Whether low scores are the suspicious ones: as was said, else as the tool that wrote them means them."""
+    if read.lower_is_suspicious is None:
+        return bool(said)
+    known = read.lower_is_suspicious
+    low, flags = ("low", "high")[not known], ("--higher-is-suspicious", "--lower-is-suspicious")
+    if said is None:
+        tell(f"the scores are {read.tool}, {low} where a label is suspicious; {flags[not known]} says otherwise")
+    elif said != known:
+        tell(f"warning: the scores are {read.tool}, {low} where a label is suspicious, and {flags[said]} was said")
+    return known if said is None else said
 
 
 def _record(variant: Variant, name: str, setup: str) -> RunRecord:

@@ -67,10 +67,11 @@ class RunRecord:
         models: Models for each fraction.
         neighbours: Neighbours of a sample that are asked.
         files_sha256: File of the run → digest of answers, history and scores.
-        form: What was given: ``scores`` or ``pred_probs``; of given scores, as the next four.
-        file: Name of the file; None of an array.
+        form: What was given: ``scores``, ``pred_probs`` or ``dynamics``; of given scores, as the next five.
+        file: Name of the file, or of the folder; None of an array.
         file_sha256: Its digest, or that of the array.
         lower_is_suspicious: Whether the given scores had the other sign.
+        column: The column of the scores, where it was named.
         scores_sha256: Detector → digest of its scores.
     """
 
@@ -119,6 +120,7 @@ class RunRecord:
     file: str | None = None
     file_sha256: str | None = None
     lower_is_suspicious: bool | None = None
+    column: str | None = None
     device: str | None = None
     machine: str | None = None
     threads: int | None = None

@@ -99,7 +99,7 @@ def _check_trace(run: Run, variant: Variant) -> tuple[Trace | None, str]:
         if not np.array_equal(trace["given"][-1], variant.labels):
             msg = f"{path}: the trace has other given labels than the variant; delete that folder and score again"
             raise Mismatch(msg)
-        return trace, f"{detectors} follow from the probabilities"
+        return trace, f"{detectors} follow from the {'logits' if record.form == 'dynamics' else 'probabilities'}"
     if record.regime == "pool":
         _check_answers(path, trace, record, variant)
         return trace, f"answers follow from the pool's models (but for neighbours), {detectors} from the answers"

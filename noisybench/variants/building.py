@@ -76,6 +76,7 @@ def build_variant(source: Source, noise: Noise, *, seed: int = 0, mode: Mode | N
             labels_sha256=label_digest(labels),
             variant_id=variant_id(source.sha256, labels),
             noisybench=__version__,
+            left_out=source.left_out,
         ),
         marks={**source.marks, **draw.marks},
         answers=source.answers if draw.answers is None else draw.answers,

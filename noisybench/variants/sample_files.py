@@ -1,21 +1,34 @@
 """Numbers of anyone's file: scores or class probabilities, matched by sample. No torch here, and nothing is unpickled."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import TOLERANCE, Floats, as_array, as_labels, check_probabilities, read_only
+from noisybench.ground.arrays import TOLERANCE, Floats, as_array, check_probabilities, read_only
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
-from noisybench.ground.files import read_array
-from noisybench.variants.sample_columns import IDS, LABELS, READERS, ROW_NAMES, VARIANT_ID, Columns, ids_among
+from noisybench.variants.column_names import (
+    FILES,
+    IDS,
+    INDICES,
+    LABELS,
+    ROW_NAMES,
+    VARIANT_ID,
+    ids_among,
+    scores_among,
+    sign_of,
+)
+from noisybench.variants.sample_columns import ARRAYS, kind_of, reader_of
+from noisybench.variants.sample_ids import order_of
+from noisybench.variants.sample_labels import check_labels_of, labels_beside, places_beside
+from noisybench.variants.text_columns import Chosen, Columns
 from noisybench.variants.variant import Variant
 
 Form = Literal["scores", "pred_probs"]
 """What a file holds: one number a sample, or a probability for each class."""
-TABLES = (".csv", ".parquet")
 SORTED = 20
 """Different scores from which on it is no chance that a file has them in order."""
 MEND = (
@@ -26,6 +39,21 @@ MEND = (
 Tell = Callable[[str], object]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Given:
+    """What a file holds for a variant.
+
+    Attributes:
+        values: Scores (n,) or probabilities (n, k), in sample order.
+        lower_is_suspicious: The sign of the scores where the tool that wrote them is known; else None.
+        tool: That tool and its column, in words.
+    """
+
+    values: Floats
+    lower_is_suspicious: bool | None = None
+    tool: str = ""
+
+
 def read_given(
     path: str | Path,
     variant: Variant,
@@ -33,23 +61,44 @@ def read_given(
     *,
     of_clean: bool = False,
     labels: str | Path | None = None,
+    sample_names: Sequence[str] | None = None,
     tell: Tell = lambda _: None,
 ) -> Floats:
-    """Scores (n,), or probabilities (n, k), of a ``.npz``, ``.npy``, ``.csv`` or ``.parquet`` file, in sample order.
+    """The values of ``read_given_file``."""
+    asked: dict[str, Any] = {"of_clean": of_clean, "labels": labels, "sample_names": sample_names, "tell": tell}
+    return read_given_file(path, variant, form, **asked).values
 
-    Tables have a column ``sample`` (or ``sample_id``, ``id``, ``index``, the row names of a data frame) with the ids
-    0..n-1, each once, in any order; arrays may have one, and are in sample order otherwise. Scores are called ``score``
-    or ``scores``; probabilities are one array or list column ``pred_probs`` or ``probabilities``, or a column a class,
-    called by its name, ``0..k-1`` or ``p0..``. What stands alone may be called anything. Where the file says by
+
+def read_given_file(
+    path: str | Path,
+    variant: Variant,
+    form: Form,
+    *,
+    column: str | None = None,
+    of_clean: bool = False,
+    labels: str | Path | None = None,
+    sample_names: Sequence[str] | None = None,
+    tell: Tell = lambda _: None,
+) -> Given:
+    """Scores (n,), or probabilities (n, k), of a ``.npz``, ``.npy``, ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet`` file.
+
+    Tables have a column ``sample`` (or ``sample_id``, ``id``, ``guid``, ``index``, the row names of a data frame) with the
+    ids 0..n-1, each once, in any order, or one of file names or ids where the samples have such names; arrays may have
+    one, and are in sample order otherwise. Scores are called ``score`` or ``scores``, or as AUM, cleanlab and dataset
+    cartography call them; probabilities are one array or list column ``pred_probs`` or ``probabilities``, or a column a
+    class, called by its name, ``0..k-1`` or ``p0..``. What stands alone may be called anything. Where the file says by
     ``variant_id``, or by the given ``labels``, of which labels it is, these must be the variant's; so must those of a
-    file ``labels.npy`` or ``noisy_labels.npy`` beside arrays that say nothing themselves.
+    file ``labels.npy`` or ``noisy_labels.npy`` beside arrays that say nothing themselves. Text files may be packed by
+    gzip, bzip2 or xz.
 
     Args:
         path: The file.
         variant: The labels that it is of.
         form: What to read from it.
+        column: The column of the scores; None finds it.
         of_clean: Labels in it may also be the variant's clean ones.
         labels: A file of the given labels, in the order of the rows of ``path``, that must be the variant's.
+        sample_names: What people call each sample, shape (n,), as ``Source.sample_names``.
         tell: Called with a sentence for each thing that was taken for granted or is hard to believe.
 
     Raises:
@@ -58,12 +107,24 @@ def read_given(
         Mismatch: It is of other labels.
     """
     path = Path(path)
-    if path.suffix.lower() not in READERS:
-        msg = f"{path} is no {', '.join(READERS)} file; save the {_words(form)} as one of these"
-        raise BadUsage(msg)
-    columns = READERS[path.suffix.lower()](path, lambda there: _choose(there, form, variant, path), variant)
-    ids = ids_among(list(columns), _taken(form, variant))
-    order, verified = _match(columns, ids, variant, path, of_clean=of_clean, said=labels)
+    read = reader_of(path, _words(form))
+    there: list[str] = []
+
+    def choose(names: Sequence[str]) -> Chosen:
+        there.extend(names)
+        whose = whose_rows(names, variant, sample_names, () if form == "scores" else variant.class_names)
+        about = list(dict.fromkeys(name for name in names if name in (whose, VARIANT_ID, *LABELS)))
+        silent = whose is None and labels is None and not {*LABELS} & {*names}
+        if silent and kind_of(path) not in ARRAYS and not places_beside(path):
+            raise BadData(_no_ids(path, names))
+        values = _values_among(names, about, form, variant, path=path, column=column)
+        return Chosen((*values, *about), frozenset(about))
+
+    columns = read(path, choose, variant)
+    ids = whose_rows(list(columns), variant, sample_names, () if form == "scores" else variant.class_names)
+    order, verified = _match(columns, ids, variant, path, of_clean=of_clean, said=labels, names=sample_names)
+    if ids is None and not verified and kind_of(path) not in ARRAYS:
+        raise BadData(_no_ids(path, there))
     if ids is None and not verified:
         tell(f"{path} says neither by ids nor by labels whose its rows are; they are taken in the order of the samples")
     elif ids not in (None, IDS[0]):
@@ -73,10 +134,24 @@ def read_given(
     _check_finite(values, form, path)
     if form == "pred_probs":
         _check_probabilities(values, path)
-        _doubt(values, variant, path, tell)
-    elif not verified and np.array_equal(order, np.arange(len(order))):
+        doubt(values, variant, path, tell)
+        return Given(read_only(values))
+    if not verified and np.array_equal(order, np.arange(len(order))):
         _check_unsorted(as_it_stands, path)
-    return read_only(values)
+    elif verified and ids is None:
+        _check_unsorted_in_classes(as_it_stands, variant, path)
+    (name,) = columns
+    sign = sign_of(name, there)
+    return Given(read_only(values), *(() if sign is None else (sign[0], f"{name!r} of {sign[1]}")))
+
+
+def whose_rows(
+    there: Sequence[str], variant: Variant, sample_names: Sequence[str] | None, but: Sequence[str] = ()
+) -> str | None:
+    """The column that says whose the rows are; None where there is none."""
+    options = variant.provenance.source_options
+    own = [str(options[key]) for key in ("id", "image") if key in options]
+    return ids_among(there, but, named=sample_names is not None, own=own)
 
 
 def check_given(
@@ -110,19 +185,26 @@ def check_given(
         if given.shape != variant.labels.shape:
             msg = f"labels have shape {given.shape}, expected {variant.labels.shape}: one for each row of {form}"
             raise BadData(msg)
-        _check_labels(given, variant, Path("labels"), of_clean=False)
+        check_labels_of(given, variant, Path("labels"), of_clean=False)
     found = _values({form: array}, form, variant, what)
     _check_finite(found, form, what)
     if form == "pred_probs":
         _check_probabilities(found, what)
-        _doubt(found, variant, what, tell)
+        doubt(found, variant, what, tell)
     elif labels is None:
         _check_unsorted(found, what)
     return read_only(found)
 
 
 def _match(
-    columns: Columns, ids: str | None, variant: Variant, path: Path, *, of_clean: bool, said: str | Path | None
+    columns: Columns,
+    ids: str | None,
+    variant: Variant,
+    path: Path,
+    *,
+    of_clean: bool,
+    said: str | Path | None,
+    names: Sequence[str] | None,
 ) -> tuple[NDArray[np.int64], bool]:
     """Row of each sample, shape (n,), and whether labels say that it is; takes what says so out of ``columns``."""
     n = len(variant.labels)
@@ -130,16 +212,16 @@ def _match(
         if found != variant.provenance.variant_id:
             msg = f"{path} is of variant {found[:12]!r}, the labels are of {variant.provenance.variant_id[:12]}"
             raise Mismatch(msg)
-    order = np.arange(n) if ids is None else _order(columns.pop(ids), n, path, ids)
+    order = np.arange(n) if ids is None else order_of(columns.pop(ids), ids, n, path, names)
     for name, column in columns.items():
         if column.shape[:1] != (n,):
             msg = f"{name!r} of {path} has shape {column.shape}, expected {n} rows: one for each sample of the variant"
             raise BadData(msg)
     told = [columns.pop(name) for name in LABELS if name in columns]
     for given in told:
-        _check_labels(given[order], variant, path, of_clean=of_clean)
+        check_labels_of(given[order], variant, path, of_clean=of_clean)
     silent = ids is None and not told
-    return order, bool(told) or _labels_beside(path, variant, order, said=said, silent=silent)
+    return order, bool(told) or labels_beside(path, variant, order, said=said, silent=silent)
 
 
 def _values(columns: Columns, form: Form, variant: Variant, path: Path) -> Floats:
@@ -159,119 +241,60 @@ def _values(columns: Columns, form: Form, variant: Variant, path: Path) -> Float
     return values.astype(np.float64)
 
 
-def _choose(there: Sequence[str], form: Form, variant: Variant, path: Path) -> list[str]:
-    """The names of the values, by class where there is one for each, and then of what says whose they are."""
-    k = range(variant.num_classes)
-    ids = ids_among(there, _taken(form, variant))
-    if ids is None and path.suffix.lower() in TABLES:
-        msg = f"{path} has no column 'sample' (nor {', '.join(repr(name) for name in IDS[1:])}) to match its rows by; {MEND}"
+def _values_among(
+    there: Sequence[str], about: Sequence[str], form: Form, variant: Variant, *, path: Path, column: str | None
+) -> list[str]:
+    """The names of the values, by class where there is one for each."""
+    if "num_measurements" in there:
+        msg = f"{path} has AUM's margins of every epoch; give aum_values.csv, which the same call of finalize() wrote"
         raise BadData(msg)
-    options: Sequence[Sequence[str]] = (("score",), ("scores",))
+    k = range(variant.num_classes)
+    options: list[Sequence[str]] = [("score",), ("scores",)]
     if form == "pred_probs":
         by_class = (variant.class_names, [f"{j}" for j in k], [f"p{j}" for j in k])
-        options = (("pred_probs",), ("probabilities",), *by_class)
-    about = [name for name in there if name in (ids, VARIANT_ID, *LABELS)]
-    about = list(dict.fromkeys(about))
-    rest = [name for name in there if name not in about and not (name in ROW_NAMES and ids is not None)]
+        options = [("pred_probs",), ("probabilities",), *by_class]
+    elif (known := scores_among(there)) is not None:
+        options.append((known,))
+    index = () if not about else (*ROW_NAMES, *INDICES)
+    rest = [name for name in there if name not in about and name not in index]
     if len(rest) == 1:
-        options = (*options, rest)
+        options.append(rest)
+    if column is not None:
+        if column not in there:
+            msg = f"{path} has no column {column!r}; it has: {_listed(there)}"
+            raise BadUsage(msg)
+        options, rest = [(column,)], [column]
     values = next((list(option) for option in options if set(option) <= set(rest)), None)
     if values is None:
         wanted = "'score'" if form == "scores" else f"'pred_probs', nor one for each of {len(k)} classes"
-        shown = [name if name.isprintable() else repr(name) for name in there]
-        had = ", ".join(shown[:20]) + (", …" if len(there) > 20 else "")  # noqa: PLR2004 - what a sentence bears
-        msg = f"{path} has nothing called {wanted}; it has: {had or 'nothing'}"
+        hint = "; say --column NAME" if form == "scores" and len(rest) > 1 else ""
+        msg = f"{path} has nothing called {wanted}; it has: {_listed(there)}{hint}"
         raise BadData(msg)
     doubled = [name for name in (*values, *about) if there.count(name) > 1]
     if doubled:
         msg = f"{path} has {doubled[0]!r} {there.count(doubled[0])} times; expected it once"
         raise BadData(msg)
-    return [*values, *about]
+    return values
 
 
-def _taken(form: Form, variant: Variant) -> Sequence[str]:
-    """Names of columns that hold values, whatever else they might be called for."""
-    return variant.class_names if form == "pred_probs" else ()
+def _listed(there: Sequence[str]) -> str:
+    shown = [name if name.isprintable() else repr(name) for name in there]
+    return (", ".join(shown[:20]) + (", …" if len(there) > 20 else "")) or "nothing"  # noqa: PLR2004 - of a sentence
 
 
-def _labels_beside(
-    path: Path, variant: Variant, order: NDArray[np.int64], *, said: str | Path | None, silent: bool
-) -> bool:
-    """Whether labels that were said, or that lie in a file beside it, show the order of a file's rows.
-
-    Args:
-        path: The file of scores.
-        variant: Whose labels they must be.
-        order: Row of each sample.
-        said: A file of labels in the order of the rows; None looks beside ``path``.
-        silent: Whether ``path`` says itself neither by ids nor by labels whose its rows are.
-
-    Raises:
-        BadData: The labels that were said are not as many as the rows.
-        Mismatch: They are neither the given labels nor, of a file that was found, the clean ones.
-    """
-    if said is None and not silent:
-        return False
-    n = len(variant.labels)
-    names = [path.with_name(f"{name}.npy") for name in LABELS] if said is None else [Path(said)]
-    for place in names:
-        if said is None and (place == path or not place.is_file()):
-            continue
-        given = _read_labels(place, variant)
-        if given.shape == (n,):
-            _check_labels(given[order], variant, place, of_clean=said is None)
-            return True
-        if said is not None:
-            msg = f"{place} has labels of shape {given.shape}, expected ({n},): one for each row of {path}"
-            raise BadData(msg)
-    return False
-
-
-def _read_labels(path: Path, variant: Variant) -> NDArray[Any]:
-    """The label column of a file, in the order of its rows.
-
-    Raises:
-        BadUsage: The file's name ends in something that is not read.
-        BadData: It cannot be read, or has no labels.
-    """
-
-    def choose(there: Sequence[str]) -> list[str]:
-        names = [name for name in LABELS if name in there] or list(there)
-        if len(names) != 1:
-            msg = (
-                f"{path} must have one column of labels, called {' or '.join(LABELS)}; it has: {', '.join(there[:20])}"
-            )
-            raise BadData(msg)
-        return names
-
-    if path.suffix.lower() == ".npy":
-        return read_array(path)
-    if path.suffix.lower() not in READERS:
-        msg = f"{path} is no {', '.join(READERS)} file; save the labels as one of these"
-        raise BadUsage(msg)
-    return next(iter(READERS[path.suffix.lower()](path, choose, variant).values()))
+def _no_ids(path: Path, there: Sequence[str]) -> str:
+    """What is said of a table that tells nobody whose its rows are."""
+    others = (*IDS[1:], *INDICES, *ROW_NAMES)
+    msg = f"{path} has no column 'sample' (nor {', '.join(repr(name) for name in others)}) to match its rows by; {MEND}"
+    files = [name for name in there if name.casefold() in FILES]
+    if files:
+        msg += f"; its column {files[0]!r} cannot be used, because no names are kept of this variant's samples: build it again"
+    if {"is_label_issue", "label_score"} <= {*there}:
+        msg += "; of cleanlab's Datalab, write lab.get_issues('label').to_csv(FILE), or say --labels with the labels that it had"
+    return msg
 
 
 # Checking
-
-
-def _order(ids: NDArray[Any], n: int, path: Path, name: str) -> NDArray[np.int64]:
-    """Row of each sample, shape (n,)."""
-    if ids.ndim != 1 or ids.dtype.kind not in "iu":
-        msg = f"{name!r} of {path} must be whole numbers of shape (n,), got {ids.dtype} of shape {ids.shape}"
-        raise BadData(msg)
-    unknown = ids[(ids < 0) | (ids >= n)]
-    if unknown.size:
-        hint = "; ids count the samples from 0" if name != IDS[0] or unknown.size == 1 else ""
-        msg = f"sample {unknown[0]} of {path} is none of the variant's 0..{n - 1} ({unknown.size} such rows){hint}"
-        raise BadData(msg)
-    ids = ids.astype(np.int64)
-    counts = np.bincount(ids, minlength=n)
-    for found, words in ((counts > 1, "stands there more than once"), (counts == 0, "is missing")):
-        if found.any():
-            msg = f"{path} must have each sample once: sample {found.argmax()} {words} ({found.sum()} such samples)"
-            raise BadData(msg)
-    return np.argsort(ids)
 
 
 def _check_unsorted(scores: Floats, path: Path) -> None:
@@ -282,7 +305,19 @@ def _check_unsorted(scores: Floats, path: Path) -> None:
         raise BadData(msg)
 
 
-def _doubt(probabilities: Floats, variant: Variant, path: Path, tell: Tell) -> None:
+def _check_unsorted_in_classes(scores: Floats, variant: Variant, path: Path) -> None:
+    """As ``_check_unsorted``, where the labels stand in blocks, and so cannot say how the rows of each are ordered."""
+    starts = np.flatnonzero(np.diff(variant.labels)) + 1
+    if len(starts) + 1 > variant.num_classes:
+        return
+    parts = [part for part in np.split(scores, starts) if len(part) > 1]
+    ordered = any(all((sign * np.diff(part) >= 0).all() for part in parts) for sign in (1, -1))
+    if ordered and max((len(np.unique(part)) for part in parts), default=0) >= SORTED:
+        msg = f"{path} is sorted by its scores within each class, so its rows do not stand in the order of the samples; {MEND}"
+        raise BadData(msg)
+
+
+def doubt(probabilities: Floats, variant: Variant, path: Path, tell: Tell) -> None:
     """Tell where the likeliest classes agree with the labels, given or clean, no more often than by chance."""
     best = probabilities.argmax(1)
     n, k = probabilities.shape
@@ -300,33 +335,6 @@ def _doubt(probabilities: Floats, variant: Variant, path: Path, tell: Tell) -> N
         f"no more than by chance; its rows may stand in another order than the samples, or its columns in another than "
         f"the classes {', '.join(variant.class_names[:10])}{', …' if k > 10 else ''}"  # noqa: PLR2004 - of a sentence
     )
-
-
-def _check_labels(given: NDArray[Any], variant: Variant, path: Path, *, of_clean: bool) -> None:
-    """Refuse labels (n,), classes or their names, that are not the variant's."""
-    known = variant.class_known
-    read = _numbered(given, variant, path)
-    if of_clean and any(known.any() and np.array_equal(labels[known], variant.clean[known]) for labels in read):
-        return
-    labels = read[0] if len(read) == 1 else max(read, key=lambda each: int((each == variant.labels).sum()))
-    odd = np.flatnonzero(labels != variant.labels)
-    if odd.size:
-        i = odd[0]
-        msg = (
-            f"{path} was made with other labels: {odd.size} of {len(labels)} are not the variant's, the first of sample "
-            f"{i} ({given[i]}, not {variant.labels[i]}); score the labels of this variant"
-        )
-        raise Mismatch(msg)
-
-
-def _numbered(given: NDArray[Any], variant: Variant, path: Path) -> list[NDArray[np.int64]]:
-    """Labels as classes: texts as the names of classes and, where they are whole numbers, as these; -1 is no class."""
-    if given.dtype.kind != "U":
-        return [as_labels(given, what=f"labels in {path}")]
-    texts, where = np.unique(given, return_inverse=True)
-    by_name = {name: j for j, name in enumerate(variant.class_names)}
-    by_number = {str(j): j for j in range(variant.num_classes)}
-    return [np.array([kind.get(str(text), -1) for text in texts], np.int64)[where] for kind in (by_name, by_number)]
 
 
 def _check_finite(values: Floats, form: Form, path: Path) -> None:

@@ -33,7 +33,10 @@ from noisybench.variants.transitions import check_transition
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Enough to know where a label column came from, and to notice if it changed. Holds no path."""
+    """Enough to know where a label column came from, and to notice if it changed. Holds no path.
+
+    ``left_out`` names the samples that the source left out, such as broken images; a record without any does not say so.
+    """
 
     source: str
     source_options: Mapping[str, Option]
@@ -49,9 +52,10 @@ class Provenance:
     labels_sha256: str
     variant_id: str
     noisybench: str
+    left_out: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VariantRecord(Provenance):
     """What ``variant.json`` holds: the provenance, and what the columns beside it must be."""
 
@@ -185,7 +189,7 @@ def write_variant(variant: Variant, folder: str | Path) -> None:
         write_columns(answer_columns(variant.answers), folder / ANSWERS, metadata=metadata)
     else:
         (folder / ANSWERS).unlink(missing_ok=True)
-    write_json(asdict(record), folder / "variant.json")
+    write_json(_as_json(record), folder / "variant.json")
 
 
 def read_variant(folder: str | Path) -> Variant:
@@ -266,7 +270,12 @@ def _columns_digest(
 
 
 def _record_digest(record: VariantRecord) -> str:
-    return hashlib.sha256(json.dumps(asdict(record), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(_as_json(record), sort_keys=True).encode()).hexdigest()
+
+
+def _as_json(record: VariantRecord) -> dict[str, Any]:
+    """What ``variant.json`` holds: every field but that of samples left out where there are none."""
+    return {key: value for key, value in asdict(record).items() if key != "left_out" or value}
 
 
 def check_source(source: Source, variant: Variant) -> None:

@@ -294,7 +294,7 @@ def test_columns_of_a_frame_go_by_their_names(tmp_path: Path) -> None:
         ({"pred_probs": ANSWERS, "labels": RIGHT}, Mismatch, "labels was made with other labels: 3 of 60 are not the"),
         ({"pred_probs": ANSWERS, "labels": GIVEN[1:]}, BadData, r"labels have shape \(59,\), expected \(60,\)"),
         ({"pred_probs": ANSWERS, "sample_names": ["a"]}, BadData, "1 sample_names and 60 samples; expected one each"),
-        ({}, BadUsage, "give probabilities .* or scores .*, got neither"),
+        ({}, BadUsage, "give scores .* probabilities .*, got nothing"),
         ({"pred_probs": ANSWERS, "scores": ANSWERS[:, 0]}, BadUsage, "got both"),
     ],
 )

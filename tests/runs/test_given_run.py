@@ -89,6 +89,7 @@ READ: list[tuple[Form, str, Any]] = [
     ("scores", "csv", taken({"quality": SCORES, "sample": IDS, "variant_id": np.full(N, ID), "label": VARIANT.labels})),
     ("scores", "csv", {**taken(BY_ID), "text": ["a b"] * N}),
     ("scores", "parquet", taken({**BY_ID, "variant_id": np.full(N, ID)})),
+    ("scores", "parquet", taken({**BY_ID, "sample": IDS.astype(str)})),
     ("scores", "csv", {"sample_id": np.argsort(SCORES), "aum": np.sort(SCORES)}),  # as the package aum writes it
     ("scores", "csv", taken({"Unnamed: 0": IDS, "label_score": SCORES})),
     ("scores", "csv", taken({"": IDS, "quality": SCORES})),
@@ -162,7 +163,7 @@ REFUSED: list[tuple[Form, str, Any, str]] = [
     ("scores", "npz", {**BY_ID, "sample": IDS - 2}, r"sample -2 of .*x.npz is none of the variant's 0..39 \(2 such rows\)"),
     ("scores", "npz", {**BY_ID, "sample": IDS * 1.0}, r"'sample' of .* must be whole numbers of shape \(n,\), got float64"),
     ("scores", "csv", {**BY_ID, "sample": [f"img{i}" for i in IDS]}, r"column 'sample' of .*: 'img0' in line 2 is no number \(40 such lines: 2, 3, 4, 5, 6, …\)"),
-    ("scores", "parquet", {**BY_ID, "sample": [f"{i}" for i in IDS]}, "column 'sample' of .* holds string, expected numb"),
+    ("scores", "parquet", {**BY_ID, "sample": [f"{i}!" for i in IDS]}, "column 'sample' of .* holds '0!', expected ids 0..39; no names are kept"),
     ("scores", "npy", SCORES[:-1], r"has shape \(39,\), expected 40 rows: one for each sample of the variant"),
     ("scores", "csv", {"sample": np.arange(99), "score": np.arange(99.0)}, r"sample 40 of .* is none of the variant's 0..39"),
     ("scores", "parquet", {"sample": np.arange(99), "score": np.arange(99.0)}, "has 99 rows .*, the variant has 40 samples"),
@@ -311,11 +312,16 @@ def test_files_and_names_that_cannot_be_used_are_refused(tmp_path: Path) -> None
     (tmp_path / "x.csv").write_text((tmp_path / "x.csv").read_text(encoding="utf-8").replace("score ", "score"))
     with pytest.raises(BadData, match="has 'score' 2 times; expected it once"):
         read_given(tmp_path / "x.csv", VARIANT, "scores")
-    with pytest.raises(BadUsage, match=r"x.txt is no .npz, .npy, .csv, .parquet file; save the scores as one of these"):
+    with pytest.raises(
+        BadUsage, match=r"x.txt is no .npz, .npy, .csv, .tsv, .jsonl, .parquet file; save the scores as one of these"
+    ):
         read_given(tmp_path / "x.txt", VARIANT, "scores")
     out = tmp_path / "out"
     refused: list[tuple[dict[str, Any], str]] = [
-        ({}, r"give probabilities \(--pred-probs\) or scores \(--scores\), got neither"),
+        (
+            {},
+            r"give scores \(--scores\), probabilities \(--pred-probs\) or training dynamics \(--dynamics\), got nothing",
+        ),
         ({"scores": path, "pred_probs": path}, "got both"),
         ({"pred_probs": path, "lower_is_suspicious": True}, "--lower-is-suspicious is for --scores"),
         *(({"scores": path, "name": name}, f"'{name}' is the name of one of noisybench's own") for name in TAKEN),

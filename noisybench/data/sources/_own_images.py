@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from noisybench.data.lazy_inputs import ImageFiles
+from noisybench.data.sources._broken import Whole, all_pixels, without_broken
 from noisybench.data.sources._images import decode_images
 from noisybench.ground.errors import BadData, BadUsage
 
@@ -27,20 +28,40 @@ def read_images(root: Path, names: Sequence[str], side: int | None) -> Any:  # n
     """
     if side is not None:
         files = ImageFiles(root, names, side)
-        return files if len(files) * side * side * 3 > IN_MEMORY else files[:]
-    first = decode_images([_content(root / names[0])], what=str(root), names=names)
-    if first.nbytes * len(names) > IN_MEMORY:
+        if len(files) * side * side * 3 > IN_MEMORY:
+            return files
+        return all_pixels(files, names, lambda i: file_content(root / names[i]), str(root))
+    first = next((one for one in map(_bytes_of, (file_content(root / name) for name in names)) if one), 0)
+    if first * len(names) > IN_MEMORY:
         msg = (
             f"the {len(names)} images of {root} take more than {IN_MEMORY:,} bytes; say --source-set side=… (in pixels): "
             f"they are then read when they are asked for"
         )
         raise BadUsage(msg)
-    encoded = (_content(root / name) for name in names)
+    encoded = (file_content(root / name) for name in names)
     mend = "say --source-set side=… (in pixels) to bring all to one"
-    return decode_images(encoded, what=str(root), names=names, mend=mend)
+    return decode_images(encoded, what=str(root), names=names, mend=mend, skip=True)
 
 
-def _content(file: Path) -> bytes:
+def whole_files(root: Path, names: Sequence[str], *, limit: int | None = None) -> Whole:
+    """Files below a folder without those that are broken images, see ``without_broken``."""
+    return without_broken(names, lambda i: file_content(root / names[i]), str(root), limit=limit)
+
+
+def _bytes_of(content: bytes) -> int:
+    """What an image takes as pixels; 0 of one that cannot be read."""
+    try:
+        return decode_images([content], what="").nbytes
+    except BadData:
+        return 0
+
+
+def file_content(file: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        BadData: It cannot be read.
+    """
     try:
         return file.read_bytes()
     except (OSError, ValueError) as error:

@@ -1,6 +1,6 @@
 """What the inputs of one's own table are, and in which columns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from noisybench.data.sources._dataset_columns import TEXT_COLUMNS
 from noisybench.data.sources._kinds import are_texts
 from noisybench.data.sources._layout import Layout
 from noisybench.data.sources._transforms import Choices, FeatureColumns, feature_columns
+from noisybench.ground.arrays import Labels
 from noisybench.ground.errors import BadData, BadUsage
 
 
@@ -67,6 +68,31 @@ class TableKind:
             said = (f"inputs are the texts of column '{self.columns[0]}'; text=… or features=… says otherwise",)
         silent = self.form == NOTHING and not self.chosen
         return (*said, left_out(self.out)) if self.out and not silent else said
+
+
+@dataclass(frozen=True, slots=True)
+class ReadInputs:
+    """Inputs as they are read.
+
+    Attributes:
+        inputs: Of the training rows.
+        tested: Of the test rows; None where there are none.
+        called: What people call each training row; None where the inputs do not say.
+        rows: The training rows that are kept; None: all.
+        tested_rows: The same of the test rows.
+        notes: What was chosen or left out.
+        left_out: What is left out.
+        repeats: Which inputs are there twice, from the classes of those kept.
+    """
+
+    inputs: Any
+    tested: Any
+    called: list[str] | None = None
+    rows: Labels | None = None
+    tested_rows: Labels | None = None
+    notes: Sequence[str] = ()
+    left_out: tuple[str, ...] = ()
+    repeats: Callable[[Labels], Any] | None = None
 
 
 def recognised(layout: Layout, rest: Sequence[str], wished: Sequence[str], *, asked: Sequence[str] = ()) -> TableKind:

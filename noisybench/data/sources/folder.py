@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -19,12 +20,12 @@ from noisybench.data.sources._columns import (
     spelled_classes,
 )
 from noisybench.data.sources._layout import layout_of
-from noisybench.data.sources._own_images import read_images
+from noisybench.data.sources._own_images import read_images, whole_files
 from noisybench.data.sources._repeats import marked, repeated_images
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.options import plain_options
+from noisybench.ground.options import options_said
 
 TEST_FOLDERS = ("test", "val", "valid", "validation")
 IGNORED = ("Thumbs.db", "desktop.ini")  # and what begins with a dot
@@ -47,6 +48,9 @@ class Folder:
         clean: A CSV or Parquet file of the right classes that are known, with columns ``path`` (below the folder, or below
             ``train``) and ``label``; it lies in the folder too. Other labels are neither right nor wrong.
 
+        test: ``none`` reads no test set, whatever folders there are; ``auto`` takes what is named as one.
+        skip_broken: Whether images that cannot be decoded are left out, and named; else they are refused, all at once.
+
     Raises:
         BadUsage: No folder is given, or so many images that a side is needed.
         BadData: No class folders, a file that is no image, images of several sizes, or a line of ``clean`` that is of no
@@ -55,19 +59,33 @@ class Folder:
 
     side: int | None = None
     clean: str | None = None
+    test: Literal["auto", "none"] = "auto"
+    skip_broken: bool = False
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         if data is None:
             msg = "source 'folder' needs a folder: say --data FOLDER, with a folder of images for each class"
             raise BadUsage(msg)
         train, test = _parts(data)
+        test = None if self.test == "none" else test
         class_names = _classes(train)
         names, labels = _listing(train, class_names)
-        kept = names if limit is None else names[: max(limit, 1)]  # one below one is refused with the arrays
         tested = None if test is None else _listing(test, _known_classes(test, class_names))
         clean = None if self.clean is None else _clean(data, train, self.clean, names, class_names)
+        notes: tuple[str, ...] = ()
+        left_out: tuple[str, ...] = ()
+        if self.skip_broken:
+            rows, left_out, notes = whole_files(train, names, limit=limit)
+            names, labels = [names[i] for i in rows], labels[rows]
+            clean = None if clean is None else clean[rows]
+            if test is not None and tested is not None:
+                whole = whole_files(test, tested[0])
+                tested = [tested[0][i] for i in whole.rows], tested[1][whole.rows]
+                left_out += tuple(f"{test.name}/{name}" for name in whole.left_out)
+                notes += whole.notes
+        kept = names if limit is None else names[: max(limit, 1)]  # one below one is refused with the arrays
         inputs = read_images(train, kept, self.side)
-        marks, notes = marked([repeated_images(inputs, kept, labels[: len(kept)])])
+        marks, twice = marked([repeated_images(inputs, kept, labels[: len(kept)])])
         return source_from_arrays(
             "folder",
             inputs,
@@ -77,11 +95,12 @@ class Folder:
             test_labels=None if tested is None else tested[1],
             class_names=class_names,
             order="sorted by name",
-            options=plain_options(self),
+            options=options_said(self, test="auto", skip_broken=False),
             limit=limit,
             sample_names=names,
             marks=marks,
-            notes=notes,
+            notes=(*notes, *twice),
+            left_out=left_out,
         )
 
 

@@ -1,6 +1,6 @@
 """Any labelled data set of the Hugging Face hub, or your own Parquet, CSV, image folder or saved data set."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from noisybench.data.inputs import AnyInputs
 from noisybench.data.lazy_inputs import ArrowRows
 from noisybench.data.source import LoadSource, Option, Source, source_from_arrays
-from noisybench.data.sources._bookkeeping import left_out, naming
+from noisybench.data.sources._bookkeeping import left_out as columns_left_out
+from noisybench.data.sources._bookkeeping import naming
+from noisybench.data.sources._broken import all_pixels, without_broken
 from noisybench.data.sources._dataset_columns import (
     absent,
     check_same_kind,
@@ -66,6 +68,7 @@ class HuggingFace:
             they stay as they are, all of one size.
         words: How many words of texts, or runs of characters, are features, at most; by default 1,024.
         units: What of texts is counted, ``words`` or ``characters``; None: words, if most texts hold spaces.
+        skip_broken: Whether images that cannot be decoded are left out, and named; else they are refused, all at once.
 
     Raises:
         BadUsage: Neither or both of ``id`` and ``path``, a name that does not exist, or a column that must be chosen.
@@ -84,6 +87,7 @@ class HuggingFace:
     side: int | None = None
     words: int | None = None
     units: Units | None = None
+    skip_broken: bool = False
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         given = [one for one in (self.id, self.path, data) if one is not None]
@@ -104,6 +108,14 @@ class HuggingFace:
             notes.append(f"split '{called}' is taken for '{self.split}'")
         inputs = input_columns(train.features, self.input, exclude={label, self.clean})
         declared = declared_classes(train.features[label])
+        left_out: tuple[str, ...] = ()
+        if self.skip_broken and inputs and is_image(train.features[inputs[0]]):
+            train, left_out, said = _whole(train, inputs[0], "", limit)
+            notes += said
+            if test is not None:
+                test, more, said = _whole(test, inputs[0], "test ", None)
+                left_out += more
+                notes += said
         # All labels, so that the classes do not depend on the limit; a limit below one is refused with the arrays.
         kept = train if limit is None else train.select(range(min(max(limit, 1), len(train))))
         names = None
@@ -112,7 +124,7 @@ class HuggingFace:
             out = no_inputs({name: each for name, each in train.features.items() if name not in (label, self.clean)})
             names, called_so = naming(out, lambda name: column(train, name).cast("string").fill_null("").to_pylist())
             notes += [
-                *([left_out(out, "input=A,B takes what you name")] if out and self.input is None else []),
+                *([columns_left_out(out, "input=A,B takes what you name")] if out and self.input is None else []),
                 *called_so,
             ]
         elif all(is_text(train.features[name]) for name in inputs):
@@ -136,12 +148,14 @@ class HuggingFace:
             limit=limit,
             sample_names=names,
             notes=notes,
+            left_out=left_out,
         )
 
     def _options(self) -> dict[str, Option]:
         """Those that are recorded: all that are no default of 0.1.0, and the split."""
         options = plain_options(replace(self, path=None))
-        return {name: value for name, value in options.items() if (name, value) != ("test_split", AUTO)}
+        default = (("test_split", AUTO), ("skip_broken", False))
+        return {name: value for name, value in options.items() if (name, value) not in default}
 
     def _test(self, splits: Mapping[str, Any], train: Any, label: str) -> tuple[Any, list[str]]:  # noqa: ANN401
         """The test samples, None where there are none with labels, and what is to be told of the choice."""
@@ -194,7 +208,10 @@ class HuggingFace:
         if not lazy and side is None:
             return _inputs(part, names)
         rows = ArrowRows(part, tuple(names), side)
-        return rows if lazy else rows[:]
+        if lazy or not is_image(part.features[names[0]]):
+            return rows if lazy else rows[:]
+        content = _contents(part, names[0])
+        return all_pixels(rows, [str(i) for i in range(len(part))], content, f"column '{names[0]}'")
 
 
 def _split(splits: Mapping[str, Any], wanted: str, option: str) -> Any:  # noqa: ANN401 - datasets.Dataset
@@ -264,7 +281,35 @@ def _images(part: Any, name: str) -> NDArray[np.uint8]:  # noqa: ANN401
     except OSError as error:
         msg = f"column '{name}' names an image that cannot be read: {error.filename}: {error.strerror}"
         raise BadData(msg) from None
-    return decode_images(encoded, what=f"column '{name}'")
+    return decode_images(encoded, what=f"column '{name}'", skip=True)
+
+
+def _whole(part: Any, name: str, prefix: str, limit: int | None) -> tuple[Any, tuple[str, ...], tuple[str, ...]]:  # noqa: ANN401
+    """The rows whose image can be decoded, the names of the others, and what is told of them."""
+    names = [f"{prefix}row {i}" for i in range(len(part))]
+    rows, left_out, notes = without_broken(names, _contents(part, name), f"column '{name}'", limit=limit)
+    return (part.select(rows) if left_out else part), left_out, notes
+
+
+def _contents(part: Any, name: str) -> Callable[[int], bytes | None]:  # noqa: ANN401
+    """Row number → the encoded image; none where there is no image, or no such file."""
+    from datasets import Image
+
+    alone = part.select_columns([name])
+    if isinstance(part.features[name], Image):
+        alone = alone.cast_column(name, Image(decode=False))
+
+    def content(row: int) -> bytes | None:
+        image = alone[row][name] or {}
+        if image.get("bytes") or not image.get("path"):
+            found: bytes | None = image.get("bytes")
+            return found
+        try:
+            return Path(image["path"]).read_bytes()
+        except OSError:
+            return None
+
+    return content
 
 
 def _nested(lists: Any, name: str) -> NDArray[Any]:  # noqa: ANN401 - a pyarrow column

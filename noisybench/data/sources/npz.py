@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from noisybench.data.sources._answered_arrays import answered_arrays, find_answe
 from noisybench.data.sources._answers import read_aggregate
 from noisybench.data.sources._arrays import array_names, read_arrays
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.options import plain_options
+from noisybench.ground.options import options_said
 
 LAYOUTS = (
     ("inputs", "labels", "test_inputs", "test_labels"),
@@ -58,10 +58,12 @@ class Npz:
             answer a sample, each as likely) or ``column`` (the array of labels, and the answers come too); None is
             ``column`` where there are labels, else ``majority``. Samples that nobody answered are left out where answers
             make the label.
+        test: ``none`` reads no test set, whatever arrays there are; ``auto`` takes what is named as one.
     """
 
     answers: Path | None = None
     aggregate: str | None = None
+    test: Literal["auto", "none"] = "auto"
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         if data is None:
@@ -76,7 +78,8 @@ class Npz:
         if alone is not None:
             return source_from_arrays("npz", None, alone.pop("labels"), limit=limit, **alone)
         inputs, labels, test_inputs, test_labels = layout
-        optional = ("clean", test_inputs, test_labels, "class_names")
+        tested_arrays = () if self.test == "none" else (test_inputs, test_labels)
+        optional = ("clean", *tested_arrays, "class_names")
         read_aggregate(self.aggregate, answered=file is not None, labelled=True)
         needed = (inputs, labels) if file is None or self.aggregate == "column" else (inputs,)
         arrays = read_arrays(data, required=needed, optional=(labels, *optional))
@@ -91,7 +94,8 @@ class Npz:
         given, clean, tested = arrays.get(labels), arrays.get("clean"), arrays.get(test_labels)
         if file is None:
             named: dict[str, Any] = {"clean": clean, "test_labels": tested, "class_names": names, "notes": notes}
-            return source_from_arrays("npz", arrays[inputs], given, **named, **options)
+            said = options_said(self, test="auto")
+            return source_from_arrays("npz", arrays[inputs], given, options=said, **named, **options)
         found = answered_arrays(file, self.aggregate, given, clean, tested, n=len(arrays[inputs]), class_names=names)
         kept = slice(None) if found.kept is None else found.kept
         recorded = self if self.answers is None or file.array else replace(self, answers=file.path)
@@ -102,7 +106,7 @@ class Npz:
             clean=found.clean,
             test_labels=found.test_labels,
             class_names=found.class_names,
-            options=plain_options(recorded),
+            options=options_said(recorded, test="auto"),
             sample_names=None if found.kept is None else found.kept.astype(str).tolist(),
             notes=(*notes, *found.notes),
             answers=found.answers,

@@ -26,14 +26,14 @@ from noisybench.data.sources._columns import (
     strings,
 )
 from noisybench.data.sources._layout import Layout, layout_of
-from noisybench.data.sources._own_images import read_images
+from noisybench.data.sources._own_images import read_images, whole_files
 from noisybench.data.sources._repeats import marked, repeated, repeated_images
-from noisybench.data.sources._table_kind import Part, TableKind, read_part, recognised
+from noisybench.data.sources._table_kind import Part, ReadInputs, TableKind, read_part, recognised
 from noisybench.data.sources._text import CHARACTERS, COLUMNS, Units, text_features, text_units
 from noisybench.data.sources._transforms import Choices, table_features
 from noisybench.ground.arrays import Labels
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.options import plain_options
+from noisybench.ground.options import options_said
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,7 @@ class Table:
         test: A file of test samples with the same columns, in the folder of the table.
         root: Folder of the images, in the folder of the table; None is that folder itself.
         side: Height and width in pixels that all images are brought to; None leaves them as they are, all of one size.
+        skip_broken: Whether images that cannot be decoded are left out, and named; else they are refused, all at once.
         words: How many words, or runs of characters, are features, at most.
         separator: Between two columns of a text file: one character or its name, such as ``tab``; None recognises it.
         encoding: Of a text file, as Python calls it; None recognises UTF-8, UTF-16 and Western European text.
@@ -116,6 +117,7 @@ class Table:
     units: Units | None = None
     answers: Path | None = None
     aggregate: str | None = None
+    skip_broken: bool = False
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         if data is None:
@@ -140,58 +142,101 @@ class Table:
         classes = classes if made is None else made[0]
         kept = slice(None if limit is None else max(limit, 1))  # one below one is refused with the arrays
         called = None if self.id is None else train.columns[self.id].to_pylist()
-        repeats = [] if called is None else [repeated(called[kept], classes[kept], None, f"{self.id}")]
-        said: Sequence[str] = ()
-        if kind.form == "image":
-            root = data.parent if self.root is None else beside(data.parent, self.root, "root")
-            files = _files(train, kind.columns[0], root)
-            called = called or files
-            inputs = read_images(root, files[kept], self.side)
-            tested = None if test is None else read_images(root, _files(test, kind.columns[0], root), self.side)
-            repeats.append(repeated_images(inputs, files[kept], classes[kept]))
-        elif kind.form == "text":
-            texts, others = (() if part is None else _texts(part, kind.columns[0]) for part in (train, test))
-            units = self.units or text_units(texts)
-            if self.units is None and units == "characters":
-                said = (CHARACTERS,)
-            # Of all texts, so that a feature does not depend on the limit.
-            inputs, tested = text_features(
-                texts, others, columns=self.words, what=f"column '{kind.columns[0]}' of {data}", units=units
-            )
-            repeats.append(repeated(texts[kept], classes[kept], None, "text"))
-        elif kind.form == NOTHING:
-            inputs = tested = None
-            called, said = (called, ()) if called is not None else naming(kind.out, partial(_entries, layout))
-        else:
-            assert kind.found is not None  # noqa: S101 - as what is settled has it
-            other = None if test is None else test.columns
-            inputs, tested, said = table_features(
-                kind.found, other, [part.file for part in (train, test) if part is not None], choices
-            )
+        read = self._inputs(data, kind, train, test, choices, limit=limit)
+        called = read.called if called is None else called
+        if kind.form == NOTHING and called is None:
+            called, said = naming(kind.out, partial(_entries, layout))
+            read = replace(read, notes=said)
+        answers = None if made is None else made[1]
+        if read.rows is not None:
+            classes, clean = classes[read.rows], None if clean is None else clean[read.rows]
+            called = None if called is None else [called[i] for i in read.rows]
+            answers = None if answers is None else answers.taken(read.rows)
+        if read.tested_rows is not None and tested_classes is not None:
+            tested_classes = tested_classes[read.tested_rows]
+        repeats = [] if read.repeats is None else [read.repeats(classes[kept])]
+        if self.id is not None and called is not None:
+            repeats.insert(0, repeated(called[kept], classes[kept], None, f"{self.id}"))
         marks, twice = marked(repeats)
         return source_from_arrays(
             "table",
-            inputs,
+            read.inputs,
             classes,
             clean=clean,
-            test_inputs=None if test is None else tested,
+            test_inputs=read.tested,
             test_labels=tested_classes,
             class_names=class_names,
             order="of the table",
-            options=plain_options(self if answered is None else replace(self, answers=answered.file.path)),
+            options=options_said(
+                self if answered is None else replace(self, answers=answered.file.path), skip_broken=False
+            ),
             limit=limit,
             sample_names=called or (None if rows is None else rows.names),
             marks=marks,
             notes=(
                 *layout.notes,
                 *kind.notes(),
-                *said,
+                *read.notes,
                 *(() if rows is None else rows.notes),
                 *(() if made is None else made[2]),
                 *self._doubts(classes, clean, class_names),
                 *twice,
             ),
-            answers=None if made is None else made[1],
+            answers=answers,
+            left_out=read.left_out,
+        )
+
+    def _inputs(
+        self, data: Path, kind: TableKind, train: Part, test: Part | None, choices: Choices, *, limit: int | None
+    ) -> ReadInputs:
+        """Inputs of the training and of the test table."""
+        kept = slice(None if limit is None else max(limit, 1))
+        if kind.form == "image":
+            return self._images(data, kind.columns[0], train, test, limit=limit)
+        if kind.form == "text":
+            texts, others = (() if part is None else _texts(part, kind.columns[0]) for part in (train, test))
+            units = self.units or text_units(texts)
+            said = (CHARACTERS,) if self.units is None and units == "characters" else ()
+            what = f"column '{kind.columns[0]}' of {data}"
+            # Of all texts, so that a feature does not depend on the limit.
+            inputs, tested = text_features(texts, others, columns=self.words, what=what, units=units)
+            twice = partial(repeated, texts[kept], names=None, what="text")
+            return ReadInputs(inputs, None if test is None else tested, notes=said, repeats=twice)
+        if kind.found is None:  # labels alone
+            return ReadInputs(None, None)
+        other = None if test is None else test.columns
+        rows, others, told = table_features(
+            kind.found, other, [part.file for part in (train, test) if part is not None], choices
+        )
+        return ReadInputs(rows, others, notes=told)
+
+    def _images(self, data: Path, column: str, train: Part, test: Part | None, *, limit: int | None) -> ReadInputs:
+        """Images of the files that a column names, those that are broken left out where that is asked for."""
+        root = data.parent if self.root is None else beside(data.parent, self.root, "root")
+        kept = slice(None if limit is None else max(limit, 1))
+        files, tested = (None if part is None else _files(part, column, root) for part in (train, test))
+        assert files is not None  # noqa: S101
+        called = files
+        left_out: tuple[str, ...] = ()
+        notes: tuple[str, ...] = ()
+        rows = tested_rows = None
+        if self.skip_broken:
+            rows, left_out, notes = whole_files(root, files, limit=limit)
+            files = [files[i] for i in rows]
+        if self.skip_broken and tested is not None:
+            whole = whole_files(root, tested)
+            tested, tested_rows = [tested[i] for i in whole.rows], whole.rows
+            left_out, notes = left_out + whole.left_out, notes + whole.notes
+        inputs = read_images(root, files[kept], self.side)
+        return ReadInputs(
+            inputs,
+            None if tested is None else read_images(root, tested, self.side),
+            called,
+            rows,
+            tested_rows,
+            notes,
+            left_out,
+            partial(repeated_images, inputs, files[kept]),
         )
 
     def _answered(self, data: Path, layout: Layout, there: Sequence[str]) -> AnsweredTable | None:

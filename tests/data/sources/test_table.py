@@ -389,7 +389,7 @@ def test_inputs_can_be_said_to_be_nothing(tmp_path: Path) -> None:
     assert source.options["features"] == "nothing"
     assert source.sha256 == load_source("table", write(tmp_path, "label\n1\n0\n")).sha256
     column = load_source("table", write(tmp_path, "nothing,label\n2,1\n3,0\n"), features="nothing")
-    assert column.inputs.tolist() == [[2], [3]]
+    assert column.inputs.tolist() == [[-1], [1]]
 
 
 def test_test_labels_without_inputs_are_left_out(tmp_path: Path) -> None:
