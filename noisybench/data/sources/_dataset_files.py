@@ -8,7 +8,7 @@ from logging import CRITICAL
 from pathlib import Path
 from typing import Any
 
-from noisybench.data.sources._splits import split_role
+from noisybench.data.splits import split_role
 from noisybench.ground.errors import BadData, BadUsage
 
 BUILDERS = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json", ".arrow": "arrow"}
@@ -49,14 +49,14 @@ def load_splits(origin: str | Path, config: str | None, split: str) -> Mapping[s
     except (
         OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError, pa.ArrowException,
         # What datasets stumbles over in damaged or foreign records; the first also for a saved data set without samples.
-        LookupError, TypeError, AttributeError, MemoryError, yaml.YAMLError, pickle.UnpicklingError,
+        LookupError, TypeError, AttributeError, MemoryError, StopIteration, yaml.YAMLError, pickle.UnpicklingError,
     ) as error:  # fmt: skip
         cause = error.__cause__ or error  # datasets wraps what a reader said in a sentence that says nothing
         reason = (str(cause).splitlines() or [type(cause).__name__])[0]
         if isinstance(cause, pickle.UnpicklingError) or "allow_pickle" in reason:
             # The words of torch and of NumPy advise to trust the file.
             reason = "it holds Python objects, which are never unpickled"
-        if "BatchSize must be greater than 0" in reason:
+        if isinstance(cause, StopIteration) or "BatchSize must be greater than 0" in reason:
             reason = "it has no rows; expected samples"
         caches = (datasets.config.HF_CACHE_HOME, datasets.config.HF_DATASETS_CACHE)
         if isinstance(cause, OSError) and any(str(cache) in reason for cache in caches):

@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from noisybench.data.sources._splits import named_split, split_role
+from noisybench.data.splits import named_split, split_role
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData, UnknownName
 

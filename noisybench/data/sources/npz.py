@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from noisybench.data.source import LoadSource, Source, source_from_arrays
 from noisybench.data.sources._arrays import array_names, read_arrays
@@ -27,6 +28,8 @@ class Npz:
     (n,) or (n, 1), a clean label -1 where nobody knows it, and -2 where only that the label is wrong; class names are
     strings (k,), and labels are then their indices. The names that MedMNIST and Keras give to arrays are known too.
     """
+
+    endings: ClassVar[tuple[str, ...]] = (".npz",)
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         if data is None:

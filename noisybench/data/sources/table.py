@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from noisybench.data.sources._columns import (
     read_table,
     spelled_classes,
 )
-from noisybench.data.sources._layout import Layout, layout_of
+from noisybench.data.sources._layout import SUFFIXES, Layout, layout_of
 from noisybench.data.sources._own_images import read_images
 from noisybench.data.sources._repeats import marked, repeated, repeated_images
 from noisybench.data.sources._text import COLUMNS, text_features
@@ -81,6 +81,7 @@ class Table:
     separator: str | None = None
     encoding: str | None = None
     decimal: str | None = None
+    endings: ClassVar[tuple[str, ...]] = SUFFIXES
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         if data is None:
