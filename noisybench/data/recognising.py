@@ -102,8 +102,9 @@ def _nothing_there(text: str) -> str:
     if near:
         return f"no source is called '{text}'; did you mean '{near[0]}'?"
     near = get_close_matches(text, _names_in("."), n=1)
-    hint = f"did you mean '{near[0]}'?" if near else "'noisybench list sources' shows the sources"
-    return f"no source, file or folder is called '{text}'; {hint}, and a data set of the hub is OWNER/NAME"
+    others = "'noisybench list sources' shows the sources, and a data set of the hub is OWNER/NAME"
+    hint = f"did you mean '{near[0]}'?" if near else others
+    return f"no source, file or folder is called '{text}'; {hint}"
 
 
 def _names_in(folder: str) -> list[str]:

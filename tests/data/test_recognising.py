@@ -62,9 +62,20 @@ def described(metadata: str) -> None:
         texts(metadata, rows="file_name,label\n1.png,a\n2.png,b\n3.png,a\n")
 
 
-def arrays(name: str) -> None:
-    Path(name).parent.mkdir(parents=True, exist_ok=True)
-    np.savez(name, inputs=np.random.default_rng(0).random((20, 3)), labels=np.arange(20) % 2)
+def arrays(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        np.savez(name, inputs=np.random.default_rng(0).random((20, 3)), labels=np.arange(20) % 2)
+
+
+def classed_beside_a_table() -> None:
+    classed("mine")
+    texts("mine/l.csv")
+
+
+def shard_without_an_ending() -> None:
+    shards("m.parquet")
+    Path("m.parquet").rename("m")
 
 
 READ: list[tuple[Callable[[], object], str, str, str]] = [
@@ -118,7 +129,7 @@ def test_ones_own_data_are_recognised_and_read(lay: Callable[[], object], what: 
     assert found.data is not None
     read = load_source(what)
     assert read.notes[0] == found.note
-    in_full = load_source(source, found.data, **found.options)
+    in_full = load_source(source, found.data, limit=None, **found.options)
     assert (read.sha256, read.name, read.notes[1:]) == (in_full.sha256, source, in_full.notes)
     assert found.arguments()[:3] == (source, "--data", str(found.data))
     assert len(build_variant(read, find("noises", "as_found")()).labels) == len(read.labels)
@@ -186,7 +197,7 @@ REFUSED: list[tuple[Callable[[], object], str, str]] = [
         "holds images in one folder, 'all', and nothing that says their classes",
     ),
     (
-        lambda: (classed("mine"), texts("mine/l.csv")),
+        classed_beside_a_table,
         "mine",
         r"folders of images \(cat, dog\) and tables \(l.csv\), so it is",
     ),
@@ -196,7 +207,7 @@ REFUSED: list[tuple[Callable[[], object], str, str]] = [
         r"holds 2 tables \(a.csv, b.csv\); name one: noisybench build mine/a",
     ),
     (
-        lambda: (arrays("mine/a.npz"), arrays("mine/b.npz")),
+        lambda: arrays("mine/a.npz", "mine/b.npz"),
         "mine",
         "holds a.npz, b.npz; name the file: noisybench build min",
     ),
@@ -231,7 +242,7 @@ REFUSED: list[tuple[Callable[[], object], str, str]] = [
         "m is a file without an ending, which no source reads; expected one of .npz",
     ),
     (
-        lambda: (shards("m.parquet"), Path("m.parquet").rename("m")),
+        shard_without_an_ending,
         "m",
         "it is a Parquet file: give it the ending .parquet",
     ),
