@@ -44,7 +44,8 @@ def test_an_example_is_a_command_that_can_be_said(
 ) -> None:
     """It parses, names the item, and gives all options that the item needs, of their types."""
     monkeypatch.chdir(tmp_path)
-    Path("FILE").touch()
+    for file in ("FILE", "labels.csv"):
+        Path(file).write_text("label,noisy\n0,1\n", encoding="utf-8")
     example = item_page(drawer, name).example
     assert name in example or name in OWN
     if drawer == "probes":
