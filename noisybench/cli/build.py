@@ -67,7 +67,7 @@ def build(
     from noisybench.cards.description import describe
     from noisybench.cards.description_text import to_record
     from noisybench.cards.summary import summary_lines
-    from noisybench.data.recognising import Recognised, recognise
+    from noisybench.data.recognising import Recognised, recognise_source
     from noisybench.ground.options import parse_options, split_pairs
     from noisybench.items import find
     from noisybench.variants.building import build_variant
@@ -83,7 +83,7 @@ def build(
     if rate:
         params["rate"] = rate[0]
     options = split_pairs(source_set or [], flag="--source-set")
-    found = recognise(what) if data is None else Recognised(what, data)
+    found = recognise_source(what) if data is None else Recognised(what, data)
     source, data, options = found.source, found.data, {**found.options, **options}
     loader = parse_options(find("sources", source), options, what=f"source '{source}'")
     noise = noise or _noise_of_own(source, params)

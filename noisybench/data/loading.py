@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noisybench.data.recognising import recognise
+from noisybench.data.recognising import recognise_source
 from noisybench.ground.checks import whole
 from noisybench.ground.lookup import find
 from noisybench.ground.options import parse_options
@@ -32,7 +32,7 @@ def load_source(
     """
     name, place, note = str(what), None if data is None else Path(data), ""
     if data is None:
-        found = recognise(what)
+        found = recognise_source(what)
         name, place, options, note = found.source, found.data, {**found.options, **options}, found.note
     loader: LoadSource = parse_options(find("sources", name), options, what=f"source '{name}'")
     source = loader(place, limit=None if limit is None else whole(limit, "limit", least=1))

@@ -50,7 +50,7 @@ class Recognised:
         return (self.source, *data, *(f"--source-set={key}={value}" for key, value in self.options.items()))
 
 
-def recognise(what: str | Path) -> Recognised:
+def recognise_source(what: str | Path) -> Recognised:
     """The source that reads ``what``.
 
     Args:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from noisybench import build_variant, find, load_source
-from noisybench.data.recognising import IMAGES, OWN, Recognised, recognise
+from noisybench.data.recognising import IMAGES, OWN, Recognised, recognise_source
 from noisybench.ground.errors import BadData, BadUsage, NoisybenchError, UnknownName
 
 ROWS = "width,height,label\n" + "".join(f"{i / 7:.3f},{1 + i % 5 / 3:.3f},{'abc'[i % 3]}\n" for i in range(30))
@@ -123,7 +123,7 @@ READ: list[tuple[Callable[[], object], str, str, str]] = [
 def test_ones_own_data_are_recognised_and_read(lay: Callable[[], object], what: str, source: str, note: str) -> None:
     """The source is the one that its long name gives, and the first note says what it was taken for."""
     lay()
-    found = recognise(what)
+    found = recognise_source(what)
     assert found.source == source
     assert note in found.note
     assert found.data is not None
@@ -133,20 +133,20 @@ def test_ones_own_data_are_recognised_and_read(lay: Callable[[], object], what: 
     assert (read.sha256, read.name, read.notes[1:]) == (in_full.sha256, source, in_full.notes)
     assert found.arguments()[:3] == (source, "--data", str(found.data))
     assert len(build_variant(read, find("noises", "as_found")()).labels) == len(read.labels)
-    assert recognise(Path(what)) == found
+    assert recognise_source(Path(what)) == found
 
 
 def test_a_source_is_known_by_its_name_whatever_lies_here() -> None:
     """The name goes before a file or folder of that name, which is told and can still be named."""
-    assert recognise("digits") == Recognised("digits")
+    assert recognise_source("digits") == Recognised("digits")
     classed("digits")
-    found = recognise("digits")
+    found = recognise_source("digits")
     assert (found.source, found.data) == ("digits", None)
     assert found.note == "'digits' is taken for the source of that name, not for what is here; ./digits names that"
     for other in ("./digits", "digits/", Path("digits")):
-        assert recognise(other).source == "folder"
+        assert recognise_source(other).source == "folder"
     assert load_source("digits", limit=5).notes[0] == found.note
-    assert recognise("my_module:Mine") == Recognised("my_module:Mine")
+    assert recognise_source("my_module:Mine") == Recognised("my_module:Mine")
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_source_is_known_by_its_name_whatever_lies_here() -> None:
 )
 def test_what_is_not_here_may_be_on_the_hub(name: str) -> None:
     """By owner and name, or its address."""
-    found = recognise(name)
+    found = recognise_source(name)
     assert (found.source, found.data, found.options) == ("huggingface", None, {"id": "ylecun/mnist"})
     assert found.arguments() == ("huggingface", "--source-set=id=ylecun/mnist")
     assert "taken for a data set of the hub" in found.note
@@ -181,7 +181,7 @@ def test_names_of_nothing_are_told_from_names_of_the_hub(what: str, message: str
     classed("photos")
     texts("labels.csv")
     with pytest.raises(UnknownName) as refused:
-        recognise(what)
+        recognise_source(what)
     assert message in str(refused.value)
 
 
@@ -256,7 +256,7 @@ def test_what_is_ambiguous_or_unknown_is_refused_with_what_was_found(
     """In one sentence."""
     lay()
     with pytest.raises((BadData, BadUsage), match=message) as refused:
-        recognise(what)
+        recognise_source(what)
     assert "\n" not in str(refused.value)
 
 
@@ -264,7 +264,11 @@ def test_flat_images_beside_one_table_are_the_tables() -> None:
     """As contests hand them out: files of one folder, or of a training and a test folder, and their labels in a table."""
     images("a/1.png", "b/images/1.png", "c/train/1.png", "c/test/2.png")
     texts("a/labels.csv", "b/labels.csv", "c/train.csv")
-    assert [recognise(name).data for name in "abc"] == [Path("a/labels.csv"), Path("b/labels.csv"), Path("c/train.csv")]
+    assert [recognise_source(name).data for name in "abc"] == [
+        Path("a/labels.csv"),
+        Path("b/labels.csv"),
+        Path("c/train.csv"),
+    ]
 
 
 def test_each_source_reads_what_it_says_it_reads() -> None:
@@ -279,6 +283,19 @@ def test_each_source_reads_what_it_says_it_reads() -> None:
             assert "save the table as one of these" not in str(refused.value)
             assert "no file ending in" not in str(refused.value)
     assert set(IMAGES) <= set(Image.registered_extensions())
+
+
+def test_folders_of_one_name_are_told_apart() -> None:
+    """Also where a card names the files, as in an export: ``datasets`` would give the samples of the first for both."""
+    card = "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: data/*.parquet\n---\n"
+    for parent, label in (("a", 0), ("b", 1)):
+        Path(parent, "mine", "data").mkdir(parents=True)
+        Path(parent, "mine", "README.md").write_text(card, encoding="utf-8")
+        table = {"x": [[float(i), 1.0] for i in range(9)], "label": [label, 2] * 4 + [label]}
+        pq.write_table(pa.table(table), Path(parent, "mine", "data", "train.parquet"))
+    assert [load_source(f"{parent}/mine").class_names for parent in "ab"] == [("0", "2"), ("1", "2")]
+    pq.write_table(pa.table({**table, "label": [5, 6] * 4 + [5]}), "b/mine/data/train.parquet")
+    assert load_source("b/mine").class_names == ("5", "6")
 
 
 def test_said_options_go_before_recognised_ones() -> None:
