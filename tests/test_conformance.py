@@ -37,6 +37,7 @@ from noisybench.data.source import Source, source_digest
 from noisybench.detection.scoring import score
 from noisybench.ground import lookup as catalog
 from noisybench.ground.arrays import UNKNOWN, read_only
+from noisybench.ground.docstrings import read_docstring
 from noisybench.ground.errors import BadUsage, NoisybenchError
 from noisybench.ground.lookup import Drawer, find, names, summary
 from noisybench.ground.options import parse_options, plain_options
@@ -89,6 +90,14 @@ class TestFile:
         else:
             assert isinstance(last, ast.AnnAssign)
             assert (ast.unparse(last.target), ast.unparse(last.annotation)) == (constant, protocol)
+
+    def test_all_that_can_be_said_of_it_has_a_meaning(self, drawer: Drawer, name: str) -> None:
+        """Each option is in the docstring of its class, which ``list`` prints; and no other is."""
+        item = find(drawer, name)
+        options = [field.name for field in fields(item)] if isinstance(item, type) else []
+        told = read_docstring(item.__doc__, names=tuple(options))
+        assert [option for option in options if not re.search(r"\w", told.meanings.get(option, ""))] == []
+        assert set(told.meanings) <= set(options) or not isinstance(item, type)
 
     def test_it_knows_no_other_item(self, drawer: Drawer, name: str) -> None:
         """It imports the spine and private files of its own drawer, no item and nothing that finds items by name."""

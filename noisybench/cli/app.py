@@ -1,12 +1,13 @@
 """The command line: each command reads and writes folders and calls one public function. The only file that prints."""
 
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 
 from noisybench.cli.board import leaderboard, suspects
 from noisybench.cli.build import build, describe, export, verify
-from noisybench.cli.printing import Json, print_json, say
+from noisybench.cli.listing import list_
+from noisybench.cli.printing import say
 from noisybench.cli.quickstart import quickstart
 from noisybench.cli.run import evaluate, memorize, score
 from noisybench.ground.version import __version__
@@ -35,31 +36,6 @@ def _root(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     del version, debug  # read by their callback and by main()
-
-
-def list_(
-    drawer: Annotated[
-        str | None,
-        typer.Argument(metavar="[LIST]", help="sources, alterations, noises, features, models, probes or detectors"),
-    ] = None,
-    *,
-    as_json: Json = False,
-) -> None:
-    """List the sources, alterations, noises, features, models, probes and detectors."""
-    from noisybench.ground.lookup import Drawer, names, summary
-
-    drawers = get_args(Drawer) if drawer is None else (drawer,)
-    found = {name: [{"name": item, "summary": summary(name, item)} for item in names(name)] for name in drawers}
-    if as_json:
-        print_json(found if drawer is None else found[drawer])
-        return
-    for name, items in found.items():
-        say(f"{name}:")
-        for item in items:
-            say(f"  {item['name']:<21} {item['summary']}")
-    if drawer in (None, "models", "features"):
-        what = "models and features" if drawer is None else drawer
-        say(f"{what} may also be torchvision:NAME, timm:NAME or your own package.module:attribute")
 
 
 app.command("list")(list_)

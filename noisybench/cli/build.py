@@ -1,5 +1,6 @@
 """Commands about variants: build, describe, verify, export."""
 
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,6 @@ from noisybench.cli.printing import (
     Data,
     Json,
     OwnSource,
-    Settings,
     SourceSettings,
     print_json,
     progress_bar,
@@ -29,12 +29,30 @@ if TYPE_CHECKING:
 
 
 def build(
-    source: Annotated[str, typer.Argument(help="Name of a source; 'noisybench list sources' shows them.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="WHAT",
+            help="Your data: a folder of class folders, a table (.csv, .parquet, …), an .npz, what datasets saved, OWNER/NAME "
+            "on the hub; or the name of a source, such as digits: 'noisybench list sources' shows them.",
+        ),
+    ],
     *,
-    noise: Annotated[str, typer.Option(help="Name of a noise; 'noisybench list noises' shows them.")],
+    noise: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of a noise, such as symmetric: 'noisybench list noises' shows them; default for your own data: "
+            "as_found, the labels as they are."
+        ),
+    ] = None,
     rate: Annotated[list[str] | None, typer.Option(metavar="R", help="Share of wrong labels: 0.2 is 20 %.")] = None,
-    settings: Settings = None,
-    seed: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="Of the noise.")] = 0,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="K=V", help="An option of the noise, see 'noisybench list noises NAME'; may be repeated."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="Decides which labels become wrong.")] = 0,
     mode: Annotated[
         str | None, typer.Option(help="exact, exact_per_class or bernoulli; default: the first that the noise has.")
     ] = None,
@@ -49,9 +67,11 @@ def build(
     out: Annotated[Path, typer.Option(help="Folder of variants.")] = Path("variants"),
     as_json: Json = False,
 ) -> None:
-    """Build a noisy variant of a source; prints its folder last."""
+    """Build a noisy variant of your data or of a source; prints its folder last."""
     from noisybench.cards.description import describe
-    from noisybench.cards.description_text import to_record, to_text
+    from noisybench.cards.description_text import to_record
+    from noisybench.cards.summary import summary_lines
+    from noisybench.data.recognising import Recognised, recognise_source
     from noisybench.ground.options import parse_options, split_pairs
     from noisybench.items import find
     from noisybench.variants.building import build_variant
@@ -67,20 +87,26 @@ def build(
     if rate:
         params["rate"] = rate[0]
     options = split_pairs(source_set or [], flag="--source-set")
-    maker = parse_options(find("noises", noise), params, what=f"noise '{noise}'")
+    found = recognise_source(what) if data is None else Recognised(what, data)
+    source, data, options = found.source, found.data, {**found.options, **options}
     if skip_broken:
         if "skip_broken" not in find("sources", source).__dataclass_fields__:
             msg = f"--skip-broken is for images of your own, and source '{source}' has no such option; leave it out"
             raise BadUsage(msg)
         options.setdefault("skip_broken", "true")
     loader = parse_options(find("sources", source), options, what=f"source '{source}'")
-    with status(f"reading {source}"):
+    noise = noise or _noise_of_own(source, params)
+    maker = parse_options(find("noises", noise), params, what=f"noise '{noise}'")
+    if found.note:
+        in_full = shlex.join(["noisybench", "build", *found.arguments(), "--noise", noise])
+        tell(f"note: {found.note}; in full: {in_full}")
+    with status(f"reading {what}"):
         loaded = loader(data, limit=limit)
     variant = build_variant(loaded, maker, seed=seed, mode=mode)  # type: ignore[arg-type]  # checked above
     description = describe(variant)
     folder = out / variant.name
-    found = {key: getattr(loader, key) for key in options}
-    places = {key: str(value.resolve() if isinstance(value, Path) else value) for key, value in found.items()}
+    said = {key: getattr(loader, key) for key in options}
+    places = {key: str(value.resolve() if isinstance(value, Path) else value) for key, value in said.items()}
     write_whole_variant(variant, folder, data=data, source_set=places, names=loaded.sample_names)
     for sentence in loaded.notes:
         tell(f"note: {sentence}")
@@ -88,9 +114,26 @@ def build(
     if as_json:
         print_json({"path": str(folder), **to_record(variant, description)})
         return
-    say(f"{loaded.name}: {len(loaded.labels)} training samples, order: {loaded.order}")
-    say(to_text(variant, description))
+    for line in summary_lines(loaded, variant, description):
+        say(line)
     say(str(folder))
+
+
+def _noise_of_own(source: str, params: Mapping[str, str]) -> str:
+    """The noise where none is named: the labels as they are, of one's own data."""
+    from noisybench.data.recognising import OWN
+
+    if source not in OWN:
+        msg = (
+            f"source '{source}' needs a noise: say --noise symmetric --rate 0.2 for labels with errors, or --noise as_found "
+            f"for its labels as they are; 'noisybench list noises' shows all"
+        )
+        raise BadUsage(msg)
+    if params:
+        option = "--rate" if "rate" in params else f"--set {next(iter(params))}=…"
+        msg = f"{option} is of a noise, and none is named: say --noise symmetric, or leave it out for the labels as they are"
+        raise BadUsage(msg)
+    return "as_found"
 
 
 def describe(

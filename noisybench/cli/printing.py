@@ -32,7 +32,10 @@ Settings = Annotated[list[str] | None, typer.Option("--set", metavar="K=V", help
 OwnSource = Annotated[
     str | None, typer.Option("--source", help="A source of your own, package.module:attribute; default: by its name.")
 ]
-SourceSettings = Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the source.")]
+SourceSettings = Annotated[
+    list[str] | None,
+    typer.Option(metavar="K=V", help="An option of the source, see 'noisybench list sources NAME'; may be repeated."),
+]
 
 
 @contextmanager

@@ -96,9 +96,59 @@ def test_build_prints_the_folder_last_and_json_for_machines(tmp_path: Path) -> N
     assert record["realised_rate"] == 287 / 1437  # the integer nearest to 287.4
     assert record["variant_id"] == read_variant(folder).provenance.variant_id
     assert "transition matrix" in run("describe", folder).out
+    assert text.out.splitlines()[:-1] == [
+        "digits: 1437 samples of shape 8 × 8 × 1, 10 classes, 360 test samples, order: the stratified split of noisybench",
+        "noise: symmetric(rate=0.2, inclusive=false), mode exact, seed 0",
+        "wrong labels: 287 of 1437 (19.97%); asked for: 20% of all labels wrong",
+        "samples a class: 0: 129, 1: 142, 2: 140, 3: 141, 4: 163, 5: 155, 6: 135, 7: 158, 8: 126, 9: 148",
+    ]
     described = json.loads(run("describe", folder, "--json").out)
     assert np.allclose(np.sum(described["transition"], axis=1), 1)
     assert "is whole" in run("verify", folder).out
+
+
+def test_own_data_are_built_from_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it was taken for, and the command in full, are told; labels are taken as they are; it is the same variant."""
+    monkeypatch.chdir(tmp_path)
+    labels = np.arange(60) % 12
+    np.savez(
+        "my data.npz", inputs=np.random.default_rng(0).random((60, 3)), labels=labels, clean=np.where(labels, labels, 1)
+    )
+    done = run("build", "my data.npz")
+    assert done.code == 0, done.err
+    assert done.err.splitlines()[0] == (
+        "note: my data.npz ends in .npz and is read by source 'npz'; in full: noisybench build npz --data 'my data.npz' "
+        "--noise as_found"
+    )
+    lines = done.out.splitlines()
+    assert lines[:-1] == [
+        "npz: 60 samples of shape 3, 12 classes, no test set, order: as read",
+        "noise: as_found, the labels as they are",
+        "wrong labels: 5 of 60 (8.33%)",
+        "samples a class: 5 (0) to 5 (0), median 5",
+    ]
+    in_full = run("build", "npz", "--data", "my data.npz", "--noise", "as_found", "--out", "in_full")
+    assert Path(in_full.out.splitlines()[-1]).name == Path(lines[-1]).name
+    assert "note" not in in_full.err
+    assert run("verify", lines[-1]).code == 0  # which reads it again from where it was
+    noisy = json.loads(run("build", "./my data.npz", "--noise", "symmetric", "--rate", 0.5, "--json").out)
+    assert (noisy["source"], noisy["noise"], noisy["wrong"]) == ("npz", "symmetric", 30)
+
+
+def test_help_is_for_newcomers() -> None:
+    """What can be built and what can be listed is said with examples."""
+    told = " ".join(run("build", "--help").out.replace("│", " ").split())
+    for words in (
+        "WHAT",
+        "a folder of class folders, a table",
+        "OWNER/NAME",
+        "such as digits",
+        "default for your own data: as_",
+    ):
+        assert words in told
+    told = " ".join(run("list", "--help").out.replace("│", " ").split())
+    assert "[LIST] [NAME]" in told
+    assert "'list noises symmetric'" in told
 
 
 def test_leaderboard_in_every_format(built: Path) -> None:

@@ -1,5 +1,6 @@
 """What the package datasets loads: name of a split → samples, whatever is wrong with the files."""
 
+import hashlib
 import pickle
 import sys
 from collections.abc import Iterator, Mapping
@@ -8,7 +9,7 @@ from logging import CRITICAL
 from pathlib import Path
 from typing import Any
 
-from noisybench.data.sources._splits import split_role
+from noisybench.data.splits import split_role
 from noisybench.ground.errors import BadData, BadUsage
 
 BUILDERS = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json", ".arrow": "arrow"}
@@ -43,20 +44,21 @@ def load_splits(origin: str | Path, config: str | None, split: str) -> Mapping[s
                 return {split: loaded} if isinstance(loaded, datasets.Dataset) else loaded
             if isinstance(origin, str) or origin.is_dir():
                 odd = _capital_splits(origin) if isinstance(origin, Path) and config is None else None
-                return datasets.load_dataset(str(origin), config, data_files=odd)
+                place = _cache_of(origin) if isinstance(origin, Path) else None
+                return datasets.load_dataset(str(origin), config, data_files=odd, cache_dir=place)
             if origin.is_file() and origin.suffix in BUILDERS:
                 return datasets.load_dataset(BUILDERS[origin.suffix], data_files={split: str(origin)})
     except (
         OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError, pa.ArrowException,
         # What datasets stumbles over in damaged or foreign records; the first also for a saved data set without samples.
-        LookupError, TypeError, AttributeError, MemoryError, yaml.YAMLError, pickle.UnpicklingError,
+        LookupError, TypeError, AttributeError, MemoryError, StopIteration, yaml.YAMLError, pickle.UnpicklingError,
     ) as error:  # fmt: skip
         cause = error.__cause__ or error  # datasets wraps what a reader said in a sentence that says nothing
         reason = (str(cause).splitlines() or [type(cause).__name__])[0]
         if isinstance(cause, pickle.UnpicklingError) or "allow_pickle" in reason:
             # The words of torch and of NumPy advise to trust the file.
             reason = "it holds Python objects, which are never unpickled"
-        if "BatchSize must be greater than 0" in reason:
+        if isinstance(cause, StopIteration) or "BatchSize must be greater than 0" in reason:
             reason = "it has no rows; expected samples"
         caches = (datasets.config.HF_CACHE_HOME, datasets.config.HF_DATASETS_CACHE)
         if isinstance(cause, OSError) and any(str(cache) in reason for cache in caches):
@@ -65,6 +67,21 @@ def load_splits(origin: str | Path, config: str | None, split: str) -> Mapping[s
         raise BadData(msg) from None
     msg = f"{origin} is no folder and no file ending in {', '.join(BUILDERS)}"
     raise BadData(msg)
+
+
+def _cache_of(folder: Path) -> str:
+    """Where ``datasets`` keeps what it reads of a folder, by its path and the names, sizes and times of its files.
+
+    By itself it knows a folder whose card names the files by the last part of its path alone, and would take another's
+    samples for its own.
+    """
+    import datasets
+
+    digest = hashlib.sha256(str(folder.resolve()).encode())
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        found = file.stat()
+        digest.update(f"{file.relative_to(folder)} {found.st_size} {found.st_mtime_ns}\n".encode())
+    return str(Path(datasets.config.HF_DATASETS_CACHE) / f"folder-{digest.hexdigest()[:16]}")
 
 
 @contextmanager

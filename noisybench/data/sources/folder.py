@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -21,14 +20,12 @@ from noisybench.data.sources._columns import (
 )
 from noisybench.data.sources._layout import layout_of
 from noisybench.data.sources._own_images import read_images, whole_files
+from noisybench.data.sources._parts import children, find_parts, is_folder
 from noisybench.data.sources._repeats import marked, repeated_images
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.options import options_said
-
-TEST_FOLDERS = ("test", "val", "valid", "validation")
-IGNORED = ("Thumbs.db", "desktop.ini")  # and what begins with a dot
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,38 +33,39 @@ class Folder:
     """Images whose class is the name of the folder that they are in, in the order of their names.
 
     Where there is a folder ``train`` of class folders, these are the training samples, and the test samples are in
-    ``test``, else ``val``, ``valid`` or ``validation``, where there is one of these; otherwise the class folders are in
-    the folder itself, and there is no test set. Files are sorted by name, classes too, or by value where all are whole
-    numbers; the same image twice is marked as ``duplicate`` where the pixels are kept in memory. Images may lie deeper in a class's
-    folder, in any format and of any kind that Pillow reads as 8 bits. Up to 1 GiB of pixels are kept in memory; beyond
-    that, ``side`` is needed, and images are read when they are asked for.
+    ``test``, else in the folder of validation samples, where there is one of these, in any usual spelling (``Training``,
+    ``VAL``, ``test_set``); otherwise the class folders are in the folder itself, and there is no test set. Files are
+    sorted by name, classes too, or by value where all are whole numbers; the same image twice is marked as ``duplicate``
+    where the pixels are kept in memory. Images may lie deeper in a class's folder, in any format and of any kind that
+    Pillow reads as 8 bits. Up to 1 GiB of pixels are kept in memory; beyond that, ``side`` is needed, and images are
+    read when they are asked for.
 
     Attributes:
         side: Height and width in pixels that all images are brought to, in colour: the largest centred square, resized.
             None leaves them as they are, all of one size.
         clean: A CSV or Parquet file of the right classes that are known, with columns ``path`` (below the folder, or below
             ``train``) and ``label``; it lies in the folder too. Other labels are neither right nor wrong.
-
-        test: ``none`` reads no test set, whatever folders there are; ``auto`` takes what is named as one.
+        train: Folder of the class folders of training samples, ``.`` for the folder itself; None finds it by its name.
+        test: Folder of the class folders of test samples, ``none`` for no test set; ``auto`` finds it by its name.
         skip_broken: Whether images that cannot be decoded are left out, and named; else they are refused, all at once.
 
     Raises:
-        BadUsage: No folder is given, or so many images that a side is needed.
-        BadData: No class folders, a file that is no image, images of several sizes, or a line of ``clean`` that is of no
-            image or names no class.
+        BadUsage: No folder is given, so many images that a side is needed, or a ``train`` or ``test`` that is not there.
+        BadData: No class folders, folders that are parts or groups and no classes, a file that is no image, images of
+            several sizes, or a line of ``clean`` that is of no image or names no class.
     """
 
     side: int | None = None
     clean: str | None = None
-    test: Literal["auto", "none"] = "auto"
+    train: str | None = None
+    test: str = "auto"
     skip_broken: bool = False
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         if data is None:
             msg = "source 'folder' needs a folder: say --data FOLDER, with a folder of images for each class"
             raise BadUsage(msg)
-        train, test = _parts(data)
-        test = None if self.test == "none" else test
+        train, test, found = find_parts(data, self.train, None if self.test == "auto" else self.test)
         class_names = _classes(train)
         names, labels = _listing(train, class_names)
         tested = None if test is None else _listing(test, _known_classes(test, class_names))
@@ -99,49 +97,13 @@ class Folder:
             limit=limit,
             sample_names=names,
             marks=marks,
-            notes=(*notes, *twice),
+            notes=(*found, *notes, *twice),
             left_out=left_out,
         )
 
 
-def _parts(data: Path) -> tuple[Path, Path | None]:
-    """The folders of training and of test samples."""
-    if not data.is_dir():
-        msg = f"{data} is no folder; expected one with a folder of images for each class"
-        raise BadData(msg)
-    train = data / "train"
-    if not (train.is_dir() and any(_is_folder(entry) for entry in _entries(train))):
-        return data, None
-    return train, next((data / name for name in TEST_FOLDERS if (data / name).is_dir()), None)
-
-
-def _entries(folder: Path) -> list["os.DirEntry[str]"]:
-    """What is in a folder and meant to be there, sorted by name."""
-    try:
-        with os.scandir(folder) as found:
-            entries = [entry for entry in found if not entry.name.startswith(".") and entry.name not in IGNORED]
-    except OSError as error:
-        msg = f"{folder} cannot be read: {error.strerror}"
-        raise BadData(msg) from None
-    for entry in entries:
-        try:
-            entry.name.encode()
-        except UnicodeEncodeError:
-            msg = f"{str(folder / entry.name)!a} is no name in UTF-8; rename it"
-            raise BadData(msg) from None
-    return sorted(entries, key=lambda entry: entry.name)
-
-
-def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    try:
-        return entry.is_dir()
-    except OSError as error:  # such as a link to a folder around it, followed until the system gives up
-        msg = f"{entry.path} cannot be read: {error.strerror}"
-        raise BadData(msg) from None
-
-
 def _classes(folder: Path) -> tuple[str, ...]:
-    class_names = class_order(entry.name for entry in _entries(folder) if _is_folder(entry))
+    class_names = class_order(entry.name for entry in children(folder) if is_folder(entry))
     if not class_names:
         msg = f"{folder} holds no folders; expected one of images for each class"
         raise BadData(msg)
@@ -152,7 +114,10 @@ def _known_classes(test: Path, class_names: tuple[str, ...]) -> tuple[str, ...]:
     """All classes, once those of the test folder are among them."""
     for name in _classes(test):
         if name not in class_names:
-            msg = f"{test / name} is of no class of the training folder: {unknown(name, class_names, 'class')}"
+            msg = (
+                f"{test / name} is of no class of the training folder: {unknown(name, class_names, 'class')} (for no test "
+                f"set, say --source-set test=none)"
+            )
             raise BadData(msg)
     return class_names
 
@@ -178,9 +143,9 @@ def _images(folder: Path, below: str) -> Iterator[str]:
     from PIL import Image
 
     endings = Image.registered_extensions()
-    for entry in _entries(folder / below):
+    for entry in children(folder / below):
         name = f"{below}/{entry.name}"
-        if _is_folder(entry):
+        if is_folder(entry):
             yield from _images(folder, name)
         elif endings.get(os.path.splitext(entry.name)[1].lower()) in Image.OPEN:  # noqa: PTH122 - ten times as fast
             yield name

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +28,10 @@ from noisybench.data.sources._dataset_columns import (
     label_values,
     no_inputs,
 )
-from noisybench.data.sources._dataset_files import load_splits
+from noisybench.data.sources._dataset_files import BUILDERS, load_splits
 from noisybench.data.sources._images import decode_images
-from noisybench.data.sources._splits import named_split, split_role
 from noisybench.data.sources._text import CHARACTERS, COLUMNS, Units, text_features, text_units
+from noisybench.data.splits import named_split, split_role
 from noisybench.ground.checks import unknown, whole
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.options import plain_options
@@ -88,6 +88,7 @@ class HuggingFace:
     words: int | None = None
     units: Units | None = None
     skip_broken: bool = False
+    endings: ClassVar[tuple[str, ...]] = tuple(BUILDERS)
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         given = [one for one in (self.id, self.path, data) if one is not None]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -64,6 +64,7 @@ class Npz:
     answers: Path | None = None
     aggregate: str | None = None
     test: Literal["auto", "none"] = "auto"
+    endings: ClassVar[tuple[str, ...]] = (".npz",)
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         if data is None:

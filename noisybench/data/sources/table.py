@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from noisybench.data.sources._columns import (
     spelled_classes,
     strings,
 )
-from noisybench.data.sources._layout import Layout, layout_of
+from noisybench.data.sources._layout import SUFFIXES, Layout, layout_of
 from noisybench.data.sources._own_images import read_images, whole_files
 from noisybench.data.sources._repeats import marked, repeated, repeated_images
 from noisybench.data.sources._table_kind import Part, ReadInputs, TableKind, read_part, recognised
@@ -118,6 +118,7 @@ class Table:
     answers: Path | None = None
     aggregate: str | None = None
     skip_broken: bool = False
+    endings: ClassVar[tuple[str, ...]] = SUFFIXES
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         if data is None:
@@ -205,10 +206,10 @@ class Table:
         if kind.found is None:  # labels alone
             return ReadInputs(None, None)
         other = None if test is None else test.columns
-        rows, others, told = table_features(
+        features, tested_features, told = table_features(
             kind.found, other, [part.file for part in (train, test) if part is not None], choices
         )
-        return ReadInputs(rows, others, notes=told)
+        return ReadInputs(features, tested_features, notes=told)
 
     def _images(self, data: Path, column: str, train: Part, test: Part | None, *, limit: int | None) -> ReadInputs:
         """Images of the files that a column names, those that are broken left out where that is asked for."""

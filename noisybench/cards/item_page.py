@@ -1,0 +1,190 @@
+"""What there is to say of one item of a drawer: what it is, its options, how it is called, and its card."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from noisybench.cards.data_cards import as_option, read_data_card
+from noisybench.ground.docstrings import read_docstring
+from noisybench.ground.lookup import Drawer, find, summary
+from noisybench.statistics.detection_metrics import METRICS
+from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS
+
+_WORDS = {int: "whole number", float: "number", bool: "true or false", str: "text", Path: "file"}
+_VALUES: Mapping[Any, str] = {int: "2", float: "2", bool: "true", str: "TEXT", Path: "FILE"}
+_CALLS = {
+    "alterations": 'build altered --source-set base=digits --source-set "steps={call}" --noise symmetric --rate 0.2',
+    "features": "memorize variants/NAME --features {name}",
+    "models": "evaluate variants/NAME --model {name}",
+    "detectors": "evaluate variants/NAME --detectors {name}",
+}
+_ACCESS = {"manual": " --data FOLDER --noise as_found", "yours": " --data PATH"}
+
+
+@dataclass(frozen=True, slots=True)
+class ItemOption:
+    """One option of an item.
+
+    Attributes:
+        name: Before the ``=``.
+        type: What its value is, in words.
+        required: Whether it has no default.
+        default: As it is written, ``none`` for what is absent; None where it is required.
+        meaning: A sentence or more.
+    """
+
+    name: str
+    type: str
+    required: bool
+    default: str | None
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPage:
+    """One item.
+
+    Attributes:
+        drawer: Where it is, such as ``noises``.
+        name: How it is called.
+        summary: What it is, in a sentence.
+        text: More of it, a paragraph each.
+        options: What can be said of it.
+        flag: Of the command line, before each option; empty where options are said otherwise.
+        facts: What else is known, such as what a detector needs.
+        example: A command, or a line of Python where no command names it.
+        card: Its data card, Markdown; None where it has none.
+    """
+
+    drawer: str
+    name: str
+    summary: str
+    text: Sequence[str]
+    options: Sequence[ItemOption] = ()
+    flag: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    example: str = ""
+    card: str | None = None
+
+
+def item_page(drawer: Drawer, name: str) -> ItemPage:
+    """What there is to say of an item.
+
+    Raises:
+        UnknownName: Nothing of that name; the message names the nearest.
+        MissingPackage: It needs a package that is not installed.
+    """
+    item = find(drawer, name)
+    options = _options(item) if isinstance(item, type) else []
+    told = read_docstring(_docstring(item))
+    listed = summary(drawer, name)  # none of what is not from here
+    card = read_data_card(drawer, name) if drawer in ("sources", "noises") else None
+    facts = {} if card is None else card.facts
+    return ItemPage(
+        drawer=drawer,
+        name=name,
+        summary=listed or next(iter(told.text), "No item of noisybench's own, found by its name."),
+        text=told.text if listed else told.text[1:],
+        options=options,
+        flag={"sources": "--source-set", "noises": "--set", "features": "--features-set"}.get(drawer, ""),
+        facts=_facts(item),
+        example=str(facts.get("example") or _example(drawer, name, options, str(facts.get("access", "")))),
+        card=None if card is None else card.text,
+    )
+
+
+def metric_names() -> tuple[str, ...]:
+    """Every metric, those against the mislabeled mask first."""
+    return (*METRICS, *MEMORIZATION_METRICS)
+
+
+def metric_page(name: str) -> ItemPage:
+    """What there is to say of a metric."""
+    metric = METRICS.get(name) or MEMORIZATION_METRICS[name]
+    compute = getattr(metric.compute, "func", metric.compute)  # of a partial, what it is of
+    truth = "mislabeled" if name in METRICS else "memorization"
+    told = read_docstring(compute.__doc__)
+    low, high = (f"{bound:g}" for bound in metric.bounds)
+    return ItemPage(
+        drawer="metrics",
+        name=name,
+        summary=f"{metric.title[:1].upper()}{metric.title[1:]}.",
+        text=told.text,
+        facts={"against": truth, "values": f"{low} to {high}"},
+        example=f"noisybench leaderboard runs --truth {truth} --metric {name}",
+    )
+
+
+def _docstring(item: Any) -> str | None:  # noqa: ANN401 - any drawer's item
+    """That of a class or a function; of a detector, a probe or a partial, that of the function that it is made of."""
+    inner = [getattr(item, name) for name in ("score", "ask", "func") if hasattr(item, name)]
+    return (item if isinstance(item, type) or not inner else inner[0]).__doc__
+
+
+def _facts(item: Any) -> dict[str, str]:  # noqa: ANN401
+    """Fields of a detector and of a probe."""
+    if isinstance(item, type):
+        return {}
+    facts = {}
+    if hasattr(item, "needs"):
+        facts["needs"] = ", ".join(item.needs)
+        facts["fed by"] = (
+            "a pool of subset models (memorize --pool detector)" if item.needs_pool else "one observed training"
+        )
+        facts["kind"] = "control, which need not beat chance" if item.control else "detector"
+        facts["source"] = item.source
+    if hasattr(item, "passes"):
+        facts["extra passes"] = f"{item.passes:g}"
+    return facts
+
+
+def _options(item: type) -> list[ItemOption]:
+    """The fields of a class, as ``parse_options`` takes them."""
+    types = get_type_hints(item)
+    known: Any = item
+    meanings = read_docstring(item.__doc__, names=tuple(field.name for field in fields(known))).meanings
+    found = []
+    for one in fields(known):
+        required = one.default is MISSING and one.default_factory is MISSING
+        value: Any = one.default
+        default = None if required else "none" if value is None else as_option(value)[0]
+        found.append(ItemOption(one.name, type_words(types[one.name]), required, default, meanings.get(one.name, "")))
+    return found
+
+
+def type_words(kind: Any) -> str:  # noqa: ANN401 - a type hint
+    """A type in words.
+
+    >>> type_words(int | None), type_words(Literal["a", "b"])
+    ('whole number', 'a, b')
+    """
+    if get_origin(kind) in (Union, UnionType):
+        return " or ".join(type_words(part) for part in get_args(kind) if part is not NoneType)
+    if get_origin(kind) is Literal:
+        return ", ".join(map(str, get_args(kind)))
+    return _WORDS.get(kind, getattr(kind, "__name__", str(kind)))
+
+
+def _example(drawer: Drawer, name: str, options: Sequence[ItemOption], access: str) -> str:
+    """A command that uses an item, with all that it needs."""
+    needed = {option.name: _value(option) for option in options if option.required}
+    if drawer == "probes":
+        return f'Recorder(variant, ["{name}"])'
+    if drawer in _CALLS:
+        inner = ", ".join(f"{key}={value}" for key, value in needed.items())
+        return "noisybench " + _CALLS[drawer].format(name=name, call=f"{name}({inner})" if inner else name)
+    rate = f" --rate {needed.pop('rate')}" if "rate" in needed else ""
+    if drawer == "noises":
+        return f"noisybench build digits --noise {name}{rate}" + "".join(f" --set {k}={v}" for k, v in needed.items())
+    said = "".join(f" --source-set {key}={value}" for key, value in needed.items())
+    return f"noisybench build {name}{_ACCESS.get(access, ' --noise symmetric --rate 0.2')}{said}"
+
+
+def _value(option: ItemOption) -> str:
+    """A value that an option could have."""
+    if option.name in ("rate", "share"):
+        return "0.2"
+    kind = next((kind for kind, words in _WORDS.items() if words == option.type.partition(" or ")[0]), None)
+    return _VALUES[kind] if kind else option.type.partition(",")[0]
