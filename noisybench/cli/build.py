@@ -52,6 +52,7 @@ def build(
     from noisybench.items import find
     from noisybench.variants.building import build_variant
     from noisybench.variants.flipping import check_mode
+    from noisybench.variants.transitions import is_large
 
     if mode is not None:
         check_mode(mode)
@@ -80,7 +81,7 @@ def build(
         print_json({"path": str(folder), **to_record(variant, description)})
         return
     typer.echo(f"{loaded.name}: {len(loaded.labels)} training samples, order: {loaded.order}")
-    typer.echo(to_text(variant, description))
+    typer.echo(to_text(variant, description, ceilings=not is_large(variant.num_classes)))
     typer.echo(str(folder))
 
 

@@ -11,6 +11,7 @@ from noisybench.data.source import Source
 from noisybench.ground.arrays import Labels
 from noisybench.ground.errors import BadUsage
 from noisybench.variants.flipping import Mode, check_mode
+from noisybench.variants.transitions import AnyTransition
 
 RateDefinition = Literal["effective", "inclusive", "per_source_class", "none"]
 
@@ -32,7 +33,7 @@ class Draw:
 
     labels: Labels
     flip_probability: NDArray[np.float64] | None = None
-    transition: NDArray[np.float64] | None = None
+    transition: AnyTransition | None = None
     selected: NDArray[np.bool_] | None = None
     rate_definition: RateDefinition = "none"
     doubted: NDArray[np.bool_] | None = None
