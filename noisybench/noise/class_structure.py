@@ -14,7 +14,7 @@ from noisybench.ground.lookup import find
 from noisybench.ground.options import parse_options
 from noisybench.variants.flipping import Mode, flip_by_class, law_of_labels, sum_to
 from noisybench.variants.noise import Noise
-from noisybench.variants.transitions import AnyTransition, off_diagonal, row_sums
+from noisybench.variants.transitions import AnyTransition, is_large, off_diagonal, row_sums
 
 Structure = Literal["symmetric", "pair_flip", "asymmetric"]
 
@@ -83,6 +83,21 @@ def class_structure(
     rates = np.zeros(len(weights))
     rates[clean] = rate if alike else sum_to(weights[clean], rate * len(clean))
     return ClassStructure(weights, rates, targets, alike)
+
+
+def check_vectors(num_classes: int, d: int, noise: str) -> None:
+    """Raise ``BadUsage`` where a noise that draws k vectors of each class would do so for minutes; of many classes alone."""
+    k = num_classes
+    if is_large(k) and k * k * d > MOST_NORMALS:
+        msg = (
+            f"noise '{noise}' draws a vector of {d} numbers for each of {k} × {k} pairs of classes, which takes minutes; "
+            f"'bounded_instance' draws one for each class"
+        )
+        raise BadUsage(msg)
+
+
+MOST_NORMALS = 1 << 30
+"""Normals that may be drawn for the vectors of many classes: half a minute of it."""
 
 
 def wrong_labels(

@@ -10,6 +10,7 @@ import numpy as np
 
 from noisybench.detection.scoring import REFERENCES, Kind, Scores, score, scores_path, write_scores
 from noisybench.ground.arrays import Floats, read_only
+from noisybench.ground.checks import check_room
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.files import file_name
@@ -56,7 +57,7 @@ def keep_given(
         tell: Called with a sentence for what was taken for granted of the file, or is hard to believe of it.
 
     Raises:
-        BadUsage: Not exactly one file, or a name that cannot be used.
+        BadUsage: Not exactly one file, a name that cannot be used, or more probabilities than fit in memory.
         BadData: The file cannot be read, or holds something else.
         Mismatch: The file is of other labels.
     """
@@ -68,6 +69,9 @@ def keep_given(
         msg = "--lower-is-suspicious is for --scores; what probabilities mean is known"
         raise BadUsage(msg)
     form: Form = "pred_probs" if scores is None else "scores"
+    if form == "pred_probs":
+        n, k = len(variant.labels), variant.num_classes
+        check_room(n, k, "probabilities of every class", "give a number for each sample, with --scores")
     path = Path(str(pred_probs if scores is None else scores))
     setup = hashlib.sha256(json.dumps([name, form]).encode()).hexdigest()  # alike for every variant
     values = read_given(path, variant, form, labels=labels, tell=tell)
