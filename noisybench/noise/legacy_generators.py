@@ -23,7 +23,7 @@ def draw_in_order(source: Source, rows: AnyTransition, *, seed: int, rate_defini
     """A draw by ``rows`` of P(given | clean), shape (k, k): one multinomial for each label whose clean class is known.
 
     Raises:
-        BadUsage: A seed that ``RandomState`` does not take, or so many labels and classes that it would take hours.
+        BadUsage: A seed that ``RandomState`` does not take, or so many labels and classes that it would take minutes.
     """
     if seed >= 1 << 32:
         msg = f"seed must be below 2**32, as the published generator takes no other, got {seed}"
@@ -36,7 +36,7 @@ def draw_in_order(source: Source, rows: AnyTransition, *, seed: int, rate_defini
         if len(origins) * rows.size > MOST_STEPS:
             msg = (
                 f"the published generator goes through all {rows.size} classes for each of {len(origins)} labels, which "
-                f"would take hours; 'symmetric' and 'pair_flip' draw such laws at once"
+                f"would take minutes; 'symmetric' and 'pair_flip' draw such laws at once"
             )
             raise BadUsage(msg)
         labels[known] = [generator.multinomial(1, rows.row(k)).argmax() for k in origins]

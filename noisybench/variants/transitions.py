@@ -179,6 +179,7 @@ class SparseTransition:
         rows, columns = product.row[order].astype(np.int64), product.col[order].astype(np.int64)
         empty = SparseTransition(self.size, rows[:0], rows[:0], np.zeros(0), left, right)
         values = product.data[order] + empty.at(rows, columns)
+        values[np.abs(values) < 1e-15] = 0.0  # noqa: PLR2004 - rounding
         return SparseTransition(self.size, rows, columns, values, left, right)
 
     def additive(self) -> Any:  # noqa: ANN401 - scipy is untyped
@@ -235,10 +236,19 @@ def sparse(rows: Indices, columns: Indices, values: Floats, num_classes: int) ->
 
 def compact(matrix: AnyTransition) -> AnyTransition:
     """The same matrix, of many classes as few numbers."""
-    if isinstance(matrix, SparseTransition) or not is_large(len(matrix)) or matrix.ndim != 2:  # noqa: PLR2004
+    if isinstance(matrix, SparseTransition) or matrix.ndim != 2 or not is_large(len(matrix)):  # noqa: PLR2004
         return matrix
     rows, columns = np.nonzero(matrix)
     return sparse(rows, columns, matrix[rows, columns], len(matrix))
+
+
+def all_entries(matrix: AnyTransition) -> Floats:
+    """A matrix as an array (k, k), however it is kept.
+
+    Raises:
+        BadUsage: It does not fit in memory.
+    """
+    return matrix.toarray() if isinstance(matrix, SparseTransition) else matrix
 
 
 def off_diagonal(matrix: AnyTransition) -> AnyTransition:
@@ -310,9 +320,14 @@ def _check_entries(matrix: SparseTransition) -> None:
         i, j = matrix.rows[bad[0]], matrix.columns[bad[0]]
         msg = f"transition[{i}, {j}] = {matrix.values[bad[0]]} is not a probability"
         raise BadData(msg)
-    if not (matrix.left >= 0).all() or not (matrix.right >= 0).all():
-        msg = "an entry of 'left' or 'right' of the transition matrix is not a probability"
-        raise BadData(msg)
+    if (matrix.left >= 0).all() and (matrix.right >= 0).all():
+        return
+    for part, block in matrix.blocks():  # a product of probabilities may be of thin ones that are not
+        odd = np.argwhere(~(block >= -_ROUNDING))
+        if odd.size:
+            row, column = odd[0]
+            msg = f"transition[{part[row]}, {column}] = {block[row, column]} is not a probability"
+            raise BadData(msg)
 
 
 def _without_diagonal(indices: Indices, block: Floats) -> Floats:

@@ -202,8 +202,9 @@ def cluster_targets(cluster: NDArray[np.int64], clean: Labels, targets: AnyTrans
     names, first, member = np.unique(cluster, return_index=True, return_inverse=True)
     goals = np.empty(len(names), dtype=np.int64)
     uniform = uniforms(seed, "cluster-target", len(names))
-    for start in range(0, len(names), _BLOCK):
-        block = slice(start, start + _BLOCK)
+    step = max(1, min(_BLOCK, (1 << 24) // targets.shape[0]))
+    for start in range(0, len(names), step):
+        block = slice(start, start + step)
         origins = clean[first[block]]
         laws = targets.block(origins) if isinstance(targets, SparseTransition) else targets[origins]
         goals[block] = pick(laws, uniform[block])
