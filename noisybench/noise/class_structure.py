@@ -96,8 +96,8 @@ def check_vectors(num_classes: int, d: int, noise: str) -> None:
         raise BadUsage(msg)
 
 
-MOST_NORMALS = 1 << 30
-"""Normals that may be drawn for the vectors of many classes: half a minute of it."""
+MOST_NORMALS = 1 << 28
+"""Normals that may be drawn for the vectors of many classes, some twenty seconds of it."""
 
 
 def wrong_labels(
