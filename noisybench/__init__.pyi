@@ -86,6 +86,9 @@ from .variants.flipping import transition_of as transition_of
 from .variants.noise import Draw as Draw
 from .variants.noise import Noise as Noise
 from .variants.noise import require_mode as require_mode
+from .variants.transitions import SparseTransition as SparseTransition
+from .variants.transitions import mapped_law as mapped_law
+from .variants.transitions import uniform_law as uniform_law
 from .variants.variant import Provenance as Provenance
 from .variants.variant import Variant as Variant
 from .variants.variant import read_variant as read_variant

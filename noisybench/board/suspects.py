@@ -105,10 +105,10 @@ def _most_predicted(runs: Sequence[Run], variant: Variant) -> Labels:
     """The class that most of the runs predict, shape (n,); ``UNKNOWN`` where they hold scores and nothing else."""
     if all(run.record.form == "scores" for run in runs):
         return np.full(len(variant.labels), UNKNOWN)
-    votes = np.zeros((len(variant.labels), variant.num_classes), dtype=np.int64)
-    for run in runs:
-        votes[np.arange(len(votes)), _last_prediction(run.path / "trace", variant)] += 1
-    return votes.argmax(1)
+    answers = np.stack([_last_prediction(run.path / "trace", variant) for run in runs])
+    votes = np.stack([(answers == answer).sum(0) for answer in answers])
+    most: Labels = np.where(votes == votes.max(0), answers, variant.num_classes).min(0)  # of equally many the first
+    return most
 
 
 def _last_prediction(folder: Path, variant: Variant) -> Labels:

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Floats
+from noisybench.cards.condition import condition_number
+from noisybench.ground.arrays import Floats, Indices
 from noisybench.statistics.expected_auroc import expected_auroc
+from noisybench.variants.transitions import AnyTransition, SparseTransition
 from noisybench.variants.variant import Variant
 
 Basis = Literal["nominal matrix", "flip probabilities", "realised matrix"]
@@ -17,7 +18,6 @@ The nominal matrix or the chance of a flip a sample, where the noise told them; 
 the label followed from the clean class alone. Those are estimates, and flatter a noise that depends on the input.
 """
 TIE = 1e-12  # two chances that differ by less, by rounding, are the same
-SINGULAR = 1e12  # condition number above which a matrix of shares has no inverse to speak of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +48,7 @@ class Ceilings:
     bayes_accuracy: tuple[float, float]
     identifiable: tuple[float, float]
     matrix_basis: Basis
-    matrix: NDArray[np.float64]
+    matrix: AnyTransition
     lost: tuple[tuple[int, int], ...]
     lead: float
     flip_probability_auroc: float
@@ -56,15 +56,12 @@ class Ceilings:
 
     @property
     def condition(self) -> float:
-        """Condition number of the matrix: how much inverting it amplifies errors; infinite where it is singular."""
-        if np.isnan(self.matrix).any():
-            return float("nan")
-        number = float(np.linalg.cond(self.matrix))
-        return number if number < SINGULAR else float("inf")
+        """How much inverting the matrix amplifies errors, see ``condition_number``; computed when it is asked for."""
+        return condition_number(self.matrix)
 
 
 @np.errstate(invalid="ignore", over="ignore")  # a stranger's chances may be none, which 'verify' says
-def ceilings_of(variant: Variant, realised: NDArray[np.float64]) -> Ceilings:
+def ceilings_of(variant: Variant, realised: AnyTransition) -> Ceilings:
     """The ceilings of a variant whose realised transition matrix is ``realised``, shape (k, k)."""
     clean, nominal = variant.clean[variant.class_known], variant.transition
     law = None if variant.flip_probability is None else variant.flip_probability[variant.class_known]
@@ -72,7 +69,7 @@ def ceilings_of(variant: Variant, realised: NDArray[np.float64]) -> Ceilings:
     present = shares > 0
     table = realised if nominal is None else nominal
     source: Basis = "realised matrix" if nominal is None else "nominal matrix"
-    others, rivals = _greatest_others(table)
+    others = _greatest_others(table)
     if law is None or (nominal is not None and np.allclose(law, 1 - nominal.diagonal()[clean], rtol=0, atol=1e-9)):
         basis = source
         weights, correct = shares[present], table.diagonal()[present]
@@ -91,18 +88,23 @@ def ceilings_of(variant: Variant, realised: NDArray[np.float64]) -> Ceilings:
         identifiable=identifiable,
         matrix_basis=source,
         matrix=table,
-        lost=tuple((int(k), int(rivals[k])) for k in np.flatnonzero(lead <= TIE)),
+        lost=_lost(table, np.flatnonzero(lead <= TIE)),
         lead=float(np.nanmin(lead)) if len(shares) > 1 and not np.isnan(lead).all() else float("nan"),
         flip_probability_auroc=expected_auroc(1 - correct, weights * (1 - correct), weights * correct),
         given_label_auroc=_given_label_auroc(shares, table),
     )
 
 
-def _given_label_auroc(shares: Floats, table: NDArray[np.float64]) -> float:
+def _given_label_auroc(shares: Floats, table: AnyTransition) -> float:
     """AUROC of ranking by P(wrong | given), from the shares of the clean classes and T; an empty class has no row."""
-    joint = np.where(shares[:, None] > 0, shares[:, None] * table, 0.0)
-    given, right = joint.sum(0), joint.diagonal()
-    wrong = given - right
+    if isinstance(table, SparseTransition):
+        given = table.weighted_sum(shares)
+        right = np.where(shares > 0, shares * table.diagonal(), 0.0)
+        wrong = np.where(given - right > TIE * given, given - right, 0.0)
+    else:
+        joint = np.where(shares[:, None] > 0, shares[:, None] * table, 0.0)
+        given, right = joint.sum(0), joint.diagonal()
+        wrong = given - right
     return expected_auroc(np.divide(wrong, given, out=np.zeros_like(given), where=given > 0), wrong, right)
 
 
@@ -120,11 +122,25 @@ def _leads(own: Floats, other: Floats) -> Floats:
     return np.where(np.abs(own - other) <= TIE, 0.5, (own > other).astype(np.float64))
 
 
-def _greatest_others(matrix: NDArray[np.float64]) -> tuple[Floats, NDArray[np.intp]]:
-    """Greatest share of each row off the diagonal, shape (k,), and its class."""
+def _greatest_others(matrix: AnyTransition) -> Floats:
+    """Greatest share of each row off the diagonal, shape (k,)."""
+    if isinstance(matrix, SparseTransition):
+        return matrix.greatest_others()
     others = matrix.copy()
     np.fill_diagonal(others, -np.inf)
-    return others.max(1), others.argmax(1)
+    greatest: Floats = others.max(1)
+    return greatest
+
+
+def _lost(matrix: AnyTransition, classes: Indices) -> tuple[tuple[int, int], ...]:
+    """Some classes, each with the first of those that its label is most often mistaken for."""
+    if isinstance(matrix, SparseTransition):
+        rivals = matrix.likeliest_others(classes)
+    else:
+        rows = matrix[classes]
+        rows[np.arange(len(classes)), classes] = -np.inf
+        rivals = rows.argmax(1)
+    return tuple(zip(classes.tolist(), rivals.tolist(), strict=True))
 
 
 def _mean(values: Floats, weights: Floats) -> float:

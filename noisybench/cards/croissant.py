@@ -19,7 +19,7 @@ from noisybench.cards.data_cards import (
     truth_words,
 )
 from noisybench.ground.digests import file_digest
-from noisybench.variants.variant import ANSWERS, Variant
+from noisybench.variants.variant import ANSWERS, DENSE, Variant, transition_file
 
 CROISSANT = "croissant.json"
 LICENCE_URLS = {
@@ -39,9 +39,12 @@ def croissant_of(variant: Variant, folder: Path) -> str:
     source, noise = source_card(variant), noise_card(variant)
     cards = [card for card in (source, noise) if card is not None]
     files = [_file_object(folder / "labels.parquet", "application/x-parquet", "The columns of the variant.")]
-    if variant.transition is not None:
-        what = "Nominal transition matrix, P(given class | clean class), as a NumPy array."
-        files.append(_file_object(folder / "transition.npy", "application/octet-stream", what))
+    if (place := transition_file(variant)) is not None:
+        how = (
+            "a NumPy array" if place == DENSE else "NumPy arrays: entries (rows, columns, values), others left @ right"
+        )
+        what = f"Nominal transition matrix, P(given class | clean class), as {how}."
+        files.append(_file_object(folder / place, "application/octet-stream", what))
     if variant.answers is not None:
         files.append(_file_object(folder / ANSWERS, "application/x-parquet", "What several annotators answered."))
     record = {

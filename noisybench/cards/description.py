@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from noisybench.cards.ceilings import Ceilings, ceilings_of
 from noisybench.cards.crowd import Crowd, crowd_of
 from noisybench.cards.dependence import Dependence, against_difficulty, second_choice_share
-from noisybench.ground.arrays import Floats
+from noisybench.ground.arrays import Floats, Labels
 from noisybench.statistics.intervals import NOTHING, Estimate, wilson
-from noisybench.variants.transitions import count_transitions
+from noisybench.variants.transitions import AnyTransition, SparseTransition, count_pairs, count_transitions, is_large
 from noisybench.variants.variant import Variant
 
 
@@ -37,9 +37,11 @@ class Description:
         nominal_class_rates: From the nominal matrix, shape (k,); None without one.
         modal_shares: Share of the wrong labels of a clean class that name its commonest wrong class, shape (k,); NaN for
             a class without any.
-        transition: Realised T[i, j] = P(given j | clean i), shape (k, k); NaN in the row of an empty class.
+        transition: Realised T[i, j] = P(given j | clean i), shape (k, k); NaN in the row of an empty class. This and the
+            two below are a ``SparseTransition`` where there are more than 1,000 classes.
         expected_transition: Mean law of the labels of a clean class, shape (k, k): the nominal matrix where there is
-            one, with the diagonal that the flip probabilities give; NaN where neither tells. None without both.
+            one, with the diagonal that the flip probabilities give; NaN where neither tells. None without both, and
+            of more than 1,000 classes without a nominal one.
         nominal_transition: Shape (k, k), or None.
         ceilings: What no model and no detector can exceed on these labels.
         second_choice_share: Share of the wrong labels that name the second most likely class of the probabilities that
@@ -64,9 +66,9 @@ class Description:
     expected_class_rates: NDArray[np.float64] | None
     nominal_class_rates: NDArray[np.float64] | None
     modal_shares: NDArray[np.float64]
-    transition: NDArray[np.float64]
-    expected_transition: NDArray[np.float64] | None
-    nominal_transition: NDArray[np.float64] | None
+    transition: AnyTransition
+    expected_transition: AnyTransition | None
+    nominal_transition: AnyTransition | None
     ceilings: Ceilings
     second_choice_share: Estimate | None
     difficulty: Dependence | None
@@ -90,14 +92,9 @@ def describe(variant: Variant, *, pred_probs: Floats | None = None, difficulty: 
         BadData: Probabilities or difficulties of another shape.
     """
     known, classed = variant.known, variant.class_known
-    counts = count_transitions(variant.labels[classed], variant.clean[classed], variant.num_classes)
-    sizes = counts.sum(1)
-    errors = counts.copy()
-    np.fill_diagonal(errors, 0)
-    wrong = errors.sum(1)
-    with np.errstate(invalid="ignore"):  # an empty class has no share
-        transition = counts / sizes[:, None]
-        modal_shares = errors.max(1) / wrong
+    sizes, wrong, modal_shares, transition = _realised(
+        variant.labels[classed], variant.clean[classed], variant.num_classes
+    )
     law = variant.flip_probability
     nominal = variant.transition
     rate = variant.provenance.params.get("rate")
@@ -130,6 +127,27 @@ def describe(variant: Variant, *, pred_probs: Floats | None = None, difficulty: 
     )
 
 
+def _realised(
+    labels: Labels, clean: Labels, num_classes: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats, AnyTransition]:
+    """Sizes, wrong labels and modal shares of the clean classes, each (k,), and the realised transition matrix (k, k)."""
+    if is_large(num_classes):
+        sizes = np.bincount(clean, minlength=num_classes)
+        wrong = np.bincount(clean[labels != clean], minlength=num_classes)
+        pairs = count_pairs(labels, clean, num_classes)
+        off, most = pairs.rows != pairs.columns, np.zeros(num_classes)
+        np.maximum.at(most, pairs.rows[off], pairs.values[off])
+        modal_shares = np.divide(most, wrong, out=np.full(num_classes, np.nan), where=wrong > 0)
+        return sizes, wrong, modal_shares, pairs.divided(np.where(sizes > 0, sizes, np.nan))
+    counts = count_transitions(labels, clean, num_classes)
+    sizes = counts.sum(1)
+    errors = counts.copy()
+    np.fill_diagonal(errors, 0)
+    wrong = errors.sum(1)
+    with np.errstate(invalid="ignore"):  # an empty class has no share
+        return sizes, wrong, errors.max(1) / wrong, counts / sizes[:, None]
+
+
 def _share(wrong: np.int64, size: np.int64) -> Estimate:
     return wilson(float(wrong / size), int(size)) if size else NOTHING
 
@@ -142,11 +160,13 @@ def _expected_class_rates(variant: Variant, sizes: NDArray[np.int64]) -> NDArray
         return np.bincount(variant.clean[known], law[known], minlength=len(sizes)) / sizes
 
 
-def _expected_transition(
-    nominal: NDArray[np.float64] | None, rates: NDArray[np.float64] | None
-) -> NDArray[np.float64] | None:
+def _expected_transition(nominal: AnyTransition | None, rates: NDArray[np.float64] | None) -> AnyTransition | None:
     if rates is None:
         return nominal
+    if isinstance(nominal, SparseTransition):
+        return nominal.with_diagonal(np.where(np.isnan(rates), nominal.diagonal(), 1 - rates))
+    if nominal is None and is_large(len(rates)):
+        return None
     expected = np.full((len(rates), len(rates)), np.nan) if nominal is None else nominal.copy()
     np.fill_diagonal(expected, np.where(np.isnan(rates), expected.diagonal(), 1 - rates))
     return expected

@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.cards.ceilings import Ceilings
+from noisybench.cards.condition import MOST_SOLVED
 from noisybench.cards.crowd import crowd_record, crowd_rows
 from noisybench.cards.dependence import Dependence
 from noisybench.cards.description import Description
 from noisybench.statistics.intervals import Estimate
+from noisybench.variants.transitions import SparseTransition, is_large
 from noisybench.variants.variant import Variant
 
 RATE_WORDS = {
@@ -19,6 +21,7 @@ RATE_WORDS = {
     "none": "",
 }
 PRINTED_CLASSES = 20
+WORST_CLASSES = 5
 NAMED_CLASSES = 8  # of those that are lost
 
 
@@ -99,7 +102,10 @@ def _estimate_record(estimate: Estimate | None) -> dict[str, float] | None:
     return None if estimate is None else estimate._asdict()
 
 
-def _listed(values: NDArray[Any] | None) -> Any:  # noqa: ANN401 - numbers in lists of any depth
+def _listed(values: NDArray[Any] | SparseTransition | None) -> Any:  # noqa: ANN401 - numbers in lists of any depth
+    """Numbers in lists; of a sparse matrix what it is made of, by name."""
+    if isinstance(values, SparseTransition):
+        return {"shape": list(values.shape), **{name: array.tolist() for name, array in values.arrays().items()}}
     return None if values is None else values.tolist()
 
 
@@ -111,8 +117,14 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - what JSON holds
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def to_text(variant: Variant, description: Description) -> str:
-    """A description for people; matrices of more than 20 classes are left to ``to_record``."""
+def to_text(variant: Variant, description: Description, *, ceilings: bool = True) -> str:
+    """A description for people; matrices of more than 20 classes are left to ``to_record``.
+
+    Args:
+        variant: What is described.
+        description: Of it.
+        ceilings: Whether to say the ceilings too, of which the condition number takes long where classes are many.
+    """
     provenance = variant.provenance
     params = ", ".join(f"{key}={value}" for key, value in provenance.params.items())
     lines = [f"noise {provenance.noise} ({params}), mode {provenance.mode}, seed {provenance.seed}"]
@@ -131,7 +143,8 @@ def to_text(variant: Variant, description: Description) -> str:
         told = crowd_rows(description.crowd, description.n)
         lines += ["several annotators:", *(f"  {key:<34}{value}" for key, value in told.items())]
     if description.class_counts.any():
-        lines += [_class_span(variant, description), *ceiling_lines(variant, description.ceilings)]
+        lines += _class_span(variant, description)
+        lines += ceiling_lines(variant, description.ceilings) if ceilings else []
     if description.second_choice_share is not None:
         lines.append(
             f"wrong labels that are the second most likely class: {_interval(description.second_choice_share)}"
@@ -139,7 +152,9 @@ def to_text(variant: Variant, description: Description) -> str:
     if description.difficulty is not None:
         lines += _difficulty_lines(description.difficulty)
     if not description.class_counts.any() or variant.num_classes > PRINTED_CLASSES:
-        return "\n".join([*lines, f"{variant.num_classes} classes; 'noisybench describe --json' has their matrices"])
+        left = "" if ceilings else "'noisybench describe' has their ceilings, "
+        where = f"{left}'noisybench describe --json' has their matrices"
+        return "\n".join([*lines, f"{variant.num_classes} classes; {where}"])
     return "\n".join([*lines, *_class_table(variant, description), *_matrix_tables(variant, description)])
 
 
@@ -150,7 +165,7 @@ def known_words(description: Description) -> str:
     return f"{description.known} samples known to be right or wrong"
 
 
-def _class_span(variant: Variant, description: Description) -> str:
+def _class_span(variant: Variant, description: Description) -> list[str]:
     rates = description.class_rates
     low, high = int(np.nanargmin(rates)), int(np.nanargmax(rates))
     sentence = (
@@ -158,8 +173,22 @@ def _class_span(variant: Variant, description: Description) -> str:
         f"{rates[high]:.1%} ({high} {variant.class_names[high]})"
     )
     if not description.class_wrong.any():
-        return sentence
-    return f"{sentence}; {np.nanmean(description.modal_shares):.0%} of a class's wrong labels name its commonest wrong class"
+        return [sentence]
+    sentence = f"{sentence}; {np.nanmean(description.modal_shares):.0%} of a class's wrong labels name its commonest wrong class"
+    if not is_large(variant.num_classes):
+        return [sentence]
+    named = [
+        f"{k} {variant.class_names[k]} {description.class_rates[k]:.0%} of {description.class_counts[k]}"
+        for k in worst_classes(description)[:WORST_CLASSES]
+    ]
+    return [sentence, f"worst         {', '.join(named)}"]
+
+
+def worst_classes(description: Description) -> list[int]:
+    """The classes that have samples, those of the highest realised rate first, of equal ones the larger."""
+    there = np.flatnonzero(description.class_counts)
+    order = np.lexsort((there, -description.class_counts[there], -description.class_rates[there]))
+    return [int(k) for k in there[order]]
 
 
 def ceiling_lines(variant: Variant, ceilings: Ceilings) -> list[str]:
@@ -168,7 +197,10 @@ def ceiling_lines(variant: Variant, ceilings: Ceilings) -> list[str]:
     named = [f"{i} {variant.class_names[i]} → {j} {variant.class_names[j]}" for i, j in ceilings.lost[:NAMED_CLASSES]]
     more = f", and {len(ceilings.lost) - len(named)} more" if len(ceilings.lost) > len(named) else ""
     lost = f"; not {', '.join(named)}{more}" if named else ""
-    condition = "infinite: it is singular" if np.isinf(ceilings.condition) else _number(ceilings.condition)
+    number = ceilings.condition
+    condition = "infinite: it is singular" if np.isinf(number) else _number(number)
+    if np.isnan(number) and k > MOST_SOLVED:
+        condition = f"not computed: it takes minutes for counts of {k} classes"
     return [
         f"ceilings, from the {ceilings.basis}:",
         f"  accuracy on these labels of a model that says the clean class     {ceilings.oracle_accuracy:.1%}",
@@ -213,7 +245,7 @@ def _class_table(variant: Variant, description: Description) -> list[str]:
 def _matrix_tables(variant: Variant, description: Description) -> list[str]:
     lines = []
     for title, matrix in (("realised", description.transition), ("nominal", description.nominal_transition)):
-        if matrix is None:
+        if matrix is None or isinstance(matrix, SparseTransition):  # which has more classes than are printed
             continue
         lines.append(f"{title} transition matrix, P(given | clean) in %")
         lines.append(" " * 14 + "".join(f"{k:>6}" for k in range(len(matrix))))

@@ -38,7 +38,7 @@ BLOCK_ROWS = 1000
 PNG_CHANNELS = (1, 3)  # what a PNG file keeps of any pixel, and every reader of images takes
 PARTS = re.compile(
     r"README\.md|data/(train|test)-\d{5}\.parquet"
-    r"|noisybench/(variant\.json|labels\.parquet|transition\.npy|answers\.parquet|README\.md|croissant\.json|location\.json)"
+    r"|noisybench/(variant\.json|labels\.parquet|transition\.np[yz]|answers\.parquet|README\.md|croissant\.json|location\.json)"
 )
 """Files of an export."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from noisybench.cards.data_cards import as_call
 from noisybench.cards.dependence import Dependence
@@ -13,6 +14,7 @@ from noisybench.cards.description import Description
 from noisybench.cards.description_text import PRINTED_CLASSES
 from noisybench.ground.errors import BadData, BadUsage, MissingPackage
 from noisybench.ground.files import replacing
+from noisybench.variants.transitions import AnyTransition, SparseTransition
 from noisybench.variants.variant import Variant
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ STYLE: dict[Any, Any] = {
 BLUE, VERMILLION = "#0072B2", "#D55E00"  # told apart by all eyes: Okabe and Ito
 EMPTY = "#DDDDDD"
 LONGEST_NAME = 14
+MOST_CELLS_DRAWN = 400  # a side; finer ones are smaller than the dots of the picture
 NAMED_BELOW = 10  # classes up to which names also stand below the matrix, and its numbers are large
 DARK = 0.35  # share above which numbers in a cell are white
 LEVELS = (0, 1, 5, 10, 25, 50, 100)  # %, of the colour bar
@@ -103,15 +106,25 @@ def _draw_matrix(figure: "Figure", panel: "Axes", variant: Variant, description:
     import matplotlib as mpl
     from matplotlib.colors import PowerNorm
 
-    matrix, k = description.transition, variant.num_classes
+    (matrix, edges), k = _cells(description.transition), variant.num_classes
     colours = mpl.colormaps["Blues"].with_extremes(bad=EMPTY)
     few = k <= PRINTED_CLASSES
     # Roots of shares, since what matters is small beside the diagonal.
     mesh = panel.pcolormesh(
-        np.ma.masked_invalid(matrix), cmap=colours, norm=PowerNorm(0.5, 0, 1), rasterized=not few, linewidth=0
+        edges,
+        edges,
+        np.ma.masked_invalid(matrix),
+        cmap=colours,
+        norm=PowerNorm(0.5, 0, 1),
+        rasterized=not few,
+        linewidth=0,
     )
     panel.set(xlim=(0, k), ylim=(k, 0), aspect="equal", xlabel="given class", ylabel="clean class")
     panel.set_title("realised transition matrix, P(given | clean)" + (" in %" if few else ""))
+    if len(matrix) < k:
+        panel.set_title(
+            f"realised transition matrix, P(given | clean), of {len(matrix)} groups of neighbouring classes"
+        )
     panel.tick_params(length=0 if few else 3)
     if few:
         indices = [str(j) for j in range(k)]
@@ -131,13 +144,25 @@ def _draw_matrix(figure: "Figure", panel: "Axes", variant: Variant, description:
                     j + 0.5, i + 0.5, _cell(float(matrix[i, j])), ha="center", va="center", color=colour, fontsize=size
                 )
     else:
-        every = next(step for step in (5, 10, 20, 50, 100, 200, 500, 10**9) if k / step <= 12)  # noqa: PLR2004
+        every = next(step for step in (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10**9) if k / step <= 12)  # noqa: PLR2004
         ticks = np.arange(0, k, every)
         panel.set_xticks(ticks + 0.5, [str(t) for t in ticks])
         panel.set_yticks(ticks + 0.5, [str(t) for t in ticks])
     bar = figure.colorbar(mesh, ax=panel, shrink=0.8, ticks=[level / 100 for level in LEVELS])
     bar.ax.set_yticklabels([f"{level} %" for level in LEVELS])
     bar.outline.set_visible(False)
+
+
+def _cells(matrix: AnyTransition) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Cells to draw (g, g) and their edges (g + 1,): the shares between groups of classes where these are many."""
+    if not isinstance(matrix, SparseTransition):
+        return matrix, np.arange(len(matrix) + 1)
+    k, g = matrix.size, min(matrix.size, MOST_CELLS_DRAWN)
+    group = np.arange(k) * g // k
+    known = np.bincount(group[~np.isnan(matrix.diagonal())], minlength=g)
+    sums = np.bincount(group[matrix.rows] * g + group[matrix.columns], matrix.values, minlength=g * g).reshape(g, g)
+    shares = np.divide(sums, known[:, None], out=np.full((g, g), np.nan), where=known[:, None] > 0)
+    return shares, np.searchsorted(group, np.arange(g + 1))
 
 
 def _draw_difficulty(panel: "Axes", dependence: Dependence, description: Description) -> None:

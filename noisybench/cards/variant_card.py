@@ -30,10 +30,11 @@ from noisybench.cards.data_cards import (
     title_of,
 )
 from noisybench.cards.description import Description, describe
-from noisybench.cards.description_text import PRINTED_CLASSES, RATE_WORDS, known_words
+from noisybench.cards.description_text import PRINTED_CLASSES, RATE_WORDS, known_words, worst_classes
 from noisybench.ground.arrays import UNKNOWN, WRONG
 from noisybench.ground.files import replacing
-from noisybench.variants.variant import ANSWERS, Provenance, Variant
+from noisybench.variants.transitions import SparseTransition, is_large
+from noisybench.variants.variant import ANSWERS, Provenance, Variant, transition_file
 
 README = "README.md"
 
@@ -98,7 +99,8 @@ def _front_matter(variant: Variant, source: DataCard | None, noise: DataCard | N
     from huggingface_hub import DatasetCardData
 
     # A class of the hub is unknown at -1, and can be nothing else below zero.
-    classes = ("label",) if has_wrong(variant) else ("label", "clean")
+    # The names of many would be most of the card.
+    classes = () if is_large(variant.num_classes) else ("label",) if has_wrong(variant) else ("label", "clean")
     features = [
         {"name": name, "dtype": _class_label(variant) if name in classes else dtype}
         for name, dtype, _ in columns_of(variant)
@@ -255,11 +257,22 @@ def _annotators(description: Description, *, here: bool) -> list[str]:
 def _classes(variant: Variant, description: Description) -> list[str]:
     given = np.bincount(variant.labels, minlength=variant.num_classes)
     nominal = description.nominal_class_rates
-    lines = [
+    shown: Sequence[int] = range(variant.num_classes)
+    lines = []
+    if is_large(variant.num_classes):
+        shown, sizes = worst_classes(description)[:PRINTED_CLASSES], description.class_counts
+        told = (
+            f"{variant.num_classes} classes with {sizes.min()} to {sizes.max()} known samples each, in the middle "
+            f"{np.median(sizes):g}; {int((given == 0).sum())} are given to no sample. Those of the highest realised rate "
+            f"are below; `noisybench describe --json` has them all."
+        )
+        lines = [told, ""]
+    lines += [
         "| class | name | known samples | given | realised rate | nominal rate |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for k, name in enumerate(variant.class_names):
+    for k in shown:
+        name = variant.class_names[k]
         rates = _percent(description.class_rates[k]), _percent(None if nominal is None else nominal[k])
         lines.append(f"| {k} | {_escape(name)} | {description.class_counts[k]} | {given[k]} | {' | '.join(rates)} |")
     return lines
@@ -268,11 +281,12 @@ def _classes(variant: Variant, description: Description) -> list[str]:
 def _matrices(variant: Variant, description: Description) -> list[str]:
     """The realised and the nominal transition matrix as text."""
     if variant.num_classes > PRINTED_CLASSES:
-        there = " and `transition.npy` holds the nominal one" if variant.transition is not None else ""
+        place = transition_file(variant)
+        there = "" if place is None else f" and `{place}` holds the nominal one"
         return [f"Of {variant.num_classes} classes: `noisybench describe --json` prints them{there}."]
     lines = ["P(given class | clean class) in %; a row is a clean class."]
     for title, matrix in (("Realised", description.transition), ("Nominal", description.nominal_transition)):
-        if matrix is None:
+        if matrix is None or isinstance(matrix, SparseTransition):
             lines += ["", f"{title}: none; this noise has no transition matrix."]
             continue
         lines += [

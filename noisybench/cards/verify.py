@@ -22,6 +22,7 @@ from noisybench.ground.options import parse_options
 from noisybench.ground.version import __version__
 from noisybench.variants.building import build_variant
 from noisybench.variants.noise import Noise
+from noisybench.variants.transitions import AnyTransition, SparseTransition
 from noisybench.variants.variant import Variant, answer_columns, read_variant
 
 
@@ -49,7 +50,7 @@ def verify_variant(folder: Path, *, cards: bool = True) -> Iterator[str]:
         msg = f"{folder}: sample {sample} is wrong without having been selected for noise; build again"
         raise BadData(msg)
     description = describe(variant)
-    if variant.transition is not None and ((description.transition > 0) & (variant.transition == 0)).any():
+    if variant.transition is not None and _excluded(description.transition, variant.transition):
         msg = f"{folder}: labels were given that the transition matrix excludes; build again"
         raise BadData(msg)
     _check_rates(variant, description, folder)
@@ -64,6 +65,14 @@ def verify_variant(folder: Path, *, cards: bool = True) -> Iterator[str]:
         if description.known
         else "no clean label is known, so there is no realised rate"
     )
+
+
+def _excluded(realised: AnyTransition, nominal: AnyTransition) -> bool:
+    """Whether a label was given that a matrix excludes."""
+    if isinstance(realised, SparseTransition) and isinstance(nominal, SparseTransition):
+        there = realised.values > 0
+        return not nominal.at(realised.rows[there], realised.columns[there]).all()
+    return bool(((realised > 0) & (nominal == 0)).any())  # type: ignore[operator, union-attr]  # two arrays
 
 
 def _check_rates(variant: Variant, description: Description, folder: Path) -> None:
@@ -190,11 +199,12 @@ def _differences(variant: Variant, again: Variant) -> list[str]:
             odd.append(f"{name} ({theirs}, not {ours})")
     if variant.class_names != again.class_names:
         return [*odd, "class names"]
-    for name in ("labels", "clean", "flip_probability", "selected", "transition"):
-        ours, theirs = getattr(variant, name), getattr(again, name)
+    for name, ours, theirs in _columns_of(variant, again):
         if ours is None or theirs is None:
             if ours is not theirs:
                 odd.append(f"{name} ({'none' if theirs is None else 'one'}, not {'none' if ours is None else 'one'})")
+        elif ours.shape != theirs.shape:
+            odd.append(f"{name} (of shape {theirs.shape}, not {ours.shape})")
         else:
             differs = ~np.isclose(ours, theirs, rtol=0, atol=1e-9, equal_nan=True)
             if differs.any():
@@ -206,6 +216,18 @@ def _differences(variant: Variant, again: Variant) -> list[str]:
     marks = sorted({*variant.marks, *again.marks})
     odd += [f"mark '{name}'" for name in marks if not _same(variant.marks.get(name), again.marks.get(name))]
     return odd
+
+
+def _columns_of(variant: Variant, again: Variant) -> list[tuple[str, Any, Any]]:
+    """Name of each column and part of the transition matrix, as the two variants have it."""
+    columns = ("labels", "clean", "flip_probability", "selected", "transition")
+    pairs = [(name, getattr(variant, name), getattr(again, name)) for name in columns]
+    if isinstance(variant.transition, SparseTransition) and isinstance(again.transition, SparseTransition):
+        theirs = again.transition.arrays()
+        pairs[-1:] = [
+            (f"transition ({name})", ours, theirs[name]) for name, ours in variant.transition.arrays().items()
+        ]
+    return pairs
 
 
 def _answered(answers: Answers) -> list[list[int]]:

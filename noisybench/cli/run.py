@@ -304,13 +304,17 @@ def _say_told(told: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> N
 
 def _report_detected(detected: "Detected", variant: "Variant", *, as_json: bool) -> None:
     """What a detector pool found: each detector against the mask, and the noise as confident learning estimates it."""
+    from noisybench.variants.transitions import is_large
+
     told, noise = _told(detected), detected.noise
     if "knn" not in told:
         typer.echo(
             "note: knn is left out: inputs that are read when asked for have neighbours in features only", err=True
         )
     if as_json:
-        matrix = [[None if isnan(cell) else cell for cell in row] for row in noise.transition.tolist()]
+        matrix = None  # of many classes longer than anybody reads; the detectors' answers tell it
+        if not is_large(variant.num_classes):
+            matrix = [[None if isnan(cell) else cell for cell in row] for row in noise.transition.tolist()]
         rate = None if isnan(noise.rate) else noise.rate
         print_json({"path": str(detected.path), "noise_rate": rate, "transition": matrix, "detectors": told})
         return

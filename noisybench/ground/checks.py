@@ -90,3 +90,15 @@ def unknown(name: str, names: tuple[str, ...], what: str) -> str:
     some = ", ".join(names[:MOST_NAMES]) + (f", … ({len(names)} in all)" if len(names) > MOST_NAMES else "")
     hint = f"did you mean '{near[0]}'?" if near else f"there are: {some or 'none'}"
     return f"no {what} is called '{name}'; {hint}"
+
+
+def check_room(rows: int, columns: int, what: str, instead: str) -> None:
+    """Raise ``BadUsage`` where an array of rows × columns numbers is more than can be asked of a machine's memory."""
+    if rows * columns > MOST_CELLS:
+        size = f"{rows} × {columns}" if columns > 1 else f"{rows}"
+        msg = f"{what} would hold {size} numbers ({rows * columns * 8 / 2**30:.3g} GiB), more than fit: {instead}"
+        raise BadUsage(msg)
+
+
+MOST_CELLS = 1 << 29
+"""Numbers that one array may hold where they grow with samples × classes or classes × classes: 4 GiB of float64."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from noisybench.data.source import Source, check_unchanged
 from noisybench.ground.arrays import Bools
-from noisybench.ground.checks import unknown, whole
+from noisybench.ground.checks import check_room, unknown, whole
 from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
 from noisybench.ground.errors import BadData, BadUsage, TrainingFailed, UnknownName
 from noisybench.ground.files import check_fields, read_record, write_json
@@ -106,6 +106,7 @@ def retrain(
     if purpose not in PURPOSES:
         raise UnknownName(unknown(purpose, PURPOSES, "purpose of a pool"))
     check_fraction(learner.fraction, len(variant.labels))
+    check_room(len(variant.labels), variant.num_classes, "an answer for each class", "take fewer samples")
     seen = _seen(source, learner, features)
     record = _record(variant, learner, features, machine, purpose=purpose, seed=seed)
     check_model(learner.plan.build, seen, device=machine.device)  # before anything is written

@@ -14,7 +14,7 @@ from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import NO_ARRAY, read_array, read_columns
 from noisybench.noise.cifar_n_files import COLUMNS, TEN, check_order, read_annotations, read_column, read_pair
 from noisybench.noise.matrix_files import read_matrix
-from noisybench.variants.transitions import count_transitions
+from noisybench.variants.transitions import AnyTransition, compact, count_pairs, count_transitions, is_large
 
 LABEL_SETS = tuple(COLUMNS)
 _FEWEST = 100  # samples from which on an agreement by chance can be told
@@ -45,7 +45,7 @@ def human_counts(labels: str, file: Path | None, source: Source) -> Floats:
     return count_transitions(given, clean, published.classes).astype(np.float64)
 
 
-def counts_in(path: Path, num_classes: int) -> Floats:
+def counts_in(path: Path, num_classes: int) -> AnyTransition:
     """Counts or probabilities of class j for clean class i, from a file of them or of a variant, shape (k, k).
 
     Args:
@@ -61,6 +61,8 @@ def counts_in(path: Path, num_classes: int) -> Floats:
         given = check_labels(columns["label"], num_classes, what=f"labels of {path.name}")
         clean = check_labels(columns["clean"], num_classes, allow_unknown=True, what=f"clean labels of {path.name}")
         known = clean >= 0
+        if is_large(num_classes):
+            return count_pairs(given[known], clean[known], num_classes)
         return count_transitions(given[known], clean[known], num_classes).astype(np.float64)
     counts = read_matrix(path)
     if counts.shape != (num_classes, num_classes):
@@ -69,7 +71,7 @@ def counts_in(path: Path, num_classes: int) -> Floats:
     if not ((counts >= 0) & (counts < np.inf)).all():
         msg = f"{path} must hold counts or probabilities, it has an entry that is negative or no number"
         raise BadData(msg)
-    return counts
+    return compact(counts)
 
 
 def read_annotators(path: Path, source: Source) -> NDArray[np.int64]:

@@ -12,8 +12,9 @@ from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.lookup import find
 from noisybench.ground.options import parse_options
-from noisybench.variants.flipping import Mode, flip_by_class, law_of_wrong_labels, sum_to
+from noisybench.variants.flipping import Mode, flip_by_class, law_of_labels, sum_to
 from noisybench.variants.noise import Noise
+from noisybench.variants.transitions import AnyTransition, is_large, off_diagonal, row_sums
 
 Structure = Literal["symmetric", "pair_flip", "asymmetric"]
 
@@ -31,7 +32,7 @@ class ClassStructure:
 
     weights: Floats
     rates: Floats
-    targets: Floats
+    targets: AnyTransition
     alike: bool
 
 
@@ -67,10 +68,9 @@ def class_structure(
     if transition is None:
         msg = f"noise '{name}' has no transition matrix, which a class structure is"
         raise BadUsage(msg)
-    wrong = transition.copy()
-    np.fill_diagonal(wrong, 0.0)
-    weights = wrong.sum(1)
-    targets = law_of_wrong_labels(wrong)
+    wrong = off_diagonal(transition)
+    weights = row_sums(wrong)
+    targets = law_of_labels(wrong)
     clean = source.clean[source.clean != UNKNOWN]
     able = int((weights[clean] > 0).sum())
     if rate * len(clean) > able + 1e-6:
@@ -80,13 +80,28 @@ def class_structure(
         raise BadUsage(msg)
     present = np.unique(clean)
     alike = bool(np.ptp(weights[present]) < 1e-12) if present.size else True  # noqa: PLR2004 - rounding of a sum
-    rates = np.zeros(len(wrong))
+    rates = np.zeros(len(weights))
     rates[clean] = rate if alike else sum_to(weights[clean], rate * len(clean))
     return ClassStructure(weights, rates, targets, alike)
 
 
+def check_vectors(num_classes: int, d: int, noise: str) -> None:
+    """Raise ``BadUsage`` where a noise that draws k vectors of each class would do so for minutes; of many classes alone."""
+    k = num_classes
+    if is_large(k) and k * k * d > MOST_NORMALS:
+        msg = (
+            f"noise '{noise}' draws a vector of {d} numbers for each of {k} × {k} pairs of classes, which takes minutes; "
+            f"'bounded_instance' draws one for each class"
+        )
+        raise BadUsage(msg)
+
+
+MOST_NORMALS = 1 << 28
+"""Normals that may be drawn for the vectors of many classes, some twenty seconds of it."""
+
+
 def wrong_labels(
-    labels: Labels, clean: Labels, selected: NDArray[np.bool_], targets: Floats, *, seed: int, mode: Mode
+    labels: Labels, clean: Labels, selected: NDArray[np.bool_], targets: AnyTransition, *, seed: int, mode: Mode
 ) -> Labels:
     """New labels, shape (n,): of the selected samples from the row of their class, of the others as they were.
 
@@ -103,4 +118,4 @@ def wrong_labels(
     kept = np.where(clean == UNKNOWN, labels, clean)
     chosen = np.where(selected, clean, UNKNOWN)
     # To those selected the matrix is applied with certainty; the others keep what they have, like samples of no class.
-    return flip_by_class(kept, chosen, np.ones(len(targets)), targets, by_class=True, seed=seed, mode=mode)[0]
+    return flip_by_class(kept, chosen, np.ones(targets.shape[0]), targets, by_class=True, seed=seed, mode=mode)[0]

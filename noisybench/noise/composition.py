@@ -23,6 +23,7 @@ from noisybench.ground.options import parse_call, parse_options, plain_options
 from noisybench.ground.random_streams import derive
 from noisybench.variants.flipping import Mode
 from noisybench.variants.noise import Draw, Noise, noise_name
+from noisybench.variants.transitions import AnyTransition, SparseTransition, compact
 
 FEWEST_STEPS = 2
 
@@ -81,7 +82,7 @@ def compose(noises: Sequence[Noise], source: Source, *, seed: int, mode: Mode) -
             before, seed=derive(seed, "step", j) % (1 << 32), mode=mode
         )  # of 32 bits: legacy noises take no more
         step = draw.transition
-        transition = None if transition is None or step is None else transition @ step
+        transition = None if transition is None or step is None else _product(transition, step)
         if transition is not None:
             law = np.where(known, np.clip(1 - transition.diagonal()[clean], 0.0, 1.0), np.nan)
         else:
@@ -98,11 +99,20 @@ def compose(noises: Sequence[Noise], source: Source, *, seed: int, mode: Mode) -
     )
 
 
-def _after(law: Floats, step: Floats, source: Source) -> Floats | None:
+def _product(first: AnyTransition, second: AnyTransition) -> AnyTransition:
+    """The matrix of two steps, shape (k, k): both of many classes or neither."""
+    left, right = compact(first), compact(second)
+    return left @ right  # type: ignore[operator]  # of one kind
+
+
+def _after(law: Floats, step: AnyTransition, source: Source) -> Floats | None:
     """P(wrong) after a class-conditional step, shape (n,), from P(wrong) before it; None where that is not enough."""
-    back = np.where(np.eye(len(step), dtype=bool), np.nan, step)  # [j, y]: to give y back to a label that is j
     present = np.unique(source.clean[source.clean != UNKNOWN])
-    lowest, highest = np.nanmin(back, axis=0), np.nanmax(back, axis=0)
+    lowest, highest = np.full(len(source.class_names), np.inf), np.full(len(source.class_names), -np.inf)
+    step = compact(step)
+    for rows, part in step.blocks() if isinstance(step, SparseTransition) else [(np.arange(len(step)), step.copy())]:
+        part[np.arange(len(rows)), rows] = np.nan  # [j, y]: to give y back to a label that is j
+        lowest, highest = np.fmin(lowest, np.fmin.reduce(part)), np.fmax(highest, np.fmax.reduce(part))
     if (highest[present] - lowest[present] > 1e-12).any():  # noqa: PLR2004 - rounding
         return None
     clean = source.clean

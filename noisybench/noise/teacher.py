@@ -13,7 +13,7 @@ import numpy as np
 
 from noisybench.data.source import Source, inputs_of
 from noisybench.ground.arrays import Floats, Indices
-from noisybench.ground.checks import check_count
+from noisybench.ground.checks import check_count, check_room
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.lookup import find
 from noisybench.ground.random_streams import derive, permutation, uniforms
@@ -71,6 +71,7 @@ def class_probabilities(
         BadData: The file is not of these samples, or too few clean labels are known to learn from.
     """
     check_count(epochs, "epochs", most=MOST_EPOCHS)
+    _check_size(source)
     if file is not None and model is not None:
         msg = f"the probabilities are given, so no model '{model}' is trained; leave out one of the two"
         raise BadUsage(msg)
@@ -111,6 +112,7 @@ def rater_law(
     """
     check_count(epochs, "epochs", most=MOST_EPOCHS)
     check_count(raters, "raters", most=MOST_RATERS)
+    _check_size(source)
     total = np.zeros((len(source.labels), source.num_classes))
     diligence = uniforms(seed, "rater-epochs", raters)
     with _classroom(source, model) as room:
@@ -122,6 +124,11 @@ def rater_law(
                 found = room.answers(learnt[np.sort(few)], asked, epochs=most, average="last", seed=own)
                 total[asked] += found if answers == "sample" else np.eye(source.num_classes)[found.argmax(1)]
     return total / raters
+
+
+def _check_size(source: Source) -> None:
+    n, k = len(source.labels), source.num_classes
+    check_room(n, k, "a probability of each class for each sample", "take a noise of the classes, such as symmetric")
 
 
 def clean_variant(source: Source) -> Variant:

@@ -14,6 +14,7 @@ import numpy as np
 
 from noisybench.detection.scoring import REFERENCES, Kind, Scores, score, scores_path, write_scores
 from noisybench.ground.arrays import Floats, read_only
+from noisybench.ground.checks import check_room
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import file_name
@@ -85,19 +86,19 @@ def keep_given(
             is logged.
 
     Raises:
-        BadUsage: Not exactly one file, or a name that cannot be used.
+        BadUsage: Not exactly one file, a name that cannot be used, or more probabilities than fit in memory.
         BadData: The file cannot be read, or holds something else.
         Mismatch: The file is of other labels.
     """
     _check_name(name)
-    if sample_names is not None and len(sample_names) != len(variant.labels):
-        msg = f"there are {len(sample_names)} sample_names and {len(variant.labels)} samples; expected one each"
-        raise BadData(msg)
-    called = None if sample_names is None else [str(each) for each in sample_names]
+    called = _names_of(sample_names, len(variant.labels))
     form, given = _one_of(
         {"pred_probs": pred_probs, "scores": scores, "dynamics": dynamics},
         {"--lower-is-suspicious": lower_is_suspicious, "--column": column, "--labels": labels},
     )
+    if form == "pred_probs":
+        n, k = len(variant.labels), variant.num_classes
+        check_room(n, k, "probabilities of every class", "give a number for each sample, with --scores")
     setup = hashlib.sha256(json.dumps([name, form]).encode()).hexdigest()  # alike for every variant
     record = replace(_record(variant, name, setup), form=form, lower_is_suspicious=False, column=column)
     values = np.zeros(0)
@@ -137,6 +138,14 @@ def keep_given(
             kinds: dict[str, Kind] = {held.detector: _kind(held.detector) for held in found}
             finish(folder, replace(record, scores_sha256=digests), {each: each for each in kinds}, kinds)
     return folder
+
+
+def _names_of(sample_names: Sequence[object] | None, n: int) -> list[str] | None:
+    """What people call n samples, as texts; ``BadData`` where there are more or fewer."""
+    if sample_names is not None and len(sample_names) != n:
+        msg = f"there are {len(sample_names)} sample_names and {n} samples; expected one each"
+        raise BadData(msg)
+    return None if sample_names is None else [str(each) for each in sample_names]
 
 
 def _one_of(given: Mapping[Form | Dynamics, Any], options: Mapping[str, object]) -> tuple[Form | Dynamics, Any]:

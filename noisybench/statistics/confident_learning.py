@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.ground.arrays import Floats, Labels, check_labels, check_probabilities
+from noisybench.ground.checks import check_room
 
 CLOSE = 1e-6
 """Probabilities this near to a threshold reach it, and a label this near to the prediction is the prediction."""
@@ -75,6 +76,9 @@ def confident_joint(labels: Labels, probabilities: NDArray[Any], *, calibrated: 
         probabilities: Out of sample, shape (n, k).
         calibrated: Scale each row to the number of samples given that class, rounded so that its sum stays. Entries
             with equal remainders are rounded up from the last class on; in ``cleanlab`` it hangs on the machine.
+
+    Raises:
+        BadUsage: More classes than such a matrix fits in memory for.
     """
     labels, values = _checked(labels, probabilities)
     return _confident_joint(labels, values, calibrated=calibrated)
@@ -102,15 +106,19 @@ def find_issues(labels: Labels, probabilities: NDArray[Any]) -> NDArray[np.bool_
     ``cleanlab`` takes some of them.
     """
     labels, values = _checked(labels, probabilities)
-    joint = _confident_joint(labels, values, calibrated=True)
-    wrong = np.where(joint.diagonal()[:, None] > 0, joint, 0)
-    np.fill_diagonal(wrong, 0)
+    given, clean, counts = _confident_pairs(labels, values, calibrated=True)
+    confirmed = np.zeros(values.shape[1], dtype=np.bool_)
+    confirmed[given[(given == clean) & (counts > 0)]] = True
+    wrong = (given != clean) & (counts > 0) & confirmed[given]
+    given, clean, counts = given[wrong], clean[wrong], counts[wrong]
     issues = np.zeros(len(labels), dtype=np.bool_)
-    for given in np.flatnonzero(wrong.any(1)):
-        members, classes = np.flatnonzero(labels == given), np.flatnonzero(wrong[given])
-        margins = values[np.ix_(members, classes)] - values[members, given][:, None]
-        last = np.sort(margins, axis=0)[len(members) - wrong[given, classes], np.arange(len(classes))]
-        issues[members] = (margins >= last).any(1)
+    order = np.argsort(labels, kind="stable")
+    for row in _groups(given):
+        first, last = np.searchsorted(labels[order], (given[row[0]], given[row[0]] + 1))
+        members, classes = order[first:last], clean[row]
+        margins = values[np.ix_(members, classes)] - values[members, given[row[0]]][:, None]
+        least = np.sort(margins, axis=0)[len(members) - counts[row], np.arange(len(classes))]
+        issues[members] = (margins >= least).any(1)
     values[np.arange(len(labels)), labels] += CLOSE
     return issues & (values.argmax(1) != labels)
 
@@ -126,6 +134,18 @@ def _of_given(labels: Labels, values: Floats) -> Floats:
 
 def _confident_joint(labels: Labels, values: Floats, *, calibrated: bool) -> NDArray[np.int64]:
     k = values.shape[1]
+    check_room(k, k, "the confident joint", "'find_issues' needs no more than the samples")
+    joint = np.zeros((k, k), dtype=np.int64)
+    given, clean, counts = _confident_pairs(labels, values, calibrated=calibrated)
+    joint[given, clean] = counts
+    return joint
+
+
+def _confident_pairs(
+    labels: Labels, values: Floats, *, calibrated: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Given class, clean class and count of each entry of the joint that may be more than 0, in order, each (m,)."""
+    k = values.shape[1]
     sizes = np.bincount(labels, minlength=k)
     sums = np.bincount(labels, weights=_of_given(labels, values), minlength=k)
     thresholds = np.divide(sums, sizes, out=np.full(k, np.inf), where=sizes > 0)
@@ -133,19 +153,31 @@ def _confident_joint(labels: Labels, values: Floats, *, calibrated: bool) -> NDA
     several = reached.sum(1) > 1
     guess = np.where(several, values.argmax(1), reached.argmax(1))
     counted = reached.any(1)
-    joint = np.bincount(k * labels[counted] + guess[counted], minlength=k * k).reshape(k, k)
-    np.fill_diagonal(joint, np.maximum(joint.diagonal(), 1))
-    return _round_rows(joint / joint.sum(1)[:, None] * sizes[:, None]) if calibrated else joint
+    own = np.arange(k) * (k + 1)  # the diagonal, each entry of which is there
+    keys, counts = np.unique(np.concatenate([k * labels[counted] + guess[counted], own]), return_counts=True)
+    given, clean = keys // k, keys % k
+    counts = np.where(given == clean, np.maximum(counts - 1, 1), counts)
+    if calibrated:
+        totals = np.bincount(given, counts, minlength=k)
+        counts = _round_rows(given, counts / totals[given] * sizes[given])
+    return given, clean, counts
 
 
-def _round_rows(expected: Floats) -> NDArray[np.int64]:
-    """Whole numbers with the same row sums: (k, k) → (k, k); what rounding lost goes to the largest remainders."""
+def _round_rows(rows: NDArray[np.int64], expected: Floats) -> NDArray[np.int64]:
+    """Whole numbers with the same sums in each row: (m,) and (m,) → (m,); what rounding lost goes to the largest remainders."""
     rounded = expected.round()
     remainders = expected - rounded
-    lost = (expected.sum(1).round() - rounded.sum(1)).astype(np.int64)
-    # Stable, so that equal remainders are treated alike on every machine.
-    order = np.argsort(remainders, axis=1, kind="stable")
-    for row in np.flatnonzero(lost):
-        chosen = order[row, ::-1][: lost[row]] if lost[row] > 0 else order[row, : -lost[row]]
-        rounded[row, chosen] += np.sign(lost[row])
+    lost = (np.bincount(rows, expected).round() - np.bincount(rows, rounded)).astype(np.int64)
+    for row in _groups(rows):
+        more = lost[rows[row[0]]]
+        if more:
+            # Stable, so that equal remainders are treated alike on every machine.
+            order = row[np.argsort(remainders[row], kind="stable")]
+            rounded[order[::-1][:more] if more > 0 else order[:-more]] += np.sign(more)
     return rounded.astype(np.int64)
+
+
+def _groups(rows: NDArray[np.int64]) -> list[NDArray[np.intp]]:
+    """Positions of the entries of each row, of entries in the order of their rows."""
+    parts = np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows)) + 1)
+    return parts if len(rows) else []

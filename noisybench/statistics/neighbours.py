@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.ground.arrays import Labels, check_labels
+from noisybench.ground.checks import check_room
 from noisybench.ground.errors import BadData, BadUsage
 
 CHUNK = 2**23
@@ -29,7 +30,7 @@ def neighbour_labels(features: NDArray[Any], labels: Labels, num_classes: int, k
 
     Raises:
         BadData: Features that are not finite or not of shape (n, d), or labels that are no classes.
-        BadUsage: Fewer than k other samples, or k below 1.
+        BadUsage: Fewer than k other samples, k below 1, or more samples and classes than fit in memory.
     """
     labels = check_labels(labels, num_classes)
     n = len(labels)
@@ -39,6 +40,7 @@ def neighbour_labels(features: NDArray[Any], labels: Labels, num_classes: int, k
     if not 0 < k < n:
         msg = f"k = {k} neighbours of {n} samples: expected 1 to {n - 1}, since a sample is not its own neighbour"
         raise BadUsage(msg)
+    check_room(n, num_classes, "a share of each class for each sample", "leave out what asks for neighbours")
     units = _units(features)
     shares = np.empty((n, num_classes), dtype=np.float32)
     rows = max(1, CHUNK // n)

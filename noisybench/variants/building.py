@@ -14,6 +14,7 @@ from noisybench.ground.options import plain_options
 from noisybench.ground.version import __version__
 from noisybench.variants.flipping import Mode, check_mode
 from noisybench.variants.noise import Noise, noise_name
+from noisybench.variants.transitions import AnyTransition, SparseTransition, compact
 from noisybench.variants.variant import Provenance, Variant, variant_id
 
 
@@ -60,7 +61,7 @@ def build_variant(source: Source, noise: Noise, *, seed: int = 0, mode: Mode | N
         class_names=source.class_names,
         flip_probability=None if draw.flip_probability is None else read_only(draw.flip_probability),
         selected=None if draw.selected is None else read_only(draw.selected),
-        transition=None if draw.transition is None else read_only(draw.transition),
+        transition=None if draw.transition is None else _kept(draw.transition),
         provenance=Provenance(
             source=source.name,
             source_options=dict(source.options),
@@ -81,6 +82,11 @@ def build_variant(source: Source, noise: Noise, *, seed: int = 0, mode: Mode | N
         marks={**source.marks, **draw.marks},
         answers=source.answers if draw.answers is None else draw.answers,
     )
+
+
+def _kept(transition: AnyTransition) -> AnyTransition:
+    kept = compact(transition)
+    return kept if isinstance(kept, SparseTransition) else read_only(kept)
 
 
 def _reference(source: Source, noise: str, *, found: bool) -> tuple[Source, Literal["clean", "labels"]]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import bits, permutation, pick, uniforms
+from noisybench.variants.transitions import AnyTransition, SparseTransition
 
 Mode = Literal["exact", "exact_per_class", "bernoulli"]
 
@@ -107,7 +108,7 @@ def select(probability: Floats, clean: Labels, *, by_class: bool, seed: int, mod
 
 
 def flip_by_class(
-    labels: Labels, clean: Labels, chance: Floats, targets: Floats, *, by_class: bool, seed: int, mode: Mode
+    labels: Labels, clean: Labels, chance: Floats, targets: AnyTransition, *, by_class: bool, seed: int, mode: Mode
 ) -> tuple[Labels, NDArray[np.bool_]]:
     """Class-conditional noise: new labels and who was selected, both (n,).
 
@@ -136,12 +137,13 @@ def flip_by_class(
         if not members.size:
             continue
         origin = int(clean[members[0]])
+        law = targets.row(origin) if isinstance(targets, SparseTransition) else targets[origin]
         if keys is None:
-            result[members] = _pick_one_law(targets[origin], uniform[members])
+            result[members] = _pick_one_law(law, uniform[members])
         else:
-            cells = permutation(seed, f"cell-order-{origin}", len(targets))
+            cells = permutation(seed, f"cell-order-{origin}", len(chance))
             start = uniforms(seed, f"cell-start-{origin}", 1)[0]
-            expected = targets[origin][cells] * (chance[origin] * sizes[origin])
+            expected = law[cells] * (chance[origin] * sizes[origin])
             whole = np.floor(expected)
             rest = systematic(sum_to(expected - whole, len(members) - int(whole.sum())), start)
             counts = whole.astype(np.int64) + rest
@@ -165,18 +167,26 @@ def flip_by_law(labels: Labels, clean: Labels, laws: Iterable[tuple[NDArray[np.i
     return result
 
 
-def law_of_wrong_labels(wrong: NDArray[Any]) -> Floats:
-    """Counts or chances of each wrong label by class → rows that sum to one, shape (k, k).
+def law_of_labels(counts: NDArray[Any] | SparseTransition) -> AnyTransition:
+    """Counts or chances of each label by class → rows that sum to one, shape (k, k).
 
-    The row of a class that is never wrong is never used; it only must be a law, and is that of its own label.
+    The row of a class without any is never used; it only must be a law, and is that of its own label. So it is, where
+    wrong labels alone are counted, of a class that is never wrong.
     """
-    sums = wrong.sum(1)
-    return np.where(sums[:, None] > 0, wrong / np.where(sums > 0, sums, 1.0)[:, None], np.eye(len(wrong)))
+    if isinstance(counts, SparseTransition):
+        sums = counts.row_sums()
+        law = counts.divided(np.where(sums > 0, sums, 1.0))
+        return law.with_diagonal(np.where(sums > 0, law.diagonal(), 1.0))
+    sums = counts.sum(1)
+    return np.where(sums[:, None] > 0, counts / np.where(sums > 0, sums, 1.0)[:, None], np.eye(len(counts)))
 
 
-def transition_of(chance: Floats, targets: Floats) -> Floats:
+def transition_of(chance: Floats, targets: AnyTransition) -> AnyTransition:
     """The transition matrix T[i, j] = P(given j | clean i) of a class-conditional law, shape (k, k)."""
-    transition = chance[:, None] * targets
+    if isinstance(targets, SparseTransition):
+        law = targets.scaled(chance)
+        return law.with_diagonal(law.diagonal() + (1 - chance))
+    transition: Floats = chance[:, None] * targets
     transition[np.diag_indices_from(transition)] += 1 - chance
     return transition
 

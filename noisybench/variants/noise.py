@@ -12,6 +12,7 @@ from noisybench.data.source import Source
 from noisybench.ground.arrays import Labels
 from noisybench.ground.errors import BadUsage
 from noisybench.variants.flipping import Mode, check_mode
+from noisybench.variants.transitions import AnyTransition
 
 LABELS_ALONE = "choose a noise of labels alone, such as symmetric, pair_flip or transition"
 """What is advised where a noise needs inputs and there are none."""
@@ -37,7 +38,7 @@ class Draw:
 
     labels: Labels
     flip_probability: NDArray[np.float64] | None = None
-    transition: NDArray[np.float64] | None = None
+    transition: AnyTransition | None = None
     selected: NDArray[np.bool_] | None = None
     rate_definition: RateDefinition = "none"
     doubted: NDArray[np.bool_] | None = None

@@ -135,7 +135,7 @@ ARRAYS = (".npz", ".npy")
 PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
 
 
-def kind_of(path: Path) -> str:
+def form_of(path: Path) -> str:
     """The ending of a file's name, without that of its packing, such as ``.csv``."""
     endings = [end.lower() for end in path.suffixes if end.lower() not in ENDINGS]
     return endings[-1] if endings else ""
@@ -151,7 +151,7 @@ def reader_of(path: Path, what: str) -> Read:
     Raises:
         BadUsage: The name ends in something else.
     """
-    kind = kind_of(path)
+    kind = form_of(path)
     if kind in _READERS:
         return _READERS[kind]
     known = ", ".join(ending for ending in _READERS if ending != ".ndjson")

@@ -21,7 +21,7 @@ from noisybench.variants.column_names import (
     scores_among,
     sign_of,
 )
-from noisybench.variants.sample_columns import ARRAYS, kind_of, reader_of
+from noisybench.variants.sample_columns import ARRAYS, form_of, reader_of
 from noisybench.variants.sample_ids import order_of
 from noisybench.variants.sample_labels import check_labels_of, labels_beside, places_beside
 from noisybench.variants.text_columns import Chosen, Columns
@@ -115,7 +115,7 @@ def read_given_file(
         whose = whose_rows(names, variant, sample_names, () if form == "scores" else variant.class_names)
         about = list(dict.fromkeys(name for name in names if name in (whose, VARIANT_ID, *LABELS)))
         silent = whose is None and labels is None and not {*LABELS} & {*names}
-        if silent and kind_of(path) not in ARRAYS and not places_beside(path):
+        if silent and form_of(path) not in ARRAYS and not places_beside(path):
             raise BadData(_no_ids(path, names))
         values = _values_among(names, about, form, variant, path=path, column=column)
         return Chosen((*values, *about), frozenset(about))
@@ -123,7 +123,7 @@ def read_given_file(
     columns = read(path, choose, variant)
     ids = whose_rows(list(columns), variant, sample_names, () if form == "scores" else variant.class_names)
     order, verified = _match(columns, ids, variant, path, of_clean=of_clean, said=labels, names=sample_names)
-    if ids is None and not verified and kind_of(path) not in ARRAYS:
+    if ids is None and not verified and form_of(path) not in ARRAYS:
         raise BadData(_no_ids(path, there))
     if ids is None and not verified:
         tell(f"{path} says neither by ids nor by labels whose its rows are; they are taken in the order of the samples")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from noisybench.ground.errors import BadData
 from noisybench.variants.column_names import COUNTING, FILES, IDS
-from noisybench.variants.sample_columns import kind_of
+from noisybench.variants.sample_columns import form_of
 from noisybench.variants.sample_names import rows_by_name
 from noisybench.variants.text_columns import delimiter_of, fault_of
 
@@ -51,7 +51,7 @@ def order_of(ids: NDArray[Any], name: str, n: int, path: Path, names: Sequence[s
 
 def _no_names(texts: Sequence[str], name: str, n: int, path: Path) -> str:
     """What is said of ids that are no numbers, where the samples have no names."""
-    fault = fault_of(path, delimiter_of(path), [name]) if kind_of(path) in (".csv", ".tsv") else None
+    fault = fault_of(path, delimiter_of(path), [name]) if form_of(path) in (".csv", ".tsv") else None
     odd = next(text for text in texts if not re.fullmatch(WHOLE, text))
     words = fault or f"column {name!r} of {path} holds {odd[:40]!r}, expected ids 0..{n - 1}"
     return f"{words}; no names are kept of this variant's samples, to match it by: build it again if its files or ids have some"

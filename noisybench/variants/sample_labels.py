@@ -12,7 +12,7 @@ from noisybench.ground.arrays import as_labels
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import read_array
 from noisybench.variants.column_names import LABELS
-from noisybench.variants.sample_columns import kind_of, reader_of
+from noisybench.variants.sample_columns import form_of, reader_of
 from noisybench.variants.text_columns import Chosen
 from noisybench.variants.variant import Variant
 
@@ -108,6 +108,6 @@ def _read_labels(path: Path, variant: Variant) -> NDArray[Any]:
             raise BadData(msg)
         return Chosen((names[0],), frozenset(names))
 
-    if kind_of(path) == ".npy":
+    if form_of(path) == ".npy":
         return read_array(path)
     return next(iter(reader_of(path, "labels")(path, choose, variant).values()))

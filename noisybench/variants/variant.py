@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from noisybench.data.answers import COLUMNS, Answers, check_answers
 from noisybench.data.source import Option, Source, check_marks, check_names
+from noisybench.ground.archives import read_archive, write_archive
 from noisybench.ground.arrays import UNKNOWN, Labels, check_labels, read_only
 from noisybench.ground.checks import check_kind
 from noisybench.ground.digests import label_digest
@@ -28,7 +29,7 @@ from noisybench.ground.files import (
 )
 from noisybench.variants.flipping import Mode
 from noisybench.variants.noise import RateDefinition
-from noisybench.variants.transitions import check_transition
+from noisybench.variants.transitions import AnyTransition, SparseTransition, check_transition, compact
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Variant:
         class_names: One name per class, in index order.
         flip_probability: P(label wrong | input, clean label), shape (n,), or None.
         selected: Who was chosen for noising, shape (n,), or None.
-        transition: Nominal transition matrix, shape (k, k), or None.
+        transition: Nominal transition matrix, shape (k, k), or None; of more than 1,000 classes a ``SparseTransition``.
         provenance: Where ``labels`` came from.
         marks: What was done to samples that is no flip of a label, by name, each of shape (n,): see ``Source``.
         answers: What several people said of the samples, or None.
@@ -89,7 +90,7 @@ class Variant:
     class_names: tuple[str, ...]
     flip_probability: NDArray[np.float64] | None
     selected: NDArray[np.bool_] | None
-    transition: NDArray[np.float64] | None
+    transition: AnyTransition | None
     provenance: Provenance
     marks: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     answers: Answers | None = None
@@ -107,6 +108,8 @@ class Variant:
                 raise BadData(msg)
         for name, kind in (("flip_probability", "f"), ("selected", "b"), ("transition", "f")):
             column = getattr(self, name)
+            if isinstance(column, SparseTransition):
+                continue  # checked below
             if column is not None and column.dtype.kind != kind:
                 msg = f"'{name}' is {column.dtype}, expected {'numbers' if kind == 'f' else 'true or false'}"
                 raise BadData(msg)
@@ -181,10 +184,14 @@ def write_variant(variant: Variant, folder: str | Path) -> None:
     )
     metadata = {"variant_id": variant.provenance.variant_id, "record_sha256": _record_digest(record)}
     write_columns(columns, folder / "labels.parquet", metadata=metadata)
-    if variant.transition is not None:
-        write_array(variant.transition, folder / "transition.npy")
-    else:
-        (folder / "transition.npy").unlink(missing_ok=True)
+    place = transition_file(variant)
+    if isinstance(variant.transition, SparseTransition):
+        write_archive(variant.transition.arrays(), folder / SPARSE)
+    elif variant.transition is not None:
+        write_array(variant.transition, folder / DENSE)
+    for name in (DENSE, SPARSE):
+        if name != place:
+            (folder / name).unlink(missing_ok=True)
     if variant.answers is not None:
         write_columns(answer_columns(variant.answers), folder / ANSWERS, metadata=metadata)
     else:
@@ -216,7 +223,7 @@ def read_variant(folder: str | Path) -> Variant:
     if not np.array_equal(columns["sample"], np.arange(len(columns["sample"]))):
         msg = f"{folder / 'labels.parquet'} is not in sample order; build again"
         raise BadData(msg)
-    transition = read_array(folder / "transition.npy") if (folder / "transition.npy").is_file() else None
+    transition = _read_transition(folder, len(record.class_names))
     if metadata.get("record_sha256") != _record_digest(record):
         msg = f"{folder / 'variant.json'} was changed after it was written; build again"
         raise Mismatch(msg)
@@ -230,13 +237,29 @@ def read_variant(folder: str | Path) -> Variant:
         class_names=record.class_names,
         flip_probability=read_only(columns["flip_probability"]) if "flip_probability" in columns else None,
         selected=read_only(columns["selected"]) if "selected" in columns else None,
-        transition=None if transition is None else read_only(transition),
+        transition=None if transition is None else compact(transition),
         provenance=Provenance(**{field.name: getattr(record, field.name) for field in fields(Provenance)}),
         marks={name.removeprefix(MARK): read_only(mark) for name, mark in columns.items() if name.startswith(MARK)},
         answers=answers,
     )
 
 
+def transition_file(variant: Variant) -> str | None:
+    """Name of the file of its transition matrix; None where it has none."""
+    if variant.transition is None:
+        return None
+    return SPARSE if isinstance(variant.transition, SparseTransition) else DENSE
+
+
+def _read_transition(folder: Path, num_classes: int) -> AnyTransition | None:
+    if (folder / SPARSE).is_file():
+        arrays = read_archive(folder / SPARSE, ("rows", "columns", "values", "left", "right"))
+        return SparseTransition(num_classes, **{name: read_only(values) for name, values in arrays.items()})
+    return read_only(read_array(folder / DENSE)) if (folder / DENSE).is_file() else None
+
+
+DENSE, SPARSE = "transition.npy", "transition.npz"
+"""Files of a transition matrix: of all its entries, and of the arrays of a ``SparseTransition``."""
 MARK = "mark_"
 """Begins the names of columns that are marks."""
 ANSWERS = "answers.parquet"
@@ -256,7 +279,7 @@ def _read_answers(folder: Path) -> Answers | None:
 
 
 def _columns_digest(
-    columns: Mapping[str, NDArray[Any]], transition: NDArray[np.float64] | None, answers: Answers | None
+    columns: Mapping[str, NDArray[Any]], transition: AnyTransition | None, answers: Answers | None
 ) -> str:
     digest = hashlib.sha256()
     if answers is not None:
@@ -264,7 +287,11 @@ def _columns_digest(
     for name, values in columns.items():
         digest.update(f"{name} {values.dtype.name} ".encode())
         digest.update(values.tobytes())
-    if transition is not None:
+    if isinstance(transition, SparseTransition):
+        for name, values in transition.arrays().items():
+            digest.update(f"{name} {values.dtype.name} {values.shape} ".encode())
+            digest.update(values.tobytes())
+    elif transition is not None:
         digest.update(transition.tobytes())
     return digest.hexdigest()
 

@@ -301,3 +301,30 @@ def test_detectors_of_a_pool_equal_their_definitions() -> None:
         assert find("detectors", name).needs_pool
         np.testing.assert_allclose(score(trace, find("detectors", name)).values, values, rtol=0, atol=1e-6)
     assert np.array_equal(score(trace, find("detectors", "confident_learning")).values > 1, issues)
+
+
+def test_many_classes_of_few_samples_are_counted_as_in_a_full_matrix() -> None:
+    """More classes than samples: rounding and pruning of the k × k matrix, written out here."""
+    rng = np.random.default_rng(5)
+    n, k = 120, 150
+    labels = rng.integers(0, 40, n)
+    probabilities = rng.random((n, k)) ** 6
+    probabilities[np.arange(n), np.where(rng.random(n) < 0.7, labels, rng.integers(0, 60, n))] += 2
+    probabilities /= probabilities.sum(1, keepdims=True)
+    raw = confident_joint(labels, probabilities, calibrated=False)
+    sizes = np.bincount(labels, minlength=k)
+    expected = raw / raw.sum(1, keepdims=True) * sizes[:, None]
+    joint = expected.round()
+    for row, size in enumerate(sizes):
+        order = np.argsort(expected[row] - expected[row].round(), kind="stable")
+        lost = int(size - joint[row].sum())
+        joint[row, order[::-1][:lost] if lost > 0 else order[:-lost]] += np.sign(lost)
+    np.testing.assert_array_equal(confident_joint(labels, probabilities), joint)
+    issues = np.zeros(n, dtype=bool)
+    for i, j in np.argwhere((joint > 0) & ~np.eye(k, dtype=bool)):
+        if joint[i, i] > 0:
+            members = np.flatnonzero(labels == i)
+            margins = probabilities[members, j] - probabilities[members, i]
+            issues[members[margins >= np.sort(margins)[::-1][int(joint[i, j]) - 1]]] = True
+    np.testing.assert_array_equal(find_issues(labels, probabilities), issues & (probabilities.argmax(1) != labels))
+    assert issues.any()

@@ -16,6 +16,7 @@ from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.files import read_json
 from noisybench.variants.flipping import Mode, flip_by_class, transition_of
 from noisybench.variants.noise import Draw, Noise
+from noisybench.variants.transitions import mapped_law
 
 
 def _next_in(groups: tuple[int, ...]) -> dict[int, int]:
@@ -81,9 +82,9 @@ class Asymmetric:
         k = source.num_classes
         flips = self._flips(source)
         origins, goals = np.array(list(flips)), np.array(list(flips.values()))
-        chance, targets = np.zeros(k), np.eye(k)
-        chance[origins] = self.rate
-        targets[origins] = np.eye(k)[goals]
+        chance, mapped = np.zeros(k), np.arange(k)
+        chance[origins], mapped[origins] = self.rate, goals
+        targets = mapped_law(mapped)
         labels, selected = flip_by_class(
             source.labels, source.clean, chance, targets, by_class=True, seed=seed, mode=mode
         )

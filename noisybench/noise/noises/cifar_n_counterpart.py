@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import numpy as np
-
 from noisybench.data.source import Source
 from noisybench.ground.errors import BadUsage
 from noisybench.noise.annotators import LABEL_SETS, human_counts
 from noisybench.noise.legacy_generators import draw_in_order
-from noisybench.variants.flipping import Mode
+from noisybench.variants.flipping import Mode, law_of_labels
 from noisybench.variants.noise import Draw, Noise, require_mode
 
 
@@ -44,9 +42,7 @@ class CifarNCounterpart:
     def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
         require_mode("cifar_n_counterpart", mode, self.modes)
         counts = human_counts(self.labels, self.file, source)
-        sizes = counts.sum(1, keepdims=True)
-        rows = np.where(sizes > 0, counts / np.where(sizes > 0, sizes, 1.0), np.eye(len(counts)))
-        return draw_in_order(source, rows, seed=seed, rate_definition="none")
+        return draw_in_order(source, law_of_labels(counts), seed=seed, rate_definition="none")
 
 
 NOISE: type[Noise] = CifarNCounterpart

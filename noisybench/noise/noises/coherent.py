@@ -26,6 +26,7 @@ from noisybench.noise.difficulty_law import (
 )
 from noisybench.variants.flipping import Mode, nearest_counts, select, sum_to
 from noisybench.variants.noise import LABELS_ALONE, Draw, Noise, require_mode
+from noisybench.variants.transitions import AnyTransition, SparseTransition
 
 _SIZE = 25  # samples of a cluster
 _BLOCK = 4096  # clusters whose laws are given at a time
@@ -197,14 +198,17 @@ def draw_together(
     return chosen, select(chance, group, by_class=True, seed=seed, mode="exact")
 
 
-def cluster_targets(cluster: NDArray[np.int64], clean: Labels, targets: Floats, *, seed: int) -> Labels:
+def cluster_targets(cluster: NDArray[np.int64], clean: Labels, targets: AnyTransition, *, seed: int) -> Labels:
     """The wrong class that each sample's cluster takes if it is chosen, shape (n,)."""
     names, first, member = np.unique(cluster, return_index=True, return_inverse=True)
     goals = np.empty(len(names), dtype=np.int64)
     uniform = uniforms(seed, "cluster-target", len(names))
-    for start in range(0, len(names), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        goals[block] = pick(targets[clean[first[block]]], uniform[block])
+    step = max(1, min(_BLOCK, (1 << 24) // targets.shape[0]))
+    for start in range(0, len(names), step):
+        block = slice(start, start + step)
+        origins = clean[first[block]]
+        laws = targets.block(origins) if isinstance(targets, SparseTransition) else targets[origins]
+        goals[block] = pick(laws, uniform[block])
     return goals[member]
 
 

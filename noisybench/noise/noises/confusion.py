@@ -11,9 +11,16 @@ from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.checks import check_choice, check_count, check_rate
 from noisybench.noise.class_probabilities import known_chances, rated
 from noisybench.noise.teacher import MOST_EPOCHS, How, class_probabilities
-from noisybench.variants.flipping import Mode, flip_by_class, law_of_wrong_labels, transition_of
+from noisybench.variants.flipping import Mode, flip_by_class, law_of_labels, transition_of
 from noisybench.variants.noise import Draw, Noise
-from noisybench.variants.transitions import count_transitions
+from noisybench.variants.transitions import (
+    AnyTransition,
+    count_pairs,
+    count_transitions,
+    is_large,
+    off_diagonal,
+    row_sums,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +62,8 @@ class Confusion:
             source, file=self.probabilities, model=self.model, epochs=self.epochs, how=self.how, seed=seed
         )
         wrong = mistakes(probabilities, clean)
-        chance = wrong.sum(1)
-        targets = law_of_wrong_labels(wrong)
+        chance = row_sums(wrong)
+        targets = law_of_labels(wrong)
         if self.rate is not None:
             known = clean != UNKNOWN
             chance[clean[known]] = rated(chance[clean], clean, self.rate)[known]
@@ -72,10 +79,14 @@ class Confusion:
         )
 
 
-def mistakes(probabilities: Floats, clean: Labels) -> Floats:
+def mistakes(probabilities: Floats, clean: Labels) -> AnyTransition:
     """Share of the samples of class i whose likeliest class is j, shape (k, k), zero where j is i or i is empty."""
     known = clean != UNKNOWN
-    counts = count_transitions(probabilities[known].argmax(1), clean[known], probabilities.shape[1])
+    answers, k = probabilities[known].argmax(1), probabilities.shape[1]
+    if is_large(k):
+        pairs = count_pairs(answers, clean[known], k)
+        return off_diagonal(pairs.divided(np.maximum(pairs.row_sums(), 1)))
+    counts = count_transitions(answers, clean[known], k)
     shares: Floats = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     np.fill_diagonal(shares, 0.0)
     return shares

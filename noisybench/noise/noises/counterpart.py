@@ -12,8 +12,9 @@ from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData, UnknownName
 from noisybench.noise.annotators import LABEL_SETS, counts_in, human_counts
-from noisybench.variants.flipping import Mode, flip_by_class, law_of_wrong_labels
+from noisybench.variants.flipping import Mode, flip_by_class, law_of_labels
 from noisybench.variants.noise import Draw, Noise
+from noisybench.variants.transitions import off_diagonal, row_sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +55,18 @@ class Counterpart:
             counts = counts_in(self.of, source.num_classes)
         else:
             counts = human_counts(self.of, self.file, source)
-        sizes = counts.sum(1)
+        sizes = row_sums(counts)
         empty = np.flatnonzero((sizes == 0) & (np.bincount(source.clean[source.clean >= 0], minlength=len(sizes)) > 0))
         if empty.size:
             msg = f"the counts of {self.of} hold no sample of class {empty[0]}, which source '{source.name}' has"
             raise BadData(msg)
-        wrong = counts.copy()
-        np.fill_diagonal(wrong, 0)
-        chance = wrong.sum(1) / np.where(sizes > 0, sizes, 1)
-        targets = law_of_wrong_labels(wrong)
+        wrong = off_diagonal(counts)
+        chance = row_sums(wrong) / np.where(sizes > 0, sizes, 1)
+        targets = law_of_labels(wrong)
         labels, selected = flip_by_class(
             source.labels, source.clean, chance, targets, by_class=True, seed=seed, mode=mode
         )
-        transition = np.where(sizes[:, None] > 0, counts / np.where(sizes > 0, sizes, 1)[:, None], np.eye(len(counts)))
+        transition = law_of_labels(counts)
         return Draw(
             labels=labels,
             flip_probability=np.where(source.clean == UNKNOWN, np.nan, chance[source.clean]),

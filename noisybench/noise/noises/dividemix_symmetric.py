@@ -11,6 +11,7 @@ from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.checks import check_rate
 from noisybench.variants.flipping import Mode, transition_of
 from noisybench.variants.noise import Draw, Noise, require_mode
+from noisybench.variants.transitions import uniform_law
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class DivideMixSymmetric:
         return Draw(
             labels=labels,
             flip_probability=np.where(known, self.rate * (1 - 1 / k), np.nan),
-            transition=transition_of(np.full(k, self.rate), np.full((k, k), 1 / k)),
+            transition=transition_of(np.full(k, self.rate), uniform_law(k, own=True)),
             selected=selected,
             rate_definition="inclusive",
         )

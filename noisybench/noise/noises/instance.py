@@ -14,6 +14,7 @@ from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.checks import check_rate
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import normals, uniforms
+from noisybench.noise.class_structure import check_vectors
 from noisybench.noise.moments import feature_moments
 from noisybench.variants.flipping import Mode, flip_by_law, select, sum_to
 from noisybench.variants.noise import LABELS_ALONE, Draw, Noise
@@ -127,6 +128,7 @@ def wrong_laws(
     """
     images = inputs.ndim == IMAGE_DIMENSIONS
     d = int(np.prod(inputs.shape[1:]))
+    check_vectors(num_classes, d, "instance")
     channels = np.tile(np.eye(inputs.shape[-1]), d // inputs.shape[-1]) if images else np.empty((0, d))
     pixels = d // max(len(channels), 1)
     mean, deviation = (np.zeros(1), np.ones(1)) if images else feature_moments(inputs)

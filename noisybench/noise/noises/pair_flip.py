@@ -10,6 +10,7 @@ from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.checks import check_rate
 from noisybench.variants.flipping import Mode, flip_by_class, transition_of
 from noisybench.variants.noise import Draw, Noise
+from noisybench.variants.transitions import mapped_law
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class PairFlip:
 
     def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
         chance = np.full(source.num_classes, self.rate)
-        targets = np.roll(np.eye(source.num_classes), 1, axis=1)
+        targets = mapped_law((np.arange(source.num_classes) + 1) % source.num_classes)
         labels, selected = flip_by_class(
             source.labels, source.clean, chance, targets, by_class=False, seed=seed, mode=mode
         )

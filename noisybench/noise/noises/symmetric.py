@@ -10,6 +10,7 @@ from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.checks import check_rate
 from noisybench.variants.flipping import Mode, flip_by_class, transition_of
 from noisybench.variants.noise import Draw, Noise
+from noisybench.variants.transitions import uniform_law
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Symmetric:
 
     def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
         k = source.num_classes
-        targets = np.full((k, k), 1 / k) if self.inclusive else (1 - np.eye(k)) / max(k - 1, 1)
+        targets = uniform_law(k, own=self.inclusive)
         chance = np.full(k, self.rate)
         labels, selected = flip_by_class(
             source.labels, source.clean, chance, targets, by_class=False, seed=seed, mode=mode

@@ -9,9 +9,9 @@ import numpy as np
 from noisybench.data.source import Source
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.noise.matrix_files import read_matrix
-from noisybench.variants.flipping import Mode, flip_by_class, law_of_wrong_labels
+from noisybench.variants.flipping import Mode, flip_by_class, law_of_labels
 from noisybench.variants.noise import Draw, Noise
-from noisybench.variants.transitions import check_transition
+from noisybench.variants.transitions import check_transition, compact, off_diagonal, row_sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,11 @@ class Transition:
     found: ClassVar[bool] = False
 
     def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
-        transition = read_matrix(self.matrix)
+        transition = compact(read_matrix(self.matrix))
         check_transition(transition, source.num_classes)
-        wrong = transition.copy()
-        np.fill_diagonal(wrong, 0.0)
-        chance = np.minimum(wrong.sum(1), 1.0)
-        targets = law_of_wrong_labels(wrong)
+        wrong = off_diagonal(transition)
+        chance = np.minimum(row_sums(wrong), 1.0)
+        targets = law_of_labels(wrong)
         labels, selected = flip_by_class(
             source.labels, source.clean, chance, targets, by_class=True, seed=seed, mode=mode
         )

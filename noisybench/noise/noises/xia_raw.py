@@ -12,6 +12,7 @@ from noisybench.data.source import Source, inputs_of
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import normals, uniforms
+from noisybench.noise.class_structure import check_vectors
 from noisybench.variants.flipping import Mode, flip_by_law
 from noisybench.variants.noise import LABELS_ALONE, Draw, Noise, require_mode
 
@@ -76,6 +77,7 @@ def raw_laws(
 ) -> Iterator[tuple[NDArray[np.intp], Floats]]:
     """Blocks of selected samples (m,) with the weights of their wrong labels (m, k), zero for the own class."""
     d = int(np.prod(inputs.shape[1:]))
+    check_vectors(num_classes, d, "xia_raw")
     for origin in np.unique(clean[selected]):
         members = np.flatnonzero(selected & (clean == origin))
         parts = normals(seed, f"parts-{origin}", num_classes * d).reshape(num_classes, d)
