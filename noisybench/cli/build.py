@@ -1,6 +1,5 @@
 """Commands about variants: build, describe, verify, export."""
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -213,17 +212,27 @@ def export(
 
 
 def write_whole_variant(variant: "Variant", folder: Path, *, data: Path | None, source_set: Mapping[str, str]) -> None:
-    """Write a variant's folder: all of it, or nothing where there was nothing."""
+    """Write a variant's folder: all of it, or nothing where there was nothing. What is there stays, or is replaced by file.
+
+    So a build that is paused or stopped takes nothing away that another one finished meanwhile.
+    """
+    from noisybench.ground.files import adding_folder
+
+    if folder.exists():
+        _write_variant(variant, folder, data=data, source_set=source_set)
+        return
+    with adding_folder(folder) as part:
+        _write_variant(variant, part, data=data, source_set=source_set)
+
+
+def _write_variant(variant: "Variant", folder: Path, *, data: Path | None, source_set: Mapping[str, str]) -> None:
+    """Write the files of a variant's folder, each whole."""
     from noisybench.cards.variant_card import write_cards
+    from noisybench.ground.durability import synced_together
     from noisybench.variants.location import write_location
     from noisybench.variants.variant import write_variant
 
-    new = not folder.exists()
-    try:
+    with synced_together():
         write_variant(variant, folder)
         write_cards(variant, folder)
         write_location(folder, data=data, source_set=source_set)
-    except BaseException:
-        if new:
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
