@@ -46,6 +46,15 @@ def read_run_record(folder: Path) -> RunRecord:
     return read_json_as(folder / RECORD, RunRecord, mend="delete that folder and run it again", allow_unknown=True)
 
 
+def whole_record(folder: Path) -> RunRecord | None:
+    """The record of a run; None where it is damaged, also where no more than its last line end is cut off."""
+    try:
+        found = read_run_record(folder)
+    except BadData:
+        return None
+    return found if (folder / RECORD).read_bytes().endswith(b"}\n") else None
+
+
 def begin(folder: Path, record: RunRecord) -> None:
     """Write the record of a run that is not finished: it names no detector."""
     write_json(
@@ -63,7 +72,7 @@ def finish(folder: Path, record: RunRecord, detectors: Mapping[str, str], kinds:
         kinds: Name → what it is.
     """
     controls = sorted(name for name in detectors if kinds[name] == "control")
-    files = record.files_sha256 if record.regime == "given" else digests_of(folder, detectors)
+    files = digests_of(folder, detectors)
     write_json(
         replace(record, detectors=dict(detectors), controls=controls, files_sha256=files).as_json(), folder / RECORD
     )
@@ -183,7 +192,7 @@ def _variant_in(folder: Path) -> Variant | None:
             if not any(_is_damaged(path, part / path.name) for path in files):
                 return there
     if files:
-        log.warning("%s is damaged: the variant is written again", folder)
+        log.warning("%s is not whole: the variant is written again", folder)
     return None
 
 

@@ -17,7 +17,7 @@ from noisybench.ground.errors import BadData
 from noisybench.ground.files import record_as, write_json
 from noisybench.ground.lookup import names
 from noisybench.ground.mending import can_be_read, take_away
-from noisybench.runs.folder import LEFT_BY_A_RUN, RECORD, begin, read_run_record
+from noisybench.runs.folder import LEFT_BY_A_RUN, RECORD, begin, whole_record
 from noisybench.runs.record import TRAINED_BY, RunRecord, first_difference
 from noisybench.training.checkpoint import CHECKPOINT, read_checkpoint
 from noisybench.training.trace import epoch_path, mend_trace
@@ -39,7 +39,7 @@ def recognise(folder: Path, wanted: RunRecord, *, ignore: Sequence[str] = ()) ->
     Raises:
         BadData: The folder holds a run that was made differently.
     """
-    found = _whole_record(folder) if (folder / RECORD).is_file() else None
+    found = whole_record(folder) if (folder / RECORD).is_file() else None
     if found is None:
         if not (folder / RECORD).is_file() and not any((folder / name).exists() for name in LEFT_BY_A_RUN):
             return None
@@ -50,15 +50,6 @@ def recognise(folder: Path, wanted: RunRecord, *, ignore: Sequence[str] = ()) ->
     if differs is not None:
         raise BadData(_made_differently(folder, found, wanted, differs))
     return found
-
-
-def _whole_record(folder: Path) -> RunRecord | None:
-    """The record in a folder; None where it is damaged, also where no more than its last line end is cut off."""
-    try:
-        found = read_run_record(folder)
-    except BadData:
-        return None
-    return found if (folder / RECORD).read_bytes().endswith(b"}\n") else None
 
 
 def _record_of_checkpoint(folder: Path, wanted: RunRecord) -> RunRecord | None:
