@@ -86,15 +86,16 @@ def train_again(folder: Path, record: RunRecord) -> None:
 
 
 def is_finished(folder: Path, record: RunRecord) -> bool:
-    """Whether a run has all that its record speaks of: scores, the history and, of a training, each epoch of its trace.
+    """Whether a run has all that its record speaks of: scores, the history, and the epochs of its trace.
 
     Files that are cut off, emptied or zeroed to their end count as missing; nothing is read but the ends of each.
     """
     files = [scores_path(folder, name) for name in record.detectors]
     if record.regime != "given":
         files.append(folder / "history.parquet")
-    if record.regime == "training":
-        files += [epoch_path(folder / "trace", epoch) for epoch in range(1, record.epochs + 1)]
+    told = record.files_sha256 or {}
+    epochs = [epoch_path(folder / "trace", epoch) for epoch in range(record.epochs + 1)]
+    files += [path for path in epochs if path.is_file() or f"trace/{path.name}" in told]
     return bool(record.detectors) and all(looks_whole(path) for path in files)
 
 
