@@ -136,7 +136,7 @@ def _kept(
             return msgspec.msgpack.decode(content[DIGEST:], type=list[Agreement])
     rows = compute()
     content = msgspec.msgpack.encode(rows)  # which knows NaN, unlike JSON
-    with suppress(OSError), replacing(path) as part:  # a cache that cannot be written saves nothing, and harms nothing
+    with suppress(OSError), replacing(path, sync=False) as part:  # a cache that is not written saves and harms nothing
         part.write_bytes(hashlib.sha256(content).digest() + content)
     return rows
 

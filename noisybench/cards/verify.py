@@ -16,6 +16,7 @@ from noisybench.cards.variant_card import README, card_of, encoded
 from noisybench.data.answers import Answers
 from noisybench.data.source import Option, Source
 from noisybench.ground.digests import file_digest
+from noisybench.ground.durability import is_temporary
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.lookup import find, names, summary
 from noisybench.ground.options import parse_options
@@ -270,4 +271,4 @@ def _first_difference(left: Sequence[str], right: Sequence[str]) -> int:
 def variants_below(folder: Path) -> list[Path]:
     """The folders of variants below a folder, but for those that lie beside runs: they are checked with these."""
     found = sorted(path.parent for path in folder.rglob("variant.json"))
-    return [path for path in found if path.name != "variant"]
+    return [path for path in found if path.name != "variant" and not is_temporary(path.relative_to(folder))]

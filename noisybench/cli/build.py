@@ -1,7 +1,6 @@
 """Commands about variants: build, describe, verify, export."""
 
 import shlex
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -274,19 +273,31 @@ def write_whole_variant(
     source_set: Mapping[str, str],
     names: Sequence[str] | None = None,
 ) -> None:
-    """Write a variant's folder: all of it, or nothing where there was nothing."""
+    """Write a variant's folder: all of it, or nothing where there was nothing. What is there stays, or is replaced by file.
+
+    So a build that is paused or stopped takes nothing away that another one finished meanwhile.
+    """
+    from noisybench.ground.files import adding_folder
+
+    if folder.exists():
+        _write_variant(variant, folder, data=data, source_set=source_set, names=names)
+        return
+    with adding_folder(folder) as part:
+        _write_variant(variant, part, data=data, source_set=source_set, names=names)
+
+
+def _write_variant(
+    variant: "Variant", folder: Path, *, data: Path | None, source_set: Mapping[str, str], names: Sequence[str] | None
+) -> None:
+    """Write the files of a variant's folder, each whole."""
     from noisybench.cards.variant_card import write_cards
+    from noisybench.ground.durability import synced_together
     from noisybench.variants.location import write_location
     from noisybench.variants.sample_names import write_names
     from noisybench.variants.variant import write_variant
 
-    new = not folder.exists()
-    try:
+    with synced_together():
         write_variant(variant, folder)
         write_cards(variant, folder)
         write_location(folder, data=data, source_set=source_set)
         write_names(names, folder)
-    except BaseException:
-        if new:
-            shutil.rmtree(folder, ignore_errors=True)
-        raise

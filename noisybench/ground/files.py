@@ -1,16 +1,15 @@
 """Files on disk: Parquet and JSON, written whole or not at all, read against what is expected."""
 
-import glob
+import errno
 import hashlib
 import json
 import os
-import platform
 import re
 import shutil
 import tokenize
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from types import UnionType
@@ -23,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from noisybench.ground.durability import put_aside, rename_durably, sync_folder, sync_tree, synced_together, temporary
 from noisybench.ground.errors import BadData
 
 T = TypeVar("T")
@@ -68,63 +68,77 @@ def _digest(name: str) -> str:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place at the end: a reader sees the old file or the new one."""
-    part = _part_of(path)
-    try:
-        yield part
-        part.replace(path)
-    except OSError as error:
-        error.filename = str(path)  # Arrow does not say which, and the temporary name tells nobody anything
-        raise
-    finally:
-        part.unlink(missing_ok=True)
+def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place at the end: a reader sees the old file or the new one.
+
+    Args:
+        path: The file.
+        sync: Whether it is on the disk afterwards, so that a power cut loses neither; no for what nothing depends on.
+    """
+    with temporary(path) as part:
+        try:
+            yield part
+            if sync:
+                rename_durably(part, path)
+            else:
+                part.replace(path)
+        except OSError as error:
+            error.filename = str(path)  # Arrow does not say which, and the temporary name tells nobody anything
+            raise
 
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
     """A new folder beside ``path`` that takes its place at the end, with all that is in it; what was there goes."""
     path = path.resolve()
-    part = _part_of(path)
-    part.mkdir()
-    try:
+    with _new_folder(path) as part:
         yield part
-        old = part.with_suffix(".old.part")
-        if path.exists():
-            path.rename(old)
+        sync_tree(part)
+        old = put_aside(part)
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                with suppress(FileNotFoundError):
+                    path.rename(old)
+                part.rename(path)
+                break
+            except BaseException as error:
+                if isinstance(error, OSError) and error.errno in TAKEN and left:  # another program wrote it meanwhile
+                    shutil.rmtree(old, ignore_errors=True)
+                    continue
+                if old.exists() and not path.exists():
+                    old.rename(path)
+                raise
+        sync_folder(path.parent)
+        shutil.rmtree(old, ignore_errors=True)  # only now: one of the two is always there
+
+
+@contextmanager
+def adding_folder(path: Path) -> Iterator[Path]:
+    """A new folder beside ``path`` that gets its name at the end, whole; one that another program made meanwhile stays."""
+    path = path.resolve()
+    with _new_folder(path) as part:
+        yield part
+        sync_tree(part)
         try:
             part.rename(path)
-        except BaseException:
-            if old.exists():
-                old.rename(path)
-            raise
-        shutil.rmtree(old, ignore_errors=True)  # only now: one of the two is always there
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        except OSError as error:
+            if error.errno not in TAKEN:
+                raise
+        sync_folder(path.parent)
 
 
-def _part_of(path: Path) -> Path:
-    """A temporary path beside ``path``; those that a killed process left there for it are removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    here = platform.node()
-    for abandoned in path.parent.glob(f"{glob.escape(path.name)}.*@{glob.escape(here)}.part"):
-        if not _alive(abandoned.name.removeprefix(f"{path.name}.").partition("@")[0]):
-            if abandoned.is_dir():
-                shutil.rmtree(abandoned, ignore_errors=True)
-            else:
-                abandoned.unlink(missing_ok=True)
-    return path.with_name(f"{path.name}.{os.getpid()}@{here}.part")
+@contextmanager
+def _new_folder(path: Path) -> Iterator[Path]:
+    """A new folder beside ``path``; what is written there is not synced one by one."""
+    with temporary(path) as part, synced_together():
+        part.mkdir()
+        yield part
 
 
-def _alive(pid: str) -> bool:
-    """Whether a process of this machine runs under that number."""
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
+ATTEMPTS = 100
+"""Times that a folder tries to take a place which other programs take, too."""
+TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
+"""Errors of renaming a folder to the name of another that holds something."""
 
 
 def write_columns(
@@ -191,9 +205,9 @@ def column_names(path: Path) -> list[str]:
         raise BadData(msg) from None
 
 
-def write_json(value: Any, path: Path) -> None:  # noqa: ANN401 - what JSON holds
-    """Write JSON for people: indented, keys in the order given, NaN refused."""
-    with replacing(path) as part:
+def write_json(value: Any, path: Path, *, sync: bool = True) -> None:  # noqa: ANN401 - what JSON holds
+    """Write JSON for people: indented, keys in the order given, NaN refused; ``sync`` as ``replacing`` has it."""
+    with replacing(path, sync=sync) as part:
         part.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 

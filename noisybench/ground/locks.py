@@ -6,12 +6,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from noisybench.ground.durability import clear_below
 from noisybench.ground.errors import BadData
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Keep other processes off a folder; the lock goes with the process, however that ends.
+
+    What killed processes left there half written is removed.
 
     Raises:
         BadData: Another process has it.
@@ -24,6 +27,7 @@ def locked(folder: Path) -> Iterator[None]:
         msg = f"another process works on {folder}; wait until it ends and say the same again, or give another --out"
         raise BadData(msg) from None
     try:
+        clear_below(folder)
         yield
     finally:
         lock.release()

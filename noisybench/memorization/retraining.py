@@ -5,9 +5,9 @@ augmentation are trained many at a time as batched matrix products, to the same 
 """
 
 import hashlib
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,12 @@ from torch import Tensor, nn
 from noisybench.data.source import Source, check_unchanged
 from noisybench.ground.arrays import Bools
 from noisybench.ground.checks import check_room, unknown, whole
+from noisybench.ground.durability import rename_durably, temporary
 from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
-from noisybench.ground.errors import BadData, BadUsage, TrainingFailed, UnknownName
+from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed, UnknownName
 from noisybench.ground.files import check_fields, read_record, write_json
 from noisybench.ground.locks import locked
+from noisybench.ground.mending import take_away
 from noisybench.ground.random_streams import derive
 from noisybench.memorization.pool import (
     BLOCK,
@@ -44,6 +46,8 @@ from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
 from noisybench.training.machine import Machine, deterministic_torch, surroundings
 from noisybench.training.model import check_model
 from noisybench.variants.variant import Variant, check_source
+
+log = logging.getLogger("noisybench")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ def retrain(
         there: list[_Task] = []
         for number, count in blocks(models):
             task = _Task(number * BLOCK, count, machine.device_of(number), block_path(home, number, count))
-            if task.path.is_file():
+            if task.path.is_file() and _mend_block(task.path, variant):
                 there.append(task)
                 for _ in range(count):
                     progress()
@@ -296,6 +300,27 @@ HALF = float(np.finfo(np.float16).max)
 """Number of greatest size in float16, in which margins are kept."""
 
 
+def _mend_block(path: Path, variant: Variant) -> bool:
+    """Whether a block that is there can be read; a damaged one is taken away and one line says so, to be trained again.
+
+    One whose content is whole, as its checksums say, and whose other bytes are not, is written again.
+    """
+    try:
+        block = read_block(path, variant)
+    except Mismatch:
+        raise
+    except BadData:
+        take_away(path, "its models are trained again")
+        return False
+    with temporary(path) as fresh:
+        write_block(block, fresh)
+        same_versions = block.record["setup"].get("versions", {}).get("numpy") == np.__version__
+        if same_versions and fresh.read_bytes() != path.read_bytes():
+            log.warning("%s is damaged where no model is: it is written again", path)
+            rename_durably(fresh, path)
+    return True
+
+
 def _check_block(task: _Task, record: Mapping[str, Any], variant: Variant, *, ignore: Sequence[str]) -> None:
     """Raise ``BadData`` unless a block that is there is the one that this task would train, but for some of its setup."""
     found = dict(read_block(task.path, variant).record)
@@ -320,11 +345,14 @@ def _pace(folder: Path, trained: int, seconds: float) -> float:
     """Models per second over every call that trained some in this folder; kept apart from what bytes are compared of."""
     path = folder / "timing.json"
     total: dict[str, Any] = {"models": 0, "seconds": 0.0}
-    with suppress(BadData):  # lost or damaged: no result depends on it
+    try:
         found = read_record(path)
         check_fields(found, {"models": int, "seconds": float}, path)
         total = found
+    except BadData:  # lost or damaged: no result depends on it
+        if path.is_file():
+            take_away(path, "nobody knows any more what these models took")
     if trained:
         total = {"models": total["models"] + trained, "seconds": total["seconds"] + seconds}
-        write_json(total, path)
+        write_json(total, path, sync=False)
     return total["models"] / total["seconds"] if total["models"] else float("nan")

@@ -1,4 +1,4 @@
-"""The run folder: begun, recognised and finished here, and what stands beside the runs of a variant.
+"""The run folder: begun and finished here, recognised in ``mending``, and what stands beside the runs of a variant.
 
 A run stands at ``runs/<variant>/<what>/seed-<k>``, beside the variant itself (``variant/``), the names of its samples and
 the memorization that was measured of it (``memorization/``). It has begun when it has a ``run.json``, and is finished
@@ -6,20 +6,25 @@ when that names detectors, and their scores and the history are there.
 """
 
 import logging
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from noisybench.detection.scoring import Detector, Kind, scores_path
-from noisybench.ground.errors import BadData, Mismatch
+from noisybench.ground.digests import file_digest
+from noisybench.ground.durability import rename_durably, synced_together, temporary
+from noisybench.ground.errors import BadData
 from noisybench.ground.files import column_names, read_columns, read_json_as, write_json
 from noisybench.ground.lookup import find, is_ours
-from noisybench.runs.record import TRAINED_BY, RunRecord, first_difference
-from noisybench.variants.sample_names import write_names
+from noisybench.ground.mending import looks_whole
+from noisybench.runs.record import RunRecord
+from noisybench.training.trace import epoch_path
+from noisybench.variants.sample_names import NAMES
 from noisybench.variants.variant import Variant, read_variant, write_variant
 
 RECORD = "run.json"
@@ -41,27 +46,13 @@ def read_run_record(folder: Path) -> RunRecord:
     return read_json_as(folder / RECORD, RunRecord, mend="delete that folder and run it again", allow_unknown=True)
 
 
-def recognise(folder: Path, wanted: RunRecord, *, ignore: Sequence[str] = ()) -> RunRecord | None:
-    """The record of the run in a folder, which must be the wanted one; None where no run has begun there.
-
-    Args:
-        folder: Of one run.
-        wanted: The record of the run that would be made.
-        ignore: Further fields that may differ; those of ``TRAINED_BY`` always may.
-
-    Raises:
-        BadData: The folder holds a run that was made differently, or one that has lost its record.
-    """
-    if not (folder / RECORD).is_file():
-        if any((folder / name).exists() for name in LEFT_BY_A_RUN):
-            msg = f"{folder} has lost its run.json, which says how the run was made; delete that folder to run it again"
-            raise BadData(msg)
+def whole_record(folder: Path) -> RunRecord | None:
+    """The record of a run; None where it is damaged, also where no more than its last line end is cut off."""
+    try:
+        found = read_run_record(folder)
+    except BadData:
         return None
-    found = read_run_record(folder)
-    differs = first_difference(found, wanted, ignore=(*TRAINED_BY, *ignore))
-    if differs is not None:
-        raise BadData(_made_differently(folder, found, wanted, differs))
-    return found
+    return found if (folder / RECORD).read_bytes().endswith(b"}\n") else None
 
 
 def begin(folder: Path, record: RunRecord) -> None:
@@ -81,48 +72,38 @@ def finish(folder: Path, record: RunRecord, detectors: Mapping[str, str], kinds:
         kinds: Name → what it is.
     """
     controls = sorted(name for name in detectors if kinds[name] == "control")
-    write_json(replace(record, detectors=dict(detectors), controls=controls).as_json(), folder / RECORD)
+    files = digests_of(folder, detectors)
+    write_json(
+        replace(record, detectors=dict(detectors), controls=controls, files_sha256=files).as_json(), folder / RECORD
+    )
+
+
+def train_again(folder: Path, record: RunRecord) -> None:
+    """Write the record of a finished run whose trace is about to be written again: it holds no digests of that."""
+    if record.files_sha256 is not None:
+        kept = {name: digest for name, digest in record.files_sha256.items() if not name.startswith("trace/")}
+        write_json(replace(record, files_sha256=kept).as_json(), folder / RECORD)
 
 
 def is_finished(folder: Path, record: RunRecord) -> bool:
-    """Whether a run has all that its record speaks of: the scores of its detectors, and the history of a training."""
-    there = all(scores_path(folder, name).is_file() for name in record.detectors)
-    return bool(record.detectors) and there and (record.regime == "given" or (folder / "history.parquet").is_file())
+    """Whether a run has all that its record speaks of: scores, the history, and the epochs of its trace.
+
+    Files that are cut off, emptied or zeroed to their end count as missing; nothing is read but the ends of each.
+    """
+    files = [scores_path(folder, name) for name in record.detectors]
+    if record.regime != "given":
+        files.append(folder / "history.parquet")
+    told = record.files_sha256 or {}
+    epochs = [epoch_path(folder / "trace", epoch) for epoch in range(record.epochs + 1)]
+    files += [path for path in epochs if path.is_file() or f"trace/{path.name}" in told]
+    return bool(record.detectors) and all(looks_whole(path) for path in files)
 
 
-def check_same_training(folder: Path, found: RunRecord, wanted: RunRecord) -> None:
-    """Raise ``BadData`` unless a training would give the run's own bytes, as the versions and the machine decide."""
-    differs = first_difference(found, wanted)
-    if differs is not None:
-        raise BadData(_made_differently(folder, found, wanted, differs))
-
-
-def begin_again(folder: Path, found: RunRecord, wanted: RunRecord) -> None:
-    """Put away what is left of an unfinished run of other versions, or of another machine, and say so in one line."""
-    differs = first_difference(found, wanted)
-    if differs is None:
-        return
-    log.warning(
-        "%s was begun with %s = %s, now it is %s: it is begun again", folder, differs, *_two(found, wanted, differs)
-    )
-    for name in LEFT_BY_A_RUN:
-        path = folder / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def _made_differently(folder: Path, found: RunRecord, wanted: RunRecord, field: str) -> str:
-    there, here = _two(found, wanted, field)
-    return (
-        f"{folder} holds a run with {field} = {there}, now it is {here}; "
-        f"give another --out, or delete that folder to run it again"
-    )
-
-
-def _two(found: RunRecord, wanted: RunRecord, field: str) -> tuple[object, object]:
-    return getattr(found, field), getattr(wanted, field)
+def digests_of(folder: Path, detectors: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of the trace, the history and the scores of a run, by their folders in it; of those that are there."""
+    paths = [*sorted((folder / "trace").glob("epoch-*.parquet")), folder / "history.parquet"]
+    paths += [scores_path(folder, name) for name in detectors]
+    return {path.relative_to(folder).as_posix(): file_digest(path) for path in paths if path.is_file()}
 
 
 def kinds_of(folder: Path, record: RunRecord) -> dict[str, Kind]:
@@ -162,13 +143,16 @@ def _controls_of_0_1_0(folder: Path) -> list[str]:
 def keep_variant(variant: Variant, folder: Path, names: Sequence[str] | None = None) -> None:
     """Lay a variant beside its runs, unless it is there, and with it the names of its samples where they are known.
 
+    What is there and damaged is written again, and one line says so.
+
     Raises:
         BadData: The same labels are there with another truth, which the finished runs were compared with, or with other
             names of the classes.
     """
     there = _variant_in(folder)
     if there is None:
-        write_variant(variant, folder)
+        with synced_together():
+            write_variant(variant, folder)
     else:
         same = {
             "clean labels": np.array_equal(there.clean, variant.clean),
@@ -178,14 +162,49 @@ def keep_variant(variant: Variant, folder: Path, names: Sequence[str] | None = N
             if not alike:
                 msg = f"{folder.parent} holds runs of the same labels against other {what}; give another --out"
                 raise BadData(msg)
-    write_names(names, folder.parent, again=False)
+    if names is not None:
+        _keep_names(names, folder.parent / NAMES)
+
+
+def _keep_names(names: Sequence[str], path: Path) -> None:
+    """Write the names of the samples, unless they are there."""
+    with temporary(path) as fresh:
+        pq.write_table(pa.table({"name": pa.array(names, pa.large_string())}), fresh, compression="zstd")
+        if path.is_file():
+            if not _is_damaged(path, fresh):
+                return
+            log.warning("%s is damaged, or has other names than the source: it is written again", path)
+        rename_durably(fresh, path)
 
 
 def _variant_in(folder: Path) -> Variant | None:
     """The variant in a folder; None where there is none, or a damaged one, which is written again."""
+    files = [folder / name for name in VARIANT_FILES if (folder / name).is_file()]
     try:
-        return read_variant(folder)
-    except BadData as error:
-        if isinstance(error, Mismatch):
-            raise
-        return None
+        there = read_variant(folder)
+    except BadData:
+        there = None
+    if there is not None:
+        with (
+            synced_together(),
+            temporary(folder) as part,
+        ):  # the same content may still have other bytes, where no checksum looks
+            write_variant(there, part)
+            if not any(_is_damaged(path, part / path.name) for path in files):
+                return there
+    if files:
+        log.warning("%s is not whole: the variant is written again", folder)
+    return None
+
+
+VARIANT_FILES = ("labels.parquet", "transition.npy", "transition.npz", "answers.parquet", "variant.json")
+
+
+def _is_damaged(path: Path, fresh: Path) -> bool:
+    """Whether a file has other bytes than one of the same content that was written just now, by the same version of Arrow."""
+    if path.read_bytes() == fresh.read_bytes():
+        return False
+    try:
+        return path.suffix != ".parquet" or pq.read_metadata(path).created_by == pq.read_metadata(fresh).created_by
+    except (OSError, pa.ArrowException):
+        return True

@@ -21,7 +21,7 @@ from noisybench.ground.files import file_name
 from noisybench.ground.locks import locked
 from noisybench.ground.lookup import find, names
 from noisybench.ground.version import __version__
-from noisybench.runs.folder import RECORD, begin, finish, is_finished, keep_variant, read_run_record
+from noisybench.runs.folder import RECORD, begin, digests_of, finish, is_finished, keep_variant, whole_record
 from noisybench.runs.given_dynamics import observe_dynamics
 from noisybench.runs.record import TRAINED_BY, RunRecord, about_labels, first_difference
 from noisybench.training.trace import Observation, Trace, read_trace, write_observation
@@ -210,13 +210,19 @@ def _record(variant: Variant, name: str, setup: str) -> RunRecord:
 
 
 def _is_whole(folder: Path, record: RunRecord) -> bool:
-    """Whether a folder holds the finished run of ``record``, and the scores that it left."""
+    """Whether a folder holds the finished run of ``record``, and the files that it left; one line says where it is damaged."""
     if not (folder / RECORD).is_file():
         return False
-    found = read_run_record(folder)
-    if first_difference(found, record, ignore=TRAINED_BY) is not None or not is_finished(folder, found):
+    found = whole_record(folder)
+    if found is None:
+        log.warning("%s is damaged: it is made again", folder / RECORD)
         return False
-    return found.scores_sha256 == {name: file_digest(scores_path(folder, name)) for name in found.detectors}
+    if first_difference(found, record, ignore=TRAINED_BY) is not None or not found.detectors:
+        return False
+    if is_finished(folder, found) and found.files_sha256 in (None, digests_of(folder, found.detectors)):
+        return found.scores_sha256 == {name: file_digest(scores_path(folder, name)) for name in found.detectors}
+    log.warning("%s has files that are damaged or missing: it is made again", folder)
+    return False
 
 
 def _observation(probabilities: Floats, variant: Variant) -> Observation:

@@ -7,7 +7,7 @@ are a run themselves, which has a pool in place of a training.
 import hashlib
 import json
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from math import isnan
 from pathlib import Path
@@ -20,7 +20,7 @@ from noisybench.data.source import Source
 from noisybench.detection.scoring import Detector, Kind, score, scores_path, write_scores
 from noisybench.ground.arrays import Features
 from noisybench.ground.checks import unknown, whole
-from noisybench.ground.digests import file_digest
+from noisybench.ground.durability import synced_together
 from noisybench.ground.engines.processes import Progress
 from noisybench.ground.errors import BadUsage, UnknownName
 from noisybench.ground.files import file_name, write_columns, write_json
@@ -33,7 +33,8 @@ from noisybench.memorization.pool import PURPOSES, Pool, read_pool
 from noisybench.memorization.retraining import retrain
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.subsets import check_fraction, group_size, subsets
-from noisybench.runs.folder import RECORD, begin, finish, keep_variant, kinds_of, recognise
+from noisybench.runs.folder import begin, digests_of, finish, keep_variant, kinds_of
+from noisybench.runs.mending import mend, recognise
 from noisybench.runs.record import RunRecord, about_labels
 from noisybench.statistics.confident_learning import NoiseEstimate, estimate_noise
 from noisybench.statistics.neighbours import neighbour_labels
@@ -108,9 +109,11 @@ def score_pool(
         record = replace(record, threads=machine.threads)
     with locked(folder):
         # A lost record is made again with all else: how its models were made, their blocks say themselves.
-        found = recognise(folder, record, ignore=("models",)) if (folder / RECORD).is_file() else None
+        found = recognise(folder, record, ignore=("models",))
         if found is None:
             begin(folder, record)
+        else:
+            mend(folder, found)
         pools, seconds = [], 0.0
         for one in learners:
             models_folder = folder / f"fraction-{one.fraction:g}"
@@ -179,18 +182,19 @@ def _score_all(
     neighbours = None if near is None else neighbour_labels(near, variant.labels, variant.num_classes, k)
     apart = time.perf_counter() - began
     answers = held_out_answers(pools, variant, epoch=record.epochs, neighbours=neighbours)
-    write_observation(answers, folder / "trace", variant_id=variant.provenance.variant_id)
-    _write_history(pools[-1], variant, record.epochs, folder / "history.parquet")
-    kinds = _score(folder)
+    with synced_together():
+        write_observation(answers, folder / "trace", variant_id=variant.provenance.variant_id)
+        _write_history(pools[-1], variant, record.epochs, folder / "history.parquet")
+        kinds = _score(folder)
     took = None if isnan(seconds) else seconds
     passes = float(len(pools[0].included) * record.epochs * sum(record.fractions or ()))
     costs = {
         name: {"seconds": apart, "passes": 0.0} if name == "knn" else {"seconds": took, "passes": passes}
         for name in kinds
     }
-    write_json({"seconds": took, "detectors": costs}, folder / "timing.json")
+    write_json({"seconds": took, "detectors": costs}, folder / "timing.json", sync=False)
     detectors = {name: name for name in sorted(kinds)}
-    finish(folder, replace(record, files_sha256=_digests(folder, detectors)), detectors, kinds)
+    finish(folder, record, detectors, kinds)
 
 
 def _score_added(folder: Path, found: RunRecord) -> None:
@@ -198,8 +202,7 @@ def _score_added(folder: Path, found: RunRecord) -> None:
     added = _score(folder, but=found.detectors)
     if added:
         detectors = dict(sorted({**found.detectors, **{name: name for name in added}}.items()))
-        record = replace(found, files_sha256=_digests(folder, detectors))
-        finish(folder, record, detectors, {**kinds_of(folder, found), **added})
+        finish(folder, found, detectors, {**kinds_of(folder, found), **added})
 
 
 def check_purpose(purpose: str, fractions: Sequence[float]) -> None:
@@ -246,14 +249,12 @@ def _record(learner: SubsetPlan, variant: Variant, fractions: Sequence[float], *
 
 def _is_whole(folder: Path, found: RunRecord, models: int) -> bool:
     """Whether the scores of a run are those of so many models, and all its files those that it left."""
-    return found.models == models and bool(found.detectors) and found.files_sha256 == _digests(folder, found.detectors)
-
-
-def _digests(folder: Path, detectors: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of the answers, the history and the scores of a run, by their folders in it; of those that are there."""
-    paths = [*sorted((folder / "trace").glob("epoch-*.parquet")), folder / "history.parquet"]
-    paths += [scores_path(folder, name) for name in detectors]
-    return {path.relative_to(folder).as_posix(): file_digest(path) for path in paths if path.is_file()}
+    return (
+        found.models == models
+        and bool(found.detectors)
+        and (folder / "timing.json").is_file()
+        and found.files_sha256 == digests_of(folder, found.detectors)
+    )
 
 
 def _score(folder: Path, *, but: Collection[str] = ()) -> dict[str, Kind]:

@@ -1,6 +1,6 @@
 """A trace: what a model said of every training sample, epoch by epoch. No torch here."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from noisybench.ground.arrays import Floats32
 from noisybench.ground.errors import BadData, Mismatch, MissingColumn
 from noisybench.ground.files import column_names, read_columns, write_columns
+from noisybench.ground.mending import looks_whole, take_away
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,16 +103,41 @@ def write_observation(observation: Observation, folder: Path, *, variant_id: str
     Raises:
         Mismatch: The file there is of another variant.
     """
-    path = folder / f"epoch-{observation.epoch:04d}.parquet"
+    path = epoch_path(folder, observation.epoch)
     columns = dict(observation.values)
-    if path.is_file():
+    if path.is_file() and not _is_damaged(path):
         kept, metadata = read_columns(path, None if keep else [])
-        if metadata.get("variant_id") != variant_id:
+        if metadata["variant_id"] != variant_id:
             msg = f"{path} is of another variant; give another folder, or delete that one"
             raise Mismatch(msg)
         columns = {**kept, **columns}
     metadata = {"variant_id": variant_id, "epoch": str(observation.epoch)}
     write_columns(dict(sorted(columns.items())), path, metadata=metadata)
+
+
+def epoch_path(folder: Path, epoch: int) -> Path:
+    """File of an epoch."""
+    return folder / f"epoch-{epoch:04d}.parquet"
+
+
+def mend_trace(folder: Path, *, but: Collection[Path] = ()) -> None:
+    """Take away every epoch that cannot be read, checksums included, and say so in one line each: it is then missing.
+
+    Args:
+        folder: Of the trace.
+        but: Files that are known to be whole.
+    """
+    for path in sorted(folder.glob("epoch-*.parquet")):
+        if path not in but and _is_damaged(path):
+            take_away(path, "the epoch is observed again")
+
+
+def _is_damaged(path: Path) -> bool:
+    """Whether an epoch's file cannot be read, or has lost the name of its variant."""
+    try:
+        return not looks_whole(path) or "variant_id" not in read_columns(path)[1]
+    except BadData:
+        return True
 
 
 def epochs_observed(folder: Path) -> dict[int, set[str]]:

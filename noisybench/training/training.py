@@ -13,12 +13,16 @@ from torch import nn
 
 from noisybench.data.source import Source, inputs_of, source_digest
 from noisybench.ground.checks import whole
+from noisybench.ground.durability import synced_together
+from noisybench.ground.errors import BadData
 from noisybench.ground.files import check_fields, read_columns, read_record, write_columns, write_json
+from noisybench.ground.mending import can_be_read, take_away
 from noisybench.ground.random_streams import derive
 from noisybench.training.batches import Inputs
 from noisybench.training.checkpoint import (
     CHECKPOINT,
     Checkpoint,
+    epochs_trained,
     read_checkpoint,
     state_of,
     weights_of,
@@ -30,9 +34,11 @@ from noisybench.training.model import BuildModel, build_model, errors_as_trainin
 from noisybench.training.observing import Probe, Recorder
 from noisybench.training.recipe import Observe, Recipe
 from noisybench.training.susceptibility import Susceptibility, SusceptibilityTracker
-from noisybench.training.trace import Observation, Trace, epochs_observed
+from noisybench.training.trace import Observation, Trace, epochs_observed, mend_trace
 from noisybench.variants.variant import Variant, check_source
 
+TIMING = "timing.json"
+"""Name of the file that says what a run took."""
 OLD_CHECKPOINT = "checkpoint.pt"
 """Name of what version 0.1.0 wrote: it is never read, and goes when the first checkpoint of this version comes."""
 
@@ -110,6 +116,8 @@ def train(
     seed, device = whole(seed, "seed", least=0), torch.device(machine.device)
     with deterministic_torch(device, machine.threads):
         torch.manual_seed(derive(seed, "weights"))
+        if folder is not None:
+            _take_away_damaged(folder)
         data = Inputs(inputs, device, loader_workers=machine.loader_workers)
         run = RunInProgress(source, variant, recipe, build_model(build, source, data), data, seed)
         watched = _watch(run, probes, observe=observe, every=every or {}, susceptibility=susceptibility, folder=folder)
@@ -119,15 +127,18 @@ def train(
         done = 0 if folder is None else _resume(watched, made_by, folder)
         for epoch in range(1, recipe.epochs + 1):
             if epoch > done:
-                watched.train_epoch(epoch)
-                if folder is not None:
-                    _write_history(run, folder)
-                    if epoch % machine.checkpoint_every == 0 or epoch == recipe.epochs:
-                        _write_timing(watched.seconds, folder)
-                        _write_checkpoint(watched, made_by, folder)
+                with synced_together():  # on the disk before the checkpoint, which counts on them, is begun
+                    watched.train_epoch(epoch)
+                    if folder is not None:
+                        _write_history(run, folder)
+                if folder is not None and (epoch % machine.checkpoint_every == 0 or epoch == recipe.epochs):
+                    _write_timing(watched.seconds, folder)
+                    _write_checkpoint(watched, made_by, folder)
             progress()
-        if folder is not None and not (folder / "history.parquet").is_file():  # lost after the last checkpoint
-            _write_history(run, folder)
+        if folder is not None:
+            if not (folder / "history.parquet").is_file():  # lost after the last checkpoint
+                _write_history(run, folder)
+            _check_nothing_vanished(folder, watched.due)
     history = {name: np.array(values, dtype=np.float64) for name, values in run.history.items()}
     return Training(run.model, watched.recorder.trace(), history, watched.seconds)
 
@@ -274,15 +285,46 @@ def _resume(watched: _WatchedRun, made_by: Mapping[str, Any], folder: Path) -> i
     return checkpoint.epoch
 
 
+def _take_away_damaged(folder: Path) -> None:
+    """Remove what cannot be read of what an earlier call left, so that it is trained, observed and written again."""
+    mend_trace(folder / "trace")
+    for name, is_sound in (("history.parquet", can_be_read), (CHECKPOINT, epochs_trained)):
+        path = folder / name
+        if path.is_file() and not is_sound(path):
+            take_away(path)
+
+
+def _check_nothing_vanished(folder: Path, due: Mapping[int, set[str]]) -> None:
+    """Raise ``BadData`` if an epoch of the trace is no longer there, or was damaged, while the run trained."""
+    mend_trace(folder / "trace")
+    seen = epochs_observed(folder / "trace")
+    lost = [epoch for epoch in due if not due[epoch] <= seen.get(epoch, set())]
+    if lost:
+        msg = (
+            f"{folder / 'trace'} lost epoch {lost[0]} while the run trained ({len(lost)} of {len(due)} epochs); "
+            f"see what takes files away there, and say the same again: the run is then trained again"
+        )
+        raise BadData(msg)
+
+
 def _write_history(run: RunInProgress, folder: Path) -> None:
     """Write the history; later epochs of the same run, trained again for a further probe, keep theirs until then."""
+    _write_columns(run.history, run.variant, folder)
+
+
+def restore_history(folder: Path, variant: Variant) -> None:
+    """Write the history that was lost as the checkpoint of the last epoch holds it."""
+    _write_columns(read_checkpoint(folder / CHECKPOINT).history, variant, folder)
+
+
+def _write_columns(history: Mapping[str, list[float]], variant: Variant, folder: Path) -> None:
     path = folder / "history.parquet"
-    columns = {name: np.array(values, dtype=np.float64) for name, values in run.history.items()}
-    if path.is_file():
+    columns = {name: np.array(values, dtype=np.float64) for name, values in history.items()}
+    if can_be_read(path):
         before = read_columns(path)[0]
         later = before["epoch"] > columns["epoch"][-1]
         columns = {name: np.concatenate([values, before[name][later]]) for name, values in columns.items()}
-    write_columns(columns, path, metadata={"variant_id": run.variant.provenance.variant_id})
+    write_columns(columns, path, metadata={"variant_id": variant.provenance.variant_id})
 
 
 def _write_timing(purposes: Mapping[str, float], folder: Path) -> None:
@@ -290,18 +332,26 @@ def _write_timing(purposes: Mapping[str, float], folder: Path) -> None:
 
     A run that is trained again for a further probe keeps what its first training took until it has taken more.
     """
-    path = folder / "timing.json"
     before = _spent_before(folder)
     most = {name: max(before.get(name, 0.0), purposes.get(name, 0.0)) for name in sorted({*before, *purposes})}
-    write_json({**(read_record(path) if path.is_file() else {}), "purposes": most}, path)
+    write_json({**read_timing(folder), "purposes": most}, folder / TIMING, sync=False)
 
 
 def _spent_before(folder: Path) -> dict[str, float]:
     """Seconds by purpose of the training so far; nothing where their file was lost."""
-    path = folder / "timing.json"
-    record = read_record(path) if path.is_file() else {}
-    check_fields(record, {"purposes": Mapping[str, float]} if "purposes" in record else {}, path)
-    return dict(record.get("purposes", {}))
+    return dict(read_timing(folder).get("purposes", {}))
+
+
+def read_timing(folder: Path) -> dict[str, Any]:
+    """What a run took so far; empty where the file was lost, or is damaged: no result depends on it."""
+    path = folder / TIMING
+    kinds = {"purposes": Mapping[str, float], "detectors": Mapping[str, Mapping[str, float | int | None]]}
+    try:
+        record = read_record(path)
+        check_fields(record, {name: kind for name, kind in kinds.items() if name in record}, path)
+    except BadData:
+        return {}
+    return record
 
 
 def _write_checkpoint(watched: _WatchedRun, made_by: Mapping[str, Any], folder: Path) -> None:

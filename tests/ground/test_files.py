@@ -1,8 +1,11 @@
 """Files written whole or not at all, and read against what is expected."""
 
 import json
+import os
+import platform
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -258,3 +261,35 @@ def test_a_folder_takes_the_place_of_another_or_leaves_it(tmp_path: Path, monkey
         (part / "file").write_text("three")
     assert (place / "file").read_text() == "two"
     assert [path.name for path in tmp_path.iterdir()] == ["export"]
+
+
+def test_what_killed_processes_left_is_cleared(tmp_path: Path) -> None:
+    """Half a file, half a folder, and a folder that was put aside, which comes back where nothing took its place."""
+    gone, here = 2**22 + 1, platform.node()  # no process has that number
+    place = tmp_path / "export"
+    for name in (
+        f"export.{gone}@{here}.part",
+        f"export.{gone}-3@{here}.old.part",
+        f"export.{os.getpid()}-x@{here}.part",
+    ):
+        (tmp_path / name).mkdir()
+    (tmp_path / f"export.{os.getpid()}-999999@{here}.part").mkdir()  # of an earlier process that had our number
+    (tmp_path / f"export.{gone}-3@{here}.old.part" / "file").write_text("old")
+    with replacing_folder(place) as part:
+        assert (place / "file").read_text() == "old"
+        (part / "file").write_text("new")
+    assert (place / "file").read_text() == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["export", f"export.{os.getpid()}-x@{here}.part"]
+
+
+def test_threads_write_the_same_file_in_turn(tmp_path: Path) -> None:
+    """Each write is whole, and nothing is left beside the file."""
+
+    def write(number: int) -> None:
+        for _ in range(20):
+            write_json([number] * 100, tmp_path / "x.json")
+            assert len(set(read_json(tmp_path / "x.json"))) == 1
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]

@@ -267,9 +267,8 @@ def test_another_setup_is_refused(small: Source, variant: Variant, tmp_path: Pat
     with locked(tmp_path), pytest.raises(BadData, match="another process works on"):
         retrain(small, variant, learner, tmp_path, models=4)
     block_path(tmp_path, 0, 4).write_bytes(b"PK")
-    with pytest.raises(BadData, match="cannot be read as a block of models: it is damaged, or no block; delete it"):
-        retrain(small, variant, learner, tmp_path, models=4)
-    block_path(tmp_path, 0, 4).write_bytes(kept["block-0000-of-4.npz"])
+    assert retrain(small, variant, learner, tmp_path, models=4).trained == 4
+    assert files(tmp_path) == kept
     assert retrain(small, variant, learner, tmp_path, models=4).trained == 0
 
 

@@ -69,28 +69,27 @@ def stop_after(epochs: int) -> Callable[[], None]:
 
 
 def test_a_killed_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    """Killed at every file write and at 20 seeded moments, it leaves what an undisturbed run leaves, file for file.
+    """Killed at file writes, at seeded moments and by power cuts, it leaves what an undisturbed run leaves, file for file.
 
-    That is built, evaluated, and evaluated once more for detectors that need a further probe. The optimiser's steps are
-    counted: no epoch that has its checkpoint is trained again.
+    That is built, evaluated, and evaluated once more for detectors that need a further probe. A power cut tears what was
+    not synced. The optimiser's steps are counted: no epoch that has its checkpoint is trained again. By default a few of
+    each; NOISYBENCH_KILLS and NOISYBENCH_CUTS say how many.
     """
     script = Path(__file__).parents[1] / "killed_runs.py"
-    done = subprocess.run([sys.executable, script, tmp_path], capture_output=True, text=True, check=False)
+    kills, cuts = (int(os.environ.get(f"NOISYBENCH_{name}", few)) for name, few in (("KILLS", "6"), ("CUTS", "12")))
+    counts = [str(number) for number in (min(kills, 1000), max(2, kills // 4), cuts)]
+    done = subprocess.run([sys.executable, script, tmp_path, *counts], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
+    assert told["wrong"] == []
     writes = [end for name, end in told["ends"].items() if name.startswith("write-")]
-    moments = [end for name, end in told["ends"].items() if name.startswith("moment-")]
-    assert len(writes) == told["whole"]["writes"] > 40
-    assert len(moments) == 20
-    assert all(end["killed"] == -signal.SIGKILL for end in writes)
-    assert sum(end["killed"] == -signal.SIGKILL for end in moments) >= 5
-    for name, end in told["ends"].items():
-        assert end["resumed"] == 0, name
-        assert end["files"] == told["files"], name
+    assert len(writes) >= min(kills, told["whole"]["writes"])
+    assert all(end["killed"] == -signal.SIGKILL for name, end in told["ends"].items() if not name.startswith("moment-"))
+    assert len(told["ends"]) >= len(writes) + cuts
     # The later it is killed, the less is left to do: an epoch with a checkpoint is never trained again.
     steps = [end["steps"] for end in writes]
     assert steps == sorted(steps, reverse=True)
-    assert set(steps) == {24, 20, 16, 12, 8, 4, 0}
+    assert {24, 0} <= {*steps} <= {24, 20, 16, 12, 8, 4, 0}
 
 
 class WithEverything(nn.Module):
@@ -223,8 +222,10 @@ def test_an_unfinished_run_of_other_versions_is_begun_again(
     assert files(folder) == files(evaluated(small, variant, tmp_path / "b"))
 
 
-def test_a_checkpoint_of_another_run_is_refused(small: Source, variant: Variant, tmp_path: Path) -> None:
-    """That of another seed, a truncated one and one that is no checkpoint: each with a sentence."""
+def test_a_checkpoint_of_another_run_is_refused(
+    small: Source, variant: Variant, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That of another seed; one that is damaged, or none, is taken away with a sentence, and the run ends as any other."""
     folder = unfinished(small, variant, tmp_path / "a")
     with pytest.raises(Stopped):
         evaluated(small, variant, tmp_path / "b", seeds=(1,), progress=stop_after(2))
@@ -233,14 +234,12 @@ def test_a_checkpoint_of_another_run_is_refused(small: Source, variant: Variant,
     shutil.copy(foreign, own)
     with pytest.raises(BadData, match="checkpoint.safetensors is of a run with seed = 1, now it is 0"):
         evaluated(small, variant, tmp_path / "a")
-    for content in (whole[:1000], b"", b"not a checkpoint"):
+    for content in (whole[:1000], b"", b"not a checkpoint", save({"weights": torch.ones(1)})):
         own.write_bytes(content)
-        with pytest.raises(BadData, match="checkpoint.safetensors cannot be read as a checkpoint: .*; delete it"):
-            evaluated(small, variant, tmp_path / "a")
-    own.write_bytes(save({"weights": torch.ones(1)}))
-    with pytest.raises(BadData, match="does not hold the parts of a checkpoint; delete it"):
-        evaluated(small, variant, tmp_path / "a")
-    own.unlink()
+        caplog.clear()
+        with pytest.raises(Stopped):
+            evaluated(small, variant, tmp_path / "a", progress=stop_after(1))
+        assert caplog.messages == [f"{own} is damaged: it is made again"]
     reference = evaluated(small, variant, tmp_path / "c")
     assert files(evaluated(small, variant, tmp_path / "a")) == files(reference)
 
@@ -317,8 +316,8 @@ def test_ctrl_c_and_a_dead_parent_end_all_workers(
     (tmp_path / "waiting_net.py").write_text(WAITING_NET)
     write_variant(variant, tmp_path / "variant")
     write_location(tmp_path / "variant", data=None, source_set={})
-    how = "--model waiting_net:net --epochs 4 --seeds 0,1 --workers 2 --detectors aum --set susceptibility=off"
-    command = [sys.executable, "-m", "noisybench", "evaluate", "variant", *how.split(), "--out", "runs"]
+    words = "--model waiting_net:net --epochs 3 --seeds 0,1 --workers 2 --detectors aum --set susceptibility=off"
+    command = [sys.executable, "-m", "noisybench", "evaluate", "variant", *words.split(), "--out", "runs"]
 
     def locked() -> Sequence[Path]:
         """The run folders that some process works on."""
@@ -356,18 +355,14 @@ def test_ctrl_c_and_a_dead_parent_end_all_workers(
         wait_until(lambda: not locked())
         assert not any(read_json(path)["detectors"] for path in tmp_path.rglob("run.json"))
     (tmp_path / "go").touch()
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
     monkeypatch.syspath_prepend(str(tmp_path))
-    (result,) = evaluate(
-        variant,
-        small,
-        model="waiting_net:net",
-        seeds=(1,),
-        epochs=4,
-        detectors="aum",
-        options={"susceptibility": "off"},
-        out=tmp_path / "reference",
-    )
+    how: dict[str, Any] = {
+        "model": "waiting_net:net",
+        "epochs": 3,
+        "detectors": "aum",
+        "options": {"susceptibility": "off"},
+    }
+    evaluate(variant, small, seeds=(0, 1), out=tmp_path / "runs", **how)
+    (result,) = evaluate(variant, small, seeds=(1,), out=tmp_path / "reference", **how)
     (again,) = tmp_path.glob("runs/*/*/seed-1")
     assert files(again) == files(result.path)

@@ -1,0 +1,265 @@
+"""One run of the standard protocol: begun, gone on with, mended, added to or recognised in its folder."""
+
+import logging
+import resource
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from noisybench.data.source import Source
+from noisybench.detection.scoring import Detector, read_scores, score, scores_path, write_scores
+from noisybench.ground.durability import synced_together
+from noisybench.ground.engines.processes import Progress
+from noisybench.ground.errors import BadData, Mismatch
+from noisybench.ground.files import write_json
+from noisybench.ground.locks import locked
+from noisybench.ground.lookup import find
+from noisybench.ground.mending import take_away
+from noisybench.runs.folder import begin, finish, kinds_of, train_again
+from noisybench.runs.mending import begin_again, check_same_training, mend, recognise
+from noisybench.runs.record import HOW_LABELS_CAME, WHAT_CAME_OUT, RunRecord, about_labels, first_difference
+from noisybench.training.checkpoint import CHECKPOINT, epochs_trained
+from noisybench.training.machine import Machine, surroundings
+from noisybench.training.observing import Probe
+from noisybench.training.plan import Plan, Watch
+from noisybench.training.trace import Trace, read_trace
+from noisybench.training.training import (
+    TIMING,
+    digest_of_test_set,
+    due_columns,
+    is_observed,
+    read_timing,
+    restore_history,
+    train,
+)
+from noisybench.variants.variant import Variant
+
+log = logging.getLogger("noisybench")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingTask:
+    """One run: the unit that is distributed. It writes its own folder."""
+
+    variant: Variant
+    plan: Plan
+    seed: int
+    detectors: Mapping[str, str]  # name → what the catalog finds it by
+    machine: Machine
+    folder: Path
+
+
+def carry_out_one(task: TrainingTask, source: Source, progress: Progress) -> Path:
+    """Make, resume, add to, mend or recognise one run; leaves its folder finished."""
+    folder, epochs = task.folder, task.plan.recipe.epochs
+    with locked(folder):
+        record = _record(task, source)
+        found = _found(task, record)
+        listed = {} if found is None else _listed(task, found)
+        wanted = dict(sorted({**listed, **task.detectors}.items()))
+        here = _scored_here(task, wanted)
+        columns = sorted({column for name in here for column in _detector(wanted[name]).needs} | RECORDED)
+        trained = found is not None and _is_trained(task, found, record, columns, more=wanted != listed)
+        own = any(":" in spec for spec in task.detectors.values())  # a user's own may have been edited
+        costs = read_timing(folder).get("detectors", {})
+        scored = all(name in costs and _is_scored(task, name) for name in here)
+        if found is not None and trained and scored and wanted == found.detectors and not own:
+            for _ in range(epochs):
+                progress()
+            return folder
+        if found is None:
+            begin(folder, record)
+        elif not trained:
+            check_same_training(folder, found, record)
+            train_again(folder, found)
+        record = found or record  # it says what trained the trace
+        if not trained:
+            _train(task, source, record, columns, progress)
+        kinds = {} if found is None else kinds_of(folder, found)
+        _score_all(task, wanted, listed)
+        kinds |= {name: "control" if _detector(wanted[name]).control else "detector" for name in here}
+        finish(folder, record, wanted, kinds)
+    return folder
+
+
+def _found(task: TrainingTask, record: RunRecord) -> RunRecord | None:
+    """The record of a run that was finished, what is damaged of it taken away; None where one is begun or gone on with."""
+    found = recognise(task.folder, record)
+    if found is None:
+        return None
+    mend(task.folder, found)
+    if found.detectors:
+        return found
+    begin_again(task.folder, found, record)
+    return None
+
+
+def _listed(task: TrainingTask, found: RunRecord) -> dict[str, str]:
+    """The detectors of a finished run, but for those of the user's own whose scores are lost and that he does not name."""
+    listed = dict(found.detectors)
+    for name in {*listed} - {*_scored_here(task, listed)}:
+        if not scores_path(task.folder, name).is_file():
+            log.warning("%s lost the scores of '%s': say --detectors %s again", task.folder, name, listed.pop(name))
+    return listed
+
+
+def _is_trained(task: TrainingTask, found: RunRecord, record: RunRecord, columns: Sequence[str], *, more: bool) -> bool:
+    """Whether a finished run has all that a training leaves: history, checkpoint, and the columns at each epoch.
+
+    Args:
+        task: The run.
+        found: Its record.
+        record: What it would be were it made now.
+        columns: Those that are needed.
+        more: Whether a detector is asked for that it has no scores of.
+    """
+    folder, epochs = task.folder, task.plan.recipe.epochs
+    path = folder / CHECKPOINT
+    kept = epochs_trained(path)
+    if kept == epochs and not (folder / "history.parquet").is_file():
+        restore_history(folder, task.variant)
+    due = due_columns(columns, epochs, task.plan.watch.every)
+    if not (folder / "history.parquet").is_file() or not is_observed(folder / "trace", due, until=epochs):
+        return False
+    if kept is not None:
+        return kept == epochs or not more  # a training for a further probe, stopped, has still to leave its checkpoint
+    again = first_difference(found, record) is None
+    if path.is_file():
+        take_away(path, "the run is trained again" if again else "other versions trained it, so it stays without")
+    elif again:
+        log.warning("%s is missing: the run is trained again", path)
+    return not again
+
+
+RECORDED = {"correct", "prediction"}
+"""Columns of every trace: what was fitted, and what the model says instead."""
+
+
+def _detector(spec: str) -> Detector:
+    found: Detector = find("detectors", spec)
+    return found
+
+
+def _train(task: TrainingTask, source: Source, record: RunRecord, columns: Sequence[str], progress: Progress) -> None:
+    """Train and observe, from the last checkpoint on; leaves trace, history, checkpoint and timing."""
+    plan, folder = task.plan, task.folder
+    undecided = {*HOW_LABELS_CAME, *WHAT_CAME_OUT}
+    training = train(
+        source,
+        task.variant,
+        plan.build,
+        plan.recipe,
+        [_probe(name, plan.watch) for name in columns],
+        seed=task.seed,
+        machine=task.machine,
+        observe=plan.watch.observe,
+        every=plan.watch.every,
+        susceptibility=plan.watch.tracker(),
+        folder=folder,
+        made_by={key: value for key, value in record.as_json().items() if key not in undecided},
+        progress=progress,
+    )
+    timing = {
+        **read_timing(folder),
+        "seconds": sum(training.seconds.values()),
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+    write_json(timing, folder / TIMING, sync=False)
+
+
+def _score_all(task: TrainingTask, wanted: Mapping[str, str], listed: Mapping[str, str]) -> None:
+    """Score every detector of this call that is not scored yet, and write down what that took.
+
+    Args:
+        task: The run.
+        wanted: Name of each detector → what the catalog finds it by.
+        listed: The same of those that a finished run has scores of.
+    """
+    trace = read_trace(task.folder / "trace")
+    timing = read_timing(task.folder)
+    costs = timing.setdefault("detectors", {})
+    with synced_together():
+        for name in _scored_here(task, wanted):
+            spec = wanted[name]
+            # A score follows from its trace; a user's own detector may have been edited since.
+            renewed = ":" in spec or listed.get(name, spec) != spec  # or another one had its name
+            if renewed or name not in costs or not _is_scored(task, name):
+                detector = _detector(spec)
+                began = time.perf_counter()
+                found = score(trace, detector)
+                seconds = time.perf_counter() - began
+                if found.values.shape != task.variant.labels.shape:
+                    msg = f"detector '{name}' gave {len(found.values)} scores, expected one for each of {len(task.variant.labels)} samples"
+                    raise BadData(msg)
+                write_scores(found, scores_path(task.folder, name))
+                costs[name] = _cost(trace, detector.needs, task.plan.watch, timing.get("purposes"), seconds)
+                write_json(timing, task.folder / TIMING, sync=False)
+
+
+def _is_scored(task: TrainingTask, name: str) -> bool:
+    """Whether the scores of a detector are there, can be read and are of the run's labels."""
+    try:
+        return read_scores(scores_path(task.folder, name)).variant_id == task.variant.provenance.variant_id
+    except (BadData, Mismatch):
+        return False
+
+
+def _scored_here(task: TrainingTask, wanted: Mapping[str, str]) -> list[str]:
+    """The detectors to be scored in this call. A record may not name code to import: only who calls may."""
+    return [name for name, spec in wanted.items() if ":" not in spec or task.detectors.get(name) == spec]
+
+
+def _cost(
+    trace: Trace, needs: Sequence[str], watch: Watch, purposes: Mapping[str, float] | None, scoring: float
+) -> dict[str, float | None]:
+    """Seconds and extra passes over the training set that a detector adds to plain training.
+
+    Args:
+        trace: Of the run.
+        needs: Columns of the detector.
+        watch: How the run was observed.
+        purposes: Seconds by purpose; None where nobody knows any more, and so nobody the detector's seconds.
+        scoring: Seconds of scoring.
+    """
+    spent = purposes or {}
+    probes = [_probe(name, watch) for name in needs]
+    seconds, passes = scoring, 0.0
+    for probe in probes:
+        if probe.gradient:
+            seconds += spent.get(probe.name, 0.0)
+            passes += probe.passes * len(trace.column(probe.name).epochs)
+    plain = [len(trace.column(probe.name).epochs) for probe in probes if not probe.gradient]
+    if plain and watch.observe == "after":  # one pass an epoch serves every probe of the logits
+        seconds += spent.get("logits", 0.0)
+        passes += max(plain)
+    return {"seconds": None if purposes is None else seconds, "passes": passes}
+
+
+def _probe(name: str, watch: Watch) -> Probe:
+    return watch.curvature() if name == "curvature" else find("probes", name)
+
+
+def _record(task: TrainingTask, source: Source) -> RunRecord:
+    """Everything that decides the bytes of a run."""
+    plan = task.plan
+    around = surroundings(task.machine.device, task.machine.threads)
+    package = plan.model.partition(":")[0]
+    if package in ("torchvision", "timm"):  # whose next version may build another model under the same name
+        around["versions"] |= {package: version(package)}
+    return RunRecord(
+        regime="training",
+        features="input",
+        **about_labels(task.variant),
+        test_sha256=digest_of_test_set(source),
+        model=plan.model,
+        recipe=plan.recipe_name,
+        setup=plan.setup,
+        trained=plan.trained,
+        **asdict(plan.recipe),
+        **asdict(plan.watch),
+        seed=task.seed,
+        detectors={},
+        **around,
+    )
