@@ -9,7 +9,7 @@ from noisybench.detection.scoring import read_scores, scores_path
 from noisybench.ground.arrays import Floats
 from noisybench.ground.checks import unknown
 from noisybench.ground.digests import file_digest
-from noisybench.ground.errors import Mismatch, UnknownName
+from noisybench.ground.errors import BadData, Mismatch, UnknownName
 from noisybench.memorization.estimate import Memorization, read_memorizations
 from noisybench.memorization.learner import Learner
 from noisybench.runs.folder import read_run_record
@@ -101,8 +101,11 @@ def _held_out_errors(home: Path) -> dict[Learner, Path]:
     for path in sorted(home.glob("*/seed-*/run.json")):
         file = scores_path(path.parent, "held_out_error")
         if file.is_file():
-            record = read_run_record(path.parent)
-            if record.regime == "pool":
+            try:
+                record = read_run_record(path.parent)
+            except BadData:  # it is left out where runs are read
+                continue
+            if record.regime == "pool" and "held_out_error" in record.detectors:
                 found.setdefault(record.learner, file)
     return found
 

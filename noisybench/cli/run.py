@@ -1,6 +1,7 @@
 """Commands that make runs: evaluate, memorize, score."""
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
@@ -57,6 +58,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Train a model on variants, score every detector, and compare with the truth."""
+    from noisybench.board.results import keep_results
     from noisybench.ground.options import split_pairs
     from noisybench.runs.training_run import carry_out, check_seeds, choose_detectors, plan_evaluation
     from noisybench.training.machine import Machine
@@ -92,8 +94,11 @@ def evaluate(
             out=out,
         )
         say_plan(planned)
+        since = time.time()
         with progress_bar("evaluate", planned.epochs) as step:
-            folders += carry_out(planned, step)
+            made = carry_out(planned, step)
+        keep_results(made, since=since)
+        folders += made
     report_runs(folders, as_json=as_json)
 
 

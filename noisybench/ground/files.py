@@ -2,6 +2,7 @@
 
 import glob
 import json
+import math
 import os
 import platform
 import re
@@ -22,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from noisybench.ground.claims import array_header, check_claim, check_record_size, check_regular, check_table, is_text
 from noisybench.ground.errors import BadData
 
 T = TypeVar("T")
@@ -138,14 +140,16 @@ def read_columns(path: Path, names: list[str] | None = None) -> tuple[dict[str, 
         names: The columns to read; None reads all.
 
     Raises:
-        BadData: The file is missing, is no Parquet, or lacks a column.
+        BadData: The file is missing, is no Parquet, lacks a column, or claims far more than it can hold.
     """
+    check_regular(path)
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with _opened(path) as file:
             missing = [name for name in names or [] if name not in file.schema_arrow.names]
             if missing:
                 msg = f"{path} has no column '{missing[0]}'; it has: {', '.join(file.schema_arrow.names)}"
                 raise BadData(msg)
+            check_table(path, file.metadata.num_rows, file.schema_arrow, names)
             table = file.read(
                 columns=names, use_threads=file.metadata.num_rows > SMALL
             )  # threads cost a small file more
@@ -157,14 +161,41 @@ def read_columns(path: Path, names: list[str] | None = None) -> tuple[dict[str, 
     return columns, metadata
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """A Parquet file whose texts are read once each: a small file may repeat a long one without end."""
+    file = pq.ParquetFile(path, page_checksum_verification=True)
+    texts = [field.name for field in file.schema_arrow if is_text(field.type)]
+    if texts:
+        file.close()
+        file = pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=texts)
+    with file:
+        yield file
+
+
 def column_names(path: Path) -> list[str]:
     """Names of the columns of a Parquet file, without reading them.
 
     Raises:
         BadData: The file is missing or is no Parquet.
     """
+    check_regular(path)
     try:
         return list(pq.read_schema(path).names)
+    except (OSError, pa.ArrowException) as error:
+        msg = f"{path} cannot be read as Parquet: {_reason(error)}; make it again"
+        raise BadData(msg) from None
+
+
+def count_rows(path: Path) -> int:
+    """Rows that a Parquet file claims to have, without reading them.
+
+    Raises:
+        BadData: The file is missing or is no Parquet.
+    """
+    check_regular(path)
+    try:
+        return int(pq.read_metadata(path).num_rows)
     except (OSError, pa.ArrowException) as error:
         msg = f"{path} cannot be read as Parquet: {_reason(error)}; make it again"
         raise BadData(msg) from None
@@ -182,6 +213,7 @@ def read_json(path: Path, *, mend: str = "make it again") -> Any:  # noqa: ANN40
     Raises:
         BadData: The file is missing or is no JSON; ``mend`` says what to do then.
     """
+    check_regular(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
     except OSError as error:
@@ -204,6 +236,7 @@ def read_json_as(path: Path, kind: type[T], *, mend: str = "make it again", allo
     Raises:
         BadData: The file is missing, is no JSON, lacks a field, has one of another type or one that nobody knows.
     """
+    check_record_size(path)
     return record_as(read_record(path, mend=mend), kind, path, mend=mend, allow_unknown=allow_unknown)
 
 
@@ -268,10 +301,16 @@ def read_array(path: Path) -> NDArray[Any]:
     """Read one ``.npy`` array, never unpickling.
 
     Raises:
-        BadData: The file is missing, is no array, or holds Python objects.
+        BadData: The file is missing, is no array, holds Python objects, or claims more values than it has bytes.
     """
+    check_regular(path)
     try:
         with path.open("rb") as stream:  # NumPy leaves a file open that it cannot read
+            if stream.read(6) == b"\x93NUMPY":
+                stream.seek(0)
+                shape, kind = array_header(stream)
+                check_claim(path, math.prod(shape) * kind.itemsize, f"{shape} values")
+            stream.seek(0)
             array = np.load(stream, allow_pickle=False)
     except NO_ARRAY as error:
         # NumPy's own words advise to trust the file, or tell of its own insides.
@@ -328,6 +367,9 @@ def _to_numpy(values: Any) -> NDArray[Any]:  # noqa: ANN401 - pyarrow is untyped
     if pa.types.is_fixed_size_list(values.type):
         flat: NDArray[Any] = values.flatten().to_numpy(zero_copy_only=False)
         return flat.reshape(len(values), values.type.list_size)
+    if pa.types.is_dictionary(values.type):  # each text once in memory
+        texts: NDArray[Any] = np.array(values.dictionary.to_pylist(), dtype=object)
+        return texts[values.indices.to_numpy()]
     array: NDArray[Any] = values.to_numpy(zero_copy_only=False)
     return array
 

@@ -161,8 +161,10 @@ def _controls_of_0_1_0(folder: Path) -> list[str]:
 # Beside the runs of a variant
 
 
-def keep_variant(variant: Variant, folder: Path, source: Source | None = None) -> None:
-    """Lay a variant beside its runs, unless it is there, and with it the names of the source's samples.
+def keep_variant(variant: Variant, folder: Path, source: Source | None = None) -> Variant:
+    """The variant beside its runs, laid there unless it is, and with it the names of the source's samples.
+
+    One of the same labels that came to be otherwise stays, and the records of further runs tell of it.
 
     Raises:
         BadData: The same labels are there with another truth, which the finished runs were compared with, or with other
@@ -184,6 +186,7 @@ def keep_variant(variant: Variant, folder: Path, source: Source | None = None) -
         names = pa.array(source.sample_names, pa.large_string())
         with replacing(folder.parent / NAMES) as part:
             pq.write_table(pa.table({"name": names}), part, compression="zstd")
+    return variant if there is None else there
 
 
 def _variant_in(folder: Path) -> Variant | None:
@@ -210,12 +213,12 @@ def read_names(home: Path, n: int) -> Sequence[str]:
     if not path.is_file():
         return [""] * n
     try:
-        names = pq.read_table(path, schema=pa.schema({"name": pa.large_string()}))["name"].to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        msg = f"{path} cannot be read as Parquet: {reason}; delete it, and evaluate again"
+        found = read_columns(path, ["name"])[0]["name"]
+    except BadData as error:
+        msg = f"{str(error).removesuffix('; make it again')}; delete it, and evaluate again"
         raise BadData(msg) from None
-    if len(names) != n or None in names:
-        msg = f"{path} has {len(names)} names, the variant has {n} samples; delete it, and evaluate again"
+    if found.dtype != object or len(found) != n or None in found:
+        msg = f"{path} has {len(found)} names, the variant has {n} samples; delete it, and evaluate again"
         raise BadData(msg)
+    names: list[str] = found.tolist()
     return names

@@ -69,19 +69,18 @@ def keep_given(
         raise BadUsage(msg)
     form: Form = "pred_probs" if scores is None else "scores"
     path = Path(str(pred_probs if scores is None else scores))
-    setup = hashlib.sha256(json.dumps([name, form]).encode()).hexdigest()  # alike for every variant
+    setup = setup_of_given(name, form)
     values = read_given(path, variant, form, labels=labels, tell=tell)
     home = Path(out) / variant.name
     folder = home / f"given-{file_name(name)}-{setup[:8]}" / "seed-0"
     detectors = CONFIDENT if form == "pred_probs" else (name,)
     record = replace(
-        _record(variant, name, setup),
+        _record(keep_variant(variant, home / "variant"), name, setup),
         form=form,
         file=path.name,
         file_sha256=file_digest(path),
         lower_is_suspicious=lower_is_suspicious,
     )
-    keep_variant(variant, home / "variant")
     with locked(folder):
         if not _is_whole(folder, record):
             begin(folder, record)  # what is replaced is no finished run meanwhile
@@ -100,6 +99,11 @@ def keep_given(
             kinds: dict[str, Kind] = dict.fromkeys(detectors, "detector")
             finish(folder, replace(record, scores_sha256=digests), {each: each for each in detectors}, kinds)
     return folder
+
+
+def setup_of_given(name: str, form: str) -> str:
+    """Digest of what given scores are called and of their form: alike for every variant."""
+    return hashlib.sha256(json.dumps([name, form]).encode()).hexdigest()
 
 
 def _record(variant: Variant, name: str, setup: str) -> RunRecord:

@@ -156,11 +156,11 @@ def carry_out(planned: Evaluation, progress: Progress = lambda: None) -> list[Pa
     tasks: list[_Task] = []
     for variant in planned.variants:
         home = planned.out / variant.name
-        keep_variant(variant, home / "variant", planned.source)
+        kept = keep_variant(variant, home / "variant", planned.source)
         for seed in planned.seeds:
             own = replace(planned.machine, device=planned.machine.device_of(len(tasks)), workers=1)
             folder = home / planned.plan.folder / f"seed-{seed}"
-            tasks.append(_Task(variant, planned.plan, seed, planned.detectors, own, folder))
+            tasks.append(_Task(kept, planned.plan, seed, planned.detectors, own, folder))
     return run_tasks(_evaluate_one, tasks, planned.source, workers=planned.machine.workers, progress=progress)
 
 
