@@ -312,6 +312,8 @@ def read_array(path: Path) -> NDArray[Any]:
                 check_claim(path, math.prod(shape) * kind.itemsize, f"{shape} values")
             stream.seek(0)
             array = np.load(stream, allow_pickle=False)
+    except BadData:
+        raise
     except NO_ARRAY as error:
         # NumPy's own words advise to trust the file, or tell of its own insides.
         pickled = "it holds Python objects, which are never unpickled" if "pickle" in str(error) else None
