@@ -8,10 +8,12 @@ from noisybench.board.truths import Truths, read_truths
 from noisybench.board.vouching import tell_unknown
 from noisybench.ground.errors import BadData
 from noisybench.runs.reading import Run, leave_out
-from noisybench.runs.record_checks import check_detectors, check_labels
+from noisybench.runs.record_checks import check_about_labels, check_detectors
 
 
-def admit(runs: Sequence[Run], *, memorization: bool = False) -> tuple[list[Run], dict[Path, Truths]]:
+def admit(
+    runs: Sequence[Run], *, memorization: bool = False, bare: bool = False
+) -> tuple[list[Run], dict[Path, Truths]]:
     """The finished runs that a table shows, and folder of a variant's runs → its truths.
 
     A run is left out, and named in a warning, where its record is of other labels than the variant beside it, names a
@@ -21,6 +23,7 @@ def admit(runs: Sequence[Run], *, memorization: bool = False) -> tuple[list[Run]
     Args:
         runs: Finished ones.
         memorization: Whether the table shows what was measured of it.
+        bare: Whether a run may have no variant beside it: nothing is held against a truth.
 
     Raises:
         BadData: None is left; the sentence is of the first.
@@ -28,27 +31,30 @@ def admit(runs: Sequence[Run], *, memorization: bool = False) -> tuple[list[Run]
     truths: dict[Path, Truths] = {}
     broken: dict[Path, BadData] = {}
     for home in sorted({run.home for run in runs}):
+        if bare and not (home / "variant" / "variant.json").exists():
+            continue
         try:
             truths[home] = read_truths(home)
         except BadData as error:
             broken[home] = error
     faults = list(broken.values())
     admitted = []
-    for run in (run for run in runs if run.home in truths):
+    for run in (run for run in runs if run.home not in broken):
         try:
-            check_labels(run.path, run.record, truths[run.home].variant)
             check_detectors(run.path, run.record)
-            check_agreement(run, truths[run.home])
+            if run.home in truths:
+                check_about_labels(run.path, run.record, truths[run.home].variant)
+                check_agreement(run, truths[run.home])
         except BadData as error:
             faults.append(error)
         else:
             admitted.append(run)
-    left_out(faults, any_left=bool(admitted))
+    tell_left_out(faults, any_left=bool(admitted))
     tell_unknown(admitted, truths, memorization=memorization)
     return admitted, truths
 
 
-def left_out(faults: Iterable[BadData], *, any_left: bool) -> None:
+def tell_left_out(faults: Iterable[BadData], *, any_left: bool) -> None:
     """Name in a line each what is wrong with runs that a table leaves out.
 
     Raises:

@@ -32,7 +32,7 @@ NUMBERS = ("value", "low", "high", "n")
 COMMANDS = {"training": "evaluate", "pool": "memorize --pool detector", "given": "score"}
 """Regime → the command that makes its runs, and this file again."""
 
-Columns = Mapping[str, NDArray[Any]]
+AgreementColumns = Mapping[str, NDArray[Any]]
 
 
 def write_agreement(run: Run, truths: Truths) -> None:
@@ -119,7 +119,7 @@ def agreement_columns(run: Run, truths: Truths) -> dict[str, NDArray[Any]]:
     return {**columns, "n": np.array([row.n for row in rows], dtype=np.int64)}
 
 
-def _metadata(run: Run, truths: Truths, rows: Columns) -> dict[str, str]:
+def _metadata(run: Run, truths: Truths, rows: AgreementColumns) -> dict[str, str]:
     """What the rows follow from, by digests, and the digest of the rows."""
     return {
         "variant_id": truths.variant.provenance.variant_id,
@@ -139,7 +139,7 @@ def _digest_of_truth(truths: Truths) -> str:
     return digest.hexdigest()
 
 
-def _digest_of_rows(columns: Columns) -> str:
+def _digest_of_rows(columns: AgreementColumns) -> str:
     digest = hashlib.sha256()
     for name in (*TEXTS, *NUMBERS):
         values = columns[name]
@@ -151,8 +151,8 @@ def _is_there(run: Run) -> bool:
     return (run.path / FILE).exists() or (run.path / FILE).is_symlink()
 
 
-def _read(path: Path, run: Run, truths: Truths) -> tuple[Columns, Mapping[str, str]]:
-    """Columns and metadata of the file, of no more rows than there can be."""
+def _read(path: Path, run: Run, truths: Truths) -> tuple[AgreementColumns, Mapping[str, str]]:
+    """AgreementColumns and metadata of the file, of no more rows than there can be."""
     most = len(run.kinds) * (1 + len(marks_of(truths.variant))) * len(KEPT)
     try:
         rows = count_rows(path)
@@ -169,7 +169,7 @@ def _read(path: Path, run: Run, truths: Truths) -> tuple[Columns, Mapping[str, s
     return columns, metadata
 
 
-def _fault(run: Run, truths: Truths, found: Columns, told: Mapping[str, str]) -> str | None:
+def _fault(run: Run, truths: Truths, found: AgreementColumns, told: Mapping[str, str]) -> str | None:
     """Why a file does not fit its digests, or these not the files beside it; None where all is well.
 
     A file that lacks a detector which was scored since is none of its faults.
@@ -193,7 +193,7 @@ def _fault(run: Run, truths: Truths, found: Columns, told: Mapping[str, str]) ->
     return None
 
 
-def _first_difference(found: Columns, ours: Columns) -> str | None:
+def _first_difference(found: AgreementColumns, ours: AgreementColumns) -> str | None:
     """What differs between the rows of a file and those that are right, in words; None where nothing does."""
     keys = [list(zip(*(map(str, part[name]) for name in TEXTS), strict=True)) for part in (found, ours)]
     if keys[0] != keys[1]:

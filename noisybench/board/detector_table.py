@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from noisybench.board.admission import admit, left_out
+from noisybench.board.admission import admit, tell_left_out
 from noisybench.board.agreement import Agreement, Stratum
 from noisybench.board.averages import cells_of, counts_of, history_of, is_matched, versions_of, which_complete
 from noisybench.board.judging import judge_all
@@ -116,7 +116,7 @@ def detector_rows(
     ended, truths = admit(ended, memorization=truth == MEMORIZATION)
     asked = check_asked(truth, metric, stratum, list(truths.values()))
     judged, faults = judge_all(ended, truths, asked)
-    left_out(faults, any_left=bool(judged))
+    tell_left_out(faults, any_left=bool(judged))
     return rows_of_agreements(judged, [run for run in ended if run.path in judged], begun, asked)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
-from noisybench.board.admission import admit, left_out
+from noisybench.board.admission import admit, tell_left_out
 from noisybench.board.agreement import check_same_labels
 from noisybench.board.averages import cells_of, counts_of, is_matched, versions_of, which_complete
 from noisybench.board.references import reference_scores
@@ -215,7 +215,7 @@ def _flags_of(runs: Sequence[Run], truths: Mapping[Path, Truths], threshold: flo
                 setup = NOBODY if kind == "reference" else run.setup
                 group = groups.setdefault((both.detector, kind, setup, truth.learner), {})
                 group[run.column, run.seed] = (run, both)
-    left_out(faults, any_left=bool(groups))
+    tell_left_out(faults, any_left=bool(groups))
     return groups
 
 

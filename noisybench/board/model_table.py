@@ -80,7 +80,7 @@ def model_rows(runs: Sequence[Run] | Paths) -> list[ModelRow]:
         BadData: There is no finished run, or a file is broken.
     """
     ended, begun = ([run for run in some if run.setup.regime == "training"] for some in finished_and_begun(runs))
-    ended, _ = admit(ended)
+    ended, _ = admit(ended, bare=True)
     groups: dict[Setup, list[Run]] = {}
     for run in ended:
         groups.setdefault(run.setup, []).append(run)

@@ -4,6 +4,7 @@ import inspect
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial, wraps
 from pathlib import Path
@@ -159,7 +160,7 @@ def keep_results(paths: Iterable[Path], *, since: float) -> None:
     truths: dict[Path, Truths] = {}
     for path in paths:
         run = read_run(path)
-        of = truths[run.home] = truths.get(run.home) or read_truths(run.home)
+        of = truths[run.home] = truths.get(run.home) or read_truths(run.home, measured_too=False)
         if not is_vouched_for(run, of) and (is_made_since(path, since) or _is_whole(partial(_exhaust, run, of))):
             vouch(run, of)
         write_agreement(run, of)
@@ -196,7 +197,8 @@ def _given(path: Path, since: float) -> Result:
 
 def _measured(found: tuple[Path, Summary], since: float) -> MeasuredMemorization:
     if is_made_since(found[0], since) or _is_whole(lambda: verify_memorization(found[0] / "memorization.parquet")):
-        vouch_for_measured(read_truths(found[0].parent.parent), found[0])
+        with suppress(BadData):  # of another measurement, which a table tells
+            vouch_for_measured(read_truths(found[0].parent.parent), found[0])
     return MeasuredMemorization(*found)
 
 

@@ -66,20 +66,21 @@ class Asked:
     stratum: Stratum = "all"
 
 
-def read_truths(home: Path) -> Truths:
+def read_truths(home: Path, *, measured_too: bool = True) -> Truths:
     """Every truth of the labels whose runs lie in a folder, in the order of the folders' names.
 
     Args:
         home: Folder of a variant's runs.
+        measured_too: Whether memorization is among them.
 
     Raises:
         BadData: A file is missing or broken.
         Mismatch: A measurement is of another variant.
     """
     variant = read_variant(home / "variant")
-    pools = _held_out_errors(home)
+    pools = _held_out_errors(home) if measured_too else {}
     measured = []
-    for path, memorization in read_memorizations(home, variant).values():
+    for path, memorization in read_memorizations(home, variant).values() if measured_too else ():
         digests = {"memorization": file_digest(path)}
         held_out = None
         if memorization.learner in pools:

@@ -47,12 +47,16 @@ def tell_unknown(runs: Iterable[Run], truths: Mapping[Path, Truths], *, memoriza
         memorization: Whether the table shows what was measured, too.
     """
     runs = list(runs)
-    unknown = [run.path for run in runs if not is_vouched_for(run, truths[run.home])]
+    unknown = [run.path for run in runs if run.home not in truths or not is_vouched_for(run, truths[run.home])]
     words = []
     if unknown:
         words.append(f"{len(unknown)} of {len(runs)} runs")
     if memorization:
-        measured = [(one, truths[home]) for home in sorted({run.home for run in runs}) for one in truths[home].measured]
+        measured = [
+            (one, truths[home])
+            for home in sorted({run.home for run in runs} & set(truths))
+            for one in truths[home].measured
+        ]
         missing = sum(not _is_noted(_key_of_measured(one, of)) for one, of in measured)
         if missing:
             words.append(f"{missing} of {len(measured)} measurements of memorization")

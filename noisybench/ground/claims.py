@@ -77,7 +77,7 @@ def check_claim(path: Path, claimed: int, words: str) -> None:
         raise BadData(msg)
 
 
-def is_text(kind: Any) -> bool:  # noqa: ANN401 - pyarrow is untyped
+def holds_texts(kind: Any) -> bool:  # noqa: ANN401 - pyarrow is untyped
     """Whether a column is of texts, which are read once each, however often they stand there."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
@@ -86,7 +86,7 @@ def _width(kind: Any) -> int:  # noqa: ANN401 - pyarrow is untyped
     """Bytes of one value in memory."""
     if pa.types.is_fixed_size_list(kind):
         return int(kind.list_size) * _width(kind.value_type)
-    if pa.types.is_dictionary(kind) or is_text(kind) or pa.types.is_null(kind):
+    if pa.types.is_dictionary(kind) or holds_texts(kind) or pa.types.is_null(kind):
         return 8
     try:
         return max(1, int(kind.bit_width) // 8)
@@ -97,10 +97,12 @@ def _width(kind: Any) -> int:  # noqa: ANN401 - pyarrow is untyped
 def _is_known(kind: Any) -> bool:  # noqa: ANN401 - pyarrow is untyped
     """Whether a column is of a kind that we write, whose size its header tells."""
     if pa.types.is_fixed_size_list(kind):
-        return not pa.types.is_nested(kind.value_type) and _is_known(kind.value_type) and not is_text(kind.value_type)
+        return (
+            not pa.types.is_nested(kind.value_type) and _is_known(kind.value_type) and not holds_texts(kind.value_type)
+        )
     if pa.types.is_dictionary(kind):
-        return is_text(kind.value_type)
-    return bool(pa.types.is_primitive(kind) or is_text(kind) or pa.types.is_null(kind))
+        return holds_texts(kind.value_type)
+    return bool(pa.types.is_primitive(kind) or holds_texts(kind) or pa.types.is_null(kind))
 
 
 def _size(path: Path) -> int:

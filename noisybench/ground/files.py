@@ -23,7 +23,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from noisybench.ground.claims import array_header, check_claim, check_record_size, check_regular, check_table, is_text
+from noisybench.ground.claims import (
+    array_header,
+    check_claim,
+    check_record_size,
+    check_regular,
+    check_table,
+    holds_texts,
+)
 from noisybench.ground.errors import BadData
 
 T = TypeVar("T")
@@ -165,7 +172,7 @@ def read_columns(path: Path, names: list[str] | None = None) -> tuple[dict[str, 
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     """A Parquet file whose texts are read once each: a small file may repeat a long one without end."""
     file = pq.ParquetFile(path, page_checksum_verification=True)
-    texts = [field.name for field in file.schema_arrow if is_text(field.type)]
+    texts = [field.name for field in file.schema_arrow if holds_texts(field.type)]
     if texts:
         file.close()
         file = pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=texts)

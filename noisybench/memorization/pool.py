@@ -183,7 +183,7 @@ Claim: TypeAlias = tuple[tuple[int, ...], np.dtype[Any]]
 def _record_of(file: Mapping[str, Any], claim: Claim, path: Path, mend: str) -> dict[str, Any]:
     """The record of a block, read once it is known to be one text of a moderate length."""
     shape, kind = claim
-    if shape or kind.kind != "U" or kind.itemsize > LONGEST_TEXT:
+    if not kind.hasobject and (shape or kind.kind != "U" or kind.itemsize > LONGEST_TEXT):
         msg = f"{path}: its record is {kind} of shape {shape}, expected a text of up to {LONGEST_TEXT} bytes; {mend}"
         raise BadData(msg)
     record = json.loads(str(file["record"][()]))

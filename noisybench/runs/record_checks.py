@@ -35,7 +35,7 @@ def again(record: RunRecord) -> str:
     return f"delete that folder and {'evaluate' if record.regime == 'training' else 'run its command'} again"
 
 
-def check_labels(path: Path, record: RunRecord, variant: Variant) -> None:
+def check_about_labels(path: Path, record: RunRecord, variant: Variant) -> None:
     """Raise ``Mismatch`` unless every field of a record that is about labels is what the variant beside the run gives."""
     for name, given in about_labels(variant).items():
         told = getattr(record, name)

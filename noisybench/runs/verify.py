@@ -22,7 +22,14 @@ from noisybench.memorization.subsets import subsets
 from noisybench.runs.folder import RECORD
 from noisybench.runs.reading import Run, read_run, read_runs
 from noisybench.runs.record import RunRecord
-from noisybench.runs.record_checks import again, check_checkpoint, check_labels, check_record, check_seed, recipe_of
+from noisybench.runs.record_checks import (
+    again,
+    check_about_labels,
+    check_checkpoint,
+    check_record,
+    check_seed,
+    recipe_of,
+)
 from noisybench.training.recipe import Recipe, learning_rate
 from noisybench.training.trace import Trace, read_trace, trace_rows
 from noisybench.variants.variant import Variant, read_variant
@@ -158,7 +165,7 @@ def verify_run(run: Run, variant: Variant) -> Iterator[str]:
     if record.variant_id != variant.provenance.variant_id:
         msg = f"{path / 'run.json'} is of another variant than the run's; delete that folder and evaluate again"
         raise Mismatch(msg)
-    check_labels(path, record, variant)
+    check_about_labels(path, record, variant)
     check_record(path, record)
     trace, follows = _check_trace(run, variant)
     yield from _check_scores(run, variant, trace)
@@ -229,9 +236,7 @@ def _check_trace(run: Run, variant: Variant) -> tuple[Trace | None, str]:
             msg = f"{path}: the trace has other given labels than the variant; delete that folder and score again"
             raise Mismatch(msg)
         if not np.array_equal(trace["prediction"][-1], trace["held_out.probabilities"][-1].argmax(1)):
-            msg = (
-                f"{path}: 'prediction' is not the class of the highest probability; delete that folder and score again"
-            )
+            msg = f"{path}: the classes in 'prediction' do not follow from the probabilities; delete that folder and score again"
             raise BadData(msg)
         return trace, f"{detectors} follow from the probabilities"
     if record.regime == "pool":

@@ -69,8 +69,8 @@ def test_a_block_of_models_is_refused_before_it_is_unpacked(tmp_path: Path) -> N
         "models": 50, "group_size": 10, "setup": {},
     }  # fmt: skip
     path = tmp_path / "block-0000.npz"
-    zeros = {"included": np.zeros((50, 8), np.uint8), "predictions": np.zeros((50, 60), np.uint8)}
-    np.savez_compressed(path, record=np.array(json.dumps(record)), **zeros)
+    included, predictions = np.zeros((50, 8), np.uint8), np.zeros((50, 60), np.uint8)
+    np.savez_compressed(path, record=np.array(json.dumps(record)), included=included, predictions=predictions)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
         for name, shape in (("margins", (50, 10**7)), ("held_out", (60, 10))):
             with archive.open(f"{name}.npy", "w") as stream:
