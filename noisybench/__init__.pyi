@@ -17,6 +17,7 @@ from .board.results import memorize as memorize
 from .board.results import score_given as score_given
 from .board.suspects import Suspect as Suspect
 from .board.suspects import suspects as suspects
+from .board.verification import verify as verify
 from .cards.description import Description as Description
 from .cards.description import describe as describe
 from .cards.variant_card import write_cards as write_cards
@@ -60,7 +61,6 @@ from .memorization.estimate import read_memorization as read_memorization
 from .memorization.learner import Learner as Learner
 from .memorization.subset_plan import SubsetPlan as SubsetPlan
 from .memorization.subset_plan import plan_learner as plan_learner
-from .runs.verification import verify as verify
 from .training.machine import Machine as Machine
 from .training.model import BuildModel as BuildModel
 from .training.model import check_images as check_images

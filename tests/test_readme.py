@@ -53,3 +53,19 @@ def test_the_page_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.Mo
     assert list(tmp_path.glob(f"{own}/seed-0/scores/worst_margin.parquet"))
     assert names["rivals"].shape == (1, 1437)  # type: ignore[attr-defined]
     shutil.rmtree(tmp_path / "runs")
+
+
+def test_the_commands_of_the_pages_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each page of ``docs`` in an empty folder, line by line."""
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    for page in sorted((README.parent / "docs").glob("*.md")):
+        (tmp_path / page.stem).mkdir()
+        monkeypatch.chdir(tmp_path / page.stem)
+        for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
+            for line in block["code"].splitlines():
+                command, *words = shlex.split(line, comments=True)
+                assert command == "noisybench"
+                done = shell(
+                    *(path for word in words for path in (sorted(Path().glob(word)) if "*" in word else [word]))
+                )
+                assert done.code == 0, done.err

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from noisybench.board.admission import admit, tell_left_out
 from noisybench.board.agreement import Agreement, Stratum
 from noisybench.board.averages import cells_of, counts_of, history_of, is_matched, versions_of, which_complete
 from noisybench.board.judging import judge_all
-from noisybench.board.truths import MISLABELED, Asked, check_asked, read_truths
+from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, check_asked
 from noisybench.detection.scoring import Kind
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import Paths, Run, finished_and_begun
@@ -112,9 +113,11 @@ def detector_rows(
         Mismatch: Scores or a memorization are of other labels than their run.
     """
     ended, begun = finished_and_begun(runs)
-    truths = {home: read_truths(home) for home in sorted({run.home for run in ended})}
+    ended, truths = admit(ended, memorization=truth == MEMORIZATION)
     asked = check_asked(truth, metric, stratum, list(truths.values()))
-    return rows_of_agreements(judge_all(ended, truths, asked), ended, begun, asked)
+    judged, faults = judge_all(ended, truths, asked)
+    tell_left_out(faults, any_left=bool(judged))
+    return rows_of_agreements(judged, [run for run in ended if run.path in judged], begun, asked)
 
 
 def rows_of_agreements(

@@ -12,10 +12,11 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
+from noisybench.board.admission import admit, tell_left_out
 from noisybench.board.agreement import check_same_labels
 from noisybench.board.averages import cells_of, counts_of, is_matched, versions_of, which_complete
 from noisybench.board.references import reference_scores
-from noisybench.board.truths import Truths, read_truths
+from noisybench.board.truths import Truths
 from noisybench.detection.scoring import Kind, Scores
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.memorization.estimate import Memorization
@@ -166,7 +167,7 @@ def both_rows(runs: Sequence[Run] | Paths, *, threshold: float = HIGH_MEMORIZATI
         BadUsage: A threshold that no memorization has to reach, or none can.
     """
     ended, begun = finished_and_begun(runs)
-    truths = {home: read_truths(home) for home in sorted({run.home for run in ended})}
+    ended, truths = admit(ended, memorization=True)
     measured = [run for run in ended if truths[run.home].measured]
     if not measured:
         msg = (
@@ -199,9 +200,14 @@ Flags: TypeAlias = "dict[FlagsKey, dict[tuple[LabelColumn, int], tuple[Run, Both
 def _flags_of(runs: Sequence[Run], truths: Mapping[Path, Truths], threshold: float) -> Flags:
     """Where the flags of every detector and reference fall, against every memorization of the run's labels."""
     groups: Flags = {}
+    faults: list[BadData] = []
     for run in runs:
         variant = truths[run.home].variant
-        kinds, scores = _scores(run, variant)
+        try:
+            kinds, scores = _scores(run, variant)
+        except BadData as error:
+            faults.append(error)
+            continue
         for truth in (one.memorization for one in truths[run.home].measured):
             itself = Scores("memorization", np.nan_to_num(truth.values), truth.variant_id)  # unknown ones are left out
             found = both_truths([*scores, itself], truth, variant, threshold=threshold)
@@ -209,6 +215,7 @@ def _flags_of(runs: Sequence[Run], truths: Mapping[Path, Truths], threshold: flo
                 setup = NOBODY if kind == "reference" else run.setup
                 group = groups.setdefault((both.detector, kind, setup, truth.learner), {})
                 group[run.column, run.seed] = (run, both)
+    tell_left_out(faults, any_left=bool(groups))
     return groups
 
 

@@ -25,7 +25,7 @@ from noisybench.detection.scoring import Kind, Scores, scores_path
 from noisybench.ground import random_streams
 from noisybench.ground.digests import file_digest
 from noisybench.ground.download import cache_folder
-from noisybench.ground.errors import Mismatch
+from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import replacing
 from noisybench.memorization import learner, reliability
 from noisybench.runs.reading import Run
@@ -163,13 +163,22 @@ def _file_of(module: object) -> Path:
     return Path(str(getattr(module, "__file__", "")))
 
 
-def judge_all(runs: Sequence[Run], truths: Mapping[Path, Truths], asked: Asked) -> dict[Path, list[Agreement]]:
-    """Folder of each run → agreement of its detectors, and of the references for its labels and seed."""
+def judge_all(
+    runs: Sequence[Run], truths: Mapping[Path, Truths], asked: Asked
+) -> tuple[dict[Path, list[Agreement]], list[BadData]]:
+    """Folder of each run → agreement of its detectors, and of the references for its labels and seed.
+
+    The second result says what is wrong with the runs that cannot be judged, which the first does not hold.
+    """
     beside: dict[tuple[Path, int], list[Agreement]] = {}
-    found = {}
+    found: dict[Path, list[Agreement]] = {}
+    faults = []
     for run in runs:
         of = truths[run.home]
         if (run.home, run.seed) not in beside:
             beside[run.home, run.seed] = judge_references(of, asked, seed=run.seed)
-        found[run.path] = judge(run, of, asked) + beside[run.home, run.seed]
-    return found
+        try:
+            found[run.path] = judge(run, of, asked) + beside[run.home, run.seed]
+        except BadData as error:
+            faults.append(error)
+    return found, faults

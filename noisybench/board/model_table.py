@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from noisybench.board.admission import admit
 from noisybench.board.averages import counts_of, history_of, versions_of, which_complete
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import FITS, Paths, Run, finished_and_begun
@@ -79,6 +80,7 @@ def model_rows(runs: Sequence[Run] | Paths) -> list[ModelRow]:
         BadData: There is no finished run, or a file is broken.
     """
     ended, begun = ([run for run in some if run.setup.regime == "training"] for some in finished_and_begun(runs))
+    ended, _ = admit(ended, bare=True)
     groups: dict[Setup, list[Run]] = {}
     for run in ended:
         groups.setdefault(run.setup, []).append(run)

@@ -2,23 +2,29 @@
 
 import inspect
 import os
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from noisybench.board.agreement import Agreement
+from noisybench.board.agreement_file import write_agreement
 from noisybench.board.judging import judge, judge_references
-from noisybench.board.truths import MISLABELED, check_asked, read_truths
+from noisybench.board.truths import MISLABELED, Truths, check_asked, read_truths
+from noisybench.board.vouching import is_made_since, is_vouched_for, vouch, vouch_for_measured
 from noisybench.detection.scoring import Scores
+from noisybench.ground.errors import BadData
 from noisybench.memorization.estimate import Memorization, read_memorization
 from noisybench.memorization.reliability import Summary
 from noisybench.runs.given_run import keep_given
 from noisybench.runs.measurement import measure_memorization
 from noisybench.runs.pool_run import DetectorPool, score_pool
-from noisybench.runs.reading import read_run
+from noisybench.runs.reading import Run, read_run
 from noisybench.runs.training_run import train_and_score
+from noisybench.runs.verify import verify_memorization, verify_run
 from noisybench.statistics.confident_learning import NoiseEstimate
 
 P = ParamSpec("P")
@@ -121,7 +127,7 @@ class MeasuredMemorization(os.PathLike[str]):
         return f"memorization by {self.memorization.learner.name}"
 
 
-def _returning(name: str, function: Callable[P, T], make: Callable[[T], R]) -> Callable[P, R]:
+def _returning(name: str, function: Callable[P, T], make: Callable[[T, float], R]) -> Callable[P, R]:
     """``function`` under its public name, with a result that can be asked for agreement, which ``runs`` knows nothing of.
 
     Help and editors show what it returns, and it travels to other processes by its name here.
@@ -129,9 +135,10 @@ def _returning(name: str, function: Callable[P, T], make: Callable[[T], R]) -> C
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        return make(function(*args, **kwargs))
+        since = time.time()
+        return make(function(*args, **kwargs), since)
 
-    returned = make if isinstance(make, type) else make.__annotations__["return"]
+    returned = make.__annotations__["return"]
     shown = inspect.signature(function).replace(return_annotation=returned)
     for attribute, value in {
         "__name__": name,
@@ -143,19 +150,59 @@ def _returning(name: str, function: Callable[P, T], make: Callable[[T], R]) -> C
     return call
 
 
-def _results(paths: list[Path]) -> list[Result]:
+def keep_results(paths: Iterable[Path], *, since: float) -> None:
+    """Leave beside finished runs what follows from them, and note which of them were made here.
+
+    Args:
+        paths: Their folders.
+        since: When they were begun, in seconds since the epoch.
+    """
+    truths: dict[Path, Truths] = {}
+    for path in paths:
+        run = read_run(path)
+        of = truths[run.home] = truths.get(run.home) or read_truths(run.home, measured_too=False)
+        if not is_vouched_for(run, of) and (is_made_since(path, since) or _is_whole(partial(_exhaust, run, of))):
+            vouch(run, of)
+        write_agreement(run, of)
+
+
+def _exhaust(run: Run, truths: Truths) -> None:
+    for _ in verify_run(run, truths.variant):
+        pass
+
+
+def _is_whole(check: Callable[[], object]) -> bool:
+    """Whether what was there before, and may be a stranger's, passes a check."""
+    try:
+        check()
+    except BadData:  # which a table, and ``verify``, will tell
+        return False
+    return True
+
+
+def _results(paths: list[Path], since: float) -> list[Result]:
+    keep_results(paths, since=since)
     return [Result(path) for path in paths]
 
 
-def _detected(found: DetectorPool) -> Detected:
+def _detected(found: DetectorPool, since: float) -> Detected:
+    keep_results([found.path], since=since)
     return Detected(found.path, found.noise)
 
 
-def _measured(found: tuple[Path, Summary]) -> MeasuredMemorization:
+def _given(path: Path, since: float) -> Result:
+    keep_results([path], since=since)
+    return Result(path)
+
+
+def _measured(found: tuple[Path, Summary], since: float) -> MeasuredMemorization:
+    if is_made_since(found[0], since) or _is_whole(lambda: verify_memorization(found[0] / "memorization.parquet")):
+        with suppress(BadData):  # of another measurement, which a table tells
+            vouch_for_measured(read_truths(found[0].parent.parent), found[0])
     return MeasuredMemorization(*found)
 
 
 evaluate = _returning("evaluate", train_and_score, _results)
 memorize = _returning("memorize", measure_memorization, _measured)
 detect = _returning("detect", score_pool, _detected)
-score_given = _returning("score_given", keep_given, Result)
+score_given = _returning("score_given", keep_given, _given)

@@ -9,6 +9,7 @@ import numpy as np
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.checks import unknown, whole
 from noisybench.ground.errors import BadData, UnknownName
+from noisybench.ground.walking import find_below, reached
 from noisybench.runs.folder import RECORD
 from noisybench.runs.reading import AnyPath, Run, read_run
 from noisybench.training.trace import read_trace
@@ -97,7 +98,7 @@ def suspects(run: AnyPath, *, detector: str | None = None, top: int = 20) -> lis
 
 def _finished_below(folder: Path) -> list[Run]:
     """The finished runs in a folder and below it, in the order of their paths."""
-    runs = (read_run(path.parent) for path in sorted(folder.rglob(RECORD)))
+    runs = (read_run(path.parent) for path in find_below(reached(folder), {RECORD}).paths)
     return [run for run in runs if run.finished]
 
 

@@ -9,7 +9,7 @@ from noisybench.detection.scoring import read_scores, scores_path
 from noisybench.ground.arrays import Floats
 from noisybench.ground.checks import unknown
 from noisybench.ground.digests import file_digest
-from noisybench.ground.errors import Mismatch, UnknownName
+from noisybench.ground.errors import BadData, Mismatch, UnknownName
 from noisybench.memorization.estimate import Memorization, read_memorizations
 from noisybench.memorization.learner import Learner
 from noisybench.runs.folder import read_run_record
@@ -66,20 +66,21 @@ class Asked:
     stratum: Stratum = "all"
 
 
-def read_truths(home: Path) -> Truths:
+def read_truths(home: Path, *, measured_too: bool = True) -> Truths:
     """Every truth of the labels whose runs lie in a folder, in the order of the folders' names.
 
     Args:
         home: Folder of a variant's runs.
+        measured_too: Whether memorization is among them.
 
     Raises:
         BadData: A file is missing or broken.
         Mismatch: A measurement is of another variant.
     """
     variant = read_variant(home / "variant")
-    pools = _held_out_errors(home)
+    pools = _held_out_errors(home) if measured_too else {}
     measured = []
-    for path, memorization in read_memorizations(home, variant).values():
+    for path, memorization in read_memorizations(home, variant).values() if measured_too else ():
         digests = {"memorization": file_digest(path)}
         held_out = None
         if memorization.learner in pools:
@@ -101,8 +102,11 @@ def _held_out_errors(home: Path) -> dict[Learner, Path]:
     for path in sorted(home.glob("*/seed-*/run.json")):
         file = scores_path(path.parent, "held_out_error")
         if file.is_file():
-            record = read_run_record(path.parent)
-            if record.regime == "pool":
+            try:
+                record = read_run_record(path.parent)
+            except BadData:  # it is left out where runs are read
+                continue
+            if record.regime == "pool" and "held_out_error" in record.detectors:
                 found.setdefault(record.learner, file)
     return found
 

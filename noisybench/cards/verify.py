@@ -16,11 +16,13 @@ from noisybench.cards.variant_card import README, card_of, encoded
 from noisybench.data.answers import Answers
 from noisybench.data.source import Option, Source
 from noisybench.ground.digests import file_digest
+from noisybench.ground.download import Unasked
 from noisybench.ground.durability import is_temporary
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.lookup import find, names, summary
 from noisybench.ground.options import parse_options
 from noisybench.ground.version import __version__
+from noisybench.ground.walking import find_below
 from noisybench.variants.building import build_variant
 from noisybench.variants.noise import Noise
 from noisybench.variants.transitions import AnyTransition, SparseTransition
@@ -167,7 +169,7 @@ def verify_draw(variant: Variant, source: Source) -> str:
         msg = f"the record of {call} cannot be drawn again: {error}"
         raise Mismatch(msg) from None
     except BadData as error:
-        if isinstance(error, Mismatch) or not kind.found:
+        if isinstance(error, Mismatch) or not (kind.found or isinstance(error, Unasked)):
             raise
         return f"{p.noise} was not drawn again: {error}"
     odd = _differences(variant, again)
@@ -270,5 +272,14 @@ def _first_difference(left: Sequence[str], right: Sequence[str]) -> int:
 
 def variants_below(folder: Path) -> list[Path]:
     """The folders of variants below a folder, but for those that lie beside runs: they are checked with these."""
-    found = sorted(path.parent for path in folder.rglob("variant.json"))
-    return [path for path in found if path.name != "variant" and not is_temporary(path.relative_to(folder))]
+    found = [path.parent for path in find_below(folder, {"variant.json"}).paths]
+    kept = [path for path in found if not lies_beside_runs(path)]
+    return [path for path in kept if not is_temporary(path.relative_to(folder))]
+
+
+def lies_beside_runs(folder: Path) -> bool:
+    """Whether a variant's folder is the one that runs, or a measurement of memorization, were laid beside."""
+    if folder.name != "variant":
+        return False
+    above = folder.absolute().parent
+    return next(above.glob("*/seed-*/run.json"), next(above.glob("memorization/*"), None)) is not None

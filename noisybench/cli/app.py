@@ -6,10 +6,11 @@ import typer
 
 from noisybench.cli.board import leaderboard, suspects
 from noisybench.cli.build import build, describe, export, verify
+from noisybench.cli.given import score
 from noisybench.cli.listing import list_
 from noisybench.cli.printing import say
 from noisybench.cli.quickstart import quickstart
-from noisybench.cli.run import evaluate, memorize, score
+from noisybench.cli.run import evaluate, memorize
 from noisybench.ground.version import __version__
 
 app = typer.Typer(

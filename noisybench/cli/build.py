@@ -205,7 +205,7 @@ def verify(
     own_source: OwnSource = None,
 ) -> None:
     """Check that variants and runs, all that are below a folder, are whole and belong together."""
-    from noisybench.runs.verification import verify_each
+    from noisybench.board.verification import verify_each
 
     checks = verify_each(path, data=data, own_source=own_source)
     while True:

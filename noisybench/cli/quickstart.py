@@ -1,5 +1,6 @@
 """The quickstart: the whole way on an embedded data set."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,7 @@ def quickstart(
     """Build, memorize, evaluate and rank on an embedded data set of digits: no download, about two minutes."""
     from noisybench.board.leaderboard import leaderboard as rank
     from noisybench.board.leaderboard import models_board
+    from noisybench.board.results import keep_results
     from noisybench.board.results import memorize as measure
     from noisybench.cards.description import describe as description_of
     from noisybench.data.loading import load_source
@@ -60,8 +62,10 @@ def quickstart(
                 f"{summary.clean_memorization:.2f} of right ones, standard error up to {summary.largest_stderr:.2f}"
             )
     say_plan(planned)
+    since = time.time()
     with progress_bar("evaluate", planned.epochs) as step:
-        carry_out(planned, step)
+        made = carry_out(planned, step)
+    keep_results(made, since=since)
     print_rows(rank(out / "runs").rows, "table")
     print_rows(rank(out / "runs", truth="memorization").rows, "table")
     print_rows(models_board(out / "runs").rows, "table")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from noisybench.ground.arrays import Labels
+from noisybench.ground.claims import check_regular
 from noisybench.ground.errors import BadData
 
 
@@ -42,6 +43,7 @@ def file_digest(path: Path) -> str:
     Raises:
         BadData: The file cannot be read.
     """
+    check_regular(path)
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()

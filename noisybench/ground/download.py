@@ -1,9 +1,50 @@
 """Published files: fetched once into the cache, and never trusted without their digest."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
+from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData
+
+
+class Unasked(BadData):
+    """Something is not here, and may not be downloaded unless the user asks for it."""
+
+
+_offline = ContextVar("offline", default=False)
+
+
+@contextmanager
+def offline(*, unless: bool = False) -> Iterator[None]:
+    """Nothing is downloaded in this block: what is not here raises ``Unasked``.
+
+    Args:
+        unless: Whether the block may download after all.
+    """
+    before = _offline.set(_offline.get() or not unless)
+    try:
+        yield
+    finally:
+        _offline.reset(before)
+
+
+def is_offline() -> bool:
+    """Whether nothing may be downloaded here."""
+    return _offline.get()
+
+
+def check_asked_for(what: str) -> None:
+    """Raise ``Unasked`` where nothing may be downloaded.
+
+    Args:
+        what: What would be, for the message.
+    """
+    if _offline.get():
+        msg = f"{what} is not here, and nothing is downloaded unasked"
+        raise Unasked(msg)
 
 
 def cache_folder() -> Path:
@@ -28,6 +69,9 @@ def fetch(name: str, url: str, sha256: str, size: int, *, instead: str = "--data
     Raises:
         BadData: It cannot be downloaded, or is not the file that was published.
     """
+    there = cache_folder() / name
+    if not (there.is_file() and file_digest(there) == sha256):
+        check_asked_for(f"{name} ({size / 1e6:.1f} MB)")
     import pooch
     from requests.exceptions import RequestException
 

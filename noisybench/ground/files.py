@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -10,18 +11,22 @@ import tokenize
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import fields
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, NoReturn, TypeVar
 from zipfile import BadZipFile
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from noisybench.ground.claims import (
+    array_header,
+    check_claim,
+    check_regular,
+    check_table,
+    holds_texts,
+)
 from noisybench.ground.durability import put_aside, rename_durably, sync_folder, sync_tree, synced_together, temporary
 from noisybench.ground.errors import BadData
 
@@ -173,14 +178,16 @@ def read_columns(path: Path, names: list[str] | None = None) -> tuple[dict[str, 
         names: The columns to read; None reads all.
 
     Raises:
-        BadData: The file is missing, is no Parquet, or lacks a column.
+        BadData: The file is missing, is no Parquet, lacks a column, or claims far more than it can hold.
     """
+    check_regular(path)
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with _opened(path) as file:
             missing = [name for name in names or [] if name not in file.schema_arrow.names]
             if missing:
                 msg = f"{path} has no column '{missing[0]}'; it has: {', '.join(file.schema_arrow.names)}"
                 raise BadData(msg)
+            check_table(path, file.metadata.num_rows, file.schema_arrow, names)
             table = file.read(
                 columns=names, use_threads=file.metadata.num_rows > SMALL
             )  # threads cost a small file more
@@ -192,14 +199,41 @@ def read_columns(path: Path, names: list[str] | None = None) -> tuple[dict[str, 
     return columns, metadata
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """A Parquet file whose texts are read once each: a small file may repeat a long one without end."""
+    file = pq.ParquetFile(path, page_checksum_verification=True)
+    texts = [field.name for field in file.schema_arrow if holds_texts(field.type)]
+    if texts:
+        file.close()
+        file = pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=texts)
+    with file:
+        yield file
+
+
 def column_names(path: Path) -> list[str]:
     """Names of the columns of a Parquet file, without reading them.
 
     Raises:
         BadData: The file is missing or is no Parquet.
     """
+    check_regular(path)
     try:
         return list(pq.read_schema(path).names)
+    except (OSError, pa.ArrowException) as error:
+        msg = f"{path} cannot be read as Parquet: {_reason(error)}; make it again"
+        raise BadData(msg) from None
+
+
+def count_rows(path: Path) -> int:
+    """Rows that a Parquet file claims to have, without reading them.
+
+    Raises:
+        BadData: The file is missing or is no Parquet.
+    """
+    check_regular(path)
+    try:
+        return int(pq.read_metadata(path).num_rows)
     except (OSError, pa.ArrowException) as error:
         msg = f"{path} cannot be read as Parquet: {_reason(error)}; make it again"
         raise BadData(msg) from None
@@ -217,6 +251,7 @@ def read_json(path: Path, *, mend: str = "make it again") -> Any:  # noqa: ANN40
     Raises:
         BadData: The file is missing or is no JSON; ``mend`` says what to do then.
     """
+    check_regular(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
     except OSError as error:
@@ -224,41 +259,6 @@ def read_json(path: Path, *, mend: str = "make it again") -> Any:  # noqa: ANN40
         raise BadData(msg) from None
     except (ValueError, RecursionError) as error:
         msg = f"{path} is not JSON: {_first_line(error)}; {mend}"
-        raise BadData(msg) from None
-
-
-def read_json_as(path: Path, kind: type[T], *, mend: str = "make it again", allow_unknown: bool = False) -> T:
-    """The frozen dataclass ``kind`` that a JSON file holds.
-
-    Args:
-        path: A file of ``write_json``, which took ``dataclasses.asdict`` of the record.
-        kind: A dataclass; fields with a default may be missing in the file, and fields may be dataclasses.
-        mend: What to do about a damaged file, the end of the message.
-        allow_unknown: Whether fields that ``kind`` does not have are passed over.
-
-    Raises:
-        BadData: The file is missing, is no JSON, lacks a field, has one of another type or one that nobody knows.
-    """
-    return record_as(read_record(path, mend=mend), kind, path, mend=mend, allow_unknown=allow_unknown)
-
-
-def record_as(
-    record: Mapping[str, Any], kind: type[T], path: Path, *, mend: str = "make it again", allow_unknown: bool = False
-) -> T:
-    """The frozen dataclass ``kind`` that ``record``, as read from ``path``, describes; see ``read_json_as``."""
-    known = tuple(field.name for field in fields(kind))  # type: ignore[arg-type]  # a dataclass by contract
-    odd = None if allow_unknown else next((name for name in record if name not in known), None)
-    if odd is not None:
-        msg = f"{path} has a field '{odd}', which is none of: {', '.join(known)}; {mend}"
-        raise BadData(msg)
-    try:
-        json.dumps(record, ensure_ascii=False).encode()
-        return msgspec.convert(record, kind)
-    except UnicodeEncodeError:  # half a surrogate pair, which JSON can spell and no text file can hold
-        msg = f"{path} holds text that is no Unicode; {mend}"
-        raise BadData(msg) from None
-    except msgspec.ValidationError as error:
-        msg = f"{path}{_fault(str(error), record, kind)} {mend}"
         raise BadData(msg) from None
 
 
@@ -275,24 +275,6 @@ def read_record(path: Path, *, mend: str = "make it again") -> dict[str, Any]:
     return value
 
 
-def check_fields(record: Mapping[str, Any], kinds: Mapping[str, Any], path: Path) -> None:
-    """Raise ``BadData`` unless ``record``, as read from ``path``, has every field of ``kinds``, and of that type.
-
-    Args:
-        record: Field → value.
-        kinds: Field → type hint.
-        path: Where the record stands, for messages.
-    """
-    for name, kind in kinds.items():
-        if name not in record:
-            msg = f"{path} lacks '{name}'; it is damaged, or of another version: make it again"
-            raise BadData(msg)
-        if not _fits(record[name], kind):
-            wanted = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
-            msg = f"{path}: '{name}' is {str(record[name])[:40]!r}, expected {wanted}; make it again"
-            raise BadData(msg)
-
-
 def write_array(values: NDArray[Any], path: Path) -> None:
     """Write one array as ``.npy``."""
     with replacing(path) as part, part.open("wb") as stream:
@@ -303,11 +285,19 @@ def read_array(path: Path) -> NDArray[Any]:
     """Read one ``.npy`` array, never unpickling.
 
     Raises:
-        BadData: The file is missing, is no array, or holds Python objects.
+        BadData: The file is missing, is no array, holds Python objects, or claims more values than it has bytes.
     """
+    check_regular(path)
     try:
         with path.open("rb") as stream:  # NumPy leaves a file open that it cannot read
+            if stream.read(6) == b"\x93NUMPY":
+                stream.seek(0)
+                shape, kind = array_header(stream)
+                check_claim(path, math.prod(shape) * kind.itemsize, f"{shape} values")
+            stream.seek(0)
             array = np.load(stream, allow_pickle=False)
+    except BadData:
+        raise
     except NO_ARRAY as error:
         # NumPy's own words advise to trust the file, or tell of its own insides.
         pickled = "it holds Python objects, which are never unpickled" if "pickle" in str(error) else None
@@ -318,37 +308,6 @@ def read_array(path: Path) -> NDArray[Any]:
         msg = f"{path} holds several arrays, expected one (.npy)"
         raise BadData(msg)
     return array
-
-
-def _fits(value: Any, kind: Any) -> bool:  # noqa: ANN401 - a value of JSON and a type hint
-    if get_origin(kind) is Literal:
-        return value in get_args(kind)
-    if get_origin(kind) in (Union, UnionType):
-        return any(_fits(value, part) for part in get_args(kind))
-    if get_origin(kind) is Mapping:
-        return isinstance(value, dict) and all(_fits(part, get_args(kind)[1]) for part in value.values())
-    if get_origin(kind) is list:
-        return isinstance(value, list) and all(_fits(part, get_args(kind)[0]) for part in value)
-    return type(value) is kind  # True is no number here
-
-
-def _fault(text: str, record: Mapping[str, Any], kind: type) -> str:
-    """What msgspec found wrong with a record, in our words: the field, what stands there and what should.
-
-    >>> _fault("Expected `int`, got `str` - at `$.seed`", {"seed": "x"}, Mapping)
-    ": 'seed' is 'x', expected int;"
-    >>> _fault("Object missing required field `seed`", {}, Mapping)
-    " lacks 'seed'; it is damaged, or of another version:"
-    """
-    reason, _, within = text.partition(" - at ")
-    within = within.rpartition("$")[2].strip("`").removeprefix(".")
-    missing = re.fullmatch("Object missing required field `(.*)`", reason)
-    if missing:
-        return f" lacks '{'.'.join(filter(None, (within, missing[1])))}'; it is damaged, or of another version:"
-    top = re.split(r"[.\[]", within)[0]
-    expected = re.fullmatch("Expected `(.*)`, got `.*`", reason)  # else it is no word of a closed choice
-    wanted = expected[1].replace("null", "None") if expected else str(get_type_hints(kind).get(top, reason))
-    return f": '{within}' is {str(record.get(top))[:40]!r}, expected {wanted.replace('typing.', '')};"
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -363,6 +322,9 @@ def _to_numpy(values: Any) -> NDArray[Any]:  # noqa: ANN401 - pyarrow is untyped
     if pa.types.is_fixed_size_list(values.type):
         flat: NDArray[Any] = values.flatten().to_numpy(zero_copy_only=False)
         return flat.reshape(len(values), values.type.list_size)
+    if pa.types.is_dictionary(values.type):  # each text once in memory
+        texts: NDArray[Any] = np.array(values.dictionary.to_pylist(), dtype=object)
+        return texts[values.indices.to_numpy()]
     array: NDArray[Any] = values.to_numpy(zero_copy_only=False)
     return array
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from noisybench.ground.arrays import Bools, Floats, read_only
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
-from noisybench.ground.files import read_columns, record_as, write_columns
+from noisybench.ground.files import read_columns, write_columns
+from noisybench.ground.records import record_as
 from noisybench.memorization.learner import Learner, learner_in_words
 from noisybench.memorization.pool import BLOCK, Pool
 from noisybench.variants.variant import Variant

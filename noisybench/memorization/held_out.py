@@ -90,3 +90,15 @@ def _given_unseen(pool: Pool, variant: Variant) -> NDArray[np.float64]:
     unseen = ~pool.included
     shares: NDArray[np.float64] = ((pool.predictions == variant.labels) & unseen).sum(0) / unseen.sum(0)
     return shares
+
+
+def shares_fitted(pool: Pool, variant: Variant) -> dict[str, float]:
+    """Shares of wrong and of right labels that models give which were trained on them, NaN where there are none."""
+    seen = pool.included.sum(0)
+    fitted = ((pool.predictions == variant.labels) & pool.included).sum(0) / np.where(seen > 0, seen, np.nan)
+    wrong = variant.mislabeled
+    found = {}
+    for name, members in (("mislabeled_fit", wrong), ("clean_fit", variant.known & ~wrong)):
+        shares = fitted[members]
+        found[name] = float(np.nanmean(shares)) if np.isfinite(shares).any() else float("nan")
+    return found

@@ -8,15 +8,17 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeAlias, get_args
 from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.ground.arrays import Bools, read_only
+from noisybench.ground.claims import LONGEST_TEXT, check_regular, claimed_arrays
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
-from noisybench.ground.files import NO_ARRAY, check_fields, replacing
+from noisybench.ground.files import NO_ARRAY, replacing
+from noisybench.ground.records import check_fields
 from noisybench.memorization.learner import Learner, learner_of_setup
 from noisybench.variants.variant import Variant
 
@@ -143,45 +145,73 @@ def read_block(path: Path, variant: Variant) -> Block:
     """
     mend = "delete it to train its models again"
     n, k = len(variant.labels), variant.num_classes
+    check_regular(path)
     try:
         if path.is_file() and not is_zipfile(path):
             raise BadZipFile  # which NumPy would take for a pickle
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            record = json.loads(str(file["record"][()]))
-            arrays = {name: file[name] for name in ("included", "predictions", "margins", "held_out")}
-    except (*NO_ARRAY, AttributeError) as error:
+        with path.open("rb") as stream:
+            claimed = claimed_arrays(stream)
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as file:
+                record = _record_of(file, claimed["record"], path, mend)
+                if record["variant_id"] != variant.provenance.variant_id:
+                    msg = (
+                        f"{path} is of variant '{record['variant_id'][:12]}', expected "
+                        f"{variant.provenance.variant_id[:12]}; give another --out"
+                    )
+                    raise Mismatch(msg)
+                _check_claims(path, claimed, record["models"], variant)
+                arrays = {name: file[name] for name in ("included", "predictions", "margins", "held_out")}
+    except BadData:
+        raise
+    except (*NO_ARRAY, AttributeError, RuntimeError) as error:
         pickled = "it holds Python objects, which are never unpickled" if "pickle" in str(error) else None
         reason = pickled or getattr(error, "strerror", None) or "it is damaged, or no block"
         msg = f"{path} cannot be read as a block of models: {reason}; {mend}"
         raise BadData(msg) from None
-    if not isinstance(record, dict):
-        msg = f"{path}: its record is a {type(record).__name__}, expected a JSON object; {mend}"
-        raise BadData(msg)
-    check_fields(record, RECORD, path)
-    if record["variant_id"] != variant.provenance.variant_id:
-        msg = (
-            f"{path} is of variant '{record['variant_id'][:12]}', expected {variant.provenance.variant_id[:12]}; "
-            f"give another --out"
-        )
-        raise Mismatch(msg)
-    b = record["models"]
-    wanted = {
-        "included": ((b, -(-n // 8)), np.uint8),
-        "predictions": ((b, n), class_type(k)),
-        "margins": ((b, n), np.float16),
-        "held_out": ((n, k), np.float32),
-    }
-    for name, (shape, kind) in wanted.items():
-        if arrays[name].shape != shape or arrays[name].dtype != kind:
-            found = f"{arrays[name].dtype} of shape {arrays[name].shape}"
-            msg = f"{path}: '{name}' is {found}, expected {np.dtype(kind)} of shape {shape}; {mend}"
-            raise BadData(msg)
     finite = np.isfinite(arrays["margins"]).all() and np.isfinite(arrays["held_out"]).all()
     if not finite or arrays["predictions"].max(initial=0) >= k or record["group_size"] < 1:
         msg = f"{path} holds values that no model gives; {mend}"
         raise BadData(msg)
     included = np.unpackbits(arrays["included"], axis=1, count=n).astype(np.bool_)
     return Block(included, arrays["predictions"], arrays["margins"], arrays["held_out"], record)
+
+
+Claim: TypeAlias = tuple[tuple[int, ...], np.dtype[Any]]
+"""Shape and type that an array claims to have."""
+
+
+def _record_of(file: Mapping[str, Any], claim: Claim, path: Path, mend: str) -> dict[str, Any]:
+    """The record of a block, read once it is known to be one text of a moderate length."""
+    shape, kind = claim
+    if not kind.hasobject and (shape or kind.kind != "U" or kind.itemsize > LONGEST_TEXT):
+        msg = f"{path}: its record is {kind} of shape {shape}, expected a text of up to {LONGEST_TEXT} bytes; {mend}"
+        raise BadData(msg)
+    record = json.loads(str(file["record"][()]))
+    if not isinstance(record, dict):
+        msg = f"{path}: its record is a {type(record).__name__}, expected a JSON object; {mend}"
+        raise BadData(msg)
+    check_fields(record, RECORD, path)
+    return record
+
+
+def _check_claims(path: Path, claimed: Mapping[str, Claim], b: int, variant: Variant) -> None:
+    """Raise ``BadData`` unless the arrays of a block claim to be what b models leave of the variant's samples."""
+    n, k, mend = len(variant.labels), variant.num_classes, "delete it to train its models again"
+    wanted: dict[str, tuple[tuple[int, ...], Any]] = {
+        "included": ((b, -(-n // 8)), np.uint8),
+        "predictions": ((b, n), class_type(k)),
+        "margins": ((b, n), np.float16),
+        "held_out": ((n, k), np.float32),
+    }
+    for name, (shape, kind) in wanted.items():
+        if claimed[name] != (shape, np.dtype(kind)):
+            found = f"{claimed[name][1]} of shape {claimed[name][0]}"
+            msg = f"{path}: '{name}' is {found}, expected {np.dtype(kind)} of shape {shape}; {mend}"
+            raise BadData(msg)
+    if b > BLOCK:
+        msg = f"{path} says that it holds {b} models, and no block more than {BLOCK}; {mend}"
+        raise BadData(msg)
 
 
 def read_pool(folder: Path, variant: Variant, *, models: int | None = None) -> Pool:
@@ -200,7 +230,15 @@ def read_pool(folder: Path, variant: Variant, *, models: int | None = None) -> P
     if models is not None and models < 1:
         msg = f"models must be at least 1, got {models}"
         raise BadUsage(msg)
-    paths = _block_paths(folder) if models is None else [block_path(folder, *block) for block in blocks(models)]
+    if models is None:
+        paths = _block_paths(folder)
+    else:
+        there = sum(1 for _ in folder.glob("block-*.npz"))
+        if models > BLOCK * there:  # before as many names are listed: the number may be a stranger's
+            lacks = block_path(folder, there, min(BLOCK, models - there * BLOCK))
+            msg = f"{folder} lacks {lacks.name} of {models} models; say the same command again to train its models"
+            raise BadData(msg)
+        paths = [block_path(folder, *block) for block in blocks(models)]
     parts: list[Block] = []
     for path in paths:
         part = read_block(path, variant)

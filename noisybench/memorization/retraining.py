@@ -23,10 +23,11 @@ from noisybench.ground.checks import check_room, unknown, whole
 from noisybench.ground.durability import rename_durably, temporary
 from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed, UnknownName
-from noisybench.ground.files import check_fields, read_record, write_json
+from noisybench.ground.files import read_record, write_json
 from noisybench.ground.locks import locked
 from noisybench.ground.mending import take_away
 from noisybench.ground.random_streams import derive
+from noisybench.ground.records import check_fields
 from noisybench.memorization.pool import (
     BLOCK,
     PURPOSES,

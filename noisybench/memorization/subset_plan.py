@@ -20,6 +20,14 @@ from noisybench.training.model import BuildModel
 from noisybench.training.plan import Plan, Watch, plan_run
 from noisybench.training.recipe import RECIPE_OF_0_1_0
 
+
+def folder_of_pool(setup: Mapping[str, Any], *, purpose: Purpose, seed: int) -> str:
+    """Name of the folder of a pool, from everything else that decides it: see ``SubsetPlan.setup``."""
+    what = json.dumps({**setup, "purpose": purpose, "seed": seed}, sort_keys=True)
+    digest = hashlib.sha256(what.encode()).hexdigest()[:8]
+    return f"{file_name(setup['model'])}-{setup['recipe']}-{file_name(setup['features'])}-{purpose}-{digest}"
+
+
 EPOCHS = 45
 """Epochs of every subset model: on the digits, 99 % of the wrong labels of a subset are then fitted, 57 % after 20."""
 
@@ -69,9 +77,7 @@ class SubsetPlan:
 
     def folder(self, *, purpose: Purpose = "truth", seed: int = 0) -> str:
         """Name of the folder of one of its pools, safe on every file system."""
-        what = json.dumps({**self.setup, "purpose": purpose, "seed": seed}, sort_keys=True)
-        digest = hashlib.sha256(what.encode()).hexdigest()[:8]
-        return f"{file_name(self.plan.model)}-{self.plan.recipe_name}-{file_name(self.features)}-{purpose}-{digest}"
+        return folder_of_pool(self.setup, purpose=purpose, seed=seed)
 
 
 def plan_learner(

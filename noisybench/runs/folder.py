@@ -19,9 +19,10 @@ from noisybench.detection.scoring import Detector, Kind, scores_path
 from noisybench.ground.digests import file_digest
 from noisybench.ground.durability import rename_durably, synced_together, temporary
 from noisybench.ground.errors import BadData
-from noisybench.ground.files import column_names, read_columns, read_json_as, write_json
+from noisybench.ground.files import column_names, read_columns, write_json
 from noisybench.ground.lookup import find, is_ours
 from noisybench.ground.mending import looks_whole
+from noisybench.ground.records import read_json_as
 from noisybench.runs.record import RunRecord
 from noisybench.training.trace import epoch_path
 from noisybench.variants.sample_names import NAMES
@@ -140,10 +141,11 @@ def _controls_of_0_1_0(folder: Path) -> list[str]:
 # Beside the runs of a variant
 
 
-def keep_variant(variant: Variant, folder: Path, names: Sequence[str] | None = None) -> None:
-    """Lay a variant beside its runs, unless it is there, and with it the names of its samples where they are known.
+def keep_variant(variant: Variant, folder: Path, names: Sequence[str] | None = None) -> Variant:
+    """The variant beside its runs, laid there unless it is, and with it the names of its samples where they are known.
 
-    What is there and damaged is written again, and one line says so.
+    One of the same labels that came to be otherwise stays, and the records of further runs tell of it. What is there and
+    damaged is written again, and one line says so.
 
     Raises:
         BadData: The same labels are there with another truth, which the finished runs were compared with, or with other
@@ -164,6 +166,7 @@ def keep_variant(variant: Variant, folder: Path, names: Sequence[str] | None = N
                 raise BadData(msg)
     if names is not None:
         _keep_names(names, folder.parent / NAMES)
+    return variant if there is None else there
 
 
 def _keep_names(names: Sequence[str], path: Path) -> None:

@@ -99,28 +99,29 @@ def keep_given(
     if form == "pred_probs":
         n, k = len(variant.labels), variant.num_classes
         check_room(n, k, "probabilities of every class", "give a number for each sample, with --scores")
-    setup = hashlib.sha256(json.dumps([name, form]).encode()).hexdigest()  # alike for every variant
-    record = replace(_record(variant, name, setup), form=form, lower_is_suspicious=False, column=column)
+    what: dict[str, Any] = {"form": form, "lower_is_suspicious": False, "column": column}
     values = np.zeros(0)
     if form == "dynamics":
         path = Path(given)
         observations = observe_dynamics(path, variant, sample_names=called, tell=tell)
-        record = replace(record, file=path.name, file_sha256=digest_of_dynamics(path), epochs=len(observations))
+        what |= {"file": path.name, "file_sha256": digest_of_dynamics(path), "epochs": len(observations)}
     elif isinstance(given, str | os.PathLike):
         path = Path(given)
         read = read_given_file(path, variant, form, column=column, labels=labels, sample_names=called, tell=tell)
-        values, lower = read.values, _sign(read, lower_is_suspicious, tell)
-        record = replace(record, file=path.name, file_sha256=file_digest(path), lower_is_suspicious=lower)
+        values = read.values
+        lower = _sign(read, lower_is_suspicious, tell)
+        what |= {"file": path.name, "file_sha256": file_digest(path), "lower_is_suspicious": lower}
     else:
         values = check_given(given, variant, form, labels=labels, tell=tell)
         digest = hashlib.sha256(values.astype("<f8").tobytes()).hexdigest()
-        record = replace(record, file_sha256=digest, lower_is_suspicious=bool(lower_is_suspicious))
+        what |= {"file_sha256": digest, "lower_is_suspicious": bool(lower_is_suspicious)}
     if form != "dynamics":
-        values = 0.0 - values if record.lower_is_suspicious else values
+        values = 0.0 - values if what["lower_is_suspicious"] else values
         observations = [] if form == "scores" else [_observation(values, variant)]
+    setup = setup_of_given(name, form)
     home = Path(out) / variant.name
     folder = home / f"given-{file_name(name)}-{setup[:8]}" / "seed-0"
-    keep_variant(variant, home / "variant", called)
+    record = replace(_record(keep_variant(variant, home / "variant", called), name, setup), **what)
     with locked(folder):
         if not _is_whole(folder, record):
             begin(folder, record)  # what is replaced is no finished run meanwhile
@@ -189,6 +190,11 @@ def _sign(read: Given, said: bool | None, tell: Tell) -> bool:  # noqa: FBT001 -
     elif said != known:
         tell(f"warning: the scores are {read.tool}, {low} where a label is suspicious, and {flags[said]} was said")
     return known if said is None else said
+
+
+def setup_of_given(name: str, form: str) -> str:
+    """Digest of what given scores are called and of their form: alike for every variant."""
+    return hashlib.sha256(json.dumps([name, form]).encode()).hexdigest()
 
 
 def _record(variant: Variant, name: str, setup: str) -> RunRecord:

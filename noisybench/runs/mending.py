@@ -14,9 +14,10 @@ from pathlib import Path
 from noisybench.detection.scoring import scores_path
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData
-from noisybench.ground.files import record_as, write_json
+from noisybench.ground.files import write_json
 from noisybench.ground.lookup import names
 from noisybench.ground.mending import can_be_read, take_away
+from noisybench.ground.records import record_as
 from noisybench.runs.folder import LEFT_BY_A_RUN, RECORD, begin, whole_record
 from noisybench.runs.record import TRAINED_BY, RunRecord, first_difference
 from noisybench.training.checkpoint import CHECKPOINT, read_checkpoint

@@ -7,11 +7,11 @@ are a run themselves, which has a pool in place of a training.
 import hashlib
 import json
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from math import isnan
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from noisybench.ground.locks import locked
 from noisybench.ground.lookup import find, names
 from noisybench.ground.random_streams import derive
 from noisybench.ground.version import __version__
-from noisybench.memorization.held_out import held_out_answers
+from noisybench.memorization.held_out import held_out_answers, shares_fitted
 from noisybench.memorization.pool import PURPOSES, Pool, read_pool
 from noisybench.memorization.retraining import retrain
 from noisybench.memorization.subset_plan import SubsetPlan
@@ -100,11 +100,12 @@ def score_pool(
         raise BadUsage(msg)
     learners = [replace(learner, fraction=share) for share in shares]
     home = Path(out) / variant.name
-    folder = home / _folder(learners) / f"seed-{seed}"
+    folder = home / folder_of_pools([one.setup for one in learners]) / f"seed-{seed}"
     check_source(source, variant)
     for one in learners:
         _check_held_out(one, len(variant.labels), models, seed)
-    record = _record(learners[-1], variant, shares, models=models, seed=seed)
+    kept = keep_variant(variant, home / "variant", source.sample_names)
+    record = _record(learners[-1], kept, shares, models=models, seed=seed)
     if machine.threads > 1:
         record = replace(record, threads=machine.threads)
     with locked(folder):
@@ -131,7 +132,6 @@ def score_pool(
             )
             seconds += models / done.models_per_second  # over every call that trained some of them
             pools.append(read_pool(models_folder, variant, models=models))
-        keep_variant(variant, home / "variant", source.sample_names)
         if found is None or not _is_whole(folder, found, models):
             begin(folder, record)  # what is scored again is no finished run meanwhile
             with limited_threads(machine.threads):
@@ -216,12 +216,17 @@ def check_purpose(purpose: str, fractions: Sequence[float]) -> None:
         raise BadUsage(msg)
 
 
-def _folder(learners: Sequence[SubsetPlan]) -> str:
-    """Name of a pool's folder, safe on every file system, which is alike for all seeds."""
-    what = json.dumps([one.setup for one in learners], sort_keys=True)
-    plan, word = learners[-1].plan, learners[-1].features.partition("(")[0]
-    digest = hashlib.sha256(what.encode()).hexdigest()[:8]
-    return f"{file_name(plan.model)}-{plan.recipe_name}-{file_name(word)}-pool-{digest}"
+def folder_of_pools(setups: Sequence[Mapping[str, Any]]) -> str:
+    """Name of a run's folder, safe on every file system and alike for all seeds, from what decides its pools."""
+    largest = setups[-1]
+    digest = hashlib.sha256(json.dumps(setups, sort_keys=True).encode()).hexdigest()[:8]
+    word = str(largest["features"]).partition("(")[0]
+    return f"{file_name(largest['model'])}-{largest['recipe']}-{file_name(word)}-pool-{digest}"
+
+
+def digest_of_setup(setup: Mapping[str, Any]) -> str:
+    """Digest of what decides a pool of subset models but labels, purpose and seed."""
+    return hashlib.sha256(json.dumps(setup, sort_keys=True).encode()).hexdigest()
 
 
 def _record(learner: SubsetPlan, variant: Variant, fractions: Sequence[float], *, models: int, seed: int) -> RunRecord:
@@ -233,7 +238,7 @@ def _record(learner: SubsetPlan, variant: Variant, fractions: Sequence[float], *
         model=plan.model,
         recipe=plan.recipe_name,
         trained=plan.trained,
-        setup=hashlib.sha256(json.dumps(learner.setup, sort_keys=True).encode()).hexdigest(),
+        setup=digest_of_setup(learner.setup),
         **asdict(plan.recipe),
         observe="held out",
         features=learner.features,
@@ -276,11 +281,6 @@ def _score(folder: Path, *, but: Collection[str] = ()) -> dict[str, Kind]:
 
 def _write_history(pool: Pool, variant: Variant, epochs: int, path: Path) -> None:
     """Shares of wrong and of right labels that models give which were trained on them, as a history of one epoch."""
-    seen = pool.included.sum(0)
-    fitted = ((pool.predictions == variant.labels) & pool.included).sum(0) / np.where(seen > 0, seen, np.nan)
-    wrong = variant.mislabeled
     columns = {"epoch": np.array([epochs], dtype=np.int64)}
-    for name, members in (("mislabeled_fit", wrong), ("clean_fit", variant.known & ~wrong)):
-        shares = fitted[members]
-        columns[name] = np.array([np.nanmean(shares) if np.isfinite(shares).any() else np.nan])
+    columns |= {name: np.array([share]) for name, share in shares_fitted(pool, variant).items()}
     write_columns(columns, path)

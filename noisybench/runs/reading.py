@@ -10,8 +10,10 @@ from typing import Any, TypeAlias
 
 from noisybench.detection.scoring import Kind, Scores, read_scores, scores_path
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.files import check_fields, read_columns, read_record
-from noisybench.runs.folder import is_finished, kinds_of, read_run_record
+from noisybench.ground.files import read_columns, read_record
+from noisybench.ground.records import check_fields
+from noisybench.ground.walking import find_below, reached
+from noisybench.runs.folder import RECORD, is_finished, kinds_of, log, read_run_record
 from noisybench.runs.record import RunRecord, Setup, setup_of
 from noisybench.statistics.resampling import LabelColumn
 
@@ -75,9 +77,11 @@ Paths: TypeAlias = AnyPath | Iterable[AnyPath]
 def read_runs(paths: Paths) -> list[Run]:
     """Every run at or below the folders, each once, those that have begun and not ended included.
 
+    A run that cannot be read is left out and named in a warning, as is a link that leads nowhere.
+
     Raises:
         BadUsage: No folder is given.
-        BadData: A folder is missing, no run below them has ended, or a file of a run is broken.
+        BadData: A folder is missing, or no run below them has ended and can be read.
     """
     folders = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
     if not folders:
@@ -87,19 +91,33 @@ def read_runs(paths: Paths) -> list[Run]:
         if not folder.is_dir():
             msg = f"{folder} is no folder; give folders that hold runs, such as 'runs'"
             raise BadData(msg)
-    found = sorted({path.resolve().parent for folder in folders for path in folder.rglob("run.json")})
+    below = [find_below(reached(folder), {RECORD}) for folder in folders]
     runs: dict[tuple[LabelColumn, Setup, int], Run] = {}
-    for path in found:
-        run = read_run(path)
+    broken: list[BadData] = []
+    for path in sorted({path.parent for found in below for path in found.paths}):
+        try:
+            run = read_run(path)
+        except BadData as error:
+            broken.append(error)
+            continue
         key = (run.column, run.setup, run.seed)
         # A copy of a run is no second run; of several, one that is finished and lies beside its variant is taken.
         if key not in runs or _standing(run) > _standing(runs[key]):
             runs[key] = run
     if not any(run.finished for run in runs.values()):
+        if broken:
+            raise broken[0]
         begun = f" ({len(runs)} begun and not ended)" if runs else ""
         msg = f"no finished run below {', '.join(map(str, folders))}{begun}; 'noisybench evaluate' makes runs"
         raise BadData(msg)
+    for sentence in dict.fromkeys([*broken, *(one for found in below for one in found.left_out)]):
+        leave_out(sentence)
     return list(runs.values())
+
+
+def leave_out(why: object) -> None:
+    """Say in one line what a table is made without."""
+    log.warning("left out: %s", why)
 
 
 def _standing(run: Run) -> tuple[bool, bool]:

@@ -141,11 +141,11 @@ def carry_out(planned: Evaluation, progress: Progress = lambda: None) -> list[Pa
     tasks: list[TrainingTask] = []
     for variant in planned.variants:
         home = planned.out / variant.name
-        keep_variant(variant, home / "variant", planned.source.sample_names)
+        kept = keep_variant(variant, home / "variant", planned.source.sample_names)
         for seed in planned.seeds:
             own = replace(planned.machine, device=planned.machine.device_of(len(tasks)), workers=1)
             folder = home / planned.plan.folder / f"seed-{seed}"
-            tasks.append(TrainingTask(variant, planned.plan, seed, planned.detectors, own, folder))
+            tasks.append(TrainingTask(kept, planned.plan, seed, planned.detectors, own, folder))
     return run_tasks(carry_out_one, tasks, planned.source, workers=planned.machine.workers, progress=progress)
 
 

@@ -1,89 +1,224 @@
 """Verifying folders: what is written is whole, and what stands together belongs together."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from noisybench.cards.verify import verify_variant
+from noisybench.cards.verify import lies_beside_runs, verify_variant
 from noisybench.detection.scoring import score, scores_path
 from noisybench.ground.digests import file_digest
-from noisybench.ground.errors import BadData, Mismatch
+from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import read_columns
-from noisybench.ground.lookup import find
+from noisybench.ground.lookup import find, is_ours
+from noisybench.ground.random_streams import derive
+from noisybench.ground.walking import find_below, reached
 from noisybench.memorization.estimate import MEASURES, estimate_memorization, read_memorization
-from noisybench.memorization.held_out import held_out_answers
-from noisybench.memorization.pool import read_pool
-from noisybench.runs.folder import read_run_record
-from noisybench.runs.reading import Run, read_runs
+from noisybench.memorization.held_out import held_out_answers, shares_fitted
+from noisybench.memorization.pool import BLOCK, Pool, block_path, read_block, read_pool
+from noisybench.memorization.subsets import subsets
+from noisybench.runs.folder import RECORD
+from noisybench.runs.reading import Run, read_run, read_runs
 from noisybench.runs.record import RunRecord
-from noisybench.training.trace import Trace, read_trace
+from noisybench.runs.record_checks import (
+    again,
+    check_about_labels,
+    check_checkpoint,
+    check_record,
+    check_seed,
+    recipe_of,
+)
+from noisybench.training.recipe import Recipe, learning_rate
+from noisybench.training.trace import Trace, read_trace, trace_rows
 from noisybench.variants.variant import Variant, read_variant
+
+ON_TRUST = (
+    "what models answered (traces, blocks), test_accuracy, susceptibility and losses of histories, seconds and passes, "
+    "versions and machines, names of samples, files that scores were given in"
+)
+"""What tables show and nothing in a folder can compute again."""
+
+Further = Callable[[Run], Iterable[str]]
+"""A further check of a finished run: the sentences that it has to say."""
 
 
 def unfinished_runs(folder: Path) -> int:
     """How many runs below a folder have begun and not ended."""
-    return sum(not run.finished for run in read_runs(folder))
+    return sum(not read_run(path.parent).finished for path in find_below(reached(folder), {RECORD}).paths)
 
 
-def verify_runs(folder: Path) -> Iterator[str]:
+def verify_runs(folder: Path, *, further: Further = lambda _: ()) -> Iterator[str]:
     """Check every finished run below a folder: history and scores follow from the trace, or from a pool's models.
 
-    Memorization follows from its blocks of models. Agreement is not stored, and so needs no check.
+    Memorization follows from its blocks of models, and each field of a record from what it is about. What is left is
+    taken on trust, and the last sentence names it.
+
+    Args:
+        folder: Any folder above runs.
+        further: Called with each run that was found whole.
 
     Raises:
         BadData: What differs, and from what.
     """
-    _check_places(folder)
-    measured = sorted(folder.rglob("memorization.parquet"))
+    found = find_below(
+        reached(folder), {"run.json", "history.parquet", "scores", "memorization.parquet", "variant.json"}
+    )
+    for sentence in found.left_out:
+        yield f"not checked: {sentence}"
+    named: dict[str, list[Path]] = {}
+    for path in found.paths:
+        named.setdefault(path.name, []).append(path)
+    records = {path.parent for path in named.get("run.json", [])}
+    measured = named.get("memorization.parquet", [])
+    scored = [path.parent for path in named.get("scores", []) if path.is_dir()]
+    _check_records({path.parent for path in named.get("history.parquet", [])}.union(scored, records))
+    for home in [path.parent for path in named.get("variant.json", []) if lies_beside_runs(path.parent)]:
+        for _ in verify_variant(home, cards=False):  # what it says of each check is for a variant alone
+            pass
     for path in measured:
-        yield _verify_memorization(path)
-    checked: set[Path] = set()
-    for run in read_runs([folder]) if not measured or next(folder.rglob("run.json"), None) else []:
-        path = run.path
+        yield verify_memorization(path)
+    own: set[str] = set()
+    runs = [read_run(path) for path in sorted(records)]  # each of them: a copy of a run may have been changed
+    if not measured and not any(run.finished for run in runs):
+        read_runs([folder])  # which says what there is instead
+    for run in runs:
+        check_seed(run.path, run.record)
+        if not run.finished and run.record.detectors:
+            msg = f"{run.path} names detectors, and has lost files that they need; the command that made it makes them again"
+            raise BadData(msg)
         if not run.finished:
-            yield f"{path}: unfinished; the command that began it goes on with it"
+            yield f"{run.path}: unfinished; the command that began it goes on with it"
             continue
-        home = path.parent.parent / "variant"
-        if home not in checked:
-            for _ in verify_variant(home, cards=False):  # what it says of each check is for a variant alone
-                pass
-            checked.add(home)
-        yield from _verify_run(run, read_variant(home))
+        yield from verify_run(run, read_variant(run.home / "variant"))
+        yield from further(run)
+        own |= {spec for spec in run.record.detectors.values() if run.record.regime != "given" and not _is_drawn(spec)}
+    scores = f", scores by {', '.join(sorted(own))}" if own else ""
+    yield f"taken on trust: {ON_TRUST}{scores}"
 
 
-def _verify_memorization(path: Path) -> str:
+def _check_records(folders: set[Path]) -> None:
+    """Every run has its record, and stands where that says."""
+    for path in sorted(folders):
+        if not (path / "run.json").is_file():
+            msg = f"{path} has lost its run.json; delete that folder and evaluate again"
+            raise BadData(msg)
+
+
+def _is_drawn(spec: str) -> bool:
+    """Whether the scores of a detector can be computed again: a record may not name code to import."""
+    return is_ours("detectors", spec)
+
+
+def verify_memorization(path: Path) -> str:
     """Check a measurement of memorization against the models that it was estimated from."""
     variant = read_variant(path.parents[2] / "variant")
     told = read_memorization(path, variant.provenance.variant_id)
-    found = estimate_memorization(read_pool(path.parent, variant, models=told.models), variant)
-    for name in (*MEASURES, "n_in", "n_out"):
-        if not np.array_equal(getattr(told, name), getattr(found, name), equal_nan=True):
+    pool = read_pool(path.parent, variant, models=told.models)
+    found = estimate_memorization(pool, variant)
+    for name in (*MEASURES, "n_in", "n_out", "learner"):
+        ours, theirs = getattr(told, name), getattr(found, name)
+        if not (ours == theirs if name == "learner" else np.array_equal(ours, theirs, equal_nan=True)):
             msg = f"{path}: '{name}' does not follow from the models beside it; delete that file and memorize again"
             raise BadData(msg)
+    _check_subsets(path.parent, pool, variant)
+    from noisybench.memorization.subset_plan import folder_of_pool  # brings torch
+
+    wanted = folder_of_pool(setup_of_models(path.parent, pool, variant), purpose=pool.purpose, seed=pool.seed)
+    if path.parent.name != wanted:
+        msg = f"{path.parent} holds models that belong into a folder called {wanted}; it was renamed, or is a copy: delete it"
+        raise Mismatch(msg)
     return f"{path.parent}: memorization follows from its {told.models} models"
 
 
-def _verify_run(run: Run, variant: Variant) -> Iterator[str]:
-    """Check one finished run of a variant."""
+def _check_subsets(folder: Path, pool: Pool, variant: Variant) -> None:
+    """The models of a pool saw the samples that its seed gives them."""
+    learner, models = pool.learner, range(len(pool.included))
+    try:
+        drawn = subsets(
+            models,
+            len(variant.labels),
+            learner.fraction or 0.0,
+            seed=derive(pool.seed, pool.purpose),
+            balanced=learner.balanced,
+        )
+    except BadUsage as error:
+        msg = f"{folder} holds models of subsets that cannot be: {error}; delete that folder to train them again"
+        raise BadData(msg) from None
+    if not np.array_equal(drawn, pool.included):
+        msg = f"{folder} holds models of other subsets than its seed gives; delete that folder to train them again"
+        raise BadData(msg)
+
+
+def setup_of_models(folder: Path, pool: Pool, variant: Variant) -> dict[str, Any]:
+    """What decides the models of a pool but labels, purpose and seed, as its first block says it."""
+    block = read_block(block_path(folder, 0, min(BLOCK, len(pool.included))), variant)
+    around = ("features_sha256", "device", "versions")
+    return {name: value for name, value in block.record["setup"].items() if name not in around}
+
+
+def verify_run(run: Run, variant: Variant) -> Iterator[str]:
+    """Check one finished run of a variant, field by field.
+
+    Raises:
+        BadData: What differs, and from what.
+    """
     path, record = run.path, run.record
     if record.variant_id != variant.provenance.variant_id:
         msg = f"{path / 'run.json'} is of another variant than the run's; delete that folder and evaluate again"
         raise Mismatch(msg)
+    check_about_labels(path, record, variant)
+    check_record(path, record)
     trace, follows = _check_trace(run, variant)
+    yield from _check_scores(run, variant, trace)
+    for told in (record.files_sha256, {f"scores/{k}": v for k, v in (record.scores_sha256 or {}).items()}):
+        _check_digests(path, told or {}, record)
+    if record.regime == "training":
+        yield from check_checkpoint(path, record)
+    beyond = sorted({file.name for file in (path / "scores").glob("*.parquet")} - _files_of(path, record))
+    if beyond:
+        yield f"{path}: no table shows {', '.join(beyond)}, which the record does not name"
+    yield f"{path}: {follows}"
+
+
+def _check_scores(run: Run, variant: Variant, trace: Trace | None) -> Iterator[str]:
+    """The scores of each detector follow from the trace, or are those that were given."""
+    path, record = run.path, run.record
     for name, spec in record.detectors.items():
         written = run.scores(name)
         if written.variant_id != variant.provenance.variant_id or written.values.shape != variant.labels.shape:
             msg = f"{path}: the scores of '{name}' are of other labels than the run's; delete that folder and evaluate again"
             raise Mismatch(msg)
+        if written.detector != name:
+            msg = f"{path}: the scores of '{name}' are those of '{written.detector[:60]}'; {again(record)}"
+            raise Mismatch(msg)
         if trace is None:
             _check_as_given(path, name, record)
-        elif ":" in spec:  # a record may not name code to import
+        elif not _is_drawn(spec):
             yield f"{path}: the scores of '{name}' were not computed again: {spec} is not noisybench's"
         elif not np.array_equal(written.values, score(trace, find("detectors", spec)).values):
             msg = f"{path}: the scores of '{name}' do not follow from the trace; delete that folder and evaluate again"
             raise BadData(msg)
-    yield f"{path}: {follows}"
+
+
+def _files_of(path: Path, record: RunRecord) -> set[str]:
+    return {scores_path(path, name).name for name in record.detectors}
+
+
+def _check_digests(path: Path, told: Mapping[str, str], record: RunRecord) -> None:
+    """Files are those whose digests the record holds, and it names no other detector's."""
+    for name, digest in told.items():
+        folder, _, rest = name.partition("/")
+        file = path / name
+        if folder == "scores" and not rest.endswith(".parquet"):
+            file = scores_path(path, rest)
+        if ".." in file.parts or file_digest(file) != digest:
+            msg = f"{file} was changed after it was written; run the command that made it again"
+            raise BadData(msg)
+        if folder == "scores" and file.name not in _files_of(path, record):
+            msg = f"{path / 'run.json'} holds a digest of {name[:60]}, which is none of its detectors; {again(record)}"
+            raise BadData(msg)
 
 
 def _check_trace(run: Run, variant: Variant) -> tuple[Trace | None, str]:
@@ -91,6 +226,10 @@ def _check_trace(run: Run, variant: Variant) -> tuple[Trace | None, str]:
     path, record, detectors = run.path, run.record, f"{len(run.record.detectors)} detectors"
     if record.regime == "given" and record.form == "scores":
         return None, "the scores are those that were given"
+    for file, rows in trace_rows(path / "trace").items():  # before any of them is unpacked
+        if rows != len(variant.labels):
+            msg = f"{file} claims {rows} samples, the variant has {len(variant.labels)}; {again(record)}"
+            raise Mismatch(msg)
     trace = read_trace(path / "trace")
     if trace.variant_id != variant.provenance.variant_id:
         msg = f"{path}: the trace is of another variant than the run's; delete that folder and evaluate again"
@@ -99,26 +238,61 @@ def _check_trace(run: Run, variant: Variant) -> tuple[Trace | None, str]:
         if not np.array_equal(trace["given"][-1], variant.labels):
             msg = f"{path}: the trace has other given labels than the variant; delete that folder and score again"
             raise Mismatch(msg)
+        if record.form != "dynamics" and not np.array_equal(
+            trace["prediction"][-1], trace["held_out.probabilities"][-1].argmax(1)
+        ):
+            msg = f"{path}: the classes in 'prediction' do not follow from the probabilities; delete that folder and score again"
+            raise BadData(msg)
         return trace, f"{detectors} follow from the {'logits' if record.form == 'dynamics' else 'probabilities'}"
     if record.regime == "pool":
         _check_answers(path, trace, record, variant)
         return trace, f"answers follow from the pool's models (but for neighbours), {detectors} from the answers"
     _check_epochs(path, trace, record.epochs)
-    _check_history(path, trace, variant)
+    _check_history(path, trace, record, variant)
     return trace, f"history and {detectors} follow from the trace"
 
 
 def _check_answers(path: Path, trace: Trace, record: RunRecord, variant: Variant) -> None:
-    """The held-out answers of a pool's run are those of its models."""
-    if not record.fractions or record.models is None:
-        msg = f"{path / 'run.json'} does not say of which fractions and how many models the pool is; memorize again"
-        raise BadData(msg)
-    folders = [path / f"fraction-{fraction:g}" for fraction in record.fractions]
-    pools = [read_pool(folder, variant, models=record.models) for folder in folders]
+    """The models of a pool are those of the record, and its held-out answers and history are theirs."""
+    shares = list(record.fractions or ())
+    pools = [read_pool(path / f"fraction-{share:g}", variant, models=record.models) for share in shares]
+    setups = []
+    for share, pool in zip(shares, pools, strict=True):
+        folder = path / f"fraction-{share:g}"
+        wanted = replace(record.learner, fraction=share)
+        odd = [
+            field.name for field in fields(wanted) if getattr(wanted, field.name) != getattr(pool.learner, field.name)
+        ]
+        if odd or pool.seed != record.seed:
+            name = odd[0] if odd else "seed"
+            theirs = getattr(pool.learner, name) if odd else pool.seed
+            ours = getattr(wanted, name) if odd else record.seed
+            msg = f"{path / 'run.json'} says {name} = {str(ours)[:60]}, its models are of {str(theirs)[:60]}; {again(record)}"
+            raise Mismatch(msg)
+        _check_subsets(folder, pool, variant)
+        setups.append(setup_of_models(folder, pool, variant))
+    _check_setup_of_pool(path, record, setups)
     for name, values in held_out_answers(pools, variant, epoch=record.epochs).values.items():
         if not np.array_equal(trace[name][-1], values):
             msg = f"{path}: '{name}' does not follow from the models of its pool; delete {path / 'trace'} and say again"
             raise BadData(msg)
+    history = read_columns(path / "history.parquet", ["epoch", "mislabeled_fit", "clean_fit"])[0]
+    _check_column(path, "epoch", history["epoch"], np.array([record.epochs]))
+    for name, fitted in shares_fitted(pools[-1], variant).items():
+        _check_column(path, name, history[name], np.array([fitted]), "its models give")
+
+
+def _check_setup_of_pool(path: Path, record: RunRecord, setups: list[dict[str, Any]]) -> None:
+    """Setup, folder and options of a pool are those of its models."""
+    from noisybench.runs.pool_run import digest_of_setup, folder_of_pools  # brings torch
+
+    if path.parent.name != folder_of_pools(setups) or record.setup != digest_of_setup(setups[-1]):
+        msg = f"{path} has another setup or folder than its models give; {again(record)}"
+        raise Mismatch(msg)
+    for field in fields(Recipe):
+        if field.name in setups[-1] and setups[-1][field.name] != getattr(record, field.name):
+            msg = f"{path / 'run.json'} says another {field.name} than its models were trained with; {again(record)}"
+            raise Mismatch(msg)
 
 
 def _check_as_given(path: Path, name: str, record: RunRecord) -> None:
@@ -127,19 +301,6 @@ def _check_as_given(path: Path, name: str, record: RunRecord) -> None:
     if (record.scores_sha256 or {}).get(name) != file_digest(file):
         msg = f"{file} was changed after it was written; run the command that made it again"
         raise BadData(msg)
-
-
-def _check_places(folder: Path) -> None:
-    """Every run has its record, and stands where that says."""
-    named = {path.parent for name in ("history.parquet", "run.json") for path in folder.rglob(name)}
-    for path in sorted(named | {path.parent for path in folder.rglob("scores") if path.is_dir()}):
-        if not (path / "run.json").is_file():
-            msg = f"{path} has lost its run.json; delete that folder and evaluate again"
-            raise BadData(msg)
-        seed = read_run_record(path).seed
-        if path.name != f"seed-{seed}":
-            msg = f"{path} holds the run of seed {seed}; it was renamed, or is a copy: delete it"
-            raise Mismatch(msg)
 
 
 def _check_epochs(path: Path, trace: Trace, epochs: int) -> None:
@@ -153,19 +314,47 @@ def _check_epochs(path: Path, trace: Trace, epochs: int) -> None:
             raise BadData(msg)
 
 
-def _check_history(path: Path, trace: Trace, variant: Variant) -> None:
-    """The shares of wrong and of right labels fitted are those of the trace, epoch by epoch."""
-    history = read_columns(path / "history.parquet", ["epoch", "mislabeled_fit", "clean_fit"])[0]
+def _check_history(path: Path, trace: Trace, record: RunRecord, variant: Variant) -> None:
+    """Each column of a history that can be computed again is: epochs, rates of learning, shares of labels fitted."""
+    history = read_columns(path / "history.parquet")[0]
     correct = trace.column("correct")
-    if not np.array_equal(history["epoch"], correct.epochs):
+    if not np.array_equal(history.get("epoch", np.zeros(0)), correct.epochs):
         msg = f"{path}: history.parquet and the trace are of different epochs; delete that folder and evaluate again"
         raise BadData(msg)
     for name, chosen in (("mislabeled_fit", variant.mislabeled), ("clean_fit", variant.known & ~variant.mislabeled)):
-        for epoch, told, answers in zip(correct.epochs, history[name], correct.values, strict=True):
-            found = answers[chosen].mean(dtype=np.float64) if chosen.any() else np.nan
-            if not np.isclose(told, found, rtol=0, atol=1e-12, equal_nan=True):
-                msg = (
-                    f"{path}: {name} of epoch {epoch} is {told} in history.parquet, the trace gives {found}; "
-                    f"delete that folder and evaluate again"
-                )
-                raise BadData(msg)
+        shares = [row[chosen].mean(dtype=np.float64) if chosen.any() else np.nan for row in correct.values]
+        _check_column(path, name, history.get(name), np.array(shares), "the trace gives")
+    if "learning_rate" in history:
+        recipe, n = recipe_of(record), len(variant.labels)
+        steps = -(-n // recipe.batch_size)
+        steps -= steps > 1 and n % recipe.batch_size == 1  # a last batch of one joins the one before
+        rates = [
+            learning_rate(recipe, epoch * steps - 1, recipe.epochs * steps) for epoch in range(1, recipe.epochs + 1)
+        ]
+        _check_column(path, "learning_rate", history["learning_rate"], np.array(rates), "the recipe gives")
+    for name in ("train_accuracy", "test_accuracy"):
+        values = history.get(name, np.zeros(0))
+        if not ((values >= 0) & (values <= 1) | np.isnan(values)).all():
+            msg = f"{path}: {name} of history.parquet is no share; delete that folder and evaluate again"
+            raise BadData(msg)
+    if record.test_sha256 is None and np.isfinite(history.get("test_accuracy", np.zeros(0))).any():
+        msg = f"{path}: history.parquet has a test_accuracy, the record no test set; delete that folder and evaluate again"
+        raise BadData(msg)
+    if record.susceptibility == "off" and np.isfinite(history.get("susceptibility", np.zeros(0))).any():
+        msg = f"{path}: history.parquet has a susceptibility, which the record says was off; delete that folder and evaluate again"
+        raise BadData(msg)
+
+
+def _check_column(path: Path, name: str, told: Any, found: Any, words: str = "the record gives") -> None:  # noqa: ANN401
+    """Raise ``BadData`` unless a column of a history is the one that was computed again, shape (e,)."""
+    if told is None or told.shape != found.shape:
+        msg = f"{path}: history.parquet has no {name} for each epoch; delete that folder and evaluate again"
+        raise BadData(msg)
+    odd = np.flatnonzero(~np.isclose(told, found, rtol=0, atol=1e-12, equal_nan=True))
+    if odd.size:
+        epoch = int(odd[0])
+        msg = (
+            f"{path}: {name} of epoch {epoch + 1} is {told[epoch]} in history.parquet, {words} {found[epoch]}; "
+            f"delete that folder and evaluate again"
+        )
+        raise BadData(msg)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from noisybench.ground.arrays import Floats32
 from noisybench.ground.errors import BadData, Mismatch, MissingColumn
-from noisybench.ground.files import column_names, read_columns, write_columns
+from noisybench.ground.files import column_names, count_rows, read_columns, write_columns
 from noisybench.ground.mending import looks_whole, take_away
 
 
@@ -143,6 +143,11 @@ def _is_damaged(path: Path) -> bool:
 def epochs_observed(folder: Path) -> dict[int, set[str]]:
     """Epoch → names of the columns that its file has."""
     return {_epoch_of(path): set(column_names(path)) for path in folder.glob("epoch-*.parquet")}
+
+
+def trace_rows(folder: Path) -> dict[Path, int]:
+    """File of each epoch → samples that its header claims; nothing is unpacked."""
+    return {path: count_rows(path) for path in sorted(folder.glob("epoch-*.parquet"))}
 
 
 def read_trace(folder: str | Path) -> Trace:

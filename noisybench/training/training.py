@@ -15,9 +15,10 @@ from noisybench.data.source import Source, inputs_of, source_digest
 from noisybench.ground.checks import whole
 from noisybench.ground.durability import synced_together
 from noisybench.ground.errors import BadData
-from noisybench.ground.files import check_fields, read_columns, read_record, write_columns, write_json
+from noisybench.ground.files import read_columns, read_record, write_columns, write_json
 from noisybench.ground.mending import can_be_read, take_away
 from noisybench.ground.random_streams import derive
+from noisybench.ground.records import check_fields
 from noisybench.training.batches import Inputs
 from noisybench.training.checkpoint import (
     CHECKPOINT,

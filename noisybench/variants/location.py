@@ -12,9 +12,11 @@ from typing import get_args, get_type_hints
 
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source
+from noisybench.ground.claims import check_regular
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.files import read_json_as, write_json
+from noisybench.ground.files import write_json
 from noisybench.ground.lookup import find, names
+from noisybench.ground.records import read_json_as
 from noisybench.variants.variant import Variant, read_variant
 
 LOCATION = "location.json"
@@ -129,4 +131,5 @@ def source_of(variant: Variant, folder: Path, data: Path | None = None, own: str
         if not path.exists():
             msg = f"the files of '{provenance.source}' are not at {path}; say where they are with --data"
             raise BadData(msg)
+        check_regular(path)  # a stranger may have written where they lie
     return load_source(name, data, limit=provenance.limit, **options)

@@ -18,15 +18,8 @@ from noisybench.ground.arrays import UNKNOWN, Labels, check_labels, read_only
 from noisybench.ground.checks import check_kind
 from noisybench.ground.digests import label_digest
 from noisybench.ground.errors import BadData, Mismatch
-from noisybench.ground.files import (
-    file_name,
-    read_array,
-    read_columns,
-    read_json_as,
-    write_array,
-    write_columns,
-    write_json,
-)
+from noisybench.ground.files import file_name, read_array, read_columns, write_array, write_columns, write_json
+from noisybench.ground.records import read_json_as
 from noisybench.variants.flipping import Mode
 from noisybench.variants.noise import RateDefinition
 from noisybench.variants.transitions import AnyTransition, SparseTransition, check_transition, compact

@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from noisybench.ground.lookup import find
 from noisybench.memorization.estimate import Memorization, read_memorization, write_memorization
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import read_runs
-from noisybench.runs.record import RunRecord
+from noisybench.runs.record import RunRecord, about_labels
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant, read_variant, write_variant
 
@@ -72,22 +73,11 @@ def measure(home: Path, variant: Variant, learner: Learner, seed: int) -> None:
     write_memorization(truth, home / "memorization" / file_name(learner.name) / "memorization.parquet")
 
 
-def record_of(variant_id: str, noise: str, seed: int) -> RunRecord:
+def record_of(variant: Variant, seed: int) -> RunRecord:
     return RunRecord(
         regime="training",
         features="input",
-        variant_id=variant_id,
-        source="made",
-        source_sha256="5" * 64,
-        source_options={},
-        limit=None,
-        noise=noise,
-        params={},
-        mode="exact",
-        noise_seed=0,
-        n=N,
-        known=N - 10,
-        classes=3,
+        **about_labels(variant),
         model="mlp",
         recipe="overfit",
         setup="digest",
@@ -103,13 +93,14 @@ def record_of(variant_id: str, noise: str, seed: int) -> RunRecord:
 def write_runs(root: Path, noise: str, draw: int, *, measured: Sequence[Learner] = (OWN,)) -> Path:
     """A variant, what was measured of it, and runs of two seeds."""
     variant, home = made(draw), root / f"made-{noise}-{draw}"
+    variant = replace(variant, provenance=replace(variant.provenance, noise=noise))  # another family
     write_variant(variant, home / "variant")
     for learner in measured:
         measure(home, variant, learner, draw)
     ours = variant.provenance.variant_id
     for seed in (0, 1):
         folder = home / "mlp-overfit" / f"seed-{seed}"
-        write_json(record_of(ours, noise, seed).as_json(), folder / "run.json")
+        write_json(record_of(variant, seed).as_json(), folder / "run.json")
         rng = np.random.default_rng([draw, seed])
         for i, name in enumerate(KINDS):
             values = rng.random(N) + (1 - i / 2) * variant.mislabeled

@@ -184,9 +184,10 @@ def test_unknown_names_are_answered_with_the_nearest(home: Path) -> None:
 
 
 def test_scores_of_other_labels_are_refused(home: Path) -> None:
-    """Scores that carry another variant id are in no table."""
-    path = scores_path(home / "mlp-standard" / "seed-0", "aum")
-    write_scores(Scores("aum", np.arange(N, dtype=float), "cd" * 32), path)
+    """Scores that carry another variant id are in no table: their run is left out, and the last one an error."""
+    paths = sorted(home.glob("*/seed-*/scores/aum.parquet"))
+    for path in paths:
+        write_scores(Scores("aum", np.arange(N, dtype=float), "cd" * 32), path)
     with pytest.raises(Mismatch, match=r"scores of 'aum' are of variant cdcdcdcdcdcd, the truth is of "):
         leaderboard(home)
 

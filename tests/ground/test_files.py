@@ -20,13 +20,13 @@ from noisybench.ground.files import (
     read_array,
     read_columns,
     read_json,
-    read_json_as,
     replacing,
     replacing_folder,
     write_array,
     write_columns,
     write_json,
 )
+from noisybench.ground.records import read_json_as
 
 RNG = np.random.default_rng(0)
 COLUMNS: dict[str, Any] = {

@@ -464,14 +464,14 @@ def test_files_of_one_name_are_one_row(tmp_path: Path) -> None:
     assert score_given(VARIANT, tmp_path, name="mine", scores=written(tmp_path, "npy", SCORES + 2)) == first
     np.testing.assert_array_equal(first.scores["mine"].values, SCORES + 2)
     assert len([row for row in leaderboard(tmp_path) if row.kind == "detector"]) == 1
-    assert len(list(verify_runs(tmp_path))) == 2
+    assert len(list(verify_runs(tmp_path))) == 3
 
 
 def test_a_given_run_that_was_changed_is_not_whole(tmp_path: Path) -> None:
     """Scores rewritten, and given labels or probabilities of a trace that are not the run's."""
     scores = score_given(VARIANT, tmp_path, name="mine", scores=written(tmp_path, "npy", SCORES)).path
     probs = score_given(VARIANT, tmp_path, name="net", pred_probs=written(tmp_path, "npy", PROBS)).path
-    assert len(list(verify_runs(tmp_path))) == 2
+    assert len(list(verify_runs(tmp_path))) == 3
 
     def rewritten(path: Path, name: str, change: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
         columns, metadata = read_columns(path)
@@ -493,7 +493,7 @@ def test_a_given_run_that_was_changed_is_not_whole(tmp_path: Path) -> None:
         with pytest.raises(BadData, match=message):
             list(verify_runs(tmp_path))
         file.write_bytes(whole)
-    assert len(list(verify_runs(tmp_path))) == 2
+    assert len(list(verify_runs(tmp_path))) == 3
 
 
 def test_scoring_a_file_needs_no_torch() -> None:

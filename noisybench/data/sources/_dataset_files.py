@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from noisybench.data.splits import split_role
+from noisybench.ground.download import check_asked_for, is_offline
 from noisybench.ground.errors import BadData, BadUsage
 
 BUILDERS = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json", ".arrow": "arrow"}
@@ -29,6 +30,7 @@ def load_splits(origin: str | Path, config: str | None, split: str) -> Mapping[s
         BadUsage: A configuration of what has none.
         BadData: It cannot be loaded.
     """
+    _check_asked_for(origin)
     import datasets
     import pyarrow as pa
     import yaml
@@ -82,6 +84,24 @@ def _cache_of(folder: Path) -> str:
         found = file.stat()
         digest.update(f"{file.relative_to(folder)} {found.st_size} {found.st_mtime_ns}\n".encode())
     return str(Path(datasets.config.HF_DATASETS_CACHE) / f"folder-{digest.hexdigest()[:16]}")
+
+
+def _check_asked_for(origin: str | Path) -> None:
+    """Raise ``Unasked`` for what would be downloaded where nothing may be."""
+    if isinstance(origin, str):
+        check_asked_for(f"data set '{origin[:80]}' of the hub")
+    elif is_offline() and any(_names_addresses(origin / name) for name in CARDS):
+        check_asked_for(f"a file that the card of {origin} names by its address")
+
+
+def _names_addresses(card: Path) -> bool:
+    """Whether the head of a card, which may say where files are, holds an address."""
+    if not card.is_file():
+        return False
+    text = card.read_text(encoding="utf-8", errors="replace")
+    head = text.split("\n---", 1)[0] if card.suffix == ".md" else text
+    configs = head.partition("configs:")[2]
+    return "://" in configs or "::" in configs
 
 
 @contextmanager

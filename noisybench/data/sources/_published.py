@@ -16,7 +16,7 @@ from noisybench.data.source import Augmentation, Source, source_from_arrays
 from noisybench.data.sources._images import decode_images
 from noisybench.ground.arrays import Images, Indices, Labels, as_labels
 from noisybench.ground.digests import fingerprint
-from noisybench.ground.download import cache_folder
+from noisybench.ground.download import cache_folder, check_asked_for, is_offline
 from noisybench.ground.errors import BadData
 
 
@@ -140,7 +140,9 @@ def read_splits(published: Published, data: Path | None) -> tuple[Split, Split]:
         BadData: Neither is there, or it cannot be read or downloaded.
     """
     if data is None:
-        return _official(published, cache_folder(), download=True)
+        if not (cache_folder() / published.folder).is_dir():
+            check_asked_for(published.name)
+        return _official(published, cache_folder(), download=not is_offline())
     if data.name == Path(published.folder).parts[0] and (data.parent / published.folder).is_dir():
         data = data.parent
     if (data / published.folder).is_dir():
