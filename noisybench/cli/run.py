@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from noisybench.cli.given import told_of
+from noisybench.cli.given import say_told, told_of
 from noisybench.cli.printing import (
     Data,
     Json,
