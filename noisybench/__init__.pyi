@@ -23,9 +23,9 @@ from .cards.description import describe as describe
 from .cards.variant_card import write_cards as write_cards
 from .data.alteration import Alter as Alter
 from .data.alteration import changed as changed
-from .data.answers import Answers as Answers
-from .data.answers import majority as majority
-from .data.answers import one_each as one_each
+from .data.crowd.answers import Answers as Answers
+from .data.crowd.answers import majority as majority
+from .data.crowd.answers import one_each as one_each
 from .data.extraction import ExtractFeatures as ExtractFeatures
 from .data.extraction import features_of as features_of
 from .data.lazy_inputs import ArrowRows as ArrowRows

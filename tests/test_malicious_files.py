@@ -27,9 +27,9 @@ import pytest
 import torch
 
 import noisybench
+from noisybench.data.images.decoding import decode_images
 from noisybench.data.loading import load_source
 from noisybench.data.source import source_from_arrays
-from noisybench.data.sources._images import decode_images
 from noisybench.detection.scoring import read_scores
 from noisybench.ground.errors import BadData, NoisybenchError
 from noisybench.ground.files import read_array, read_columns, read_json

@@ -13,7 +13,7 @@ from noisybench.cards.croissant import CROISSANT, croissant_of
 from noisybench.cards.data_cards import as_call, as_option, named_files
 from noisybench.cards.description import Description, describe
 from noisybench.cards.variant_card import README, card_of, encoded
-from noisybench.data.answers import Answers
+from noisybench.data.crowd.answers import Answers
 from noisybench.data.source import Option, Source
 from noisybench.ground.digests import file_digest
 from noisybench.ground.download import Unasked

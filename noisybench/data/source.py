@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.data.answers import Answers, answers_from_matrix, check_answers
+from noisybench.data.crowd.answers import Answers, answers_from_matrix, check_answers
 from noisybench.data.inputs import IMAGE_DIMENSIONS, AnyInputs, add_inputs, as_inputs, check_inputs, rows_of
 from noisybench.data.label_columns import label_columns
 from noisybench.ground.arrays import UNKNOWN, Labels, check_labels, read_only

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.data.answers import Answers
+from noisybench.data.crowd.answers import Answers
 from noisybench.data.source import Source
 from noisybench.ground.arrays import Labels
 from noisybench.ground.errors import BadUsage

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.data.answers import COLUMNS, Answers, check_answers
+from noisybench.data.crowd.answers import COLUMNS, Answers, check_answers
 from noisybench.data.source import Option, Source, check_marks, check_names
 from noisybench.ground.archives import read_archive, write_archive
 from noisybench.ground.arrays import UNKNOWN, Labels, check_labels, read_only

@@ -15,7 +15,7 @@ from noisybench.cards.description_text import to_record, to_text
 from noisybench.cards.export import export_variant
 from noisybench.cards.variant_card import card_of, write_cards
 from noisybench.cards.verify import verify_draw, verify_variant
-from noisybench.data.answers import Answers
+from noisybench.data.crowd.answers import Answers
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.arrays import UNKNOWN, WRONG
 from noisybench.ground.errors import BadData, Mismatch

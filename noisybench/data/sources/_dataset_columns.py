@@ -7,14 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.label_columns import SIGNS
-from noisybench.data.sources._bookkeeping import NOTHING, bookkeeping
+from noisybench.data.tables.column_roles import NOTHING, TEXT_COLUMNS, bookkeeping
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 
 LABEL_COLUMNS = ("label", "labels", "fine_label")
-TEXT_COLUMNS = ("text", "sentence", "content", "review", "comment", "tweet", "document", "utterance")
-"""What a column of texts is often called."""
 
 
 def label_column(features: Mapping[str, Any], wanted: str | None) -> str:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from noisybench.data.images.decoding import decode_images
 from noisybench.data.source import Augmentation, Source, source_from_arrays
-from noisybench.data.sources._images import decode_images
 from noisybench.ground.arrays import Images, Indices, Labels, as_labels
 from noisybench.ground.digests import fingerprint
 from noisybench.ground.download import cache_folder, check_asked_for, is_offline

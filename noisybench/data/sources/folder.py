@@ -9,8 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from noisybench.data.classes import class_order
+from noisybench.data.images.class_folders import children, find_parts, is_folder
+from noisybench.data.images.files import read_images, whole_files
+from noisybench.data.repeats import marked, repeated_images
 from noisybench.data.source import LoadSource, Source, source_from_arrays
-from noisybench.data.sources._columns import (
+from noisybench.data.tables.columns import (
     as_classes,
     beside,
     check_present,
@@ -18,10 +21,7 @@ from noisybench.data.sources._columns import (
     read_table,
     spelled_classes,
 )
-from noisybench.data.sources._layout import layout_of
-from noisybench.data.sources._own_images import read_images, whole_files
-from noisybench.data.sources._parts import children, find_parts, is_folder
-from noisybench.data.sources._repeats import marked, repeated_images
+from noisybench.data.tables.layout import layout_of
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData, BadUsage

@@ -8,12 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.data.images.broken import all_pixels, without_broken
+from noisybench.data.images.decoding import decode_images
 from noisybench.data.inputs import AnyInputs
 from noisybench.data.lazy_inputs import ArrowRows
 from noisybench.data.source import LoadSource, Option, Source, source_from_arrays
-from noisybench.data.sources._bookkeeping import left_out as columns_left_out
-from noisybench.data.sources._bookkeeping import naming
-from noisybench.data.sources._broken import all_pixels, without_broken
 from noisybench.data.sources._dataset_columns import (
     absent,
     check_same_kind,
@@ -29,9 +28,10 @@ from noisybench.data.sources._dataset_columns import (
     no_inputs,
 )
 from noisybench.data.sources._dataset_files import BUILDERS, load_splits
-from noisybench.data.sources._images import decode_images
-from noisybench.data.sources._text import CHARACTERS, COLUMNS, Units, text_features, text_units
 from noisybench.data.splits import named_split, split_role
+from noisybench.data.tables.column_roles import left_out as columns_left_out
+from noisybench.data.tables.column_roles import naming
+from noisybench.data.tables.text_features import CHARACTERS, COLUMNS, Units, text_features, text_units
 from noisybench.ground.checks import unknown, whole
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.options import plain_options

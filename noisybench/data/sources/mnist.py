@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from noisybench.data.array_files import read_arrays
 from noisybench.data.source import LoadSource, Source
-from noisybench.data.sources._arrays import read_arrays
 from noisybench.data.sources._published import Published, Split, load_published, published_source
 from noisybench.ground.arrays import as_labels
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from noisybench.data.source import LoadSource, Source, source_from_arrays
 from noisybench.data.sources._requested import first_existing, requested_folder
-from noisybench.data.sources._text import COLUMNS as WORDS
-from noisybench.data.sources._text import text_features
+from noisybench.data.tables.text_features import COLUMNS as WORDS
+from noisybench.data.tables.text_features import text_features
 from noisybench.ground.arrays import Features, Labels
 from noisybench.ground.errors import BadData, MissingPackage
 from noisybench.ground.options import plain_options

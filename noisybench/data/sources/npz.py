@@ -6,10 +6,10 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from noisybench.data.array_files import array_names, read_arrays
+from noisybench.data.crowd.arrays import answered_arrays, find_answers
+from noisybench.data.crowd.joining import read_aggregate
 from noisybench.data.source import LoadSource, Source, source_from_arrays
-from noisybench.data.sources._answered_arrays import answered_arrays, find_answers
-from noisybench.data.sources._answers import read_aggregate
-from noisybench.data.sources._arrays import array_names, read_arrays
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.options import options_said
 

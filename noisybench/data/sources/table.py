@@ -10,10 +10,12 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from noisybench.data.classes import class_order
+from noisybench.data.crowd.tables import AnsweredRows, AnsweredTable, answered_table
+from noisybench.data.images.files import read_images, whole_files
+from noisybench.data.repeats import marked, repeated, repeated_images
 from noisybench.data.source import LoadSource, Source, source_from_arrays
-from noisybench.data.sources._answered_table import AnsweredRows, AnsweredTable, answered_table
-from noisybench.data.sources._bookkeeping import NOTHING, bookkeeping, naming
-from noisybench.data.sources._columns import (
+from noisybench.data.tables.column_roles import NOTHING, bookkeeping, naming
+from noisybench.data.tables.columns import (
     as_classes,
     beside,
     check_column,
@@ -25,12 +27,10 @@ from noisybench.data.sources._columns import (
     spelled_classes,
     strings,
 )
-from noisybench.data.sources._layout import SUFFIXES, Layout, layout_of
-from noisybench.data.sources._own_images import read_images, whole_files
-from noisybench.data.sources._repeats import marked, repeated, repeated_images
-from noisybench.data.sources._table_kind import Part, ReadInputs, TableKind, read_part, recognised
-from noisybench.data.sources._text import CHARACTERS, COLUMNS, Units, text_features, text_units
-from noisybench.data.sources._transforms import Choices, table_features
+from noisybench.data.tables.feature_columns import Choices, table_features
+from noisybench.data.tables.input_columns import Part, ReadInputs, TableKind, read_part, recognised
+from noisybench.data.tables.layout import SUFFIXES, Layout, layout_of
+from noisybench.data.tables.text_features import CHARACTERS, COLUMNS, Units, text_features, text_units
 from noisybench.ground.arrays import Labels
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.options import options_said
@@ -48,7 +48,7 @@ class Table:
 
     What a column of features holds is seen from its training rows: numbers and dates are standardised, truths are 1 and 0,
     a category is a 0/1 column for each class, and gaps are filled and marked, see
-    ``noisybench.data.sources._transforms.table_features``; of test rows nothing is learnt.
+    ``noisybench.data.tables.feature_columns.table_features``; of test rows nothing is learnt.
 
     Classes are the labels that occur, by value where all are whole numbers, however they are written (``1.0`` is ``1``),
     else by code points; fractions, ids and quantities are refused. Images are read as source ``folder`` reads them; texts

@@ -8,8 +8,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from noisybench.data.alteration import load_base
+from noisybench.data.array_files import read_arrays
 from noisybench.data.source import LoadSource, Source, source_from_arrays
-from noisybench.data.sources._arrays import read_arrays
 from noisybench.data.sources._verdicts import clean_labels, judged_words, read_verdicts
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.download import fetch

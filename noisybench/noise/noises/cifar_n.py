@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.data.answers import answers_from_matrix
+from noisybench.data.crowd.answers import answers_from_matrix
 from noisybench.data.source import Source
 from noisybench.ground.arrays import Labels, read_only
 from noisybench.ground.download import fetch

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from shell import shell
 
+from noisybench.data.images import files as image_files
 from noisybench.data.lazy_inputs import ImageFiles
 from noisybench.data.loading import load_source
-from noisybench.data.sources import _own_images
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage
 
@@ -74,7 +74,7 @@ def test_a_side_brings_all_to_one_size(tmp_path: Path, monkeypatch: pytest.Monke
     kept = load_source("folder", root, side="4")
     expected = np.repeat([0, 80, 160, 40, 120, 200], 4 * 4 * 3).reshape(6, 4, 4, 3)
     assert np.array_equal(kept.inputs, expected)
-    monkeypatch.setattr(_own_images, "IN_MEMORY", 6 * 48 - 1)
+    monkeypatch.setattr(image_files, "IN_MEMORY", 6 * 48 - 1)
     lazy = load_source("folder", root, side="4")
     assert isinstance(lazy.inputs, ImageFiles)
     assert np.array_equal(lazy.inputs[:], expected)

@@ -13,7 +13,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from noisybench.data.alteration import changed
 from noisybench.data.loading import load_source
-from noisybench.data.sources._text import text_features
+from noisybench.data.tables.text_features import text_features
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage, NoisybenchError, UnknownName
 

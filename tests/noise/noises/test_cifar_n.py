@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from noisybench.board.agreement import against_labels, against_mark, marks_of
 from noisybench.cards.description import describe
-from noisybench.data.answers import majority
+from noisybench.data.crowd.answers import majority
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.data.sources.cifar100 import coarse
 from noisybench.detection.scoring import Scores

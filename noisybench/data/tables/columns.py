@@ -17,7 +17,7 @@ from pyarrow import csv
 
 from noisybench.data.classes import class_spelling, nobody_knows
 from noisybench.data.label_columns import check_how_many
-from noisybench.data.sources._layout import SUFFIXES, Layout, open_text
+from noisybench.data.tables.layout import SUFFIXES, Layout, open_text
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData, UnknownName

@@ -1,4 +1,4 @@
-"""Columns of one's own table that are no inputs: row numbers, ids, splits, file names, further labels."""
+"""What a column of one's own table is by its name: row numbers, ids, splits, file names, further labels, images, texts."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -11,6 +11,8 @@ SPLIT = "which part a row is in"
 NUMBERED = "row numbers"
 NOTHING = "nothing"
 """What the inputs of labels alone are called; ``none`` leaves an option as it is."""
+TEXT_COLUMNS = ("text", "sentence", "content", "review", "comment", "tweet", "document", "utterance")
+"""What a column of texts is often called."""
 _BY_NAME = {
     NUMBERED: r"|unnamed(: |_)\d+(_level_\d+)?|__index_level_\d+__|level_0|index|idx|row|rows?_?(id|no|num|number|index|idx)|x\.\d+",
     "ids": r"(.+_)?(id|ids|uid|uuid|guid|md5|sha1|sha256|hash)",

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.data.images.decoding import SHOWN, Fault, image_fault, words_on_faults
 from noisybench.data.lazy_inputs import ArrowRows, ImageFiles
-from noisybench.data.sources._images import SHOWN, Fault, image_fault, words_on_faults
 from noisybench.ground.errors import BadData
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from noisybench.data.loading import load_source
-from noisybench.data.sources import _records
+from noisybench.data.tables import record_files
 from noisybench.ground.errors import BadData, MissingPackage, NoisybenchError, UnknownName
 
 ROWS: list[dict[str, Any]] = [
@@ -129,7 +129,7 @@ def test_a_workbook_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: 
     with pytest.raises(BadData, match="is no Excel workbook"):
         load_source("table", tmp_path / "y.xlsx")
     with monkeypatch.context() as patch:
-        patch.setattr(_records, "_LARGEST", 1_000)
+        patch.setattr(record_files, "_LARGEST", 1_000)
         with pytest.raises(BadData, match=r"x.xlsx would be [\d,]+ bytes once unpacked, more than 1,000; save"):
             load_source("table", file)
     monkeypatch.setitem(__import__("sys").modules, "openpyxl", None)

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from noisybench.data.answers import Answers, majority, one_each
 from noisybench.data.classes import class_spelling, nobody_knows
-from noisybench.data.sources._answer_files import AnswerFile
-from noisybench.data.sources._columns import ArrowColumn
+from noisybench.data.crowd.answer_files import AnswerFile
+from noisybench.data.crowd.answers import Answers, majority, one_each
+from noisybench.data.tables.columns import ArrowColumn
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.errors import BadData, BadUsage
 

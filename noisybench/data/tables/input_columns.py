@@ -6,12 +6,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from noisybench.data.sources._bookkeeping import NOTHING, NUMBERED, SPLIT, bookkeeping, image_column, left_out
-from noisybench.data.sources._columns import check_are_classes, check_present, first_texts, index_columns, read_table
-from noisybench.data.sources._dataset_columns import TEXT_COLUMNS
-from noisybench.data.sources._kinds import are_texts
-from noisybench.data.sources._layout import Layout
-from noisybench.data.sources._transforms import Choices, FeatureColumns, feature_columns
+from noisybench.data.tables.column_kinds import are_texts
+from noisybench.data.tables.column_roles import (
+    NOTHING,
+    NUMBERED,
+    SPLIT,
+    TEXT_COLUMNS,
+    bookkeeping,
+    image_column,
+    left_out,
+)
+from noisybench.data.tables.columns import check_are_classes, check_present, first_texts, index_columns, read_table
+from noisybench.data.tables.feature_columns import Choices, FeatureColumns, feature_columns
+from noisybench.data.tables.layout import Layout
 from noisybench.ground.arrays import Labels
 from noisybench.ground.errors import BadData, BadUsage
 

@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from noisybench.data.answers import Answers
 from noisybench.data.classes import nobody_knows
-from noisybench.data.sources._answer_files import AnswerFile, answers_file, plain_name, read_answer_file
-from noisybench.data.sources._answers import COLUMN, Aggregate, Joined, collect, doubts, join, read_aggregate
-from noisybench.data.sources._bookkeeping import NUMBERED, bookkeeping
-from noisybench.data.sources._columns import ArrowColumn, read_table, strings
-from noisybench.data.sources._layout import Layout
+from noisybench.data.crowd.answer_files import AnswerFile, answers_file, plain_name, read_answer_file
+from noisybench.data.crowd.answers import Answers
+from noisybench.data.crowd.joining import COLUMN, Aggregate, Joined, collect, doubts, join, read_aggregate
+from noisybench.data.tables.column_roles import NUMBERED, bookkeeping
+from noisybench.data.tables.columns import ArrowColumn, read_table, strings
+from noisybench.data.tables.layout import Layout
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.errors import BadData, BadUsage
 

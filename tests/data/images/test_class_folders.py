@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from noisybench.data.images.class_folders import find_parts
 from noisybench.data.loading import load_source
-from noisybench.data.sources._parts import find_parts
 from noisybench.ground.errors import BadData, UnknownName
 
 

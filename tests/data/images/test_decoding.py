@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from noisybench.data.sources._images import decode_images
+from noisybench.data.images.decoding import decode_images
 from noisybench.ground.errors import BadData
 
 

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from noisybench.data.sources._records import json_records, workbook
+from noisybench.data.tables.record_files import json_records, workbook
 from noisybench.ground.errors import BadData, BadUsage
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xlsx", ".parquet")

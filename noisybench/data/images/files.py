@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from noisybench.data.images.broken import Whole, all_pixels, without_broken
+from noisybench.data.images.decoding import decode_images
 from noisybench.data.lazy_inputs import ImageFiles
-from noisybench.data.sources._broken import Whole, all_pixels, without_broken
-from noisybench.data.sources._images import decode_images
 from noisybench.ground.errors import BadData, BadUsage
 
 IN_MEMORY = 1 << 30

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.data.sources._bookkeeping import NUMBERED, counts_rows
-from noisybench.data.sources._kinds import GAP, UNSEEN, ColumnKind, entries, kind_of, odd_entry, values_of
+from noisybench.data.tables.column_kinds import GAP, UNSEEN, ColumnKind, entries, kind_of, odd_entry, values_of
+from noisybench.data.tables.column_roles import NUMBERED, counts_rows
 from noisybench.ground.arrays import Features, Floats
 from noisybench.ground.errors import BadData, BadUsage
 
@@ -40,7 +40,7 @@ class FeatureColumns:
 
     Attributes:
         kinds: What each holds.
-        values: Its entries as numbers, shape (n,), see ``_kinds.values_of``.
+        values: Its entries as numbers, shape (n,), see ``column_kinds.values_of``.
         out: Columns that are none after all, and why.
         texts: Those among ``out`` that are texts.
     """

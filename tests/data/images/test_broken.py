@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from shell import shell
 
+from noisybench.data.images import files as image_files
 from noisybench.data.loading import load_source
-from noisybench.data.sources import _own_images
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.items import find
 from noisybench.variants.building import build_variant
@@ -132,7 +132,7 @@ def test_tables_and_lazy_images_leave_them_out_too(folder: Path, monkeypatch: py
     np.testing.assert_array_equal(source.test_inputs, PIXELS[WHOLE])
     assert source.clean.tolist() == [1 - i % 2 for i in WHOLE]
     assert source.left_out == ("a/1.png", "a/2.png", "b/6.png") * 2
-    monkeypatch.setattr(_own_images, "IN_MEMORY", 10)
+    monkeypatch.setattr(image_files, "IN_MEMORY", 10)
     lazy = load_source("table", file, **options, side="9")
     assert not isinstance(lazy.inputs, np.ndarray)
     np.testing.assert_array_equal(lazy.inputs[:], PIXELS[WHOLE])

@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from noisybench.data.answers import Answers, answers_from_matrix, majority, one_each
+from noisybench.data.crowd.answer_files import read_answer_file
+from noisybench.data.crowd.answers import Answers, answers_from_matrix, majority, one_each
+from noisybench.data.crowd.joining import collect, join
 from noisybench.data.source import source_from_arrays
-from noisybench.data.sources._answer_files import read_answer_file
-from noisybench.data.sources._answers import collect, join
-from noisybench.data.sources._columns import read_table
-from noisybench.data.sources._layout import layout_of
+from noisybench.data.tables.columns import read_table
+from noisybench.data.tables.layout import layout_of
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage
 

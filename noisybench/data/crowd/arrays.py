@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from noisybench.data.answers import Answers
+from noisybench.data.array_files import read_arrays
+from noisybench.data.crowd.answer_files import AnswerFile, answers_file, from_matrix, is_matrix, read_answer_file
+from noisybench.data.crowd.answers import Answers
+from noisybench.data.crowd.joining import COLUMN, Aggregate, collect, doubts, join, read_aggregate
 from noisybench.data.label_columns import label_columns
-from noisybench.data.sources._answer_files import AnswerFile, answers_file, from_matrix, is_matrix, read_answer_file
-from noisybench.data.sources._answers import COLUMN, Aggregate, collect, doubts, join, read_aggregate
-from noisybench.data.sources._arrays import read_arrays
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.errors import BadData
 

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from noisybench.data.array_files import array_names, read_arrays
 from noisybench.data.classes import class_order, class_spelling
-from noisybench.data.sources._arrays import array_names, read_arrays
-from noisybench.data.sources._columns import (
+from noisybench.data.tables.columns import (
     ArrowColumn,
     check_are_classes,
     check_present,
@@ -21,7 +21,7 @@ from noisybench.data.sources._columns import (
     header,
     read_table,
 )
-from noisybench.data.sources._layout import layout_of
+from noisybench.data.tables.layout import layout_of
 from noisybench.ground.errors import BadData
 from noisybench.ground.files import read_array
 
