@@ -69,7 +69,7 @@ WITHOUT_TORCH = (
 )
 """Wings and files that import no heavy package, nor what imports one."""
 
-SPINE_FOLDERS = {"data.tables", "data.images", "data.crowd"}
+SPINE_FOLDERS = {"data.tables", "data.images", "data.crowd", "variants.sample_files"}
 """Folders of one idea each that hold no items found by name: their modules are spine, so they import no item."""
 
 MOST_LINES = 400

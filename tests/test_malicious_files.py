@@ -42,7 +42,7 @@ from noisybench.runs.reading import read_runs
 from noisybench.training.checkpoint import read_checkpoint
 from noisybench.training.trace import read_trace
 from noisybench.variants.building import build_variant
-from noisybench.variants.sample_files import read_given
+from noisybench.variants.sample_files.values import read_given
 from noisybench.variants.variant import read_variant, write_variant
 
 

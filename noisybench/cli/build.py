@@ -160,7 +160,7 @@ def describe(
     from noisybench.cards.description_text import to_record, to_text
     from noisybench.cards.picture import check_picture, draw
     from noisybench.memorization.difficulty_files import is_circular, read_difficulty
-    from noisybench.variants.sample_files import read_given
+    from noisybench.variants.sample_files.values import read_given
     from noisybench.variants.sample_names import read_names
     from noisybench.variants.variant import read_variant
 

@@ -9,7 +9,7 @@ from noisybench.ground.arrays import Floats, read_only
 from noisybench.ground.errors import BadUsage, Mismatch
 from noisybench.ground.files import column_names
 from noisybench.memorization.estimate import read_memorization
-from noisybench.variants.sample_files import Tell, read_given
+from noisybench.variants.sample_files.values import Tell, read_given
 from noisybench.variants.variant import Variant, variant_id
 
 

@@ -12,8 +12,8 @@ from noisybench.ground.arrays import Labels, as_labels
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import NO_ARRAY, read_array
 from noisybench.noise.pickled_arrays import read_saved_arrays
-from noisybench.variants.column_names import ids_among
-from noisybench.variants.text_columns import Columns, delimiter_of
+from noisybench.variants.sample_files.column_names import ids_among
+from noisybench.variants.sample_files.text_readers import Columns, delimiter_of
 
 GIVEN = (
     "label_noisy", "noisy_label", "noisy_labels", "noise_label", "noise_labels", "noise_label_train", "noisy",

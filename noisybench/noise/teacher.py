@@ -76,7 +76,7 @@ def class_probabilities(
         msg = f"the probabilities are given, so no model '{model}' is trained; leave out one of the two"
         raise BadUsage(msg)
     if file is not None:
-        from noisybench.variants.sample_files import read_given
+        from noisybench.variants.sample_files.values import read_given
 
         return read_given(file, clean_variant(source), "pred_probs", sample_names=source.sample_names)
     n, known = len(source.labels), np.flatnonzero(source.clean >= 0)

@@ -8,8 +8,8 @@ import numpy as np
 
 from noisybench.ground.lookup import find, is_ours, names
 from noisybench.training.trace import Observation
-from noisybench.variants.dynamics_files import read_dynamics
-from noisybench.variants.sample_files import Tell
+from noisybench.variants.sample_files.dynamics import read_dynamics
+from noisybench.variants.sample_files.values import Tell
 from noisybench.variants.variant import Variant
 
 

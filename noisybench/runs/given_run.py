@@ -25,8 +25,8 @@ from noisybench.runs.folder import RECORD, begin, digests_of, finish, is_finishe
 from noisybench.runs.given_dynamics import observe_dynamics
 from noisybench.runs.record import TRAINED_BY, RunRecord, about_labels, first_difference
 from noisybench.training.trace import Observation, Trace, read_trace, write_observation
-from noisybench.variants.dynamics_files import digest_of_dynamics
-from noisybench.variants.sample_files import Form, Given, Tell, check_given, read_given_file
+from noisybench.variants.sample_files.dynamics import digest_of_dynamics
+from noisybench.variants.sample_files.values import Form, Given, Tell, check_given, read_given_file
 from noisybench.variants.variant import Variant
 
 CONFIDENT = ("self_confidence", "normalized_margin", "confident_learning")
@@ -60,7 +60,7 @@ def keep_given(
 ) -> Path:
     """Folder of a run made of a file or an array, which a leaderboard shows beside the others, and ``suspects`` reads.
 
-    ``noisybench.variants.sample_files`` says what a file may hold; an array is in the order of the samples.
+    ``noisybench.variants.sample_files.values`` says what a file may hold; an array is in the order of the samples.
 
     Probabilities must be out of sample: of a model that was not trained on the sample. They are scored with
     ``self_confidence``, ``normalized_margin`` and ``confident_learning``; scores are a detector called ``name``. Training
@@ -74,7 +74,7 @@ def keep_given(
         name: What the scores, or the model whose probabilities they are, shall be called.
         pred_probs: A file of probabilities, or these, shape (n, k); columns of a data frame by the names of the classes.
         scores: A file of scores, or these, shape (n,).
-        dynamics: A folder of training dynamics, see ``noisybench.variants.dynamics_files``.
+        dynamics: A folder of training dynamics, see ``noisybench.variants.sample_files.dynamics``.
         column: The column of the scores, where the file has several.
         lower_is_suspicious: Whether low scores are the suspicious ones, as of most measures of label quality; None is as
             AUM, cleanlab and dataset cartography mean theirs, and higher of others.

@@ -31,7 +31,7 @@ from noisybench.noise.noises.cifar_n import CifarN
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.runs.verify import verify_runs
 from noisybench.variants.building import build_variant
-from noisybench.variants.sample_files import Form, read_given
+from noisybench.variants.sample_files.values import Form, read_given
 from noisybench.variants.variant import Variant, write_variant
 
 N, K = 40, 3

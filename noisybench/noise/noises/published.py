@@ -14,7 +14,7 @@ from noisybench.ground.files import read_array
 from noisybench.noise.label_files import ALONE, CLEAN, in_order, name_columns, numbered, read_label_file
 from noisybench.variants.flipping import Mode
 from noisybench.variants.noise import Draw, Noise
-from noisybench.variants.text_columns import Columns
+from noisybench.variants.sample_files.text_readers import Columns
 
 
 @dataclass(frozen=True, slots=True)

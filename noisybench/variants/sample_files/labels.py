@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from noisybench.ground.arrays import as_labels
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import read_array
-from noisybench.variants.column_names import LABELS
-from noisybench.variants.sample_columns import form_of, reader_of
-from noisybench.variants.text_columns import Chosen
+from noisybench.variants.sample_files.column_names import LABELS
+from noisybench.variants.sample_files.readers import form_of, reader_of
+from noisybench.variants.sample_files.text_readers import Chosen
 from noisybench.variants.variant import Variant
 
 

@@ -25,7 +25,7 @@ from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.runs.verify import verify_runs
 from noisybench.training.trace import read_trace
 from noisybench.variants.building import build_variant
-from noisybench.variants.sample_files import read_given, read_given_file
+from noisybench.variants.sample_files.values import read_given, read_given_file
 from noisybench.variants.sample_names import read_names, rows_by_name, write_names
 from noisybench.variants.variant import write_variant
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.ground.errors import BadData
-from noisybench.variants.column_names import COUNTING, FILES, IDS
-from noisybench.variants.sample_columns import form_of
+from noisybench.variants.sample_files.column_names import COUNTING, FILES, IDS
+from noisybench.variants.sample_files.readers import form_of
+from noisybench.variants.sample_files.text_readers import delimiter_of, fault_of
 from noisybench.variants.sample_names import rows_by_name
-from noisybench.variants.text_columns import delimiter_of, fault_of
 
 WHOLE = r"(-?\d{1,18})(\.0*)?"
 

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import NO_ARRAY, read_array
-from noisybench.variants.column_names import ROW_NAMES, VARIANT_ID
-from noisybench.variants.text_columns import (
+from noisybench.variants.sample_files.column_names import ROW_NAMES, VARIANT_ID
+from noisybench.variants.sample_files.text_readers import (
     ENDINGS,
     Choose,
     Columns,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from noisybench.ground.arrays import TOLERANCE, Floats, as_array, check_probabilities, read_only
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
-from noisybench.variants.column_names import (
+from noisybench.variants.sample_files.column_names import (
     FILES,
     IDS,
     INDICES,
@@ -21,10 +21,10 @@ from noisybench.variants.column_names import (
     scores_among,
     sign_of,
 )
-from noisybench.variants.sample_columns import ARRAYS, form_of, reader_of
-from noisybench.variants.sample_ids import order_of
-from noisybench.variants.sample_labels import check_labels_of, labels_beside, places_beside
-from noisybench.variants.text_columns import Chosen, Columns
+from noisybench.variants.sample_files.ids import order_of
+from noisybench.variants.sample_files.labels import check_labels_of, labels_beside, places_beside
+from noisybench.variants.sample_files.readers import ARRAYS, form_of, reader_of
+from noisybench.variants.sample_files.text_readers import Chosen, Columns
 from noisybench.variants.variant import Variant
 
 Form = Literal["scores", "pred_probs"]

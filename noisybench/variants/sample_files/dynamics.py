@@ -10,11 +10,11 @@ import numpy as np
 from noisybench.ground.arrays import Floats
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData
-from noisybench.variants.column_names import LABELS
-from noisybench.variants.sample_files import Tell, doubt, whose_rows
-from noisybench.variants.sample_ids import order_of
-from noisybench.variants.sample_labels import check_labels_of
-from noisybench.variants.text_columns import Chosen, read_json_lines
+from noisybench.variants.sample_files.column_names import LABELS
+from noisybench.variants.sample_files.ids import order_of
+from noisybench.variants.sample_files.labels import check_labels_of
+from noisybench.variants.sample_files.text_readers import Chosen, read_json_lines
+from noisybench.variants.sample_files.values import Tell, doubt, whose_rows
 from noisybench.variants.variant import Variant
 
 WITHIN = "training_dynamics"

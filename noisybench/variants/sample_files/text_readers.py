@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from noisybench.ground.errors import BadData
-from noisybench.variants.column_names import LABELS, VARIANT_ID
+from noisybench.variants.sample_files.column_names import LABELS, VARIANT_ID
 from noisybench.variants.variant import Variant
 
 DELIMITERS = ",;\t|"
