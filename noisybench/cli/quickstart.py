@@ -30,6 +30,7 @@ def quickstart(
     from noisybench.memorization.subset_plan import SubsetPlan
     from noisybench.runs.training_run import carry_out, plan_evaluation
     from noisybench.training.machine import Machine
+    from noisybench.training.plan import plan_run
     from noisybench.variants.building import build_variant
 
     source = load_source("digits")
@@ -47,9 +48,10 @@ def quickstart(
         say(f"built {len(QUICKSTART_DRAWS)} draws of {noise} noise, rate {rate}: {realised:.1%} wrong labels")
     machine = Machine(device="auto")
     machine = replace(machine, workers=count_workers(None, machine.device, len(variants) * len(QUICKSTART_SEEDS)))
-    planned = plan_evaluation(variants, source, seeds=QUICKSTART_SEEDS, machine=machine, out=out / "runs")
+    plan = plan_run(source, device=machine.device)
+    planned = plan_evaluation(variants, source, plan, seeds=QUICKSTART_SEEDS, machine=machine, out=out / "runs")
     # The same model and recipe as below, so that detectors are held against the memorization of what they watch.
-    learner = SubsetPlan(planned.plan)
+    learner = SubsetPlan(plan)
     many = replace(machine, workers=count_workers(None, machine.device, QUICKSTART_MODELS))
     with progress_bar("memorize", len(measured) * QUICKSTART_MODELS, "models") as step:
         for variant in measured:

@@ -62,6 +62,7 @@ def evaluate(
     from noisybench.ground.options import split_pairs
     from noisybench.runs.training_run import carry_out, check_seeds, choose_detectors, plan_evaluation
     from noisybench.training.machine import Machine
+    from noisybench.training.plan import plan_run
     from noisybench.variants.location import by_source, source_of
 
     options = split_pairs(settings or [], flag="--set")
@@ -81,17 +82,10 @@ def evaluate(
         with status(f"reading {first.provenance.source}"):
             source = source_of(first, path, data, own_source)
         count = count_workers(workers, machine.device, len(members) * len(numbers))
+        plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=machine.device)
+        many = replace(machine, workers=count)
         planned = plan_evaluation(
-            list(members.values()),
-            source,
-            model=model,
-            recipe=recipe,
-            epochs=epochs,
-            seeds=numbers,
-            detectors=wanted,
-            options=options,
-            machine=replace(machine, workers=count),
-            out=out,
+            list(members.values()), source, plan, seeds=numbers, detectors=wanted, machine=many, out=out
         )
         say_plan(planned)
         since = time.time()

@@ -60,18 +60,10 @@ def train_and_score(
         BadData: ``out`` holds runs of the same labels that were made differently, or another process works on one.
         Mismatch: A variant was made from another source.
     """
-    planned = plan_evaluation(
-        variants,
-        source,
-        model=model,
-        recipe=recipe,
-        epochs=epochs,
-        seeds=seeds,
-        detectors=detectors,
-        options=options,
-        machine=machine,
-        out=out,
-    )
+    machine = machine or Machine(device="auto")
+    check_kind(source, Source, "source", "load_source('digits') or source_from_arrays(…) gives one")
+    plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=machine.device)
+    planned = plan_evaluation(variants, source, plan, seeds=seeds, detectors=detectors, machine=machine, out=out)
     return carry_out(planned, progress)
 
 
@@ -106,24 +98,18 @@ class Evaluation:
 def plan_evaluation(
     variants: Variant | Sequence[Variant],
     source: Source,
+    plan: Plan,
     *,
-    model: str | BuildModel | None = None,
-    recipe: str = "standard",
-    epochs: int | None = None,
+    machine: Machine,
     seeds: Sequence[int] = (0, 1, 2),
     detectors: str | Sequence[str] = "all",
-    options: Mapping[str, str] | None = None,
-    machine: Machine | None = None,
     out: str | Path = "runs",
 ) -> Evaluation:
-    """What ``train_and_score`` would do, checked as far as that goes without a training; nothing is written.
+    """The runs of a plan, checked as far as that goes without a training; nothing is written.
 
-    Args and errors are those of ``train_and_score``.
+    Arguments and errors are those of ``train_and_score``.
     """
-    machine = machine or Machine(device="auto")
-    check_kind(source, Source, "source", "load_source('digits') or source_from_arrays(…) gives one")
     check_kind(out, (str, Path), "out", "give the path of a folder for runs")
-    plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=machine.device)
     numbers, chosen = check_seeds(seeds), choose_detectors(detectors)
     given = [variants] if isinstance(variants, Variant | str | os.PathLike) else list(variants)
     for variant in given:
