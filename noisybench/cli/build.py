@@ -178,7 +178,7 @@ def describe(
         else read_difficulty(difficulty, found, lower_is_harder=lower_is_harder, sample_names=named, tell=tell),
         pred_probs=None
         if pred_probs is None
-        else read_given(pred_probs, found, "pred_probs", of_clean=True, sample_names=named, tell=tell),
+        else read_given(pred_probs, found, "pred_probs", of_clean=True, sample_names=named, tell=tell).values,
     )
     if difficulty is not None and is_circular(difficulty, found):
         sentence = (

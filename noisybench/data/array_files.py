@@ -1,5 +1,7 @@
-"""Arrays from a ``.npz`` file, whatever is wrong with it."""
+"""Arrays from anyone's ``.npz`` file, whatever is wrong with it; nothing is ever unpickled."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +15,36 @@ from noisybench.ground.files import NO_ARRAY
 def array_names(file: Path) -> list[str]:
     """Names of the arrays in a ``.npz`` file; none of what is no such file, which ``read_arrays`` says."""
     try:
-        with file.open("rb") as stream:
-            opened = np.load(stream, allow_pickle=False)
-            return [] if isinstance(opened, np.ndarray) else list(opened.files)
-    except (OSError, *NO_ARRAY):
+        with open_arrays(file) as opened:
+            return list(opened.files)
+    except BadData:
         return []
 
 
 def read_arrays(file: Path, *, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
-    """The required arrays by name, and those of the optional ones that are there; nothing is ever unpickled.
+    """The required arrays by name, and those of the optional ones that are there.
 
     Raises:
         BadData: The file is missing, truncated or no ``.npz``, or an array is missing or holds Python objects.
     """
-    expected = f"expected a .npz file with arrays {', '.join(required)}"
+    with open_arrays(file, f"expected a .npz file with arrays {', '.join(required)}") as opened:
+        missing = [name for name in required if name not in opened.files]
+        if missing:
+            msg = f"{file} has no array '{missing[0]}'; it has: {', '.join(opened.files) or 'none'}"
+            raise BadData(msg)
+        names = [name for name in (*required, *optional) if name in opened.files]
+        return {name: read_member(opened, name, file) for name in names}
+
+
+@contextmanager
+def open_arrays(file: Path, expected: str = "save it again") -> Iterator[Any]:
+    """NumPy's open archive of a ``.npz`` file; ``expected`` ends the message where it is none.
+
+    Raises:
+        BadData: The file is missing, truncated or no ``.npz``.
+    """
     try:
-        # Opened here, because NumPy leaves a file open that it cannot read.
-        with file.open("rb") as stream:
+        with file.open("rb") as stream:  # opened here, because NumPy leaves a file open that it cannot read
             try:
                 opened = np.load(stream, allow_pickle=False)
             except NO_ARRAY:
@@ -38,18 +53,18 @@ def read_arrays(file: Path, *, required: tuple[str, ...], optional: tuple[str, .
             if isinstance(opened, np.ndarray):
                 msg = f"{file} holds one array without a name; {expected}"
                 raise BadData(msg)
-            missing = [name for name in required if name not in opened.files]
-            if missing:
-                msg = f"{file} has no array '{missing[0]}'; it has: {', '.join(opened.files) or 'none'}"
-                raise BadData(msg)
-            names = [name for name in (*required, *optional) if name in opened.files]
-            return {name: _read_member(opened, name, file) for name in names}
+            yield opened
     except OSError as error:
         msg = f"{file} cannot be read: {error.strerror}; {expected}"
         raise BadData(msg) from None
 
 
-def _read_member(opened: Any, name: str, file: Path) -> NDArray[Any]:  # noqa: ANN401 - NumPy's open archive
+def read_member(opened: Any, name: str, file: Path) -> NDArray[Any]:  # noqa: ANN401 - NumPy's open archive
+    """One array of an archive of ``open_arrays``.
+
+    Raises:
+        BadData: It holds Python objects, is broken, or is no array.
+    """
     try:
         array: Any = opened[name]
     except NO_ARRAY as error:

@@ -14,6 +14,8 @@ from pathlib import Path
 from noisybench.data.splits import split_role
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.lookup import find, names
+from noisybench.ground.packing import ENDINGS as PACKED
+from noisybench.ground.packing import ending_of
 
 OWN = ("npz", "table", "huggingface", "folder")
 """Sources of the user's own data, of files in this order: the first that reads such an ending."""
@@ -21,8 +23,7 @@ IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".p
 METADATA = ("metadata.csv", "metadata.parquet", "metadata.jsonl")
 """Tables that name image files in the column ``file_name``, as ``datasets`` knows them."""
 _HUB = re.compile(r"(?:https?://huggingface\.co/datasets/|hf://datasets/)?([\w.-]+/[\w.-]+)/?", re.ASCII)
-_PACKED = (".gz", ".bz2", ".xz")
-_ARCHIVES = (".zip", ".tar", ".tgz", ".7z", ".rar", ".zst", *_PACKED)
+_ARCHIVES = (".zip", ".tar", ".tgz", ".7z", ".rar", ".zst", *PACKED)
 _PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
 _DEPTH = 4  # folders below one another that are looked into
 _SHOWN = 4  # names in a message
@@ -88,7 +89,7 @@ def _is_there(text: str) -> bool:
 def _meant_as_path(text: str) -> bool:
     """Whether a name that looks like one of the hub is rather that of a file that is not there."""
     owner, _, name = text.partition("/")
-    return owner in (".", "..", "~") or _is_there(owner) or _ending(name) in (*_endings(), *_ARCHIVES, *IMAGES)
+    return owner in (".", "..", "~") or _is_there(owner) or ending_of(name) in (*_endings(), *_ARCHIVES, *IMAGES)
 
 
 def _nothing_there(text: str) -> str:
@@ -124,16 +125,9 @@ def _endings(source: str | None = None) -> tuple[str, ...]:
     return tuple(ending for source in OWN for ending in _endings(source))
 
 
-def _ending(name: str) -> str:
-    """The ending that says what a file holds, in lower case: ``.csv`` of ``labels.CSV.gz``."""
-    stem, ending = os.path.splitext(name)  # noqa: PTH122
-    inner = os.path.splitext(stem)[1] if ending.lower() in _PACKED else ""  # noqa: PTH122
-    return (inner or ending).lower()
-
-
 def _file(path: Path) -> Recognised:
     """The source that reads a file."""
-    ending = _ending(path.name)
+    ending = ending_of(path.name)
     if ending == ".parquet":
         source, why = _of_parquet(path)
         return Recognised(source, path, note=f"{path} is a Parquet file {why}, read by source '{source}'")
@@ -226,9 +220,9 @@ def _folder(path: Path) -> Recognised:
         path,
         files,
         folders,
-        tables=[name for name in files if _ending(name) in tabular],
-        arrays=[name for name in files if _ending(name) in arrays],
-        images=[name for name in files if _ending(name) in IMAGES],
+        tables=[name for name in files if ending_of(name) in tabular],
+        arrays=[name for name in files if ending_of(name) in arrays],
+        images=[name for name in files if ending_of(name) in IMAGES],
         pictured=[name for name in folders if _holds(path / name, IMAGES)],
     )
     if "variant.json" in files:
@@ -292,7 +286,7 @@ def _tables(seen: _Folder) -> Recognised | None:
         told = [found.note, *(f"{name}, of the same columns, is the test set" for name in tests)]
         told += [f"not read: {_shown(unread)}"] if unread else []
         return replace(found, options={**found.options, **({"test": tests[0]} if tests else {})}, note="; ".join(told))
-    files = [_ending(name) for name in tables]
+    files = [ending_of(name) for name in tables]
     whole = {*files} <= {".parquet", ".arrow"} or (all(map(_role, tables)) and {*files} <= {*_endings("huggingface")})
     if whole:
         return seen.read_by("huggingface", f"is a folder of data files ({_shown(tables)})")
@@ -317,7 +311,7 @@ def _role(name: str) -> str | None:
 def _head(path: Path) -> bytes:
     """The first line of a file, where its columns are named; the columns of a Parquet file."""
     try:
-        if _ending(path.name) == ".parquet":
+        if ending_of(path.name) == ".parquet":
             import pyarrow.parquet as pq
 
             return "\n".join(pq.read_schema(path).names).encode()
@@ -344,7 +338,7 @@ def _listing(folder: Path) -> tuple[list[str], list[str]]:
 
 def _holds(folder: Path, endings: Sequence[str]) -> bool:
     """Whether a file with one of these endings is in a folder or a few folders below it; stops at the first."""
-    return any(_ending(name) in endings for name in _names_below(folder))
+    return any(ending_of(name) in endings for name in _names_below(folder))
 
 
 def _names_below(folder: Path) -> Iterator[str]:

@@ -51,7 +51,7 @@ def read_difficulty(
             )
             raise Mismatch(msg)
         return found.values
-    values = read_given(path, variant, "scores", of_clean=True, sample_names=sample_names, tell=tell)
+    values = read_given(path, variant, "scores", of_clean=True, sample_names=sample_names, tell=tell).values
     return read_only(0.0 - values) if lower_is_harder else values
 
 

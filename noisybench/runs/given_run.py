@@ -26,7 +26,7 @@ from noisybench.runs.given_dynamics import observe_dynamics
 from noisybench.runs.record import TRAINED_BY, RunRecord, about_labels, first_difference
 from noisybench.training.trace import Observation, Trace, read_trace, write_observation
 from noisybench.variants.sample_files.dynamics import digest_of_dynamics
-from noisybench.variants.sample_files.values import Form, Given, Tell, check_given, read_given_file
+from noisybench.variants.sample_files.values import Form, Given, Tell, check_given, read_given
 from noisybench.variants.variant import Variant
 
 CONFIDENT = ("self_confidence", "normalized_margin", "confident_learning")
@@ -107,7 +107,7 @@ def keep_given(
         what |= {"file": path.name, "file_sha256": digest_of_dynamics(path), "epochs": len(observations)}
     elif isinstance(given, str | os.PathLike):
         path = Path(given)
-        read = read_given_file(path, variant, form, column=column, labels=labels, sample_names=called, tell=tell)
+        read = read_given(path, variant, form, column=column, labels=labels, sample_names=called, tell=tell)
         values = read.values
         lower = _sign(read, lower_is_suspicious, tell)
         what |= {"file": path.name, "file_sha256": file_digest(path), "lower_is_suspicious": lower}

@@ -122,7 +122,7 @@ READ: list[tuple[Form, str, Any]] = [
 @pytest.mark.parametrize(("form", "kind", "content"), READ)
 def test_every_form_of_file_gives_the_same_numbers(form: Form, kind: str, content: Any, tmp_path: Path) -> None:  # noqa: ANN401
     """To the bit, rows matched by sample id, classes by name; what else the file holds is left alone."""
-    found = read_given(written(tmp_path, kind, content), VARIANT, form)
+    found = read_given(written(tmp_path, kind, content), VARIANT, form).values
     np.testing.assert_array_equal(found, SCORES if form == "scores" else PROBS)
 
 
@@ -130,19 +130,19 @@ def test_what_is_stored_narrower_or_wider_is_read(tmp_path: Path) -> None:
     """Float16 with its rounded sums, lists of a fixed length, whole numbers and flags, upper-case endings."""
     half = PROBS.astype(np.float16)
     assert (half.astype(np.float64).sum(1) != 1).any()
-    np.testing.assert_array_equal(read_given(written(tmp_path, "npy", half), VARIANT, "pred_probs"), half)
+    np.testing.assert_array_equal(read_given(written(tmp_path, "npy", half), VARIANT, "pred_probs").values, half)
     write_columns({"sample": IDS, "probabilities": half}, tmp_path / "f.parquet")
-    np.testing.assert_array_equal(read_given(tmp_path / "f.parquet", VARIANT, "pred_probs"), half)
+    np.testing.assert_array_equal(read_given(tmp_path / "f.parquet", VARIANT, "pred_probs").values, half)
     large = pa.array(list(PROBS), pa.large_list(pa.float64()))  # as polars writes them
     pq.write_table(pa.table({"sample": IDS, "probabilities": large}), tmp_path / "l.parquet")
-    np.testing.assert_array_equal(read_given(tmp_path / "l.parquet", VARIANT, "pred_probs"), PROBS)
+    np.testing.assert_array_equal(read_given(tmp_path / "l.parquet", VARIANT, "pred_probs").values, PROBS)
     for values in (SCORES > 0, (SCORES * 9).astype(np.int32)):
-        np.testing.assert_array_equal(read_given(written(tmp_path, "npy", values), VARIANT, "scores"), values)
+        np.testing.assert_array_equal(read_given(written(tmp_path, "npy", values), VARIANT, "scores").values, values)
         np.testing.assert_array_equal(
-            read_given(written(tmp_path, "parquet", {"sample": IDS, "score": values}), VARIANT, "scores"), values
+            read_given(written(tmp_path, "parquet", {"sample": IDS, "score": values}), VARIANT, "scores").values, values
         )
     (tmp_path / "x.npy").rename(tmp_path / "y.NPY")
-    assert read_given(tmp_path / "y.NPY", VARIANT, "scores").shape == (N,)
+    assert read_given(tmp_path / "y.NPY", VARIANT, "scores").values.shape == (N,)
 
 
 def changed(values: NDArray[Any], at: Any, value: float) -> NDArray[Any]:  # noqa: ANN401 - any index
@@ -223,7 +223,7 @@ def test_lines_are_those_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     rows = [f"{i};{SCORES[i]}" for i in range(N)]
     path.write_text("\ufeffsample;score\n" + "\n".join(rows), encoding="utf-8")
-    np.testing.assert_array_equal(read_given(path, VARIANT, "scores"), SCORES)
+    np.testing.assert_array_equal(read_given(path, VARIANT, "scores").values, SCORES)
     path.write_text("sample;score\n\n" + "\n".join(rows).replace(".", ","), encoding="utf-8")
     with pytest.raises(BadData, match=r"'.*,.*' in line 3 is no number .*; write decimal points, not commas"):
         read_given(path, VARIANT, "scores")
@@ -284,7 +284,7 @@ def test_a_flipped_bit_of_a_table_is_refused_or_read(tmp_path: Path) -> None:
     for place in range(0, len(whole), 2):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << place // 2 % 8)]) + whole[place + 1 :])
         try:
-            assert read_given(path, VARIANT, "pred_probs").shape == (N, K)
+            assert read_given(path, VARIANT, "pred_probs").values.shape == (N, K)
         except BadData as error:
             assert "\n" not in str(error)  # noqa: PT017 - either will do
             refused += 1
@@ -298,7 +298,10 @@ def test_files_and_names_that_cannot_be_used_are_refused(tmp_path: Path) -> None
     for kind, words in (
         ("npz", "is truncated or no .npz file; save it again"),
         ("npy", "cannot be read as a NumPy array"),
-        ("csv", "cannot be read as CSV: .*; write it again|has no column 'sample'"),
+        (
+            "csv",
+            "is a zip archive or an Excel workbook|cannot be read as CSV: .*; write it again|has no column 'sample'",
+        ),
         ("parquet", "cannot be read as Parquet: .*; write it again"),
     ):
         place = tmp_path / f"cut.{kind}"

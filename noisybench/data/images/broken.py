@@ -11,7 +11,7 @@ from noisybench.data.lazy_inputs import ArrowRows, ImageFiles
 from noisybench.ground.errors import BadData
 
 
-class Whole(NamedTuple):
+class Unbroken(NamedTuple):
     """What is left of some images without the broken ones.
 
     Attributes:
@@ -27,7 +27,7 @@ class Whole(NamedTuple):
 
 def without_broken(
     names: Sequence[str], content: Callable[[int], bytes | None], what: str, *, limit: int | None = None
-) -> Whole:
+) -> Unbroken:
     """The images that can be decoded; those after the first ``limit`` whole ones are not looked at, and kept.
 
     Args:
@@ -48,14 +48,14 @@ def without_broken(
             found[i] = fault
     rows = np.setdiff1d(np.arange(len(names)), list(found))
     if not found:
-        return Whole(rows, (), ())
+        return Unbroken(rows, (), ())
     faults = [(names[i], fault) for i, fault in found.items()]
     if not rows.size:
         raise BadData(words_on_faults(faults, what))
     shown = ", ".join(f"{name} ({fault.reason})" for name, fault in faults[:SHOWN])
     more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
     count = f"{len(faults)} broken image{'s are' if len(faults) > 1 else ' is'} left out of {len(names)}"
-    return Whole(rows, tuple(name for name, _ in faults), (f"{what}: {count}: {shown}{more}",))
+    return Unbroken(rows, tuple(name for name, _ in faults), (f"{what}: {count}: {shown}{more}",))
 
 
 def all_pixels(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from noisybench.data.images.broken import Whole, all_pixels, without_broken
+from noisybench.data.images.broken import Unbroken, all_pixels, without_broken
 from noisybench.data.images.decoding import decode_images
 from noisybench.data.lazy_inputs import ImageFiles
 from noisybench.ground.errors import BadData, BadUsage
@@ -43,8 +43,12 @@ def read_images(root: Path, names: Sequence[str], side: int | None) -> Any:  # n
     return decode_images(encoded, what=str(root), names=names, mend=mend, skip=True)
 
 
-def whole_files(root: Path, names: Sequence[str], *, limit: int | None = None) -> Whole:
-    """Files below a folder without those that are broken images, see ``without_broken``."""
+def unbroken_files(root: Path, names: Sequence[str], *, limit: int | None = None) -> Unbroken:
+    """Files below a folder without those that are broken images, see ``without_broken``.
+
+    Raises:
+        BadData: A file cannot be read, or none is left.
+    """
     return without_broken(names, lambda i: file_content(root / names[i]), str(root), limit=limit)
 
 

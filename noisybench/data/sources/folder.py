@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from noisybench.data.classes import class_order
 from noisybench.data.images.class_folders import children, find_parts, is_folder
-from noisybench.data.images.files import read_images, whole_files
+from noisybench.data.images.files import read_images, unbroken_files
 from noisybench.data.repeats import marked, repeated_images
 from noisybench.data.source import LoadSource, Source, source_from_arrays
 from noisybench.data.tables.columns import (
@@ -73,14 +73,14 @@ class Folder:
         notes: tuple[str, ...] = ()
         left_out: tuple[str, ...] = ()
         if self.skip_broken:
-            rows, left_out, notes = whole_files(train, names, limit=limit)
+            rows, left_out, notes = unbroken_files(train, names, limit=limit)
             names, labels = [names[i] for i in rows], labels[rows]
             clean = None if clean is None else clean[rows]
             if test is not None and tested is not None:
-                whole = whole_files(test, tested[0])
-                tested = [tested[0][i] for i in whole.rows], tested[1][whole.rows]
-                left_out += tuple(f"{test.name}/{name}" for name in whole.left_out)
-                notes += whole.notes
+                rows, more, said = unbroken_files(test, tested[0])
+                tested = [tested[0][i] for i in rows], tested[1][rows]
+                left_out += tuple(f"{test.name}/{name}" for name in more)
+                notes += said
         kept = names if limit is None else names[: max(limit, 1)]  # one below one is refused with the arrays
         inputs = read_images(train, kept, self.side)
         marks, twice = marked([repeated_images(inputs, kept, labels[: len(kept)])])

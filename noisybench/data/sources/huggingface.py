@@ -111,10 +111,10 @@ class HuggingFace:
         declared = declared_classes(train.features[label])
         left_out: tuple[str, ...] = ()
         if self.skip_broken and inputs and is_image(train.features[inputs[0]]):
-            train, left_out, said = _whole(train, inputs[0], "", limit)
+            train, left_out, said = _without_broken(train, inputs[0], "", limit)
             notes += said
             if test is not None:
-                test, more, said = _whole(test, inputs[0], "test ", None)
+                test, more, said = _without_broken(test, inputs[0], "test ", None)
                 left_out += more
                 notes += said
         # All labels, so that the classes do not depend on the limit; a limit below one is refused with the arrays.
@@ -285,7 +285,12 @@ def _images(part: Any, name: str) -> NDArray[np.uint8]:  # noqa: ANN401
     return decode_images(encoded, what=f"column '{name}'", skip=True)
 
 
-def _whole(part: Any, name: str, prefix: str, limit: int | None) -> tuple[Any, tuple[str, ...], tuple[str, ...]]:  # noqa: ANN401
+def _without_broken(
+    part: Any,  # noqa: ANN401
+    name: str,
+    prefix: str,
+    limit: int | None,
+) -> tuple[Any, tuple[str, ...], tuple[str, ...]]:
     """The rows whose image can be decoded, the names of the others, and what is told of them."""
     names = [f"{prefix}row {i}" for i in range(len(part))]
     rows, left_out, notes = without_broken(names, _contents(part, name), f"column '{name}'", limit=limit)

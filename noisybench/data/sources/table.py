@@ -1,6 +1,5 @@
 """Your own table, CSV, JSON lines, Excel or Parquet, of images, texts, numbers or categories with their labels."""
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -8,10 +7,12 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from noisybench.data.classes import class_order
+from noisybench.data.crowd.answers import Answers
 from noisybench.data.crowd.tables import AnsweredRows, AnsweredTable, answered_table
-from noisybench.data.images.files import read_images, whole_files
+from noisybench.data.images.files import read_images, unbroken_files
 from noisybench.data.repeats import marked, repeated, repeated_images
 from noisybench.data.source import LoadSource, Source, source_from_arrays
 from noisybench.data.tables.column_roles import NOTHING, bookkeeping, naming
@@ -19,16 +20,22 @@ from noisybench.data.tables.columns import (
     as_classes,
     beside,
     check_column,
-    check_present,
     errors_as_bad_data,
     header,
     index_columns,
     read_table,
     spelled_classes,
-    strings,
 )
 from noisybench.data.tables.feature_columns import Choices, table_features
-from noisybench.data.tables.input_columns import Part, ReadInputs, TableKind, read_part, recognised
+from noisybench.data.tables.input_columns import (
+    Part,
+    ReadInputs,
+    TableKind,
+    image_files,
+    read_part,
+    recognised,
+    texts_of,
+)
 from noisybench.data.tables.layout import SUFFIXES, Layout, layout_of
 from noisybench.data.tables.text_features import CHARACTERS, COLUMNS, Units, text_features, text_units
 from noisybench.ground.arrays import Labels
@@ -128,74 +135,90 @@ class Table:
         choices = self._choices(layout)
         there = header(layout)
         answered = self._answered(data, layout, there)
+        train, test, kind, rows = self._tables(data, layout, there, choices, answered)
+        classes, clean, tested_classes, class_names = self._classes(train, test, rows)
+        made = None if rows is None else rows.labels(classes, clean, class_names)
+        read = self._inputs(data, kind, train, test, choices, limit=limit)
+        called, said = self._names(layout, kind, train, read)
+        samples = _Samples(classes, clean, called) if made is None else _Samples(made[0], clean, called, made[1])
+        if read.rows is not None:
+            samples = samples.taken(read.rows)
+        if read.tested_rows is not None and tested_classes is not None:
+            tested_classes = tested_classes[read.tested_rows]
+        marks, twice = marked(self._repeats(read, samples, limit))
+        recorded = self if answered is None else replace(self, answers=answered.file.path)
+        return source_from_arrays(
+            "table",
+            read.inputs,
+            samples.labels,
+            clean=samples.clean,
+            test_inputs=read.tested,
+            test_labels=tested_classes,
+            class_names=class_names,
+            order="of the table",
+            options=options_said(recorded, skip_broken=False),
+            limit=limit,
+            sample_names=samples.names or (None if rows is None else rows.names),
+            marks=marks,
+            notes=(
+                *layout.notes,
+                *kind.notes(),
+                *read.notes,
+                *said,
+                *(() if rows is None else rows.notes),
+                *(() if made is None else made[2]),
+                *self._doubts(samples.labels, samples.clean, class_names),
+                *twice,
+            ),
+            answers=samples.answers,
+            left_out=read.left_out,
+        )
+
+    def _tables(
+        self, data: Path, layout: Layout, there: Sequence[str], choices: Choices, answered: AnsweredTable | None
+    ) -> tuple[Part, Part | None, TableKind, AnsweredRows | None]:
+        """The training table without rows that nobody answered, the test table, what inputs they have, and the answers."""
         kind = self._kind(there, layout, answered)
         label = self.label if answered is None else answered.label
         train = read_part(layout, kind, label, *(name for name in (self.clean, self.id) if name is not None))
         rows = None if answered is None else answered.rows(layout, train.columns, self.clean)
         train = train if rows is None else replace(train, columns=rows.columns)
         kind = kind.settled(train, choices)
-        test = None
-        if self.test is not None:
-            file = self._layout(beside(data.parent, self.test, "test"))
-            test = read_part(file, kind, label or self.clean or self.label, training=False)
-        classes, clean, tested_classes, class_names = self._classes(train, test, rows)
-        made = None if rows is None else rows.labels(classes, clean, class_names)
-        classes = classes if made is None else made[0]
-        kept = slice(None if limit is None else max(limit, 1))  # one below one is refused with the arrays
-        called = None if self.id is None else train.columns[self.id].to_pylist()
-        read = self._inputs(data, kind, train, test, choices, limit=limit)
-        called = read.called if called is None else called
-        if kind.form == NOTHING and called is None:
-            called, said = naming(kind.out, partial(_entries, layout))
-            read = replace(read, notes=said)
-        answers = None if made is None else made[1]
-        if read.rows is not None:
-            classes, clean = classes[read.rows], None if clean is None else clean[read.rows]
-            called = None if called is None else [called[i] for i in read.rows]
-            answers = None if answers is None else answers.taken(read.rows)
-        if read.tested_rows is not None and tested_classes is not None:
-            tested_classes = tested_classes[read.tested_rows]
-        repeats = [] if read.repeats is None else [read.repeats(classes[kept])]
-        if self.id is not None and called is not None:
-            repeats.insert(0, repeated(called[kept], classes[kept], None, f"{self.id}"))
-        marks, twice = marked(repeats)
-        return source_from_arrays(
-            "table",
-            read.inputs,
-            classes,
-            clean=clean,
-            test_inputs=read.tested,
-            test_labels=tested_classes,
-            class_names=class_names,
-            order="of the table",
-            options=options_said(
-                self if answered is None else replace(self, answers=answered.file.path), skip_broken=False
-            ),
-            limit=limit,
-            sample_names=called or (None if rows is None else rows.names),
-            marks=marks,
-            notes=(
-                *layout.notes,
-                *kind.notes(),
-                *read.notes,
-                *(() if rows is None else rows.notes),
-                *(() if made is None else made[2]),
-                *self._doubts(classes, clean, class_names),
-                *twice,
-            ),
-            answers=answers,
-            left_out=read.left_out,
-        )
+        if self.test is None:
+            return train, None, kind, rows
+        file = self._layout(beside(data.parent, self.test, "test"))
+        return train, read_part(file, kind, label or self.clean or self.label, training=False), kind, rows
+
+    def _names(
+        self, layout: Layout, kind: TableKind, train: Part, read: ReadInputs
+    ) -> tuple[list[str] | None, tuple[str, ...]]:
+        """What people call the training rows, None where nothing says so, and a note where that was chosen."""
+        if self.id is not None:
+            names: list[str] = train.columns[self.id].to_pylist()
+            return names, ()
+        if kind.form == NOTHING and read.called is None:
+            return naming(kind.out, partial(_entries, layout))
+        return read.called, ()
+
+    def _repeats(
+        self, read: ReadInputs, samples: "_Samples", limit: int | None
+    ) -> Iterator[tuple[NDArray[np.bool_], str | None]]:
+        """Ids and inputs that are there twice."""
+        kept = _kept(limit)
+        if self.id is not None and samples.names is not None:
+            yield repeated(samples.names[kept], samples.labels[kept], None, self.id)
+        if read.repeats is not None:
+            yield read.repeats(samples.labels[kept])
 
     def _inputs(
         self, data: Path, kind: TableKind, train: Part, test: Part | None, choices: Choices, *, limit: int | None
     ) -> ReadInputs:
         """Inputs of the training and of the test table."""
-        kept = slice(None if limit is None else max(limit, 1))
+        kept = _kept(limit)
         if kind.form == "image":
             return self._images(data, kind.columns[0], train, test, limit=limit)
         if kind.form == "text":
-            texts, others = (() if part is None else _texts(part, kind.columns[0]) for part in (train, test))
+            texts, others = (() if part is None else texts_of(part, kind.columns[0]) for part in (train, test))
             units = self.units or text_units(texts)
             said = (CHARACTERS,) if self.units is None and units == "characters" else ()
             what = f"column '{kind.columns[0]}' of {data}"
@@ -214,20 +237,20 @@ class Table:
     def _images(self, data: Path, column: str, train: Part, test: Part | None, *, limit: int | None) -> ReadInputs:
         """Images of the files that a column names, those that are broken left out where that is asked for."""
         root = data.parent if self.root is None else beside(data.parent, self.root, "root")
-        kept = slice(None if limit is None else max(limit, 1))
-        files, tested = (None if part is None else _files(part, column, root) for part in (train, test))
+        kept = _kept(limit)
+        files, tested = (None if part is None else image_files(part, column, root) for part in (train, test))
         assert files is not None  # noqa: S101
         called = files
         left_out: tuple[str, ...] = ()
         notes: tuple[str, ...] = ()
         rows = tested_rows = None
         if self.skip_broken:
-            rows, left_out, notes = whole_files(root, files, limit=limit)
+            rows, left_out, notes = unbroken_files(root, files, limit=limit)
             files = [files[i] for i in rows]
         if self.skip_broken and tested is not None:
-            whole = whole_files(root, tested)
-            tested, tested_rows = [tested[i] for i in whole.rows], whole.rows
-            left_out, notes = left_out + whole.left_out, notes + whole.notes
+            tested_rows, more, said = unbroken_files(root, tested)
+            tested = [tested[i] for i in tested_rows]
+            left_out, notes = left_out + more, notes + said
         inputs = read_images(root, files[kept], self.side)
         return ReadInputs(
             inputs,
@@ -332,6 +355,30 @@ class Table:
         return recognised(layout, rest, wished, asked=[name for name in items if name in rest])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Samples:
+    """What is known of training samples besides their inputs, as ``Source`` has it; ``names`` are those that they have."""
+
+    labels: Labels
+    clean: Labels | None
+    names: list[str] | None
+    answers: Answers | None = None
+
+    def taken(self, rows: Labels) -> "_Samples":
+        """Some of them."""
+        return _Samples(
+            self.labels[rows],
+            None if self.clean is None else self.clean[rows],
+            None if self.names is None else [self.names[i] for i in rows],
+            None if self.answers is None else self.answers.taken(rows),
+        )
+
+
+def _kept(limit: int | None) -> slice:
+    """The samples that are kept; a limit below one is refused with the arrays."""
+    return slice(None if limit is None else max(limit, 1))
+
+
 def _listed(names: str | None) -> tuple[str, ...]:
     """``a, b`` as names."""
     return () if names is None else tuple(name.strip() for name in names.split(","))
@@ -343,36 +390,6 @@ def _entries(layout: Layout, name: str) -> list[str]:
         texts: list[str] = read_table(layout, texts=(name,))[name].to_pylist()
     except BadData:
         return []
-    return texts
-
-
-def _files(part: Part, name: str, root: Path) -> list[str]:
-    """Image files below a folder, once all of them are there."""
-    check_present(part.columns[name], name, part.file)
-    names: list[str] = []
-    odd = []
-    for row, path in enumerate(part.columns[name].to_pylist()):
-        plain = os.path.relpath(path, root) if os.path.isabs(path) else path  # noqa: PTH117 - of a million
-        if "\\" in plain and not os.path.isfile(os.path.join(root, plain)):  # noqa: PTH113, PTH118
-            plain = plain.replace("\\", "/")  # as Windows writes paths
-        names.append(plain.replace(os.sep, "/"))
-        outside = os.path.normpath(plain).startswith(f"..{os.sep}")
-        if outside or not os.path.isfile(os.path.join(root, plain)):  # noqa: PTH113, PTH118
-            odd.append((row, path))
-    if odd:
-        row, path = odd[0]
-        msg = (
-            f"column '{name}' of {part.file}, row {row}: '{path}' is no file below {root} ({len(odd)} such rows); name "
-            f"files relative to it, or say --source-set root=FOLDER, or features=nothing for labels alone"
-        )
-        raise BadData(msg)
-    return names
-
-
-def _texts(part: Part, name: str) -> list[str]:
-    column = strings(part.columns[name], name, part.file)
-    check_present(column, name, part.file)
-    texts: list[str] = column.to_pylist()
     return texts
 
 

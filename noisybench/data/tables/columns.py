@@ -17,10 +17,11 @@ from pyarrow import csv
 
 from noisybench.data.classes import class_spelling, nobody_knows
 from noisybench.data.label_columns import check_how_many
-from noisybench.data.tables.layout import SUFFIXES, Layout, open_text
+from noisybench.data.tables.layout import SUFFIXES, Layout
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData, UnknownName
+from noisybench.ground.packing import open_unpacked
 
 ArrowColumn = Any
 """Arrow strings, shape (n,); absent ones are empty."""
@@ -40,7 +41,7 @@ def header(layout: Layout) -> list[str]:
         if len(layout.rows) > 1:  # the first is whole, and Arrow would read megabytes to say as much
             names = list(layout.rows[0])
         elif layout.form == "csv":
-            with open_text(layout.file) as stream, csv.open_csv(stream, **_options(layout)) as reader:
+            with open_unpacked(layout.file) as stream, csv.open_csv(stream, **_options(layout)) as reader:
                 names = reader.schema.names
         else:
             names = (pq.read_schema(layout.file) if layout.form == "parquet" else layout.table.schema).names
@@ -240,7 +241,7 @@ def _options(layout: Layout) -> dict[str, Any]:
 def _read_text(layout: Layout, chosen: Sequence[str]) -> Any:  # noqa: ANN401 - pyarrow.Table
     """Columns of a text file, as they are written."""
     convert = csv.ConvertOptions(include_columns=chosen, column_types=dict.fromkeys(chosen, pa.string()))
-    with open_text(layout.file) as stream:
+    with open_unpacked(layout.file) as stream:
         return csv.read_csv(stream, convert_options=convert, **_options(layout))
 
 

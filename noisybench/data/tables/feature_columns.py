@@ -145,7 +145,7 @@ def table_features(
     parts = [part for part in (train.values, test) if part is not None]
     if choices.gaps == "refuse":
         for part, file in zip(parts, files, strict=False):
-            _check_whole(part, train.kinds, file)
+            _check_no_gaps(part, train.kinds, file)
     tables = [np.column_stack([part[name] for name in names]) for part in parts]
     filled, marks = _filled(tables, [k for k, name in enumerate(names) if train.kinds[name].form != "category"])
     found = _transformed(filled, marks, [train.kinds[name].form for name in names], scale=choices.scale)
@@ -205,7 +205,7 @@ def _transformed(
     return [transformer.transform(table).astype(np.float32) for table in whole]
 
 
-def _check_whole(values: Mapping[str, Floats], kinds: Mapping[str, ColumnKind], file: Path) -> None:
+def _check_no_gaps(values: Mapping[str, Floats], kinds: Mapping[str, ColumnKind], file: Path) -> None:
     """Raise ``BadData`` where there is a gap."""
     for name, kind in kinds.items():
         bad = np.flatnonzero(_is_gap(values[name], kind))

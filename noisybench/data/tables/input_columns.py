@@ -1,5 +1,6 @@
 """What the inputs of one's own table are, and in which columns."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,7 +17,14 @@ from noisybench.data.tables.column_roles import (
     image_column,
     left_out,
 )
-from noisybench.data.tables.columns import check_are_classes, check_present, first_texts, index_columns, read_table
+from noisybench.data.tables.columns import (
+    check_are_classes,
+    check_present,
+    first_texts,
+    index_columns,
+    read_table,
+    strings,
+)
 from noisybench.data.tables.feature_columns import Choices, FeatureColumns, feature_columns
 from noisybench.data.tables.layout import Layout
 from noisybench.ground.arrays import Labels
@@ -137,3 +145,42 @@ def read_part(layout: Layout, kind: TableKind, label: str | None, *others: str, 
         check_present(columns[label], label, layout.file)
         check_are_classes(columns[label], label, layout, training=training)
     return Part(layout.file, columns, label or "")
+
+
+def image_files(part: Part, name: str, root: Path) -> list[str]:
+    """Image files below a folder that a column names, once all of them are there.
+
+    Raises:
+        BadData: One is missing, or outside the folder.
+    """
+    check_present(part.columns[name], name, part.file)
+    names: list[str] = []
+    odd = []
+    for row, path in enumerate(part.columns[name].to_pylist()):
+        plain = os.path.relpath(path, root) if os.path.isabs(path) else path  # noqa: PTH117 - of a million
+        if "\\" in plain and not os.path.isfile(os.path.join(root, plain)):  # noqa: PTH113, PTH118
+            plain = plain.replace("\\", "/")  # as Windows writes paths
+        names.append(plain.replace(os.sep, "/"))
+        outside = os.path.normpath(plain).startswith(f"..{os.sep}")
+        if outside or not os.path.isfile(os.path.join(root, plain)):  # noqa: PTH113, PTH118
+            odd.append((row, path))
+    if odd:
+        row, path = odd[0]
+        msg = (
+            f"column '{name}' of {part.file}, row {row}: '{path}' is no file below {root} ({len(odd)} such rows); name "
+            f"files relative to it, or say --source-set root=FOLDER, or features=nothing for labels alone"
+        )
+        raise BadData(msg)
+    return names
+
+
+def texts_of(part: Part, name: str) -> list[str]:
+    """A column of texts.
+
+    Raises:
+        BadData: One is empty, or they are no texts.
+    """
+    column = strings(part.columns[name], name, part.file)
+    check_present(column, name, part.file)
+    texts: list[str] = column.to_pylist()
+    return texts

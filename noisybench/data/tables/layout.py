@@ -1,27 +1,23 @@
 """How one's own table is written: packing, encoding, separator and decimal sign, recognised or said."""
 
-import bz2
 import codecs
 import csv
-import gzip
 import io
-import lzma
 import re
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from noisybench.data.tables.record_files import json_records, workbook
 from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.packing import ending_of, open_unpacked
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xlsx", ".parquet")
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SPOKEN = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|", "pipe": "|", "space": " "}
-_PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
-_NOT_READ = {b"PK\x03\x04": "a zip archive or an Excel workbook", b"(\xb5/\xfd": "packed by zstd"}
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -60,23 +56,6 @@ class Layout:
     table: Any = None
 
 
-def open_text(file: Path) -> IO[bytes]:
-    """The bytes of a text file, unpacked where its first bytes say that it is packed.
-
-    Raises:
-        BadData: It is an archive of a kind that is not read.
-    """
-    with file.open("rb") as stream:
-        head = stream.read(6)
-    for mark, what in _NOT_READ.items():
-        if head.startswith(mark):
-            msg = f"{file} is {what}, expected a text file of rows; unpack it, or save the table as .csv or .parquet"
-            raise BadData(msg)
-    opener = next((opener for mark, opener in _PACKED.items() if head.startswith(mark)), open)
-    stream_of_bytes: IO[bytes] = opener(file, "rb")
-    return stream_of_bytes
-
-
 def layout_of(
     file: Path,
     *,
@@ -102,7 +81,7 @@ def layout_of(
     """
     separator = None if separator is None else _SPOKEN.get(separator, separator)
     _check_options(separator, encoding, decimal)
-    suffix = next((end for end in reversed(file.suffixes) if end.lower() not in (".gz", ".bz2", ".xz")), "").lower()
+    suffix = ending_of(file)
     if suffix not in SUFFIXES:
         msg = f"{file} is no {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file; save the table as one of these"
         raise BadData(msg)
@@ -119,7 +98,7 @@ def layout_of(
     if suffix in (".csv", ".tsv"):
         usual = "\t" if suffix == ".tsv" else ","
         return _fields(file, usual, separator=separator, encoding=encoding, decimal=decimal, notes=notes)
-    with open_text(file) as stream:
+    with open_unpacked(file) as stream:
         table, told = json_records(stream, file, encoding)
     return Layout(file, "records", "", encoding, decimal or ".", (), (*notes, *told), table)
 
@@ -128,7 +107,7 @@ def _fields(
     file: Path, usual: str, *, separator: str | None, encoding: str, decimal: str | None, notes: list[str]
 ) -> Layout:
     """How a text file of separated columns is written."""
-    with open_text(file) as stream:
+    with open_unpacked(file) as stream:
         sample = codecs.getincrementaldecoder(encoding)().decode(stream.read(_SAMPLE))
         whole = not stream.read(1)
     sample = sample.removeprefix("\ufeff")
@@ -167,7 +146,7 @@ def _encoding(file: Path) -> str:
     """UTF-8 or what the byte order mark says; Windows-1252 for text with some letters of Western Europe."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     valid, counts = True, np.zeros(256, np.int64)
-    with open_text(file) as stream:
+    with open_unpacked(file) as stream:
         chunk = stream.read(_CHUNK)
         for mark, name in _MARKS:
             if chunk.startswith(mark):

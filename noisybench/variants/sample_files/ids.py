@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.ground.errors import BadData
+from noisybench.ground.packing import ending_of
 from noisybench.variants.sample_files.column_names import COUNTING, FILES, IDS
-from noisybench.variants.sample_files.readers import form_of
 from noisybench.variants.sample_files.text_readers import delimiter_of, fault_of
 from noisybench.variants.sample_names import rows_by_name
 
-WHOLE = r"(-?\d{1,18})(\.0*)?"
+_WHOLE_NUMBER = r"(-?\d{1,18})(\.0*)?"
 
 
 def order_of(ids: NDArray[Any], name: str, n: int, path: Path, names: Sequence[str] | None = None) -> NDArray[np.int64]:
@@ -51,8 +51,8 @@ def order_of(ids: NDArray[Any], name: str, n: int, path: Path, names: Sequence[s
 
 def _no_names(texts: Sequence[str], name: str, n: int, path: Path) -> str:
     """What is said of ids that are no numbers, where the samples have no names."""
-    fault = fault_of(path, delimiter_of(path), [name]) if form_of(path) in (".csv", ".tsv") else None
-    odd = next(text for text in texts if not re.fullmatch(WHOLE, text))
+    fault = fault_of(path, delimiter_of(path), [name]) if ending_of(path) in (".csv", ".tsv") else None
+    odd = next(text for text in texts if not re.fullmatch(_WHOLE_NUMBER, text))
     words = fault or f"column {name!r} of {path} holds {odd[:40]!r}, expected ids 0..{n - 1}"
     return f"{words}; no names are kept of this variant's samples, to match it by: build it again if its files or ids have some"
 
@@ -78,6 +78,6 @@ def _whole_numbers(ids: NDArray[Any]) -> NDArray[np.int64] | None:
         return ids.astype(np.int64)
     if ids.dtype.kind not in "UO" or ids.ndim != 1:
         return None
-    found = [re.fullmatch(WHOLE, str(text)) for text in ids]
+    found = [re.fullmatch(_WHOLE_NUMBER, str(text)) for text in ids]
     numbers = [match[1] for match in found if match is not None]
     return np.array(numbers, np.int64) if len(numbers) == len(ids) else None

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from noisybench.ground.arrays import as_labels
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import read_array
+from noisybench.ground.packing import ending_of
 from noisybench.variants.sample_files.column_names import LABELS
-from noisybench.variants.sample_files.readers import form_of, reader_of
+from noisybench.variants.sample_files.readers import reader_of
 from noisybench.variants.sample_files.text_readers import Chosen
 from noisybench.variants.variant import Variant
 
@@ -108,6 +109,6 @@ def _read_labels(path: Path, variant: Variant) -> NDArray[Any]:
             raise BadData(msg)
         return Chosen((names[0],), frozenset(names))
 
-    if form_of(path) == ".npy":
+    if ending_of(path) == ".npy":
         return read_array(path)
     return next(iter(reader_of(path, "labels")(path, choose, variant).values()))

@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from noisybench.data.array_files import open_arrays, read_member
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.files import NO_ARRAY, read_array
+from noisybench.ground.files import read_array
+from noisybench.ground.packing import ending_of
 from noisybench.variants.sample_files.column_names import ROW_NAMES, VARIANT_ID
 from noisybench.variants.sample_files.text_readers import (
-    ENDINGS,
     Choose,
     Columns,
     as_columns,
@@ -36,31 +37,13 @@ def _read_npy(path: Path, choose: Choose, variant: Variant) -> Columns:
 
 
 def _read_npz(path: Path, choose: Choose, variant: Variant) -> Columns:
-    """The chosen arrays of an archive; only those are read, and none is unpickled."""
-    size_of(path)
+    """The chosen arrays of an archive, and no others."""
     columns: Columns = {}
-    with path.open("rb") as stream:  # opened here, because NumPy leaves a file open that it cannot read
-        try:
-            opened = np.load(stream, allow_pickle=False)
-        except NO_ARRAY:
-            opened = None
-        if not isinstance(opened, np.lib.npyio.NpzFile):
-            msg = f"{path} is truncated or no .npz file; save it again"
-            raise BadData(msg)
-        sizes = {
-            info.filename.removesuffix(".npy"): info.file_size for info in (opened.zip.infolist() if opened.zip else ())
-        }
+    with open_arrays(path) as opened:
+        sizes = {info.filename.removesuffix(".npy"): info.file_size for info in opened.zip.infolist()}
         for name in choose(opened.files).names:
             _check_size(path, repr(name), sizes[name], variant)
-            try:
-                columns[name] = opened[name]
-            except NO_ARRAY as error:
-                pickled = "holds Python objects, which are never unpickled" if "pickle" in str(error) else "is broken"
-                msg = f"{name!r} of {path} {pickled}; save it again as numbers"
-                raise BadData(msg) from None
-            if not isinstance(columns[name], np.ndarray):  # NumPy gives the bytes of a member that is no array
-                msg = f"{name!r} of {path} is no array; save it again"
-                raise BadData(msg)
+            columns[name] = read_member(opened, name, path)
     return columns
 
 
@@ -135,12 +118,6 @@ ARRAYS = (".npz", ".npy")
 PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
 
 
-def form_of(path: Path) -> str:
-    """The ending of a file's name, without that of its packing, such as ``.csv``."""
-    endings = [end.lower() for end in path.suffixes if end.lower() not in ENDINGS]
-    return endings[-1] if endings else ""
-
-
 def reader_of(path: Path, what: str) -> Read:
     """What reads the chosen columns of a file, by its name.
 
@@ -151,7 +128,7 @@ def reader_of(path: Path, what: str) -> Read:
     Raises:
         BadUsage: The name ends in something else.
     """
-    kind = form_of(path)
+    kind = ending_of(path)
     if kind in _READERS:
         return _READERS[kind]
     known = ", ".join(ending for ending in _READERS if ending != ".ndjson")

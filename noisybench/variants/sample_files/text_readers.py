@@ -1,8 +1,6 @@
 """Columns of anyone's text file, one row a sample: separated values and lines of JSON, packed or not. No torch here."""
 
-import bz2
 import csv as text_rows
-import gzip
 import io
 import json
 import lzma
@@ -11,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -21,15 +19,13 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from noisybench.ground.errors import BadData
+from noisybench.ground.packing import open_unpacked
 from noisybench.variants.sample_files.column_names import LABELS, VARIANT_ID
 from noisybench.variants.variant import Variant
 
 DELIMITERS = ",;\t|"
 LONGEST_LINE = 1 << 24
 LONGEST_VALUE = 1 << 12
-PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
-ENDINGS = (".gz", ".bz2", ".xz")
-"""Of files that are packed so; which it is their first bytes say."""
 
 Columns = dict[str, NDArray[Any]]
 
@@ -71,13 +67,13 @@ def read_separated(path: Path, choose: Choose, variant: Variant) -> Columns:
     with reading(path, "CSV"):
         parse = csv.ParseOptions(delimiter=delimiter_of(path))
         try:
-            with _unpacked(path) as stream, csv.open_csv(stream, parse_options=parse) as reader:
+            with open_unpacked(path) as stream, csv.open_csv(stream, parse_options=parse) as reader:
                 chosen = choose(reader.schema.names)
             numbers = [name for name in chosen.names if name not in chosen.texts]
             kinds = {name: pa.float64() if name in numbers else pa.string() for name in chosen.names}
             convert = csv.ConvertOptions(include_columns=chosen.names, column_types=kinds, null_values=[""])
             with (
-                _unpacked(path) as stream,
+                open_unpacked(path) as stream,
                 csv.open_csv(stream, parse_options=parse, convert_options=convert) as reader,
             ):
                 return as_columns(_first_rows(reader, len(variant.labels)), chosen)
@@ -94,7 +90,7 @@ def read_json_lines(path: Path, choose: Choose, variant: Variant) -> Columns:
     n = len(variant.labels)
     columns: dict[str, list[Any]] = {}
     chosen = Chosen((), frozenset())
-    with reading(path, "lines of JSON"), _unpacked(path) as stream:
+    with reading(path, "lines of JSON"), open_unpacked(path) as stream:
         for number, line in enumerate(iter(lambda: stream.readline(LONGEST_LINE), b""), start=1):
             if not line.strip():
                 continue
@@ -155,19 +151,9 @@ def _array(values: list[Any], name: str, path: Path, *, text: bool) -> NDArray[A
     return array
 
 
-@contextmanager
-def _unpacked(path: Path) -> Iterator[IO[bytes]]:
-    """The bytes of a file, unpacked where its first bytes say that it is packed."""
-    with path.open("rb") as stream:
-        head = stream.read(6)
-    opener = next((opener for mark, opener in PACKED.items() if head.startswith(mark)), open)
-    with opener(path, "rb") as stream:
-        yield stream
-
-
 def delimiter_of(path: Path) -> str:
     """What separates the names of the first line: what the file's name says, else a comma, else what is there most often."""
-    with _unpacked(path) as stream:
+    with open_unpacked(path) as stream:
         header = stream.readline(1 << 20)
     if ".tsv" in path.name.lower() and b"\t" in header:
         return "\t"
@@ -189,7 +175,7 @@ def fault_of(path: Path, delimiter: str, numbers: Sequence[str]) -> str | None:
     """What is wrong with a CSV file, in a sentence: by name of column and line of the file, the header being line 1."""
     ragged: list[tuple[int, int]] = []
     faults: dict[str, list[tuple[int, str]]] = {}
-    with _unpacked(path) as packed:
+    with open_unpacked(path) as packed:
         try:
             stream = io.TextIOWrapper(packed, encoding="utf-8-sig", newline="")
             reader = text_rows.reader(stream, delimiter=delimiter)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from noisybench.ground.arrays import TOLERANCE, Floats, as_array, check_probabilities, read_only
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.packing import ending_of
 from noisybench.variants.sample_files.column_names import (
     FILES,
     IDS,
@@ -23,7 +24,7 @@ from noisybench.variants.sample_files.column_names import (
 )
 from noisybench.variants.sample_files.ids import order_of
 from noisybench.variants.sample_files.labels import check_labels_of, labels_beside, places_beside
-from noisybench.variants.sample_files.readers import ARRAYS, form_of, reader_of
+from noisybench.variants.sample_files.readers import ARRAYS, reader_of
 from noisybench.variants.sample_files.text_readers import Chosen, Columns
 from noisybench.variants.variant import Variant
 
@@ -55,21 +56,6 @@ class Given:
 
 
 def read_given(
-    path: str | Path,
-    variant: Variant,
-    form: Form,
-    *,
-    of_clean: bool = False,
-    labels: str | Path | None = None,
-    sample_names: Sequence[str] | None = None,
-    tell: Tell = lambda _: None,
-) -> Floats:
-    """The values of ``read_given_file``."""
-    asked: dict[str, Any] = {"of_clean": of_clean, "labels": labels, "sample_names": sample_names, "tell": tell}
-    return read_given_file(path, variant, form, **asked).values
-
-
-def read_given_file(
     path: str | Path,
     variant: Variant,
     form: Form,
@@ -115,7 +101,7 @@ def read_given_file(
         whose = whose_rows(names, variant, sample_names, () if form == "scores" else variant.class_names)
         about = list(dict.fromkeys(name for name in names if name in (whose, VARIANT_ID, *LABELS)))
         silent = whose is None and labels is None and not {*LABELS} & {*names}
-        if silent and form_of(path) not in ARRAYS and not places_beside(path):
+        if silent and ending_of(path) not in ARRAYS and not places_beside(path):
             raise BadData(_no_ids(path, names))
         values = _values_among(names, about, form, variant, path=path, column=column)
         return Chosen((*values, *about), frozenset(about))
@@ -123,7 +109,7 @@ def read_given_file(
     columns = read(path, choose, variant)
     ids = whose_rows(list(columns), variant, sample_names, () if form == "scores" else variant.class_names)
     order, verified = _match(columns, ids, variant, path, of_clean=of_clean, said=labels, names=sample_names)
-    if ids is None and not verified and form_of(path) not in ARRAYS:
+    if ids is None and not verified and ending_of(path) not in ARRAYS:
         raise BadData(_no_ids(path, there))
     if ids is None and not verified:
         tell(f"{path} says neither by ids nor by labels whose its rows are; they are taken in the order of the samples")

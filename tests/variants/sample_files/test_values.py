@@ -25,7 +25,7 @@ from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.runs.verify import verify_runs
 from noisybench.training.trace import read_trace
 from noisybench.variants.building import build_variant
-from noisybench.variants.sample_files.values import read_given, read_given_file
+from noisybench.variants.sample_files.values import read_given
 from noisybench.variants.sample_names import read_names, rows_by_name, write_names
 from noisybench.variants.variant import write_variant
 
@@ -83,7 +83,7 @@ def test_issues_of_datalab_are_read_as_they_are(
 ) -> None:
     """In any order, with row names or given labels to go by; the score is low where a label is suspicious."""
     expected = lab.get_issues("label")["label_score"].to_numpy()
-    found = read_given_file(write(lab, tmp_path), VARIANT, "scores")
+    found = read_given(write(lab, tmp_path), VARIANT, "scores")
     np.testing.assert_allclose(found.values, expected, rtol=1e-15)
     assert (found.lower_is_suspicious, found.tool) == (True, "'label_score' of cleanlab")
 
@@ -98,8 +98,8 @@ def test_issues_of_datalab_that_tell_no_order_are_refused(lab: Datalab, tmp_path
     ):
         read_given(tmp_path, VARIANT, "scores")
     np.save(tmp_path / "given.npy", VARIANT.labels)
-    found = read_given(alone, VARIANT, "scores", labels=tmp_path / "given.npy")
-    np.testing.assert_allclose(found, lab.get_issues()["label_score"], rtol=1e-15)
+    checked = read_given(alone, VARIANT, "scores", labels=tmp_path / "given.npy")
+    np.testing.assert_allclose(checked.values, lab.get_issues()["label_score"], rtol=1e-15)
     by_score = lab.get_issues("label").sort_values("label_score")
     with pytest.raises(
         Mismatch, match=r"other labels: .*; they are as many of each class, so its rows may stand in an"
@@ -114,7 +114,7 @@ def test_issues_of_datalab_that_tell_no_order_are_refused(lab: Datalab, tmp_path
     ):
         read_given(tmp_path / "issues.pkl", VARIANT, "scores")
     with pytest.raises(BadUsage, match="has no column 'quality'; it has: .*label_score"):
-        read_given_file(tmp_path / "other.csv", VARIANT, "scores", column="quality")
+        read_given(tmp_path / "other.csv", VARIANT, "scores", column="quality")
 
 
 def test_numbers_that_name_classes_are_recognised(tmp_path: Path) -> None:
@@ -122,8 +122,8 @@ def test_numbers_that_name_classes_are_recognised(tmp_path: Path) -> None:
     variant = build_variant(source(classes=("1", "2", "3")), Symmetric(rate=0.3))
     for labels in (variant.labels + 1, (variant.labels + 1.0).astype(str), variant.labels):
         frame = pd.DataFrame({"given_label": labels, "label_score": SCORES})
-        np.testing.assert_array_equal(read_given(to(frame, tmp_path / "x.parquet"), variant, "scores"), SCORES)
-        np.testing.assert_array_equal(read_given(to(frame, tmp_path / "x.csv"), variant, "scores"), SCORES)
+        np.testing.assert_array_equal(read_given(to(frame, tmp_path / "x.parquet"), variant, "scores").values, SCORES)
+        np.testing.assert_array_equal(read_given(to(frame, tmp_path / "x.csv"), variant, "scores").values, SCORES)
 
 
 def test_files_of_aum_are_read_as_they_are(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_files_of_aum_are_read_as_they_are(tmp_path: Path) -> None:
         calculator = AUMCalculator(str(tmp_path), compressed=False)
         calculator.update(logits[ORDER], labels[ORDER], [ids[i] for i in ORDER])
         calculator.finalize()
-        found = read_given_file(tmp_path / "aum_values.csv", named, "scores", sample_names=names)
+        found = read_given(tmp_path / "aum_values.csv", named, "scores", sample_names=names)
         np.testing.assert_allclose(found.values, margin, rtol=1e-12)
         assert (found.lower_is_suspicious, found.tool) == (True, "'aum' of AUM")
     with pytest.raises(BadData, match=r"AUM's margins of every epoch; give aum_values.csv"):
@@ -239,17 +239,19 @@ def metrics(path: Path) -> dict[str, NDArray[Any]]:
 def test_metrics_of_cartography_are_scores(tmp_path: Path) -> None:
     """By guid, not by index; confidence unless another is named; each with its sign, also where it is packed."""
     columns = metrics(tmp_path / "td_metrics.jsonl")
-    found = read_given_file(tmp_path / "td_metrics.jsonl", VARIANT, "scores")
+    found = read_given(tmp_path / "td_metrics.jsonl", VARIANT, "scores")
     np.testing.assert_allclose(found.values, SCORES, rtol=1e-12)
     assert (found.lower_is_suspicious, found.tool) == (True, "'confidence' of dataset cartography")
     for name, lower in (("correctness", True), ("forgetfulness", False), ("variability", False)):
-        found = read_given_file(tmp_path / "td_metrics.jsonl", VARIANT, "scores", column=name)
+        found = read_given(tmp_path / "td_metrics.jsonl", VARIANT, "scores", column=name)
         np.testing.assert_allclose(found.values, columns[name], rtol=1e-12)
         assert found.lower_is_suspicious is lower
     for packed, opener in (("gz", gzip.open), ("bz2", bz2.open), ("xz", lzma.open)):
         with opener(tmp_path / f"x.jsonl.{packed}", "wb") as stream:
             stream.write((tmp_path / "td_metrics.jsonl").read_bytes())
-        np.testing.assert_allclose(read_given(tmp_path / f"x.jsonl.{packed}", VARIANT, "scores"), SCORES, rtol=1e-12)
+        np.testing.assert_allclose(
+            read_given(tmp_path / f"x.jsonl.{packed}", VARIANT, "scores").values, SCORES, rtol=1e-12
+        )
         cut = tmp_path / f"cut.jsonl.{packed}"
         cut.write_bytes((tmp_path / f"x.jsonl.{packed}").read_bytes()[:-20])
         with pytest.raises(BadData, match=r"cannot be read as lines of JSON|is no object of JSON"):
@@ -307,11 +309,13 @@ def test_rows_are_matched_by_file_names(column: str, spelled: Callable[[str], st
     texts = [spelled(FILES[i]) for i in ORDER]
     frame = pd.DataFrame({column: texts, "score": SCORES[ORDER], **{c: PROBS[ORDER, j] for j, c in enumerate(CLASSES)}})
     for path in (to(frame, tmp_path / "x.csv"), to(frame, tmp_path / "x.parquet")):
-        np.testing.assert_allclose(read_given(path, VARIANT, "scores", sample_names=FILES), SCORES, rtol=1e-15)
-        np.testing.assert_allclose(read_given(path, VARIANT, "pred_probs", sample_names=FILES), PROBS, rtol=1e-15)
+        np.testing.assert_allclose(read_given(path, VARIANT, "scores", sample_names=FILES).values, SCORES, rtol=1e-15)
+        np.testing.assert_allclose(
+            read_given(path, VARIANT, "pred_probs", sample_names=FILES).values, PROBS, rtol=1e-15
+        )
     arrays = {"ids": np.array(texts), "scores": SCORES[ORDER]}
     np.savez(tmp_path / "x.npz", **arrays)  # type: ignore[arg-type]  # of a mapping
-    np.testing.assert_array_equal(read_given(tmp_path / "x.npz", VARIANT, "scores", sample_names=FILES), SCORES)
+    np.testing.assert_array_equal(read_given(tmp_path / "x.npz", VARIANT, "scores", sample_names=FILES).values, SCORES)
 
 
 def test_names_that_tell_no_samples_apart_are_refused() -> None:
@@ -340,14 +344,14 @@ def test_ids_of_a_table_are_no_positions(tmp_path: Path) -> None:
     numbers = [str(1000 + i) for i in ORDER]
     frame = pd.DataFrame({"id": [int(text) for text in numbers], "score": SCORES})
     path = to(frame.sample(frac=1, random_state=0), tmp_path / "x.csv", index=False)
-    np.testing.assert_array_equal(read_given(path, VARIANT, "scores", sample_names=numbers), SCORES)
+    np.testing.assert_array_equal(read_given(path, VARIANT, "scores", sample_names=numbers).values, SCORES)
     shuffled = [str(i) for i in ORDER]
     both = to(pd.DataFrame({"id": ORDER, "score": SCORES}), tmp_path / "both.csv", index=False)
     with pytest.raises(BadData, match="may hold ids or positions of samples; call it 'sample' where it counts them"):
         read_given(both, VARIANT, "scores", sample_names=shuffled)
     for name, expected in (("name", SCORES), ("sample", SCORES[np.argsort(ORDER)])):
         path = to(pd.DataFrame({name: ORDER, "score": SCORES}), tmp_path / "x.csv", index=False)
-        np.testing.assert_array_equal(read_given(path, VARIANT, "scores", sample_names=shuffled), expected)
+        np.testing.assert_array_equal(read_given(path, VARIANT, "scores", sample_names=shuffled).values, expected)
 
 
 def test_names_are_kept_beside_a_variant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
