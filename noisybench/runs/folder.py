@@ -25,7 +25,7 @@ from noisybench.ground.mending import looks_whole
 from noisybench.ground.records import read_json_as
 from noisybench.runs.record import RunRecord
 from noisybench.training.trace import epoch_path
-from noisybench.variants.sample_names import NAMES
+from noisybench.variants.sample_names import NAMES, write_table_of_names
 from noisybench.variants.variant import Variant, read_variant, write_variant
 
 RECORD = "run.json"
@@ -172,7 +172,7 @@ def keep_variant(variant: Variant, folder: Path, names: Sequence[str] | None = N
 def _keep_names(names: Sequence[str], path: Path) -> None:
     """Write the names of the samples, unless they are there."""
     with temporary(path) as fresh:
-        pq.write_table(pa.table({"name": pa.array(names, pa.large_string())}), fresh, compression="zstd")
+        write_table_of_names(names, fresh)
         if path.is_file():
             if not _is_damaged(path, fresh):
                 return

@@ -16,23 +16,18 @@ NAMES = "samples.parquet"
 """File beside a variant and beside its runs: the names of its samples. Found in the source, never hashed, never published."""
 
 
-def write_names(names: Sequence[str] | None, folder: Path, *, again: bool = True) -> None:
-    """Keep the names of samples, shape (n,), in a folder; None keeps nothing.
-
-    Args:
-        names: In the order of the samples.
-        folder: Of a variant, or of its runs.
-        again: Whether names that are there are replaced.
-    """
-    path = folder / NAMES
+def write_names(names: Sequence[str] | None, folder: Path) -> None:
+    """Keep the names of samples, shape (n,), in the folder of their variant; None takes away those that are there."""
     if names is None:
-        if again:
-            path.unlink(missing_ok=True)
+        (folder / NAMES).unlink(missing_ok=True)
         return
-    if again or not path.is_file():
-        table = pa.table({"name": pa.array(names, pa.large_string())})
-        with replacing(path) as part:
-            pq.write_table(table, part, compression="zstd")
+    with replacing(folder / NAMES) as part:
+        write_table_of_names(names, part)
+
+
+def write_table_of_names(names: Sequence[str], path: Path) -> None:
+    """Write the names of samples, shape (n,), as they are kept; nothing keeps another process from reading half of them."""
+    pq.write_table(pa.table({"name": pa.array(names, pa.large_string())}), path, compression="zstd")
 
 
 def read_names(folder: Path, n: int) -> Sequence[str] | None:
