@@ -32,7 +32,7 @@ def read_arrays(file: Path, *, required: tuple[str, ...], optional: tuple[str, .
         if missing:
             msg = f"{file} has no array '{missing[0]}'; it has: {', '.join(opened.files) or 'none'}"
             raise BadData(msg)
-        names = [name for name in (*required, *optional) if name in opened.files]
+        names = [name for name in dict.fromkeys((*required, *optional)) if name in opened.files]
         return {name: read_member(opened, name, file) for name in names}
 
 

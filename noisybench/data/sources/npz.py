@@ -1,14 +1,17 @@
 """Your own arrays in one ``.npz`` file: inputs, labels, and what else is known."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from noisybench.data.array_files import array_names, read_arrays
+from noisybench.data.crowd.answer_files import AnswerFile
 from noisybench.data.crowd.arrays import answered_arrays, find_answers
-from noisybench.data.crowd.joining import read_aggregate
+from noisybench.data.crowd.joining import COLUMN, read_aggregate
 from noisybench.data.source import LoadSource, Source, source_from_arrays
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.options import options_said
@@ -35,6 +38,8 @@ GIVEN = (
     "noisy_label",
 )
 """What labels are called that stand alone."""
+TESTS = ("test_labels", "y_test")
+"""What labels of test samples are called beside these."""
 RIGHT = ("clean", "clean_labels", "true_labels", "clean_label", "true_label")
 CALLED = ("sample_names", "names", "ids", "id", "sample_ids", "file_names", "filenames", "files", "paths")
 ABOUT = ("pred_probs", "probabilities", "probs", "logits", "scores", "answers", "class_names")
@@ -72,57 +77,80 @@ class Npz:
             raise BadUsage(msg)
         there = array_names(data)
         file, odd = find_answers(self.answers, data, there)
-        least = 2 if file is None else 1  # answers may stand for labels
-        fitting = [names for many in (2, least) for names in LAYOUTS if {*names[:many]} <= {*there}]
-        layout = [*fitting, LAYOUTS[0]][0]
-        alone = None if file is not None or {*layout[:2]} <= {*there} else _labels_alone(data, there)
-        if alone is not None:
-            return source_from_arrays("npz", None, alone.pop("labels"), limit=limit, **alone)
-        inputs, labels, test_inputs, test_labels = layout
-        tested_arrays = () if self.test == "none" else (test_inputs, test_labels)
-        optional = ("clean", *tested_arrays, "class_names")
         read_aggregate(self.aggregate, answered=file is not None, labelled=True)
-        needed = (inputs, labels) if file is None or self.aggregate == "column" else (inputs,)
-        arrays = read_arrays(data, required=needed, optional=(labels, *optional))
-        notes = [*odd]
-        if layout != LAYOUTS[0]:
-            answers = () if file is None else (file.array,)
-            left = [name for name in there if name not in arrays and name not in answers]
-            rest = f"; {', '.join(left)} {'is' if len(left) == 1 else 'are'} not read" if left else ""
-            notes += [f"inputs and labels are the arrays {', '.join(name for name in layout if name in arrays)}{rest}"]
-        names = _class_names(arrays, data)
-        options: dict[str, Any] = {"test_inputs": arrays.get(test_inputs), "limit": limit}
-        given, clean, tested = arrays.get(labels), arrays.get("clean"), arrays.get(test_labels)
+        layout = _layout(there, least=2 if file is None else 1)  # answers may stand for labels
+        if file is None and not {*layout[:2]} <= {*there}:
+            alone = _labels_alone(data, there, tests=TESTS if self.test == "auto" else ())
+            if alone is not None:
+                said = options_said(self, test="auto")
+                return source_from_arrays("npz", None, alone.pop("labels"), options=said, limit=limit, **alone)
+        arrays, notes = self._arrays(data, there, layout, file)
+        inputs, labels, test_inputs, test_labels = map(arrays.get, layout)
+        assert inputs is not None  # noqa: S101 - it is required
+        clean, class_names = arrays.get("clean"), _class_names(arrays, data)
         if file is None:
-            named: dict[str, Any] = {"clean": clean, "test_labels": tested, "class_names": names, "notes": notes}
-            said = options_said(self, test="auto")
-            return source_from_arrays("npz", arrays[inputs], given, options=said, **named, **options)
-        found = answered_arrays(file, self.aggregate, given, clean, tested, n=len(arrays[inputs]), class_names=names)
-        kept = slice(None) if found.kept is None else found.kept
+            return source_from_arrays(
+                "npz",
+                inputs,
+                labels,
+                clean=clean,
+                test_inputs=test_inputs,
+                test_labels=test_labels,
+                class_names=class_names,
+                options=options_said(self, test="auto"),
+                limit=limit,
+                notes=(*odd, *notes),
+            )
+        found = answered_arrays(
+            file, self.aggregate, labels, clean, test_labels, n=len(inputs), class_names=class_names
+        )
         recorded = self if self.answers is None or file.array else replace(self, answers=file.path)
         return source_from_arrays(
             "npz",
-            arrays[inputs][kept],
+            inputs if found.kept is None else inputs[found.kept],
             found.labels,
             clean=found.clean,
+            test_inputs=test_inputs,
             test_labels=found.test_labels,
             class_names=found.class_names,
             options=options_said(recorded, test="auto"),
+            limit=limit,
             sample_names=None if found.kept is None else found.kept.astype(str).tolist(),
-            notes=(*notes, *found.notes),
+            notes=(*odd, *notes, *found.notes),
             answers=found.answers,
-            **options,
         )
 
+    def _arrays(
+        self, data: Path, there: list[str], layout: Sequence[str], answers: AnswerFile | None
+    ) -> tuple[dict[str, NDArray[Any]], list[str]]:
+        """The arrays of a layout that are there, by their names in the file, and a note where these are unusual."""
+        needed = layout[:2] if answers is None or self.aggregate == COLUMN else layout[:1]
+        tests = () if self.test == "none" else layout[2:]
+        arrays = read_arrays(data, required=tuple(needed), optional=(layout[1], "clean", *tests, "class_names"))
+        if layout == LAYOUTS[0]:
+            return arrays, []
+        read = (*arrays, "" if answers is None else answers.array)
+        left = [name for name in there if name not in read]
+        rest = f"; {', '.join(left)} {'is' if len(left) == 1 else 'are'} not read" if left else ""
+        return arrays, [
+            f"inputs and labels are the arrays {', '.join(name for name in layout if name in arrays)}{rest}"
+        ]
 
-def _labels_alone(data: Path, there: list[str]) -> dict[str, Any] | None:
+
+def _layout(there: list[str], *, least: int) -> tuple[str, ...]:
+    """The layout whose inputs and labels are there, else one of which ``least`` arrays are, else the first."""
+    fitting = (names for many in (2, least) for names in LAYOUTS if {*names[:many]} <= {*there})
+    return next(fitting, LAYOUTS[0])
+
+
+def _labels_alone(data: Path, there: list[str], tests: Sequence[str]) -> dict[str, Any] | None:
     """What ``source_from_arrays`` needs of a file of labels without inputs; None of one that has none or has other faults.
 
     Raises:
         BadData: Two arrays may be the labels, or one may be inputs.
     """
     labels, clean, called = ([name for name in names if name in there] for names in (GIVEN, RIGHT, CALLED))
-    tested = [name for name in ("test_labels", "y_test") if name in there]
+    tested = [name for name in tests if name in there]
     if not labels or {name for layout in LAYOUTS for name in (layout[0], layout[2])} & {*there}:
         return None
     if len(labels) > 1 or len(clean) > 1:

@@ -191,3 +191,15 @@ def test_what_may_be_inputs_is_never_left_out(tmp_path: Path, arrays: dict[str, 
     np.savez(tmp_path / "x.npz", **arrays)
     with pytest.raises(BadData, match=message):
         load_source("npz", tmp_path / "x.npz")
+
+
+def test_options_hold_for_labels_alone_too(tmp_path: Path) -> None:
+    """No test labels where none are wanted, which the record says; how answers make labels is refused without answers."""
+    np.savez(tmp_path / "a.npz", labels=np.array([0, 1, 1]), y_test=np.array([1, 0]))
+    said = "the test set has no inputs and is left out"
+    assert said in load_source("npz", tmp_path / "a.npz").notes
+    alone = load_source("npz", tmp_path / "a.npz", test="none")
+    assert said not in alone.notes
+    assert alone.options == {"test": "none"}
+    with pytest.raises(BadUsage, match="there are none: say --source-set answers=FILE"):
+        load_source("npz", tmp_path / "a.npz", aggregate="majority")
