@@ -78,13 +78,7 @@ def build(
 
     if mode is not None:
         check_mode(mode)
-    params = split_pairs(settings or [], flag="--set")
-    rates = [*(rate or []), *([params["rate"]] if "rate" in params else [])]
-    if len(rates) > 1:
-        msg = f"the rate is given twice, as {' and '.join(rates)}; say --rate once, and no --set rate=…"
-        raise BadUsage(msg)
-    if rate:
-        params["rate"] = rate[0]
+    params = _noise_params(settings or [], rate or [])
     options = split_pairs(source_set or [], flag="--source-set")
     found = recognise_source(what) if data is None else Recognised(what, data)
     source, data, options = found.source, found.data, {**found.options, **options}
@@ -116,6 +110,18 @@ def build(
     for line in summary_lines(loaded, variant, description):
         say(line)
     say(str(folder))
+
+
+def _noise_params(settings: Sequence[str], rates: Sequence[str]) -> dict[str, str]:
+    """Options of the noise as text, with the rate, which ``--rate`` or ``--set rate=…`` gives once."""
+    from noisybench.ground.options import split_pairs
+
+    params = split_pairs(list(settings), flag="--set")
+    given = [*rates, *([params["rate"]] if "rate" in params else [])]
+    if len(given) > 1:
+        msg = f"the rate is given twice, as {' and '.join(given)}; say --rate once, and no --set rate=…"
+        raise BadUsage(msg)
+    return params | ({"rate": given[0]} if given else {})
 
 
 def _noise_of_own(source: str, params: Mapping[str, str]) -> str:

@@ -122,21 +122,12 @@ class HuggingFace:
         names = None
         if not inputs:
             read = tested = None
-            out = no_inputs({name: each for name, each in train.features.items() if name not in (label, self.clean)})
-            names, called_so = naming(out, lambda name: column(train, name).cast("string").fill_null("").to_pylist())
-            notes += [
-                *([columns_left_out(out, "input=A,B takes what you name")] if out and self.input is None else []),
-                *called_so,
-            ]
+            names, told = self._labels_alone(train, label)
         elif all(is_text(train.features[name]) for name in inputs):
             read, tested, told = self._texts(train, test, inputs)
-            notes += told
-            if self.input is None:
-                notes.append(
-                    f"inputs are the texts of column '{inputs[0]}'; others are named by --source-set input=NAME"
-                )
         else:
-            read, tested = self._inputs(kept, inputs), None if test is None else self._inputs(test, inputs)
+            read, tested, told = self._inputs(kept, inputs), None if test is None else self._inputs(test, inputs), []
+        notes += told
         return source_from_arrays(
             "huggingface",
             read,
@@ -186,6 +177,13 @@ class HuggingFace:
             return splits[name], notes
         return None, notes
 
+    def _labels_alone(self, train: Any, label: str) -> tuple[list[str] | None, list[str]]:  # noqa: ANN401
+        """What samples without inputs are called, None where no column says so, and what is to be told."""
+        out = no_inputs({name: each for name, each in train.features.items() if name not in (label, self.clean)})
+        names, called_so = naming(out, lambda name: column(train, name).cast("string").fill_null("").to_pylist())
+        unread = [columns_left_out(out, "input=A,B takes what you name")] if out and self.input is None else []
+        return names, [*unread, *called_so]
+
     def _texts(self, train: Any, test: Any, names: list[str]) -> tuple[AnyInputs, AnyInputs | None, list[str]]:  # noqa: ANN401
         """Features of the texts, of all training texts, so that they do not depend on the limit, and what is to be told."""
         for name, value in (("side", self.side), ("lazy", self.lazy)):
@@ -196,6 +194,8 @@ class HuggingFace:
         words = COLUMNS if self.words is None else self.words
         units = self.units or text_units(texts)
         told = [CHARACTERS] if units == "characters" and self.units is None else []
+        if self.input is None:
+            told.append(f"inputs are the texts of column '{names[0]}'; others are named by --source-set input=NAME")
         read, tested = text_features(texts, others, columns=words, what=f"column '{names[0]}'", units=units)
         return read, None if test is None else tested, told
 
