@@ -1,5 +1,6 @@
 """Your own arrays in one ``.npz`` file: inputs, labels, and what else is known."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -7,7 +8,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from noisybench.data.source import LoadSource, Source, source_from_arrays
-from noisybench.data.sources._answered_arrays import answered_arrays, find_answers
+from noisybench.data.sources._answer_files import AnswerFile
+from noisybench.data.sources._answered_arrays import AnsweredArrays, answered_arrays, find_answers
 from noisybench.data.sources._answers import read_aggregate
 from noisybench.data.sources._arrays import array_names, read_arrays
 from noisybench.ground.errors import BadData, BadUsage
@@ -35,6 +37,8 @@ GIVEN = (
     "noisy_label",
 )
 """What labels are called that stand alone."""
+NOISY = ("given_labels", "noisy_labels", "given_label", "noisy_label")
+"""Those that are the given ones, where there are others too."""
 RIGHT = ("clean", "clean_labels", "true_labels", "clean_label", "true_label")
 CALLED = ("sample_names", "names", "ids", "id", "sample_ids", "file_names", "filenames", "files", "paths")
 ABOUT = ("pred_probs", "probabilities", "probs", "logits", "scores", "answers", "class_names")
@@ -75,66 +79,103 @@ class Npz:
         least = 2 if file is None else 1  # answers may stand for labels
         fitting = [names for many in (2, least) for names in LAYOUTS if {*names[:many]} <= {*there}]
         layout = [*fitting, LAYOUTS[0]][0]
-        alone = None if file is not None or {*layout[:2]} <= {*there} else _labels_alone(data, there)
+        alone = None if fitting else _labels_alone(data, there, file)
         if alone is not None:
-            return source_from_arrays("npz", None, alone.pop("labels"), limit=limit, **alone)
+            return self._labels(alone, file, odd, data, limit=limit)
         inputs, labels, test_inputs, test_labels = layout
+        right = _only([name for name in RIGHT if name in there], data) or "clean"
+        _only([name for name in (labels, *NOISY) if name in there], data)
         tested_arrays = () if self.test == "none" else (test_inputs, test_labels)
-        optional = ("clean", *tested_arrays, "class_names")
+        optional = (right, *tested_arrays, "class_names")
         read_aggregate(self.aggregate, answered=file is not None, labelled=True)
         needed = (inputs, labels) if file is None or self.aggregate == "column" else (inputs,)
         arrays = read_arrays(data, required=needed, optional=(labels, *optional))
-        notes = [*odd]
-        if layout != LAYOUTS[0]:
-            answers = () if file is None else (file.array,)
-            left = [name for name in there if name not in arrays and name not in answers]
-            rest = f"; {', '.join(left)} {'is' if len(left) == 1 else 'are'} not read" if left else ""
-            notes += [f"inputs and labels are the arrays {', '.join(name for name in layout if name in arrays)}{rest}"]
+        left = [name for name in there if name not in arrays and (file is None or name != file.array)]
+        named = (
+            ""
+            if layout == LAYOUTS[0]
+            else f"inputs and labels are the arrays {', '.join(name for name in layout if name in arrays)}"
+        )
+        rest = f"{', '.join(left)} {'is' if len(left) == 1 else 'are'} not read" if left else ""
+        notes = [*odd, *([f"right labels are the array {right}"] if right in arrays and right != "clean" else [])]
+        notes += ["; ".join(filter(None, (named, rest)))] if named or rest else []
         names = _class_names(arrays, data)
         options: dict[str, Any] = {"test_inputs": arrays.get(test_inputs), "limit": limit}
-        given, clean, tested = arrays.get(labels), arrays.get("clean"), arrays.get(test_labels)
+        given, clean, tested = arrays.get(labels), arrays.get(right), arrays.get(test_labels)
         if file is None:
-            named: dict[str, Any] = {"clean": clean, "test_labels": tested, "class_names": names, "notes": notes}
-            said = options_said(self, test="auto")
-            return source_from_arrays("npz", arrays[inputs], given, options=said, **named, **options)
+            options |= {"clean": clean, "test_labels": tested, "class_names": names, "notes": notes}
+            return source_from_arrays("npz", arrays[inputs], given, options=options_said(self, test="auto"), **options)
         found = answered_arrays(file, self.aggregate, given, clean, tested, n=len(arrays[inputs]), class_names=names)
         kept = slice(None) if found.kept is None else found.kept
+        return self._answered(file, found, notes, inputs=arrays[inputs][kept], **options)
+
+    def _labels(
+        self, alone: dict[str, Any], file: AnswerFile | None, odd: Sequence[str], data: Path, *, limit: int | None
+    ) -> Source:
+        """Labels without inputs, or answers that make them."""
+        labels, clean, called = alone.pop("labels"), alone.pop("clean"), alone["sample_names"]
+        if file is None:
+            read_aggregate(self.aggregate, answered=False, labelled=True)
+            alone["notes"] = [*odd, *alone["notes"]]
+            said = options_said(self, test="auto")
+            return source_from_arrays("npz", None, labels, clean=clean, options=said, limit=limit, **alone)
+        counted = next((len(column) for column in (labels, clean, called) if column is not None), file.rows)
+        if counted is None:
+            msg = f"{data} has no array that says how many samples there are; expected labels, right labels, names or inputs"
+            raise BadData(msg)
+        names, tested = alone["class_names"], alone["test_labels"]
+        found = answered_arrays(file, self.aggregate, labels, clean, tested, n=counted, class_names=names)
+        notes = [*odd, *alone["notes"]]
+        return self._answered(file, found, notes, inputs=None, test_inputs=None, limit=limit, called=called)
+
+    def _answered(
+        self,
+        file: AnswerFile,
+        found: AnsweredArrays,
+        notes: Sequence[str],
+        *,
+        inputs: Any,  # noqa: ANN401 - of the samples that stay, or None
+        test_inputs: Any,  # noqa: ANN401
+        limit: int | None,
+        called: Sequence[str] | None = None,
+    ) -> Source:
+        """The samples that stay, with their answers."""
         recorded = self if self.answers is None or file.array else replace(self, answers=file.path)
+        if found.kept is not None:
+            called = [str(row) if called is None else called[row] for row in found.kept.tolist()]
         return source_from_arrays(
             "npz",
-            arrays[inputs][kept],
+            inputs,
             found.labels,
             clean=found.clean,
+            test_inputs=test_inputs,
             test_labels=found.test_labels,
             class_names=found.class_names,
             options=options_said(recorded, test="auto"),
-            sample_names=None if found.kept is None else found.kept.astype(str).tolist(),
+            limit=limit,
+            sample_names=called,
             notes=(*notes, *found.notes),
             answers=found.answers,
-            **options,
         )
 
 
-def _labels_alone(data: Path, there: list[str]) -> dict[str, Any] | None:
-    """What ``source_from_arrays`` needs of a file of labels without inputs; None of one that has none or has other faults.
+def _labels_alone(data: Path, there: list[str], file: AnswerFile | None) -> dict[str, Any] | None:
+    """What ``source_from_arrays`` needs of a file without inputs; None where there are some, or neither labels nor answers.
 
     Raises:
         BadData: Two arrays may be the labels, or one may be inputs.
     """
     labels, clean, called = ([name for name in names if name in there] for names in (GIVEN, RIGHT, CALLED))
     tested = [name for name in ("test_labels", "y_test") if name in there]
-    if not labels or {name for layout in LAYOUTS for name in (layout[0], layout[2])} & {*there}:
+    if not (labels or file) or {name for layout in LAYOUTS for name in (layout[0], layout[2])} & {*there}:
         return None
-    if len(labels) > 1 or len(clean) > 1:
-        msg = (
-            f"{data} has arrays {', '.join(labels if len(labels) > 1 else clean)}; expected one of them: call the given "
-            f"labels 'labels' and the right ones 'clean'"
-        )
-        raise BadData(msg)
+    _only(labels, data)
+    _only(clean, data)
     known = [*labels, *clean, *tested, *(name for name in ("class_names",) if name in there)]
     arrays = read_arrays(data, required=tuple(known))
-    n = len(arrays[labels[0]]) if arrays[labels[0]].ndim else 0
-    left = [name for name in there if name not in known]
+    column = arrays[(labels or clean)[0]] if labels or clean else None
+    n = (0 if file is None else file.rows or 0) if column is None or not column.ndim else len(column)
+    left = [name for name in there if name not in known and (file is None or name != file.array)]
     names = None
     for name in left:
         if name in ABOUT:
@@ -148,19 +189,34 @@ def _labels_alone(data: Path, there: list[str]) -> dict[str, Any] | None:
             raise BadData(msg)
         if names is None and name in called and values.shape == (n,) and len(np.unique(values)) == n:
             names = name, [str(value) for value in values.tolist()]
-    notes = [f"labels are the array {labels[0]}"] if labels[0] != "labels" else []
+    notes = [f"labels are the array {labels[0]}"] if labels and labels[0] != "labels" else []
     notes += [f"right labels are the array {clean[0]}"] if clean and clean[0] != "clean" else []
     notes += [f"samples are called as in the array {names[0]}"] if names else []
     unread = [name for name in left if names is None or name != names[0]]
     notes += [f"not read: {', '.join(unread)}"] if unread else []
     return {
-        "labels": arrays[labels[0]],
+        "labels": arrays[labels[0]] if labels else None,
         "clean": arrays[clean[0]] if clean else None,
         "test_labels": arrays[tested[0]] if tested else None,
         "class_names": _class_names(arrays, data),
         "sample_names": None if names is None else names[1],
         "notes": notes,
     }
+
+
+def _only(names: Sequence[str], data: Path) -> str | None:
+    """The one name, None of none.
+
+    Raises:
+        BadData: There are several.
+    """
+    if len(names) > 1:
+        msg = (
+            f"{data} has arrays {', '.join(names)}; expected one of them: call the given labels 'labels' and the right ones "
+            f"'clean'"
+        )
+        raise BadData(msg)
+    return names[0] if names else None
 
 
 def _class_names(arrays: dict[str, Any], data: Path) -> list[str] | None:
