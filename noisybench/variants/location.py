@@ -98,6 +98,13 @@ def _moved(options: Mapping[str, str], paths: Sequence[str], data: Path, locatio
     return moved
 
 
+def _holds_export(data: Path) -> bool:
+    """Whether inputs lie at ``data`` as an export has them."""
+    if re.fullmatch(r"train-\d{5}\.parquet", data.name):
+        return True
+    return any(next(place.glob("train-*.parquet"), None) is not None for place in (data, data / "data"))
+
+
 def source_of(variant: Variant, folder: Path, data: Path | None = None, own: str | None = None) -> Source:
     """The source of a variant, from ``data`` or from where it was found when the variant was built.
 
@@ -113,6 +120,9 @@ def source_of(variant: Variant, folder: Path, data: Path | None = None, own: str
     """
     provenance = variant.provenance
     location = read_location(folder)
+    if location is not None and location.source is not None:
+        elsewhere = data is not None and not _holds_export(data)
+        location = None if elsewhere or own not in (None, location.source) else location  # None: the original is meant
     chosen = provenance.source_options if location is None else location.source_set
     options = {key: str(value) for key, value in chosen.items()}
     name = own or (location and location.source) or provenance.source

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from shell import shell
 
+from noisybench.board.verification import verify
 from noisybench.cards import export as exporting
 from noisybench.cards.data_cards import read_data_card
 from noisybench.cards.export import check_export_folder, export_variant, licence_reasons, push_export
@@ -202,6 +203,21 @@ def test_only_an_export_is_replaced_and_only_by_a_whole_one(tmp_path: Path) -> N
     (folder / "noisybench" / "variant.json").unlink()
     with pytest.raises(BadUsage, match="x holds README.md and is no export"):
         check_export_folder(folder)
+
+
+def test_an_export_is_checked_against_its_original_where_that_is_named(tmp_path: Path) -> None:
+    """A table's columns are not those of the export; the labels are then drawn again, too."""
+    table = tmp_path / "t.csv"
+    table.write_text(
+        "a,b,colour,label\n" + "".join(f"{i % 7},{i * i % 11},{'rgb'[i % 3]},{i % 2}\n" for i in range(40))
+    )
+    source = load_source("table", table, features="a,b,colour")
+    folder = export_variant(build_variant(source, Symmetric(0.2)), source, tmp_path / "x")
+    for place in (table, folder, folder / "data", folder / "data" / "train-00000.parquet"):
+        said = verify(folder / "noisybench", data=place)
+        assert any("inputs and labels are those it was built from" in line for line in said)
+        assert any("drawn again, gives these labels" in line for line in said) == (place == table)
+    assert "drawn again, gives" in " ".join(verify(folder, data=table, own_source="table"))
 
 
 def test_an_export_may_name_no_code(tmp_path: Path) -> None:

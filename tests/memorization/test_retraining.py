@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from noisybench.data.source import Source, source_from_arrays
+from noisybench.ground import checks
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed
 from noisybench.ground.locks import locked
 from noisybench.ground.random_streams import derive
@@ -306,6 +307,16 @@ def test_bad_numbers(small: Source, variant: Variant, tmp_path: Path, digits: So
             retrain(small, variant, change.pop("learner", learner), tmp_path / "new", **change)  # type: ignore[arg-type]
     with pytest.raises(Mismatch, match="the variant was made from 'digits'"):
         retrain(digits, variant, learner, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_answers_beyond_memory_are_refused(
+    small: Source, variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of samples × classes, before anything is trained or written."""
+    monkeypatch.setattr(checks, "MOST_CELLS", 1209)
+    with pytest.raises(BadUsage, match=r"an answer for each class would hold 121 × 10 numbers .*: take fewer samples"):
+        retrain(small, variant, learner_of(small, epochs=1), tmp_path / "new", models=2)
     assert not (tmp_path / "new").exists()
 
 

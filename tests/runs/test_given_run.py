@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,14 @@ from scipy.stats import spearmanr
 from shell import shell
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from noisybench.board import suspects as shown
 from noisybench.board.leaderboard import leaderboard
 from noisybench.board.results import evaluate, score_given
 from noisybench.board.suspects import suspects
 from noisybench.data.loading import load_source
 from noisybench.data.source import source_from_arrays
 from noisybench.detection.scoring import read_scores
+from noisybench.ground import checks
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import read_columns, write_columns
 from noisybench.memorization.estimate import Memorization, write_memorization
@@ -454,6 +457,35 @@ def test_the_same_file_again_changes_nothing_but_the_truths_it_is_held_against(t
     (folder / "scores" / "mine.parquet").unlink()
     score_given(VARIANT, tmp_path / "runs", name="mine", scores=path)
     assert contents(folder) == before
+
+
+def test_ties_of_suspects_are_in_sample_order_and_of_predictions_the_first_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a list of suspects does not depend on a sort or on how many classes there are."""
+    run = score_given(VARIANT, tmp_path, name="mine", scores=np.arange(N) // 4 % 2 * 1.0)
+    assert [found.sample for found in suspects(run, top=24)] == [
+        *(i for i in range(N) if i // 4 % 2),
+        *range(4),
+    ]
+    answers = {"a": np.array([2, 0, 1, 2]), "b": np.array([1, 2, 1, 2]), "c": np.array([0, 2, 0, 1])}
+    monkeypatch.setattr(shown, "_last_prediction", lambda folder, _: answers[folder.parent.name])
+    runs: Any = [SimpleNamespace(path=Path(name), record=SimpleNamespace(form="")) for name in answers]
+    assert shown._most_predicted(runs, VARIANT).tolist() == [0, 2, 1, 2]
+    assert shown._most_predicted(runs[:2], VARIANT).tolist() == [1, 0, 1, 2]
+
+
+def test_probabilities_beyond_memory_are_refused_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of samples × classes; one number for each sample is always taken."""
+    monkeypatch.setattr(checks, "MOST_CELLS", N * K - 1)
+    message = r"probabilities of every class would hold 40 × 3 numbers .* more than fit: give a number .* with --scores"
+    for given in (tmp_path / "is_not_there.npy", PROBS):
+        with pytest.raises(BadUsage, match=message):
+            score_given(VARIANT, tmp_path, name="mine", pred_probs=given)
+    assert not list(tmp_path.iterdir())
+    score_given(VARIANT, tmp_path, name="mine", scores=SCORES)
 
 
 def test_files_of_one_name_are_one_row(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
+from noisybench.ground import checks
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.statistics import neighbours
 from noisybench.statistics.neighbours import neighbour_labels
@@ -108,3 +109,13 @@ def test_features_that_are_none_are_refused(features: NDArray[np.float64], messa
     """One sentence with the shape or the first row."""
     with pytest.raises(BadData, match=message):
         neighbour_labels(features, drawn(5, 1)[1], 4, 2)
+
+
+def test_shares_beyond_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of samples × classes, before any similarity is computed."""
+    monkeypatch.setattr(checks, "MOST_CELLS", 19)
+    with pytest.raises(
+        BadUsage, match=r"a share of each class for each sample would hold 5 × 4 numbers .*leave out what"
+    ):
+        neighbour_labels(*drawn(5, 2), 4, 2)
+    assert neighbour_labels(*drawn(5, 2, classes=3), 3, 2).shape == (5, 3)

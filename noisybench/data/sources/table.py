@@ -15,6 +15,7 @@ from noisybench.data.crowd.tables import AnsweredRows, AnsweredTable, answered_t
 from noisybench.data.images.files import read_images, unbroken_files
 from noisybench.data.repeats import marked, repeated, repeated_images
 from noisybench.data.source import LoadSource, Source, source_from_arrays
+from noisybench.data.tables.class_doubts import class_doubts
 from noisybench.data.tables.column_roles import NOTHING, bookkeeping, naming
 from noisybench.data.tables.columns import (
     as_classes,
@@ -39,7 +40,8 @@ from noisybench.data.tables.input_columns import (
 from noisybench.data.tables.layout import SUFFIXES, Layout, layout_of
 from noisybench.data.tables.text_features import CHARACTERS, COLUMNS, Units, text_features, text_units
 from noisybench.ground.arrays import Labels
-from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.checks import unknown
+from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.options import options_said
 
 
@@ -167,7 +169,7 @@ class Table:
                 *said,
                 *(() if rows is None else rows.notes),
                 *(() if made is None else made[2]),
-                *self._doubts(samples.labels, samples.clean, class_names),
+                *class_doubts(samples.labels, samples.clean, class_names, self.label, self.clean or ""),
                 *twice,
             ),
             answers=samples.answers,
@@ -308,28 +310,16 @@ class Table:
             return given, right, None, class_names
         return given, right, as_classes(columns[-1], class_names, test.label, test.file), class_names
 
-    def _doubts(self, given: Labels, clean: Labels | None, class_names: Sequence[str]) -> Iterator[str]:
-        """What is odd of the classes, a sentence each."""
-        if class_names[0] == "-1" and class_names != ("-1", "1") and (given == 0).any():
-            yield f"-1 in column '{self.label}' is a class; drop its rows where it means that nobody knows"
-        if clean is None:
-            return
-        known = np.unique(clean[clean >= 0])
-        if known.size and not np.isin(known, given).any():
-            ours, theirs = class_names[given[0]], class_names[known[0]]
-            yield (
-                f"columns '{self.label}' and '{self.clean}' have no class in common, such as '{ours}' and '{theirs}': every "
-                f"known label counts as wrong"
-            )
-        if known.size and class_names[known[0]] == "-1":
-            yield f"-1 in column '{self.clean}' is the class -1, as column '{self.label}' has it; leave empty what nobody knows"
-
     def _kind(self, there: Sequence[str], layout: Layout, answered: AnsweredTable | None) -> TableKind:
         """What the inputs are, of the columns that there are."""
         file = layout.file
         label = self.label if answered is None else answered.label
         items = () if answered is None or not answered.sure else answered.items
         others = [name for name in (label, self.clean, self.id) if name is not None]
+        if label is not None and label not in there:
+            found = unknown(label, tuple(there), f"column of {file}")
+            msg = f"{found}; --source-set label=NAME names the column of classes"
+            raise UnknownName(msg)
         wished, out = _listed(self.numbers) + _listed(self.categories), _listed(self.leave_out)
         for name in (*others, *wished, *out):
             check_column(name, there, file)

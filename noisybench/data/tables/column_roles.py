@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.data.splits import split_role
+
 SPLIT = "which part a row is in"
 NUMBERED = "row numbers"
 NOTHING = "nothing"
@@ -16,7 +18,7 @@ TEXT_COLUMNS = ("text", "sentence", "content", "review", "comment", "tweet", "do
 _BY_NAME = {
     NUMBERED: r"|unnamed(: |_)\d+(_level_\d+)?|__index_level_\d+__|level_0|index|idx|row|rows?_?(id|no|num|number|index|idx)|x\.\d+",
     "ids": r"(.+_)?(id|ids|uid|uuid|guid|md5|sha1|sha256|hash)",
-    SPLIT: r"(.+_)?(split|splits|fold|folds|subset|partition)|(is|in)_(train|valid|val|test|validation|training|testing)(_set)?",
+    SPLIT: r"(.+_)?(split|splits|k?folds?|subset|partition)|(is|in)_(train|valid|val|test|validation|training|testing)(_set)?",
     "file names": r"(.+_)?(path|file|files|filename|filepath|file_name|file_path|url|uri)",
     "labels": r"(.+_)?labels?(_.+)?|clean|noisy|target|targets|true_?class|given_?class|class_?(name|id)|ground_?truth|gold",
 }
@@ -42,6 +44,12 @@ def bookkeeping(names: Iterable[str], index: Collection[str] = ()) -> dict[str, 
 def _reason(name: str) -> str:
     plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip()).replace("-", "_").replace(" ", "_")
     return next((why for why, pattern in _PATTERNS.items() if pattern.fullmatch(plain) or pattern.fullmatch(name)), "")
+
+
+def name_parts(entries: Iterable[str]) -> bool:
+    """Whether all entries of a column name parts of a data set, such as Training and PublicTest, and more than one."""
+    roles = {split_role(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", entry)) for entry in entries}
+    return "train" in roles and len(roles) > 1 and None not in roles
 
 
 def counts_rows(values: NDArray[np.float64]) -> bool:

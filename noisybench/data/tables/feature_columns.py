@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.tables.column_kinds import GAP, UNSEEN, ColumnKind, entries, kind_of, odd_entry, values_of
-from noisybench.data.tables.column_roles import NUMBERED, counts_rows
+from noisybench.data.tables.column_roles import NUMBERED, SPLIT, counts_rows, name_parts
 from noisybench.ground.arrays import Features, Floats
 from noisybench.ground.errors import BadData, BadUsage
 
@@ -98,6 +98,8 @@ def _why_not(values: Floats, kind: ColumnKind) -> str:
         return "empty"
     if len(values) > 1 and not gaps.any() and values.min() == values.max():
         return "the same in every row"
+    if kind.form == "category" and name_parts(kind.classes):
+        return SPLIT
     return NUMBERED if kind.form == "number" and counts_rows(values) else ""
 
 

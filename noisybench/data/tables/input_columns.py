@@ -7,6 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from noisybench.data.tables.column_kinds import are_texts
 from noisybench.data.tables.column_roles import (
     NOTHING,
@@ -62,7 +66,7 @@ class TableKind:
         out = {**self.out, **found.out}
         if found.kinds:
             return replace(self, columns=tuple(found.kinds), out=out, found=found)
-        if not found.texts and self.chosen and {*found.out.values()} <= {NUMBERED}:
+        if not found.texts and self.chosen and {*found.out.values()} <= {NUMBERED, SPLIT}:
             return replace(self, form=NOTHING, columns=(), out=out)
         if not found.texts:
             msg = f"{train.file} has no column of inputs: {left_out(out)}, and features=nothing means labels alone"
@@ -136,6 +140,23 @@ def recognised(layout: Layout, rest: Sequence[str], wished: Sequence[str], *, as
     return TableKind("features" if inputs else NOTHING, inputs, books, chosen=True)
 
 
+def _check_no_header(columns: Mapping[str, Any], label: str, file: Path) -> None:
+    """Raise ``BadData`` where the names of the columns stand among the rows again."""
+    again = pc.equal(columns[label], label)
+    if not pc.any(again).as_py():
+        return
+    for name, column in columns.items():
+        if pa.types.is_string(column.type):
+            again = pc.and_(again, pc.equal(column, name))
+    rows = np.flatnonzero(again.fill_null(False).to_numpy(zero_copy_only=False))  # noqa: FBT003 - of Arrow
+    if rows.size:
+        msg = (
+            f"row {rows[0]} of {file} holds the names of the columns again ({rows.size} such rows), as where files were put "
+            f"together; drop them"
+        )
+        raise BadData(msg)
+
+
 def read_part(layout: Layout, kind: TableKind, label: str | None, *others: str, training: bool = True) -> Part:
     """The columns of a table that are needed; without a label where answers make it."""
     inputs, texts = (kind.columns, ()) if kind.form == "features" else ((), kind.columns)
@@ -143,6 +164,7 @@ def read_part(layout: Layout, kind: TableKind, label: str | None, *others: str, 
     columns = read_table(layout, texts=tuple(dict.fromkeys(needed)), inputs=inputs)
     if label is not None:
         check_present(columns[label], label, layout.file)
+        _check_no_header(columns, label, layout.file)
         check_are_classes(columns[label], label, layout, training=training)
     return Part(layout.file, columns, label or "")
 

@@ -45,7 +45,8 @@ def json_records(stream: IO[bytes], file: Path, encoding: str) -> tuple[Any, lis
     for name in nested:
         columns.pop(name, None)
     table = pa.table({name: pa.array(column, pa.string()) for name, column in columns.items()})
-    told = [f"left out, because they hold lists or objects: {', '.join(nested)}"] if nested else []
+    reader = "source 'huggingface' reads lists of numbers"
+    told = [f"left out, because they hold lists or objects: {', '.join(nested)}; {reader}"] if nested else []
     return table, told
 
 
@@ -61,11 +62,18 @@ def _objects(stream: IO[bytes], file: Path, encoding: str) -> Iterator[Mapping[s
         if first and text.startswith("["):
             yield from _listed(text + lines.read(), file, numbers)
             return
-        first = False
         try:
             record = json.loads(text, **numbers)
         except (ValueError, RecursionError):
             record = None
+        if isinstance(record, dict) and first and record and all(isinstance(v, list | dict) for v in record.values()):
+            inner = next(iter(record))
+            msg = (
+                f"{file} begins with one object that holds lists or objects alone, such as '{inner}'; expected an object for "
+                f"each sample, one a line or in one list"
+            )
+            raise BadData(msg)
+        first = False
         if not isinstance(record, dict):
             msg = (
                 f'line {number} of {file} is no JSON object such as {{"a": 1, "label": 0}}; expected one a line, or a '

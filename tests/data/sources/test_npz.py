@@ -203,3 +203,51 @@ def test_options_hold_for_labels_alone_too(tmp_path: Path) -> None:
     assert alone.options == {"test": "none"}
     with pytest.raises(BadUsage, match="there are none: say --source-set answers=FILE"):
         load_source("npz", tmp_path / "a.npz", aggregate="majority")
+
+
+def test_further_arrays_beside_inputs_are_told_or_refused(tmp_path: Path) -> None:
+    """Right labels of any usual name are read; two arrays of given labels could each be meant."""
+    arrays: dict[str, Any] = {"inputs": np.eye(3), "labels": [0, 1, 1]}
+    np.savez(tmp_path / "x.npz", **arrays, true_labels=[0, 1, -1], weights=[1, 2, 3])
+    source = load_source("npz", tmp_path / "x.npz")
+    assert source.clean.tolist() == [0, 1, -1]
+    assert source.notes == ("right labels are the array true_labels", "weights is not read")
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"noisy_labels": [0, 0, 1]}, "has arrays labels, noisy_labels; expected one of them: call the given"),
+        ({"clean": [0, 1, 1], "clean_labels": [0, 1, 1]}, "has arrays clean, clean_labels; expected one of them"),
+    ]
+    for more, message in cases:
+        np.savez(tmp_path / "x.npz", **arrays, **more)
+        with pytest.raises(BadData, match=message):
+            load_source("npz", tmp_path / "x.npz")
+
+
+def test_answers_need_neither_inputs_nor_labels(tmp_path: Path) -> None:
+    """A matrix of answers, in the file or beside it; silent rows are left out, names go with the others."""
+    answers = np.array([[0, 1, 1], [-1, -1, -1], [1, -1, 1], [0, 0, -1]])
+    np.savez(tmp_path / "x.npz", answers=answers, clean=[1, 0, 1, 1], ids=["a", "b", "c", "d"])
+    source = load_source("npz", tmp_path / "x.npz")
+    assert source.inputs is None
+    assert source.labels.tolist() == [1, 1, 0]
+    assert source.clean.tolist() == [1, 1, 1]
+    assert source.sample_names == ["a", "c", "d"]
+    assert source.answers is not None
+    assert source.answers.sample.tolist() == [0, 0, 0, 1, 1, 2, 2]
+    np.savez(tmp_path / "x.npz", votes=answers)
+    alone = load_source("npz", tmp_path / "x.npz", answers="votes", limit=2)
+    assert (alone.labels.tolist(), alone.sample_names) == ([1, 1], ["0", "2"])
+    np.savez(tmp_path / "x.npz", labels=[0, 1, 1, 0])
+    np.save(tmp_path / "m.npy", answers)
+    column = load_source("npz", tmp_path / "x.npz", answers=str(tmp_path / "m.npy"))
+    assert column.labels.tolist() == [0, 1, 1, 0]
+    assert column.answers is not None
+    np.savez(tmp_path / "x.npz", votes=answers, embedding=np.eye(4))
+    with pytest.raises(BadData, match="no array 'inputs'; it has: votes, embedding; call 'embedding' so"):
+        load_source("npz", tmp_path / "x.npz", answers="votes")
+    (tmp_path / "a.csv").write_text("item,annotator,answer\n0,a,1\n")
+    np.savez(tmp_path / "x.npz", class_names=["u", "v"])
+    with pytest.raises(BadData, match="no array that says how many samples there are"):
+        load_source("npz", tmp_path / "x.npz", answers=str(tmp_path / "a.csv"))
+    np.savez(tmp_path / "x.npz", labels=[0, 1])
+    with pytest.raises(BadUsage, match="aggregate=majority says how answers make the given labels, and there are none"):
+        load_source("npz", tmp_path / "x.npz", aggregate="majority")

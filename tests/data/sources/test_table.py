@@ -422,3 +422,43 @@ def test_an_alteration_keeps_the_mark_and_knows_the_parents(tmp_path: Path) -> N
     altered = changed(source, kept=np.arange(0, 30, 2), marks={"tail": np.arange(30) > 20})
     assert altered.marks["parent"].tolist() == list(range(0, 30, 2))
     assert altered.marks["duplicate"].all()
+
+
+def test_columns_of_parts_are_no_features_whatever_they_are_called(tmp_path: Path) -> None:
+    """By their entries, as FER2013 writes them, where there is more than one part; folds by their names."""
+    for entries, kept in (
+        (("Training", "PublicTest", "PrivateTest"), False),
+        (("train", "val", "test"), False),
+        (("train", "bus", "car"), True),
+        (("stress test", "blood test"), True),
+    ):
+        rows = "".join(f"{i * i % 7},{entries[i % len(entries)]},{i % 5},{i % 2}\n" for i in range(30))
+        (tmp_path / "x.csv").write_text("a,Usage,kfold,label\n" + rows)
+        source = load_source("table", tmp_path / "x.csv")
+        assert source.inputs.shape[1] == (1 + len(entries) if kept else 1)
+        assert any("'kfold' (which part a row is in)" in note for note in source.notes)
+        assert any("'Usage' (which part a row is in)" in note for note in source.notes) != kept
+
+
+def test_what_may_be_one_class_and_what_no_label_is_are_told(tmp_path: Path) -> None:
+    """Capitals and spaces make other classes; a right class such as ``?`` is one, unless nobody should know."""
+    (tmp_path / "x.csv").write_text("a,label,clean\n1,cat,cat\n2,cat ,?\n4,Cat,cat\n3,dog,?\n")
+    notes = load_source("table", tmp_path / "x.csv", clean="clean").notes
+    assert any(note.startswith("classes 'Cat', 'cat', 'cat ' differ in capitals or spaces alone") for note in notes)
+    assert any("'clean' has classes that no label is ('?'; 2 samples)" in note for note in notes)
+
+
+def test_a_header_among_the_rows_is_refused(tmp_path: Path) -> None:
+    """As where files were put together: it would be a class of its own; a class may be called as its column."""
+    (tmp_path / "x.csv").write_text("text,label\nx y z,a\ntext,label\nu v w,b\n")
+    with pytest.raises(BadData, match=r"row 1 of .*x.csv holds the names of the columns again \(1 such rows\)"):
+        load_source("table", tmp_path / "x.csv", text="text")
+    (tmp_path / "x.csv").write_text("text,label\naa bb cc,label\ndd ee ff,b\n")
+    assert load_source("table", tmp_path / "x.csv", text="text").class_names == ("b", "label")
+
+
+def test_a_missing_column_of_labels_says_which_option_names_it(tmp_path: Path) -> None:
+    """Whatever it is called."""
+    (tmp_path / "x.csv").write_text("a,target\n1,a\n2,b\n")
+    with pytest.raises(UnknownName, match="there are: a, target; --source-set label=NAME names the column of classes"):
+        load_source("table", tmp_path / "x.csv")

@@ -49,7 +49,13 @@ def test_lists_in_json_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text('{"a": 1, "label": 0}\n{"a": 2, "v": [1], "label": 1}\n', encoding="utf-8")
     source = load_source("table", tmp_path / "x.jsonl", scale="false")
     assert source.inputs.tolist() == [[1], [2]]
-    assert source.notes == ("left out, because they hold lists or objects: v",)
+    reader = "source 'huggingface' reads lists of numbers"
+    assert source.notes == (f"left out, because they hold lists or objects: v; {reader}",)
+    (tmp_path / "x.json").write_text('{"data": [{"a": 1, "label": 0}]}', encoding="utf-8")
+    with pytest.raises(
+        BadData, match="one object that holds lists or objects alone, such as 'data'; expected an object"
+    ):
+        load_source("table", tmp_path / "x.json")
 
 
 def test_images_are_named_in_json_lines(tmp_path: Path) -> None:
