@@ -217,12 +217,7 @@ def column_names(path: Path) -> list[str]:
     Raises:
         BadData: The file is missing or is no Parquet.
     """
-    check_regular(path)
-    try:
-        return list(pq.read_schema(path).names)
-    except (OSError, pa.ArrowException) as error:
-        msg = f"{path} cannot be read as Parquet: {_reason(error)}; make it again"
-        raise BadData(msg) from None
+    return list(_footer(path).schema.to_arrow_schema().names)
 
 
 def count_rows(path: Path) -> int:
@@ -231,9 +226,14 @@ def count_rows(path: Path) -> int:
     Raises:
         BadData: The file is missing or is no Parquet.
     """
+    return int(_footer(path).num_rows)
+
+
+def _footer(path: Path) -> Any:  # noqa: ANN401 - pyarrow.parquet.FileMetaData
+    """What a Parquet file says of itself at its end."""
     check_regular(path)
     try:
-        return int(pq.read_metadata(path).num_rows)
+        return pq.read_metadata(path)
     except (OSError, pa.ArrowException) as error:
         msg = f"{path} cannot be read as Parquet: {_reason(error)}; make it again"
         raise BadData(msg) from None

@@ -36,7 +36,11 @@ def read_json_as(path: Path, kind: type[T], *, mend: str = "make it again", allo
 def record_as(
     record: Mapping[str, Any], kind: type[T], path: Path, *, mend: str = "make it again", allow_unknown: bool = False
 ) -> T:
-    """The frozen dataclass ``kind`` that ``record``, as read from ``path``, describes; see ``read_json_as``."""
+    """The frozen dataclass ``kind`` that ``record``, as read from ``path``, describes; see ``read_json_as``.
+
+    Raises:
+        BadData: As ``read_json_as``, but for what is wrong with the file itself.
+    """
     known = tuple(field.name for field in fields(kind))  # type: ignore[arg-type]  # a dataclass by contract
     odd = None if allow_unknown else next((name for name in record if name not in known), None)
     if odd is not None:

@@ -31,7 +31,7 @@ ALONE = "labels"
 FEWEST = 20
 """Rows of which texts that mostly differ are no classes; fewer may differ by chance."""
 MOST_BYTES = 1 << 28
-"""Of an array that may be a column of labels: 33 million of them."""
+"""Bytes of an array that may be a column of labels: 33 million of them."""
 
 
 def read_label_file(path: Path) -> Columns:

@@ -112,7 +112,12 @@ def _is_drawn(spec: str) -> bool:
 
 
 def verify_memorization(path: Path) -> str:
-    """Check a measurement of memorization against the models that it was estimated from."""
+    """Check a measurement of memorization against the models that it was estimated from.
+
+    Raises:
+        BadData: It does not follow from them, or they are not those of its seed.
+        Mismatch: Its folder belongs to other models.
+    """
     variant = read_variant(path.parents[2] / "variant")
     told = read_memorization(path, variant.provenance.variant_id)
     pool = read_pool(path.parent, variant, models=told.models)

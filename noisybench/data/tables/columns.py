@@ -213,7 +213,11 @@ def beside(folder: Path, name: str, option: str) -> Path:
 
 @contextmanager
 def errors_as_bad_data(file: Path) -> Iterator[None]:
-    """Whatever Arrow and Python say of a file that cannot be read, as ``BadData`` of one sentence."""
+    """Whatever Arrow and Python say of a file that cannot be read, in one sentence.
+
+    Raises:
+        BadData: The sentence.
+    """
     try:
         yield
     except UnicodeDecodeError as error:

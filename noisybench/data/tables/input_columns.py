@@ -58,6 +58,10 @@ class TableKind:
         """What the columns hold; where nobody named them, without those that say nothing.
 
         A column of texts is the input where no other is left.
+
+        Raises:
+            BadData: There is no column of inputs, or one holds what it is not.
+            BadUsage: Several columns may be the texts.
         """
         if self.form != "features":
             return self

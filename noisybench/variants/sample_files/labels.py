@@ -19,13 +19,23 @@ from noisybench.variants.variant import Variant
 
 
 def places_beside(path: Path) -> list[Path]:
-    """Files of labels that lie beside a file."""
+    """Files of labels that lie beside a file, by their usual names."""
     places = [path.with_name(f"{name}.npy") for name in LABELS]
     return [place for place in places if place != path and place.is_file()]
 
 
 def check_labels_of(given: NDArray[Any], variant: Variant, path: Path, *, of_clean: bool) -> None:
-    """Refuse labels (n,), classes or their names, that are not the variant's."""
+    """Refuse labels (n,), classes or their names, that are not the variant's.
+
+    Args:
+        given: In sample order.
+        variant: Whose they must be.
+        path: The file that they are in, for messages.
+        of_clean: Whether the clean labels of the variant, where they are known, do as well.
+
+    Raises:
+        Mismatch: They are others.
+    """
     known = variant.class_known
     read = _numbered(given, variant, path)
     if of_clean and any(known.any() and np.array_equal(labels[known], variant.clean[known]) for labels in read):

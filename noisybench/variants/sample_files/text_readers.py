@@ -61,7 +61,11 @@ def size_of(path: Path) -> int:
 
 
 def read_separated(path: Path, choose: Choose, variant: Variant) -> Columns:
-    """The chosen columns of a file with a header, a block at a time; separated by commas, semicolons, tabs or bars."""
+    """The chosen columns of a file with a header, a block at a time; separated by commas, semicolons, tabs or bars.
+
+    Raises:
+        BadData: The file cannot be read, or a cell is no number where one is needed; by column and line.
+    """
     size_of(path)
     numbers: list[str] = []
     with reading(path, "CSV"):
@@ -85,7 +89,11 @@ def read_separated(path: Path, choose: Choose, variant: Variant) -> Columns:
 
 
 def read_json_lines(path: Path, choose: Choose, variant: Variant) -> Columns:
-    """The chosen columns of a file with an object of JSON in each line, which has the names of the first."""
+    """The chosen columns of a file with an object of JSON in each line, which has the names of the first.
+
+    Raises:
+        BadData: The file cannot be read, or a line is no object, or lacks a value; by its number.
+    """
     size_of(path)
     n = len(variant.labels)
     columns: dict[str, list[Any]] = {}
@@ -228,7 +236,11 @@ _CUT = (EOFError, zlib.error, lzma.LZMAError)  # of packed files
 
 @contextmanager
 def reading(path: Path, kind: str) -> Iterator[None]:
-    """Errors of a reader as ``BadData``, which names the file."""
+    """Whatever a reader says of a file that it cannot read, in one sentence.
+
+    Raises:
+        BadData: The sentence.
+    """
     try:
         yield
     except (OSError, pa.ArrowException, UnicodeDecodeError, KeyError, OverflowError, *_CUT) as error:
