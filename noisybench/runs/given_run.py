@@ -65,8 +65,8 @@ def keep_given(
     Probabilities must be out of sample: of a model that was not trained on the sample. They are scored with
     ``self_confidence``, ``normalized_margin`` and ``confident_learning``; scores are a detector called ``name``. Training
     dynamics, the logits of every epoch, are a trace, which every detector scores that needs no more. The same file again
-    changes nothing. Another file, or the other sign, replaces
-    the run of that name; files of one name for several variants are one row of a leaderboard.
+    changes nothing; another file, or the other sign, replaces the run of that name. Files of one name for several variants
+    are one row of a leaderboard.
 
     Args:
         variant: The labels that the scores are of.
@@ -124,21 +124,26 @@ def keep_given(
     record = replace(_record(keep_variant(variant, home / "variant", called), name, setup), **what)
     with locked(folder):
         if not _is_whole(folder, record):
-            begin(folder, record)  # what is replaced is no finished run meanwhile
-            for part in ("scores", "trace"):
-                shutil.rmtree(folder / part, ignore_errors=True)
-            for observation in observations:
-                write_observation(observation, folder / "trace", variant_id=record.variant_id)
-            if observations:
-                found = _scored(read_trace(folder / "trace"), form)
-            else:
-                found = [Scores(name, read_only(values), record.variant_id)]
-            for held in found:
-                write_scores(held, scores_path(folder, held.detector))
-            digests = {held.detector: file_digest(scores_path(folder, held.detector)) for held in found}
-            kinds: dict[str, Kind] = {held.detector: _kind(held.detector) for held in found}
-            finish(folder, replace(record, scores_sha256=digests), {each: each for each in kinds}, kinds)
+            scores_given = [] if observations else [Scores(name, read_only(values), record.variant_id)]
+            _write_run(folder, record, observations, scores_given)
     return folder
+
+
+def _write_run(
+    folder: Path, record: RunRecord, observations: Sequence[Observation], scores_given: Sequence[Scores]
+) -> None:
+    """Write a run in place of what is there: its trace and the scores that follow from it, or those that were given."""
+    begin(folder, record)  # what is replaced is no finished run meanwhile
+    for part in ("scores", "trace"):
+        shutil.rmtree(folder / part, ignore_errors=True)
+    for observation in observations:
+        write_observation(observation, folder / "trace", variant_id=record.variant_id)
+    found = scores_given if not observations else _scored(read_trace(folder / "trace"), record.form or "")
+    for held in found:
+        write_scores(held, scores_path(folder, held.detector))
+    digests = {held.detector: file_digest(scores_path(folder, held.detector)) for held in found}
+    kinds: dict[str, Kind] = {held.detector: _kind(held.detector) for held in found}
+    finish(folder, replace(record, scores_sha256=digests), {each: each for each in kinds}, kinds)
 
 
 def _names_of(sample_names: Sequence[object] | None, n: int) -> list[str] | None:
