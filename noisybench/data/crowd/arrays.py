@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from noisybench.data.array_files import read_arrays
 from noisybench.data.crowd.answer_files import AnswerFile, answers_file, from_matrix, is_matrix, read_answer_file
 from noisybench.data.crowd.answers import Answers
-from noisybench.data.crowd.joining import COLUMN, Aggregate, collect, doubts, join, read_aggregate
+from noisybench.data.crowd.joining import COLUMN, join, make_labels, read_aggregate
 from noisybench.data.label_columns import label_columns
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.errors import BadData
@@ -100,14 +100,18 @@ def answered_arrays(
     every = said if own is None else np.concatenate([own, said])
     columns = label_columns(every, clean, test_labels, class_names=class_names, source="npz")
     first = 0 if own is None else n
-    answers, told = collect(joined, columns.labels[first:], file)
-    right = np.full(n, UNKNOWN, dtype=np.int64) if columns.clean is None else columns.clean
-    known = np.union1d(columns.labels[:first], right[right >= 0])
-    given, made = _given(rule, answers, columns.labels[:first], n)
-    odd = doubts(
-        answers, known if class_names is None else np.arange(len(class_names)), right, columns.class_names, file
+    given, answers, made = make_labels(
+        joined,
+        file,
+        rule,
+        columns.labels[first:],
+        own=None if own is None else columns.labels[:first],
+        clean=np.full(n, UNKNOWN, dtype=np.int64) if columns.clean is None else columns.clean,
+        names=columns.class_names,
+        what="the array of labels",
+        declared=class_names is not None,
     )
-    notes = (*joined.notes, *told, *made, *odd, *columns.notes)
+    notes = (*joined.notes, *made, *columns.notes)
     silent = np.flatnonzero(given == UNKNOWN)
     if not silent.size:
         return AnsweredArrays(given, columns.clean, columns.test_labels, columns.class_names, answers, None, notes)
@@ -117,14 +121,6 @@ def answered_arrays(
     notes = (*notes, f"rows that nobody answered are left out ({silent.size} of {n}, such as row {silent[0]})")
     left = None if columns.clean is None else columns.clean[kept]
     return AnsweredArrays(given[kept], left, columns.test_labels, columns.class_names, answers, kept, notes)
-
-
-def _given(rule: Aggregate, answers: Answers, own: Labels, n: int) -> tuple[Labels, tuple[str, ...]]:
-    if rule.rule == COLUMN:
-        otherwise = "; aggregate=majority takes the answers" if rule.chosen else ""
-        return own, (f"given labels are the array of labels, and the answers come too{otherwise}",)
-    labels, sentence = rule.labels(answers, n)
-    return labels, (sentence,)
 
 
 def _column(labels: Any, n: int) -> NDArray[Any]:  # noqa: ANN401

@@ -137,6 +137,45 @@ def join(
     return Joined(sample[kept], file.annotators[kept], file.said.filter(pa.array(kept)), key or None, tuple(notes))
 
 
+def make_labels(
+    joined: Joined,
+    file: AnswerFile,
+    rule: Aggregate,
+    said: Labels,
+    *,
+    own: Labels | None,
+    clean: Labels,
+    names: Sequence[str],
+    what: str,
+    declared: bool = False,
+) -> tuple[Labels, Answers, tuple[str, ...]]:
+    """Given labels (n,), ``UNKNOWN`` where nobody answered, the answers as classes, and a sentence for what is to be told.
+
+    Args:
+        joined: The answers.
+        file: Where they stand.
+        rule: How they make the labels.
+        said: Class of each of them, shape (m,).
+        own: Labels that the samples came with, shape (n,); None where the answers make them.
+        clean: Right classes, shape (n,), ``UNKNOWN`` where nobody knows.
+        names: Of all classes.
+        what: Where ``own`` stands, in words.
+        declared: Whether ``names`` were declared, so that each is a class of the samples.
+
+    Raises:
+        BadData: An annotator answered differently, or no answer is a class that samples have.
+    """
+    answers, told = collect(joined, said, file)
+    known = np.union1d(clean[clean >= 0], clean[:0] if own is None else own)
+    odd = doubts(answers, np.arange(len(names)) if declared else known, clean, names, file)
+    if own is None:
+        labels, sentence = rule.labels(answers, len(clean))
+    else:
+        otherwise = "; aggregate=majority takes the answers" if rule.chosen else ""
+        labels, sentence = own, f"given labels are {what}, and the answers come too{otherwise}"
+    return labels, answers, (*told, sentence, *odd)
+
+
 def collect(joined: Joined, labels: Labels, file: AnswerFile) -> tuple[Answers, tuple[str, ...]]:
     """The answers as classes; the same answer of an annotator to a sample again is one, which is told.
 

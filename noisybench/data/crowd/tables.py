@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from noisybench.data.classes import nobody_knows
 from noisybench.data.crowd.answer_files import AnswerFile, answers_file, plain_name, read_answer_file
 from noisybench.data.crowd.answers import Answers
-from noisybench.data.crowd.joining import COLUMN, Aggregate, Joined, collect, doubts, join, read_aggregate
+from noisybench.data.crowd.joining import COLUMN, Aggregate, Joined, join, make_labels, read_aggregate
 from noisybench.data.tables.column_roles import NUMBERED, bookkeeping
 from noisybench.data.tables.columns import ArrowColumn, read_table, strings
 from noisybench.data.tables.layout import Layout
@@ -100,17 +100,18 @@ class AnsweredRows:
     ) -> tuple[Labels, Answers, tuple[str, ...]]:
         """Given labels (n,), answers, and what is to be told, from the classes of ``texts`` and the right ones."""
         n = len(next(iter(self.columns.values())))
-        table, own = self.table, 0 if self.table.label is None else n
-        answers, told = collect(self.joined, classes[own:], table.file)
-        right = np.full(n, UNKNOWN, dtype=np.int64) if clean is None else clean
-        known = np.union1d(classes[:own], right[right >= 0])
-        odd = doubts(answers, known, right, names, table.file)
-        if table.label is None:
-            labels, sentence = table.rule.labels(answers, n)
-            return labels, answers, (*told, sentence, *odd)
-        otherwise = "; aggregate=majority takes the answers" if table.rule.chosen else ""
-        sentence = f"given labels are column '{table.label}', and the answers come too{otherwise}"
-        return classes[:own], answers, (*told, sentence, *odd)
+        table = self.table
+        first = 0 if table.label is None else n
+        return make_labels(
+            self.joined,
+            table.file,
+            table.rule,
+            classes[first:],
+            own=None if table.label is None else classes[:n],
+            clean=np.full(n, UNKNOWN, dtype=np.int64) if clean is None else clean,
+            names=names,
+            what=f"column '{table.label}'",
+        )
 
 
 def answered_table(
