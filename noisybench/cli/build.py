@@ -67,6 +67,8 @@ def build(
     as_json: Json = False,
 ) -> None:
     """Build a noisy variant of your data or of a source; prints its folder last."""
+    from dataclasses import replace
+
     from noisybench.cards.description import describe
     from noisybench.cards.description_text import to_record
     from noisybench.cards.summary import summary_lines
@@ -91,7 +93,7 @@ def build(
     noise = noise or _noise_of_own(source, params)
     maker = parse_options(find("noises", noise), params, what=f"noise '{noise}'")
     if found.note:
-        in_full = shlex.join(["noisybench", "build", *found.arguments(), "--noise", noise])
+        in_full = _in_full(replace(found, options=options).arguments(), noise, params)
         tell(f"note: {found.note}; in full: {in_full}")
     with status(f"reading {what}"):
         loaded = loader(data, limit=limit)
@@ -103,6 +105,7 @@ def build(
     write_whole_variant(variant, folder, data=data, source_set=places, names=loaded.sample_names)
     for sentence in loaded.notes:
         tell(f"note: {sentence}")
+    _tell_of_truth(loader, variant, known=description.known)
     warn(description)
     if as_json:
         print_json({"path": str(folder), **to_record(variant, description)})
@@ -122,6 +125,19 @@ def _noise_params(settings: Sequence[str], rates: Sequence[str]) -> dict[str, st
         msg = f"the rate is given twice, as {' and '.join(given)}; say --rate once, and no --set rate=…"
         raise BadUsage(msg)
     return params | ({"rate": given[0]} if given else {})
+
+
+def _in_full(call: Sequence[str], noise: str, params: Mapping[str, str]) -> str:
+    """The command with the source's name, its place and its options."""
+    said = [f"--{'rate' if key == 'rate' else f'set={key}'}={value}" for key, value in params.items()]
+    return shlex.join(["noisybench", "build", *call, "--noise", noise, *said])
+
+
+def _tell_of_truth(loader: object, variant: "Variant", *, known: int) -> None:
+    """Tell how a table's own labels become the right ones that a published file is held against."""
+    source, label = variant.provenance.source, getattr(loader, "label", None)
+    if variant.provenance.noise == "published" and not known and hasattr(loader, "clean") and label:
+        tell(f"note: no label of '{source}' is known to be right; where its own are, say --source-set clean={label}")
 
 
 def _noise_of_own(source: str, params: Mapping[str, str]) -> str:
