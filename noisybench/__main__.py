@@ -1,6 +1,7 @@
 """The program: runs the command line and ends it, with one sentence and an exit code where something is wrong."""
 
 import errno
+import logging
 import os
 import signal
 import sys
@@ -35,6 +36,7 @@ STDERR = 2
 def main() -> NoReturn:
     """Run the command line; an error is one sentence on stderr and an exit code: 2 for bad usage, 1 for a failure."""
     _open_streams()
+    _show_warnings()
     debug = "--debug" in sys.argv
     try:
         with _stoppable():
@@ -75,7 +77,7 @@ def _run(arguments: Sequence[str]) -> None:
     try:
         app(arguments, prog_name="noisybench", standalone_mode=False)
     except usage_error as error:
-        raise BadUsage(_usage(error)) from None
+        _fail(_usage(error), 2)
 
 
 def _open_streams() -> None:
@@ -90,6 +92,24 @@ def _open_streams() -> None:
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+class _Shown(logging.Handler):
+    """Prints what the package logs as one line of stderr, in which names of strangers' files steer no terminal."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        import typer
+
+        from noisybench.ground.text import one_line
+
+        typer.echo(f"{record.levelname.lower()}: {one_line(record.getMessage())}", err=True)
+
+
+def _show_warnings() -> None:
+    """Have warnings of the package shown, also where this process has run the program before."""
+    log = logging.getLogger("noisybench")
+    if not any(isinstance(handler, _Shown) for handler in log.handlers):
+        log.addHandler(_Shown(logging.WARNING))
 
 
 def _check_text(arguments: Sequence[str]) -> None:

@@ -42,10 +42,12 @@ from noisybench.detection.scoring import Scores, read_scores, write_scores
 from noisybench.ground.errors import BadUsage, NoisybenchError
 from noisybench.ground.files import file_name, write_columns, write_json
 from noisybench.ground.options import parse_options, parse_value, split_pairs
+from noisybench.ground.text import spreadsheet_cell
 from noisybench.items import find, names
 from noisybench.memorization.estimate import Memorization, read_memorization, write_memorization
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import read_runs
+from noisybench.runs.record import about_labels
 from noisybench.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from noisybench.training.plan import Watch
 from noisybench.training.recipe import Recipe
@@ -683,15 +685,7 @@ def home_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_variant(variant, home / "variant")
     identity = variant.provenance.variant_id
     about: dict[str, Any] = {
-        "variant_id": identity,
-        "source": "npz",
-        "noise": "symmetric",
-        "source_sha256": "5" * 64,
-        "source_options": {},
-        "limit": None,
-        "params": {"rate": 0.4},
-        "mode": "exact",
-        "noise_seed": 0,
+        **about_labels(variant),
         "model": "mlp",
         "recipe": "standard",
         "setup": "cd" * 32,
@@ -701,9 +695,6 @@ def home_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "regime": "training",
         "trained": "abc123",
         "seed": 0,
-        "n": 12,
-        "known": 12,
-        "classes": 3,
         "detectors": {"aum": "aum"},
         "controls": [],
     }
@@ -962,7 +953,10 @@ def test_names_survive_every_form() -> None:
         rows = [Row(**values), Row(**values | {"detector": "aum"})]
         assert json.loads(to_json(rows))[0]["detector"] == detector
         read = list(csv.DictReader(io.StringIO(to_csv(rows), newline="")))
-        assert [row["detector"] for row in read] == [" ".join(detector.splitlines()), "aum"]
+        assert [row["detector"] for row in read] == [spreadsheet_cell(detector), "aum"]
+        assert not read[0]["detector"].lstrip().startswith(("=", "+", "-", "@"))
+        plain = detector.isprintable() and not detector.lstrip().startswith(("=", "+", "-", "@"))
+        assert not plain or read[0]["detector"] == detector
         table = to_markdown(rows).split("\n\n", 1)[1].rstrip("\n").split("\n")
         assert len(table) == 4
         assert len({line.replace("\\|", "").count("|") for line in table}) == 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from noisybench.board.detector_table import Row, about_metric
 from noisybench.board.flags_table import MOST_MEMORIZED, BothRow, Quarters
 from noisybench.board.model_table import ModelRow
-from noisybench.ground.text import markdown_cell, one_line, spreadsheet_cell, visible
+from noisybench.ground.text import cell, markdown_cell, one_line, spreadsheet_cell, visible
 from noisybench.memorization.learner import Learner
 from noisybench.statistics.resampling import weakest
 
@@ -115,7 +115,7 @@ def to_markdown(rows: Rows) -> str:
 def to_latex(rows: Rows) -> str:
     r"""A LaTeX table for people; needs ``\usepackage{booktabs}``."""
     header, body = cells_for_people(rows)
-    lines = [" & ".join(_latex(cell) for cell in line) + r" \\" for line in (header, *body)]
+    lines = [" & ".join(map(_latex, line)) + r" \\" for line in (header, *body)]
     return "\n".join(
         [
             r"\begin{table}",
@@ -177,7 +177,7 @@ def cells_for_people(rows: Rows) -> tuple[list[str], list[list[str]]]:
     shape["variants × seeds"] = _runs
     if _differ(rows):
         shape["trained by"] = lambda row: row.version or "–"
-    return list(shape), [[one_line(cell(row)) for cell in shape.values()] for row in rows]
+    return list(shape), [[cell(say(row)) for say in shape.values()] for row in rows]
 
 
 Shape: TypeAlias = "dict[str, Callable[[Any], str]]"
@@ -323,4 +323,4 @@ def _latex(text: str) -> str:
         "×": r"$\times$",
         "–": "--",
     }
-    return one_line(text).translate(str.maketrans(special))
+    return cell(text).translate(str.maketrans(special))

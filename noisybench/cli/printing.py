@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from noisybench.ground.errors import UnknownName
-from noisybench.ground.text import one_line, spreadsheet_cell, visible
+from noisybench.ground.text import cell, one_line, spreadsheet_cell, visible
 
 if TYPE_CHECKING:
     from noisybench.board.rendering import Rows
@@ -97,7 +97,7 @@ def print_lines(header: Sequence[str], lines: Sequence[Sequence[str]], style: st
         import csv
 
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerows([[spreadsheet_cell(cell) for cell in line] for line in (header, *lines)])
+        writer.writerows([[spreadsheet_cell(name) for name in line] for line in (header, *lines)])
     elif style == "markdown":
         from noisybench.board.rendering import markdown
 
@@ -108,7 +108,7 @@ def print_lines(header: Sequence[str], lines: Sequence[Sequence[str]], style: st
 
         table = Table(*header)
         for line in lines:
-            table.add_row(*(Text(one_line(cell)) for cell in line))
+            table.add_row(*(Text(cell(name)) for name in line))
         console().print(table)
     else:
         raise no_format(style, ("table", "markdown", "csv", "json"))

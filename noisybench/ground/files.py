@@ -120,12 +120,11 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 @contextmanager
 def adding_folder(path: Path) -> Iterator[Path]:
     """A new folder beside ``path`` that gets its name at the end, whole; one that another program made meanwhile stays."""
-    path = path.resolve()
     with _new_folder(path) as part:
         yield part
         sync_tree(part)
         try:
-            part.rename(path)
+            part.rename(path.resolve())
         except OSError as error:
             if error.errno not in TAKEN:
                 raise
@@ -134,10 +133,15 @@ def adding_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _new_folder(path: Path) -> Iterator[Path]:
-    """A new folder beside ``path``; what is written there is not synced one by one."""
-    with temporary(path) as part, synced_together():
+    """A new folder beside ``path``; what is written there is not synced one by one, and errors name ``path``."""
+    with temporary(path.resolve()) as part, synced_together():
         part.mkdir()
-        yield part
+        try:
+            yield part
+        except OSError as error:
+            if isinstance(error.filename, str):
+                error.filename = error.filename.replace(str(part), str(path))
+            raise
 
 
 ATTEMPTS = 100

@@ -17,8 +17,13 @@ def visible(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """``visible`` text in one line."""
+    """``visible`` text in one line, with single spaces: a message."""
     return visible(" ".join(text.split()))
+
+
+def cell(text: str) -> str:
+    """``visible`` text in one line, with the spaces that it has: a name in a table."""
+    return visible(" ".join(text.splitlines()))
 
 
 def spreadsheet_cell(text: str) -> str:
@@ -27,7 +32,7 @@ def spreadsheet_cell(text: str) -> str:
     >>> spreadsheet_cell("=1+1"), spreadsheet_cell("aum")
     ("'=1+1", 'aum')
     """
-    line = one_line(text)
+    line = cell(text)
     return f"'{line}" if _FORMULA.match(text) else line
 
 
@@ -37,5 +42,5 @@ def markdown_cell(text: str) -> str:
     >>> markdown_cell("<img src=x>|![a](b) 1 [2, 3]")
     '&lt;img src=x>\\|![a]\\(b) 1 [2, 3]'
     """
-    line = one_line(text).replace("\\", "\\\\").replace("|", "\\|")
+    line = cell(text).replace("\\", "\\\\").replace("|", "\\|")
     return line.replace("<", "&lt;").replace("](", "]\\(")
