@@ -73,7 +73,7 @@ def check_claim(path: Path, claimed: int, words: str) -> None:
     """Raise ``BadData`` where a file would unpack to far more bytes than it has."""
     size = _size(path)
     if claimed > max(FREE, RATIO * size):
-        msg = f"{path} has {size} bytes and claims {words}; no file of ours unpacks to so much: make it again"
+        msg = f"{path} has {size} bytes and claims {words}, far more than a file of that size holds; make it again"
         raise BadData(msg)
 
 
