@@ -11,7 +11,7 @@ from noisybench.ground.checks import unknown, whole
 from noisybench.ground.errors import BadData, UnknownName
 from noisybench.ground.walking import find_below, reached
 from noisybench.runs.folder import RECORD
-from noisybench.runs.reading import AnyPath, Run, read_run
+from noisybench.runs.reading import AnyPath, Run, leave_out, read_run
 from noisybench.training.trace import read_trace
 from noisybench.variants.sample_names import read_names
 from noisybench.variants.variant import Variant, read_variant
@@ -66,6 +66,15 @@ def suspects(run: AnyPath, *, detector: str | None = None, top: int = 20) -> lis
         msg = f"{folder} holds runs of several setups; name one of them, such as {runs[0].path.parent}"
         raise BadData(msg)
     found = _common([list(one.kinds) for one in runs])
+    for name in [name for name in found if len({one.maker(name) for one in runs}) > 1]:
+        fault = BadData(
+            f"the runs in {folder} have scores of '{name}' by different codes, which are not averaged; name one of the "
+            f"runs, such as {runs[0].path}, or evaluate all of them again"
+        )
+        if name == detector:
+            raise fault
+        leave_out(fault)
+        found = tuple(other for other in found if other != name)
     if detector is None:
         detector = DEFAULT_DETECTOR if DEFAULT_DETECTOR in found or not found else found[0]
     if detector not in found:

@@ -1,6 +1,6 @@
 """Scoring: a detector reduces a trace to one number per sample. No torch here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -120,10 +120,17 @@ def _is_of(path: Path, detector: str) -> bool:
         return False
 
 
-def write_scores(scores: Scores, path: Path) -> None:
-    """Write scores in sample order, with the sample ids and the variant id."""
+def write_scores(scores: Scores, path: Path, made_by: Mapping[str, str] | None = None) -> None:
+    """Write scores in sample order, with the sample ids and the variant id.
+
+    Args:
+        scores: Of one detector.
+        path: The file.
+        made_by: ``origin`` and ``code`` of a detector that is none of noisybench's.
+    """
     columns = {"sample": np.arange(len(scores.values), dtype=np.int64), "score": scores.values}
-    write_columns(columns, path, metadata={"variant_id": scores.variant_id, "detector": scores.detector})
+    told = {"variant_id": scores.variant_id, "detector": scores.detector}
+    write_columns(columns, path, metadata={**told, **(made_by or {})})
 
 
 def read_scores(path: Path) -> Scores:

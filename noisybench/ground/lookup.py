@@ -67,6 +67,14 @@ def is_ours(drawer: Drawer, name: str) -> bool:
     return isfile(folder_of(drawer) / f"{name}.py")  # noqa: PTH113 - False, too, for a name that is too long for one
 
 
+def origin(drawer: Drawer, name: str) -> str:
+    """Where an item that is none of noisybench's comes from: as the user names it, or package, version and place in it."""
+    if ":" in name:
+        return name
+    entry = next(iter(_items_of_others(drawer).select(name=name)))
+    return f"{entry.dist.name} {entry.dist.version} {entry.value}" if entry.dist else str(entry.value)
+
+
 def summary(drawer: Drawer, name: str) -> str:
     """First line of a drawer file's docstring, read without importing it; empty for other packages' items."""
     if not is_ours(drawer, name):

@@ -23,6 +23,7 @@ from noisybench.ground.files import column_names, read_columns, write_json
 from noisybench.ground.lookup import find, is_ours
 from noisybench.ground.mending import looks_whole
 from noisybench.ground.records import read_json_as
+from noisybench.runs.detector_codes import codes_in
 from noisybench.runs.record import RunRecord
 from noisybench.training.trace import epoch_path
 from noisybench.variants.sample_names import NAMES
@@ -59,7 +60,8 @@ def whole_record(folder: Path) -> RunRecord | None:
 def begin(folder: Path, record: RunRecord) -> None:
     """Write the record of a run that is not finished: it names no detector."""
     write_json(
-        replace(record, detectors={}, controls=None, files_sha256=None, scores_sha256=None).as_json(), folder / RECORD
+        replace(record, detectors={}, controls=None, codes=None, files_sha256=None, scores_sha256=None).as_json(),
+        folder / RECORD,
     )
 
 
@@ -73,10 +75,9 @@ def finish(folder: Path, record: RunRecord, detectors: Mapping[str, str], kinds:
         kinds: Name → what it is.
     """
     controls = sorted(name for name in detectors if kinds[name] == "control")
-    files = digests_of(folder, detectors)
-    write_json(
-        replace(record, detectors=dict(detectors), controls=controls, files_sha256=files).as_json(), folder / RECORD
-    )
+    codes, files = codes_in(folder, detectors), digests_of(folder, detectors)
+    done = replace(record, detectors=dict(detectors), controls=controls, codes=codes, files_sha256=files)
+    write_json(done.as_json(), folder / RECORD)
 
 
 def train_again(folder: Path, record: RunRecord) -> None:

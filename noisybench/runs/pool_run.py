@@ -33,6 +33,7 @@ from noisybench.memorization.pool import PURPOSES, Pool, read_pool
 from noisybench.memorization.retraining import retrain
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.subsets import check_fraction, group_size, subsets
+from noisybench.runs.detector_codes import is_made_by, made_by
 from noisybench.runs.folder import begin, digests_of, finish, keep_variant, kinds_of
 from noisybench.runs.mending import mend, recognise
 from noisybench.runs.record import RunRecord, about_labels
@@ -199,7 +200,13 @@ def _score_all(
 
 def _score_added(folder: Path, found: RunRecord) -> None:
     """Score what a finished run lacks: detectors that were added since, and reduce what is stored."""
-    added = _score(folder, but=found.detectors)
+    installed = names("detectors")
+    kept = [
+        name
+        for name, spec in found.detectors.items()
+        if spec in installed and is_made_by(scores_path(folder, name), spec)
+    ]
+    added = _score(folder, but=kept)
     if added:
         detectors = dict(sorted({**found.detectors, **{name: name for name in added}}.items()))
         finish(folder, found, detectors, {**kinds_of(folder, found), **added})
@@ -274,7 +281,7 @@ def _score(folder: Path, *, but: Collection[str] = ()) -> dict[str, Kind]:
     for name in sorted({*names("detectors")} - {*but}):
         detector: Detector = find("detectors", name)
         if detector.needs_pool and set(detector.needs) <= set(trace.columns):
-            write_scores(score(trace, detector), scores_path(folder, name))
+            write_scores(score(trace, detector), scores_path(folder, name), made_by(name))
             kinds[name] = "control" if detector.control else "detector"
     return kinds
 

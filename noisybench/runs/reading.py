@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from noisybench.detection.scoring import Kind, Scores, read_scores, scores_path
 from noisybench.ground.errors import BadData, BadUsage
@@ -18,6 +18,15 @@ from noisybench.runs.record import RunRecord, Setup, setup_of
 from noisybench.statistics.resampling import LabelColumn
 
 FITS = ("test_accuracy", "mislabeled_fit", "clean_fit", "susceptibility")
+
+
+class Maker(NamedTuple):
+    """What made the scores of a detector: two that differ in it are of two detectors."""
+
+    origin: str
+    """What it is found by."""
+    code: str
+    """Digest of its code; empty of noisybench's own, and where the run's version did not write it down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,10 @@ class Run:
     def version(self) -> str:
         """The version of noisybench that trained it; empty where the record does not say."""
         return (self.record.versions or {}).get("noisybench", "")
+
+    def maker(self, detector: str) -> Maker:
+        """What made the scores of one of its detectors."""
+        return Maker(self.record.detectors[detector], (self.record.codes or {}).get(detector, ""))
 
     def scores(self, detector: str) -> Scores:
         """Scores of one of its detectors.
