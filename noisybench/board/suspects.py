@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from noisybench.detection.scoring import Scores, scores_path
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.checks import unknown, whole
+from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, UnknownName
 from noisybench.ground.walking import find_below, reached
 from noisybench.runs.folder import RECORD
@@ -83,7 +85,7 @@ def suspects(run: AnyPath, *, detector: str | None = None, top: int = 20) -> lis
     order = [detector, *(name for name in found if name != detector)]
     means = {}
     for name in order:
-        scored = [one.scores(name) for one in runs]
+        scored = [_unchanged(one, name) for one in runs]
         for scores in scored:
             if scores.variant_id != variant.provenance.variant_id or scores.values.shape != variant.labels.shape:
                 msg = f"{folder} holds scores of other labels than its variant; evaluate again"
@@ -103,6 +105,16 @@ def suspects(run: AnyPath, *, detector: str | None = None, top: int = 20) -> lis
         )
         for i in np.argsort(-means[detector], kind="stable")[:top]
     ]
+
+
+def _unchanged(run: Run, name: str) -> Scores:
+    """The scores of a detector, which must be those that the run left."""
+    path = scores_path(run.path, name)
+    told = (run.record.files_sha256 or {}).get(path.relative_to(run.path).as_posix())
+    if told is not None and file_digest(path) != told:
+        msg = f"{path} was changed after it was written; run the command that made it again"
+        raise BadData(msg)
+    return run.scores(name)
 
 
 def _finished_below(folder: Path) -> list[Run]:

@@ -267,7 +267,8 @@ def read_json(path: Path, *, mend: str = "make it again") -> Any:  # noqa: ANN40
     """
     check_regular(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+        text = path.read_text(encoding="utf-8")
+        return json.loads(text, parse_constant=_no_constant, parse_float=_finite, parse_int=_short)
     except OSError as error:
         msg = f"{path} cannot be read: {error.strerror}; {mend}"
         raise BadData(msg) from None
@@ -356,6 +357,19 @@ def read_array(path: Path) -> NDArray[Any]:
 def _no_constant(name: str) -> NoReturn:
     msg = f"{name} is no number of JSON"
     raise ValueError(msg)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_constant(text[:20])
+
+
+def _short(text: str) -> int:
+    return int(text) if len(text) <= DIGITS else _no_constant(f"one of {len(text)} digits")
+
+
+DIGITS = 20
+"""Characters of a whole number of 64 bits, and of any in our records."""
 
 
 def _to_numpy(values: Any) -> NDArray[Any]:  # noqa: ANN401 - pyarrow is untyped

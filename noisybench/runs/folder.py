@@ -6,6 +6,7 @@ when that names detectors, and their scores and the history are there.
 """
 
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -25,13 +26,15 @@ from noisybench.ground.mending import looks_whole
 from noisybench.ground.records import read_json_as
 from noisybench.runs.detector_codes import codes_in
 from noisybench.runs.record import RunRecord
-from noisybench.training.trace import epoch_path
 from noisybench.variants.sample_names import NAMES
 from noisybench.variants.variant import Variant, read_variant, write_variant
 
 RECORD = "run.json"
 LEFT_BY_A_RUN = ("trace", "scores", "history.parquet", "checkpoint.safetensors", "checkpoint.pt", "timing.json")
 """Everything that a training leaves in its folder beside the record."""
+
+EPOCH = re.compile(r"epoch-\d{4,9}\.parquet")
+"""Files of a trace."""
 
 log = logging.getLogger("noisybench")
 
@@ -95,10 +98,15 @@ def is_finished(folder: Path, record: RunRecord) -> bool:
     files = [scores_path(folder, name) for name in record.detectors]
     if record.regime != "given":
         files.append(folder / "history.parquet")
-    told = record.files_sha256 or {}
-    epochs = [epoch_path(folder / "trace", epoch) for epoch in range(record.epochs + 1)]
-    files += [path for path in epochs if path.is_file() or f"trace/{path.name}" in told]
+    files += epochs_of(folder, record)
     return bool(record.detectors) and all(looks_whole(path) for path in files)
+
+
+def epochs_of(folder: Path, record: RunRecord) -> list[Path]:
+    """The files of a trace that are there, or whose digests a record holds: it may claim more epochs than can be counted."""
+    there = {*(folder / "trace").glob("epoch-*.parquet")}
+    told = (name.removeprefix("trace/") for name in record.files_sha256 or {} if name.startswith("trace/"))
+    return sorted(there | {folder / "trace" / name for name in told if EPOCH.fullmatch(name)})
 
 
 def digests_of(folder: Path, detectors: Iterable[str]) -> dict[str, str]:

@@ -17,6 +17,8 @@ from noisybench.runs.folder import RECORD, is_finished, kinds_of, log, read_run_
 from noisybench.runs.record import RunRecord, Setup, setup_of
 from noisybench.statistics.resampling import LabelColumn
 
+MOST_LINES = 20
+"""Lines at most about what a table is made without: a folder may be a stranger's."""
 FITS = ("test_accuracy", "mislabeled_fit", "clean_fit", "susceptibility")
 
 
@@ -123,14 +125,22 @@ def read_runs(paths: Paths) -> list[Run]:
         begun = f" ({len(runs)} begun and not ended)" if runs else ""
         msg = f"no finished run below {', '.join(map(str, folders))}{begun}; 'noisybench evaluate' makes runs"
         raise BadData(msg)
-    for sentence in dict.fromkeys([*broken, *(one for found in below for one in found.left_out)]):
-        leave_out(sentence)
+    leave_out_all([*map(str, broken), *(one for found in below for one in found.left_out)])
     return list(runs.values())
 
 
 def leave_out(why: object) -> None:
     """Say in one line what a table is made without."""
     log.warning("left out: %s", why)
+
+
+def leave_out_all(reasons: Iterable[str]) -> None:
+    """Say in a line each what a table is made without, each reason once; of very many, how many there are."""
+    different = list(dict.fromkeys(reasons))
+    for reason in different[:MOST_LINES]:
+        leave_out(reason)
+    if len(different) > MOST_LINES:
+        leave_out(f"{len(different) - MOST_LINES} more, {len(different)} in all")
 
 
 def _standing(run: Run) -> tuple[bool, bool]:

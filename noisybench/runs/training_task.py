@@ -118,7 +118,7 @@ def _is_trained(task: TrainingTask, found: RunRecord, record: RunRecord, columns
     """
     folder, epochs = task.folder, task.plan.recipe.epochs
     path = folder / CHECKPOINT
-    kept = epochs_trained(path)
+    kept = epochs_trained(path, {"variant_id": found.variant_id, "seed": found.seed, "setup": found.setup})
     if kept == epochs and not (folder / "history.parquet").is_file():
         restore_history(folder, task.variant)
     due = due_columns(columns, epochs, task.plan.watch.every)

@@ -133,11 +133,18 @@ def mend_trace(folder: Path, *, but: Collection[Path] = ()) -> None:
 
 
 def _is_damaged(path: Path) -> bool:
-    """Whether an epoch's file cannot be read, or has lost the name of its variant."""
+    """Whether an epoch's file cannot be read, has lost the name of its variant, or is a copy of another epoch's."""
     try:
-        return not looks_whole(path) or "variant_id" not in read_columns(path)[1]
+        metadata = read_columns(path)[1] if looks_whole(path) else {}
+        return "variant_id" not in metadata or _is_copy(path, metadata)
     except BadData:
         return True
+
+
+def _is_copy(path: Path, metadata: Mapping[str, str]) -> bool:
+    """Whether an epoch's file says that it is of another epoch."""
+    number = _epoch_of(path)
+    return metadata.get("epoch", str(number)) != str(number)
 
 
 def epochs_observed(folder: Path) -> dict[int, set[str]]:
@@ -165,8 +172,11 @@ def read_trace(folder: str | Path) -> Trace:
     columns: dict[str, list[Path]] = {}
     ids = set()
     for path in paths:
-        _epoch_of(path)
-        ids.add(read_columns(path, [])[1].get("variant_id", ""))
+        metadata = read_columns(path, [])[1]
+        if _is_copy(path, metadata):
+            msg = f"{path} is a copy of epoch {metadata['epoch'][:20]}; delete it and evaluate again"
+            raise BadData(msg)
+        ids.add(metadata.get("variant_id", ""))
         for name in column_names(path):
             columns.setdefault(name, []).append(path)
     if len(ids) != 1:
