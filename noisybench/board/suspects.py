@@ -8,7 +8,7 @@ import numpy as np
 
 from noisybench.detection.scoring import Scores, scores_path
 from noisybench.ground.arrays import UNKNOWN, Labels
-from noisybench.ground.checks import unknown, whole
+from noisybench.ground.checks import a_path, unknown, whole
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, UnknownName
 from noisybench.ground.walking import find_below, reached
@@ -59,7 +59,7 @@ def suspects(run: AnyPath, *, detector: str | None = None, top: int = 20) -> lis
         UnknownName: The runs have no scores of that detector.
         BadData: No finished run is there, or several setups are.
     """
-    folder, top = Path(run), whole(top, "top", least=1)
+    folder, top = a_path(run, "run"), whole(top, "top", least=1)
     runs = _finished_below(folder)
     if not runs:
         msg = f"{folder} holds no finished run; 'noisybench evaluate' makes one, and 'noisybench score' of your own probabilities"

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from noisybench.data.inputs import IMAGE_DIMENSIONS, add_inputs, in_memory
 from noisybench.data.source import Source, inputs_of
 from noisybench.ground.arrays import Features
+from noisybench.ground.checks import check_kind
 from noisybench.ground.digests import code_of
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import file_name, is_sealed, read_array, write_array
@@ -117,6 +118,7 @@ def features_of(
         UnknownName: No such features or option.
         BadData: They are not finite, or a file of the cache is whole and holds something else.
     """
+    check_kind(name, (str, Extraction), "name", "give the name of features, such as pca")
     inputs = inputs_of(source, f"extraction of features '{name if isinstance(name, str) else name.name}'")
     if name == "input":
         whole: Features = np.asarray(in_memory(inputs, "features 'input'"), dtype=np.float32)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.ground.arrays import read_only
+from noisybench.ground.checks import check_kind
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import file_name, own_file_name, read_columns, write_columns
 from noisybench.training.trace import Trace
@@ -41,6 +42,8 @@ class Detector:
     control: bool = False
 
     def __post_init__(self) -> None:
+        check_kind(self.name, str, "name", "give a text")
+        check_kind(self.source, str, "source", "give a text")
         if not self.source:
             msg = f"detector '{self.name}' names no source; say where its definition stands"
             raise BadData(msg)
@@ -86,6 +89,11 @@ class Scores:
         return f"Scores('{self.detector}', {len(self.values)} samples, variant {self.variant_id[:8]})"
 
 
+def check_scores(scores: object) -> None:
+    """Raise ``BadUsage`` for what are no scores, such as an array of numbers."""
+    check_kind(scores, Scores, "scores", "score(trace, detector) or Scores(name, values, variant_id) gives some")
+
+
 def score(trace: Trace, detector: Detector) -> Scores:
     """Apply one detector.
 
@@ -93,6 +101,8 @@ def score(trace: Trace, detector: Detector) -> Scores:
         MissingColumn: The trace lacks a column that the detector needs.
         BadData: A score is not finite, or there is not one number a sample.
     """
+    check_kind(trace, Trace, "trace", "read_trace(folder) or a Recorder gives one")
+    check_kind(detector, Detector, "detector", "find('detectors', name) gives one")
     for name in detector.needs:
         if name not in trace.columns:
             trace.column(name)

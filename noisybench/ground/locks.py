@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from noisybench.ground.durability import clear_below
 from noisybench.ground.errors import BadData
 
-_threads: defaultdict[Path, RLock] = defaultdict(RLock)  # type: ignore[valid-type]  # a function, says typeshed
+_threads: defaultdict[Path, RLock] = defaultdict(RLock)
 """Folder → lock of this process's threads."""
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from tokenize import STRING, generate_tokens
 from typing import Any, Literal, get_args
 
-from noisybench.ground.checks import unknown
+from noisybench.ground.checks import check_kind, unknown
 from noisybench.ground.errors import BadData, BadUsage, MissingPackage, UnknownName
 
 Drawer = Literal["sources", "alterations", "noises", "features", "models", "probes", "detectors"]
@@ -33,14 +33,19 @@ HOMES: dict[Drawer, str] = {
 PACKAGE = Path(__file__).parents[1]
 
 
+def _check_drawer(drawer: object) -> None:
+    """Raise ``UnknownName`` for what is no drawer."""
+    if not isinstance(drawer, str) or drawer not in get_args(Drawer):
+        raise UnknownName(unknown(str(drawer)[:60], get_args(Drawer), "list"))
+
+
 def names(drawer: Drawer) -> tuple[str, ...]:
     """Every name in a drawer, sorted. Imports nothing.
 
     >>> "aum" in names("detectors")
     True
     """
-    if drawer not in get_args(Drawer):
-        raise UnknownName(unknown(drawer, get_args(Drawer), "list"))
+    _check_drawer(drawer)
     files = {path.stem for path in folder_of(drawer).glob("[!_]*.py")}
     return tuple(sorted(files | {entry.name for entry in _items_of_others(drawer)}))
 
@@ -92,6 +97,8 @@ def find(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any drawer's item;
         MissingPackage: It needs a package that is not installed.
         BadData: The user's own module cannot be imported.
     """
+    _check_drawer(drawer)
+    check_kind(name, str, "name", f"names('{drawer}') lists them")
     if ":" in name:
         return _named_elsewhere(drawer, name)
     if is_ours(drawer, name):

@@ -19,7 +19,7 @@ from noisybench.data.inputs import IMAGE_DIMENSIONS
 from noisybench.data.source import Source
 from noisybench.detection.scoring import Detector, Kind, score, scores_path, write_scores
 from noisybench.ground.arrays import Features
-from noisybench.ground.checks import unknown, whole
+from noisybench.ground.checks import check_kind, unknown, whole
 from noisybench.ground.durability import synced_together
 from noisybench.ground.engines.processes import Progress
 from noisybench.ground.errors import BadUsage, UnknownName
@@ -41,7 +41,7 @@ from noisybench.statistics.confident_learning import NoiseEstimate, estimate_noi
 from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.training.machine import Machine, limited_threads
 from noisybench.training.trace import read_trace, write_observation
-from noisybench.variants.variant import Variant, check_source
+from noisybench.variants.variant import Variant, check_source, check_variant
 
 NEIGHBOURS = 20
 """Neighbours of a sample that ``knn`` asks."""
@@ -93,6 +93,8 @@ def score_pool(
         BadUsage: A fraction twice, or what ``retrain`` raises.
         BadData: The folder holds a run that was made differently.
     """
+    check_variant(variant)
+    check_kind(learner, SubsetPlan, "learner", "plan_learner(source) gives one")
     models, seed = whole(models, "models", least=2), whole(seed, "seed", least=0)
     machine = machine or Machine(device="auto")
     shares = tuple(sorted(fractions)) or (learner.fraction,)

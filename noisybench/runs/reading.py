@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from noisybench.detection.scoring import Kind, Scores, read_scores, scores_path
+from noisybench.ground.checks import a_path
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import read_columns, read_record
 from noisybench.ground.records import check_fields
@@ -98,7 +99,7 @@ def read_runs(paths: Paths) -> list[Run]:
         BadUsage: No folder is given.
         BadData: A folder is missing, or no run below them has ended and can be read.
     """
-    folders = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+    folders = [a_path(path, "runs") for path in _several(paths)]
     if not folders:
         msg = "no folder was given; give folders that hold runs, such as 'runs'"
         raise BadUsage(msg)
@@ -199,9 +200,16 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
+def _several(runs: object) -> list[Any]:
+    """One folder, or several, as a list."""
+    if isinstance(runs, str | bytes | os.PathLike) or not isinstance(runs, Iterable) or getattr(runs, "ndim", 1) == 0:
+        return [runs]
+    return list(runs)
+
+
 def finished_and_begun(runs: Sequence[Run] | Paths) -> tuple[list[Run], list[Run]]:
     """The finished runs in order, and those that have begun and not ended."""
-    given: list[Any] = [runs] if isinstance(runs, str | os.PathLike) else list(runs)
+    given = _several(runs)
     known = given if given and all(isinstance(run, Run) for run in given) else read_runs(given)
     ended = sorted((run for run in known if run.finished), key=lambda run: (*_order(run.setup), run.column, run.seed))
     return ended, [run for run in known if not run.finished]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.ground.arrays import Floats32
+from noisybench.ground.checks import a_path
 from noisybench.ground.errors import BadData, Mismatch, MissingColumn
 from noisybench.ground.files import column_names, count_rows, read_columns, write_columns
 from noisybench.ground.mending import looks_whole, take_away
@@ -43,6 +44,11 @@ class Column:
     values: Floats32
 
     def __post_init__(self) -> None:
+        for name in ("epochs", "values"):
+            array: object = getattr(self, name)
+            if not isinstance(array, np.ndarray) or not array.ndim or array.dtype.kind not in "iuf":
+                msg = f"{name} must be an array of numbers, one row an epoch, got {type(array).__name__}"
+                raise BadData(msg)
         if len(self.epochs) != len(self.values) or np.any(np.diff(self.epochs) <= 0):
             msg = f"{len(self.values)} rows of values for epochs {self.epochs.tolist()}; expected one each, increasing"
             raise BadData(msg)
@@ -164,7 +170,7 @@ def read_trace(folder: str | Path) -> Trace:
         BadData: No epoch is there, or a file is broken.
         Mismatch: The files are of different variants.
     """
-    folder = Path(folder)
+    folder = a_path(folder, "folder")
     paths = sorted(folder.glob("epoch-*.parquet"), key=lambda path: (len(path.name), path.name))  # 9999 before 10000
     if not paths:
         msg = f"{folder} holds no trace: it has no epoch-*.parquet; 'noisybench evaluate' writes them"
