@@ -11,8 +11,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from noisybench.detection.scoring import Kind, Scores
+from noisybench.detection.scoring import Kind, Scores, check_scores
 from noisybench.ground.arrays import Bools, Floats
+from noisybench.ground.checks import check_kind
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.memorization.estimate import Memorization
 from noisybench.memorization.learner import Learner
@@ -20,7 +21,7 @@ from noisybench.memorization.reliability import reliability
 from noisybench.statistics.detection_metrics import METRICS
 from noisybench.statistics.intervals import NOTHING
 from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS, Compared
-from noisybench.variants.variant import Variant
+from noisybench.variants.variant import Variant, check_variant
 
 Stratum = Literal["all", "clean", "mislabeled"]
 """Which samples are compared: all, those known to be right, or those known to be wrong."""
@@ -71,6 +72,7 @@ def against_labels(
         Mismatch: The scores are of another variant.
         BadData: They are not of as many samples.
     """
+    check_variant(variant)
     return _against(scores, variant, "mislabeled", variant.known, variant.mislabeled, kind=kind, metrics=metrics)
 
 
@@ -118,6 +120,7 @@ def _against(
     metrics: Sequence[str] | None,
 ) -> list[Agreement]:
     """Scores against the positive ones of the counted samples, by each metric."""
+    check_scores(scores)
     if scores.variant_id != variant.provenance.variant_id:
         msg = (
             f"scores of '{scores.detector}' are of variant {scores.variant_id[:12]}, the truth is of "
@@ -210,6 +213,9 @@ def against_memorization(
 
 def check_same_labels(scores: Scores, truth: Memorization, variant: Variant) -> None:
     """Raise ``Mismatch`` or ``BadData`` unless scores and memorization are of the variant's labels, sample by sample."""
+    check_scores(scores)
+    check_kind(truth, Memorization, "truth", "memorize(…).memorization or read_memorization(path) gives one")
+    check_variant(variant)
     ours = variant.provenance.variant_id
     for what, theirs in (
         (f"scores of '{scores.detector}' are", scores.variant_id),

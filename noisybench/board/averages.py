@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from noisybench.memorization.learner import Learner
-from noisybench.runs.reading import Run
+from noisybench.runs.folder import log
+from noisybench.runs.reading import Maker, Run
 from noisybench.runs.record import NOBODY, Setup
 from noisybench.statistics.resampling import Cells, LabelColumn
 
@@ -29,6 +30,30 @@ def counts_of(runs: Sequence[Run]) -> dict[str, Any]:
         "variants": len({run.column.variant_id for run in runs}),
         "families": len({run.column[:2] for run in runs}),
     }
+
+
+def names_shown(runs: Iterable[Run]) -> dict[tuple[Setup, str, Maker], str]:
+    """Setup, detector and its maker → the name of its row: scores by different codes are of different detectors.
+
+    One line for each name that several made says so, and how to make them one.
+    """
+    makers: dict[tuple[Setup, str], dict[Maker, None]] = {}
+    for run in runs:
+        for name in run.kinds:
+            makers.setdefault((run.setup, name), {})[run.maker(name)] = None
+    shown = {}
+    for (setup, name), found in makers.items():
+        for maker in found:
+            origin, code = maker
+            words = " ".join(filter(None, (origin, code[:8])))
+            shown[setup, name, maker] = name if len(found) == 1 else f"{name} ({words})"
+    for name in dict.fromkeys(name for (_, name), found in makers.items() if len(found) > 1):
+        log.warning(
+            "scores of '%s' were made by different codes, which stand in rows of their own; to average them, evaluate all "
+            "of their runs again with one of them",
+            name,
+        )
+    return shown
 
 
 def cells_of(values: Iterable[tuple[Run, float]]) -> Cells:

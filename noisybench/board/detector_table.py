@@ -11,7 +11,15 @@ from typing import TypeAlias
 
 from noisybench.board.admission import admit, tell_left_out
 from noisybench.board.agreement import Agreement, Stratum
-from noisybench.board.averages import cells_of, counts_of, history_of, is_matched, versions_of, which_complete
+from noisybench.board.averages import (
+    cells_of,
+    counts_of,
+    history_of,
+    is_matched,
+    names_shown,
+    versions_of,
+    which_complete,
+)
 from noisybench.board.judging import judge_all
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, check_asked
 from noisybench.detection.scoring import Kind
@@ -132,11 +140,14 @@ def rows_of_agreements(
         asked: What the agreements answer.
     """
     about = about_metric(asked.metric)
+    shown = names_shown(ended)
     groups: Groups = {}
     for run in ended:
         for agreement in judged[run.path]:
-            setup = NOBODY if agreement.kind == "reference" else run.setup
-            key = (agreement.detector, agreement.kind, setup, agreement.learner)
+            name, setup = agreement.detector, NOBODY
+            if agreement.kind != "reference":
+                name, setup = shown[run.setup, name, run.maker(name)], run.setup
+            key = (name, agreement.kind, setup, agreement.learner)
             groups.setdefault(key, {})[run.column, run.seed] = (run, agreement)
     cells = [cells_of((run, held.value) for run, held in group.values()) for group in groups.values()]
     complete, ranks = _rank(groups, cells, begun, higher_is_better=about.higher_is_better)
@@ -193,7 +204,7 @@ def _row(
     detector, kind, setup, whose = key
     members = [run for run, _ in group.values()]
     trained = members if setup != NOBODY else []
-    costs = [run.costs.get(detector, (math.nan, math.nan)) for run in members]
+    costs = [run.costs.get(held.detector, (math.nan, math.nan)) for run, held in group.values()]
     middle, low, high, interval = averaged
     rank, rank_low, rank_high = ranked
     return Row(

@@ -14,7 +14,7 @@ import numpy as np
 
 from noisybench.board.admission import admit, tell_left_out
 from noisybench.board.agreement import check_same_labels
-from noisybench.board.averages import cells_of, counts_of, is_matched, versions_of, which_complete
+from noisybench.board.averages import cells_of, counts_of, is_matched, names_shown, versions_of, which_complete
 from noisybench.board.references import reference_scores
 from noisybench.board.truths import Truths
 from noisybench.detection.scoring import Kind, Scores
@@ -199,6 +199,7 @@ Flags: TypeAlias = "dict[FlagsKey, dict[tuple[LabelColumn, int], tuple[Run, Both
 
 def _flags_of(runs: Sequence[Run], truths: Mapping[Path, Truths], threshold: float) -> Flags:
     """Where the flags of every detector and reference fall, against every memorization of the run's labels."""
+    shown = names_shown(runs)
     groups: Flags = {}
     faults: list[BadData] = []
     for run in runs:
@@ -212,8 +213,10 @@ def _flags_of(runs: Sequence[Run], truths: Mapping[Path, Truths], threshold: flo
             itself = Scores("memorization", np.nan_to_num(truth.values), truth.variant_id)  # unknown ones are left out
             found = both_truths([*scores, itself], truth, variant, threshold=threshold)
             for kind, both in zip([*kinds, "reference"], found, strict=True):
-                setup = NOBODY if kind == "reference" else run.setup
-                group = groups.setdefault((both.detector, kind, setup, truth.learner), {})
+                name, setup = both.detector, NOBODY
+                if kind != "reference":
+                    name, setup = shown[run.setup, name, run.maker(name)], run.setup
+                group = groups.setdefault((name, kind, setup, truth.learner), {})
                 group[run.column, run.seed] = (run, both)
     tell_left_out(faults, any_left=bool(groups))
     return groups

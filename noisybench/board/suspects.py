@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from noisybench.detection.scoring import Scores, scores_path
 from noisybench.ground.arrays import UNKNOWN, Labels
-from noisybench.ground.checks import unknown, whole
+from noisybench.ground.checks import a_path, unknown, whole
+from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, UnknownName
 from noisybench.ground.walking import find_below, reached
 from noisybench.runs.folder import RECORD
-from noisybench.runs.reading import AnyPath, Run, read_run
+from noisybench.runs.reading import AnyPath, Run, leave_out, read_run
 from noisybench.training.trace import read_trace
 from noisybench.variants.sample_names import read_names
 from noisybench.variants.variant import Variant, read_variant
@@ -57,7 +59,7 @@ def suspects(run: AnyPath, *, detector: str | None = None, top: int = 20) -> lis
         UnknownName: The runs have no scores of that detector.
         BadData: No finished run is there, or several setups are.
     """
-    folder, top = Path(run), whole(top, "top", least=1)
+    folder, top = a_path(run, "run"), whole(top, "top", least=1)
     runs = _finished_below(folder)
     if not runs:
         msg = f"{folder} holds no finished run; 'noisybench evaluate' makes one, and 'noisybench score' of your own probabilities"
@@ -66,6 +68,15 @@ def suspects(run: AnyPath, *, detector: str | None = None, top: int = 20) -> lis
         msg = f"{folder} holds runs of several setups; name one of them, such as {runs[0].path.parent}"
         raise BadData(msg)
     found = _common([list(one.kinds) for one in runs])
+    for name in [name for name in found if len({one.maker(name) for one in runs}) > 1]:
+        fault = BadData(
+            f"the runs in {folder} have scores of '{name}' by different codes, which are not averaged; name one of the "
+            f"runs, such as {runs[0].path}, or evaluate all of them again"
+        )
+        if name == detector:
+            raise fault
+        leave_out(fault)
+        found = tuple(other for other in found if other != name)
     if detector is None:
         detector = DEFAULT_DETECTOR if DEFAULT_DETECTOR in found or not found else found[0]
     if detector not in found:
@@ -74,7 +85,7 @@ def suspects(run: AnyPath, *, detector: str | None = None, top: int = 20) -> lis
     order = [detector, *(name for name in found if name != detector)]
     means = {}
     for name in order:
-        scored = [one.scores(name) for one in runs]
+        scored = [_unchanged(one, name) for one in runs]
         for scores in scored:
             if scores.variant_id != variant.provenance.variant_id or scores.values.shape != variant.labels.shape:
                 msg = f"{folder} holds scores of other labels than its variant; evaluate again"
@@ -94,6 +105,16 @@ def suspects(run: AnyPath, *, detector: str | None = None, top: int = 20) -> lis
         )
         for i in np.argsort(-means[detector], kind="stable")[:top]
     ]
+
+
+def _unchanged(run: Run, name: str) -> Scores:
+    """The scores of a detector, which must be those that the run left."""
+    path = scores_path(run.path, name)
+    told = (run.record.files_sha256 or {}).get(path.relative_to(run.path).as_posix())
+    if told is not None and file_digest(path) != told:
+        msg = f"{path} was changed after it was written; run the command that made it again"
+        raise BadData(msg)
+    return run.scores(name)
 
 
 def _finished_below(folder: Path) -> list[Run]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from noisybench.board.agreement_file import compare_agreement
 from noisybench.board.truths import Truths, read_truths
 from noisybench.board.vouching import vouch, vouch_for_measured
+from noisybench.ground.checks import a_path
 from noisybench.runs.reading import Run
 from noisybench.runs.verification import check_each
 
@@ -38,7 +39,9 @@ def verify_each(path: str | Path, *, data: str | Path | None = None, own_source:
         yield from compare_agreement(run, found[run.home])
         whole.append(run)
 
-    yield from check_each(Path(path), data=None if data is None else Path(data), own_source=own_source, further=further)
+    yield from check_each(
+        a_path(path), data=None if data is None else Path(data), own_source=own_source, further=further
+    )
     for run in whole:  # only now: what lies beside a run was checked too
         vouch(run, found[run.home])
     for truths in found.values():

@@ -11,7 +11,7 @@ from noisybench.cards.dependence import Dependence, against_difficulty, second_c
 from noisybench.ground.arrays import Floats, Labels
 from noisybench.statistics.intervals import NOTHING, Estimate, wilson
 from noisybench.variants.transitions import AnyTransition, SparseTransition, count_pairs, count_transitions, is_large
-from noisybench.variants.variant import Variant
+from noisybench.variants.variant import Variant, check_variant
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +91,7 @@ def describe(variant: Variant, *, pred_probs: Floats | None = None, difficulty: 
     Raises:
         BadData: Probabilities or difficulties of another shape.
     """
+    check_variant(variant)
     known, classed = variant.known, variant.class_known
     sizes, wrong, modal_shares, transition = _realised(
         variant.labels[classed], variant.clean[classed], variant.num_classes

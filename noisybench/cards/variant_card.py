@@ -32,16 +32,18 @@ from noisybench.cards.data_cards import (
 from noisybench.cards.description import Description, describe
 from noisybench.cards.description_text import PRINTED_CLASSES, RATE_WORDS, known_words, worst_classes
 from noisybench.ground.arrays import UNKNOWN, WRONG
+from noisybench.ground.checks import a_path
 from noisybench.ground.files import replacing
 from noisybench.variants.transitions import SparseTransition, is_large
-from noisybench.variants.variant import ANSWERS, Provenance, Variant, transition_file
+from noisybench.variants.variant import ANSWERS, Provenance, Variant, check_variant, transition_file
 
 README = "README.md"
 
 
 def write_cards(variant: Variant, folder: str | Path) -> None:
     """Write README.md and croissant.json into the folder in which ``write_variant`` has written the variant."""
-    folder = Path(folder)
+    check_variant(variant)
+    folder = a_path(folder, "folder")
     for name, text in ((README, card_of(variant)), (CROISSANT, croissant_of(variant, folder))):
         with replacing(folder / name) as part:
             part.write_bytes(encoded(text))

@@ -5,6 +5,7 @@ No label decides a feature. They are kept in a file under a name that holds ever
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from importlib import import_module
@@ -17,12 +18,15 @@ from numpy.typing import NDArray
 from noisybench.data.inputs import IMAGE_DIMENSIONS, add_inputs, in_memory
 from noisybench.data.source import Source, inputs_of
 from noisybench.ground.arrays import Features
+from noisybench.ground.checks import check_kind
 from noisybench.ground.digests import code_of
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.files import file_name, read_array, write_array
+from noisybench.ground.files import file_name, is_sealed, read_array, write_array
 from noisybench.ground.lookup import HOMES, find
 from noisybench.ground.options import parse_options, plain_options
 from noisybench.ground.version import __version__
+
+log = logging.getLogger("noisybench")
 
 BACKBONES = ("torchvision", "timm")
 
@@ -101,6 +105,8 @@ def features_of(
 ) -> Features:
     """Features of every training input, shape (n, d), float32.
 
+    What a power cut or a hand has damaged of the cache is made again, and one line says so.
+
     Args:
         source: The inputs; its labels play no part.
         name: See ``choose_features``; ``input`` gives the inputs themselves, flattened.
@@ -110,19 +116,22 @@ def features_of(
 
     Raises:
         UnknownName: No such features or option.
-        BadData: They are not finite, or a file of the cache is broken.
+        BadData: They are not finite, or a file of the cache is whole and holds something else.
     """
+    check_kind(name, (str, Extraction), "name", "give the name of features, such as pca")
     inputs = inputs_of(source, f"extraction of features '{name if isinstance(name, str) else name.name}'")
     if name == "input":
         whole: Features = np.asarray(in_memory(inputs, "features 'input'"), dtype=np.float32)
         return whole.reshape(len(whole), -1)
     chosen = name if isinstance(name, Extraction) else choose_features(name, options)
     path = None if cache is None else Path(cache) / f"{file_name(chosen.name)}-{_digest(source, chosen)}.npy"
-    if path is not None and path.is_file():
+    if path is not None and is_sealed(path):
         return _checked(read_array(path), source, str(path))
+    if path is not None and path.exists():
+        log.warning("%s is damaged, or of an older version: the features are made again", path)
     values = _checked(chosen.how(source, device=device), source, f"features '{chosen.word}'")
     if path is not None:
-        write_array(values, path)
+        write_array(values, path, sealed=True)
     return values
 
 

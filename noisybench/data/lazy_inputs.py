@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from noisybench.data.inputs import IMAGE_DIMENSIONS
 from noisybench.ground.arrays import Images
-from noisybench.ground.checks import whole
+from noisybench.ground.checks import a_path, whole
 from noisybench.ground.errors import BadData, BadUsage
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class ImageFiles:
     def __post_init__(self) -> None:
         import pyarrow as pa
 
-        object.__setattr__(self, "root", Path(self.root))
+        object.__setattr__(self, "root", a_path(self.root, "root"))
         object.__setattr__(self, "side", whole(self.side, "side", least=1))
         names = self.names.combine_chunks() if isinstance(self.names, pa.ChunkedArray) else self.names
         text = pa.large_string()
@@ -149,6 +149,9 @@ class ArrowRows:
     _encoded: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        if not hasattr(self.table, "column_names") or not isinstance(self.columns, tuple | list):
+            msg = f"rows are of a pyarrow.Table and the names of its columns, got {type(self.table).__name__}"
+            raise BadUsage(msg)
         missing = [name for name in self.columns if name not in self.table.column_names]
         if missing or not self.columns:
             msg = f"no column is called {missing[0] if missing else ''!r}; there are: {', '.join(self.table.column_names)}"

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from noisybench.data.crowd.answers import Answers, answers_from_matrix, check_answers
 from noisybench.data.inputs import IMAGE_DIMENSIONS, AnyInputs, add_inputs, as_inputs, check_inputs, rows_of
 from noisybench.data.label_columns import label_columns
-from noisybench.ground.arrays import UNKNOWN, Labels, check_labels, read_only
-from noisybench.ground.checks import unknown, whole
+from noisybench.ground.arrays import UNKNOWN, Labels, check_array, check_labels, read_only
+from noisybench.ground.checks import check_kind, unknown, whole
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, UnknownName
 
 PARENT = "parent"
@@ -79,6 +79,8 @@ class Source:
     left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_array(self.labels, f"source '{self.name}': labels", dimensions=1)
+        check_array(self.clean, f"source '{self.name}': clean", dimensions=1)
         check_marks(self.marks, len(self.labels))
         check_answers(self.answers, len(self.labels), self.num_classes, f"source '{self.name}'")
         check_labels(self.labels, self.num_classes, what=f"source '{self.name}': labels")
@@ -147,6 +149,7 @@ def inputs_of(source: Source, what: str, instead: str = SCORE_INSTEAD) -> Any:  
     Raises:
         BadUsage: There are none.
     """
+    check_kind(source, Source, "source", "load_source('digits') or source_from_arrays(…) gives one")
     if source.inputs is None:
         msg = f"{what} needs inputs, and source '{source.name}' has labels alone; {instead}"
         raise BadUsage(msg)

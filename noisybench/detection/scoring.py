@@ -1,6 +1,6 @@
 """Scoring: a detector reduces a trace to one number per sample. No torch here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.ground.arrays import read_only
+from noisybench.ground.checks import check_kind
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import file_name, own_file_name, read_columns, write_columns
 from noisybench.training.trace import Trace
@@ -41,6 +42,8 @@ class Detector:
     control: bool = False
 
     def __post_init__(self) -> None:
+        check_kind(self.name, str, "name", "give a text")
+        check_kind(self.source, str, "source", "give a text")
         if not self.source:
             msg = f"detector '{self.name}' names no source; say where its definition stands"
             raise BadData(msg)
@@ -86,6 +89,11 @@ class Scores:
         return f"Scores('{self.detector}', {len(self.values)} samples, variant {self.variant_id[:8]})"
 
 
+def check_scores(scores: object) -> None:
+    """Raise ``BadUsage`` for what are no scores, such as an array of numbers."""
+    check_kind(scores, Scores, "scores", "score(trace, detector) or Scores(name, values, variant_id) gives some")
+
+
 def score(trace: Trace, detector: Detector) -> Scores:
     """Apply one detector.
 
@@ -93,6 +101,8 @@ def score(trace: Trace, detector: Detector) -> Scores:
         MissingColumn: The trace lacks a column that the detector needs.
         BadData: A score is not finite, or there is not one number a sample.
     """
+    check_kind(trace, Trace, "trace", "read_trace(folder) or a Recorder gives one")
+    check_kind(detector, Detector, "detector", "find('detectors', name) gives one")
     for name in detector.needs:
         if name not in trace.columns:
             trace.column(name)
@@ -120,10 +130,17 @@ def _is_of(path: Path, detector: str) -> bool:
         return False
 
 
-def write_scores(scores: Scores, path: Path) -> None:
-    """Write scores in sample order, with the sample ids and the variant id."""
+def write_scores(scores: Scores, path: Path, made_by: Mapping[str, str] | None = None) -> None:
+    """Write scores in sample order, with the sample ids and the variant id.
+
+    Args:
+        scores: Of one detector.
+        path: The file.
+        made_by: ``origin`` and ``code`` of a detector that is none of noisybench's.
+    """
     columns = {"sample": np.arange(len(scores.values), dtype=np.int64), "score": scores.values}
-    write_columns(columns, path, metadata={"variant_id": scores.variant_id, "detector": scores.detector})
+    told = {"variant_id": scores.variant_id, "detector": scores.detector}
+    write_columns(columns, path, metadata={**told, **(made_by or {})})
 
 
 def read_scores(path: Path) -> Scores:

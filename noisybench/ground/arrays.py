@@ -39,6 +39,10 @@ def check_labels(
     Raises:
         BadData: A wrong dtype or shape, or an entry outside the classes.
     """
+    given: object = labels  # whatever a caller gave
+    if not isinstance(given, np.ndarray):
+        msg = f"{what} must be an array of int64, got {type(given).__name__}"
+        raise BadData(msg)
     if labels.dtype != np.int64 or labels.ndim != 1:
         msg = f"{what} must be int64 of shape (n,), got {labels.dtype} of shape {labels.shape}"
         raise BadData(msg)
@@ -49,6 +53,14 @@ def check_labels(
         msg = f"{what}[{first}] = {labels[first]} is not a class of 0..{num_classes - 1} ({outside.size} such entries)"
         raise BadData(msg)
     return read_only(labels)
+
+
+def check_array(values: object, what: str, *, dimensions: int, kinds: str = "iuf") -> None:
+    """Raise ``BadData`` for what is no array of numbers of so many dimensions; ``kinds`` are those of NumPy."""
+    if not isinstance(values, np.ndarray) or values.ndim != dimensions or values.dtype.kind not in kinds:
+        shown = f"{values.dtype} of shape {values.shape}" if isinstance(values, np.ndarray) else type(values).__name__
+        msg = f"{what} must be an array of numbers of {dimensions} dimension{'s' * (dimensions > 1)}, got {shown}"
+        raise BadData(msg)
 
 
 def as_labels(values: Any, *, what: str = "labels") -> Labels:  # noqa: ANN401 - whatever a file holds

@@ -1,7 +1,9 @@
 """Checks of single values: whole numbers, rates, closed choices, and names that do not exist."""
 
 import operator
+import os
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from noisybench.ground.errors import BadUsage
@@ -64,9 +66,19 @@ def check_kind(value: object, kind: type | tuple[type, ...], what: str, mend: st
         raise BadUsage(msg)
 
 
+def a_path(value: object, what: str = "path") -> Path:
+    """A path that a caller gives as text or as any object that stands for one.
+
+    Raises:
+        BadUsage: It is neither.
+    """
+    check_kind(value, (str, os.PathLike), what, "give the path of a file or folder")
+    return Path(value)  # type: ignore[arg-type]  # checked just now
+
+
 def check_choice(value: str, what: str, choices: tuple[str, ...]) -> None:
     """Raise ``BadUsage`` unless ``value`` is one of ``choices``."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         msg = f"{what} must be one of {', '.join(choices)}, got {value!r}"
         raise BadUsage(msg)
 

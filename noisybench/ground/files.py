@@ -224,6 +224,20 @@ def column_names(path: Path) -> list[str]:
     return list(_footer(path).schema.to_arrow_schema().names)
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a Parquet file, without reading its columns.
+
+    Raises:
+        BadData: The file is missing or is no Parquet.
+    """
+    check_regular(path)
+    try:
+        return {key.decode(): value.decode() for key, value in (pq.read_schema(path).metadata or {}).items()}
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        msg = f"{path} cannot be read as Parquet: {_reason(error)}; make it again"
+        raise BadData(msg) from None
+
+
 def count_rows(path: Path) -> int:
     """Rows that a Parquet file claims to have, without reading them.
 
@@ -257,7 +271,8 @@ def read_json(path: Path, *, mend: str = "make it again") -> Any:  # noqa: ANN40
     """
     check_regular(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+        text = path.read_text(encoding="utf-8")
+        return json.loads(text, parse_constant=_no_constant, parse_float=_finite, parse_int=_short)
     except OSError as error:
         msg = f"{path} cannot be read: {error.strerror}; {mend}"
         raise BadData(msg) from None
@@ -279,10 +294,39 @@ def read_record(path: Path, *, mend: str = "make it again") -> dict[str, Any]:
     return value
 
 
-def write_array(values: NDArray[Any], path: Path) -> None:
-    """Write one array as ``.npy``."""
-    with replacing(path) as part, part.open("wb") as stream:
-        np.save(stream, values, allow_pickle=False)
+def write_array(values: NDArray[Any], path: Path, *, sealed: bool = False) -> None:
+    """Write one array as ``.npy``; ``sealed`` with its digest at the end, where NumPy does not look, see ``is_sealed``."""
+    with replacing(path) as part:
+        with part.open("wb") as stream:
+            np.save(stream, values, allow_pickle=False)
+        if sealed:
+            digest = _digest_up_to(part, part.stat().st_size)
+            with part.open("ab") as stream:
+                stream.write(digest)
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether a file is there and ends with the digest of all its bytes before: nothing was cut off, zeroed or changed."""
+    if not path.is_file():
+        return False
+    before = path.stat().st_size - SEAL
+    with path.open("rb") as stream:
+        stream.seek(max(before, 0))
+        return before >= 0 and stream.read() == _digest_up_to(path, before)
+
+
+SEAL = hashlib.sha256().digest_size
+"""Bytes of a digest at the end of a file."""
+
+
+def _digest_up_to(path: Path, size: int) -> bytes:
+    """SHA-256 of the first ``size`` bytes of a file."""
+    found = hashlib.sha256()
+    with path.open("rb") as stream:
+        while size > 0 and (read := stream.read(min(size, 1 << 20))):
+            found.update(read)
+            size -= len(read)
+    return found.digest()
 
 
 def read_array(path: Path) -> NDArray[Any]:
@@ -317,6 +361,19 @@ def read_array(path: Path) -> NDArray[Any]:
 def _no_constant(name: str) -> NoReturn:
     msg = f"{name} is no number of JSON"
     raise ValueError(msg)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_constant(text[:20])
+
+
+def _short(text: str) -> int:
+    return int(text) if len(text) <= DIGITS else _no_constant(f"one of {len(text)} digits")
+
+
+DIGITS = 20
+"""Characters of a whole number of 64 bits, and of any in our records."""
 
 
 def _to_numpy(values: Any) -> NDArray[Any]:  # noqa: ANN401 - pyarrow is untyped

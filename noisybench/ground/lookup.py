@@ -16,7 +16,7 @@ from pathlib import Path
 from tokenize import STRING, generate_tokens
 from typing import Any, Literal, get_args
 
-from noisybench.ground.checks import unknown
+from noisybench.ground.checks import check_kind, unknown
 from noisybench.ground.errors import BadData, BadUsage, MissingPackage, UnknownName
 
 Drawer = Literal["sources", "alterations", "noises", "features", "models", "probes", "detectors"]
@@ -33,14 +33,19 @@ HOMES: dict[Drawer, str] = {
 PACKAGE = Path(__file__).parents[1]
 
 
+def _check_drawer(drawer: object) -> None:
+    """Raise ``UnknownName`` for what is no drawer."""
+    if not isinstance(drawer, str) or drawer not in get_args(Drawer):
+        raise UnknownName(unknown(str(drawer)[:60], get_args(Drawer), "list"))
+
+
 def names(drawer: Drawer) -> tuple[str, ...]:
     """Every name in a drawer, sorted. Imports nothing.
 
     >>> "aum" in names("detectors")
     True
     """
-    if drawer not in get_args(Drawer):
-        raise UnknownName(unknown(drawer, get_args(Drawer), "list"))
+    _check_drawer(drawer)
     files = {path.stem for path in folder_of(drawer).glob("[!_]*.py")}
     return tuple(sorted(files | {entry.name for entry in _items_of_others(drawer)}))
 
@@ -67,6 +72,14 @@ def is_ours(drawer: Drawer, name: str) -> bool:
     return isfile(folder_of(drawer) / f"{name}.py")  # noqa: PTH113 - False, too, for a name that is too long for one
 
 
+def origin(drawer: Drawer, name: str) -> str:
+    """Where an item that is none of noisybench's comes from: as the user names it, or package, version and place in it."""
+    if ":" in name:
+        return name
+    entry = next(iter(_items_of_others(drawer).select(name=name)))
+    return f"{entry.dist.name} {entry.dist.version} {entry.value}" if entry.dist else str(entry.value)
+
+
 def summary(drawer: Drawer, name: str) -> str:
     """First line of a drawer file's docstring, read without importing it; empty for other packages' items."""
     if not is_ours(drawer, name):
@@ -84,6 +97,8 @@ def find(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any drawer's item;
         MissingPackage: It needs a package that is not installed.
         BadData: The user's own module cannot be imported.
     """
+    _check_drawer(drawer)
+    check_kind(name, str, "name", f"names('{drawer}') lists them")
     if ":" in name:
         return _named_elsewhere(drawer, name)
     if is_ours(drawer, name):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -116,6 +116,9 @@ def options_said(instance: Any, **unsaid: Any) -> dict[str, str | int | float | 
 def plain_options(instance: Any) -> dict[str, str | int | float | bool]:  # noqa: ANN401 - any dataclass
     """The fields of a dataclass for JSON, without absent ones; a file is named by its name and digest, not its place."""
     result: dict[str, str | int | float | bool] = {}
+    if isinstance(instance, type) or not is_dataclass(instance):
+        msg = f"options are the fields of a dataclass, and {str(instance)[:60]!r} is none"
+        raise BadUsage(msg)
     for field in fields(instance):
         value = getattr(instance, field.name)
         if hasattr(value, "item"):  # a scalar of NumPy, which JSON does not take

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.ground.arrays import Floats
+from noisybench.ground.checks import whole
 
 
 def derive(seed: int, *purpose: str | int) -> int:
@@ -24,6 +25,7 @@ def derive(seed: int, *purpose: str | int) -> int:
 
 def bits(seed: int, purpose: str, n: int) -> NDArray[np.uint64]:
     """The first ``n`` 64-bit words of a stream, shape (n,)."""
+    n = whole(n, "n", least=0)
     key = np.frombuffer(_key(seed, (purpose,))[:16], dtype="<u8").astype(np.uint64)
     words: NDArray[np.uint64] = np.random.Philox(key=key).random_raw(n)
     return words
@@ -49,6 +51,7 @@ def normals(seed: int, purpose: str, n: int) -> Floats:
 
 def permutation(seed: int, purpose: str, n: int) -> NDArray[np.intp]:
     """A random order of ``0 .. n - 1``, shape (n,)."""
+    n = whole(n, "n", least=0)
     words = bits(seed, purpose, n)
     # The order of a stable argsort of the words, 16 bits at a time, which numpy sorts by radix: half the time at n = 50,000.
     order = np.argsort(words.astype(np.uint16), kind="stable")

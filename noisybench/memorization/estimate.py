@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.ground.arrays import Bools, Floats, read_only
+from noisybench.ground.checks import a_path
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import read_columns, write_columns
 from noisybench.ground.records import record_as
@@ -52,6 +53,11 @@ class Memorization:
     variant_id: str
 
     def __post_init__(self) -> None:
+        for name in (*MEASURES, "n_in", "n_out"):
+            array: object = getattr(self, name)
+            if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype.kind not in "iuf":
+                msg = f"'{name}' must be an array of one number a sample, got {type(array).__name__}"
+                raise BadData(msg)
         empty = (self.n_in == 0) | (self.n_out == 0)
         for name in (*MEASURES, "n_out"):
             if getattr(self, name).shape != self.n_in.shape:
@@ -162,6 +168,7 @@ def read_memorization(path: Path, variant_id: str | None = None) -> Memorization
         BadData: The file is missing, is no Parquet, lacks a column, or holds values that no pool gives.
         Mismatch: It is of another variant.
     """
+    path = a_path(path)
     columns, metadata = read_columns(path, ["sample", *COLUMNS.values()])
     for name, values in columns.items():
         kind = np.int64 if name in ("sample", "n_in", "n_out") else np.float64

@@ -6,6 +6,7 @@ when that names detectors, and their scores and the history are there.
 """
 
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -23,14 +24,17 @@ from noisybench.ground.files import column_names, read_columns, write_json
 from noisybench.ground.lookup import find, is_ours
 from noisybench.ground.mending import looks_whole
 from noisybench.ground.records import read_json_as
+from noisybench.runs.detector_codes import codes_in
 from noisybench.runs.record import RunRecord
-from noisybench.training.trace import epoch_path
 from noisybench.variants.sample_names import NAMES, write_table_of_names
 from noisybench.variants.variant import Variant, read_variant, write_variant
 
 RECORD = "run.json"
 LEFT_BY_A_RUN = ("trace", "scores", "history.parquet", "checkpoint.safetensors", "checkpoint.pt", "timing.json")
 """Everything that a training leaves in its folder beside the record."""
+
+EPOCH = re.compile(r"epoch-\d{4,9}\.parquet")
+"""Files of a trace."""
 
 log = logging.getLogger("noisybench")
 
@@ -59,7 +63,8 @@ def whole_record(folder: Path) -> RunRecord | None:
 def begin(folder: Path, record: RunRecord) -> None:
     """Write the record of a run that is not finished: it names no detector."""
     write_json(
-        replace(record, detectors={}, controls=None, files_sha256=None, scores_sha256=None).as_json(), folder / RECORD
+        replace(record, detectors={}, controls=None, codes=None, files_sha256=None, scores_sha256=None).as_json(),
+        folder / RECORD,
     )
 
 
@@ -73,10 +78,9 @@ def finish(folder: Path, record: RunRecord, detectors: Mapping[str, str], kinds:
         kinds: Name → what it is.
     """
     controls = sorted(name for name in detectors if kinds[name] == "control")
-    files = digests_of(folder, detectors)
-    write_json(
-        replace(record, detectors=dict(detectors), controls=controls, files_sha256=files).as_json(), folder / RECORD
-    )
+    codes, files = codes_in(folder, detectors), digests_of(folder, detectors)
+    done = replace(record, detectors=dict(detectors), controls=controls, codes=codes, files_sha256=files)
+    write_json(done.as_json(), folder / RECORD)
 
 
 def train_again(folder: Path, record: RunRecord) -> None:
@@ -94,10 +98,15 @@ def is_finished(folder: Path, record: RunRecord) -> bool:
     files = [scores_path(folder, name) for name in record.detectors]
     if record.regime != "given":
         files.append(folder / "history.parquet")
-    told = record.files_sha256 or {}
-    epochs = [epoch_path(folder / "trace", epoch) for epoch in range(record.epochs + 1)]
-    files += [path for path in epochs if path.is_file() or f"trace/{path.name}" in told]
+    files += epochs_of(folder, record)
     return bool(record.detectors) and all(looks_whole(path) for path in files)
+
+
+def epochs_of(folder: Path, record: RunRecord) -> list[Path]:
+    """The files of a trace that are there, or whose digests a record holds: it may claim more epochs than can be counted."""
+    there = {*(folder / "trace").glob("epoch-*.parquet")}
+    told = (name.removeprefix("trace/") for name in record.files_sha256 or {} if name.startswith("trace/"))
+    return sorted(there | {folder / "trace" / name for name in told if EPOCH.fullmatch(name)})
 
 
 def digests_of(folder: Path, detectors: Iterable[str]) -> dict[str, str]:

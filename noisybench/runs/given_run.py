@@ -27,7 +27,7 @@ from noisybench.runs.record import TRAINED_BY, RunRecord, about_labels, first_di
 from noisybench.training.trace import Observation, Trace, read_trace, write_observation
 from noisybench.variants.sample_files.dynamics import digest_of_dynamics
 from noisybench.variants.sample_files.values import Form, Given, Tell, check_given, read_given
-from noisybench.variants.variant import Variant
+from noisybench.variants.variant import Variant, check_variant
 
 CONFIDENT = ("self_confidence", "normalized_margin", "confident_learning")
 """The detectors that probabilities are scored with."""
@@ -90,6 +90,7 @@ def keep_given(
         BadData: The file cannot be read, or holds something else.
         Mismatch: The file is of other labels.
     """
+    check_variant(variant)
     _check_name(name)
     called = _names_of(sample_names, len(variant.labels))
     form, given = _one_of(
@@ -248,8 +249,8 @@ def _observation(probabilities: Floats, variant: Variant) -> Observation:
 
 def _check_name(name: str) -> None:
     """Raise ``BadUsage`` for a name that is no line, or that noisybench gives to scores of its own."""
-    if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
-        msg = f"a name must be a line of 1 to {LONGEST_NAME} characters, got {name[:LONGEST_NAME]!r}"
+    if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
+        msg = f"a name must be a line of 1 to {LONGEST_NAME} characters, got {str(name)[:LONGEST_NAME]!r}"
         raise BadUsage(msg)
     if name in {*names("detectors"), *REFERENCES} or name.startswith("memorization by "):
         msg = f"'{name}' is the name of one of noisybench's own detectors or references; give the scores another"

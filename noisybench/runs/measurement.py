@@ -5,6 +5,7 @@ from pathlib import Path
 
 from noisybench.data.source import Source
 from noisybench.ground.arrays import Features
+from noisybench.ground.checks import a_path, check_kind
 from noisybench.ground.durability import rename_durably, temporary
 from noisybench.ground.engines.processes import Progress
 from noisybench.ground.errors import BadData
@@ -23,7 +24,7 @@ from noisybench.memorization.retraining import retrain
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.runs.folder import keep_variant
 from noisybench.training.machine import Machine
-from noisybench.variants.variant import Variant
+from noisybench.variants.variant import Variant, check_variant
 
 log = logging.getLogger("noisybench")
 
@@ -59,7 +60,9 @@ def measure_memorization(
     Raises:
         BadData: The memorization by a learner of this name was measured with another seed or other options.
     """
-    home = Path(out) / variant.name
+    check_variant(variant)
+    check_kind(learner, SubsetPlan, "learner", "plan_learner(source) gives one")
+    home = a_path(out, "out") / variant.name
     folder = home / "memorization" / learner.folder(purpose="truth", seed=seed)
     for path in sorted(folder.parent.glob("*/memorization.parquet")):
         if path.parent != folder and _learner_in(path) == learner.learner:

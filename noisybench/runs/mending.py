@@ -18,10 +18,10 @@ from noisybench.ground.files import write_json
 from noisybench.ground.lookup import names
 from noisybench.ground.mending import can_be_read, take_away
 from noisybench.ground.records import record_as
-from noisybench.runs.folder import LEFT_BY_A_RUN, RECORD, begin, whole_record
+from noisybench.runs.folder import LEFT_BY_A_RUN, RECORD, begin, epochs_of, whole_record
 from noisybench.runs.record import TRAINED_BY, RunRecord, first_difference
 from noisybench.training.checkpoint import CHECKPOINT, read_checkpoint
-from noisybench.training.trace import epoch_path, mend_trace
+from noisybench.training.trace import mend_trace
 from noisybench.training.training import TIMING, read_timing
 
 log = logging.getLogger("noisybench")
@@ -87,9 +87,7 @@ def mend(folder: Path, record: RunRecord) -> None:
     told = record.files_sha256 or {}
     history = folder / "history.parquet"
     scored = [scores_path(folder, name) for name in record.detectors]
-    # Not every name that the record holds: it may be a stranger's.
-    epochs = {epoch_path(folder / "trace", epoch) for epoch in range(record.epochs + 1)}
-    epochs |= {*(folder / "trace").glob("epoch-*.parquet")}
+    epochs = {*epochs_of(folder, record)}
     checked = set()
     for path in sorted({history, *scored, *epochs}):
         name = path.relative_to(folder).as_posix()
@@ -139,7 +137,7 @@ def _put_away(folder: Path) -> None:
 def _made_differently(folder: Path, found: RunRecord, wanted: RunRecord, field: str) -> str:
     there, here = _two(found, wanted, field)
     return (
-        f"{folder} holds a run with {field} = {there}, now it is {here}; "
+        f"{folder} holds a run with {field} = {str(there)[:90]}, now it is {str(here)[:90]}; "
         f"give another --out, or delete that folder to run it again"
     )
 

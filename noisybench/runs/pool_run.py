@@ -19,7 +19,7 @@ from noisybench.data.inputs import IMAGE_DIMENSIONS
 from noisybench.data.source import Source
 from noisybench.detection.scoring import Detector, Kind, score, scores_path, write_scores
 from noisybench.ground.arrays import Features
-from noisybench.ground.checks import unknown, whole
+from noisybench.ground.checks import check_kind, unknown, whole
 from noisybench.ground.durability import synced_together
 from noisybench.ground.engines.processes import Progress
 from noisybench.ground.errors import BadUsage, UnknownName
@@ -33,6 +33,7 @@ from noisybench.memorization.pool import PURPOSES, Pool, read_pool
 from noisybench.memorization.retraining import retrain
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.subsets import check_fraction, group_size, subsets
+from noisybench.runs.detector_codes import is_made_by, made_by
 from noisybench.runs.folder import begin, digests_of, finish, keep_variant, kinds_of
 from noisybench.runs.mending import mend, recognise
 from noisybench.runs.record import RunRecord, about_labels
@@ -40,7 +41,7 @@ from noisybench.statistics.confident_learning import NoiseEstimate, estimate_noi
 from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.training.machine import Machine, limited_threads
 from noisybench.training.trace import read_trace, write_observation
-from noisybench.variants.variant import Variant, check_source
+from noisybench.variants.variant import Variant, check_source, check_variant
 
 NEIGHBOURS = 20
 """Neighbours of a sample that ``knn`` asks."""
@@ -92,6 +93,8 @@ def score_pool(
         BadUsage: A fraction twice, or what ``retrain`` raises.
         BadData: The folder holds a run that was made differently.
     """
+    check_variant(variant)
+    check_kind(learner, SubsetPlan, "learner", "plan_learner(source) gives one")
     models, seed = whole(models, "models", least=2), whole(seed, "seed", least=0)
     machine = machine or Machine(device="auto")
     shares = tuple(sorted(fractions)) or (learner.fraction,)
@@ -199,7 +202,13 @@ def _score_all(
 
 def _score_added(folder: Path, found: RunRecord) -> None:
     """Score what a finished run lacks: detectors that were added since, and reduce what is stored."""
-    added = _score(folder, but=found.detectors)
+    installed = names("detectors")
+    kept = [
+        name
+        for name, spec in found.detectors.items()
+        if spec in installed and is_made_by(scores_path(folder, name), spec)
+    ]
+    added = _score(folder, but=kept)
     if added:
         detectors = dict(sorted({**found.detectors, **{name: name for name in added}}.items()))
         finish(folder, found, detectors, {**kinds_of(folder, found), **added})
@@ -274,7 +283,7 @@ def _score(folder: Path, *, but: Collection[str] = ()) -> dict[str, Kind]:
     for name in sorted({*names("detectors")} - {*but}):
         detector: Detector = find("detectors", name)
         if detector.needs_pool and set(detector.needs) <= set(trace.columns):
-            write_scores(score(trace, detector), scores_path(folder, name))
+            write_scores(score(trace, detector), scores_path(folder, name), made_by(name))
             kinds[name] = "control" if detector.control else "detector"
     return kinds
 

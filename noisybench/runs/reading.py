@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from noisybench.detection.scoring import Kind, Scores, read_scores, scores_path
+from noisybench.ground.checks import a_path
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import read_columns, read_record
 from noisybench.ground.records import check_fields
@@ -17,7 +18,18 @@ from noisybench.runs.folder import RECORD, is_finished, kinds_of, log, read_run_
 from noisybench.runs.record import RunRecord, Setup, setup_of
 from noisybench.statistics.resampling import LabelColumn
 
+MOST_LINES = 20
+"""Lines at most about what a table is made without: a folder may be a stranger's."""
 FITS = ("test_accuracy", "mislabeled_fit", "clean_fit", "susceptibility")
+
+
+class Maker(NamedTuple):
+    """What made the scores of a detector: two that differ in it are of two detectors."""
+
+    origin: str
+    """What it is found by."""
+    code: str
+    """Digest of its code; empty of noisybench's own, and where the run's version did not write it down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +71,10 @@ class Run:
         """The version of noisybench that trained it; empty where the record does not say."""
         return (self.record.versions or {}).get("noisybench", "")
 
+    def maker(self, detector: str) -> Maker:
+        """What made the scores of one of its detectors."""
+        return Maker(self.record.detectors[detector], (self.record.codes or {}).get(detector, ""))
+
     def scores(self, detector: str) -> Scores:
         """Scores of one of its detectors.
 
@@ -83,7 +99,7 @@ def read_runs(paths: Paths) -> list[Run]:
         BadUsage: No folder is given.
         BadData: A folder is missing, or no run below them has ended and can be read.
     """
-    folders = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+    folders = [a_path(path, "runs") for path in _several(paths)]
     if not folders:
         msg = "no folder was given; give folders that hold runs, such as 'runs'"
         raise BadUsage(msg)
@@ -110,14 +126,22 @@ def read_runs(paths: Paths) -> list[Run]:
         begun = f" ({len(runs)} begun and not ended)" if runs else ""
         msg = f"no finished run below {', '.join(map(str, folders))}{begun}; 'noisybench evaluate' makes runs"
         raise BadData(msg)
-    for sentence in dict.fromkeys([*broken, *(one for found in below for one in found.left_out)]):
-        leave_out(sentence)
+    leave_out_all([*map(str, broken), *(one for found in below for one in found.left_out)])
     return list(runs.values())
 
 
 def leave_out(why: object) -> None:
     """Say in one line what a table is made without."""
     log.warning("left out: %s", why)
+
+
+def leave_out_all(reasons: Iterable[str]) -> None:
+    """Say in a line each what a table is made without, each reason once; of very many, how many there are."""
+    different = list(dict.fromkeys(reasons))
+    for reason in different[:MOST_LINES]:
+        leave_out(reason)
+    if len(different) > MOST_LINES:
+        leave_out(f"{len(different) - MOST_LINES} more, {len(different)} in all")
 
 
 def _standing(run: Run) -> tuple[bool, bool]:
@@ -176,9 +200,16 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
+def _several(runs: object) -> list[Any]:
+    """One folder, or several, as a list."""
+    if isinstance(runs, str | bytes | os.PathLike) or not isinstance(runs, Iterable) or getattr(runs, "ndim", 1) == 0:
+        return [runs]
+    return list(runs)
+
+
 def finished_and_begun(runs: Sequence[Run] | Paths) -> tuple[list[Run], list[Run]]:
     """The finished runs in order, and those that have begun and not ended."""
-    given: list[Any] = [runs] if isinstance(runs, str | os.PathLike) else list(runs)
+    given = _several(runs)
     known = given if given and all(isinstance(run, Run) for run in given) else read_runs(given)
     ended = sorted((run for run in known if run.finished), key=lambda run: (*_order(run.setup), run.column, run.seed))
     return ended, [run for run in known if not run.finished]

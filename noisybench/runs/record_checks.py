@@ -12,6 +12,7 @@ from noisybench.detection.scoring import REFERENCES, Detector
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import file_name, read_columns
 from noisybench.ground.lookup import find, is_ours, names
+from noisybench.runs.detector_codes import faults_of_codes
 from noisybench.runs.record import HOW_LABELS_CAME, WHAT_CAME_OUT, RunRecord, about_labels
 from noisybench.training.recipe import Recipe
 from noisybench.variants.variant import Variant
@@ -57,6 +58,7 @@ def check_record(path: Path, record: RunRecord) -> None:
     """Raise ``BadData`` unless a record fits its regime, its folder and itself: digests, names and kinds are made again."""
     check_seed(path, record)
     check_detectors(path, record)
+    _refuse(path, record, faults_of_codes(path, record))
     _refuse(path, record, _faults_of_fields(record))
     faults = {"training": _faults_of_training, "pool": _faults_of_pool, "given": _faults_of_given}[record.regime]
     _refuse(path, record, faults(path, record))

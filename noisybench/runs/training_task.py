@@ -15,8 +15,9 @@ from noisybench.ground.engines.processes import Progress
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import write_json
 from noisybench.ground.locks import locked
-from noisybench.ground.lookup import find
+from noisybench.ground.lookup import find, names
 from noisybench.ground.mending import take_away
+from noisybench.runs.detector_codes import is_made_by, made_by
 from noisybench.runs.folder import begin, finish, kinds_of, train_again
 from noisybench.runs.mending import begin_again, check_same_training, mend, recognise
 from noisybench.runs.record import HOW_LABELS_CAME, WHAT_CAME_OUT, RunRecord, about_labels, first_difference
@@ -64,7 +65,7 @@ def carry_out_one(task: TrainingTask, source: Source, progress: Progress) -> Pat
         trained = found is not None and _is_trained(task, found, record, columns, more=wanted != listed)
         own = any(":" in spec for spec in task.detectors.values())  # a user's own may have been edited
         costs = read_timing(folder).get("detectors", {})
-        scored = all(name in costs and _is_scored(task, name) for name in here)
+        scored = all(name in costs and _is_scored(task, name, wanted[name]) for name in here)
         if found is not None and trained and scored and wanted == found.detectors and not own:
             for _ in range(epochs):
                 progress()
@@ -117,7 +118,7 @@ def _is_trained(task: TrainingTask, found: RunRecord, record: RunRecord, columns
     """
     folder, epochs = task.folder, task.plan.recipe.epochs
     path = folder / CHECKPOINT
-    kept = epochs_trained(path)
+    kept = epochs_trained(path, {"variant_id": found.variant_id, "seed": found.seed, "setup": found.setup})
     if kept == epochs and not (folder / "history.parquet").is_file():
         restore_history(folder, task.variant)
     due = due_columns(columns, epochs, task.plan.watch.every)
@@ -185,7 +186,7 @@ def _score_all(task: TrainingTask, wanted: Mapping[str, str], listed: Mapping[st
             spec = wanted[name]
             # A score follows from its trace; a user's own detector may have been edited since.
             renewed = ":" in spec or listed.get(name, spec) != spec  # or another one had its name
-            if renewed or name not in costs or not _is_scored(task, name):
+            if renewed or name not in costs or not _is_scored(task, name, spec):
                 detector = _detector(spec)
                 began = time.perf_counter()
                 found = score(trace, detector)
@@ -193,22 +194,24 @@ def _score_all(task: TrainingTask, wanted: Mapping[str, str], listed: Mapping[st
                 if found.values.shape != task.variant.labels.shape:
                     msg = f"detector '{name}' gave {len(found.values)} scores, expected one for each of {len(task.variant.labels)} samples"
                     raise BadData(msg)
-                write_scores(found, scores_path(task.folder, name))
+                write_scores(found, scores_path(task.folder, name), made_by(spec))
                 costs[name] = _cost(trace, detector.needs, task.plan.watch, timing.get("purposes"), seconds)
                 write_json(timing, task.folder / TIMING, sync=False)
 
 
-def _is_scored(task: TrainingTask, name: str) -> bool:
-    """Whether the scores of a detector are there, can be read and are of the run's labels."""
+def _is_scored(task: TrainingTask, name: str, spec: str) -> bool:
+    """Whether the scores of a detector are there, can be read, and are of the run's labels and of its present code."""
+    path = scores_path(task.folder, name)
     try:
-        return read_scores(scores_path(task.folder, name)).variant_id == task.variant.provenance.variant_id
+        return read_scores(path).variant_id == task.variant.provenance.variant_id and is_made_by(path, spec)
     except (BadData, Mismatch):
         return False
 
 
 def _scored_here(task: TrainingTask, wanted: Mapping[str, str]) -> list[str]:
     """The detectors to be scored in this call. A record may not name code to import: only who calls may."""
-    return [name for name, spec in wanted.items() if ":" not in spec or task.detectors.get(name) == spec]
+    installed = names("detectors")
+    return [name for name, spec in wanted.items() if spec in installed or task.detectors.get(name) == spec]
 
 
 def _cost(

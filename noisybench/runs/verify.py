@@ -330,6 +330,9 @@ def _check_history(path: Path, trace: Trace, record: RunRecord, variant: Variant
         shares = [row[chosen].mean(dtype=np.float64) if chosen.any() else np.nan for row in correct.values]
         _check_column(path, name, history.get(name), np.array(shares), "the trace gives")
     if "learning_rate" in history:
+        if len(history["epoch"]) != record.epochs:  # before as many rates are computed: the record may claim a billion
+            msg = f"{path}: history.parquet has {len(history['epoch'])} epochs of {record.epochs}; delete that folder and evaluate again"
+            raise BadData(msg)
         recipe, n = recipe_of(record), len(variant.labels)
         steps = -(-n // recipe.batch_size)
         steps -= steps > 1 and n % recipe.batch_size == 1  # a last batch of one joins the one before

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -123,12 +124,13 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         part.write_bytes(content)
 
 
-def epochs_trained(path: Path) -> int | None:
-    """Epochs of the checkpoint there; None where there is none that can be read."""
+def epochs_trained(path: Path, made_by: Mapping[str, Any] = MappingProxyType({})) -> int | None:
+    """Epochs of the checkpoint there; None where there is none that can be read, or not one that was made by that."""
     try:
-        return read_checkpoint(path).epoch if path.is_file() else None
+        found = read_checkpoint(path) if path.is_file() else None
     except BadData:
         return None
+    return found.epoch if found is not None and made_by.items() <= found.made_by.items() else None
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

@@ -4,6 +4,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -85,34 +86,41 @@ def generator_of(seed: int, purpose: str, epoch: int) -> torch.Generator:
     return torch.Generator().manual_seed(derive(seed, purpose, epoch))
 
 
+IN_TURN = RLock()
+"""What torch has once a process (its generators, its number of threads) is one thread's at a time."""
+
+
 @contextmanager
 def limited_threads(threads: int) -> Iterator[None]:
     """So many threads for torch and for what NumPy and scikit-learn multiply with; afterwards as many as before.
 
     The last bits of a sum depend on their number, which is else that of the cores or of OMP_NUM_THREADS.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with threadpool_limits(threads):
-            yield
-    finally:
-        torch.set_num_threads(before)
+    with IN_TURN:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            with threadpool_limits(threads):
+                yield
+        finally:
+            torch.set_num_threads(before)
 
 
 @contextmanager
 def deterministic_torch(device: torch.device, threads: int) -> Iterator[None]:
     """So many threads and deterministic kernels; afterwards both, and torch's generators, are as they were.
 
-    Two threads on a small model were up to twice slower than one on a shared machine, and sums depend on their number.
+    Other threads of the process wait meanwhile. Two of torch's threads on a small model were up to twice slower than one
+    on a shared machine, and sums depend on their number.
     """
-    threads_before = torch.get_num_threads()
-    deterministic, benchmark = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
-    torch.set_num_threads(threads)
-    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-    try:
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            yield
-    finally:
-        torch.set_num_threads(threads_before)
-        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = deterministic, benchmark
+    with IN_TURN:
+        threads_before = torch.get_num_threads()
+        deterministic, benchmark = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+        torch.set_num_threads(threads)
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+        try:
+            with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+                yield
+        finally:
+            torch.set_num_threads(threads_before)
+            torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = deterministic, benchmark

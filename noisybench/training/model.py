@@ -9,6 +9,7 @@ from torch import nn
 
 from noisybench.data.inputs import IMAGE_DIMENSIONS
 from noisybench.data.source import Source, inputs_of
+from noisybench.ground.checks import check_kind
 from noisybench.ground.errors import BadUsage, NoisybenchError, TrainingFailed
 from noisybench.training.batches import Inputs
 from noisybench.training.machine import deterministic_torch
@@ -35,6 +36,7 @@ def check_images(model: str, input_shape: tuple[int, ...], *, smallest: int) -> 
     Raises:
         BadUsage: The inputs are features, or too small.
     """
+    check_kind(input_shape, tuple, "input_shape", "a source has one")
     if len(input_shape) != IMAGE_DIMENSIONS - 1 or min(input_shape[1:]) < smallest:
         msg = f"model '{model}' takes images of at least {smallest} × {smallest}, got inputs of shape {input_shape}; use mlp"
         raise BadUsage(msg)

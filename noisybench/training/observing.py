@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from noisybench.ground.arrays import Labels, as_labels, check_labels
-from noisybench.ground.checks import whole
+from noisybench.ground.checks import check_kind, whole
 from noisybench.ground.digests import label_digest
 from noisybench.ground.errors import BadUsage, Mismatch, TrainingFailed
 from noisybench.ground.lookup import find
@@ -151,6 +151,7 @@ def observe(
         TrainingFailed: A probe gave a value that is not finite, or the model's output has the wrong shape.
     """
     epoch = whole(epoch, "epoch", least=0)
+    check_kind(labels, Tensor, "labels", "torch.tensor(variant.labels) gives them")
     check_loader(inputs)
     split = inputs.split(batch_size) if isinstance(inputs, Tensor) else inputs
     own = derive(seed, "probe", epoch)
@@ -255,8 +256,7 @@ class Recorder:
 
     def __repr__(self) -> str:
         names, last = ", ".join(probe.name for probe in self.probes), max(self._last.values(), default=0)
-        whose = f"labels {self._variant_id[:8]}"
-        return f"Recorder({names}; {len(self.labels)} samples, up to epoch {last}, {whose})"
+        return f"Recorder({names}; {len(self.labels)} samples, up to epoch {last}, labels {self._variant_id[:8]})"
 
     def observe(
         self,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.ground.arrays import Floats32
+from noisybench.ground.checks import a_path
 from noisybench.ground.errors import BadData, Mismatch, MissingColumn
 from noisybench.ground.files import column_names, count_rows, read_columns, write_columns
 from noisybench.ground.mending import looks_whole, take_away
@@ -43,6 +44,11 @@ class Column:
     values: Floats32
 
     def __post_init__(self) -> None:
+        for name in ("epochs", "values"):
+            array: object = getattr(self, name)
+            if not isinstance(array, np.ndarray) or not array.ndim or array.dtype.kind not in "iuf":
+                msg = f"{name} must be an array of numbers, one row an epoch, got {type(array).__name__}"
+                raise BadData(msg)
         if len(self.epochs) != len(self.values) or np.any(np.diff(self.epochs) <= 0):
             msg = f"{len(self.values)} rows of values for epochs {self.epochs.tolist()}; expected one each, increasing"
             raise BadData(msg)
@@ -133,11 +139,18 @@ def mend_trace(folder: Path, *, but: Collection[Path] = ()) -> None:
 
 
 def _is_damaged(path: Path) -> bool:
-    """Whether an epoch's file cannot be read, or has lost the name of its variant."""
+    """Whether an epoch's file cannot be read, has lost the name of its variant, or is a copy of another epoch's."""
     try:
-        return not looks_whole(path) or "variant_id" not in read_columns(path)[1]
+        metadata = read_columns(path)[1] if looks_whole(path) else {}
+        return "variant_id" not in metadata or _is_copy(path, metadata)
     except BadData:
         return True
+
+
+def _is_copy(path: Path, metadata: Mapping[str, str]) -> bool:
+    """Whether an epoch's file says that it is of another epoch."""
+    number = _epoch_of(path)
+    return metadata.get("epoch", str(number)) != str(number)
 
 
 def epochs_observed(folder: Path) -> dict[int, set[str]]:
@@ -157,7 +170,7 @@ def read_trace(folder: str | Path) -> Trace:
         BadData: No epoch is there, or a file is broken.
         Mismatch: The files are of different variants.
     """
-    folder = Path(folder)
+    folder = a_path(folder, "folder")
     paths = sorted(folder.glob("epoch-*.parquet"), key=lambda path: (len(path.name), path.name))  # 9999 before 10000
     if not paths:
         msg = f"{folder} holds no trace: it has no epoch-*.parquet; 'noisybench evaluate' writes them"
@@ -165,8 +178,11 @@ def read_trace(folder: str | Path) -> Trace:
     columns: dict[str, list[Path]] = {}
     ids = set()
     for path in paths:
-        _epoch_of(path)
-        ids.add(read_columns(path, [])[1].get("variant_id", ""))
+        metadata = read_columns(path, [])[1]
+        if _is_copy(path, metadata):
+            msg = f"{path} is a copy of epoch {metadata['epoch'][:20]}; delete it and evaluate again"
+            raise BadData(msg)
+        ids.add(metadata.get("variant_id", ""))
         for name in column_names(path):
             columns.setdefault(name, []).append(path)
     if len(ids) != 1:

@@ -16,7 +16,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import UNKNOWN, Floats, Labels
+from noisybench.ground.arrays import UNKNOWN, Floats, Labels, check_array
+from noisybench.ground.checks import check_kind
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import bits, permutation, pick, uniforms
 from noisybench.variants.transitions import AnyTransition, SparseTransition
@@ -26,7 +27,7 @@ Mode = Literal["exact", "exact_per_class", "bernoulli"]
 
 def check_mode(mode: str) -> None:
     """Raise ``BadUsage`` for a mode that does not exist."""
-    if mode not in get_args(Mode):
+    if not isinstance(mode, str) or mode not in get_args(Mode):
         msg = f"no mode '{mode}'; there are: {', '.join(get_args(Mode))}"
         raise BadUsage(msg)
 
@@ -121,6 +122,9 @@ def flip_by_class(
         seed: Of the noise.
         mode: See the module.
     """
+    _check_law(chance, targets)
+    for what, values in (("labels", labels), ("clean", clean)):
+        check_array(values, what, dimensions=1, kinds="iu")
     known = clean != UNKNOWN
     probability = np.where(known, chance[clean], 0.0)
     selected = select(probability, clean, by_class=by_class, seed=seed, mode=mode)
@@ -160,6 +164,9 @@ def flip_by_law(labels: Labels, clean: Labels, laws: Iterable[tuple[NDArray[np.i
         laws: Blocks of selected samples (m,) with the weights of their new labels (m, k), so that no (n, k) is held.
         seed: Of the noise.
     """
+    for what, values in (("labels", labels), ("clean", clean)):
+        check_array(values, what, dimensions=1, kinds="iu")
+    check_kind(laws, Iterable, "laws", "give pairs of samples and the weights of their labels")
     result = np.where(clean != UNKNOWN, clean, labels)
     uniform = uniforms(seed, "target", len(clean))
     for members, law in laws:
@@ -181,8 +188,16 @@ def law_of_labels(counts: NDArray[Any] | SparseTransition) -> AnyTransition:
     return np.where(sums[:, None] > 0, counts / np.where(sums > 0, sums, 1.0)[:, None], np.eye(len(counts)))
 
 
+def _check_law(chance: object, targets: object) -> None:
+    """Raise ``BadData`` for what is no law of k classes: chances (k,) and targets (k, k)."""
+    check_array(chance, "chance", dimensions=1)
+    if not isinstance(targets, SparseTransition):
+        check_array(targets, "targets", dimensions=2)
+
+
 def transition_of(chance: Floats, targets: AnyTransition) -> AnyTransition:
     """The transition matrix T[i, j] = P(given j | clean i) of a class-conditional law, shape (k, k)."""
+    _check_law(chance, targets)
     if isinstance(targets, SparseTransition):
         law = targets.scaled(chance)
         return law.with_diagonal(law.diagonal() + (1 - chance))

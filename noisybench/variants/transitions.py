@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Floats, Indices, Labels
-from noisybench.ground.checks import check_room
+from noisybench.ground.arrays import Floats, Indices, Labels, check_array
+from noisybench.ground.checks import check_room, whole
 from noisybench.ground.errors import BadData
 
 MOST_DENSE = 1000
@@ -208,7 +208,7 @@ def is_large(num_classes: int) -> bool:
 
 def uniform_law(num_classes: int, *, own: bool) -> AnyTransition:
     """Rows that give all classes alike, or all ``own`` ones left out, shape (k, k)."""
-    k = num_classes
+    k = whole(num_classes, "num_classes", least=1)
     if not is_large(k):
         return np.full((k, k), 1 / k) if own else (1 - np.eye(k)) / max(k - 1, 1)
     none = np.zeros(0, dtype=np.int64)
@@ -219,6 +219,7 @@ def uniform_law(num_classes: int, *, own: bool) -> AnyTransition:
 
 def mapped_law(goals: Labels) -> AnyTransition:
     """Rows that give class i its one goal, from the goals (k,): shape (k, k)."""
+    check_array(goals, "goals", dimensions=1, kinds="iu")
     k = len(goals)
     if not is_large(k):
         law: Floats = np.eye(k)[goals]

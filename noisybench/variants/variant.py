@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from noisybench.data.crowd.answers import COLUMNS, Answers, check_answers
 from noisybench.data.source import Option, Source, check_marks, check_names
 from noisybench.ground.archives import read_archive, write_archive
-from noisybench.ground.arrays import UNKNOWN, Labels, check_labels, read_only
-from noisybench.ground.checks import check_kind
+from noisybench.ground.arrays import UNKNOWN, Labels, check_array, check_labels, read_only
+from noisybench.ground.checks import a_path, check_kind
 from noisybench.ground.digests import label_digest
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import file_name, read_array, read_columns, write_array, write_columns, write_json
@@ -89,6 +89,9 @@ class Variant:
     answers: Answers | None = None
 
     def __post_init__(self) -> None:
+        check_kind(self.provenance, Provenance, "provenance", "build_variant(source, noise) writes one")
+        for what, values in (("labels", self.labels), ("clean labels", self.clean)):
+            check_array(values, what, dimensions=1)
         check_marks(self.marks, len(self.labels))
         check_answers(self.answers, len(self.labels), self.num_classes, f"variant of '{self.provenance.source}'")
         check_names(self.class_names, f"variant of '{self.provenance.source}'")
@@ -154,12 +157,18 @@ def variant_id(source_sha256: str, labels: Labels) -> str:
     return hashlib.sha256(bytes.fromhex(source_sha256) + labels.astype("<i8").tobytes()).hexdigest()
 
 
+def check_variant(variant: object) -> None:
+    """Raise ``BadUsage`` for what is no variant, such as its folder."""
+    check_kind(variant, Variant, "variant", "read_variant(folder) or build_variant(source, noise) gives one")
+
+
 def write_variant(variant: Variant, folder: str | Path) -> None:
     """Write a variant's folder; ``variant.json`` comes last, so that a folder which has it is whole.
 
     The record holds a digest of every column, and the table one of the record: neither can be edited unnoticed.
     """
-    folder = Path(folder)
+    check_variant(variant)
+    folder = a_path(folder, "folder")
     columns: dict[str, NDArray[Any]] = {
         "sample": np.arange(len(variant.labels), dtype=np.int64),
         "label": variant.labels,
@@ -198,7 +207,7 @@ def read_variant(folder: str | Path) -> Variant:
     Raises:
         BadData: A file is missing, broken, or does not belong to the others.
     """
-    folder = Path(folder)
+    folder = a_path(folder, "folder")
     if not (folder / "variant.json").is_file():
         msg = f"{folder} is no variant: it has no variant.json; 'noisybench build' makes one"
         raise BadData(msg)

@@ -16,7 +16,7 @@ import numpy as np
 from noisybench.board.agreement import against_labels
 from noisybench.board.leaderboard import leaderboard
 from noisybench.data.loading import load_source
-from noisybench.detection.scoring import Detector, Scores, scores_path, write_scores
+from noisybench.detection.scoring import Detector, Kind, Scores, scores_path, write_scores
 from noisybench.ground.files import write_columns
 from noisybench.ground.lookup import find, names
 from noisybench.noise.noises.symmetric import Symmetric
@@ -30,6 +30,7 @@ VARIANTS, SEEDS = 40, 5
 def main() -> None:
     every: dict[str, Detector] = {name: find("detectors", name) for name in names("detectors")}
     detectors = {name: name for name, detector in every.items() if not detector.needs_pool}
+    kinds: dict[str, Kind] = {name: "control" if every[name].control else "detector" for name in detectors}
     source = load_source("digits")
     generator = np.random.default_rng(0)
     baseline = 0.0
@@ -63,7 +64,7 @@ def main() -> None:
                     began = time.perf_counter()
                     against_labels(replace(scores), variant, metrics=("auroc",))
                     baseline += time.perf_counter() - began
-                finish(home, record, detectors, dict.fromkeys(detectors, "detector"))
+                finish(home, record, detectors, kinds)
         seconds = {}
         for what, metric in (("cold", "auroc"), ("warm", "auroc"), ("another metric", "average_precision")):
             began = time.perf_counter()

@@ -2,12 +2,17 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any
 
+import numpy as np
 import pytest
 
 from noisybench.data.loading import load_source
-from noisybench.ground.digests import named_options
+from noisybench.ground.digests import function_digest, named_options
+from noisybench.items import find
 from noisybench.training.plan import WATCH_OF_0_1_0, Watch, plan_run
 from noisybench.training.recipe import RECIPE_OF_0_1_0, Recipe, digest_of_training
 
@@ -49,3 +54,56 @@ def test_digests_are_those_of_0_1_0(options: dict[str, str], folder: str, traine
     watch = {name: getattr(plan.watch, name) for name in WATCH_OF_0_1_0}
     assert plan.setup == hashlib.sha256(json.dumps({**what, **recipe, **watch}, sort_keys=True).encode()).hexdigest()
     assert trained == digest_of_training("mlp", None, "standard", recipe)
+
+
+def made(scale: float, **held: object) -> Callable[..., object]:
+    """A function that closes over what it is given."""
+
+    def score(trace: object, factor: float = 2.0) -> object:
+        return trace, scale, factor, held
+
+    return score
+
+
+def test_functions_are_told_apart_by_what_they_compute_with() -> None:
+    """Constants of closures, defaults, arguments of partials, arrays and options; the same gives the same."""
+
+    @dataclass(frozen=True)
+    class Ranked:
+        power: int = 1
+
+        def __call__(self, trace: object) -> object:
+            return trace, self.power
+
+    one, two = np.arange(3), np.arange(3) * 2
+    kinds: list[Callable[[], object]] = [
+        lambda: made(1.0),
+        lambda: made(2.0),
+        lambda: made(1.0, table=one),
+        lambda: made(1.0, table=two),
+        lambda: made(1.0, table={"b", "a"}),
+        lambda: partial(made(1.0), factor=3.0),
+        lambda: partial(made(1.0), factor=4.0),
+        Ranked,
+        lambda: Ranked(2),
+        lambda: Ranked(2).__call__,
+        lambda: np.mean,
+        lambda: find("detectors", "aum").score,
+    ]
+    digests = [function_digest(make()) for make in kinds]
+    assert len(set(digests)) == len(kinds)
+    assert [function_digest(make()) for make in kinds] == digests
+
+
+def test_a_function_that_was_typed_is_told_by_its_instructions() -> None:
+    """In a notebook there is no file; a function that knows itself ends."""
+    spaces: list[dict[str, Any]] = [{}, {}, {}]
+    for space, text in zip(spaces, ("1", "2", "1"), strict=True):
+        exec(f"def score(t):\n    def inner(): return {text}\n    return inner", space)  # noqa: S102 - a session
+    digests = [function_digest(space["score"]) for space in spaces]
+    assert digests[0] == digests[2] != digests[1]
+
+    def endless(t: int) -> object:
+        return endless if t else None
+
+    assert function_digest(endless) == function_digest(endless)

@@ -29,6 +29,7 @@ from noisybench.memorization.subset_plan import plan_learner
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.runs.reading import read_run
 from noisybench.training.checkpoint import CHECKPOINT
+from noisybench.training.plan import plan_run
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import read_variant, write_variant
 
@@ -151,6 +152,37 @@ def rows_of_agreement(forger: Forger) -> None:
 
 def values_of_agreement(forger: Forger) -> None:
     forger.columns(forger.training / "agreement.parquet", value=lambda values: values * 0 + 0.99)
+
+
+def a_billion_epochs(forger: Forger) -> None:
+    """Every digest and name fits; were each epoch looked at, it would take minutes and gigabytes."""
+    epochs = 10**9 - 1
+    plan = plan_run(load_source("digits", limit=120), epochs=epochs, device="cpu")
+    forger.record(forger.training, epochs=epochs, setup=plan.setup, trained=plan.trained, files_sha256=None)
+    trace = forger.training / "trace"
+    last = max(trace.iterdir())
+    columns, metadata = read_columns(last)
+    last.unlink()
+    write_columns(columns, trace / f"epoch-{epochs}.parquet", metadata={**metadata, "epoch": str(epochs)})
+    forger.columns(forger.training / "history.parquet", epoch=lambda values: np.array([*values[:-1], epochs]))
+    forger.training.parent.rename(forger.training.parents[1] / plan.folder)
+    forger.training = forger.training.parents[1] / plan.folder / "seed-0"
+
+
+def an_epoch_copied(forger: Forger) -> None:
+    trace = forger.training / "trace"
+    shutil.copy(trace / "epoch-0002.parquet", trace / "epoch-0001.parquet")
+    forger.record(forger.training, files_sha256=None)
+
+
+def a_checkpoint_of_another(forger: Forger) -> None:
+    source = load_source("digits", limit=120)
+    options = {"susceptibility": "off"}
+    (other,) = evaluate(
+        forger.variant, source, epochs=1, seeds=(5,), detectors="entropy", options=options, out=forger.home.parent / "x"
+    )
+    shutil.copy(other.path / CHECKPOINT, forger.training / CHECKPOINT)
+    shutil.rmtree(forger.home.parent / "x")
 
 
 def trace_and_scores(forger: Forger) -> None:
@@ -289,6 +321,12 @@ FORGERIES: dict[str, Callable[[Forger], None]] = {
     "digests of the pool": of_pool(files_sha256={"history.parquet": "0" * 64}),
     "a digest outside": of_pool(files_sha256={"../../variant/variant.json": "0" * 64}),
     "balance": of_pool(balanced=False),
+    "a billion epochs": a_billion_epochs,
+    "an epoch copied": an_epoch_copied,
+    "a checkpoint of another": a_checkpoint_of_another,
+    "codes of noisybench's own": field(codes={"aum": "0" * 64}),
+    "codes of nothing": field(codes={"mine": "0" * 64}),
+    "codes of given scores": of_given(codes={"mine": "0" * 64}),
     "answers of the pool": answers_of_the_pool,
     "form": of_given(form="pred_probs"),
     "name of given scores": of_given(model="yours"),

@@ -245,3 +245,24 @@ def test_a_build_that_is_slower_takes_nothing_away(
         assert read_variant(folder).provenance == variant.provenance
         assert [path.name for path in folder.parent.iterdir()] == [folder.name]
         shutil.rmtree(folder)
+
+
+def test_a_checkpoint_of_another_run_is_no_checkpoint(
+    small: Source, variant: Variant, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Exchanged between two seeds, both runs are trained again, with the same bytes; a line each says why."""
+
+    def run() -> list[Path]:
+        options = {"susceptibility": "off"}
+        found = evaluate(variant, small, epochs=1, seeds=(0, 1), detectors="entropy", options=options, out=tmp_path)
+        return [one.path / "checkpoint.safetensors" for one in found]
+
+    first, second = run()
+    before = files(tmp_path)
+    one, other = first.read_bytes(), second.read_bytes()
+    first.write_bytes(other)
+    second.write_bytes(one)
+    caplog.clear()
+    run()
+    assert files(tmp_path) == before
+    assert [f"{path} is damaged: the run is trained again" for path in (first, second)] == caplog.messages

@@ -1,5 +1,6 @@
 """Traces in memory and on disk, against the arrays that went in."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from noisybench.ground.errors import BadData, Mismatch, MissingColumn
 from noisybench.ground.files import read_columns, write_columns
-from noisybench.training.trace import Column, Observation, Trace, read_trace, stack, write_observation
+from noisybench.training.trace import Column, Observation, Trace, mend_trace, read_trace, stack, write_observation
 
 ID = "a" * 64
 RNG = np.random.default_rng(0)
@@ -137,3 +138,14 @@ def test_a_trace_that_is_not_whole_is_refused(tmp_path: Path) -> None:
             BadData, match=rf"0007.parquet has 'margin' of shape \({n},\), epoch-0001.parquet of \(20,\)"
         ):
             read_trace(tmp_path)["margin"]
+
+
+def test_a_copy_of_another_epoch_is_refused(tmp_path: Path) -> None:
+    """A file says of which epoch it is; where it is called otherwise, it is taken away and made again."""
+    written(tmp_path)
+    shutil.copy(tmp_path / "epoch-0001.parquet", tmp_path / "epoch-0007.parquet")
+    with pytest.raises(BadData, match=r"epoch-0007.parquet is a copy of epoch 1; delete it and evaluate again"):
+        read_trace(tmp_path)
+    mend_trace(tmp_path)
+    assert not (tmp_path / "epoch-0007.parquet").exists()
+    assert (tmp_path / "epoch-0001.parquet").exists()

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.ground.arrays import UNKNOWN, Labels, as_labels, check_labels, read_only
-from noisybench.ground.checks import whole
+from noisybench.ground.checks import check_kind, whole
 from noisybench.ground.errors import BadData
 from noisybench.ground.random_streams import uniforms
 
@@ -100,11 +100,18 @@ def answers_from_matrix(values: Any, *, what: str = "answers") -> Answers:  # no
     return Answers(sample, annotator, flat[flat != UNKNOWN])
 
 
+def _check_asked(answers: object, n: object) -> int:
+    """The number of samples, where answers and it are of the right kinds."""
+    check_kind(answers, Answers, "answers", "Answers(sample, annotator, label) are some")
+    return whole(n, "n", least=0)
+
+
 def majority(answers: Answers, n: int) -> tuple[Labels, NDArray[np.bool_]]:
     """The commonest answer to each of ``n`` samples, and whether another was as common, both of shape (n,).
 
     A tie goes to the smallest class; a sample that nobody answered is ``UNKNOWN``.
     """
+    n = _check_asked(answers, n)
     k = int(answers.label.max(initial=0)) + 1
     cells, counts = np.unique(answers.sample * k + answers.label, return_counts=True)
     sample, label = cells // k, cells % k
@@ -121,6 +128,7 @@ def one_each(answers: Answers, n: int, *, seed: int) -> Labels:
 
     What is drawn for a sample depends on the seed, its number and its answers alone.
     """
+    n = _check_asked(answers, n)
     draws = uniforms(whole(seed, "seed", least=0), "answers/one", n)
     counts = np.bincount(answers.sample, minlength=n)[:n]
     starts = np.searchsorted(answers.sample, np.arange(n))

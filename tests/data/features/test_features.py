@@ -18,6 +18,7 @@ from noisybench.data.features import patches
 from noisybench.data.features.patches import Patches
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.files import write_array
 
 
 @pytest.fixture(scope="module")
@@ -101,18 +102,42 @@ def test_a_timm_backbone_takes_a_file_too(images: Source, tmp_path: Path) -> Non
 
 
 def test_features_are_kept_under_all_that_decides_them(images: Source, tmp_path: Path) -> None:
-    """A second call reads the file; other options or inputs are another file; a changed file is refused."""
+    """A second call reads the file; other options or inputs are another file; one of other samples is refused."""
     first = features_of(images, "pca", {"components": "3"}, cache=tmp_path)
     (path,) = tmp_path.iterdir()
-    np.save(path, first + 1)
+    write_array(first + 1, path, sealed=True)
     assert np.array_equal(features_of(images, "pca", {"components": "3"}, cache=tmp_path), first + 1)
     features_of(images, "pca", {"components": "4"}, cache=tmp_path)
     other = source_from_arrays("coloured", 255 - images.inputs, images.labels)
     features_of(other, "pca", {"components": "3"}, cache=tmp_path)
     assert len(list(tmp_path.iterdir())) == 3
-    np.save(path, (first + 1)[:-1])
+    write_array((first + 1)[:-1], path, sealed=True)
     with pytest.raises(BadData, match=r"has float32 of shape \(39, 3\), expected float32 of shape \(40, d\)"):
         features_of(images, "pca", {"components": "3"}, cache=tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["emptied", "cut", "zeroed", "one byte"])
+def test_damaged_features_are_made_again(
+    images: Source, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    """One line says so, and the file is what it was: zeros at its end would be features, too."""
+    first = features_of(images, "pca", {"components": "3"}, cache=tmp_path)
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    flipped = bytes([whole[200] ^ 1])
+    torn = {
+        "emptied": b"",
+        "cut": whole[:-40],
+        "zeroed": whole[:200] + bytes(len(whole) - 200),
+        "one byte": whole[:200] + flipped + whole[201:],
+    }
+    path.write_bytes(torn[damage])
+    assert np.array_equal(features_of(images, "pca", {"components": "3"}, cache=tmp_path), first)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{path} is damaged, or of an older version: the features are made again"
+    ]
+    assert path.read_bytes() == whole
+    assert np.array_equal(np.load(path), first)
 
 
 def test_edited_features_of_ones_own_are_made_again(

@@ -1,0 +1,56 @@
+"""What made the scores of detectors that are none of noisybench's: where each comes from, and the digest of its code.
+
+Two scores of one name that differ in it are of two detectors: no table averages them.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from noisybench.detection.scoring import Detector, scores_path
+from noisybench.ground.digests import function_digest
+from noisybench.ground.files import read_metadata
+from noisybench.ground.lookup import find, is_ours, origin
+from noisybench.runs.record import RunRecord
+
+
+def made_by(spec: str) -> dict[str, str]:
+    """Origin and digest of the code of a detector, by what the catalog finds it by; nothing of noisybench's own."""
+    if is_ours("detectors", spec):
+        return {}
+    detector: Detector = find("detectors", spec)
+    where = origin("detectors", spec)
+    what = [where, *detector.needs, str(detector.control), function_digest(detector.score)]
+    return {"origin": where, "code": hashlib.sha256("\n".join(what).encode(errors="surrogatepass")).hexdigest()}
+
+
+def is_made_by(path: Path, spec: str) -> bool:
+    """Whether a file of scores was made by what is found by that name now: other packages may have another version."""
+    return is_ours("detectors", spec) or read_metadata(path).get("code") == made_by(spec)["code"]
+
+
+def codes_in(folder: Path, detectors: Mapping[str, str]) -> dict[str, str] | None:
+    """Detector → digest of the code that made its scores, as the files of a run say; None where noisybench's own made all.
+
+    Args:
+        folder: Of the run.
+        detectors: Name of each → what the catalog finds it by.
+    """
+    names = [name for name, spec in detectors.items() if not is_ours("detectors", spec)]
+    told = {name: read_metadata(scores_path(folder, name)).get("code", "") for name in names}
+    return {name: code for name, code in told.items() if code} or None
+
+
+def faults_of_codes(folder: Path, record: RunRecord) -> Iterator[str]:
+    """What a record says of the codes of its detectors, and their files of scores do not."""
+    codes = record.codes or {}
+    for name in sorted({*codes} - {*record.detectors}):
+        yield f"has the code of '{name[:60]}', which is none of its detectors"
+    for name, spec in record.detectors.items():
+        told = read_metadata(scores_path(folder, name))
+        if codes.get(name, "") != told.get("code", ""):
+            yield f"says that '{name}' is of another code than its scores were made by"
+        elif name in codes and (is_ours("detectors", spec) or record.regime == "given"):
+            yield f"has a code of '{name}', which no code of the user's own made"
+        elif ":" in spec and name in codes and told.get("origin") != spec:
+            yield f"says that '{name}' is '{spec[:60]}', its scores are of '{told.get('origin', '')[:60]}'"
