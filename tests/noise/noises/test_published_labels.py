@@ -183,7 +183,7 @@ def test_rows_are_found_by_what_the_samples_are_called(source: Source, form: str
     """In any order, below another folder too; of a prefix by the same names; another name is refused."""
     called = [f"x{i}" if form == "{}" else f"x{i}.png" for i in range(N)]
     named = replace(source, sample_names=called)
-    ids = np.array([form.format(f"x{i}") for i in ORDER])
+    ids = np.array([form.format(f"x{i}") for i in ORDER], dtype=object)
     column = "id" if form == "{}" else "file_name"
     file = write(tmp_path / "x.csv", {column: ids, "noisy": GIVEN[ORDER]})
     assert np.array_equal(build_variant(named, Published(file)).labels, GIVEN)
