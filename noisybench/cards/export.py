@@ -131,7 +131,9 @@ def export_variant(
             if source.inputs is None:
                 options["input"] = "nothing"
             elif source.inputs.ndim == IMAGE_DIMENSIONS:
-                options["lazy"] = "false"  # the digest is one of pixels
+                options |= {"input": "image", "lazy": "false"}  # the digest is one of pixels
+            else:
+                options["input"] = "features"  # whatever else holds numbers or lists
             write_location_within(home, source="huggingface", data="..", source_set=options)
         use = _use(variant, exact=exact, inputs=source.inputs is not None)
         card = card_of(variant, Exported(files, use, list(_columns(variant, source.inputs))))

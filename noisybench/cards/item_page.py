@@ -7,6 +7,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from noisybench.cards.data_cards import as_option, read_data_card
+from noisybench.data.extraction import features_kind
 from noisybench.ground.docstrings import read_docstring
 from noisybench.ground.lookup import Drawer, find, summary
 from noisybench.statistics.detection_metrics import METRICS
@@ -76,8 +77,12 @@ def item_page(drawer: Drawer, name: str) -> ItemPage:
         UnknownName: Nothing of that name; the message names the nearest.
         MissingPackage: It needs a package that is not installed.
     """
-    item = find(drawer, name)
-    options = _options(item) if isinstance(item, type) else []
+    item, said = features_kind(name) if drawer == "features" else (find(drawer, name), None)
+    if said is not None:
+        find("models", name)  # which knows the architectures
+    options = (
+        [one for one in _options(item) if said is None or one.name != "architecture"] if isinstance(item, type) else []
+    )
     told = read_docstring(_docstring(item))
     listed = summary(drawer, name)  # none of what is not from here
     card = read_data_card(drawer, name) if drawer in ("sources", "noises") else None

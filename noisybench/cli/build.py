@@ -24,6 +24,7 @@ from noisybench.ground.errors import BadUsage
 from noisybench.ground.text import one_line
 
 if TYPE_CHECKING:
+    from noisybench.data.recognising import Recognised
     from noisybench.variants.variant import Variant
 
 
@@ -72,7 +73,7 @@ def build(
     from noisybench.cards.description import describe
     from noisybench.cards.description_text import to_record
     from noisybench.cards.summary import summary_lines
-    from noisybench.data.recognising import Recognised, recognise_source
+    from noisybench.data.recognising import recognise_source
     from noisybench.ground.options import parse_options, split_pairs
     from noisybench.items import find
     from noisybench.variants.building import build_variant
@@ -82,7 +83,7 @@ def build(
         check_mode(mode)
     params = _noise_params(settings or [], rate or [])
     options = split_pairs(source_set or [], flag="--source-set")
-    found = recognise_source(what) if data is None else Recognised(what, data)
+    found = recognise_source(what) if data is None else _named_source(what, data)
     source, data, options = found.source, found.data, {**found.options, **options}
     if skip_broken:
         if "skip_broken" not in find("sources", source).__dataclass_fields__:
@@ -125,6 +126,17 @@ def _noise_params(settings: Sequence[str], rates: Sequence[str]) -> dict[str, st
         msg = f"the rate is given twice, as {' and '.join(given)}; say --rate once, and no --set rate=…"
         raise BadUsage(msg)
     return params | ({"rate": given[0]} if given else {})
+
+
+def _named_source(what: str, data: Path) -> "Recognised":
+    """The source of a name, whose files are at ``data``."""
+    from noisybench.data.recognising import Recognised
+    from noisybench.ground.lookup import names
+
+    if what not in names("sources") and ":" not in what and Path(what).exists():
+        msg = f"with --data, '{what}' must be the name of a source such as table; leave --data out to build '{what}' itself"
+        raise BadUsage(msg)
+    return Recognised(what, data)
 
 
 def _in_full(call: Sequence[str], noise: str, params: Mapping[str, str]) -> str:

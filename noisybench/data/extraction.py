@@ -83,16 +83,25 @@ def choose_features(name: str, options: Mapping[str, str] | None = None) -> Extr
         BadUsage: A value that cannot be meant.
     """
     given = dict(options or {})
-    package, colon, architecture = name.partition(":")
-    if colon and package in BACKBONES:
-        kind: type[ExtractFeatures] = import_module(f"{HOMES['features']}._{package}").FEATURE
+    kind, architecture = features_kind(name)
+    if architecture is not None:
         if "architecture" in given:
             msg = f"the architecture is given twice, by '{name}' and as an option"
             raise BadUsage(msg)
         given["architecture"] = architecture
-    else:
-        kind = find("features", name)
     return Extraction(name, parse_options(kind, given, what=f"features '{name}'"))
+
+
+def features_kind(name: str) -> tuple[type[ExtractFeatures], str | None]:
+    """The dataclass of features of that name, and the architecture that the name says, None where it says none.
+
+    Raises:
+        UnknownName: No such features.
+    """
+    package, colon, architecture = name.partition(":")
+    if colon and package in BACKBONES:
+        return import_module(f"{HOMES['features']}._{package}").FEATURE, architecture
+    return find("features", name), None
 
 
 def features_of(

@@ -94,6 +94,8 @@ def _meant_as_path(text: str) -> bool:
 
 def _nothing_there(text: str) -> str:
     """The sentence for a name of nothing, with the nearest that is something."""
+    if re.match(r"[a-z0-9+]+://", text):
+        return f"'{text}' is an address; download what is there and give its path"
     if "/" in text or os.sep in text or os.path.splitext(text)[1]:  # noqa: PTH122 - of any text
         folder, name = os.path.split(text.rstrip("/"))
         near = get_close_matches(name, _names_in(folder or "."), n=1)

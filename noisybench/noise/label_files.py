@@ -13,6 +13,7 @@ from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import NO_ARRAY, read_array
 from noisybench.noise.pickled_arrays import read_saved_arrays
 from noisybench.variants.sample_files.column_names import ids_among
+from noisybench.variants.sample_files.ids import order_of
 from noisybench.variants.sample_files.text_readers import Columns, delimiter_of
 
 GIVEN = (
@@ -114,7 +115,11 @@ def name_columns(columns: Columns, path: Path, label: str | None, clean: str | N
             msg = f"{path} has no {key}={name}; it has: {_listed(there)}"
             raise BadUsage(msg)
     if label is None:
-        rest = [name for name in there if name not in (clean, ids_among(there)) and not _are_texts(columns[name])]
+        rest = [
+            name
+            for name in there
+            if name not in (clean, ids_among(there, named=True)) and not _are_texts(columns[name])
+        ]
         usual = [name for name in GIVEN if name in rest]
         others = [name for name in rest if name not in CLEAN] if len(rest) > 1 else rest
         if not usual and len(others) != 1:
@@ -140,16 +145,32 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:30]) + (", …" if len(names) > 30 else "")  # noqa: PLR2004 - what a sentence bears
 
 
-def in_order(columns: Columns, but: Sequence[str | None], path: Path) -> Columns:
-    """The columns with their rows by the ids that one of them holds; as they are where none does.
+def in_order(
+    columns: Columns, but: Sequence[str | None], path: Path, names: Sequence[str] | None = None, *, prefix: bool = False
+) -> Columns:
+    """The columns with their rows by the ids that one of them holds, or by names of samples; as they are where none does.
+
+    Args:
+        columns: Of the file.
+        but: Names of something else.
+        path: The file, for messages.
+        names: What people call each sample, shape (n,); None where they have no names.
+        prefix: Whether the samples are the first of more, which the file may have too.
 
     Raises:
-        BadData: The ids are not 0, 1, 2 and so on, each once.
+        BadData: The ids are neither 0, 1, 2 and so on nor the names of the samples, each once.
     """
-    name = ids_among(list(columns), [each for each in but if each is not None])
+    name = ids_among(list(columns), [each for each in but if each is not None], named=names is not None)
     if name is None:
         return columns
     ids = columns[name]
+    if names is not None and ids.ndim == 1:
+        known = {*names}
+        called = np.array([str(text) in known for text in ids.tolist()], dtype=bool)
+        if (ids.dtype.kind == "U" and not all(text.isdecimal() for text in ids.tolist())) or called.all():
+            rows = np.flatnonzero(called) if prefix and called.sum() == len(names) else np.arange(len(ids))
+            order = rows[order_of(ids[rows], name, len(names), path, names)]
+            return {each: column[order] for each, column in columns.items() if len(column) == len(ids)}
     if ids.dtype.kind == "U" and all(text.isdecimal() and len(text) < 16 for text in ids.tolist()):  # noqa: PLR2004 - int64
         ids = ids.astype(np.int64)
     if ids.ndim != 1 or ids.dtype.kind not in "iu" or not np.array_equal(np.sort(ids), np.arange(len(ids))):

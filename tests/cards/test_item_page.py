@@ -14,6 +14,7 @@ from noisybench.cards.data_cards import read_data_card
 from noisybench.cards.item_page import item_page, metric_names, metric_page, type_words
 from noisybench.cli.app import app
 from noisybench.data.recognising import OWN
+from noisybench.ground.errors import UnknownName
 from noisybench.ground.lookup import HOMES, Drawer, find, names
 from noisybench.ground.options import parse_call, parse_options, parse_value
 
@@ -131,3 +132,12 @@ def test_an_item_of_ones_own_has_a_page(tmp_path: Path, monkeypatch: pytest.Monk
     assert page.summary == "Flip some. A share ``rate`` is flipped. Others stay."
     assert page.options[0].meaning == "A share ``rate`` is flipped."
     assert page.example == "noisybench build digits --noise my_noise:Mine --rate 0.2"
+
+
+def test_frozen_backbones_have_a_page_by_their_name() -> None:
+    """Their options but the architecture, which the name says; a name that torchvision does not know is refused."""
+    page = item_page("features", "torchvision:resnet18")
+    assert [option.name for option in page.options] == ["weights", "size"]
+    assert page.example == "noisybench memorize variants/NAME --features torchvision:resnet18"
+    with pytest.raises(UnknownName, match="no torchvision model is called 'resnet1'; did you mean"):
+        item_page("features", "torchvision:resnet1")

@@ -303,3 +303,11 @@ def test_said_options_go_before_recognised_ones() -> None:
     texts("m/train.csv", "m/test.csv", "m/other.csv")
     assert str(load_source("m").options["test"]).startswith("test.csv")
     assert str(load_source("m", test="other.csv").options["test"]).startswith("other.csv")
+
+
+def test_an_address_is_no_path() -> None:
+    """But for one of the hub, what is there must be here."""
+    with pytest.raises(
+        UnknownName, match="'https://x.org/a.csv' is an address; download what is there and give its path"
+    ):
+        recognise_source("https://x.org/a.csv")

@@ -128,7 +128,7 @@ def check_present(column: ArrowColumn, name: str, file: Path) -> None:
 def spelled_classes(
     given: ArrowColumn, clean: ArrowColumn | None = None, test: ArrowColumn | None = None, names: Sequence[str] = ()
 ) -> tuple[list[ArrowColumn], set[str]]:
-    """Columns of classes in one spelling, clean ones empty where nobody knows → those that are given, in this order; names.
+    """Columns of classes in one spelling, clean and test ones empty where nobody knows → those that are given, in this order; names.
 
     The names are those of ``given`` and ``clean``; a class that only the test set has is no class.
 
@@ -142,13 +142,14 @@ def spelled_classes(
     labels, right, tested = ([] if part is None else part for part in found)
     called = {*labels, *names}
     right = [text for text in right if not nobody_knows(text, called)]
+    tested = [text for text in tested if not nobody_knows(text, called)]
     spelling = class_spelling([*names, *labels, *right, *tested])
     spelling |= {name: name for name in names}
     columns = [_renamed(given, spelling)]
     if clean is not None:
         columns.append(_renamed(clean, {text: spelling[text] for text in right}))
     if test is not None:
-        columns.append(_renamed(test, spelling))
+        columns.append(_renamed(test, {text: spelling[text] for text in tested}))
     return columns, {spelling[text] for text in (*labels, *right)} - {""}
 
 

@@ -167,7 +167,8 @@ def read_part(layout: Layout, kind: TableKind, label: str | None, *others: str, 
     needed = (*(() if label is None else (label,)), *others, *texts)
     columns = read_table(layout, texts=tuple(dict.fromkeys(needed)), inputs=inputs)
     if label is not None:
-        check_present(columns[label], label, layout.file)
+        if training:
+            check_present(columns[label], label, layout.file)
         _check_no_header(columns, label, layout.file)
         check_are_classes(columns[label], label, layout, training=training)
     return Part(layout.file, columns, label or "")

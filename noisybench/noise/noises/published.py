@@ -19,7 +19,7 @@ from noisybench.variants.sample_files.text_readers import Columns
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Take the labels of a file, one for each sample, in the order of the source or by a column of ids.
+    """Take the labels of a file, one for each sample, in the order of the source, or by a column of ids or of files.
 
     They are checked: clean labels in the file, or in ``clean_labels.npy`` beside it, must be those of the source; where
     there are none, the given labels must agree with the source's more often than in any other order. A source that is a
@@ -48,7 +48,13 @@ class Published:
         object.__setattr__(self, "clean", clean)
 
     def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:  # noqa: ARG002 - nothing is drawn
-        columns = in_order(read_label_file(self.file), (self.label, self.clean), self.file)
+        columns = in_order(
+            read_label_file(self.file),
+            (self.label, self.clean),
+            self.file,
+            source.sample_names,
+            prefix=source.limit is not None,
+        )
         if self.clean is not None:
             _check_clean(_column(columns, self.clean, source, self.file), source, self.file)
         verified = self.clean is not None or _verified_beside(self.file, source)

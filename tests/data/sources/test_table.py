@@ -462,3 +462,19 @@ def test_a_missing_column_of_labels_says_which_option_names_it(tmp_path: Path) -
     (tmp_path / "x.csv").write_text("a,target\n1,a\n2,b\n")
     with pytest.raises(UnknownName, match="there are: a, target; --source-set label=NAME names the column of classes"):
         load_source("table", tmp_path / "x.csv")
+
+
+def test_test_rows_without_a_label_are_left_out(tmp_path: Path) -> None:
+    """Empty, -1 or NaN, which is told; of -1 and 1, -1 is a class."""
+    (tmp_path / "x.csv").write_text("a,label\n1,0\n2,1\n3,1\n")
+    (tmp_path / "t.csv").write_text("a,label\n5,-1\n6,1.0\n7,\n8,0\n9,NaN\n")
+    source = load_source("table", tmp_path / "x.csv", test="t.csv", scale="false")
+    assert source.test_labels is not None
+    assert source.test_labels.tolist() == [1, 0]
+    assert source.test_inputs.tolist() == [[6], [8]]
+    assert "the test set: 3 of 5 samples have no label (-1 or missing) and are left out" in source.notes
+    (tmp_path / "x.csv").write_text("a,label\n1,-1\n2,1\n3,1\n")
+    (tmp_path / "t.csv").write_text("a,label\n5,-1\n6,1\n")
+    signs = load_source("table", tmp_path / "x.csv", test="t.csv")
+    assert signs.test_labels is not None
+    assert signs.test_labels.tolist() == [0, 1]

@@ -176,3 +176,33 @@ def test_released_files_become_variants(file: str, label: str | None, rate: floa
     other = np.random.default_rng(0).permutation(clean[:n])
     with pytest.raises(Mismatch):
         build_variant(source_from_arrays("cifar10", np.zeros((n, 1)), other, clean=other), noise)
+
+
+@pytest.mark.parametrize("form", ["{}", "{}.png", "photos/{}.png", "photos\\{}.png"])
+def test_rows_are_found_by_what_the_samples_are_called(source: Source, form: str, tmp_path: Path) -> None:
+    """In any order, below another folder too; of a prefix by the same names; another name is refused."""
+    called = [f"x{i}" if form == "{}" else f"x{i}.png" for i in range(N)]
+    named = replace(source, sample_names=called)
+    ids = np.array([form.format(f"x{i}") for i in ORDER], dtype=object)
+    column = "id" if form == "{}" else "file_name"
+    file = write(tmp_path / "x.csv", {column: ids, "noisy": GIVEN[ORDER]})
+    assert np.array_equal(build_variant(named, Published(file)).labels, GIVEN)
+    if "photos" not in form:
+        first = replace(named, inputs=None, labels=CLEAN[:60], clean=CLEAN[:60], sample_names=called[:60], limit=60)
+        assert np.array_equal(build_variant(first, Published(file)).labels, GIVEN[:60])
+    ids[3] = "other"
+    with pytest.raises(BadData, match=f"column '{column}' of .*: 'other' is the name of no sample"):
+        build_variant(named, Published(write(tmp_path / "x.csv", {column: ids, "noisy": GIVEN[ORDER]})))
+
+
+def test_numbers_may_be_ids_or_positions(source: Source, tmp_path: Path) -> None:
+    """Ids of the source that count its samples in another order are ambiguous, unless the column is called ``sample``."""
+    named = replace(source, sample_names=[str(i) for i in ORDER])
+    columns = {"id": np.arange(N), "noisy": GIVEN}
+    with pytest.raises(BadData, match="column 'id' of .* may hold ids or positions of samples; call it 'sample' where"):
+        build_variant(named, Published(write(tmp_path / "x.csv", columns)))
+    counted = write(tmp_path / "x.csv", {"sample": np.arange(N), "noisy": GIVEN})
+    assert np.array_equal(build_variant(named, Published(counted)).labels, GIVEN)
+    far = replace(source, sample_names=[str(1000 + i) for i in range(N)])
+    file = write(tmp_path / "x.csv", {"id": 1000 + ORDER, "noisy": GIVEN[ORDER]})
+    assert np.array_equal(build_variant(far, Published(file)).labels, GIVEN)
