@@ -195,15 +195,16 @@ def test_what_may_be_inputs_is_never_left_out(tmp_path: Path, arrays: dict[str, 
 
 def test_further_arrays_beside_inputs_are_told_or_refused(tmp_path: Path) -> None:
     """Right labels of any usual name are read; two arrays of given labels could each be meant."""
-    arrays = {"inputs": np.eye(3), "labels": [0, 1, 1]}
+    arrays: dict[str, Any] = {"inputs": np.eye(3), "labels": [0, 1, 1]}
     np.savez(tmp_path / "x.npz", **arrays, true_labels=[0, 1, -1], weights=[1, 2, 3])
     source = load_source("npz", tmp_path / "x.npz")
     assert source.clean.tolist() == [0, 1, -1]
     assert source.notes == ("right labels are the array true_labels", "weights is not read")
-    for more, message in (
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"noisy_labels": [0, 0, 1]}, "has arrays labels, noisy_labels; expected one of them: call the given"),
         ({"clean": [0, 1, 1], "clean_labels": [0, 1, 1]}, "has arrays clean, clean_labels; expected one of them"),
-    ):
+    ]
+    for more, message in cases:
         np.savez(tmp_path / "x.npz", **arrays, **more)
         with pytest.raises(BadData, match=message):
             load_source("npz", tmp_path / "x.npz")
