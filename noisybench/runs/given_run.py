@@ -137,6 +137,7 @@ def _write_run(
     begin(folder, record)  # what is replaced is no finished run meanwhile
     for part in ("scores", "trace"):
         shutil.rmtree(folder / part, ignore_errors=True)
+    (folder / "agreement.parquet").unlink(missing_ok=True)  # that of the scores which are replaced
     for observation in observations:
         write_observation(observation, folder / "trace", variant_id=record.variant_id)
     found = scores_given if not observations else _scored(read_trace(folder / "trace"), record.form or "")

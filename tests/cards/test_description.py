@@ -1,9 +1,12 @@
+import json
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix
 
 from noisybench.cards.description import describe
+from noisybench.cards.description_text import to_record
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.noise.noises.as_found import AsFound
@@ -122,3 +125,12 @@ def test_samples_more_likely_wrong_than_right_are_counted() -> None:
     share = (variant.flip_probability[:1000] > 0.5).mean()
     assert 0.1 < share < 0.25
     assert any(f"{share:.1%} of the samples are more likely wrong" in text for text in describe(variant).warnings)
+
+
+def test_what_there_is_no_matrix_of_is_null_in_json() -> None:
+    """Without a law there is no nominal one, and without a known class every entry of the realised one is null."""
+    labels = np.arange(6) % 2
+    unknown = build_variant(source_from_arrays("x", None, labels), AsFound())
+    record = json.loads(json.dumps(to_record(unknown, describe(unknown), matrices=True), allow_nan=False))
+    assert record["nominal_transition"] is None
+    assert record["transition"] in (None, [[None, None], [None, None]])

@@ -131,6 +131,14 @@ def test_own_data_are_built_from_where_they_are(tmp_path: Path, monkeypatch: pyt
     assert Path(in_full.out.splitlines()[-1]).name == Path(lines[-1]).name
     assert "note" not in in_full.err
     assert run("verify", lines[-1]).code == 0  # which reads it again from where it was
+    said = run(
+        "build", "my data.npz", "--noise", "symmetric", "--rate", 0.5, "--source-set", "test=none", "--out", "t"
+    ).err
+    assert "npz --data 'my data.npz' --source-set=test=none --noise symmetric --rate=0.5" in said
+    beside = run("build", "my data.npz", "--data", "my data.npz")
+    assert (
+        "with --data, 'my data.npz' must be the name of a source such as table; leave --data out to build" in beside.err
+    )
     noisy = json.loads(run("build", "./my data.npz", "--noise", "symmetric", "--rate", 0.5, "--json").out)
     assert (noisy["source"], noisy["noise"], noisy["wrong"]) == ("npz", "symmetric", 30)
 

@@ -10,8 +10,10 @@ from noisybench.ground.arrays import Floats, Labels
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import normals, uniforms
 from noisybench.noise.noises.instance import Instance, flip_chances, wrong_laws
+from noisybench.noise.noises.xia_raw import XiaRaw
 from noisybench.variants.building import build_variant
 from noisybench.variants.flipping import Mode
+from noisybench.variants.noise import Noise
 
 K = 4
 
@@ -156,3 +158,14 @@ def test_an_impossible_temperature_is_refused(temperature: float) -> None:
     """Zero would be an argmax and infinity a symmetric noise, which has a name."""
     with pytest.raises(BadUsage, match="temperature must be a positive number, got"):
         Instance(0.2, temperature)
+
+
+@pytest.mark.parametrize("noise", [Instance(0.2), XiaRaw(0.2)])
+def test_vectors_of_too_many_pairs_of_classes_are_refused(noise: Noise) -> None:
+    """Before they take minutes; the sentence names what takes less."""
+    labels = np.arange(3003) % 1001
+    source = source_from_arrays("x", np.zeros((3003, 300), np.float32), labels, clean=labels)
+    with pytest.raises(
+        BadUsage, match=r"a vector of 300 numbers for each of 1001 × 1001 pairs .* 'bounded_instance' draws"
+    ):
+        build_variant(source, noise)
