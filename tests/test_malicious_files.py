@@ -414,10 +414,16 @@ def test_arrays_of_absurd_shape_are_refused(shape: str, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("inputs.npy", npy(shape))
         archive.writestr("labels.npy", npy(shape))
-    refused(lambda: read_array(tmp_path / "x.npy"), match="cannot be read as a NumPy array")
-    refused(lambda: read_matrix(tmp_path / "x.npy"), match="cannot be read as a NumPy array")
+    refused(
+        lambda: read_array(tmp_path / "x.npy"),
+        match="cannot be read as a NumPy array|no file of ours unpacks to so much",
+    )
+    refused(
+        lambda: read_matrix(tmp_path / "x.npy"),
+        match="cannot be read as a NumPy array|no file of ours unpacks to so much",
+    )
     refused(lambda: load_source("npz", tmp_path / "x.npz"), match="is broken")
-    refused(given(tmp_path / "x.npy"), match="cannot be read as a NumPy array")
+    refused(given(tmp_path / "x.npy"), match="cannot be read as a NumPy array|no file of ours unpacks to so much")
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("scores.npy", npy(shape))
     refused(given(tmp_path / "x.npz"), match="'scores' of .* is broken")
