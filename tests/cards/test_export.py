@@ -225,7 +225,8 @@ def test_an_export_may_name_no_code(tmp_path: Path) -> None:
     source = made(4)
     folder = export_variant(build_variant(source, Symmetric(0.2)), source, tmp_path / "x") / "noisybench"
     record = json.loads((folder / "location.json").read_text(encoding="utf-8"))
-    assert record == {"source": "huggingface", "data": "..", "source_set": {"label": "source_label"}}
+    options = {"label": "source_label", "input": "features"}
+    assert record == {"source": "huggingface", "data": "..", "source_set": options}
     for name, message in (
         ("this:that", "source 'this:that' is none of noisybench's; say --source"),
         (3, "'source' is '3'"),
