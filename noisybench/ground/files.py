@@ -372,8 +372,8 @@ def _short(text: str) -> int:
     return int(text) if len(text) <= DIGITS else _no_constant(f"one of {len(text)} digits")
 
 
-DIGITS = 20
-"""Characters of a whole number of 64 bits, and of any in our records."""
+DIGITS = 100
+"""Characters of the longest whole number in our records, such as a seed."""
 
 
 def _to_numpy(values: Any) -> NDArray[Any]:  # noqa: ANN401 - pyarrow is untyped

@@ -24,7 +24,7 @@ from noisybench.items import find, names
 from noisybench.memorization.estimate import read_memorization
 from noisybench.memorization.learner import Learner
 from noisybench.memorization.subset_plan import plan_learner
-from noisybench.runs import pool_run
+from noisybench.runs import detector_codes, pool_run
 from noisybench.runs.folder import read_run_record
 from noisybench.runs.reading import read_run, read_runs
 from noisybench.runs.verify import verify_runs
@@ -199,6 +199,8 @@ def test_their_pools_take_up_a_detector_of_today(old: Path, source: Source, monk
     added = replace(find("detectors", "self_confidence"), name="added_today")
     monkeypatch.setattr(pool_run, "names", lambda drawer: (*names(drawer), "added_today"))
     monkeypatch.setattr(pool_run, "find", lambda drawer, name: added if name == "added_today" else find(drawer, name))
+    ours = detector_codes.is_ours
+    monkeypatch.setattr(detector_codes, "is_ours", lambda drawer, name: name == "added_today" or ours(drawer, name))
     before = {path: path.read_bytes() for path in (run.path / "scores").iterdir()}
     learner, _ = plan_learner(source, epochs=4)
     result = detect(source, variant_of(old, MEASURED), learner, old / "runs", models=24)
