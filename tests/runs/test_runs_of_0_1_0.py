@@ -20,6 +20,7 @@ from noisybench.data.loading import load_source
 from noisybench.data.source import Source
 from noisybench.ground.errors import BadData
 from noisybench.ground.version import __version__
+from noisybench.ground.lookup import is_ours
 from noisybench.items import find, names
 from noisybench.memorization.estimate import read_memorization
 from noisybench.memorization.learner import Learner
@@ -199,8 +200,7 @@ def test_their_pools_take_up_a_detector_of_today(old: Path, source: Source, monk
     added = replace(find("detectors", "self_confidence"), name="added_today")
     monkeypatch.setattr(pool_run, "names", lambda drawer: (*names(drawer), "added_today"))
     monkeypatch.setattr(pool_run, "find", lambda drawer, name: added if name == "added_today" else find(drawer, name))
-    ours = detector_codes.is_ours
-    monkeypatch.setattr(detector_codes, "is_ours", lambda drawer, name: name == "added_today" or ours(drawer, name))
+    monkeypatch.setattr(detector_codes, "is_ours", lambda drawer, name: name == "added_today" or is_ours(drawer, name))
     before = {path: path.read_bytes() for path in (run.path / "scores").iterdir()}
     learner, _ = plan_learner(source, epochs=4)
     result = detect(source, variant_of(old, MEASURED), learner, old / "runs", models=24)
