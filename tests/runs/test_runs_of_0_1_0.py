@@ -19,8 +19,8 @@ from noisybench.board.suspects import suspects
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source
 from noisybench.ground.errors import BadData
-from noisybench.ground.version import __version__
 from noisybench.ground.lookup import is_ours
+from noisybench.ground.version import __version__
 from noisybench.items import find, names
 from noisybench.memorization.estimate import read_memorization
 from noisybench.memorization.learner import Learner
