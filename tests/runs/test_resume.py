@@ -76,7 +76,7 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
     each; NOISYBENCH_KILLS and NOISYBENCH_CUTS say how many.
     """
     script = Path(__file__).parents[1] / "killed_runs.py"
-    kills, cuts = (int(os.environ.get(f"NOISYBENCH_{name}", few)) for name, few in (("KILLS", "6"), ("CUTS", "12")))
+    kills, cuts = (int(os.environ.get(f"NOISYBENCH_{name}", few)) for name, few in (("KILLS", "6"), ("CUTS", "6")))
     counts = [str(number) for number in (min(kills, 1000), max(2, kills // 4), cuts)]
     done = subprocess.run([sys.executable, script, tmp_path, *counts], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -363,11 +363,12 @@ def test_another_truth_or_test_set_is_not_answered_from_old_runs(digits: Source,
                 evaluate(variant, source, seeds=(0,), detectors="aum", epochs=1, out=out)
 
 
-def test_models_of_other_libraries_go_to_other_processes(digits: Source, variant: Variant, tmp_path: Path) -> None:
+def test_models_of_other_libraries_go_to_other_processes(tmp_path: Path) -> None:
     """A name such as torchvision:… reaches spawned workers."""
+    few = load_source("digits", limit=100)
     results = evaluate(
-        variant,
-        digits,
+        build_variant(few, find("noises", "symmetric")(rate=0.2)),
+        few,
         model="torchvision:mobilenet_v3_small",
         seeds=(0, 1),
         detectors="aum",
