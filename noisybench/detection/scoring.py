@@ -1,20 +1,32 @@
 """Scoring: a detector reduces a trace to one number per sample. No torch here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import read_only
-from noisybench.ground.checks import check_kind
-from noisybench.ground.errors import BadData, Mismatch
+from noisybench.ground.arrays import Labels, check_array, read_only
+from noisybench.ground.checks import check_kind, unknown
+from noisybench.ground.errors import BadData, Mismatch, UnknownName
 from noisybench.ground.files import file_name, own_file_name, read_columns, write_columns
 from noisybench.training.trace import Trace
 
 Kind = Literal["detector", "control", "reference"]
+Information = Literal[
+    "in_sample",
+    "held_out",
+    "several_trainings",
+    "pretrained",
+    "annotators",
+    "knows_rate",
+    "knows_clean",
+    "unknown",
+]
+"""What a score was made with: a model that was trained on the sample, or one that was not; many trainings; features that
+were trained on other data; the answers of several people; the true rate of wrong labels, or clean labels; or nobody knows."""
 
 
 REFERENCES = ("random", "flag_nothing", "perfect", "given_label_only")
@@ -33,6 +45,10 @@ class Detector:
         score: Trace → shape (n,), float64, finite. HIGHER IS MORE LIKELY MISLABELED.
         source: Where the definition stands: authors, year, identifier, equation.
         control: Whether it is there for comparison and need not beat chance.
+        information: What it uses of the sample; what a run adds to it, such as pretrained features, the run knows.
+        aliases: Other names under which the same ranking was published.
+        suggest: Trace → the class that its evidence would give each sample, shape (n,); None takes what every trace
+            suggests, see ``suggest``.
     """
 
     name: str
@@ -40,9 +56,16 @@ class Detector:
     score: Callable[[Trace], NDArray[np.float64]]
     source: str
     control: bool = False
+    information: Set[Information] = frozenset({"unknown"})
+    aliases: tuple[str, ...] = ()
+    suggest: Callable[[Trace], Labels] | None = None
 
     def __post_init__(self) -> None:
         check_kind(self.name, str, "name", "give a text")
+        object.__setattr__(self, "information", frozenset(self.information))
+        for word in self.information:
+            if word not in get_args(Information):
+                raise UnknownName(unknown(word, get_args(Information), f"information of detector '{self.name}'"))
         check_kind(self.source, str, "source", "give a text")
         if not self.source:
             msg = f"detector '{self.name}' names no source; say where its definition stands"
@@ -87,6 +110,30 @@ class Scores:
 
     def __repr__(self) -> str:
         return f"Scores('{self.detector}', {len(self.values)} samples, variant {self.variant_id[:8]})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Suggestion:
+    """The class that a detector's evidence would give each sample in place of its label.
+
+    Attributes:
+        detector: Name of the detector.
+        labels: Shape (n,), int64; never the given label, and ``UNKNOWN`` where nothing else was ever answered.
+        variant_id: The labels that the model was trained on.
+    """
+
+    detector: str
+    labels: Labels
+    variant_id: str
+
+    def __post_init__(self) -> None:
+        check_array(self.labels, f"suggestions of '{self.detector}'", dimensions=1)
+        if self.labels.dtype != np.int64:
+            msg = f"suggestions of '{self.detector}' must be classes as int64, got {self.labels.dtype}"
+            raise BadData(msg)
+
+    def __repr__(self) -> str:
+        return f"Suggestion('{self.detector}', {len(self.labels)} samples, variant {self.variant_id[:8]})"
 
 
 def check_scores(scores: object) -> None:
