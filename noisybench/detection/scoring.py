@@ -1,6 +1,6 @@
 """Scoring: a detector reduces a trace to one number per sample. No torch here."""
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -56,7 +56,7 @@ class Detector:
     score: Callable[[Trace], NDArray[np.float64]]
     source: str
     control: bool = False
-    information: Set[Information] = frozenset({"unknown"})
+    information: Collection[Information] = frozenset({"unknown"})
     aliases: tuple[str, ...] = ()
     suggest: Callable[[Trace], Labels] | None = None
 
