@@ -1,24 +1,29 @@
-"""The most suspicious samples of a data set, for someone who has no truth."""
+"""Suspects: what the evidence says of every label of a data set, for someone who has no truth."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from noisybench.detection.scoring import Scores, scores_path
-from noisybench.ground.arrays import UNKNOWN, Labels
-from noisybench.ground.checks import a_path, unknown, whole
-from noisybench.ground.digests import file_digest
-from noisybench.ground.errors import BadData, UnknownName
-from noisybench.ground.walking import find_below, reached
-from noisybench.runs.folder import RECORD
-from noisybench.runs.reading import AnyPath, Run, leave_out, read_run
-from noisybench.training.trace import read_trace
-from noisybench.variants.sample_names import read_names
-from noisybench.variants.variant import Variant, read_variant
+from noisybench.data.source import Source
+from noisybench.ground.arrays import Floats, Labels
+from noisybench.ground.checks import whole
+from noisybench.variants.variant import Variant
 
-DEFAULT_DETECTOR = "cumulative_loss"
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from noisybench.runs.reading import AnyPath
+
+TOP = 20
+"""Suspects that are shown where nobody says how many."""
+ON_PAGE = 2_000
+"""Suspects on a page where nobody says how many."""
+UNCERTAIN = "how many labels are wrong cannot be known from labels and features alone; --audit M estimates it from M answers"
+"""What is said beside the count, which is no estimate of the wrong labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,121 +32,221 @@ class Suspect:
 
     Attributes:
         sample: Its position in the source.
-        name: What people call it, such as its file, where the source says so and was there when the run was made; else
-            empty.
-        given: The label it has.
-        given_name: Name of that class.
-        predicted: What the model says at the end of training; the most frequent answer over seeds. -1 of scores that
-            came without predictions.
-        predicted_name: Name of that class.
-        scores: Detector → score, mean over seeds; higher is more likely mislabeled. The ranking detector comes first.
+        name: What people call it, such as its file, where the source says so; else empty.
+        given: Name of the class that it has.
+        suggested: Name of the class that the evidence would give it; empty where there is no other answer.
+        suspicion: Score of the detector that ranks; higher is more likely mislabeled.
+        flagged: Whether the label disagrees with the evidence.
     """
 
     sample: int
     name: str
-    given: int
-    given_name: str
-    predicted: int
-    predicted_name: str
-    scores: dict[str, float]
+    given: str
+    suggested: str
+    suspicion: float
+    flagged: bool
 
 
-def suspects(run: AnyPath, *, detector: str | None = None, top: int = 20) -> list[Suspect]:
-    """The ``top`` most suspicious samples, most suspicious first.
+class ClassCount(NamedTuple):
+    """Labels of one class that disagree with the evidence."""
 
-    Args:
-        run: A run folder, or one above the seeds of one setup: their scores are then averaged.
-        detector: The one that ranks, ties in sample order; None takes ``cumulative_loss`` where the runs have it, else
-            the first that they have.
-        top: How many.
+    given: str
+    flagged: int
+    n: int
 
-    Raises:
-        UnknownName: The runs have no scores of that detector.
-        BadData: No finished run is there, or several setups are.
+
+class PairCount(NamedTuple):
+    """Labels of one class for which the evidence suggests one other class."""
+
+    given: str
+    suggested: str
+    flagged: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Suspects:
+    """Every label of a data set against its evidence.
+
+    Attributes:
+        variant: The labels.
+        detector: Name of the detector that ranks.
+        evidence: Where its answers come from, a sentence each.
+        suggested: Class that the evidence would give in place of the label, shape (n,); -1 where there is none.
+        suspicion: Shape (n,); higher is more likely mislabeled.
+        flagged: Whether a label disagrees with the evidence, shape (n,): as many as the evidence contradicts, those of
+            highest suspicion. None where scores came alone, which have no cut.
+        names: What people call the samples, shape (n,); None where the number is all there is.
+        inputs: The source, where it was read: what pages show of a sample.
+        folder: Where the files are that ``names`` names; None where they are no files.
     """
-    folder, top = a_path(run, "run"), whole(top, "top", least=1)
-    runs = _finished_below(folder)
-    if not runs:
-        msg = f"{folder} holds no finished run; 'noisybench evaluate' makes one, and 'noisybench score' of your own probabilities"
-        raise BadData(msg)
-    if len({one.path.parent for one in runs}) > 1:
-        msg = f"{folder} holds runs of several setups; name one of them, such as {runs[0].path.parent}"
-        raise BadData(msg)
-    found = _common([list(one.kinds) for one in runs])
-    for name in [name for name in found if len({one.maker(name) for one in runs}) > 1]:
-        fault = BadData(
-            f"the runs in {folder} have scores of '{name}' by different codes, which are not averaged; name one of the "
-            f"runs, such as {runs[0].path}, or evaluate all of them again"
-        )
-        if name == detector:
-            raise fault
-        leave_out(fault)
-        found = tuple(other for other in found if other != name)
-    if detector is None:
-        detector = DEFAULT_DETECTOR if DEFAULT_DETECTOR in found or not found else found[0]
-    if detector not in found:
-        raise UnknownName(unknown(detector, found, "detector of this run"))
-    variant = read_variant(runs[0].home / "variant")
-    order = [detector, *(name for name in found if name != detector)]
-    means = {}
-    for name in order:
-        scored = [_unchanged(one, name) for one in runs]
-        for scores in scored:
-            if scores.variant_id != variant.provenance.variant_id or scores.values.shape != variant.labels.shape:
-                msg = f"{folder} holds scores of other labels than its variant; evaluate again"
-                raise BadData(msg)
-        means[name] = np.mean([scores.values for scores in scored], axis=0)
-    predicted = _most_predicted(runs, variant)
-    called = read_names(runs[0].home, len(variant.labels)) or [""] * len(variant.labels)
-    return [
-        Suspect(
-            sample=int(i),
-            name=called[i],
-            given=int(variant.labels[i]),
-            given_name=variant.class_names[variant.labels[i]],
-            predicted=int(predicted[i]),
-            predicted_name="unknown" if predicted[i] == UNKNOWN else variant.class_names[predicted[i]],
-            scores={name: float(values[i]) for name, values in means.items()},
-        )
-        for i in np.argsort(-means[detector], kind="stable")[:top]
-    ]
+
+    variant: Variant
+    detector: str
+    evidence: tuple[str, ...]
+    suggested: Labels
+    suspicion: Floats
+    flagged: NDArray[np.bool_] | None
+    names: Sequence[str] | None = None
+    inputs: Source | None = None
+    folder: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"Suspects({self.headline()}, ranked by {self.detector})"
+
+    def __len__(self) -> int:
+        return len(self.variant.labels)
+
+    @property
+    def source(self) -> str:
+        """Name of the source."""
+        return self.variant.provenance.source
+
+    @property
+    def variant_id(self) -> str:
+        """Id of the labels."""
+        return self.variant.provenance.variant_id
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """One a class."""
+        return self.variant.class_names
+
+    @property
+    def given(self) -> Labels:
+        """Labels, shape (n,)."""
+        return self.variant.labels
+
+    @property
+    def count(self) -> int:
+        """Labels that disagree with the evidence. No estimate of the wrong labels: that is not identifiable."""
+        return 0 if self.flagged is None else int(self.flagged.sum())
+
+    @property
+    def cut(self) -> float | None:
+        """The lowest suspicion of a flagged label; None where none is."""
+        return float(self.suspicion[self.flagged].min()) if self.flagged is not None and self.count else None
+
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """Samples, most suspicious first, ties in sample order; shape (n,)."""
+        return np.argsort(-self.suspicion, kind="stable")
+
+    def chosen(self, top: int | None = None) -> NDArray[np.int64]:
+        """The ``top`` most suspicious samples; None takes those that are flagged, all where there is no cut."""
+        if top is None:
+            return self.order if self.flagged is None else self.order[: self.count]
+        return self.order[: whole(top, "top", least=1)]
+
+    def table(self, top: int | None = None) -> list[Suspect]:
+        """The ``top`` most suspicious samples, most suspicious first; None takes those that are flagged."""
+        return [
+            Suspect(
+                sample=int(i),
+                name="" if self.names is None else self.names[i],
+                given=self.class_names[self.given[i]],
+                suggested=self.suggestion(i),
+                suspicion=float(self.suspicion[i]),
+                flagged=self.flagged is not None and bool(self.flagged[i]),
+            )
+            for i in self.chosen(top)
+        ]
+
+    def suggestion(self, sample: int | np.integer[Any]) -> str:
+        """Name of the class that is suggested for a sample; empty where none is."""
+        k = self.suggested[sample]
+        return self.class_names[k] if k >= 0 else ""
+
+    def file(self, sample: int | np.integer[Any]) -> Path | None:
+        """The file of a sample; None where samples are no files of a folder."""
+        if self.folder is None or self.names is None:
+            return None
+        return self.folder / self.names[sample]
+
+    def by_class(self) -> list[ClassCount]:
+        """Flagged labels of each class that has any, most first."""
+        n = np.bincount(self.given, minlength=len(self.class_names))
+        found = np.bincount(self.given[self._flags], minlength=len(self.class_names))
+        order = np.argsort(-found, kind="stable")
+        return [ClassCount(self.class_names[k], int(found[k]), int(n[k])) for k in order if found[k]]
+
+    def by_pair(self) -> list[PairCount]:
+        """Flagged labels of each given and suggested class, most first."""
+        rows = np.flatnonzero(self._flags & (self.suggested >= 0))
+        pairs, counts = np.unique(np.stack([self.given[rows], self.suggested[rows]]), axis=1, return_counts=True)
+        order = np.argsort(-counts, kind="stable")
+        names = self.class_names
+        return [PairCount(names[pairs[0, p]], names[pairs[1, p]], int(counts[p])) for p in order]
+
+    def headline(self) -> str:
+        """How many labels disagree with the evidence, in words."""
+        if self.flagged is None:
+            return f"{len(self):,} labels of {self.source} by scores alone, which say no count"
+        return f"{self.count:,} of {len(self):,} labels of {self.source} disagree with the evidence"
+
+    def record(self, top: int | None = None) -> dict[str, Any]:
+        """All of it for machines, as JSON holds it: what it is of, counts, and the chosen suspects."""
+        return {
+            "source": self.source,
+            "variant_id": self.variant_id,
+            "n": len(self),
+            "disagree_with_evidence": None if self.flagged is None else self.count,
+            "cut": self.cut,
+            "detector": self.detector,
+            "evidence": list(self.evidence),
+            **self.truth(),
+            "by_class": [count._asdict() for count in self.by_class()],
+            "by_pair": [count._asdict() for count in self.by_pair()],
+            "suspects": [asdict(suspect) for suspect in self.table(top)],
+        }
+
+    def truth(self) -> dict[str, int | None]:
+        """What is known of the flagged labels and of all, as counts; nothing of one's own labels."""
+        known, wrong = self.variant.known, self.variant.mislabeled
+        counts = {
+            "known": known,
+            "known_wrong": wrong,
+            "flagged_known": known & self._flags,
+            "flagged_known_wrong": wrong & self._flags,
+        }
+        return {key: int(found.sum()) if known.any() else None for key, found in counts.items()}
+
+    def columns(self, top: int | None = None) -> Mapping[str, list[Any]]:
+        """The chosen suspects as columns, by name; ``name`` stands among them where samples have names."""
+        rows = [asdict(suspect) for suspect in self.table(top)]
+        left_out = {"name"} if self.names is None else set()
+        left_out |= {"flagged"} if self.flagged is None else set()
+        keys = [key for key in Suspect.__dataclass_fields__ if key not in left_out]
+        return {key: [row[key] for row in rows] for key in keys}
+
+    def to_pandas(self, top: int | None = None) -> "pd.DataFrame":
+        """The chosen suspects as a data frame, most suspicious first."""
+        import pandas as pd
+
+        return pd.DataFrame(self.columns(top))
+
+    def to_html(self, path: "AnyPath | None" = None, *, top: int | None = None) -> str:
+        """One page that shows the chosen suspects, takes decisions and saves a corrections file; needs no network.
+
+        Args:
+            path: Where it is written too.
+            top: How many; None takes those that are flagged, at most ``ON_PAGE``.
+        """
+        from noisybench.board.suspects_picture import page_of
+
+        return page_of(self, path, top=top)
+
+    def _repr_html_(self) -> str:
+        from noisybench.board.suspects_picture import fragment_of
+
+        return fragment_of(self, TOP)
+
+    @property
+    def _flags(self) -> NDArray[np.bool_]:
+        return np.zeros(len(self), dtype=bool) if self.flagged is None else self.flagged
 
 
-def _unchanged(run: Run, name: str) -> Scores:
-    """The scores of a detector, which must be those that the run left."""
-    path = scores_path(run.path, name)
-    told = (run.record.files_sha256 or {}).get(path.relative_to(run.path).as_posix())
-    if told is not None and file_digest(path) != told:
-        msg = f"{path} was changed after it was written; run the command that made it again"
-        raise BadData(msg)
-    return run.scores(name)
-
-
-def _finished_below(folder: Path) -> list[Run]:
-    """The finished runs in a folder and below it, in the order of their paths."""
-    runs = (read_run(path.parent) for path in find_below(reached(folder), {RECORD}).paths)
-    return [run for run in runs if run.finished]
-
-
-def _most_predicted(runs: Sequence[Run], variant: Variant) -> Labels:
-    """The class that most of the runs predict, shape (n,); ``UNKNOWN`` where they hold scores and nothing else."""
-    if all(run.record.form == "scores" for run in runs):
-        return np.full(len(variant.labels), UNKNOWN)
-    answers = np.stack([_last_prediction(run.path / "trace", variant) for run in runs])
-    votes = np.stack([(answers == answer).sum(0) for answer in answers])
-    most: Labels = np.where(votes == votes.max(0), answers, variant.num_classes).min(0)  # of equally many the first
-    return most
-
-
-def _last_prediction(folder: Path, variant: Variant) -> Labels:
-    """Predicted classes at the end of a trace, shape (n,)."""
-    values = read_trace(folder)["prediction"][-1]
-    if values.shape != variant.labels.shape or not np.isin(values, np.arange(variant.num_classes)).all():
-        msg = f"{folder} holds predictions that are no classes of the variant's samples; evaluate again"
-        raise BadData(msg)
-    return values.astype(np.int64)
-
-
-def _common(lists: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """The names that are in every list, in the order of the first."""
-    return tuple(name for name in lists[0] if all(name in other for other in lists[1:]))
+def flag(suspicion: Floats, count: int) -> NDArray[np.bool_]:
+    """The ``count`` samples of highest suspicion, ties in sample order: (n,) → (n,)."""
+    flags = np.zeros(len(suspicion), dtype=bool)
+    flags[np.argsort(-suspicion, kind="stable")[:count]] = True
+    return flags

@@ -106,7 +106,9 @@ def print_lines(header: Sequence[str], lines: Sequence[Sequence[str]], style: st
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(*header)
+        table = Table()
+        for name in header:
+            table.add_column(name, overflow="fold")  # a name is never cut
         for line in lines:
             table.add_row(*(Text(cell(name)) for name in line))
         console().print(table)
