@@ -23,13 +23,16 @@ from noisybench.ground.errors import BadData
 from noisybench.ground.files import count_rows, read_columns, write_columns
 from noisybench.runs.folder import log
 from noisybench.runs.reading import Run
+from noisybench.runs.record import Regime
 
 FILE = "agreement.parquet"
 KEPT = ("auroc", "average_precision")
 """Metrics of the file, by their names; the others are asked of the board."""
 TEXTS = ("detector", "kind", "truth", "stratum", "metric")
 NUMBERS = ("value", "low", "high", "n")
-COMMANDS = {"training": "evaluate", "pool": "memorize --pool detector", "given": "score"}
+COMMANDS: Mapping[Regime, str] = {
+    "training": "evaluate", "pool": "memorize --pool detector", "given": "score", "features": "score --features"
+}  # fmt: skip
 """Regime → the command that makes its runs, and this file again."""
 
 AgreementColumns = Mapping[str, NDArray[Any]]

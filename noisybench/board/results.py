@@ -19,6 +19,7 @@ from noisybench.detection.scoring import Scores
 from noisybench.ground.errors import BadData
 from noisybench.memorization.estimate import Memorization, read_memorization
 from noisybench.memorization.reliability import Summary
+from noisybench.runs.features_run import score_frozen
 from noisybench.runs.given_run import keep_given
 from noisybench.runs.measurement import measure_memorization
 from noisybench.runs.pool_run import DetectorPool, score_pool
@@ -190,7 +191,7 @@ def _detected(found: DetectorPool, since: float) -> Detected:
     return Detected(found.path, found.noise)
 
 
-def _given(path: Path, since: float) -> Result:
+def _scored(path: Path, since: float) -> Result:
     keep_results([path], since=since)
     return Result(path)
 
@@ -205,4 +206,5 @@ def _measured(found: tuple[Path, Summary], since: float) -> MeasuredMemorization
 evaluate = _returning("evaluate", train_and_score, _results)
 memorize = _returning("memorize", measure_memorization, _measured)
 detect = _returning("detect", score_pool, _detected)
-score_given = _returning("score_given", keep_given, _given)
+score_features = _returning("score_features", score_frozen, _scored)
+score_given = _returning("score_given", keep_given, _scored)

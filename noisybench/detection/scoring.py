@@ -31,8 +31,8 @@ were trained on other data; the answers of several people; the true rate of wron
 
 REFERENCES = ("random", "flag_nothing", "perfect", "given_label_only")
 """Names of the scores that detectors are read against; no detector may be called so."""
-HELD_OUT = ("held_out.", "neighbours.")
-"""Prefixes of the columns that a pool of subset models leaves, and no probe."""
+HELD_OUT = ("held_out.", "neighbours.", "features.")
+"""Prefixes of the columns that a pool of subset models or frozen features leave, and no probe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Detector:
 
     @property
     def needs_pool(self) -> bool:
-        """Whether it reads what models trained on subsets, or neighbours, say of a sample, which no probe observes."""
+        """Whether it reads what models trained on other samples, or neighbours, say of a sample, which no probe observes."""
         return any(name == "given" or name.startswith(HELD_OUT) for name in self.needs)
 
 

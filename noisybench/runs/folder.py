@@ -25,7 +25,7 @@ from noisybench.ground.lookup import find, is_ours
 from noisybench.ground.mending import looks_whole
 from noisybench.ground.records import read_json_as
 from noisybench.runs.detector_codes import codes_in
-from noisybench.runs.record import RunRecord
+from noisybench.runs.record import WITH_HISTORY, RunRecord
 from noisybench.variants.sample_names import NAMES, write_table_of_names
 from noisybench.variants.variant import Variant, read_variant, write_variant
 
@@ -96,7 +96,7 @@ def is_finished(folder: Path, record: RunRecord) -> bool:
     Files that are cut off, emptied or zeroed to their end count as missing; nothing is read but the ends of each.
     """
     files = [scores_path(folder, name) for name in record.detectors]
-    if record.regime != "given":
+    if record.regime in WITH_HISTORY:
         files.append(folder / "history.parquet")
     files += epochs_of(folder, record)
     return bool(record.detectors) and all(looks_whole(path) for path in files)

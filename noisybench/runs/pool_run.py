@@ -7,7 +7,7 @@ are a run themselves, which has a pool in place of a training.
 import hashlib
 import json
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from math import isnan
 from pathlib import Path
@@ -15,9 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from noisybench.data.inputs import IMAGE_DIMENSIONS
+from noisybench.data.inputs import IMAGE_DIMENSIONS, on_one_scale
 from noisybench.data.source import Source
-from noisybench.detection.scoring import Detector, Kind, score, scores_path, write_scores
 from noisybench.ground.arrays import Features
 from noisybench.ground.checks import check_kind, unknown, whole
 from noisybench.ground.durability import synced_together
@@ -25,7 +24,6 @@ from noisybench.ground.engines.processes import Progress
 from noisybench.ground.errors import BadUsage, UnknownName
 from noisybench.ground.files import file_name, write_columns, write_json
 from noisybench.ground.locks import locked
-from noisybench.ground.lookup import find, names
 from noisybench.ground.random_streams import derive
 from noisybench.ground.version import __version__
 from noisybench.memorization.held_out import held_out_answers, shares_fitted
@@ -33,14 +31,14 @@ from noisybench.memorization.pool import PURPOSES, Pool, read_pool
 from noisybench.memorization.retraining import retrain
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.subsets import check_fraction, group_size, subsets
-from noisybench.runs.detector_codes import is_made_by, made_by
-from noisybench.runs.folder import begin, digests_of, finish, keep_variant, kinds_of
+from noisybench.runs.column_scoring import score_added, score_columns
+from noisybench.runs.folder import begin, digests_of, finish, keep_variant
 from noisybench.runs.mending import mend, recognise
 from noisybench.runs.record import RunRecord, about_labels
 from noisybench.statistics.confident_learning import NoiseEstimate, estimate_noise
 from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.training.machine import Machine, limited_threads
-from noisybench.training.trace import read_trace, write_observation
+from noisybench.training.trace import write_observation
 from noisybench.variants.variant import Variant, check_source, check_variant
 
 NEIGHBOURS = 20
@@ -140,7 +138,7 @@ def score_pool(
             with limited_threads(machine.threads):
                 _score_all(folder, pools, variant, record, near=_where_to_look(source, features), seconds=seconds)
         else:
-            _score_added(folder, found)
+            score_added(folder, found)
     return DetectorPool(folder, estimate_noise(variant.labels, pools[-1].held_out))
 
 
@@ -165,9 +163,7 @@ def _where_to_look(source: Source, features: Features | None) -> Features | None
     inputs = source.inputs.reshape(len(source.labels), -1).astype(np.float32)
     if source.inputs.ndim == IMAGE_DIMENSIONS:
         return inputs
-    deviation = inputs.std(0)
-    scaled: Features = (inputs - inputs.mean(0)) / np.where(deviation > 0, deviation, 1)
-    return scaled
+    return on_one_scale(inputs)
 
 
 def _score_all(
@@ -188,7 +184,7 @@ def _score_all(
     with synced_together():
         write_observation(answers, folder / "trace", variant_id=variant.provenance.variant_id)
         _write_history(pools[-1], variant, record.epochs, folder / "history.parquet")
-        kinds = _score(folder)
+        kinds = score_columns(folder)
     took = None if isnan(seconds) else seconds
     passes = float(len(pools[0].included) * record.epochs * sum(record.fractions or ()))
     costs = {
@@ -198,20 +194,6 @@ def _score_all(
     write_json({"seconds": took, "detectors": costs}, folder / "timing.json", sync=False)
     detectors = {name: name for name in sorted(kinds)}
     finish(folder, record, detectors, kinds)
-
-
-def _score_added(folder: Path, found: RunRecord) -> None:
-    """Score what a finished run lacks: detectors that were added since, and reduce what is stored."""
-    installed = names("detectors")
-    kept = [
-        name
-        for name, spec in found.detectors.items()
-        if spec in installed and is_made_by(scores_path(folder, name), spec)
-    ]
-    added = _score(folder, but=kept)
-    if added:
-        detectors = dict(sorted({**found.detectors, **{name: name for name in added}}.items()))
-        finish(folder, found, detectors, {**kinds_of(folder, found), **added})
 
 
 def check_purpose(purpose: str, fractions: Sequence[float]) -> None:
@@ -269,23 +251,6 @@ def _is_whole(folder: Path, found: RunRecord, models: int) -> bool:
         and (folder / "timing.json").is_file()
         and found.files_sha256 == digests_of(folder, found.detectors)
     )
-
-
-def _score(folder: Path, *, but: Collection[str] = ()) -> dict[str, Kind]:
-    """Score with every detector whose columns the trace has, but for those of trainings; what each is, by name.
-
-    Args:
-        folder: Of the run.
-        but: Names of those that are scored already.
-    """
-    trace = read_trace(folder / "trace")
-    kinds: dict[str, Kind] = {}
-    for name in sorted({*names("detectors")} - {*but}):
-        detector: Detector = find("detectors", name)
-        if detector.needs_pool and set(detector.needs) <= set(trace.columns):
-            write_scores(score(trace, detector), scores_path(folder, name), made_by(name))
-            kinds[name] = "control" if detector.control else "detector"
-    return kinds
 
 
 def _write_history(pool: Pool, variant: Variant, epochs: int, path: Path) -> None:

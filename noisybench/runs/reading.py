@@ -15,7 +15,7 @@ from noisybench.ground.files import read_columns, read_record
 from noisybench.ground.records import check_fields
 from noisybench.ground.walking import find_below, reached
 from noisybench.runs.folder import RECORD, is_finished, kinds_of, log, read_run_record
-from noisybench.runs.record import RunRecord, Setup, setup_of
+from noisybench.runs.record import WITH_HISTORY, RunRecord, Setup, setup_of
 from noisybench.statistics.resampling import LabelColumn
 
 MOST_LINES = 20
@@ -163,7 +163,7 @@ def read_run(path: Path) -> Run:
         setup=setup_of(record),
         finished=finished,
         kinds=kinds_of(path, record) if finished else {},
-        history=_last_of_history(path) if finished and record.regime != "given" else {},
+        history=_last_of_history(path) if finished and record.regime in WITH_HISTORY else {},
         costs=_costs(path) if finished else {},
     )
 

@@ -11,8 +11,27 @@ from noisybench.data.source import Option
 from noisybench.memorization.learner import Learner
 from noisybench.variants.variant import Variant
 
-Regime = Literal["training", "pool", "given"]
-"""Where a run's scores come from: one observed training, many models on random subsets, or someone else's code."""
+Regime = Literal["training", "pool", "given", "features"]
+"""Where a run's scores come from: one observed training, many models on random subsets, someone else's code, or frozen
+features without a training."""
+Overlap = Literal["yes", "no", "unknown"]
+WITH_HISTORY: tuple[Regime, ...] = ("training", "pool")
+"""Regimes whose runs train something, and leave a history of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pretrained:
+    """What frozen features had been trained on before they met the samples.
+
+    Attributes:
+        what: The data set, as in ``ImageNet-1k``; ``unknown`` of features that the user brought.
+        supervised: Whether with its labels; None where nobody knows.
+        overlap: Whether its classes are those of the samples too, as ImageNet's are CIFAR-10's.
+    """
+
+    what: str
+    supervised: bool | None
+    overlap: Overlap
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +84,7 @@ class RunRecord:
         fractions: Share of the samples in the subsets of each pool; of a pool, as the next four.
         balanced: Whether every sample is left out equally often.
         models: Models for each fraction.
-        neighbours: Neighbours of a sample that are asked.
+        neighbours: Neighbours of a sample that are asked; of frozen features, too.
         codes: Detector → digest of where it comes from and of its code; of those that are none of noisybench's.
         files_sha256: File of the run → digest of answers, history and scores.
         form: What was given: ``scores``, ``pred_probs`` or ``dynamics``; of given scores, as the next five.
@@ -73,6 +92,13 @@ class RunRecord:
         file_sha256: Its digest, or that of the array.
         lower_is_suspicious: Whether the given scores had the other sign.
         column: The column of the scores, where it was named.
+        features_sha256: Digest of the features; of frozen features, as the next six.
+        pretrained: What they had been trained on; None of features that no other data decided.
+        folds: Parts of the samples, each of which is asked of a probe that was fitted to the others.
+        penalties: The ridge penalties whose ranks are averaged.
+        groups: Groups of samples that are left out together: those that the user gave, united with near duplicates.
+        grouped_by: What the user's groups are called; None where he gave none.
+        groups_sha256: Their digest.
         scores_sha256: Detector → digest of its scores.
     """
 
@@ -122,6 +148,13 @@ class RunRecord:
     file_sha256: str | None = None
     lower_is_suspicious: bool | None = None
     column: str | None = None
+    features_sha256: str | None = None
+    pretrained: Pretrained | None = None
+    folds: int | None = None
+    penalties: Sequence[float] | None = None
+    groups: int | None = None
+    grouped_by: str | None = None
+    groups_sha256: str | None = None
     device: str | None = None
     machine: str | None = None
     threads: int | None = None

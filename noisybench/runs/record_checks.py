@@ -1,6 +1,7 @@
 """Checks of a run's record: each of its fields against the variant, the folder, the checkpoint and what follows from the others."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -26,9 +27,15 @@ OF_REGIME: Mapping[str, tuple[str, ...]] = {
     "training": (*RECIPE, *WATCH, "device", "threads"),
     "pool": (*RECIPE, "fractions", "balanced", "models", "neighbours"),
     "given": ("form", "file_sha256", "lower_is_suspicious"),
+    "features": ("features_sha256", "folds", "neighbours", "penalties", "groups"),
 }
 """Regime → optional fields that each of its records has; it has none of those of another regime."""
-AT_WILL: Mapping[str, tuple[str, ...]] = {"training": (), "pool": ("threads",), "given": ("file", "column")}
+AT_WILL: Mapping[str, tuple[str, ...]] = {
+    "training": (),
+    "pool": ("threads",),
+    "given": ("file", "column"),
+    "features": ("threads", "pretrained", "grouped_by", "groups_sha256"),
+}
 """Regime → optional fields that some of its records have: threads other than one, what a file was called."""
 MOST_FRACTIONS = 50
 
@@ -60,7 +67,12 @@ def check_record(path: Path, record: RunRecord) -> None:
     check_detectors(path, record)
     _refuse(path, record, faults_of_codes(path, record))
     _refuse(path, record, _faults_of_fields(record))
-    faults = {"training": _faults_of_training, "pool": _faults_of_pool, "given": _faults_of_given}[record.regime]
+    faults = {
+        "training": _faults_of_training,
+        "pool": _faults_of_pool,
+        "given": _faults_of_given,
+        "features": _faults_of_features,
+    }[record.regime]
     _refuse(path, record, faults(path, record))
 
 
@@ -202,6 +214,26 @@ def _faults_of_given(path: Path, record: RunRecord) -> Iterator[str]:
     if record.setup != setup_of_given(record.model, record.form):
         yield "says a setup that its name and form do not give"
     yield from _faults_of_place(path, f"given-{file_name(record.model)}-{record.setup[:8]}")
+
+
+def _faults_of_features(path: Path, record: RunRecord) -> Iterator[str]:
+    """A run from frozen features must have the fixed fields of such a run, numbers that can be, and the digest of them."""
+    from noisybench.runs.features_run import folder_of_features, setup_of_features
+
+    fixed = {"model": "frozen", "recipe": "features", "trained": "", "observe": "held out", "epochs": 0}
+    for name, value in fixed.items():
+        if getattr(record, name) != value:
+            yield f"says {name} = {str(getattr(record, name))[:40]}, expected {value!r} of a run from frozen features"
+    folds, neighbours, penalties = record.folds or 0, record.neighbours or 0, record.penalties or ()
+    if not 1 < folds <= record.n or neighbours < 1 or not all(0 < penalty < math.inf for penalty in penalties):
+        yield f"says {folds} folds, {neighbours} neighbours and penalties {str(penalties)[:40]}, which cannot be"
+    if not 1 < (record.groups or 0) <= record.n:
+        yield f"says {record.groups} groups of {record.n} samples"
+    if (record.grouped_by is None) != (record.groups_sha256 is None):
+        yield "says what groups are called without their digest, or the other way round"
+    if record.setup != setup_of_features(record.features, folds, neighbours, penalties, record.grouped_by):
+        yield "says a setup that its features, folds, neighbours, penalties and groups do not give"
+    yield from _faults_of_place(path, folder_of_features(record.features, record.setup))
 
 
 def check_checkpoint(path: Path, record: RunRecord) -> Iterator[str]:

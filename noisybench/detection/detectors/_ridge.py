@@ -1,0 +1,15 @@
+"""What ridge regression on frozen features says of a sample's class."""
+
+import numpy as np
+
+from noisybench.detection.detectors._held_out import given_labels
+from noisybench.ground.arrays import Labels
+from noisybench.training.trace import Trace
+
+
+def best_other(trace: Trace) -> Labels:
+    """The class, but for the given one, with the greatest leave-one-out answer: (1, n, k) → (n,)."""
+    labels, answers = given_labels(trace), trace["features.ridge_answers"][-1].astype(np.float64)
+    answers[np.arange(len(labels)), labels] = -np.inf
+    best: Labels = answers.argmax(1)
+    return best

@@ -1,0 +1,42 @@
+"""Scoring stored columns: the detectors that need no training of their own, once each, also those that came later."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from noisybench.detection.scoring import Detector, Kind, score, scores_path, write_scores
+from noisybench.ground.lookup import find, names
+from noisybench.runs.detector_codes import is_made_by, made_by
+from noisybench.runs.folder import finish, kinds_of
+from noisybench.runs.record import RunRecord
+from noisybench.training.trace import read_trace
+
+
+def score_columns(folder: Path, *, but: Collection[str] = ()) -> dict[str, Kind]:
+    """Score with every detector whose columns the trace has, but for those of trainings; what each is, by name.
+
+    Args:
+        folder: Of the run.
+        but: Names of those that are scored already.
+    """
+    trace = read_trace(folder / "trace")
+    kinds: dict[str, Kind] = {}
+    for name in sorted({*names("detectors")} - {*but}):
+        detector: Detector = find("detectors", name)
+        if detector.needs_pool and set(detector.needs) <= set(trace.columns):
+            write_scores(score(trace, detector), scores_path(folder, name), made_by(name))
+            kinds[name] = "control" if detector.control else "detector"
+    return kinds
+
+
+def score_added(folder: Path, found: RunRecord) -> None:
+    """Score what a finished run lacks: detectors that were added since, and reduce what is stored."""
+    installed = names("detectors")
+    kept = [
+        name
+        for name, spec in found.detectors.items()
+        if spec in installed and is_made_by(scores_path(folder, name), spec)
+    ]
+    added = score_columns(folder, but=kept)
+    if added:
+        detectors = dict(sorted({**found.detectors, **{name: name for name in added}}.items()))
+        finish(folder, found, detectors, {**kinds_of(folder, found), **added})

@@ -1,0 +1,337 @@
+"""A run from frozen features: what simple models that did not see a sample say of it, without training a network.
+
+Logistic regression in folds, exact leave-one-out ridge regression and nearest neighbours answer each sample from the
+others, and leave columns as every regime does. Samples of one group, near duplicates above all, never vouch for each
+other's labels.
+"""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisybench.data.extraction import Extraction, choose_features, features_of
+from noisybench.data.inputs import IMAGE_DIMENSIONS, on_one_scale
+from noisybench.data.source import Source
+from noisybench.detection.scoring import Detector, Kind
+from noisybench.ground.arrays import Features, Floats32, Labels, as_array
+from noisybench.ground.checks import whole
+from noisybench.ground.durability import synced_together
+from noisybench.ground.errors import BadData
+from noisybench.ground.files import file_name, write_json
+from noisybench.ground.locks import locked
+from noisybench.ground.lookup import find
+from noisybench.ground.version import __version__
+from noisybench.runs.column_scoring import score_added, score_columns
+from noisybench.runs.folder import begin, digests_of, finish, keep_variant
+from noisybench.runs.mending import mend, recognise
+from noisybench.runs.record import Pretrained, RunRecord, about_labels
+from noisybench.statistics.grouping import find_groups
+from noisybench.statistics.linear_probe import held_out_probabilities
+from noisybench.statistics.neighbours import neighbour_labels
+from noisybench.statistics.ridge import PENALTIES, leave_one_out_ridge
+from noisybench.training.machine import Machine, limited_threads
+from noisybench.training.trace import Observation, epoch_path, write_observation
+from noisybench.variants.variant import Variant, check_source, check_variant
+
+FOLDS = 5
+"""Parts of the samples, each asked of a probe that was fitted to the others."""
+NEIGHBOURS = 20
+"""Neighbours of a sample that are asked."""
+TIMING = "timing.json"
+
+class Seen(NamedTuple):
+    """Features that are chosen, and not yet computed.
+
+    Attributes:
+        word: How they are called.
+        values: They themselves, where they were given.
+        extraction: What computes them; None of the inputs as they are, and of given ones.
+        pretrained: What they had been trained on.
+    """
+
+    word: str
+    values: Features | None
+    extraction: Extraction | None
+    pretrained: Pretrained | None
+
+
+def score_frozen(
+    source: Source,
+    variant: Variant,
+    features: str | Extraction | NDArray[Any],
+    out: str | Path = "runs",
+    *,
+    options: Mapping[str, str] | None = None,
+    groups: Any = None,  # noqa: ANN401 - anything with one entry a sample
+    grouped_by: str | None = None,
+    seed: int = 0,
+    machine: Machine | None = None,
+) -> Path:
+    """Folder of a run that scores detectors with frozen features; no network is trained, and no truth is used.
+
+    Nothing finished is done twice: features are kept where ``memorize`` keeps them, and so is a run that is there.
+
+    Args:
+        source: The inputs.
+        variant: Their labels.
+        features: A name, see ``choose_features``; ``input`` for the inputs as they are; or an array, shape (n, d).
+        out: Folder of runs.
+        options: Of the features, as text.
+        groups: One entry a sample, shape (n,): samples of one group, such as pictures of one patient, are left out
+            together. None, NaN and the empty text are groups of their own. Near duplicates are found in any case.
+        grouped_by: What the groups are called, such as the column they stand in.
+        seed: Of the folds.
+        machine: How features are computed, and by how many threads; None takes a GPU where there is one.
+
+    Raises:
+        UnknownName: No such features or option.
+        BadUsage: Features that do not suit the source.
+        BadData: Features or groups that are none, or the folder holds a run that was made differently.
+        Mismatch: The variant is of another source.
+    """
+    check_variant(variant)
+    check_source(source, variant)
+    machine, seed = machine or Machine(device="auto"), whole(seed, "seed", least=0)
+    n = len(variant.labels)
+    seen = _choose(source, features, options)
+    given = None if groups is None else group_numbers(groups, n)
+    word = (grouped_by or "groups") if given is not None else None
+    setup = setup_of_features(seen.word, FOLDS, NEIGHBOURS, PENALTIES, word)
+    home = Path(out) / variant.name
+    folder = home / folder_of_features(seen.word, setup) / f"seed-{seed}"
+    record = replace(
+        _record(keep_variant(variant, home / "variant", source.sample_names), seen, setup, seed),
+        grouped_by=word,
+        groups_sha256=None if given is None else hashlib.sha256(given.astype("<i8").tobytes()).hexdigest(),
+        threads=machine.threads if machine.threads > 1 else None,
+    )
+    with locked(folder):
+        found = recognise(folder, record, ignore=("groups", "features_sha256", "pretrained"))
+        if found is None:
+            begin(folder, record)
+        else:
+            mend(folder, found)
+        if found is not None and _is_whole(folder, found):
+            score_added(folder, found)
+            return folder
+        parts = None
+        if found is None or found.groups is None or not epoch_path(folder / "trace", 0).is_file():
+            with limited_threads(machine.threads):
+                found, parts = _observe(
+                    folder, record, source, variant, seen, given, device=machine.device, cache=Path(out) / "features"
+                )
+        begin(folder, found)  # what is scored again is no finished run meanwhile
+        with synced_together():
+            kinds = score_columns(folder)
+        if parts is not None or not (folder / TIMING).is_file():
+            _write_timing(folder, parts, kinds)
+        finish(folder, found, {name: name for name in sorted(kinds)}, kinds)
+    return folder
+
+
+def group_numbers(groups: Any, n: int) -> Labels:  # noqa: ANN401 - anything with one entry a sample
+    """Number of each sample's group, in the order in which they appear, shape (n,), int64.
+
+    None, NaN and the empty text are groups of their own each.
+
+    Raises:
+        BadData: There is not one a sample.
+    """
+    given = groups.tolist() if hasattr(groups, "tolist") else list(groups)
+    if len(given) != n:
+        msg = f"there are {len(given)} groups and {n} samples; expected one for each sample"
+        raise BadData(msg)
+    numbers: dict[object, int] = {}
+    found = np.empty(n, dtype=np.int64)
+    for i, group in enumerate(given):
+        if isinstance(group, list | dict):
+            msg = f"groups[{i}] is a {type(group).__name__}; expected a number or a text for each sample"
+            raise BadData(msg)
+        missing = group is None or group == "" or group != group  # noqa: PLR0124 - NaN alone differs from itself
+        found[i] = numbers.setdefault(("alone", i) if missing else group, len(numbers))
+    return found
+
+
+def setup_of_features(
+    features: str, folds: int, neighbours: int, penalties: Sequence[float], grouped_by: str | None
+) -> str:
+    """Digest of everything that decides the columns but labels and seed: alike for every variant."""
+    what = ["features", features, folds, neighbours, [float(penalty) for penalty in penalties], grouped_by]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()
+
+
+def folder_of_features(features: str, setup: str) -> str:
+    """Name of a run's folder, safe on every file system and alike for all seeds."""
+    return f"{file_name(features.partition('(')[0])}-features-{setup[:8]}"
+
+
+def _choose(
+    source: Source, features: str | Extraction | NDArray[Any], options: Mapping[str, str] | None
+) -> Seen:
+    """The features that were asked for, of which nothing is computed yet."""
+    if isinstance(features, str):
+        if features == "input":
+            return Seen("input", None, None, None)
+        features = choose_features(features, options)
+    if isinstance(features, Extraction):
+        return Seen(features.word, None, features, pretrained_of(features, source))
+    values = as_array(features, what="features")
+    n = len(source.labels)
+    if values.ndim != 2 or len(values) != n or not values.shape[1] or values.dtype.kind not in "iuf":  # noqa: PLR2004
+        msg = f"features must be numbers of shape (n, d) with n = {n}, got {values.dtype} of shape {values.shape}"
+        raise BadData(msg)
+    given: Features = np.ascontiguousarray(values, dtype=np.float32)
+    return Seen(f"given({_digest(given)[:8]})", given, None, Pretrained("unknown", None, "unknown"))
+
+
+def pretrained_of(extraction: Extraction, source: Source) -> Pretrained | None:
+    """What features had been trained on; None of those that no other data decided."""
+    del extraction, source
+    return None
+
+
+def _digest(values: Features) -> str:
+    shape = np.array(values.shape, dtype="<i8")
+    return hashlib.sha256(shape.tobytes() + np.ascontiguousarray(values, dtype="<f4").tobytes()).hexdigest()
+
+
+def _record(variant: Variant, seen: Seen, setup: str, seed: int) -> RunRecord:
+    """Everything that decides a run, before its features are computed."""
+    return RunRecord(
+        regime="features",
+        **about_labels(variant),
+        model="frozen",
+        recipe="features",
+        setup=setup,
+        trained="",
+        epochs=0,
+        observe="held out",
+        features=seen.word,
+        pretrained=seen.pretrained,
+        folds=FOLDS,
+        neighbours=NEIGHBOURS,
+        penalties=list(PENALTIES),
+        seed=seed,
+        versions=_versions(),
+        detectors={},
+    )
+
+
+def _versions() -> dict[str, str]:
+    """What decides the last bits of the columns."""
+    return {
+        "noisybench": __version__,
+        "numpy": np.__version__,
+        **{name: version(name) for name in ("scipy", "scikit-learn")},
+    }
+
+
+def _is_whole(folder: Path, found: RunRecord) -> bool:
+    """Whether a run is finished, and all its files are those that it left."""
+    return (
+        bool(found.detectors)
+        and (folder / TIMING).is_file()
+        and found.files_sha256 == digests_of(folder, found.detectors)
+    )
+
+
+def _observe(
+    folder: Path,
+    record: RunRecord,
+    source: Source,
+    variant: Variant,
+    seen: Seen,
+    given: Labels | None,
+    *,
+    device: str,
+    cache: Path,
+) -> tuple[RunRecord, dict[str, float]]:
+    """Write the columns in place of those that are there; the record with what is known since, and seconds of each part."""
+    for part in ("scores", "trace", TIMING):
+        path = folder / part
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    began = time.perf_counter()
+    values = _values(source, seen, device=device, cache=cache)
+    groups = find_groups(values, given)
+    apart = {"features": time.perf_counter() - began}
+    columns, seconds = columns_of(values, variant, groups, seed=record.seed)
+    record = replace(record, features_sha256=_digest(values), groups=int(groups.max()) + 1)
+    begin(folder, record)
+    with synced_together():
+        write_observation(Observation(0, columns), folder / "trace", variant_id=record.variant_id)
+    return record, {**apart, **seconds}
+
+
+def _values(source: Source, seen: Seen, *, device: str, cache: Path) -> Features:
+    """The features that were chosen, shape (n, d); columns of a table as they are, brought to one scale."""
+    if seen.values is not None:
+        return seen.values
+    if seen.extraction is not None:
+        return features_of(source, seen.extraction, device=device, cache=cache)
+    inputs = features_of(source, "input")
+    return inputs if len(source.input_shape) == IMAGE_DIMENSIONS - 1 else on_one_scale(inputs)
+
+
+def columns_of(
+    features: Features, variant: Variant, groups: Labels, *, seed: int
+) -> tuple[dict[str, Floats32], dict[str, float]]:
+    """The columns of a run's trace by name, and the seconds that each part of them took.
+
+    ``given`` (n,), the labels; ``held_out.probabilities`` (n, k) of logistic regression in folds, and ``prediction`` (n,),
+    the class of the greatest; ``features.ridge_suspicion`` (n,), ``features.ridge_answers`` (n, k),
+    ``features.ridge_chosen`` (n,) and ``features.ridge_leverage`` (n,) of ridge regression, see ``RidgeAnswers``;
+    ``neighbours.labels`` (n, k), share of each label among the neighbours.
+
+    Args:
+        features: Shape (n, d).
+        variant: The labels.
+        groups: Number of each sample's group, shape (n,), see ``find_groups``.
+        seed: Of the folds.
+    """
+    labels, k = variant.labels, variant.num_classes
+    began = time.perf_counter()
+    held_out = held_out_probabilities(features, labels, k, groups=groups, folds=FOLDS, seed=seed).probabilities
+    probed = time.perf_counter()
+    ridge = leave_one_out_ridge(features, labels, k, groups=groups, penalties=PENALTIES)
+    solved = time.perf_counter()
+    shares = neighbour_labels(features, labels, k, min(NEIGHBOURS, len(labels) - 1), groups=groups)
+    seconds = {"held_out": probed - began, "ridge": solved - probed, "neighbours": time.perf_counter() - solved}
+    columns: dict[str, NDArray[Any]] = {
+        "given": labels,
+        "held_out.probabilities": held_out,
+        "prediction": held_out.astype(np.float32).argmax(1),  # as whoever reads the column finds it
+        "features.ridge_suspicion": ridge.suspicion,
+        "features.ridge_answers": ridge.answers,
+        "features.ridge_chosen": ridge.margin_at_chosen,
+        "features.ridge_leverage": ridge.leverage,
+        "neighbours.labels": shares,
+    }
+    return {name: values.astype(np.float32) for name, values in columns.items()}, seconds
+
+
+PARTS: Mapping[str, str] = {"held_out": "held_out", "features": "ridge", "neighbours": "neighbours"}
+"""Prefix of a column → the part of a run that computes it."""
+
+
+def _write_timing(folder: Path, parts: Mapping[str, float] | None, kinds: Mapping[str, Kind]) -> None:
+    """What the run and each detector took; nobody knows it where the columns were there already."""
+    costs: dict[str, dict[str, float | None]] = {}
+    for name in kinds:
+        detector: Detector = find("detectors", name)
+        needed = {PARTS[prefix] for prefix, dot, _ in (need.partition(".") for need in detector.needs) if dot}
+        seconds = None if parts is None else parts["features"] + sum(parts[part] for part in needed)
+        costs[name] = {"seconds": seconds, "passes": 0.0}
+    total = None if parts is None else sum(parts.values())
+    write_json({"seconds": total, "detectors": costs}, folder / TIMING, sync=False)
