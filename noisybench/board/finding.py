@@ -1,34 +1,235 @@
 """Finding suspects: in data of one's own, in a variant, in finished runs, or in arrays."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from noisybench.board.evidence import contradicted, evidence_of, shared_suggestion
 from noisybench.board.suspects import Suspects, flag
-from noisybench.data.source import SCORE_INSTEAD, Source, inputs_of, source_from_arrays
-from noisybench.detection.scoring import Scores, scores_path
-from noisybench.ground.arrays import Floats, Labels
-from noisybench.ground.checks import a_path, unknown
+from noisybench.data.extraction import default_features, features_of
+from noisybench.data.recognising import recognise_source
+from noisybench.data.source import Source, inputs_of, source_from_arrays
+from noisybench.detection.scoring import Scores, score, scores_path
+from noisybench.ground.arrays import UNKNOWN, as_array
+from noisybench.ground.checks import a_path, check_room, unknown
 from noisybench.ground.digests import file_digest
+from noisybench.ground.download import cache_folder
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.lookup import find, names
+from noisybench.ground.options import parse_options
 from noisybench.ground.walking import find_below, reached
+from noisybench.runs.features_run import columns_of, score_frozen
 from noisybench.runs.folder import RECORD
 from noisybench.runs.reading import AnyPath, Run, leave_out, read_run
-from noisybench.training.trace import read_trace
+from noisybench.statistics.grouping import find_groups
+from noisybench.training.machine import Machine
+from noisybench.training.trace import Observation, Trace, read_trace, stack
+from noisybench.variants.building import build_variant
+from noisybench.variants.location import read_location, source_of
 from noisybench.variants.sample_names import read_names
 from noisybench.variants.variant import Variant, read_variant
 
 Tell = Callable[[str], None]
 
-DEFAULT_OF_TRAINING = "cumulative_loss"
-"""Detector that ranks where a network was trained."""
+DEFAULTS = ("feature_consensus", "cumulative_loss", "self_confidence")
+"""Detectors that rank where none is named, the first that there is: by frozen features, by a training, by probabilities."""
 
 
-def _of_runs(folder: Path, detector: str | None) -> Suspects:
+class Wish(NamedTuple):
+    """How suspects are looked for.
+
+    Attributes:
+        features: Name of frozen features; None takes what suits the data.
+        features_options: Theirs, as text.
+        groups: A column's name, or one entry a sample; None takes those of the source.
+        detector: The one that ranks; None takes the first of ``DEFAULTS`` that there is.
+        seed: Of the folds.
+        device: Where features are computed.
+        tell: Called with each sentence on what was chosen.
+    """
+
+    features: str | None = None
+    features_options: Mapping[str, str] | None = None
+    groups: Any = None
+    detector: str | None = None
+    seed: int = 0
+    device: str = "auto"
+    tell: Tell = lambda _: None
+
+
+def find_suspects(
+    what: AnyPath | Source | None = None,
+    *,
+    labels: Any = None,  # noqa: ANN401 - anything NumPy, pandas or datasets hold
+    pred_probs: Any = None,  # noqa: ANN401
+    inputs: Any = None,  # noqa: ANN401
+    features: Any = None,  # noqa: ANN401 - a name, or an array
+    groups: Any = None,  # noqa: ANN401
+    class_names: Sequence[str] | None = None,
+    sample_names: Sequence[str] | None = None,
+    detector: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> Suspects:
+    """The labels that disagree with the evidence, and a suspicion of each; needs no truth, and trains no network.
+
+    ``find_suspects("photos/")`` looks at data of one's own, a variant, or finished runs. ``labels`` with ``inputs``, with
+    an array of ``features``, or with out-of-sample ``pred_probs`` are arrays, lists, or columns of pandas and
+    ``datasets``. A ``Source`` is looked at with the labels that it has.
+
+    Args:
+        what: What ``noisybench build`` takes, a variant's folder, a run's or one above the seeds of one setup, or a
+            ``Source``. None: arrays are given.
+        labels: Given labels, shape (n,): class indices or names.
+        pred_probs: Out-of-sample class probabilities, shape (n, k), in the order of the classes.
+        inputs: Images (n, h, w, c), numbers (n, d), n texts, n pictures of Pillow, or a data frame.
+        features: Name of frozen features, see ``noisybench list features``; None takes what suits the data. With
+            ``labels`` also an array of features of your own, shape (n, d).
+        groups: Samples of one group say nothing of each other's labels, one entry a sample; near duplicates are found.
+        class_names: One a class, where ``labels`` are indices.
+        sample_names: What people call each sample, shape (n,).
+        detector: The one that ranks; None takes the first of ``DEFAULTS`` that there is.
+        seed: Of the folds.
+        device: Where features are computed: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+
+    Raises:
+        UnknownName: There is nothing of that name, or no such features or detector.
+        BadUsage: Arguments that do not go together.
+        BadData: What is there cannot be read, or arrays do not fit together.
+    """
+    if (what is None) == (labels is None):
+        msg = "give what to look at, such as 'photos/', or labels=… with inputs=…, features=… or pred_probs=…"
+        raise BadUsage(msg)
+    named = features if isinstance(features, str) else None
+    wish = Wish(named, None, groups, detector, seed, device)
+    if labels is not None:
+        several = {"inputs": inputs, "features": None if named else features, "pred_probs": pred_probs}
+        source = source_from_columns(labels, inputs, class_names=class_names, sample_names=sample_names)
+        return _at_once(source, wish, features=several["features"], pred_probs=pred_probs)
+    if any(value is not None for value in (pred_probs, inputs, class_names, sample_names)):
+        msg = "pred_probs, inputs, class_names and sample_names go with labels=…; leave them out, or give the labels"
+        raise BadUsage(msg)
+    if features is not None and named is None:
+        msg = "an array of features goes with labels=…; give the labels, or the name of features such as 'pca'"
+        raise BadUsage(msg)
+    return _at_once(what, wish) if isinstance(what, Source) else suspects_at(what, wish)
+
+
+def suspects_at(
+    what: AnyPath,
+    wish: Wish,
+    *,
+    data: Path | None = None,
+    source_options: Mapping[str, str] | None = None,
+    own_source: str | None = None,
+    limit: int | None = None,
+    out: Path | None = None,
+) -> Suspects:
+    """Suspects in data of one's own, in a variant, or of finished runs.
+
+    Args:
+        what: See ``find_suspects``.
+        wish: How they are looked for.
+        data: Where the files of the source named by ``what`` are.
+        source_options: Options of the source, as text.
+        own_source: ``package.module:attribute`` of a variant's source that is none of noisybench's.
+        limit: Keep the first ``limit`` samples.
+        out: Folder of runs; None keeps them in the cache.
+    """
+    of_data = {"--source-set": source_options, "--limit": limit}
+    folder, kept = a_path(what, "what"), out or cache_folder() / "suspects"
+    if data is None and folder.is_dir() and (folder / VARIANT_RECORD).is_file():
+        _refuse(of_data, f"{folder} is a variant, whose source is read as it was built")
+        variant = read_variant(folder)
+        source = source_of(variant, folder, data, own_source)
+        location = read_location(folder)
+        place = None if location is None or location.data is None else Path(location.data)
+        return _scored(source, variant, wish, kept, place=place)
+    if data is None and folder.is_dir() and find_below(reached(folder), {RECORD}).paths:
+        asked = {"--features": wish.features, "--groups": wish.groups, **of_data}
+        _refuse(asked, f"{folder} holds runs, whose evidence is there already")
+        return suspects_of_runs(folder, wish.detector)
+    found = recognise_source(what) if data is None else Recognised(str(what), data)
+    options = {**found.options, **(source_options or {})}
+    if isinstance(wish.groups, str):
+        options["groups"] = wish.groups
+    if found.note:
+        wish.tell(f"note: {found.note}")
+    loader = parse_options(find("sources", found.source), options, what=f"source '{found.source}'")
+    source = loader(found.data, limit=limit)
+    for sentence in source.notes:
+        wish.tell(f"note: {sentence}")
+    return _scored(source, _as_found(source), wish, kept, place=found.data)
+
+
+def _refuse(asked: Mapping[str, object], why: str) -> None:
+    """Raise ``BadUsage`` for the first option that was said and has no meaning."""
+    for flag_name, value in asked.items():
+        if value:
+            msg = f"{why}; leave {flag_name} out"
+            raise BadUsage(msg)
+
+
+def _as_found(source: Source) -> Variant:
+    """The labels of a source as they are."""
+    return build_variant(source, find("noises", "as_found")())
+
+
+def _features(source: Source, wish: Wish) -> Extraction | str:
+    """The features that are asked for, or what suits the source, which is told."""
+    inputs_of(source, "suspects")
+    if wish.features is not None:
+        return wish.features if wish.features == "input" else choose_features(wish.features, wish.features_options)
+    name, why = default_features(source)
+    wish.tell(f"note: {why}")
+    return name if name == "input" else choose_features(name, wish.features_options)
+
+
+def _scored(
+    source: Source, variant: Variant, wish: Wish, out: Path, *, features: Any = None, place: Path | None = None
+) -> Suspects:
+    """Suspects of a source, by a run from frozen features in the folder ``out``."""
+    folder = score_frozen(
+        source,
+        variant,
+        _features(source, wish) if features is None else features,
+        out,
+        groups=None if isinstance(wish.groups, str) else wish.groups,
+        seed=wish.seed,
+        machine=Machine(device=wish.device),
+    )
+    found = suspects_of_runs(folder, wish.detector)
+    return replace(found, inputs=source, names=source.sample_names, folder=_folder_of(source, place))
+
+
+def _at_once(source: Source, wish: Wish, *, features: Any = None, pred_probs: Any = None) -> Suspects:
+    """Suspects of a source with the labels that it has, of which nothing is kept."""
+    variant = _as_found(source)
+    with TemporaryDirectory() as out:
+        if pred_probs is None:
+            return _scored(source, variant, wish, Path(out), features=features)
+        folder = keep_given(variant, out, name="probabilities", pred_probs=as_array(pred_probs, what="pred_probs"))
+        return replace(suspects_of_runs(folder, wish.detector), inputs=source, names=source.sample_names)
+
+
+def _folder_of(source: Source, place: Path | None) -> Path | None:
+    """The folder below which samples are files of their names; None where they are none."""
+    if place is None or not source.sample_names:
+        return None
+    folder = place if place.is_dir() else place.parent
+    first = source.sample_names[0]
+    return folder if first and (folder / first).is_file() else None
+
+
+def suspects_of_runs(folder: Path, detector: str | None = None) -> Suspects:
     """What finished runs of one setup say: the mean of their scores, and the answers of all of them.
+
+    Args:
+        folder: A run's, or one above the seeds of one setup.
+        detector: The one that ranks; None takes the first of ``DEFAULTS`` that the runs have, else their first.
 
     Raises:
         UnknownName: The runs have no scores of that detector.
@@ -48,12 +249,23 @@ def _of_runs(folder: Path, detector: str | None) -> Suspects:
         if scores.variant_id != variant.provenance.variant_id or scores.values.shape != variant.labels.shape:
             msg = f"{folder} holds scores of other labels than its variant; evaluate again"
             raise BadData(msg)
-    suspicion = np.mean([scores.values for scores in scored], axis=0)
-    return suspicion
+    suspicion = read_only(np.mean([scores.values for scores in scored], axis=0))
+    records = [one.record for one in runs]
+    traces = [] if records[0].form == "scores" else [read_trace(one.path / "trace") for one in runs]
+    count = contradicted(traces, variant.labels)
+    return Suspects(
+        variant=variant,
+        detector=detector,
+        evidence=evidence_of(records, traces),
+        suggested=suggested(traces, detector, variant.labels),
+        suspicion=suspicion,
+        flagged=None if count is None else flag(suspicion, count),
+        names=read_names(runs[0].home, len(variant.labels)),
+    )
 
 
 def _ranking(runs: Sequence[Run], folder: Path, detector: str | None) -> str:
-    """The detector that ranks: the one that is asked for, else the default of the runs' regime, else their first."""
+    """The detector that ranks: the one that is asked for, else the default, else the first that all runs have."""
     found = [name for name in runs[0].kinds if all(name in one.kinds for one in runs)]
     for name in [name for name in found if len({one.maker(name) for one in runs}) > 1]:
         fault = BadData(
@@ -64,11 +276,11 @@ def _ranking(runs: Sequence[Run], folder: Path, detector: str | None) -> str:
             raise fault
         leave_out(fault)
         found.remove(name)
-    if detector is not None or not found:
-        if detector not in found:
-            raise UnknownName(unknown(str(detector), tuple(found), "detector of this run"))
-        return detector
-    return next((name for name in DEFAULTS if name in found), found[0])
+    if detector is None:
+        detector = next((name for name in DEFAULTS if name in found), found[0] if found else "")
+    if detector not in found:
+        raise UnknownName(unknown(detector, tuple(found), "detector of this run"))
+    return detector
 
 
 def _finished_below(folder: Path) -> list[Run]:
@@ -85,3 +297,4 @@ def _unchanged(run: Run, name: str) -> Scores:
         msg = f"{path} was changed after it was written; run the command that made it again"
         raise BadData(msg)
     return run.scores(name)
+

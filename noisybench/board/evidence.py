@@ -1,0 +1,77 @@
+"""Evidence: how many labels the answers of runs contradict, and where these answers come from, in words."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from noisybench.ground.arrays import Labels
+from noisybench.runs.record import RunRecord
+from noisybench.statistics.confident_learning import find_issues
+from noisybench.statistics.consensus import disagreeing
+from noisybench.training.trace import Trace
+
+HELD_OUT, RIDGE, NEIGHBOURS = "held_out.probabilities", "features.ridge_answers", "neighbours.labels"
+
+
+def contradicted(traces: Sequence[Trace], given: Labels) -> int | None:
+    """How many labels the answers of a setup's runs contradict; no estimate of how many are wrong.
+
+    From frozen features: two of ridge regression, logistic regression and neighbours say another class. From held-out
+    probabilities alone: confident learning's issues, pruned by noise rate. From a training: more than half of the
+    recorded epochs, of all seeds, say another class.
+
+    Args:
+        traces: Of the runs, one a seed.
+        given: The labels, shape (n,).
+
+    Returns:
+        None where there are no answers, as of scores that came alone.
+    """
+    columns = set.intersection(*(set(trace.columns) for trace in traces)) if traces else set()
+    if {HELD_OUT, RIDGE, NEIGHBOURS} <= columns:
+        ridge, probabilities, shares = (
+            np.mean([trace[name][-1] for trace in traces], axis=0, dtype=np.float64)
+            for name in (RIDGE, HELD_OUT, NEIGHBOURS)
+        )
+        return int(disagreeing(given, ridge, probabilities, shares).sum())
+    if HELD_OUT in columns:
+        mean = np.mean([trace[HELD_OUT][-1] for trace in traces], axis=0)
+        return int(find_issues(given, mean).sum())
+    if "prediction" in columns:
+        others = np.sum([(trace["prediction"] != given).sum(0) for trace in traces], axis=0)
+        return int((2 * others > sum(len(trace["prediction"]) for trace in traces)).sum())
+    return None
+
+
+def evidence_of(records: Sequence[RunRecord], traces: Sequence[Trace]) -> tuple[str, ...]:
+    """Where the answers of a setup's runs come from, a sentence each."""
+    first, many = records[0], len(records)
+    if first.regime == "features":
+        told = [f"ridge regression, logistic regression and neighbours on features {first.features}, each sample held out"]
+        if first.pretrained is not None:
+            told.append(first.pretrained.words)
+        if first.groups is not None and first.groups < first.n:
+            told.append(f"{first.n:,} samples are {first.groups:,} groups, near duplicates among them, each held out as one")
+        return tuple(told)
+    learner = f"{first.model}, {first.recipe}" + ("" if first.features == "input" else f", on {first.features}")
+    if first.regime == "pool":
+        return (f"{first.models} models ({learner}) on random subsets, each asked of the samples that it did not see",)
+    if first.regime == "training":
+        epochs = sum(len(trace["prediction"]) for trace in traces if "prediction" in trace.columns)
+        seeds = f"{many} trainings" if many > 1 else "one training"
+        return (f"answers of {seeds} ({learner}) at {epochs} epochs in all, of samples that it was trained on",)
+    if first.form == "scores":
+        return (f"scores '{first.model}', which came without answers",)
+    return (f"answers of '{first.model}', which noisybench did not make; they should be held out",)
+
+
+def suggested(traces: Sequence[Trace], detector: str, given: Labels) -> Labels:
+    """The class that a detector's evidence suggests for each sample, shape (n,); -1 everywhere where there are no answers.
+
+    A detector that is none of noisybench's suggests what its traces do: its code is not imported, for a run may be a
+    stranger's.
+    """
+    if not traces:
+        return np.full(len(given), UNKNOWN)
+    item = find("detectors", detector if detector in own_names("detectors") else "self_confidence")
+    return suggest(traces, item, given).labels
