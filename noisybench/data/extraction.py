@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.inputs import IMAGE_DIMENSIONS, add_inputs, in_memory
-from noisybench.data.pretraining import UNSAID, Pretraining
 from noisybench.data.source import Source, inputs_of
 from noisybench.ground.arrays import Features
 from noisybench.ground.checks import check_kind
@@ -54,13 +53,6 @@ class Extraction:
 
     name: str
     how: ExtractFeatures
-
-    @property
-    def pretraining(self) -> Pretraining | None:
-        """What its weights were trained on; None where it has none, ``unknown`` where the user's own class does not say."""
-        own = type(self.how).__module__.startswith("noisybench.")
-        found: Pretraining | None = getattr(self.how, "pretraining", None if own else Pretraining(UNSAID))
-        return found
 
     @property
     def word(self) -> str:
