@@ -20,12 +20,13 @@ from noisybench.board.averages import (
     versions_of,
     which_complete,
 )
+from noisybench.board.information import BLOCKS, NO_NAMES, Block, MadeWith, made_with
 from noisybench.board.judging import judge_all
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, check_asked
-from noisybench.detection.scoring import Kind
+from noisybench.detection.scoring import Information, Kind
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import Paths, Run, finished_and_begun
-from noisybench.runs.record import NOBODY, Regime, Setup
+from noisybench.runs.record import NOBODY, Pretrained, Regime, Setup
 from noisybench.statistics.detection_metrics import METRICS, Metric
 from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS, MemorizationMetric
 from noisybench.statistics.resampling import Cells, Interval, LabelColumn, estimate, mean, rank_sets
@@ -68,6 +69,10 @@ class Row:
         clean_fit: Share of the other samples fitted at the end.
         seconds: Mean time of the detector a run.
         passes: Mean extra passes over the training set a run.
+        information: What the scores were made with, in the order of ``Information``.
+        pretrained: What the features had been trained on; None where no other data decided them.
+        block: With whom it ranks: those that saw the data set alone (empty), on features of other data, or who were told
+            something of the truth.
     """
 
     detector: str
@@ -99,6 +104,9 @@ class Row:
     clean_fit: float
     seconds: float
     passes: float
+    information: tuple[Information, ...] = ()
+    pretrained: Pretrained | None = None
+    block: Block = ""
 
 
 # Rows
@@ -108,6 +116,9 @@ def detector_rows(
     runs: Sequence[Run] | Paths, *, truth: str = MISLABELED, metric: str | None = None, stratum: str = "all"
 ) -> list[Row]:
     """One row per detector and setup: ranked detectors, incomplete ones, controls, references, each best first.
+
+    Detectors on features of other data, and those that were told something of the truth, stand in blocks of their own, in
+    which they rank among themselves.
 
     Args:
         runs: Runs, or folders above them.
@@ -125,11 +136,17 @@ def detector_rows(
     asked = check_asked(truth, metric, stratum, list(truths.values()))
     judged, faults = judge_all(ended, truths, asked)
     tell_left_out(faults, any_left=bool(judged))
-    return rows_of_agreements(judged, [run for run in ended if run.path in judged], begun, asked)
+    variants = [one.variant for one in truths.values()]
+    class_names = {variant.provenance.variant_id: variant.class_names for variant in variants}
+    return rows_of_agreements(judged, [run for run in ended if run.path in judged], begun, asked, class_names)
 
 
 def rows_of_agreements(
-    judged: Mapping[Path, Sequence[Agreement]], ended: Sequence[Run], begun: Sequence[Run], asked: Asked
+    judged: Mapping[Path, Sequence[Agreement]],
+    ended: Sequence[Run],
+    begun: Sequence[Run],
+    asked: Asked,
+    class_names: Mapping[str, Sequence[str]] = NO_NAMES,
 ) -> list[Row]:
     """The rows of ``detector_rows`` from agreements that are given.
 
@@ -138,6 +155,7 @@ def rows_of_agreements(
         ended: The finished runs, in order.
         begun: Those that have begun and not ended.
         asked: What the agreements answer.
+        class_names: Id of a variant → names of its classes, for those that are known.
     """
     about = about_metric(asked.metric)
     shown = names_shown(ended)
@@ -150,7 +168,12 @@ def rows_of_agreements(
             key = (name, agreement.kind, setup, agreement.learner)
             groups.setdefault(key, {})[run.column, run.seed] = (run, agreement)
     cells = [cells_of((run, held.value) for run, held in group.values()) for group in groups.values()]
-    complete, ranks = _rank(groups, cells, begun, higher_is_better=about.higher_is_better)
+    made = [
+        made_with(key[0], key[1], [(run, held.detector) for run, held in group.values()], class_names)
+        for key, group in groups.items()
+    ]
+    blocks = [one.block for one in made]
+    complete, ranks = _rank(groups, cells, blocks, begun, higher_is_better=about.higher_is_better)
     rows = [
         _row(
             key,
@@ -158,6 +181,7 @@ def rows_of_agreements(
             asked,
             estimate(cells[i], about.bounds),
             ranks.get(i, (None, None, None)),
+            made=made[i],
             complete=complete[i],
             unfinished=len(begun),
         )
@@ -173,9 +197,9 @@ Groups: TypeAlias = "dict[RowKey, dict[tuple[LabelColumn, int], tuple[Run, Agree
 
 
 def _rank(
-    groups: Groups, cells: Sequence[Cells], begun: Sequence[Run], *, higher_is_better: bool
+    groups: Groups, cells: Sequence[Cells], blocks: Sequence[Block], begun: Sequence[Run], *, higher_is_better: bool
 ) -> tuple[dict[int, bool], dict[int, tuple[int, int, int]]]:
-    """Which rows are complete, and rank, best and worst rank of those that compete, by the number of the row."""
+    """Which rows are complete, and rank, best and worst rank in its block of those that compete, by the number of the row."""
     complete: dict[int, bool] = {}
     ranks: dict[int, tuple[int, int, int]] = {}
     # Each memorization is a truth of its own: with other label columns, and a ranking by itself.
@@ -185,9 +209,11 @@ def _rank(
             (key[2], {at for at, (_, held) in group.items() if math.isfinite(held.value)}) for _, key, group in ours
         ]
         complete |= dict(zip((i for i, _, _ in ours), which_complete(reached, begun), strict=True))
-        contenders = [i for i, key, _ in ours if key[1] == "detector" and complete[i] and len(cells[i]) > 0]
-        sets = rank_sets([cells[i] for i in contenders], higher_is_better=higher_is_better)
-        ranks |= dict(zip(contenders, sets, strict=True))
+        able = [i for i, key, _ in ours if key[1] == "detector" and complete[i] and len(cells[i]) > 0]
+        for block in BLOCKS:
+            contenders = [i for i in able if blocks[i] == block]
+            sets = rank_sets([cells[i] for i in contenders], higher_is_better=higher_is_better)
+            ranks |= dict(zip(contenders, sets, strict=True))
     return complete, ranks
 
 
@@ -198,6 +224,7 @@ def _row(
     averaged: tuple[float, float, float, Interval],
     ranked: tuple[int | None, int | None, int | None],
     *,
+    made: MadeWith,
     complete: bool,
     unfinished: int,
 ) -> Row:
@@ -232,6 +259,7 @@ def _row(
         clean_fit=mean(history_of(trained, "clean_fit")),
         seconds=mean(cells_of(zip(members, (seconds for seconds, _ in costs), strict=True))),
         passes=mean(cells_of(zip(members, (passes for _, passes in costs), strict=True))),
+        **made._asdict(),
     )
 
 
@@ -240,8 +268,16 @@ def about_metric(name: str) -> Metric | MemorizationMetric:
     return METRICS.get(name) or MEMORIZATION_METRICS[name]
 
 
-def _order(row: Row, *, higher_is_better: bool) -> tuple[int, bool, bool, float, str, str]:
+def _order(row: Row, *, higher_is_better: bool) -> tuple[int, int, bool, bool, float, str, str]:
     worse = -row.mean if higher_is_better else row.mean
     kind = ("detector", "control", "reference").index(row.kind)
     missing = math.isnan(row.mean)
-    return (kind, not row.complete, missing, 0.0 if missing else worse, row.detector, row.setup)
+    return (
+        kind,
+        BLOCKS.index(row.block),
+        not row.complete,
+        missing,
+        0.0 if missing else worse,
+        row.detector,
+        row.setup,
+    )

@@ -15,14 +15,15 @@ import numpy as np
 from noisybench.board.admission import admit, tell_left_out
 from noisybench.board.agreement import check_same_labels
 from noisybench.board.averages import cells_of, counts_of, is_matched, names_shown, versions_of, which_complete
+from noisybench.board.information import BLOCKS, Block, made_with
 from noisybench.board.references import reference_scores
 from noisybench.board.truths import Truths
-from noisybench.detection.scoring import Kind, Scores
+from noisybench.detection.scoring import Information, Kind, Scores
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.memorization.estimate import Memorization
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import Paths, Run, finished_and_begun
-from noisybench.runs.record import NOBODY, Regime, Setup
+from noisybench.runs.record import NOBODY, Pretrained, Regime, Setup
 from noisybench.statistics.intervals import NOTHING, Estimate, wilson
 from noisybench.statistics.memorization_metrics import chance_of_top, share_count
 from noisybench.statistics.resampling import Interval, LabelColumn, estimate, mean
@@ -117,6 +118,9 @@ class BothRow:
         observe: When the samples were observed.
         regime: Where the scores come from.
         version: Versions of noisybench that trained the runs; empty for references.
+        information: As in ``leaderboard.Row``, as the next two.
+        pretrained: What the features had been trained on.
+        block: With whom it stands together.
     """
 
     detector: str
@@ -152,6 +156,9 @@ class BothRow:
     observe: str
     regime: Regime
     version: str
+    information: tuple[Information, ...] = ()
+    pretrained: Pretrained | None = None
+    block: Block = ""
 
 
 def both_rows(runs: Sequence[Run] | Paths, *, threshold: float = HIGH_MEMORIZATION) -> list[BothRow]:
@@ -184,8 +191,10 @@ def both_rows(runs: Sequence[Run] | Paths, *, threshold: float = HIGH_MEMORIZATI
         begun,
     )
     left_out = {"unfinished": len(begun), "unmeasured": len(ended) - len(measured)}
+    variants = [one.variant for one in truths.values()]
+    class_names = {variant.provenance.variant_id: variant.class_names for variant in variants}
     rows = [
-        _row(key, list(group.values()), complete=whole, threshold=threshold, **left_out)
+        _row(key, list(group.values()), class_names, complete=whole, threshold=threshold, **left_out)
         for whole, (key, group) in zip(complete, groups.items(), strict=True)
     ]
     return sorted(rows, key=_order)
@@ -225,6 +234,7 @@ def _flags_of(runs: Sequence[Run], truths: Mapping[Path, Truths], threshold: flo
 def _row(
     key: FlagsKey,
     members: Sequence[tuple[Run, BothTruths]],
+    class_names: Mapping[str, Sequence[str]],
     *,
     complete: bool,
     threshold: float,
@@ -254,6 +264,7 @@ def _row(
         unmeasured=unmeasured,
         **setup._asdict(),
         version=versions_of([] if setup == NOBODY else runs),
+        **made_with(detector, kind, [(run, both.detector) for run, both in members], class_names)._asdict(),
     )
 
 
@@ -276,10 +287,18 @@ def _quarters(members: Sequence[tuple[Run, BothTruths]]) -> dict[str, Any]:
     return said
 
 
-def _order(row: BothRow) -> tuple[int, bool, bool, float, str, str]:
+def _order(row: BothRow) -> tuple[int, int, bool, bool, float, str, str]:
     kind = ("detector", "control", "reference").index(row.kind)
     missing = math.isnan(row.false_alarms)
-    return (kind, not row.complete, missing, 0.0 if missing else row.false_alarms, row.detector, row.setup)
+    return (
+        kind,
+        BLOCKS.index(row.block),
+        not row.complete,
+        missing,
+        0.0 if missing else row.false_alarms,
+        row.detector,
+        row.setup,
+    )
 
 
 def both_truths(

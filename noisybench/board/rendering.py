@@ -4,13 +4,15 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from noisybench.board.detector_table import Row, about_metric
 from noisybench.board.flags_table import MOST_MEMORIZED, BothRow, Quarters
+from noisybench.board.information import Block, in_words
 from noisybench.board.model_table import ModelRow
 from noisybench.ground.text import cell, markdown_cell, one_line, spreadsheet_cell, visible
 from noisybench.memorization.learner import Learner
@@ -24,6 +26,9 @@ Rows: TypeAlias = Sequence[Row] | Sequence[ModelRow] | Sequence[BothRow]
 
 
 NOTHING = {"–", "– / –"}
+BLOCK_WORDS: Mapping[Block, str] = {
+    "": "", "pretrained": "detectors on features of other data", "knows_truth": "detectors that know something of the truth"
+}  # fmt: skip
 
 
 def caption(rows: Rows) -> str:
@@ -50,8 +55,11 @@ def caption(rows: Rows) -> str:
         what = _about_both(rows, first.threshold)
     else:
         what = "Runs at the end of training, mean over noise families"
+    said = [] if isinstance(first, ModelRow) else [BLOCK_WORDS[block] for block in _blocks(rows) if block]
     incomplete = sum(not row.complete for row in rows if isinstance(row, ModelRow) or row.kind != "reference")
     missing = []
+    if said:
+        missing.append(f"{' and '.join(said)} stand in a block of their own, and rank among themselves")
     if _differ(rows):
         missing.append("rows were trained by different versions of noisybench")
     if first.unfinished:
@@ -75,7 +83,7 @@ def to_records(rows: Rows) -> list[dict[str, Any]]:
 
 
 def _flat(row: AnyRow) -> dict[str, Any]:
-    """Field → value in the order of 0.1.0, a learner as its fields, and whose memorization it is in words."""
+    """Field → value in the order of 0.1.0, then what came since; a learner as its fields, whose memorization in words."""
     flat: dict[str, Any] = {}
     for field in fields(row):
         value = getattr(row, field.name)
@@ -84,9 +92,20 @@ def _flat(row: AnyRow) -> dict[str, Any]:
             flat |= {"features": value.features, "regime": row.regime, "trained": value.trained, "epochs": value.epochs}
         elif field.name == "truth_learner":
             flat[field.name] = value.name if value is not None else ""
-        elif field.name != "version":
+        elif field.name not in ("version", "information", "pretrained", "block"):
             flat[field.name] = value
-    return {**flat, "version": row.version}
+    flat["version"] = row.version
+    if not isinstance(row, ModelRow):
+        told = row.pretrained
+        flat |= {"information": ", ".join(row.information), "block": row.block}
+        flat |= {"pretrained": None, "pretrained_supervised": None, "pretrained_overlap": None}
+        if told is not None:
+            flat |= {
+                "pretrained": told.data,
+                "pretrained_supervised": told.supervised,
+                "pretrained_overlap": told.overlap,
+            }
+    return flat
 
 
 def to_json(rows: Rows) -> str:
@@ -116,6 +135,8 @@ def to_latex(rows: Rows) -> str:
     r"""A LaTeX table for people; needs ``\usepackage{booktabs}``."""
     header, body = cells_for_people(rows)
     lines = [" & ".join(map(_latex, line)) + r" \\" for line in (header, *body)]
+    for end in sorted(ends_of_blocks(rows), reverse=True):
+        lines.insert(end + 2, r"\midrule")
     return "\n".join(
         [
             r"\begin{table}",
@@ -153,8 +174,9 @@ def to_table(rows: Rows) -> "Table":
     shown = [position for position, name in enumerate(header) if name not in alike]
     for position in shown:
         table.add_column(Text(header[position]), no_wrap=header[position] in own, overflow="fold")
-    for line in body:
-        table.add_row(*(Text(line[position]) for position in shown))
+    ends = ends_of_blocks(rows)
+    for number, line in enumerate(body):
+        table.add_row(*(Text(line[position]) for position in shown), end_section=number in ends)
     return table
 
 
@@ -204,6 +226,7 @@ def _of_flags(rows: Rows) -> Shape:
         **{quarter.replace("_", ", "): partial(_quarter, quarter) for quarter in Quarters._fields},
         "model": _model,
         "recipe": _recipe(rows),
+        "information": _information,
         **({} if one_truth else {"truth of": _whose}),
         "learner": _matched,
     }
@@ -219,6 +242,7 @@ def _of_detectors(rows: Rows) -> Shape:
         title: lambda row: _span(row, "mean", "low", "high"),
         "model": _model,
         "recipe": _recipe(rows),
+        "information": _information,
         **({"truth of": _whose, "learner": _matched} if of_memorization else {}),
         "memorized / clean fitted": lambda row: f"{_short(row.mislabeled_fit)} / {_short(row.clean_fit)}",
         "seconds": lambda row: _short(row.seconds),
@@ -234,6 +258,8 @@ def _recipe(rows: Rows) -> Callable[[AnyRow], str]:
     def said(row: AnyRow) -> str:
         if row.regime == "given":
             return row.learner.recipe or "–"
+        if row.regime == "features":
+            return "no training" if same else f"no training, {row.setup[:8]}"
         words = f"{row.learner.recipe}, {row.learner.epochs} epochs"
         words += {"after": "", "held out": ", pool"}.get(row.observe, f", observed {row.observe}")
         return words if same else f"{words}, {row.setup[:8]}"
@@ -276,12 +302,31 @@ def _model(row: Row | BothRow) -> str:
     learner = row.learner
     if not learner.model:  # a reference
         return "–"
+    if row.regime == "features":
+        return f"frozen {learner.features}"
     return learner.model if learner.features in ("input", "given") else f"{learner.model} on {learner.features}"
+
+
+def _information(row: Row | BothRow) -> str:
+    return "–" if row.kind == "reference" else in_words(row.information, row.pretrained)
 
 
 def _shown(learner: Learner) -> tuple[str, str, int, str]:
     """What a table shows of a learner."""
     return learner.model, learner.recipe, learner.epochs, learner.features
+
+
+def _blocks(rows: Rows) -> list[Block]:
+    """The blocks of the detectors of a table, in order."""
+    return list(dict.fromkeys(row.block for row in rows if not isinstance(row, ModelRow) and row.kind == "detector"))
+
+
+def ends_of_blocks(rows: Rows) -> set[int]:
+    """The lines of a table behind which another block of detectors, or the controls, begin; none of a table of one block."""
+    if len(_blocks(rows)) < 2 and not any(_blocks(rows)):  # noqa: PLR2004 - nothing to tell apart
+        return set()
+    kinds = [None if isinstance(row, ModelRow) else (row.kind, row.kind == "detector" and row.block) for row in rows]
+    return {i for i, (one, after) in enumerate(pairwise(kinds)) if one != after}
 
 
 def _whose(row: Row | BothRow) -> str:

@@ -5,7 +5,7 @@ source is right any more, the clean label becomes unknown, so that the sample co
 Alterations come before noise: a noise keeps the labels of samples whose clean label is unknown.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from noisybench.data.inputs import rows_of
 from noisybench.data.source import PARENT, LoadSource, Source, inputs_of, source_digest
+from noisybench.data.tables.row_words import words_at
 from noisybench.ground.arrays import Labels, read_only
 from noisybench.ground.checks import check_rate, unknown
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
@@ -84,9 +85,42 @@ def changed(
         marks=columns,
         sample_names=None,  # the mark ``parent`` tells which sample of the base it is
         answers=None,  # they are of the inputs before
+        texts=_altered_words(source.texts, source, inputs, columns[PARENT], kept),
+        rows=_altered_words(source.rows, source, inputs, columns[PARENT], kept),
+        originals=None if inputs is not None or source.originals is None else source.originals.take(kept),
         notes=source.notes if source.answers is None else (*source.notes, ANSWERS_LEFT_OUT),
         **fields,
     )
+
+
+def _altered_words(
+    words: Sequence[str] | None,
+    source: Source,
+    inputs: NDArray[Any] | None,
+    parent: NDArray[np.int64],
+    kept: NDArray[np.intp],
+) -> Sequence[str] | None:
+    """Texts or rows of the samples that are kept: a copy has those of its twin, and a damaged or foreign input none.
+
+    Args:
+        words: Of the samples before, shape (n,).
+        source: As it was.
+        inputs: Those after, of the samples before; None where they are those of ``source``.
+        parent: Which sample of the base each is of that is kept, shape (m,).
+        kept: Which samples stay, shape (m,).
+    """
+    if words is None:
+        return None
+    before = parents(source)
+    same = parent == before[kept]
+    found = np.where(same, kept, -1)
+    if not same.all():
+        first = {origin: row for row, origin in reversed([*enumerate(before.tolist())])}
+        found[~same] = [first.get(origin, -1) for origin in parent[~same].tolist()]
+    if inputs is not None and isinstance(source.inputs, np.ndarray):
+        flat = [part.reshape(len(part), -1)[kept] for part in (inputs, source.inputs)]
+        found[same & (flat[0] != flat[1]).any(1)] = -1
+    return words_at(words, found)
 
 
 def alterable(source: Source) -> Any:  # noqa: ANN401 - of Source.inputs

@@ -6,7 +6,7 @@ No label decides a feature. They are kept in a file under a name that holds ever
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.inputs import IMAGE_DIMENSIONS, add_inputs, in_memory
+from noisybench.data.pretraining import UNSAID, Pretraining
 from noisybench.data.source import Source, inputs_of
 from noisybench.ground.arrays import Features
 from noisybench.ground.checks import check_kind
@@ -32,7 +33,10 @@ BACKBONES = ("torchvision", "timm")
 
 
 class ExtractFeatures(Protocol):
-    """What a file of ``features/`` gives: a frozen dataclass whose fields are the options."""
+    """What a file of ``features/`` gives: a frozen dataclass whose fields are the options.
+
+    One whose weights were trained on something says so by an attribute ``pretraining``, a ``Pretraining``.
+    """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -53,6 +57,13 @@ class Extraction:
 
     name: str
     how: ExtractFeatures
+
+    @property
+    def pretraining(self) -> Pretraining | None:
+        """What its weights were trained on; None where it has none, ``unknown`` where the user's own class does not say."""
+        own = type(self.how).__module__.startswith("noisybench.")
+        found: Pretraining | None = getattr(self.how, "pretraining", None if own else Pretraining(UNSAID))
+        return found
 
     @property
     def word(self) -> str:
@@ -153,10 +164,28 @@ def check_image_source(source: Source, what: str) -> None:
         raise BadUsage(msg)
 
 
+def texts_of_source(source: Source, what: str) -> Sequence[str]:
+    """The texts that the inputs were made of, shape (n,), for features of texts.
+
+    Raises:
+        BadUsage: There are none.
+    """
+    if source.texts is None:
+        kind = "images" if source.inputs is not None and source.inputs.ndim == IMAGE_DIMENSIONS else "inputs"
+        msg = f"features '{what}' are of texts; source '{source.name}' has {kind} without any; use {'patches' if kind == 'images' else 'pca'}"
+        raise BadUsage(msg)
+    return source.texts
+
+
 def _digest(source: Source, chosen: Extraction) -> str:
     """Digest of the inputs, the options, the version and, of features of the user's own, the code."""
     inputs = hashlib.sha256()
     add_inputs(inputs, source.inputs)
+    if source.originals is not None:
+        add_inputs(inputs, source.originals)
+    for text in source.texts or ():
+        content = text.encode("utf-8", "surrogatepass")
+        inputs.update(len(content).to_bytes(8, "little") + content)
     own = code_of(type(chosen.how))
     what = [inputs.hexdigest(), chosen.name, plain_options(chosen.how), __version__, own]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]

@@ -135,6 +135,7 @@ class ArrowRows:
         side: Height and width that images are brought to, in colour; None leaves them as they are, all of one size.
         shape: Of all of them, shape (n, ...).
         dtype: ``uint8`` of images, else ``float32``.
+        encoded: Whether they are images in a format such as JPEG, decoded when they are asked for.
 
     Raises:
         BadUsage: A column that is not there.
@@ -146,7 +147,7 @@ class ArrowRows:
     side: int | None = None
     shape: tuple[int, ...] = field(init=False)
     dtype: np.dtype[Any] = field(init=False)
-    _encoded: bool = field(init=False)
+    encoded: bool = field(init=False)
 
     def __post_init__(self) -> None:
         if not hasattr(self.table, "column_names") or not isinstance(self.columns, tuple | list):
@@ -171,7 +172,7 @@ class ArrowRows:
 
             part = part.cast_column(self.columns[0], Image(decode=False))
         object.__setattr__(self, "table", part.with_format("arrow"))
-        object.__setattr__(self, "_encoded", encoded)
+        object.__setattr__(self, "encoded", encoded)
         first = self._images(slice(1), self.side, None) if encoded else self._columns(slice(1))
         object.__setattr__(self, "shape", (len(part), *first.shape[1:]))
         object.__setattr__(self, "dtype", first.dtype)
@@ -195,7 +196,7 @@ class ArrowRows:
     @cached_property
     def digest(self) -> str | None:
         """SHA-256 of encoded images, not of their pixels; None of numbers, whose digest is then that of an array."""
-        if not self._encoded:
+        if not self.encoded:
             return None
         digest = hashlib.sha256()
         for start in range(0, len(self), BLOCK):
@@ -220,7 +221,7 @@ class ArrowRows:
         return len(self.table)
 
     def __getitem__(self, rows: RowIndex) -> NDArray[Any]:
-        return self._images(rows, self.side, self.shape[1:]) if self._encoded else self._columns(rows)
+        return self._images(rows, self.side, self.shape[1:]) if self.encoded else self._columns(rows)
 
     def __repr__(self) -> str:
         return f"ArrowRows({', '.join(self.columns)}: {self.dtype} of shape {self.shape})"

@@ -1,8 +1,8 @@
 """Reading a source by name, or one's own data by where they are."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from noisybench.data.recognising import recognise_source
 from noisybench.ground.checks import whole
@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 
 def load_source(
-    what: str | Path, data: str | Path | None = None, *, limit: int | None = None, **options: str
+    what: str | Path,
+    data: str | Path | None = None,
+    *,
+    limit: int | None = None,
+    side_if_needed: int | None = None,
+    **options: str,
 ) -> "Source":
     """Read a source by name or one's own data: ``load_source("cifar10", limit=10_000)``, ``load_source("photos/")``.
 
@@ -24,6 +29,8 @@ def load_source(
         data: Where the files of the source of that name are; None is the cache, filled by a download where the source
             allows one.
         limit: Keep the first ``limit`` training samples.
+        side_if_needed: Height and width that images are brought to where they have several sizes, or too many pixels for
+            the memory, and no side is said; None refuses them.
         options: The source's own options, as text.
 
     Raises:
@@ -35,5 +42,23 @@ def load_source(
         found = recognise_source(what)
         name, place, options, note = found.source, found.data, {**found.options, **options}, found.note
     loader: LoadSource = parse_options(find("sources", name), options, what=f"source '{name}'")
-    source = loader(place, limit=None if limit is None else whole(limit, "limit", least=1))
+    limit = None if limit is None else whole(limit, "limit", least=1)
+    source = _at_side(loader, place, limit, side_if_needed)
     return replace(source, notes=(note, *source.notes)) if note else source
+
+
+def _at_side(loader: Any, place: Path | None, limit: int | None, side: int | None) -> "Source":  # noqa: ANN401
+    """What a loader reads; images of several sizes, or too many pixels, at a side where one is given."""
+    from noisybench.data.images.decoding import SeveralSizes
+    from noisybench.data.images.files import TooManyPixels
+
+    try:
+        found: Source = loader(place, limit=limit)
+    except (SeveralSizes, TooManyPixels) as error:
+        if side is None or "side" not in {field.name for field in fields(loader)}:
+            raise
+        found = replace(loader, side=whole(side, "side_if_needed", least=1))(place, limit=limit)
+        why = "have several sizes" if isinstance(error, SeveralSizes) else "would fill the memory"
+        told = f"images {why} and are brought to {side} × {side}, the largest centred square; side=… says otherwise"
+        return replace(found, notes=(told, *found.notes))
+    return found

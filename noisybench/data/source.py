@@ -58,6 +58,11 @@ class Source:
         answers: What several people said of the samples; None where that is not known. They are no part of the digest.
         left_out: What people call the samples that the loader left out, such as broken images, those of the test set
             after the others.
+        texts: The text that each training input was made of, shape (n,); None where they were made of something else.
+        rows: The row of a table that each training input was made of, in words for people, shape (n,); None likewise.
+        originals: The images as their files hold them, where ``inputs`` are those brought to one side: what gives them at
+            another, see ``noisybench.data.images.files.images_at``. None where the inputs are all there is. Neither these
+            nor texts and rows are part of the digest.
     """
 
     name: str
@@ -77,6 +82,9 @@ class Source:
     notes: tuple[str, ...] = ()
     answers: Answers | None = None
     left_out: tuple[str, ...] = ()
+    texts: Sequence[str] | None = None
+    rows: Sequence[str] | None = None
+    originals: Any = None  # ImageFiles | ArrowRows | None, which are no spine of this file
 
     def __post_init__(self) -> None:
         check_array(self.labels, f"source '{self.name}': labels", dimensions=1)
@@ -103,6 +111,11 @@ class Source:
             raise BadData(msg)
         if self.sample_names is not None and len(self.sample_names) != len(self.labels):
             msg = f"source '{self.name}' has {len(self.labels)} samples and {len(self.sample_names)} names of them"
+            raise BadData(msg)
+        for what, words in (("texts", self.texts), ("rows", self.rows)):
+            check_words(words, len(self.labels), f"source '{self.name}': {what}")
+        if self.originals is not None and len(self.originals) != len(self.labels):
+            msg = f"source '{self.name}' has {len(self.labels)} samples and {len(self.originals)} original images"
             raise BadData(msg)
         if (self.test_inputs is None) != (self.test_labels is None):
             msg = f"source '{self.name}' has test inputs or test labels without the other; give both or neither"
@@ -185,6 +198,9 @@ def source_from_arrays(
     notes: Sequence[str] = (),
     answers: Any = None,  # noqa: ANN401
     left_out: Sequence[str] = (),
+    texts: Sequence[str] | None = None,
+    rows: Sequence[str] | None = None,
+    originals: Any = None,  # noqa: ANN401 - of Source.originals
 ) -> Source:
     """A source from arrays, from inputs that are read lazily, or from labels alone.
 
@@ -210,6 +226,9 @@ def source_from_arrays(
         notes: What was chosen and what is odd, a sentence each.
         answers: ``Answers``, or class indices of shape (n, annotators), -1 where an annotator did not answer.
         left_out: What people call samples that were left out.
+        texts: The text of each sample, shape (n,), as a list, an array or a column of strings; see ``Source``.
+        rows: The row of a table of each sample, in words, shape (n,).
+        originals: The images before they were brought to one side, shape (n,) or as many as ``inputs``.
 
     Raises:
         BadUsage: A limit that is no positive whole number, or an augmentation that does not exist.
@@ -259,7 +278,18 @@ def source_from_arrays(
         notes=(*notes, *columns.notes, *unlabelled),
         left_out=tuple(left_out),
         answers=answers if answers is None or limit is None else answers.first(limit),
+        texts=_first_words(texts, limit),
+        rows=_first_words(rows, limit),
+        originals=originals if originals is None or len(originals) == len(given) else originals.take(kept),
     )
+
+
+def _first_words(words: Sequence[str] | None, limit: int | None) -> Sequence[str] | None:
+    """Those that are kept, at most ``limit``; a column of NumPy or pandas becomes a list, what is made when asked for stays so."""
+    if words is None or isinstance(words, str | bytes):
+        return words
+    plain = words if isinstance(words, Sequence) else list(words)
+    return plain if limit is None or len(plain) <= limit else plain[:limit]
 
 
 def without_labels(what: str, absent: int, n: int) -> str:
@@ -296,6 +326,26 @@ def check_unchanged(source: Source) -> None:
     if type(source.inputs) is np.ndarray and source_digest(source.inputs, source.labels) != source.sha256:
         msg = f"the inputs or labels of source '{source.name}' were changed after it was made; make it from a copy"
         raise Mismatch(msg)
+
+
+def check_words(words: Sequence[str] | None, n: int, what: str) -> None:
+    """Raise ``BadData`` unless there are none, or one text a sample.
+
+    Of words that are made when they are asked for, the number alone is seen.
+    """
+    if words is None:
+        return
+    if isinstance(words, str | bytes) or not isinstance(words, Sequence):
+        msg = f"{what} must be a list of texts, one a sample, got {type(words).__name__}"
+        raise BadData(msg)
+    if len(words) != n:
+        msg = f"{what}: there are {len(words)} of {n} samples; expected one a sample"
+        raise BadData(msg)
+    if isinstance(words, list | tuple):
+        odd = next((i for i, text in enumerate(words) if not isinstance(text, str)), None)
+        if odd is not None:
+            msg = f"{what}[{odd}] is {type(words[odd]).__name__}, expected a text; leave it empty where there is none"
+            raise BadData(msg)
 
 
 def check_marks(marks: Mapping[str, NDArray[Any]], n: int) -> None:

@@ -7,6 +7,7 @@ other's labels.
 
 import hashlib
 import json
+import math
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from noisybench.data.extraction import Extraction, choose_features, features_of
 from noisybench.data.inputs import IMAGE_DIMENSIONS, on_one_scale
+from noisybench.data.pretraining import UNSAID, classes_overlap
 from noisybench.data.source import Source
 from noisybench.detection.scoring import Detector, Kind
 from noisybench.ground.arrays import Features, Floats32, Labels, as_array
@@ -47,6 +49,7 @@ FOLDS = 5
 NEIGHBOURS = 20
 """Neighbours of a sample that are asked."""
 TIMING = "timing.json"
+
 
 class Seen(NamedTuple):
     """Features that are chosen, and not yet computed.
@@ -116,19 +119,19 @@ def score_frozen(
     )
     with locked(folder):
         found = recognise(folder, record, ignore=("groups", "features_sha256", "pretrained"))
-        if found is None:
-            begin(folder, record)
-        else:
+        if found is not None:
             mend(folder, found)
-        if found is not None and _is_whole(folder, found):
-            score_added(folder, found)
-            return folder
+            if _is_whole(folder, found):
+                score_added(folder, found)
+                return folder
         parts = None
         if found is None or found.groups is None or not epoch_path(folder / "trace", 0).is_file():
             with limited_threads(machine.threads):
-                found, parts = _observe(
-                    folder, record, source, variant, seen, given, device=machine.device, cache=Path(out) / "features"
-                )
+                began = time.perf_counter()
+                values = _values(source, seen, device=machine.device, cache=Path(out) / "features")
+                apart = time.perf_counter() - began
+                found, parts = _observe(folder, record, values, variant, given)
+            parts["features"] += apart
         begin(folder, found)  # what is scored again is no finished run meanwhile
         with synced_together():
             kinds = score_columns(folder)
@@ -156,9 +159,15 @@ def group_numbers(groups: Any, n: int) -> Labels:  # noqa: ANN401 - anything wit
         if isinstance(group, list | dict):
             msg = f"groups[{i}] is a {type(group).__name__}; expected a number or a text for each sample"
             raise BadData(msg)
-        missing = group is None or group == "" or group != group  # noqa: PLR0124 - NaN alone differs from itself
-        found[i] = numbers.setdefault(("alone", i) if missing else group, len(numbers))
+        found[i] = numbers.setdefault(("alone", i) if _is_missing(group) else group, len(numbers))
     return found
+
+
+def _is_missing(group: object) -> bool:
+    """Whether a group is none: None, NaN of any kind, or the empty text."""
+    if group is None or type(group).__name__ in ("NAType", "NaTType"):
+        return True
+    return group == "" or (isinstance(group, float) and math.isnan(group))
 
 
 def setup_of_features(
@@ -174,9 +183,7 @@ def folder_of_features(features: str, setup: str) -> str:
     return f"{file_name(features.partition('(')[0])}-features-{setup[:8]}"
 
 
-def _choose(
-    source: Source, features: str | Extraction | NDArray[Any], options: Mapping[str, str] | None
-) -> Seen:
+def _choose(source: Source, features: str | Extraction | NDArray[Any], options: Mapping[str, str] | None) -> Seen:
     """The features that were asked for, of which nothing is computed yet."""
     if isinstance(features, str):
         if features == "input":
@@ -190,13 +197,15 @@ def _choose(
         msg = f"features must be numbers of shape (n, d) with n = {n}, got {values.dtype} of shape {values.shape}"
         raise BadData(msg)
     given: Features = np.ascontiguousarray(values, dtype=np.float32)
-    return Seen(f"given({_digest(given)[:8]})", given, None, Pretrained("unknown", None, "unknown"))
+    return Seen(f"given({_digest(given)[:8]})", given, None, Pretrained(UNSAID, None, "unknown"))
 
 
 def pretrained_of(extraction: Extraction, source: Source) -> Pretrained | None:
     """What features had been trained on; None of those that no other data decided."""
-    del extraction, source
-    return None
+    told = extraction.pretraining
+    if told is None:
+        return None
+    return Pretrained(told.data, told.supervised, classes_overlap(told, source.class_names))
 
 
 def _digest(values: Features) -> str:
@@ -245,33 +254,21 @@ def _is_whole(folder: Path, found: RunRecord) -> bool:
 
 
 def _observe(
-    folder: Path,
-    record: RunRecord,
-    source: Source,
-    variant: Variant,
-    seen: Seen,
-    given: Labels | None,
-    *,
-    device: str,
-    cache: Path,
+    folder: Path, record: RunRecord, values: Features, variant: Variant, given: Labels | None
 ) -> tuple[RunRecord, dict[str, float]]:
-    """Write the columns in place of those that are there; the record with what is known since, and seconds of each part."""
-    for part in ("scores", "trace", TIMING):
-        path = folder / part
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+    """Write the columns in place of what is there; the record with what is known since, and the seconds of each part."""
     began = time.perf_counter()
-    values = _values(source, seen, device=device, cache=cache)
     groups = find_groups(values, given)
-    apart = {"features": time.perf_counter() - began}
+    apart = time.perf_counter() - began
     columns, seconds = columns_of(values, variant, groups, seed=record.seed)
+    for part in ("scores", "trace"):
+        shutil.rmtree(folder / part, ignore_errors=True)
+    (folder / TIMING).unlink(missing_ok=True)
     record = replace(record, features_sha256=_digest(values), groups=int(groups.max()) + 1)
     begin(folder, record)
     with synced_together():
         write_observation(Observation(0, columns), folder / "trace", variant_id=record.variant_id)
-    return record, {**apart, **seconds}
+    return record, {"features": apart, **seconds}
 
 
 def _values(source: Source, seen: Seen, *, device: str, cache: Path) -> Features:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, NamedTuple
 
+from noisybench.data.pretraining import Overlap
 from noisybench.data.source import Option
 from noisybench.memorization.learner import Learner
 from noisybench.variants.variant import Variant
@@ -14,7 +15,6 @@ from noisybench.variants.variant import Variant
 Regime = Literal["training", "pool", "given", "features"]
 """Where a run's scores come from: one observed training, many models on random subsets, someone else's code, or frozen
 features without a training."""
-Overlap = Literal["yes", "no", "unknown"]
 WITH_HISTORY: tuple[Regime, ...] = ("training", "pool")
 """Regimes whose runs train something, and leave a history of it."""
 
@@ -24,12 +24,12 @@ class Pretrained:
     """What frozen features had been trained on before they met the samples.
 
     Attributes:
-        what: The data set, as in ``ImageNet-1k``; ``unknown`` of features that the user brought.
+        data: The data set, as in ``ImageNet-1k``; ``unknown`` of features that the user brought.
         supervised: Whether with its labels; None where nobody knows.
         overlap: Whether its classes are those of the samples too, as ImageNet's are CIFAR-10's.
     """
 
-    what: str
+    data: str
     supervised: bool | None
     overlap: Overlap
 

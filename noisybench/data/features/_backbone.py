@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from noisybench.data.extraction import check_image_source
+from noisybench.data.images.files import images_at
 from noisybench.data.source import Source
 from noisybench.ground.arrays import Features
 from noisybench.ground.checks import whole
@@ -103,7 +104,8 @@ def frozen_features(source: Source, model: "nn.Module", intake: Intake, *, devic
     import torch.nn.functional as F
 
     check_image_source(source, what)
-    channels = source.inputs.shape[-1]
+    inputs = images_at(source, intake.side)
+    channels = inputs.shape[-1]
     if channels not in (1, 3):
         msg = f"features '{what}' take images of 1 or 3 channels, source '{source.name}' has {channels}"
         raise BadUsage(msg)
@@ -113,8 +115,8 @@ def frozen_features(source: Source, model: "nn.Module", intake: Intake, *, devic
     )
     parts: list[Features] = []
     with torch.no_grad():
-        for start in range(0, len(source.inputs), _BATCH):
-            images: Tensor = torch.tensor(source.inputs[start : start + _BATCH], device=device).permute(0, 3, 1, 2)
+        for start in range(0, len(inputs), _BATCH):
+            images: Tensor = torch.tensor(inputs[start : start + _BATCH], device=device).permute(0, 3, 1, 2)
             images = images.float().div_(255).expand(-1, 3, -1, -1)
             if images.shape[-2:] != (intake.side, intake.side):
                 images = F.interpolate(images, (intake.side, intake.side), mode="bilinear", antialias=True)

@@ -21,6 +21,10 @@ OPAQUE = 255
 SHOWN = 5  # images that a sentence names
 
 
+class SeveralSizes(BadData):
+    """Images that must have one size have several."""
+
+
 def decode_images(
     encoded: Iterable[bytes | None],
     *,
@@ -70,7 +74,7 @@ def decode_images(
             f"images of {what} must have one size: image {names[0] if names else 0} is {first[0]} × {first[1]}, image "
             f"{names[number] if names else number} is {other[0]} × {other[1]} ({len(odd)} differ); {mend}"
         )
-        raise BadData(msg)
+        raise SeveralSizes(msg)
     channels = max(image.shape[2] for image in images)
     return np.stack([image if image.shape[2] == channels else np.repeat(image, channels, axis=2) for image in images])
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from noisybench.data.classes import class_order
 from noisybench.data.images.class_folders import children, find_parts, is_folder
-from noisybench.data.images.files import read_images, unbroken_files
+from noisybench.data.images.files import original_files, read_images, unbroken_files
 from noisybench.data.repeats import marked, repeated_images
 from noisybench.data.source import LoadSource, Source, source_from_arrays
 from noisybench.data.tables.columns import (
@@ -99,6 +99,7 @@ class Folder:
             marks=marks,
             notes=(*found, *notes, *twice),
             left_out=left_out,
+            originals=original_files(train, kept, self.side),
         )
 
 

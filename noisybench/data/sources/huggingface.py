@@ -31,6 +31,7 @@ from noisybench.data.sources._dataset_files import BUILDERS, load_splits
 from noisybench.data.splits import named_split, split_role
 from noisybench.data.tables.column_roles import left_out as columns_left_out
 from noisybench.data.tables.column_roles import naming
+from noisybench.data.tables.row_words import RowWords
 from noisybench.data.tables.text_features import CHARACTERS, COLUMNS, Units, text_features, text_units
 from noisybench.ground.checks import unknown, whole
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
@@ -119,14 +120,19 @@ class HuggingFace:
                 notes += said
         # All labels, so that the classes do not depend on the limit; a limit below one is refused with the arrays.
         kept = train if limit is None else train.select(range(min(max(limit, 1), len(train))))
-        names = None
+        names = texts = rows = originals = None
         if not inputs:
             read = tested = None
             names, told = self._labels_alone(train, label)
         elif all(is_text(train.features[name]) for name in inputs):
             read, tested, told = self._texts(train, test, inputs)
+            texts = _joined(kept, inputs)
         else:
             read, tested, told = self._inputs(kept, inputs), None if test is None else self._inputs(test, inputs), []
+            if all(is_number(train.features[name]) for name in inputs):
+                rows = RowWords({name: column(kept, name) for name in inputs})
+            if is_image(train.features[inputs[0]]) and self.side is not None:
+                originals = ArrowRows(kept, (inputs[0],), self.side)
         notes += told
         return source_from_arrays(
             "huggingface",
@@ -141,6 +147,9 @@ class HuggingFace:
             sample_names=names,
             notes=notes,
             left_out=left_out,
+            texts=texts,
+            rows=rows,
+            originals=originals,
         )
 
     def _options(self) -> dict[str, Option]:

@@ -78,6 +78,7 @@ class NoisyAGNews:
             order=f"of {file.name}",
             options=plain_options(self),
             limit=limit,
+            texts=texts,
         )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from noisybench.data.classes import class_order
 from noisybench.data.crowd.answers import Answers
 from noisybench.data.crowd.tables import AnsweredRows, AnsweredTable, answered_table
-from noisybench.data.images.files import read_images, unbroken_files
+from noisybench.data.images.files import original_files, read_images, unbroken_files
 from noisybench.data.repeats import marked, repeated, repeated_images
 from noisybench.data.source import LoadSource, Source, source_from_arrays
 from noisybench.data.tables.class_doubts import class_doubts
@@ -38,6 +38,7 @@ from noisybench.data.tables.input_columns import (
     texts_of,
 )
 from noisybench.data.tables.layout import SUFFIXES, Layout, layout_of
+from noisybench.data.tables.row_words import RowWords
 from noisybench.data.tables.text_features import CHARACTERS, COLUMNS, Units, text_features, text_units
 from noisybench.ground.arrays import Labels
 from noisybench.ground.checks import unknown
@@ -174,6 +175,9 @@ class Table:
             ),
             answers=samples.answers,
             left_out=read.left_out,
+            texts=read.texts,
+            rows=read.words,
+            originals=read.originals,
         )
 
     def _tables(
@@ -227,14 +231,15 @@ class Table:
             # Of all texts, so that a feature does not depend on the limit.
             inputs, tested = text_features(texts, others, columns=self.words, what=what, units=units)
             twice = partial(repeated, texts[kept], names=None, what="text")
-            return ReadInputs(inputs, None if test is None else tested, notes=said, repeats=twice)
+            return ReadInputs(inputs, None if test is None else tested, notes=said, repeats=twice, texts=texts)
         if kind.found is None:  # labels alone
             return ReadInputs(None, None)
         other = None if test is None else test.columns
         features, tested_features, told = table_features(
             kind.found, other, [part.file for part in (train, test) if part is not None], choices
         )
-        return ReadInputs(features, tested_features, notes=told)
+        words = RowWords({name: train.columns[name] for name in kind.columns})
+        return ReadInputs(features, tested_features, notes=told, words=words)
 
     def _images(self, data: Path, column: str, train: Part, test: Part | None, *, limit: int | None) -> ReadInputs:
         """Images of the files that a column names, those that are broken left out where that is asked for."""
@@ -263,6 +268,7 @@ class Table:
             notes,
             left_out,
             partial(repeated_images, inputs, files[kept]),
+            originals=original_files(root, files[kept], self.side),
         )
 
     def _answered(self, data: Path, layout: Layout, there: Sequence[str]) -> AnsweredTable | None:

@@ -106,6 +106,9 @@ class ReadInputs:
         notes: What was chosen or left out.
         left_out: What is left out.
         repeats: Which inputs are there twice, from the classes of those kept.
+        texts: What the inputs were made of, of every training row, where these are texts.
+        words: The training rows in words, where the inputs are their columns.
+        originals: The training images as their files hold them.
     """
 
     inputs: Any
@@ -116,6 +119,9 @@ class ReadInputs:
     notes: Sequence[str] = ()
     left_out: tuple[str, ...] = ()
     repeats: Callable[[Labels], Any] | None = None
+    texts: Sequence[str] | None = None
+    words: Sequence[str] | None = None
+    originals: Any = None
 
 
 def recognised(layout: Layout, rest: Sequence[str], wished: Sequence[str], *, asked: Sequence[str] = ()) -> TableKind:

@@ -17,7 +17,7 @@ CHARACTERS = (
     "features are runs of one to three characters, as most texts are written without spaces; units=words says otherwise"
 )
 """What is told where ``text_units`` found no words."""
-_RUN = (1, 3)
+_CHARACTERS = 3  # of a run, at most
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
@@ -46,6 +46,7 @@ def text_features(
     stop_words: Literal["english"] | None = None,
     what: str = "the training texts",
     units: Units = "words",
+    longest: int | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """TF-IDF of the ``columns`` words that most training texts hold → (n, d) and (m, d), rows of length one.
 
@@ -61,9 +62,10 @@ def text_features(
         stop_words: ``english`` leaves out those of scikit-learn's list.
         what: Whose texts these are, for messages.
         units: What is counted.
+        longest: Of a run that is counted: of words one after the other, or of characters; None: one word, three characters.
 
     Raises:
-        BadUsage: ``columns`` is no positive whole number.
+        BadUsage: ``columns`` or ``longest`` is no positive whole number.
         BadData: No text holds a word.
 
     Source: Salton and Buckley 1988, doi:10.1016/0306-4573(88)90021-0.
@@ -72,9 +74,12 @@ def text_features(
     from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
     columns = whole(columns, "columns", least=1)
+    longest = None if longest is None else whole(longest, "longest", least=1)
     characters = units == "characters"
     counter = (
-        CountVectorizer(analyzer="char", ngram_range=_RUN) if characters else CountVectorizer(stop_words=stop_words)
+        CountVectorizer(analyzer="char", ngram_range=(1, longest or _CHARACTERS))
+        if characters
+        else CountVectorizer(stop_words=stop_words, ngram_range=(1, longest or 1))
     )
     try:
         known = counter.fit_transform(texts)

@@ -17,5 +17,5 @@ DETECTOR = Detector(
     needs=("margin",),
     score=aum,
     source="Pleiss et al. 2020, arXiv:2001.10528, eq. 2 (negated)",
-    information=("in_sample",),
+    information={"in_sample"},
 )

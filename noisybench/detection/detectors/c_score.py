@@ -17,5 +17,5 @@ DETECTOR = Detector(
     needs=("held_out.consistency",),
     score=c_score,
     source="Jiang, Zhang, Talwar and Mozer 2021, arXiv:2002.03206 (one minus the C-score, over the pool's fractions)",
-    information=("held_out", "several_trainings"),
+    information={"held_out", "several_trainings"},
 )

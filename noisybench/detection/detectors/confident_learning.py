@@ -20,5 +20,5 @@ DETECTOR = Detector(
     needs=("given", "held_out.probabilities"),
     score=confident_learning,
     source="Northcutt, Jiang and Chuang 2021, arXiv:1911.00068, prune by noise rate (as in cleanlab)",
-    information=("held_out",),
+    information={"held_out"},
 )

@@ -21,5 +21,5 @@ DETECTOR = Detector(
     needs=("mean_margin",),
     score=cores,
     source="Cheng et al. 2021, arXiv:2010.02347, the sieve's criterion (averaged over epochs, without its regulariser)",
-    information=("in_sample",),
+    information={"in_sample"},
 )

@@ -17,5 +17,5 @@ DETECTOR = Detector(
     needs=("correct",),
     score=cumulative_error,
     source="Swayamdipta et al. 2020, arXiv:2009.10795, section 2 (one minus correctness)",
-    information=("in_sample",),
+    information={"in_sample"},
 )

@@ -17,5 +17,5 @@ DETECTOR = Detector(
     needs=("loss",),
     score=cumulative_loss,
     source="Ravikumar et al. 2025, Towards Memorization Estimation: Fast, Formal and Free, ICML, eq. 5 (per epoch)",
-    information=("in_sample",),
+    information={"in_sample"},
 )

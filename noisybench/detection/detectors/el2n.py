@@ -25,5 +25,5 @@ DETECTOR = Detector(
     needs=("error_norm",),
     score=el2n,
     source="Paul et al. 2021, arXiv:2107.07075, definition 2.3 (epochs of one run instead of several runs)",
-    information=("in_sample",),
+    information={"in_sample"},
 )

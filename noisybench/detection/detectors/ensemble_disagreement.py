@@ -18,5 +18,5 @@ DETECTOR = Detector(
     score=ensemble_disagreement,
     source="Simpson 1949, doi:10.1038/163688a0 (one minus the concentration, of held-out votes)",
     control=True,
-    information=("held_out", "several_trainings"),
+    information={"held_out", "several_trainings"},
 )

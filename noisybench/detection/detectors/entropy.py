@@ -18,5 +18,5 @@ DETECTOR = Detector(
     score=entropy,
     source="Shannon 1948, doi:10.1002/j.1538-7305.1948.tb01338.x, section 6 (averaged over epochs)",
     control=True,
-    information=("in_sample",),
+    information={"in_sample"},
 )

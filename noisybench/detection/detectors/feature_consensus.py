@@ -25,6 +25,6 @@ DETECTOR = Detector(
     needs=("given", "features.ridge_suspicion", "held_out.probabilities", "neighbours.labels"),
     score=feature_consensus,
     source="noisybench 2026, mean rank of `ridge`, a margin of held-out log probabilities, and `knn`",
-    information=("held_out",),
+    information={"held_out"},
     suggest=best_other,
 )

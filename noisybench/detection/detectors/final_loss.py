@@ -17,5 +17,5 @@ DETECTOR = Detector(
     needs=("loss",),
     score=final_loss,
     source="Han et al. 2018, arXiv:1804.06872, section 2 (small losses are taken for clean)",
-    information=("in_sample",),
+    information={"in_sample"},
 )

@@ -24,5 +24,5 @@ DETECTOR = Detector(
     needs=("correct",),
     score=forgetting,
     source="Toneva et al. 2019, arXiv:1812.05159, section 3 (counted at the observed epochs, not at presentation)",
-    information=("in_sample",),
+    information={"in_sample"},
 )

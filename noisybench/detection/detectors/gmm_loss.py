@@ -37,5 +37,5 @@ DETECTOR = Detector(
     needs=("loss",),
     score=gmm_loss,
     source="Li, Socher and Hoi 2020, arXiv:2002.07394, section 3.1 (one minus the clean probability)",
-    information=("in_sample",),
+    information={"in_sample"},
 )

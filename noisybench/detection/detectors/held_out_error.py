@@ -18,5 +18,5 @@ DETECTOR = Detector(
     needs=("given", "held_out.votes"),
     score=held_out_error,
     source="Feldman and Zhang 2020, arXiv:2008.03703 (one minus what memorization subtracts)",
-    information=("held_out", "several_trainings"),
+    information={"held_out", "several_trainings"},
 )

@@ -22,5 +22,5 @@ DETECTOR = Detector(
     needs=("given", "neighbours.labels"),
     score=knn,
     source="Bahri, Jiang and Gupta 2020, arXiv:2004.12289 (share of neighbours that disagree, in frozen features)",
-    information=("held_out",),
+    information={"held_out"},
 )

@@ -18,5 +18,5 @@ DETECTOR = Detector(
     needs=("loss",),
     score=label_confidence,
     source="Swayamdipta et al. 2020, arXiv:2009.10795, section 2 (one minus confidence)",
-    information=("in_sample",),
+    information={"in_sample"},
 )

@@ -21,5 +21,5 @@ DETECTOR = Detector(
     score=label_variability,
     source="Swayamdipta et al. 2020, arXiv:2009.10795, section 2",
     control=True,
-    information=("in_sample",),
+    information={"in_sample"},
 )

@@ -25,5 +25,5 @@ DETECTOR = Detector(
     needs=("correct",),
     score=learning_time,
     source="Maini et al. 2022, arXiv:2210.15031, learning time on the first split (here the whole training set)",
-    information=("in_sample",),
+    information={"in_sample"},
 )

@@ -17,5 +17,5 @@ DETECTOR = Detector(
     needs=("curvature",),
     score=loss_curvature,
     source="Garg, Ravikumar and Roy 2024, arXiv:2307.05831, epoch average (norm, as in the code; squared as an option)",
-    information=("in_sample",),
+    information={"in_sample"},
 )

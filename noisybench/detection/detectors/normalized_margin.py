@@ -19,5 +19,5 @@ DETECTOR = Detector(
     needs=("given", "held_out.probabilities"),
     score=normalized_margin,
     source="Northcutt, Jiang and Chuang 2021, arXiv:1911.00068 (brought to [0, 1] as in cleanlab, one minus)",
-    information=("held_out",),
+    information={"held_out"},
 )

@@ -22,6 +22,6 @@ DETECTOR = Detector(
     needs=("features.ridge_suspicion",),
     score=ridge,
     source="Allen 1974, doi:10.1080/00401706.1974.10489157 (leave-one-out answers; margins ranked and averaged over penalties)",
-    information=("held_out",),
+    information={"held_out"},
     suggest=best_other,
 )

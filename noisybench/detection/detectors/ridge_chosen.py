@@ -23,6 +23,6 @@ DETECTOR = Detector(
     needs=("features.ridge_chosen",),
     score=ridge_chosen,
     source="Allen 1974, doi:10.1080/00401706.1974.10489157 (leave-one-out answers, the penalty by their accuracy)",
-    information=("held_out",),
+    information={"held_out"},
     suggest=best_other,
 )

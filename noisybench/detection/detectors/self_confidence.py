@@ -19,5 +19,5 @@ DETECTOR = Detector(
     needs=("given", "held_out.probabilities"),
     score=self_confidence,
     source="Northcutt, Jiang and Chuang 2021, arXiv:1911.00068 (one minus self-confidence)",
-    information=("held_out",),
+    information={"held_out"},
 )

@@ -1,0 +1,157 @@
+"""What scores were made with: the detector says what it uses of a sample, the run what else came in."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from types import MappingProxyType
+from typing import Literal, NamedTuple, get_args
+
+from noisybench.data.extraction import BACKBONES, choose_features
+from noisybench.data.pretraining import UNSAID, Overlap, Pretraining, classes_overlap
+from noisybench.detection.scoring import Detector, Information, Kind
+from noisybench.ground.errors import NoisybenchError
+from noisybench.ground.lookup import find, is_ours
+from noisybench.runs.reading import Run
+from noisybench.runs.record import Pretrained, Regime
+
+Block = Literal["", "pretrained", "knows_truth"]
+"""Detectors that rank among themselves: those that saw the data set alone, those on features of other data, and those that
+were told something of the truth."""
+BLOCKS: tuple[Block, ...] = get_args(Block)
+WORDS: Mapping[Information, str] = {
+    "in_sample": "in-sample",
+    "held_out": "held-out",
+    "several_trainings": "several trainings",
+    "pretrained": "pretrained",
+    "annotators": "annotators",
+    "knows_rate": "knows the rate",
+    "knows_clean": "knows clean labels",
+    "unknown": "unknown",
+}
+"""What tables say of each."""
+OF_REGIME: Mapping[Regime, frozenset[Information]] = {
+    "training": frozenset(),
+    "pool": frozenset({"held_out", "several_trainings"}),
+    "features": frozenset({"held_out"}),
+    "given": frozenset({"unknown"}),
+}
+"""What the regime of a run adds to a detector's own."""
+OF_REFERENCES: Mapping[str, frozenset[Information]] = {
+    "perfect": frozenset({"knows_clean"}), "given_label_only": frozenset({"knows_rate"})
+}  # fmt: skip
+OF_MEMORIZATION: frozenset[Information] = frozenset({"held_out", "several_trainings"})
+NO_NAMES: Mapping[str, Sequence[str]] = MappingProxyType({})
+KNOWS_TRUTH: frozenset[Information] = frozenset({"knows_rate", "knows_clean"})
+
+
+class MadeWith(NamedTuple):
+    """What the scores of a row were made with.
+
+    Attributes:
+        information: In the order of ``Information``.
+        pretrained: What the features had been trained on; None where no other data decided them.
+        block: With whom it ranks.
+    """
+
+    information: tuple[Information, ...]
+    pretrained: Pretrained | None
+    block: Block
+
+
+def made_with(
+    detector: str, kind: Kind, members: Iterable[tuple[Run, str]], class_names: Mapping[str, Sequence[str]]
+) -> MadeWith:
+    """What the scores of a row were made with, in any of its runs.
+
+    Args:
+        detector: Name of the detector, control or reference.
+        kind: Which of these.
+        members: The runs of the row, and the name that its detector has in each.
+        class_names: Id of a variant → names of its classes, for those that are known.
+    """
+    if kind == "reference":
+        itself = detector.partition(" ")[0] == "memorization"
+        return MadeWith(_ordered(OF_MEMORIZATION if itself else OF_REFERENCES.get(detector, ())), None, "")
+    found: set[Information] = set()
+    features: list[Pretrained] = []
+    for run, name in members:
+        found |= information_of(run, name)
+        pretrained = pretrained_of_run(run, class_names.get(run.record.variant_id))
+        features += [] if pretrained is None else [pretrained]
+    overlaps = {one.overlap for one in features}
+    overlap: Overlap = "yes" if "yes" in overlaps else "no" if overlaps == {"no"} else "unknown"
+    pretrained = Pretrained(features[0].data, features[0].supervised, overlap) if features else None
+    block: Block = "knows_truth" if found & KNOWS_TRUTH else "pretrained" if pretrained is not None else ""
+    return MadeWith(_ordered(found), pretrained, block)
+
+
+def information_of(run: Run, detector: str) -> frozenset[Information]:
+    """What the scores of one of a run's detectors were made with."""
+    if run.record.regime == "given":
+        return OF_REGIME["given"]
+    pretraining = pretraining_of(run.record.features)
+    own: frozenset[Information] = frozenset()
+    if pretraining is not None:
+        own = frozenset({"unknown" if _named(run, pretraining).data == UNSAID else "pretrained"})
+    return information_of_detector(run.record.detectors[detector]) | OF_REGIME[run.record.regime] | own
+
+
+@cache  # a table asks for every detector of every run
+def information_of_detector(spec: str) -> frozenset[Information]:
+    """What a detector uses; ``unknown`` of one that is not noisybench's, whose code a record may not name to be imported."""
+    if not is_ours("detectors", spec):
+        return frozenset({"unknown"})
+    detector: Detector = find("detectors", spec)
+    return frozenset(detector.information)
+
+
+def pretrained_of_run(run: Run, class_names: Sequence[str] | None) -> Pretrained | None:
+    """What the features of a run had been trained on; None where no other data decided them."""
+    pretraining = pretraining_of(run.record.features)
+    if pretraining is None or run.record.regime == "given":
+        return None
+    named = _named(run, pretraining)
+    told = run.record.pretrained
+    if told is not None and (told.data, told.supervised) == (named.data, named.supervised):
+        return told
+    overlap = "unknown" if class_names is None else classes_overlap(named, class_names)
+    return Pretrained(named.data, named.supervised, overlap)
+
+
+def _named(run: Run, pretraining: Pretraining) -> Pretraining:
+    """What the run says where nobody else does: of features of the user's own."""
+    told = run.record.pretrained
+    unsaid = pretraining.data == UNSAID and told is not None
+    return Pretraining(told.data, told.supervised) if unsaid and told is not None else pretraining
+
+
+@cache
+def pretraining_of(word: str) -> Pretraining | None:
+    """What features of that word were trained on; None of those without weights, ``unknown`` where nobody can say it here.
+
+    Nothing is imported on the word of a record but noisybench's own.
+    """
+    name, _, options = word.partition("(")
+    ours = is_ours("features", name) or name.partition(":")[0] in BACKBONES
+    if name in ("input", "given") and not options:
+        return None
+    if not ours or "weights=" in options:
+        return Pretraining(UNSAID)
+    try:
+        return choose_features(name).pretraining
+    except NoisybenchError:  # such as a package that is not installed
+        return Pretraining(UNSAID)
+
+
+def _ordered(information: Iterable[Information]) -> tuple[Information, ...]:
+    found = {*information}
+    return tuple(word for word in get_args(Information) if word in found)
+
+
+def in_words(information: Sequence[Information], pretrained: Pretrained | None) -> str:
+    """What a table says of a row: of features, what data they are of, whether labels taught them, and which classes."""
+    words = [WORDS[word] for word in information if word != "pretrained"]
+    if pretrained is not None and pretrained.data != UNSAID:
+        how = {True: "supervised", False: "unsupervised", None: "supervision unknown"}[pretrained.supervised]
+        overlap = {"yes": "classes overlap", "no": "other classes", "unknown": "overlap unknown"}[pretrained.overlap]
+        words.append(f"{pretrained.data} ({how}, {overlap})")
+    return ", ".join(words) or "–"
