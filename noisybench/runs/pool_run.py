@@ -37,6 +37,7 @@ from noisybench.runs.detector_codes import is_made_by, made_by
 from noisybench.runs.folder import begin, digests_of, finish, keep_variant, kinds_of
 from noisybench.runs.mending import mend, recognise
 from noisybench.runs.record import RunRecord, about_labels
+from noisybench.runs.suggestion_files import write_suggestions
 from noisybench.statistics.confident_learning import NoiseEstimate, estimate_noise
 from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.training.machine import Machine, limited_threads
@@ -140,7 +141,7 @@ def score_pool(
             with limited_threads(machine.threads):
                 _score_all(folder, pools, variant, record, near=_where_to_look(source, features), seconds=seconds)
         else:
-            _score_added(folder, found)
+            _score_added(folder, found, variant)
     return DetectorPool(folder, estimate_noise(variant.labels, pools[-1].held_out))
 
 
@@ -188,7 +189,7 @@ def _score_all(
     with synced_together():
         write_observation(answers, folder / "trace", variant_id=variant.provenance.variant_id)
         _write_history(pools[-1], variant, record.epochs, folder / "history.parquet")
-        kinds = _score(folder)
+        kinds = _score(folder, variant)
     took = None if isnan(seconds) else seconds
     passes = float(len(pools[0].included) * record.epochs * sum(record.fractions or ()))
     costs = {
@@ -200,7 +201,7 @@ def _score_all(
     finish(folder, record, detectors, kinds)
 
 
-def _score_added(folder: Path, found: RunRecord) -> None:
+def _score_added(folder: Path, found: RunRecord, variant: Variant) -> None:
     """Score what a finished run lacks: detectors that were added since, and reduce what is stored."""
     installed = names("detectors")
     kept = [
@@ -208,7 +209,7 @@ def _score_added(folder: Path, found: RunRecord) -> None:
         for name, spec in found.detectors.items()
         if spec in installed and is_made_by(scores_path(folder, name), spec)
     ]
-    added = _score(folder, but=kept)
+    added = _score(folder, variant, but=kept)
     if added:
         detectors = dict(sorted({**found.detectors, **{name: name for name in added}}.items()))
         finish(folder, found, detectors, {**kinds_of(folder, found), **added})
@@ -271,11 +272,12 @@ def _is_whole(folder: Path, found: RunRecord, models: int) -> bool:
     )
 
 
-def _score(folder: Path, *, but: Collection[str] = ()) -> dict[str, Kind]:
-    """Score with every detector whose columns the trace has, but for those of trainings; what each is, by name.
+def _score(folder: Path, variant: Variant, *, but: Collection[str] = ()) -> dict[str, Kind]:
+    """Score, and suggest, with every detector whose columns the trace has, but for those of trainings; each one's kind.
 
     Args:
         folder: Of the run.
+        variant: Its labels.
         but: Names of those that are scored already.
     """
     trace = read_trace(folder / "trace")
@@ -285,6 +287,7 @@ def _score(folder: Path, *, but: Collection[str] = ()) -> dict[str, Kind]:
         if detector.needs_pool and set(detector.needs) <= set(trace.columns):
             write_scores(score(trace, detector), scores_path(folder, name), made_by(name))
             kinds[name] = "control" if detector.control else "detector"
+    write_suggestions(folder, trace, {name: name for name in kinds}, variant)
     return kinds
 
 
