@@ -37,7 +37,9 @@ from .data.source import Source as Source
 from .data.source import source_from_arrays as source_from_arrays
 from .detection.scoring import Detector as Detector
 from .detection.scoring import Scores as Scores
+from .detection.scoring import Suggestion as Suggestion
 from .detection.scoring import score as score
+from .detection.suggesting import suggest as suggest
 from .ground.arrays import UNKNOWN as UNKNOWN
 from .ground.arrays import WRONG as WRONG
 from .ground.checks import check_rate as check_rate

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from noisybench.detection.scoring import Kind, Scores, check_scores
+from noisybench.detection.scoring import Kind, Scores, Suggestion, check_scores
 from noisybench.ground.arrays import Bools, Floats
 from noisybench.ground.checks import check_kind
 from noisybench.ground.errors import BadData, Mismatch
@@ -21,6 +21,7 @@ from noisybench.memorization.reliability import reliability
 from noisybench.statistics.detection_metrics import METRICS
 from noisybench.statistics.intervals import NOTHING
 from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS, Compared
+from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS
 from noisybench.variants.variant import Variant, check_variant
 
 Stratum = Literal["all", "clean", "mislabeled"]
@@ -36,11 +37,11 @@ class Agreement:
         detector: Name of the detector, or of the reference.
         kind: Detectors compete; controls and references stand beside them.
         truth: What the scores are held against, such as ``"mislabeled"``.
-        metric: A key of ``METRICS``.
+        metric: A key of ``METRICS``, ``SUGGESTION_METRICS`` or ``MEMORIZATION_METRICS``.
         value: NaN where it cannot be computed.
         low: Lower end of the 95 % interval over samples.
         high: Upper end.
-        n: Samples whose truth is known.
+        n: Samples whose truth is known; for suggestions those known to be mislabeled whose right class is known.
         stratum: Which of them were compared.
         learner: Whose memorization the truth is; None for the mislabeled mask and for marks.
     """
@@ -74,6 +75,49 @@ def against_labels(
     """
     check_variant(variant)
     return _against(scores, variant, "mislabeled", variant.known, variant.mislabeled, kind=kind, metrics=metrics)
+
+
+def against_right_classes(
+    suggestion: Suggestion | None,
+    variant: Variant,
+    *,
+    detector: str,
+    kind: Kind = "detector",
+    metrics: Sequence[str] | None = None,
+) -> list[Agreement]:
+    """Suggested labels against the right classes of mislabeled samples, by each metric; NaN where nothing is suggested.
+
+    Args:
+        suggestion: Shape (n,); None where the detector has nothing to suggest.
+        variant: The labels that the model was trained on; of the mislabeled samples, those without a right class are left
+            out.
+        detector: Name of the detector.
+        kind: What it is.
+        metrics: Keys of ``SUGGESTION_METRICS``; None takes all.
+
+    Raises:
+        Mismatch: The suggestion is of another variant.
+        BadData: It is not of as many samples.
+    """
+    check_variant(variant)
+    counted = variant.mislabeled & variant.class_known
+    if suggestion is not None:
+        _check_same_samples(suggestion.variant_id, suggestion.labels.shape, variant, f"suggestions of '{detector}'")
+    return [
+        Agreement(
+            detector,
+            kind,
+            "mislabeled",
+            name,
+            *(
+                NOTHING
+                if suggestion is None
+                else SUGGESTION_METRICS[name].compute(suggestion.labels[counted], variant.clean[counted])
+            ),
+            n=int(counted.sum()),
+        )
+        for name in (SUGGESTION_METRICS if metrics is None else metrics)
+    ]
 
 
 def against_mark(
@@ -121,18 +165,7 @@ def _against(
 ) -> list[Agreement]:
     """Scores against the positive ones of the counted samples, by each metric."""
     check_scores(scores)
-    if scores.variant_id != variant.provenance.variant_id:
-        msg = (
-            f"scores of '{scores.detector}' are of variant {scores.variant_id[:12]}, the truth is of "
-            f"{variant.provenance.variant_id[:12]}; score a trace of the same variant"
-        )
-        raise Mismatch(msg)
-    if scores.values.shape != variant.labels.shape:
-        msg = (
-            f"scores of '{scores.detector}' have shape {scores.values.shape}, the variant has "
-            f"{len(variant.labels)} samples; expected one score per sample, in sample order"
-        )
-        raise BadData(msg)
+    _check_same_samples(scores.variant_id, scores.values.shape, variant, f"scores of '{scores.detector}'")
     values, wanted, given = scores.values[counted], positive[counted], variant.labels[counted]
     both = bool(wanted.any()) and not wanted.all()
     return [
@@ -146,6 +179,22 @@ def _against(
         )
         for name in (METRICS if metrics is None else metrics)
     ]
+
+
+def _check_same_samples(variant_id: str, shape: tuple[int, ...], variant: Variant, what: str) -> None:
+    """Raise ``Mismatch`` or ``BadData`` unless scores or suggestions are of the variant's samples."""
+    if variant_id != variant.provenance.variant_id:
+        msg = (
+            f"{what} are of variant {variant_id[:12]}, the truth is of {variant.provenance.variant_id[:12]}; score a "
+            f"trace of the same variant"
+        )
+        raise Mismatch(msg)
+    if shape != variant.labels.shape:
+        msg = (
+            f"{what} have shape {shape}, the variant has {len(variant.labels)} samples; expected one {what.split(maxsplit=1)[0][:-1]} "
+            f"per sample, in sample order"
+        )
+        raise BadData(msg)
 
 
 def against_memorization(

@@ -30,6 +30,7 @@ from noisybench.runs.record import NOBODY, Pretrained, Regime, Setup
 from noisybench.statistics.detection_metrics import METRICS, Metric
 from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS, MemorizationMetric
 from noisybench.statistics.resampling import Cells, Interval, LabelColumn, estimate, mean, rank_sets
+from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS, SuggestionMetric
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Row:
         detector: Name of the detector, control or reference.
         kind: Only a ``detector`` has a rank.
         truth: What the scores were held against.
-        metric: A key of ``METRICS``, or of ``MEMORIZATION_METRICS``.
+        metric: A key of ``METRICS``, ``SUGGESTION_METRICS`` or ``MEMORIZATION_METRICS``.
         stratum: Which samples were compared: all, the clean or the mislabeled ones.
         truth_learner: Whose memorization the truth is; None for the mislabeled mask and for marks.
         matched: Whether that learner has the row's own model, recipe and epochs, or its memorization is transferred to
@@ -56,7 +57,7 @@ class Row:
         seeds: Training seeds.
         variants: Label columns.
         families: Pairs of source and noise.
-        n: Samples of known truth, summed over the label columns.
+        n: Samples of known truth, summed over the label columns; for suggestions mislabeled ones of known right class.
         complete: Whether there is a value for every label column and seed of any row, and no run of the learner is
             unfinished.
         unfinished: Runs, of all that were given, that have begun and not ended.
@@ -123,7 +124,8 @@ def detector_rows(
     Args:
         runs: Runs, or folders above them.
         truth: What the scores are held against: ``mislabeled``, ``memorization`` or a mark of the source.
-        metric: A key of ``METRICS`` or of ``MEMORIZATION_METRICS``; None takes the AUROC, or Spearman's correlation.
+        metric: A key of ``METRICS``, ``SUGGESTION_METRICS`` or ``MEMORIZATION_METRICS``; None takes the AUROC, or
+            Spearman's correlation.
         stratum: For memorization: ``all`` samples, the ``clean`` or the ``mislabeled`` ones.
 
     Raises:
@@ -263,9 +265,9 @@ def _row(
     )
 
 
-def about_metric(name: str) -> Metric | MemorizationMetric:
+def about_metric(name: str) -> Metric | SuggestionMetric | MemorizationMetric:
     """What there is to say of a metric, by name."""
-    return METRICS.get(name) or MEMORIZATION_METRICS[name]
+    return METRICS.get(name) or SUGGESTION_METRICS.get(name) or MEMORIZATION_METRICS[name]
 
 
 def _order(row: Row, *, higher_is_better: bool) -> tuple[int, int, bool, bool, float, str, str]:

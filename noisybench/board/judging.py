@@ -18,8 +18,14 @@ import numpy as np
 
 from noisybench import statistics
 from noisybench.board import agreement, references
-from noisybench.board.agreement import Agreement, against_labels, against_mark, against_memorization
-from noisybench.board.references import reference_scores
+from noisybench.board.agreement import (
+    Agreement,
+    against_labels,
+    against_mark,
+    against_memorization,
+    against_right_classes,
+)
+from noisybench.board.references import reference_scores, reference_suggestions
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, Truths
 from noisybench.detection.scoring import Kind, Scores, scores_path
 from noisybench.ground import random_streams
@@ -28,9 +34,11 @@ from noisybench.ground.download import cache_folder
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import replacing
 from noisybench.memorization import learner, reliability
+from noisybench.runs.folder import suggestion_files
 from noisybench.runs.reading import Run
-from noisybench.statistics.detection_metrics import METRICS
+from noisybench.statistics.detection_metrics import METRICS, Metric
 from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS
+from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS, SuggestionMetric
 
 DIGEST = hashlib.sha256().digest_size
 """Bytes at the start of a kept answer: the digest of the others."""
@@ -56,12 +64,31 @@ def judge(run: Run, truths: Truths, asked: Asked) -> list[Agreement]:
         raise Mismatch(msg)
     if asked.truth not in truths.names:
         return []
+    if asked.metric in SUGGESTION_METRICS:
+        return _judge_suggestions(run, truths, asked)
     digests = {name: file_digest(scores_path(run.path, name)) for name in run.kinds}
 
     def compute() -> list[Agreement]:
         return [row for name, kind in run.kinds.items() for row in _against(run.scores(name), truths, asked, kind)]
 
     return _kept({"scores": digests, "kinds": dict(run.kinds)}, truths, asked, compute)
+
+
+def _judge_suggestions(run: Run, truths: Truths, asked: Asked) -> list[Agreement]:
+    """The same for what the detectors suggest; kept where every suggestion has a file, whose digest the record holds."""
+    files = suggestion_files(run.path, run.record)
+    digests = {name: file_digest(path) for name, path in files.items()}
+
+    def compute() -> list[Agreement]:
+        rows: list[Agreement] = []
+        for name, kind in run.kinds.items():
+            suggestion = run.suggestion(name, truths.variant)
+            rows += against_right_classes(suggestion, truths.variant, detector=name, kind=kind, metrics=(asked.metric,))
+        return rows
+
+    if set(digests) != set(run.kinds):
+        return compute()
+    return _kept({"suggestions": digests, "kinds": dict(run.kinds)}, truths, asked, compute)
 
 
 def judge_references(truths: Truths, asked: Asked, *, seed: int) -> list[Agreement]:
@@ -77,6 +104,16 @@ def judge_references(truths: Truths, asked: Asked, *, seed: int) -> list[Agreeme
 
     def compute() -> list[Agreement]:
         rows: list[Agreement] = []
+        if asked.metric in SUGGESTION_METRICS:
+            for suggested in reference_suggestions(truths.variant, seed=seed):
+                rows += against_right_classes(
+                    suggested,
+                    truths.variant,
+                    detector=suggested.detector,
+                    kind="reference",
+                    metrics=(asked.metric,),
+                )
+            return rows
         for reference in reference_scores(truths.variant, seed=seed):
             if asked.truth in (MISLABELED, MEMORIZATION) or reference.detector in KNOW_NOTHING:
                 rows += _against(reference, truths, asked, "reference")
@@ -143,7 +180,8 @@ def _kept(
 
 def _own_metric(asked: Asked) -> str | None:
     """What a metric calls, in words; None where that is not noisybench's own, whose code is part of the key."""
-    compute = (MEMORIZATION_METRICS if asked.truth == MEMORIZATION else METRICS)[asked.metric].compute
+    every: dict[str, Metric | SuggestionMetric] = {**METRICS, **SUGGESTION_METRICS}
+    compute = (MEMORIZATION_METRICS if asked.truth == MEMORIZATION else every)[asked.metric].compute
     function = getattr(compute, "func", compute)  # a partial's
     if str(function.__module__).partition(".")[0] != "noisybench":
         return None

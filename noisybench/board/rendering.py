@@ -17,6 +17,7 @@ from noisybench.board.model_table import ModelRow
 from noisybench.ground.text import cell, markdown_cell, one_line, spreadsheet_cell, visible
 from noisybench.memorization.learner import Learner
 from noisybench.statistics.resampling import weakest
+from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,6 +38,8 @@ def caption(rows: Rows) -> str:
         return "No rows."
     first = rows[0]
     if isinstance(first, Row) and not any(row.n for row in rows):
+        if first.metric in SUGGESTION_METRICS:
+            return "There is no truth to rank by: of no label is it known that it is wrong, and which class is right."
         return one_line(
             f"There is no truth to rank by: of no sample is it known whether it is '{first.truth}'; 'noisybench suspects RUN' "
             f"lists the most suspicious ones."

@@ -15,7 +15,7 @@ from noisybench.board.agreement_file import write_agreement
 from noisybench.board.judging import judge, judge_references
 from noisybench.board.truths import MISLABELED, Truths, check_asked, read_truths
 from noisybench.board.vouching import is_made_since, is_vouched_for, vouch, vouch_for_measured
-from noisybench.detection.scoring import Scores
+from noisybench.detection.scoring import Scores, Suggestion
 from noisybench.ground.errors import BadData
 from noisybench.memorization.estimate import Memorization, read_memorization
 from noisybench.memorization.reliability import Summary
@@ -27,6 +27,7 @@ from noisybench.runs.reading import Run, read_run
 from noisybench.runs.training_run import train_and_score
 from noisybench.runs.verify import verify_memorization, verify_run
 from noisybench.statistics.confident_learning import NoiseEstimate
+from noisybench.variants.variant import read_variant
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -53,6 +54,14 @@ class Result(os.PathLike[str]):
         return {name: run.scores(name) for name in run.kinds}
 
     @property
+    def suggestions(self) -> Mapping[str, Suggestion]:
+        """Name of each detector that has something to suggest → another class for each sample, or ``UNKNOWN``."""
+        run = read_run(self.path)
+        variant = read_variant(run.home / "variant")
+        found = {name: run.suggestion(name, variant) for name in run.kinds}
+        return {name: suggestion for name, suggestion in found.items() if suggestion is not None}
+
+    @property
     def history(self) -> Mapping[str, float]:
         """What is known of the end of training, by name."""
         return read_run(self.path).history
@@ -67,8 +76,8 @@ class Result(os.PathLike[str]):
         """Agreement of each of its detectors with a truth; several rows each where several memorizations were measured.
 
         Args:
-            metric: A key of ``METRICS`` or, for memorization, of ``MEMORIZATION_METRICS``; None takes the AUROC, or
-                Spearman's correlation.
+            metric: A key of ``METRICS`` or ``SUGGESTION_METRICS`` or, for memorization, of ``MEMORIZATION_METRICS``; None
+                takes the AUROC, or Spearman's correlation.
             truth: ``mislabeled``, ``memorization`` where it was measured, or a mark of the source.
             stratum: For memorization: ``all`` samples, the ``clean`` or the ``mislabeled`` ones.
 

@@ -15,6 +15,7 @@ from noisybench.memorization.learner import Learner
 from noisybench.runs.folder import read_run_record
 from noisybench.statistics.detection_metrics import METRICS
 from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS
+from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS
 from noisybench.variants.variant import Variant, read_variant
 
 MISLABELED, MEMORIZATION = "mislabeled", "memorization"
@@ -116,8 +117,8 @@ def check_asked(truth: str, metric: str | None, stratum: str, there: list[Truths
 
     Args:
         truth: What scores shall be held against.
-        metric: A key of ``METRICS`` or, for memorization, of ``MEMORIZATION_METRICS``; None takes the AUROC, or
-            Spearman's correlation.
+        metric: A key of ``METRICS``, for the mislabeled mask also of ``SUGGESTION_METRICS``, or, for memorization, of
+            ``MEMORIZATION_METRICS``; None takes the AUROC, or Spearman's correlation.
         stratum: Which samples.
         there: The truths of every label column.
 
@@ -131,7 +132,7 @@ def check_asked(truth: str, metric: str | None, stratum: str, there: list[Truths
         held_out = any(one.held_out_error is not None for truths in there for one in truths.measured)
         metrics = [name for name, about in MEMORIZATION_METRICS.items() if held_out or not about.needs_held_out_error]
     else:
-        metrics = list(METRICS)
+        metrics = [*METRICS, *(SUGGESTION_METRICS if truth == MISLABELED else ())]
     metric = metric or ("spearman" if truth == MEMORIZATION else "auroc")
     strata = STRATA if truth == MEMORIZATION else STRATA[:1]
     if metric not in metrics:

@@ -12,6 +12,7 @@ from noisybench.ground.docstrings import read_docstring
 from noisybench.ground.lookup import Drawer, find, summary
 from noisybench.statistics.detection_metrics import METRICS
 from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS
+from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS
 
 _WORDS = {int: "whole number", float: "number", bool: "true or false", str: "text", Path: "file"}
 _VALUES: Mapping[Any, str] = {int: "2", float: "2", bool: "true", str: "TEXT", Path: "FILE"}
@@ -102,14 +103,14 @@ def item_page(drawer: Drawer, name: str) -> ItemPage:
 
 def metric_names() -> tuple[str, ...]:
     """Every metric, those against the mislabeled mask first."""
-    return (*METRICS, *MEMORIZATION_METRICS)
+    return (*METRICS, *SUGGESTION_METRICS, *MEMORIZATION_METRICS)
 
 
 def metric_page(name: str) -> ItemPage:
     """What there is to say of a metric."""
-    metric = METRICS.get(name) or MEMORIZATION_METRICS[name]
+    metric = METRICS.get(name) or SUGGESTION_METRICS.get(name) or MEMORIZATION_METRICS[name]
     compute = getattr(metric.compute, "func", metric.compute)  # of a partial, what it is of
-    truth = "mislabeled" if name in METRICS else "memorization"
+    truth = "memorization" if name in MEMORIZATION_METRICS else "mislabeled"
     told = read_docstring(compute.__doc__)
     low, high = (f"{bound:g}" for bound in metric.bounds)
     return ItemPage(

@@ -30,7 +30,11 @@ were trained on other data; the answers of several people; the true rate of wron
 
 
 REFERENCES = ("random", "flag_nothing", "perfect", "given_label_only")
-"""Names of the scores that detectors are read against; no detector may be called so."""
+"""Names of the scores that detectors are read against."""
+LIKELIEST_OTHER_CLASS = "likeliest_other_class"
+"""Name of the reference that suggestions alone are read against, beside some of those."""
+RESERVED = (*REFERENCES, LIKELIEST_OTHER_CLASS)
+"""Names of references: no detector may be called so."""
 HELD_OUT = ("held_out.", "neighbours.", "features.")
 """Prefixes of the columns that a pool of subset models or frozen features leave, and no probe."""
 

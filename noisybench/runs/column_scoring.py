@@ -8,14 +8,17 @@ from noisybench.ground.lookup import find, names
 from noisybench.runs.detector_codes import is_made_by, made_by
 from noisybench.runs.folder import finish, kinds_of
 from noisybench.runs.record import RunRecord
+from noisybench.runs.suggestion_files import write_suggestions
 from noisybench.training.trace import read_trace
+from noisybench.variants.variant import Variant
 
 
-def score_columns(folder: Path, *, but: Collection[str] = ()) -> dict[str, Kind]:
-    """Score with every detector whose columns the trace has, but for those of trainings; what each is, by name.
+def score_columns(folder: Path, variant: Variant, *, but: Collection[str] = ()) -> dict[str, Kind]:
+    """Score, and suggest, with every detector whose columns the trace has, but for those of trainings; each one's kind.
 
     Args:
         folder: Of the run.
+        variant: Its labels.
         but: Names of those that are scored already.
     """
     trace = read_trace(folder / "trace")
@@ -25,10 +28,11 @@ def score_columns(folder: Path, *, but: Collection[str] = ()) -> dict[str, Kind]
         if detector.needs_pool and set(detector.needs) <= set(trace.columns):
             write_scores(score(trace, detector), scores_path(folder, name), made_by(name))
             kinds[name] = "control" if detector.control else "detector"
+    write_suggestions(folder, trace, {name: name for name in kinds}, variant)
     return kinds
 
 
-def score_added(folder: Path, found: RunRecord) -> None:
+def score_added(folder: Path, found: RunRecord, variant: Variant) -> None:
     """Score what a finished run lacks: detectors that were added since, and reduce what is stored."""
     installed = names("detectors")
     kept = [
@@ -36,7 +40,7 @@ def score_added(folder: Path, found: RunRecord) -> None:
         for name, spec in found.detectors.items()
         if spec in installed and is_made_by(scores_path(folder, name), spec)
     ]
-    added = score_columns(folder, but=kept)
+    added = score_columns(folder, variant, but=kept)
     if added:
         detectors = dict(sorted({**found.detectors, **{name: name for name in added}}.items()))
         finish(folder, found, detectors, {**kinds_of(folder, found), **added})

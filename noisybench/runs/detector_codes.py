@@ -21,6 +21,7 @@ def made_by(spec: str) -> dict[str, str]:
     detector: Detector = find("detectors", spec)
     where = origin("detectors", spec)
     what = [where, *detector.needs, str(detector.control), function_digest(detector.score)]
+    what += [] if detector.suggest is None else [function_digest(detector.suggest)]
     return {"origin": where, "code": hashlib.sha256("\n".join(what).encode(errors="surrogatepass")).hexdigest()}
 
 

@@ -122,7 +122,7 @@ def score_frozen(
         if found is not None:
             mend(folder, found)
             if _is_whole(folder, found):
-                score_added(folder, found)
+                score_added(folder, found, variant)
                 return folder
         parts = None
         if found is None or found.groups is None or not epoch_path(folder / "trace", 0).is_file():
@@ -134,7 +134,7 @@ def score_frozen(
             parts["features"] += apart
         begin(folder, found)  # what is scored again is no finished run meanwhile
         with synced_together():
-            kinds = score_columns(folder)
+            kinds = score_columns(folder, variant)
         if parts is not None or not (folder / TIMING).is_file():
             _write_timing(folder, parts, kinds)
         finish(folder, found, {name: name for name in sorted(kinds)}, kinds)

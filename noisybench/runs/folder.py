@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from noisybench.detection.scoring import Detector, Kind, scores_path
+from noisybench.detection.suggesting import suggestion_path
 from noisybench.ground.digests import file_digest
 from noisybench.ground.durability import rename_durably, synced_together, temporary
 from noisybench.ground.errors import BadData
@@ -30,7 +31,9 @@ from noisybench.variants.sample_names import NAMES, write_table_of_names
 from noisybench.variants.variant import Variant, read_variant, write_variant
 
 RECORD = "run.json"
-LEFT_BY_A_RUN = ("trace", "scores", "history.parquet", "checkpoint.safetensors", "checkpoint.pt", "timing.json")
+LEFT_BY_A_RUN = (
+    "trace", "scores", "suggestions", "history.parquet", "checkpoint.safetensors", "checkpoint.pt", "timing.json",
+)  # fmt: skip
 """Everything that a training leaves in its folder beside the record."""
 
 EPOCH = re.compile(r"epoch-\d{4,9}\.parquet")
@@ -91,14 +94,14 @@ def train_again(folder: Path, record: RunRecord) -> None:
 
 
 def is_finished(folder: Path, record: RunRecord) -> bool:
-    """Whether a run has all that its record speaks of: scores, the history, and the epochs of its trace.
+    """Whether a run has all that its record speaks of: scores, suggestions, the history, and the epochs of its trace.
 
     Files that are cut off, emptied or zeroed to their end count as missing; nothing is read but the ends of each.
     """
     files = [scores_path(folder, name) for name in record.detectors]
     if record.regime in WITH_HISTORY:
         files.append(folder / "history.parquet")
-    files += epochs_of(folder, record)
+    files += [*epochs_of(folder, record), *suggestion_files(folder, record).values()]
     return bool(record.detectors) and all(looks_whole(path) for path in files)
 
 
@@ -109,10 +112,17 @@ def epochs_of(folder: Path, record: RunRecord) -> list[Path]:
     return sorted(there | {folder / "trace" / name for name in told if EPOCH.fullmatch(name)})
 
 
+def suggestion_files(folder: Path, record: RunRecord) -> dict[str, Path]:
+    """Detector → the file of its suggestions, of those whose digests a record holds: others belong to no run."""
+    files = {name: suggestion_path(folder, name) for name in record.detectors} if record.files_sha256 else {}
+    told = record.files_sha256 or {}
+    return {name: path for name, path in files.items() if path.relative_to(folder).as_posix() in told}
+
+
 def digests_of(folder: Path, detectors: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of the trace, the history and the scores of a run, by their folders in it; of those that are there."""
+    """SHA-256 of the trace, the history, the scores and the suggestions of a run, by their folders in it; of those there."""
     paths = [*sorted((folder / "trace").glob("epoch-*.parquet")), folder / "history.parquet"]
-    paths += [scores_path(folder, name) for name in detectors]
+    paths += [place(folder, name) for name in detectors for place in (scores_path, suggestion_path)]
     return {path.relative_to(folder).as_posix(): file_digest(path) for path in paths if path.is_file()}
 
 

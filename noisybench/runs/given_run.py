@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from noisybench.detection.scoring import REFERENCES, Kind, Scores, score, scores_path, write_scores
+from noisybench.detection.scoring import RESERVED, Kind, Scores, score, scores_path, write_scores
 from noisybench.ground.arrays import Floats, read_only
 from noisybench.ground.checks import check_room
 from noisybench.ground.digests import file_digest
@@ -24,6 +24,7 @@ from noisybench.ground.version import __version__
 from noisybench.runs.folder import RECORD, begin, digests_of, finish, is_finished, keep_variant, whole_record
 from noisybench.runs.given_dynamics import observe_dynamics
 from noisybench.runs.record import TRAINED_BY, RunRecord, about_labels, first_difference
+from noisybench.runs.suggestion_files import write_suggestions
 from noisybench.training.trace import Observation, Trace, read_trace, write_observation
 from noisybench.variants.sample_files.dynamics import digest_of_dynamics
 from noisybench.variants.sample_files.values import Form, Given, Tell, check_given, read_given
@@ -126,16 +127,20 @@ def keep_given(
     with locked(folder):
         if not _is_whole(folder, record):
             scores_given = [] if observations else [Scores(name, read_only(values), record.variant_id)]
-            _write_run(folder, record, observations, scores_given)
+            _write_run(folder, variant, record, observations, scores_given)
     return folder
 
 
 def _write_run(
-    folder: Path, record: RunRecord, observations: Sequence[Observation], scores_given: Sequence[Scores]
+    folder: Path,
+    variant: Variant,
+    record: RunRecord,
+    observations: Sequence[Observation],
+    scores_given: Sequence[Scores],
 ) -> None:
-    """Write a run in place of what is there: its trace and the scores that follow from it, or those that were given."""
+    """Write a run in place of what is there: its trace and what follows from it, or the scores that were given."""
     begin(folder, record)  # what is replaced is no finished run meanwhile
-    for part in ("scores", "trace"):
+    for part in ("scores", "suggestions", "trace"):
         shutil.rmtree(folder / part, ignore_errors=True)
     (folder / "agreement.parquet").unlink(missing_ok=True)  # that of the scores which are replaced
     for observation in observations:
@@ -143,6 +148,10 @@ def _write_run(
     found = scores_given if not observations else _scored(read_trace(folder / "trace"), record.form or "")
     for held in found:
         write_scores(held, scores_path(folder, held.detector))
+    if observations:
+        write_suggestions(
+            folder, read_trace(folder / "trace"), {held.detector: held.detector for held in found}, variant
+        )
     digests = {held.detector: file_digest(scores_path(folder, held.detector)) for held in found}
     kinds: dict[str, Kind] = {held.detector: _kind(held.detector) for held in found}
     finish(folder, replace(record, scores_sha256=digests), {each: each for each in kinds}, kinds)
@@ -253,6 +262,6 @@ def _check_name(name: str) -> None:
     if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
         msg = f"a name must be a line of 1 to {LONGEST_NAME} characters, got {str(name)[:LONGEST_NAME]!r}"
         raise BadUsage(msg)
-    if name in {*names("detectors"), *REFERENCES} or name.startswith("memorization by "):
+    if name in {*names("detectors"), *RESERVED} or name.startswith("memorization by "):
         msg = f"'{name}' is the name of one of noisybench's own detectors or references; give the scores another"
         raise BadUsage(msg)

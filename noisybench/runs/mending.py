@@ -18,7 +18,7 @@ from noisybench.ground.files import write_json
 from noisybench.ground.lookup import names
 from noisybench.ground.mending import can_be_read, take_away
 from noisybench.ground.records import record_as
-from noisybench.runs.folder import LEFT_BY_A_RUN, RECORD, begin, epochs_of, whole_record
+from noisybench.runs.folder import LEFT_BY_A_RUN, RECORD, begin, epochs_of, suggestion_files, whole_record
 from noisybench.runs.record import TRAINED_BY, RunRecord, first_difference
 from noisybench.training.checkpoint import CHECKPOINT, read_checkpoint
 from noisybench.training.trace import mend_trace
@@ -76,6 +76,7 @@ def _record_of_checkpoint(folder: Path, wanted: RunRecord) -> RunRecord | None:
     found = replace(found, detectors={name: name for name in scored}, controls=[])
     write_json(found.as_json(), folder / RECORD)
     shutil.rmtree(folder / "scores")
+    shutil.rmtree(folder / "suggestions", ignore_errors=True)
     return found
 
 
@@ -86,7 +87,7 @@ def mend(folder: Path, record: RunRecord) -> None:
     """
     told = record.files_sha256 or {}
     history = folder / "history.parquet"
-    scored = [scores_path(folder, name) for name in record.detectors]
+    scored = [*(scores_path(folder, name) for name in record.detectors), *suggestion_files(folder, record).values()]
     epochs = {*epochs_of(folder, record)}
     checked = set()
     for path in sorted({history, *scored, *epochs}):

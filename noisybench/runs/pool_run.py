@@ -138,7 +138,7 @@ def score_pool(
             with limited_threads(machine.threads):
                 _score_all(folder, pools, variant, record, near=_where_to_look(source, features), seconds=seconds)
         else:
-            score_added(folder, found)
+            score_added(folder, found, variant)
     return DetectorPool(folder, estimate_noise(variant.labels, pools[-1].held_out))
 
 
@@ -184,7 +184,7 @@ def _score_all(
     with synced_together():
         write_observation(answers, folder / "trace", variant_id=variant.provenance.variant_id)
         _write_history(pools[-1], variant, record.epochs, folder / "history.parquet")
-        kinds = score_columns(folder)
+        kinds = score_columns(folder, variant)
     took = None if isnan(seconds) else seconds
     passes = float(len(pools[0].included) * record.epochs * sum(record.fractions or ()))
     costs = {

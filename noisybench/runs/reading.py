@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from noisybench.detection.scoring import Kind, Scores, read_scores, scores_path
+from noisybench.detection.scoring import Kind, Scores, Suggestion, read_scores, scores_path
 from noisybench.ground.checks import a_path
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import read_columns, read_record
@@ -16,7 +16,9 @@ from noisybench.ground.records import check_fields
 from noisybench.ground.walking import find_below, reached
 from noisybench.runs.folder import RECORD, is_finished, kinds_of, log, read_run_record
 from noisybench.runs.record import WITH_HISTORY, RunRecord, Setup, setup_of
+from noisybench.runs.suggestion_files import suggestion_of
 from noisybench.statistics.resampling import LabelColumn
+from noisybench.variants.variant import Variant
 
 MOST_LINES = 20
 """Lines at most about what a table is made without: a folder may be a stranger's."""
@@ -83,6 +85,15 @@ class Run:
             Mismatch: It does not say of which variant it is.
         """
         return read_scores(scores_path(self.path, detector))
+
+    def suggestion(self, detector: str, variant: Variant) -> Suggestion | None:
+        """What one of its detectors suggests in place of the labels of its variant; None where it has nothing to suggest.
+
+        Raises:
+            BadData: A file is broken, or not the one that the run left.
+            Mismatch: It is of other labels.
+        """
+        return suggestion_of(self.path, self.record, detector, variant)
 
 
 AnyPath: TypeAlias = str | os.PathLike[str]

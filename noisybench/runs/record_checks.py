@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from noisybench.detection.scoring import REFERENCES, Detector
+from noisybench.detection.scoring import RESERVED, Detector
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import file_name, read_columns
 from noisybench.ground.lookup import find, is_ours, names
@@ -117,7 +117,7 @@ def _faults_of_detectors(record: RunRecord) -> Iterator[str]:
         yield f"calls '{name}' a control, which is none of its detectors"
     given = record.regime == "given" and record.form == "scores"
     for name, spec in record.detectors.items():
-        if name in REFERENCES or name.startswith("memorization by "):
+        if name in RESERVED or name.startswith("memorization by "):
             yield f"has a detector '{name}', as references are called"
         if not given and is_ours("detectors", spec):
             found: Detector = find("detectors", spec)

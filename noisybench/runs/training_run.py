@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from noisybench.data.source import Source, check_unchanged
-from noisybench.detection.scoring import REFERENCES
+from noisybench.detection.scoring import RESERVED
 from noisybench.ground.checks import check_kind, whole
 from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
 from noisybench.ground.errors import BadUsage
@@ -177,7 +177,7 @@ def choose_detectors(detectors: str | Sequence[str]) -> dict[str, str]:
         raise BadUsage(msg)
     for name, spec in chosen.items():
         ours = name in names("detectors") and find("detectors", name) != found[spec]
-        if ours or name in REFERENCES or name.startswith("memorization by "):
+        if ours or name in RESERVED or name.startswith("memorization by "):
             msg = f"detector {spec} is called '{name}', as one of noisybench's detectors or references; rename your own"
             raise BadUsage(msg)
     return chosen

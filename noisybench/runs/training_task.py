@@ -18,9 +18,10 @@ from noisybench.ground.locks import locked
 from noisybench.ground.lookup import find, names
 from noisybench.ground.mending import take_away
 from noisybench.runs.detector_codes import is_made_by, made_by
-from noisybench.runs.folder import begin, finish, kinds_of, train_again
+from noisybench.runs.folder import begin, finish, kinds_of, suggestion_files, train_again
 from noisybench.runs.mending import begin_again, check_same_training, mend, recognise
 from noisybench.runs.record import HOW_LABELS_CAME, WHAT_CAME_OUT, RunRecord, about_labels, first_difference
+from noisybench.runs.suggestion_files import write_suggestions
 from noisybench.training.checkpoint import CHECKPOINT, epochs_trained
 from noisybench.training.machine import Machine, surroundings
 from noisybench.training.observing import Probe
@@ -66,6 +67,7 @@ def carry_out_one(task: TrainingTask, source: Source, progress: Progress) -> Pat
         own = any(":" in spec for spec in task.detectors.values())  # a user's own may have been edited
         costs = read_timing(folder).get("detectors", {})
         scored = all(name in costs and _is_scored(task, name, wanted[name]) for name in here)
+        scored &= found is None or all(path.is_file() for path in suggestion_files(folder, found).values())
         if found is not None and trained and scored and wanted == found.detectors and not own:
             for _ in range(epochs):
                 progress()
@@ -171,7 +173,7 @@ def _train(task: TrainingTask, source: Source, record: RunRecord, columns: Seque
 
 
 def _score_all(task: TrainingTask, wanted: Mapping[str, str], listed: Mapping[str, str]) -> None:
-    """Score every detector of this call that is not scored yet, and write down what that took.
+    """Score every detector of this call that is not scored yet, write down what that took, and what each suggests.
 
     Args:
         task: The run.
@@ -197,6 +199,8 @@ def _score_all(task: TrainingTask, wanted: Mapping[str, str], listed: Mapping[st
                 write_scores(found, scores_path(task.folder, name), made_by(spec))
                 costs[name] = _cost(trace, detector.needs, task.plan.watch, timing.get("purposes"), seconds)
                 write_json(timing, task.folder / TIMING, sync=False)
+        here = {name: wanted[name] for name in _scored_here(task, wanted)}
+        write_suggestions(task.folder, trace, here, task.variant)
 
 
 def _is_scored(task: TrainingTask, name: str, spec: str) -> bool:

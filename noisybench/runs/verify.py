@@ -9,6 +9,7 @@ import numpy as np
 
 from noisybench.cards.verify import lies_beside_runs, verify_variant
 from noisybench.detection.scoring import score, scores_path
+from noisybench.detection.suggesting import suggestion_path
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import read_columns
@@ -31,6 +32,7 @@ from noisybench.runs.record_checks import (
     check_seed,
     recipe_of,
 )
+from noisybench.runs.suggestion_files import compare_suggestions
 from noisybench.training.recipe import Recipe, learning_rate
 from noisybench.training.trace import Trace, read_trace, trace_rows
 from noisybench.variants.variant import Variant, read_variant
@@ -178,11 +180,17 @@ def verify_run(run: Run, variant: Variant) -> Iterator[str]:
     check_record(path, record)
     trace, follows = _check_trace(run, variant)
     yield from _check_scores(run, variant, trace)
+    yield from compare_suggestions(path, record, variant, trace)
     for told in (record.files_sha256, {f"scores/{k}": v for k, v in (record.scores_sha256 or {}).items()}):
         _check_digests(path, told or {}, record)
     if record.regime == "training":
         yield from check_checkpoint(path, record)
-    beyond = sorted({file.name for file in (path / "scores").glob("*.parquet")} - _files_of(path, record))
+    left = {
+        f"{folder}/{file.name}" for folder in ("scores", "suggestions") for file in (path / folder).glob("*.parquet")
+    }
+    beyond = sorted(
+        name.removeprefix("scores/") for name in left - _files_of(path, record, record.files_sha256 or {})
+    )
     if beyond:
         yield f"{path}: no table shows {', '.join(beyond)}, which the record does not name"
     yield f"{path}: {follows}"
@@ -208,8 +216,12 @@ def _check_scores(run: Run, variant: Variant, trace: Trace | None) -> Iterator[s
             raise BadData(msg)
 
 
-def _files_of(path: Path, record: RunRecord) -> set[str]:
-    return {scores_path(path, name).name for name in record.detectors}
+def _files_of(path: Path, record: RunRecord, told: Mapping[str, str]) -> set[str]:
+    """Files of scores, and of the suggestions whose digests are told, of the detectors of a record."""
+    scores = {scores_path(path, name) for name in record.detectors}
+    suggestions = {suggestion_path(path, name) for name in record.detectors}
+    named = {file.relative_to(path).as_posix() for file in suggestions} & {*told}
+    return {file.relative_to(path).as_posix() for file in scores} | named
 
 
 def _check_digests(path: Path, told: Mapping[str, str], record: RunRecord) -> None:
@@ -222,7 +234,7 @@ def _check_digests(path: Path, told: Mapping[str, str], record: RunRecord) -> No
         if ".." in file.parts or file_digest(file) != digest:
             msg = f"{file} was changed after it was written; run the command that made it again"
             raise BadData(msg)
-        if folder == "scores" and file.name not in _files_of(path, record):
+        if folder in ("scores", "suggestions") and f"{folder}/{file.name}" not in _files_of(path, record, told):
             msg = f"{path / 'run.json'} holds a digest of {name[:60]}, which is none of its detectors; {again(record)}"
             raise BadData(msg)
 
