@@ -4,6 +4,7 @@ from .board.agreement import Agreement as Agreement
 from .board.agreement import against_labels as against_labels
 from .board.agreement import against_memorization as against_memorization
 from .board.detector_table import Row as Row
+from .board.finding import find_suspects as find_suspects
 from .board.leaderboard import Leaderboard as Leaderboard
 from .board.leaderboard import flags_board as flags_board
 from .board.leaderboard import leaderboard as leaderboard
@@ -17,7 +18,8 @@ from .board.results import memorize as memorize
 from .board.results import score_features as score_features
 from .board.results import score_given as score_given
 from .board.suspects import Suspect as Suspect
-from .board.suspects import suspects as suspects
+from .board.suspects import Suspects as Suspects
+from .board.suspects_files import write_suspects as write_suspects
 from .board.verification import verify as verify
 from .cards.description import Description as Description
 from .cards.description import describe as describe

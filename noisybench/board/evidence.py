@@ -4,7 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from noisybench.ground.arrays import Labels
+from noisybench.detection.scoring import Detector
+from noisybench.detection.suggesting import suggest
+from noisybench.ground.arrays import UNKNOWN, Labels
+from noisybench.ground.lookup import find, is_ours
 from noisybench.runs.record import RunRecord
 from noisybench.statistics.confident_learning import find_issues
 from noisybench.statistics.consensus import disagreeing
@@ -47,11 +50,15 @@ def evidence_of(records: Sequence[RunRecord], traces: Sequence[Trace]) -> tuple[
     """Where the answers of a setup's runs come from, a sentence each."""
     first, many = records[0], len(records)
     if first.regime == "features":
-        told = [f"ridge regression, logistic regression and neighbours on features {first.features}, each sample held out"]
+        told = [
+            f"ridge regression, logistic regression and neighbours on features {first.features}, each sample held out"
+        ]
         if first.pretrained is not None:
             told.append(first.pretrained.words)
         if first.groups is not None and first.groups < first.n:
-            told.append(f"{first.n:,} samples are {first.groups:,} groups, near duplicates among them, each held out as one")
+            told.append(
+                f"{first.n:,} samples are {first.groups:,} groups, near duplicates among them, each held out as one"
+            )
         return tuple(told)
     learner = f"{first.model}, {first.recipe}" + ("" if first.features == "input" else f", on {first.features}")
     if first.regime == "pool":
@@ -73,5 +80,5 @@ def suggested(traces: Sequence[Trace], detector: str, given: Labels) -> Labels:
     """
     if not traces:
         return np.full(len(given), UNKNOWN)
-    item = find("detectors", detector if detector in own_names("detectors") else "self_confidence")
+    item: Detector = find("detectors", detector if is_ours("detectors", detector) else "self_confidence")
     return suggest(traces, item, given).labels

@@ -3,35 +3,38 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from noisybench.board.evidence import contradicted, evidence_of, shared_suggestion
+from noisybench.board.evidence import contradicted, evidence_of, suggested
 from noisybench.board.suspects import Suspects, flag
-from noisybench.data.extraction import default_features, features_of
-from noisybench.data.recognising import recognise_source
-from noisybench.data.source import Source, inputs_of, source_from_arrays
-from noisybench.detection.scoring import Scores, score, scores_path
-from noisybench.ground.arrays import UNKNOWN, as_array
-from noisybench.ground.checks import a_path, check_room, unknown
+from noisybench.data.extraction import Extraction, choose_features, default_features
+from noisybench.data.given_values import SIDE, source_from_values
+from noisybench.data.loading import load_source
+from noisybench.data.recognising import Recognised, recognise_source
+from noisybench.data.source import Source, inputs_of
+from noisybench.detection.scoring import Scores, scores_path
+from noisybench.ground.arrays import as_array, read_only
+from noisybench.ground.checks import a_path, unknown
 from noisybench.ground.digests import file_digest
 from noisybench.ground.download import cache_folder
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
-from noisybench.ground.lookup import find, names
-from noisybench.ground.options import parse_options
+from noisybench.ground.lookup import find
 from noisybench.ground.walking import find_below, reached
-from noisybench.runs.features_run import columns_of, score_frozen
+from noisybench.runs.features_run import score_frozen
 from noisybench.runs.folder import RECORD
+from noisybench.runs.given_run import keep_given
 from noisybench.runs.reading import AnyPath, Run, leave_out, read_run
-from noisybench.statistics.grouping import find_groups
 from noisybench.training.machine import Machine
-from noisybench.training.trace import Observation, Trace, read_trace, stack
+from noisybench.training.trace import read_trace
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import read_location, source_of
 from noisybench.variants.sample_names import read_names
 from noisybench.variants.variant import Variant, read_variant
 
+VARIANT_RECORD = "variant.json"
 Tell = Callable[[str], None]
 
 DEFAULTS = ("feature_consensus", "cumulative_loss", "self_confidence")
@@ -106,9 +109,13 @@ def find_suspects(
     named = features if isinstance(features, str) else None
     wish = Wish(named, None, groups, detector, seed, device)
     if labels is not None:
-        several = {"inputs": inputs, "features": None if named else features, "pred_probs": pred_probs}
-        source = source_from_columns(labels, inputs, class_names=class_names, sample_names=sample_names)
-        return _at_once(source, wish, features=several["features"], pred_probs=pred_probs)
+        given = {"inputs": inputs, "features": None if named else features, "pred_probs": pred_probs}
+        several = [key for key, value in given.items() if value is not None]
+        if not several or ("pred_probs" in several and (named or "features" in several)):
+            msg = "labels=… need evidence: give pred_probs=…, or inputs=… or an array features=…, and not both"
+            raise BadUsage(msg)
+        source = source_from_values(labels, inputs, class_names=class_names, sample_names=sample_names)
+        return _at_once(source, wish, features=given["features"], pred_probs=pred_probs)
     if any(value is not None for value in (pred_probs, inputs, class_names, sample_names)):
         msg = "pred_probs, inputs, class_names and sample_names go with labels=…; leave them out, or give the labels"
         raise BadUsage(msg)
@@ -158,8 +165,7 @@ def suspects_at(
         options["groups"] = wish.groups
     if found.note:
         wish.tell(f"note: {found.note}")
-    loader = parse_options(find("sources", found.source), options, what=f"source '{found.source}'")
-    source = loader(found.data, limit=limit)
+    source = load_source(found.source, found.data, limit=limit, side_if_needed=SIDE, **options)
     for sentence in source.notes:
         wish.tell(f"note: {sentence}")
     return _scored(source, _as_found(source), wish, kept, place=found.data)
@@ -297,4 +303,3 @@ def _unchanged(run: Run, name: str) -> Scores:
         msg = f"{path} was changed after it was written; run the command that made it again"
         raise BadData(msg)
     return run.scores(name)
-

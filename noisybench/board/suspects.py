@@ -22,7 +22,9 @@ TOP = 20
 """Suspects that are shown where nobody says how many."""
 ON_PAGE = 2_000
 """Suspects on a page where nobody says how many."""
-UNCERTAIN = "how many labels are wrong cannot be known from labels and features alone; --audit M estimates it from M answers"
+UNCERTAIN = (
+    "how many labels are wrong cannot be known from labels and features alone; --audit M estimates it from M answers"
+)
 """What is said beside the count, which is no estimate of the wrong labels."""
 
 

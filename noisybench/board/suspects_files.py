@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-
 from noisybench.board.suspects import Suspects
 from noisybench.ground.checks import a_path, check_kind, unknown
 from noisybench.ground.errors import BadUsage, UnknownName
@@ -32,7 +31,9 @@ def write_suspects(suspects: Suspects, path: str | Path, *, style: str | None = 
     ending = path.suffix.lower().removeprefix(".")
     if style is None:
         if ending not in STYLES:
-            msg = f"{path} does not say its format; end it in .csv, .parquet or .json, or say one of {', '.join(STYLES)}"
+            msg = (
+                f"{path} does not say its format; end it in .csv, .parquet or .json, or say one of {', '.join(STYLES)}"
+            )
             raise BadUsage(msg)
         style = ending
     if style not in STYLES:

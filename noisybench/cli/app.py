@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
-from noisybench.cli.board import leaderboard, suspects
+from noisybench.cli.board import leaderboard
 from noisybench.cli.build import build, describe, export, verify
 from noisybench.cli.given import score
 from noisybench.cli.listing import list_
 from noisybench.cli.printing import say
 from noisybench.cli.quickstart import quickstart
 from noisybench.cli.run import evaluate, memorize
+from noisybench.cli.suspects import suspects
 from noisybench.ground.version import __version__
 
 app = typer.Typer(

@@ -42,12 +42,16 @@ def suspects(
     ] = None,
     features: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Frozen features: lite0, minilm, words, pca, …; default: what suits the data."),
+        typer.Option(
+            metavar="NAME", help="Frozen features: lite0, minilm, words, pca, …; default: what suits the data."
+        ),
     ] = None,
     features_set: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the features.")] = None,
     groups: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="Samples alike in it, such as frames of one film, say nothing of each other."),
+        typer.Option(
+            metavar="COLUMN", help="Samples alike in it, such as frames of one film, say nothing of each other."
+        ),
     ] = None,
     detector: Annotated[str | None, typer.Option(help="It ranks; default: feature_consensus, or the run's.")] = None,
     top: Annotated[
@@ -64,7 +68,9 @@ def suspects(
     paths: Annotated[bool, typer.Option("--paths", help="Print their files alone, a line each.")] = False,
     audit: Annotated[
         int | None,
-        typer.Option(parser=whole_number, metavar="M", help="Draw M labels to look at, for an estimate of how many are wrong."),
+        typer.Option(
+            parser=whole_number, metavar="M", help="Draw M labels to look at, for an estimate of how many are wrong."
+        ),
     ] = None,
     audit_answers: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Estimate from the answers that the audit's page saved.")
@@ -89,28 +95,16 @@ def suspects(
 
     Of your data or a variant: held-out answers from frozen features. Of finished runs: what their detectors say.
     """
-    from noisybench.board.finding import find_suspects
+    from noisybench.board.finding import Wish, suspects_at
     from noisybench.ground.options import split_pairs
 
     if audit_answers is not None and (audit is not None or html is not None):
         msg = "--audit-answers ends an audit, --audit M --html FILE begins one; say one of the two"
         raise BadUsage(msg)
+    wish = Wish(features, split_pairs(features_set or [], flag="--features-set"), groups, detector, seed, device, tell)
+    options = _options_of_source(source_set or [], label, skip_broken=skip_broken)
     with status(f"looking at {what}"):
-        found = find_suspects(
-            what,
-            features=features,
-            features_options=split_pairs(features_set or [], flag="--features-set"),
-            groups=groups,
-            detector=detector,
-            seed=seed,
-            data=data,
-            source_options=_options_of_source(source_set or [], label, skip_broken=skip_broken),
-            own_source=own_source,
-            limit=limit,
-            device=device,
-            out=out,
-            tell=tell,
-        )
+        found = suspects_at(what, wish, data=data, source_options=options, own_source=own_source, limit=limit, out=out)
     if audit is not None or audit_answers is not None:
         _audit(found, audit, audit_answers, html=html, seed=seed, as_json=as_json)
         return
@@ -202,7 +196,8 @@ def _print_summary(found: "Suspects", top: int | None) -> None:
     named = found.names is not None
     header = ["name" if named else "sample", "given", "suggested", "suspicion"]
     lines = [
-        [one.name if named else str(one.sample), one.given, one.suggested or "unknown", f"{one.suspicion:.4f}"] for one in shown
+        [one.name if named else str(one.sample), one.given, one.suggested or "unknown", f"{one.suspicion:.4f}"]
+        for one in shown
     ]
     if lines:
         print_lines(header, lines, "table")
