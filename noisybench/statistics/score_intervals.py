@@ -146,7 +146,7 @@ def _end(statistic: Callable[[Floats], Floats], middle: float, extreme: float) -
     return float(outer)
 
 
-def stratum_shares(wrong: Labels, seen: Labels, sizes: Labels) -> Floats:
+def stratum_shares(wrong: NDArray[Any], seen: Labels, sizes: Labels) -> Floats:
     """Share of wrong labels in each stratum, (h,); of one without an answer that of all others."""
     others = float((wrong * sizes)[seen > 0] @ (1 / seen[seen > 0]) / max(sizes[seen > 0].sum(), 1))
     return np.where(seen > 0, wrong / np.maximum(seen, 1), others)
