@@ -66,6 +66,10 @@ from .memorization.estimate import read_memorization as read_memorization
 from .memorization.learner import Learner as Learner
 from .memorization.subset_plan import SubsetPlan as SubsetPlan
 from .memorization.subset_plan import plan_learner as plan_learner
+from .statistics.audit import AuditEstimates as AuditEstimates
+from .statistics.audit import AuditSample as AuditSample
+from .statistics.audit import audit_estimates as audit_estimates
+from .statistics.audit import draw_audit as draw_audit
 from .training.machine import Machine as Machine
 from .training.model import BuildModel as BuildModel
 from .training.model import check_images as check_images
