@@ -38,7 +38,7 @@ BLOCK_ROWS = 1000
 PNG_CHANNELS = (1, 3)  # what a PNG file keeps of any pixel, and every reader of images takes
 PARTS = re.compile(
     r"README\.md|data/(train|test)-\d{5}\.parquet"
-    r"|noisybench/(variant\.json|labels\.parquet|transition\.np[yz]|answers\.parquet|README\.md|croissant\.json|location\.json)"
+    r"|noisybench/(variant\.json|labels\.parquet|transition\.np[yz]|answers\.parquet|corrections\.csv|README\.md|croissant\.json|location\.json)"
 )
 """Files of an export."""
 
@@ -237,7 +237,7 @@ def _training_columns(variant: Variant, source: Source) -> ExportedColumns:
     """All columns but the inputs, shape (n,) each; masked where nothing is known."""
     return {
         "label": variant.labels,
-        "clean_label": np.where(variant.class_known, variant.clean, UNKNOWN),
+        "clean_label": np.where(variant.clean >= 0, variant.clean, UNKNOWN),
         "source_label": source.labels,
         "mislabeled": np.ma.masked_array(variant.mislabeled, ~variant.known),
         "flip_probability": variant.flip_probability,

@@ -74,6 +74,7 @@ class RunRecord:
         lower_is_suspicious: Whether the given scores had the other sign.
         column: The column of the scores, where it was named.
         scores_sha256: Detector → digest of its scores.
+        corrections: Digest of what people decided about the labels; None of a variant that was not corrected.
     """
 
     regime: Regime
@@ -130,6 +131,7 @@ class RunRecord:
     codes: Mapping[str, str] | None = None
     files_sha256: Mapping[str, str] | None = None
     scores_sha256: Mapping[str, str] | None = None
+    corrections: str | None = None
 
     @property
     def learner(self) -> "Learner":
@@ -144,7 +146,7 @@ class RunRecord:
         return {key: value for key, value in asdict(self).items() if value is not None or key not in optional}
 
 
-HOW_LABELS_CAME = ("source_options", "limit", "noise", "params", "mode", "noise_seed")
+HOW_LABELS_CAME = ("source_options", "limit", "noise", "params", "mode", "noise_seed", "corrections")
 """Fields of a record that tell how labels came to be; which labels they are, the variant id says."""
 WHAT_CAME_OUT = ("detectors", "controls", "codes", "files_sha256", "scores_sha256")
 """Fields of a record that tell what a run has left, and do not decide it."""
@@ -165,6 +167,7 @@ def about_labels(variant: Variant) -> dict[str, Any]:
         "params": dict(provenance.params),
         "mode": provenance.mode,
         "noise_seed": provenance.seed,
+        "corrections": None if provenance.corrections is None else provenance.corrections.sha256,
         "n": len(variant.labels),
         "known": int(variant.known.sum()),
         "classes": variant.num_classes,

@@ -28,8 +28,12 @@ OF_REGIME: Mapping[str, tuple[str, ...]] = {
     "given": ("form", "file_sha256", "lower_is_suspicious"),
 }
 """Regime → optional fields that each of its records has; it has none of those of another regime."""
-AT_WILL: Mapping[str, tuple[str, ...]] = {"training": (), "pool": ("threads",), "given": ("file", "column")}
-"""Regime → optional fields that some of its records have: threads other than one, what a file was called."""
+AT_WILL: Mapping[str, tuple[str, ...]] = {
+    "training": ("corrections",),
+    "pool": ("corrections", "threads"),
+    "given": ("corrections", "file", "column"),
+}
+"""Regime → optional fields that some of its records have: corrections, threads other than one, what a file was called."""
 MOST_FRACTIONS = 50
 
 

@@ -47,6 +47,15 @@ def write_location_within(folder: Path, *, source: str, data: str, source_set: M
     _write(Location(source=source, data=data, source_set=source_set), folder)
 
 
+def copy_location(origin: Path, folder: Path) -> None:
+    """Remember, in ``folder``, what the variant in ``origin`` remembers of its source, wherever the two lie."""
+    location = read_location(origin)
+    if location is None:
+        (folder / LOCATION).unlink(missing_ok=True)
+    else:
+        _write(location, folder)
+
+
 def _write(location: Location, folder: Path) -> None:
     record = asdict(location)
     if location.source is None:
