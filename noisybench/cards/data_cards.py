@@ -115,7 +115,9 @@ def truth_words(variant: Variant) -> str:
     alone = f", and of {known - classed} no more than that their label is wrong" if known > classed else ""
     dropped = int(variant.dropped.sum())
     rest = f"; {dropped} are dropped" if dropped else ""
-    return f"The right class is known of {classed} of {n} samples{alone}; of {n - known - dropped} nothing is known{rest}."
+    return (
+        f"The right class is known of {classed} of {n} samples{alone}; of {n - known - dropped} nothing is known{rest}."
+    )
 
 
 def title_of(variant: Variant, source: DataCard | None, noise: DataCard | None) -> str:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from noisybench.cards.ceilings import Ceilings
 from noisybench.cards.condition import MOST_SOLVED
 from noisybench.cards.crowd import crowd_record, crowd_rows
-from noisybench.cards.dependence import Dependence
 from noisybench.cards.data_cards import correction_words
+from noisybench.cards.dependence import Dependence
 from noisybench.cards.description import Description
 from noisybench.statistics.intervals import Estimate
 from noisybench.variants.transitions import SparseTransition, is_large

@@ -37,7 +37,7 @@ from noisybench.ground.checks import a_path
 from noisybench.ground.files import replacing
 from noisybench.variants.corrections import CORRECTIONS
 from noisybench.variants.transitions import SparseTransition, is_large
-from noisybench.variants.variant import ANSWERS, Provenance, Variant, check_variant, transition_file
+from noisybench.variants.variant import ANSWERS, Variant, check_variant, transition_file
 
 README = "README.md"
 
@@ -154,7 +154,11 @@ def _summary(variant: Variant, source: DataCard | None, noise: DataCard | None, 
         "order of the samples": _escape(p.source_order),
         "noise": _escape(as_call(p.noise, p.params)),
         "drawn": "not: the labels are as people or programs gave them" if found else f"mode {p.mode}, seed {p.seed}",
-        **({"corrections": f"{corrected}; `{CORRECTIONS}` holds them"} if (corrected := correction_words(variant)) else {}),
+        **(
+            {"corrections": f"{corrected}; `{CORRECTIONS}` holds them"}
+            if (corrected := correction_words(variant))
+            else {}
+        ),
         "reference": "the clean labels of the source"
         if p.reference == "clean"
         else "the labels of the source as they came: it knows no clean ones",
@@ -200,14 +204,16 @@ def _recipe(variant: Variant, source: DataCard | None, noise: DataCard | None) -
         words += ["--limit", str(provenance.limit)]
     if noise is None or not noise.facts["found"]:
         words += ["--seed", str(provenance.seed), "--mode", provenance.mode]
-    if variant.corrections is not None:
-        words += ["--corrections", CORRECTIONS]
-        notes.append(f"{CORRECTIONS} is the file beside this card.")
+    words += _corrected(variant)
     notes.append(
         "The source digest above decides whether it is the same variant: a copy of the data with other bytes, such as "
         "JPEG pixels, gives another id."
     )
     return [*_fenced(shlex.join(words), "sh"), *(f"\n{_escape(note)}" for note in notes)]
+
+
+def _corrected(variant: Variant) -> list[str]:
+    return [] if variant.corrections is None else ["--corrections", CORRECTIONS]
 
 
 def _rates(variant: Variant, description: Description) -> list[str]:

@@ -1,4 +1,4 @@
-"""Commands about variants: build, describe, verify, export."""
+"""Commands about variants: build, describe, verify."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,6 @@ from noisybench.cli.printing import (
     OwnSource,
     SourceSettings,
     print_json,
-    progress_bar,
     say,
     status,
     tell,
@@ -68,7 +67,8 @@ def build(
     corrections: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="FILE", help="What people decided about these labels, a csv; may be repeated, the first round first."
+            metavar="FILE",
+            help="What people decided about these labels, a csv; may be repeated, the first round first.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of variants.")] = Path("variants"),
@@ -290,55 +290,6 @@ def verify(
         if sentence is None:
             return
         say(one_line(sentence))  # it may quote a stranger's record
-
-
-def export(
-    variant: Annotated[Path, typer.Argument(help="A variant's folder.")],
-    *,
-    to: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the export; an export that is there is replaced.")],
-    push: Annotated[
-        str | None, typer.Option(metavar="OWNER/NAME", help="Upload it to the Hugging Face hub too, as a data set.")
-    ] = None,
-    private: Annotated[bool, typer.Option("--private", help="The repository on the hub is private.")] = False,
-    may_publish: Annotated[
-        bool, typer.Option("--may-publish", help="Upload whatever noisybench knows of licences: you know that you may.")
-    ] = False,
-    data: Data = None,
-    own_source: OwnSource = None,
-    as_json: Json = False,
-) -> None:
-    """Write a variant with its inputs, if any, as a Hugging Face data set in Parquet, which opens without noisybench."""
-    from noisybench.cards.export import check_export_folder, check_push, export_variant, licence_reasons, push_export
-    from noisybench.variants.location import source_of
-    from noisybench.variants.variant import read_variant
-
-    if push is None and (private or may_publish):
-        msg = f"{'--private' if private else '--may-publish'} is for --push, which is missing"
-        raise BadUsage(msg)
-    found = read_variant(variant)
-    check_export_folder(to)
-    if push is not None:
-        check_push(push, found, may_publish=may_publish)
-    with status(f"reading {found.provenance.source}"):
-        source = source_of(found, variant, data, own_source)
-    tested = 0 if source.test_labels is None else len(source.test_labels)
-    with progress_bar("export", len(found.labels) + tested, "samples") as step:
-        export_variant(found, source, to, progress=step)
-    reasons = licence_reasons(found)
-    if reasons and push is None:
-        tell(f"note: {'; '.join(reasons)}; share the export only if you know that you may")
-    address = None
-    if push is not None:
-        with status(f"uploading to {push}"):
-            address = push_export(to, push, private=private)
-    if as_json:
-        samples = {"train": len(found.labels), "test": tested}
-        told = {"path": str(to), "variant_id": found.provenance.variant_id, "samples": samples, "address": address}
-        print_json({**told, "notes": reasons})
-        return
-    if address is not None:
-        say(address)
-    say(str(to))
 
 
 def write_whole_variant(

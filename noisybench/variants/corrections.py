@@ -8,7 +8,7 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NoReturn, Protocol, get_args
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from noisybench.ground.arrays import UNKNOWN, Labels, read_only
 from noisybench.ground.checks import a_path, unknown
-from noisybench.ground.claims import check_regular
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import replacing
 from noisybench.ground.text import spreadsheet_cell
+from noisybench.variants.decision_files import read_decisions
 
 Action = Literal["accept", "keep", "drop"]
 """``accept`` takes the corrected label, ``keep`` says that the given one is right, ``drop`` leaves the sample out."""
@@ -31,10 +31,6 @@ CORRECTIONS = "corrections.csv"
 CHECKED, DROPPED = "checked", "dropped"
 """Marks of a corrected variant: whose label a person chose or confirmed, and who is left out of training and of truths."""
 HEADER = ("sample", "name", "given", "corrected", "action")
-LARGEST = 1 << 28
-"""Bytes of a file of corrections, at most."""
-_FIRST_LINE = re.compile(r"\W*noisybench corrections\W+variant_id=([0-9a-f]{64})\W*")
-_SEPARATOR_LINE = re.compile(r'"?sep=.?"?[,;\t]*', re.IGNORECASE)  # for Excel, before all else
 _WHOLE = re.compile(r"([0-9]{1,15})(\.0+)?", re.ASCII)  # pandas writes 3.0 where a row had no number
 
 
@@ -95,7 +91,9 @@ class Corrections:
         m = len(self.samples)
         lengths = {len(self.given), len(self.corrected), len(self.actions), *([len(self.names)] if self.names else [])}
         if lengths != {m}:
-            msg = f"corrections of {m} samples need as many given and corrected labels, actions and names; got {lengths}"
+            msg = (
+                f"corrections of {m} samples need as many given and corrected labels, actions and names; got {lengths}"
+            )
             raise BadData(msg)
         twice = np.flatnonzero(np.bincount(np.unique(self.samples, return_inverse=True)[1]) > 1)
         if twice.size:
@@ -154,8 +152,8 @@ class Corrections:
     def in_order(self) -> "Corrections":
         """The same by number of the sample and without names, as a variant keeps them."""
         order = np.argsort(self.samples, kind="stable")
-        arrays = (read_only(values[order]) for values in (self.samples, self.given, self.corrected))
-        return Corrections(self.variant_id, *arrays, tuple(self.actions[i] for i in order))
+        samples, given, corrected = (read_only(values[order]) for values in (self.samples, self.given, self.corrected))
+        return Corrections(self.variant_id, samples, given, corrected, tuple(self.actions[i] for i in order))
 
     def followed_by(self, later: "Corrections") -> "Corrections":
         """Both as one, against the labels before the first; of a sample that both decide, the later decision counts.
@@ -164,7 +162,7 @@ class Corrections:
         from before, that one was kept.
         """
         rows = {int(sample): i for i, sample in enumerate(self.samples)}
-        decided = {
+        decided: dict[int, tuple[int, int, Action]] = {
             int(sample): (int(self.given[i]), int(self.corrected[i]), self.actions[i])
             for i, sample in enumerate(self.samples)
         }
@@ -177,9 +175,13 @@ class Corrections:
                 decided[sample] = (before, UNKNOWN, "keep")
             else:
                 decided[sample] = (before, label, "accept")
-        given, corrected, actions = zip(*decided.values(), strict=True)
-        columns = (np.array(column, dtype=np.int64) for column in (list(decided), given, corrected))
-        return Corrections(self.variant_id, *columns, actions).in_order()
+        return _made_of(self.variant_id, [(sample, *decision) for sample, decision in decided.items()]).in_order()
+
+
+def _made_of(variant_id: str, rows: Sequence[tuple[int, int, int, Action]], names: Sequence[str] = ()) -> Corrections:
+    """Corrections from sample, given and corrected label and action of each row."""
+    samples, given, corrected = (read_only(np.array([row[k] for row in rows], dtype=np.int64)) for k in range(3))
+    return Corrections(variant_id, samples, given, corrected, tuple(row[3] for row in rows), names)
 
 
 def check_corrections(corrections: Corrections, variant: Labelled, what: str = "the corrections") -> None:
@@ -245,35 +247,24 @@ def parse_corrections(path: Path, class_names: Sequence[str], n: int) -> Correct
     Raises:
         BadData: See ``read_corrections``.
     """
-    lines = _text_of(path).splitlines(keepends=True)
-    skipped = 0
-    while skipped < len(lines) and (not lines[skipped].strip() or _SEPARATOR_LINE.fullmatch(lines[skipped].strip())):
-        skipped += 1
-    first = _FIRST_LINE.fullmatch(lines[skipped].strip()) if skipped < len(lines) else None
-    if first is None:
-        what = repr(lines[skipped].strip()[:60]) if skipped < len(lines) else "nothing"
-        msg = (
-            f"{path} is no file of corrections: it begins with {what}, expected '# noisybench corrections, "
-            f"variant_id=…' with the 64 digits of the variant that was looked at"
-        )
-        raise BadData(msg)
+    file = read_decisions(path, "corrections", HEADER)
     classes = {spreadsheet_cell(name): label for label, name in enumerate(class_names)}
     classes |= {name: label for label, name in enumerate(class_names)}
     seen: dict[int, int] = {}
-    rows: list[tuple[int, int, int, Action, str]] = []
-    for line, cells in _records(lines[skipped + 1 :], skipped + 1, path):
+    rows: list[tuple[int, int, int, Action]] = []
+    names: list[str] = []
+    for line, cells in file.rows:
         row = _Row(path, line, cells)
         sample = row.sample(n)
         if sample in seen:
             row.refuse(f"sample {sample} stands in line {seen[sample]} already; keep one of the two rows")
         seen[sample] = line
-        rows.append((sample, *row.decision(classes, class_names), _plain(cells["name"])))
+        rows.append((sample, *row.decision(classes, class_names)))
+        names.append(_plain(cells["name"]))
     if not rows:
         msg = f"{path} decides nothing: it has no row below its header; decide about a sample, or leave the file out"
         raise BadData(msg)
-    samples, given, corrected, actions, names = zip(*rows, strict=True)
-    arrays = (read_only(np.array(column, dtype=np.int64)) for column in (samples, given, corrected))
-    return Corrections(first[1], *arrays, actions, names)
+    return _made_of(file.variant_id, rows, names)
 
 
 def write_corrections(corrections: Corrections, path: str | Path, class_names: Sequence[str]) -> None:
@@ -296,69 +287,9 @@ def write_corrections(corrections: Corrections, path: str | Path, class_names: S
     for i, sample in enumerate(corrections.samples.tolist()):
         label = int(corrections.corrected[i])
         new = "" if label < 0 else shown[label]
-        writer.writerow(
-            (sample, spreadsheet_cell(names[i]), shown[corrections.given[i]], new, corrections.actions[i])
-        )
+        writer.writerow((sample, spreadsheet_cell(names[i]), shown[corrections.given[i]], new, corrections.actions[i]))
     with replacing(path) as part:
         part.write_bytes(text.getvalue().encode("utf-8", "replace"))
-
-
-def _text_of(path: Path) -> str:
-    """The text of a file, whatever a spreadsheet made of its encoding."""
-    check_regular(path)
-    try:
-        if path.stat().st_size > LARGEST:
-            msg = f"{path} has {path.stat().st_size:,} bytes, more than any corrections ({LARGEST:,}); give another file"
-            raise BadData(msg)
-        content = path.read_bytes()
-    except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror}"
-        raise BadData(msg) from None
-    encodings = ("utf-16",) if content.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8-sig", "cp1252")
-    for encoding in encodings:
-        try:
-            return content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    msg = f"{path} is no text in UTF-8, nor as a spreadsheet writes it; save it as 'CSV UTF-8'"
-    raise BadData(msg)
-
-
-def _records(lines: Sequence[str], skipped: int, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Number of the line and the five cells of each row below the header."""
-    start = next((i for i, line in enumerate(lines) if line.strip()), len(lines))
-    header = lines[start] if start < len(lines) else ""
-    mark = max(",;\t|", key=header.count)
-    reader = csv.reader(io.StringIO("".join(lines[start:]), newline=""), delimiter=mark)
-    names: list[str] = []
-    try:
-        for cells in reader:
-            line = skipped + start + reader.line_num
-            if not names:
-                names = [cell.strip().lower() for cell in _without_padding(cells)]
-                if sorted(names) != sorted(HEADER):
-                    msg = f"line {line} of {path} names the columns {', '.join(names)}; expected {','.join(HEADER)}"
-                    raise BadData(msg)
-            elif any(cell.strip() for cell in cells):
-                kept = [*_without_padding(cells), *[""] * len(names)]
-                if any(kept[len(names) :]):
-                    msg = f"line {line} of {path} has more than {len(names)} cells; put cells that hold {mark!r} in quotes"
-                    raise BadData(msg)
-                yield line, dict(zip(names, kept, strict=False))
-    except csv.Error as error:
-        msg = f"{path} cannot be read as csv: {error}; save it again"
-        raise BadData(msg) from None
-    if not names:
-        msg = f"{path} ends before its header; expected the line {','.join(HEADER)}"
-        raise BadData(msg)
-
-
-def _without_padding(cells: Sequence[str]) -> list[str]:
-    """Cells without the empty ones at their end, with which a spreadsheet makes every row as long as the longest."""
-    kept = list(cells)
-    while kept and not kept[-1].strip():
-        kept.pop()
-    return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +298,7 @@ class _Row:
 
     path: Path
     line: int
-    cells: dict[str, str]
+    cells: Mapping[str, str]
 
     def refuse(self, why: str) -> NoReturn:
         msg = f"line {self.line} of {self.path}: {why}"
@@ -424,7 +355,9 @@ def as_corrections(given: Corrections | str | Path, variant: Labelled) -> Correc
     return read_corrections(given, variant)
 
 
-def several(given: "Corrections | str | Path | Iterable[Corrections | str | Path] | None") -> list[Corrections | str | Path]:
+def several(
+    given: "Corrections | str | Path | Iterable[Corrections | str | Path] | None",
+) -> list[Corrections | str | Path]:
     """One or several corrections as a list, none as an empty one."""
     if given is None:
         return []

@@ -75,6 +75,18 @@ def read_location(folder: Path) -> Location | None:
     return location if location.data is None else replace(location, data=str((folder / location.data).resolve()))
 
 
+def location_of(folder: Path, data: Path | None = None) -> Location | None:
+    """What a variant's folder remembers of its source, with the files at ``data`` where that is given.
+
+    Raises:
+        BadData: The file is damaged.
+    """
+    location = read_location(folder)
+    if data is None:
+        return location
+    return Location(data=str(data), source_set={}) if location is None else replace(location, data=str(data))
+
+
 def by_source(folders: Sequence[Path], data: Path | None) -> list[dict[Path, Variant]]:
     """The variants of some folders, those of one source together: its inputs are then read once.
 
