@@ -87,6 +87,10 @@ from .training.trace import read_trace as read_trace
 from .training.training import Training as Training
 from .training.training import train as train
 from .variants.building import build_variant as build_variant
+from .variants.building import correct_variant as correct_variant
+from .variants.corrections import Corrections as Corrections
+from .variants.corrections import read_corrections as read_corrections
+from .variants.corrections import write_corrections as write_corrections
 from .variants.flipping import Mode as Mode
 from .variants.flipping import flip_by_class as flip_by_class
 from .variants.flipping import flip_by_law as flip_by_law

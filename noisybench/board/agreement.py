@@ -1,7 +1,8 @@
 """Agreement of scores with a truth, by one or more metrics, each with its interval over samples.
 
 Everything is computed from the realised flips, over the samples whose clean label is known; ties count at their
-expectation under a random tie-break, but for average precision, where scikit-learn takes tied samples as one step; what
+expectation under a random tie-break, but for average precision, where scikit-learn takes tied samples as one step. Samples
+that a person dropped count nowhere. What
 cannot be computed is NaN, never 0.
 """
 
@@ -22,6 +23,7 @@ from noisybench.statistics.detection_metrics import METRICS
 from noisybench.statistics.intervals import NOTHING
 from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS, Compared
 from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS
+from noisybench.variants.corrections import CHECKED, DROPPED
 from noisybench.variants.variant import Variant, check_variant
 
 Stratum = Literal["all", "clean", "mislabeled"]
@@ -145,12 +147,14 @@ def against_mark(
         BadData: They are not of as many samples.
     """
     bears = variant.marks[mark]
-    return _against(scores, variant, mark, bears | ~variant.mislabeled, bears, kind=kind, metrics=metrics)
+    counted = (bears | ~variant.mislabeled) & ~variant.dropped
+    return _against(scores, variant, mark, counted, bears, kind=kind, metrics=metrics)
 
 
 def marks_of(variant: Variant) -> tuple[str, ...]:
-    """Names of the marks of a variant that are true or false: each is a truth of its own."""
-    return tuple(name for name, mark in variant.marks.items() if mark.dtype == np.bool_)
+    """Names of the marks of a variant that are true or false: each is a truth of its own, but for those of corrections."""
+    decided = () if variant.corrections is None else (CHECKED, DROPPED)
+    return tuple(name for name, mark in variant.marks.items() if mark.dtype == np.bool_ and name not in decided)
 
 
 def _against(

@@ -11,6 +11,7 @@ from noisybench.cards.data_cards import (
     ANSWER_COLUMNS,
     as_call,
     columns_of,
+    correction_words,
     licences_of,
     name_of,
     noise_card,
@@ -19,6 +20,7 @@ from noisybench.cards.data_cards import (
     truth_words,
 )
 from noisybench.ground.digests import file_digest
+from noisybench.variants.corrections import CORRECTIONS
 from noisybench.variants.variant import ANSWERS, DENSE, Variant, transition_file
 
 CROISSANT = "croissant.json"
@@ -47,6 +49,9 @@ def croissant_of(variant: Variant, folder: Path) -> str:
         files.append(_file_object(folder / place, "application/octet-stream", what))
     if variant.answers is not None:
         files.append(_file_object(folder / ANSWERS, "application/x-parquet", "What several annotators answered."))
+    if variant.corrections is not None:
+        what = f"What people decided about the labels, against those before: {correction_words(variant)}."
+        files.append(_file_object(folder / CORRECTIONS, "text/csv", what))
     record = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",

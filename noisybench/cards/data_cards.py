@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from noisybench.data.source import PARENT, Option
 from noisybench.ground.arrays import UNKNOWN, WRONG
+from noisybench.variants.corrections import CHECKED, DROPPED
 from noisybench.variants.variant import MARK, Variant
 
 
@@ -87,6 +88,8 @@ MEANINGS = {
     PARENT: "Sample of the base source whose input it is; -1 for one from elsewhere.",
     "votes": "How many annotators gave the label that most of them gave.",
     "split": "Each annotator gave another label.",
+    CHECKED: "A person chose or confirmed the label.",
+    DROPPED: "A person left the sample out: it has its row, and is not trained on.",
     "contested": "All annotators gave the same label, which is not the reference.",
 }
 """Marks that are no alterations."""
@@ -97,11 +100,24 @@ def has_wrong(variant: Variant) -> bool:
     return bool((variant.clean == WRONG).any())
 
 
+def correction_words(variant: Variant) -> str:
+    """What people decided about the labels, in words; empty where nobody did."""
+    made = variant.provenance.corrections
+    if made is None:
+        return ""
+    decided = f"{made.accepted} corrected, {made.kept} confirmed, {made.dropped} dropped"
+    return f"{decided}, by people who looked at variant {made.variant_id[:8]}"
+
+
 def truth_words(variant: Variant) -> str:
     """How much of the truth is known, in words."""
     n, known, classed = len(variant.labels), int(variant.known.sum()), int(variant.class_known.sum())
     alone = f", and of {known - classed} no more than that their label is wrong" if known > classed else ""
-    return f"The right class is known of {classed} of {n} samples{alone}; of {n - known} nothing is known."
+    dropped = int(variant.dropped.sum())
+    rest = f"; {dropped} are dropped" if dropped else ""
+    return (
+        f"The right class is known of {classed} of {n} samples{alone}; of {n - known - dropped} nothing is known{rest}."
+    )
 
 
 def title_of(variant: Variant, source: DataCard | None, noise: DataCard | None) -> str:

@@ -198,10 +198,13 @@ def _warnings(variant: Variant, ceilings: Ceilings) -> list[str]:
             f"of {alone} of {len(variant.labels)} samples no more is known than that their label is wrong: counted in the "
             f"realised rate, left out of classes, matrices and ceilings, which therefore look better than they are"
         )
-    unknown = int((~variant.known).sum())
+    dropped = int(variant.dropped.sum())
+    unknown = int((~variant.known).sum()) - dropped
+    if dropped:
+        sentences.append(f"{dropped} of {len(variant.labels)} samples are dropped: left out of training and of rates")
     if unknown:
         sentences.append(f"the clean label of {unknown} of {len(variant.labels)} samples is unknown: left out of rates")
-    empty = np.flatnonzero(np.bincount(variant.labels, minlength=variant.num_classes) == 0)
+    empty = np.flatnonzero(np.bincount(variant.labels[~variant.dropped], minlength=variant.num_classes) == 0)
     if empty.size:
         sentences.append(f"no sample is given class {int(empty[0])} ({empty.size} such classes)")
     return sentences

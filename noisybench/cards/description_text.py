@@ -1,5 +1,6 @@
 """A description in words for people, and as a record for machines."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from noisybench.cards.ceilings import Ceilings
 from noisybench.cards.condition import MOST_SOLVED
 from noisybench.cards.crowd import crowd_record, crowd_rows
+from noisybench.cards.data_cards import correction_words
 from noisybench.cards.dependence import Dependence
 from noisybench.cards.description import Description
 from noisybench.statistics.intervals import Estimate
@@ -46,6 +48,7 @@ def to_record(variant: Variant, description: Description, *, matrices: bool = Fa
         "realised_rate": description.realised_rate,
         "realised_interval": list(description.realised_interval),
         "crowd": crowd_record(description.crowd),
+        **({} if provenance.corrections is None else {"corrections": asdict(provenance.corrections)}),
         "variant_id": provenance.variant_id,
         "warnings": list(description.warnings),
     }
@@ -128,8 +131,12 @@ def to_text(variant: Variant, description: Description, *, ceilings: bool = True
     provenance = variant.provenance
     params = ", ".join(f"{key}={value}" for key, value in provenance.params.items())
     lines = [f"noise {provenance.noise} ({params}), mode {provenance.mode}, seed {provenance.seed}"]
+    corrected = correction_words(variant)
+    if corrected:
+        lines.append(f"corrections   {corrected}")
     if description.nominal_rate is not None:
-        lines.append(f"nominal rate  {description.nominal_rate:.4%} {RATE_WORDS[provenance.rate_definition]}")
+        before = ", before the corrections" if corrected else ""
+        lines.append(f"nominal rate  {description.nominal_rate:.4%} {RATE_WORDS[provenance.rate_definition]}{before}")
     if description.expected_rate is not None:
         lines.append(f"expected rate {description.expected_rate:.4%} of the labels wrong")
     if description.known:

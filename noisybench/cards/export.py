@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from noisybench.cards.data_cards import columns_of, licence_words, name_of, noise_card, source_card
 from noisybench.cards.variant_card import README, Exported, card_of, encoded, write_cards
-from noisybench.data.inputs import IMAGE_DIMENSIONS, AnyInputs, bytes_of, read_rows
+from noisybench.data.inputs import IMAGE_DIMENSIONS, AnyInputs, bytes_of, read_rows, rows_of
 from noisybench.data.source import Source
 from noisybench.ground.arrays import UNKNOWN, Labels
 from noisybench.ground.errors import BadData, BadUsage
@@ -38,7 +38,7 @@ BLOCK_ROWS = 1000
 PNG_CHANNELS = (1, 3)  # what a PNG file keeps of any pixel, and every reader of images takes
 PARTS = re.compile(
     r"README\.md|data/(train|test)-\d{5}\.parquet"
-    r"|noisybench/(variant\.json|labels\.parquet|transition\.np[yz]|answers\.parquet|README\.md|croissant\.json|location\.json)"
+    r"|noisybench/(variant\.json|labels\.parquet|transition\.np[yz]|answers\.parquet|corrections\.csv|README\.md|croissant\.json|location\.json)"
 )
 """Files of an export."""
 
@@ -88,7 +88,12 @@ def licence_reasons(variant: Variant) -> list[str]:
 
 
 def export_variant(
-    variant: Variant, source: Source, folder: str | Path, *, progress: Callable[[], None] = lambda: None
+    variant: Variant,
+    source: Source,
+    folder: str | Path,
+    *,
+    without_dropped: bool = False,
+    progress: Callable[[], None] = lambda: None,
 ) -> Path:
     """Write a variant and its inputs as a data set of Hugging Face, a block of rows at a time; the folder.
 
@@ -99,6 +104,7 @@ def export_variant(
         variant: The labels.
         source: Their inputs.
         folder: Of the export; what is there is replaced at the end, if it is an export.
+        without_dropped: Whether samples that a person dropped are left out; the variant beside the others has them still.
         progress: Called after each sample.
 
     Raises:
@@ -116,7 +122,12 @@ def export_variant(
         data = part / "data"
         data.mkdir()
         schema = _features(variant, source.inputs).arrow_schema
-        _write_split(data / "train", schema, source.inputs, _training_columns(variant, source), progress=progress)
+        inputs, columns = source.inputs, _training_columns(variant, source)
+        if without_dropped and variant.dropped.any():
+            kept = np.flatnonzero(~variant.dropped)
+            inputs = None if inputs is None else rows_of(inputs, kept)
+            columns = {name: None if values is None else values[kept] for name, values in columns.items()}
+        _write_split(data / "train", schema, inputs, columns, progress=progress)
         if source.test_inputs is not None and source.test_labels is not None:
             files["test"] = "data/test-*.parquet"
             _write_split(
@@ -126,7 +137,8 @@ def export_variant(
         write_variant(variant, home)
         write_cards(variant, home)
         exact = source.inputs is None or isinstance(source.inputs, np.ndarray) or source.inputs.digest is None
-        if exact:
+        whole = not (without_dropped and variant.dropped.any())
+        if exact and whole:
             options = {"label": "source_label"}
             if source.inputs is None:
                 options["input"] = "nothing"
@@ -135,7 +147,7 @@ def export_variant(
             else:
                 options["input"] = "features"  # whatever else holds numbers or lists
             write_location_within(home, source="huggingface", data="..", source_set=options)
-        use = _use(variant, exact=exact, inputs=source.inputs is not None)
+        use = _use(variant, exact=exact, whole=whole, inputs=source.inputs is not None)
         card = card_of(variant, Exported(files, use, list(_columns(variant, source.inputs))))
         (part / README).write_bytes(encoded(card))
     return folder
@@ -236,8 +248,9 @@ def _features(variant: Variant, inputs: AnyInputs | None) -> Any:  # noqa: ANN40
 def _training_columns(variant: Variant, source: Source) -> ExportedColumns:
     """All columns but the inputs, shape (n,) each; masked where nothing is known."""
     return {
+        "sample": np.arange(len(variant.labels)),
         "label": variant.labels,
-        "clean_label": np.where(variant.class_known, variant.clean, UNKNOWN),
+        "clean_label": np.where(variant.clean >= 0, variant.clean, UNKNOWN),
         "source_label": source.labels,
         "mislabeled": np.ma.masked_array(variant.mislabeled, ~variant.known),
         "flip_probability": variant.flip_probability,
@@ -247,7 +260,7 @@ def _training_columns(variant: Variant, source: Source) -> ExportedColumns:
 
 
 def _test_columns(labels: Labels) -> ExportedColumns:
-    return {"label": labels, "clean_label": labels, "source_label": labels}
+    return {"sample": np.arange(len(labels)), "label": labels, "clean_label": labels, "source_label": labels}
 
 
 # Files
@@ -286,9 +299,7 @@ def _block(schema: Any, inputs: AnyInputs | None, columns: ExportedColumns, rows
     arrays = []
     for field in schema:
         values = columns.get(field.name)
-        if field.name == "sample":
-            arrays.append(pa.array(np.arange(rows.start, rows.stop)))
-        elif inputs is not None and field.name in ("image", "features"):
+        if inputs is not None and field.name in ("image", "features"):
             arrays.append(_encoded(read_rows(inputs, rows), field.type))
         elif values is None:
             arrays.append(pa.nulls(rows.stop - rows.start, field.type))
@@ -316,7 +327,7 @@ def _png(image: NDArray[np.uint8]) -> bytes:
     return file.getvalue()
 
 
-def _use(variant: Variant, *, exact: bool, inputs: bool) -> list[str]:
+def _use(variant: Variant, *, exact: bool, whole: bool, inputs: bool) -> list[str]:
     """Lines of the card: how to open the data set, with and without noisybench."""
     lines = [
         "```python",
@@ -329,7 +340,10 @@ def _use(variant: Variant, *, exact: bool, inputs: bool) -> list[str]:
         "",
         "`noisybench/` is the variant as noisybench reads it: provenance, digests, nominal matrix and its own card.",
     ]
-    if not inputs:
+    if not whole:
+        dropped = f"{int(variant.dropped.sum())} of {len(variant.labels)} samples were dropped by a person"
+        lines.append(f"{dropped} and are not here; `sample` is the number of a row in the source.")
+    elif not inputs:
         lines += [
             "There are labels and no inputs. Probabilities or scores of your own are held against them, under the same variant id:",
             "",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from noisybench.cards.data_cards import as_call
+from noisybench.cards.data_cards import as_call, correction_words, noise_card
 from noisybench.cards.description import Description
 from noisybench.cards.description_text import RATE_WORDS, known_words
 from noisybench.data.source import Source
@@ -16,7 +16,6 @@ COUNTED_CLASSES = 10
 
 def summary_lines(source: Source, variant: Variant, description: Description) -> Iterator[str]:
     """A few lines; matrices, rates by class and ceilings are left to ``to_text``, which ``describe`` prints."""
-    provenance = variant.provenance
     tested = "no test set" if source.test_labels is None else f"{len(source.test_labels)} test samples"
     shape = () if source.inputs is None else source.inputs.shape[1:]
     inputs = f" of shape {' × '.join(map(str, shape))}" if shape else " without inputs"
@@ -24,14 +23,25 @@ def summary_lines(source: Source, variant: Variant, description: Description) ->
         f"{source.name}: {len(source.labels)} samples{inputs}, {variant.num_classes} classes, {tested}, "
         f"order: {source.order}"
     )
+    yield from label_lines(variant, description)
+
+
+def label_lines(variant: Variant, description: Description) -> Iterator[str]:
+    """The lines that are of the labels alone."""
+    provenance = variant.provenance
     drawn = ", the labels as they are" if _found(variant) else f", mode {provenance.mode}, seed {provenance.seed}"
     yield f"noise: {as_call(provenance.noise, provenance.params)}{drawn}"
+    if provenance.corrections is not None:
+        yield f"corrections: {correction_words(variant)}"
     yield f"wrong labels: {_wrong_words(variant, description)}"
     yield f"samples a class: {_sizes(variant)}"
 
 
 def _found(variant: Variant) -> bool:
     """Whether the labels were taken as they are, so that no seed decided them."""
+    card = noise_card(variant)
+    if variant.corrections is not None and card is not None:
+        return bool(card.facts["found"])
     return variant.flip_probability is None and variant.selected is None and variant.transition is None
 
 
@@ -45,7 +55,8 @@ def _wrong_words(variant: Variant, description: Description) -> str:
     if description.nominal_rate is None:
         return realised
     words = RATE_WORDS[variant.provenance.rate_definition] or "as its rate"
-    return f"{realised}; asked for: {100 * description.nominal_rate:.4g}% {words}"
+    before = "" if variant.corrections is None else ", before the corrections"
+    return f"{realised}; asked for: {100 * description.nominal_rate:.4g}% {words}{before}"
 
 
 def _sizes(variant: Variant) -> str:

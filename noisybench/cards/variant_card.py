@@ -21,6 +21,7 @@ from noisybench.cards.data_cards import (
     as_call,
     as_option,
     columns_of,
+    correction_words,
     has_wrong,
     licence_words,
     licences_of,
@@ -34,8 +35,9 @@ from noisybench.cards.description_text import PRINTED_CLASSES, RATE_WORDS, known
 from noisybench.ground.arrays import UNKNOWN, WRONG
 from noisybench.ground.checks import a_path
 from noisybench.ground.files import replacing
+from noisybench.variants.corrections import CORRECTIONS
 from noisybench.variants.transitions import SparseTransition, is_large
-from noisybench.variants.variant import ANSWERS, Provenance, Variant, check_variant, transition_file
+from noisybench.variants.variant import ANSWERS, Variant, check_variant, transition_file
 
 README = "README.md"
 
@@ -77,7 +79,7 @@ def card_of(variant: Variant, exported: Exported | None = None) -> str:
     sections = [
         ("", _summary(variant, source, noise, here=here)),
         *([] if exported is None else [("Open it", exported.use)]),
-        ("Build it again", _recipe(variant.provenance, source, noise)),
+        ("Build it again", _recipe(variant, source, noise)),
         ("Rates", _rates(variant, description)),
         *([] if description.crowd is None else [("Annotators", _annotators(description, here=exported is None))]),
         ("Classes", _classes(variant, description)),
@@ -152,6 +154,11 @@ def _summary(variant: Variant, source: DataCard | None, noise: DataCard | None, 
         "order of the samples": _escape(p.source_order),
         "noise": _escape(as_call(p.noise, p.params)),
         "drawn": "not: the labels are as people or programs gave them" if found else f"mode {p.mode}, seed {p.seed}",
+        **(
+            {"corrections": f"{corrected}; `{CORRECTIONS}` holds them"}
+            if (corrected := correction_words(variant))
+            else {}
+        ),
         "reference": "the clean labels of the source"
         if p.reference == "clean"
         else "the labels of the source as they came: it knows no clean ones",
@@ -172,9 +179,9 @@ def _summary(variant: Variant, source: DataCard | None, noise: DataCard | None, 
     ]
 
 
-def _recipe(provenance: Provenance, source: DataCard | None, noise: DataCard | None) -> list[str]:
+def _recipe(variant: Variant, source: DataCard | None, noise: DataCard | None) -> list[str]:
     """The command that builds the variant, and what it leaves open."""
-    notes = []
+    provenance, notes = variant.provenance, []
     words = ["noisybench", "build"]
     if source is None:
         notes.append(f"Source '{provenance.source}' is not one of noisybench's: name your own as package.module:Class.")
@@ -197,6 +204,7 @@ def _recipe(provenance: Provenance, source: DataCard | None, noise: DataCard | N
         words += ["--limit", str(provenance.limit)]
     if noise is None or not noise.facts["found"]:
         words += ["--seed", str(provenance.seed), "--mode", provenance.mode]
+    words += _corrected(variant)
     notes.append(
         "The source digest above decides whether it is the same variant: a copy of the data with other bytes, such as "
         "JPEG pixels, gives another id."
@@ -204,12 +212,18 @@ def _recipe(provenance: Provenance, source: DataCard | None, noise: DataCard | N
     return [*_fenced(shlex.join(words), "sh"), *(f"\n{_escape(note)}" for note in notes)]
 
 
+def _corrected(variant: Variant) -> list[str]:
+    return [] if variant.corrections is None else ["--corrections", CORRECTIONS]
+
+
 def _rates(variant: Variant, description: Description) -> list[str]:
     """The table of rates: asked for, expected, realised."""
     nominal, definition = description.nominal_rate, RATE_WORDS[variant.provenance.rate_definition]
     told = "none was asked for" if nominal is None else f"{_percent(nominal)} {definition}".strip()
+    told += ", before the corrections" if nominal is not None and variant.corrections is not None else ""
     expected = description.expected_rate
-    unknown = description.n - description.known
+    dropped = int(variant.dropped.sum())
+    unknown = description.n - description.known - dropped
     alone = (
         [f"| known to be wrong, right class unknown | {description.wrong_alone} of {description.n} samples; {WRONG} |"]
         if description.wrong_alone
@@ -222,6 +236,7 @@ def _rates(variant: Variant, description: Description) -> list[str]:
         f"| expected | {'not known' if expected is None else f'{_percent(expected)} of the labels wrong'} |",
         f"| realised | {_percent(description.realised_rate)} of {known_words(description)} |",
         *alone,
+        *([f"| dropped | {dropped} of {description.n} samples, left out of the rates |"] if dropped else []),
         *_ceilings(description),
         f"| clean label unknown | {unknown} of {description.n} samples; unknown is {UNKNOWN}, and is not taken as clean |",
     ]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.cards.croissant import CROISSANT, croissant_of
-from noisybench.cards.data_cards import as_call, as_option, named_files
+from noisybench.cards.data_cards import as_call, as_option, correction_words, named_files
 from noisybench.cards.description import Description, describe
 from noisybench.cards.variant_card import README, card_of, encoded
 from noisybench.data.crowd.answers import Answers
@@ -24,6 +24,7 @@ from noisybench.ground.options import parse_options
 from noisybench.ground.version import __version__
 from noisybench.ground.walking import find_below
 from noisybench.variants.building import build_variant
+from noisybench.variants.corrections import CORRECTIONS
 from noisybench.variants.noise import Noise
 from noisybench.variants.transitions import AnyTransition, SparseTransition
 from noisybench.variants.variant import Variant, answer_columns, read_variant
@@ -43,6 +44,8 @@ def verify_variant(folder: Path, *, cards: bool = True) -> Iterator[str]:
     """
     variant = read_variant(folder)  # digests, shapes, classes
     yield f"labels match their digest and variant id {variant.provenance.variant_id[:8]}"
+    if variant.corrections is not None:  # which were applied again as the folder was read
+        yield f"{CORRECTIONS}: {correction_words(variant)}, gives these labels"
     law = variant.flip_probability
     if law is not None and not ((law[variant.class_known] >= 0) & (law[variant.class_known] <= 1)).all():
         msg = f"{folder}: a flip probability lies outside [0, 1]; build again"
@@ -164,7 +167,7 @@ def verify_draw(variant: Variant, source: Source) -> str:
         if bare:
             msg = f"the record of {call} names a file as '{bare[0]}' without its digest; build again"
             raise Mismatch(msg)
-        again = build_variant(source, noise, seed=p.seed, mode=p.mode)
+        again = build_variant(source, noise, seed=p.seed, mode=p.mode, corrections=variant.corrections)
     except BadUsage as error:
         msg = f"the record of {call} cannot be drawn again: {error}"
         raise Mismatch(msg) from None
@@ -179,7 +182,8 @@ def verify_draw(variant: Variant, source: Source) -> str:
             f"parameter is not the one it was drawn with; build again"
         )
         raise Mismatch(msg)
-    return f"{call}, drawn again, gives these labels"
+    corrected = "" if variant.corrections is None else " once it is corrected"
+    return f"{call}, drawn again, gives these labels{corrected}"
 
 
 def _is_here(name: str, digest: str) -> bool:

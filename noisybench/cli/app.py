@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from noisybench.cli.board import leaderboard
-from noisybench.cli.build import build, describe, export, verify
+from noisybench.cli.build import build, describe, verify
+from noisybench.cli.export import export
 from noisybench.cli.given import score
 from noisybench.cli.listing import list_
 from noisybench.cli.printing import say

@@ -1,4 +1,4 @@
-"""Commands about variants: build, describe, verify, export."""
+"""Commands about variants: build, describe, verify."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,6 @@ from noisybench.cli.printing import (
     OwnSource,
     SourceSettings,
     print_json,
-    progress_bar,
     say,
     status,
     tell,
@@ -34,7 +33,8 @@ def build(
         typer.Argument(
             metavar="WHAT",
             help="Your data: a folder of class folders, a table (.csv, .parquet, …), an .npz, what datasets saved, OWNER/NAME "
-            "on the hub; or the name of a source, such as digits: 'noisybench list sources' shows them.",
+            "on the hub; or the name of a source, such as digits: 'noisybench list sources' shows them. With --corrections, "
+            "a variant's folder too.",
         ),
     ],
     *,
@@ -64,10 +64,17 @@ def build(
     skip_broken: Annotated[
         bool, typer.Option("--skip-broken", help="Leave out images that cannot be decoded, and name them.")
     ] = False,
+    corrections: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="What people decided about these labels, a csv; may be repeated, the first round first.",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of variants.")] = Path("variants"),
     as_json: Json = False,
 ) -> None:
-    """Build a noisy variant of your data or of a source; prints its folder last."""
+    """Build a noisy variant of your data or of a source, or correct one; prints its folder last."""
     from dataclasses import replace
 
     from noisybench.cards.description import describe
@@ -79,6 +86,11 @@ def build(
     from noisybench.variants.building import build_variant
     from noisybench.variants.flipping import check_mode
 
+    if corrections and (Path(what) / "variant.json").is_file():
+        others = {"--noise": noise, "--rate": rate, "--set": settings, "--seed": seed, "--mode": mode, "--data": data}
+        others |= {"--source-set": source_set, "--limit": limit, "--skip-broken": skip_broken}
+        _correct(Path(what), corrections, out, others, as_json=as_json)
+        return
     if mode is not None:
         check_mode(mode)
     params = _noise_params(settings or [], rate or [])
@@ -98,7 +110,7 @@ def build(
         tell(f"note: {found.note}; in full: {in_full}")
     with status(f"reading {what}"):
         loaded = loader(data, limit=limit)
-    variant = build_variant(loaded, maker, seed=seed, mode=mode)  # type: ignore[arg-type]  # checked above
+    variant = build_variant(loaded, maker, seed=seed, mode=mode, corrections=corrections)  # type: ignore[arg-type]  # checked
     description = describe(variant)
     folder = out / variant.name
     said = {key: getattr(loader, key) for key in options}
@@ -114,6 +126,36 @@ def build(
     for line in summary_lines(loaded, variant, description):
         say(line)
     say(str(folder))
+
+
+def _correct(
+    folder: Path, corrections: Sequence[Path], out: Path, others: Mapping[str, object], *, as_json: bool
+) -> None:
+    """Build the variant of a folder once more, with corrections; what else a build is told, its record says already."""
+    from noisybench.cards.description import describe
+    from noisybench.cards.description_text import to_record
+    from noisybench.cards.summary import label_lines
+    from noisybench.variants.building import correct_variant
+    from noisybench.variants.sample_names import read_names
+    from noisybench.variants.variant import read_variant
+
+    said = next((option for option, value in others.items() if value), None)
+    if said is not None:
+        msg = f"{folder} is a variant, whose record says how it was made; leave {said} out"
+        raise BadUsage(msg)
+    variant = read_variant(folder)
+    for file in corrections:
+        variant = correct_variant(variant, file)
+    description = describe(variant)
+    home = out / variant.name
+    write_whole_variant(variant, home, origin=folder, names=read_names(folder, len(variant.labels)))
+    warn(description)
+    if as_json:
+        print_json({"path": str(home), **to_record(variant, description)})
+        return
+    for line in label_lines(variant, description):
+        say(line)
+    say(str(home))
 
 
 def _noise_params(settings: Sequence[str], rates: Sequence[str]) -> dict[str, str]:
@@ -250,88 +292,57 @@ def verify(
         say(one_line(sentence))  # it may quote a stranger's record
 
 
-def export(
-    variant: Annotated[Path, typer.Argument(help="A variant's folder.")],
-    *,
-    to: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the export; an export that is there is replaced.")],
-    push: Annotated[
-        str | None, typer.Option(metavar="OWNER/NAME", help="Upload it to the Hugging Face hub too, as a data set.")
-    ] = None,
-    private: Annotated[bool, typer.Option("--private", help="The repository on the hub is private.")] = False,
-    may_publish: Annotated[
-        bool, typer.Option("--may-publish", help="Upload whatever noisybench knows of licences: you know that you may.")
-    ] = False,
-    data: Data = None,
-    own_source: OwnSource = None,
-    as_json: Json = False,
-) -> None:
-    """Write a variant with its inputs, if any, as a Hugging Face data set in Parquet, which opens without noisybench."""
-    from noisybench.cards.export import check_export_folder, check_push, export_variant, licence_reasons, push_export
-    from noisybench.variants.location import source_of
-    from noisybench.variants.variant import read_variant
-
-    if push is None and (private or may_publish):
-        msg = f"{'--private' if private else '--may-publish'} is for --push, which is missing"
-        raise BadUsage(msg)
-    found = read_variant(variant)
-    check_export_folder(to)
-    if push is not None:
-        check_push(push, found, may_publish=may_publish)
-    with status(f"reading {found.provenance.source}"):
-        source = source_of(found, variant, data, own_source)
-    tested = 0 if source.test_labels is None else len(source.test_labels)
-    with progress_bar("export", len(found.labels) + tested, "samples") as step:
-        export_variant(found, source, to, progress=step)
-    reasons = licence_reasons(found)
-    if reasons and push is None:
-        tell(f"note: {'; '.join(reasons)}; share the export only if you know that you may")
-    address = None
-    if push is not None:
-        with status(f"uploading to {push}"):
-            address = push_export(to, push, private=private)
-    if as_json:
-        samples = {"train": len(found.labels), "test": tested}
-        told = {"path": str(to), "variant_id": found.provenance.variant_id, "samples": samples, "address": address}
-        print_json({**told, "notes": reasons})
-        return
-    if address is not None:
-        say(address)
-    say(str(to))
-
-
 def write_whole_variant(
     variant: "Variant",
     folder: Path,
     *,
-    data: Path | None,
-    source_set: Mapping[str, str],
+    data: Path | None = None,
+    source_set: Mapping[str, str] | None = None,
+    origin: Path | None = None,
     names: Sequence[str] | None = None,
 ) -> None:
     """Write a variant's folder: all of it, or nothing where there was nothing. What is there stays, or is replaced by file.
 
     So a build that is paused or stopped takes nothing away that another one finished meanwhile.
+
+    Args:
+        variant: What is written.
+        folder: Where.
+        data: Where the files of its source are, which is remembered.
+        source_set: Options of the source, which are remembered.
+        origin: Folder of a variant of the same source, which remembers both already.
+        names: What people call the samples.
     """
     from noisybench.ground.files import adding_folder
 
     if folder.exists():
-        _write_variant(variant, folder, data=data, source_set=source_set, names=names)
+        _write_variant(variant, folder, data=data, source_set=source_set or {}, origin=origin, names=names)
         return
     with adding_folder(folder) as part:
-        _write_variant(variant, part, data=data, source_set=source_set, names=names)
+        _write_variant(variant, part, data=data, source_set=source_set or {}, origin=origin, names=names)
 
 
 def _write_variant(
-    variant: "Variant", folder: Path, *, data: Path | None, source_set: Mapping[str, str], names: Sequence[str] | None
+    variant: "Variant",
+    folder: Path,
+    *,
+    data: Path | None,
+    source_set: Mapping[str, str],
+    origin: Path | None,
+    names: Sequence[str] | None,
 ) -> None:
     """Write the files of a variant's folder, each whole."""
     from noisybench.cards.variant_card import write_cards
     from noisybench.ground.durability import synced_together
-    from noisybench.variants.location import write_location
+    from noisybench.variants.location import copy_location, write_location
     from noisybench.variants.sample_names import write_names
     from noisybench.variants.variant import write_variant
 
     with synced_together():
         write_variant(variant, folder)
         write_cards(variant, folder)
-        write_location(folder, data=data, source_set=source_set)
+        if origin is None:
+            write_location(folder, data=data, source_set=source_set)
+        else:
+            copy_location(origin, folder)
         write_names(names, folder)

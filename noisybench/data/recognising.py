@@ -228,7 +228,7 @@ def _folder(path: Path) -> Recognised:
         pictured=[name for name in folders if _holds(path / name, IMAGES)],
     )
     if "variant.json" in files:
-        msg = f"{path} is a variant, which is built already; 'noisybench evaluate {path}' trains on it"
+        msg = f"{path} is a variant, which is built already; 'noisybench evaluate {path}' trains on it, and --corrections FILE corrects its labels"
         raise BadUsage(msg)
     if {"dataset_dict.json", "state.json"} & {*files}:
         return seen.read_by("huggingface", "is a data set that save_to_disk wrote")

@@ -110,7 +110,7 @@ def retrain(
     models, seed = whole(models, "models", least=2), whole(seed, "seed", least=0)
     if purpose not in PURPOSES:
         raise UnknownName(unknown(purpose, PURPOSES, "purpose of a pool"))
-    check_fraction(learner.fraction, len(variant.labels))
+    check_fraction(learner.fraction, int((~variant.dropped).sum()))
     check_room(len(variant.labels), variant.num_classes, "an answer for each class", "take fewer samples")
     seen = _seen(source, learner, features)
     record = _record(variant, learner, features, machine, purpose=purpose, seed=seed)
@@ -208,7 +208,14 @@ def _train_block(task: _Task, shared: _Shared, progress: Progress) -> None:
     variant, learner, record = shared.variant, shared.learner, shared.record
     numbers = range(task.first, task.first + task.count)
     seed = derive(record["seed"], record["purpose"])
-    included = subsets(numbers, len(variant.labels), learner.fraction, seed=seed, balanced=learner.balanced)
+    included = subsets(
+        numbers,
+        len(variant.labels),
+        learner.fraction,
+        seed=seed,
+        balanced=learner.balanced,
+        dropped=variant.dropped,
+    )
     seeds = [derive(seed, "model", number) for number in numbers]
     device = torch.device(task.device)
     with deterministic_torch(device, 1):

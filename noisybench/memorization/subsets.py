@@ -11,7 +11,9 @@ from noisybench.ground.random_streams import bits, permutation
 LARGEST_GROUP = 50
 
 
-def subsets(models: range, n: int, fraction: float, *, seed: int, balanced: bool = True) -> Bools:
+def subsets(
+    models: range, n: int, fraction: float, *, seed: int, balanced: bool = True, dropped: Bools | None = None
+) -> Bools:
     """Who is in the subset of each model, shape (len(models), n).
 
     A subset depends on the seed and the number of its model alone, not on how many models are asked for. Plain random
@@ -26,10 +28,16 @@ def subsets(models: range, n: int, fraction: float, *, seed: int, balanced: bool
         fraction: Of the samples in a subset, strictly between 0 and 1.
         seed: Decides every subset.
         balanced: Leave each sample out equally often.
+        dropped: Who is in no subset, shape (n,); the others are drawn as if there were no more. None: nobody.
 
     Raises:
         BadUsage: A fraction that cannot be meant, leaves subsets empty, or is no whole number of models in a group.
     """
+    if dropped is not None and dropped.any():
+        included = np.zeros((len(models), n), dtype=np.bool_)
+        left = n - int(dropped.sum())
+        included[:, ~dropped] = subsets(models, left, fraction, seed=seed, balanced=balanced)
+        return included
     size = check_fraction(fraction, n)
     included = np.ones((len(models), n), dtype=np.bool_)
     if not balanced:

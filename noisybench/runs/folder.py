@@ -219,7 +219,14 @@ def _variant_in(folder: Path) -> Variant | None:
     return None
 
 
-VARIANT_FILES = ("labels.parquet", "transition.npy", "transition.npz", "answers.parquet", "variant.json")
+VARIANT_FILES = (
+    "labels.parquet",
+    "transition.npy",
+    "transition.npz",
+    "answers.parquet",
+    "corrections.csv",
+    "variant.json",
+)
 
 
 def _is_damaged(path: Path, fresh: Path) -> bool:

@@ -181,8 +181,11 @@ def read_run(path: Path) -> Run:
 
 def _column_of(record: RunRecord) -> LabelColumn:
     options = dict(record.source_options), record.limit, dict(record.params), record.mode
-    setting = json.dumps([record.source_sha256, *options], sort_keys=True)
-    return LabelColumn(record.source, record.noise, setting, record.variant_id)
+    # What people corrected is no further draw of the noise.
+    corrected = () if record.corrections is None else (record.corrections,)
+    setting = json.dumps([record.source_sha256, *options, *corrected], sort_keys=True)
+    family = f"{record.noise}, corrected" if corrected else record.noise
+    return LabelColumn(record.source, family, setting, record.variant_id)
 
 
 def _last_of_history(path: Path) -> dict[str, float]:

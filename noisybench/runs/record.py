@@ -100,6 +100,7 @@ class RunRecord:
         grouped_by: What the user's groups are called; None where he gave none.
         groups_sha256: Their digest.
         scores_sha256: Detector → digest of its scores.
+        corrections: Digest of what people decided about the labels; None of a variant that was not corrected.
     """
 
     regime: Regime
@@ -163,6 +164,7 @@ class RunRecord:
     codes: Mapping[str, str] | None = None
     files_sha256: Mapping[str, str] | None = None
     scores_sha256: Mapping[str, str] | None = None
+    corrections: str | None = None
 
     @property
     def learner(self) -> "Learner":
@@ -177,7 +179,7 @@ class RunRecord:
         return {key: value for key, value in asdict(self).items() if value is not None or key not in optional}
 
 
-HOW_LABELS_CAME = ("source_options", "limit", "noise", "params", "mode", "noise_seed")
+HOW_LABELS_CAME = ("source_options", "limit", "noise", "params", "mode", "noise_seed", "corrections")
 """Fields of a record that tell how labels came to be; which labels they are, the variant id says."""
 WHAT_CAME_OUT = ("detectors", "controls", "codes", "files_sha256", "scores_sha256")
 """Fields of a record that tell what a run has left, and do not decide it."""
@@ -198,6 +200,7 @@ def about_labels(variant: Variant) -> dict[str, Any]:
         "params": dict(provenance.params),
         "mode": provenance.mode,
         "noise_seed": provenance.seed,
+        "corrections": None if provenance.corrections is None else provenance.corrections.sha256,
         "n": len(variant.labels),
         "known": int(variant.known.sum()),
         "classes": variant.num_classes,

@@ -31,12 +31,12 @@ OF_REGIME: Mapping[str, tuple[str, ...]] = {
 }
 """Regime → optional fields that each of its records has; it has none of those of another regime."""
 AT_WILL: Mapping[str, tuple[str, ...]] = {
-    "training": (),
-    "pool": ("threads",),
-    "given": ("file", "column"),
-    "features": ("threads", "pretrained", "grouped_by", "groups_sha256"),
+    "training": ("corrections",),
+    "pool": ("corrections", "threads"),
+    "given": ("corrections", "file", "column"),
+    "features": ("corrections", "threads", "pretrained", "grouped_by", "groups_sha256"),
 }
-"""Regime → optional fields that some of its records have: threads other than one, what a file was called."""
+"""Regime → optional fields that some of its records have: corrections, threads other than one, what a file was called."""
 MOST_FRACTIONS = 50
 
 

@@ -150,6 +150,7 @@ def _check_subsets(folder: Path, pool: Pool, variant: Variant) -> None:
             learner.fraction or 0.0,
             seed=derive(pool.seed, pool.purpose),
             balanced=learner.balanced,
+            dropped=variant.dropped,
         )
     except BadUsage as error:
         msg = f"{folder} holds models of subsets that cannot be: {error}; delete that folder to train them again"

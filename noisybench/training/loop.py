@@ -33,6 +33,7 @@ class RunInProgress:
         model: What is trained.
         data: Inputs of the training set.
         seed: Decides order, augmentation and what layers draw.
+        rows: Samples of ``data`` that are trained on, ascending; None: all.
         optimizer: Of all parameters of the model.
         labels: Given labels of ``data``, shape (n,), int64.
         test: Inputs and labels of the test set; None without one.
@@ -46,6 +47,7 @@ class RunInProgress:
     model: nn.Module
     data: Inputs
     seed: int
+    rows: Tensor | None = None
     optimizer: torch.optim.SGD = field(init=False)
     labels: Tensor = field(init=False)
     test: tuple[Inputs, Tensor] | None = field(init=False, default=None)
@@ -74,7 +76,9 @@ class RunInProgress:
         """One pass over the training set. ``recorder`` is given each batch's own logits."""
         began = time.perf_counter()
         recipe, device = self.recipe, self.data.device
-        order = torch.randperm(len(self.data), generator=generator_of(self.seed, "order", epoch)).to(device)
+        size = len(self.data) if self.rows is None else len(self.rows)
+        order = torch.randperm(size, generator=generator_of(self.seed, "order", epoch)).to(device)
+        order = order if self.rows is None else self.rows[order]
         augment = generator_of(self.seed, "augment", epoch)
         torch.manual_seed(derive(self.seed, "layers", epoch))
         batches = batches_of(order, recipe.batch_size)

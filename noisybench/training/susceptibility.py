@@ -62,8 +62,25 @@ class SusceptibilityTracker:
     """
 
     def __init__(
-        self, how: Susceptibility, data: Inputs, num_classes: int, augmentation: Augmentation, *, seed: int
+        self,
+        how: Susceptibility,
+        data: Inputs,
+        num_classes: int,
+        augmentation: Augmentation,
+        *,
+        seed: int,
+        rows: Tensor | None = None,
     ) -> None:
+        """Draw the random labels, and whose.
+
+        Args:
+            how: See ``Susceptibility``.
+            data: Inputs of the training set.
+            num_classes: Of the model.
+            augmentation: Of the training.
+            seed: Decides labels and batches.
+            rows: Samples of ``data`` that are trained on; None: all.
+        """
         self.drop = float("nan")
         self.value = float("nan")
         self.seconds = 0.0
@@ -73,22 +90,28 @@ class SusceptibilityTracker:
         self._seed = seed
         self.total = 0.0
         generator = torch.Generator().manual_seed(derive(seed, "susceptibility"))
+        self._rows = torch.arange(len(data)) if rows is None else rows.cpu()
         n = len(data)
         # Random labels are of the inputs, drawn once: the same question at every epoch.
         self._labels = torch.randint(num_classes, (n,), generator=generator).to(data.device)
-        self._samples = torch.randperm(n, generator=generator)[: how.samples].to(data.device)
+        self._samples = self._some(how.samples, generator)
 
     def before_epoch(self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> None:
         """Measure before training epoch ``epoch`` (from 1), where the authors' code does."""
         if self._how.kind == "authors":
             began = time.perf_counter()
             generator = torch.Generator().manual_seed(derive(self._seed, "susceptibility", epoch))
-            chosen = torch.randperm(len(self._data), generator=generator)[:AUTHORS_BATCH].to(self._data.device)
+            chosen = self._some(AUTHORS_BATCH, generator)
             inputs = self._data.augmented(chosen, self._augmentation, generator)
             self.drop = drop_of_training_step(model, optimizer, inputs, self._labels[chosen], seed=epoch)
             self.total += self.drop if epoch > 1 else 0.0
             self.value = self.total / epoch
             self.seconds += time.perf_counter() - began
+
+    def _some(self, most: int, generator: torch.Generator) -> Tensor:
+        """Random samples of those that are trained on."""
+        order = torch.randperm(len(self._rows), generator=generator)[:most]
+        return self._rows[order].to(self._data.device)
 
     def after_epoch(self, model: nn.Module, epoch: int) -> None:
         """Measure after training epoch ``epoch`` (from 1), where the paper does."""

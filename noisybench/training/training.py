@@ -32,7 +32,7 @@ from noisybench.training.checkpoint import (
 from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
 from noisybench.training.machine import Machine, deterministic_torch, surroundings
 from noisybench.training.model import BuildModel, build_model, errors_as_training_failed
-from noisybench.training.observing import Probe, Recorder
+from noisybench.training.observing import Probe, Recorder, evaluating
 from noisybench.training.recipe import Observe, Recipe
 from noisybench.training.susceptibility import Susceptibility, SusceptibilityTracker
 from noisybench.training.trace import Observation, Trace, epochs_observed, mend_trace
@@ -92,7 +92,7 @@ def train(
 
     Args:
         source: The inputs; its labels are not used.
-        variant: The labels to train on.
+        variant: The labels to train on; samples that a person dropped are observed, and in no batch.
         build: Builds the model.
         recipe: How to train.
         probes: What every training sample is asked.
@@ -120,7 +120,8 @@ def train(
         if folder is not None:
             _take_away_damaged(folder)
         data = Inputs(inputs, device, loader_workers=machine.loader_workers)
-        run = RunInProgress(source, variant, recipe, build_model(build, source, data), data, seed)
+        rows = torch.tensor(np.flatnonzero(~variant.dropped), device=device) if variant.dropped.any() else None
+        run = RunInProgress(source, variant, recipe, build_model(build, source, data), data, seed, rows)
         watched = _watch(run, probes, observe=observe, every=every or {}, susceptibility=susceptibility, folder=folder)
         if made_by is None:
             made_by = _made_by(watched, every or {}, susceptibility, machine)
@@ -187,12 +188,22 @@ class _WatchedRun:
                 self.tracker.after_epoch(self.run.model, epoch)
             self.run.note(epoch, seen, self.tracker)
 
+    def _ask_dropped(self, epoch: int) -> None:
+        """Record the logits of samples that are in no batch of training: after the epoch, un-augmented, in eval mode."""
+        run, dropped = self.run, np.flatnonzero(self.run.variant.dropped)
+        if not dropped.size:
+            return
+        with torch.no_grad(), evaluating(run.model, seed=epoch, device=run.data.device):
+            for chosen in torch.tensor(dropped, device=run.data.device).split(EVALUATION_BATCH):
+                self.recorder.update(run.model(run.data.batch(chosen)), chosen)
+
     def _look(self, epoch: int) -> Observation:
         """The epoch's observation, written or kept as one."""
         asked = [probe for probe in self.recorder.probes if probe.name in self.due[epoch]]
         model, inputs = self.run.model, self.run.data.batches(EVALUATION_BATCH)
         if self.observe == "after":
             return self.recorder.observe(model, inputs, epoch=epoch, probes=asked)
+        self._ask_dropped(epoch)
         return self.recorder.end_epoch(epoch=epoch, model=model, inputs=inputs, probes=asked)
 
 
@@ -212,7 +223,7 @@ def _watch(
     tracker = None
     if susceptibility is not None:
         classes, augmentation = run.source.num_classes, run.recipe.augmentation
-        tracker = SusceptibilityTracker(susceptibility, run.data, classes, augmentation, seed=seed)
+        tracker = SusceptibilityTracker(susceptibility, run.data, classes, augmentation, seed=seed, rows=run.rows)
     due = due_columns([probe.name for probe in recorder.probes], run.recipe.epochs, every)
     return _WatchedRun(run, recorder, tracker, observe, due)
 

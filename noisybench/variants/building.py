@@ -1,6 +1,8 @@
-"""Building a variant: labels drawn once, from an explicit seed."""
+"""Building a variant: labels drawn once, from an explicit seed, and corrected by what people decided."""
 
+from collections.abc import Iterable
 from dataclasses import is_dataclass, replace
+from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
@@ -12,13 +14,24 @@ from noisybench.ground.digests import label_digest
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.options import plain_options
 from noisybench.ground.version import __version__
+from noisybench.variants.corrections import CHECKED, DROPPED, Corrections, as_corrections, several
 from noisybench.variants.flipping import Mode, check_mode
 from noisybench.variants.noise import Noise, noise_name
 from noisybench.variants.transitions import AnyTransition, SparseTransition, compact
-from noisybench.variants.variant import Provenance, Variant, variant_id
+from noisybench.variants.variant import Provenance, Variant, check_variant, variant_id
+
+SomeCorrections = Corrections | str | Path
+"""Corrections, or the file that holds them."""
 
 
-def build_variant(source: Source, noise: Noise, *, seed: int = 0, mode: Mode | None = None) -> Variant:
+def build_variant(
+    source: Source,
+    noise: Noise,
+    *,
+    seed: int = 0,
+    mode: Mode | None = None,
+    corrections: SomeCorrections | Iterable[SomeCorrections] | None = None,
+) -> Variant:
     """Draw the labels of ``source`` once, and write down how.
 
     Where a source knows no right class at all, a noise that injects errors starts from the labels as they came, and the
@@ -30,10 +43,12 @@ def build_variant(source: Source, noise: Noise, *, seed: int = 0, mode: Mode | N
         seed: Decides every draw.
         mode: How the counts are drawn, see ``noisybench.variants.flipping``; None takes ``exact`` where the noise has that mode,
             else the first that it has.
+        corrections: What people decided about these labels, see ``correct_variant``; several are taken one after another.
 
     Raises:
         BadUsage: A seed or a mode that cannot be meant.
-        BadData: The noise cannot be applied to this source.
+        BadData: The noise cannot be applied to this source, or corrections cannot be read.
+        Mismatch: Corrections are of another variant.
     """
     if mode is not None:
         check_mode(mode)
@@ -55,7 +70,7 @@ def build_variant(source: Source, noise: Noise, *, seed: int = 0, mode: Mode | N
     lost = (base.clean == WRONG) & (labels != source.labels)
     if draw.doubted is not None:
         lost |= draw.doubted
-    return Variant(
+    variant = Variant(
         labels=labels,
         clean=read_only(np.where(lost, UNKNOWN, base.clean)),
         class_names=source.class_names,
@@ -81,6 +96,60 @@ def build_variant(source: Source, noise: Noise, *, seed: int = 0, mode: Mode | N
         ),
         marks={**source.marks, **draw.marks},
         answers=source.answers if draw.answers is None else draw.answers,
+    )
+    for one in several(corrections):
+        variant = correct_variant(variant, one)
+    return variant
+
+
+def correct_variant(variant: Variant, corrections: SomeCorrections) -> Variant:
+    """The variant with what a person decided about its labels: another variant, of another id where any label differs.
+
+    A label that is accepted takes the place of the given one. A sample that is dropped keeps its row and its label, and
+    has the mark ``dropped``; the others have the mark ``checked``. What is known of the right classes stays as it was: a
+    person's verdict is no ground truth. A label of which no more was known than that it is wrong is now one of which
+    nothing is known. Flip probabilities, selection and matrix are those of the noise alone and go. Corrections of a
+    corrected variant join those before: of a sample that both decide, the later decision counts.
+
+    Args:
+        variant: What was looked at; left as it was.
+        corrections: Of this variant; or the file, see ``read_corrections``.
+
+    Raises:
+        Mismatch: They are of another variant.
+        BadData: They cannot be read, or leave fewer than two samples to train on.
+    """
+    check_variant(variant)
+    new = as_corrections(corrections, variant)
+    made = (new if variant.corrections is None else variant.corrections.followed_by(new)).in_order()
+    before = variant.labels if variant.corrections is None else variant.corrections.labels_before(variant.labels)
+    n, labels = len(before), made.labels_after(before)
+    marks = {CHECKED: made.mark(n, "accept", "keep"), DROPPED: made.mark(n, "drop")}
+    taken = [name for name in marks if name in variant.marks and variant.corrections is None]
+    if taken:
+        msg = f"the source has a mark '{taken[0]}' of its own, which corrections would replace; give it another name"
+        raise BadData(msg)
+    if n - int(marks[DROPPED].sum()) < 2:  # noqa: PLR2004 - a step of training needs two
+        msg = f"the corrections drop {int(marks[DROPPED].sum())} of {n} samples; expected at least two that stay"
+        raise BadData(msg)
+    doubted = np.zeros(n, dtype=np.bool_)
+    doubted[made.samples] = True
+    return replace(
+        variant,
+        labels=labels,
+        clean=read_only(np.where((variant.clean == WRONG) & doubted, UNKNOWN, variant.clean)),
+        flip_probability=None,
+        selected=None,
+        transition=None,
+        provenance=replace(
+            variant.provenance,
+            labels_sha256=label_digest(labels),
+            variant_id=variant_id(variant.provenance.source_sha256, labels, marks[DROPPED]),
+            noisybench=__version__,
+            corrections=made.record,
+        ),
+        marks={**variant.marks, **marks},
+        corrections=made,
     )
 
 

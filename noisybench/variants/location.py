@@ -47,6 +47,15 @@ def write_location_within(folder: Path, *, source: str, data: str, source_set: M
     _write(Location(source=source, data=data, source_set=source_set), folder)
 
 
+def copy_location(origin: Path, folder: Path) -> None:
+    """Remember, in ``folder``, what the variant in ``origin`` remembers of its source, wherever the two lie."""
+    location = read_location(origin)
+    if location is None:
+        (folder / LOCATION).unlink(missing_ok=True)
+    else:
+        _write(location, folder)
+
+
 def _write(location: Location, folder: Path) -> None:
     record = asdict(location)
     if location.source is None:
@@ -64,6 +73,18 @@ def read_location(folder: Path) -> Location | None:
         return None
     location = read_json_as(folder / LOCATION, Location, allow_unknown=True)
     return location if location.data is None else replace(location, data=str((folder / location.data).resolve()))
+
+
+def location_of(folder: Path, data: Path | None = None) -> Location | None:
+    """What a variant's folder remembers of its source, with the files at ``data`` where that is given.
+
+    Raises:
+        BadData: The file is damaged.
+    """
+    location = read_location(folder)
+    if data is None:
+        return location
+    return Location(data=str(data), source_set={}) if location is None else replace(location, data=str(data))
 
 
 def by_source(folders: Sequence[Path], data: Path | None) -> list[dict[Path, Variant]]:

@@ -20,6 +20,15 @@ from noisybench.ground.digests import label_digest
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import file_name, read_array, read_columns, write_array, write_columns, write_json
 from noisybench.ground.records import read_json_as
+from noisybench.variants.corrections import (
+    CHECKED,
+    CORRECTIONS,
+    DROPPED,
+    CorrectionRecord,
+    Corrections,
+    parse_corrections,
+    write_corrections,
+)
 from noisybench.variants.flipping import Mode
 from noisybench.variants.noise import RateDefinition
 from noisybench.variants.transitions import AnyTransition, SparseTransition, check_transition, compact
@@ -29,7 +38,8 @@ from noisybench.variants.transitions import AnyTransition, SparseTransition, che
 class Provenance:
     """Enough to know where a label column came from, and to notice if it changed. Holds no path.
 
-    ``left_out`` names the samples that the source left out, such as broken images; a record without any does not say so.
+    ``left_out`` names the samples that the source left out, such as broken images, and ``corrections`` tells what people
+    decided about the labels that source and noise gave; a record without any does not say so.
     """
 
     source: str
@@ -47,6 +57,7 @@ class Provenance:
     variant_id: str
     noisybench: str
     left_out: tuple[str, ...] = ()
+    corrections: CorrectionRecord | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +83,11 @@ class Variant:
         provenance: Where ``labels`` came from.
         marks: What was done to samples that is no flip of a label, by name, each of shape (n,): see ``Source``.
         answers: What several people said of the samples, or None.
+        corrections: What people decided about the labels, or None. A corrected variant has the marks ``checked`` and
+            ``dropped``, and no law of its noise: neither flip probabilities nor a matrix describe what people chose.
 
     Raises:
-        Mismatch: The labels are not those that the provenance describes.
+        Mismatch: The labels are not those that the provenance describes, or do not follow from the corrections.
         BadData: A column of another length, or labels outside the classes.
     """
 
@@ -87,6 +100,7 @@ class Variant:
     provenance: Provenance
     marks: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     answers: Answers | None = None
+    corrections: Corrections | None = None
 
     def __post_init__(self) -> None:
         check_kind(self.provenance, Provenance, "provenance", "build_variant(source, noise) writes one")
@@ -117,10 +131,29 @@ class Variant:
                 f"the labels are not those of their provenance: sha256 {found[:12]}, expected {told[:12]}; build again"
             )
             raise Mismatch(msg)
-        if variant_id(self.provenance.source_sha256, self.labels) != self.provenance.variant_id:
+        self._check_corrections()
+        if variant_id(self.provenance.source_sha256, self.labels, self.dropped) != self.provenance.variant_id:
             msg = (
                 f"variant id {self.provenance.variant_id[:12]} does not follow from its source and labels; build again"
             )
+            raise Mismatch(msg)
+
+    def _check_corrections(self) -> None:
+        """Raise ``Mismatch`` unless labels and marks are what the corrections, if there are any, make of the labels before."""
+        made, n, told = self.corrections, len(self.labels), self.provenance.corrections
+        if (None if made is None else made.record) != told:
+            msg = "the corrections are not those of their provenance; build again"
+            raise Mismatch(msg)
+        if made is None:
+            return
+        marks = {CHECKED: made.mark(n, "accept", "keep"), DROPPED: made.mark(n, "drop")}
+        before = made.labels_before(self.labels)
+        if not (
+            np.array_equal(made.labels_after(before), self.labels)
+            and all(name in self.marks and np.array_equal(self.marks[name], mark) for name, mark in marks.items())
+            and variant_id(self.provenance.source_sha256, before) == made.variant_id
+        ):
+            msg = "labels and marks do not follow from the corrections; build again"
             raise Mismatch(msg)
 
     def __repr__(self) -> str:
@@ -132,14 +165,26 @@ class Variant:
         return len(self.class_names)
 
     @property
+    def variant_id(self) -> str:
+        return self.provenance.variant_id
+
+    @property
+    def dropped(self) -> NDArray[np.bool_]:
+        """Who was left out by a person, shape (n,): observed and scored, and no part of training and of any truth."""
+        if self.corrections is None:  # whatever a source calls its marks
+            return np.zeros(len(self.labels), dtype=np.bool_)
+        dropped: NDArray[np.bool_] = self.marks[DROPPED]
+        return dropped
+
+    @property
     def known(self) -> NDArray[np.bool_]:
-        """Where it is known whether the label is wrong, shape (n,)."""
-        return self.clean != UNKNOWN
+        """Where it is known whether the label is wrong, shape (n,); nowhere among those dropped."""
+        return (self.clean != UNKNOWN) & ~self.dropped
 
     @property
     def class_known(self) -> NDArray[np.bool_]:
-        """Where the right class is known too, shape (n,)."""
-        return self.clean >= 0
+        """Where the right class is known too, shape (n,); nowhere among those dropped."""
+        return (self.clean >= 0) & ~self.dropped
 
     @property
     def mislabeled(self) -> NDArray[np.bool_]:
@@ -148,13 +193,20 @@ class Variant:
 
     @property
     def name(self) -> str:
-        """Name of its folder: source, noise and the first eight digits of the variant id."""
-        return file_name(f"{self.provenance.source}-{self.provenance.noise}-{self.provenance.variant_id[:8]}")
+        """Name of its folder: source, noise, the first eight digits of the variant id, and whether it was corrected."""
+        corrected = "" if self.corrections is None else "-corrected"
+        return file_name(f"{self.provenance.source}-{self.provenance.noise}-{self.variant_id[:8]}{corrected}")
 
 
-def variant_id(source_sha256: str, labels: Labels) -> str:
-    """SHA-256 of the source's digest and the labels as little-endian int64: what ties traces, scores and truths."""
-    return hashlib.sha256(bytes.fromhex(source_sha256) + labels.astype("<i8").tobytes()).hexdigest()
+def variant_id(source_sha256: str, labels: Labels, dropped: NDArray[np.bool_] | None = None) -> str:
+    """SHA-256 of the source's digest and the labels as little-endian int64: what ties traces, scores and truths.
+
+    Where samples are dropped, their numbers follow in the same form.
+    """
+    digest = hashlib.sha256(bytes.fromhex(source_sha256) + labels.astype("<i8").tobytes())
+    if dropped is not None:
+        digest.update(np.flatnonzero(dropped).astype("<i8").tobytes())
+    return digest.hexdigest()
 
 
 def check_variant(variant: object) -> None:
@@ -180,7 +232,7 @@ def write_variant(variant: Variant, folder: str | Path) -> None:
         columns["selected"] = variant.selected
     columns |= {f"{MARK}{name}": mark for name, mark in variant.marks.items()}
     record = VariantRecord(
-        **asdict(variant.provenance),
+        **{field.name: getattr(variant.provenance, field.name) for field in fields(Provenance)},
         class_names=variant.class_names,
         columns_sha256=_columns_digest(columns, variant.transition, variant.answers),
     )
@@ -198,6 +250,10 @@ def write_variant(variant: Variant, folder: str | Path) -> None:
         write_columns(answer_columns(variant.answers), folder / ANSWERS, metadata=metadata)
     else:
         (folder / ANSWERS).unlink(missing_ok=True)
+    if variant.corrections is not None:
+        write_corrections(variant.corrections, folder / CORRECTIONS, variant.class_names)
+    else:
+        (folder / CORRECTIONS).unlink(missing_ok=True)
     write_json(_as_json(record), folder / "variant.json")
 
 
@@ -233,6 +289,9 @@ def read_variant(folder: str | Path) -> Variant:
     if record.columns_sha256 != _columns_digest(columns, transition, answers):
         msg = f"{folder} does not hold the columns that variant.json describes; build again"
         raise Mismatch(msg)
+    corrections = None
+    if record.corrections is not None:
+        corrections = parse_corrections(folder / CORRECTIONS, record.class_names, len(columns["label"])).in_order()
     return Variant(
         labels=read_only(columns["label"]),
         clean=read_only(columns["clean"]),
@@ -243,6 +302,7 @@ def read_variant(folder: str | Path) -> Variant:
         provenance=Provenance(**{field.name: getattr(record, field.name) for field in fields(Provenance)}),
         marks={name.removeprefix(MARK): read_only(mark) for name, mark in columns.items() if name.startswith(MARK)},
         answers=answers,
+        corrections=corrections,
     )
 
 
@@ -303,15 +363,15 @@ def _record_digest(record: VariantRecord) -> str:
 
 
 def _as_json(record: VariantRecord) -> dict[str, Any]:
-    """What ``variant.json`` holds: every field but that of samples left out where there are none."""
-    return {key: value for key, value in asdict(record).items() if key != "left_out" or value}
+    """What ``variant.json`` holds: every field but those of samples left out, and of corrections, where there are none."""
+    return {key: value for key, value in asdict(record).items() if key not in ("left_out", "corrections") or value}
 
 
 def check_source(source: Source, variant: Variant) -> None:
     """Raise ``Mismatch`` unless the variant's labels belong to these inputs."""
     check_kind(source, Source, "source", "load_source('digits') or source_from_arrays(…) gives one")
     check_kind(variant, Variant, "variant", "build_variant(…) or read_variant(folder) gives one")
-    if variant_id(source.sha256, variant.labels) != variant.provenance.variant_id:
+    if variant_id(source.sha256, variant.labels, variant.dropped) != variant.provenance.variant_id:
         msg = (
             f"the variant was made from '{variant.provenance.source}' {variant.provenance.source_sha256[:12]}, "
             f"not from '{source.name}' {source.sha256[:12]}; give the files that it was built from"
