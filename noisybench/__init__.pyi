@@ -61,10 +61,10 @@ from .memorization.estimate import read_memorization as read_memorization
 from .memorization.learner import Learner as Learner
 from .memorization.subset_plan import SubsetPlan as SubsetPlan
 from .memorization.subset_plan import plan_learner as plan_learner
+from .training.asking import Batch as Batch
 from .training.machine import Machine as Machine
 from .training.model import BuildModel as BuildModel
 from .training.model import check_images as check_images
-from .training.observing import Batch as Batch
 from .training.observing import Probe as Probe
 from .training.observing import Recorder as Recorder
 from .training.observing import observe as observe
