@@ -55,6 +55,24 @@ def check_labels(
     return read_only(labels)
 
 
+def check_groups(groups: NDArray[Any], n: int, *, what: str = "groups") -> Labels:
+    """Number of each sample's group as 0, 1, …, in the order of the numbers given: (n,) → (n,), int64.
+
+    Raises:
+        BadData: They are no integers of shape (n,), or all samples are one group.
+    """
+    given: object = groups  # whatever a caller gave
+    if not isinstance(given, np.ndarray) or groups.dtype.kind not in "iu" or groups.shape != (n,):
+        shown = f"{groups.dtype} of shape {groups.shape}" if isinstance(given, np.ndarray) else type(given).__name__
+        msg = f"{what} must be integers of shape (n,) with n = {n}, the number of each sample's group, got {shown}"
+        raise BadData(msg)
+    names, numbers = np.unique(groups, return_inverse=True)
+    if len(names) == 1:
+        msg = f"{what} put all {n} samples into one, so that nothing is left to judge one by; expected at least two groups"
+        raise BadData(msg)
+    return numbers.astype(np.int64)
+
+
 def check_array(values: object, what: str, *, dimensions: int, kinds: str = "iuf") -> None:
     """Raise ``BadData`` for what is no array of numbers of so many dimensions; ``kinds`` are those of NumPy."""
     if not isinstance(values, np.ndarray) or values.ndim != dimensions or values.dtype.kind not in kinds:

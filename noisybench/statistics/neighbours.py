@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Labels, check_labels
+from noisybench.ground.arrays import Labels, check_groups, check_labels
 from noisybench.ground.checks import check_room
 from noisybench.ground.errors import BadData, BadUsage
 
@@ -15,10 +15,12 @@ TIED = 1e-6
 """Similarities this near to each other are equal: float32 products are no more exact than that."""
 
 
-def neighbour_labels(features: NDArray[Any], labels: Labels, num_classes: int, k: int = 20) -> NDArray[np.float32]:
+def neighbour_labels(
+    features: NDArray[Any], labels: Labels, num_classes: int, k: int = 20, *, groups: NDArray[Any] | None = None
+) -> NDArray[np.float32]:
     """Share of each label among the k nearest other samples by cosine: (n, d) and (n,) → (n, num_classes), float32.
 
-    A sample is never its own neighbour; its duplicates are. Samples tied at the k-th place share what places are left,
+    A sample is never its own neighbour; its duplicates are, unless they are of its group. Samples tied at the k-th place share what places are left,
     so that the shares, which sum to 1, do not depend on the order of the samples. A row of zeros has similarity 0 to
     all. On one core of an AMD EPYC, 50,000 × 256 took 35 seconds and 0.3 GB.
 
@@ -27,9 +29,11 @@ def neighbour_labels(features: NDArray[Any], labels: Labels, num_classes: int, k
         labels: Given labels, shape (n,).
         num_classes: Columns of the result.
         k: Neighbours, from 1 to n - 1.
+        groups: Number of each sample's group, shape (n,): nobody of it is a neighbour. A sample with fewer than k others
+            has as many neighbours as there are. None puts each sample into its own.
 
     Raises:
-        BadData: Features that are not finite or not of shape (n, d), or labels that are no classes.
+        BadData: Features that are not finite or not of shape (n, d), labels that are no classes, or one group alone.
         BadUsage: Fewer than k other samples, k below 1, or more samples and classes than fit in memory.
     """
     labels = check_labels(labels, num_classes)
@@ -41,6 +45,9 @@ def neighbour_labels(features: NDArray[Any], labels: Labels, num_classes: int, k
         msg = f"k = {k} neighbours of {n} samples: expected 1 to {n - 1}, since a sample is not its own neighbour"
         raise BadUsage(msg)
     check_room(n, num_classes, "a share of each class for each sample", "leave out what asks for neighbours")
+    groups = None if groups is None else check_groups(groups, n)
+    sizes = np.ones(n, dtype=np.int64) if groups is None else np.bincount(groups)[groups]
+    nearest = np.minimum(k, n - sizes)
     units = _units(features)
     shares = np.empty((n, num_classes), dtype=np.float32)
     rows = max(1, CHUNK // n)
@@ -48,14 +55,18 @@ def neighbour_labels(features: NDArray[Any], labels: Labels, num_classes: int, k
         similar = units[start : start + rows] @ units.T
         b = len(similar)
         similar[np.arange(b), start + np.arange(b)] = -np.inf
-        last = np.partition(similar, n - k, axis=1)[:, n - k, None]
+        if groups is not None:
+            for i in np.flatnonzero(sizes[start : start + b] > 1):
+                similar[i, groups == groups[start + i]] = -np.inf
+        near = nearest[start : start + b]
+        last = np.take_along_axis(np.partition(similar, np.unique(n - near), axis=1), (n - near)[:, None], axis=1)
         row, column = np.nonzero(similar >= last - TIED)
         above = similar[row, column] > last[row, 0] + TIED
         sure = np.bincount(row[above], minlength=b)
         tied = np.bincount(row[~above], minlength=b)
-        weights = np.where(above, 1.0, ((k - sure) / tied)[row])
+        weights = np.where(above, 1.0, ((near - sure) / tied)[row])
         counts = np.bincount(row * num_classes + labels[column], weights, minlength=b * num_classes)
-        shares[start : start + b] = counts.reshape(b, num_classes) / k
+        shares[start : start + b] = counts.reshape(b, num_classes) / near[:, None]
     return shares
 
 

@@ -1,0 +1,112 @@
+"""Groups of samples that are copies of each other, which must not vouch for each other's labels."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisybench.ground.arrays import Floats, Labels
+from noisybench.ground.errors import BadData
+from noisybench.statistics.spectrum import centred_units, spectrum
+
+NEAR = 0.97
+"""Cosine of centred features from which two samples are near duplicates."""
+DIMENSIONS = 16.0
+"""Effective number of dimensions below which only equal rows are duplicates."""
+LARGEST = 30
+"""Samples of the largest group that is found."""
+MOST_LINKED = 2_000
+"""Samples that near duplicates may link; of more, only equal rows are grouped."""
+COMPONENTS = 256
+CHUNK = 2**23
+
+
+def find_groups(features: NDArray[Any], given_groups: NDArray[Any] | None = None) -> Labels:
+    """Number of each sample's group, from 0 in sample order: (n, d) → (n,), int64.
+
+    Args:
+        features: Shape (n, d), finite.
+        given_groups: Integers, shape (n,): groups that are known, such as pictures of one patient.
+
+    Raises:
+        BadData: Features that are none, or groups that are no integers of shape (n,).
+    """
+    n = len(features)
+    units = centred_units(features, n)
+    links = [_equal(features)]
+    squares = np.empty(0)
+    coordinates, squares = spectrum(units, COMPONENTS)
+    if squares.sum() ** 2 >= DIMENSIONS * (squares**2).sum() and squares.any():
+        links.append(_near(coordinates))
+    if given_groups is not None:
+        if given_groups.dtype.kind not in "iu" or given_groups.shape != (n,):
+            msg = f"groups must be integers of shape (n,) with n = {n}, got {given_groups.dtype} of shape {given_groups.shape}"
+            raise BadData(msg)
+        links.append(np.unique(given_groups, return_inverse=True)[1].astype(np.int64))
+    return _united(links)
+
+
+def _united(links: list[Labels]) -> Labels:
+    """Groups that are joined where they share a sample: several (n,) → (n,), numbered in sample order."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n = len(links[0])
+    rows, columns, shift = [], [], n
+    for link in links:
+        rows.append(np.arange(n))
+        columns.append(link + shift)
+        shift += int(link.max()) + 1
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    graph = coo_array((np.ones(len(row)), (row, column)), shape=(shift, shift))
+    found = connected_components(graph, directed=False)[1][:n]
+    return _numbered(found)
+
+
+def _numbered(found: NDArray[Any]) -> Labels:
+    """Numbers in the order in which they first appear."""
+    _, first, inverse = np.unique(found, return_index=True, return_inverse=True)
+    order = np.empty(len(first), dtype=np.int64)
+    order[np.argsort(first)] = np.arange(len(first))
+    return order[inverse]
+
+
+def _equal(features: NDArray[Any]) -> Labels:
+    """Group of each sample by equal rows, larger ones than ``LARGEST`` taken apart: (n, d) → (n,)."""
+    rows = np.ascontiguousarray(features + 0.0)  # -0.0 becomes 0.0
+    keys = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1])))[:, 0]
+    return _capped(np.unique(keys, return_inverse=True)[1].astype(np.int64))
+
+
+def _capped(groups: Labels) -> Labels:
+    """Groups, of which those of more than ``LARGEST`` samples are taken apart."""
+    large = np.bincount(groups)[groups] > LARGEST
+    return np.where(large, groups.max() + 1 + np.arange(len(groups)), groups)
+
+
+def _near(coordinates: Floats) -> Labels:
+    """Group of each sample by near duplicates: (n, c) → (n,)."""
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n = len(coordinates)
+    lengths = np.linalg.norm(coordinates, axis=1, keepdims=True)
+    units = (coordinates / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    rows, columns = [], []
+    step = max(1, CHUNK // n)
+    for start in range(0, n, step):
+        similar = units[start : start + step] @ units[start:].T
+        row, column = np.nonzero(similar >= NEAR)
+        rows.append(row + start)
+        columns.append(column + start)
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    graph = coo_array((np.ones(len(row)), (row, column)), shape=(n, n))
+    linked = connected_components(graph, directed=False)[1]
+    groups = np.arange(n)
+    sizes = np.bincount(linked)
+    for component in np.flatnonzero((sizes > 1) & (sizes <= MOST_LINKED)):
+        members = np.flatnonzero(linked == component)
+        found = fcluster(linkage(units[members], "complete", metric="cosine"), 1 - NEAR, "distance")
+        groups[members] = members[np.unique(found, return_index=True)[1]][np.unique(found, return_inverse=True)[1]]
+    return _capped(groups)
