@@ -3,7 +3,7 @@
 from typing import Any
 
 from noisybench.ground.errors import BadUsage, MissingPackage
-from noisybench.integrations.sample_inputs import Asked, Logits, device_of, in_sample_order
+from noisybench.integrations.sample_inputs import AskedModel, Logits, device_of, in_sample_order
 from noisybench.training.observing import Recorder
 
 try:
@@ -15,7 +15,7 @@ SHARDED = {"FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy"}
 """Strategies of Lightning under which no process holds a whole model."""
 
 
-class LightningObserver(Callback):
+class LightningObserver(Callback):  # type: ignore[misc]  # it is imported without its types
     """Observes a ``LightningModule`` at the end of every epoch; training goes on to the same bits as without it.
 
     ::
@@ -68,4 +68,4 @@ class LightningObserver(Callback):
         """Observe."""
         if trainer.is_global_zero:
             self._recorder.to(device_of(pl_module))
-            self._recorder.observe(Asked(pl_module, self._logits), self._inputs, epoch=trainer.current_epoch + 1)
+            self._recorder.observe(AskedModel(pl_module, self._logits), self._inputs, epoch=trainer.current_epoch + 1)

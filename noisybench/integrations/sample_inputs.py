@@ -53,7 +53,7 @@ def _check_number(who: str, found: int, n: int) -> None:
         raise BadData(msg)
 
 
-class Asked(nn.Module):
+class AskedModel(nn.Module):
     """A model that gives logits for inputs from anywhere: on its own device, in the precision of its weights."""
 
     def __init__(self, model: nn.Module, logits: Logits | None) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from noisybench.ground.errors import BadUsage, MissingPackage
-from noisybench.integrations.sample_inputs import Asked, Logits, device_of, in_sample_order
+from noisybench.integrations.sample_inputs import AskedModel, Logits, device_of, in_sample_order
 from noisybench.training.observing import Recorder
 from noisybench.training.sample_order import SampleInputs
 
@@ -19,7 +19,7 @@ ROUNDING = 1e-6
 """Part of an epoch by which the Trainer's count of them may be off."""
 
 
-class TransformersObserver(TrainerCallback):
+class TransformersObserver(TrainerCallback):  # type: ignore[misc]  # it is imported without its types
     """Observes a model of the ``Trainer`` at the end of every epoch; training goes on to the same bits as without it.
 
     ::
@@ -75,7 +75,7 @@ class TransformersObserver(TrainerCallback):
             self._recorder.to(device_of(model))
             epoch = math.ceil(state.epoch - ROUNDING)
             with _without_autocast(model):
-                self._recorder.observe(Asked(model, self._logits), self._inputs, epoch=epoch)
+                self._recorder.observe(AskedModel(model, self._logits), self._inputs, epoch=epoch)
 
 
 @contextmanager

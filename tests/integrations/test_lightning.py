@@ -34,7 +34,7 @@ def network() -> nn.Module:
 def module(*, forward: bool = True) -> Any:
     from lightning.pytorch import LightningModule
 
-    class Own(LightningModule):
+    class Own(LightningModule):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.net = network()
@@ -86,7 +86,7 @@ def reference(columns: list[np.ndarray[Any, Any]]) -> Any:
 
     from lightning.pytorch import Callback
 
-    class Loop(Callback):
+    class Loop(Callback):  # type: ignore[misc]
         def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
             del trainer
             net = copy.deepcopy(pl_module.net).eval().float()
