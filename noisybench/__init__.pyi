@@ -70,10 +70,10 @@ from .statistics.audit import AuditEstimates as AuditEstimates
 from .statistics.audit import AuditSample as AuditSample
 from .statistics.audit import audit_estimates as audit_estimates
 from .statistics.audit import draw_audit as draw_audit
+from .training.asking import Batch as Batch
 from .training.machine import Machine as Machine
 from .training.model import BuildModel as BuildModel
 from .training.model import check_images as check_images
-from .training.observing import Batch as Batch
 from .training.observing import Probe as Probe
 from .training.observing import Recorder as Recorder
 from .training.observing import observe as observe

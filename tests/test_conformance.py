@@ -44,7 +44,8 @@ from noisybench.ground.options import parse_options, plain_options
 from noisybench.ground.random_streams import bits
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.statistics.neighbours import neighbour_labels
-from noisybench.training.observing import Batch, Recorder, observe
+from noisybench.training.asking import Batch
+from noisybench.training.observing import Recorder, observe
 from noisybench.training.trace import Column, Trace
 from noisybench.variants.building import build_variant
 from noisybench.variants.flipping import Mode

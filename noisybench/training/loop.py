@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from noisybench.data.source import Source
 from noisybench.ground.errors import TrainingFailed
 from noisybench.ground.random_streams import derive
+from noisybench.training.asking import check_logits
 from noisybench.training.batches import Inputs
 from noisybench.training.machine import generator_of
-from noisybench.training.observing import Recorder, check_logits, evaluating
+from noisybench.training.observing import Recorder, evaluating
 from noisybench.training.recipe import Recipe, learning_rate
 from noisybench.training.susceptibility import SusceptibilityTracker
 from noisybench.training.trace import Observation

@@ -11,9 +11,10 @@ from noisybench.data.inputs import IMAGE_DIMENSIONS
 from noisybench.data.source import Source, inputs_of
 from noisybench.ground.checks import check_kind
 from noisybench.ground.errors import BadUsage, NoisybenchError, TrainingFailed
+from noisybench.training.asking import check_logits
 from noisybench.training.batches import Inputs
 from noisybench.training.machine import deterministic_torch
-from noisybench.training.observing import check_logits, evaluating
+from noisybench.training.observing import evaluating
 
 
 class BuildModel(Protocol):

@@ -1,9 +1,8 @@
 """Observing: ask a model about every training sample, without changing the model or anything it draws from."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,53 +17,18 @@ from noisybench.ground.digests import label_digest
 from noisybench.ground.errors import BadUsage, Mismatch, TrainingFailed
 from noisybench.ground.lookup import find
 from noisybench.ground.random_streams import derive
-from noisybench.training.sample_order import batches_in_order, check_loader, check_tally, generator_kept
+from noisybench.training.asking import Batch, check_logits
+from noisybench.training.sample_order import (
+    SampleInputs,
+    batches_in_order,
+    check_loader,
+    check_tally,
+    count,
+    generators_kept,
+    split,
+)
 from noisybench.training.trace import Observation, Trace, read_trace, stack, write_observation
 from noisybench.variants.variant import Variant
-
-SampleInputs = Tensor | Iterable[Tensor | Sequence[Tensor]]
-"""SampleInputs (n, ...) of all samples; or batches of them in sample order, alone or as pairs (inputs, labels)."""
-
-
-class Batch:
-    """A model and some samples. The forward pass is shared by all probes, and done when first asked for.
-
-    Attributes:
-        model: In eval mode while it is asked.
-        inputs: Shape (b, ...), float32, normalised as in training.
-        labels: Given labels, shape (b,), int64.
-        start: Index of the first sample, for probes that draw: what sample i gets must not depend on the batch size.
-        seed: Of this observation, for probes that draw.
-        num_classes: Logits that the model must give for each sample; None takes more than the labels need.
-    """
-
-    def __init__(
-        self,
-        model: nn.Module,
-        inputs: Tensor,
-        labels: Tensor,
-        *,
-        start: int = 0,
-        seed: int = 0,
-        num_classes: int | None = None,
-    ) -> None:
-        self.model = model
-        self.inputs = inputs
-        self.labels = labels
-        self.start = start
-        self.seed = seed
-        self.num_classes = num_classes
-
-    @cached_property
-    def logits(self) -> Tensor:
-        """Shape (b, k), float32, no gradient."""
-        with torch.no_grad():
-            logits = self.model(self.inputs)
-        k = self.num_classes
-        if k is None:
-            width = logits.shape[-1] if isinstance(logits, Tensor) and logits.ndim else 0
-            k = max(width, int(self.labels.max()) + 1)
-        return check_logits(logits, len(self.inputs), k).float()
 
 
 class Probe(Protocol):
@@ -83,20 +47,6 @@ class Probe(Protocol):
     @property
     def gradient(self) -> bool: ...
     def __call__(self, batch: Batch) -> Tensor: ...
-
-
-def check_logits(logits: Any, b: int, k: int) -> Tensor:  # noqa: ANN401 - whatever a model gives
-    """What a model gave for ``b`` inputs, if that is a logit for each of ``k`` classes, shape (b, k).
-
-    Raises:
-        TrainingFailed: It is something else.
-    """
-    if not isinstance(logits, Tensor) or logits.shape != (b, k):
-        got = f"outputs of shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
-        inputs = "one input" if b == 1 else f"{b} inputs"
-        msg = f"the model gives {got} for {inputs}, expected a tensor of shape ({b}, {k}): a logit a class"
-        raise TrainingFailed(msg)
-    return logits
 
 
 @contextmanager
@@ -133,8 +83,9 @@ def observe(
 
     Args:
         model: Left as it was: same mode, same weights, same batch-norm statistics, same random generators.
-        inputs: Shape (n, ...), float, normalised as in training; or batches of such in sample order, alone or as pairs
-            (inputs, labels), whose labels must then be those of the samples. A loader that shuffles is refused.
+        inputs: Shape (n, ...), float, normalised as in training, or a tensor of every input that the model takes by
+            name; or batches of such in sample order, whose labels, as pairs (inputs, labels) or under the name
+            ``labels``, must then be those of the samples. A loader that shuffles is refused.
         labels: Given labels, shape (n,), int64, on the device of ``model``.
         probes: What is asked.
         epoch: Epochs trained so far.
@@ -153,23 +104,23 @@ def observe(
     epoch = whole(epoch, "epoch", least=0)
     check_kind(labels, Tensor, "labels", "torch.tensor(variant.labels) gives them")
     check_loader(inputs)
-    split = inputs.split(batch_size) if isinstance(inputs, Tensor) else inputs
+    parts = split(inputs, batch_size)
     own = derive(seed, "probe", epoch)
-    parts: dict[str, list[Tensor]] = {probe.name: [] for probe in probes}
+    answers: dict[str, list[Tensor]] = {probe.name: [] for probe in probes}
     spent = {"logits": 0.0} if seconds is None else seconds
     began = time.perf_counter()
-    with generator_kept(inputs), evaluating(model, seed=derive(seed, "observe", epoch) % 2**63, device=labels.device):
-        for start, part in batches_in_order(split, labels, clean=clean):
-            asked = labels[start : start + len(part)]
+    with generators_kept(inputs), evaluating(model, seed=derive(seed, "observe", epoch) % 2**63, device=labels.device):
+        for start, part in batches_in_order(parts, labels, clean=clean):
+            asked = labels[start : start + count(part)]
             batch = Batch(model, part, asked, start=start, seed=own, num_classes=num_classes)
             if batch.start == 0 and probes and all(probe.gradient for probe in probes):
                 _ = batch.logits  # else nobody looks at their shape
             for probe in probes:
-                parts[probe.name].append(probe(batch).detach())
+                answers[probe.name].append(probe(batch).detach())
                 if probe.gradient:
                     began = _spend(spent, probe.name, began)
             began = _spend(spent, "logits", began)
-    return Observation(epoch, {name: _to_numpy(name, torch.cat(values), epoch) for name, values in parts.items()})
+    return Observation(epoch, {name: _to_numpy(name, torch.cat(values), epoch) for name, values in answers.items()})
 
 
 class Recorder:
@@ -211,7 +162,7 @@ class Recorder:
             probes: What is asked; a name is that of a file of ``probes/``.
             num_classes: Logits of the model, where there are labels alone; None takes as many as it gives.
             seed: For probes that draw.
-            device: Where the model and its inputs are.
+            device: Where the model and its inputs are; see ``to``.
             folder: Write each epoch there instead of keeping it in memory.
             resume: Go on with the trace that the folder holds; an epoch observed again takes the place of the old one,
                 and later ones stay until they are.
@@ -257,6 +208,11 @@ class Recorder:
     def __repr__(self) -> str:
         names, last = ", ".join(probe.name for probe in self.probes), max(self._last.values(), default=0)
         return f"Recorder({names}; {len(self.labels)} samples, up to epoch {last}, labels {self._variant_id[:8]})"
+
+    def to(self, device: torch.device | str) -> None:
+        """Expect the model and its inputs on that device from now on."""
+        self.labels, self._times = self.labels.to(device), self._times.to(device)
+        self._logits = None if self._logits is None else self._logits.to(device)
 
     def observe(
         self,

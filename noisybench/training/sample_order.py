@@ -1,6 +1,7 @@
 """Batches of anyone's loader, in the order of the samples: what cannot be tied to a sample is refused."""
 
-from collections.abc import Iterable, Iterator
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +13,12 @@ from torch.utils.data import BatchSampler, DataLoader, IterableDataset, Sequenti
 from noisybench.ground.arrays import Labels
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 
+SampleInputs = Tensor | Mapping[str, Tensor] | Iterable[Tensor | Sequence[Tensor] | Mapping[str, Tensor]]
+"""Inputs (n, ...) of all samples, or a tensor of each input that the model takes by name; or batches of such in sample
+order, alone, as pairs (inputs, labels), or with the labels under the name ``labels``."""
 PAIR = 2
+LABEL_NAMES = ("labels", "label")
+"""Names under which a batch of named inputs may hold labels, as the Hugging Face Trainer's do."""
 MEND = "give a loader over the training set with shuffle=False and drop_last=False"
 
 
@@ -67,22 +73,44 @@ def _in_order(indices: object) -> bool:
 
 
 @contextmanager
-def generator_kept(inputs: object) -> Iterator[None]:
-    """Leave a loader's own random generator as it was: to iterate a ``DataLoader`` draws from it."""
+def generators_kept(inputs: object) -> Iterator[None]:
+    """Leave the generators of NumPy and Python, and a loader's own, as they were: to read a data set may draw from them."""
     generator = inputs.generator if isinstance(inputs, DataLoader) else None
     state = None if generator is None else generator.get_state()
+    numpys, pythons = np.random.get_state(), random.getstate()  # noqa: NPY002 - the one that transforms draw from
     try:
         yield
     finally:
         if generator is not None and state is not None:
             generator.set_state(state)
+        np.random.set_state(numpys)  # noqa: NPY002
+        random.setstate(pythons)
 
 
-def batches_in_order(parts: Iterable[Any], labels: Tensor, *, clean: Labels | None) -> Iterator[tuple[int, Tensor]]:
+def split(inputs: SampleInputs, batch_size: int) -> Iterable[Any]:
+    """Batches of that size of whole tensors; what comes in batches stays in its own."""
+    if isinstance(inputs, Tensor):
+        return inputs.split(batch_size)
+    if isinstance(inputs, Mapping):
+        inputs = _named(inputs, what="the inputs")
+        n = count(inputs)
+        return ({name: value[i : i + batch_size] for name, value in inputs.items()} for i in range(0, n, batch_size))
+    return inputs
+
+
+def count(inputs: Tensor | Mapping[str, Tensor]) -> int:
+    """Samples of a batch."""
+    return len(inputs if isinstance(inputs, Tensor) else next(iter(inputs.values())))
+
+
+def batches_in_order(
+    parts: Iterable[Any], labels: Tensor, *, clean: Labels | None
+) -> Iterator[tuple[int, Tensor | dict[str, Tensor]]]:
     """Index of the first sample of each batch, and its inputs (b, ...) on the device of ``labels``.
 
     Args:
-        parts: Batches of inputs, or of pairs (inputs, labels) as data sets give them: inputs (b, ...), labels (b,).
+        parts: Batches of inputs, or of pairs (inputs, labels) as data sets give them: inputs (b, ...), labels (b,); or
+            of inputs by name, with or without labels.
         labels: Given labels, shape (n,), int64.
         clean: Where a loader's own labels may be the clean ones instead: these, shape (n,), those below 0 unknown.
 
@@ -94,13 +122,16 @@ def batches_in_order(parts: Iterable[Any], labels: Tensor, *, clean: Labels | No
     told: list[Tensor] = []
     for part in parts:
         inputs, own = _inputs_of(part)
-        stop = start + len(inputs)
+        stop = start + count(inputs)
         if stop > n:
             msg = f"there are inputs of more than {n} samples, and {n} labels; expected one each"
             raise BadData(msg)
         if own is not None:
             told.append(own.detach().cpu())
-        yield start, inputs if inputs.device == labels.device else inputs.to(labels.device)
+        if isinstance(inputs, Tensor):
+            yield start, inputs if inputs.device == labels.device else inputs.to(labels.device)
+        else:
+            yield start, {name: value.to(labels.device) for name, value in inputs.items()}
         start = stop
     if start != n:
         dropped = isinstance(parts, DataLoader) and parts.drop_last
@@ -111,28 +142,58 @@ def batches_in_order(parts: Iterable[Any], labels: Tensor, *, clean: Labels | No
         _check_told(torch.cat(told).numpy(), labels.cpu().numpy(), clean)
 
 
-def _inputs_of(part: Any) -> tuple[Tensor, Tensor | None]:  # noqa: ANN401 - whatever a loader gives
-    """Inputs (b, ...) of a batch, and its own labels (b,) where it has some.
+def _inputs_of(part: Any) -> tuple[Tensor | dict[str, Tensor], Tensor | None]:  # noqa: ANN401 - whatever a loader gives
+    """Inputs (b, ...) of a batch, alone or by name, and its own labels (b,) where it has some.
 
     Raises:
         BadData: It is neither inputs nor a pair.
     """
     if isinstance(part, Tensor) and part.ndim:
         return part, None
+    if isinstance(part, Mapping):
+        named = _named(part, what="a batch")
+        own = next((named.pop(name) for name in LABEL_NAMES if name in named), None)
+        if named and own is None:
+            return named, None
+        if own is not None and named and _are_labels(own, count(named)):
+            return named, own.reshape(-1).long()
+        shapes = ", ".join(f"{name} {value.dtype} {tuple(value.shape)}" for name, value in part.items())
+        msg = f"a batch holds {shapes}; expected inputs by name and, where there are any, labels (b,), whole numbers"
+        raise BadData(msg)
     if isinstance(part, (list, tuple)) and len(part) == PAIR and all(isinstance(each, Tensor) for each in part):
         inputs, own = part
-        whole = not own.is_floating_point() and not own.is_complex() and own.dtype != torch.bool
-        if inputs.ndim and whole and own.shape in ((len(inputs),), (len(inputs), 1)):
+        if inputs.ndim and _are_labels(own, len(inputs)):
             return inputs, own.reshape(-1).long()
         shapes = f"{tuple(inputs.shape)} and {own.dtype} {tuple(own.shape)}"
         msg = f"a batch is a pair of shapes {shapes}, expected inputs (b, ...) and their labels (b,), whole numbers"
         raise BadData(msg)
     held = f"{len(part)} parts" if isinstance(part, (list, tuple)) else f"a {type(part).__name__}"
     msg = (
-        f"a batch holds {held}, expected a tensor of inputs (b, ...) or a pair (inputs, labels); "
+        f"a batch holds {held}, expected a tensor of inputs (b, ...), tensors by name, or a pair (inputs, labels); "
         f"give (batch[0] for batch in loader), of a loader that does not shuffle"
     )
     raise BadData(msg)
+
+
+def _named(inputs: Mapping[str, Any], *, what: str) -> dict[str, Tensor]:
+    """Tensors by name, as many rows each.
+
+    Raises:
+        BadData: They are something else.
+    """
+    rows = [len(value) if isinstance(value, Tensor) and value.ndim else None for value in inputs.values()]
+    if None in rows or len(set(rows)) != 1:
+        kinds = (tuple(each.shape) if isinstance(each, Tensor) else type(each).__name__ for each in inputs.values())
+        held = ", ".join(f"{name}: {kind}" for name, kind in zip(inputs, kinds, strict=True)) or "nothing"
+        msg = f"{what} by name must be tensors with a row for each sample, got {held}; leave out what the model does not take"
+        raise BadData(msg)
+    return dict(inputs)
+
+
+def _are_labels(own: Tensor, b: int) -> bool:
+    """Whether a tensor may be the labels of b samples."""
+    whole = not own.is_floating_point() and not own.is_complex() and own.dtype != torch.bool
+    return whole and own.shape in ((b,), (b, 1))
 
 
 def _check_told(told: Labels, given: Labels, clean: Labels | None) -> None:

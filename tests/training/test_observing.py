@@ -1,14 +1,15 @@
 """Observing: right values, and nothing changed."""
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset, WeightedRandomSampler
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset, WeightedRandomSampler
 
 from noisybench.data.source import Source
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed
@@ -192,6 +193,55 @@ def test_a_loader_gives_what_its_tensor_gives(variant: Variant) -> None:
     assert torch.equal(own.get_state(), state)
 
 
+class Answer(NamedTuple):
+    logits: Tensor
+
+
+class ByName(nn.Module):
+    """Takes its inputs by name, and gives an answer that holds logits, as the models of Hugging Face do."""
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Answer:
+        return Answer(ids.float() * mask)
+
+
+def test_inputs_may_have_names(variant: Variant) -> None:
+    """As whole tensors or in batches, with the labels among them or without; what asks for one tensor says so."""
+    n = len(variant.labels)
+    ids, mask = torch.randint(100, (n, 10)), torch.randint(2, (n, 10))
+    given = torch.tensor(variant.labels)
+    expected = Recorder(variant, ["margin"]).observe(nn.Identity(), ids.float() * mask, epoch=1).values["margin"]
+    rows = [{"ids": ids[i], "mask": mask[i], "label": given[i]} for i in range(n)]
+    named: list[Any] = [
+        {"ids": ids, "mask": mask},
+        DataLoader(rows, batch_size=64),  # type: ignore[arg-type]  # a list is a data set
+        [{"ids": ids, "mask": mask, "labels": given[:, None]}],
+    ]
+    for inputs in named:
+        seen = Recorder(variant, ["margin"]).observe(ByName(), inputs, epoch=1).values["margin"]
+        assert np.array_equal(seen, expected)
+    with pytest.raises(Mismatch, match="own labels are not those of the samples"):
+        Recorder(variant, ["margin"]).observe(ByName(), [{"ids": ids, "mask": mask, "labels": 9 - given}], epoch=1)
+    with pytest.raises(BadUsage, match=r"takes several by name \(ids, mask\); leave out the probes"):
+        Recorder(variant, ["curvature"]).observe(ByName(), named[0], epoch=1)
+
+
+def test_reading_inputs_draws_from_no_generator(variant: Variant) -> None:
+    """A data set that draws from the generators of torch, NumPy or Python finds them as they were."""
+
+    class Drawing(Dataset[Tensor]):
+        def __len__(self) -> int:
+            return len(variant.labels)
+
+        def __getitem__(self, i: int) -> Tensor:
+            return torch.rand(10) + np.random.rand() + random.random()  # noqa: NPY002 - as transforms do
+
+    states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # type: ignore[index]  # noqa: NPY002
+    Recorder(variant, ["margin"]).observe(nn.Identity(), DataLoader(Drawing(), batch_size=100), epoch=1)
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert np.array_equal(np.random.get_state()[1], states[1])  # type: ignore[index]  # noqa: NPY002
+    assert random.getstate() == states[2]
+
+
 def test_a_loader_in_another_order_is_refused(variant: Variant) -> None:
     """One that shuffles, samples, drops, or holds other labels, in words that say how to mend it."""
     inputs: Any
@@ -209,7 +259,15 @@ def test_a_loader_in_another_order_is_refused(variant: Variant) -> None:
         (DataLoader(pairs, batch_size=8, drop_last=True), BadData, "of 16 samples and 20 labels.*say drop_last=False"),
         (backwards, Mismatch, r"own labels are not those of the samples: \d+ of 20 differ, the first of sample"),
         ([(inputs, labels, labels)], BadData, "a batch holds 3 parts, .*a pair"),
-        ([{"x": inputs}], BadData, "a batch holds a dict"),
+        (
+            [{"x": "text"}],
+            BadData,
+            r"a batch by name must be tensors with a row for each sample, got x: str; leave out",
+        ),
+        ([{"x": inputs, "mask": inputs[:3]}], BadData, r"got x: \(20, 10\), mask: \(3, 10\)"),
+        ([{"x": inputs, "labels": labels.float()}], BadData, r"labels torch.float32 \(20,\); expected inputs by name"),
+        ([{"labels": labels}], BadData, "a batch holds labels torch.int64 .*; expected inputs by name"),
+        ({}, BadData, "the inputs by name must be tensors .* got nothing"),
         ([(inputs, labels.float())], BadData, "expected inputs .* whole numbers"),
     ]
     for loader, kind, message in refused:

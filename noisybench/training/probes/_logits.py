@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from noisybench.training.observing import Batch
+from noisybench.training.asking import Batch
 
 
 @dataclass(frozen=True, slots=True)

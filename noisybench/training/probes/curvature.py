@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import derive
-from noisybench.training.observing import Batch, Probe
+from noisybench.training.asking import Batch, ask
+from noisybench.training.observing import Probe
 
 POWERS = (1, 2)
 WORD_BITS = 64
@@ -90,7 +91,7 @@ def _input_gradient(batch: Batch, inputs: Tensor) -> Tensor:
         for x, y in zip(inputs.split(part), batch.labels.split(part), strict=True):
             at = x.detach().requires_grad_()
             # Summed, not averaged: in eval mode no sample's loss depends on another, so each row is its own gradient.
-            loss = F.cross_entropy(batch.model(at), y, reduction="sum")
+            loss = F.cross_entropy(ask(batch.model, at), y, reduction="sum")
             gradients.append(torch.autograd.grad(loss, at)[0])
     return torch.cat(gradients)
 

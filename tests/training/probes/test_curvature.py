@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from noisybench.ground.errors import BadUsage
-from noisybench.training.observing import Batch
+from noisybench.training.asking import Batch
 from noisybench.training.probes.curvature import Curvature, _signs
 
 

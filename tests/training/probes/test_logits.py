@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from noisybench.ground.lookup import find, names
-from noisybench.training.observing import Batch, Probe
+from noisybench.training.asking import Batch
+from noisybench.training.observing import Probe
 
 
 def ask(name: str, logits: Tensor, labels: Tensor) -> Tensor:
