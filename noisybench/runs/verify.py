@@ -187,9 +187,7 @@ def verify_run(run: Run, variant: Variant) -> Iterator[str]:
     left = {
         f"{folder}/{file.name}" for folder in ("scores", "suggestions") for file in (path / folder).glob("*.parquet")
     }
-    beyond = sorted(
-        name.removeprefix("scores/") for name in left - _files_of(path, record, record.files_sha256 or {})
-    )
+    beyond = sorted(name.removeprefix("scores/") for name in left - _files_of(path, record, record.files_sha256 or {}))
     if beyond:
         yield f"{path}: no table shows {', '.join(beyond)}, which the record does not name"
     yield f"{path}: {follows}"
