@@ -3,9 +3,11 @@
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from noisybench.board.agreement import against_right_classes
 from noisybench.board.leaderboard import leaderboard
@@ -39,7 +41,7 @@ def variant() -> Variant:
     return build_variant(source, AsFound())
 
 
-def suggestion(variant: Variant, labels: np.ndarray) -> Suggestion:  # type: ignore[type-arg]
+def suggestion(variant: Variant, labels: NDArray[Any]) -> Suggestion:
     return Suggestion("mine", labels.astype(np.int64), variant.provenance.variant_id)
 
 
@@ -101,21 +103,21 @@ def test_one_class_has_no_other() -> None:
         assert one.labels.tolist() == [UNKNOWN] * 4
 
 
-def test_an_overfitted_network_suggests_what_it_said_before(tmp_path: Path) -> None:
+def test_a_network_suggests_what_it_said_before_it_learnt_the_label(tmp_path: Path) -> None:
     """Its last prediction is the wrong label that it has learnt; over all epochs the right class is the commonest other."""
-    source = load_source("digits", limit=250)
+    source = load_source("digits", limit=150)
     variant = build_variant(source, Symmetric(0.2))
     results = evaluate(
-        variant, source, epochs=20, seeds=(0, 1), recipe="overfit", detectors=["aum"], out=tmp_path,
+        variant, source, epochs=12, seeds=(0, 1), recipe="overfit", detectors=["aum"], out=tmp_path,
         options={"susceptibility": "off"}, machine=Machine(workers=1),
     )  # fmt: skip
     wrong, traces = variant.mislabeled, [read_trace(result.path / "trace") for result in results]
     right = [float((result.suggestions["aum"].labels == variant.clean)[wrong].mean()) for result in results]
     for trace, share in zip(traces, right, strict=True):
-        assert (trace["prediction"][-1] == variant.clean)[wrong].mean() < 0.35
-        assert share > 0.6
+        assert (trace["prediction"][-1] == variant.clean)[wrong].mean() < 0.6
+        assert share > 0.8
     together = suggest(traces, find("detectors", "aum"), variant.labels)
-    assert (together.labels == variant.clean)[wrong].mean() > 0.6
+    assert (together.labels == variant.clean)[wrong].mean() > 0.8
     rows = {row.detector: row for row in leaderboard(tmp_path, metric="suggestion_accuracy")}
     assert rows["aum"].mean == pytest.approx(np.mean(right))
     assert rows["perfect"].mean == 1

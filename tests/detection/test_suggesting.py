@@ -26,10 +26,11 @@ ID = "a" * 64
 PLAIN = Detector("plain", (), lambda trace: trace["prediction"][-1].astype(float), "this test")
 
 
-def traced(predictions: list[list[int]], variant_id: str = ID, **last: list[list[float]]) -> Trace:
-    """A trace of predictions, with further columns at its last epoch."""
+def traced(predictions: list[list[int]], variant_id: str = ID, held_out: list[list[float]] | None = None) -> Trace:
+    """A trace of predictions, with held-out probabilities at its last epoch where there are any."""
     rows = [{"prediction": np.array(row, np.float32)} for row in predictions]
-    rows[-1] |= {name: np.array(values, np.float32) for name, values in last.items()}
+    if held_out is not None:
+        rows[-1]["held_out.probabilities"] = np.array(held_out, np.float32)
     return stack([Observation(e, row) for e, row in enumerate(rows, 1)], variant_id=variant_id)
 
 
@@ -117,7 +118,7 @@ def test_the_best_other_class_is_that_of_a_loop() -> None:
             totals = {
                 k: sum(float(p[sample, k]) for p in some if not np.isnan(p[sample, k])) for k in range(6) if k != own
             }
-            best = max(totals, key=lambda k: totals[k])  # noqa: B023 - asked at once
+            best = max(totals, key=lambda k: totals[k])
             wanted.append(best if totals[best] > 0 else UNKNOWN)
         assert best_other(some, given).tolist() == wanted
     assert best_other(parts[:1], given)[[0, 2, 3]].tolist() == [UNKNOWN] * 3
@@ -127,7 +128,7 @@ def test_the_best_other_class_is_that_of_a_loop() -> None:
 
 def test_held_out_answers_come_before_predictions() -> None:
     """And a detector's own suggestion before both."""
-    trace = traced([[0, 1], [0, 1]], **{"held_out.probabilities": [[0.5, 0.2, 0.3], [0.1, 0.6, 0.3]]})
+    trace = traced([[0, 1], [0, 1]], held_out=[[0.5, 0.2, 0.3], [0.1, 0.6, 0.3]])
     given = np.array([0, 1])
     assert suggest(trace, PLAIN, given).labels.tolist() == [2, 2]
     own = Detector("own", ("prediction",), PLAIN.score, "this test", suggest=lambda _: np.array([1, UNKNOWN]))
