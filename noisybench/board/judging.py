@@ -34,8 +34,8 @@ from noisybench.ground.download import cache_folder
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import replacing
 from noisybench.memorization import learner, reliability
-from noisybench.runs.folder import suggestion_files
 from noisybench.runs.reading import Run
+from noisybench.runs.suggestion_files import suggestion_digests
 from noisybench.statistics.detection_metrics import METRICS, Metric
 from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS
 from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS, SuggestionMetric
@@ -76,8 +76,7 @@ def judge(run: Run, truths: Truths, asked: Asked) -> list[Agreement]:
 
 def _judge_suggestions(run: Run, truths: Truths, asked: Asked) -> list[Agreement]:
     """The same for what the detectors suggest; kept where every suggestion has a file, whose digest the record holds."""
-    files = suggestion_files(run.path, run.record)
-    digests = {name: file_digest(path) for name, path in files.items()}
+    digests = suggestion_digests(run.path, run.record)
 
     def compute() -> list[Agreement]:
         rows: list[Agreement] = []

@@ -114,9 +114,9 @@ def epochs_of(folder: Path, record: RunRecord) -> list[Path]:
 
 def suggestion_files(folder: Path, record: RunRecord) -> dict[str, Path]:
     """Detector → the file of its suggestions, of those whose digests a record holds: others belong to no run."""
-    files = {name: suggestion_path(folder, name) for name in record.detectors} if record.files_sha256 else {}
-    told = record.files_sha256 or {}
-    return {name: path for name, path in files.items() if path.relative_to(folder).as_posix() in told}
+    told = {name for name in record.files_sha256 or {} if name.startswith("suggestions/")}
+    files = {name: suggestion_path(folder, name) for name in record.detectors} if told else {}
+    return {name: path for name, path in files.items() if f"suggestions/{path.name}" in told}
 
 
 def digests_of(folder: Path, detectors: Iterable[str]) -> dict[str, str]:

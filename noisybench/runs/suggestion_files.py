@@ -52,10 +52,26 @@ def suggestion_of(folder: Path, record: RunRecord, name: str, variant: Variant) 
     path = suggestion_files(folder, record).get(name)
     if path is None:
         return _from_trace(folder, record, name, variant)
-    if file_digest(path) != (record.files_sha256 or {})[path.relative_to(folder).as_posix()]:
+    _checked_digest(folder, record, path)
+    return _read(path, name, variant)
+
+
+def suggestion_digests(folder: Path, record: RunRecord) -> dict[str, str]:
+    """Detector → digest of its file of suggestions, of those that have one.
+
+    Raises:
+        BadData: A file is not the one that the run left.
+    """
+    return {name: _checked_digest(folder, record, path) for name, path in suggestion_files(folder, record).items()}
+
+
+def _checked_digest(folder: Path, record: RunRecord, path: Path) -> str:
+    """Digest of a file, which must be the one that the record holds."""
+    digest = file_digest(path)
+    if digest != (record.files_sha256 or {})[path.relative_to(folder).as_posix()]:
         msg = f"{path} was changed after it was written; run the command that made it again"
         raise BadData(msg)
-    return _read(path, name, variant)
+    return digest
 
 
 def check_suggestion(suggestion: Suggestion, variant: Variant, what: str) -> None:
@@ -87,12 +103,15 @@ def compare_suggestions(folder: Path, record: RunRecord, variant: Variant, trace
         Mismatch: One is of other labels, or of another detector.
     """
     for name, path in suggestion_files(folder, record).items():
+        if trace is None:
+            msg = f"{path} holds suggestions, and scores that were given have none; delete that folder and score again"
+            raise BadData(msg)
         written = _read(path, name, variant)
         spec = record.detectors[name]
         if not is_ours("detectors", spec):
             yield f"{folder}: the suggestions of '{name}' were not computed again: {spec} is not noisybench's"
             continue
-        found = {} if trace is None else suggestions(trace, [find("detectors", spec)], variant.labels)
+        found = suggestions(trace, [find("detectors", spec)], variant.labels)
         if name not in found or not (written.labels == found[name].labels).all():
             msg = f"{folder}: the suggestions of '{name}' do not follow from the trace; delete that folder and run its command again"
             raise BadData(msg)

@@ -100,11 +100,17 @@ def _found(task: TrainingTask, record: RunRecord) -> RunRecord | None:
 
 
 def _listed(task: TrainingTask, found: RunRecord) -> dict[str, str]:
-    """The detectors of a finished run, but for those of the user's own whose scores are lost and that he does not name."""
+    """The detectors of a finished run, but for those of the user's own that have lost files and that he does not name."""
     listed = dict(found.detectors)
     for name in {*listed} - {*_scored_here(task, listed)}:
-        if not scores_path(task.folder, name).is_file():
-            log.warning("%s lost the scores of '%s': say --detectors %s again", task.folder, name, listed.pop(name))
+        files = {
+            "scores": scores_path(task.folder, name),
+            "suggestions": suggestion_files(task.folder, found).get(name),
+        }
+        lost = next((what for what, path in files.items() if path is not None and not path.is_file()), None)
+        if lost is not None:
+            spec = listed.pop(name)
+            log.warning("%s lost the %s of '%s': say --detectors %s again", task.folder, lost, name, spec)
     return listed
 
 

@@ -20,7 +20,9 @@ from noisybench.board.results import detect, evaluate, memorize, score_given
 from noisybench.board.truths import read_truths
 from noisybench.board.verification import verify
 from noisybench.data.loading import load_source
-from noisybench.detection.scoring import Scores, read_scores, scores_path, write_scores
+from noisybench.detection.scoring import Scores, Suggestion, read_scores, scores_path, write_scores
+from noisybench.detection.suggesting import suggestion_path, write_suggestion
+from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData
 from noisybench.ground.files import read_columns, write_columns
 from noisybench.memorization.estimate import read_memorization, write_memorization
@@ -52,7 +54,8 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def tables(runs: Path) -> list[list[dict[str, Any]]]:
     """All that leaderboards show of a folder."""
-    return [leaderboard(runs, truth=truth).to_records() for truth in ("mislabeled", "memorization")]
+    asked = (("mislabeled", None), ("mislabeled", "suggestion_accuracy"), ("memorization", None))
+    return [leaderboard(runs, truth=truth, metric=metric).to_records() for truth, metric in asked]
 
 
 class Forger:
@@ -87,6 +90,18 @@ class Forger:
 
     def add_scores(self, run: Path, name: str) -> None:
         write_scores(self.perfect(name), scores_path(run, name))
+
+    def suggest_the_truth(self, run: Path, name: str) -> Path:
+        """A file of suggestions that are right wherever the label is wrong."""
+        labels = np.where(self.variant.mislabeled, self.variant.clean, -1)
+        path = suggestion_path(run, name)
+        write_suggestion(Suggestion(name, labels, self.variant.provenance.variant_id), path)
+        return path
+
+    def digest_again(self, run: Path, path: Path) -> None:
+        """The digest of a file in the record, as it is now."""
+        found = json.loads((run / "run.json").read_text("utf-8"))["files_sha256"]
+        self.record(run, files_sha256={**found, path.relative_to(run).as_posix(): file_digest(path)})
 
     def agreement_again(self, run: Path) -> None:
         """The file of agreement as the forged scores give it."""
@@ -234,6 +249,33 @@ def answers_of_the_pool(forger: Forger) -> None:
     assert len(columns) > 1
 
 
+def better_suggestions(forger: Forger) -> None:
+    forger.digest_again(forger.training, forger.suggest_the_truth(forger.training, "aum"))
+
+
+def better_suggestions_of_the_pool(forger: Forger) -> None:
+    forger.digest_again(forger.pool, forger.suggest_the_truth(forger.pool, "self_confidence"))
+
+
+def suggestions_without_their_digest(forger: Forger) -> None:
+    forger.suggest_the_truth(forger.training, "aum")
+
+
+def suggestions_beside_given_scores(forger: Forger) -> None:
+    forger.record(forger.given, files_sha256={})
+    forger.digest_again(forger.given, forger.suggest_the_truth(forger.given, "mine"))
+
+
+def suggestions_of_another(forger: Forger) -> None:
+    path = suggestion_path(forger.training, "aum")
+    shutil.copy(suggestion_path(forger.training, "entropy"), path)
+    forger.digest_again(forger.training, path)
+
+
+def suggestions_of_nobody(forger: Forger) -> None:
+    forger.digest_again(forger.training, forger.suggest_the_truth(forger.training, "supernova"))
+
+
 def models_of_other_subsets(forger: Forger) -> None:
     for path in forger.measured.glob("block-*.npz"):
         block = read_block(path, forger.variant)
@@ -333,6 +375,12 @@ FORGERIES: dict[str, Callable[[Forger], None]] = {
     "digests of given scores": of_given(scores_sha256={}),
     "epochs of given scores": of_given(epochs=30),
     "given scores": given_scores,
+    "better suggestions": better_suggestions,
+    "better suggestions of the pool": better_suggestions_of_the_pool,
+    "suggestions without their digest": suggestions_without_their_digest,
+    "suggestions beside given scores": suggestions_beside_given_scores,
+    "suggestions of another": suggestions_of_another,
+    "suggestions of nobody": suggestions_of_nobody,
     "models of other subsets": models_of_other_subsets,
     "whose memorization": memorization_of_nobody,
     "errors of memorization": memorization_with_better_errors,

@@ -207,7 +207,8 @@ def test_versions_guard_the_training_alone(
         evaluated(digits, variant, tmp_path, detectors="cumulative_loss")
     after = files(folder)
     changed = {name for name in after if after[name] != before.get(name)}
-    assert changed == {"run.json", "scores/cumulative_loss.parquet", "agreement.parquet"}
+    added = {"scores/cumulative_loss.parquet", "suggestions/cumulative_loss.parquet"}
+    assert changed == {"run.json", "agreement.parquet"} | added
     record = read_json(folder / "run.json")
     assert (set(record["detectors"]), record[key]) == ({"final_loss", "cumulative_loss"}, value)
     ranked = {row.detector: row for row in leaderboard(tmp_path) if row.kind == "detector"}
