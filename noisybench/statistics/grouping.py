@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Floats, Labels
-from noisybench.ground.errors import BadData
+from noisybench.ground.arrays import Floats, Labels, check_groups
 from noisybench.statistics.spectrum import centred_units, spectrum
 
 NEAR = 0.97
@@ -34,15 +33,11 @@ def find_groups(features: NDArray[Any], given_groups: NDArray[Any] | None = None
     n = len(features)
     units = centred_units(features, n)
     links = [_equal(features)]
-    squares = np.empty(0)
     coordinates, squares = spectrum(units, COMPONENTS)
     if squares.sum() ** 2 >= DIMENSIONS * (squares**2).sum() and squares.any():
         links.append(_near(coordinates))
     if given_groups is not None:
-        if given_groups.dtype.kind not in "iu" or given_groups.shape != (n,):
-            msg = f"groups must be integers of shape (n,) with n = {n}, got {given_groups.dtype} of shape {given_groups.shape}"
-            raise BadData(msg)
-        links.append(np.unique(given_groups, return_inverse=True)[1].astype(np.int64))
+        links.append(check_groups(given_groups, n, several=False))
     return _united(links)
 
 
