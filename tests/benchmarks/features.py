@@ -66,8 +66,8 @@ def main() -> None:
     ridge = timed("ridge", lambda: leave_one_out_ridge(features, labels, k, groups=groups))
     probe = timed("probe", lambda: held_out_probabilities(features, labels, k, groups=groups))
     near = timed("neighbours", lambda: neighbour_labels(features, labels, k, groups=groups))
-    suspicion = consensus(labels, ridge.suspicion, probe.probabilities, near)
-    flagged = disagreeing(labels, ridge.answers, probe.probabilities, near)
+    suspicion = consensus(labels, ridge.answers, probe.probabilities, near)
+    flagged = disagreeing(suspicion)
     found = wrong[np.argsort(-suspicion)[: wrong.sum()]].mean()
     seconds = sum(row.seconds for row in rows)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
