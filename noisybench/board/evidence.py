@@ -6,7 +6,7 @@ import numpy as np
 
 from noisybench.detection.scoring import Detector
 from noisybench.detection.suggesting import suggest
-from noisybench.ground.arrays import UNKNOWN, Labels
+from noisybench.ground.arrays import UNKNOWN, Bools, Labels
 from noisybench.ground.lookup import find, is_ours
 from noisybench.runs.record import RunRecord
 from noisybench.statistics.confident_learning import find_issues
@@ -16,8 +16,8 @@ from noisybench.training.trace import Trace
 HELD_OUT, RIDGE, NEIGHBOURS = "held_out.probabilities", "features.ridge_answers", "neighbours.labels"
 
 
-def contradicted(traces: Sequence[Trace], given: Labels) -> int | None:
-    """How many labels the answers of a setup's runs contradict; no estimate of how many are wrong.
+def contradicted(traces: Sequence[Trace], given: Labels) -> Bools | None:
+    """Which labels the answers of a setup's runs contradict, shape (n,): how many is no estimate of how many are wrong.
 
     From frozen features: two of ridge regression, logistic regression and neighbours say another class. From held-out
     probabilities alone: confident learning's issues, pruned by noise rate. From a training: more than half of the
@@ -36,13 +36,14 @@ def contradicted(traces: Sequence[Trace], given: Labels) -> int | None:
             np.mean([trace[name][-1] for trace in traces], axis=0, dtype=np.float64)
             for name in (RIDGE, HELD_OUT, NEIGHBOURS)
         )
-        return int(disagreeing(given, ridge, probabilities, shares).sum())
+        return disagreeing(given, ridge, probabilities, shares)
     if HELD_OUT in columns:
         mean = np.mean([trace[HELD_OUT][-1] for trace in traces], axis=0)
-        return int(find_issues(given, mean).sum())
+        return find_issues(given, mean)
     if "prediction" in columns:
         others = np.sum([(trace["prediction"] != given).sum(0) for trace in traces], axis=0)
-        return int((2 * others > sum(len(trace["prediction"]) for trace in traces)).sum())
+        most: Bools = 2 * others > sum(len(trace["prediction"]) for trace in traces)
+        return most
     return None
 
 

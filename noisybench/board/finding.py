@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from noisybench.board.evidence import contradicted, evidence_of, suggested
-from noisybench.board.suspects import Suspects, flag
+from noisybench.board.suspects import Suspects, flag, settled
 from noisybench.data.extraction import Extraction, choose_features, default_features
 from noisybench.data.given_values import SIDE, source_from_values
 from noisybench.data.loading import load_source
@@ -133,6 +133,7 @@ def suspects_at(
     source_options: Mapping[str, str] | None = None,
     own_source: str | None = None,
     limit: int | None = None,
+    corrections: Sequence[Path] = (),
     out: Path | None = None,
 ) -> Suspects:
     """Suspects in data of one's own, in a variant, or of finished runs.
@@ -144,9 +145,11 @@ def suspects_at(
         source_options: Options of the source, as text.
         own_source: ``package.module:attribute`` of a variant's source that is none of noisybench's.
         limit: Keep the first ``limit`` samples.
+        corrections: Files of what was decided before, applied to the labels of data of one's own; what a person decided is
+            no suspect again.
         out: Folder of runs; None keeps them in the cache.
     """
-    of_data = {"--source-set": source_options, "--limit": limit}
+    of_data = {"--source-set": source_options, "--limit": limit, "--corrections": corrections}
     folder, kept = a_path(what, "what"), out or cache_folder() / "suspects"
     if data is None and folder.is_dir() and (folder / VARIANT_RECORD).is_file():
         _refuse(of_data, f"{folder} is a variant, whose source is read as it was built")
@@ -168,7 +171,7 @@ def suspects_at(
     source = load_source(found.source, found.data, limit=limit, side_if_needed=SIDE, **options)
     for sentence in source.notes:
         wish.tell(f"note: {sentence}")
-    return _scored(source, _as_found(source), wish, kept, place=found.data)
+    return _scored(source, _as_found(source, corrections), wish, kept, place=found.data)
 
 
 def _refuse(asked: Mapping[str, object], why: str) -> None:
@@ -179,9 +182,9 @@ def _refuse(asked: Mapping[str, object], why: str) -> None:
             raise BadUsage(msg)
 
 
-def _as_found(source: Source) -> Variant:
-    """The labels of a source as they are."""
-    return build_variant(source, find("noises", "as_found")())
+def _as_found(source: Source, corrections: Sequence[Path] = ()) -> Variant:
+    """The labels of a source as they are, with what was decided before."""
+    return build_variant(source, find("noises", "as_found")(), corrections=list(corrections) or None)
 
 
 def _features(source: Source, wish: Wish) -> Extraction | str:
@@ -258,14 +261,14 @@ def suspects_of_runs(folder: Path, detector: str | None = None) -> Suspects:
     suspicion = read_only(np.mean([scores.values for scores in scored], axis=0))
     records = [one.record for one in runs]
     traces = [] if records[0].form == "scores" else [read_trace(one.path / "trace") for one in runs]
-    count = contradicted(traces, variant.labels)
+    against = contradicted(traces, variant.labels)
     return Suspects(
         variant=variant,
         detector=detector,
         evidence=evidence_of(records, traces),
         suggested=suggested(traces, detector, variant.labels),
         suspicion=suspicion,
-        flagged=None if count is None else flag(suspicion, count),
+        flagged=None if against is None else flag(suspicion, against, but=settled(variant)),
         names=read_names(runs[0].home, len(variant.labels)),
     )
 

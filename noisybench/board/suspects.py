@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.source import Source
-from noisybench.ground.arrays import Floats, Labels
+from noisybench.ground.arrays import Bools, Floats, Labels
 from noisybench.ground.checks import whole
+from noisybench.variants.corrections import CHECKED, DROPPED
 from noisybench.variants.variant import Variant
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Suspects:
     evidence: tuple[str, ...]
     suggested: Labels
     suspicion: Floats
-    flagged: NDArray[np.bool_] | None
+    flagged: Bools | None
     names: Sequence[str] | None = None
     inputs: Source | None = None
     folder: Path | None = None
@@ -130,8 +131,9 @@ class Suspects:
 
     @property
     def order(self) -> NDArray[np.int64]:
-        """Samples, most suspicious first, ties in sample order; shape (n,)."""
-        return np.argsort(-self.suspicion, kind="stable")
+        """Samples that nobody decided about, most suspicious first, ties in sample order."""
+        ranked = np.argsort(-self.suspicion, kind="stable")
+        return ranked[~settled(self.variant)[ranked]]
 
     def chosen(self, top: int | None = None) -> NDArray[np.int64]:
         """The ``top`` most suspicious samples; None takes those that are flagged, all where there is no cut."""
@@ -233,22 +235,41 @@ class Suspects:
             path: Where it is written too.
             top: How many; None takes those that are flagged, at most ``ON_PAGE``.
         """
-        from noisybench.board.suspects_picture import page_of
+        from noisybench.board.suspects_shown import page_of, write_page
 
-        return page_of(self, path, top=top)
+        shown = page_of(self, top)
+        if path is not None:
+            write_page(shown, path)
+        return shown
 
     def _repr_html_(self) -> str:
-        from noisybench.board.suspects_picture import fragment_of
+        from noisybench.board.suspects_shown import fragment_of
 
         return fragment_of(self, TOP)
 
     @property
-    def _flags(self) -> NDArray[np.bool_]:
+    def _flags(self) -> Bools:
         return np.zeros(len(self), dtype=bool) if self.flagged is None else self.flagged
 
 
-def flag(suspicion: Floats, count: int) -> NDArray[np.bool_]:
-    """The ``count`` samples of highest suspicion, ties in sample order: (n,) → (n,)."""
+def settled(variant: Variant) -> Bools:
+    """Samples that a person decided about: labels that were chosen or confirmed, and samples left out; shape (n,)."""
+    decided = np.zeros(len(variant.labels), dtype=bool)
+    if variant.corrections is not None:
+        for mark in (CHECKED, DROPPED):
+            decided |= variant.marks[mark]
+    return decided
+
+
+def flag(suspicion: Floats, against: Bools, *, but: Bools) -> Bools:
+    """As many samples as the evidence contradicts, those of highest suspicion, ties in sample order; shape (n,).
+
+    Args:
+        suspicion: Shape (n,).
+        against: Whose label the evidence contradicts, shape (n,).
+        but: Samples that are not flagged and do not count, shape (n,).
+    """
     flags = np.zeros(len(suspicion), dtype=bool)
-    flags[np.argsort(-suspicion, kind="stable")[:count]] = True
+    order = np.argsort(-suspicion, kind="stable")
+    flags[order[~but[order]][: int((against & ~but).sum())]] = True
     return flags

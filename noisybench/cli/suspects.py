@@ -85,6 +85,10 @@ def suspects(
     skip_broken: Annotated[
         bool, typer.Option("--skip-broken", help="Leave out images that cannot be decoded, and name them.")
     ] = False,
+    corrections: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="What was decided before, as the page saved it; may be repeated."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     out: Annotated[
         Path | None, typer.Option(help="Folder of runs; default: the cache, so that a second look takes no time.")
@@ -125,6 +129,31 @@ def suspects(
         _print_rows(found, top, style)
     else:
         _print_summary(found, top)
+
+
+def _audit(
+    found: "Suspects", m: int | None, answers: Path | None, *, html: Path | None, seed: int, as_json: bool
+) -> None:
+    """Draw an audit and write its page or sheet, or say what the answers of one tell."""
+    from noisybench.board.auditing import begin_audit, end_audit
+
+    if m is not None:
+        begun = begin_audit(found, m, html, seed=seed)
+        if as_json:
+            print_json({key: str(path) for key, path in begun._asdict().items()})
+            return
+        say(f"{m:,} labels to look at, in random order and without suspicion: {begun.shown}")
+        say(
+            f"then: noisybench suspects … --audit-answers FILE, with all else as now; the draw is kept in {begun.audit}"
+        )
+        return
+    assert answers is not None  # noqa: S101 - the caller has one of the two
+    estimates, sentences = end_audit(found, answers)
+    if as_json:
+        print_json(estimates)
+        return
+    for sentence in sentences:
+        say(sentence)
 
 
 def _options_of_source(settings: list[str], label: str | None, *, skip_broken: bool) -> dict[str, str]:
@@ -174,7 +203,7 @@ def _print_summary(found: "Suspects", top: int | None) -> None:
     share = "" if found.flagged is None else f" ({found.count / len(found):.1%})"
     say(one_line(f"{found.headline()}{share}"))
     for sentence in found.evidence:
-        say(one_line(f"  evidence  {sentence}"))
+        say(f"  evidence  {one_line(sentence)}")
     cut = "" if found.cut is None else f"; they are those of suspicion {found.cut:.4g} and more"
     say(f"  ranking   {one_line(found.detector)}{cut}")
     if found.flagged is not None:
