@@ -198,7 +198,13 @@ def _features(source: Source, wish: Wish) -> Extraction | str:
 
 
 def _scored(
-    source: Source, variant: Variant, wish: Wish, out: Path, *, features: Any = None, place: Path | None = None
+    source: Source,
+    variant: Variant,
+    wish: Wish,
+    out: Path,
+    *,
+    features: Any = None,  # noqa: ANN401 - an array
+    place: Path | None = None,
 ) -> Suspects:
     """Suspects of a source, by a run from frozen features in the folder ``out``."""
     folder = score_frozen(
@@ -214,7 +220,13 @@ def _scored(
     return replace(found, inputs=source, names=source.sample_names, folder=_folder_of(source, place))
 
 
-def _at_once(source: Source, wish: Wish, *, features: Any = None, pred_probs: Any = None) -> Suspects:
+def _at_once(
+    source: Source,
+    wish: Wish,
+    *,
+    features: Any = None,  # noqa: ANN401 - an array
+    pred_probs: Any = None,  # noqa: ANN401
+) -> Suspects:
     """Suspects of a source with the labels that it has, of which nothing is kept."""
     variant = _as_found(source)
     with TemporaryDirectory() as out:

@@ -108,7 +108,7 @@ def suspects(
     wish = Wish(features, split_pairs(features_set or [], flag="--features-set"), groups, detector, seed, device, tell)
     options = _options_of_source(source_set or [], label, skip_broken=skip_broken)
     with status(f"looking at {what}"):
-        found = suspects_at(what, wish, data=data, source_options=options, own_source=own_source, limit=limit, out=out)
+        found = suspects_at(what, wish, data=data, source_options=options, own_source=own_source, limit=limit, corrections=corrections or (), out=out)
     if audit is not None or audit_answers is not None:
         _audit(found, audit, audit_answers, html=html, seed=seed, as_json=as_json)
         return
