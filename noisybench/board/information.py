@@ -150,8 +150,15 @@ def _ordered(information: Iterable[Information]) -> tuple[Information, ...]:
 def in_words(information: Sequence[Information], pretrained: Pretrained | None) -> str:
     """What a table says of a row: of features, what data they are of, whether labels taught them, and which classes."""
     words = [WORDS[word] for word in information if word != "pretrained"]
-    if pretrained is not None and pretrained.data != UNSAID:
-        how = {True: "supervised", False: "unsupervised", None: "supervision unknown"}[pretrained.supervised]
-        overlap = {"yes": "classes overlap", "no": "other classes", "unknown": "overlap unknown"}[pretrained.overlap]
-        words.append(f"{pretrained.data} ({how}, {overlap})")
+    if "pretrained" in information and pretrained is not None:
+        words.append(pretrained_in_words(pretrained))
     return ", ".join(words) or "–"
+
+
+def pretrained_in_words(pretrained: Pretrained) -> str:
+    """What features had been trained on, as in ``ImageNet-1k (supervised, classes overlap)``."""
+    if pretrained.data == UNSAID:
+        return "nobody knows of what data"
+    how = {True: "supervised", False: "unsupervised", None: "supervision unknown"}[pretrained.supervised]
+    overlap = {"yes": "classes overlap", "no": "other classes", "unknown": "overlap unknown"}[pretrained.overlap]
+    return f"{pretrained.data} ({how}, {overlap})"

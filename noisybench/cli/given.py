@@ -1,4 +1,4 @@
-"""The command about scores of others: score; and how a run's agreement is told."""
+"""The command that scores without training: from others' answers, or from frozen features; how agreement is told."""
 
 from collections.abc import Mapping
 from math import isnan
@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noisybench.cli.printing import Json, print_json, say, tell
+from noisybench.cli.printing import Data, Json, OwnSource, print_json, say, status, tell, whole_number
+from noisybench.ground.errors import BadUsage
 from noisybench.ground.text import one_line
 
 if TYPE_CHECKING:
     from noisybench.board.results import Result
+    from noisybench.variants.variant import Variant
 
 UPSIDE_DOWN = 0.4
 """AUROC below which scores are said to have, perhaps, the other sign."""
@@ -20,7 +22,28 @@ UPSIDE_DOWN = 0.4
 def score(
     variant: Annotated[Path, typer.Argument(help="A variant's folder.")],
     *,
-    name: Annotated[str, typer.Option(help="What to call the scores, or the model of the probabilities.")],
+    name: Annotated[
+        str | None, typer.Option(help="What to call given scores, or the model of the probabilities.")
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Score from frozen features, as 'list features' has them, or .npy, without training.",
+        ),
+    ] = None,
+    features_set: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the features.")] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN|FILE", help="Samples that belong together are left out together, such as a patient's."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="Of the folds, with --features.")] = 0,
+    device: Annotated[str, typer.Option(help="For --features: auto, cpu, cuda or cuda:1.")] = "auto",
+    threads: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="For --features.")] = 1,
+    data: Data = None,
+    own_source: OwnSource = None,
     pred_probs: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Out-of-sample class probabilities: npz, npy, csv, tsv, jsonl, parquet."),
@@ -51,13 +74,27 @@ def score(
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Bring scores, or probabilities, of your own code into the leaderboard; by sample id. Prints the run's folder last."""
+    """Score labels without training: by your own code's scores or probabilities, by sample id, or from frozen features."""
     from noisybench.board.results import score_given
     from noisybench.runs.reading import read_run
     from noisybench.variants.sample_names import read_names
     from noisybench.variants.variant import read_variant
 
+    given = {
+        "--name": name, "--pred-probs": pred_probs, "--scores": scores, "--dynamics": dynamics, "--column": column,
+        "--labels": labels, "--lower-is-suspicious": lower_is_suspicious,
+    }  # fmt: skip
+    of_features = {"--features-set": features_set, "--groups": groups, "--data": data, "--source": own_source}
+    _check_one_road(features, given, of_features)
     found = read_variant(variant)
+    if features is not None:
+        result = _from_features(
+            found, variant, features, features_set, groups, seed=seed, device=device, threads=threads, data=data,
+            own_source=own_source, out=out,
+        )  # fmt: skip
+        _report_features(result, as_json=as_json)
+        return
+    assert name is not None  # noqa: S101 - checked
     named = read_names(variant, len(found.labels))
     result = score_given(
         found,
@@ -83,6 +120,90 @@ def score(
         )
     if as_json:
         print_json({"path": str(result.path), "name": name, "detectors": told})
+        return
+    say_told(told)
+    say(str(result.path))
+
+
+def _check_one_road(features: str | None, given: Mapping[str, object], of_features: Mapping[str, object]) -> None:
+    """Raise ``BadUsage`` unless options are all of given scores, or all of frozen features."""
+    said = [flag for flag, value in (of_features if features is None else given).items() if value is not None]
+    if features is None and given["--name"] is None:
+        msg = (
+            "say --name of the scores or probabilities that you give, or --features NAME to score from frozen features"
+        )
+        raise BadUsage(msg)
+    if said and features is None:
+        msg = f"{said[0]} is for --features NAME, which scores from frozen features"
+        raise BadUsage(msg)
+    if said:
+        msg = f"{said[0]} is for scores that are given; with --features they are computed: leave it out"
+        raise BadUsage(msg)
+
+
+def _from_features(
+    variant: "Variant",
+    folder: Path,
+    features: str,
+    options: list[str] | None,
+    groups: str | None,
+    *,
+    seed: int,
+    device: str,
+    threads: int,
+    data: Path | None,
+    own_source: str | None,
+    out: Path,
+) -> "Result":
+    """A run from frozen features, by name or in a file."""
+    from noisybench.board.results import score_features
+    from noisybench.ground.files import read_array
+    from noisybench.ground.options import split_pairs
+    from noisybench.training.machine import Machine
+    from noisybench.variants.location import read_location, source_of
+    from noisybench.variants.sample_files.groups import read_groups
+
+    machine, chosen = Machine(device, threads), split_pairs(options or [], flag="--features-set")
+    brought = features.endswith(".npy")
+    if brought and chosen:
+        msg = f"--features-set is for features by name; {features} holds features that are computed"
+        raise BadUsage(msg)
+    with status(f"reading {variant.provenance.source}"):
+        source = source_of(variant, folder, data, own_source)
+    members = None
+    if groups is not None:
+        location = read_location(folder)
+        table = data or (Path(location.data) if location is not None and location.data is not None else None)
+        members = read_groups(groups, variant, source, table)
+    with status(f"features {features}"):
+        return score_features(
+            source,
+            variant,
+            read_array(Path(features)) if brought else features,
+            out,
+            options=chosen,
+            groups=members,
+            grouped_by=None if groups is None else Path(groups).name,
+            seed=seed,
+            machine=machine,
+        )
+
+
+def _report_features(result: "Result", *, as_json: bool) -> None:
+    """What a run from frozen features found, and how many groups it left out together."""
+    from noisybench.board.information import pretrained_in_words
+    from noisybench.runs.reading import read_run
+
+    record, told = read_run(result.path).record, told_of(result)
+    alone = record.groups == record.n
+    many = (
+        f"{record.n} samples, none left out with another" if alone else f"{record.n} samples in {record.groups} groups"
+    )
+    learnt = "" if record.pretrained is None else f", of {pretrained_in_words(record.pretrained)}"
+    typer.echo(f"features {record.features}{learnt}: {many}", err=True)
+    if as_json:
+        shown = {"path": str(result.path), "features": record.features, "groups": record.groups, "detectors": told}
+        print_json(shown)
         return
     say_told(told)
     say(str(result.path))
