@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from noisybench.data.pretraining import UNSAID
 from noisybench.detection.scoring import Detector
 from noisybench.detection.suggesting import suggest
 from noisybench.ground.arrays import UNKNOWN, Bools, Labels
 from noisybench.ground.lookup import find, is_ours
-from noisybench.runs.record import RunRecord
+from noisybench.runs.record import Pretrained, RunRecord
 from noisybench.statistics.confident_learning import find_issues
-from noisybench.statistics.consensus import disagreeing
+from noisybench.statistics.consensus import consensus, disagreeing
 from noisybench.training.trace import Trace
 
 HELD_OUT, RIDGE, NEIGHBOURS = "held_out.probabilities", "features.ridge_answers", "neighbours.labels"
@@ -19,7 +20,7 @@ HELD_OUT, RIDGE, NEIGHBOURS = "held_out.probabilities", "features.ridge_answers"
 def contradicted(traces: Sequence[Trace], given: Labels) -> Bools | None:
     """Which labels the answers of a setup's runs contradict, shape (n,): how many is no estimate of how many are wrong.
 
-    From frozen features: two of ridge regression, logistic regression and neighbours say another class. From held-out
+    From frozen features: what ridge regression, logistic regression and neighbours say together, see ``consensus``. From held-out
     probabilities alone: confident learning's issues, pruned by noise rate. From a training: more than half of the
     recorded epochs, of all seeds, say another class.
 
@@ -33,10 +34,10 @@ def contradicted(traces: Sequence[Trace], given: Labels) -> Bools | None:
     columns = set.intersection(*(set(trace.columns) for trace in traces)) if traces else set()
     if {HELD_OUT, RIDGE, NEIGHBOURS} <= columns:
         ridge, probabilities, shares = (
-            np.mean([trace[name][-1] for trace in traces], axis=0, dtype=np.float64)
+            np.stack([trace[name][-1] for trace in traces]).mean(0, dtype=np.float64)
             for name in (RIDGE, HELD_OUT, NEIGHBOURS)
         )
-        return disagreeing(given, ridge, probabilities, shares)
+        return disagreeing(consensus(given, ridge, probabilities, shares))
     if HELD_OUT in columns:
         mean = np.mean([trace[HELD_OUT][-1] for trace in traces], axis=0)
         return find_issues(given, mean)
@@ -55,7 +56,7 @@ def evidence_of(records: Sequence[RunRecord], traces: Sequence[Trace]) -> tuple[
             f"ridge regression, logistic regression and neighbours on features {first.features}, each sample held out"
         ]
         if first.pretrained is not None:
-            told.append(first.pretrained.words)
+            told.append(_words_of_pretraining(first.pretrained))
         if first.groups is not None and first.groups < first.n:
             told.append(
                 f"{first.n:,} samples are {first.groups:,} groups, near duplicates among them, each held out as one"
@@ -71,6 +72,15 @@ def evidence_of(records: Sequence[RunRecord], traces: Sequence[Trace]) -> tuple[
     if first.form == "scores":
         return (f"scores '{first.model}', which came without answers",)
     return (f"answers of '{first.model}', which noisybench did not make; they should be held out",)
+
+
+def _words_of_pretraining(pretrained: Pretrained) -> str:
+    """What features had been trained on, and whether that holds the answer."""
+    if pretrained.data == UNSAID:
+        return "what the features were trained on is unknown"
+    how = {True: "with labels", False: "without labels", None: "with or without labels"}[pretrained.supervised]
+    known = {"yes": "has some of these classes", "no": "has none of these classes", "unknown": "may have these classes"}
+    return f"the features were trained on {pretrained.data}, {how}, which {known[pretrained.overlap]}"
 
 
 def suggested(traces: Sequence[Trace], detector: str, given: Labels) -> Labels:

@@ -12,7 +12,7 @@ from noisybench.board.evidence import contradicted, evidence_of, suggested
 from noisybench.board.suspects import Suspects, flag, settled
 from noisybench.data.extraction import Extraction, choose_features, default_features
 from noisybench.data.given_values import SIDE, source_from_values
-from noisybench.data.loading import load_source
+from noisybench.data.loading import load_at_side
 from noisybench.data.recognising import Recognised, recognise_source
 from noisybench.data.source import Source, inputs_of
 from noisybench.detection.scoring import Scores, scores_path
@@ -122,6 +122,7 @@ def find_suspects(
     if features is not None and named is None:
         msg = "an array of features goes with labels=…; give the labels, or the name of features such as 'pca'"
         raise BadUsage(msg)
+    assert what is not None  # noqa: S101 - or labels are
     return _at_once(what, wish) if isinstance(what, Source) else suspects_at(what, wish)
 
 
@@ -162,13 +163,13 @@ def suspects_at(
         asked = {"--features": wish.features, "--groups": wish.groups, **of_data}
         _refuse(asked, f"{folder} holds runs, whose evidence is there already")
         return suspects_of_runs(folder, wish.detector)
-    found = recognise_source(what) if data is None else Recognised(str(what), data)
-    options = {**found.options, **(source_options or {})}
+    found = recognise_source(what if isinstance(what, str) else folder) if data is None else Recognised(str(what), data)
+    options = dict(source_options or {})
     if isinstance(wish.groups, str):
         options["groups"] = wish.groups
     if found.note:
         wish.tell(f"note: {found.note}")
-    source = load_source(found.source, found.data, limit=limit, side_if_needed=SIDE, **options)
+    source = load_at_side(found, options, limit=limit, side=SIDE)
     for sentence in source.notes:
         wish.tell(f"note: {sentence}")
     return _scored(source, _as_found(source, corrections), wish, kept, place=found.data)

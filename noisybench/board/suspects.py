@@ -148,19 +148,19 @@ class Suspects:
                 sample=int(i),
                 name="" if self.names is None else self.names[i],
                 given=self.class_names[self.given[i]],
-                suggested=self.suggestion(i),
+                suggested=self.suggestion(int(i)),
                 suspicion=float(self.suspicion[i]),
                 flagged=self.flagged is not None and bool(self.flagged[i]),
             )
             for i in self.chosen(top)
         ]
 
-    def suggestion(self, sample: int | np.integer[Any]) -> str:
+    def suggestion(self, sample: int) -> str:
         """Name of the class that is suggested for a sample; empty where none is."""
         k = self.suggested[sample]
         return self.class_names[k] if k >= 0 else ""
 
-    def file(self, sample: int | np.integer[Any]) -> Path | None:
+    def file(self, sample: int) -> Path | None:
         """The file of a sample; None where samples are no files of a folder."""
         if self.folder is None or self.names is None:
             return None

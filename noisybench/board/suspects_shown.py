@@ -16,6 +16,7 @@ from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.checks import a_path
 from noisybench.ground.files import replacing
 from noisybench.ground.html.pictures import data_address, thumbnail
+from noisybench.runs.reading import AnyPath
 
 SIDE = 128
 """Longer side of a thumbnail on a page, in pixels."""
@@ -84,7 +85,7 @@ def fragment_of(suspects: Suspects, top: int) -> str:
     return f"<p>{escape(suspects.headline())}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def write_page(page: str, path: str | Path) -> Path:
+def write_page(page: str, path: AnyPath) -> Path:
     """Write a page whole, in place of one that is there."""
     path = a_path(path, "path")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -108,7 +108,16 @@ def suspects(
     wish = Wish(features, split_pairs(features_set or [], flag="--features-set"), groups, detector, seed, device, tell)
     options = _options_of_source(source_set or [], label, skip_broken=skip_broken)
     with status(f"looking at {what}"):
-        found = suspects_at(what, wish, data=data, source_options=options, own_source=own_source, limit=limit, corrections=corrections or (), out=out)
+        found = suspects_at(
+            what,
+            wish,
+            data=data,
+            source_options=options,
+            own_source=own_source,
+            limit=limit,
+            corrections=corrections or (),
+            out=out,
+        )
     if audit is not None or audit_answers is not None:
         _audit(found, audit, audit_answers, html=html, seed=seed, as_json=as_json)
         return
@@ -174,7 +183,7 @@ def _options_of_source(settings: list[str], label: str | None, *, skip_broken: b
 def _print_paths(found: "Suspects", top: int | None) -> None:
     """The files of the chosen suspects, a line each, for other commands."""
     for sample in found.chosen(top):
-        file = found.file(sample)
+        file = found.file(int(sample))
         if file is None:
             msg = f"samples of source '{found.source}' are no files; leave --paths out, or say --to FILE"
             raise BadUsage(msg)

@@ -39,10 +39,11 @@ def source_from_values(
     """
     labels = labels if isinstance(labels, np.ndarray) else list(labels)
     named = None if sample_names is None else [str(name) for name in sample_names]
-    more = {"class_names": class_names, "sample_names": named}
+    more: dict[str, Any] = {"class_names": class_names, "sample_names": named}
+    if isinstance(inputs, np.ndarray) and inputs.ndim == 1 and inputs.dtype.kind in "UO":
+        return _of_texts(labels, inputs.tolist(), more)
     if inputs is None or isinstance(inputs, np.ndarray):
-        texts = isinstance(inputs, np.ndarray) and inputs.ndim == 1 and inputs.dtype.kind in "UO"
-        return _of_texts(labels, inputs.tolist(), more) if texts else source_from_arrays(NAME, inputs, labels, **more)
+        return source_from_arrays(NAME, inputs, labels, **more)
     if hasattr(inputs, "columns") and hasattr(inputs, "dtypes"):
         return _of_frame(labels, inputs, more)
     first = next(iter(islice(inputs, 1)), None)

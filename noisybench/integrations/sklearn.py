@@ -87,8 +87,8 @@ class MislabelDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         nearest = min(self.n_neighbors, n - 1)
         shares = neighbour_labels(X, labels, k, nearest, groups=self.groups_).astype(np.float64)
         self.held_out_probabilities_ = held_out.probabilities
-        self.suspicion_ = consensus(labels, ridge.suspicion, held_out.probabilities, shares)
-        self.suspects_ = disagreeing(labels, ridge.answers, held_out.probabilities, shares)
+        self.suspicion_ = consensus(labels, ridge.answers, held_out.probabilities, shares)
+        self.suspects_ = disagreeing(self.suspicion_)
         others = held_out.probabilities.copy()
         others[np.arange(n), labels] = -1
         self.suggested_ = self.classes_[others.argmax(1)]

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from noisybench.board.agreement import Agreement
+from noisybench.board.finding import find_suspects
 from noisybench.board.judging import DIGEST
 from noisybench.board.leaderboard import leaderboard
 from noisybench.board.results import MeasuredMemorization, Result, evaluate, memorize, score_given
-from noisybench.board.suspects import suspects
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source
 from noisybench.detection.scoring import read_scores, scores_path, write_scores
@@ -110,7 +110,7 @@ def test_a_result_is_a_folder_for_every_table(out: Path) -> None:
     """Its records are those of the path; no folder at all is bad usage."""
     (run,) = (Result(path) for path in out.glob("*/mlp-*/seed-0"))
     assert leaderboard(run).to_records() == leaderboard(run.path).to_records()
-    assert suspects(run) == suspects(run.path)
+    assert find_suspects(run).table() == find_suspects(run.path).table()
     with pytest.raises(BadUsage, match="no folder was given; give folders that hold runs"):
         leaderboard([])
 
@@ -185,6 +185,6 @@ def test_results_stand_for_their_folders(out: Path, source: Source, variant: Var
     results = evaluate(variant, source, epochs=2, seeds=(0, 1), detectors=["aum", "final_loss"], out=out)
     assert leaderboard(results).to_records() == leaderboard(out).to_records()
     assert leaderboard(results[0]).to_records() == leaderboard(results[0].path).to_records()
-    assert suspects(results[0]) == suspects(results[0].path)
+    assert find_suspects(results[0]).table() == find_suspects(results[0].path).table()
     assert set(results[0].scores) == {"aum", "final_loss"}
     assert results[0].history["clean_fit"] > 0

@@ -21,9 +21,9 @@ from noisybench import (
     Recorder,
     build_variant,
     find,
+    find_suspects,
     score_given,
     source_from_arrays,
-    suspects,
 )
 from noisybench.data.alteration import parse_alterations
 from noisybench.data.extraction import features_of
@@ -248,14 +248,14 @@ def test_python_refuses_as_the_shell_does(tmp_path: Path) -> None:
 def test_arrays_become_suspects_in_three_lines(tmp_path: Path) -> None:
     """Labels and probabilities of one's own; the same arrays again change nothing, and names are shown."""
     run = score_given(AS_FOUND, tmp_path, name="model", pred_probs=ANSWERS)
-    assert [found.sample for found in suspects(run, top=3)] == [3, 20, 41]
-    assert {found.name for found in suspects(run)} == {""}
+    assert [found.sample for found in find_suspects(run).table(3)] == [3, 20, 41]
+    assert {found.name for found in find_suspects(run).table(20)} == {""}
     before = (run.path / "run.json").stat().st_mtime_ns
     assert score_given(AS_FOUND, tmp_path, name="model", pred_probs=ANSWERS.tolist()).path == run.path
     assert (run.path / "run.json").stat().st_mtime_ns == before
     names = range(1000, 1000 + N)
     named = score_given(AS_FOUND, tmp_path / "named", name="model", pred_probs=ANSWERS, sample_names=names)
-    assert suspects(named, top=1)[0].name == "1003"
+    assert find_suspects(named).table(1)[0].name == "1003"
     scores = score_given(AS_FOUND, tmp_path, name="mine", scores=GIVEN != RIGHT)
     assert scores.agreement("auroc")[0].value == 1.0
 

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,9 @@ from scipy.stats import spearmanr
 from shell import shell
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from noisybench.board import suspects as shown
+from noisybench.board.finding import find_suspects
 from noisybench.board.leaderboard import leaderboard
 from noisybench.board.results import evaluate, score_given
-from noisybench.board.suspects import suspects
 from noisybench.data.loading import load_source
 from noisybench.data.source import source_from_arrays
 from noisybench.detection.scoring import read_scores
@@ -425,12 +423,12 @@ def test_given_runs_stand_beside_a_training(tmp_path: Path, monkeypatch: pytest.
     assert told.code == 0
     assert "the scores are those that were given" in told.out
     assert "3 detectors follow from the probabilities" in told.out
-    worst = suspects(place, top=3)
+    worst = find_suspects(place).table(3)
     assert [w.sample for w in worst] == np.argsort(quality, kind="stable")[:3].tolist()
-    assert {(w.predicted, w.predicted_name) for w in worst} == {(-1, "unknown")}
-    assert [w.predicted for w in suspects(record["path"], top=3)] == [
-        sure[w.sample].argmax() for w in suspects(place, top=3)
-    ]
+    assert {w.suggested for w in worst} == {""}
+    answered = find_suspects(record["path"])
+    others = np.where(np.arange(K) == answered.given[:, None], -1, sure).argmax(1)
+    assert answered.suggested.tolist() == others.tolist()
 
 
 def test_the_same_file_again_changes_nothing_but_the_truths_it_is_held_against(tmp_path: Path) -> None:
@@ -459,20 +457,13 @@ def test_the_same_file_again_changes_nothing_but_the_truths_it_is_held_against(t
     assert contents(folder) == before
 
 
-def test_ties_of_suspects_are_in_sample_order_and_of_predictions_the_first_class(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """So that a list of suspects does not depend on a sort or on how many classes there are."""
+def test_ties_of_suspects_are_in_sample_order(tmp_path: Path) -> None:
+    """So that a list of suspects does not depend on a sort."""
     run = score_given(VARIANT, tmp_path, name="mine", scores=np.arange(N) // 4 % 2 * 1.0)
-    assert [found.sample for found in suspects(run, top=24)] == [
+    assert [found.sample for found in find_suspects(run).table(24)] == [
         *(i for i in range(N) if i // 4 % 2),
         *range(4),
     ]
-    answers = {"a": np.array([2, 0, 1, 2]), "b": np.array([1, 2, 1, 2]), "c": np.array([0, 2, 0, 1])}
-    monkeypatch.setattr(shown, "_last_prediction", lambda folder, _: answers[folder.parent.name])
-    runs: Any = [SimpleNamespace(path=Path(name), record=SimpleNamespace(form="")) for name in answers]
-    assert shown._most_predicted(runs, VARIANT).tolist() == [0, 2, 1, 2]
-    assert shown._most_predicted(runs[:2], VARIANT).tolist() == [1, 0, 1, 2]
 
 
 def test_probabilities_beyond_memory_are_refused_before_they_are_read(

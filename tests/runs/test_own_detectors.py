@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from noisybench.board.finding import find_suspects
 from noisybench.board.leaderboard import leaderboard
 from noisybench.board.results import evaluate
-from noisybench.board.suspects import suspects
 from noisybench.board.verification import verify
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source
@@ -79,11 +79,11 @@ def test_scores_of_two_codes_stand_apart(
     assert "made by different codes" in caplog.text
     assert "evaluate all of their runs again" in caplog.text
     assert verify(runs)[-1].endswith("is whole")
-    assert suspects(second.parent)[0].scores.keys() == {"mine"}
+    assert find_suspects(second.parent).detector == "mine"
     edit(module, "")
     assert run(source, runs, noise_seed=1, seed=1) == third
     with pytest.raises(BadData, match="'mine' by different codes, which are not averaged; name one of the runs"):
-        suspects(second.parent, detector="mine")
+        find_suspects(second.parent, detector="mine")
     run(source, runs, noise_seed=1)
     assert [row.detector for row in leaderboard(runs) if row.kind == "detector"] == ["mine"]
 

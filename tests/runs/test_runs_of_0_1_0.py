@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from noisybench.board.finding import find_suspects
 from noisybench.board.leaderboard import flags_board, leaderboard, models_board
 from noisybench.board.rendering import to_latex, to_markdown
 from noisybench.board.results import detect, evaluate, memorize
-from noisybench.board.suspects import suspects
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source
 from noisybench.ground.errors import BadData
@@ -83,9 +83,10 @@ def test_the_other_tables_are_those_that_0_1_0_printed(old: Path) -> None:
     runs = old / "runs"
     assert without_version(models_board(runs).to_records()) == golden(old, "models.json")
     assert without_version(flags_board(runs).to_records()) == golden(old, "flags.json")
-    found = [(one.sample, one.given, one.predicted, one.scores) for one in suspects(runs / MEASURED / SETUP)]
+    suspects = find_suspects(runs / MEASURED / SETUP)
+    found = [(one.sample, one.given, one.suspicion) for one in suspects.table(20)]
     told = golden(old, "suspects.json")
-    assert found == [(one["sample"], one["given"], one["predicted"], one["scores"]) for one in told]
+    assert found == [(one["sample"], one["given_name"], one["scores"][suspects.detector]) for one in told]
     markdown, latex = to_markdown(leaderboard(runs).rows), to_latex(leaderboard(runs, metric="average_precision").rows)
     assert markdown.strip() == (old / "golden" / "leaderboard.md").read_text("utf-8").strip()
     assert latex.strip() == (old / "golden" / "average_precision.tex").read_text("utf-8").strip()

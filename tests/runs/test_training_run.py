@@ -11,9 +11,9 @@ import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import nn
 
+from noisybench.board.finding import find_suspects
 from noisybench.board.leaderboard import leaderboard
 from noisybench.board.results import Result, evaluate
-from noisybench.board.suspects import suspects
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import read_scores
@@ -214,7 +214,7 @@ def test_versions_guard_the_training_alone(
     ranked = {row.detector: row for row in leaderboard(tmp_path) if row.kind == "detector"}
     assert {name for name, row in ranked.items() if row.rank} == {"final_loss", "cumulative_loss"}
     assert {row.version for row in ranked.values()} == {"0.0.9" if key == "versions" else __version__}
-    assert suspects(folder, detector="cumulative_loss", top=1)
+    assert find_suspects(folder, detector="cumulative_loss").table(1)
     with pytest.raises(Mismatch, match=f"says {key} = .*, the checkpoint is of a training with "):
         list(verify_runs(tmp_path))
     with pytest.raises(BadData, match=f"holds a run with {key} = .* give another --out"):
@@ -224,17 +224,18 @@ def test_versions_guard_the_training_alone(
 
 def test_suspects_are_the_highest_scores_of_all_seeds(variant: Variant, runs: list[Path]) -> None:
     """Mean scores over seeds, highest first; most of the top are truly wrong, and the model often knows better."""
-    found = suspects(runs[0].parent, detector="aum", top=50)
+    suspects = find_suspects(runs[0].parent, detector="aum")
+    found = suspects.table(50)
     values = np.mean([read_scores(run / "scores" / "aum.parquet").values for run in runs], axis=0)
     assert [suspect.sample for suspect in found] == np.argsort(-values, kind="stable")[:50].tolist()
-    assert all(suspect.given == variant.labels[suspect.sample] for suspect in found)
+    assert all(suspect.given == variant.class_names[variant.labels[suspect.sample]] for suspect in found)
     assert np.mean([variant.mislabeled[suspect.sample] for suspect in found]) > 0.95
-    assert np.mean([suspect.predicted == variant.clean[suspect.sample] for suspect in found]) > 0.5
-    assert next(iter(found[0].scores)) == "aum"
+    assert np.mean([suspect.suggested == variant.class_names[variant.clean[suspect.sample]] for suspect in found]) > 0.8
+    assert suspects.detector == "aum"
     with pytest.raises(UnknownName, match="did you mean 'aum'"):
-        suspects(runs[0], detector="aumm")
+        find_suspects(runs[0], detector="aumm")
     with pytest.raises(BadData, match="holds no finished run"):
-        suspects(runs[0] / "trace")
+        find_suspects(runs[0] / "trace")
 
 
 def test_tampered_scores_are_found(digits: Source, variant: Variant, tmp_path: Path) -> None:
@@ -325,7 +326,7 @@ def test_features_without_test_set_and_without_truth(tmp_path: Path) -> None:
     agreements = result.agreement()
     assert {a.detector for a in agreements} == set(DETECTORS)
     assert all(np.isnan(a.value) and a.n == 0 for a in agreements)
-    top = suspects(result.path, top=30)
+    top = find_suspects(result.path).table(30)
     assert np.mean([suspect.sample < 30 for suspect in top]) > 0.8
 
 
@@ -409,7 +410,7 @@ def test_a_detector_of_ones_own_keeps_its_name(
     (tmp_path / "taken_name.py").write_text(OWN.format("aum"))
     folder = evaluated(digits, variant, tmp_path / "runs", detectors=("own_detector:D",), epochs=2)
     assert read_json(folder / "timing.json")["detectors"]["last_margin"]["passes"] == 2
-    assert next(iter(suspects(folder)[0].scores)) == "last_margin"
+    assert find_suspects(folder).detector == "last_margin"
     with pytest.raises(BadUsage, match="have one name"):
         evaluate(variant, digits, detectors=("aum", "taken_name:D"), out=tmp_path / "runs")
     with pytest.raises(BadUsage, match="detector taken_name:D is called 'aum', as one of noisybench's"):

@@ -11,10 +11,10 @@ from noisybench.training.trace import Trace
 
 
 def feature_consensus(trace: Trace) -> NDArray[np.float64]:
-    """Mean rank of three suspicions, none of which saw the sample's own label: (1, n[, k]) → (n,), in [0, 1]."""
+    """Mean of three scaled margins, none of which saw the sample's own label: (1, n[, k]) → (n,); above 0 says another class."""
     return consensus(
         given_labels(trace),
-        trace["features.ridge_suspicion"][-1].astype(np.float64),
+        trace["features.ridge_answers"][-1].astype(np.float64),
         trace["held_out.probabilities"][-1].astype(np.float64),
         trace["neighbours.labels"][-1].astype(np.float64),
     )
@@ -22,9 +22,9 @@ def feature_consensus(trace: Trace) -> NDArray[np.float64]:
 
 DETECTOR = Detector(
     name="feature_consensus",
-    needs=("given", "features.ridge_suspicion", "held_out.probabilities", "neighbours.labels"),
+    needs=("given", "features.ridge_answers", "held_out.probabilities", "neighbours.labels"),
     score=feature_consensus,
-    source="noisybench 2026, mean rank of `ridge`, a margin of held-out log probabilities, and `knn`",
+    source="noisybench 2026, see statistics/consensus: scaled margins of ridge answers, held-out log probabilities and neighbours",
     information={"held_out"},
     suggest=best_other,
 )
