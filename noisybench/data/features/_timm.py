@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from logging import getLogger
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from noisybench.data.extraction import ExtractFeatures
 from noisybench.data.features._backbone import Intake, check_size, frozen_features, load_weights
+from noisybench.data.pretraining import IMAGENET, UNSAID, Pretraining
 from noisybench.data.source import Source
 from noisybench.ground.arrays import Features
 from noisybench.ground.checks import unknown
@@ -22,14 +23,36 @@ class Backbone:
         weights: A file with its state dict; None takes timm's own, which are downloaded once.
         size: Side to which images are resized; None takes that of timm's own weights. Images are normalised as these
             ask for, whatever the weights.
+        trained_on: What weights of a file were trained on, for the record, such as ``ImageNet-1k``; None: unknown.
+        overlap: Whether those data have classes of the source, for the record; None: as their names tell.
     """
 
     architecture: str
     weights: Path | None = None
     size: int | None = None
+    trained_on: str | None = None
+    overlap: Literal["yes", "no"] | None = None
 
     def __post_init__(self) -> None:
         check_size(self.size)
+
+    @property
+    def pretraining(self) -> Pretraining:
+        """What the weights were trained on, as the name of timm's own weights tells it, such as ``resnet50.a1_in1k``."""
+        if self.weights is not None or self.trained_on is not None:
+            return Pretraining(self.trained_on or UNSAID, overlap=self.overlap)
+        name, _, tag = self.architecture.partition(".")
+        if not tag:
+            try:
+                from timm import get_pretrained_cfg
+            except ModuleNotFoundError:
+                return Pretraining(UNSAID, overlap=self.overlap)
+            own = get_pretrained_cfg(name, allow_unregistered=True)
+            tag = (own.tag if own else "") or ""
+        # The last that taught it ends the tag; what went before, such as in12k, had these classes, too, or is not known.
+        if tag.endswith("in1k"):
+            return Pretraining(IMAGENET, supervised=True, overlap=self.overlap)
+        return Pretraining(f"timm's {tag}" if tag else UNSAID, overlap=self.overlap)
 
     def __call__(self, source: Source, *, device: str) -> Features:
         try:

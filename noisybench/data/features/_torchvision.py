@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.error import URLError
 
 from noisybench.data.extraction import ExtractFeatures
 from noisybench.data.features._backbone import Intake, check_size, frozen_features, load_weights
+from noisybench.data.pretraining import IMAGENET, UNSAID, Pretraining
 from noisybench.data.source import Source
 from noisybench.ground.arrays import Features
 from noisybench.ground.checks import unknown
@@ -21,14 +23,25 @@ class Backbone:
         weights: A file with its state dict; None takes torchvision's own, which are downloaded once.
         size: Side to which images are resized; None takes that of torchvision's own weights. Images are normalised as
             these ask for, whatever the weights.
+        trained_on: What weights of a file were trained on, for the record, such as ``ImageNet-1k``; None: unknown.
+        overlap: Whether those data have classes of the source, for the record; None: as their names tell.
     """
 
     architecture: str
     weights: Path | None = None
     size: int | None = None
+    trained_on: str | None = None
+    overlap: Literal["yes", "no"] | None = None
 
     def __post_init__(self) -> None:
         check_size(self.size)
+
+    @property
+    def pretraining(self) -> Pretraining:
+        """What the weights were trained on; those of torchvision were all taught labels of ImageNet in the end."""
+        if self.weights is not None or self.trained_on is not None:
+            return Pretraining(self.trained_on or UNSAID, overlap=self.overlap)
+        return Pretraining(IMAGENET, supervised=True, overlap=self.overlap)
 
     def __call__(self, source: Source, *, device: str) -> Features:
         from torch import nn

