@@ -44,6 +44,7 @@ from noisybench.ground.options import parse_options, plain_options
 from noisybench.ground.random_streams import bits
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.statistics.neighbours import neighbour_labels
+from noisybench.statistics.ridge import leave_one_out_ridge
 from noisybench.training.asking import Batch
 from noisybench.training.observing import Recorder, observe
 from noisybench.training.trace import Column, Trace
@@ -146,7 +147,8 @@ def planted() -> tuple[Variant, Trace]:
             optimizer.step()
         recorder.observe(model, inputs, epoch=epoch)
     seen = recorder.trace()
-    trace = replace(seen, columns={**seen.columns, **pool_columns(inputs.numpy(), variant.labels)})
+    columns = {**pool_columns(inputs.numpy(), variant.labels), **ridge_columns(inputs.numpy(), variant.labels)}
+    trace = replace(seen, columns={**seen.columns, **columns})
     return variant, over_columns(trace, lambda column: replace(column, values=read_only(column.values)))
 
 
@@ -171,7 +173,21 @@ def pool_columns(inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> dict
     return {name: Column(np.array([1]), value[None].astype(np.float32)) for name, value in values.items()}
 
 
+def ridge_columns(inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, Column]:
+    """What frozen features give besides, here the pixels."""
+    found = leave_one_out_ridge(inputs, labels, 10)
+    values = {
+        "features.ridge_suspicion": found.suspicion,
+        "features.ridge_answers": found.answers,
+        "features.ridge_chosen": found.margin_at_chosen,
+        "features.ridge_leverage": found.leverage,
+    }
+    assert set(values) == RIDGE
+    return {name: Column(np.array([1]), value[None].astype(np.float32)) for name, value in values.items()}
+
+
 POOL = {"given", "held_out.probabilities", "held_out.votes", "held_out.consistency", "neighbours.labels"}
+RIDGE = {"features.ridge_suspicion", "features.ridge_answers", "features.ridge_chosen", "features.ridge_leverage"}
 """Columns that no probe observes."""
 
 
@@ -209,10 +225,29 @@ class TestDetector:
         assert detector.name == name
         assert re.search(r"\w+ .*\b(19|20)\d\d, .+", detector.source)
         assert detector.needs
-        assert set(detector.needs) <= (POOL if detector.needs_pool else set(names("probes")))
+        assert set(detector.needs) <= (POOL | RIDGE if detector.needs_pool else set(names("probes")))
+        assert detector.fed_by
         columns = Watched(planted[1].columns)
         detector.score(replace(planted[1], columns=columns))
         assert columns.read == set(detector.needs)
+
+    def test_it_says_what_it_is_made_with(self, name: str) -> None:
+        """Of one of noisybench's own it is known; a training saw the sample, other models did not."""
+        detector = find("detectors", name)
+        assert detector.information
+        assert "unknown" not in detector.information
+        assert ("held_out" if detector.needs_pool else "in_sample") in detector.information
+
+    def test_it_suggests_another_label(self, name: str, planted: tuple[Variant, Trace]) -> None:
+        """Where it has a way of its own: a class that is not the given one, and that is right more often than chance."""
+        detector, (variant, trace) = find("detectors", name), planted
+        if detector.suggest is None:
+            return
+        found = detector.suggest(trace)
+        assert found.dtype == np.int64
+        assert (found != variant.labels).all()
+        assert ((found >= 0) & (found < 10)).all()
+        assert (found == variant.clean)[variant.mislabeled].mean() > 0.5
 
     def test_scores_are_plain_numbers(self, name: str, planted: tuple[Variant, Trace]) -> None:
         """Shape (n,), float64, finite, bit-equal when asked twice, from the needed columns alone."""

@@ -20,7 +20,7 @@ from noisybench.board.averages import (
     versions_of,
     which_complete,
 )
-from noisybench.board.information import BLOCKS, NO_NAMES, Block, MadeWith, made_with
+from noisybench.board.information import BLOCKS, NO_NAMES, MadeWith, RowBlock, made_with
 from noisybench.board.judging import judge_all
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, check_asked
 from noisybench.detection.scoring import Information, Kind
@@ -107,7 +107,7 @@ class Row:
     passes: float
     information: tuple[Information, ...] = ()
     pretrained: Pretrained | None = None
-    block: Block = ""
+    block: RowBlock = ""
 
 
 # Rows
@@ -199,7 +199,7 @@ Groups: TypeAlias = "dict[RowKey, dict[tuple[LabelColumn, int], tuple[Run, Agree
 
 
 def _rank(
-    groups: Groups, cells: Sequence[Cells], blocks: Sequence[Block], begun: Sequence[Run], *, higher_is_better: bool
+    groups: Groups, cells: Sequence[Cells], blocks: Sequence[RowBlock], begun: Sequence[Run], *, higher_is_better: bool
 ) -> tuple[dict[int, bool], dict[int, tuple[int, int, int]]]:
     """Which rows are complete, and rank, best and worst rank in its block of those that compete, by the number of the row."""
     complete: dict[int, bool] = {}

@@ -15,7 +15,7 @@ import numpy as np
 from noisybench.board.admission import admit, tell_left_out
 from noisybench.board.agreement import check_same_labels
 from noisybench.board.averages import cells_of, counts_of, is_matched, names_shown, versions_of, which_complete
-from noisybench.board.information import BLOCKS, Block, made_with
+from noisybench.board.information import BLOCKS, RowBlock, made_with
 from noisybench.board.references import reference_scores
 from noisybench.board.truths import Truths
 from noisybench.detection.scoring import Information, Kind, Scores
@@ -158,7 +158,7 @@ class BothRow:
     version: str
     information: tuple[Information, ...] = ()
     pretrained: Pretrained | None = None
-    block: Block = ""
+    block: RowBlock = ""
 
 
 def both_rows(runs: Sequence[Run] | Paths, *, threshold: float = HIGH_MEMORIZATION) -> list[BothRow]:

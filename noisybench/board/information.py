@@ -5,18 +5,17 @@ from functools import cache
 from types import MappingProxyType
 from typing import Literal, NamedTuple, get_args
 
-from noisybench.data.extraction import BACKBONES, choose_features
 from noisybench.data.pretraining import UNSAID, Overlap, Pretraining, classes_overlap
 from noisybench.detection.scoring import Detector, Information, Kind
-from noisybench.ground.errors import NoisybenchError
 from noisybench.ground.lookup import find, is_ours
+from noisybench.runs.pretrained import pretraining_of
 from noisybench.runs.reading import Run
 from noisybench.runs.record import Pretrained, Regime
 
-Block = Literal["", "pretrained", "knows_truth"]
+RowBlock = Literal["", "pretrained", "knows_truth"]
 """Detectors that rank among themselves: those that saw the data set alone, those on features of other data, and those that
 were told something of the truth."""
-BLOCKS: tuple[Block, ...] = get_args(Block)
+BLOCKS: tuple[RowBlock, ...] = get_args(RowBlock)
 WORDS: Mapping[Information, str] = {
     "in_sample": "in-sample",
     "held_out": "held-out",
@@ -54,7 +53,7 @@ class MadeWith(NamedTuple):
 
     information: tuple[Information, ...]
     pretrained: Pretrained | None
-    block: Block
+    block: RowBlock
 
 
 def made_with(
@@ -80,7 +79,7 @@ def made_with(
     overlaps = {one.overlap for one in features}
     overlap: Overlap = "yes" if "yes" in overlaps else "no" if overlaps == {"no"} else "unknown"
     pretrained = Pretrained(features[0].data, features[0].supervised, overlap) if features else None
-    block: Block = "knows_truth" if found & KNOWS_TRUTH else "pretrained" if pretrained is not None else ""
+    block: RowBlock = "knows_truth" if found & KNOWS_TRUTH else "pretrained" if pretrained is not None else ""
     return MadeWith(_ordered(found), pretrained, block)
 
 
@@ -122,24 +121,6 @@ def _named(run: Run, pretraining: Pretraining) -> Pretraining:
     told = run.record.pretrained
     unsaid = pretraining.data == UNSAID and told is not None
     return Pretraining(told.data, told.supervised) if unsaid and told is not None else pretraining
-
-
-@cache
-def pretraining_of(word: str) -> Pretraining | None:
-    """What features of that word were trained on; None of those without weights, ``unknown`` where nobody can say it here.
-
-    Nothing is imported on the word of a record but noisybench's own.
-    """
-    name, _, options = word.partition("(")
-    ours = is_ours("features", name) or name.partition(":")[0] in BACKBONES
-    if name in ("input", "given") and not options:
-        return None
-    if not ours or "weights=" in options:
-        return Pretraining(UNSAID)
-    try:
-        return choose_features(name).pretraining
-    except NoisybenchError:  # such as a package that is not installed
-        return Pretraining(UNSAID)
 
 
 def _ordered(information: Iterable[Information]) -> tuple[Information, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from noisybench.board.detector_table import Row, about_metric
 from noisybench.board.flags_table import MOST_MEMORIZED, BothRow, Quarters
-from noisybench.board.information import Block, in_words
+from noisybench.board.information import RowBlock, in_words
 from noisybench.board.model_table import ModelRow
 from noisybench.ground.text import cell, markdown_cell, one_line, spreadsheet_cell, visible
 from noisybench.memorization.learner import Learner
@@ -27,7 +27,7 @@ Rows: TypeAlias = Sequence[Row] | Sequence[ModelRow] | Sequence[BothRow]
 
 
 NOTHING = {"–", "– / –"}
-BLOCK_WORDS: Mapping[Block, str] = {
+BLOCK_WORDS: Mapping[RowBlock, str] = {
     "": "", "pretrained": "detectors on features of other data", "knows_truth": "detectors that know something of the truth"
 }  # fmt: skip
 
@@ -319,7 +319,7 @@ def _shown(learner: Learner) -> tuple[str, str, int, str]:
     return learner.model, learner.recipe, learner.epochs, learner.features
 
 
-def _blocks(rows: Rows) -> list[Block]:
+def _blocks(rows: Rows) -> list[RowBlock]:
     """The blocks of the detectors of a table, in order."""
     return list(dict.fromkeys(row.block for row in rows if not isinstance(row, ModelRow) and row.kind == "detector"))
 

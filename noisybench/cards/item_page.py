@@ -20,8 +20,13 @@ _CALLS = {
     "alterations": 'build altered --source-set base=digits --source-set "steps={call}" --noise symmetric --rate 0.2',
     "features": "memorize variants/NAME --features {name}",
     "models": "evaluate variants/NAME --model {name}",
-    "detectors": "evaluate variants/NAME --detectors {name}",
 }
+_RUNS = {
+    "training": ("one observed training", "evaluate variants/NAME --detectors {name}"),
+    "pool": ("a pool of subset models (memorize --pool detector)", "memorize variants/NAME --pool detector"),
+    "features": ("frozen features (score --features NAME)", "score variants/NAME --features pca"),
+}
+"""Regime → what feeds a detector, in words, and the command that does."""
 _ACCESS = {"manual": " --data FOLDER --noise as_found", "yours": " --data PATH"}
 
 
@@ -136,10 +141,11 @@ def _facts(item: Any) -> dict[str, str]:  # noqa: ANN401
     facts = {}
     if hasattr(item, "needs"):
         facts["needs"] = ", ".join(item.needs)
-        facts["fed by"] = (
-            "a pool of subset models (memorize --pool detector)" if item.needs_pool else "one observed training"
-        )
+        facts["fed by"] = ", or ".join(_RUNS[regime][0] for regime in item.fed_by) or "a run with its columns"
         facts["kind"] = "control, which need not beat chance" if item.control else "detector"
+        facts["made with"] = ", ".join(sorted(getattr(item, "information", {"unknown"})))
+        if getattr(item, "aliases", ()):
+            facts["also known as"] = ", ".join(item.aliases)
         facts["source"] = item.source
     if hasattr(item, "passes"):
         facts["extra passes"] = f"{item.passes:g}"
@@ -178,6 +184,9 @@ def _example(drawer: Drawer, name: str, options: Sequence[ItemOption], access: s
     needed = {option.name: _value(option) for option in options if option.required}
     if drawer == "probes":
         return f'Recorder(variant, ["{name}"])'
+    if drawer == "detectors":
+        regime = next(iter(find(drawer, name).fed_by), "training")
+        return f"noisybench {_RUNS[regime][1]}".format(name=name)
     if drawer in _CALLS:
         inner = ", ".join(f"{key}={value}" for key, value in needed.items())
         return "noisybench " + _CALLS[drawer].format(name=name, call=f"{name}({inner})" if inner else name)

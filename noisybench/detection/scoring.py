@@ -35,6 +35,15 @@ LIKELIEST_OTHER_CLASS = "likeliest_other_class"
 """Name of the reference that suggestions alone are read against, beside some of those."""
 RESERVED = (*REFERENCES, LIKELIEST_OTHER_CLASS)
 """Names of references: no detector may be called so."""
+OF_POOLS = (
+    "given", "prediction", "held_out.probabilities", "held_out.votes", "held_out.consistency", "neighbours.labels",
+)  # fmt: skip
+"""Columns that a pool of subset models leaves."""
+OF_FEATURES = (
+    "given", "prediction", "held_out.probabilities", "neighbours.labels", "features.ridge_suspicion",
+    "features.ridge_answers", "features.ridge_chosen", "features.ridge_leverage",
+)  # fmt: skip
+"""Columns that frozen features leave."""
 HELD_OUT = ("held_out.", "neighbours.", "features.")
 """Prefixes of the columns that a pool of subset models or frozen features leave, and no probe."""
 
@@ -79,6 +88,14 @@ class Detector:
     def needs_pool(self) -> bool:
         """Whether it reads what models trained on other samples, or neighbours, say of a sample, which no probe observes."""
         return any(name == "given" or name.startswith(HELD_OUT) for name in self.needs)
+
+    @property
+    def fed_by(self) -> tuple[Literal["training", "pool", "features"], ...]:
+        """The regimes whose runs leave the columns that it reads."""
+        if not self.needs_pool:
+            return ("training",)
+        pool, features = ({*self.needs} <= {*columns} for columns in (OF_POOLS, OF_FEATURES))
+        return ("pool",) * pool + ("features",) * features
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
+from noisybench.data.pretraining import UNSAID, classes_overlap
 from noisybench.ground.errors import BadData
-from noisybench.runs.record import RunRecord
+from noisybench.runs.pretrained import pretraining_of
+from noisybench.runs.record import Pretrained, RunRecord
 from noisybench.runs.record_checks import again
 from noisybench.training.trace import Trace
+from noisybench.variants.variant import Variant
 
 BOUNDS = {"features.ridge_suspicion": (0.0, 1.0), "features.ridge_leverage": (0.0, 1.0)}
 """Column → the least and the greatest value that it can have."""
@@ -24,6 +27,23 @@ def check_columns(path: Path, trace: Trace, record: RunRecord) -> None:
     """Raise ``BadData`` unless a trace has the columns of such a run and no other, of one epoch, with values that can be."""
     for fault in _faults(trace, record):
         msg = f"{path}: the trace {fault}; {again(record)}"
+        raise BadData(msg)
+
+
+def check_pretrained(path: Path, record: RunRecord, variant: Variant) -> None:
+    """Raise ``BadData`` unless a record says of its features what is known of them by their word."""
+    known, told = pretraining_of(record.features), record.pretrained
+    if known is not None and known.data != UNSAID:
+        wanted = Pretrained(known.data, known.supervised, classes_overlap(known, variant.class_names))
+    elif known is None or told is None:
+        wanted = None
+    else:
+        return  # nobody but the record says it
+    if told != wanted:
+        said, right = (
+            "nothing" if one is None else f"{one.data[:40]} ({one.supervised}, {one.overlap})" for one in (told, wanted)
+        )
+        msg = f"{path / 'run.json'} says that its features were trained on {said}, expected {right}; {again(record)}"
         raise BadData(msg)
 
 

@@ -260,7 +260,7 @@ def _observe(
     began = time.perf_counter()
     groups = find_groups(values, given)
     apart = time.perf_counter() - began
-    columns, seconds = columns_of(values, variant, groups, seed=record.seed)
+    columns, seconds = columns_from(values, variant, groups, seed=record.seed)
     for part in ("scores", "trace"):
         shutil.rmtree(folder / part, ignore_errors=True)
     (folder / TIMING).unlink(missing_ok=True)
@@ -281,7 +281,7 @@ def _values(source: Source, seen: Seen, *, device: str, cache: Path) -> Features
     return inputs if len(source.input_shape) == IMAGE_DIMENSIONS - 1 else on_one_scale(inputs)
 
 
-def columns_of(
+def columns_from(
     features: Features, variant: Variant, groups: Labels, *, seed: int
 ) -> tuple[dict[str, Floats32], dict[str, float]]:
     """The columns of a run's trace by name, and the seconds that each part of them took.

@@ -20,7 +20,7 @@ from noisybench.memorization.estimate import MEASURES, estimate_memorization, re
 from noisybench.memorization.held_out import held_out_answers, shares_fitted
 from noisybench.memorization.pool import BLOCK, Pool, block_path, read_block, read_pool
 from noisybench.memorization.subsets import subsets
-from noisybench.runs.features_checks import check_columns
+from noisybench.runs.features_checks import check_columns, check_pretrained
 from noisybench.runs.folder import RECORD
 from noisybench.runs.reading import Run, read_run, read_runs
 from noisybench.runs.record import RunRecord
@@ -257,6 +257,7 @@ def _check_trace(run: Run, variant: Variant) -> tuple[Trace | None, str]:
             _check_predictions(path, trace)
     if record.regime == "features":
         check_columns(path, trace, record)
+        check_pretrained(path, record, variant)
         return trace, f"{detectors} follow from the columns that frozen features left"
     if record.regime == "given":
         return trace, f"{detectors} follow from the {'logits' if record.form == 'dynamics' else 'probabilities'}"

@@ -317,10 +317,10 @@ def test_tables_for_people(tables: dict[str, Rows]) -> None:
     assert lines[0].startswith(
         "AUROC against 'mislabeled', mean over noise families; 95 % intervals cover new training"
     )
-    assert lines[2].startswith("| rank | detector | AUROC | model | recipe | memorized / clean fitted |")
+    assert lines[2].startswith("| rank | detector | AUROC | model | recipe | information | memorized / clean fitted |")
     assert lines[4].startswith("| 1 [1, 2] | aum | 0.850 [")
     assert r"my\|own_[b]" in lines[5]
-    assert "standard, 30 epochs | 0.35 / 0.95 | 1.00 | 20 | 1 × 2 |" in lines[5]
+    assert "standard, 30 epochs | unknown | 0.35 / 0.95 | 1.00 | 20 | 1 × 2 |" in lines[5]
     assert lines[6].startswith("| control | entropy | – |")
     assert to_markdown(tables["models"]).splitlines()[4].count("[") == 3
     latex = to_latex(rows)
@@ -334,7 +334,7 @@ def test_tables_for_people(tables: dict[str, Rows]) -> None:
     for cell in ("my|own_[b]", "0.850", "–", "confidence set"):
         assert cell in printed
     # What is alike in all rows is said once.
-    assert "In all rows: model torchvision:resnet18; recipe standard, 30 epochs; memorized" in printed
+    assert "In all rows: model torchvision:resnet18; recipe standard, 30 epochs;" in printed
     assert printed.count("torchvision:resnet18") == 1
 
 

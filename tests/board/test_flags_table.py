@@ -250,7 +250,7 @@ def test_every_form_holds_the_same_rows(runs: Path) -> None:
     assert lines[2].startswith("| kind | detector | false alarms | wrong, memorized | wrong, not | clean, memorized |")
     assert lines[4].startswith(f"| detector | aum | {first.false_alarms:.3f} [")
     assert f"] | {cells} | " in lines[4]
-    assert lines[4].endswith("| mlp | overfit, 30 epochs | matched | 1 × 2 |")
+    assert lines[4].endswith("| mlp | overfit, 30 epochs | in-sample | matched | 1 × 2 |")
     assert r"my\|own_[b]" in lines[5]
     latex = to_latex(rows)
     assert latex.count(r"\\") == 1 + len(rows)

@@ -205,14 +205,15 @@ def test_records_are_the_rows(home: Path) -> None:
     assert len(records) == len(board) == 7
     for record, row in zip(records, board.rows, strict=True):
         assert set(record) == {f.name for f in fields(Row)} - {"learner"} | {
-            "model", "recipe", "features", "trained", "epochs"
+            "model", "recipe", "features", "trained", "epochs", "pretrained_supervised", "pretrained_overlap"
         }  # fmt: skip
         for name, value in record.items():
-            expected = getattr(
-                row.learner if name in ("model", "recipe", "features", "trained", "epochs") else row, name
-            )
+            learnt = name in ("model", "recipe", "features", "trained", "epochs")
+            expected = getattr(row.learner if learnt else row, name, None)  # of what no row is pretrained on
             if name == "truth_learner":
                 assert value == ""
+            elif name == "information":
+                assert value == ", ".join(row.information)
             elif isinstance(expected, float) and np.isnan(expected):
                 assert value is None
             else:

@@ -16,7 +16,7 @@ import pytest
 
 from noisybench.board.agreement_file import write_agreement
 from noisybench.board.leaderboard import leaderboard
-from noisybench.board.results import detect, evaluate, memorize, score_given
+from noisybench.board.results import detect, evaluate, memorize, score_features, score_given
 from noisybench.board.truths import read_truths
 from noisybench.board.verification import verify
 from noisybench.data.loading import load_source
@@ -29,6 +29,8 @@ from noisybench.memorization.estimate import read_memorization, write_memorizati
 from noisybench.memorization.pool import read_block, write_block
 from noisybench.memorization.subset_plan import plan_learner
 from noisybench.noise.noises.symmetric import Symmetric
+from noisybench.runs.column_scoring import score_columns
+from noisybench.runs.folder import finish, read_run_record
 from noisybench.runs.reading import read_run
 from noisybench.training.checkpoint import CHECKPOINT
 from noisybench.training.plan import plan_run
@@ -38,7 +40,7 @@ from noisybench.variants.variant import read_variant, write_variant
 
 @pytest.fixture(scope="module")
 def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A training, a pool of models, given scores and a measurement of memorization, of one variant of 120 digits."""
+    """A training, a pool of models, given scores, frozen features and a memorization, of one variant of 120 digits."""
     folder = tmp_path_factory.mktemp("honest")
     source = load_source("digits", limit=120)
     variant = build_variant(source, Symmetric(0.2))
@@ -48,6 +50,7 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     evaluate(variant, source, epochs=2, seeds=(0,), detectors=["aum", "entropy", "final_loss"], out=runs)
     detect(source, variant, learner, runs, models=10)
     score_given(variant, runs, name="mine", scores=folder / "mine.npy")
+    score_features(source, variant, "pca", runs)
     memorize(source, variant, learner, runs, models=10)
     return folder
 
@@ -62,10 +65,11 @@ class Forger:
     """The folders of a copy, by what they are, and what can be done to them."""
 
     def __init__(self, runs: Path) -> None:
-        (self.home,) = runs.iterdir()
+        (self.home,) = runs.glob("digits-*")
         (self.training,) = self.home.glob("mlp-standard-*/seed-0")
         (self.pool,) = self.home.glob("mlp-overfit-input-pool-*/seed-0")
         (self.given,) = self.home.glob("given-*/seed-0")
+        (self.features,) = self.home.glob("pca-features-*/seed-0")
         (self.measured,) = self.home.glob("memorization/*")
         self.variant = read_variant(self.home / "variant")
 
@@ -119,6 +123,23 @@ def of_pool(**changes: Any) -> Callable[[Forger], None]:  # noqa: ANN401 - JSON
 
 def of_given(**changes: Any) -> Callable[[Forger], None]:  # noqa: ANN401 - JSON
     return lambda forger: forger.record(forger.given, **changes)
+
+
+def of_features(**changes: Any) -> Callable[[Forger], None]:  # noqa: ANN401 - JSON
+    return lambda forger: forger.record(forger.features, **changes)
+
+
+def column(name: str, change: Callable[[Any], Any]) -> Callable[[Forger], None]:
+    """A column of frozen features, with every score and digest written again as it follows."""
+
+    def forge(forger: Forger) -> None:
+        folder = forger.features
+        forger.columns(folder / "trace" / "epoch-0000.parquet", **{name: change})
+        record = read_run_record(folder)
+        finish(folder, record, record.detectors, score_columns(folder))
+        forger.agreement_again(folder)
+
+    return forge
 
 
 def history(name: str, change: Callable[[Any], Any]) -> Callable[[Forger], None]:
@@ -381,6 +402,21 @@ FORGERIES: dict[str, Callable[[Forger], None]] = {
     "suggestions beside given scores": suggestions_beside_given_scores,
     "suggestions of another": suggestions_of_another,
     "suggestions of nobody": suggestions_of_nobody,
+    "folds": of_features(folds=10),
+    "neighbours": of_features(neighbours=10),
+    "penalties": of_features(penalties=[1.0]),
+    "no groups": of_features(groups=None),
+    "more groups than samples": of_features(groups=121),
+    "what groups are called": of_features(grouped_by="patient"),
+    "groups that were given": of_features(groups_sha256="0" * 64),
+    "word of the features": of_features(features="lite0"),
+    "model of frozen features": of_features(model="mlp"),
+    "epochs of frozen features": of_features(epochs=3),
+    "what features were trained on": of_features(pretrained={"data": "MNIST", "supervised": True, "overlap": "no"}),
+    "labels of the columns": column("given", lambda values: (values + 1) % 10),
+    "predictions of the columns": column("prediction", lambda values: (values + 1) % 10),
+    "shares beyond one": column("neighbours.labels", lambda values: values * 1.5),
+    "suspicion beyond its range": column("features.ridge_suspicion", lambda values: values + 1),
     "models of other subsets": models_of_other_subsets,
     "whose memorization": memorization_of_nobody,
     "errors of memorization": memorization_with_better_errors,

@@ -1,4 +1,4 @@
-"""Ridge regression on frozen features: how far the other samples speak for another class, over a grid of penalties."""
+"""Ridge regression on frozen features: how much the others speak for another class, over penalties."""
 
 import numpy as np
 from numpy.typing import NDArray

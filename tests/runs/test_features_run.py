@@ -1,0 +1,285 @@
+"""Runs from frozen features: their columns, that nothing is done twice, what mends them, groups and what a table says."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from noisybench.board.leaderboard import leaderboard
+from noisybench.board.results import Result, evaluate, score_features
+from noisybench.board.suspects import suspects
+from noisybench.board.verification import verify
+from noisybench.cli.app import app
+from noisybench.data.extraction import choose_features, features_of
+from noisybench.data.loading import load_source
+from noisybench.data.source import Source, source_from_arrays
+from noisybench.detection.scoring import score
+from noisybench.ground.errors import BadData, BadUsage, UnknownName
+from noisybench.items import find
+from noisybench.runs import features_run
+from noisybench.runs.features_run import group_numbers
+from noisybench.runs.reading import read_run
+from noisybench.statistics.consensus import consensus
+from noisybench.statistics.linear_probe import held_out_probabilities
+from noisybench.statistics.neighbours import neighbour_labels
+from noisybench.statistics.ridge import leave_one_out_ridge
+from noisybench.training.trace import read_trace
+from noisybench.variants.building import build_variant
+from noisybench.variants.variant import Variant, write_variant
+
+DETECTORS = (
+    "confident_learning", "feature_consensus", "knn", "normalized_margin", "ridge", "ridge_chosen", "ridge_leverage",
+    "self_confidence",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def small() -> Source:
+    return load_source("digits", limit=150)
+
+
+@pytest.fixture(scope="module")
+def variant(small: Source) -> Variant:
+    return build_variant(small, find("noises", "symmetric")(rate=0.2))
+
+
+@pytest.fixture(scope="module")
+def run(small: Source, variant: Variant, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    return score_features(small, variant, "pca", tmp_path_factory.mktemp("runs"), options={"components": "20"})
+
+
+@pytest.fixture
+def copy(run: Result, tmp_path: Path) -> Iterator[Path]:
+    """The folder of runs with the run in it."""
+    shutil.copytree(run.path.parents[2], tmp_path / "runs")
+    return tmp_path / "runs"
+
+
+def again(small: Source, variant: Variant, out: Path, **options: Any) -> Path:  # noqa: ANN401
+    return score_features(small, variant, "pca", out, options={"components": "20"}, **options).path
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    kept = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in (".lock", "timing.json"))
+    return {str(path.relative_to(folder)): path.read_bytes() for path in kept}
+
+
+def test_its_columns_are_those_of_the_estimators(run: Result, small: Source, variant: Variant) -> None:
+    """Each column is what its function gives of the features; each detector is a reduction of them."""
+    values = features_of(small, "pca", {"components": "20"})
+    trace = read_trace(run.path / "trace")
+    held_out = held_out_probabilities(values, variant.labels, 10).probabilities
+    ridge = leave_one_out_ridge(values, variant.labels, 10)
+    expected = {
+        "given": variant.labels,
+        "held_out.probabilities": held_out,
+        "prediction": held_out.argmax(1),
+        "neighbours.labels": neighbour_labels(values, variant.labels, 10),
+        "features.ridge_suspicion": ridge.suspicion,
+        "features.ridge_answers": ridge.answers,
+        "features.ridge_chosen": ridge.margin_at_chosen,
+        "features.ridge_leverage": ridge.leverage,
+    }
+    assert {*trace.columns} == {*expected}
+    for name, column in expected.items():
+        assert trace.column(name).epochs.tolist() == [0]
+        np.testing.assert_allclose(trace[name][0], column, rtol=1e-5, atol=1e-6)
+    scores = run.scores
+    assert tuple(scores) == DETECTORS
+    together = consensus(
+        variant.labels, *(trace[name][0].astype(np.float64) for name in ("features.ridge_suspicion", "held_out.probabilities", "neighbours.labels"))
+    )  # fmt: skip
+    assert np.array_equal(scores["feature_consensus"].values, together)
+    assert roc_auc_score(variant.mislabeled, together) > 0.9
+    suggest = find("detectors", "ridge").suggest
+    assert suggest is not None
+    best = suggest(trace)
+    others = np.where(np.eye(10, dtype=bool)[variant.labels], -np.inf, trace["features.ridge_answers"][0])
+    assert np.array_equal(best, others.argmax(1))
+
+
+def test_its_record_says_what_decided_it(run: Result, small: Source) -> None:
+    """Features, folds, neighbours, penalties, groups and versions; the folder is called by them."""
+    record = read_run(run.path).record
+    assert (record.regime, record.features, record.observe) == ("features", "pca(components=20)", "held out")
+    assert (record.folds, record.neighbours, record.groups) == (5, 20, len(small.labels))
+    assert (record.pretrained, record.grouped_by) == (None, None)
+    assert {"noisybench", "numpy", "scipy", "scikit-learn"} == {*(record.versions or {})}
+    assert run.path.parent.name == f"pca-features-{record.setup[:8]}"
+    costs = json.loads((run.path / "timing.json").read_text("utf-8"))["detectors"]
+    assert costs["feature_consensus"]["seconds"] > costs["ridge"]["seconds"] > 0
+
+
+def test_nothing_finished_is_done_twice(
+    copy: Path, small: Source, variant: Variant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither features nor columns are computed again, and no file changes; another seed is another run."""
+    before = files(copy)
+    with monkeypatch.context() as patch:
+        patch.setattr(features_run, "columns_from", None)
+        patch.setattr(features_run, "features_of", None)
+        again(small, variant, copy)
+    assert files(copy) == before
+    cached = [*copy.glob("features/*.npy")]
+    other = again(small, variant, copy, seed=1)
+    assert other.name == "seed-1"
+    assert [*copy.glob("features/*.npy")] == cached
+    assert (other / "scores/ridge.parquet").read_bytes() == (other.parent / "seed-0/scores/ridge.parquet").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["trace/epoch-0000.parquet", "scores/ridge.parquet", "run.json", "timing.json"])
+@pytest.mark.parametrize("lost", [True, False])
+def test_what_is_damaged_is_made_again(
+    copy: Path, small: Source, variant: Variant, name: str, *, lost: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The same command gives the same bytes, and says in a line what was damaged."""
+    before = files(copy)
+    (folder,) = copy.glob("*/pca-features-*/seed-0")
+    if lost:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes((folder / name).read_bytes()[:-40])
+    again(small, variant, copy)
+    assert files(copy) == before
+    assert any(name.rpartition("/")[2] in line for line in caplog.messages)
+    assert verify(copy)[-1] == f"{copy} is whole"
+
+
+def test_a_detector_that_comes_later_is_scored_from_the_columns(
+    copy: Path, small: Source, variant: Variant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a finished run lacks is scored; nothing is computed again."""
+    before = files(copy)
+    (folder,) = copy.glob("*/pca-features-*/seed-0")
+    record = json.loads((folder / "run.json").read_text("utf-8"))
+    for part in ("detectors", "files_sha256"):
+        record[part].pop("ridge" if part == "detectors" else "scores/ridge.parquet")
+    (folder / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    (folder / "scores/ridge.parquet").unlink()
+    monkeypatch.setattr(features_run, "columns_from", None)
+    again(small, variant, copy)
+    assert files(copy) == before
+
+
+def test_copies_do_not_vouch_for_each_other(small: Source, tmp_path: Path) -> None:
+    """Two copies of each sample with one label are one group each: their scores are those without the copies."""
+    n = len(small.labels)
+    twice = source_from_arrays(
+        "twice", np.concatenate([small.inputs, small.inputs]), np.tile(small.labels, 2), class_names=small.class_names
+    )
+    doubled = build_variant(twice, find("noises", "symmetric")(rate=0.2))
+    labels = np.tile(doubled.labels[:n], 2)
+    kept = source_from_arrays("kept", twice.inputs, labels, clean=twice.labels, class_names=small.class_names)
+    noisy = build_variant(kept, find("noises", "as_found")())
+    found = score_features(kept, noisy, "input", tmp_path)
+    assert read_run(found.path).record.groups == len(np.unique(small.inputs.reshape(n, -1), axis=0))
+    values = found.scores["ridge"].values
+    assert np.allclose(values[:n], values[n:])
+    assert roc_auc_score(noisy.mislabeled, values) > 0.85
+
+
+def test_groups_are_left_out_together(small: Source, variant: Variant, tmp_path: Path) -> None:
+    """Given groups are in the record by number, name and digest; other groups of that name are refused."""
+    groups = [f"patient {i // 3}" for i in range(150)]
+    found = score_features(small, variant, "input", tmp_path, groups=groups, grouped_by="patient")
+    record = read_run(found.path).record
+    assert (record.groups, record.grouped_by) == (50, "patient")
+    assert record.groups_sha256 is not None
+    apart = score_features(small, variant, "input", tmp_path)
+    assert apart.path != found.path
+    assert not np.array_equal(apart.scores["ridge"].values, found.scores["ridge"].values)
+    with pytest.raises(BadData, match="holds a run with groups_sha256 = .*, now it is "):
+        score_features(small, variant, "input", tmp_path, groups=groups[1:] + groups[:1], grouped_by="patient")
+    with pytest.raises(BadData, match="there are 149 groups and 150 samples; expected one for each sample"):
+        score_features(small, variant, "input", tmp_path, groups=groups[1:])
+    with pytest.raises(BadData, match="all 150 samples into one"):
+        score_features(small, variant, "input", tmp_path, groups=[1] * 150)
+    assert verify(tmp_path)[-1] == f"{tmp_path} is whole"
+
+
+def test_who_has_no_group_is_alone() -> None:
+    """None, NaN and the empty text are groups of their own; numbers and texts keep theirs."""
+    assert group_numbers(["a", None, "a", None, "", ""], 6).tolist() == [0, 1, 0, 2, 3, 4]
+    assert group_numbers(np.array([2.0, np.nan, 2.0, np.nan]), 4).tolist() == [0, 1, 0, 2]
+    with pytest.raises(BadData, match=r"groups\[1\] is a list; expected a number or a text"):
+        group_numbers([1, [2]], 2)
+
+
+def test_an_array_of_features(small: Source, variant: Variant, tmp_path: Path) -> None:
+    """Named by its digest; nobody knows what it was learnt from, so it ranks apart, and says so."""
+    values = features_of(small, "pca", {"components": "20"})
+    found = score_features(small, variant, values, tmp_path)
+    named = again(small, variant, tmp_path)
+    assert np.array_equal(found.scores["ridge"].values, Result(named).scores["ridge"].values)
+    word = read_run(found.path).record.features
+    assert word.startswith("given(")
+    rows = [row for row in leaderboard(tmp_path) if row.kind == "detector"]
+    brought = [row for row in rows if row.learner.features == word]
+    assert {row.information for row in brought} == {("held_out", "unknown")}
+    assert {row.block for row in brought} == {"pretrained"}
+    assert [row.rank for row in rows if row not in brought] == sorted(
+        row.rank or 0 for row in rows if row not in brought
+    )
+    assert brought[0].rank == rows[0].rank == 1
+    for wrong in (values[:-1], values[0], values.astype(str)):
+        with pytest.raises(BadData, match="features must be numbers of shape"):
+            score_features(small, variant, wrong, tmp_path)
+    with pytest.raises(UnknownName, match="nope"):
+        score_features(small, variant, "nope", tmp_path)
+
+
+def test_it_stands_beside_every_other_run(small: Source, variant: Variant, tmp_path: Path) -> None:
+    """In one leaderboard with a training, with what each was made with; ``suspects`` reads it."""
+    evaluate(variant, small, seeds=(0, 1), epochs=1, detectors=("aum",), out=tmp_path)
+    found = score_features(small, variant, choose_features("pca"), tmp_path)
+    rows = {(row.detector, row.learner.features): row for row in leaderboard(tmp_path)}
+    assert rows["aum", "input"].information == ("in_sample",)
+    assert rows["ridge", "pca"].information == ("held_out",)
+    assert rows["ridge", "pca"].complete
+    assert {row.information for (name, _), row in rows.items() if name == "perfect"} == {("knows_clean",)}
+    first = suspects(found.path, detector="feature_consensus", top=1)[0]
+    assert first.sample == int(np.argmax(found.scores["feature_consensus"].values))
+    assert first.predicted in range(10)
+
+
+def test_the_command(small: Source, variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    """``score --features`` says how many groups there are and each detector's agreement; options of other roads are refused."""
+    monkeypatch.chdir(tmp_path)
+    write_variant(variant, tmp_path / "v")
+    (tmp_path / "groups.csv").write_text("\n".join(["group", *(f"p{i // 2}" for i in range(150))]), encoding="utf-8")
+    np.save(tmp_path / "mine.npy", features_of(small, "pca", {"components": "20"}))
+
+    def said(words: str) -> tuple[str, str]:
+        app(["score", "v", *words.split()], standalone_mode=False)
+        told = capsys.readouterr()
+        return told.out, told.err
+
+    out, err = said("--features pca --features-set components=20 --groups groups.csv")
+    assert "features pca(components=20): 150 samples in 75 groups" in err
+    assert out.splitlines()[-1].endswith("seed-0")
+    assert any(line.startswith("feature_consensus") for line in out.splitlines())
+    told = json.loads(said("--features mine.npy --json")[0])
+    assert told["groups"] == 150
+    assert {*told["detectors"]} == {*DETECTORS}
+    for words, reason in {
+        "--features pca --name x": "--name is for scores that are given",
+        "--features pca --scores mine.npy": "--scores is for scores that are given",
+        "--name x --groups groups.csv": "--groups is for --features NAME",
+        "": "say --name of the scores or probabilities that you give, or --features NAME",
+        "--features pca --groups nope": "--groups nope is neither a file nor a column",
+        "--features mine.npy --features-set a=b": "--features-set is for features by name",
+    }.items():
+        with pytest.raises(BadUsage, match=reason):
+            said(words)
+
+
+def test_scores_are_as_deterministic_as_their_columns(run: Result) -> None:
+    """The same trace scored again gives the stored scores to the last bit."""
+    trace = read_trace(run.path / "trace")
+    for name, scores in run.scores.items():
+        assert np.array_equal(score(trace, find("detectors", name)).values, scores.values)
