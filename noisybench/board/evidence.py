@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from noisybench.data.pretraining import UNSAID
+from noisybench.board.information import pretrained_in_words
 from noisybench.detection.scoring import Detector
 from noisybench.detection.suggesting import suggest
 from noisybench.ground.arrays import UNKNOWN, Bools, Labels
 from noisybench.ground.lookup import find, is_ours
-from noisybench.runs.record import Pretrained, RunRecord
+from noisybench.runs.record import RunRecord
 from noisybench.statistics.confident_learning import find_issues
 from noisybench.statistics.consensus import consensus, disagreeing
 from noisybench.training.trace import Trace
@@ -56,7 +56,7 @@ def evidence_of(records: Sequence[RunRecord], traces: Sequence[Trace]) -> tuple[
             f"ridge regression, logistic regression and neighbours on features {first.features}, each sample held out"
         ]
         if first.pretrained is not None:
-            told.append(_words_of_pretraining(first.pretrained))
+            told.append(f"the features were trained on {pretrained_in_words(first.pretrained)}")
         if first.groups is not None and first.groups < first.n:
             told.append(
                 f"{first.n:,} samples are {first.groups:,} groups, near duplicates among them, each held out as one"
@@ -72,15 +72,6 @@ def evidence_of(records: Sequence[RunRecord], traces: Sequence[Trace]) -> tuple[
     if first.form == "scores":
         return (f"scores '{first.model}', which came without answers",)
     return (f"answers of '{first.model}', which noisybench did not make; they should be held out",)
-
-
-def _words_of_pretraining(pretrained: Pretrained) -> str:
-    """What features had been trained on, and whether that holds the answer."""
-    if pretrained.data == UNSAID:
-        return "what the features were trained on is unknown"
-    how = {True: "with labels", False: "without labels", None: "with or without labels"}[pretrained.supervised]
-    known = {"yes": "has some of these classes", "no": "has none of these classes", "unknown": "may have these classes"}
-    return f"the features were trained on {pretrained.data}, {how}, which {known[pretrained.overlap]}"
 
 
 def suggested(traces: Sequence[Trace], detector: str, given: Labels) -> Labels:

@@ -31,6 +31,7 @@ from noisybench.training.machine import Machine
 from noisybench.training.trace import read_trace
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import read_location, source_of
+from noisybench.variants.sample_files.groups import read_groups
 from noisybench.variants.sample_names import read_names
 from noisybench.variants.variant import Variant, read_variant
 
@@ -47,7 +48,7 @@ class Wish(NamedTuple):
     Attributes:
         features: Name of frozen features; None takes what suits the data.
         features_options: Theirs, as text.
-        groups: A column's name, or one entry a sample; None takes those of the source.
+        groups: A column of the source's table, a file, or one entry a sample.
         detector: The one that ranks; None takes the first of ``DEFAULTS`` that there is.
         seed: Of the folds.
         device: Where features are computed.
@@ -165,8 +166,6 @@ def suspects_at(
         return suspects_of_runs(folder, wish.detector)
     found = recognise_source(what if isinstance(what, str) else folder) if data is None else Recognised(str(what), data)
     options = dict(source_options or {})
-    if isinstance(wish.groups, str):
-        options["groups"] = wish.groups
     if found.note:
         wish.tell(f"note: {found.note}")
     source = load_at_side(found, options, limit=limit, side=SIDE)
@@ -213,7 +212,8 @@ def _scored(
         variant,
         _features(source, wish) if features is None else features,
         out,
-        groups=None if isinstance(wish.groups, str) else wish.groups,
+        groups=read_groups(wish.groups, variant, source, place) if isinstance(wish.groups, str) else wish.groups,
+        grouped_by=Path(wish.groups).name if isinstance(wish.groups, str) else None,
         seed=wish.seed,
         machine=Machine(device=wish.device),
     )
