@@ -24,8 +24,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Bools, Floats, Indices, Labels, read_only
-from noisybench.ground.checks import whole
+from noisybench.ground.arrays import Bools, Floats, Indices, Labels, check_array, read_only
+from noisybench.ground.checks import check_kind, whole
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.random_streams import permutation, uniforms
 from noisybench.statistics.intervals import Estimate
@@ -70,6 +70,9 @@ class AuditSample:
     seed: int
 
     def __post_init__(self) -> None:
+        for what in ("samples", "strata", "sizes"):
+            check_array(getattr(self, what), what, dimensions=1, kinds="iu")
+        check_array(self.flagged, "flagged", dimensions=1, kinds="b")
         fit = self.samples.shape == self.strata.shape and self.sizes.shape == self.flagged.shape and self.samples.size
         if not fit or not np.isin(self.strata, np.arange(len(self.sizes))).all() or self.samples.min() < 0:
             msg = f"{self.samples.shape} samples in strata of {self.sizes.shape} do not fit each other; draw the audit again"
@@ -138,6 +141,7 @@ def draw_audit(
         BadUsage: ``m`` is too small for ``FEWEST`` of two strata, or all samples are left out.
     """
     values, flags, kept = _checked(suspicion, flagged, leave_out)
+    seed = whole(seed, "seed")
     order = np.flatnonzero(kept)
     order = order[np.lexsort((-values[order], ~flags[order]))]  # the flagged ones first, most suspicious first
     total, cut = len(order), int(flags[order].sum())
@@ -193,6 +197,7 @@ def audit_estimates(sample: AuditSample, answers: Sequence[str] | NDArray[Any]) 
     Raises:
         BadData: There is another number of answers, an unknown one, or none that tells.
     """
+    check_kind(sample, AuditSample, "sample", "draw_audit(suspicion, flagged, m) gives one")
     given = np.asarray([str(answer) for answer in answers])
     if given.shape != sample.samples.shape:
         msg = f"there are {given.size} answers about {len(sample.samples)} samples; give one for each, empty where none"

@@ -100,7 +100,7 @@ def score_statistic(wrong: NDArray[Any], seen: Labels, sizes: Labels, factors: F
         skewness = np.where(variance > 0, third / variance**1.5, 0.0)
     # Towards the short tail the correction holds for few expected counts no more: it stays what it is at its turning point.
     turn = (Z95**2 - 1) / 6
-    corrected = np.where(statistic * skewness < 0, np.clip(skewness, -(turn**-0.5), turn**-0.5), skewness)
+    corrected = np.where(above * skewness < 0, np.clip(skewness, -(turn**-0.5), turn**-0.5), skewness)
     return statistic - corrected * turn
 
 

@@ -51,11 +51,11 @@ def test_what_is_drawn(n: int, cut: int, m: int) -> None:
 
 
 def test_inclusion_is_the_chance_to_be_drawn_and_weights_give_the_truth() -> None:
-    """Over 400 draws; so also for half of an audit, whose strata are spread evenly."""
+    """Over 250 draws; so also for half of an audit, whose strata are spread evenly."""
     values, rng = suspicion(90), np.random.default_rng(1)
     flagged, wrong = top(values, 20), rng.random(90) < 0.3
     times, totals, halves, chance = np.zeros(90), [], [], np.full(90, np.nan)
-    for seed in range(400):
+    for seed in range(250):
         sample = draw_audit(values, flagged, 40, seed=seed)
         times[sample.samples] += 1
         chance[sample.samples] = sample.inclusion
@@ -63,9 +63,9 @@ def test_inclusion_is_the_chance_to_be_drawn_and_weights_give_the_truth() -> Non
         begun = sample.strata[:20]
         seen = np.bincount(begun, wrong[sample.samples[:20]]), np.bincount(begun)
         halves.append(sample.sizes @ stratum_shares(*seen, sample.sizes))
-    assert np.abs((times - 400 * chance) / np.sqrt(400 * chance * (1 - chance) + 1e-9)).max() < 4.5
+    assert np.abs((times - 250 * chance) / np.sqrt(250 * chance * (1 - chance) + 1e-9)).max() < 4.5
     for found in (totals, halves):
-        assert abs(np.mean(found) - wrong.sum()) < 4 * np.std(found) / np.sqrt(400)
+        assert abs(np.mean(found) - wrong.sum()) < 4 * np.std(found) / np.sqrt(250)
     answers = np.where(wrong[sample.samples], "wrong", "right").astype(object)
     assert audit_estimates(sample, answers).rate.value == pytest.approx(totals[-1] / 90)
     answers[20:] = ""
