@@ -35,6 +35,7 @@ from torch import Tensor, nn
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_digest
 from noisybench.detection.scoring import score
+from noisybench.detection.suggesting import suggest
 from noisybench.ground import lookup as catalog
 from noisybench.ground.arrays import UNKNOWN, read_only
 from noisybench.ground.docstrings import read_docstring
@@ -279,6 +280,17 @@ class TestDetector:
             permuted = over_columns(trace, lambda column, o=order: replace(column, values=column.values[:, o]))  # type: ignore[misc]
             expected = score(trace, detector).values[order]
             np.testing.assert_allclose(score(permuted, detector).values, expected, rtol=1e-9, atol=1e-12)
+
+    def test_a_suggestion_is_another_class(self, name: str, planted: tuple[Variant, Trace]) -> None:
+        """Its own, or what the trace suggests: never the given label, the same for permuted samples, changing nothing."""
+        detector, (variant, trace) = find("detectors", name), planted
+        if detector.suggest is None and not {"held_out.probabilities", "prediction"} & {*trace.columns}:
+            return
+        labels = suggest(trace, detector, variant.labels).labels
+        assert ((labels >= UNKNOWN) & (labels < variant.num_classes) & (labels != variant.labels)).all()
+        order = np.random.default_rng(0).permutation(600)
+        permuted = over_columns(trace, lambda column: replace(column, values=column.values[:, order]))
+        assert np.array_equal(suggest(permuted, detector, variant.labels[order]).labels, labels[order])
 
     def test_scores_find_planted_errors(self, name: str, planted: tuple[Variant, Trace]) -> None:
         """AUROC above 0.6 where wrong labels are learnt later; a control may do as it likes."""

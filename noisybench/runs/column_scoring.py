@@ -23,12 +23,14 @@ def score_columns(folder: Path, variant: Variant, *, but: Collection[str] = ()) 
     """
     trace = read_trace(folder / "trace")
     kinds: dict[str, Kind] = {}
+    asked: dict[str, Detector] = {}
     for name in sorted({*names("detectors")} - {*but}):
         detector: Detector = find("detectors", name)
         if detector.needs_pool and set(detector.needs) <= set(trace.columns):
             write_scores(score(trace, detector), scores_path(folder, name), made_by(name))
             kinds[name] = "control" if detector.control else "detector"
-    write_suggestions(folder, trace, {name: name for name in kinds}, variant)
+            asked[name] = detector
+    write_suggestions(folder, trace, asked, variant)
     return kinds
 
 

@@ -149,9 +149,8 @@ def _write_run(
     for held in found:
         write_scores(held, scores_path(folder, held.detector))
     if observations:
-        write_suggestions(
-            folder, read_trace(folder / "trace"), {held.detector: held.detector for held in found}, variant
-        )
+        asked = {held.detector: find("detectors", held.detector) for held in found}
+        write_suggestions(folder, read_trace(folder / "trace"), asked, variant)
     digests = {held.detector: file_digest(scores_path(folder, held.detector)) for held in found}
     kinds: dict[str, Kind] = {held.detector: _kind(held.detector) for held in found}
     finish(folder, replace(record, scores_sha256=digests), {each: each for each in kinds}, kinds)

@@ -24,19 +24,20 @@ from noisybench.training.trace import Trace, read_trace, trace_rows
 from noisybench.variants.variant import Variant
 
 
-def write_suggestions(folder: Path, trace: Trace, detectors: Mapping[str, str], variant: Variant) -> None:
+def write_suggestions(folder: Path, trace: Trace, detectors: Mapping[str, Detector], variant: Variant) -> None:
     """Write what each detector suggests, of those that have something to suggest.
 
     Args:
         folder: Of the run.
         trace: Its trace.
-        detectors: Name of each detector → what the catalog finds it by.
+        detectors: What the catalog finds it by → each detector.
         variant: Its labels.
     """
-    found = suggestions(trace, [find("detectors", spec) for spec in detectors.values()], variant.labels)
-    for name, suggestion in found.items():
-        check_suggestion(suggestion, variant, f"detector '{name}' suggests")
-        write_suggestion(suggestion, suggestion_path(folder, name), made_by(detectors[name]))
+    found = suggestions(trace, detectors.values(), variant.labels)
+    for spec, detector in detectors.items():
+        if detector.name in found:
+            check_suggestion(found[detector.name], variant, f"detector '{detector.name}' suggests")
+            write_suggestion(found[detector.name], suggestion_path(folder, detector.name), made_by(spec))
 
 
 def suggestion_of(folder: Path, record: RunRecord, name: str, variant: Variant) -> Suggestion | None:

@@ -205,8 +205,8 @@ def _score_all(task: TrainingTask, wanted: Mapping[str, str], listed: Mapping[st
                 write_scores(found, scores_path(task.folder, name), made_by(spec))
                 costs[name] = _cost(trace, detector.needs, task.plan.watch, timing.get("purposes"), seconds)
                 write_json(timing, task.folder / TIMING, sync=False)
-        here = {name: wanted[name] for name in _scored_here(task, wanted)}
-        write_suggestions(task.folder, trace, here, task.variant)
+        here = [wanted[name] for name in _scored_here(task, wanted)]
+        write_suggestions(task.folder, trace, {spec: _detector(spec) for spec in here}, task.variant)
 
 
 def _is_scored(task: TrainingTask, name: str, spec: str) -> bool:
