@@ -12,10 +12,10 @@ const decisionsFile = ({ variant, audit, classes, sample, name, given }) => {
   /** The class that a cell names. */
   const plain = (text) => (!known.has(text) && text.startsWith("'") && FORMULA.test(text.slice(1)) ? text.slice(1) : text);
 
-  /** The file of decisions, a Map of sample → {name, given, corrected, action} in words. */
-  function write(decisions) {
+  /** The file of decisions, a Map of sample → {name, given, corrected, action} in words; with or without names. */
+  function write(decisions, { names = true } = {}) {
     const lines = [...decisions].sort(([a], [b]) => a - b);
-    return `${head}\n${page.toCsv([columns, ...lines.map(([number, d]) => [number, ...[d.name, d.given, d.corrected].map(guarded), d.action])])}`;
+    return `${head}\n${page.toCsv([columns, ...lines.map(([number, d]) => [number, ...[names ? d.name : "", d.given, d.corrected].map(guarded), d.action])])}`;
   }
 
   /** The decisions of a file; throws an Error that says what is wrong with it. */
