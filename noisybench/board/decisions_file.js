@@ -33,11 +33,12 @@ const decisionsFile = ({ variant, audit, classes, sample, name, given }) => {
     if (!header || columns.some((column, i) => header[i] !== column)) {
       throw new Error(`The second line of the file must be “${columns.join(",")}”.`);
     }
-    return new Map(lines.map(decision));
+    return new Map(lines.map(decision).filter(Boolean));
   }
 
   function decision([number, called, givenCell, correctedCell, action], row) {
     const [labelled, corrected] = [plain(givenCell ?? ""), action === "accept" ? plain(correctedCell ?? "") : ""];
+    if (!action?.trim()) return null; // a row that nobody decided yet
     const at = position.get(Number(number));
     const label = at === undefined ? labelled : classes[given[at]];
     const wrong = [

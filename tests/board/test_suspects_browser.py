@@ -156,6 +156,7 @@ def test_a_saved_file_comes_back(browser: Browser, page: Path, tmp_path: Path) -
     content = browser.saved(f"corrections-{FIRST}.csv")
     stream = io.StringIO()
     csv.writer(stream, delimiter=";").writerows(rows(content))
+    stream.write("50;;x;;\r\n")  # a row that nobody decided
     by_spreadsheet = f'\ufeff"{HEAD.splitlines()[0]}";;;\r\n{stream.getvalue()}'.encode()
     for number, form in enumerate((content, by_spreadsheet)):
         browser.run("localStorage.clear()")
