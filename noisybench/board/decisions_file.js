@@ -12,10 +12,10 @@ const decisionsFile = ({ variant, audit, classes, sample, name, given }) => {
   /** The class that a cell names. */
   const plain = (text) => (!known.has(text) && text.startsWith("'") && FORMULA.test(text.slice(1)) ? text.slice(1) : text);
 
-  /** The file of decisions, a Map of sample → {name, given, corrected, action} in words. */
-  function write(decisions) {
+  /** The file of decisions, a Map of sample → {name, given, corrected, action} in words; with or without names. */
+  function write(decisions, { names = true } = {}) {
     const lines = [...decisions].sort(([a], [b]) => a - b);
-    return `${head}\n${page.toCsv([columns, ...lines.map(([number, d]) => [number, ...[d.name, d.given, d.corrected].map(guarded), d.action])])}`;
+    return `${head}\n${page.toCsv([columns, ...lines.map(([number, d]) => [number, ...[names ? d.name : "", d.given, d.corrected].map(guarded), d.action])])}`;
   }
 
   /** The decisions of a file; throws an Error that says what is wrong with it. */
@@ -33,11 +33,12 @@ const decisionsFile = ({ variant, audit, classes, sample, name, given }) => {
     if (!header || columns.some((column, i) => header[i] !== column)) {
       throw new Error(`The second line of the file must be “${columns.join(",")}”.`);
     }
-    return new Map(lines.map(decision));
+    return new Map(lines.map(decision).filter(Boolean));
   }
 
   function decision([number, called, givenCell, correctedCell, action], row) {
     const [labelled, corrected] = [plain(givenCell ?? ""), action === "accept" ? plain(correctedCell ?? "") : ""];
+    if (!action?.trim()) return null; // a row that nobody decided yet
     const at = position.get(Number(number));
     const label = at === undefined ? labelled : classes[given[at]];
     const wrong = [

@@ -8,7 +8,7 @@
   const n = sample.length;
   /** Action → its key, its button, what it is called when done; in the order of the buttons. */
   const ACTIONS = audit
-    ? { keep: ["r", "Right", "Right"], accept: ["w", "Wrong", "Wrong"], drop: ["t", "Cannot tell", "Cannot tell"] }
+    ? { keep: ["r", "Right", "Right"], accept: ["w", "Wrong", "Wrong"], drop: ["t", "Can’t tell", "Can’t tell"] }
     : { accept: ["a", "Accept", "Accepted"], keep: ["r", "Keep", "Kept"], drop: ["d", "Drop", "Dropped"] };
   const what = audit ? "answers" : "corrections";
   const file = decisionsFile(page.data);
@@ -162,7 +162,7 @@
     }
     count();
     saved = false;
-    keeps = kept.write(file.write(decisions));
+    keeps = kept.write(file.write(decisions)) || kept.write(file.write(decisions, { names: false })); // space is short
     byId("unkept").hidden = keeps;
   }
 
@@ -351,7 +351,8 @@
       if (event.key === "Escape") items[current]?.focus();
       return;
     }
-    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const latin = /^[ -~]$/.test(event.key) ? "" : (/^Key([A-Z])$/.exec(event.code)?.[1] ?? ""); // other scripts by place
+    const key = latin || event.key.length === 1 ? (latin || event.key).toLowerCase() : event.key;
     if (key === "?") byId("help").showModal();
     else if (key === "Escape") page.hush();
     else if (key === "u") undo();
@@ -421,15 +422,16 @@
     byId("pair").parentElement.hidden = Boolean(audit) || pairs.size < 2;
     const above = flagged.filter(Boolean).length;
     byId("cut").parentElement.hidden = !above || above === n;
-    byId("cut").nextElementSibling.textContent = `Only the ${page.number(above)} above the cut`;
+    byId("cut").nextElementSibling.textContent = page.number(above);
     byId("save").textContent = `Save ${what}`;
+    if (!n) byId("nothing").replaceChildren("There is nothing to decide.");
     byId("progress").setAttribute("aria-valuemax", n);
   }
 
   function fillHelp() {
     const meaning = audit
       ? { keep: "the label is right", accept: "the label is wrong", drop: "nobody can tell from what is shown" }
-      : { accept: "take the suggested class", keep: "the given label is right", drop: "leave the sample out" };
+      : { accept: "take the suggested or chosen class", keep: "the given label is right", drop: "leave the sample out" };
     const keys = [
       ["← → ↑ ↓  j k", "move"],
       ...Object.entries(ACTIONS).map(([action, [key, words]]) => [key, `${words}: ${meaning[action]}`]),
@@ -493,7 +495,7 @@
     show();
   });
   for (const id of ["pair", "cut"]) byId(id).addEventListener("change", show);
-  byId("show-all").addEventListener("click", showAll);
+  byId("show-all")?.addEventListener("click", showAll);
   byId("help-open").addEventListener("click", () => byId("help").showModal());
   byId("save").addEventListener("click", save);
   byId("load").addEventListener("click", () => byId("file").click());

@@ -156,6 +156,7 @@ def test_a_saved_file_comes_back(browser: Browser, page: Path, tmp_path: Path) -
     content = browser.saved(f"corrections-{FIRST}.csv")
     stream = io.StringIO()
     csv.writer(stream, delimiter=";").writerows(rows(content))
+    stream.write("50;;x;;\r\n")  # a row that nobody decided
     by_spreadsheet = f'\ufeff"{HEAD.splitlines()[0]}";;;\r\n{stream.getvalue()}'.encode()
     for number, form in enumerate((content, by_spreadsheet)):
         browser.run("localStorage.clear()")
@@ -308,10 +309,10 @@ def test_two_thousand_pictures_open_and_scroll_from_disk(browser: Browser, tmp_p
     frames = browser.driver.execute_async_script(
         "const done = arguments[0]; const gaps = []; let last = performance.now();"
         "function frame() { const now = performance.now(); gaps.push(now - last); last = now; scrollBy(0, 300);"
-        "  if (gaps.length < 120) requestAnimationFrame(frame); else done([gaps, scrollY]); }"
+        "  if (gaps.length < 60) requestAnimationFrame(frame); else done([gaps, scrollY]); }"
         "requestAnimationFrame(frame);"
     )
-    assert frames[1] > 30_000
+    assert frames[1] > 15_000
     assert np.median(frames[0]) < 200  # 17 ms on an idle machine, 33 ms on two cores that eight share
     browser.press("\ue010a")  # the end; then accept
     assert browser.wait("return document.querySelector('[data-at=\"1999\"]')?.dataset.action") == "accept"
@@ -323,6 +324,28 @@ def test_two_thousand_pictures_open_and_scroll_from_disk(browser: Browser, tmp_p
         "return performance.getEntriesByType('resource').filter((one) => !one.name.startsWith('data:'))"
     )
     assert loaded == []
+    assert browser.faults() == []
+
+
+def test_long_names_are_kept_out_of_a_place_that_is_full(browser: Browser, page: Path) -> None:
+    """Where a browser has no room for all names, it keeps the decisions without them; the file has them."""
+    browser.show(page)
+    browser.run(
+        "const set = Storage.prototype.setItem; Storage.prototype.setItem = function (key, text) {"
+        "  if (text.length > 2000) throw new Error('full'); set.call(this, key, text); }"
+    )
+    browser.press("ard")
+    browser.driver.refresh()
+    assert browser.run(STATES) == "accept keep drop   "
+    browser.run(SAVE)
+    assert rows(browser.saved(f"corrections-{FIRST}.csv"))[3][1] == NAMES[2]
+
+
+def test_an_empty_page_says_so(browser: Browser, tmp_path: Path) -> None:
+    """Nothing was suspicious: no filter is to blame, and no key does harm."""
+    browser.show(write(tmp_path / "empty.html", [], OTHER))
+    browser.press("a\ue010u")
+    assert browser.run("return document.getElementById('nothing').innerText") == "There is nothing to decide."
     assert browser.faults() == []
 
 

@@ -827,6 +827,9 @@ def test_the_cards_travel_in_the_wheel(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if name.startswith("noisybench/data_cards/")}
         assert {"noisybench/__init__.pyi", "noisybench/py.typed"} <= set(archive.namelist())
+        pages = [path for ending in ("css", "html", "js") for path in (REPOSITORY / "noisybench").rglob(f"*.{ending}")]
+        assert len(pages) > 5
+        assert {path.relative_to(REPOSITORY).as_posix() for path in pages} <= set(archive.namelist())
         archive.extractall(tmp_path / "installed")
     ours = {path.relative_to(data_cards()).as_posix() for path in data_cards().rglob("*.md")}
     assert held == {f"noisybench/data_cards/{name}" for name in ours}
