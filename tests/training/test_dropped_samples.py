@@ -103,8 +103,7 @@ def test_of_a_dropped_sample_the_logits_after_the_epoch_are_observed(source: Sou
     """As ``observe="after"`` sees it, whose training is the same."""
     probes = [find("probes", "margin")]
     after, during = (
-        train(source, variant, MLP, RECIPE, probes, seed=0, observe=how).trace["margin"]  # type: ignore[arg-type]
-        for how in ("after", "during")
+        train(source, variant, MLP, RECIPE, probes, seed=0, observe=how).trace["margin"] for how in ("after", "during")
     )
     assert np.allclose(after[:, OUT], during[:, OUT], rtol=0, atol=1e-6)
     assert not np.allclose(after[:, KEPT], during[:, KEPT], rtol=0, atol=1e-6)

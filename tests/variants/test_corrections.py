@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +47,8 @@ def decided(variant: Variant, *rows: tuple[int, str, int]) -> Corrections:
     """Corrections of some samples: number, action and corrected label."""
     samples = np.array([row[0] for row in rows])
     corrected = np.array([row[2] for row in rows])
-    return Corrections(variant.variant_id, samples, variant.labels[samples], corrected, tuple(row[1] for row in rows))  # type: ignore[arg-type]
+    actions: Any = tuple(row[1] for row in rows)
+    return Corrections(variant.variant_id, samples, variant.labels[samples], corrected, actions)
 
 
 def written(folder: Path, variant: Variant, *rows: str, header: str = HEADER) -> Path:
@@ -282,7 +284,9 @@ def test_truths_are_of_samples_that_are_not_dropped() -> None:
     assert np.flatnonzero(found.mislabeled).tolist() == wrong[2:]
     assert found.known.sum() == found.class_known.sum() == 11
     assert np.array_equal(found.clean, noisy.clean)
-    assert found.flip_probability is found.selected is found.transition is None
+    assert found.flip_probability is None
+    assert found.selected is None
+    assert found.transition is None
     description = describe(found)
     assert (description.known, description.wrong) == (11, len(wrong) - 2)
     assert any("1 of 12 samples are dropped" in sentence for sentence in description.warnings)
@@ -399,6 +403,8 @@ def test_labels_that_do_not_follow_from_the_corrections_are_refused(variant: Var
         replace(found, marks={**found.marks, "dropped": found.marks["checked"]})
     with pytest.raises(Mismatch, match="the corrections are not those of their provenance"):
         replace(found, corrections=None)
+    with pytest.raises(Mismatch, match="labels and marks do not follow from the corrections"):
+        replace(found, marks={name: mark.astype(np.int64) for name, mark in found.marks.items()})
 
 
 def test_the_noise_is_drawn_again_and_corrected() -> None:
