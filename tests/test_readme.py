@@ -56,14 +56,18 @@ def test_the_page_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_the_commands_of_the_pages_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each page of ``docs`` in an empty folder, line by line."""
+    """Each page of ``docs`` in an empty folder, line by line; Python blocks of a page share one session."""
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     for page in sorted((README.parent / "docs").glob("*.md")):
         (tmp_path / page.stem).mkdir()
         monkeypatch.chdir(tmp_path / page.stem)
+        names: dict[str, object] = {}
         for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
             if "noisybench.integrations" in block["code"]:
-                continue  # tests/integrations/test_page.py runs it, where its library is installed
+                continue  # tests/integrations/test_integrations_page.py runs it, where its library is installed
+            if block["language"] == "python":
+                exec(compile(block["code"], str(page), "exec"), names)  # noqa: S102 - the page's own code
+                continue
             for line in block["code"].splitlines():
                 command, *words = shlex.split(line, comments=True)
                 assert command == "noisybench"

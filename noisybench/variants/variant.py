@@ -146,15 +146,20 @@ class Variant:
             raise Mismatch(msg)
         if made is None:
             return
-        marks = {CHECKED: made.mark(n, "accept", "keep"), DROPPED: made.mark(n, "drop")}
-        before = made.labels_before(self.labels)
-        if not (
-            np.array_equal(made.labels_after(before), self.labels)
-            and all(name in self.marks and np.array_equal(self.marks[name], mark) for name, mark in marks.items())
-            and variant_id(self.provenance.source_sha256, before) == made.variant_id
-        ):
+        if not (made.samples < n).all() or not self._follows_from(made):
             msg = "labels and marks do not follow from the corrections; build again"
             raise Mismatch(msg)
+
+    def _follows_from(self, made: Corrections) -> bool:
+        """Whether labels and marks are what corrections of the samples make of the labels before."""
+        n, before = len(self.labels), made.labels_before(self.labels)
+        marks = {CHECKED: made.mark(n, "accept", "keep"), DROPPED: made.mark(n, "drop")}
+        own = {name: self.marks[name] for name in marks if name in self.marks and self.marks[name].dtype == np.bool_}
+        return (
+            np.array_equal(made.labels_after(before), self.labels)
+            and all(name in own and np.array_equal(own[name], mark) for name, mark in marks.items())
+            and variant_id(self.provenance.source_sha256, before) == made.variant_id
+        )
 
     def __repr__(self) -> str:
         truth = f"{self.mislabeled.sum()} mislabeled of {self.known.sum()} known"
