@@ -55,20 +55,20 @@ def check_labels(
     return read_only(labels)
 
 
-def check_groups(groups: NDArray[Any], n: int, *, what: str = "groups") -> Labels:
+def check_groups(groups: NDArray[Any], n: int, *, several: bool = True) -> Labels:
     """Number of each sample's group as 0, 1, …, in the order of the numbers given: (n,) → (n,), int64.
 
     Raises:
-        BadData: They are no integers of shape (n,), or all samples are one group.
+        BadData: They are no integers of shape (n,), or, with ``several``, all samples are one group.
     """
     given: object = groups  # whatever a caller gave
     if not isinstance(given, np.ndarray) or groups.dtype.kind not in "iu" or groups.shape != (n,):
         shown = f"{groups.dtype} of shape {groups.shape}" if isinstance(given, np.ndarray) else type(given).__name__
-        msg = f"{what} must be integers of shape (n,) with n = {n}, the number of each sample's group, got {shown}"
+        msg = f"groups must be integers of shape (n,) with n = {n}, the number of each sample's group, got {shown}"
         raise BadData(msg)
     names, numbers = np.unique(groups, return_inverse=True)
-    if len(names) == 1:
-        msg = f"{what} put all {n} samples into one, so that nothing is left to judge one by; expected at least two groups"
+    if several and len(names) == 1:
+        msg = f"groups put all {n} samples into one, so that nothing is left to judge one by; expected at least two groups"
         raise BadData(msg)
     return numbers.astype(np.int64)
 

@@ -11,14 +11,22 @@ from noisybench.statistics import neighbours
 from noisybench.statistics.neighbours import neighbour_labels
 
 
-def looped(features: NDArray[np.floating], labels: NDArray[np.int64], classes: int, k: int) -> NDArray[np.float64]:
+def looped(
+    features: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    classes: int,
+    most: int,
+    groups: NDArray[np.int64] | None = None,
+) -> NDArray[np.float64]:
     """Shares by their definition: whoever ties at the k-th place shares what is left."""
     shares = np.zeros((len(features), classes))
     rows = features.astype(np.float64)
+    groups = np.arange(len(rows)) if groups is None else groups
     for i, row in enumerate(rows):
         lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(row)
         cosine = np.divide(rows @ row, lengths, out=np.zeros(len(rows)), where=lengths > 0)
-        others = [j for j in range(len(rows)) if j != i]
+        others = [j for j in range(len(rows)) if groups[j] != groups[i]]
+        k = min(most, len(others))
         last = sorted((cosine[j] for j in others), reverse=True)[k - 1]
         above = [j for j in others if cosine[j] > last + 1e-6]
         tied = [j for j in others if abs(cosine[j] - last) <= 1e-6]
@@ -86,6 +94,43 @@ def test_shares_follow_their_samples() -> None:
     order = np.random.default_rng(1).permutation(150)
     expected = neighbour_labels(features, labels, 4, 6)[order]
     np.testing.assert_allclose(neighbour_labels(features[order], labels[order], 4, 6), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("k", [1, 20, 149])
+@pytest.mark.parametrize("kind", ["pairs", "one of half", "mixed"])
+def test_nobody_of_the_group_is_a_neighbour(kind: str, k: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where fewer than k others are left, those are the neighbours; in chunks of any size."""
+    features, labels = duplicated(), drawn(150, 3)[1]
+    groups = {
+        "pairs": np.arange(150) // 2,
+        "one of half": np.maximum(np.arange(150), 75) - 3,
+        "mixed": np.random.default_rng(0).integers(-3, 12, 150) * 5,
+    }[kind]
+    expected = looped(features, labels, 4, k, groups)
+    np.testing.assert_allclose(neighbour_labels(features, labels, 4, k, groups=groups), expected, atol=1e-6)
+    monkeypatch.setattr(neighbours, "CHUNK", 7 * 150)
+    np.testing.assert_allclose(neighbour_labels(features, labels, 4, k, groups=groups), expected, atol=1e-6)
+
+
+def test_groups_of_one_change_no_bit() -> None:
+    """Each sample in its own group is as if there were none."""
+    features, labels = duplicated(), drawn(150, 3)[1]
+    alone = neighbour_labels(features, labels, 4, 20, groups=np.arange(150))
+    assert alone.tobytes() == neighbour_labels(features, labels, 4, 20).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (np.zeros(5, dtype=np.int64), "groups put all 5 samples into one, so that nothing is left to judge one by"),
+        (np.arange(6), r"groups must be integers of shape \(n,\) with n = 5, .* got int64 of shape \(6,\)"),
+        (np.ones(5), "got float64"),
+    ],
+)
+def test_groups_that_are_none_are_refused(groups: NDArray[np.int64], message: str) -> None:
+    """One sentence with what was wrong and what was expected."""
+    with pytest.raises(BadData, match=message):
+        neighbour_labels(*drawn(5, 2), 4, 2, groups=groups)
 
 
 @pytest.mark.parametrize("k", [-1, 0, 5, 6])
