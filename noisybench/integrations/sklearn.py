@@ -37,8 +37,10 @@ class MislabelDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     (7, True, 7, 7)
 
     Attributes:
-        suspicion_: Shape (n,), from 0 to 1; higher is more likely mislabeled. A mean rank, so no probability.
-        suspects_: Whether a label disagrees with the evidence: two of the three kinds say another class, shape (n,).
+        suspicion_: Mean of three scaled margins against the label, shape (n,); higher is more likely mislabeled, above 0
+            another class is likelier. No probability.
+        suspects_: Whether a label disagrees with the evidence (see ``statistics.consensus``), shape (n,). Their number is
+            no estimate of how many labels are wrong: where classes overlap, right labels disagree too.
         suggested_: The likeliest class other than the label by held-out logistic regression, shape (n,), of the type of y.
         held_out_probabilities_: Of models that saw neither a sample nor its group, shape (n, k), columns as ``classes_``.
         groups_: Number of each sample's group, shape (n,): near duplicates, and those that were given to ``fit``.
@@ -85,7 +87,7 @@ class MislabelDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         held_out = held_out_probabilities(X, labels, k, groups=self.groups_, folds=self.folds, seed=seed)
         ridge = leave_one_out_ridge(X, labels, k, groups=self.groups_)
         nearest = min(self.n_neighbors, n - 1)
-        shares = neighbour_labels(X, labels, k, nearest, groups=self.groups_).astype(np.float64)
+        shares = neighbour_labels(X, labels, k, nearest, groups=self.groups_)
         self.held_out_probabilities_ = held_out.probabilities
         self.suspicion_ = consensus(labels, ridge.answers, held_out.probabilities, shares)
         self.suspects_ = disagreeing(self.suspicion_)

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from noisybench.detection.scoring import score
-from noisybench.ground.errors import BadData, BadUsage, MissingPackage
-from noisybench.integrations import lightning as integration
+from noisybench.ground.errors import BadData, BadUsage
 from noisybench.integrations.lightning import LightningObserver
 from noisybench.items import find
 from noisybench.training.observing import Recorder, observe
@@ -189,9 +188,3 @@ def test_what_cannot_be_observed_is_refused_before_training(tmp_path: Path) -> N
         LightningObserver(recorder, (row for row in INPUTS))
     with pytest.raises(BadUsage, match="Own has no forward; say logits=lambda module, inputs"):
         fit(tmp_path, LightningObserver(recorder, INPUTS), forward=False)
-
-
-def test_without_the_package_it_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(integration, "Callback", object)
-    with pytest.raises(MissingPackage, match=r"needs the package 'lightning': pip install 'noisybench\[lightning\]'"):
-        LightningObserver(Recorder([0, 1], ["margin"]), torch.zeros(2, 3))

@@ -11,8 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from noisybench.detection.scoring import score
-from noisybench.ground.errors import BadData, BadUsage, MissingPackage
-from noisybench.integrations import transformers as integration
+from noisybench.ground.errors import BadData, BadUsage
 from noisybench.integrations.transformers import TransformersObserver
 from noisybench.items import find
 from noisybench.training.observing import Recorder
@@ -218,9 +217,3 @@ def test_a_model_with_an_answer_of_its_own_needs_a_function(tmp_path: Path) -> N
     assert recorder.trace()["margin"].shape == (2, N)
     with pytest.raises(BadData, match=r"the model gives a tuple for 40 inputs, expected a tensor of shape \(40, 3\)"):
         fit(tmp_path, TransformersObserver(Recorder(LABELS, ["margin"])), trained=Bag(), num_train_epochs=1)
-
-
-def test_without_the_package_it_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(integration, "TrainerCallback", object)
-    with pytest.raises(MissingPackage, match=r"package 'transformers': pip install 'noisybench\[transformers\]'"):
-        TransformersObserver(Recorder([0, 1], ["margin"]))
