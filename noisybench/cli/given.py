@@ -29,7 +29,7 @@ def score(
         str | None,
         typer.Option(
             metavar="NAME|FILE",
-            help="Score from frozen features, as 'list features' has them, or .npy, without training.",
+            help="Score from frozen features without training: a name of 'list features', auto, or a .npy file.",
         ),
     ] = None,
     features_set: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the features.")] = None,
@@ -157,6 +157,7 @@ def _from_features(
 ) -> "Result":
     """A run from frozen features, by name or in a file."""
     from noisybench.board.results import score_features
+    from noisybench.data.extraction import default_features
     from noisybench.ground.files import read_array
     from noisybench.ground.options import split_pairs
     from noisybench.training.machine import Machine
@@ -175,6 +176,10 @@ def _from_features(
         location = read_location(folder)
         table = data or (Path(location.data) if location is not None and location.data is not None else None)
         members = read_groups(groups, variant, source, table)
+    if features == "auto":
+        default = default_features(source)
+        typer.echo(default.sentence, err=True)
+        features = default.name
     with status(f"features {features}"):
         return score_features(
             source,

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Features, as_array, read_only
+from noisybench.ground.arrays import as_array, read_only
 from noisybench.ground.errors import BadData, BadUsage
 
 IMAGE_DIMENSIONS = 4  # n, h, w, c
@@ -153,10 +153,3 @@ def check_inputs(inputs: AnyInputs, what: str) -> None:
         if bad.size:
             msg = f"{what} must be finite, row {bad[0]} is not ({bad.size} such rows); drop or impute them"
             raise BadData(msg)
-
-
-def on_one_scale(inputs: Features) -> Features:
-    """Columns of a table, each less its mean and by its standard deviation; a constant one is 0: (n, d) → (n, d)."""
-    deviation = inputs.std(0)
-    scaled: Features = (inputs - inputs.mean(0)) / np.where(deviation > 0, deviation, 1)
-    return scaled

@@ -94,8 +94,8 @@ class Detector:
         """The regimes whose runs leave the columns that it reads."""
         if not self.needs_pool:
             return ("training",)
-        pool, features = ({*self.needs} <= {*columns} for columns in (OF_POOLS, OF_FEATURES))
-        return ("pool",) * pool + ("features",) * features
+        regimes: dict[Literal["pool", "features"], tuple[str, ...]] = {"pool": OF_POOLS, "features": OF_FEATURES}
+        return tuple(regime for regime, columns in regimes.items() if {*self.needs} <= {*columns})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,8 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.data.extraction import Extraction, choose_features, features_of
-from noisybench.data.inputs import IMAGE_DIMENSIONS, on_one_scale
+from noisybench.data.extraction import Extraction, choose_features, default_features, features_of
 from noisybench.data.pretraining import UNSAID, classes_overlap
 from noisybench.data.source import Source
 from noisybench.detection.scoring import Detector, Kind
@@ -33,7 +32,7 @@ from noisybench.ground.locks import locked
 from noisybench.ground.lookup import find
 from noisybench.ground.version import __version__
 from noisybench.runs.column_scoring import score_added, score_columns
-from noisybench.runs.folder import begin, digests_of, finish, keep_variant
+from noisybench.runs.folder import begin, digests_of, finish, keep_variant, log
 from noisybench.runs.mending import mend, recognise
 from noisybench.runs.record import Pretrained, RunRecord, about_labels
 from noisybench.statistics.grouping import find_groups
@@ -70,7 +69,7 @@ class Seen(NamedTuple):
 def score_frozen(
     source: Source,
     variant: Variant,
-    features: str | Extraction | NDArray[Any],
+    features: str | Extraction | NDArray[Any] | None = None,
     out: str | Path = "runs",
     *,
     options: Mapping[str, str] | None = None,
@@ -86,7 +85,8 @@ def score_frozen(
     Args:
         source: The inputs.
         variant: Their labels.
-        features: A name, see ``choose_features``; ``input`` for the inputs as they are; or an array, shape (n, d).
+        features: A name, see ``choose_features``; ``input`` for the inputs as they are; or an array, shape (n, d). None
+            takes the best that are installed, and says which; see ``default_features``.
         out: Folder of runs.
         options: Of the features, as text.
         groups: One entry a sample, shape (n,): samples of one group, such as pictures of one patient, are left out
@@ -183,8 +183,14 @@ def folder_of_features(features: str, setup: str) -> str:
     return f"{file_name(features.partition('(')[0])}-features-{setup[:8]}"
 
 
-def _choose(source: Source, features: str | Extraction | NDArray[Any], options: Mapping[str, str] | None) -> Seen:
+def _choose(
+    source: Source, features: str | Extraction | NDArray[Any] | None, options: Mapping[str, str] | None
+) -> Seen:
     """The features that were asked for, of which nothing is computed yet."""
+    if features is None:
+        default = default_features(source)
+        log.info("%s", default.sentence)
+        features = default.name
     if isinstance(features, str):
         if features == "input":
             return Seen("input", None, None, None)
@@ -272,13 +278,10 @@ def _observe(
 
 
 def _values(source: Source, seen: Seen, *, device: str, cache: Path) -> Features:
-    """The features that were chosen, shape (n, d); columns of a table as they are, brought to one scale."""
+    """The features that were chosen, shape (n, d)."""
     if seen.values is not None:
         return seen.values
-    if seen.extraction is not None:
-        return features_of(source, seen.extraction, device=device, cache=cache)
-    inputs = features_of(source, "input")
-    return inputs if len(source.input_shape) == IMAGE_DIMENSIONS - 1 else on_one_scale(inputs)
+    return features_of(source, seen.extraction or "input", device=device, cache=cache)
 
 
 def columns_from(

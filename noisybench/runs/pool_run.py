@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from noisybench.data.inputs import IMAGE_DIMENSIONS, on_one_scale
+from noisybench.data.inputs import IMAGE_DIMENSIONS
 from noisybench.data.source import Source
 from noisybench.ground.arrays import Features
 from noisybench.ground.checks import check_kind, unknown, whole
@@ -163,7 +163,9 @@ def _where_to_look(source: Source, features: Features | None) -> Features | None
     inputs = source.inputs.reshape(len(source.labels), -1).astype(np.float32)
     if source.inputs.ndim == IMAGE_DIMENSIONS:
         return inputs
-    return on_one_scale(inputs)
+    deviation = inputs.std(0)
+    scaled: Features = (inputs - inputs.mean(0)) / np.where(deviation > 0, deviation, 1)
+    return scaled
 
 
 def _score_all(

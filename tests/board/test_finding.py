@@ -63,7 +63,9 @@ def test_most_wrong_labels_are_flagged_and_their_class_is_suggested(found: Suspe
 def test_counts_by_class_and_pair_add_up(found: Suspects) -> None:
     assert sum(count.flagged for count in found.by_class()) == found.count
     assert sum(pair.flagged for pair in found.by_pair()) == found.count
-    assert {(count.given, count.n) for count in found.by_class()} == {(CLASSES[k], (LABELS == k).sum()) for k in range(3)}
+    assert {(count.given, count.n) for count in found.by_class()} == {
+        (CLASSES[k], (k == LABELS).sum()) for k in range(3)
+    }
     first = found.table(1)[0]
     assert (first.given, first.suggested) != (first.suggested, first.given)
     assert found.record()["disagree_with_evidence"] == found.count

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from noisybench.items import find
 from noisybench.runs import features_run
 from noisybench.runs.features_run import group_numbers
 from noisybench.runs.reading import read_run
+from noisybench.runs.record import Pretrained
 from noisybench.statistics.consensus import consensus
 from noisybench.statistics.linear_probe import held_out_probabilities
 from noisybench.statistics.neighbours import neighbour_labels
@@ -54,7 +54,7 @@ def run(small: Source, variant: Variant, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture
-def copy(run: Result, tmp_path: Path) -> Iterator[Path]:
+def copy(run: Result, tmp_path: Path) -> Path:
     """The folder of runs with the run in it."""
     shutil.copytree(run.path.parents[2], tmp_path / "runs")
     return tmp_path / "runs"
@@ -92,7 +92,7 @@ def test_its_columns_are_those_of_the_estimators(run: Result, small: Source, var
     scores = run.scores
     assert tuple(scores) == DETECTORS
     together = consensus(
-        variant.labels, *(trace[name][0].astype(np.float64) for name in ("features.ridge_suspicion", "held_out.probabilities", "neighbours.labels"))
+        variant.labels, *(trace[name][0].astype(np.float64) for name in ("features.ridge_answers", "held_out.probabilities", "neighbours.labels"))
     )  # fmt: skip
     assert np.array_equal(scores["feature_consensus"].values, together)
     assert roc_auc_score(variant.mislabeled, together) > 0.9
@@ -283,3 +283,28 @@ def test_scores_are_as_deterministic_as_their_columns(run: Result) -> None:
     trace = read_trace(run.path / "trace")
     for name, scores in run.scores.items():
         assert np.array_equal(score(trace, find("detectors", name)).values, scores.values)
+
+
+def test_who_is_pretrained_ranks_apart(small: Source, variant: Variant, tmp_path: Path) -> None:
+    """Features of other data: their rows say of which, whether labels and classes were known, in a block with ranks of its own."""
+    path = again(small, variant, tmp_path)
+    other = path.parents[1] / "lite0-features-00000000" / "seed-0"
+    shutil.copytree(path, other)
+    record = json.loads((other / "run.json").read_text("utf-8"))
+    record |= {"features": "lite0", "pretrained": {"data": "ImageNet-1k", "supervised": True, "overlap": "no"}}
+    (other / "run.json").write_text(json.dumps({**record, "setup": "0" * 64}) + "\n", encoding="utf-8")
+    board = leaderboard(tmp_path)
+    rows = [row for row in board if row.kind == "detector"]
+    half = len(rows) // 2
+    assert [row.block for row in rows] == [""] * half + ["pretrained"] * half
+    assert [row.rank for row in rows[:half]] == [row.rank for row in rows[half:]]
+    assert {row.information for row in rows[half:]} == {("held_out", "pretrained")}
+    assert {row.pretrained for row in rows[half:]} == {Pretrained("ImageNet-1k", supervised=True, overlap="no")}
+    last = next(record for record in board.to_records() if record["block"] == "pretrained")
+    told = tuple(last[name] for name in ("information", "pretrained", "pretrained_supervised", "pretrained_overlap"))
+    assert told == ("held_out, pretrained", "ImageNet-1k", True, "no")
+    assert "held-out, ImageNet-1k (supervised, other classes)" in board.to_markdown()
+    assert "stand in a block of their own" in board.caption
+    assert board.to_latex().count(r"\midrule") == 4
+    with pytest.raises(BadData, match="belongs into a folder called lite0-features|says a setup that its features"):
+        verify(other)

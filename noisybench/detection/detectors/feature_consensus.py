@@ -9,22 +9,24 @@ from noisybench.detection.scoring import Detector
 from noisybench.statistics.consensus import consensus
 from noisybench.training.trace import Trace
 
+NEEDS = ("given", "features.ridge_answers", "held_out.probabilities", "neighbours.labels")
+
 
 def feature_consensus(trace: Trace) -> NDArray[np.float64]:
-    """Mean of three scaled margins, none of which saw the sample's own label: (1, n[, k]) → (n,); above 0 says another class."""
-    return consensus(
-        given_labels(trace),
-        trace["features.ridge_answers"][-1].astype(np.float64),
-        trace["held_out.probabilities"][-1].astype(np.float64),
-        trace["neighbours.labels"][-1].astype(np.float64),
-    )
+    """Mean of three scaled margins, none of which saw the sample's own label: (1, n, k) → (n,); 0 is undecided.
+
+    The best other class against the given one, by ridge regression, by the logarithm of logistic regression's held-out
+    probabilities and by the share of neighbours, each divided by its root mean square.
+    """
+    answers, probabilities, shares = (trace[name][-1] for name in NEEDS[1:])
+    return consensus(given_labels(trace), answers, probabilities, shares)
 
 
 DETECTOR = Detector(
     name="feature_consensus",
-    needs=("given", "features.ridge_answers", "held_out.probabilities", "neighbours.labels"),
+    needs=NEEDS,
     score=feature_consensus,
-    source="noisybench 2026, see statistics/consensus: scaled margins of ridge answers, held-out log probabilities and neighbours",
+    source="noisybench 2026, statistics/consensus.py, decided on its TUNING_SETS alone",
     information={"held_out"},
     suggest=best_other,
 )
