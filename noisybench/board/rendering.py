@@ -32,18 +32,23 @@ BLOCK_WORDS: Mapping[RowBlock, str] = {
 }  # fmt: skip
 
 
+def _without_truth(row: Row) -> str:
+    """What is said where there is nothing to rank by."""
+    if row.metric in SUGGESTION_METRICS:
+        return "There is no truth to rank by: of no label is it known that it is wrong, and which class is right."
+    return one_line(
+        f"There is no truth to rank by: of no sample is it known whether it is '{row.truth}'; 'noisybench suspects RUN' "
+        f"lists the most suspicious ones."
+    )
+
+
 def caption(rows: Rows) -> str:
     """A few sentences: what the table holds, what its intervals cover, and what is missing."""
     if not rows:
         return "No rows."
     first = rows[0]
     if isinstance(first, Row) and not any(row.n for row in rows):
-        if first.metric in SUGGESTION_METRICS:
-            return "There is no truth to rank by: of no label is it known that it is wrong, and which class is right."
-        return one_line(
-            f"There is no truth to rank by: of no sample is it known whether it is '{first.truth}'; 'noisybench suspects RUN' "
-            f"lists the most suspicious ones."
-        )
+        return _without_truth(first)
     ranked = [row for row in rows if not isinstance(row, Row) or row.rank is not None] or list(rows)
     covers = {
         "draws": "95 % intervals cover new noise draws and training seeds",

@@ -141,7 +141,7 @@ def test_files_of_suspects(found: Suspects, tmp_path: Path) -> None:
     """Each format holds the same samples; tasks of Label Studio hold the given class and the suggested one."""
     import pyarrow.parquet as pq
 
-    rows = list(csv.DictReader((write_suspects(found, tmp_path / "a.csv", top=5)).open()))
+    rows = list(csv.DictReader(write_suspects(found, tmp_path / "a.csv", top=5).read_text("utf-8").splitlines()))
     assert [int(row["sample"]) for row in rows] == found.chosen(5).tolist()
     assert "name" not in rows[0], "a column that would be empty is left out"
     assert pq.read_table(write_suspects(found, tmp_path / "a.parquet")).num_rows == found.count
@@ -194,7 +194,7 @@ def test_what_is_refused(found: Suspects, wine: Path, tmp_path: Path) -> None:
         ({"what": wine, "features": ROWS}, "an array of features goes with labels"),
     ):
         with pytest.raises(BadUsage, match=message):
-            find_suspects(**arguments)  # type: ignore[arg-type]
+            find_suspects(**arguments)
     with pytest.raises(BadData, match="178 samples|n = 178|178"):
         find_suspects(labels=LABELS, features=ROWS[:5])
     labels = tmp_path / "labels.csv"

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from noisybench.board.finding import find_suspects
 from noisybench.board.leaderboard import leaderboard
 from noisybench.board.results import Result, evaluate, score_features
-from noisybench.board.suspects import suspects
 from noisybench.board.verification import verify
 from noisybench.cli.app import app
 from noisybench.data.extraction import choose_features, features_of
@@ -242,9 +242,9 @@ def test_it_stands_beside_every_other_run(small: Source, variant: Variant, tmp_p
     assert rows["ridge", "pca"].information == ("held_out",)
     assert rows["ridge", "pca"].complete
     assert {row.information for (name, _), row in rows.items() if name == "perfect"} == {("knows_clean",)}
-    first = suspects(found.path, detector="feature_consensus", top=1)[0]
+    first = find_suspects(found.path).table(1)[0]
     assert first.sample == int(np.argmax(found.scores["feature_consensus"].values))
-    assert first.predicted in range(10)
+    assert first.suggested != first.given
 
 
 def test_the_command(small: Source, variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip

@@ -136,7 +136,7 @@ def column(name: str, change: Callable[[Any], Any]) -> Callable[[Forger], None]:
         folder = forger.features
         forger.columns(folder / "trace" / "epoch-0000.parquet", **{name: change})
         record = read_run_record(folder)
-        finish(folder, record, record.detectors, score_columns(folder))
+        finish(folder, record, record.detectors, score_columns(folder, forger.variant))
         forger.agreement_again(folder)
 
     return forge

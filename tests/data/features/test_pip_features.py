@@ -10,8 +10,9 @@ from PIL import Image
 from noisybench.data import extraction
 from noisybench.data.extraction import choose_features, default_features, features_of
 from noisybench.data.images.files import images_at
-from noisybench.data.loading import load_source
+from noisybench.data.loading import load_at_side, load_source
 from noisybench.data.pretraining import Pretraining, classes_overlap
+from noisybench.data.recognising import recognise_source
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadData, BadUsage, MissingPackage
 
@@ -74,7 +75,7 @@ def test_lite0_reads_the_files_at_its_own_side(tmp_path: Path) -> None:
     assert np.array_equal(features_of(small, "lite0", options), features_of(large, "lite0", options))
     with pytest.raises(BadData, match="must have one size"):
         load_source(tmp_path)
-    told = load_source(tmp_path, side_if_needed=160)
+    told = load_at_side(recognise_source(tmp_path), {}, side=160)
     assert told.inputs.shape == (3, 160, 160, 3)
     assert any("have several sizes and are brought to 160 × 160" in note for note in told.notes)
     assert default_features(small).name == "lite0"
