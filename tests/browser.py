@@ -35,6 +35,12 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": colours})
         self.driver.get(path.as_uri())
 
+    def reload(self) -> None:
+        """Open the same file again."""
+        self.run("window.before = true")
+        self.driver.refresh()
+        self.wait("return !window.before && document.readyState === 'complete'")
+
     def press(self, keys: str) -> None:
         """Press keys one after the other, wherever the focus is."""
         from selenium.webdriver import ActionChains

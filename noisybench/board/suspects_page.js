@@ -121,6 +121,7 @@
     const select = item.querySelector("select");
     if (!select.dataset.full) select.replaceChildren(...options(i, [chosen(i)]));
     select.value = String(chosen(i));
+    select.title = classes[chosen(i)] ?? ""; // a long name is cut in the choice itself
     const other = suggested[i] < 0 ? "" : `, suggested ${classes[suggested[i]]}`;
     item.setAttribute("aria-label", `${name[i] || `sample ${sample[i]}`}: given ${classes[given[i]]}${other}, ${said(i)}`);
   }

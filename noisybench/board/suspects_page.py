@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -84,7 +85,7 @@ def suspects_page(
     if audit is not None and not _AUDIT.fullmatch(audit):
         msg = f"audit must be a digest, not {audit!r}"
         raise BadData(msg)
-    if twice := [name for name in class_names if list(class_names).count(name) > 1]:
+    if twice := [name for name, count in Counter(class_names).items() if count > 1]:
         msg = f"{twice[0]!r} is the name of several classes; a file of corrections needs one name for each"
         raise BadData(msg)
     data = {

@@ -137,7 +137,7 @@ def test_a_reload_loses_nothing(browser: Browser, page: Path) -> None:
     """Decisions stand as they stood, and the first undecided one is current; another page of the labels has them too."""
     browser.show(page)
     browser.press("ard")
-    browser.driver.refresh()
+    browser.reload()
     assert browser.run(STATES) == "accept keep drop   "
     assert browser.run("return document.querySelector('[aria-current=true]').dataset.at") == "3"
     browser.show(write(page.with_name("fewer.html"), items()[1:2]))
@@ -237,6 +237,25 @@ def test_a_mouse_decides_too(browser: Browser, page: Path) -> None:
     assert browser.run(STATES) == "     "
 
 
+def test_keys_of_other_scripts_count_by_their_place(browser: Browser, page: Path) -> None:
+    """On a keyboard without Latin letters, the key where ``a`` stands accepts."""
+    browser.show(page)
+    browser.run("document.dispatchEvent(new KeyboardEvent('keydown', {key: 'ф', code: 'KeyA'}))")
+    assert browser.run(STATES) == "accept     "
+
+
+def test_another_tab_of_the_same_labels_is_followed(browser: Browser, page: Path) -> None:
+    """What is decided there is seen here, so that neither overwrites the other."""
+    browser.show(page)
+    browser.press("ar")
+    browser.run(
+        "const key = Object.keys(localStorage)[0]; const text = localStorage.getItem(key).replace(',accept', ',drop');"
+        "localStorage.setItem(key, text); dispatchEvent(new StorageEvent('storage', {key}))"
+    )
+    assert browser.run(STATES) == "drop keep    "
+    assert browser.run(COUNTS) == "6 4 0 1 1"
+
+
 def test_an_audit_asks_without_telling(browser: Browser, page: Path) -> None:
     """No suspicion, rank or suggestion in sight; right, wrong (of a class or of none), cannot tell, in the same columns."""
     digest = "ab" * 32
@@ -253,7 +272,7 @@ def test_an_audit_asks_without_telling(browser: Browser, page: Path) -> None:
     content = browser.saved("answers-abababab.csv")
     assert content.decode().startswith(f"# noisybench audit, variant_id={VARIANT}, audit={digest}\n")
     assert [row[3:] for row in rows(content)[1:]] == [["", "keep"], ["", "accept"], ["", "drop"], ["cat", "accept"]]
-    browser.driver.refresh()
+    browser.reload()
     assert browser.run(STATES) == "keep accept drop accept  "
     assert browser.faults() == []
 
@@ -335,7 +354,7 @@ def test_long_names_are_kept_out_of_a_place_that_is_full(browser: Browser, page:
         "  if (text.length > 2000) throw new Error('full'); set.call(this, key, text); }"
     )
     browser.press("ard")
-    browser.driver.refresh()
+    browser.reload()
     assert browser.run(STATES) == "accept keep drop   "
     browser.run(SAVE)
     assert rows(browser.saved(f"corrections-{FIRST}.csv"))[3][1] == NAMES[2]
