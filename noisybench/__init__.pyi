@@ -28,10 +28,13 @@ from .data.crowd.answers import Answers as Answers
 from .data.crowd.answers import majority as majority
 from .data.crowd.answers import one_each as one_each
 from .data.extraction import ExtractFeatures as ExtractFeatures
+from .data.extraction import default_features as default_features
 from .data.extraction import features_of as features_of
 from .data.lazy_inputs import ArrowRows as ArrowRows
 from .data.lazy_inputs import ImageFiles as ImageFiles
 from .data.loading import load_source as load_source
+from .data.pretraining import Pretraining as Pretraining
+from .data.pretraining import classes_overlap as classes_overlap
 from .data.source import LoadSource as LoadSource
 from .data.source import Source as Source
 from .data.source import source_from_arrays as source_from_arrays

@@ -7,8 +7,9 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from noisybench.cards.data_cards import as_option, read_data_card
-from noisybench.data.extraction import features_kind
+from noisybench.data.extraction import choose_features, features_kind
 from noisybench.ground.docstrings import read_docstring
+from noisybench.ground.errors import BadUsage
 from noisybench.ground.lookup import Drawer, find, summary
 from noisybench.statistics.detection_metrics import METRICS
 from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS
@@ -99,7 +100,7 @@ def item_page(drawer: Drawer, name: str) -> ItemPage:
         text=told.text if listed else told.text[1:],
         options=options,
         flag={"sources": "--source-set", "noises": "--set", "features": "--features-set"}.get(drawer, ""),
-        facts=_facts(item),
+        facts=_trained_on(name) if drawer == "features" else _facts(item),
         example=str(facts.get("example") or _example(drawer, name, options, str(facts.get("access", "")))),
         card=None if card is None else card.text,
     )
@@ -131,6 +132,15 @@ def _docstring(item: Any) -> str | None:  # noqa: ANN401 - any drawer's item
     """That of a class or a function; of a detector, a probe or a partial, that of the function that it is made of."""
     inner = [getattr(item, name) for name in ("score", "ask", "func") if hasattr(item, name)]
     return (item if isinstance(item, type) or not inner else inner[0]).__doc__
+
+
+def _trained_on(name: str) -> dict[str, str]:
+    """What the weights of features were trained on, where they have some and need no option to say so."""
+    try:
+        found = choose_features(name).pretraining
+    except BadUsage:  # of somebody else's, with options that are required
+        return {}
+    return {} if found is None else {"trained on": found.words}
 
 
 def _facts(item: Any) -> dict[str, str]:  # noqa: ANN401

