@@ -65,6 +65,12 @@ from .memorization.estimate import read_memorization as read_memorization
 from .memorization.learner import Learner as Learner
 from .memorization.subset_plan import SubsetPlan as SubsetPlan
 from .memorization.subset_plan import plan_learner as plan_learner
+from .statistics.grouping import find_groups as find_groups
+from .statistics.linear_probe import HeldOut as HeldOut
+from .statistics.linear_probe import held_out_probabilities as held_out_probabilities
+from .statistics.neighbours import neighbour_labels as neighbour_labels
+from .statistics.ridge import RidgeAnswers as RidgeAnswers
+from .statistics.ridge import leave_one_out_ridge as leave_one_out_ridge
 from .training.machine import Machine as Machine
 from .training.model import BuildModel as BuildModel
 from .training.model import check_images as check_images

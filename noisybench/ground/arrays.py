@@ -55,6 +55,16 @@ def check_labels(
     return read_only(labels)
 
 
+def check_features(features: NDArray[Any], n: int) -> None:
+    """Raise ``BadData`` unless ``features`` are floats of shape (n, d); whether they are finite is not looked at."""
+    given: object = features  # whatever a caller gave
+    array = isinstance(given, np.ndarray)
+    if not array or features.dtype.kind != "f" or features.ndim != 2 or len(features) != n or not features.size:  # noqa: PLR2004
+        shown = f"{features.dtype} of shape {features.shape}" if array else type(given).__name__
+        msg = f"features must be floats of shape (n, d) with n = {n}, got {shown}"
+        raise BadData(msg)
+
+
 def check_groups(groups: NDArray[Any], n: int, *, several: bool = True) -> Labels:
     """Number of each sample's group as 0, 1, …, in the order of the numbers given: (n,) → (n,), int64.
 

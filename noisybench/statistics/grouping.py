@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Floats, Labels, check_groups
+from noisybench.ground.arrays import Floats, Labels, check_array, check_groups
 from noisybench.statistics.spectrum import centred_units, spectrum
 
 NEAR = 0.95
@@ -46,6 +46,7 @@ def find_groups(features: NDArray[Any], given_groups: NDArray[Any] | None = None
 
     Source: complete linkage, Sørensen 1948; the number of dimensions is the participation ratio.
     """
+    check_array(features, "features", dimensions=2, kinds="f")
     n = len(features)
     units = centred_units(features, n)
     links = [_equal(features)]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Labels, check_groups, check_labels
+from noisybench.ground.arrays import Labels, check_features, check_groups, check_labels
 from noisybench.ground.checks import check_room
 from noisybench.ground.errors import BadData, BadUsage
 
@@ -38,9 +38,7 @@ def neighbour_labels(
     """
     labels = check_labels(labels, num_classes)
     n = len(labels)
-    if features.dtype.kind != "f" or features.ndim != 2 or len(features) != n or not features.size:  # noqa: PLR2004
-        msg = f"features must be floats of shape (n, d) with n = {n}, got {features.dtype} of shape {features.shape}"
-        raise BadData(msg)
+    check_features(features, n)
     if not 0 < k < n:
         msg = f"k = {k} neighbours of {n} samples: expected 1 to {n - 1}, since a sample is not its own neighbour"
         raise BadUsage(msg)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Floats
+from noisybench.ground.arrays import Floats, check_features
 from noisybench.ground.errors import BadData, BadUsage
 
 MOST_SIDE = 8_192
@@ -22,9 +22,7 @@ def centred_units(features: NDArray[Any], n: int) -> Floats:
     Raises:
         BadData: They are no finite floats of shape (n, d), or fewer than two samples.
     """
-    if features.dtype.kind != "f" or features.ndim != 2 or len(features) != n or not features.size:  # noqa: PLR2004
-        msg = f"features must be floats of shape (n, d) with n = {n}, got {features.dtype} of shape {features.shape}"
-        raise BadData(msg)
+    check_features(features, n)
     if n < 2:  # noqa: PLR2004
         msg = f"there are features of {n} sample, expected at least two: one is judged by the others"
         raise BadData(msg)

@@ -11,10 +11,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from measuring import Row, processor_seconds, write
 
+from noisybench.ground.arrays import Bools, Floats32, Labels
 from noisybench.statistics.consensus import consensus, disagreeing
 from noisybench.statistics.grouping import find_groups
 from noisybench.statistics.linear_probe import held_out_probabilities
@@ -25,7 +27,7 @@ N, D, K, COPIES = 50_000, 1_280, 10, 100
 LIMIT_SECONDS, LIMIT_GB = 300.0, 4.0
 
 
-def drawn(n: int, d: int, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def drawn(n: int, d: int, k: int) -> tuple[Floats32, Labels, Bools]:
     """Features like those of a network (a spectrum that falls, values from 0 up), given labels, and which are wrong."""
     rng = np.random.default_rng(0)
     clean = rng.integers(0, k, n)
@@ -53,7 +55,7 @@ def main() -> None:
     features, labels, wrong = drawn(n, D, k)
     rows: list[Row] = []
 
-    def timed(name: str, compute: Callable[[], object]) -> object:
+    def timed(name: str, compute: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever it computes
         clock, processor = perf_counter(), processor_seconds()
         found = compute()
         rows.append(Row(name, perf_counter() - clock, None, None, "", 1))

@@ -120,7 +120,9 @@ def test_groups_of_the_user_are_joined_to_those_found() -> None:
 @pytest.mark.parametrize(
     ("features", "groups", "message"),
     [
-        (np.ones(5), None, r"features must be floats of shape \(n, d\) with n = 5, got float64 of shape \(5,\)"),
+        (np.ones(5), None, r"features must be an array of numbers of 2 dimensions, got float64 of shape \(5,\)"),
+        (np.ones((5, 2), dtype=np.int64), None, r"features must be .* got int64 of shape \(5, 2\)"),
+        ([[1.0]], None, "features must be an array of numbers of 2 dimensions, got list"),
         (np.full((5, 2), np.nan), None, r"features\[0\] holds .* not finite \(5 such rows\)"),
         (
             np.ones((5, 2)),

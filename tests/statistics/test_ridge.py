@@ -125,6 +125,7 @@ def test_equal_samples_with_one_label_are_tied() -> None:
     [
         (np.ones((4, 2)), None, {}, BadData, r"features must be floats of shape \(n, d\) with n = 5, got float64 of shape"),
         (np.ones((5, 2), dtype=np.int64), None, {}, BadData, r"got int64 of shape \(5, 2\)"),
+        ([[1.0, 2.0]] * 5, None, {}, BadData, r"features must be floats of shape \(n, d\) with n = 5, got list"),
         (np.array([[1, 2]] * 4 + [[np.nan, 0]]), None, {}, BadData, r"features\[4\] holds .* not finite \(1 such rows\)"),
         (None, np.full(5, 2), {}, BadData, "all 5 labels are class 2; expected at least two classes"),
         (None, np.arange(5), {}, BadData, r"labels\[3\] = 3 is not a class of 0..2 \(2 such entries\)"),
