@@ -21,7 +21,7 @@ from noisybench.ground.files import write_json
 from noisybench.ground.records import read_json_as
 from noisybench.statistics.audit import Answer, AuditEstimates, AuditSample, audit_estimates, draw_audit
 from noisybench.statistics.intervals import Estimate
-from noisybench.variants.answer_lines import AnswerLine, read_answer_lines, write_answer_lines
+from noisybench.variants.decision_files import read_decisions, whole_number_of, write_decisions
 
 KIND = "audit"
 """What the first line of a file of answers says that it is of."""
@@ -173,8 +173,8 @@ def write_audit_sheet(audit: Audit, path: str | Path, *, names: Sequence[str] | 
         names: What people call the samples of the data set, shape (n,).
         given: Name of the class of each sample of the data set, shape (n,).
     """
-    rows = (AnswerLine(int(i), names[i] if names else "", given[i], "", "") for i in audit.sample.samples)
-    write_answer_lines(a_path(path), KIND, {"variant_id": audit.variant_id, "audit": audit.digest}, rows)
+    rows = ((i, names[i] if names else "", given[i], "", "") for i in audit.sample.samples.tolist())
+    write_decisions(a_path(path), KIND, {"variant_id": audit.variant_id, "audit": audit.digest}, rows)
 
 
 def read_audit_answers(path: str | Path, audit: Audit) -> tuple[Answer, ...]:
@@ -185,21 +185,29 @@ def read_audit_answers(path: str | Path, audit: Audit) -> tuple[Answer, ...]:
         Mismatch: It answers another audit.
     """
     path = a_path(path)
-    told, lines = read_answer_lines(path, KIND)
-    if told.get("variant_id") != audit.variant_id or told.get("audit") != audit.digest:
-        of = "another audit of these labels" if told.get("variant_id") == audit.variant_id else "other labels"
+    file = read_decisions(path, KIND)
+    if file.variant_id != audit.variant_id or file.digests.get("audit") != audit.digest:
+        of = "another audit of these labels" if file.variant_id == audit.variant_id else "other labels"
         msg = f"{path} answers {of}, not the audit {audit.digest[:12]}; give the audit file that belongs to it"
         raise Mismatch(msg)
     place = {int(sample): i for i, sample in enumerate(audit.sample.samples)}
     answers: list[Answer] = [""] * len(place)
-    for line in lines:
-        if line.action not in MEANT:
-            msg = f"{path}: the action in row {line.line} is {line.action[:40]!r}, expected one of accept, keep, drop"
+    seen: dict[int, int] = {}
+    for line, cells in file.rows:
+        sample, action = whole_number_of(cells["sample"]), cells["action"].strip().lower()
+        if action not in MEANT:
+            msg = f"{path}: the action in line {line} is {action[:40]!r}, expected one of accept, keep, drop"
             raise BadData(msg)
-        if line.sample not in place:
-            msg = f"{path}: sample {line.sample} in row {line.line} was not drawn: an audit takes no others"
+        if sample is None or sample not in place:
+            msg = (
+                f"{path}: sample {cells['sample'].strip()[:40]} in line {line} was not drawn: an audit takes no others"
+            )
             raise BadData(msg)
-        answers[place[line.sample]] = MEANT[line.action]
+        if sample in seen:
+            msg = f"{path} has sample {sample} in lines {seen[sample]} and {line}; keep one of them"
+            raise BadData(msg)
+        seen[sample] = line
+        answers[place[sample]] = MEANT[action]
     return tuple(answers)
 
 

@@ -21,7 +21,7 @@ from noisybench.board.suspects_shown import audit_page_of, write_page
 from noisybench.ground.arrays import Bools
 from noisybench.ground.download import cache_folder
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.variants.answer_lines import read_answer_lines
+from noisybench.variants.decision_files import read_decisions
 
 
 class Begun(NamedTuple):
@@ -74,8 +74,7 @@ def end_audit(suspects: Suspects, answers: Path) -> tuple[dict[str, Any], tuple[
         BadData: The answers, or the draw that they name, cannot be read or found.
         Mismatch: The draw was of other labels or of another suspicion.
     """
-    told, _ = read_answer_lines(answers, KIND)
-    audit = _find(told, answers)
+    audit = _find(read_decisions(answers, KIND).digests, answers)
     check_audit(audit, suspects.variant_id, suspects.suspicion, _flags(suspects), settled(suspects.variant))
     found, sentences = audit_report(audit, read_audit_answers(answers, audit))
     estimates: dict[str, Any] = {"answered": found.right + found.wrong, "wrong": found.wrong}

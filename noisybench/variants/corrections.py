@@ -4,10 +4,7 @@ A file begins with ``# noisybench corrections, variant_id=<64 hex>``; then comes
 ``sample,name,given,corrected,action``, then a row for each sample that was decided.
 """
 
-import csv
 import hashlib
-import io
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +16,8 @@ from numpy.typing import NDArray
 from noisybench.ground.arrays import UNKNOWN, Labels, read_only
 from noisybench.ground.checks import a_path, unknown
 from noisybench.ground.errors import BadData, Mismatch
-from noisybench.ground.files import replacing
 from noisybench.ground.text import spreadsheet_cell
-from noisybench.variants.decision_files import read_decisions
+from noisybench.variants.decision_files import plain_cell, read_decisions, whole_number_of, write_decisions
 
 Action = Literal["accept", "keep", "drop"]
 """``accept`` takes the corrected label, ``keep`` says that the given one is right, ``drop`` leaves the sample out."""
@@ -30,8 +26,6 @@ CORRECTIONS = "corrections.csv"
 """File of a corrected variant's folder: what was decided, against the labels before any correction."""
 CHECKED, DROPPED = "checked", "dropped"
 """Marks of a corrected variant: whose label a person chose or confirmed, and who is left out of training and of truths."""
-HEADER = ("sample", "name", "given", "corrected", "action")
-_WHOLE = re.compile(r"([0-9]{1,15})(\.0+)?", re.ASCII)  # pandas writes 3.0 where a row had no number
 
 
 class Labelled(Protocol):
@@ -247,7 +241,7 @@ def parse_corrections(path: Path, class_names: Sequence[str], n: int) -> Correct
     Raises:
         BadData: See ``read_corrections``.
     """
-    file = read_decisions(path, "corrections", HEADER)
+    file = read_decisions(path, "corrections")
     classes = {spreadsheet_cell(name): label for label, name in enumerate(class_names)}
     classes |= {name: label for label, name in enumerate(class_names)}
     seen: dict[int, int] = {}
@@ -260,7 +254,7 @@ def parse_corrections(path: Path, class_names: Sequence[str], n: int) -> Correct
             row.refuse(f"sample {sample} stands in line {seen[sample]} already; keep one of the two rows")
         seen[sample] = line
         rows.append((sample, *row.decision(classes, class_names)))
-        names.append(_plain(cells["name"]))
+        names.append(plain_cell(cells["name"]))
     if not rows:
         msg = f"{path} decides nothing: it has no row below its header; decide about a sample, or leave the file out"
         raise BadData(msg)
@@ -277,19 +271,13 @@ def write_corrections(corrections: Corrections, path: str | Path, class_names: S
         path: The file.
         class_names: One per class, in index order.
     """
-    path = a_path(path)
-    text = io.StringIO(newline="")
-    text.write(f"# noisybench corrections, variant_id={corrections.variant_id}\n")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
     names = corrections.names or [""] * len(corrections.samples)
-    shown = [spreadsheet_cell(name) for name in class_names]
-    for i, sample in enumerate(corrections.samples.tolist()):
-        label = int(corrections.corrected[i])
-        new = "" if label < 0 else shown[label]
-        writer.writerow((sample, spreadsheet_cell(names[i]), shown[corrections.given[i]], new, corrections.actions[i]))
-    with replacing(path) as part:
-        part.write_bytes(text.getvalue().encode("utf-8", "replace"))
+    columns = (corrections.samples.tolist(), names, corrections.given, corrections.corrected, corrections.actions)
+    rows = (
+        (sample, name, class_names[given], class_names[new] if new >= 0 else "", action)
+        for sample, name, given, new, action in zip(*columns, strict=True)
+    )
+    write_decisions(a_path(path), "corrections", {"variant_id": corrections.variant_id}, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,10 +294,10 @@ class _Row:
 
     def sample(self, n: int) -> int:
         text = self.cells["sample"].strip()
-        number = _WHOLE.fullmatch(text)
-        if number is None or int(number[1]) >= n:
+        number = whole_number_of(text)
+        if number is None or number >= n:
             self.refuse(f"sample is {text[:40]!r}, expected a whole number of 0..{n - 1}")
-        return int(number[1])
+        return number
 
     def decision(self, classes: dict[str, int], class_names: Sequence[str]) -> tuple[int, int, Action]:
         """Given label, corrected one and action."""
@@ -335,11 +323,6 @@ class _Row:
         if label is None:
             self.refuse(f"{column}: {unknown(text[:80], tuple(class_names), 'class')}")
         return label
-
-
-def _plain(name: str) -> str:
-    """A name without the apostrophe that keeps spreadsheets from computing it."""
-    return name[1:] if name.startswith("'") and spreadsheet_cell(name[1:]) == name else name
 
 
 def as_corrections(given: Corrections | str | Path, variant: Labelled) -> Corrections:

@@ -8,17 +8,22 @@ longest, changed separator, line ends and encoding, or begun with ``sep=;``: all
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from noisybench.ground.claims import check_regular
 from noisybench.ground.errors import BadData
+from noisybench.ground.files import replacing
+from noisybench.ground.text import spreadsheet_cell
 
+HEADER = ("sample", "name", "given", "corrected", "action")
+"""Columns, in the order in which they are written."""
 LARGEST = 1 << 28
 """Bytes of such a file, at most."""
 SEPARATORS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r'"?sep=.?"?[,;\t]*', re.IGNORECASE)  # for Excel, before all else
+_WHOLE = re.compile(r"([0-9]{1,15})(\.0+)?", re.ASCII)
 _DIGEST = re.compile(r"(\w+)=([0-9a-f]{64})(?!\w)", re.ASCII)
 
 
@@ -39,7 +44,7 @@ class DecisionFile:
         return self.digests["variant_id"]
 
 
-def read_decisions(path: Path, kind: str, header: Sequence[str]) -> DecisionFile:
+def read_decisions(path: Path, kind: str, header: Sequence[str] = HEADER) -> DecisionFile:
     """What a file of decisions holds.
 
     Args:
@@ -63,6 +68,35 @@ def read_decisions(path: Path, kind: str, header: Sequence[str]) -> DecisionFile
         )
         raise BadData(msg)
     return DecisionFile(digests, list(_rows(lines[at + 1 :], at + 1, header, path)))
+
+
+def write_decisions(path: Path, kind: str, digests: Mapping[str, str], rows: Iterable[Sequence[object]]) -> None:
+    """Write such a file: whole, or not at all; what a spreadsheet would take for a formula stands behind an apostrophe.
+
+    Args:
+        path: The file; one that is there is replaced.
+        kind: What the first line says after ``noisybench``.
+        digests: Name → SHA-256, ``variant_id`` first.
+        rows: Cells in the order of ``HEADER``.
+    """
+    text = io.StringIO(newline="")
+    text.write(", ".join([f"# noisybench {kind}", *(f"{name}={value}" for name, value in digests.items())]) + "\n")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADER)
+    writer.writerows([spreadsheet_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+    with replacing(path) as part:
+        part.write_bytes(text.getvalue().encode("utf-8", "replace"))
+
+
+def plain_cell(text: str) -> str:
+    """A cell without the apostrophe that ``spreadsheet_cell`` put before it."""
+    return text[1:] if text.startswith("'") and spreadsheet_cell(text[1:]) != text[1:] else text
+
+
+def whole_number_of(text: str) -> int | None:
+    """The number that a cell holds, also as pandas writes it where a row had none (``3.0``); None where it is none."""
+    found = _WHOLE.fullmatch(text.strip())
+    return None if found is None else int(found[1])
 
 
 def _text_of(path: Path) -> str:

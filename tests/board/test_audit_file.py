@@ -148,5 +148,5 @@ def test_answers_of_another_audit(tmp_path: Path) -> None:
     answered(one, path, actions)
     stranger = next(i for i in range(900) if i not in one.sample.samples)
     path.write_text(path.read_text("utf-8") + f"{stranger},,,,keep\n", encoding="utf-8")
-    with pytest.raises(BadData, match=f"sample {stranger} in row 123 was not drawn"):
+    with pytest.raises(BadData, match=f"sample {stranger} in line 123 was not drawn"):
         read_audit_answers(path, one)
