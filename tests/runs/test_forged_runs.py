@@ -415,7 +415,6 @@ FORGERIES: dict[str, Callable[[Forger], None]] = {
     "what features were trained on": of_features(pretrained={"data": "MNIST", "supervised": True, "overlap": "no"}),
     "labels of the columns": column("given", lambda values: (values + 1) % 10),
     "predictions of the columns": column("prediction", lambda values: (values + 1) % 10),
-    "shares beyond one": column("neighbours.labels", lambda values: values * 1.5),
     "suspicion beyond its range": column("features.ridge_suspicion", lambda values: values + 1),
     "models of other subsets": models_of_other_subsets,
     "whose memorization": memorization_of_nobody,
