@@ -218,7 +218,8 @@ def _scored(
         machine=Machine(device=wish.device),
     )
     found = suspects_of_runs(folder, wish.detector)
-    return replace(found, inputs=source, names=source.sample_names, folder=_folder_of(source, place))
+    called = "" if place is None else place.resolve().name
+    return replace(found, inputs=source, names=source.sample_names, folder=_folder_of(source, place), called=called)
 
 
 def _at_once(
