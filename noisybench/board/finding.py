@@ -274,7 +274,7 @@ def suspects_of_runs(folder: Path, detector: str | None = None) -> Suspects:
     suspicion = read_only(np.mean([scores.values for scores in scored], axis=0))
     records = [one.record for one in runs]
     traces = [] if records[0].form == "scores" else [read_trace(one.path / "trace") for one in runs]
-    against = contradicted(traces, variant.labels)
+    against = contradicted(traces, variant)
     return Suspects(
         variant=variant,
         detector=detector,
