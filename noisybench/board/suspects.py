@@ -81,6 +81,7 @@ class Suspects:
         names: What people call the samples, shape (n,); None where the number is all there is.
         inputs: The source, where it was read: what pages show of a sample.
         folder: Where the files are that ``names`` names; None where they are no files.
+        place: Where the data are, by whose last part they are called; None calls them by their source.
     """
 
     variant: Variant
@@ -92,6 +93,7 @@ class Suspects:
     names: Sequence[str] | None = None
     inputs: Source | None = None
     folder: Path | None = None
+    place: Path | None = None
 
     def __repr__(self) -> str:
         return f"Suspects({self.headline()}, ranked by {self.detector})"
@@ -103,6 +105,11 @@ class Suspects:
     def source(self) -> str:
         """Name of the source."""
         return self.variant.provenance.source
+
+    @property
+    def title(self) -> str:
+        """What the data are called: by their file or folder, else by their source."""
+        return (self.place.resolve().name if self.place is not None else "") or self.source
 
     @property
     def variant_id(self) -> str:
@@ -184,8 +191,8 @@ class Suspects:
     def headline(self) -> str:
         """How many labels disagree with the evidence, in words."""
         if self.flagged is None:
-            return f"{len(self):,} labels of {self.source} by scores alone, which say no count"
-        return f"{self.count:,} of {len(self):,} labels of {self.source} disagree with the evidence"
+            return f"{len(self):,} labels of {self.title} by scores alone, which say no count"
+        return f"{self.count:,} of {len(self):,} labels of {self.title} disagree with the evidence"
 
     def record(self, top: int | None = None) -> dict[str, Any]:
         """All of it for machines, as JSON holds it: what it is of, counts, and the chosen suspects."""

@@ -34,9 +34,9 @@ def page_of(suspects: Suspects, top: int | None = None) -> str:
     if suspects.flagged is not None:
         lead += f" {UNCERTAIN[0].upper()}{UNCERTAIN[1:]}."
     return suspects_page(
-        title=f"Labels of {suspects.source} to look at",
+        title=f"Labels of {suspects.title} to look at",
         variant_id=suspects.variant_id,
-        source_name=f"{suspects.source}, {len(suspects):,} samples",
+        source_name=f"{suspects.title}, {len(suspects):,} samples",
         class_names=suspects.class_names,
         items=_items(suspects, chosen, with_evidence=True),
         lead=lead,
@@ -54,9 +54,9 @@ def audit_page_of(suspects: Suspects, samples: NDArray[np.int64], digest: str) -
         digest: Of the audit, which the answers name.
     """
     return suspects_page(
-        title=f"{len(samples):,} labels of {suspects.source}, drawn at random",
+        title=f"{len(samples):,} labels of {suspects.title}, drawn at random",
         variant_id=suspects.variant_id,
-        source_name=f"{suspects.source}, {len(suspects):,} samples",
+        source_name=f"{suspects.title}, {len(suspects):,} samples",
         class_names=suspects.class_names,
         items=_items(suspects, samples, with_evidence=False),
         lead="Is the label right? Answer in this order; you may stop at any time.",

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.ground.arrays import Bools, Features, Floats32, Labels
+from noisybench.ground.errors import BadData
 from noisybench.statistics.grouping import find_groups
 from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.variants.variant import Variant
@@ -26,8 +27,17 @@ def with_dropped(values: NDArray[Any], variant: Variant, neutral: float) -> NDAr
 
 
 def groups_of_kept(features: Features, variant: Variant, given: Labels | None) -> Labels:
-    """Number of each sample's group, see ``find_groups``; a dropped sample is a group of its own: (n, d) → (n,)."""
+    """Number of each sample's group, see ``find_groups``; a dropped sample is a group of its own: (n, d) → (n,).
+
+    Raises:
+        BadData: All samples have the same features, which tell nothing apart.
+    """
     kept = kept_rows(variant)
+    if (features[kept] == features[kept][0]).all():
+        msg = (
+            f"all {len(features[kept])} samples have the same features, so that nothing tells them apart; choose others"
+        )
+        raise BadData(msg)
     found = find_groups(features[kept], None if given is None else given[kept])
     groups: Labels = with_dropped(found, variant, -1)
     alone = groups < 0
