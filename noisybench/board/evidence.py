@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from noisybench.data.pretraining import UNSAID
+from noisybench.board.information import trained_on
 from noisybench.detection.scoring import Detector
 from noisybench.detection.suggesting import suggest
 from noisybench.ground.arrays import UNKNOWN, Bools, Floats, Labels
 from noisybench.ground.lookup import find, is_ours
-from noisybench.runs.record import Pretrained, RunRecord
+from noisybench.runs.record import RunRecord
 from noisybench.statistics.confident_learning import find_issues
 from noisybench.statistics.consensus import consensus, disagreeing
 from noisybench.training.trace import Trace
@@ -61,7 +61,7 @@ def evidence_of(records: Sequence[RunRecord], traces: Sequence[Trace]) -> tuple[
             f"ridge regression, logistic regression and neighbours on features '{first.features}', each sample held out"
         ]
         if first.pretrained is not None:
-            told.append(_trained_on(first.pretrained))
+            told.append(f"the features were {trained_on(first.pretrained)}")
         if first.groups is not None and first.groups < first.n:
             by = "near duplicates" if first.grouped_by is None else f"'{first.grouped_by}' and near duplicates"
             told.append(f"{first.n:,} samples are {first.groups:,} groups, by {by}; each group is held out as a whole")
@@ -76,19 +76,6 @@ def evidence_of(records: Sequence[RunRecord], traces: Sequence[Trace]) -> tuple[
     if first.form == "scores":
         return (f"scores '{first.model}', which came without answers",)
     return (f"answers of '{first.model}', which noisybench did not make; they should be held out",)
-
-
-def _trained_on(pretrained: Pretrained) -> str:
-    """What features had been trained on, as a sentence."""
-    if pretrained.data == UNSAID:
-        return "what the features were trained on is not known"
-    how = {True: ", with labels", False: ", without labels", None: ""}[pretrained.supervised]
-    classes = {
-        "yes": "it has some of the classes looked at here",
-        "no": "it has none of the classes looked at here",
-        "unknown": "whether it has the classes looked at here is not known",
-    }[pretrained.overlap]
-    return f"the features were trained on {pretrained.data}{how}; {classes}"
 
 
 def suggested(traces: Sequence[Trace], detector: str, given: Labels) -> Labels:
