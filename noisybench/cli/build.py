@@ -116,7 +116,7 @@ def build(
     description = describe(variant)
     folder = out / variant.name
     said = {key: getattr(loader, key) for key in options}
-    if loaded.options.get("side") != getattr(loader, "side", None):
+    if corrections and loaded.options.get("side"):
         said["side"] = loaded.options["side"]
     places = {key: str(value.resolve() if isinstance(value, Path) else value) for key, value in said.items()}
     write_whole_variant(variant, folder, data=data, source_set=places, names=loaded.sample_names)
