@@ -44,6 +44,10 @@ def begin_audit(suspects: Suspects, m: int, page: Path | None, *, seed: int) -> 
     Raises:
         BadUsage: Scores came alone and say no cut, or there are fewer labels.
     """
+    there = int((~settled(suspects.variant)).sum())
+    if m > there:
+        msg = f"an audit of {m:,} labels needs as many, and there are {there:,} that nobody decided about; draw fewer"
+        raise BadUsage(msg)
     drawn = make_audit(
         suspects.variant_id,
         suspects.detector,

@@ -4,20 +4,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from noisybench.board.information import pretrained_in_words
+from noisybench.board.information import trained_on
 from noisybench.detection.scoring import Detector
 from noisybench.detection.suggesting import suggest
-from noisybench.ground.arrays import UNKNOWN, Bools, Labels
+from noisybench.ground.arrays import UNKNOWN, Bools, Floats, Labels
 from noisybench.ground.lookup import find, is_ours
 from noisybench.runs.record import RunRecord
 from noisybench.statistics.confident_learning import find_issues
 from noisybench.statistics.consensus import consensus, disagreeing
 from noisybench.training.trace import Trace
+from noisybench.variants.variant import Variant
 
 HELD_OUT, RIDGE, NEIGHBOURS = "held_out.probabilities", "features.ridge_answers", "neighbours.labels"
 
 
-def contradicted(traces: Sequence[Trace], given: Labels) -> Bools | None:
+def contradicted(traces: Sequence[Trace], variant: Variant) -> Bools | None:
     """Which labels the answers of a setup's runs contradict, shape (n,): how many is no estimate of how many are wrong.
 
     From frozen features: what ridge regression, logistic regression and neighbours say together, see ``consensus``. From held-out
@@ -26,26 +27,30 @@ def contradicted(traces: Sequence[Trace], given: Labels) -> Bools | None:
 
     Args:
         traces: Of the runs, one a seed.
-        given: The labels, shape (n,).
+        variant: The labels; who was dropped from them is contradicted nowhere, and counts for nobody else.
 
     Returns:
         None where there are no answers, as of scores that came alone.
     """
     columns = set.intersection(*(set(trace.columns) for trace in traces)) if traces else set()
+    kept, found = ~variant.dropped, np.zeros(len(variant.labels), dtype=bool)
+    given = variant.labels[kept]
     if {HELD_OUT, RIDGE, NEIGHBOURS} <= columns:
-        ridge, probabilities, shares = (
-            np.stack([trace[name][-1] for trace in traces]).mean(0, dtype=np.float64)
-            for name in (RIDGE, HELD_OUT, NEIGHBOURS)
-        )
-        return disagreeing(consensus(given, ridge, probabilities, shares))
-    if HELD_OUT in columns:
-        mean = np.mean([trace[HELD_OUT][-1] for trace in traces], axis=0)
-        return find_issues(given, mean)
-    if "prediction" in columns:
-        others = np.sum([(trace["prediction"] != given).sum(0) for trace in traces], axis=0)
-        most: Bools = 2 * others > sum(len(trace["prediction"]) for trace in traces)
-        return most
-    return None
+        ridge, probabilities, shares = (_mean(traces, name)[kept] for name in (RIDGE, HELD_OUT, NEIGHBOURS))
+        found[kept] = disagreeing(consensus(given, ridge, probabilities, shares))
+    elif HELD_OUT in columns:
+        found[kept] = find_issues(given, _mean(traces, HELD_OUT)[kept])
+    elif "prediction" in columns:
+        others = np.sum([(trace["prediction"][:, kept] != given).sum(0) for trace in traces], axis=0)
+        found[kept] = 2 * others > sum(len(trace["prediction"]) for trace in traces)
+    else:
+        return None
+    return found
+
+
+def _mean(traces: Sequence[Trace], name: str) -> Floats:
+    """A column at its last epoch, mean over runs, shape (n, k)."""
+    return np.stack([trace[name][-1] for trace in traces]).mean(0, dtype=np.float64)
 
 
 def evidence_of(records: Sequence[RunRecord], traces: Sequence[Trace]) -> tuple[str, ...]:
@@ -53,14 +58,13 @@ def evidence_of(records: Sequence[RunRecord], traces: Sequence[Trace]) -> tuple[
     first, many = records[0], len(records)
     if first.regime == "features":
         told = [
-            f"ridge regression, logistic regression and neighbours on features {first.features}, each sample held out"
+            f"ridge regression, logistic regression and neighbours on features '{first.features}', each sample held out"
         ]
         if first.pretrained is not None:
-            told.append(f"the features were trained on {pretrained_in_words(first.pretrained)}")
+            told.append(f"the features were {trained_on(first.pretrained)}")
         if first.groups is not None and first.groups < first.n:
-            told.append(
-                f"{first.n:,} samples are {first.groups:,} groups, near duplicates among them, each held out as one"
-            )
+            by = "near duplicates" if first.grouped_by is None else f"'{first.grouped_by}' and near duplicates"
+            told.append(f"{first.n:,} samples are {first.groups:,} groups, by {by}; each group is held out as a whole")
         return tuple(told)
     learner = f"{first.model}, {first.recipe}" + ("" if first.features == "input" else f", on {first.features}")
     if first.regime == "pool":

@@ -37,6 +37,8 @@ from noisybench.variants.variant import Variant, read_variant
 
 VARIANT_RECORD = "variant.json"
 Tell = Callable[[str], None]
+SHOWN = 5
+"""Classes that a note names."""
 
 DEFAULTS = ("feature_consensus", "cumulative_loss", "self_confidence")
 """Detectors that rank where none is named, the first that there is: by frozen features, by a training, by probabilities."""
@@ -190,10 +192,13 @@ def _as_found(source: Source, corrections: Sequence[Path] = ()) -> Variant:
 def _features(source: Source, wish: Wish) -> Extraction | str:
     """The features that are asked for, or what suits the source, which is told."""
     inputs_of(source, "suspects")
-    if wish.features is not None:
-        return wish.features if wish.features == "input" else choose_features(wish.features, wish.features_options)
-    name, why = default_features(source)
-    wish.tell(f"note: {why}")
+    name = wish.features
+    if name is None:
+        name, why = default_features(source)
+        wish.tell(f"note: {why}")
+    if name == "input" and wish.features_options:
+        msg = "features 'input' have no options; leave --features-set out, or name other features"
+        raise BadUsage(msg)
     return name if name == "input" else choose_features(name, wish.features_options)
 
 
@@ -207,6 +212,7 @@ def _scored(
     place: Path | None = None,
 ) -> Suspects:
     """Suspects of a source, by a run from frozen features in the folder ``out``."""
+    _tell_of_single(variant, wish.tell)
     folder = score_frozen(
         source,
         variant,
@@ -218,8 +224,23 @@ def _scored(
         machine=Machine(device=wish.device),
     )
     found = suspects_of_runs(folder, wish.detector)
-    called = "" if place is None else place.resolve().name
-    return replace(found, inputs=source, names=source.sample_names, folder=_folder_of(source, place), called=called)
+    return replace(found, inputs=source, names=source.sample_names, folder=_folder_of(source, place), place=place)
+
+
+def _tell_of_single(variant: Variant, tell: Tell) -> None:
+    """Say which classes have one sample, for whose label nobody can speak; ``BadData`` where there are no others."""
+    counts = np.bincount(variant.labels[~variant.dropped], minlength=variant.num_classes)
+    single = np.flatnonzero(counts == 1)
+    if single.size and counts.max() == 1:
+        msg = (
+            f"no class has two samples ({single.size} labels in all), so that nothing speaks for or against a label; "
+            f"expected classes of several samples"
+        )
+        raise BadData(msg)
+    if single.size:
+        named = ", ".join(variant.class_names[k] for k in single[:SHOWN])
+        more = f" and {single.size - SHOWN} more" if single.size > SHOWN else ""
+        tell(f"note: classes of one sample, for which nobody else can speak, so that it disagrees: {named}{more}")
 
 
 def _at_once(
@@ -275,7 +296,7 @@ def suspects_of_runs(folder: Path, detector: str | None = None) -> Suspects:
     suspicion = read_only(np.mean([scores.values for scores in scored], axis=0))
     records = [one.record for one in runs]
     traces = [] if records[0].form == "scores" else [read_trace(one.path / "trace") for one in runs]
-    against = contradicted(traces, variant.labels)
+    against = contradicted(traces, variant)
     return Suspects(
         variant=variant,
         detector=detector,

@@ -143,3 +143,16 @@ def pretrained_in_words(pretrained: Pretrained) -> str:
     how = {True: "supervised", False: "unsupervised", None: "supervision unknown"}[pretrained.supervised]
     overlap = {"yes": "classes overlap", "no": "other classes", "unknown": "overlap unknown"}[pretrained.overlap]
     return f"{pretrained.data} ({how}, {overlap})"
+
+
+def trained_on(pretrained: Pretrained) -> str:
+    """The same as the end of a sentence, as in ``trained on ImageNet-1k, with labels; it has some of the classes …``."""
+    if pretrained.data == UNSAID:
+        return "trained on data that nobody names"
+    how = {True: ", with labels", False: ", without labels", None: ""}[pretrained.supervised]
+    classes = {
+        "yes": "it has some of the classes looked at here",
+        "no": "it has none of the classes looked at here",
+        "unknown": "whether it has the classes looked at here is not known",
+    }[pretrained.overlap]
+    return f"trained on {pretrained.data}{how}; {classes}"

@@ -81,7 +81,7 @@ class Suspects:
         names: What people call the samples, shape (n,); None where the number is all there is.
         inputs: The source, where it was read: what pages show of a sample.
         folder: Where the files are that ``names`` names; None where they are no files.
-        called: What the user calls the data, such as the name of their folder; empty where only the source's name is known.
+        place: Where the data are, by whose last part they are called; None calls them by their source.
     """
 
     variant: Variant
@@ -93,7 +93,7 @@ class Suspects:
     names: Sequence[str] | None = None
     inputs: Source | None = None
     folder: Path | None = None
-    called: str = ""
+    place: Path | None = None
 
     def __repr__(self) -> str:
         return f"Suspects({self.headline()}, ranked by {self.detector})"
@@ -108,8 +108,8 @@ class Suspects:
 
     @property
     def title(self) -> str:
-        """What the data are called: by the user, else by their source."""
-        return self.called or self.source
+        """What the data are called: by their file or folder, else by their source."""
+        return (self.place.resolve().name if self.place is not None else "") or self.source
 
     @property
     def variant_id(self) -> str:

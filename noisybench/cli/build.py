@@ -80,6 +80,8 @@ def build(
     from noisybench.cards.description import describe
     from noisybench.cards.description_text import to_record
     from noisybench.cards.summary import summary_lines
+    from noisybench.data.given_values import SIDE
+    from noisybench.data.loading import read_at_side
     from noisybench.data.recognising import recognise_source
     from noisybench.ground.options import parse_options, split_pairs
     from noisybench.items import find
@@ -109,11 +111,13 @@ def build(
         in_full = _in_full(replace(found, options=options).arguments(), noise, params)
         tell(f"note: {found.note}; in full: {in_full}")
     with status(f"reading {what}"):
-        loaded = loader(data, limit=limit)
+        loaded = read_at_side(loader, data, limit, SIDE if corrections else None)  # as they were looked at
     variant = build_variant(loaded, maker, seed=seed, mode=mode, corrections=corrections)  # type: ignore[arg-type]  # checked
     description = describe(variant)
     folder = out / variant.name
     said = {key: getattr(loader, key) for key in options}
+    if corrections and loaded.options.get("side"):
+        said["side"] = loaded.options["side"]
     places = {key: str(value.resolve() if isinstance(value, Path) else value) for key, value in said.items()}
     write_whole_variant(variant, folder, data=data, source_set=places, names=loaded.sample_names)
     for sentence in loaded.notes:

@@ -196,7 +196,7 @@ def _from_features(
 
 def _report_features(result: "Result", *, as_json: bool) -> None:
     """What a run from frozen features found, and how many groups it left out together."""
-    from noisybench.board.information import pretrained_in_words
+    from noisybench.board.information import trained_on
     from noisybench.runs.reading import read_run
 
     record, told = read_run(result.path).record, told_of(result)
@@ -204,7 +204,7 @@ def _report_features(result: "Result", *, as_json: bool) -> None:
     many = (
         f"{record.n} samples, none left out with another" if alone else f"{record.n} samples in {record.groups} groups"
     )
-    learnt = "" if record.pretrained is None else f", of {pretrained_in_words(record.pretrained)}"
+    learnt = "" if record.pretrained is None else f" ({trained_on(record.pretrained)})"
     typer.echo(f"features {record.features}{learnt}: {many}", err=True)
     if as_json:
         shown = {"path": str(result.path), "features": record.features, "groups": record.groups, "detectors": told}

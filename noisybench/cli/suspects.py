@@ -1,5 +1,6 @@
 """The command for someone who has no truth: suspects."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ from noisybench.cli.printing import (
     Json,
     OwnSource,
     SourceSettings,
+    no_format,
     print_json,
     print_lines,
     say,
@@ -17,12 +19,17 @@ from noisybench.cli.printing import (
     tell,
     whole_number,
 )
+from noisybench.ground.checks import whole
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.text import one_line
 
 if TYPE_CHECKING:
     from noisybench.board.suspects import Suspects
 
+PRINTED, FILES = ("table", "markdown", "csv", "json"), ("parquet", "labelstudio")
+"""Formats on the terminal, and those that are of files alone."""
+LEAST = 4
+"""Labels of the smallest audit: two of those that disagree, and two of the others."""
 MOST_COUNTS = 6
 """Classes, and pairs of classes, that are named on the terminal."""
 
@@ -38,73 +45,102 @@ def suspects(
     ],
     *,
     label: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Of the labels, where a table does not say.")
+        str | None, typer.Option(metavar="COLUMN", help="The column of labels, where a table does not say which it is.")
     ] = None,
     features: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Frozen features: lite0, minilm, words, pca, …; default: what suits the data."
+            metavar="NAME",
+            help="lite0, minilm, words, pca, … ('noisybench list features'); default: what suits the data.",
         ),
     ] = None,
     features_set: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the features.")] = None,
     groups: Annotated[
         str | None,
         typer.Option(
-            metavar="COLUMN", help="Samples alike in it, such as frames of one film, say nothing of each other."
+            metavar="COLUMN",
+            help="A column, or a file with an entry for each sample: samples of one group, such as frames of one film, say "
+            "nothing of each other's labels.",
         ),
     ] = None,
-    detector: Annotated[str | None, typer.Option(help="It ranks; default: feature_consensus, or the run's.")] = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(help="The one whose scores rank the labels; default: feature_consensus, or that of the runs."),
+    ] = None,
     top: Annotated[
-        int | None, typer.Option(parser=whole_number, metavar="N", help="How many; default: those that disagree.")
+        int | None,
+        typer.Option(
+            parser=whole_number, metavar="N", help="How many labels are shown or written; default: those that disagree."
+        ),
     ] = None,
     html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A page to look at them, decide, and save corrections.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a page on which you look at them, decide, and save corrections."),
     ] = None,
-    to: Annotated[Path | None, typer.Option(metavar="FILE", help="Write them: .csv, .parquet or .json.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write them as a file that ends in .csv, .parquet or .json.")
+    ] = None,
     style: Annotated[
         str | None,
-        typer.Option("--format", help="table, markdown, csv, json; with --to: csv, parquet, json, labelstudio."),
+        typer.Option(
+            "--format",
+            help="On the terminal table, markdown, csv or json; with --to csv, parquet, json or labelstudio.",
+        ),
     ] = None,
-    paths: Annotated[bool, typer.Option("--paths", help="Print their files alone, a line each.")] = False,
+    paths: Annotated[
+        bool, typer.Option("--paths", help="Print the names of their files, a line each, and nothing else.")
+    ] = False,
     audit: Annotated[
         int | None,
         typer.Option(
-            parser=whole_number, metavar="M", help="Draw M labels to look at, for an estimate of how many are wrong."
+            parser=whole_number,
+            metavar="M",
+            help="Draw M labels for you to look at; your answers tell how many are wrong.",
         ),
     ] = None,
     audit_answers: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Estimate from the answers that the audit's page saved.")
+        Path | None,
+        typer.Option(metavar="FILE", help="What the audit's page saved: how many labels are wrong, with an interval."),
     ] = None,
-    seed: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="Of folds and of an audit's draw.")] = 0,
+    seed: Annotated[
+        int, typer.Option(parser=whole_number, metavar="N", help="Of the folds, and of an audit's draw.")
+    ] = 0,
     data: Data = None,
     source_set: SourceSettings = None,
     own_source: OwnSource = None,
     limit: Annotated[
-        int | None, typer.Option(parser=whole_number, metavar="N", help="Keep the first N training samples.")
+        int | None, typer.Option(parser=whole_number, metavar="N", help="Look at the first N samples alone.")
     ] = None,
     skip_broken: Annotated[
         bool, typer.Option("--skip-broken", help="Leave out images that cannot be decoded, and name them.")
     ] = False,
     corrections: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="What was decided before, as the page saved it; may be repeated."),
+        typer.Option(
+            metavar="FILE", help="What was decided before, as the page saved it; may be repeated, in their order."
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     out: Annotated[
-        Path | None, typer.Option(help="Folder of runs; default: the cache, so that a second look takes no time.")
+        Path | None,
+        typer.Option(help="Folder of runs; default: one in the cache. A second look at the same labels takes no time."),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Find the labels that disagree with the evidence; needs no truth, and trains no network.
 
-    Of your data or a variant: held-out answers from frozen features. Of finished runs: what their detectors say.
+    The evidence, of your data or a variant: held-out answers of simple models on frozen features.
+    Of finished runs: what their detectors say.
     """
     from noisybench.board.finding import Wish, suspects_at
     from noisybench.ground.options import split_pairs
 
-    if audit_answers is not None and (audit is not None or html is not None):
-        msg = "--audit-answers ends an audit, --audit M --html FILE begins one; say one of the two"
-        raise BadUsage(msg)
+    # All of this before anything is read: a refused command says one line, at once.
+    forms = {"--paths": paths, "--json": as_json, "--format": style is not None and to is None}
+    _check_audit(audit, audit_answers, html, {"--to": to, "--top": top, "--format": style, "--paths": paths})
+    _check_forms(forms, style, top, to=to)
+    sheet = {"--audit": Path("audit.csv")} if audit is not None and html is None else {}
+    _check_files({"--html": html, "--to": to, **sheet}, [what, audit_answers, *(corrections or []), groups])
     wish = Wish(features, split_pairs(features_set or [], flag="--features-set"), groups, detector, seed, device, tell)
     options = _options_of_source(source_set or [], label, skip_broken=skip_broken)
     with status(f"looking at {what}"):
@@ -138,6 +174,52 @@ def suspects(
         _print_rows(found, top, style)
     else:
         _print_summary(found, top)
+
+
+def _check_audit(audit: int | None, answers: Path | None, html: Path | None, others: Mapping[str, object]) -> None:
+    """Raise ``BadUsage`` for what an audit has no use for."""
+    if audit is None and answers is None:
+        return
+    if answers is not None and (audit is not None or html is not None):
+        msg = "--audit-answers ends an audit, --audit M --html FILE begins one; say one of the two"
+        raise BadUsage(msg)
+    if audit is not None:
+        whole(audit, "--audit", least=LEAST)
+    for flag, value in others.items():
+        if value:
+            msg = f"an audit shows what was drawn, and no list of suspects; leave {flag} out"
+            raise BadUsage(msg)
+
+
+def _check_forms(forms: Mapping[str, bool], style: str | None, top: int | None, *, to: Path | None) -> None:
+    """Raise unless there is one form of what is printed, which exists, and a number of suspects that can be."""
+    said = [flag for flag, value in forms.items() if value]
+    if len(said) > 1:
+        msg = f"{said[0]} and {said[1]} are two forms of what is printed; say one of them"
+        raise BadUsage(msg)
+    if top is not None:
+        whole(top, "--top", least=1)
+    if to is None and style in FILES:
+        msg = f"'{style}' is the format of a file; say --to FILE as well"
+        raise BadUsage(msg)
+    if to is None and style is not None and style not in PRINTED:
+        raise no_format(style, PRINTED)
+
+
+def _check_files(written: Mapping[str, Path | None], read: Sequence[str | Path | None]) -> None:
+    """Raise ``BadUsage`` where a file that would be written is one that is read or lies among data, or two are one."""
+    folders = [Path(path) for path in read if path is not None and Path(path).is_dir()]
+    taken = {Path(path).resolve(): str(path) for path in read if path is not None and Path(path).is_file()}
+    for flag, path in written.items():
+        if path is not None and path.resolve() in taken:
+            msg = f"{flag} {path} would be written over {taken[path.resolve()]}; name another file"
+            raise BadUsage(msg)
+        for folder in folders:
+            if path is not None and path.resolve().is_relative_to(folder.resolve()):
+                msg = f"{flag} would write into {folder}, which is read, so that it would be taken for data; name a file elsewhere"
+                raise BadUsage(msg)
+        if path is not None:
+            taken[path.resolve()] = f"the file of {flag}"
 
 
 def _audit(
@@ -213,21 +295,22 @@ def _print_summary(found: "Suspects", top: int | None) -> None:
     say(one_line(f"{found.headline()}{share}"))
     for sentence in found.evidence:
         say(f"  evidence  {one_line(sentence)}")
-    cut = "" if found.cut is None else f"; they are those of suspicion {found.cut:.4g} and more"
-    say(f"  ranking   {one_line(found.detector)}{cut}")
+    cut = "" if found.cut is None else f"; the cut is a suspicion of {found.cut:.4g}"
+    say(f"  ranking   by {one_line(found.detector)}{cut}")
     if found.flagged is not None:
         say(f"  note      {UNCERTAIN}")
     truth = found.truth()
     if truth["known"]:
+        right = (truth["flagged_known"] or 0) - (truth["flagged_known_wrong"] or 0)
         say(
-            f"  truth     of {truth['flagged_known']:,} flagged whose truth is known, {truth['flagged_known_wrong']:,} are wrong; "
-            f"of all {truth['known_wrong']:,} known to be wrong, {truth['flagged_known_wrong']:,} are flagged"
+            f"  truth     known of {truth['known']:,} labels: {truth['known_wrong']:,} are wrong, of which "
+            f"{truth['flagged_known_wrong']:,} disagree; the others are right, of which {right:,} disagree"
         )
-    by_class = [f"{one_line(count.given)} {count.flagged:,} of {count.n:,}" for count in found.by_class()]
-    by_pair = [f"{one_line(pair.given)} → {one_line(pair.suggested)} {pair.flagged:,}" for pair in found.by_pair()]
+    by_class = [f"{one_line(count.given)}: {count.flagged:,} of {count.n:,}" for count in found.by_class()]
+    by_pair = [f"{one_line(pair.given)} → {one_line(pair.suggested)}: {pair.flagged:,}" for pair in found.by_pair()]
     for title, words in (("by class", by_class), ("by pair", by_pair)):
         if words:
-            more = f", {len(words) - MOST_COUNTS} more" if len(words) > MOST_COUNTS else ""
+            more = f", {len(words) - MOST_COUNTS:,} more" if len(words) > MOST_COUNTS else ""
             say(f"  {title:<9} {', '.join(words[:MOST_COUNTS])}{more}")
     many = found.flagged is None or found.count > TOP
     shown = found.table(TOP if top is None and many else top)
@@ -239,5 +322,7 @@ def _print_summary(found: "Suspects", top: int | None) -> None:
     ]
     if lines:
         print_lines(header, lines, "table")
+    if found.flagged is not None and len(shown) > found.count:
+        say(f"the first {found.count:,} of these disagree with the evidence; the others follow in the ranking")
     if top is None and found.count > len(shown):
         say(f"the first {len(shown)} of {found.count:,}; --top N, --to FILE or --html FILE gives more")

@@ -53,11 +53,11 @@ def load_at_side(
             and no side is said; None refuses them.
     """
     loader = parse_options(find("sources", found.source), {**found.options, **options}, what=f"source '{found.source}'")
-    return _at_side(loader, found.data, None if limit is None else whole(limit, "limit", least=1), side)
+    return read_at_side(loader, found.data, None if limit is None else whole(limit, "limit", least=1), side)
 
 
-def _at_side(loader: Any, place: Path | None, limit: int | None, side: int | None) -> "Source":  # noqa: ANN401
-    """What a loader reads; images of several sizes, or too many pixels, at a side where one is given."""
+def read_at_side(loader: Any, place: Path | None, limit: int | None, side: int | None) -> "Source":  # noqa: ANN401
+    """What a loader, an item of ``sources/`` with its options, reads; see ``load_at_side``."""
     from noisybench.data.images.decoding import SeveralSizes
     from noisybench.data.images.files import TooManyPixels
 

@@ -33,11 +33,10 @@ from noisybench.ground.lookup import find
 from noisybench.ground.version import __version__
 from noisybench.runs.column_scoring import score_added, score_columns
 from noisybench.runs.folder import begin, digests_of, finish, keep_variant, log
+from noisybench.runs.kept_rows import groups_of_kept, kept_rows, neighbour_labels_of_kept, with_dropped
 from noisybench.runs.mending import mend, recognise
 from noisybench.runs.record import Pretrained, RunRecord, about_labels
-from noisybench.statistics.grouping import find_groups
 from noisybench.statistics.linear_probe import held_out_probabilities
-from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.statistics.ridge import PENALTIES, leave_one_out_ridge
 from noisybench.training.machine import Machine, limited_threads
 from noisybench.training.trace import Observation, epoch_path, write_observation
@@ -264,7 +263,7 @@ def _observe(
 ) -> tuple[RunRecord, dict[str, float]]:
     """Write the columns in place of what is there; the record with what is known since, and the seconds of each part."""
     began = time.perf_counter()
-    groups = find_groups(values, given)
+    groups = groups_of_kept(values, variant, given)
     apart = time.perf_counter() - began
     columns, seconds = columns_from(values, variant, groups, seed=record.seed)
     for part in ("scores", "trace"):
@@ -294,28 +293,33 @@ def columns_from(
     ``features.ridge_chosen`` (n,) and ``features.ridge_leverage`` (n,) of ridge regression, see ``RidgeAnswers``;
     ``neighbours.labels`` (n, k), share of each label among the neighbours.
 
+    A sample that a person dropped takes part in nothing: the columns of the others are those of a data set without it.
+    Its own are undecided: every class alike, and a suspicion, margin and leverage of 0.
+
     Args:
         features: Shape (n, d).
         variant: The labels.
         groups: Number of each sample's group, shape (n,), see ``find_groups``.
         seed: Of the folds.
     """
-    labels, k = variant.labels, variant.num_classes
+    kept, k = kept_rows(variant), variant.num_classes
+    seen, labels, own = features[kept], variant.labels[kept], groups[kept]
     began = time.perf_counter()
-    held_out = held_out_probabilities(features, labels, k, groups=groups, folds=FOLDS, seed=seed).probabilities
+    probabilities = held_out_probabilities(seen, labels, k, groups=own, folds=FOLDS, seed=seed).probabilities
     probed = time.perf_counter()
-    ridge = leave_one_out_ridge(features, labels, k, groups=groups, penalties=PENALTIES)
+    ridge = leave_one_out_ridge(seen, labels, k, groups=own, penalties=PENALTIES)
     solved = time.perf_counter()
-    shares = neighbour_labels(features, labels, k, min(NEIGHBOURS, len(labels) - 1), groups=groups)
+    shares = neighbour_labels_of_kept(features, variant, NEIGHBOURS, groups)
     seconds = {"held_out": probed - began, "ridge": solved - probed, "neighbours": time.perf_counter() - solved}
+    held_out = with_dropped(probabilities, variant, 1 / k)
     columns: dict[str, NDArray[Any]] = {
-        "given": labels,
+        "given": variant.labels,
         "held_out.probabilities": held_out,
         "prediction": held_out.astype(np.float32).argmax(1),  # as whoever reads the column finds it
-        "features.ridge_suspicion": ridge.suspicion,
-        "features.ridge_answers": ridge.answers,
-        "features.ridge_chosen": ridge.margin_at_chosen,
-        "features.ridge_leverage": ridge.leverage,
+        "features.ridge_suspicion": with_dropped(ridge.suspicion, variant, 0),
+        "features.ridge_answers": with_dropped(ridge.answers, variant, 1 / k),
+        "features.ridge_chosen": with_dropped(ridge.margin_at_chosen, variant, 0),
+        "features.ridge_leverage": with_dropped(ridge.leverage, variant, 0),
         "neighbours.labels": shares,
     }
     return {name: values.astype(np.float32) for name, values in columns.items()}, seconds

@@ -33,10 +33,10 @@ from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.subsets import check_fraction, group_size, subsets
 from noisybench.runs.column_scoring import score_added, score_columns
 from noisybench.runs.folder import begin, digests_of, finish, keep_variant
+from noisybench.runs.kept_rows import kept_rows, neighbour_labels_of_kept
 from noisybench.runs.mending import mend, recognise
 from noisybench.runs.record import RunRecord, about_labels
 from noisybench.statistics.confident_learning import NoiseEstimate, estimate_noise
-from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.training.machine import Machine, limited_threads
 from noisybench.training.trace import write_observation
 from noisybench.variants.variant import Variant, check_source, check_variant
@@ -104,7 +104,7 @@ def score_pool(
     folder = home / folder_of_pools([one.setup for one in learners]) / f"seed-{seed}"
     check_source(source, variant)
     for one in learners:
-        _check_held_out(one, len(variant.labels), models, seed)
+        _check_held_out(one, int((~variant.dropped).sum()), models, seed)
     kept = keep_variant(variant, home / "variant", source.sample_names)
     record = _record(learners[-1], kept, shares, models=models, seed=seed)
     if machine.threads > 1:
@@ -139,7 +139,8 @@ def score_pool(
                 _score_all(folder, pools, variant, record, near=_where_to_look(source, features), seconds=seconds)
         else:
             score_added(folder, found, variant)
-    return DetectorPool(folder, estimate_noise(variant.labels, pools[-1].held_out))
+    rows = kept_rows(variant)
+    return DetectorPool(folder, estimate_noise(variant.labels[rows], pools[-1].held_out[rows]))
 
 
 def _check_held_out(learner: SubsetPlan, n: int, models: int, seed: int) -> None:
@@ -179,8 +180,7 @@ def _score_all(
 ) -> None:
     """Write the held-out answers, the shares fitted, every detector's scores and what they took, and run.json last."""
     began = time.perf_counter()
-    k = min(NEIGHBOURS, len(variant.labels) - 1)
-    neighbours = None if near is None else neighbour_labels(near, variant.labels, variant.num_classes, k)
+    neighbours = None if near is None else neighbour_labels_of_kept(near, variant, NEIGHBOURS)
     apart = time.perf_counter() - began
     answers = held_out_answers(pools, variant, epoch=record.epochs, neighbours=neighbours)
     with synced_together():

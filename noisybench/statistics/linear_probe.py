@@ -144,6 +144,7 @@ class _Probe:
         self.model.C = strength
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # nearly there is good enough
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # they are classes
             self.model.fit(self.inputs[self.train], self.labels[self.train])
         found[:, self.classes] = self.model.predict_proba(self.inputs[self.held]).astype(np.float64)
         found /= found.sum(1, keepdims=True)

@@ -276,7 +276,7 @@ def test_a_pool_takes_up_what_was_measured_since(
     folder, before = result.path, contents(result.path)
     truth = measured(small, variant, tmp_path).memorization.values
     monkeypatch.setattr("noisybench.memorization.retraining._train_block", None)
-    monkeypatch.setattr("noisybench.runs.pool_run.neighbour_labels", None)
+    monkeypatch.setattr("noisybench.runs.pool_run.neighbour_labels_of_kept", None)
     again = detected(small, variant, tmp_path)
     assert (again.path, again.noise.rate) == (folder, result.noise.rate)
     assert contents(folder) == before
@@ -307,7 +307,7 @@ def test_an_extension_that_was_stopped_leaves_no_mixture(
     folder = detected(small, variant, tmp_path, models=10).path
     error = (folder / "scores" / "held_out_error.parquet").read_bytes()
     with monkeypatch.context() as stopped:
-        stopped.setattr("noisybench.runs.pool_run._score", None)
+        stopped.setattr("noisybench.runs.pool_run._score_all", None)
         with pytest.raises(TypeError):
             detected(small, variant, tmp_path, models=20)
     detected(small, variant, tmp_path, models=10)
