@@ -16,11 +16,13 @@ from noisybench.board.audit import (
     write_audit,
     write_audit_sheet,
 )
+from noisybench.board.page_items import page_items
 from noisybench.board.suspects import Suspects, settled
-from noisybench.board.suspects_shown import audit_page_of, write_page
+from noisybench.board.suspects_page import suspects_page
 from noisybench.ground.arrays import Bools
 from noisybench.ground.download import cache_folder
 from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.html.page import write_page
 from noisybench.variants.decision_files import read_decisions
 
 
@@ -67,7 +69,7 @@ def begin_audit(suspects: Suspects, m: int, page: Path | None, *, seed: int) -> 
         given = [suspects.class_names[k] for k in suspects.given]
         write_audit_sheet(drawn, shown, names=suspects.names, given=given)
     else:
-        write_page(audit_page_of(suspects, drawn.sample.samples, drawn.digest), page)
+        write_page(_page(suspects, drawn), page)
     return Begun(shown, kept)
 
 
@@ -86,6 +88,21 @@ def end_audit(suspects: Suspects, answers: Path) -> tuple[dict[str, Any], tuple[
         values = getattr(found, key)._asdict()
         estimates[key] = {end: value if isfinite(value) else None for end, value in values.items()}
     return estimates, sentences
+
+
+def _page(suspects: Suspects, drawn: Audit) -> str:
+    """The page of an audit: the samples in their random order, without what the evidence says of them."""
+    samples = drawn.sample.samples
+    return suspects_page(
+        title=f"{len(samples):,} labels of {suspects.title}, drawn at random",
+        variant_id=suspects.variant_id,
+        source_name=f"{suspects.title}, {len(suspects):,} samples",
+        class_names=suspects.class_names,
+        items=page_items(samples, suspects.given, suspects.inputs, suspects.names),
+        lead="Is the label right? Answer in this order; you may stop at any time.",
+        rows=suspects.inputs is not None and suspects.inputs.rows is not None,
+        audit=drawn.digest,
+    )
 
 
 def _flags(suspects: Suspects) -> Bools:

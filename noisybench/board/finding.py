@@ -1,6 +1,6 @@
 """Finding suspects: in data of one's own, in a variant, in finished runs, or in arrays."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,16 +27,15 @@ from noisybench.runs.features_run import score_frozen
 from noisybench.runs.folder import RECORD
 from noisybench.runs.given_run import keep_given
 from noisybench.runs.reading import AnyPath, Run, leave_out, read_run
-from noisybench.training.machine import Machine
 from noisybench.training.trace import read_trace
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import read_location, source_of
 from noisybench.variants.sample_files.groups import read_groups
+from noisybench.variants.sample_files.values import Tell
 from noisybench.variants.sample_names import read_names
 from noisybench.variants.variant import Variant, read_variant
 
 VARIANT_RECORD = "variant.json"
-Tell = Callable[[str], None]
 SHOWN = 5
 """Classes that a note names."""
 
@@ -221,7 +220,7 @@ def _scored(
         groups=read_groups(wish.groups, variant, source, place) if isinstance(wish.groups, str) else wish.groups,
         grouped_by=Path(wish.groups).name if isinstance(wish.groups, str) else None,
         seed=wish.seed,
-        machine=Machine(device=wish.device),
+        machine=wish.device,
     )
     found = suspects_of_runs(folder, wish.detector)
     return replace(found, inputs=source, names=source.sample_names, folder=_folder_of(source, place), place=place)

@@ -1,16 +1,21 @@
 """Suspects: what the evidence says of every label of a data set, for someone who has no truth."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.board.page_items import page_items
+from noisybench.board.suspects_page import PageItem, suspects_page
 from noisybench.data.source import Source
 from noisybench.ground.arrays import Bools, Floats, Labels
-from noisybench.ground.checks import whole
+from noisybench.ground.checks import a_path, whole
+from noisybench.ground.html.page import write_page
+from noisybench.ground.html.pictures import data_address
 from noisybench.variants.corrections import CHECKED, DROPPED
 from noisybench.variants.variant import Variant
 
@@ -23,6 +28,8 @@ TOP = 20
 """Suspects that are shown where nobody says how many."""
 ON_PAGE = 2_000
 """Suspects on a page where nobody says how many."""
+GLANCE = 200
+"""Characters of a text in a notebook's table; the page has all."""
 UNCERTAIN = (
     "how many labels are wrong cannot be known from labels and features alone; --audit M estimates it from M answers"
 )
@@ -242,17 +249,51 @@ class Suspects:
             path: Where it is written too.
             top: How many; None takes those that are flagged, at most ``ON_PAGE``.
         """
-        from noisybench.board.suspects_shown import page_of, write_page
-
-        shown = page_of(self, top)
+        chosen = self.chosen(top)
+        chosen = chosen if top is not None else chosen[:ON_PAGE]
+        lead = f"{self.headline()}."
+        if len(chosen) < self.count:
+            lead += f" Here are the first {len(chosen):,}."
+        if self.flagged is not None:
+            lead += f" {UNCERTAIN[0].upper()}{UNCERTAIN[1:]}."
+        shown = suspects_page(
+            title=f"Labels of {self.title} to look at",
+            variant_id=self.variant_id,
+            source_name=f"{self.title}, {len(self):,} samples",
+            class_names=self.class_names,
+            items=self._items(chosen),
+            lead=lead,
+            summary={"Ranked by": self.detector, "Evidence": "; ".join(self.evidence)},
+            rows=self.inputs is not None and self.inputs.rows is not None,
+        )
         if path is not None:
-            write_page(shown, path)
+            write_page(shown, a_path(path, "path"))
         return shown
 
     def _repr_html_(self) -> str:
-        from noisybench.board.suspects_shown import fragment_of
+        """The first of them as a table in a notebook."""
+        rows = []
+        for item in self._items(self.chosen()[:TOP]):
+            text = escape((item.text or "")[:GLANCE])
+            picture = "" if item.picture is None else f'<img src="{data_address(item.picture)}" alt="" height="64">'
+            words = (item.name or str(item.sample), self.class_names[item.given], self.suggestion(item.sample) or "–")
+            cells = [picture or text, *map(escape, words), f"{item.suspicion:.4f}"]
+            rows.append("".join(f"<td>{cell}</td>" for cell in cells))
+        head = "".join(f"<th>{name}</th>" for name in ("", "sample", "given", "suggested", "suspicion"))
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        return f"<p>{escape(self.headline())}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
-        return fragment_of(self, TOP)
+    def _items(self, samples: NDArray[np.int64]) -> Iterator[PageItem]:
+        """Some samples as a page shows them."""
+        return page_items(
+            samples,
+            self.given,
+            self.inputs,
+            self.names,
+            suggested=self.suggested,
+            suspicion=self.suspicion,
+            flagged=self.flagged,
+        )
 
     @property
     def _flags(self) -> Bools:

@@ -75,7 +75,7 @@ def score_frozen(
     groups: Any = None,  # noqa: ANN401 - anything with one entry a sample
     grouped_by: str | None = None,
     seed: int = 0,
-    machine: Machine | None = None,
+    machine: Machine | str = "auto",
 ) -> Path:
     """Folder of a run that scores detectors with frozen features; no network is trained, and no truth is used.
 
@@ -92,7 +92,8 @@ def score_frozen(
             together. None, NaN and the empty text are groups of their own. Near duplicates are found in any case.
         grouped_by: What the groups are called, such as the column they stand in.
         seed: Of the folds.
-        machine: How features are computed, and by how many threads; None takes a GPU where there is one.
+        machine: How features are computed, and by how many threads; or the name of a device. ``auto`` is a GPU where there is
+            one.
 
     Raises:
         UnknownName: No such features or option.
@@ -102,7 +103,8 @@ def score_frozen(
     """
     check_variant(variant)
     check_source(source, variant)
-    machine, seed = machine or Machine(device="auto"), whole(seed, "seed", least=0)
+    machine = Machine(device=machine) if isinstance(machine, str) else machine
+    seed = whole(seed, "seed", least=0)
     n = len(variant.labels)
     seen = _choose(source, features, options)
     given = None if groups is None else group_numbers(groups, n)

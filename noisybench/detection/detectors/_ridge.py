@@ -7,7 +7,7 @@ from noisybench.ground.arrays import Labels
 from noisybench.training.trace import Trace
 
 
-def best_other(trace: Trace) -> Labels:
+def suggested_by_ridge(trace: Trace) -> Labels:
     """The class, but for the given one, with the greatest leave-one-out answer: (1, n, k) → (n,)."""
     labels, answers = given_labels(trace), trace["features.ridge_answers"][-1].astype(np.float64)
     answers[np.arange(len(labels)), labels] = -np.inf

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.detection.detectors._held_out import given_labels
-from noisybench.detection.detectors._ridge import best_other
+from noisybench.detection.detectors._ridge import suggested_by_ridge
 from noisybench.detection.scoring import Detector
 from noisybench.statistics.consensus import consensus
 from noisybench.training.trace import Trace
@@ -28,5 +28,5 @@ DETECTOR = Detector(
     score=feature_consensus,
     source="noisybench 2026, statistics/consensus.py, decided on its TUNING_SETS alone",
     information={"held_out"},
-    suggest=best_other,
+    suggest=suggested_by_ridge,
 )

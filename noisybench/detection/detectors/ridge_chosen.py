@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.detection.detectors._ridge import best_other
+from noisybench.detection.detectors._ridge import suggested_by_ridge
 from noisybench.detection.scoring import Detector
 from noisybench.training.trace import Trace
 
@@ -24,5 +24,5 @@ DETECTOR = Detector(
     score=ridge_chosen,
     source="Allen 1974, doi:10.1080/00401706.1974.10489157 (leave-one-out answers, the penalty by their accuracy)",
     information={"held_out"},
-    suggest=best_other,
+    suggest=suggested_by_ridge,
 )

@@ -7,8 +7,10 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from pathlib import Path
 
 from noisybench.ground.errors import BadUsage
+from noisybench.ground.files import replacing
 from noisybench.ground.version import __version__
 
 _ENDS_A_TAG = re.compile(r"</(?:script|style)|<!--", re.IGNORECASE)
@@ -106,3 +108,10 @@ def _whole(text: str) -> str:
 def _digest(text: str) -> str:
     """How a policy names a script or style."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def write_page(text: str, path: Path) -> None:
+    """Write a page whole, in place of one that is there; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
