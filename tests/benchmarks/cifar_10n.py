@@ -7,24 +7,19 @@ The command fails where a value of ``chosen`` is further than ``TOLERANCE`` from
 """
 
 import argparse
-import io
 import json
-import os
 import sys
 import time
 from pathlib import Path
 
-import numpy as np
-import pyarrow.parquet as pq
-from PIL import Image
+from own_data_sets import CIFAR, answers_of_people, first_photographs
 
 from noisybench import features_of, source_from_arrays
-from noisybench.noise.cifar_n_files import read_annotations, read_column
 from noisybench.statistics.detection_metrics import auroc
 from noisybench.statistics.grouping import find_groups
 from noisybench.statistics.ridge import leave_one_out_ridge
 
-N, CLASSES, TOLERANCE = 10_000, 10, 0.005
+TOLERANCE = 0.005
 GRID = tuple(10.0**power for power in range(-4, 4))
 EXPECTED = {"aggre": 0.906, "random1": 0.922, "worse": 0.922}
 """AUROC of 1 - truth at 160 pixels."""
@@ -37,28 +32,20 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep features there")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every figure there")
     given = parser.parse_args()
-    data = Path(os.environ["NOISYBENCH_TEST_DATA"])
-    table = pq.read_table(data / "cifar10" / "train.parquet", columns=["image", "label"]).slice(0, N)
-    images = np.stack(
-        [np.asarray(Image.open(io.BytesIO(cell["bytes"])).convert("RGB")) for cell in table["image"].to_pylist()]
-    )
-    clean = np.asarray(table["label"]).astype(np.int64)
+    images, clean = first_photographs()
     start = time.perf_counter()
     features = features_of(source_from_arrays("photographs", images, clean), "lite0", cache=given.cache)
-    print(f"features of {N:,} images: {time.perf_counter() - start:.0f} s", flush=True)
+    print(f"features of {len(images):,} images: {time.perf_counter() - start:.0f} s", flush=True)
     start = time.perf_counter()
     groups = find_groups(features)
     print(f"{int(groups.max()) + 1:,} groups: {time.perf_counter() - start:.0f} s", flush=True)
-    file = data / "cifar_n" / "CIFAR-10_human.pt"
-    answers = read_annotations(file)
-    assert np.array_equal(read_column(answers, "clean_label", CLASSES, file)[:N], clean)
     found: dict[str, dict[str, float]] = {}
     print("\n| regression value | wrong | chosen λ | AUROC chosen | expected | AUROC mean |\n|---|---|---|---|---|---|")
     for name, key in KEYS.items():
-        labels = read_column(answers, key, CLASSES, file)[:N]
+        labels, k = answers_of_people(key), len(CIFAR)
         wrong = labels != clean
-        wide = leave_one_out_ridge(features, labels, CLASSES, groups=groups, penalties=GRID)
-        mean = leave_one_out_ridge(features, labels, CLASSES, groups=groups)
+        wide = leave_one_out_ridge(features, labels, k, groups=groups, penalties=GRID)
+        mean = leave_one_out_ridge(features, labels, k, groups=groups)
         values = {
             "wrong": float(wrong.mean()),
             "penalty": wide.chosen,

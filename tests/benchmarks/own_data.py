@@ -16,7 +16,7 @@ import argparse
 import json
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -86,12 +86,12 @@ def tools_of(name: str) -> dict[str, Tool]:
     """The tools of a set: two of ours, where extras change something, and theirs on both roads."""
     without, extras = FEATURES[name]
     found = {
-        WITHOUT: ours(False),
-        **({WITH: ours(True)} if extras != without else {}),
+        WITHOUT: ours(extras=False),
+        **({WITH: ours(extras=True)} if extras != without else {}),
         **OWN_ROAD,
-        **on_evidence(False),
+        **on_evidence(extras=False),
     }
-    return {**found, **on_evidence(True)} if extras != without else found
+    return {**found, **on_evidence(extras=True)} if extras != without else found
 
 
 def over_draws(name: str, errors: Errors, draws: int) -> dict[str, list[Measured]]:
@@ -114,7 +114,7 @@ def prove(name: str) -> None:
     data = SETS[name](0)
     labels = planted(data, "uniform", 0)
     for extras, features in enumerate(dict.fromkeys(FEATURES[name])):
-        told, known = by_command(data, labels, features), ours(bool(extras))(data, labels)
+        told, known = by_command(data, labels, features), ours(extras=bool(extras))(data, labels)
         gap = float(np.abs(told.suspicion - known.suspicion).max())
         same = float((told.flagged == known.flagged).mean())
         print(

@@ -169,11 +169,11 @@ def _order(data: OwnData, labels: Labels) -> NDArray[np.intp]:
     return np.argsort(labels, kind="stable") if images else np.arange(len(labels))
 
 
-def ours(with_extras: bool) -> Tool:  # noqa: FBT001 - one of two
+def ours(*, extras: bool) -> Tool:
     """What ``noisybench suspects`` says, with features of ``FEATURES``."""
 
     def tool(data: OwnData, labels: Labels) -> Found:
-        values, seconds = frozen(data, FEATURES[data.name][with_extras])
+        values, seconds = frozen(data, FEATURES[data.name][extras])
         order = _order(data, labels)
         found = find_suspects(labels=labels[order], features=values[order], class_names=data.class_names)
         return _as_found(found, order, seconds)
@@ -215,11 +215,11 @@ def _probabilities(data: OwnData, labels: bytes, name: str) -> NDArray[np.float6
     return held_out_probabilities(values, given, len(data.class_names), groups=find_groups(values)).probabilities
 
 
-def on_evidence(with_extras: bool) -> dict[str, Tool]:  # noqa: FBT001 - one of two
+def on_evidence(*, extras: bool) -> dict[str, Tool]:
     """The same tools on our evidence, and the likeliest other class of our held-out probabilities alone."""
 
     def seen(data: OwnData, labels: Labels) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        return evidence(data, labels, FEATURES[data.name][with_extras])
+        return evidence(data, labels, FEATURES[data.name][extras])
 
     def with_features(data: OwnData, labels: Labels) -> Found:
         return by_datalab(labels, features=seen(data, labels)[0])
@@ -236,7 +236,7 @@ def on_evidence(with_extras: bool) -> dict[str, Tool]:  # noqa: FBT001 - one of 
         others[rows, labels] = -np.inf
         return Found(1 - probabilities[rows, labels], probabilities.argmax(1) != labels, others.argmax(1))
 
-    which = "ours with" if with_extras else "ours without"
+    which = "ours with" if extras else "ours without"
     return {
         f"Datalab, features of {which}": with_features,
         f"Datalab, probabilities of {which}": with_probabilities,

@@ -117,7 +117,9 @@ def test_groups_of_ones_own_say_nothing_of_each_other() -> None:
 
 
 def test_texts_and_pictures_in_lists(tmp_path: Path) -> None:
-    texts = [f"the {'cat purrs' if k else 'dog barks'} for {i} minutes in room {i % 3}" for i, k in enumerate([0, 1] * 20)]
+    texts = [
+        f"the {'cat purrs' if k else 'dog barks'} for {i} minutes in room {i % 3}" for i, k in enumerate([0, 1] * 20)
+    ]
     labels = ["cat" if k else "dog" for k in [0, 1] * 20]
     labels[4] = "cat"
     found = find_suspects(labels=labels, inputs=texts, features="words")
