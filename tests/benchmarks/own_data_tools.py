@@ -163,7 +163,7 @@ GREY = 3
 """Dimensions of images of one channel."""
 
 
-def _order(data: OwnData, labels: Labels) -> NDArray[np.intp]:
+def file_order(data: OwnData, labels: Labels) -> NDArray[np.intp]:
     """In which order the set's files hold its samples: class folders one after the other, shape (n,)."""
     images = isinstance(data.inputs, np.ndarray) and data.inputs.ndim > 2
     return np.argsort(labels, kind="stable") if images else np.arange(len(labels))
@@ -174,7 +174,7 @@ def ours(*, extras: bool) -> Tool:
 
     def tool(data: OwnData, labels: Labels) -> Found:
         values, seconds = frozen(data, FEATURES[data.name][extras])
-        order = _order(data, labels)
+        order = file_order(data, labels)
         found = find_suspects(labels=labels[order], features=values[order], class_names=data.class_names)
         return _as_found(found, order, seconds)
 
