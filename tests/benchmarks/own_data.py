@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from own_data_sets import SETS, Errors, Labels, OwnData, planted
@@ -169,7 +169,8 @@ def _mean(found: Sequence[Mapping[str, Any]], column: str) -> str:
     values = values[np.isfinite(values)]
     if not len(values):
         return "–"
-    return f"{values.mean():.1f}" if column in {"flagged", "wrong", "mended", "seconds"} else _short(values.mean())
+    whole = column in {"flagged", "wrong", "mended", "seconds"}
+    return f"{values.mean():.1f}".replace("-", "−") if whole else _short(values.mean())
 
 
 def _short(value: float) -> str:
@@ -191,11 +192,11 @@ def best(found: Figures, tools: Sequence[str]) -> str:
 
 
 def summary(results: Mapping[str, Figures]) -> None:
-    """Ours beside the best of theirs, whichever that is: one line a set and law of errors."""
+    """Ours beside the best of theirs on either road, whichever that is: one line a set and law of errors."""
     print(
-        "| set, errors | no extras | extras | best of their own road | no extras − it | extras − it | best on our evidence |"
+        "| set, errors | no extras | extras | best of their own road | no extras − it | extras − it | best on our evidence | ours − it |"
     )
-    print("|---|---|---|---|---|---|---|")
+    print(f"|{'---|' * 8}")
     for key, found in results.items():
         if key.endswith("none"):
             continue
@@ -203,7 +204,8 @@ def summary(results: Mapping[str, Figures]) -> None:
         on_ours = best(found, [tool for tool in found if tool not in OWN_ROAD and tool not in (WITHOUT, WITH)])
         cells = [_mean(found[own], "precision_at_count") if own in found else "the same" for own in (WITHOUT, WITH)]
         cells += [f"{_mean(found[top], 'precision_at_count')} {top}", _gap(found, WITHOUT, top), _gap(found, WITH, top)]
-        cells += [f"{_mean(found[on_ours], 'precision_at_count')} {on_ours}"]
+        own = WITH if WITH in found else WITHOUT
+        cells += [f"{_mean(found[on_ours], 'precision_at_count')} {on_ours}", _gap(found, own, on_ours)]
         print(f"| {key.replace('/', ', ')} | {' | '.join(cells)} |")
 
 
@@ -249,7 +251,14 @@ def main() -> None:
     if given.show:
         for file in given.show:
             results |= json.loads(file.read_text(encoding="utf-8"))
-        show(dict(sorted(results.items(), key=lambda item: list(SETS).index(item[0].partition("/")[0]))))
+        show(
+            {
+                key: results[key]
+                for name in SETS
+                for errors in get_args(Errors)
+                if (key := f"{name}/{errors}") in results
+            }
+        )
         return
     for name in given.sets.split(","):
         prove(name)
