@@ -1,4 +1,6 @@
-"""Four data sets as somebody might have them, and errors in their labels; none of them decided a default.
+"""Four data sets as somebody might have them, and errors in their labels.
+
+None of them decided a default, but for the side of features ``lite0``, chosen looking at photographs of CIFAR-10.
 
 wine: scikit-learn's. texts: first lines of the docstrings of numpy, pandas, scikit-learn and torch (of the versions that are
 installed), the package as label. digits: 600 of MNIST. photographs: 600 of CIFAR-10, 32 × 32.
