@@ -1,82 +1,35 @@
-"""Suspects of four data sets of one's own, by the library that people know and by noisybench, over many draws of errors.
+"""Suspects of four data sets of one's own, by noisybench and by the library that people know, over many draws of errors.
 
 Run: ``OMP_NUM_THREADS=1 NOISYBENCH_TEST_DATA=… python tests/benchmarks/own_data.py [--sets wine,texts] [--errors uniform]
-[--draws 20] [--json FILE]``. The sets are those that are reported; none of them decided a default.
+[--draws 20] [--json FILE]``. ``--show FILE…`` prints the tables of finished runs again. The sets and errors are those of
+``own_data_sets``, the tools those of ``own_data_tools``. With ``OWN_DATA_CACHE`` the features of photographs are kept there.
 
-wine: scikit-learn's, standardised. texts: first lines of the docstrings of numpy, torch, pandas and scikit-learn (of the
-versions that are installed), the package as label. digits: 600 of MNIST. photographs: 600 of CIFAR-10 a draw where errors
-are those of people (CIFAR-10N *aggre*), else the same 600.
+A set keeps its samples over the draws of uniform and confusable errors; of people's errors and of none each draw has other
+samples, but for wine, of which there is one. Intervals are of the mean difference over draws (95 %, t), so they speak of
+other errors in such a set, not of other sets. Words, decided before a figure was seen: ``level`` where the interval lies
+within ``LEVEL`` of 0, else ``better`` or ``worse`` where it leaves 0 out, else ``open``.
 
-Errors: 8 % of the labels, exactly. ``uniform``: any other class. ``confusable``: each class has one that it is taken for.
-``human``: what people answered. ``none``.
-
-``OWN_ROAD`` are the tools as their tutorials use them: Datalab on features alone; Datalab on probabilities of
-scikit-learn's ``LogisticRegression`` by ``cross_val_predict``; ``CleanLearning`` as it comes. The features of their road
-are standardised columns, ``TfidfVectorizer`` as it comes, pixels. ``on_arrays`` runs them on any features and
-probabilities, such as ours.
+Before anything is measured, the command itself is asked once a set, on files, and must say what the arrays say.
 """
 
 import argparse
-import csv
-import importlib
-import io
 import json
-import os
-import pkgutil
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cache
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from own_data_sets import SETS, Errors, Labels, OwnData, planted
+from own_data_tools import FEATURES, OWN_ROAD, Tool, by_command, evidence, file_order, on_evidence, ours
 
-from noisybench.noise.cifar_n_files import read_annotations, read_column
-
-Labels = NDArray[np.int64]
-Errors = Literal["uniform", "confusable", "human", "none"]
-RATE, PHOTOGRAPHS, TEXTS, PER_PACKAGE = 0.08, 600, 550, 138
-PACKAGES = ("numpy", "torch", "pandas", "sklearn")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OwnData:
-    """A data set as somebody might have it.
-
-    Attributes:
-        name: Of the set.
-        inputs: Columns (n, d), texts, or images (n, h, w[, 3]).
-        clean: Right labels, shape (n,).
-        class_names: One a class.
-        human: What people answered, shape (n,); None where nobody was asked.
-    """
-
-    name: str
-    inputs: Any
-    clean: Labels
-    class_names: tuple[str, ...]
-    human: Labels | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Found:
-    """What a tool says of labels.
-
-    Attributes:
-        suspicion: Higher is more likely mislabeled, shape (n,).
-        flagged: The tool's own cut, shape (n,).
-        suggested: The label that it would give, shape (n,).
-    """
-
-    suspicion: NDArray[np.float64]
-    flagged: NDArray[np.bool_]
-    suggested: Labels
-
-
-Tool = Callable[[OwnData, Labels], Found]
+LEVEL = 0.02
+"""Precision within which two tools are level."""
+SLOW, FEW = ("Datalab, probabilities", "CleanLearning"), 5
+"""Tools that fit logistic regression to the pixels of photographs, and the draws that they get there."""
+WITHOUT, WITH = "noisybench, no extras", "noisybench, extras"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,251 +59,6 @@ class Measured:
     seconds: float
 
 
-# The four sets
-
-
-@cache
-def wine() -> OwnData:
-    """178 wines, 13 measurements, three growers."""
-    from sklearn.datasets import load_wine
-
-    x, y = load_wine(return_X_y=True)
-    return OwnData("wine", np.asarray(x, np.float64), np.asarray(y, np.int64), tuple(load_wine().target_names.tolist()))
-
-
-@cache
-def texts() -> OwnData:
-    """First lines of docstrings, as evenly from four packages as there are; a line that two packages have is none's."""
-    lines = {package: _first_lines(package) for package in PACKAGES}
-    seen = [line for found in lines.values() for line in found]
-    rng = np.random.default_rng(0)
-    inputs: list[str] = []
-    labels: list[int] = []
-    for k, package in enumerate(PACKAGES):
-        own = [line for line in lines[package] if seen.count(line) == 1]
-        chosen = rng.permutation(len(own))[:PER_PACKAGE]
-        inputs += [own[i] for i in sorted(chosen)]
-        labels += [k] * len(chosen)
-    order = rng.permutation(len(inputs))[:TEXTS]
-    return OwnData("texts", [inputs[i] for i in order], np.array(labels, np.int64)[order], PACKAGES)
-
-
-def _first_lines(package: str) -> list[str]:
-    """First lines, of three words at least, of what a package and its public modules define; sorted, each once."""
-    found = set()
-    top = importlib.import_module(package)
-    names = [
-        package,
-        *(f"{package}.{m.name}" for m in pkgutil.iter_modules(top.__path__) if not m.name.startswith("_")),
-    ]
-    for name in names:
-        if name.rpartition(".")[2] in {"tests", "test", "conftest", "testing", "distributed", "onnx", "utils"}:
-            continue
-        try:
-            module = importlib.import_module(name)
-        except Exception:  # noqa: BLE001, S112 - what an optional part of a package raises without its own packages
-            continue
-        for attribute in sorted(vars(module)):
-            item = getattr(module, attribute, None)
-            if attribute.startswith("_") or not str(getattr(item, "__module__", "")).startswith(package):
-                continue
-            told = getattr(item, "__doc__", None)
-            lines = told.strip().splitlines() if isinstance(told, str) else []
-            if lines and len(lines[0].split()) >= 3:
-                found.add(" ".join(lines[0].split()))
-    return sorted(found)
-
-
-@cache
-def digits() -> OwnData:
-    """600 of the first 10,000 handwritten digits of MNIST."""
-    with np.load(_data("mnist", "mnist.npz")) as archive:
-        images, labels = archive["x_train"][:10_000], archive["y_train"][:10_000]
-    chosen = np.sort(np.random.default_rng(0).choice(10_000, PHOTOGRAPHS, replace=False))
-    return OwnData("digits", images[chosen], labels[chosen].astype(np.int64), tuple(map(str, range(10))))
-
-
-CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-
-
-@cache
-def photographs(draw: int = 0) -> OwnData:
-    """600 of the first 10,000 photographs of CIFAR-10, 32 × 32, with what people answered (CIFAR-10N *aggre*)."""
-    import pyarrow.parquet as pq
-    from PIL import Image
-
-    file = _data("cifar_n", "CIFAR-10_human.pt")
-    answers = read_annotations(file)
-    chosen = np.sort(np.random.default_rng(draw).choice(10_000, PHOTOGRAPHS, replace=False))
-    table = pq.read_table(_data("cifar10", "train.parquet"), columns=["image", "label"]).slice(0, 10_000).take(chosen)
-    images = np.stack(
-        [np.asarray(Image.open(io.BytesIO(cell["bytes"])).convert("RGB")) for cell in table["image"].to_pylist()]
-    )
-    human, clean = (read_column(answers, key, len(CIFAR), file)[chosen] for key in ("aggre_label", "clean_label"))
-    if not np.array_equal(clean, np.asarray(table["label"])):
-        msg = f"{file} is in another order than the photographs"
-        raise ValueError(msg)
-    return OwnData("photographs", images, clean, CIFAR, human)
-
-
-def _data(*parts: str) -> Path:
-    return Path(os.environ["NOISYBENCH_TEST_DATA"], *parts)
-
-
-SETS: dict[str, Callable[[], OwnData]] = {"wine": wine, "texts": texts, "digits": digits, "photographs": photographs}
-
-
-# Errors
-
-
-def planted(data: OwnData, errors: Errors, seed: int) -> Labels:
-    """Given labels, shape (n,).
-
-    Args:
-        data: The set.
-        errors: By which law.
-        seed: Of the draw; of ``human`` errors there is one.
-    """
-    labels = data.clean.copy()
-    if errors == "none":
-        return labels
-    if errors == "human":
-        if data.human is None:
-            msg = f"nobody was asked about {data.name}"
-            raise ValueError(msg)
-        return data.human.copy()
-    k = len(data.class_names)
-    rng = np.random.default_rng([seed, 14])
-    wrong = rng.choice(len(labels), round(RATE * len(labels)), replace=False)
-    shift = 1 + rng.integers(0, k - 1, len(wrong)) if errors == "uniform" else 1
-    taken_for = np.random.default_rng(5).permutation(k)  # of a ring: each class for the next one, always the same
-    place = np.argsort(taken_for)
-    labels[wrong] = taken_for[(place[labels[wrong]] + shift) % k]
-    return labels
-
-
-def written(data: OwnData, labels: Labels, folder: Path) -> Path:
-    """The set as its owner has it: a csv, or folders of PNGs by class; what ``noisybench suspects`` is given."""
-    named = [data.class_names[label] for label in labels]
-    folder.mkdir(parents=True, exist_ok=True)
-    if isinstance(data.inputs, np.ndarray) and data.inputs.ndim > 2:
-        from PIL import Image
-
-        for i, (image, name) in enumerate(zip(data.inputs, named, strict=True)):
-            (folder / name).mkdir(exist_ok=True)
-            Image.fromarray(image).save(folder / name / f"{i:04}.png")
-        return folder
-    rows = [[text] for text in data.inputs] if isinstance(data.inputs, list) else data.inputs.tolist()
-    header = ["text"] if isinstance(data.inputs, list) else [f"measurement_{j}" for j in range(len(rows[0]))]
-    path = folder / f"{data.name}.csv"
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        csv.writer(stream).writerows(
-            [[*header, "label"], *([*row, name] for row, name in zip(rows, named, strict=True))]
-        )
-    return path
-
-
-# The library that people know
-
-
-def plain_features(data: OwnData) -> NDArray[np.float64]:
-    """Features as its tutorials make them, without a pretrained network: (n, d)."""
-    if isinstance(data.inputs, list):
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
-        return np.asarray(TfidfVectorizer().fit_transform(data.inputs).toarray())
-    if data.inputs.ndim > 2:
-        return data.inputs.reshape(len(data.inputs), -1) / 255
-    return (data.inputs - data.inputs.mean(0)) / data.inputs.std(0)
-
-
-def by_datalab(
-    labels: Labels, *, features: NDArray[Any] | None = None, probabilities: NDArray[Any] | None = None
-) -> Found:
-    """Datalab's label issues, with its defaults."""
-    from cleanlab import Datalab
-
-    lab = Datalab({"label": labels.tolist()}, label_name="label", task="classification", verbosity=0)
-    lab.find_issues(features=features, pred_probs=probabilities, issue_types={"label": {}})
-    issues = lab.get_issues("label")
-    return Found(
-        1 - issues["label_score"].to_numpy(np.float64),
-        issues["is_label_issue"].to_numpy(bool),
-        issues["predicted_label"].to_numpy().astype(np.int64),
-    )
-
-
-def by_clean_learning(
-    labels: Labels, *, features: NDArray[Any] | None = None, probabilities: NDArray[Any] | None = None
-) -> Found:
-    """The label issues of ``CleanLearning`` as it comes, or of given probabilities."""
-    from cleanlab.classification import CleanLearning
-
-    given: dict[str, Any] = {"X": features} if probabilities is None else {"pred_probs": probabilities}
-    issues = CleanLearning(seed=0).find_label_issues(labels=labels, **given)
-    return Found(
-        1 - issues["label_quality"].to_numpy(np.float64),
-        issues["is_label_issue"].to_numpy(bool),
-        issues["predicted_label"].to_numpy().astype(np.int64),
-    )
-
-
-def cross_validated(features: NDArray[Any], labels: Labels) -> NDArray[np.float64]:
-    """Held-out probabilities as its tutorials make them: (n, d) and (n,) → (n, k)."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import cross_val_predict
-
-    return np.asarray(cross_val_predict(LogisticRegression(), features, labels, method="predict_proba"))
-
-
-def _datalab_on_features(data: OwnData, labels: Labels) -> Found:
-    return by_datalab(labels, features=plain_features(data))
-
-
-def _datalab_on_probabilities(data: OwnData, labels: Labels) -> Found:
-    return by_datalab(labels, probabilities=cross_validated(plain_features(data), labels))
-
-
-def _clean_learning(data: OwnData, labels: Labels) -> Found:
-    return by_clean_learning(labels, features=plain_features(data))
-
-
-OWN_ROAD: dict[str, Tool] = {
-    "Datalab, features": _datalab_on_features,
-    "Datalab, probabilities": _datalab_on_probabilities,
-    "CleanLearning": _clean_learning,
-}
-
-
-def on_arrays(evidence: Callable[[OwnData, Labels], tuple[NDArray[Any], NDArray[Any]]], name: str) -> dict[str, Tool]:
-    """The same tools on given features (n, d) and held-out probabilities (n, k), and the likeliest other class alone."""
-
-    def with_features(data: OwnData, labels: Labels) -> Found:
-        return by_datalab(labels, features=evidence(data, labels)[0])
-
-    def with_probabilities(data: OwnData, labels: Labels) -> Found:
-        return by_datalab(labels, probabilities=evidence(data, labels)[1])
-
-    def learning(data: OwnData, labels: Labels) -> Found:
-        return by_clean_learning(labels, probabilities=evidence(data, labels)[1])
-
-    def likeliest_other(data: OwnData, labels: Labels) -> Found:
-        probabilities = evidence(data, labels)[1]
-        rows, others = np.arange(len(labels)), probabilities.copy()
-        others[rows, labels] = -np.inf
-        return Found(1 - probabilities[rows, labels], probabilities.argmax(1) != labels, others.argmax(1))
-
-    return {
-        f"Datalab, features {name}": with_features,
-        f"Datalab, probabilities {name}": with_probabilities,
-        f"CleanLearning {name}": learning,
-        f"likeliest other class {name}": likeliest_other,
-    }
-
-
-# Measuring
-
-
 def measured(tool: Tool, data: OwnData, labels: Labels) -> Measured:
     """One tool on one draw."""
     start = time.process_time()
@@ -370,71 +78,200 @@ def measured(tool: Tool, data: OwnData, labels: Labels) -> Measured:
         suggestions_of_wrong=float(right[wrong].mean()) if count else np.nan,
         suggestions_of_flagged=float(right[flagged].mean()) if flagged.any() else np.nan,
         mended=int((wrong & right & flagged).sum()) - int((~wrong & ~right & flagged).sum()),
-        seconds=seconds,
+        seconds=seconds + found.before,
     )
 
 
-def over_draws(
-    tools: Mapping[str, Tool], load: Callable[[], OwnData], errors: Errors, draws: int
-) -> dict[str, list[Measured]]:
+def tools_of(name: str) -> dict[str, Tool]:
+    """The tools of a set: two of ours, where extras change something, and theirs on both roads."""
+    without, extras = FEATURES[name]
+    found = {
+        WITHOUT: ours(extras=False),
+        **({WITH: ours(extras=True)} if extras != without else {}),
+        **OWN_ROAD,
+        **on_evidence(extras=False),
+    }
+    return {**found, **on_evidence(extras=True)} if extras != without else found
+
+
+def over_draws(name: str, errors: Errors, draws: int) -> dict[str, list[Measured]]:
     """Every tool on the same draws, in turns."""
-    found: dict[str, list[Measured]] = {name: [] for name in tools}
-    for draw in range(1 if errors == "none" else draws):
-        data = photographs(draw) if errors == "human" else load()
+    tools, load = tools_of(name), SETS[name]
+    found: dict[str, list[Measured]] = {tool: [] for tool in tools}
+    for draw in range(1 if (name, errors) == ("wine", "none") else draws):
+        data = load(draw if errors in {"human", "none"} else 0)
         labels = planted(data, errors, draw)
-        for name, tool in tools.items():
-            found[name].append(measured(tool, data, labels))
+        for features in set(FEATURES[name]):
+            evidence(data, labels, features)  # before the clock starts
+        for tool, function in tools.items():
+            if not (name == "photographs" and tool in SLOW and draw >= FEW):
+                found[tool].append(measured(function, data, labels))
     return found
 
 
-def paired(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:
-    """Mean difference over draws and its 95 % t interval; NaN where a draw has no value on either side."""
+def prove(name: str) -> None:
+    """Raise unless ``noisybench suspects`` says of a set's files what the arrays say, with each kind of features.
+
+    Patches are drawn from images by number, and class folders number them class by class: the arrays are put so here.
+    """
+    data = SETS[name](0)
+    labels = planted(data, "uniform", 0)
+    for extras, features in enumerate(dict.fromkeys(FEATURES[name])):
+        if features == "patches":
+            order = file_order(data, labels)
+            data = replace(data, inputs=data.inputs[order], clean=data.clean[order], rows=None)
+            labels = labels[order]
+        told, known = by_command(data, labels, features), ours(extras=bool(extras))(data, labels)
+        gap = float(np.abs(told.suspicion - known.suspicion).max())
+        same = float((told.flagged == known.flagged).mean())
+        print(
+            f"{name}, {features}: suspicion within {gap:.1e} of the command's, {same:.1%} of the flags alike",
+            flush=True,
+        )
+        assert gap < CLOSE
+
+
+CLOSE = 0.02
+"""Difference of suspicion that rounding may make; its spread is about 1."""
+
+
+def paired(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
+    """Mean difference over the draws that both have, and half of its 95 % t interval; NaN of a single draw."""
     from scipy.stats import t
 
-    gaps = np.subtract(ours, theirs)
-    reach = float(t.ppf(0.975, len(gaps) - 1)) * gaps.std(ddof=1) / len(gaps) ** 0.5 if len(gaps) > 1 else np.nan
-    return float(gaps.mean()), float(gaps.mean() - reach), float(gaps.mean() + reach)
+    count = min(len(ours), len(theirs))
+    gaps = np.subtract(ours[:count], theirs[:count])
+    reach = float(t.ppf(0.975, count - 1)) * gaps.std(ddof=1) / count**0.5 if count > 1 else np.nan
+    return float(gaps.mean()), float(reach)
 
 
+def word(gap: float, reach: float) -> str:
+    """What a difference of precision is called."""
+    if abs(gap) + reach <= LEVEL:
+        return "level"
+    return "open" if not abs(gap) > reach else "better" if gap > 0 else "worse"
+
+
+# Tables
+
+Figures = Mapping[str, Sequence[Mapping[str, Any]]]
 COLUMNS = {
-    "precision_at_count": "at count", "precision": "precision", "recall": "recall", "flagged": "flagged", "wrong": "wrong",
-    "suggestions_of_wrong": "of wrong", "suggestions_of_flagged": "of flagged", "mended": "mended", "seconds": "seconds",
+    "precision_at_count": "precision at the true count", "precision": "precision at its cut", "recall": "recall at its cut",
+    "flagged": "flagged", "wrong": "wrong", "suggestions_of_wrong": "suggestion right, of wrong",
+    "suggestions_of_flagged": "of flagged", "mended": "mended", "seconds": "seconds",
 }  # fmt: skip
 """Field of ``Measured`` → heading of the printed table."""
 
 
-def line(name: str, found: Sequence[Measured]) -> str:
-    """One row of the table: means over draws, which leave out draws without a value."""
-    cells = []
-    for column in COLUMNS:
-        values = np.array([getattr(one, column) for one in found], np.float64)
-        mean = values[np.isfinite(values)].mean() if np.isfinite(values).any() else np.nan
-        cells.append(
-            "–" if np.isnan(mean) else f"{mean:.1f}" if column in {"flagged", "wrong", "mended"} else f"{mean:.3f}"
-        )
-    return f"| {name} | {' | '.join(cells)} |"
+def _mean(found: Sequence[Mapping[str, Any]], column: str) -> str:
+    """Mean over the draws that have a value."""
+    values = np.array([np.nan if one[column] is None else one[column] for one in found], np.float64)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return "–"
+    whole = column in {"flagged", "wrong", "mended", "seconds"}
+    return f"{values.mean():.1f}".replace("-", "−") if whole else _short(values.mean())
+
+
+def _short(value: float) -> str:
+    """Three digits without the zero before the point."""
+    return f"{value:.3f}".replace("0.", ".", 1)
+
+
+def _gap(found: Figures, own: str, other: str) -> str:
+    """How much better one is than the other, at the true count."""
+    if own not in found or own == other:
+        return ""
+    gap, reach = paired(*([one["precision_at_count"] for one in found[tool]] for tool in (own, other)))
+    return f"{'−' if gap < 0 else '+'}{_short(abs(gap))} ± {_short(reach)} {word(gap, reach)}"
+
+
+def best(found: Figures, tools: Sequence[str]) -> str:
+    """The tool of the highest mean precision at the true count."""
+    return max(tools, key=lambda tool: np.mean([one["precision_at_count"] for one in found[tool]]))
+
+
+def summary(results: Mapping[str, Figures]) -> None:
+    """Ours beside the best of theirs on either road, whichever that is: one line a set and law of errors."""
+    print(
+        "| set, errors | no extras | extras | best of their own road | no extras − it | extras − it | best on our evidence | ours − it |"
+    )
+    print(f"|{'---|' * 8}")
+    for key, found in results.items():
+        if key.endswith("none"):
+            continue
+        top = best(found, list(OWN_ROAD))
+        on_ours = best(found, [tool for tool in found if tool not in OWN_ROAD and tool not in (WITHOUT, WITH)])
+        cells = [_mean(found[own], "precision_at_count") if own in found else "the same" for own in (WITHOUT, WITH)]
+        cells += [f"{_mean(found[top], 'precision_at_count')} {top}", _gap(found, WITHOUT, top), _gap(found, WITH, top)]
+        own = WITH if WITH in found else WITHOUT
+        cells += [f"{_mean(found[on_ours], 'precision_at_count')} {on_ours}", _gap(found, own, on_ours)]
+        print(f"| {key.replace('/', ', ')} | {' | '.join(cells)} |")
+
+
+def false_flags(results: Mapping[str, Figures]) -> None:
+    """What each tool flags of labels without an error, in per cent."""
+    none = {key.partition("/")[0]: found for key, found in results.items() if key.endswith("none")}
+    tools = list(dict.fromkeys(tool for found in none.values() for tool in found))
+    print(f"\n| without an error, flagged | {' | '.join(none)} |\n|---|{'---|' * len(none)}")
+    for tool in tools:
+        cells = [f"{_mean(found[tool], 'flagged')}" if tool in found else "" for found in none.values()]
+        print(f"| {tool} | {' | '.join(cells)} |")
+
+
+def table(key: str, found: Figures) -> None:
+    """All figures of one set and law of errors, and how much better ours are at the true count."""
+    gaps = [own for own in (WITHOUT, WITH) if own in found]
+    heads = [*COLUMNS.values(), *(f"{own.split(', ')[1]} − it" for own in gaps), "draws"]
+    print(f"\n**{key.replace('/', ', ')}**\n\n| tool | {' | '.join(heads)} |\n|---|{'---|' * len(heads)}")
+    for tool, measures in found.items():
+        cells = [_mean(measures, column) for column in COLUMNS] + [_gap(found, own, tool) for own in gaps]
+        print(f"| {tool} | {' | '.join(cells)} | {len(measures)} |")
+
+
+def show(results: Mapping[str, Figures]) -> None:
+    """Print every table."""
+    summary(results)
+    false_flags(results)
+    for key, found in results.items():
+        if not key.endswith("none"):
+            table(key, found)
 
 
 def main() -> None:
-    """Print a table for each set and law of errors."""
+    """Measure, and print the tables."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--errors", default="uniform,confusable,human,none")
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every figure of every draw there")
+    parser.add_argument("--show", type=Path, nargs="+", metavar="FILE", help="print the tables of these files")
     given = parser.parse_args()
-    results: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    results: dict[str, Any] = {}
+    if given.show:
+        for file in given.show:
+            results |= json.loads(file.read_text(encoding="utf-8"))
+        show(
+            {
+                key: results[key]
+                for name in SETS
+                for errors in get_args(Errors)
+                if (key := f"{name}/{errors}") in results
+            }
+        )
+        return
     for name in given.sets.split(","):
+        prove(name)
         for errors in given.errors.split(","):
             if errors == "human" and name != "photographs":
                 continue
-            found = over_draws(OWN_ROAD, SETS[name], errors, given.draws)
-            print(f"\n**{name}, {errors}**\n\n| tool | {' | '.join(COLUMNS.values())} |\n|---|{'---|' * len(COLUMNS)}")
-            for tool, measures in found.items():
-                print(line(tool, measures), flush=True)
+            start = time.perf_counter()
+            found = over_draws(name, errors, given.draws)
+            print(f"{name}, {errors}: {time.perf_counter() - start:.0f} s", flush=True)
             results[f"{name}/{errors}"] = {tool: [asdict(one) for one in measures] for tool, measures in found.items()}
-    if given.json is not None:
-        given.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+            if given.json is not None:
+                given.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    show(results)
 
 
 if __name__ == "__main__":
