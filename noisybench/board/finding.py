@@ -92,7 +92,8 @@ def find_suspects(
         pred_probs: Out-of-sample class probabilities, shape (n, k), in the order of the classes.
         inputs: Images (n, h, w, c), numbers (n, d), n texts, n pictures of Pillow, or a data frame.
         features: Name of frozen features, see ``noisybench list features``; None takes what suits the data. With
-            ``labels`` also an array of features of your own, shape (n, d).
+            ``labels`` also an array of features of your own, shape (n, d), which are taken as they are: columns of different
+            units are ``inputs``.
         groups: Samples of one group say nothing of each other's labels, one entry a sample; near duplicates are found.
         class_names: One a class, where ``labels`` are indices.
         sample_names: What people call each sample, shape (n,).

@@ -10,7 +10,7 @@ import numpy as np
 
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.arrays import as_array
-from noisybench.ground.errors import BadData
+from noisybench.ground.errors import BadData, BadUsage
 
 NAME = "arrays"
 """Name of such a source."""
@@ -35,8 +35,13 @@ def source_from_values(
         sample_names: What people call each sample, shape (n,).
 
     Raises:
+        BadUsage: There are no entries, as in a number.
         BadData: They do not fit together, or inputs are of another kind.
     """
+    for what, values in (("labels", labels), ("inputs", inputs)):
+        if isinstance(values, str | bytes) or not (values is None or hasattr(values, "__iter__")):
+            msg = f"{what} must hold one entry a sample, as an array, a list or a column does, got {type(values).__name__}"
+            raise BadUsage(msg)
     labels = labels if isinstance(labels, np.ndarray) else list(labels)
     named = None if sample_names is None else [str(name) for name in sample_names]
     more: dict[str, Any] = {"class_names": class_names, "sample_names": named}
