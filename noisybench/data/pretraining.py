@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from noisybench.ground.checks import check_choice, check_kind
+from noisybench.ground.checks import as_list, check_choice, check_kind
 
 IMAGENET = "ImageNet-1k"
 UNSAID = "unknown"
@@ -72,6 +72,7 @@ def classes_overlap(pretraining: Pretraining, class_names: Sequence[str]) -> Ove
     'unknown'
     """
     check_kind(pretraining, Pretraining, "pretraining", "Pretraining('ImageNet-1k', supervised=True) is one")
+    class_names = as_list(class_names, "class_names", "give a text for each class")
     for name in class_names:
         check_kind(name, str, "class name", "name each class by a text")
     if pretraining.overlap is not None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from noisybench.data.source import check_names
 from noisybench.ground.arrays import UNKNOWN, Labels, check_array, read_only
-from noisybench.ground.checks import a_path, check_kind, unknown
+from noisybench.ground.checks import a_path, as_list, check_kind, unknown
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.text import spreadsheet_cell
 from noisybench.variants.decision_files import plain_cell, read_decisions, whole_number_of, write_decisions
@@ -287,6 +287,7 @@ def write_corrections(corrections: Corrections, path: str | Path, class_names: S
         BadData: A name that is no text, or a label without one.
     """
     check_kind(corrections, Corrections, "corrections", "read_corrections(path, variant) or Corrections(…) gives some")
+    class_names = as_list(class_names, "class_names", "give a text for each class")
     check_names(class_names, "corrections")
     labels = np.concatenate([corrections.given, corrections.corrected[corrections.corrected != UNKNOWN]])
     odd = labels[(labels < 0) | (labels >= len(class_names))]
@@ -366,4 +367,6 @@ def several(
     """One or several corrections as a list, none as an empty one."""
     if given is None:
         return []
-    return [given] if isinstance(given, Corrections | str | Path) else list(given)
+    if isinstance(given, Corrections | str | Path):
+        return [given]
+    return as_list(given, "corrections", "give the file that holds them, or several in their order")
