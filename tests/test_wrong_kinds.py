@@ -85,7 +85,13 @@ def calls(folder: Path) -> dict[str, dict[str, Any]]:
             "class_names": ("a", "b"),
             "sample_names": [f"{i}" for i in range(20)],
         },
-        "score_features": {"source": source, "variant": variant, "groups": labels, "machine": None, "out": folder / "runs"},
+        "score_features": {
+            "source": source,
+            "variant": variant,
+            "groups": labels,
+            "machine": None,
+            "out": folder / "runs",
+        },
     }
 
 
