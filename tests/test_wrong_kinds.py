@@ -66,7 +66,12 @@ def calls(folder: Path) -> dict[str, dict[str, Any]]:
     inputs, labels = rng.normal(size=(20, 3)).astype(np.float32), np.arange(20) % 2
     source = noisybench.source_from_arrays("own", inputs, labels, class_names=("a", "b"))
     variant = noisybench.build_variant(source, noisybench.find("noises", "symmetric")(rate=0.2))
-    columns = {"samples": np.array([0]), "given": variant.labels[:1], "corrected": np.array([-1]), "actions": ("keep",)}
+    columns: dict[str, Any] = {
+        "samples": np.array([0]),
+        "given": variant.labels[:1],
+        "corrected": np.array([-1]),
+        "actions": ("keep",),
+    }
     corrections = noisybench.Corrections(variant.variant_id, **columns)
     path = folder / "corrections.csv"
     noisybench.write_corrections(corrections, path, variant.class_names)
