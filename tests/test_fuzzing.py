@@ -47,7 +47,7 @@ from noisybench.items import find, names
 from noisybench.memorization.estimate import Memorization, read_memorization, write_memorization
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import read_runs
-from noisybench.runs.record import about_labels
+from noisybench.runs.record import Pretrained, about_labels
 from noisybench.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from noisybench.training.plan import Watch
 from noisybench.training.recipe import Recipe
@@ -934,9 +934,9 @@ def test_seeds_are_whole_numbers() -> None:
 
 
 def test_names_survive_every_form() -> None:
-    """Names of detectors, models and recipes: a table keeps its rows and columns, CSV and JSON the name itself."""
+    """Names of detectors, models, recipes and pretraining data: a table keeps its rows and columns, CSV and JSON the name itself."""
 
-    def case(detector: str, model: str, recipe: str) -> None:
+    def case(detector: str, model: str, recipe: str, data: str) -> None:
         for name in (detector, model):
             assert set(file_name(name)).isdisjoint('/\\:*?"<>|\x00\n')
         learner = Learner(model, recipe, 1, "abc123")
@@ -945,13 +945,17 @@ def test_names_survive_every_form() -> None:
             "learner": learner,
             "truth_learner": learner,
             "kind": "detector",
+            "information": ("held_out", "pretrained"),
+            "pretrained": Pretrained(data, None, "unknown"),
+            "block": "pretrained",
         }
         filler: dict[Any, Any] = {int: 1, float: 0.5, str: "x", bool: True}
         for field, hint in get_type_hints(Row).items():
             values.setdefault(field, filler.get(hint, 1))
         values |= {"truth": "mislabeled", "metric": "auroc", "interval": "none"}
         rows = [Row(**values), Row(**values | {"detector": "aum"})]
-        assert json.loads(to_json(rows))[0]["detector"] == detector
+        first = json.loads(to_json(rows))[0]
+        assert (first["detector"], first["pretrained"]) == (detector, data)
         read = list(csv.DictReader(io.StringIO(to_csv(rows), newline="")))
         assert [row["detector"] for row in read] == [spreadsheet_cell(detector), "aum"]
         assert not read[0]["detector"].lstrip().startswith(("=", "+", "-", "@"))
@@ -965,4 +969,4 @@ def test_names_survive_every_form() -> None:
         console = Console(file=io.StringIO(), width=200)
         console.print(to_table(rows))
 
-    fuzz(CASES["names"], case, detector=WORDS, model=WORDS, recipe=WORDS)
+    fuzz(CASES["names"], case, detector=WORDS, model=WORDS, recipe=WORDS, data=WORDS)

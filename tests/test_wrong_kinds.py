@@ -29,6 +29,11 @@ WRONG: dict[str, Any] = {
 }
 TYPES = ("Mode",)
 """Public names that are called by nobody."""
+CALLED = (
+    "Corrections", "read_corrections", "write_corrections", "correct_variant", "build_variant", "classes_overlap",
+    "leave_one_out_ridge", "find_suspects", "score_features",
+)  # fmt: skip
+"""Functions of which one argument at a time is wrong."""
 
 
 def functions() -> Iterator[str]:
@@ -53,3 +58,56 @@ def test_wrong_kinds_get_errors_of_ours(name: str, tmp_path: Path, monkeypatch: 
             function(*args, **{one.name: wrong for one in needed if one.kind == one.KEYWORD_ONLY})
         except NoisybenchError as error:
             assert "\n" not in str(error)  # noqa: PT017 - not all of them are refused
+
+
+def calls(folder: Path) -> dict[str, dict[str, Any]]:
+    """Public functions of what a person has and decides, with arguments that they take."""
+    rng = np.random.default_rng(0)
+    inputs, labels = rng.normal(size=(20, 3)).astype(np.float32), np.arange(20) % 2
+    source = noisybench.source_from_arrays("own", inputs, labels, class_names=("a", "b"))
+    variant = noisybench.build_variant(source, noisybench.find("noises", "symmetric")(rate=0.2))
+    columns: dict[str, Any] = {
+        "samples": np.array([0]),
+        "given": variant.labels[:1],
+        "corrected": np.array([-1]),
+        "actions": ("keep",),
+    }
+    corrections = noisybench.Corrections(variant.variant_id, **columns)
+    path = folder / "corrections.csv"
+    noisybench.write_corrections(corrections, path, variant.class_names)
+    features = noisybench.Pretraining("ImageNet-1k", supervised=True)
+    return {
+        "Corrections": {"variant_id": variant.variant_id, **columns},
+        "read_corrections": {"path": path, "variant": variant},
+        "write_corrections": {"corrections": corrections, "path": path, "class_names": variant.class_names},
+        "correct_variant": {"variant": variant, "corrections": corrections},
+        "build_variant": {"source": source, "noise": noisybench.find("noises", "as_found")(), "corrections": path},
+        "classes_overlap": {"pretraining": features, "class_names": ("a",)},
+        "leave_one_out_ridge": {"features": inputs, "labels": labels, "num_classes": 2, "penalties": (1.0,)},
+        "find_suspects": {
+            "labels": labels,
+            "pred_probs": np.full((20, 2), 0.5),
+            "class_names": ("a", "b"),
+            "sample_names": [f"{i}" for i in range(20)],
+        },
+        "score_features": {
+            "source": source,
+            "variant": variant,
+            "groups": labels,
+            "machine": None,
+            "out": folder / "runs",
+        },
+    }
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_one_wrong_kind_gets_an_error_of_ours(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In place of one argument, where the others are right; some are taken for what they are."""
+    monkeypatch.chdir(tmp_path)
+    arguments = calls(tmp_path)[name]
+    for one in arguments:
+        for wrong in WRONG.values():
+            try:
+                getattr(noisybench, name)(**arguments | {one: wrong})
+            except NoisybenchError as error:
+                assert "\n" not in str(error)  # noqa: PT017 - not all of them are refused

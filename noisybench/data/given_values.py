@@ -1,6 +1,6 @@
 """A source from what lies in memory: arrays, lists, columns and frames of pandas, pictures of Pillow."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -10,7 +10,8 @@ import numpy as np
 
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.arrays import as_array
-from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.checks import as_list
+from noisybench.ground.errors import BadData
 
 NAME = "arrays"
 """Name of such a source."""
@@ -35,15 +36,14 @@ def source_from_values(
         sample_names: What people call each sample, shape (n,).
 
     Raises:
-        BadUsage: There are no entries, as in a number.
+        BadUsage: What is given holds no values.
         BadData: They do not fit together, or inputs are of another kind.
     """
-    for what, values in (("labels", labels), ("inputs", inputs)):
-        if isinstance(values, str | bytes) or not (values is None or hasattr(values, "__iter__")):
-            msg = f"{what} must hold one entry a sample, as an array, a list or a column does, got {type(values).__name__}"
-            raise BadUsage(msg)
-    labels = labels if isinstance(labels, np.ndarray) else list(labels)
-    named = None if sample_names is None else [str(name) for name in sample_names]
+    if not isinstance(labels, np.ndarray):
+        labels = as_list(labels, "labels", "give the class of each sample, as an array or a list")
+    named = None
+    if sample_names is not None:
+        named = [str(name) for name in as_list(sample_names, "sample_names", "give what each sample is called")]
     more: dict[str, Any] = {"class_names": class_names, "sample_names": named}
     if isinstance(inputs, np.ndarray) and inputs.ndim == 1 and inputs.dtype.kind in "UO":
         return _of_texts(labels, inputs.tolist(), more)
@@ -51,6 +51,8 @@ def source_from_values(
         return source_from_arrays(NAME, inputs, labels, **more)
     if hasattr(inputs, "columns") and hasattr(inputs, "dtypes"):
         return _of_frame(labels, inputs, more)
+    if not isinstance(inputs, Iterable):
+        as_list(inputs, "inputs", "give an array, a list of texts or pictures, or a frame")
     first = next(iter(islice(inputs, 1)), None)
     if isinstance(first, str):
         return _of_texts(labels, list(inputs), more)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from noisybench.data.classes import class_order, class_spelling, nobody_knows, only_wrong
 from noisybench.ground.arrays import UNKNOWN, WRONG, Labels, as_array, as_labels
-from noisybench.ground.checks import unknown
+from noisybench.ground.checks import as_list, unknown
 from noisybench.ground.errors import BadData
 
 FEW = 20
@@ -70,7 +70,7 @@ def label_columns(
     if found is None:
         msg = f"{what[0]} are missing; give one class a sample"
         raise BadData(msg)
-    names = None if class_names is None else tuple(class_names)
+    names = None if class_names is None else tuple(as_list(class_names, "class_names", "give a text for each class"))
     if any(column is not None and column.dtype.kind == "U" for column in (found, *others)):
         return _named(found, others, names, what)
     if names is None and np.array_equal(np.unique(found), SIGNS):

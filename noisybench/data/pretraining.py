@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from noisybench.ground.checks import check_choice, check_kind
+from noisybench.ground.checks import as_list, check_choice, check_kind
 
 IMAGENET = "ImageNet-1k"
 UNSAID = "unknown"
@@ -63,11 +63,18 @@ def classes_overlap(pretraining: Pretraining, class_names: Sequence[str]) -> Ove
         pretraining: See ``Extraction.pretraining``.
         class_names: Of the data set.
 
+    Raises:
+        BadUsage: What is given says nothing of a pretraining, or the names are no texts.
+
     >>> classes_overlap(Pretraining("ImageNet-1k", supervised=True), ["airplane", "cat"])
     'yes'
     >>> classes_overlap(Pretraining("ImageNet-1k", supervised=True), ["benign", "malignant"])
     'unknown'
     """
+    check_kind(pretraining, Pretraining, "pretraining", "Pretraining('ImageNet-1k', supervised=True) is one")
+    class_names = as_list(class_names, "class_names", "give a text for each class")
+    for name in class_names:
+        check_kind(name, str, "class name", "name each class by a text")
     if pretraining.overlap is not None:
         return pretraining.overlap
     known = pretraining.class_names

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.detection.scoring import Detector, Suggestion
-from noisybench.ground.arrays import UNKNOWN, Labels, as_labels, read_only
+from noisybench.ground.arrays import UNKNOWN, Labels, as_labels, check_array, read_only
 from noisybench.ground.checks import check_kind
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import own_file_name, read_columns, write_columns
@@ -39,14 +39,16 @@ def suggest(traces: Trace | Sequence[Trace], detector: Detector, given: Labels) 
         given: The labels that the model was trained on, shape (n,).
 
     Raises:
+        BadUsage: What is given is no trace, or no detector.
         MissingColumn: The trace has neither answers nor predictions.
         BadData: Classes that are none, another number of samples, or the given label as a suggestion.
         Mismatch: Traces of different labels.
     """
-    several = [traces] if isinstance(traces, Trace) else list(traces)
+    several = list(traces) if isinstance(traces, Sequence) else [traces]
     for trace in several:
         check_kind(trace, Trace, "trace", "read_trace(folder) or a Recorder gives one")
     check_kind(detector, Detector, "detector", "find('detectors', name) gives one")
+    check_array(given, "given", dimensions=1, kinds="iu")
     if len({trace.variant_id for trace in several}) != 1:
         msg = f"{len(several)} traces of {len({trace.variant_id for trace in several})} variants; expected some of one"
         raise Mismatch(msg)

@@ -76,6 +76,24 @@ def a_path(value: object, what: str = "path") -> Path:
     return Path(value)  # type: ignore[arg-type]  # checked just now
 
 
+def as_list(values: Any, what: str, mend: str) -> list[Any]:  # noqa: ANN401 - whatever a caller gives
+    """What a caller gives one after the other, as a list; ``mend`` says what was expected.
+
+    >>> as_list(3, "class_names", "give a text for each class")
+    Traceback (most recent call last):
+    noisybench.ground.errors.BadUsage: class_names is the int '3'; give a text for each class
+
+    Raises:
+        BadUsage: It is one thing, and no several.
+    """
+    try:
+        return list(values)
+    except TypeError:
+        pass
+    msg = f"{what} is the {type(values).__name__} {str(values)[:60]!r}; {mend}"
+    raise BadUsage(msg)
+
+
 def check_choice(value: str, what: str, choices: tuple[str, ...]) -> None:
     """Raise ``BadUsage`` unless ``value`` is one of ``choices``."""
     if not isinstance(value, str) or value not in choices:

@@ -24,7 +24,7 @@ from noisybench.data.pretraining import UNSAID, classes_overlap
 from noisybench.data.source import Source
 from noisybench.detection.scoring import Detector, Kind
 from noisybench.ground.arrays import Features, Floats32, Labels, as_array
-from noisybench.ground.checks import whole
+from noisybench.ground.checks import a_path, as_list, check_kind, whole
 from noisybench.ground.durability import synced_together
 from noisybench.ground.errors import BadData
 from noisybench.ground.files import file_name, write_json
@@ -104,13 +104,14 @@ def score_frozen(
     check_variant(variant)
     check_source(source, variant)
     machine = Machine(device=machine) if isinstance(machine, str) else machine
-    seed = whole(seed, "seed", least=0)
+    check_kind(machine, Machine, "machine", "Machine(device='cpu', threads=2) is one, and so is the name of a device")
+    seed, out = whole(seed, "seed", least=0), a_path(out, "out")
     n = len(variant.labels)
     seen = _choose(source, features, options)
     given = None if groups is None else group_numbers(groups, n)
     word = (grouped_by or "groups") if given is not None else None
     setup = setup_of_features(seen.word, FOLDS, NEIGHBOURS, PENALTIES, word)
-    home = Path(out) / variant.name
+    home = out / variant.name
     folder = home / folder_of_features(seen.word, setup) / f"seed-{seed}"
     record = replace(
         _record(keep_variant(variant, home / "variant", source.sample_names), seen, setup, seed),
@@ -129,7 +130,7 @@ def score_frozen(
         if found is None or found.groups is None or not epoch_path(folder / "trace", 0).is_file():
             with limited_threads(machine.threads):
                 began = time.perf_counter()
-                values = _values(source, seen, device=machine.device, cache=Path(out) / "features")
+                values = _values(source, seen, device=machine.device, cache=out / "features")
                 apart = time.perf_counter() - began
                 found, parts = _observe(folder, record, values, variant, given)
             parts["features"] += apart
@@ -148,9 +149,11 @@ def group_numbers(groups: Any, n: int) -> Labels:  # noqa: ANN401 - anything wit
     None, NaN and the empty text are groups of their own each.
 
     Raises:
+        BadUsage: They are no several.
         BadData: There is not one a sample.
     """
-    given = groups.tolist() if hasattr(groups, "tolist") else list(groups)
+    several = groups.tolist() if hasattr(groups, "tolist") else groups
+    given = as_list(several, "groups", "give a number or a text for each sample")
     if len(given) != n:
         msg = f"there are {len(given)} groups and {n} samples; expected one for each sample"
         raise BadData(msg)

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Floats, Labels, check_groups, check_labels
-from noisybench.ground.checks import check_room
+from noisybench.ground.arrays import Floats, Labels, as_array, check_groups, check_labels
+from noisybench.ground.checks import check_room, whole
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.statistics.margins import margin_against, mean_rank
 from noisybench.statistics.spectrum import BLOCK, centred_units, spectrum
@@ -72,15 +72,17 @@ def leave_one_out_ridge(
 
     Raises:
         BadData: Features or groups that are none, or labels of one class.
-        BadUsage: A penalty that is not above 0, or more than fits in memory: samples × classes, or more than
+        BadUsage: A penalty that is no number above 0, a number of classes that is none, or more than fits in memory: samples × classes, or more than
             ``spectrum.MOST_SIDE`` samples with as many features.
 
     Source: Allen 1974, doi:10.1080/00401706.1974.10489157 (one left out); the same by the Woodbury identity for a group.
     """
+    num_classes = whole(num_classes, "num_classes", least=1)
     labels = check_labels(labels, num_classes)
     n = len(labels)
-    strengths = np.array(penalties, dtype=np.float64)
-    if strengths.ndim != 1 or not strengths.size or not (np.isfinite(strengths) & (strengths > 0)).all():
+    strengths = as_array(penalties, what="penalties")
+    kind = strengths.dtype.kind in "iuf" and strengths.ndim == 1 and strengths.size
+    if not kind or not (np.isfinite(strengths) & (strengths > 0)).all():
         msg = f"penalties must be numbers above 0, at least one, got {penalties!r}"
         raise BadUsage(msg)
     check_room(n, num_classes, "an answer of ridge regression for each class", "leave out what asks for ridge")
@@ -91,7 +93,7 @@ def leave_one_out_ridge(
     values = np.empty((n, units.shape[1] + 1))
     values[:, :-1], values[:, -1] = units, 1
     del units
-    return _answers(*spectrum(values), labels, num_classes, groups, strengths)
+    return _answers(*spectrum(values), labels, num_classes, groups, strengths.astype(np.float64))
 
 
 def check_several(labels: Labels) -> None:

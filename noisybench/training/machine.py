@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from noisybench.ground.checks import unknown, whole
+from noisybench.ground.checks import check_kind, unknown, whole
 from noisybench.ground.errors import BadUsage, UnknownName
 from noisybench.ground.random_streams import derive
 from noisybench.ground.version import __version__
@@ -51,8 +51,9 @@ def choose_device(name: str) -> str:
 
     Raises:
         UnknownName: It is no device's name.
-        BadUsage: There is no such GPU.
+        BadUsage: There is no such GPU, or it is no name at all.
     """
+    check_kind(name, str, "device", "say auto, cpu, cuda or cuda:1")
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     kind, colon, number = name.partition(":")

@@ -8,13 +8,14 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NoReturn, Protocol, get_args
+from typing import Literal, NoReturn, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import UNKNOWN, Labels, read_only
-from noisybench.ground.checks import a_path, unknown
+from noisybench.data.source import check_names
+from noisybench.ground.arrays import UNKNOWN, Labels, check_array, read_only
+from noisybench.ground.checks import a_path, as_list, check_kind, unknown
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.text import spreadsheet_cell
 from noisybench.variants.decision_files import plain_cell, read_decisions, whole_number_of, write_decisions
@@ -28,6 +29,7 @@ CHECKED, DROPPED = "checked", "dropped"
 """Marks of a corrected variant: whose label a person chose or confirmed, and who is left out of training and of truths."""
 
 
+@runtime_checkable
 class Labelled(Protocol):
     """What corrections are held against: a ``Variant``."""
 
@@ -71,7 +73,9 @@ class Corrections:
         names: What people call them, shape (m,); may be empty texts, or no text at all.
 
     Raises:
-        BadData: A sample twice, an action that is none, or a corrected label where none is accepted, or the other way.
+        BadUsage: A variant's id, actions or names that are of another kind.
+        BadData: What are no whole numbers, a sample twice, an action that is none, or a corrected label where none is
+            accepted, or the other way.
     """
 
     variant_id: str
@@ -82,6 +86,11 @@ class Corrections:
     names: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        check_kind(self.variant_id, str, "variant_id", "take that of the variant that was looked at")
+        for what in ("samples", "given", "corrected"):
+            check_array(getattr(self, what), what, dimensions=1, kinds="iu")
+        for what in ("actions", "names"):
+            check_kind(getattr(self, what), Sequence, what, "give one text a sample, as a tuple")
         m = len(self.samples)
         lengths = {len(self.given), len(self.corrected), len(self.actions), *([len(self.names)] if self.names else [])}
         if lengths != {m}:
@@ -226,10 +235,12 @@ def read_corrections(path: str | Path, variant: Labelled) -> Corrections:
         variant: Whose labels were looked at.
 
     Raises:
+        BadUsage: What is given is no path, or no variant.
         Mismatch: They are of another variant.
         BadData: The file cannot be read, or a row says what cannot be; by its line.
     """
     path = a_path(path)
+    check_kind(variant, Labelled, "variant", "read_variant(folder) reads one")
     found = parse_corrections(path, variant.class_names, len(variant.labels))
     check_corrections(found, variant, str(path))
     return found
@@ -270,7 +281,19 @@ def write_corrections(corrections: Corrections, path: str | Path, class_names: S
         corrections: Any.
         path: The file.
         class_names: One per class, in index order.
+
+    Raises:
+        BadUsage: What is given are no corrections, or no path.
+        BadData: A name that is no text, or a label without one.
     """
+    check_kind(corrections, Corrections, "corrections", "read_corrections(path, variant) or Corrections(…) gives some")
+    class_names = as_list(class_names, "class_names", "give a text for each class")
+    check_names(class_names, "corrections")
+    labels = np.concatenate([corrections.given, corrections.corrected[corrections.corrected != UNKNOWN]])
+    odd = labels[(labels < 0) | (labels >= len(class_names))]
+    if odd.size:
+        msg = f"corrections have label {odd[0]}, expected one of 0..{len(class_names) - 1}; give the variant's class names"
+        raise BadData(msg)
     names = corrections.names or [""] * len(corrections.samples)
     columns = (corrections.samples.tolist(), names, corrections.given, corrections.corrected, corrections.actions)
     rows = (
@@ -344,4 +367,6 @@ def several(
     """One or several corrections as a list, none as an empty one."""
     if given is None:
         return []
-    return [given] if isinstance(given, Corrections | str | Path) else list(given)
+    if isinstance(given, Corrections | str | Path):
+        return [given]
+    return as_list(given, "corrections", "give the file that holds them, or several in their order")

@@ -137,7 +137,7 @@ def test_an_item_of_ones_own_has_a_page(tmp_path: Path, monkeypatch: pytest.Monk
 def test_frozen_backbones_have_a_page_by_their_name() -> None:
     """Their options but the architecture, which the name says; a name that torchvision does not know is refused."""
     page = item_page("features", "torchvision:resnet18")
-    assert [option.name for option in page.options] == ["weights", "size"]
+    assert [option.name for option in page.options] == ["weights", "size", "trained_on", "overlap"]
     assert page.example == "noisybench memorize variants/NAME --features torchvision:resnet18"
     with pytest.raises(UnknownName, match="no torchvision model is called 'resnet1'; did you mean"):
         item_page("features", "torchvision:resnet1")

@@ -229,6 +229,20 @@ def test_corrections_that_cannot_be_are_refused(
         decided(variant, *rows)
 
 
+def test_no_label_without_a_name_is_written(tmp_path: Path, variant: Variant) -> None:
+    """A list of names that is too short would give some of them the name of another class, or none."""
+    made = decided(variant, (0, "accept", 2))
+    for names in (variant.class_names[:2], ()):
+        with pytest.raises(
+            BadData, match="corrections have label [0-2], expected one of 0..[-01]+; give the variant's"
+        ):
+            write_corrections(made, tmp_path / "c.csv", names)
+    below = Corrections(variant.variant_id, np.array([0]), np.array([-1]), np.array([-1]), ("keep",))
+    with pytest.raises(BadData, match="corrections have label -1"):
+        write_corrections(below, tmp_path / "c.csv", variant.class_names)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(("sample", "label"), [(12, 1), (-1, 1), (0, 3)])
 def test_corrections_of_what_a_variant_does_not_have_are_refused(variant: Variant, sample: int, label: int) -> None:
     """Samples and classes beyond its own."""
