@@ -24,7 +24,7 @@ from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.lookup import find
 from noisybench.ground.walking import find_below, reached
 from noisybench.runs.features_run import score_frozen
-from noisybench.runs.folder import RECORD
+from noisybench.runs.folder import LEFT_BY_A_RUN, RECORD
 from noisybench.runs.given_run import keep_given
 from noisybench.runs.reading import AnyPath, Run, leave_out, read_run
 from noisybench.training.machine import Machine
@@ -36,6 +36,8 @@ from noisybench.variants.sample_names import read_names
 from noisybench.variants.variant import Variant, read_variant
 
 VARIANT_RECORD = "variant.json"
+VARIANTS_BELOW = ("*", "*/variant")
+"""Where variants stand in a folder of them, and in one of runs."""
 Tell = Callable[[str], None]
 SHOWN = 5
 """Classes that a note names."""
@@ -166,6 +168,8 @@ def suspects_at(
         asked = {"--features": wish.features, "--groups": wish.groups, **of_data}
         _refuse(asked, f"{folder} holds runs, whose evidence is there already")
         return suspects_of_runs(folder, wish.detector)
+    if data is None:
+        _check_no_part(folder)
     found = recognise_source(what if isinstance(what, str) else folder) if data is None else Recognised(str(what), data)
     options = dict(source_options or {})
     if found.note:
@@ -174,6 +178,17 @@ def suspects_at(
     for sentence in source.notes:
         wish.tell(f"note: {sentence}")
     return _scored(source, _as_found(source, corrections), wish, kept, place=found.data)
+
+
+def _check_no_part(folder: Path) -> None:
+    """Raise ``BadUsage`` for a folder whose tables noisybench wrote: of variants alone, or a part of a run."""
+    variants = sorted(path for pattern in VARIANTS_BELOW for path in folder.glob(f"{pattern}/{VARIANT_RECORD}"))
+    if variants:
+        msg = f"{folder} holds variants and no run; name one of the variants, such as {variants[0].parent}"
+        raise BadUsage(msg)
+    if folder.name in LEFT_BY_A_RUN and (reached(folder).parent / RECORD).is_file():
+        msg = f"{folder} is a part of a run; name the run, {folder.parent}"
+        raise BadUsage(msg)
 
 
 def _refuse(asked: Mapping[str, object], why: str) -> None:
@@ -281,7 +296,10 @@ def suspects_of_runs(folder: Path, detector: str | None = None) -> Suspects:
     """
     runs = _finished_below(folder)
     if not runs:
-        msg = f"{folder} holds no finished run; 'noisybench evaluate' makes one, and 'noisybench score' of your own probabilities"
+        msg = (
+            f"{folder} holds no finished run: what is there was begun and not ended, or has lost files; give the command "
+            f"that made it again, or name your data or a variant"
+        )
         raise BadData(msg)
     if len({one.path.parent for one in runs}) > 1:
         msg = f"{folder} holds runs of several setups; name one of them, such as {runs[0].path.parent}"
