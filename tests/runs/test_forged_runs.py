@@ -144,6 +144,12 @@ def column(name: str, change: Callable[[Any], Any]) -> Callable[[Forger], None]:
     return forge
 
 
+def shares_beyond_one(forger: Forger) -> None:
+    """The scores stay as they are, for none can be made of them."""
+    path = forger.features / "trace" / "epoch-0000.parquet"
+    forger.columns(path, **{"neighbours.labels": lambda values: values * 1.5})
+
+
 def history(name: str, change: Callable[[Any], Any]) -> Callable[[Forger], None]:
     return lambda forger: forger.columns(forger.training / "history.parquet", **{name: change})
 
@@ -417,6 +423,7 @@ FORGERIES: dict[str, Callable[[Forger], None]] = {
     "what features were trained on": of_features(pretrained={"data": "MNIST", "supervised": True, "overlap": "no"}),
     "labels of the columns": column("given", lambda values: (values + 1) % 10),
     "predictions of the columns": column("prediction", lambda values: (values + 1) % 10),
+    "shares beyond one": shares_beyond_one,
     "suspicion beyond its range": column("features.ridge_suspicion", lambda values: values + 1),
     "models of other subsets": models_of_other_subsets,
     "whose memorization": memorization_of_nobody,
