@@ -196,7 +196,7 @@ USAGE = [
     ("score {v} --name aum --scores good.npz --out out", "'aum' is the name of one of noisybench's own detectors"),
     ("score {v} --name '' --scores good.npz --out out", "a name must be a line of 1 to 80 characters, got ''"),
     ("score {v} --name x --scores names.json --out out", "names.json is no .npz, .npy, .csv, .tsv, .jsonl, .parquet file; save the sco"),
-    ("score {v} --scores good.npz --out out", r"missing option '--name' \('noisybench score --help' shows"),
+    ("score {v} --scores good.npz --out out", "say --name of the scores or probabilities that you give, or --features NAME"),
     ("suspects {run} --detector amu", "no detector of this run is called 'amu'; did you mean 'aum'"),
     # rates
     *((BUILD.replace("0.2", rate), rf"rate must lie in \[0, 1\] .*got {got}") for rate, got in (
@@ -799,19 +799,34 @@ def test_what_does_not_belong_together_is_refused(here: dict[str, str]) -> None:
         unfinish(record)
     for command in ("leaderboard runs", "leaderboard runs --models", "verify runs"):
         refuse(command, 1, r"no finished run below runs \(4 begun and not ended\); 'noisybench evaluate' makes runs")
-    refuse("suspects runs", 1, "runs holds no finished run; 'noisybench evaluate' makes one")
+    refuse(
+        "suspects runs", 1, "runs holds no finished run: what is there was begun and not ended, or has lost files; give"
+    )
 
 
 def test_folders_of_another_kind_are_a_failure(here: dict[str, str]) -> None:
     """Every command says what it wants, whether it was given nothing, a file, or a folder of something else."""
+    run = next(Path("runs").glob("*/mlp-*/seed-0"))
+    home = run.parents[1]
     for place in ("nowhere", "good.npz", "variants"):
         for command in ("describe", "evaluate"):
             refuse(
                 f"{command} {place}", 1, f"{place} is no variant: it has no variant.json; 'noisybench build' makes one"
             )
-        refuse(f"suspects {place}", 1, f"{place} holds no finished run; 'noisybench evaluate' makes one")
         for command in ("leaderboard", *(["verify"] if place != "variants" else [])):
             refuse(f"{command} {place}", 1, f"{place} is no folder|no finished run below {place}")
+    shutil.rmtree("nothing", ignore_errors=True)
+    Path("nothing").mkdir()
+    refuse("suspects nowhere", 2, "no source, file or folder is called 'nowhere'")
+    refuse("suspects nothing", 1, "nothing is empty; expected a folder of images for each class, tables, or what")
+    refuse("suspects variants", 2, f"variants holds variants and no run; name one of the variants, such as {here['v']}")
+    refuse(f"suspects {run / 'trace'}", 2, f"trace is a part of a run; name the run, {run}$")
+    shutil.copytree(home / "variant", f"nothing/{home.name}/variant")  # as runs that were all deleted leave it
+    refuse(
+        "suspects nothing",
+        2,
+        f"holds variants and no run; name one of the variants, such as nothing/{home.name}/variant$",
+    )
 
 
 def test_verify_checks_all_that_is_below_a_folder(here: dict[str, str]) -> None:

@@ -72,7 +72,8 @@ def evidence_of(records: Sequence[RunRecord], traces: Sequence[Trace]) -> tuple[
     if first.regime == "training":
         epochs = sum(len(trace["prediction"]) for trace in traces if "prediction" in trace.columns)
         seeds = f"{many} trainings" if many > 1 else "one training"
-        return (f"answers of {seeds} ({learner}) at {epochs} epochs in all, of samples that it was trained on",)
+        at = "one epoch" if epochs == 1 else f"{epochs} epochs in all"
+        return (f"answers of {seeds} ({learner}) at {at}, of samples that it was trained on",)
     if first.form == "scores":
         return (f"scores '{first.model}', which came without answers",)
     return (f"answers of '{first.model}', which noisybench did not make; they should be held out",)

@@ -24,10 +24,10 @@ from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.lookup import find
 from noisybench.ground.walking import find_below, reached
 from noisybench.runs.features_run import score_frozen
-from noisybench.runs.folder import RECORD
+from noisybench.runs.folder import LEFT_BY_A_RUN, RECORD
 from noisybench.runs.given_run import keep_given
 from noisybench.runs.reading import AnyPath, Run, leave_out, read_run
-from noisybench.training.trace import read_trace
+from noisybench.training.trace import Trace, read_trace, trace_rows
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import read_location, source_of
 from noisybench.variants.sample_files.groups import read_groups
@@ -36,6 +36,8 @@ from noisybench.variants.sample_names import read_names
 from noisybench.variants.variant import Variant, read_variant
 
 VARIANT_RECORD = "variant.json"
+VARIANTS_BELOW = ("*", "*/variant")
+"""Where variants stand in a folder of them, and in one of runs."""
 SHOWN = 5
 """Classes that a note names."""
 
@@ -168,6 +170,8 @@ def suspects_at(
         asked = {"--features": wish.features, "--groups": wish.groups, **of_data}
         _refuse(asked, f"{folder} holds runs, whose evidence is there already")
         return suspects_of_runs(folder, wish.detector)
+    if data is None:
+        _check_no_part(folder)
     found = recognise_source(what if isinstance(what, str) else folder) if data is None else Recognised(str(what), data)
     options = dict(source_options or {})
     if found.note:
@@ -176,6 +180,17 @@ def suspects_at(
     for sentence in source.notes:
         wish.tell(f"note: {sentence}")
     return _scored(source, _as_found(source, corrections), wish, kept, place=found.data)
+
+
+def _check_no_part(folder: Path) -> None:
+    """Raise ``BadUsage`` for a folder whose tables noisybench wrote: of variants alone, or a part of a run."""
+    variants = sorted(path for pattern in VARIANTS_BELOW for path in folder.glob(f"{pattern}/{VARIANT_RECORD}"))
+    if variants:
+        msg = f"{folder} holds variants and no run; name one of the variants, such as {variants[0].parent}"
+        raise BadUsage(msg)
+    if folder.name in LEFT_BY_A_RUN and (reached(folder).parent / RECORD).is_file():
+        msg = f"{folder} is a part of a run; name the run, {folder.parent}"
+        raise BadUsage(msg)
 
 
 def _refuse(asked: Mapping[str, object], why: str) -> None:
@@ -283,7 +298,10 @@ def suspects_of_runs(folder: Path, detector: str | None = None) -> Suspects:
     """
     runs = _finished_below(folder)
     if not runs:
-        msg = f"{folder} holds no finished run; 'noisybench evaluate' makes one, and 'noisybench score' of your own probabilities"
+        msg = (
+            f"{folder} holds no finished run: what is there was begun and not ended, or has lost files; give the command "
+            f"that made it again, or name your data or a variant"
+        )
         raise BadData(msg)
     if len({one.path.parent for one in runs}) > 1:
         msg = f"{folder} holds runs of several setups; name one of them, such as {runs[0].path.parent}"
@@ -297,7 +315,7 @@ def suspects_of_runs(folder: Path, detector: str | None = None) -> Suspects:
             raise BadData(msg)
     suspicion = read_only(np.mean([scores.values for scores in scored], axis=0))
     records = [one.record for one in runs]
-    traces = [] if records[0].form == "scores" else [read_trace(one.path / "trace") for one in runs]
+    traces = [] if records[0].form == "scores" else [_answers(one, variant) for one in runs]
     against = contradicted(traces, variant)
     return Suspects(
         variant=variant,
@@ -333,6 +351,16 @@ def _finished_below(folder: Path) -> list[Run]:
     """The finished runs in a folder and below it, in the order of their paths."""
     runs = (read_run(path.parent) for path in find_below(reached(folder), {RECORD}).paths)
     return [run for run in runs if run.finished]
+
+
+def _answers(run: Run, variant: Variant) -> Trace:
+    """What was observed in a run, which must be of each sample of its variant."""
+    folder = run.path / "trace"
+    trace, rows = read_trace(folder), set(trace_rows(folder).values())
+    if trace.variant_id != variant.provenance.variant_id or rows != {len(variant.labels)}:
+        msg = f"{folder} holds answers about other labels than its variant; run the command that made it again"
+        raise BadData(msg)
+    return trace
 
 
 def _unchanged(run: Run, name: str) -> Scores:

@@ -191,10 +191,10 @@ def test_leaderboard_in_every_format(built: Path) -> None:
 
 
 def test_suspects_and_verify(built: Path) -> None:
-    """Suspects as a table and as CSV with every score; verify recomputes runs."""
+    """Suspects as a table, as CSV and as JSON; verify recomputes runs."""
     setup = next((built / "runs").glob("*/mlp-*"))
     lines = list(csv.reader(io.StringIO(run("suspects", setup, "--top", 5, "--format", "csv").out)))
-    assert lines[0][:6] == ["sample", "given", "given_name", "predicted", "predicted_name", "cumulative_loss"]
+    assert lines[0] == ["sample", "given", "suggested", "suspicion", "flagged"]
     assert len(lines) == 6
     assert "aum" in run("suspects", setup, "--detector", "aum").out
     assert len(json.loads(run("suspects", setup, "--format", "json", "--top", 3).out)) == 3
@@ -246,6 +246,8 @@ USAGE = [
     (["build", "digits", "--noise", "symmetric", "--rate", "0.2", "--limit", "0"], "limit must be at least 1"),
     (["build", "digits", "--noise", "symmetric", "--rate", "0.2", "--seed", "-1"], "seed must not be negative"),
     (["build", "digits", "--noise", "as_found", "--rate", "0.2"], "no option of noise 'as_found' is called 'rate'"),
+    (["suspects", "nowhere"], "no source, file or folder is called 'nowhere'"),
+    (["suspects", "nowhere/"], "there is no file or folder 'nowhere/'"),
     (["list", "sourcs"], "no list is called 'sourcs'; did you mean 'sources'"),
 ]
 
@@ -267,7 +269,6 @@ def test_bad_usage_is_one_sentence_and_exit_code_2(tmp_path: Path, command: list
         (["describe", "nowhere"], "is no variant"),
         (["evaluate", "nowhere"], "is no variant"),
         (["leaderboard", "nowhere"], "nowhere"),
-        (["suspects", "nowhere"], "no finished run"),
         (["build", "npz", "--data", "nowhere.npz", "--noise", "as_found"], "nowhere.npz"),
     ],
 )

@@ -86,7 +86,7 @@ def test_scores_and_suspects_need_no_inputs(here: Path) -> None:
     ran(f"score {variant} --scores s.npy --name mine")
     shown = ran(f"suspects {told['path']} --top 3 --format csv").out
     rows = list(csv.DictReader(io.StringIO(shown)))
-    assert [(row["sample"], row["name"], row["given_name"], row["predicted_name"]) for row in rows] == [
+    assert [(row["sample"], row["name"], row["given"], row["suggested"]) for row in rows] == [
         ("3", "A-103", "dog", "cat"),
         ("20", "A-120", "cat", "owl"),
         ("41", "A-141", "cat", "owl"),

@@ -259,7 +259,7 @@ def refused(words: str, *arguments: object) -> None:
         ("wine.csv --audit 179", "an audit of 179 labels needs as many, and there are 178"),
         ("wine.csv --audit 9 --to a.csv", "an audit shows what was drawn, and no list of suspects; leave --to out"),
         ("wine.csv --audit 9 --audit-answers a.csv", "say one of the two"),
-        ("wine.csv --audit-answers wine.csv", "must begin with '# noisybench audit"),
+        ("wine.csv --audit-answers wine.csv", "wine.csv is no file of audit: .* expected '# noisybench audit"),
         ("wine.csv --corrections wine.csv", "is no file of corrections"),
         ("wine.csv --corrections nope.csv", "nope.csv cannot be read: No such file"),
         ("wine.csv --paths --json", "two forms of what is printed"),

@@ -136,10 +136,18 @@ def column(name: str, change: Callable[[Any], Any]) -> Callable[[Forger], None]:
         folder = forger.features
         forger.columns(folder / "trace" / "epoch-0000.parquet", **{name: change})
         record = read_run_record(folder)
+        given = read_columns(folder / "trace" / "epoch-0000.parquet")[0]["given"].astype(np.int64)
+        object.__setattr__(forger.variant, "labels", given)  # a label that is suggested for itself is never written
         finish(folder, record, record.detectors, score_columns(folder, forger.variant))
         forger.agreement_again(folder)
 
     return forge
+
+
+def shares_beyond_one(forger: Forger) -> None:
+    """The scores stay as they are, for none can be made of them."""
+    path = forger.features / "trace" / "epoch-0000.parquet"
+    forger.columns(path, **{"neighbours.labels": lambda values: values * 1.5})
 
 
 def history(name: str, change: Callable[[Any], Any]) -> Callable[[Forger], None]:
@@ -415,6 +423,7 @@ FORGERIES: dict[str, Callable[[Forger], None]] = {
     "what features were trained on": of_features(pretrained={"data": "MNIST", "supervised": True, "overlap": "no"}),
     "labels of the columns": column("given", lambda values: (values + 1) % 10),
     "predictions of the columns": column("prediction", lambda values: (values + 1) % 10),
+    "shares beyond one": shares_beyond_one,
     "suspicion beyond its range": column("features.ridge_suspicion", lambda values: values + 1),
     "models of other subsets": models_of_other_subsets,
     "whose memorization": memorization_of_nobody,

@@ -427,7 +427,7 @@ def test_given_runs_stand_beside_a_training(tmp_path: Path, monkeypatch: pytest.
     assert [w.sample for w in worst] == np.argsort(quality, kind="stable")[:3].tolist()
     assert {w.suggested for w in worst} == {""}
     answered = find_suspects(record["path"])
-    others = np.where(np.arange(K) == answered.given[:, None], -1, sure).argmax(1)
+    others = np.where(np.arange(10) == answered.given[:, None], -1, sure).argmax(1)
     assert answered.suggested.tolist() == others.tolist()
 
 

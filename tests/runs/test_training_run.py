@@ -234,7 +234,7 @@ def test_suspects_are_the_highest_scores_of_all_seeds(variant: Variant, runs: li
     assert suspects.detector == "aum"
     with pytest.raises(UnknownName, match="did you mean 'aum'"):
         find_suspects(runs[0], detector="aumm")
-    with pytest.raises(BadData, match="holds no finished run"):
+    with pytest.raises(BadUsage, match=f"trace is a part of a run; name the run, {runs[0]}$"):
         find_suspects(runs[0] / "trace")
 
 

@@ -177,8 +177,8 @@ def test_suspects_are_found_without_any_truth(tmp_path: Path, monkeypatch: pytes
     )
     assert code == 0, err
     lines = shell("suspects", "runs", "--format", "csv", "--top", 2).out.splitlines()
-    assert lines[0].startswith("sample,name,given,given_name,predicted,predicted_name,cumulative_loss")
-    assert lines[1].startswith("40,light/zz.png,1,light,0,dark,")
+    assert lines[0] == "sample,name,given,suggested,suspicion,flagged"
+    assert lines[1].startswith("40,light/zz.png,light,dark,")
     assert "light/zz.png" in shell("suspects", "runs", "--top", 1).out
     told = shell("leaderboard", "runs", "--format", "markdown").out.splitlines()[0]
     assert told.startswith(
