@@ -1,9 +1,8 @@
 """Agreement of scores with a truth, by one or more metrics, each with its interval over samples.
 
 Everything is computed from the realised flips, over the samples whose clean label is known; ties count at their
-expectation under a random tie-break, but for average precision, where scikit-learn takes tied samples as one step. Samples
-that a person dropped count nowhere. What
-cannot be computed is NaN, never 0.
+expectation under a random tie-break, but for average precision, where scikit-learn takes tied samples as one step.
+Samples that a person dropped count nowhere. What cannot be computed is NaN, never 0.
 """
 
 from collections.abc import Sequence

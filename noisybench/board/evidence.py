@@ -7,7 +7,8 @@ import numpy as np
 from noisybench.board.information import trained_on
 from noisybench.detection.scoring import Detector
 from noisybench.detection.suggesting import suggest
-from noisybench.ground.arrays import UNKNOWN, Bools, Floats, Labels
+from noisybench.ground.arrays import UNKNOWN, Bools, Floats, Floats32, Labels
+from noisybench.ground.errors import BadData
 from noisybench.ground.lookup import find, is_ours
 from noisybench.runs.record import RunRecord
 from noisybench.statistics.confident_learning import find_issues
@@ -31,6 +32,9 @@ def contradicted(traces: Sequence[Trace], variant: Variant) -> Bools | None:
 
     Returns:
         None where there are no answers, as of scores that came alone.
+
+    Raises:
+        BadData: A column has another shape than answers have.
     """
     columns = set.intersection(*(set(trace.columns) for trace in traces)) if traces else set()
     kept, found = ~variant.dropped, np.zeros(len(variant.labels), dtype=bool)
@@ -41,8 +45,10 @@ def contradicted(traces: Sequence[Trace], variant: Variant) -> Bools | None:
     elif HELD_OUT in columns:
         found[kept] = find_issues(given, _mean(traces, HELD_OUT)[kept])
     elif "prediction" in columns:
-        others = np.sum([(trace["prediction"][:, kept] != given).sum(0) for trace in traces], axis=0)
-        found[kept] = 2 * others > sum(len(trace["prediction"]) for trace in traces)
+        predictions = [trace["prediction"] for trace in traces]
+        _check_alike([values[-1] for values in predictions], "prediction", dimensions=1)
+        others = np.sum([(values[:, kept] != given).sum(0) for values in predictions], axis=0)
+        found[kept] = 2 * others > sum(map(len, predictions))
     else:
         return None
     return found
@@ -50,7 +56,17 @@ def contradicted(traces: Sequence[Trace], variant: Variant) -> Bools | None:
 
 def _mean(traces: Sequence[Trace], name: str) -> Floats:
     """A column at its last epoch, mean over runs, shape (n, k)."""
-    return np.stack([trace[name][-1] for trace in traces]).mean(0, dtype=np.float64)
+    columns = [trace[name][-1] for trace in traces]
+    _check_alike(columns, name, dimensions=2)
+    return np.stack(columns).mean(0, dtype=np.float64)
+
+
+def _check_alike(columns: Sequence[Floats32], name: str, *, dimensions: int) -> None:
+    """Raise ``BadData`` unless a column has one shape in all runs, of so many dimensions: a run may be a stranger's."""
+    shapes = {values.shape for values in columns}
+    if len(shapes) > 1 or columns[0].ndim != dimensions:
+        msg = f"'{name}' has shape {', '.join(map(str, sorted(shapes)))}, expected one of {dimensions} dimensions in all runs"
+        raise BadData(msg)
 
 
 def evidence_of(records: Sequence[RunRecord], traces: Sequence[Trace]) -> tuple[str, ...]:

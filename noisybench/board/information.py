@@ -33,7 +33,7 @@ OF_REGIME: Mapping[Regime, frozenset[Information]] = {
     "features": frozenset({"held_out"}),
     "given": frozenset({"unknown"}),
 }
-"""What the regime of a run adds to a detector's own."""
+"""What the regime of a run adds to a detector's own, where it asks the models of the run."""
 OF_REFERENCES: Mapping[str, frozenset[Information]] = {
     "perfect": frozenset({"knows_clean"}), "given_label_only": frozenset({"knows_rate"})
 }  # fmt: skip
@@ -91,7 +91,9 @@ def information_of(run: Run, detector: str) -> frozenset[Information]:
     own: frozenset[Information] = frozenset()
     if pretraining is not None:
         own = frozenset({"unknown" if _named(run, pretraining).data == UNSAID else "pretrained"})
-    return information_of_detector(run.record.detectors[detector]) | OF_REGIME[run.record.regime] | own
+    spec = run.record.detectors[detector]
+    models = frozenset[Information]() if _asks_no_model(spec) else OF_REGIME[run.record.regime]
+    return information_of_detector(spec) | models | own
 
 
 @cache  # a table asks for every detector of every run
@@ -101,6 +103,15 @@ def information_of_detector(spec: str) -> frozenset[Information]:
         return frozenset({"unknown"})
     detector: Detector = find("detectors", spec)
     return frozenset(detector.information)
+
+
+@cache
+def _asks_no_model(spec: str) -> bool:
+    """Whether one of noisybench's own detectors reads labels of neighbours alone, whatever was trained beside them."""
+    if not is_ours("detectors", spec):
+        return False
+    detector: Detector = find("detectors", spec)
+    return {*detector.needs} <= {"given", "neighbours.labels"}
 
 
 def pretrained_of_run(run: Run, class_names: Sequence[str] | None) -> Pretrained | None:

@@ -1,4 +1,4 @@
-"""Checks of a run from frozen features: its columns can be, and are computed again where the features are at hand."""
+"""Checks of a run from frozen features: its columns can be, though nothing in the folder computes them again."""
 
 from collections.abc import Iterator
 from pathlib import Path

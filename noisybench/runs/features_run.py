@@ -10,7 +10,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +26,7 @@ from noisybench.detection.scoring import Detector, Kind
 from noisybench.ground.arrays import Features, Floats32, Labels, as_array
 from noisybench.ground.checks import a_path, as_list, check_kind, whole
 from noisybench.ground.durability import synced_together
-from noisybench.ground.errors import BadData
+from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import file_name, write_json
 from noisybench.ground.locks import locked
 from noisybench.ground.lookup import find
@@ -64,6 +64,12 @@ class Seen(NamedTuple):
     extraction: Extraction | None
     pretrained: Pretrained | None
 
+    @property
+    def of_the_user(self) -> bool:
+        """Whether they, or the code that computes them, are the user's: under the same word they may be others next time."""
+        own = self.extraction is not None and type(self.extraction.how).__module__.partition(".")[0] != "noisybench"
+        return own or self.values is not None
+
 
 def score_frozen(
     source: Source,
@@ -97,7 +103,7 @@ def score_frozen(
 
     Raises:
         UnknownName: No such features or option.
-        BadUsage: Features that do not suit the source.
+        BadUsage: Features that do not suit the source, or options of those that have none.
         BadData: Features or groups that are none, or the folder holds a run that was made differently.
         Mismatch: The variant is of another source.
     """
@@ -120,7 +126,13 @@ def score_frozen(
         threads=machine.threads if machine.threads > 1 else None,
     )
     with locked(folder):
-        found = recognise(folder, record, ignore=("groups", "features_sha256", "pretrained"))
+        values, apart = _values(source, seen, machine, out / "features") if seen.of_the_user else (None, 0.0)
+        later = ["groups", "pretrained"]  # known when the columns are
+        if values is None:
+            later.append("features_sha256")
+        else:
+            record = replace(record, features_sha256=_digest(values))
+        found = recognise(folder, record, ignore=later)
         if found is not None:
             mend(folder, found)
             if _is_whole(folder, found):
@@ -128,10 +140,9 @@ def score_frozen(
                 return folder
         parts = None
         if found is None or found.groups is None or not epoch_path(folder / "trace", 0).is_file():
+            if values is None:
+                values, apart = _values(source, seen, machine, out / "features")
             with limited_threads(machine.threads):
-                began = time.perf_counter()
-                values = _values(source, seen, device=machine.device, cache=out / "features")
-                apart = time.perf_counter() - began
                 found, parts = _observe(folder, record, values, variant, given)
             parts["features"] += apart
         begin(folder, found)  # what is scored again is no finished run meanwhile
@@ -160,7 +171,7 @@ def group_numbers(groups: Any, n: int) -> Labels:  # noqa: ANN401 - anything wit
     numbers: dict[object, int] = {}
     found = np.empty(n, dtype=np.int64)
     for i, group in enumerate(given):
-        if isinstance(group, list | dict):
+        if not isinstance(group, Hashable):
             msg = f"groups[{i}] is a {type(group).__name__}; expected a number or a text for each sample"
             raise BadData(msg)
         found[i] = numbers.setdefault(("alone", i) if _is_missing(group) else group, len(numbers))
@@ -195,6 +206,10 @@ def _choose(
         default = default_features(source)
         log.info("%s", default.sentence)
         features = default.name
+    if options and (not isinstance(features, str) or features == "input"):
+        what = "'input'" if isinstance(features, str) else "that are given"
+        msg = f"features {what} have no options; leave options out, or name other features"
+        raise BadUsage(msg)
     if isinstance(features, str):
         if features == "input":
             return Seen("input", None, None, None)
@@ -271,7 +286,7 @@ def _observe(
     groups = groups_of_kept(values, variant, given)
     apart = time.perf_counter() - began
     columns, seconds = columns_from(values, variant, groups, seed=record.seed)
-    for part in ("scores", "trace"):
+    for part in ("scores", "suggestions", "trace"):
         shutil.rmtree(folder / part, ignore_errors=True)
     (folder / TIMING).unlink(missing_ok=True)
     record = replace(record, features_sha256=_digest(values), groups=int(groups.max()) + 1)
@@ -281,11 +296,14 @@ def _observe(
     return record, {"features": apart, **seconds}
 
 
-def _values(source: Source, seen: Seen, *, device: str, cache: Path) -> Features:
-    """The features that were chosen, shape (n, d)."""
+def _values(source: Source, seen: Seen, machine: Machine, cache: Path) -> tuple[Features, float]:
+    """The features that were chosen, shape (n, d), and the seconds that they took."""
     if seen.values is not None:
-        return seen.values
-    return features_of(source, seen.extraction or "input", device=device, cache=cache)
+        return seen.values, 0.0
+    began = time.perf_counter()
+    with limited_threads(machine.threads):
+        values = features_of(source, seen.extraction or "input", device=machine.device, cache=cache)
+    return values, time.perf_counter() - began
 
 
 def columns_from(

@@ -225,7 +225,8 @@ def _faults_of_features(path: Path, record: RunRecord) -> Iterator[str]:
         if getattr(record, name) != value:
             yield f"says {name} = {str(getattr(record, name))[:40]}, expected {value!r} of a run from frozen features"
     folds, neighbours, penalties = record.folds or 0, record.neighbours or 0, record.penalties or ()
-    if not 1 < folds <= record.n or neighbours < 1 or not all(0 < penalty < math.inf for penalty in penalties):
+    strong = penalties and all(0 < penalty < math.inf for penalty in penalties)
+    if folds <= 1 or neighbours < 1 or not strong:  # of fewer samples than folds each is one
         yield f"says {folds} folds, {neighbours} neighbours and penalties {str(penalties)[:40]}, which cannot be"
     if not 1 < (record.groups or 0) <= record.n:
         yield f"says {record.groups} groups of {record.n} samples"

@@ -97,8 +97,9 @@ class AuditEstimates:
 
     Attributes:
         rate: Share of wrong labels.
-        precision: Share of wrong labels among the flagged ones; NaN where none is flagged.
-        recall: Share of the wrong labels that are flagged; NaN where no wrong one was seen, its interval then 0 to 1.
+        precision: Share of wrong labels among the flagged ones; NaN where none is flagged, or no answer tells of one.
+        recall: Share of the wrong labels that are flagged; NaN where no wrong one was seen, or no answer tells of the flagged
+            or of the others. The interval is then 0 to 1.
         rate_if_unclear: The rate if all labels that nobody could tell of were right, and if all were wrong.
         population: Samples that the rate is of.
         flagged: How many of them are flagged.

@@ -20,9 +20,9 @@ def neighbour_labels(
 ) -> NDArray[np.float32]:
     """Share of each label among the k nearest other samples by cosine: (n, d) and (n,) → (n, num_classes), float32.
 
-    A sample is never its own neighbour; its duplicates are, unless they are of its group. Samples tied at the k-th place share what places are left,
-    so that the shares, which sum to 1, do not depend on the order of the samples. A row of zeros has similarity 0 to
-    all. On one core of an AMD EPYC, 50,000 × 256 took 35 seconds and 0.3 GB.
+    A sample is never its own neighbour; its duplicates are, unless they are of its group. Samples tied at the k-th place
+    share what places are left, so that the shares, which sum to 1, do not depend on the order of the samples. A row of
+    zeros has similarity 0 to all. On one core of an AMD EPYC, 50,000 × 256 took 35 seconds and 0.3 GB.
 
     Args:
         features: Shape (n, d), finite.

@@ -72,8 +72,8 @@ def leave_one_out_ridge(
 
     Raises:
         BadData: Features or groups that are none, or labels of one class.
-        BadUsage: A penalty that is no number above 0, a number of classes that is none, or more than fits in memory: samples × classes, or more than
-            ``spectrum.MOST_SIDE`` samples with as many features.
+        BadUsage: A penalty that is no number above 0, a number of classes that is none, or more than fits in memory:
+            samples × classes, or more than ``spectrum.MOST_SIDE`` samples with as many features.
 
     Source: Allen 1974, doi:10.1080/00401706.1974.10489157 (one left out); the same by the Woodbury identity for a group.
     """

@@ -133,7 +133,7 @@ def _end(statistic: Callable[[Floats], Floats], middle: float, extreme: float) -
     """The value between an estimate and an extreme of its range at which the test begins to reject."""
     inner, outer = middle, extreme
     if abs(outer - inner) < 1e-12:  # noqa: PLR2004 - rounding
-        return extreme
+        return float(extreme)
     towards = np.sign(middle - extreme)
     for _ in range(3):
         values = np.linspace(inner, outer, 34)[1:-1]

@@ -11,7 +11,7 @@ from noisybench.ground.errors import BadData, BadUsage
 MOST_SIDE = 8_192
 """Side of the largest square matrix that is decomposed: 0.5 GB, and minutes."""
 FLAT = 1e-9
-"""A row whose length is at most this part of the longest feature is the mean row but for rounding."""
+"""A centred row whose length is at most this part of the largest number of all is the mean row but for rounding."""
 BLOCK = 2**23
 """Numbers that are multiplied at a time: 64 MB."""
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,8 @@ def test_who_has_no_group_is_alone() -> None:
     assert group_numbers(np.array([2.0, np.nan, 2.0, np.nan]), 4).tolist() == [0, 1, 0, 2]
     with pytest.raises(BadData, match=r"groups\[1\] is a list; expected a number or a text"):
         group_numbers([1, [2]], 2)
+    with pytest.raises(BadData, match=r"groups\[0\] is a set; expected a number or a text"):
+        group_numbers([{1}, {2}], 2)
 
 
 def test_an_array_of_features(small: Source, variant: Variant, tmp_path: Path) -> None:
@@ -231,6 +234,48 @@ def test_an_array_of_features(small: Source, variant: Variant, tmp_path: Path) -
             score_features(small, variant, wrong, tmp_path)
     with pytest.raises(UnknownName, match="nope"):
         score_features(small, variant, "nope", tmp_path)
+    for odd, what in ((values, "that are given"), ("input", "'input'")):
+        with pytest.raises(BadUsage, match=f"features {what} have no options; leave options out"):
+            score_features(small, variant, odd, tmp_path, options={"components": "20"})
+
+
+OWN = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Own:
+    def __call__(self, source, *, device):
+        return source.inputs.reshape(len(source.labels), -1)[:, ::{step}].astype("float32")
+"""
+
+
+def test_features_of_ones_own_whose_code_was_changed_are_others(
+    small: Source, variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run that the code before left is not taken for one of the code that is there now."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    file = tmp_path / "features_of_mine.py"
+    file.write_text(OWN.format(step=1), encoding="utf-8")
+    found = score_features(small, variant, "features_of_mine:Own", tmp_path / "runs")
+    before = files(found.path)
+    assert files(score_features(small, variant, "features_of_mine:Own", tmp_path / "runs").path) == before
+    file.write_text(OWN.format(step=22), encoding="utf-8")
+    monkeypatch.delitem(sys.modules, "features_of_mine")
+    with pytest.raises(
+        BadData, match="holds a run with features_sha256 = .* give another --out, or delete that folder"
+    ):
+        score_features(small, variant, "features_of_mine:Own", tmp_path / "runs")
+    assert files(found.path) == before
+
+
+@pytest.mark.parametrize("n", [2, 4])
+def test_fewer_samples_than_folds(n: int, tmp_path: Path) -> None:
+    """Each sample is a fold, and the run is whole."""
+    inputs = np.random.default_rng(n).normal(size=(n, 3)).astype(np.float32)
+    source = source_from_arrays("few", inputs, np.arange(n) % 2)
+    score_features(source, build_variant(source, find("noises", "as_found")()), "input", tmp_path)
+    assert verify(tmp_path)[-1] == f"{tmp_path} is whole"
 
 
 def test_it_stands_beside_every_other_run(small: Source, variant: Variant, tmp_path: Path) -> None:

@@ -153,6 +153,18 @@ def test_all_or_none_flagged() -> None:
         assert found.recall == (recall, recall, recall)
 
 
+def test_a_side_without_an_answer_tells_nothing_of_either_share() -> None:
+    """Precision and recall are then anything, of plain numbers as all estimates are."""
+    values = suspicion(200)
+    sample = draw_audit(values, top(values, 40), 40)
+    beyond = ~sample.flagged[sample.strata]
+    found = audit_estimates(sample, np.where(np.arange(40) == np.flatnonzero(beyond)[0], "wrong", ""))
+    for share in (found.precision, found.recall):
+        assert np.isnan(share.value)
+        assert share[1:] == (0, 1)
+    assert {type(part) for part in found.rate} == {float}
+
+
 def test_what_nobody_could_tell_and_what_was_not_reached() -> None:
     """The former are left out and bounded, also where passed over; the latter cost nothing."""
     values = suspicion(1_000)

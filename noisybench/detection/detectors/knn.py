@@ -11,7 +11,7 @@ from noisybench.training.trace import Trace
 def knn(trace: Trace) -> NDArray[np.float64]:
     """One minus the share of neighbours with the given label: (1, n, k) → (n,), in [0, 1].
 
-    The neighbours are those in the pool's features by cosine; the paper's are those in the logits of a network trained
+    The neighbours are those in the run's features by cosine; the paper's are those in the logits of a network trained
     on the same data.
     """
     return 1 - of_given(trace, "neighbours.labels")

@@ -1,0 +1,25 @@
+"""What scores were made with: what the regime of a run adds to what a detector says of itself."""
+
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from noisybench.board.information import information_of
+from noisybench.runs.reading import Run
+
+
+@pytest.mark.parametrize(
+    ("regime", "detector", "expected"),
+    [
+        ("pool", "knn", {"held_out"}),  # which asks none of the models beside it
+        ("pool", "self_confidence", {"held_out", "several_trainings"}),
+        ("features", "knn", {"held_out"}),
+        ("training", "aum", {"in_sample"}),
+        ("given", "aum", {"unknown"}),
+        ("pool", "somebody.else:DETECTOR", {"unknown", "held_out", "several_trainings"}),
+    ],
+)
+def test_a_run_adds_what_its_models_are(regime: str, detector: str, expected: set[str]) -> None:
+    record = SimpleNamespace(regime=regime, features="input", pretrained=None, detectors={detector: detector})
+    assert information_of(cast("Run", SimpleNamespace(record=record)), detector) == expected
