@@ -121,6 +121,9 @@ def score_frozen(
     )
     with locked(folder):
         found = recognise(folder, record, ignore=("groups", "features_sha256", "pretrained"))
+        if found is not None and source.texts is not None:  # which decide features, and are no part of the variant's id
+            values = _values(source, seen, device=machine.device, cache=out / "features")
+            found = found if found.features_sha256 == _digest(values) else None
         if found is not None:
             mend(folder, found)
             if _is_whole(folder, found):
