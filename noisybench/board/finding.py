@@ -22,6 +22,7 @@ from noisybench.ground.digests import file_digest
 from noisybench.ground.download import cache_folder
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.lookup import find
+from noisybench.ground.version import __version__
 from noisybench.ground.walking import find_below, reached
 from noisybench.runs.features_run import score_frozen
 from noisybench.runs.folder import LEFT_BY_A_RUN, RECORD
@@ -155,10 +156,10 @@ def suspects_at(
         limit: Keep the first ``limit`` samples.
         corrections: Files of what was decided before, applied to the labels of data of one's own; what a person decided is
             no suspect again.
-        out: Folder of runs; None keeps them in the cache.
+        out: Folder of runs; None keeps them in the cache, those of each version of noisybench apart.
     """
     of_data = {"--source-set": source_options, "--limit": limit, "--corrections": corrections}
-    folder, kept = a_path(what, "what"), out or cache_folder() / "suspects"
+    folder, kept = a_path(what, "what"), out or cache_folder() / "suspects" / __version__
     if data is None and folder.is_dir() and (folder / VARIANT_RECORD).is_file():
         _refuse(of_data, f"{folder} is a variant, whose source is read as it was built")
         variant = read_variant(folder)
