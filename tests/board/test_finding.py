@@ -24,7 +24,7 @@ from noisybench.board.suspects import Suspects
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.statistics.confident_learning import find_issues
 from noisybench.statistics.consensus import CUT
-from noisybench.variants.corrections import Corrections, write_corrections
+from noisybench.variants.corrections import Action, Corrections, write_corrections
 
 WINE = load_wine()
 CLASSES = [str(name) for name in WINE.target_names]
@@ -197,7 +197,8 @@ def test_what_was_found_right_since_is_no_suspect_either(wine: Path, tmp_path: P
     for count in (1, 3, 2):
         path, top = tmp_path / f"{count}.csv", first.chosen(count)
         labels, none = first.given[top], np.full(count, -1)
-        write_corrections(Corrections(first.variant_id, top, labels, none, ("keep",) * count), path, CLASSES)
+        actions: list[Action] = ["keep"] * count
+        write_corrections(Corrections(first.variant_id, top, labels, none, tuple(actions)), path, CLASSES)
         again = suspects_at(wine, Wish(), out=tmp_path / "runs", corrections=[path])
         assert again.order.tolist() == first.order[count:].tolist()
         assert again.variant.corrections is not None
