@@ -44,7 +44,7 @@ def begin_audit(suspects: Suspects, m: int, page: Path | None, *, seed: int) -> 
     The draw is written beside it and kept in the cache, where the answers find it again.
 
     Raises:
-        BadUsage: Scores came alone and say no cut, or there are fewer labels.
+        BadUsage: Scores came alone and say no cut, there are fewer labels, or the sheet is there already.
     """
     there = int((~settled(suspects.variant)).sum())
     if m > there:
@@ -63,6 +63,9 @@ def begin_audit(suspects: Suspects, m: int, page: Path | None, *, seed: int) -> 
     folder = Path() if page is None else page.parent
     shown = folder / f"{name}.csv" if page is None else page
     kept = folder / f"{name}.json"
+    if page is None and shown.exists():
+        msg = f"{shown} is there already, perhaps with answers; fill it in, or move it away and draw again"
+        raise BadUsage(msg)
     for path in (kept, _kept(drawn.digest)):
         write_audit(drawn, path)
     if page is None:

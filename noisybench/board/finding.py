@@ -22,6 +22,7 @@ from noisybench.ground.digests import file_digest
 from noisybench.ground.download import cache_folder
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.lookup import find
+from noisybench.ground.version import __version__
 from noisybench.ground.walking import find_below, reached
 from noisybench.runs.features_run import score_frozen
 from noisybench.runs.folder import LEFT_BY_A_RUN, RECORD
@@ -155,10 +156,10 @@ def suspects_at(
         limit: Keep the first ``limit`` samples.
         corrections: Files of what was decided before, applied to the labels of data of one's own; what a person decided is
             no suspect again.
-        out: Folder of runs; None keeps them in the cache.
+        out: Folder of runs; None keeps them in the cache, those of each version of noisybench apart.
     """
     of_data = {"--source-set": source_options, "--limit": limit, "--corrections": corrections}
-    folder, kept = a_path(what, "what"), out or cache_folder() / "suspects"
+    folder, kept = a_path(what, "what"), out or cache_folder() / "suspects" / __version__
     if data is None and folder.is_dir() and (folder / VARIANT_RECORD).is_file():
         _refuse(of_data, f"{folder} is a variant, whose source is read as it was built")
         variant = read_variant(folder)
@@ -169,6 +170,7 @@ def suspects_at(
     if data is None and folder.is_dir() and find_below(reached(folder), {RECORD}).paths:
         asked = {"--features": wish.features, "--groups": wish.groups, **of_data}
         _refuse(asked, f"{folder} holds runs, whose evidence is there already")
+        wish.tell(f"note: {folder} is looked at as a folder of runs; name a file or folder of data to look at data")
         return suspects_of_runs(folder, wish.detector)
     if data is None:
         _check_no_part(folder)
@@ -240,7 +242,7 @@ def _scored(
         seed=wish.seed,
         machine=wish.device,
     )
-    found = suspects_of_runs(folder, wish.detector)
+    found = _of_runs(folder, wish.detector, variant)
     return replace(found, inputs=source, names=source.sample_names, folder=_folder_of(source, place), place=place)
 
 
@@ -296,6 +298,14 @@ def suspects_of_runs(folder: Path, detector: str | None = None) -> Suspects:
         UnknownName: The runs have no scores of that detector.
         BadData: No finished run is there, or several setups are, or scores were changed.
     """
+    return _of_runs(folder, detector, None)
+
+
+def _of_runs(folder: Path, detector: str | None, variant: Variant | None) -> Suspects:
+    """What ``suspects_of_runs`` finds, of this variant; None reads the one beside the runs.
+
+    The one beside them may know of other labels that a person found right, which change no id.
+    """
     runs = _finished_below(folder)
     if not runs:
         msg = (
@@ -307,7 +317,7 @@ def suspects_of_runs(folder: Path, detector: str | None = None) -> Suspects:
         msg = f"{folder} holds runs of several setups; name one of them, such as {runs[0].path.parent}"
         raise BadData(msg)
     detector = _ranking(runs, folder, detector)
-    variant = read_variant(runs[0].home / "variant")
+    variant = variant or read_variant(runs[0].home / "variant")
     scored = [_unchanged(one, detector) for one in runs]
     for scores in scored:
         if scores.variant_id != variant.provenance.variant_id or scores.values.shape != variant.labels.shape:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from noisybench.board.suspects import Suspects
 from noisybench.ground.checks import a_path, check_kind, unknown
@@ -90,7 +91,7 @@ def _shown(suspects: Suspects, sample: int) -> dict[str, Any]:
     source = suspects.inputs
     file = suspects.file(sample)
     if file is not None:
-        shown["image"] = f"/data/local-files/?d={file.as_posix()}"
+        shown["image"] = f"/data/local-files/?d={quote(file.as_posix())}"
     elif source is not None and source.texts is not None:
         shown["text"] = source.texts[sample]
     elif source is not None and source.rows is not None:

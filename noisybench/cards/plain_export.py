@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from contextlib import contextmanager
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -23,6 +24,10 @@ from noisybench.variants.variant import Variant, check_source
 
 LISTING = ".noisybench-export"
 """File of an export in class folders: which variant it is of, and every file that was written, so that it may be replaced."""
+ENDINGS = ("", ".csv", ".tsv", ".txt")
+"""Of the names of a csv; any other would say that the file holds something else."""
+LONGEST = 1 << 28
+"""Characters of a cell of one's own table; Python's reader stops at 131,072, and texts are longer."""
 
 
 def export_folders(
@@ -108,7 +113,7 @@ def export_csv(
 
     Raises:
         Mismatch: The variant was made from another source.
-        BadUsage: ``path`` is a folder.
+        BadUsage: ``path`` is a folder, or has the ending of another kind of file.
         BadData: The table cannot be read, or has other rows than the variant.
     """
     path = Path(path)
@@ -116,6 +121,20 @@ def export_csv(
     if path.is_dir():
         msg = f"{path} is a folder; name a file, such as {path / 'labels.csv'}"
         raise BadUsage(msg)
+    if path.suffix.lower() not in ENDINGS:
+        msg = f"a csv is written, and {path} ends in '{path.suffix}'; name a file that ends in .csv or .tsv"
+        raise BadUsage(msg)
+    with _long_cells():
+        text = _labelled(variant, source, location, path, with_given=with_given, without_dropped=without_dropped)
+    with replacing(path) as part:
+        part.write_bytes(text.encode("utf-8", "replace"))
+    return path
+
+
+def _labelled(
+    variant: Variant, source: Source, location: Location | None, path: Path, *, with_given: bool, without_dropped: bool
+) -> str:
+    """What the csv at ``path`` is to hold."""
     table = _own_rows(variant, source, location)
     label, separator, header, rows = table if table is not None else _new_rows(variant, source)
     at = header.index(label)
@@ -138,9 +157,17 @@ def export_csv(
     if count != len(variant.labels):
         msg = f"the table has {count} rows, and the variant {len(variant.labels)} samples; it was changed since, or has rows without"
         raise BadData(msg)
-    with replacing(path) as part:
-        part.write_bytes(text.getvalue().encode("utf-8", "replace"))
-    return path
+    return text.getvalue()
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """Cells of any length are read meanwhile."""
+    usual = csv.field_size_limit(LONGEST)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(usual)
 
 
 def _chosen(variant: Variant, *, without_dropped: bool) -> list[int]:
@@ -182,13 +209,11 @@ def _places(variant: Variant, source: Source, chosen: Sequence[int], *, kept_nam
     for i in [*(i for i in chosen if variant.labels[i] == source.labels[i]), *moved]:
         name = PurePosixPath(f"{i:0{width}}.png" if names is None else names[i])
         home, *within = name.parts
-        inner = (
-            PurePosixPath(*within)
-            if within and home == variant.class_names[source.labels[i]]
-            else PurePosixPath(name.name)
-        )
-        tried = [inner, inner.with_name("-".join(part for part in name.parts if part not in ("/", "..")))]
-        tried += [inner.with_name(f"{inner.stem}-{number}{inner.suffix}") for number in range(2, 2 + len(chosen))]
+        below = within and home == variant.class_names[source.labels[i]] and ".." not in within
+        inner = PurePosixPath(*within) if below else PurePosixPath(name.name)
+        joined = inner.with_name("-".join(part for part in name.parts if part not in ("/", "..")))
+        numbered = (f"{inner.stem}-{number}{inner.suffix}" for number in range(2, 2 + len(chosen)))
+        tried = chain([inner, joined], map(inner.with_name, numbered))
         label = variant.class_names[variant.labels[i]]
         place = next(place for one in tried if (place := f"{label}/{one}").casefold() not in taken)
         taken.add(place.casefold())  # as some systems tell names

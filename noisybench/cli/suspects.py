@@ -140,7 +140,7 @@ def suspects(
     _check_audit(audit, audit_answers, html, {"--to": to, "--top": top, "--format": style, "--paths": paths})
     _check_forms(forms, style, top, to=to)
     sheet = {"--audit": Path("audit.csv")} if audit is not None and html is None else {}
-    _check_files({"--html": html, "--to": to, **sheet}, [what, audit_answers, *(corrections or []), groups])
+    _check_files({"--html": html, "--to": to, **sheet}, [what, data, audit_answers, *(corrections or []), groups])
     wish = Wish(features, split_pairs(features_set or [], flag="--features-set"), groups, detector, seed, device, tell)
     options = _options_of_source(source_set or [], label, skip_broken=skip_broken)
     with status(f"looking at {what}"):

@@ -1,6 +1,6 @@
 """A source from what lies in memory: arrays, lists, columns and frames of pandas, pictures of Pillow."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -53,6 +53,8 @@ def source_from_values(
         return _of_frame(labels, inputs, more)
     if not isinstance(inputs, Iterable):
         as_list(inputs, "inputs", "give an array, a list of texts or pictures, or a frame")
+    if isinstance(inputs, Iterator):  # which is read once
+        inputs = list(inputs)
     first = next(iter(islice(inputs, 1)), None)
     if isinstance(first, str):
         return _of_texts(labels, list(inputs), more)

@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from noisybench.ground.arrays import Floats, Labels
+from noisybench.runs.features_run import group_numbers
 from noisybench.statistics.consensus import consensus, disagreeing
 from noisybench.statistics.grouping import find_groups
 from noisybench.statistics.linear_probe import STEPS, held_out_probabilities
@@ -68,7 +69,7 @@ class MislabelDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             X: Shape (n, d), numbers.
             y: Labels, shape (n,): whole numbers or texts, at least two classes.
             groups: What belongs together and is therefore no evidence for each other, such as the patient of a picture,
-                shape (n,).
+                shape (n,). None, NaN and the empty text are groups of their own.
 
         Raises:
             ValueError: Inputs that are not finite numbers, fewer than two samples or classes, or quantities as labels.
@@ -82,7 +83,7 @@ class MislabelDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             msg = f"y has one class, {self.classes_[0]}; expected at least two, one of which may be wrong"
             raise ValueError(msg)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        own = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1].astype(np.int64)
+        own = None if groups is None else group_numbers(groups, n)
         self.groups_ = find_groups(X, own)
         held_out = held_out_probabilities(X, labels, k, groups=self.groups_, folds=self.folds, seed=seed)
         ridge = leave_one_out_ridge(X, labels, k, groups=self.groups_)

@@ -116,23 +116,27 @@ def score_frozen(
     seen = _choose(source, features, options)
     given = None if groups is None else group_numbers(groups, n)
     word = (grouped_by or "groups") if given is not None else None
-    setup = setup_of_features(seen.word, FOLDS, NEIGHBOURS, PENALTIES, word)
+    members = None if given is None else hashlib.sha256(given.astype("<i8").tobytes()).hexdigest()
+    setup = setup_of_features(seen.word, FOLDS, NEIGHBOURS, PENALTIES, word, members)
     home = out / variant.name
     folder = home / folder_of_features(seen.word, setup) / f"seed-{seed}"
     record = replace(
         _record(keep_variant(variant, home / "variant", source.sample_names), seen, setup, seed),
         grouped_by=word,
-        groups_sha256=None if given is None else hashlib.sha256(given.astype("<i8").tobytes()).hexdigest(),
+        groups_sha256=members,
         threads=machine.threads if machine.threads > 1 else None,
     )
     with locked(folder):
-        values, apart = _values(source, seen, machine, out / "features") if seen.of_the_user else (None, 0.0)
+        early = seen.of_the_user or source.texts is not None
+        values, apart = _values(source, seen, machine, out / "features") if early else (None, 0.0)
         later = ["groups", "pretrained"]  # known when the columns are
-        if values is None:
+        if values is None or not seen.of_the_user:
             later.append("features_sha256")
         else:
             record = replace(record, features_sha256=_digest(values))
         found = recognise(folder, record, ignore=later)
+        if found is not None and values is not None and found.features_sha256 != _digest(values):
+            found = None  # of other texts, which decide features and are no part of the variant's id
         if found is not None:
             mend(folder, found)
             if _is_whole(folder, found):
@@ -186,10 +190,24 @@ def _is_missing(group: object) -> bool:
 
 
 def setup_of_features(
-    features: str, folds: int, neighbours: int, penalties: Sequence[float], grouped_by: str | None
+    features: str,
+    folds: int,
+    neighbours: int,
+    penalties: Sequence[float],
+    grouped_by: str | None,
+    groups_sha256: str | None,
 ) -> str:
     """Digest of everything that decides the columns but labels and seed: alike for every variant."""
-    what = ["features", features, folds, neighbours, [float(penalty) for penalty in penalties], grouped_by]
+    what: list[object] = [
+        "features",
+        features,
+        folds,
+        neighbours,
+        [float(penalty) for penalty in penalties],
+        grouped_by,
+    ]
+    if groups_sha256 is not None:
+        what.append(groups_sha256)
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 

@@ -6,6 +6,7 @@ features that ``noisybench score --features`` makes.
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from noisybench.board.suspects import Suspects
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.statistics.confident_learning import find_issues
 from noisybench.statistics.consensus import CUT
+from noisybench.variants.corrections import Action, Corrections, write_corrections
 
 WINE = load_wine()
 CLASSES = [str(name) for name in WINE.target_names]
@@ -129,6 +131,7 @@ def test_texts_and_pictures_in_lists(tmp_path: Path) -> None:
     noise = np.random.default_rng(0)
     pictures = [Image.fromarray(pixel + noise.integers(0, 9, pixel.shape, np.uint8)) for pixel in pixels]
     pictures[4] = pictures[6]
+    assert find_suspects(labels=labels, inputs=iter(pictures), features="pca").table(1)[0].sample == 4
     page = find_suspects(labels=labels, inputs=pictures, features="pca").to_html(tmp_path / "page.html", top=5)
     assert page.count("data:image/webp") == 5
     assert (tmp_path / "page.html").read_text("utf-8") == page
@@ -153,6 +156,9 @@ def test_files_of_suspects(found: Suspects, tmp_path: Path) -> None:
     first = found.table(1)[0]
     assert tasks[0]["annotations"][0]["result"][0]["value"]["choices"] == [first.given]
     assert tasks[0]["predictions"][0]["result"][0]["value"]["choices"] == [first.suggested]
+    files = replace(found, folder=Path("a b"), names=[f"{i}&#+.jpg" for i in range(len(found))])
+    tasks = json.loads(write_suspects(files, tmp_path / "tasks.json", style="labelstudio").read_text("utf-8"))
+    assert tasks[0]["data"]["image"] == f"/data/local-files/?d=a%20b/{first.sample}%26%23%2B.jpg"
     frame = found.to_pandas(4)
     assert frame["sample"].tolist() == found.chosen(4).tolist()
     assert "<table>" in found._repr_html_()
@@ -183,6 +189,20 @@ def test_what_was_decided_is_no_suspect_again(wine: Path, tmp_path: Path) -> Non
     assert second.given[top[0].sample] == CLASSES.index(top[0].suggested)
     assert not {one.sample for one in top} & {*second.order.tolist()}
     assert second.variant_id != first.variant_id
+
+
+def test_what_was_found_right_since_is_no_suspect_either(wine: Path, tmp_path: Path) -> None:
+    """Labels that are kept change no id, so that the run of fewer of them is there already."""
+    first = suspects_at(wine, Wish(), out=tmp_path / "runs")
+    for count in (1, 3, 2):
+        path, top = tmp_path / f"{count}.csv", first.chosen(count)
+        labels, none = first.given[top], np.full(count, -1)
+        actions: list[Action] = ["keep"] * count
+        write_corrections(Corrections(first.variant_id, top, labels, none, tuple(actions)), path, CLASSES)
+        again = suspects_at(wine, Wish(), out=tmp_path / "runs", corrections=[path])
+        assert again.order.tolist() == first.order[count:].tolist()
+        assert again.variant.corrections is not None
+        assert again.variant.corrections.samples.tolist() == sorted(top.tolist())
 
 
 def test_what_is_refused(found: Suspects, wine: Path, tmp_path: Path) -> None:

@@ -185,6 +185,37 @@ def test_names_that_would_meet_are_told_apart(tmp_path: Path) -> None:
     assert len(list((tmp_path / "out").rglob("*.*"))) == len(names) + 1
 
 
+def test_names_that_lead_elsewhere_stay_within(tmp_path: Path) -> None:
+    """Whatever a source of one's own calls its images."""
+    n = 8
+    pixels = np.zeros((n, 2, 2, 1), np.uint8)
+    pixels[:, 0, 0, 0] = np.arange(n)
+    (tmp_path / "photos" / "cat").mkdir(parents=True)
+    Image.fromarray(pixels[0, ..., 0]).save(tmp_path / "photos" / "1.png")
+    names = ["cat/../1.png", "cat/../../photos/1.png", *["1.png"] * (n - 2)]
+    classes = ["cat", "dog"]
+    source = source_from_arrays("mine", pixels, np.arange(n) % 2, class_names=classes, sample_names=names)
+    location = Location(data=str(tmp_path / "photos"), source_set={})
+    export_folders(build_variant(source, AsFound()), source, tmp_path / "out", location=location)
+    assert len(list((tmp_path / "out").glob("*/*.png"))) == n
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out", "photos"]
+
+
+def test_long_texts_and_other_endings(tmp_path: Path) -> None:
+    """A text of any length comes back as it was; a csv is not called what it is not."""
+    rows = [["word other " * (20_000 if i == 3 else 3 + i % 2), "ab"[i % 2]] for i in range(12)]
+    table = tmp_path / "long.csv"
+    with table.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream, lineterminator="\n").writerows([["text", "label"], *rows])
+    source, limit = load_source(table), csv.field_size_limit()
+    variant, location = build_variant(source, AsFound()), Location(data=str(table), source_set={})
+    written = export_csv(variant, source, tmp_path / "out.csv", location=location)
+    assert written.read_text("utf-8") == table.read_text("utf-8")
+    assert csv.field_size_limit() == limit
+    with pytest.raises(BadUsage, match=r"out.csv.gz ends in '.gz'; name a file that ends in .csv or .tsv"):
+        export_csv(variant, source, tmp_path / "out.csv.gz", location=location)
+
+
 def test_an_export_takes_the_place_of_an_export_alone(tmp_path: Path) -> None:
     """A file that somebody put there keeps the folder; so does a folder that is none."""
     source = load_source("digits", limit=10)

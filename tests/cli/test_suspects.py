@@ -135,7 +135,9 @@ def test_a_variant_and_its_runs(tmp_path: Path) -> None:
     assert re.search(r"truth +known of 120 labels: 24 are wrong, of which \d+ disagree; the others are right, of", out)
     runs = tmp_path / "runs"
     assert shell("evaluate", variant, "--epochs", 1, "--seeds", "0", "--detectors", "aum", "--out", runs).code == 0
-    assert "answers of one training" in suspects(runs).out
+    of_runs = suspects(runs)
+    assert "answers of one training" in of_runs.out
+    assert f"{runs} is looked at as a folder of runs; name a file or folder of data" in " ".join(of_runs.err.split())
     scores = tmp_path / "scores.csv"
     write(scores, [["sample", "score"], *([i, i % 7] for i in range(120))])
     given = tmp_path / "given"
@@ -162,6 +164,8 @@ def test_an_audit_from_draw_to_estimate(tmp_path: Path) -> None:
     assert told["rate"]["low"] <= len(WRONG) / 178 <= told["rate"]["high"]
     assert "%" in suspects("wine.csv", "--audit-answers", answers).out
     refused("other labels|variant", "wine.csv", "--limit", 170, "--audit-answers", answers)
+    sheet = next(iter(json.loads(suspects("wine.csv", "--audit", 9, "--json").out).values()))
+    refused(f"{sheet} is there already, perhaps with answers", "wine.csv", "--audit", 9)
     refused("suspicion|scores|evidence", "wine.csv", "--detector", "ridge", "--audit-answers", answers)
 
 

@@ -65,6 +65,16 @@ def test_groups_are_no_evidence_for_each_other(wine: tuple[Any, Any, Any]) -> No
     assert told.suspects_[[5, *range(len(labels), len(twice))]].all()
 
 
+@pytest.mark.parametrize("missing", [None, float("nan"), ""])
+def test_samples_without_a_group_are_alone(wine: tuple[Any, Any, Any], missing: object) -> None:
+    """However a missing group is written; as one group they would all be held out together."""
+    inputs, labels, _ = wine
+    groups = ["a" if i < 2 else missing for i in range(len(labels))]
+    found = MislabelDetector().fit(StandardScaler().fit_transform(inputs), labels, groups=groups)
+    assert found.groups_[0] == found.groups_[1]
+    assert len(set(found.groups_)) == len(labels) - 1
+
+
 def test_folds_follow_the_random_state(wine: tuple[Any, Any, Any]) -> None:
     """The same seed gives the same bits; another, or None, other folds."""
     inputs, labels, _ = wine

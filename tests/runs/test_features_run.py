@@ -16,13 +16,14 @@ from noisybench.board.results import Result, evaluate, score_features
 from noisybench.board.verification import verify
 from noisybench.cli.app import app
 from noisybench.data.extraction import choose_features, features_of
+from noisybench.data.given_values import source_from_values
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import score
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.items import find
 from noisybench.runs import features_run
-from noisybench.runs.features_run import group_numbers
+from noisybench.runs.features_run import group_numbers, score_frozen
 from noisybench.runs.reading import read_run
 from noisybench.runs.record import Pretrained
 from noisybench.statistics.consensus import consensus
@@ -52,6 +53,19 @@ def variant(small: Source) -> Variant:
 @pytest.fixture(scope="module")
 def run(small: Source, variant: Variant, tmp_path_factory: pytest.TempPathFactory) -> Result:
     return score_features(small, variant, "pca", tmp_path_factory.mktemp("runs"), options={"components": "20"})
+
+
+def test_other_texts_with_the_same_inputs_are_looked_at_anew(tmp_path: Path) -> None:
+    """Texts decide features and no variant's id: words in another order have the same words, and other pairs of them."""
+    labels = np.arange(40) % 2
+    texts = [f"{'red cat runs' if k else 'cat red sleeps'} {'a b' if i % 3 else 'c d'}" for i, k in enumerate(labels)]
+    digests = []
+    for said in (texts, [" ".join(text.split()[::-1]) for text in texts], texts):
+        source = source_from_values(labels, said)
+        variant = build_variant(source, find("noises", "as_found")())
+        folder = score_frozen(source, variant, "words", tmp_path, options={"longest": "2"})
+        digests.append(read_run(folder).record.features_sha256)
+    assert digests[0] == digests[2] != digests[1]
 
 
 @pytest.fixture

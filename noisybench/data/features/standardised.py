@@ -19,11 +19,9 @@ class Standardised:
     def __call__(self, source: Source, *, device: str) -> Features:
         del device
         values = features_of(source, "input").astype(np.float64)
+        constant = np.ptp(values, axis=0) == 0  # seen before its mean is taken, which leaves what was rounded
         values -= values.mean(0)
-        deviation = values.std(0)
-        # What is left of a constant column is what rounding left of its mean.
-        constant = deviation <= 1e-12 * np.maximum(1.0, np.abs(values).max(0, initial=0.0))
-        values /= np.where(constant, 1.0, deviation)
+        values /= np.where(constant, 1.0, values.std(0))
         values[:, constant] = 0.0
         return values.astype(np.float32)
 
