@@ -117,7 +117,7 @@ def score_frozen(
     given = None if groups is None else group_numbers(groups, n)
     word = (grouped_by or "groups") if given is not None else None
     members = None if given is None else hashlib.sha256(given.astype("<i8").tobytes()).hexdigest()
-    setup = setup_of_features(seen.word, FOLDS, NEIGHBOURS, PENALTIES, word, members)
+    setup = setup_of_features(seen.word, FOLDS, NEIGHBOURS, PENALTIES, grouped_by=word, groups_sha256=members)
     home = out / variant.name
     folder = home / folder_of_features(seen.word, setup) / f"seed-{seed}"
     record = replace(
@@ -194,6 +194,7 @@ def setup_of_features(
     folds: int,
     neighbours: int,
     penalties: Sequence[float],
+    *,
     grouped_by: str | None,
     groups_sha256: str | None,
 ) -> str:

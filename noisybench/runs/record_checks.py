@@ -232,8 +232,8 @@ def _faults_of_features(path: Path, record: RunRecord) -> Iterator[str]:
         yield f"says {record.groups} groups of {record.n} samples"
     if (record.grouped_by is None) != (record.groups_sha256 is None):
         yield "says what groups are called without their digest, or the other way round"
-    groups = record.grouped_by, record.groups_sha256
-    if record.setup != setup_of_features(record.features, folds, neighbours, penalties, *groups):
+    groups = {"grouped_by": record.grouped_by, "groups_sha256": record.groups_sha256}
+    if record.setup != setup_of_features(record.features, folds, neighbours, penalties, **groups):
         yield "says a setup that its features, folds, neighbours, penalties and groups do not give"
     yield from _faults_of_place(path, folder_of_features(record.features, record.setup))
 
