@@ -39,6 +39,8 @@ from noisybench.variants.variant import Variant, read_variant
 VARIANT_RECORD = "variant.json"
 VARIANTS_BELOW = ("*", "*/variant")
 """Where variants stand in a folder of them, and in one of runs."""
+DEEP = 4
+"""Names between a folder of runs and a record in it: variant, setup, seed, ``run.json``."""
 SHOWN = 5
 """Classes that a note names."""
 
@@ -167,10 +169,12 @@ def suspects_at(
         location = read_location(folder)
         place = None if location is None or location.data is None else Path(location.data)
         return _scored(source, variant, wish, kept, place=place)
-    if data is None and folder.is_dir() and find_below(reached(folder), {RECORD}).paths:
+    below = find_below(reached(folder), {RECORD}).paths if data is None and folder.is_dir() else []
+    if below:
         asked = {"--features": wish.features, "--groups": wish.groups, **of_data}
         _refuse(asked, f"{folder} holds runs, whose evidence is there already")
-        wish.tell(f"note: {folder} is looked at as a folder of runs; name a file or folder of data to look at data")
+        if min(len(path.relative_to(reached(folder)).parts) for path in below) > DEEP:  # more lies here than runs
+            wish.tell(f"note: {folder} is looked at as a folder of runs; name a file or folder of data to look at data")
         return suspects_of_runs(folder, wish.detector)
     if data is None:
         _check_no_part(folder)

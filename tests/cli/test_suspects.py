@@ -137,7 +137,10 @@ def test_a_variant_and_its_runs(tmp_path: Path) -> None:
     assert shell("evaluate", variant, "--epochs", 1, "--seeds", "0", "--detectors", "aum", "--out", runs).code == 0
     of_runs = suspects(runs)
     assert "answers of one training" in of_runs.out
-    assert f"{runs} is looked at as a folder of runs; name a file or folder of data" in " ".join(of_runs.err.split())
+    assert not of_runs.err
+    above = suspects(tmp_path)
+    assert above.out == of_runs.out
+    assert f"{tmp_path} is looked at as a folder of runs; name a file or folder" in " ".join(above.err.split())
     scores = tmp_path / "scores.csv"
     write(scores, [["sample", "score"], *([i, i % 7] for i in range(120))])
     given = tmp_path / "given"
