@@ -68,8 +68,7 @@ def test_counts_by_class_and_pair_add_up(found: Suspects) -> None:
     assert {(count.given, count.n) for count in found.by_class()} == {
         (CLASSES[k], (k == LABELS).sum()) for k in range(3)
     }
-    first = found.table(1)[0]
-    assert (first.given, first.suggested) != (first.suggested, first.given)
+    assert all(one.suggested != one.given for one in found.table())
     assert found.record()["disagree_with_evidence"] == found.count
     assert found.record()["known_wrong"] is None, "nothing is known of one's own labels"
 
@@ -113,7 +112,7 @@ def test_groups_of_ones_own_say_nothing_of_each_other() -> None:
     apart = find_suspects(labels=labels, features=rows)
     together = find_suspects(labels=labels, features=rows, groups=groups)
     hits = [np.isin(one.chosen(len(wrong)), wrong).mean() for one in (apart, together)]
-    assert hits[1] >= hits[0]
+    assert hits[1] > hits[0]
     assert together.suspicion[wrong].mean() > apart.suspicion[wrong].mean()
     assert any("178 groups" in sentence for sentence in together.evidence)
 
@@ -217,13 +216,13 @@ def test_what_is_refused(found: Suspects, wine: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises(BadUsage, match=message):
             find_suspects(**arguments)
-    with pytest.raises(BadData, match="178 samples|n = 178|178"):
+    with pytest.raises(BadData, match="must be numbers of shape .* with n = 178, got float64 of shape"):
         find_suspects(labels=LABELS, features=ROWS[:5])
     labels = tmp_path / "labels.csv"
     labels.write_text("id,label\n" + "".join(f"{i},{'ab'[i % 2]}\n" for i in range(20)))
     with pytest.raises(BadUsage, match="has labels alone"):
         find_suspects(labels)
-    with pytest.raises(BadData, match="all 178 labels are class|one class|at least two classes"):
+    with pytest.raises(BadData, match="all 178 labels are class 0; expected at least two classes"):
         find_suspects(labels=np.zeros(178, int), features=ROWS)
     with pytest.raises(UnknownName, match="did you mean 'ridge'"):
         find_suspects(labels=LABELS, features=ROWS, detector="rigde")
