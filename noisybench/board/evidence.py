@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from noisybench.board.information import trained_on
-from noisybench.detection.scoring import Detector
 from noisybench.detection.suggesting import suggest
 from noisybench.ground.arrays import UNKNOWN, Bools, Floats, Floats32, Labels
 from noisybench.ground.errors import BadData
-from noisybench.ground.lookup import find, is_ours
 from noisybench.runs.record import RunRecord
+from noisybench.runs.suggestion_files import detector_or_stand_in
 from noisybench.statistics.confident_learning import find_issues
 from noisybench.statistics.consensus import consensus, disagreeing
 from noisybench.training.trace import Trace
@@ -103,5 +102,4 @@ def suggested(traces: Sequence[Trace], detector: str, given: Labels) -> Labels:
     """
     if not traces:
         return np.full(len(given), UNKNOWN)
-    item: Detector = find("detectors", detector if is_ours("detectors", detector) else "self_confidence")
-    return suggest(traces, item, given).labels
+    return suggest(traces, detector_or_stand_in(detector, detector), given).labels

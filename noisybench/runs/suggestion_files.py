@@ -137,12 +137,18 @@ def _from_trace(folder: Path, record: RunRecord, name: str, variant: Variant) ->
             msg = f"{file} claims {rows} samples, the variant has {len(variant.labels)}; run the command that made it again"
             raise Mismatch(msg)
     trace, spec = read_trace(folder / "trace"), record.detectors[name]
-    ours: Detector = find("detectors", spec) if is_ours("detectors", spec) else Detector(name, (), _no_score, spec)
+    ours = detector_or_stand_in(name, spec)
     if ours.suggest is None and not {ANSWERS, PREDICTION} & {*trace.columns}:
         return None
     found = suggest(trace, ours, variant.labels)
     check_suggestion(found, variant, f"the trace in {folder} suggests")
     return found
+
+
+def detector_or_stand_in(name: str, spec: str) -> Detector:
+    """A detector of noisybench; of another one, whose code a stranger's run may not import, what suggests as the trace does."""
+    ours: Detector = find("detectors", spec) if is_ours("detectors", spec) else Detector(name, (), _no_score, spec)
+    return ours
 
 
 def _no_score(trace: Trace) -> Floats:
