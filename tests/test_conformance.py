@@ -226,7 +226,7 @@ class TestDetector:
         assert detector.name == name
         assert re.search(r"\w+ .*\b(19|20)\d\d, .+", detector.source)
         assert detector.needs
-        assert set(detector.needs) <= (POOL | RIDGE if detector.needs_pool else set(names("probes")))
+        assert set(detector.needs) <= (set(names("probes")) if "training" in detector.fed_by else POOL | RIDGE)
         assert detector.fed_by
         columns = Watched(planted[1].columns)
         detector.score(replace(planted[1], columns=columns))
@@ -237,7 +237,7 @@ class TestDetector:
         detector = find("detectors", name)
         assert detector.information
         assert "unknown" not in detector.information
-        assert ("held_out" if detector.needs_pool else "in_sample") in detector.information
+        assert ("in_sample" if "training" in detector.fed_by else "held_out") in detector.information
 
     def test_it_suggests_another_label(self, name: str, planted: tuple[Variant, Trace]) -> None:
         """Where it has a way of its own: a class that is not the given one, and that is right more often than chance."""

@@ -38,7 +38,7 @@ def evaluate(
     recipe: Annotated[str, typer.Option(help="standard or overfit.")] = "standard",
     epochs: Annotated[int | None, typer.Option(parser=whole_number, metavar="N", help="Default: the recipe's.")] = None,
     seeds: Annotated[str, typer.Option(help="Of training, as in 0,1,2.")] = "0,1,2",
-    detectors: Annotated[str, typer.Option(help="all, or names as in aum,cores.")] = "all",
+    detectors: Annotated[str, typer.Option(help="fast, standard or all, or names as in aum,cores.")] = "standard",
     settings: Settings = None,
     observe: Annotated[str | None, typer.Option(help="after each epoch (default), or during training.")] = None,
     workers: Annotated[
@@ -73,7 +73,7 @@ def evaluate(
         options["observe"] = observe
     # All of this before a source is read: a refused command says one line, at once.
     numbers = check_seeds(_numbers(seeds))
-    wanted = "all" if detectors == "all" else tuple(name.strip() for name in detectors.split(","))
+    wanted = tuple(name.strip() for name in detectors.split(","))
     choose_detectors(wanted)
     machine = Machine(device, threads, 1, checkpoint_every, loader_workers)
     folders: list[Path] = []

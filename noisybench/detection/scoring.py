@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.ground.arrays import Labels, check_array, read_only
-from noisybench.ground.checks import check_kind, unknown
+from noisybench.ground.checks import check_choice, check_kind, unknown
 from noisybench.ground.errors import BadData, Mismatch, UnknownName
 from noisybench.ground.files import file_name, own_file_name, read_columns, write_columns
 from noisybench.training.trace import Trace
@@ -35,17 +35,28 @@ LIKELIEST_OTHER_CLASS = "likeliest_other_class"
 """Name of the reference that suggestions alone are read against, beside some of those."""
 RESERVED = (*REFERENCES, LIKELIEST_OTHER_CLASS)
 """Names of references: no detector may be called so."""
-OF_POOLS = (
-    "given", "prediction", "held_out.probabilities", "held_out.votes", "held_out.consistency", "neighbours.labels",
-)  # fmt: skip
-"""Columns that a pool of subset models leaves."""
-OF_FEATURES = (
-    "given", "prediction", "held_out.probabilities", "neighbours.labels", "features.ridge_suspicion",
-    "features.ridge_answers", "features.ridge_chosen", "features.ridge_leverage",
-)  # fmt: skip
-"""Columns that frozen features leave."""
-HELD_OUT = ("held_out.", "neighbours.", "features.")
-"""Prefixes of the columns that a pool of subset models or frozen features leave, and no probe."""
+DetectorSet = Literal["fast", "standard", "all"]
+"""Sets of detectors that can be asked for by one word, each in the next: ``fast`` reads what the model answers, so that
+nothing but the looking itself is added to a training; ``standard`` adds what costs about as much as the training; ``all``
+has no bound, and may train again."""
+FedRegime = Literal["training", "pool", "features", "second_split", "threshold", "answers"]
+"""Regimes whose runs leave columns for detectors."""
+
+COLUMNS: Mapping[FedRegime, tuple[str, ...]] = {
+    "pool": (
+        "given", "prediction", "held_out.probabilities", "held_out.votes", "held_out.consistency", "neighbours.labels",
+    ),
+    "features": (
+        "given", "prediction", "held_out.probabilities", "neighbours.labels", "features.ridge_suspicion",
+        "features.ridge_answers", "features.ridge_chosen", "features.ridge_leverage",
+    ),
+    "second_split": ("given",),
+    "threshold": ("given",),
+    "answers": ("given",),
+}  # fmt: skip
+"""Columns that runs leave which are no observed training."""
+PREFIXES = ("held_out.", "neighbours.", "features.", "second_split.", "threshold.", "answers.")
+"""Prefixes of the columns that those runs leave, and no probe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,7 @@ class Detector:
         control: Whether it is there for comparison and need not beat chance.
         information: What it uses of the sample; what a run adds to it, such as pretrained features, the run knows.
         aliases: Other names under which the same ranking was published.
+        smallest_set: Smallest of the sets ``fast``, ``standard`` and ``all`` that it is in.
         suggest: Trace → the class that its evidence would give each sample, shape (n,); None takes what every trace
             suggests, see ``suggest``.
     """
@@ -71,10 +83,12 @@ class Detector:
     control: bool = False
     information: Collection[Information] = frozenset({"unknown"})
     aliases: tuple[str, ...] = ()
+    smallest_set: DetectorSet = "standard"
     suggest: Callable[[Trace], Labels] | None = None
 
     def __post_init__(self) -> None:
         check_kind(self.name, str, "name", "give a text")
+        check_choice(self.smallest_set, f"smallest_set of detector '{self.name}'", get_args(DetectorSet))
         object.__setattr__(self, "information", frozenset(self.information))
         for word in self.information:
             if word not in get_args(Information):
@@ -85,17 +99,11 @@ class Detector:
             raise BadData(msg)
 
     @property
-    def needs_pool(self) -> bool:
-        """Whether it reads what models trained on other samples, or neighbours, say of a sample, which no probe observes."""
-        return any(name == "given" or name.startswith(HELD_OUT) for name in self.needs)
-
-    @property
-    def fed_by(self) -> tuple[Literal["training", "pool", "features"], ...]:
-        """The regimes whose runs leave the columns that it reads."""
-        if not self.needs_pool:
+    def fed_by(self) -> tuple[FedRegime, ...]:
+        """The regimes whose runs leave the columns that it reads; an observed training has every column of a probe."""
+        if not any(name == "given" or name.startswith(PREFIXES) for name in self.needs):
             return ("training",)
-        regimes: dict[Literal["pool", "features"], tuple[str, ...]] = {"pool": OF_POOLS, "features": OF_FEATURES}
-        return tuple(regime for regime, columns in regimes.items() if {*self.needs} <= {*columns})
+        return tuple(regime for regime, columns in COLUMNS.items() if {*self.needs} <= {*columns})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -26,7 +26,7 @@ def score_columns(folder: Path, variant: Variant, *, but: Collection[str] = ()) 
     asked: dict[str, Detector] = {}
     for name in sorted({*names("detectors")} - {*but}):
         detector: Detector = find("detectors", name)
-        if detector.needs_pool and set(detector.needs) <= set(trace.columns):
+        if "training" not in detector.fed_by and set(detector.needs) <= set(trace.columns):
             write_scores(score(trace, detector), scores_path(folder, name), made_by(name))
             kinds[name] = "control" if detector.control else "detector"
             asked[name] = detector

@@ -185,7 +185,7 @@ def _scored(trace: Trace, form: str) -> list[Scores]:
     """Scores of every detector that answers, or logits, are enough for."""
     found = [find("detectors", name) for name in (CONFIDENT if form == "pred_probs" else names("detectors"))]
     if form == "dynamics":
-        found = [each for each in found if not each.needs_pool and set(each.needs) <= set(trace.columns)]
+        found = [each for each in found if "training" in each.fed_by and set(each.needs) <= set(trace.columns)]
     return [score(trace, detector) for detector in found]
 
 

@@ -12,9 +12,10 @@ from noisybench.data.source import Option
 from noisybench.memorization.learner import Learner
 from noisybench.variants.variant import Variant
 
-Regime = Literal["training", "pool", "given", "features"]
-"""Where a run's scores come from: one observed training, many models on random subsets, someone else's code, or frozen
-features without a training."""
+Regime = Literal["training", "pool", "given", "features", "second_split", "threshold", "answers"]
+"""Where a run's scores come from: one observed training, many models on random subsets, someone else's code, frozen
+features without a training, trainings on one half and then the other, trainings with a class of threshold samples, or the
+answers of several people."""
 WITH_HISTORY: tuple[Regime, ...] = ("training", "pool")
 """Regimes whose runs train something, and leave a history of it."""
 

@@ -4,9 +4,10 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 from noisybench.data.source import Source, check_unchanged
-from noisybench.detection.scoring import RESERVED
+from noisybench.detection.scoring import RESERVED, Detector, DetectorSet
 from noisybench.ground.checks import check_kind, whole
 from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
 from noisybench.ground.errors import BadUsage
@@ -27,7 +28,7 @@ def train_and_score(
     recipe: str = "standard",
     epochs: int | None = None,
     seeds: Sequence[int] = (0, 1, 2),
-    detectors: str | Sequence[str] = "all",
+    detectors: str | Sequence[str] = "standard",
     options: Mapping[str, str] | None = None,
     machine: Machine | None = None,
     out: str | Path = "runs",
@@ -46,7 +47,7 @@ def train_and_score(
         recipe: Name of the recipe.
         epochs: None takes the recipe's.
         seeds: Of training; each is a run.
-        detectors: Names, or ``all``.
+        detectors: Names, or one of the sets ``fast``, ``standard`` and ``all``; see ``DetectorSet``.
         options: Fields of ``Recipe`` and ``Watch`` as text.
         machine: How the runs are run; None takes one worker, on a GPU where there is one.
         out: Folder of runs.
@@ -102,7 +103,7 @@ def plan_evaluation(
     *,
     machine: Machine,
     seeds: Sequence[int] = (0, 1, 2),
-    detectors: str | Sequence[str] = "all",
+    detectors: str | Sequence[str] = "standard",
     out: str | Path = "runs",
 ) -> Evaluation:
     """The runs of a plan, checked as far as that goes without a training; nothing is written.
@@ -157,19 +158,28 @@ def choose_detectors(detectors: str | Sequence[str]) -> dict[str, str]:
     """Name of each detector → what the catalog finds it by.
 
     Args:
-        detectors: Names, or ``all`` that need no pool.
+        detectors: Names, and sets: ``fast``, ``standard`` or ``all`` that a training feeds, see ``DetectorSet``.
 
     Raises:
-        BadUsage: A name that does not exist or is taken, a detector that needs a pool, or two detectors of one name.
+        BadUsage: A name that does not exist or is taken, a detector that no training feeds, or two detectors of one name.
     """
-    wanted = names("detectors") if detectors == "all" else ((detectors,) if isinstance(detectors, str) else detectors)
-    found = {spec: find("detectors", spec) for spec in wanted}
-    pooled = [detector.name for detector in found.values() if detector.needs_pool]
-    if detectors == "all":
-        wanted = [spec for spec in wanted if not found[spec].needs_pool]
-    elif pooled:
-        msg = f"detector '{pooled[0]}' needs a pool of models; 'noisybench memorize VARIANT --pool detector' scores it"
+    asked = [detectors] if isinstance(detectors, str) else [*detectors]
+    sets = [spec for spec in asked if spec in get_args(DetectorSet)]
+    alone = [spec for spec in asked if spec not in sets]
+    found: dict[str, Detector] = {
+        spec: find("detectors", spec) for spec in (*alone, *(names("detectors") if sets else ()))
+    }
+    other = [found[spec] for spec in alone if "training" not in found[spec].fed_by]
+    if other:
+        msg = f"detector '{other[0].name}' needs a pool of models; 'noisybench memorize VARIANT --pool detector' scores it"
         raise BadUsage(msg)
+    within = {smallest for one in sets for smallest in get_args(DetectorSet)[: get_args(DetectorSet).index(one) + 1]}
+    listed = [
+        spec
+        for spec, detector in found.items()
+        if spec not in alone and "training" in detector.fed_by and detector.smallest_set in within
+    ]
+    wanted = [*alone, *listed]
     chosen = {found[spec].name: spec for spec in wanted}
     if len(chosen) < len(wanted):
         mend = "rename your own" if len(set(wanted)) == len(wanted) else "name each once"

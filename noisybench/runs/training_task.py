@@ -129,7 +129,7 @@ def _is_trained(task: TrainingTask, found: RunRecord, record: RunRecord, columns
     kept = epochs_trained(path, {"variant_id": found.variant_id, "seed": found.seed, "setup": found.setup})
     if kept == epochs and not (folder / "history.parquet").is_file():
         restore_history(folder, task.variant)
-    due = due_columns(columns, epochs, task.plan.watch.every)
+    due = due_columns(columns, epochs, task.plan.watch.every(columns))
     if not (folder / "history.parquet").is_file() or not is_observed(folder / "trace", due, until=epochs):
         return False
     if kept is not None:
@@ -164,7 +164,7 @@ def _train(task: TrainingTask, source: Source, record: RunRecord, columns: Seque
         seed=task.seed,
         machine=task.machine,
         observe=plan.watch.observe,
-        every=plan.watch.every,
+        every=plan.watch.every(columns),
         susceptibility=plan.watch.tracker(),
         folder=folder,
         made_by={key: value for key, value in record.as_json().items() if key not in undecided},

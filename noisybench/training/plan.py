@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
@@ -18,12 +18,14 @@ from noisybench.ground.lookup import find
 from noisybench.ground.options import parse_options
 from noisybench.training.machine import choose_device
 from noisybench.training.model import BuildModel
-from noisybench.training.observing import Probe
+from noisybench.training.observing import Probe, When
 from noisybench.training.recipe import RECIPE_OF_0_1_0, Observe, Recipe, digest_of_training
 from noisybench.training.susceptibility import Susceptibility
 
 RecipeName = Literal["standard", "overfit"]
 RECIPES: tuple[RecipeName, ...] = ("standard", "overfit")
+MOST_EPOCHS = 10**9
+"""Epochs between two observations of a probe that is asked after the last one alone."""
 SMALL = 5_000
 """Samples of a small set at most: it gets smaller batches and more epochs, because else there are too few steps to fit anything."""
 SMALL_SIDE = 16
@@ -61,10 +63,11 @@ class Watch:
         self.curvature()
         self.tracker()
 
-    @property
-    def every(self) -> dict[str, int]:
-        """Probe → epochs between two observations, where that is not one."""
-        return {"curvature": self.curvature_every}
+    def every(self, probes: Iterable[str]) -> dict[str, int]:
+        """Probe → epochs between two observations, where that is not one, of some probes by name; the last has all."""
+        whens = {name: getattr(find("probes", name), "when", "every_epoch") for name in probes}
+        epochs: dict[When, int] = {"with_curvature": self.curvature_every, "last_epoch": MOST_EPOCHS}
+        return {name: epochs[when] for name, when in whens.items() if when in epochs}
 
     def curvature(self) -> Probe:
         """The curvature probe, with the options of this watch."""

@@ -29,7 +29,7 @@ VARIANTS, SEEDS = 40, 5
 
 def main() -> None:
     every: dict[str, Detector] = {name: find("detectors", name) for name in names("detectors")}
-    detectors = {name: name for name, detector in every.items() if not detector.needs_pool}
+    detectors = {name: name for name, detector in every.items() if "training" in detector.fed_by}
     kinds: dict[str, Kind] = {name: "control" if every[name].control else "detector" for name in detectors}
     source = load_source("digits")
     generator = np.random.default_rng(0)

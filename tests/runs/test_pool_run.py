@@ -112,7 +112,7 @@ def test_no_order_of_commands_matters(small: Source, variant: Variant, tmp_path:
         lambda out: detected(small, variant, out),
     )
     unpooled = {"c_score", "feature_consensus", "ridge", "ridge_chosen", "ridge_leverage"}
-    pooled = {name for name in names("detectors") if find("detectors", name).needs_pool} - unpooled
+    pooled = {name for name in names("detectors") if "training" not in find("detectors", name).fed_by} - unpooled
     tables = []
     for k, order in enumerate((steps, steps[::-1], (*steps[2:], *steps[:2]))):
         out = tmp_path / str(k)

@@ -20,7 +20,7 @@ from noisybench.detection.scoring import read_scores
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed, UnknownName
 from noisybench.ground.files import read_columns, read_json, write_columns, write_json
 from noisybench.ground.version import __version__
-from noisybench.items import find, names
+from noisybench.items import find
 from noisybench.runs.training_run import choose_detectors
 from noisybench.runs.verify import verify_runs
 from noisybench.training.machine import Machine
@@ -30,7 +30,7 @@ from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant, read_variant
 
 FAST = {"epochs": 6, "options": {"batch_size": "64"}}
-DETECTORS = [name for name in names("detectors") if not find("detectors", name).needs_pool]
+DETECTORS = [*choose_detectors("all")]
 
 
 @pytest.fixture(scope="module")

@@ -298,7 +298,7 @@ def test_detectors_of_a_pool_equal_their_definitions() -> None:
         "knn": [1 - shares[i, labels[i]] for i in rows],
     }
     for name, values in expected.items():
-        assert find("detectors", name).needs_pool
+        assert "training" not in find("detectors", name).fed_by
         np.testing.assert_allclose(score(trace, find("detectors", name)).values, values, rtol=0, atol=1e-6)
     assert np.array_equal(score(trace, find("detectors", "confident_learning")).values > 1, issues)
 

@@ -18,4 +18,5 @@ DETECTOR = Detector(
     score=aum,
     source="Pleiss et al. 2020, arXiv:2001.10528, eq. 2 (negated)",
     information={"in_sample"},
+    smallest_set="fast",
 )

@@ -22,4 +22,5 @@ DETECTOR = Detector(
     score=cores,
     source="Cheng et al. 2021, arXiv:2010.02347, the sieve's criterion (averaged over epochs, without its regulariser)",
     information={"in_sample"},
+    smallest_set="fast",
 )

@@ -18,4 +18,5 @@ DETECTOR = Detector(
     score=cumulative_loss,
     source="Ravikumar et al. 2025, Towards Memorization Estimation: Fast, Formal and Free, ICML, eq. 5 (per epoch)",
     information={"in_sample"},
+    smallest_set="fast",
 )

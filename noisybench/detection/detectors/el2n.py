@@ -26,4 +26,5 @@ DETECTOR = Detector(
     score=el2n,
     source="Paul et al. 2021, arXiv:2107.07075, definition 2.3 (epochs of one run instead of several runs)",
     information={"in_sample"},
+    smallest_set="fast",
 )

@@ -19,4 +19,5 @@ DETECTOR = Detector(
     source="Shannon 1948, doi:10.1002/j.1538-7305.1948.tb01338.x, section 6 (averaged over epochs)",
     control=True,
     information={"in_sample"},
+    smallest_set="fast",
 )

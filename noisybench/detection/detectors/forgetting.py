@@ -25,4 +25,5 @@ DETECTOR = Detector(
     score=forgetting,
     source="Toneva et al. 2019, arXiv:1812.05159, section 3 (counted at the observed epochs, not at presentation)",
     information={"in_sample"},
+    smallest_set="fast",
 )

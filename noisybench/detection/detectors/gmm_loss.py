@@ -38,4 +38,5 @@ DETECTOR = Detector(
     score=gmm_loss,
     source="Li, Socher and Hoi 2020, arXiv:2002.07394, section 3.1 (one minus the clean probability)",
     information={"in_sample"},
+    smallest_set="fast",
 )

@@ -22,4 +22,5 @@ DETECTOR = Detector(
     source="Swayamdipta et al. 2020, arXiv:2009.10795, section 2",
     control=True,
     information={"in_sample"},
+    smallest_set="fast",
 )

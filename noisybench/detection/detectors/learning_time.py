@@ -26,4 +26,5 @@ DETECTOR = Detector(
     score=learning_time,
     source="Maini et al. 2022, arXiv:2210.15031, learning time on the first split (here the whole training set)",
     information={"in_sample"},
+    smallest_set="fast",
 )

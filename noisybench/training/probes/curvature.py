@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import derive
 from noisybench.training.asking import Batch, ask
-from noisybench.training.observing import Probe
+from noisybench.training.observing import Probe, When
 
 POWERS = (1, 2)
 WORD_BITS = 64
@@ -63,6 +63,10 @@ class Curvature:
     @property
     def name(self) -> str:
         return "curvature"
+
+    @property
+    def when(self) -> When:
+        return "with_curvature"
 
     @property
     def passes(self) -> float:
