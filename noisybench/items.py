@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from noisybench.data.source import LoadSource
     from noisybench.detection.scoring import Detector
     from noisybench.training.model import BuildModel
-    from noisybench.training.observing import Probe
+    from noisybench.training.probe import Probe
     from noisybench.variants.noise import Noise
 
 __all__ = ["Drawer", "find", "names"]

@@ -24,8 +24,8 @@ from noisybench.runs.record import HOW_LABELS_CAME, WHAT_CAME_OUT, RunRecord, ab
 from noisybench.runs.suggestion_files import write_suggestions
 from noisybench.training.checkpoint import CHECKPOINT, epochs_trained
 from noisybench.training.machine import Machine, surroundings
-from noisybench.training.observing import Probe
 from noisybench.training.plan import Plan, Watch
+from noisybench.training.probe import Probe
 from noisybench.training.trace import Trace, read_trace
 from noisybench.training.training import (
     TIMING,

@@ -18,7 +18,7 @@ from noisybench.ground.lookup import find
 from noisybench.ground.options import parse_options
 from noisybench.training.machine import choose_device
 from noisybench.training.model import BuildModel
-from noisybench.training.observing import Probe, When
+from noisybench.training.probe import Probe, When
 from noisybench.training.recipe import RECIPE_OF_0_1_0, Observe, Recipe, digest_of_training
 from noisybench.training.susceptibility import Susceptibility
 

@@ -21,7 +21,7 @@ from noisybench import Recorder, build_variant, find, names, score
 from noisybench.data.source import source_from_arrays
 from noisybench.detection.scoring import Detector
 from noisybench.noise.noises.symmetric import Symmetric
-from noisybench.training.observing import Probe
+from noisybench.training.probe import Probe
 
 K, BATCH, LIMIT_GB = 14, 8_192, 4.0
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from noisybench.training.observing import Probe
+from noisybench.training.probe import Probe
 from noisybench.training.probes._logits import LogitProbe
 
 

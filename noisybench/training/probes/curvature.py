@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import derive
 from noisybench.training.asking import Batch, ask
-from noisybench.training.observing import Probe, When
+from noisybench.training.probe import Probe, When
 
 POWERS = (1, 2)
 WORD_BITS = 64

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from noisybench.training.observing import Probe
+from noisybench.training.probe import Probe
 from noisybench.training.probes._logits import LogitProbe
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from noisybench.training.observing import Probe
+from noisybench.training.probe import Probe
 from noisybench.training.probes._logits import LogitProbe
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from noisybench.ground.lookup import find, names
 from noisybench.training.asking import Batch
-from noisybench.training.observing import Probe
+from noisybench.training.probe import Probe
 
 
 def ask(name: str, logits: Tensor, labels: Tensor) -> Tensor:

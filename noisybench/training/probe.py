@@ -1,0 +1,49 @@
+"""A probe: what every training sample is asked, and when."""
+
+from typing import Literal, Protocol, runtime_checkable
+
+from torch import Tensor
+
+from noisybench.training.asking import Batch
+
+When = Literal["every_epoch", "with_curvature", "last_epoch"]
+"""When a probe is asked: after every epoch; with curvature, which is asked after some; or after the last one alone."""
+
+
+class Probe(Protocol):
+    """What a file of ``probes/`` gives: a batch → one value (b,) or one vector (b, k) per sample.
+
+    A probe may say ``when`` it is asked; else it is after every epoch. One that must see all samples at once, or
+    remembers what it saw of earlier epochs, is a ``Gathering``.
+
+    Attributes:
+        name: Column of the trace.
+        passes: Forward (and backward) passes over the training set per observation, beyond the shared logits.
+        gradient: Whether it asks for more than logits, and so cannot be had from recorded training batches.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def passes(self) -> float: ...
+    @property
+    def gradient(self) -> bool: ...
+    def __call__(self, batch: Batch) -> Tensor: ...
+
+
+@runtime_checkable
+class Gathering(Probe, Protocol):
+    """A probe whose column is made of its values of all samples, and of what it remembers of earlier epochs."""
+
+    def gather(self, values: Tensor, labels: Tensor, memory: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The column of this epoch, shape (n,) or (n, k), and what to remember; None remembers nothing.
+
+        A training writes the column of a probe that remembers after the last epoch alone, and keeps the memory in its
+        checkpoint, so that it goes on with the same bytes.
+
+        Args:
+            values: What the probe gave in this epoch, shape (n, ...).
+            labels: Given labels, shape (n,), int64.
+            memory: What this returned after the epoch before, shape (n, ...); None at first.
+        """
+        ...
