@@ -28,6 +28,12 @@ _RUNS = {
     "features": ("frozen features (score --features NAME)", "suspects runs/NAME --detector {name}"),
 }
 """Regime → what feeds a detector, in words, and a command that names it."""
+_SETS = {
+    "fast": "nothing but the looking",
+    "standard": "about as much as the training, together",
+    "all": "without a bound, and may train again",
+}
+"""Set of ``evaluate --detectors`` → what its detectors add to a training."""
 _ACCESS = {"manual": " --data FOLDER --noise as_found", "yours": " --data PATH"}
 
 
@@ -152,6 +158,8 @@ def _facts(item: Any) -> dict[str, str]:  # noqa: ANN401
     if hasattr(item, "needs"):
         facts["needs"] = ", ".join(item.needs)
         facts["fed by"] = ", or ".join(_RUNS[regime][0] for regime in item.fed_by) or "a run with its columns"
+        if "training" in item.fed_by:
+            facts["smallest set"] = f"{item.smallest_set}, which adds {_SETS[item.smallest_set]}"
         facts["kind"] = "control, which need not beat chance" if item.control else "detector"
         facts["made with"] = ", ".join(sorted(getattr(item, "information", {"unknown"})))
         if getattr(item, "aliases", ()):

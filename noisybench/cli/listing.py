@@ -3,7 +3,7 @@
 import shutil
 import textwrap
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 METRICS = "metrics"
 """A list of its own: metrics are no files of a drawer, and take longer to import than the others to be listed."""
+DETECTORS = "detectors"
+"""The list that also says which of the sets of ``evaluate --detectors`` each is in, and what feeds it."""
+ABOUT_SETS = """\
+sets of 'evaluate --detectors', each in the next; 'evaluate VARIANT --dry-run' says what each detector costs:
+  fast       nothing but the looking, a third of the training
+  standard   about as much as the training, together (the default)
+  all        no bound; may train again
+others: 'memorize --pool detector' (pool), 'score --features' (features), 'score --answers' (answers)"""
 _WIDEST = 100
 
 
@@ -55,14 +63,21 @@ def _print_names(drawer: str | None, *, as_json: bool) -> None:
         _check_drawer(drawer)
         drawers = [one for one in get_args(Drawer) if drawer in (None, one)]
         found = {one: [{"name": item, "summary": summary(one, item)} for item in names(one)] for one in drawers}
+    about = _about_detectors() if drawer == DETECTORS else {}
     if as_json:
-        print_json(found if drawer is None else found[drawer])
+        told = {title: [{**item, **about.get(item["name"], {})} for item in items] for title, items in found.items()}
+        print_json(told if drawer is None else told[drawer])
         return
     width = max(21, *(len(item["name"]) for items in found.values() for item in items))
+    sets = {name: one["set"] or ", ".join(one["fed_by"]) for name, one in about.items()}
+    wide = max(map(len, sets.values()), default=0)
     for title, items in found.items():
         typer.echo(f"{title}:")
         for item in items:
-            typer.echo(f"  {item['name']:<{width}} {item['summary']}")
+            where = f" {sets.get(item['name'], ''):<{wide}}" if about else ""
+            typer.echo(f"  {item['name']:<{width}}{where} {item['summary']}")
+    if about:
+        typer.echo(ABOUT_SETS)
     if drawer in (None, "models", "features"):
         what = "models and features" if drawer is None else drawer
         typer.echo(f"{what} may also be torchvision:NAME, timm:NAME or your own package.module:attribute")
@@ -70,6 +85,25 @@ def _print_names(drawer: str | None, *, as_json: bool) -> None:
         typer.echo("'noisybench list metrics' shows the metrics of leaderboards")
     example = "noises symmetric" if drawer is None else f"{drawer} {found[drawer][0]['name']}"
     typer.echo(f"'noisybench list {example}' tells all of one: options, an example, and its data card")
+
+
+def _about_detectors() -> dict[str, dict[str, Any]]:
+    """Name of each of noisybench's own detectors → its set, None of those that no training feeds, and what else it says."""
+    from noisybench.detection.scoring import TRAININGS
+    from noisybench.ground.lookup import is_ours, names
+    from noisybench.items import find
+
+    about = {}
+    for name in names(DETECTORS):
+        if is_ours(DETECTORS, name):
+            one = find(DETECTORS, name)
+            about[name] = {
+                "set": one.smallest_set if {"training", *TRAININGS} & {*one.fed_by} else None,
+                "fed_by": list(one.fed_by),
+                "information": sorted(one.information),
+                "aliases": list(one.aliases),
+            }
+    return about
 
 
 def _check_drawer(drawer: str | None) -> None:

@@ -55,6 +55,7 @@ def evaluate(
     data: Data = None,
     own_source: OwnSource = None,
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and train nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Train a model on variants, score every detector, and compare with the truth."""
@@ -77,6 +78,7 @@ def evaluate(
     choose_detectors(wanted)
     machine = Machine(device, threads, 1, checkpoint_every, loader_workers)
     folders: list[Path] = []
+    costs: list[dict[str, Any]] = []
     for members in by_source(variants, data):
         path, first = next(iter(members.items()))
         with status(f"reading {first.provenance.source}"):
@@ -88,11 +90,18 @@ def evaluate(
             list(members.values()), source, plan, seeds=numbers, detectors=wanted, machine=many, out=out
         )
         say_plan(planned)
+        if dry_run:
+            costs.append(record_of_costs(planned))
+            continue
         since = time.time()
         with progress_bar("evaluate", planned.epochs) as step:
             made = carry_out(planned, step)
         keep_results(made, since=since)
         folders += made
+    if dry_run:
+        if as_json:
+            print_json(costs)
+        return
     report_runs(folders, as_json=as_json)
 
 
@@ -255,7 +264,7 @@ def _shares(text: str) -> tuple[float, ...]:
 
 
 def say_plan(planned: "Evaluation") -> None:
-    """What was chosen, on stderr: stdout is for results."""
+    """What was chosen and what it costs, on stderr: stdout is for results."""
     source, plan, workers = planned.source, planned.plan, planned.machine.workers
     recipe = ", ".join(f"{name}={value}" for name, value in asdict(plan.recipe).items() if name != "epochs")
     typer.echo(
@@ -264,6 +273,53 @@ def say_plan(planned: "Evaluation") -> None:
         f"observed {plan.watch.observe}, {planned.machine.device}, {workers} {'worker' if workers == 1 else 'workers'}",
         err=True,
     )
+    for line in cost_lines(planned):
+        typer.echo(line, err=True)
+
+
+SHOWN = 0.01
+"""Share of a training from which what a detector adds is said."""
+
+
+def cost_lines(planned: "Evaluation") -> list[str]:
+    """What a run costs, in multiples of its training, and what there is already."""
+    costs, repeats = planned.costs, planned.repeats
+    lines = [
+        f"each run costs about {costs.total:.3g} trainings: 1, {costs.looking:.2g} for looking, "
+        f"{costs.added:.2g} for detectors"
+    ]
+    dear = {name: cost.trainings for name, cost in costs.detectors.items() if cost.trainings >= SHOWN}
+    width = max(map(len, dear), default=0)
+    lines += [f"  {name:<{width}}  {dear[name]:.2g}" for name in sorted(dear, key=lambda name: -dear[name])]
+    free = len(costs.detectors) - len(dear)
+    if free:
+        lines.append(f"  {free} {'detectors add' if free > 1 else 'detector adds'} nothing but the looking")
+    runs = len(planned.folders)
+    if repeats.again:
+        lacking = ", ".join(repeats.lacking)
+        lines.append(f"{repeats.again} of {runs} runs are trained again, with the same end, to be asked for {lacking}")
+    if repeats.finished:
+        lines.append(f"{repeats.finished} of {runs} runs are there and not trained again")
+    return lines
+
+
+def record_of_costs(planned: "Evaluation") -> dict[str, Any]:
+    """The same as JSON."""
+    costs, repeats = planned.costs, planned.repeats
+    detectors = {name: asdict(cost) for name, cost in costs.detectors.items()}
+    for cost in detectors.values():
+        cost["passes"] = None if isnan(cost["passes"]) else cost["passes"]
+    return {
+        "source": planned.source.name,
+        "runs": len(planned.folders),
+        "total": costs.total,
+        "looking": costs.looking,
+        "added": costs.added,
+        "detectors": detectors,
+        "finished": repeats.finished,
+        "trained_again": repeats.again,
+        "lacking": list(repeats.lacking),
+    }
 
 
 def report_runs(folders: Sequence[Path], *, as_json: bool) -> None:

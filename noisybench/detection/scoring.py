@@ -55,6 +55,8 @@ COLUMNS: Mapping[FedRegime, tuple[str, ...]] = {
     "answers": ("given",),
 }  # fmt: skip
 """Columns that runs leave which are no observed training."""
+TRAININGS: Mapping[FedRegime, float] = {"second_split": 2.0, "threshold": 2.0}
+"""Regimes that train again when a detector needs them → how often, in multiples of a training; once for all detectors."""
 PREFIXES = ("held_out.", "neighbours.", "features.", "second_split.", "threshold.", "answers.")
 """Prefixes of the columns that those runs leave, and no probe."""
 

@@ -17,6 +17,7 @@ from noisybench.ground.files import write_json
 from noisybench.ground.locks import locked
 from noisybench.ground.lookup import find, names
 from noisybench.ground.mending import take_away
+from noisybench.runs.costs import passes_of, probe_of
 from noisybench.runs.detector_codes import is_made_by, made_by
 from noisybench.runs.folder import begin, finish, kinds_of, suggestion_files, train_again
 from noisybench.runs.mending import begin_again, check_same_training, mend, recognise
@@ -25,8 +26,7 @@ from noisybench.runs.suggestion_files import write_suggestions
 from noisybench.training.checkpoint import CHECKPOINT, epochs_trained
 from noisybench.training.machine import Machine, surroundings
 from noisybench.training.plan import Plan, Watch
-from noisybench.training.probe import Probe
-from noisybench.training.trace import Trace, read_trace
+from noisybench.training.trace import epochs_observed, read_trace
 from noisybench.training.training import (
     TIMING,
     digest_of_test_set,
@@ -146,6 +146,29 @@ RECORDED = {"correct", "prediction"}
 """Columns of every trace: what was fitted, and what the model says instead."""
 
 
+def missing_columns(
+    folder: Path, listed: Mapping[str, str], asked: Mapping[str, str], epochs: int, watch: Watch
+) -> set[str]:
+    """Columns that a finished run lacks at some epoch for detectors that are to be added; nothing is written.
+
+    Args:
+        folder: Of the run.
+        listed: Its detectors: name → what the catalog finds it by. Code of others is not imported.
+        asked: The same of those that are to be added.
+        epochs: Of the training.
+        watch: How it is looked at.
+
+    Raises:
+        BadData: An epoch's file is damaged.
+    """
+    installed = names("detectors")
+    known = {spec for spec in listed.values() if spec in installed} | {*asked.values()}
+    read = [found.needs for found in map(_detector, sorted(known)) if "training" in found.fed_by]
+    columns = sorted({column for needs in read for column in needs} | RECORDED)
+    due, seen = due_columns(columns, epochs, watch.every(columns)), epochs_observed(folder / "trace")
+    return {name for epoch, wanted in due.items() for name in wanted - seen.get(epoch, set())}
+
+
 def _detector(spec: str) -> Detector:
     found: Detector = find("detectors", spec)
     return found
@@ -160,7 +183,7 @@ def _train(task: TrainingTask, source: Source, record: RunRecord, columns: Seque
         task.variant,
         plan.build,
         plan.recipe,
-        [_probe(name, plan.watch) for name in columns],
+        [probe_of(name, plan.watch) for name in columns],
         seed=task.seed,
         machine=task.machine,
         observe=plan.watch.observe,
@@ -186,7 +209,7 @@ def _score_all(task: TrainingTask, wanted: Mapping[str, str], listed: Mapping[st
         wanted: Name of each detector → what the catalog finds it by.
         listed: The same of those that a finished run has scores of.
     """
-    trace = read_trace(task.folder / "trace")
+    trace, epochs = read_trace(task.folder / "trace"), task.plan.recipe.epochs
     timing = read_timing(task.folder)
     costs = timing.setdefault("detectors", {})
     with synced_together():
@@ -203,7 +226,7 @@ def _score_all(task: TrainingTask, wanted: Mapping[str, str], listed: Mapping[st
                     msg = f"detector '{name}' gave {len(found.values)} scores, expected one for each of {len(task.variant.labels)} samples"
                     raise BadData(msg)
                 write_scores(found, scores_path(task.folder, name), made_by(spec))
-                costs[name] = _cost(trace, detector.needs, task.plan.watch, timing.get("purposes"), seconds)
+                costs[name] = _cost(detector.needs, epochs, task.plan.watch, timing.get("purposes"), seconds)
                 write_json(timing, task.folder / TIMING, sync=False)
         here = [wanted[name] for name in _scored_here(task, wanted)]
         write_suggestions(task.folder, trace, {spec: _detector(spec) for spec in here}, task.variant)
@@ -225,33 +248,23 @@ def _scored_here(task: TrainingTask, wanted: Mapping[str, str]) -> list[str]:
 
 
 def _cost(
-    trace: Trace, needs: Sequence[str], watch: Watch, purposes: Mapping[str, float] | None, scoring: float
+    needs: Sequence[str], epochs: int, watch: Watch, purposes: Mapping[str, float] | None, scoring: float
 ) -> dict[str, float | None]:
     """Seconds and extra passes over the training set that a detector adds to plain training.
 
     Args:
-        trace: Of the run.
         needs: Columns of the detector.
+        epochs: Of the training.
         watch: How the run was observed.
         purposes: Seconds by purpose; None where nobody knows any more, and so nobody the detector's seconds.
         scoring: Seconds of scoring.
     """
     spent = purposes or {}
-    probes = [_probe(name, watch) for name in needs]
-    seconds, passes = scoring, 0.0
-    for probe in probes:
-        if probe.gradient:
-            seconds += spent.get(probe.name, 0.0)
-            passes += probe.passes * len(trace.column(probe.name).epochs)
-    plain = [len(trace.column(probe.name).epochs) for probe in probes if not probe.gradient]
-    if plain and watch.observe == "after":  # one pass an epoch serves every probe of the logits
+    probes = [probe_of(name, watch) for name in needs]
+    seconds = scoring + sum(spent.get(probe.name, 0.0) for probe in probes if probe.gradient)
+    if watch.observe == "after" and not all(probe.gradient for probe in probes):  # one pass an epoch serves all of them
         seconds += spent.get("logits", 0.0)
-        passes += max(plain)
-    return {"seconds": None if purposes is None else seconds, "passes": passes}
-
-
-def _probe(name: str, watch: Watch) -> Probe:
-    return watch.curvature() if name == "curvature" else find("probes", name)
+    return {"seconds": None if purposes is None else seconds, "passes": passes_of(needs, epochs, watch)}
 
 
 def _record(task: TrainingTask, source: Source) -> RunRecord:
