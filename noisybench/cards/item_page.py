@@ -30,8 +30,8 @@ _RUNS = {
 """Regime → what feeds a detector, in words, and a command that names it."""
 _SETS = {
     "fast": "nothing but the looking",
-    "standard": "about as much as the training, together",
-    "all": "without a bound, and may train again",
+    "standard": "one or two trainings, together",
+    "all": "more, and may train again",
 }
 """Set of ``evaluate --detectors`` → what its detectors add to a training."""
 _ACCESS = {"manual": " --data FOLDER --noise as_found", "yours": " --data PATH"}

@@ -3,7 +3,7 @@
 import shutil
 import textwrap
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 METRICS = "metrics"
 """A list of its own: metrics are no files of a drawer, and take longer to import than the others to be listed."""
-DETECTORS = "detectors"
-"""The list that also says which of the sets of ``evaluate --detectors`` each is in, and what feeds it."""
+DETECTORS: Literal["detectors"] = "detectors"
+"""Name of the list that also says which of the sets of ``evaluate --detectors`` each is in, and what feeds it."""
 ABOUT_SETS = """\
 sets of 'evaluate --detectors', each in the next; 'evaluate VARIANT --dry-run' says what each detector costs:
   fast       nothing but the looking, a third of the training
-  standard   about as much as the training, together (the default)
+  standard   one or two trainings, together (the default)
   all        no bound; may train again
 others: 'memorize --pool detector' (pool), 'score --features' (features), 'score --answers' (answers)"""
 _WIDEST = 100

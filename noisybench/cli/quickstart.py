@@ -9,7 +9,7 @@ import typer
 
 from noisybench.cli.build import write_whole_variant
 from noisybench.cli.printing import print_rows, progress_bar, say
-from noisybench.cli.run import count_workers, say_plan
+from noisybench.cli.run import count_workers, say_plan, split_names
 
 if TYPE_CHECKING:
     from noisybench.variants.variant import Variant
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 def quickstart(
     out: Annotated[Path, typer.Option(help="Where variants and runs go.")] = Path("noisybench-quickstart"),
+    *,
+    detectors: Annotated[str, typer.Option(help="fast, standard or all, or names as in aum,cores.")] = "standard",
 ) -> None:
     """Build, memorize, evaluate and rank on an embedded data set of digits: no download, about two minutes."""
     from noisybench.board.leaderboard import leaderboard as rank
@@ -28,11 +30,13 @@ def quickstart(
     from noisybench.ground.options import parse_options
     from noisybench.items import find
     from noisybench.memorization.subset_plan import SubsetPlan
-    from noisybench.runs.training_run import carry_out, plan_evaluation
+    from noisybench.runs.training_run import carry_out, choose_detectors, plan_evaluation
     from noisybench.training.machine import Machine
     from noisybench.training.plan import plan_run
     from noisybench.variants.building import build_variant
 
+    wanted = split_names(detectors)
+    choose_detectors(wanted)  # before anything is built: a refused command says one line, at once
     source = load_source("digits")
     variants: list[Variant] = []
     measured: list[Variant] = []
@@ -49,7 +53,9 @@ def quickstart(
     machine = Machine(device="auto")
     machine = replace(machine, workers=count_workers(None, machine.device, len(variants) * len(QUICKSTART_SEEDS)))
     plan = plan_run(source, device=machine.device)
-    planned = plan_evaluation(variants, source, plan, seeds=QUICKSTART_SEEDS, machine=machine, out=out / "runs")
+    planned = plan_evaluation(
+        variants, source, plan, seeds=QUICKSTART_SEEDS, detectors=wanted, machine=machine, out=out / "runs"
+    )
     # The same model and recipe as below, so that detectors are held against the memorization of what they watch.
     learner = SubsetPlan(plan)
     many = replace(machine, workers=count_workers(None, machine.device, QUICKSTART_MODELS))

@@ -74,7 +74,7 @@ def evaluate(
         options["observe"] = observe
     # All of this before a source is read: a refused command says one line, at once.
     numbers = check_seeds(_numbers(seeds))
-    wanted = tuple(name.strip() for name in detectors.split(","))
+    wanted = split_names(detectors)
     choose_detectors(wanted)
     machine = Machine(device, threads, 1, checkpoint_every, loader_workers)
     folders: list[Path] = []
@@ -247,6 +247,11 @@ def count_workers(asked: int | None, device: str, runs: int) -> int:
     return max(1, min(torch.cuda.device_count() if device == "cuda" else 1, runs))
 
 
+def split_names(text: str) -> tuple[str, ...]:
+    """Names with commas between them."""
+    return tuple(name.strip() for name in text.split(","))
+
+
 def _numbers(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
@@ -284,10 +289,8 @@ SHOWN = 0.01
 def cost_lines(planned: "Evaluation") -> list[str]:
     """What a run costs, in multiples of its training, and what there is already."""
     costs, repeats = planned.costs, planned.repeats
-    lines = [
-        f"each run costs about {costs.total:.3g} trainings: 1, {costs.looking:.2g} for looking, "
-        f"{costs.added:.2g} for detectors"
-    ]
+    parts = f"1, {costs.looking:.2g} for looking, {costs.added:.2g} for detectors"
+    lines = [f"each run costs about {costs.total:.3g} trainings: {parts}"]
     dear = {name: cost.trainings for name, cost in costs.detectors.items() if cost.trainings >= SHOWN}
     width = max(map(len, dear), default=0)
     lines += [f"  {name:<{width}}  {dear[name]:.2g}" for name in sorted(dear, key=lambda name: -dear[name])]

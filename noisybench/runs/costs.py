@@ -90,7 +90,7 @@ def probe_of(name: str, watch: Watch) -> Probe:
 
 def _cost(detector: Detector, epochs: int, watch: Watch) -> Cost:
     """What one detector adds to a run."""
-    regime = detector.fed_by[0]
+    regime = next(one for one in ("training", *TRAININGS, *detector.fed_by) if one in detector.fed_by)
     if regime != "training":
         return Cost(float("nan"), TRAININGS.get(regime, 0.0), detector.smallest_set, regime)
     trainings = _gradients(sorted(detector.needs), epochs, watch)[1] / epochs

@@ -131,9 +131,7 @@ class Evaluation:
             if found is None or not found.detectors:
                 continue
             try:
-                missing = missing_columns(
-                    folder, found.detectors, self.detectors, plan.recipe.epochs, plan.watch
-                )
+                missing = missing_columns(folder, found.detectors, self.detectors, plan.recipe.epochs, plan.watch)
             except BadData:  # a damaged file, which is told when it is mended
                 continue
             finished, again = finished + (not missing), again + bool(missing)
