@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +245,7 @@ class Recorder:
         asked = self.probes if probes is None else list(probes)
         self._check_epoch(epoch, asked)
         memory = dict(self.memory)
-        return self._keep(self._ask(model, inputs, epoch, asked, memory, learning_rate), memory)
+        return self._keep(self._ask(model, inputs, epoch, asked, memory=memory, learning_rate=learning_rate), memory)
 
     def update(self, logits: Tensor, samples: Tensor) -> None:
         """Remember a training batch's logits (b, k) of the samples (b,); reduced once an epoch, by ``end_epoch``.
@@ -305,9 +306,10 @@ class Recorder:
         # The logits are the inputs of a model that changes nothing, so both ways of observing are one.
         of_logits, gradients = ([p for p in asked if p.gradient == wanted] for wanted in (False, True))
         memory = dict(self.memory)
-        values = dict(self._ask(nn.Identity(), self._logits[:-1], epoch, of_logits, memory, learning_rate).values)
+        ask = partial(self._ask, epoch=epoch, memory=memory, learning_rate=learning_rate)
+        values = dict(ask(nn.Identity(), self._logits[:-1], probes=of_logits).values)
         if model is not None and gradients:
-            values.update(self._ask(model, inputs, epoch, gradients, memory, learning_rate).values)
+            values.update(ask(model, inputs, probes=gradients).values)
         self._times.zero_()
         return self._keep(Observation(epoch, values), memory)
 
@@ -360,8 +362,9 @@ class Recorder:
         inputs: SampleInputs,
         epoch: int,
         probes: Sequence[Probe],
+        *,
         memory: Memory,
-        learning_rate: float | None = None,
+        learning_rate: float | None,
     ) -> Observation:
         """Observe, and note the seconds of each probe that needs more than logits apart from the others."""
         return observe(
