@@ -1,10 +1,12 @@
 """What detectors cost, said before a training: extra passes over the training set, and multiples of the training."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from noisybench.detection.scoring import TRAININGS, Detector, DetectorSet, FedRegime
 from noisybench.ground.lookup import find
+from noisybench.training.gathering import asked_columns
 from noisybench.training.plan import Watch
 from noisybench.training.probe import Probe
 
@@ -51,7 +53,9 @@ class Costs:
         return 1 + self.looking + self.added
 
 
-def costs_of(detectors: Mapping[str, str], *, recorded: Iterable[str], epochs: int, watch: Watch) -> Costs:
+def costs_of(
+    detectors: Mapping[str, str], *, recorded: Iterable[str], epochs: int, watch: Watch, num_classes: int
+) -> Costs:
     """What each detector adds to a run, and all of them together.
 
     Args:
@@ -59,27 +63,37 @@ def costs_of(detectors: Mapping[str, str], *, recorded: Iterable[str], epochs: i
         recorded: Columns of every trace, whatever the detectors need.
         epochs: Of the training.
         watch: How the run is looked at.
+        num_classes: Of the data set: a few probes cost more with more of them.
     """
-    found = {name: _cost(find("detectors", spec), epochs, watch) for name, spec in detectors.items()}
-    read = {column for name in found if found[name].regime == "training" for column in _needs(detectors[name])}
-    regimes = {cost.regime for cost in found.values()}
+    items = {name: _detector(spec) for name, spec in detectors.items()}
+    regimes = {name: _regime_of(detector) for name, detector in items.items()}
+    found: dict[str, Cost] = {}
+    for name, detector in items.items():
+        passes, trainings = math.nan, TRAININGS.get(regimes[name], 0.0)
+        if regimes[name] == "training":
+            passes = count_passes(detector.needs, epochs, watch, num_classes)
+            trainings = _further(detector.needs, epochs, watch, num_classes)[1] / epochs
+        found[name] = Cost(passes, trainings, detector.smallest_set, regimes[name])
+    read = {column for name in items if regimes[name] == "training" for column in items[name].needs}
+    again = sum(TRAININGS.get(regime, 0.0) for regime in {*regimes.values()})
     return Costs(
         detectors=found,
-        looking=_looks(sorted({*recorded, *read}), epochs, watch) * FORWARD / epochs,
-        added=_gradients(sorted(read), epochs, watch)[1] / epochs + sum(TRAININGS.get(one, 0.0) for one in regimes),
+        looking=_looks({*recorded, *read}, epochs, watch) * FORWARD / epochs,
+        added=_further(read, epochs, watch, num_classes)[1] / epochs + again,
     )
 
 
-def passes_of(needs: Iterable[str], epochs: int, watch: Watch) -> float:
-    """Extra passes over the training set that a detector adds to a plain training.
+def count_passes(needs: Iterable[str], epochs: int, watch: Watch, num_classes: int) -> float:
+    """Extra passes over the training set that a detector adds to a plain training, were it asked for alone.
 
     Args:
         needs: Names of the probes that it reads.
         epochs: Of the training.
         watch: How the run is looked at.
+        num_classes: Of the data set.
     """
-    columns = sorted(needs)
-    return float(_looks(columns, epochs, watch) + _gradients(columns, epochs, watch)[0])
+    columns = [*needs]
+    return float(_looks(columns, epochs, watch) + _further(columns, epochs, watch, num_classes)[0])
 
 
 def probe_of(name: str, watch: Watch) -> Probe:
@@ -88,37 +102,46 @@ def probe_of(name: str, watch: Watch) -> Probe:
     return probe
 
 
-def _cost(detector: Detector, epochs: int, watch: Watch) -> Cost:
-    """What one detector adds to a run."""
-    regime = next(one for one in ("training", *TRAININGS, *detector.fed_by) if one in detector.fed_by)
-    if regime != "training":
-        return Cost(float("nan"), TRAININGS.get(regime, 0.0), detector.smallest_set, regime)
-    trainings = _gradients(sorted(detector.needs), epochs, watch)[1] / epochs
-    return Cost(passes_of(detector.needs, epochs, watch), trainings, detector.smallest_set, regime)
+def _detector(spec: str) -> Detector:
+    found: Detector = find("detectors", spec)
+    return found
 
 
-def _needs(spec: str) -> tuple[str, ...]:
-    detector: Detector = find("detectors", spec)
-    return detector.needs
+def _regime_of(detector: Detector) -> FedRegime:
+    """What feeds a detector in an evaluation: a training, if one can."""
+    return next(one for one in ("training", *TRAININGS, *detector.fed_by) if one in detector.fed_by)
 
 
-def _observations(columns: Iterable[str], epochs: int, watch: Watch) -> dict[str, int]:
-    """Column → how often it is asked in a training; the last epoch always asks."""
-    names = [*columns]
-    every = watch.every(names)
-    return {name: -(-epochs // every.get(name, 1)) for name in names}
+def _times(columns: Iterable[str], epochs: int, watch: Watch) -> dict[Probe, int]:
+    """Probe → after how many epochs of a training it is asked."""
+    names = sorted({*columns})
+    probes = [probe_of(name, watch) for name in names]
+    asked = asked_columns(probes, epochs, watch.every(names))
+    return {probe: sum(probe.name in due for due in asked.values()) for probe in probes}
 
 
 def _looks(columns: Iterable[str], epochs: int, watch: Watch) -> int:
     """Forward passes for the logits, which every probe of them shares; none where training gives them."""
-    times = _observations((name for name in columns if not probe_of(name, watch).gradient), epochs, watch)
-    return max(times.values(), default=0) if watch.observe == "after" else 0
+    times = _times(columns, epochs, watch)
+    plain = [times[probe] for probe in times if not probe.gradient]
+    return max(plain, default=0) if watch.observe == "after" else 0
 
 
-def _gradients(columns: Iterable[str], epochs: int, watch: Watch) -> tuple[float, float]:
-    """Passes of the probes that need more than logits: how many, and how many passes of training they last."""
-    times = _observations(columns, epochs, watch)
-    probes = [probe for probe in (probe_of(name, watch) for name in times) if probe.gradient]
-    passes = {probe.name: probe.passes * times[probe.name] for probe in probes}
-    lasting = (passes[probe.name] * (FORWARD if getattr(probe, "forward_only", False) else 1) for probe in probes)
-    return sum(passes.values()), sum(lasting)
+def _further(columns: Iterable[str], epochs: int, watch: Watch, num_classes: int) -> tuple[float, float]:
+    """Passes of the probes that need more than logits: how many, and how many passes of a training they last.
+
+    A pass that several of them share counts once.
+    """
+    passes = lasting = 0.0
+    shared: dict[str, float] = {}
+    for probe, times in _times(columns, epochs, watch).items():
+        if not probe.gradient:
+            continue
+        own = probe.passes + (num_classes - 1) * getattr(probe, "passes_a_further_class", 0.0)
+        for name, count in getattr(probe, "shares", {}).items():
+            shared[name] = max(shared.get(name, 0.0), count * times)
+            own -= count
+        passes += own * times
+        lasting += own * times * (FORWARD if getattr(probe, "forward_only", False) else 1)
+    together = sum(shared.values())
+    return passes + together, lasting + together

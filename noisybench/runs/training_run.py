@@ -119,7 +119,7 @@ class Evaluation:
     @property
     def costs(self) -> Costs:
         """What each detector adds to a run."""
-        return costs_of(self.detectors, recorded=RECORDED, epochs=self.plan.recipe.epochs, watch=self.plan.watch)
+        return _costs_of(self.plan, self.detectors, self.source)
 
     @property
     def repeats(self) -> Repeats:
@@ -191,8 +191,17 @@ def detector_costs(
         options: Fields of ``Recipe`` and ``Watch`` as text.
     """
     plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options)
-    chosen = choose_detectors(detectors)
-    return costs_of(chosen, recorded=RECORDED, epochs=plan.recipe.epochs, watch=plan.watch)
+    return _costs_of(plan, choose_detectors(detectors), source)
+
+
+def _costs_of(plan: Plan, detectors: Mapping[str, str], source: Source) -> Costs:
+    return costs_of(
+        detectors,
+        recorded=RECORDED,
+        epochs=plan.recipe.epochs,
+        watch=plan.watch,
+        num_classes=source.num_classes,
+    )
 
 
 def carry_out(planned: Evaluation, progress: Progress = lambda: None) -> list[Path]:

@@ -17,21 +17,20 @@ from noisybench.ground.files import write_json
 from noisybench.ground.locks import locked
 from noisybench.ground.lookup import find, names
 from noisybench.ground.mending import take_away
-from noisybench.runs.costs import passes_of, probe_of
+from noisybench.runs.costs import count_passes, probe_of
 from noisybench.runs.detector_codes import is_made_by, made_by
 from noisybench.runs.folder import begin, finish, kinds_of, suggestion_files, train_again
 from noisybench.runs.mending import begin_again, check_same_training, mend, recognise
 from noisybench.runs.record import HOW_LABELS_CAME, WHAT_CAME_OUT, RunRecord, about_labels, first_difference
 from noisybench.runs.suggestion_files import write_suggestions
 from noisybench.training.checkpoint import CHECKPOINT, epochs_trained
+from noisybench.training.gathering import due_columns, is_observed
 from noisybench.training.machine import Machine, surroundings
 from noisybench.training.plan import Plan, Watch
 from noisybench.training.trace import epochs_observed, read_trace
 from noisybench.training.training import (
     TIMING,
     digest_of_test_set,
-    due_columns,
-    is_observed,
     read_timing,
     restore_history,
     train,
@@ -129,7 +128,8 @@ def _is_trained(task: TrainingTask, found: RunRecord, record: RunRecord, columns
     kept = epochs_trained(path, {"variant_id": found.variant_id, "seed": found.seed, "setup": found.setup})
     if kept == epochs and not (folder / "history.parquet").is_file():
         restore_history(folder, task.variant)
-    due = due_columns(columns, epochs, task.plan.watch.every(columns))
+    probes, every = [probe_of(name, task.plan.watch) for name in columns], task.plan.watch.every(columns)
+    due = due_columns(probes, epochs, every)
     if not (folder / "history.parquet").is_file() or not is_observed(folder / "trace", due, until=epochs):
         return False
     if kept is not None:
@@ -165,7 +165,8 @@ def missing_columns(
     known = {spec for spec in listed.values() if spec in installed} | {*asked.values()}
     read = [found.needs for found in map(_detector, sorted(known)) if "training" in found.fed_by]
     columns = sorted({column for needs in read for column in needs} | RECORDED)
-    due, seen = due_columns(columns, epochs, watch.every(columns)), epochs_observed(folder / "trace")
+    due = due_columns([probe_of(name, watch) for name in columns], epochs, watch.every(columns))
+    seen = epochs_observed(folder / "trace")
     return {name for epoch, wanted in due.items() for name in wanted - seen.get(epoch, set())}
 
 
@@ -209,7 +210,7 @@ def _score_all(task: TrainingTask, wanted: Mapping[str, str], listed: Mapping[st
         wanted: Name of each detector → what the catalog finds it by.
         listed: The same of those that a finished run has scores of.
     """
-    trace, epochs = read_trace(task.folder / "trace"), task.plan.recipe.epochs
+    trace = read_trace(task.folder / "trace")
     timing = read_timing(task.folder)
     costs = timing.setdefault("detectors", {})
     with synced_together():
@@ -226,7 +227,7 @@ def _score_all(task: TrainingTask, wanted: Mapping[str, str], listed: Mapping[st
                     msg = f"detector '{name}' gave {len(found.values)} scores, expected one for each of {len(task.variant.labels)} samples"
                     raise BadData(msg)
                 write_scores(found, scores_path(task.folder, name), made_by(spec))
-                costs[name] = _cost(detector.needs, epochs, task.plan.watch, timing.get("purposes"), seconds)
+                costs[name] = _cost(detector.needs, task, timing.get("purposes"), seconds)
                 write_json(timing, task.folder / TIMING, sync=False)
         here = [wanted[name] for name in _scored_here(task, wanted)]
         write_suggestions(task.folder, trace, {spec: _detector(spec) for spec in here}, task.variant)
@@ -248,23 +249,25 @@ def _scored_here(task: TrainingTask, wanted: Mapping[str, str]) -> list[str]:
 
 
 def _cost(
-    needs: Sequence[str], epochs: int, watch: Watch, purposes: Mapping[str, float] | None, scoring: float
+    needs: Sequence[str], task: TrainingTask, purposes: Mapping[str, float] | None, scoring: float
 ) -> dict[str, float | None]:
-    """Seconds and extra passes over the training set that a detector adds to plain training.
+    """Seconds and extra passes over the training set that a detector adds to plain training, were it asked for alone.
 
     Args:
         needs: Columns of the detector.
-        epochs: Of the training.
-        watch: How the run was observed.
+        task: The run: what was trained, and how it was observed.
         purposes: Seconds by purpose; None where nobody knows any more, and so nobody the detector's seconds.
         scoring: Seconds of scoring.
     """
-    spent = purposes or {}
-    probes = [probe_of(name, watch) for name in needs]
-    seconds = scoring + sum(spent.get(probe.name, 0.0) for probe in probes if probe.gradient)
-    if watch.observe == "after" and not all(probe.gradient for probe in probes):  # one pass an epoch serves all of them
-        seconds += spent.get("logits", 0.0)
-    return {"seconds": None if purposes is None else seconds, "passes": passes_of(needs, epochs, watch)}
+    spent, plan = purposes or {}, task.plan
+    probes = [probe_of(name, plan.watch) for name in needs]
+    timed = {probe.name for probe in probes if probe.gradient}
+    timed |= {shared for probe in probes for shared in getattr(probe, "shares", {})}
+    if plan.watch.observe == "after" and not all(probe.gradient for probe in probes):
+        timed.add("logits")  # one pass an epoch serves every probe of them
+    seconds = scoring + sum(spent.get(name, 0.0) for name in sorted(timed))
+    passes = count_passes(needs, plan.recipe.epochs, plan.watch, task.variant.num_classes)
+    return {"seconds": None if purposes is None else seconds, "passes": passes}
 
 
 def _record(task: TrainingTask, source: Source) -> RunRecord:

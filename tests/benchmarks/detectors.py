@@ -24,10 +24,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import noisybench as nb
 from measuring import machine
 from own_data_sets import CIFAR, FIRST, first_photographs
 
+import noisybench as nb
 from noisybench import Noise, NoisybenchError, Row, Source, Variant, find, leaderboard, load_source, names
 
 FRACTIONS, MODELS, POOL_EPOCHS = (0.3, 0.5, 0.7, 0.9), 100, 30
@@ -278,7 +278,13 @@ def _cell(row: Row | None) -> str:
 
 
 def _seconds(row: Row | None) -> str:
-    return "" if row is None or row.seconds != row.seconds else f"{row.seconds:.2g}" if row.seconds < 10 else f"{row.seconds:.0f}"
+    return (
+        ""
+        if row is None or row.seconds != row.seconds
+        else f"{row.seconds:.2g}"
+        if row.seconds < 10
+        else f"{row.seconds:.0f}"
+    )
 
 
 def legend(found: dict[Key, dict[str, Row]]) -> Iterator[str]:

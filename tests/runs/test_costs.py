@@ -15,13 +15,13 @@ from noisybench.data.source import Source
 from noisybench.detection.scoring import COLUMNS, TRAININGS, DetectorSet
 from noisybench.ground.files import read_json, write_json
 from noisybench.items import find, names
-from noisybench.runs.costs import FORWARD, costs_of, passes_of, probe_of
+from noisybench.runs.costs import FORWARD, costs_of, count_passes, probe_of
 from noisybench.runs.training_run import Evaluation, choose_detectors, detector_costs, plan_evaluation
 from noisybench.runs.training_task import RECORDED
+from noisybench.training.gathering import asked_columns
 from noisybench.training.machine import Machine
 from noisybench.training.observing import observe
 from noisybench.training.plan import Watch, plan_run
-from noisybench.training.training import due_columns
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant
 
@@ -91,9 +91,10 @@ def test_passes_are_how_often_the_model_is_asked(name: str, few: Source) -> None
     needs = ["correct", *find("detectors", name).needs]  # what every trace has
     model, inputs = Counting(), torch.tensor(few.inputs).float().flatten(1)
     labels = torch.tensor(few.labels)
-    for epoch, asked in due_columns(needs, epochs, watch.every(needs)).items():
-        observe(model, inputs, labels, [probe_of(one, watch) for one in sorted(asked)], epoch=epoch)
-    assert model.asked / len(labels) == passes_of(needs, epochs, watch)
+    probes = [probe_of(one, watch) for one in needs]
+    for epoch, asked in asked_columns(probes, epochs, watch.every(needs)).items():
+        observe(model, inputs, labels, [one for one in probes if one.name in asked], epoch=epoch)
+    assert model.asked / len(labels) == count_passes(needs, epochs, watch, 10)
 
 
 def test_multiples_of_the_training_are_passes_over_its_epochs(few: Source) -> None:
@@ -109,9 +110,7 @@ def test_multiples_of_the_training_are_passes_over_its_epochs(few: Source) -> No
     assert (during.looking, during.total, during.detectors["aum"].passes) == (0, 1, 0)
 
 
-def test_what_detectors_share_counts_once(
-    few: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_detectors_share_counts_once(few: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two that read one probe cost what one costs, and so do two of a run of its own; each by itself says the whole."""
     (tmp_path / "costly.py").write_text(OWN, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -121,7 +120,7 @@ def test_what_detectors_share_counts_once(
     assert two.added == one.added == two.detectors["twin"].trainings > 0
     assert two.detectors["twin"].passes == one.detectors["loss_curvature"].passes + 10
     chosen = {"split": "costly:SPLIT", "split_too": "costly:SPLIT_TOO"}
-    split = costs_of(chosen, recorded=RECORDED, epochs=10, watch=Watch())
+    split = costs_of(chosen, recorded=RECORDED, epochs=10, watch=Watch(), num_classes=10)
     assert split.added == TRAININGS["second_split"] == split.detectors["split_too"].trainings
     assert isnan(split.detectors["split"].passes)
     assert split.total == pytest.approx(1 + 1 / 3 + split.added)
