@@ -75,11 +75,11 @@ def cifar(_: Path, __: int) -> Iterator[Labelled]:
     """Errors of people, and of clusters."""
     images, clean = first_photographs()
     source = nb.source_from_arrays("cifar10", images, clean, clean=clean, class_names=CIFAR, limit=FIRST)
-    published = find("noises", "published")
-    answers = published(file=_data("cifar_n", "CIFAR-10_human.pt"), label="aggre_label", clean="clean_label")
-    for column, key in (("aggre", "aggre_label"), ("random1", "random_label1"), ("worse", "worse_label")):
-        yield Labelled(column, source, published(file=answers.file, label=key, clean="clean_label"))
-    yield Labelled("cluster", source, published(file=_data("coherent", "cifar10-cluster-0.35.npy")))
+    people, released = find("noises", "cifar_n"), find("noises", "published")
+    file: dict[str, Any] = {"file": _data("cifar_n", "CIFAR-10_human.pt")}
+    for column in ("aggre", "random1", "worse"):
+        yield Labelled(column, source, people(labels=column, **file))
+    yield Labelled("cluster", source, released(file=_data("coherent", "cifar10-cluster-0.35.npy")))
 
 
 def music(_: Path, draws: int) -> Iterator[Labelled]:
@@ -114,7 +114,8 @@ def _answered(column: str, table: str, answers: str, clean: str, draws: int) -> 
 
 
 def _table(path: Path, **options: str) -> Source:
-    return load_source("table", data=path, **options)
+    more: dict[str, Any] = {**options}
+    return load_source("table", data=path, **more)
 
 
 def _data(*parts: str) -> Path:
@@ -157,7 +158,7 @@ class How(NamedTuple):
 
 
 def make(name: str, out: Path, how: How) -> None:
-    """Every run of a data set that is not there yet."""
+    """Every run of a data set that is not there yet, and in ``columns.json`` the label columns of each column of the table."""
     out.mkdir(parents=True, exist_ok=True)
     columns: dict[str, list[str]] = {}
     for one in SETS[name](out, how.draws):
@@ -185,12 +186,13 @@ def regimes(source: Source, variant: Variant, out: Path, how: How) -> dict[str, 
         "features": lambda: nb.score_features(source, variant, None, out, machine=how.machine),
         "pool": lambda: _pool(source, variant, out, how),
     }
-    if source.answers is not None and hasattr(nb, "score_answers"):
-        found["answers"] = lambda: nb.score_answers(source, variant, out)
+    score_answers = getattr(nb, "score_answers", None)
+    if variant.answers is not None and score_answers is not None:
+        found["answers"] = lambda: score_answers(source, variant, out, machine=how.machine)
     return found
 
 
-def _pool(source: Source, variant: Variant, out: Path, how: How) -> Any:
+def _pool(source: Source, variant: Variant, out: Path, how: How) -> nb.Detected:
     """A pool on the inputs; of photographs, on which a network takes hours, on frozen features."""
     features = nb.default_features(source).name if source.name == "cifar10" else "input"
     epochs = how.epochs or POOL_EPOCHS
@@ -227,10 +229,10 @@ def rows_of(out: Path) -> dict[Key, dict[str, Row]]:
 
 
 def _how(folder: Path, variant: str, row: Row) -> str:
-    """``authors`` of a run with that curvature."""
+    """What tells a run of its authors' curvature from one by default, of which there is one with every detector."""
     for path in (folder / variant).glob(f"*-{row.setup[:8]}/seed-*/run.json") if row.setup else ():
-        told = json.loads(path.read_text(encoding="utf-8")).get("curvature")
-        return "authors' choice" if told == AUTHORS["curvature"] else ""
+        alone = list(json.loads(path.read_text(encoding="utf-8"))["detectors"]) == ["loss_curvature"]
+        return "authors' choice" if alone and row.regime == "training" else ""
     return ""
 
 
@@ -243,13 +245,13 @@ def table(found: dict[Key, dict[str, Row]]) -> Iterator[str]:
     yield f"|---|{'---:|' * len(heads)}"
     blocks: dict[tuple[str, str], list[Key]] = {}
     for key, cells in found.items():
-        words = {word for row in cells.values() for word in row.information} - {"pretrained"}
-        blocks.setdefault((key.regime, ", ".join(sorted(words))), []).append(key)
+        made = {word for row in cells.values() for word in row.information} - {"pretrained"}
+        blocks.setdefault((key.regime, ", ".join(sorted(made))), []).append(key)
     order = [*REGIMES, "given", "reference"]
     for regime, words in sorted(blocks, key=lambda block: (order.index(block[0]), block[1])):
         title = REGIMES.get(regime, "For reference")
-        made = f" ({words.replace('_', ' ')})" if words else ""
-        yield f"| **{title}**{made} |{' |' * len(heads)}"
+        shown_words = f" ({words.replace('_', ' ')})" if words else ""
+        yield f"| **{title}**{shown_words} |{' |' * len(heads)}"
         for key in sorted(blocks[regime, words], key=lambda key: _rank(found[key])):
             cells = found[key]
             shown = [_cell(cells.get(column)) for column in columns]

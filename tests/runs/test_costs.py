@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from math import isnan
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 import torch
@@ -46,8 +46,16 @@ def variant(few: Source) -> Variant:
     return build_variant(few, find("noises", "symmetric")(rate=0.2), seed=0)
 
 
-def planned(variant: Variant, source: Source, out: Path, detectors: str | tuple[str, ...], **more: Any) -> Evaluation:
-    plan = plan_run(source, epochs=more.pop("epochs", 7), options=more, device="cpu")
+def planned(
+    variant: Variant,
+    source: Source,
+    out: Path,
+    detectors: str | tuple[str, ...],
+    *,
+    epochs: int = 7,
+    options: Mapping[str, str] | None = None,
+) -> Evaluation:
+    plan = plan_run(source, epochs=epochs, options=options, device="cpu")
     return plan_evaluation(variant, source, plan, seeds=(0,), detectors=detectors, machine=Machine(), out=out)
 
 
@@ -61,7 +69,7 @@ def test_what_is_said_beforehand_is_what_a_run_writes_down(
 ) -> None:
     """The passes of ``timing.json`` are those of the plan, and those of ``detector_costs``, whichever way it is observed."""
     options = {"curvature_every": "3", "curvature_draws": "2", "observe": watched}
-    said = planned(variant, few, tmp_path, "standard", **options).costs
+    said = planned(variant, few, tmp_path, "standard", options=options).costs
     assert said == detector_costs(few, "standard", epochs=7, options=options)
     (run,) = evaluate(variant, few, epochs=7, seeds=(0,), options=options, machine=Machine(), out=tmp_path)
     fed = {name: cost for name, cost in said.detectors.items() if cost.regime == "training"}
@@ -114,7 +122,7 @@ def test_what_detectors_share_counts_once(few: Source, tmp_path: Path, monkeypat
     """Two that read one probe cost what one costs, and so do two of a run of its own; each by itself says the whole."""
     (tmp_path / "costly.py").write_text(OWN, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setitem(COLUMNS, "second_split", ("given", "second_split.x"))  # type: ignore[arg-type]
+    monkeypatch.setitem(COLUMNS, "second_split", ("given", "second_split.x"))
     one = detector_costs(few, ["loss_curvature"], epochs=10)
     two = detector_costs(few, ["loss_curvature", "costly:TWIN"], epochs=10)
     assert two.added == one.added == two.detectors["twin"].trainings > 0
