@@ -71,15 +71,17 @@ def digits(_: Path, draws: int) -> Iterator[Labelled]:
             yield Labelled("digits", source, find("noises", name)(rate=rate), seed)
 
 
-def cifar(_: Path, __: int) -> Iterator[Labelled]:
-    """Errors of people, and of clusters."""
+def cifar(out: Path, _: int) -> Iterator[Labelled]:
+    """Errors of people, and of clusters, whose labels of the first photographs get a file of their own."""
     images, clean = first_photographs()
-    source = nb.source_from_arrays("cifar10", images, clean, clean=clean, class_names=CIFAR, limit=FIRST)
+    source = nb.source_from_arrays("cifar10", images, clean, clean=clean, class_names=CIFAR)
     people, released = find("noises", "cifar_n"), find("noises", "published")
     file: dict[str, Any] = {"file": _data("cifar_n", "CIFAR-10_human.pt")}
     for column in ("aggre", "random1", "worse"):
         yield Labelled(column, source, people(labels=column, **file))
-    yield Labelled("cluster", source, released(file=_data("coherent", "cifar10-cluster-0.35.npy")))
+    cluster = out / "cluster.npy"
+    np.save(cluster, np.load(_data("coherent", "cifar10-cluster-0.35.npy"))[:FIRST])
+    yield Labelled("cluster", source, released(file=cluster))
 
 
 def music(_: Path, draws: int) -> Iterator[Labelled]:

@@ -18,6 +18,5 @@ DETECTOR = Detector(
     score=cumulative_loss,
     source="Ravikumar et al. 2025, Towards Memorization Estimation: Fast, Formal and Free, ICML, eq. 5 (per epoch)",
     information={"in_sample"},
-    aliases=("CSL", "mean cross-entropy over epochs"),
     smallest_set="fast",
 )

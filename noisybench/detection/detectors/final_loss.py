@@ -18,6 +18,5 @@ DETECTOR = Detector(
     score=final_loss,
     source="Han et al. 2018, arXiv:1804.06872, section 2 (small losses are taken for clean)",
     information={"in_sample"},
-    aliases=("small loss", "in-confidence", "cross-entropy", "GCE", "Jensen-Shannon divergence to the given label"),
     smallest_set="fast",
 )

@@ -19,5 +19,4 @@ DETECTOR = Detector(
     score=held_out_error,
     source="Feldman and Zhang 2020, arXiv:2008.03703 (one minus what memorization subtracts)",
     information={"held_out", "several_trainings"},
-    aliases=("Data-OOB (of a bootstrap pool)", "C-score of one share of the samples", "out-of-sample accuracy"),
 )
