@@ -75,7 +75,9 @@ def _print_names(drawer: str | None, *, as_json: bool) -> None:
         typer.echo(f"{title}:")
         for item in items:
             where = f" {sets.get(item['name'], ''):<{wide}}" if about else ""
-            typer.echo(f"  {item['name']:<{width}}{where} {item['summary']}")
+            also = about.get(item["name"], {}).get("aliases")
+            other = f" Also known as {also}." if also else ""
+            typer.echo(f"  {item['name']:<{width}}{where} {item['summary']}{other}")
     if about:
         typer.echo(ABOUT_SETS)
     if drawer in (None, "models", "features"):
@@ -101,7 +103,7 @@ def _about_detectors() -> dict[str, dict[str, Any]]:
                 "set": one.smallest_set if {"training", *TRAININGS} & {*one.fed_by} else None,
                 "fed_by": list(one.fed_by),
                 "information": sorted(one.information),
-                "aliases": list(one.aliases),
+                "aliases": ", ".join(one.aliases),
             }
     return about
 

@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from measuring import machine
 from own_data_sets import CIFAR, FIRST, first_photographs
 

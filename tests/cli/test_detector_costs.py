@@ -71,7 +71,7 @@ def test_the_list_says_the_set_of_each_detector() -> None:
     assert records["knn"]["set"] is None
     assert {"pool", "features"} <= {*records["knn"]["fed_by"]}
     assert records["knn"]["information"] == ["held_out"]
-    assert all(record["aliases"] == list(find("detectors", name).aliases) for name, record in records.items())
+    assert all(record["aliases"] == ", ".join(find("detectors", name).aliases) for name, record in records.items())
     assert "smallest set: fast, which adds nothing but the looking" in shell("list", "detectors", "aum").out
 
 
