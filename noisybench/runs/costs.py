@@ -19,8 +19,8 @@ class Cost:
     """What a detector adds to a plain training.
 
     Attributes:
-        passes: Extra passes over the training set of a run, as ``timing.json`` counts them; those of the logits, one an
-            epoch, stand in those of every detector that reads any. Of a detector that is fed by runs of its own, NaN.
+        passes: Extra passes over the training set of a run, as ``timing.json`` counts them; the forward pass of an epoch,
+            which all share that read logits or features, stands in those of each. Of a detector that is fed by runs of its own, NaN.
         trainings: What the detector adds to a run beyond the looking, in multiples of the training. What two detectors
             share stands in both.
         smallest_set: Smallest of the sets ``fast``, ``standard`` and ``all`` that it is in.
@@ -39,7 +39,8 @@ class Costs:
 
     Attributes:
         detectors: Name of each detector → what it adds.
-        looking: What it adds to ask for the logits after each epoch, which all detectors share.
+        looking: What the forward pass after each epoch adds, which all detectors share; nothing where training gives the
+            logits, and nobody asks for more.
         added: What all detectors add to that together; what several share counts once.
     """
 
@@ -120,11 +121,14 @@ def _times(columns: Iterable[str], epochs: int, watch: Watch) -> dict[Probe, int
     return {probe: sum(probe.name in due for due in asked.values()) for probe in probes}
 
 
+def looks(probe: Probe, watch: Watch) -> bool:
+    """Whether a probe is answered by the forward pass that all of them share, where training does not give it."""
+    return not probe.passes and (probe.gradient or watch.observe == "after")
+
+
 def _looks(columns: Iterable[str], epochs: int, watch: Watch) -> int:
-    """Forward passes for the logits, which every probe of them shares; none where training gives them."""
-    times = _times(columns, epochs, watch)
-    plain = [times[probe] for probe in times if not probe.gradient]
-    return max(plain, default=0) if watch.observe == "after" else 0
+    """Forward passes that every probe of logits and features shares."""
+    return max((times for probe, times in _times(columns, epochs, watch).items() if looks(probe, watch)), default=0)
 
 
 def _further(columns: Iterable[str], epochs: int, watch: Watch, num_classes: int) -> tuple[float, float]:
@@ -135,8 +139,6 @@ def _further(columns: Iterable[str], epochs: int, watch: Watch, num_classes: int
     passes = lasting = 0.0
     shared: dict[str, float] = {}
     for probe, times in _times(columns, epochs, watch).items():
-        if not probe.gradient:
-            continue
         own = probe.passes + (num_classes - 1) * getattr(probe, "passes_a_further_class", 0.0)
         for name, count in getattr(probe, "shares", {}).items():
             shared[name] = max(shared.get(name, 0.0), count * times)

@@ -17,7 +17,7 @@ from noisybench.ground.files import write_json
 from noisybench.ground.locks import locked
 from noisybench.ground.lookup import find, names
 from noisybench.ground.mending import take_away
-from noisybench.runs.costs import count_passes, probe_of
+from noisybench.runs.costs import count_passes, looks, probe_of
 from noisybench.runs.detector_codes import is_made_by, made_by
 from noisybench.runs.folder import begin, finish, kinds_of, suggestion_files, train_again
 from noisybench.runs.mending import begin_again, check_same_training, mend, recognise
@@ -263,8 +263,8 @@ def _cost(
     probes = [probe_of(name, plan.watch) for name in needs]
     timed = {probe.name for probe in probes if probe.gradient}
     timed |= {shared for probe in probes for shared in getattr(probe, "shares", {})}
-    if plan.watch.observe == "after" and not all(probe.gradient for probe in probes):
-        timed.add("logits")  # one pass an epoch serves every probe of them
+    if any(looks(probe, plan.watch) for probe in probes):
+        timed.add("logits")  # one pass an epoch serves every probe of logits and features
     seconds = scoring + sum(spent.get(name, 0.0) for name in sorted(timed))
     passes = count_passes(needs, plan.recipe.epochs, plan.watch, task.variant.num_classes)
     return {"seconds": None if purposes is None else seconds, "passes": passes}
