@@ -113,12 +113,12 @@ def _regime_of(detector: Detector) -> FedRegime:
     return next(one for one in ("training", *TRAININGS, *detector.fed_by) if one in detector.fed_by)
 
 
-def _times(columns: Iterable[str], epochs: int, watch: Watch) -> dict[Probe, int]:
-    """Probe → after how many epochs of a training it is asked."""
+def _times(columns: Iterable[str], epochs: int, watch: Watch) -> list[tuple[Probe, int]]:
+    """Each probe, and after how many epochs of a training it is asked."""
     names = sorted({*columns})
     probes = [probe_of(name, watch) for name in names]
     asked = asked_columns(probes, epochs, watch.every(names))
-    return {probe: sum(probe.name in due for due in asked.values()) for probe in probes}
+    return [(probe, sum(probe.name in due for due in asked.values())) for probe in probes]
 
 
 def looks(probe: Probe, watch: Watch) -> bool:
@@ -128,7 +128,7 @@ def looks(probe: Probe, watch: Watch) -> bool:
 
 def _looks(columns: Iterable[str], epochs: int, watch: Watch) -> int:
     """Forward passes that every probe of logits and features shares."""
-    return max((times for probe, times in _times(columns, epochs, watch).items() if looks(probe, watch)), default=0)
+    return max((times for probe, times in _times(columns, epochs, watch) if looks(probe, watch)), default=0)
 
 
 def _further(columns: Iterable[str], epochs: int, watch: Watch, num_classes: int) -> tuple[float, float]:
@@ -138,7 +138,7 @@ def _further(columns: Iterable[str], epochs: int, watch: Watch, num_classes: int
     """
     passes = lasting = 0.0
     shared: dict[str, float] = {}
-    for probe, times in _times(columns, epochs, watch).items():
+    for probe, times in _times(columns, epochs, watch):
         own = probe.passes + (num_classes - 1) * getattr(probe, "passes_a_further_class", 0.0)
         for name, count in getattr(probe, "shares", {}).items():
             shared[name] = max(shared.get(name, 0.0), count * times)
