@@ -71,7 +71,7 @@ from .memorization.subset_plan import SubsetPlan as SubsetPlan
 from .memorization.subset_plan import plan_learner as plan_learner
 from .runs.costs import Cost as Cost
 from .runs.costs import Costs as Costs
-from .runs.training_run import detector_costs as detector_costs
+from .runs.forecast import detector_costs as detector_costs
 from .statistics.audit import AuditEstimates as AuditEstimates
 from .statistics.audit import AuditSample as AuditSample
 from .statistics.audit import audit_estimates as audit_estimates

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from noisybench.cli.costs import cost_lines, record_of_costs
 from noisybench.cli.given import say_told, told_of
 from noisybench.cli.printing import (
     Data,
@@ -280,49 +281,6 @@ def say_plan(planned: "Evaluation") -> None:
     )
     for line in cost_lines(planned):
         typer.echo(line, err=True)
-
-
-SHOWN = 0.01
-"""Share of a training from which what a detector adds is said."""
-
-
-def cost_lines(planned: "Evaluation") -> list[str]:
-    """What a run costs, in multiples of its training, and what there is already."""
-    costs, repeats = planned.costs, planned.repeats
-    parts = f"1, {costs.looking:.2g} for looking, {costs.added:.2g} for detectors"
-    lines = [f"each run costs about {costs.total:.3g} trainings: {parts}"]
-    dear = {name: cost.trainings for name, cost in costs.detectors.items() if cost.trainings >= SHOWN}
-    width = max(map(len, dear), default=0)
-    lines += [f"  {name:<{width}}  {dear[name]:.2g}" for name in sorted(dear, key=lambda name: -dear[name])]
-    free = len(costs.detectors) - len(dear)
-    if free:
-        lines.append(f"  {free} {'detectors add' if free > 1 else 'detector adds'} nothing but the looking")
-    runs = len(planned.folders)
-    if repeats.again:
-        lacking = ", ".join(repeats.lacking)
-        lines.append(f"{repeats.again} of {runs} runs are trained again, with the same end, to be asked for {lacking}")
-    if repeats.finished:
-        lines.append(f"{repeats.finished} of {runs} runs are there and not trained again")
-    return lines
-
-
-def record_of_costs(planned: "Evaluation") -> dict[str, Any]:
-    """The same as JSON."""
-    costs, repeats = planned.costs, planned.repeats
-    detectors = {name: asdict(cost) for name, cost in costs.detectors.items()}
-    for cost in detectors.values():
-        cost["passes"] = None if isnan(cost["passes"]) else cost["passes"]
-    return {
-        "source": planned.source.name,
-        "runs": len(planned.folders),
-        "total": costs.total,
-        "looking": costs.looking,
-        "added": costs.added,
-        "detectors": detectors,
-        "finished": repeats.finished,
-        "trained_again": repeats.again,
-        "lacking": list(repeats.lacking),
-    }
 
 
 def report_runs(folders: Sequence[Path], *, as_json: bool) -> None:

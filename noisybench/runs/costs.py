@@ -39,19 +39,21 @@ class Costs:
 
     Attributes:
         detectors: Name of each detector → what it adds.
+        training: The training itself: 1; 0 where no detector is fed by an observed training.
         looking: What the forward pass after each epoch adds, which all detectors share; nothing where training gives the
             logits, and nobody asks for more.
         added: What all detectors add to that together; what several share counts once.
     """
 
     detectors: Mapping[str, Cost]
+    training: float
     looking: float
     added: float
 
     @property
     def total(self) -> float:
         """Training, looking and detectors together, in multiples of the training."""
-        return 1 + self.looking + self.added
+        return self.training + self.looking + self.added
 
 
 def costs_of(
@@ -77,9 +79,11 @@ def costs_of(
         found[name] = Cost(passes, trainings, detector.smallest_set, regimes[name])
     read = {column for name in items if regimes[name] == "training" for column in items[name].needs}
     again = sum(TRAININGS.get(regime, 0.0) for regime in {*regimes.values()})
+    observed = float("training" in regimes.values())
     return Costs(
         detectors=found,
-        looking=_looks({*recorded, *read}, epochs, watch) * FORWARD / epochs,
+        training=observed,
+        looking=observed * _looks({*recorded, *read}, epochs, watch) * FORWARD / epochs,
         added=_further(read, epochs, watch, num_classes)[1] / epochs + again,
     )
 

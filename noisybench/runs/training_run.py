@@ -4,17 +4,16 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import get_args
 
 from noisybench.data.source import Source, check_unchanged
 from noisybench.detection.scoring import RESERVED, Detector, DetectorSet
 from noisybench.ground.checks import check_kind, whole
 from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
-from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.errors import BadUsage
 from noisybench.ground.lookup import find, names
-from noisybench.runs.costs import Costs, costs_of
-from noisybench.runs.folder import RECORD, keep_variant, whole_record
-from noisybench.runs.training_task import RECORDED, TrainingTask, carry_out_one, missing_columns
+from noisybench.runs.folder import keep_variant
+from noisybench.runs.training_task import TrainingTask, carry_out_one
 from noisybench.training.machine import Machine
 from noisybench.training.model import BuildModel, check_model
 from noisybench.training.plan import Plan, plan_run
@@ -69,20 +68,6 @@ def train_and_score(
     return carry_out(planned, progress)
 
 
-class Repeats(NamedTuple):
-    """Runs of a plan that are there already.
-
-    Attributes:
-        finished: Runs that need no training.
-        again: Finished runs that are trained again, with the same end.
-        lacking: Columns for which they are.
-    """
-
-    finished: int
-    again: int
-    lacking: tuple[str, ...]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
     """Runs that are planned and checked, and not begun.
@@ -109,34 +94,6 @@ class Evaluation:
     def epochs(self) -> int:
         """Epochs of all runs together."""
         return len(self.variants) * len(self.seeds) * self.plan.recipe.epochs
-
-    @property
-    def folders(self) -> list[Path]:
-        """The folder of each run, variant by variant."""
-        homes = [self.out / variant.name / self.plan.folder for variant in self.variants]
-        return [home / f"seed-{seed}" for home in homes for seed in self.seeds]
-
-    @property
-    def costs(self) -> Costs:
-        """What each detector adds to a run."""
-        return _costs_of(self.plan, self.detectors, self.source)
-
-    @property
-    def repeats(self) -> Repeats:
-        """What there is already, and what is trained again for the columns that it lacks; nothing is written."""
-        plan = self.plan
-        finished, again, lacking = 0, 0, set()
-        for folder in self.folders:
-            found = whole_record(folder) if (folder / RECORD).is_file() else None
-            if found is None or not found.detectors:
-                continue
-            try:
-                missing = missing_columns(folder, found.detectors, self.detectors, plan.recipe.epochs, plan.watch)
-            except BadData:  # a damaged file, which is told when it is mended
-                continue
-            finished, again = finished + (not missing), again + bool(missing)
-            lacking |= missing
-        return Repeats(finished, again, tuple(sorted(lacking)))
 
 
 def plan_evaluation(
@@ -166,52 +123,15 @@ def plan_evaluation(
     return Evaluation(tuple(different.values()), source, plan, numbers, chosen, machine, Path(out))
 
 
-def detector_costs(
-    source: Source,
-    detectors: str | Sequence[str] = "standard",
-    *,
-    model: str | BuildModel | None = None,
-    recipe: str = "standard",
-    epochs: int | None = None,
-    options: Mapping[str, str] | None = None,
-) -> Costs:
-    """What each detector would add to a run of ``evaluate``, in multiples of its training; nothing is trained.
-
-    >>> from noisybench import detector_costs, load_source
-    >>> costs = detector_costs(load_source("digits", limit=100), ["aum", "loss_curvature"], epochs=30)
-    >>> {name: (cost.passes, round(cost.trainings, 2)) for name, cost in costs.detectors.items()}
-    {'aum': (30.0, 0.0), 'loss_curvature': (66.0, 2.2)}
-
-    Args:
-        source: What would be trained on, which decides the recipe.
-        detectors: Names, or one of the sets ``fast``, ``standard`` and ``all``.
-        model: See ``plan_run``; also ``recipe``, ``epochs`` and ``options``.
-        recipe: Name of the recipe.
-        epochs: None takes the recipe's.
-        options: Fields of ``Recipe`` and ``Watch`` as text.
-    """
-    plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options)
-    return _costs_of(plan, choose_detectors(detectors), source)
-
-
-def _costs_of(plan: Plan, detectors: Mapping[str, str], source: Source) -> Costs:
-    return costs_of(
-        detectors,
-        recorded=RECORDED,
-        epochs=plan.recipe.epochs,
-        watch=plan.watch,
-        num_classes=source.num_classes,
-    )
-
-
 def carry_out(planned: Evaluation, progress: Progress = lambda: None) -> list[Path]:
     """The folders of the planned runs, each finished; see ``train_and_score``."""
     tasks: list[TrainingTask] = []
     for variant in planned.variants:
-        kept = keep_variant(variant, planned.out / variant.name / "variant", planned.source.sample_names)
+        home = planned.out / variant.name
+        kept = keep_variant(variant, home / "variant", planned.source.sample_names)
         for seed in planned.seeds:
             own = replace(planned.machine, device=planned.machine.device_of(len(tasks)), workers=1)
-            folder = planned.folders[len(tasks)]
+            folder = home / planned.plan.folder / f"seed-{seed}"
             tasks.append(TrainingTask(kept, planned.plan, seed, planned.detectors, own, folder))
     return run_tasks(carry_out_one, tasks, planned.source, workers=planned.machine.workers, progress=progress)
 

@@ -26,8 +26,8 @@ from noisybench.runs.suggestion_files import write_suggestions
 from noisybench.training.checkpoint import CHECKPOINT, epochs_trained
 from noisybench.training.gathering import due_columns, is_observed
 from noisybench.training.machine import Machine, surroundings
-from noisybench.training.plan import Plan, Watch
-from noisybench.training.trace import epochs_observed, read_trace
+from noisybench.training.plan import Plan
+from noisybench.training.trace import read_trace
 from noisybench.training.training import (
     TIMING,
     digest_of_test_set,
@@ -144,30 +144,6 @@ def _is_trained(task: TrainingTask, found: RunRecord, record: RunRecord, columns
 
 RECORDED = {"correct", "prediction"}
 """Columns of every trace: what was fitted, and what the model says instead."""
-
-
-def missing_columns(
-    folder: Path, listed: Mapping[str, str], asked: Mapping[str, str], epochs: int, watch: Watch
-) -> set[str]:
-    """Columns that a finished run lacks at some epoch for detectors that are to be added; nothing is written.
-
-    Args:
-        folder: Of the run.
-        listed: Its detectors: name → what the catalog finds it by. Code of others is not imported.
-        asked: The same of those that are to be added.
-        epochs: Of the training.
-        watch: How it is looked at.
-
-    Raises:
-        BadData: An epoch's file is damaged.
-    """
-    installed = names("detectors")
-    known = {spec for spec in listed.values() if spec in installed} | {*asked.values()}
-    read = [found.needs for found in map(_detector, sorted(known)) if "training" in found.fed_by]
-    columns = sorted({column for needs in read for column in needs} | RECORDED)
-    due = due_columns([probe_of(name, watch) for name in columns], epochs, watch.every(columns))
-    seen = epochs_observed(folder / "trace")
-    return {name for epoch, wanted in due.items() for name in wanted - seen.get(epoch, set())}
 
 
 def _detector(spec: str) -> Detector:

@@ -9,7 +9,7 @@ from shell import shell
 
 from noisybench.data.loading import load_source
 from noisybench.items import find, names
-from noisybench.runs.training_run import detector_costs
+from noisybench.runs.forecast import detector_costs
 
 HOW = ("--epochs", 4, "--seeds", 0, "--workers", 1, "--device", "cpu")
 
@@ -30,7 +30,8 @@ def test_a_dry_run_says_the_cost_and_trains_nothing(variant: Path, tmp_path: Pat
     costs = detector_costs(load_source("digits", limit=120), ["fast", "loss_curvature"], epochs=4)
     added = costs.detectors["loss_curvature"].trainings
     assert (
-        f"each run costs about {costs.total:.3g} trainings: 1, 0.33 for looking, {added:.2g} for detectors" in done.err
+        f"each run costs about {costs.total:.3g} trainings: 1 for training, 0.33 for looking, {added:.2g} for detectors"
+        in done.err
     )
     assert f"  loss_curvature  {added:.2g}\n" in done.err
     assert f"  {len(costs.detectors) - 1} detectors add nothing but the looking\n" in done.err
@@ -47,7 +48,7 @@ def test_a_run_that_is_to_be_asked_for_more_is_said_to_be_trained_again(variant:
     """From ``fast`` to a name beside it; and what is there is told. What is printed for machines stays JSON."""
     first = shell("evaluate", variant, *HOW, "--detectors", "fast", "--json", "--out", tmp_path)
     assert json.loads(first.out)[0]["seed"] == 0
-    assert "each run costs about 1.33 trainings: 1, 0.33 for looking, 0 for detectors" in first.err
+    assert "each run costs about 1.33 trainings: 1 for training, 0.33 for looking, 0 for detectors" in first.err
     assert "runs are" not in first.err
     more = shell("evaluate", variant, *HOW, "--detectors", "fast, loss_curvature", "--out", tmp_path)
     assert "1 of 1 runs are trained again, with the same end, to be asked for curvature" in more.err

@@ -16,7 +16,8 @@ from noisybench.detection.scoring import COLUMNS, TRAININGS, DetectorSet
 from noisybench.ground.files import read_json, write_json
 from noisybench.items import find, names
 from noisybench.runs.costs import FORWARD, costs_of, count_passes, probe_of
-from noisybench.runs.training_run import Evaluation, choose_detectors, detector_costs, plan_evaluation
+from noisybench.runs.forecast import costs_of_evaluation, detector_costs, repeats_of
+from noisybench.runs.training_run import Evaluation, choose_detectors, plan_evaluation
 from noisybench.runs.training_task import RECORDED
 from noisybench.training.gathering import asked_columns
 from noisybench.training.machine import Machine
@@ -69,7 +70,7 @@ def test_what_is_said_beforehand_is_what_a_run_writes_down(
 ) -> None:
     """The passes of ``timing.json`` are those of the plan, and those of ``detector_costs``, whichever way it is observed."""
     options = {"curvature_every": "3", "curvature_draws": "2", "observe": watched}
-    said = planned(variant, few, tmp_path, "standard", options=options).costs
+    said = costs_of_evaluation(planned(variant, few, tmp_path, "standard", options=options))
     assert said == detector_costs(few, "standard", epochs=7, options=options)
     (run,) = evaluate(variant, few, epochs=7, seeds=(0,), options=options, machine=Machine(), out=tmp_path)
     fed = {name: cost for name, cost in said.detectors.items() if cost.regime == "training"}
@@ -131,7 +132,11 @@ def test_what_detectors_share_counts_once(few: Source, tmp_path: Path, monkeypat
     split = costs_of(chosen, recorded=RECORDED, epochs=10, watch=Watch(), num_classes=10)
     assert split.added == TRAININGS["second_split"] == split.detectors["split_too"].trainings
     assert isnan(split.detectors["split"].passes)
-    assert split.total == pytest.approx(1 + 1 / 3 + split.added)
+    assert split.total == split.added  # no observed training feeds either
+    both = costs_of(
+        {"split": "costly:SPLIT", "aum": "aum"}, recorded=RECORDED, epochs=10, watch=Watch(), num_classes=10
+    )
+    assert both.total == pytest.approx(1 + 1 / 3 + TRAININGS["second_split"])
 
 
 def test_sets_hold_each_other_and_mix_with_names() -> None:
@@ -150,17 +155,17 @@ def test_a_finished_run_that_lacks_a_column_is_said_to_be_trained_again(
 ) -> None:
     """From ``fast`` to curvature: once more, with the same end; then nothing. What was scored stays, byte for byte."""
     more = ("fast", "loss_curvature")
-    assert planned(variant, few, tmp_path, more).repeats == (0, 0, ())
+    assert repeats_of(planned(variant, few, tmp_path, more)) == (1, 0, 0, ())
     (run,) = evaluate(variant, few, epochs=7, seeds=(0,), detectors="fast", machine=Machine(), out=tmp_path)
-    assert planned(variant, few, tmp_path, "fast").repeats == (1, 0, ())
-    assert planned(variant, few, tmp_path, more).repeats == (0, 1, ("curvature",))
+    assert repeats_of(planned(variant, few, tmp_path, "fast")) == (1, 1, 0, ())
+    assert repeats_of(planned(variant, few, tmp_path, more)) == (1, 0, 1, ("curvature",))
     kept = {path: path.read_bytes() for path in [*run.path.glob("scores/*"), run.path / "checkpoint.safetensors"]}
     assert len(kept) > 10
     (again,) = evaluate(variant, few, epochs=7, seeds=(0,), detectors=more, machine=Machine(), out=tmp_path)
     assert again == run
     assert all(path.read_bytes() == content for path, content in kept.items())
-    assert planned(variant, few, tmp_path, "fast").repeats == (1, 0, ())
-    assert planned(variant, few, tmp_path, more).repeats == (1, 0, ())
+    assert repeats_of(planned(variant, few, tmp_path, "fast")) == (1, 1, 0, ())
+    assert repeats_of(planned(variant, few, tmp_path, more)) == (1, 1, 0, ())
 
 
 def test_what_a_run_names_is_not_imported_to_say_its_cost(variant: Variant, few: Source, tmp_path: Path) -> None:
@@ -168,6 +173,6 @@ def test_what_a_run_names_is_not_imported_to_say_its_cost(variant: Variant, few:
     (run,) = evaluate(variant, few, epochs=2, seeds=(0,), detectors="aum", machine=Machine(), out=tmp_path)
     record = read_json(run.path / "run.json")
     write_json({**record, "detectors": {**record["detectors"], "theirs": "not_there:DETECTOR"}}, run.path / "run.json")
-    assert planned(variant, few, tmp_path, "aum", epochs=2).repeats == (1, 0, ())
+    assert repeats_of(planned(variant, few, tmp_path, "aum", epochs=2)) == (1, 1, 0, ())
     (run.path / "trace" / "epoch-0002.parquet").write_bytes(b"")
-    assert planned(variant, few, tmp_path, "aum", epochs=2).repeats == (0, 0, ())
+    assert repeats_of(planned(variant, few, tmp_path, "aum", epochs=2)) == (1, 0, 0, ())

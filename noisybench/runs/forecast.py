@@ -1,0 +1,121 @@
+"""Forecast: what an evaluation costs and what of it is there already, before anything is trained or written."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from noisybench.data.source import Source
+from noisybench.ground.errors import BadData
+from noisybench.ground.lookup import find, names
+from noisybench.runs.costs import Costs, costs_of, probe_of
+from noisybench.runs.folder import RECORD, whole_record
+from noisybench.runs.training_run import Evaluation, choose_detectors
+from noisybench.runs.training_task import RECORDED
+from noisybench.training.gathering import due_columns
+from noisybench.training.model import BuildModel
+from noisybench.training.plan import Plan, plan_run
+from noisybench.training.trace import epochs_observed
+
+
+class Repeats(NamedTuple):
+    """Observed trainings of a plan that are there already.
+
+    Attributes:
+        runs: How many there will be.
+        finished: Those that need no training.
+        again: Finished ones that are trained again, with the same end.
+        lacking: Columns for which they are.
+    """
+
+    runs: int
+    finished: int
+    again: int
+    lacking: tuple[str, ...]
+
+
+def detector_costs(
+    source: Source,
+    detectors: str | Sequence[str] = "standard",
+    *,
+    model: str | BuildModel | None = None,
+    recipe: str = "standard",
+    epochs: int | None = None,
+    options: Mapping[str, str] | None = None,
+) -> Costs:
+    """What each detector would add to a run of ``evaluate``, in multiples of its training; nothing is trained.
+
+    >>> from noisybench import detector_costs, load_source
+    >>> options = {"curvature_every": "5", "curvature_draws": "10"}
+    >>> costs = detector_costs(load_source("digits", limit=100), ["aum", "loss_curvature"], epochs=30, options=options)
+    >>> {name: (cost.passes, round(cost.trainings, 2)) for name, cost in costs.detectors.items()}
+    {'aum': (30.0, 0.0), 'loss_curvature': (66.0, 2.2)}
+
+    Args:
+        source: What would be trained on, which decides the recipe.
+        detectors: Names, and sets: ``fast``, ``standard`` and ``all``.
+        model: See ``plan_run``; also ``recipe``, ``epochs`` and ``options``.
+        recipe: Name of the recipe.
+        epochs: None takes the recipe's.
+        options: Fields of ``Recipe`` and ``Watch`` as text.
+
+    Raises:
+        UnknownName: No such detector, model, recipe or option.
+        BadUsage: See ``evaluate``.
+    """
+    plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options)
+    return _costs(plan, choose_detectors(detectors), source)
+
+
+def costs_of_evaluation(planned: Evaluation) -> Costs:
+    """What each detector of a plan adds to a run."""
+    return _costs(planned.plan, planned.detectors, planned.source)
+
+
+def _costs(plan: Plan, detectors: Mapping[str, str], source: Source) -> Costs:
+    return costs_of(
+        detectors,
+        recorded=RECORDED,
+        epochs=plan.recipe.epochs,
+        watch=plan.watch,
+        num_classes=source.num_classes,
+    )
+
+
+def repeats_of(planned: Evaluation) -> Repeats:
+    """What of a plan is there already, and what is trained again for the columns that it lacks; nothing is written."""
+    homes = [planned.out / variant.name / planned.plan.folder for variant in planned.variants]
+    folders = [home / f"seed-{seed}" for home in homes for seed in planned.seeds]
+    finished, again = 0, 0
+    lacking: set[str] = set()
+    for folder in folders:
+        found = whole_record(folder) if (folder / RECORD).is_file() else None
+        if found is None or not found.detectors:
+            continue
+        try:
+            missing = _missing_columns(folder, found.detectors, planned)
+        except BadData:  # a damaged file, which is told when it is mended
+            continue
+        finished, again = finished + (not missing), again + bool(missing)
+        lacking |= missing
+    return Repeats(len(folders), finished, again, tuple(sorted(lacking)))
+
+
+def _missing_columns(folder: Path, listed: Mapping[str, str], planned: Evaluation) -> set[str]:
+    """Columns that a finished run lacks at some epoch.
+
+    Args:
+        folder: Of the run.
+        listed: Its detectors: name → what the catalog finds it by. Code of others is not imported.
+        planned: What is to be added.
+
+    Raises:
+        BadData: An epoch's file is damaged.
+    """
+    installed, watch = names("detectors"), planned.plan.watch
+    known = {spec for spec in listed.values() if spec in installed} | {*planned.detectors.values()}
+    items = [find("detectors", spec) for spec in sorted(known)]
+    columns = sorted({column for item in items if "training" in item.fed_by for column in item.needs} | RECORDED)
+    probes = [probe_of(name, watch) for name in columns]
+    due = due_columns(probes, planned.plan.recipe.epochs, watch.every(columns))
+    seen = epochs_observed(folder / "trace")
+    return {name for epoch, wanted in due.items() for name in wanted - seen.get(epoch, set())}
