@@ -20,6 +20,7 @@ from noisybench.board.averages import (
     versions_of,
     which_complete,
 )
+from noisybench.board.curvature_steps import curvature_step_of
 from noisybench.board.information import BLOCKS, NO_NAMES, MadeWith, RowBlock, made_with
 from noisybench.board.judging import judge_all
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, check_asked
@@ -74,6 +75,8 @@ class Row:
         pretrained: What the features had been trained on; None where no other data decided them.
         block: With whom it ranks: those that saw the data set alone (empty), on features of other data, or who were told
             something of the truth.
+        curvature_step: Of detectors that need curvature, the length of its steps; NaN of others, as the next.
+        activation_change: Share of those steps that changed the activation pattern of a sample; NaN where nobody knows.
     """
 
     detector: str
@@ -108,6 +111,8 @@ class Row:
     information: tuple[Information, ...] = ()
     pretrained: Pretrained | None = None
     block: RowBlock = ""
+    curvature_step: float = math.nan
+    activation_change: float = math.nan
 
 
 # Rows
@@ -262,6 +267,7 @@ def _row(
         seconds=mean(cells_of(zip(members, (seconds for seconds, _ in costs), strict=True))),
         passes=mean(cells_of(zip(members, (passes for _, passes in costs), strict=True))),
         **made._asdict(),
+        **curvature_step_of((run, held.detector) for run, held in group.values())._asdict(),
     )
 
 

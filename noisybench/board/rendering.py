@@ -10,6 +10,7 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from noisybench.board.curvature_steps import CurvatureStep, steps_in_words
 from noisybench.board.detector_table import Row, about_metric
 from noisybench.board.flags_table import MOST_MEMORIZED, BothRow, Quarters
 from noisybench.board.information import RowBlock, in_words
@@ -78,8 +79,10 @@ def caption(rows: Rows) -> str:
     if incomplete:
         rest = ", unranked" if isinstance(first, Row) else ""
         missing.append(f"{incomplete} incomplete row{'s' * (incomplete != 1)}{rest}")
+    steps = steps_in_words([row for row in rows if isinstance(row, Row)], lambda row: f"{_model(row)}, {_recipe(rows)(row)}")
     # Names come from files, which may hold any character.
-    return one_line(f"{what}; {covers}." + (f" {'; '.join(missing).capitalize()}." if missing else ""))
+    words = f"{what}; {covers}." + (f" {'; '.join(missing).capitalize()}." if missing else "")
+    return one_line(f"{words} {steps}" if steps else words)
 
 
 def to_records(rows: Rows) -> list[dict[str, Any]]:
@@ -100,7 +103,7 @@ def _flat(row: AnyRow) -> dict[str, Any]:
             flat |= {"features": value.features, "regime": row.regime, "trained": value.trained, "epochs": value.epochs}
         elif field.name == "truth_learner":
             flat[field.name] = value.name if value is not None else ""
-        elif field.name not in ("version", "information", "pretrained", "block"):
+        elif field.name not in ("version", "information", "pretrained", "block", *CurvatureStep._fields):
             flat[field.name] = value
     flat["version"] = row.version
     if not isinstance(row, ModelRow):
@@ -113,6 +116,8 @@ def _flat(row: AnyRow) -> dict[str, Any]:
                 "pretrained_supervised": told.supervised,
                 "pretrained_overlap": told.overlap,
             }
+    if isinstance(row, Row):
+        flat |= {name: getattr(row, name) for name in CurvatureStep._fields}
     return flat
 
 

@@ -87,9 +87,10 @@ def finish(folder: Path, record: RunRecord, detectors: Mapping[str, str], kinds:
 
 
 def train_again(folder: Path, record: RunRecord) -> None:
-    """Write the record of a finished run whose trace is about to be written again: it holds no digests of that."""
+    """Write the record of a finished run whose trace and history are about to be written again: without their digests."""
     if record.files_sha256 is not None:
-        kept = {name: digest for name, digest in record.files_sha256.items() if not name.startswith("trace/")}
+        again = ("trace/", "history.parquet")
+        kept = {name: digest for name, digest in record.files_sha256.items() if not name.startswith(again)}
         write_json(replace(record, files_sha256=kept).as_json(), folder / RECORD)
 
 

@@ -24,8 +24,8 @@ from noisybench.runs.record import HOW_LABELS_CAME, WHAT_CAME_OUT, RunRecord, ab
 from noisybench.runs.suggestion_files import write_suggestions
 from noisybench.training.checkpoint import CHECKPOINT, epochs_trained
 from noisybench.training.machine import Machine, surroundings
-from noisybench.training.plan import Plan, Watch
-from noisybench.training.probe import Probe
+from noisybench.training.plan import Plan
+from noisybench.training.probe import passes_of
 from noisybench.training.trace import Trace, read_trace
 from noisybench.training.training import (
     TIMING,
@@ -160,7 +160,7 @@ def _train(task: TrainingTask, source: Source, record: RunRecord, columns: Seque
         task.variant,
         plan.build,
         plan.recipe,
-        [_probe(name, plan.watch) for name in columns],
+        [plan.watch.probe(name) for name in columns],
         seed=task.seed,
         machine=task.machine,
         observe=plan.watch.observe,
@@ -203,7 +203,7 @@ def _score_all(task: TrainingTask, wanted: Mapping[str, str], listed: Mapping[st
                     msg = f"detector '{name}' gave {len(found.values)} scores, expected one for each of {len(task.variant.labels)} samples"
                     raise BadData(msg)
                 write_scores(found, scores_path(task.folder, name), made_by(spec))
-                costs[name] = _cost(trace, detector.needs, task.plan.watch, timing.get("purposes"), seconds)
+                costs[name] = _cost(trace, detector.needs, task, timing.get("purposes"), seconds)
                 write_json(timing, task.folder / TIMING, sync=False)
         here = [wanted[name] for name in _scored_here(task, wanted)]
         write_suggestions(task.folder, trace, {spec: _detector(spec) for spec in here}, task.variant)
@@ -225,33 +225,40 @@ def _scored_here(task: TrainingTask, wanted: Mapping[str, str]) -> list[str]:
 
 
 def _cost(
-    trace: Trace, needs: Sequence[str], watch: Watch, purposes: Mapping[str, float] | None, scoring: float
+    trace: Trace, needs: Sequence[str], task: TrainingTask, purposes: Mapping[str, float] | None, scoring: float
 ) -> dict[str, float | None]:
-    """Seconds and extra passes over the training set that a detector adds to plain training.
+    """Seconds and extra passes over the training set that a detector adds to plain training, were it asked for alone.
+
+    A pass that several of its probes share counts once.
 
     Args:
         trace: Of the run.
         needs: Columns of the detector.
-        watch: How the run was observed.
+        task: The run, which says how it was observed.
         purposes: Seconds by purpose; None where nobody knows any more, and so nobody the detector's seconds.
         scoring: Seconds of scoring.
     """
-    spent = purposes or {}
-    probes = [_probe(name, watch) for name in needs]
+    spent, watch = purposes or {}, task.plan.watch
+    due = due_columns(needs, task.plan.recipe.epochs, watch.every(needs))
+    probes = [watch.probe(name) for name in needs]
+    shared: dict[str, float] = {}
     seconds, passes = scoring, 0.0
     for probe in probes:
         if probe.gradient:
+            epochs = sum(probe.name in names for names in due.values())
+            own = passes_of(probe, task.variant.num_classes)
+            for name, count in getattr(probe, "shares", {}).items():
+                shared[name] = max(shared.get(name, 0.0), count * epochs)
+                own -= count
             seconds += spent.get(probe.name, 0.0)
-            passes += probe.passes * len(trace.column(probe.name).epochs)
+            passes += own * epochs
+    seconds += sum(spent.get(name, 0.0) for name in shared)
+    passes += sum(shared.values())
     plain = [len(trace.column(probe.name).epochs) for probe in probes if not probe.gradient]
     if plain and watch.observe == "after":  # one pass an epoch serves every probe of the logits
         seconds += spent.get("logits", 0.0)
         passes += max(plain)
     return {"seconds": None if purposes is None else seconds, "passes": passes}
-
-
-def _probe(name: str, watch: Watch) -> Probe:
-    return watch.curvature() if name == "curvature" else find("probes", name)
 
 
 def _record(task: TrainingTask, source: Source) -> RunRecord:

@@ -119,6 +119,7 @@ class RunInProgress:
             "train_accuracy": self._accuracy,
             "mislabeled_fit": float("nan"),
             "clean_fit": float("nan"),
+            "activation_change": _mean(seen.values.get("activation_change", np.zeros(0))),
             "test_accuracy": self._test(),
             "susceptibility": float("nan") if tracker is None else tracker.value,
             "susceptibility_drop": float("nan") if tracker is None else tracker.drop,

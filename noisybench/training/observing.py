@@ -76,7 +76,8 @@ def observe(
         clean: Shape (n,): labels that the pairs of a loader may hold instead; below 0 is unknown.
         seed: For probes that draw.
         batch_size: Samples at a time where ``inputs`` is one tensor; no value depends on it.
-        seconds: Where the time is added up, under ``logits`` and the name of each probe that needs more.
+        seconds: Where the time is added up, under ``logits``, the name of each probe that needs more, and that of each
+            pass that several of those share.
 
     Raises:
         BadUsage: An epoch that is no whole number, or negative; or a loader that gives the samples in another order.
@@ -101,9 +102,15 @@ def observe(
             for probe in probes:
                 answers[probe.name].append(probe(batch).detach())
                 if probe.gradient:
+                    began += _spend_shared(spent, batch)
                     began = _spend(spent, probe.name, began)
+            for name, values in batch.beside.items():
+                answers.setdefault(name, []).append(values.detach())
             began = _spend(spent, "logits", began)
-    return Observation(epoch, {name: _to_numpy(name, torch.cat(values), epoch) for name, values in answers.items()})
+    own_columns = {probe.name for probe in probes}
+    columns = {name: torch.cat(values) for name, values in answers.items()}
+    known = {name: column for name, column in columns.items() if name in own_columns or len(column) == len(labels)}
+    return Observation(epoch, {name: _to_numpy(name, column, epoch) for name, column in known.items()})
 
 
 class Recorder:
@@ -318,6 +325,15 @@ class Recorder:
             seed=self._seed,
             seconds=self.seconds,
         )
+
+
+def _spend_shared(seconds: dict[str, float], batch: Batch) -> float:
+    """Add the time of passes that probes share to the names of these; how much that is."""
+    shared = dict(batch.seconds)
+    batch.seconds.clear()
+    for name, time_taken in shared.items():
+        seconds[name] = seconds.get(name, 0.0) + time_taken
+    return sum(shared.values())
 
 
 def _spend(seconds: dict[str, float], name: str, began: float) -> float:
