@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from noisybench.board.averages import cells_of
 from noisybench.detection.scoring import Detector
@@ -38,6 +38,9 @@ class WithStep(Protocol):
     def activation_change(self) -> float: ...
 
 
+AnyRow = TypeVar("AnyRow", bound=WithStep)
+
+
 def curvature_step_of(members: Iterable[tuple[Run, str]]) -> CurvatureStep:
     """The step of the runs of a row, which is the same in all of one setup, given the name that its detector has in each."""
     ours = [(run, _needs(run.record.detectors.get(name, ""))) for run, name in members]
@@ -58,7 +61,7 @@ def _needs(spec: str) -> frozenset[str]:
     return frozenset(detector.needs)
 
 
-def steps_in_words(rows: Sequence[WithStep], of: Callable[[WithStep], str]) -> str:
+def steps_in_words(rows: Sequence[AnyRow], of: Callable[[AnyRow], str]) -> str:
     """A sentence about the steps behind the rows of a table; empty where there are none.
 
     Args:

@@ -79,7 +79,9 @@ def caption(rows: Rows) -> str:
     if incomplete:
         rest = ", unranked" if isinstance(first, Row) else ""
         missing.append(f"{incomplete} incomplete row{'s' * (incomplete != 1)}{rest}")
-    steps = steps_in_words([row for row in rows if isinstance(row, Row)], lambda row: f"{_model(row)}, {_recipe(rows)(row)}")
+    steps = steps_in_words(
+        [row for row in rows if isinstance(row, Row)], lambda row: f"{_model(row)}, {_recipe(rows)(row)}"
+    )
     # Names come from files, which may hold any character.
     words = f"{what}; {covers}." + (f" {'; '.join(missing).capitalize()}." if missing else "")
     return one_line(f"{words} {steps}" if steps else words)

@@ -356,10 +356,8 @@ def _check_history(path: Path, trace: Trace, record: RunRecord, variant: Variant
         shares = [row[chosen].mean(dtype=np.float64) if chosen.any() else np.nan for row in correct.values]
         _check_column(path, name, history.get(name), np.array(shares), "the trace gives")
     if "activation_change" in history:
-        there = trace.columns.get("activation_change")
-        seen = {} if there is None else dict(zip(there.epochs.tolist(), there.values.mean(1, dtype=np.float64), strict=True))
-        shares = [seen.get(int(epoch), np.nan) for epoch in history["epoch"]]
-        _check_column(path, "activation_change", history["activation_change"], np.array(shares), "the trace gives")
+        shares = _mean_at(trace, "activation_change", history["epoch"])
+        _check_column(path, "activation_change", history["activation_change"], shares, "the trace gives")
     if "learning_rate" in history:
         if len(history["epoch"]) != record.epochs:  # before as many rates are computed: the record may claim a billion
             msg = f"{path}: history.parquet has {len(history['epoch'])} epochs of {record.epochs}; delete that folder and evaluate again"

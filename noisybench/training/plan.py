@@ -75,8 +75,9 @@ class Watch:
             "curvature": {"draws": self.curvature_draws, "step": self.curvature_step, "power": self.curvature_power},
             "curvature_zeroth": {"step": self.curvature_step},
         }
-        probe: Probe = find("probes", name)
-        return replace(probe, **how[name]) if name in how else probe
+        found = find("probes", name)
+        probe: Probe = replace(found, **how[name]) if name in how else found
+        return probe
 
     def tracker(self) -> Susceptibility | None:
         """How to track susceptibility; None where it is off."""

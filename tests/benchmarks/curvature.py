@@ -17,10 +17,12 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from measuring import Row, faster, medians, multiple, report
+from numpy.typing import NDArray
 from own_data_sets import first_photographs
 from torch import Tensor, nn
 
@@ -140,7 +142,7 @@ class AtStep:
         return torch.stack([values, batch.beside.pop("activation_change")], 1)
 
 
-def _prefix(*parts: str) -> Mapping[str, np.ndarray]:  # type: ignore[type-arg]  # of any shape
+def _prefix(*parts: str) -> Mapping[str, NDArray[Any]]:
     with np.load(Path(os.environ["NOISYBENCH_TEST_DATA"], *parts)) as stored:
         return {name: stored[name] for name in stored.files}
 
@@ -190,7 +192,9 @@ def compare_steps(names: list[str]) -> None:
             scores = [values[:, 0] if values.ndim > 1 else values for values in columns]
             found.append([auroc(score, variant.mislabeled, variant.labels).value for score in scores])
             shares.append([float(values[:, 1].mean()) for values in columns[:-1]])
-            print(f"| {name}, {model} | AUROC, {noise} | " + " | ".join(f"{x:.3f}" for x in found[-1]) + " |", flush=True)
+            print(
+                f"| {name}, {model} | AUROC, {noise} | " + " | ".join(f"{x:.3f}" for x in found[-1]) + " |", flush=True
+            )
         kind = "tuning set" if name in STEP_CHOSEN_ON else "check"
         for what, rows in ((f"AUROC, mean ({kind})", found), ("change of pattern", shares)):
             means = np.mean(rows, axis=0)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from noisybench.ground.random_streams import derive
 from noisybench.training.asking import Batch
-from noisybench.training.probe import Gathering, Probe, When
+from noisybench.training.probe import Probe, When
 
 MOST_PIXELS = 256
 

@@ -1,7 +1,7 @@
 """Probes of gradients beside curvature, against autograd sample by sample and loops from the formulas."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -58,15 +58,19 @@ def test_gauss_newton_is_the_hessian_less_the_curvature_of_the_logits() -> None:
     """Trace of the full Hessian of the loss, by double backward, less Σ_k (p_k - [k = y]) tr ∇²z_k; no label is in it."""
     model, (inputs, labels) = smooth(), sample(20)
 
-    def trace_of(function: object, x: Tensor) -> Tensor:
+    def trace_of(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         hessian: Tensor = torch.func.hessian(function)(x).detach()
         return hessian.diagonal(dim1=-2, dim2=-1).sum(-1)
 
     expected = []
     for x, y in zip(inputs, labels, strict=True):
-        whole = trace_of(lambda at, y=y: F.cross_entropy(model(at), y), x)
+
+        def loss(at: Tensor, y: Tensor = y) -> Tensor:
+            return F.cross_entropy(model(at), y)
+
+        whole = trace_of(loss, x)
         errors = model(x).softmax(0).detach() - F.one_hot(y, 4)
-        expected.append(whole - errors @ trace_of(lambda at: model(at), x))
+        expected.append(whole - errors @ trace_of(model, x))
     found = GaussNewtonTrace()(Batch(model, inputs, labels))
     torch.testing.assert_close(found, torch.stack(expected))
     assert torch.equal(found, GaussNewtonTrace()(Batch(model, inputs, (labels + 1) % 4)))
@@ -75,7 +79,7 @@ def test_gauss_newton_is_the_hessian_less_the_curvature_of_the_logits() -> None:
 def test_gauss_newton_keeps_its_digits_where_the_model_is_sure() -> None:
     """In float32 with p within 1e-6 of 1, it is that of float64 within a thousandth: Σp‖g‖² - ‖Σpg‖² has no digit left."""
     model, (inputs, labels) = smooth(), sample(40)
-    model[4].weight.data.mul_(40)  # type: ignore[operator, union-attr]  # torch's modules are untyped
+    model[4].weight.data.mul_(40)  # type: ignore[operator]  # torch's modules are untyped
     exact = GaussNewtonTrace()(Batch(model, inputs, labels))
     sure = 1 - model(inputs).softmax(1).amax(1) < 1e-6
     assert sure.sum() > 5
@@ -120,7 +124,7 @@ def test_zeroth_order_is_its_formula() -> None:
     second = [
         np.mean([abs(float(all_v[i] @ hessian @ all_u[i])) for all_v, all_u in directions])
         for i, hessian in enumerate(
-            torch.func.hessian(lambda at, y=y: F.cross_entropy(model(at), y))(x).detach()  # type: ignore[misc]
+            torch.func.hessian(lambda at, y=y: F.cross_entropy(model(at), y))(x).detach()
             for x, y in zip(inputs, labels, strict=True)
         )
     ]
@@ -181,7 +185,7 @@ def test_of_large_inputs_some_pixels_are_followed() -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(300, 3))
     inputs, labels = torch.randn(5, 3, 10, 10), torch.arange(5) % 3
     found = VarianceOfGradients()(Batch(model, inputs.to(memory_format=torch.channels_last), labels))
-    assert torch.equal(found, model[1].weight.detach()[labels][:, pixels_followed(300)])
+    assert torch.equal(found, next(model[1].parameters()).detach()[labels][:, pixels_followed(300)])
 
 
 @pytest.mark.parametrize("name", PROBES)
@@ -194,7 +198,9 @@ def test_no_value_depends_on_the_batch(name: str) -> None:
 
     def values(size: int) -> Tensor:
         parts = range(0, 40, size)
-        return torch.cat([probe(Batch(model, inputs[at : at + size], labels[at : at + size], start=at)) for at in parts])
+        return torch.cat(
+            [probe(Batch(model, inputs[at : at + size], labels[at : at + size], start=at)) for at in parts]
+        )
 
     for size in (1, 7):
         torch.testing.assert_close(values(size), values(40), rtol=1e-7, atol=1e-12)
