@@ -23,6 +23,7 @@ from noisybench.runs.mending import begin_again, check_same_training, mend, reco
 from noisybench.runs.record import HOW_LABELS_CAME, WHAT_CAME_OUT, RunRecord, about_labels, first_difference
 from noisybench.runs.suggestion_files import write_suggestions
 from noisybench.training.checkpoint import CHECKPOINT, epochs_trained
+from noisybench.training.gathering import asked_columns, due_columns, is_observed, remembers
 from noisybench.training.machine import Machine, surroundings
 from noisybench.training.plan import Plan
 from noisybench.training.probe import passes_of
@@ -30,8 +31,6 @@ from noisybench.training.trace import Trace, read_trace
 from noisybench.training.training import (
     TIMING,
     digest_of_test_set,
-    due_columns,
-    is_observed,
     read_timing,
     restore_history,
     train,
@@ -129,7 +128,8 @@ def _is_trained(task: TrainingTask, found: RunRecord, record: RunRecord, columns
     kept = epochs_trained(path, {"variant_id": found.variant_id, "seed": found.seed, "setup": found.setup})
     if kept == epochs and not (folder / "history.parquet").is_file():
         restore_history(folder, task.variant)
-    due = due_columns(columns, epochs, task.plan.watch.every(columns))
+    probes, every = [task.plan.watch.probe(name) for name in columns], task.plan.watch.every(columns)
+    due = due_columns(probes, epochs, every)
     if not (folder / "history.parquet").is_file() or not is_observed(folder / "trace", due, until=epochs):
         return False
     if kept is not None:
@@ -234,27 +234,29 @@ def _cost(
     Args:
         trace: Of the run.
         needs: Columns of the detector.
-        task: The run, which says how it was observed.
+        task: The run: what was trained, and how it was observed.
         purposes: Seconds by purpose; None where nobody knows any more, and so nobody the detector's seconds.
         scoring: Seconds of scoring.
     """
-    spent, watch = purposes or {}, task.plan.watch
-    due = due_columns(needs, task.plan.recipe.epochs, watch.every(needs))
+    spent = purposes or {}
+    watch, epochs = task.plan.watch, task.plan.recipe.epochs
     probes = [watch.probe(name) for name in needs]
-    shared: dict[str, float] = {}
+    asked = asked_columns(probes, epochs, watch.every(needs))
+    times = {probe.name: len(trace.column(probe.name).epochs) for probe in probes if not remembers(probe)}
+    for probe in (probe for probe in probes if remembers(probe)):  # whose column is of the last epoch alone
+        times[probe.name] = sum(probe.name in due for due in asked.values())
     seconds, passes = scoring, 0.0
-    for probe in probes:
-        if probe.gradient:
-            epochs = sum(probe.name in names for names in due.values())
-            own = passes_of(probe, task.variant.num_classes)
-            for name, count in getattr(probe, "shares", {}).items():
-                shared[name] = max(shared.get(name, 0.0), count * epochs)
-                own -= count
-            seconds += spent.get(probe.name, 0.0)
-            passes += own * epochs
+    shared: dict[str, float] = {}
+    for probe in (probe for probe in probes if probe.gradient):
+        own = passes_of(probe, task.variant.num_classes)
+        for name, count in getattr(probe, "shares", {}).items():
+            shared[name] = max(shared.get(name, 0.0), count * times[probe.name])
+            own -= count
+        seconds += spent.get(probe.name, 0.0)
+        passes += own * times[probe.name]
     seconds += sum(spent.get(name, 0.0) for name in shared)
     passes += sum(shared.values())
-    plain = [len(trace.column(probe.name).epochs) for probe in probes if not probe.gradient]
+    plain = [times[probe.name] for probe in probes if not probe.gradient]
     if plain and watch.observe == "after":  # one pass an epoch serves every probe of the logits
         seconds += spent.get("logits", 0.0)
         passes += max(plain)

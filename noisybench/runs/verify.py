@@ -356,7 +356,7 @@ def _check_history(path: Path, trace: Trace, record: RunRecord, variant: Variant
         shares = [row[chosen].mean(dtype=np.float64) if chosen.any() else np.nan for row in correct.values]
         _check_column(path, name, history.get(name), np.array(shares), "the trace gives")
     if "activation_change" in history:
-        shares = _mean_at(trace, "activation_change", history["epoch"])
+        shares = trace.mean_at("activation_change", history["epoch"])
         _check_column(path, "activation_change", history["activation_change"], shares, "the trace gives")
     if "learning_rate" in history:
         if len(history["epoch"]) != record.epochs:  # before as many rates are computed: the record may claim a billion

@@ -1,7 +1,8 @@
 """Asking: a model, some samples, and the logits that it gives for them."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +22,9 @@ FEWEST = 16  # samples differentiated at a time
 Take = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Inputs (b, ...) that have a gradient, their logits (b, k) and labels (b,) → anything of a row a sample."""
 
+HEAD_TOLERANCE = 1e-3
+"""Share of the largest logit by which weight times features plus bias may differ from the logits."""
+
 
 class Batch:
     """A model and some samples. What several probes need, such as the forward pass, is done when first asked for.
@@ -32,6 +36,7 @@ class Batch:
         start: Index of the first sample, for probes that draw: what sample i gets must not depend on the batch size.
         seed: Of this observation, for probes that draw.
         num_classes: Logits that the model must give for each sample; None takes more than the labels need.
+        learning_rate: At the end of the epoch that is observed; None where nobody said it.
         beside: Columns that probes leave beside their own, shape (b,) each: what comes of their passes at no cost.
         seconds: Seconds of passes that several probes share, by the name of the property, until somebody takes them.
     """
@@ -45,6 +50,7 @@ class Batch:
         start: int = 0,
         seed: int = 0,
         num_classes: int | None = None,
+        learning_rate: float | None = None,
     ) -> None:
         self.model = model
         self.given = inputs
@@ -52,6 +58,8 @@ class Batch:
         self.start = start
         self.seed = seed
         self.num_classes = num_classes
+        self.learning_rate = learning_rate
+        self._head: tuple[nn.Linear, Tensor] | None = None  # of the pass that gives the logits
         self.beside: dict[str, Tensor] = {}
         self.seconds: dict[str, float] = {}
 
@@ -73,13 +81,36 @@ class Batch:
     @cached_property
     def logits(self) -> Tensor:
         """Shape (b, k), float32, no gradient."""
-        with torch.no_grad():
-            logits = ask(self.model, self.given)
         k = self.num_classes
+        with torch.no_grad(), _heads_watched(self.model, k) as heads:
+            logits = ask(self.model, self.given)
+        self._head = heads[-1] if heads else None
         if k is None:
             width = logits.shape[-1] if isinstance(logits, Tensor) and logits.ndim else 0
             k = max(width, int(self.labels.max()) + 1)
         return check_logits(logits, len(self.labels), k).float()
+
+    @cached_property
+    def features(self) -> Tensor:
+        """What the model's last linear layer is given, shape (b, d), float32, no gradient; of the pass of ``logits``.
+
+        Its weight times these plus its bias are the logits; that is looked at in the first batch.
+
+        Raises:
+            BadUsage: The logits are not what an ``nn.Linear`` of the model gives.
+        """
+        logits = self.logits
+        if self._head is not None:
+            layer, given = self._head
+            if given.shape[0] == len(logits) and given.numel() == len(logits) * layer.in_features:
+                features = given.reshape(len(logits), -1)
+                if self.start > 0 or _is_head(layer, features, logits):
+                    return features.float()
+        msg = (
+            f"the logits of {type(self.model).__name__} are not what an nn.Linear of it gives, and a probe asks what its "
+            f"last linear layer is given; leave that probe out, or let the model end in one"
+        )
+        raise BadUsage(msg)
 
     @property
     def input_gradient(self) -> Tensor:
@@ -130,6 +161,38 @@ class Batch:
 def _gradient_of_loss(inputs: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
     # Summed, not averaged: each row is then the gradient of its own sample's loss.
     return torch.autograd.grad(F.cross_entropy(logits, labels, reduction="sum"), inputs)[0]
+
+
+@contextmanager
+def _heads_watched(model: nn.Module, k: int | None) -> Iterator[list[tuple[nn.Linear, Tensor]]]:
+    """Linear layers that may give the logits, each with what it is given, in the order in which they run.
+
+    No other layer is looked at: attention takes another way, with other last bits, where one of its own is.
+    """
+    seen: list[tuple[nn.Linear, Tensor]] = []
+
+    def look(layer: nn.Module, unnamed: tuple[Any, ...], named: dict[str, Any]) -> None:
+        given = unnamed[0] if unnamed else named.get("input")
+        if isinstance(layer, nn.Linear) and isinstance(given, Tensor):
+            seen[:] = [(layer, given.detach())]
+
+    heads = [each for each in model.modules() if isinstance(each, nn.Linear) and k in (None, each.out_features)]
+    handles = [head.register_forward_pre_hook(look, with_kwargs=True) for head in heads]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _is_head(layer: nn.Linear, features: Tensor, logits: Tensor) -> bool:
+    """Whether a linear layer makes these logits (b, k) of these features (b, d); those of a diverged model are let pass."""
+    with torch.no_grad():
+        again = F.linear(features, layer.weight, layer.bias).float()
+    if again.shape != logits.shape:
+        return False
+    apart = (again - logits).abs().max()
+    return not apart.isfinite() or bool(apart <= HEAD_TOLERANCE * logits.abs().max())
 
 
 def ask(model: nn.Module, inputs: Tensor | Mapping[str, Tensor]) -> Any:  # noqa: ANN401 - whatever a model gives
