@@ -243,10 +243,14 @@ def _cost(
         if probe.gradient:
             seconds += spent.get(probe.name, 0.0)
             passes += probe.passes * len(trace.column(probe.name).epochs)
-    plain = [len(trace.column(probe.name).epochs) for probe in probes if not probe.gradient]
-    if plain and watch.observe == "after":  # one pass an epoch serves every probe of the logits
+    shared = [
+        len(trace.column(probe.name).epochs)
+        for probe in probes
+        if not probe.passes and (probe.gradient or watch.observe == "after")
+    ]
+    if shared:  # one pass an epoch serves every probe of logits and features
         seconds += spent.get("logits", 0.0)
-        passes += max(plain)
+        passes += max(shared)
     return {"seconds": None if purposes is None else seconds, "passes": passes}
 
 
