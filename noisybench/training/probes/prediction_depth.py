@@ -46,6 +46,7 @@ class LayerNeighbours:
     when: When = "last_epoch"
     passes: float = 1.0
     gradient: bool = True
+    remembers: bool = False
 
     def __call__(self, batch: Batch) -> Tensor:
         """What is kept of each layer, shape (b, layers, width), narrower layers filled up with zeros."""

@@ -22,6 +22,7 @@ class KroneckerInfluence:
     when: When = "last_epoch"
     passes: float = 0.0
     gradient: bool = True
+    remembers: bool = False
 
     def __call__(self, batch: Batch) -> Tensor:
         """The number of classes k, the error vector and the features, shape (b, 1 + k + d)."""
