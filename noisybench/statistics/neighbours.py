@@ -82,10 +82,11 @@ def neighbour_labels(
 
 
 def _scaled(features: NDArray[Any]) -> NDArray[np.float32]:
-    """Rows around zero whose mean squared length is 1 unless all are alike: (n, d) → (n, d)."""
+    """Rows around their middle, of usual length 1: (n, d) → (n, d). Medians, so that none far off takes others' digits."""
     centred = features.astype(np.float64)
-    centred -= centred.mean(0)
-    length = float(np.sqrt(np.einsum("ij,ij->i", centred, centred).mean()))
+    centred -= np.median(centred, axis=0)
+    squares = np.einsum("ij,ij->i", centred, centred)
+    length = float(np.sqrt(np.median(squares) or squares.mean()))
     return (centred / (length or 1)).astype(np.float32)
 
 
