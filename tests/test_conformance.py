@@ -48,6 +48,7 @@ from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.statistics.ridge import leave_one_out_ridge
 from noisybench.training.asking import Batch
 from noisybench.training.observing import Recorder, observe
+from noisybench.training.probe import Gathering
 from noisybench.training.trace import Column, Trace
 from noisybench.variants.building import build_variant
 from noisybench.variants.flipping import Mode
@@ -146,7 +147,8 @@ def planted() -> tuple[Variant, Trace]:
             optimizer.zero_grad()
             nn.functional.cross_entropy(model(inputs[chosen]), labels[chosen]).backward()
             optimizer.step()
-        recorder.observe(model, inputs, epoch=epoch)
+        asked = [probe for probe in recorder.probes if epoch == 25 or getattr(probe, "when", "") != "last_epoch"]
+        recorder.observe(model, inputs, epoch=epoch, probes=asked)
     seen = recorder.trace()
     columns = {**pool_columns(inputs.numpy(), variant.labels), **ridge_columns(inputs.numpy(), variant.labels)}
     trace = replace(seen, columns={**seen.columns, **columns})
@@ -367,14 +369,15 @@ class TestProbe:
             alike(name, values, seen[0])
 
     def test_no_value_depends_on_other_samples(self, name: str) -> None:
-        """With other neighbours a sample keeps its value; elsewhere too, unless the probe draws by the sample's index."""
+        """With other neighbours a sample keeps its value, unless all are gathered; elsewhere too, unless the probe draws."""
         model, (inputs, labels) = fickle_model(), samples(40)
         probe = find("probes", name)
         values = observe(model, inputs, labels, [probe], epoch=1).values[name]
         others, other_labels = samples(40, seed=2)
         others[5:9], other_labels[5:9] = inputs[5:9], labels[5:9]
         among_others = observe(model, others, other_labels, [probe], epoch=1).values[name]
-        alike(name, among_others[5:9], values[5:9])
+        if not isinstance(probe, Gathering):
+            alike(name, among_others[5:9], values[5:9])
         assert not np.array_equal(among_others, values)
         draws = not np.array_equal(observe(model, inputs, labels, [probe], epoch=1, seed=1).values[name], values)
         if not draws:
@@ -405,13 +408,15 @@ class TestProbe:
         assert not batch.inputs.requires_grad  # another probe may be asked next
 
     def test_it_works_on_recorded_logits_or_says_it_does_not(self, name: str) -> None:
-        """A probe that asks for no more than logits gives the same from the model as from its recorded logits."""
+        """A probe of logits alone gives the same from the model as from recorded logits; one of features refuses these."""
         model, (inputs, labels) = fickle_model().eval(), samples(20)
         probe, batch = find("probes", name), Batch(model, inputs, labels)
-        if probe.gradient:
-            assert probe.passes > 0
-        else:
-            assert torch.equal(probe(Batch(nn.Identity(), batch.logits, labels)), probe(batch))
+        recorded = Batch(nn.Identity(), batch.logits, labels)
+        if not probe.gradient:
+            assert torch.equal(probe(recorded), probe(batch))
+        elif not probe.passes:
+            with pytest.raises(BadUsage, match="not what an nn.Linear of it gives"):
+                probe(recorded)
 
     @pytest.mark.parametrize("scale", [0.0, 1e2, 1e6])
     def test_a_model_without_or_full_of_confidence_has_a_value_too(self, name: str, scale: float) -> None:

@@ -1,5 +1,6 @@
 """The standard protocol: a variant, a model and a recipe → a run folder with trace, history and scores."""
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from noisybench.training.machine import Machine
 from noisybench.training.model import BuildModel, check_model
 from noisybench.training.plan import Plan, plan_run
 from noisybench.variants.variant import Variant, check_source
+
+log = logging.getLogger("noisybench")
 
 
 def train_and_score(
@@ -119,7 +122,7 @@ def plan_evaluation(
     different = {variant.provenance.variant_id: variant for variant in given}
     if machine.workers > 1 and len(different) * len(numbers) > 1:
         check_sendable(plan.build, f"model '{plan.model}'")
-    check_model(plan.build, source, device=machine.device)
+    chosen = _askable(chosen, detectors, plan, source, machine.device)
     return Evaluation(tuple(different.values()), source, plan, numbers, chosen, machine, Path(out))
 
 
@@ -134,6 +137,29 @@ def carry_out(planned: Evaluation, progress: Progress = lambda: None) -> list[Pa
             folder = home / planned.plan.folder / f"seed-{seed}"
             tasks.append(TrainingTask(kept, planned.plan, seed, planned.detectors, own, folder))
     return run_tasks(carry_out_one, tasks, planned.source, workers=planned.machine.workers, progress=progress)
+
+
+def _askable(
+    chosen: Mapping[str, str], detectors: str | Sequence[str], plan: Plan, source: Source, device: str
+) -> dict[str, str]:
+    """The chosen detectors without those of a set whose probes the model cannot be asked, which is said in one line.
+
+    Raises:
+        BadUsage: Such a one is named.
+        TrainingFailed: The model cannot be built or run.
+    """
+    needs = {name: find("detectors", spec).needs for name, spec in chosen.items()}
+    probes = [find("probes", name) for name in names("probes") if any(name in need for need in needs.values())]
+    refused = check_model(plan.build, source, probes, device=device)
+    left_out = {name: why for name, need in needs.items() for probe, why in refused.items() if probe in need}
+    named = {detectors} if isinstance(detectors, str) else {*detectors}
+    for name, why in left_out.items():
+        if chosen[name] in named:
+            msg = f"detector '{name}': {why}"
+            raise BadUsage(msg)
+    if left_out:
+        log.warning("left out %s: %s", ", ".join(left_out), next(iter(left_out.values())))
+    return {name: spec for name, spec in chosen.items() if name not in left_out}
 
 
 def check_seeds(seeds: Sequence[int]) -> tuple[int, ...]:

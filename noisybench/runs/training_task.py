@@ -256,10 +256,12 @@ def _cost(
         passes += own * times[probe.name]
     seconds += sum(spent.get(name, 0.0) for name in shared)
     passes += sum(shared.values())
-    plain = [times[probe.name] for probe in probes if not probe.gradient]
-    if plain and watch.observe == "after":  # one pass an epoch serves every probe of the logits
+    looked = [
+        times[probe.name] for probe in probes if not probe.passes and (probe.gradient or watch.observe == "after")
+    ]
+    if looked:  # one pass an epoch serves every probe of logits and features
         seconds += spent.get("logits", 0.0)
-        passes += max(plain)
+        passes += max(looked)
     return {"seconds": None if purposes is None else seconds, "passes": passes}
 
 

@@ -1,6 +1,6 @@
 """The labels that a sample's nearest neighbours in a feature space were given. No torch here."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,15 @@ TIED = 1e-6
 
 
 def neighbour_labels(
-    features: NDArray[Any], labels: Labels, num_classes: int, k: int = 20, *, groups: NDArray[Any] | None = None
+    features: NDArray[Any],
+    labels: Labels,
+    num_classes: int,
+    k: int = 20,
+    *,
+    groups: NDArray[Any] | None = None,
+    distance: Literal["cosine", "euclidean"] = "cosine",
 ) -> NDArray[np.float32]:
-    """Share of each label among the k nearest other samples by cosine: (n, d) and (n,) → (n, num_classes), float32.
+    """Share of each label among the k nearest other samples: (n, d) and (n,) → (n, num_classes), float32.
 
     A sample is never its own neighbour; its duplicates are, unless they are of its group. Samples tied at the k-th place
     share what places are left, so that the shares, which sum to 1, do not depend on the order of the samples. A row of
@@ -31,6 +37,7 @@ def neighbour_labels(
         k: Neighbours, from 1 to n - 1.
         groups: Number of each sample's group, shape (n,): nobody of it is a neighbour. A sample with fewer than k others
             has as many neighbours as there are. None puts each sample into its own.
+        distance: By angle, or by Euclidean distance.
 
     Raises:
         BadData: Features that are not finite or not of shape (n, d), labels that are no classes, or one group alone.
@@ -46,11 +53,17 @@ def neighbour_labels(
     groups = None if groups is None else check_groups(groups, n)
     sizes = np.ones(n, dtype=np.int64) if groups is None else np.bincount(groups)[groups]
     nearest = np.minimum(k, n - sizes)
-    units = _units(features)
+    units = _units(features) if distance == "cosine" else _scaled(features)
+    # The nearest sample has the largest x·y - ‖y‖²/2.
+    halves = (
+        0 if distance == "cosine" else (np.einsum("ij,ij->i", units, units, dtype=np.float64) / 2).astype(np.float32)
+    )
     shares = np.empty((n, num_classes), dtype=np.float32)
     rows = max(1, CHUNK // n)
     for start in range(0, n, rows):
         similar = units[start : start + rows] @ units.T
+        if distance == "euclidean":
+            similar -= halves
         b = len(similar)
         similar[np.arange(b), start + np.arange(b)] = -np.inf
         if groups is not None:
@@ -66,6 +79,15 @@ def neighbour_labels(
         counts = np.bincount(row * num_classes + labels[column], weights, minlength=b * num_classes)
         shares[start : start + b] = counts.reshape(b, num_classes) / near[:, None]
     return shares
+
+
+def _scaled(features: NDArray[Any]) -> NDArray[np.float32]:
+    """Rows around their middle, of usual length 1: (n, d) → (n, d). Medians, so that none far off takes others' digits."""
+    centred = features.astype(np.float64)
+    centred -= np.median(centred, axis=0)
+    squares = np.einsum("ij,ij->i", centred, centred)
+    length = float(np.sqrt(np.median(squares) or squares.mean()))
+    return (centred / (length or 1)).astype(np.float32)
 
 
 def _units(features: NDArray[Any]) -> NDArray[np.float32]:
