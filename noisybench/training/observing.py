@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ def observe(
     clean: Labels | None = None,
     seed: int = 0,
     batch_size: int = 256,
+    learning_rate: float | None = None,
     seconds: dict[str, float] | None = None,
     memory: Memory | None = None,
 ) -> Observation:
@@ -78,6 +80,7 @@ def observe(
         clean: Shape (n,): labels that the pairs of a loader may hold instead; below 0 is unknown.
         seed: For probes that draw.
         batch_size: Samples at a time where ``inputs`` is one tensor; no value depends on it.
+        learning_rate: Of the optimizer at the end of the epoch, for probes that weigh epochs by it.
         seconds: Where the time is added up, under ``logits`` and the name of each probe that needs more.
         memory: What probes remember of earlier epochs, by name, which is brought up to date; None remembers nothing.
 
@@ -99,9 +102,12 @@ def observe(
     with generators_kept(inputs), evaluating(model, seed=derive(seed, "observe", epoch) % 2**63, device=labels.device):
         for start, part in batches_in_order(parts, labels, clean=clean):
             asked = labels[start : start + count(part)]
-            batch = Batch(model, part, asked, start=start, seed=own, num_classes=num_classes)
-            if batch.start == 0 and probes and all(probe.gradient for probe in probes):
-                _ = batch.logits  # else nobody looks at their shape
+            batch = Batch(
+                model, part, asked, start=start, seed=own, num_classes=num_classes, learning_rate=learning_rate
+            )
+            if probes and (batch.start == 0 or any(not probe.passes for probe in probes)):
+                _ = batch.logits  # in the first batch always, else nobody may look at their shape
+                began = _spend(spent, "logits", began)
             for probe in probes:
                 answers[probe.name].put(start, len(asked), probe(batch))
                 if probe.gradient:
@@ -220,8 +226,16 @@ class Recorder:
         *,
         epoch: int,
         probes: Sequence[Probe] | None = None,
+        learning_rate: float | None = None,
     ) -> Observation:
-        """Ask the model about every sample after ``epoch`` epochs. ``probes``: only these; default all.
+        """Ask the model about every sample after ``epoch`` epochs.
+
+        Args:
+            model: See ``noisybench.observe``.
+            inputs: Of every sample, in order.
+            epoch: Epochs trained so far.
+            probes: Only these; default all.
+            learning_rate: Of the optimizer at the end of the epoch; None takes 1 where a probe weighs epochs by it.
 
         Raises:
             BadUsage: The epoch was observed already, or a later one; or a probe remembers earlier epochs of a trace that
@@ -231,7 +245,7 @@ class Recorder:
         asked = self.probes if probes is None else list(probes)
         self._check_epoch(epoch, asked)
         memory = dict(self.memory)
-        return self._keep(self._ask(model, inputs, epoch, asked, memory), memory)
+        return self._keep(self._ask(model, inputs, epoch, asked, memory=memory, learning_rate=learning_rate), memory)
 
     def update(self, logits: Tensor, samples: Tensor) -> None:
         """Remember a training batch's logits (b, k) of the samples (b,); reduced once an epoch, by ``end_epoch``.
@@ -265,6 +279,7 @@ class Recorder:
         model: nn.Module | None = None,
         inputs: SampleInputs = (),
         probes: Sequence[Probe] | None = None,
+        learning_rate: float | None = None,
     ) -> Observation:
         """Turn the logits of ``update`` into the epoch's values.
 
@@ -273,6 +288,7 @@ class Recorder:
             model: SampleInputs by the probes that need more than logits, in eval mode; None leaves those probes out.
             inputs: Un-augmented inputs for those probes.
             probes: Only these; default all.
+            learning_rate: See ``observe``.
 
         Raises:
             BadUsage: A sample was in no batch of this epoch, in several, or is none; or the epoch was observed already, or a later one.
@@ -290,9 +306,10 @@ class Recorder:
         # The logits are the inputs of a model that changes nothing, so both ways of observing are one.
         of_logits, gradients = ([p for p in asked if p.gradient == wanted] for wanted in (False, True))
         memory = dict(self.memory)
-        values = dict(self._ask(nn.Identity(), self._logits[:-1], epoch, of_logits, memory).values)
+        ask = partial(self._ask, epoch=epoch, memory=memory, learning_rate=learning_rate)
+        values = dict(ask(nn.Identity(), self._logits[:-1], probes=of_logits).values)
         if model is not None and gradients:
-            values.update(self._ask(model, inputs, epoch, gradients, memory).values)
+            values.update(ask(model, inputs, probes=gradients).values)
         self._times.zero_()
         return self._keep(Observation(epoch, values), memory)
 
@@ -340,7 +357,14 @@ class Recorder:
         return observation
 
     def _ask(
-        self, model: nn.Module, inputs: SampleInputs, epoch: int, probes: Sequence[Probe], memory: Memory
+        self,
+        model: nn.Module,
+        inputs: SampleInputs,
+        epoch: int,
+        probes: Sequence[Probe],
+        *,
+        memory: Memory,
+        learning_rate: float | None,
     ) -> Observation:
         """Observe, and note the seconds of each probe that needs more than logits apart from the others."""
         return observe(
@@ -352,6 +376,7 @@ class Recorder:
             num_classes=self._num_classes,
             clean=self._clean,
             seed=self._seed,
+            learning_rate=learning_rate,
             seconds=self.seconds,
             memory=memory,
         )

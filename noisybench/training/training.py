@@ -205,10 +205,11 @@ class _WatchedRun:
         """The epoch's observation, written or kept as one."""
         asked = [probe for probe in self.recorder.probes if probe.name in self.asked[epoch]]
         model, inputs = self.run.model, self.run.data.batches(EVALUATION_BATCH)
+        rate = float(self.run.optimizer.param_groups[0]["lr"])
         if self.observe == "after":
-            return self.recorder.observe(model, inputs, epoch=epoch, probes=asked)
+            return self.recorder.observe(model, inputs, epoch=epoch, probes=asked, learning_rate=rate)
         self._ask_dropped(epoch)
-        return self.recorder.end_epoch(epoch=epoch, model=model, inputs=inputs, probes=asked)
+        return self.recorder.end_epoch(epoch=epoch, model=model, inputs=inputs, probes=asked, learning_rate=rate)
 
 
 def _watch(
