@@ -101,9 +101,9 @@ class Detector:
     @property
     def fed_by(self) -> tuple[FedRegime, ...]:
         """The regimes whose runs leave the columns that it reads; an observed training has every column of a probe."""
-        if not any(name == "given" or name.startswith(PREFIXES) for name in self.needs):
-            return ("training",)
-        return tuple(regime for regime, columns in COLUMNS.items() if {*self.needs} <= {*columns})
+        fed = tuple(regime for regime, columns in COLUMNS.items() if {*self.needs} <= {*columns})
+        of_probes = not any(name.startswith(PREFIXES) for name in self.needs)
+        return ("training",) if of_probes and not (fed and "given" in self.needs) else fed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
