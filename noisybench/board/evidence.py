@@ -8,7 +8,7 @@ from noisybench.board.information import trained_on
 from noisybench.detection.suggesting import suggest
 from noisybench.ground.arrays import UNKNOWN, Bools, Floats, Floats32, Labels
 from noisybench.ground.errors import BadData
-from noisybench.runs.record import RunRecord
+from noisybench.runs.record import BY_SEED, RunRecord
 from noisybench.runs.suggestion_files import detector_or_stand_in
 from noisybench.statistics.confident_learning import find_issues
 from noisybench.statistics.consensus import consensus, disagreeing
@@ -16,14 +16,16 @@ from noisybench.training.trace import Trace
 from noisybench.variants.variant import Variant
 
 HELD_OUT, RIDGE, NEIGHBOURS = "held_out.probabilities", "features.ridge_answers", "neighbours.labels"
+EXCESS = "threshold.excess"
 
 
 def contradicted(traces: Sequence[Trace], variant: Variant) -> Bools | None:
     """Which labels the answers of a setup's runs contradict, shape (n,): how many is no estimate of how many are wrong.
 
     From frozen features: what ridge regression, logistic regression and neighbours say together, see ``consensus``. From held-out
-    probabilities alone: confident learning's issues, pruned by noise rate. From a training: more than half of the
-    recorded epochs, of all seeds, say another class.
+    probabilities alone: confident learning's issues, pruned by noise rate. From threshold samples: the area under the
+    margin is below their 99th percentile in every training, of all seeds, in which the sample is none of them. From a
+    training: more than half of the recorded epochs, of all seeds, say another class.
 
     Args:
         traces: Of the runs, one a seed.
@@ -43,6 +45,10 @@ def contradicted(traces: Sequence[Trace], variant: Variant) -> Bools | None:
         found[kept] = disagreeing(consensus(given, ridge, probabilities, shares))
     elif HELD_OUT in columns:
         found[kept] = find_issues(given, _mean(traces, HELD_OUT)[kept])
+    elif EXCESS in columns:
+        excess = [trace[EXCESS][-1] for trace in traces]
+        _check_alike(excess, EXCESS, dimensions=1)
+        found = (np.max(excess, axis=0) < 0) & kept
     elif "prediction" in columns:
         predictions = [trace["prediction"] for trace in traces]
         _check_alike([values[-1] for values in predictions], "prediction", dimensions=1)
@@ -84,11 +90,16 @@ def evidence_of(records: Sequence[RunRecord], traces: Sequence[Trace]) -> tuple[
     learner = f"{first.model}, {first.recipe}" + ("" if first.features == "input" else f", on {first.features}")
     if first.regime == "pool":
         return (f"{first.models} models ({learner}) on random subsets, each asked of the samples that it did not see",)
-    if first.regime == "training":
+    if first.regime in BY_SEED:
+        what = {
+            "second_split": " on two halves, one after the other, in both orders",
+            "threshold": " with threshold samples, twice",
+        }.get(first.regime, "")
         epochs = sum(len(trace["prediction"]) for trace in traces if "prediction" in trace.columns)
         seeds = f"{many} trainings" if many > 1 else "one training"
         at = "one epoch" if epochs == 1 else f"{epochs} epochs in all"
-        return (f"answers of {seeds} ({learner}) at {at}, of samples that it was trained on",)
+        seen = "they were" if what else "it was"
+        return (f"answers of {seeds}{what} ({learner}) at {at}, of samples that {seen} trained on",)
     if first.form == "scores":
         return (f"scores '{first.model}', which came without answers",)
     return (f"answers of '{first.model}', which noisybench did not make; they should be held out",)

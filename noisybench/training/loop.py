@@ -91,7 +91,7 @@ class RunInProgress:
                 group["lr"] = learning_rate(recipe, step, recipe.epochs * len(batches))
             labels = self.labels[chosen]
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-                logits = check_logits(self.model(inputs), len(chosen), self.variant.num_classes)
+                logits = check_logits(self.model(inputs), len(chosen), self.source.num_classes)
             if not logits.requires_grad:
                 msg = "the model's outputs depend on no parameter that is trained; expected logits with a gradient"
                 raise TrainingFailed(msg)
