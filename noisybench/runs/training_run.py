@@ -104,6 +104,17 @@ class Evaluation:
         """Regimes that feed the detectors: each variant has a run of each with each seed."""
         return regimes_of(self.detectors)
 
+    @property
+    def further(self) -> tuple[str, ...]:
+        """What detectors cost that need a run of further trainings, a sentence for each such regime."""
+        told = []
+        for regime in self.regimes:
+            if regime in SCHEMES:
+                own = ", ".join(name for name, spec in self.detectors.items() if regime in _fed_by(spec))
+                cost = f"{SCHEMES[regime].trainings} times the training of each seed"
+                told.append(f"{own}: {SCHEMES[regime].words}, {cost} besides")
+        return tuple(told)
+
 
 def plan_evaluation(
     variants: Variant | Sequence[Variant],
