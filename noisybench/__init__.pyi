@@ -83,12 +83,12 @@ from .training.asking import Batch as Batch
 from .training.machine import Machine as Machine
 from .training.model import BuildModel as BuildModel
 from .training.model import check_images as check_images
-from .training.observing import Recorder as Recorder
 from .training.observing import observe as observe
 from .training.probe import Gathering as Gathering
 from .training.probe import Probe as Probe
 from .training.probes._logits import LogitProbe as LogitProbe
 from .training.recipe import Recipe as Recipe
+from .training.recorder import Recorder as Recorder
 from .training.susceptibility import Susceptibility as Susceptibility
 from .training.trace import Column as Column
 from .training.trace import Observation as Observation

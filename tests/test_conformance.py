@@ -34,7 +34,7 @@ from torch import Tensor, nn
 
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_digest
-from noisybench.detection.scoring import score
+from noisybench.detection.scoring import COLUMNS, score
 from noisybench.detection.suggesting import suggest
 from noisybench.ground import lookup as catalog
 from noisybench.ground.arrays import UNKNOWN, read_only
@@ -46,9 +46,11 @@ from noisybench.ground.random_streams import bits
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.statistics.ridge import leave_one_out_ridge
+from noisybench.statistics.threshold_samples import margins_below_cuts
 from noisybench.training.asking import Batch
-from noisybench.training.observing import Recorder, observe
+from noisybench.training.observing import observe
 from noisybench.training.probe import Gathering
+from noisybench.training.recorder import Recorder
 from noisybench.training.trace import Column, Trace
 from noisybench.variants.building import build_variant
 from noisybench.variants.flipping import Mode
@@ -151,6 +153,7 @@ def planted() -> tuple[Variant, Trace]:
         recorder.observe(model, inputs, epoch=epoch, probes=asked)
     seen = recorder.trace()
     columns = {**pool_columns(inputs.numpy(), variant.labels), **ridge_columns(inputs.numpy(), variant.labels)}
+    columns |= several_columns(inputs, variant.labels)
     trace = replace(seen, columns={**seen.columns, **columns})
     return variant, over_columns(trace, lambda column: replace(column, values=read_only(column.values)))
 
@@ -189,8 +192,52 @@ def ridge_columns(inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> dic
     return {name: Column(np.array([1]), value[None].astype(np.float32)) for name, value in values.items()}
 
 
+def several_columns(inputs: Tensor, given: NDArray[np.int64]) -> dict[str, Column]:
+    """What several trainings give: on one half and then on the other, and with threshold samples."""
+
+    def answers(k: int, *phases: tuple[NDArray[np.intp], NDArray[np.int64]]) -> NDArray[np.float32]:
+        """Logits of all samples after each of 25 epochs of each phase."""
+        torch.manual_seed(0)
+        model, order = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, k)), np.random.default_rng(0)
+        seen = []
+        for rows, labels in phases:
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+            for _ in range(25):
+                for chosen in np.array_split(order.permutation(rows), len(rows) // 50):
+                    optimizer.zero_grad()
+                    nn.functional.cross_entropy(model(inputs[chosen]), torch.tensor(labels[chosen])).backward()
+                    optimizer.step()
+                seen.append(model(inputs).detach().numpy())
+        return np.stack(seen)
+
+    halves = [np.arange(600)[half::2] for half in (0, 1)]
+    right = np.zeros((50, 600), dtype=bool)
+    for half in (0, 1):
+        predicted = answers(10, (halves[half], given), (halves[1 - half], given)).argmax(2)
+        right[:, halves[half]] = (predicted == given)[:, halves[half]]
+    members = np.stack([np.arange(600) // 50 == t for t in (0, 1)], axis=1)
+    margins = []
+    for t in (0, 1):
+        labels = np.where(members[:, t], 10, given)
+        logits = answers(11, (np.arange(600), labels))
+        own = np.take_along_axis(logits, labels[None, :, None], 2)[..., 0]
+        margins.append(own - np.where(np.arange(11) == labels[:, None], -np.inf, logits).max(2))
+    areas = margins_below_cuts(np.stack(margins, axis=2), members)
+    epochs = np.arange(1, 26)
+    found = {"second_split.first": (epochs, right[:25]), "second_split.second": (epochs + 25, right[25:])}
+    found |= {"second_split.half": (epochs[-1:], (np.arange(600) % 2)[None])}
+    found |= {
+        "threshold.margins": (epochs, np.stack(margins, axis=2)),
+        "threshold.members": (epochs[-1:], members[None]),
+    }
+    found |= {"threshold.aum": (epochs[-1:], areas.aum[None]), "threshold.excess": (epochs[-1:], areas.excess[None])}
+    assert set(found) == SEVERAL
+    return {name: Column(at, values.astype(np.float32)) for name, (at, values) in found.items()}
+
+
 POOL = {"given", "held_out.probabilities", "held_out.votes", "held_out.consistency", "neighbours.labels"}
 RIDGE = {"features.ridge_suspicion", "features.ridge_answers", "features.ridge_chosen", "features.ridge_leverage"}
+SEVERAL = {name for name in (*COLUMNS["second_split"], *COLUMNS["threshold"]) if "." in name}
 """Columns that no probe observes."""
 
 
@@ -228,7 +275,9 @@ class TestDetector:
         assert detector.name == name
         assert re.search(r"\w+ .*\b(19|20)\d\d, .+", detector.source)
         assert detector.needs
-        assert set(detector.needs) <= (set(names("probes")) if "training" in detector.fed_by else POOL | RIDGE)
+        assert set(detector.needs) <= (
+            set(names("probes")) if "training" in detector.fed_by else POOL | RIDGE | SEVERAL
+        )
         assert detector.fed_by
         columns = Watched(planted[1].columns)
         detector.score(replace(planted[1], columns=columns))
@@ -239,7 +288,8 @@ class TestDetector:
         detector = find("detectors", name)
         assert detector.information
         assert "unknown" not in detector.information
-        assert ("in_sample" if "training" in detector.fed_by else "held_out") in detector.information
+        trained = {"training", "second_split", "threshold"} & {*detector.fed_by}
+        assert ("in_sample" if trained else "held_out") in detector.information
 
     def test_it_suggests_another_label(self, name: str, planted: tuple[Variant, Trace]) -> None:
         """Where it has a way of its own: a class that is not the given one, and that is right more often than chance."""

@@ -44,8 +44,9 @@ DEEP = 4
 SHOWN = 5
 """Classes that a note names."""
 
-DEFAULTS = ("feature_consensus", "cumulative_loss", "self_confidence")
-"""Detectors that rank where none is named, the first that there is: by frozen features, by a training, by probabilities."""
+DEFAULTS = ("feature_consensus", "cumulative_loss", "self_confidence", "second_split_forgetting")
+"""Detectors that rank where none is named, the first that there is: by frozen features, by a training, by
+probabilities, by two halves."""
 
 
 class Wish(NamedTuple):

@@ -32,6 +32,8 @@ OF_REGIME: Mapping[Regime, frozenset[Information]] = {
     "pool": frozenset({"held_out", "several_trainings"}),
     "features": frozenset({"held_out"}),
     "given": frozenset({"unknown"}),
+    "second_split": frozenset({"in_sample", "several_trainings"}),
+    "threshold": frozenset({"in_sample", "several_trainings"}),
 }
 """What the regime of a run adds to a detector's own, where it asks the models of the run."""
 OF_REFERENCES: Mapping[str, frozenset[Information]] = {

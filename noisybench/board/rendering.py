@@ -276,7 +276,12 @@ def _recipe(rows: Rows) -> Callable[[AnyRow], str]:
         if row.regime == "features":
             return "no training" if same else f"no training, {row.setup[:8]}"
         words = f"{row.learner.recipe}, {row.learner.epochs} epochs"
-        words += {"after": "", "held out": ", pool"}.get(row.observe, f", observed {row.observe}")
+        words += {
+            "after": "",
+            "held out": ", pool",
+            "two halves": ", two halves",
+            "threshold samples": ", threshold samples",
+        }.get(row.observe, f", observed {row.observe}")
         return words if same else f"{words}, {row.setup[:8]}"
 
     return said

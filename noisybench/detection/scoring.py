@@ -50,8 +50,12 @@ COLUMNS: Mapping[FedRegime, tuple[str, ...]] = {
         "given", "prediction", "held_out.probabilities", "neighbours.labels", "features.ridge_suspicion",
         "features.ridge_answers", "features.ridge_chosen", "features.ridge_leverage",
     ),
-    "second_split": ("given",),
-    "threshold": ("given",),
+    "second_split": (
+        "given", "prediction", "second_split.first", "second_split.second", "second_split.half",
+    ),
+    "threshold": (
+        "given", "prediction", "threshold.margins", "threshold.members", "threshold.aum", "threshold.excess",
+    ),
     "answers": ("given",),
 }  # fmt: skip
 """Columns that runs leave which are no observed training."""

@@ -32,9 +32,11 @@ from noisybench.variants.variant import Variant, read_variant, write_variant
 
 RECORD = "run.json"
 LEFT_BY_A_RUN = (
-    "trace", "scores", "suggestions", "history.parquet", "checkpoint.safetensors", "checkpoint.pt", "timing.json",
+    "trace", "scores", "suggestions", "history.parquet", "checkpoint.safetensors", "checkpoint.pt", "timing.json", "parts",
 )  # fmt: skip
 """Everything that a training leaves in its folder beside the record."""
+PARTS = "parts"
+"""Folder of the trainings of a run that has several and is not finished."""
 
 EPOCH = re.compile(r"epoch-\d{4,9}\.parquet")
 """Files of a trace."""

@@ -16,8 +16,10 @@ Regime = Literal["training", "pool", "given", "features", "second_split", "thres
 """Where a run's scores come from: one observed training, many models on random subsets, someone else's code, frozen
 features without a training, trainings on one half and then the other, trainings with a class of threshold samples, or the
 answers of several people."""
-WITH_HISTORY: tuple[Regime, ...] = ("training", "pool")
+WITH_HISTORY: tuple[Regime, ...] = ("training", "pool", "second_split", "threshold")
 """Regimes whose runs train something, and leave a history of it."""
+BY_SEED: tuple[Regime, ...] = ("training", "second_split", "threshold")
+"""Regimes whose runs are of the seeds that ``evaluate`` was given."""
 
 
 @dataclass(frozen=True, slots=True)

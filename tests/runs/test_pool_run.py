@@ -33,8 +33,8 @@ from noisybench.runs.pool_run import check_purpose
 from noisybench.runs.verify import verify_runs
 from noisybench.training.batches import Inputs
 from noisybench.training.machine import limited_threads
-from noisybench.training.observing import Recorder
 from noisybench.training.plan import plan_run
+from noisybench.training.recorder import Recorder
 from noisybench.training.training import train
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import write_location

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from noisybench.items import find
-from noisybench.training.observing import Recorder
 from noisybench.training.probe import Gathering
+from noisybench.training.recorder import Recorder
 
 N, K, EPOCHS = 40, 5, 4
 LABELS = torch.randint(K, (N,), generator=torch.Generator().manual_seed(1))
