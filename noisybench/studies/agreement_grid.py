@@ -32,7 +32,7 @@ from noisybench.statistics.resampling import Interval, estimate, weakest
 from noisybench.training.trace import Trace, read_trace
 from noisybench.variants.variant import Variant
 
-Seen = Literal["in-sample", "held-out"]
+WhoAnswers = Literal["in-sample", "held-out"]
 Aggregation = Literal["mean of agreements", "agreement of the mean", "last"]
 LabelAgreement = Literal["0/1", "probability", "probability margin", "log margin", "cross-entropy"]
 CELLS: tuple[tuple[Aggregation, LabelAgreement], ...] = tuple(
@@ -75,7 +75,7 @@ class GridRow:
 
     learner: Learner
     setup: str
-    asked: Seen
+    asked: WhoAnswers
     aggregation: Aggregation
     agreement: LabelAgreement
     auroc: float
@@ -131,10 +131,10 @@ class AgreementGrid:
         for (asked, reason), cells in reasons.items():
             words += f" –, {asked}: {reason} ({len(dict.fromkeys(cells))} cells)."
         learners = [row.learner for row in self.rows]
-        both = {row.asked for row in self.rows} == {*get_args(Seen)}
+        both = {row.asked for row in self.rows} == {*get_args(WhoAnswers)}
         if both and not all(learner.is_same_training(learners[0]) for learner in learners):
             words += " Not all were trained alike: rows of other recipes or epochs differ by more than who is asked."
-        missing = {*get_args(Seen)} - {row.asked for row in self.rows}
+        missing = {*get_args(WhoAnswers)} - {row.asked for row in self.rows}
         for asked in sorted(missing):
             how = "'noisybench memorize VARIANT --pool detector'" if asked == "held-out" else "'noisybench evaluate'"
             words += f" No {asked} answers: none of the runs left any; {how} makes such a run."
@@ -275,7 +275,7 @@ def held_out(trace: Trace, labels: Labels) -> Suspicions:
     return found
 
 
-READERS: Mapping[str, tuple[Seen, Callable[[Trace, Labels], Suspicions]]] = {
+READERS: Mapping[str, tuple[WhoAnswers, Callable[[Trace, Labels], Suspicions]]] = {
     "training": ("in-sample", in_sample),
     "pool": ("held-out", held_out),
 }
@@ -289,14 +289,15 @@ def _of_mean(means: NDArray[np.float32], labels: Labels) -> Mapping[tuple[Aggreg
     right = means.argmax(1) == labels
     others = means.copy()
     others[here, labels] = 0
-    logs = (np.log(values.clip(LEAST)) for values in (own, others.max(1).astype(np.float64)))
-    return {("agreement of the mean", agreement): values for agreement, values in _suspicions(*logs, right).items()}
+    other = others.max(1).astype(np.float64)
+    suspicions = _suspicions(np.log(own.clip(LEAST)), np.log(other.clip(LEAST)), right)
+    return {("agreement of the mean", agreement): values for agreement, values in suspicions.items()}
 
 
 def _suspicions(own: Floats, other: Floats, right: NDArray[np.bool_]) -> Mapping[LabelAgreement, Floats]:
     """Minus each agreement of log probabilities of the label, of the best other class, and whether the label leads."""
     return {
-        "0/1": 1.0 - right,
+        "0/1": 1 - right.astype(np.float64),
         "probability": -np.exp(own),
         "probability margin": np.exp(other) - np.exp(own),
         "log margin": other - own,

@@ -22,9 +22,10 @@ from noisybench.detection.scoring import Scores, scores_path, write_scores
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, Mismatch, UnknownName
 from noisybench.ground.files import write_columns, write_json
+from noisybench.memorization.learner import Learner
 from noisybench.noise.noises.as_found import AsFound
 from noisybench.runs.record import RunRecord, about_labels
-from noisybench.studies.agreement_grid import CELLS, AgreementGrid, agreement_grid
+from noisybench.studies.agreement_grid import CELLS, SHOWN, AgreementGrid, GridRow, agreement_grid
 from noisybench.training.observing import Recorder
 from noisybench.training.trace import Observation, epoch_path, write_observation
 from noisybench.variants.building import build_variant
@@ -60,7 +61,13 @@ def logits_of(variant: Variant, seed: int) -> list[torch.Tensor]:
 
 def write_record(folder: Path, variant: Variant, **about: Any) -> None:  # noqa: ANN401
     """A finished run with scores that no test looks at."""
-    told = {"regime": "training", "features": "input", "model": "mlp", "recipe": "standard", "setup": "digest"}
+    told: dict[str, Any] = {
+        "regime": "training",
+        "features": "input",
+        "model": "mlp",
+        "recipe": "standard",
+        "setup": "digest",
+    }
     told |= {"trained": "abc123", "epochs": EPOCHS, "observe": "after", "seed": 0, "detectors": {"aum": "aum"}, **about}
     write_json(RunRecord(**about_labels(variant), **told).as_json(), folder / "run.json")
     write_scores(Scores("aum", np.arange(N, dtype=float), variant.provenance.variant_id), scores_path(folder, "aum"))
@@ -257,11 +264,11 @@ def test_an_empty_value_is_null() -> None:
     assert grid.lines()[0][5] == "–"
 
 
-def agreement_row() -> Any:  # noqa: ANN401
-    from noisybench.memorization.learner import Learner
-    from noisybench.studies.agreement_grid import GridRow
-
-    learner = Learner("mlp", "standard", 5, "abc")
-    numbers = dict.fromkeys(("auroc", "auroc_low", "auroc_high"), 0.5)
-    numbers |= {f"false_negative_rate{end}": 0.5 for end in ("", "_low", "_high")}
-    return GridRow(learner, "digest", "in-sample", "last", "0/1", *numbers.values(), "none", 1, 1, 1, 1, "")
+def agreement_row() -> GridRow:
+    """A cell of one run."""
+    numbers = dict.fromkeys((f"{metric}{end}" for metric in SHOWN for end in ("", "_low", "_high")), 0.5)
+    counts = dict.fromkeys(("seeds", "variants", "families", "runs"), 1)
+    words: dict[str, Any] = {"asked": "in-sample", "aggregation": "last", "agreement": "0/1", "interval": "none"}
+    return GridRow(
+        learner=Learner("mlp", "standard", 5, "abc"), setup="digest", reason="", **words, **numbers, **counts
+    )
