@@ -266,9 +266,9 @@ def test_an_empty_value_is_null() -> None:
 
 def agreement_row() -> GridRow:
     """A cell of one run."""
-    numbers = dict.fromkeys((f"{metric}{end}" for metric in SHOWN for end in ("", "_low", "_high")), 0.5)
-    counts = dict.fromkeys(("seeds", "variants", "families", "runs"), 1)
-    words: dict[str, Any] = {"asked": "in-sample", "aggregation": "last", "agreement": "0/1", "interval": "none"}
-    return GridRow(
-        learner=Learner("mlp", "standard", 5, "abc"), setup="digest", reason="", **words, **numbers, **counts
+    numbers: dict[str, Any] = dict.fromkeys(
+        (f"{metric}{end}" for metric in SHOWN for end in ("", "_low", "_high")), 0.5
     )
+    numbers |= dict.fromkeys(("seeds", "variants", "families", "runs"), 1)
+    words: dict[str, Any] = {"asked": "in-sample", "aggregation": "last", "agreement": "0/1", "interval": "none"}
+    return GridRow(learner=Learner("mlp", "standard", 5, "abc"), setup="digest", reason="", **words, **numbers)
