@@ -79,6 +79,9 @@ from .statistics.linear_probe import held_out_probabilities as held_out_probabil
 from .statistics.neighbours import neighbour_labels as neighbour_labels
 from .statistics.ridge import RidgeAnswers as RidgeAnswers
 from .statistics.ridge import leave_one_out_ridge as leave_one_out_ridge
+from .studies.agreement_grid import AgreementGrid as AgreementGrid
+from .studies.agreement_grid import GridRow as GridRow
+from .studies.agreement_grid import agreement_grid as agreement_grid
 from .training.asking import Batch as Batch
 from .training.machine import Machine as Machine
 from .training.model import BuildModel as BuildModel

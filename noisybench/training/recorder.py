@@ -16,7 +16,7 @@ from noisybench.ground.digests import label_digest
 from noisybench.ground.errors import BadUsage, Mismatch
 from noisybench.ground.lookup import find
 from noisybench.training.asking import check_logits
-from noisybench.training.gathering import Memory, remembering, without
+from noisybench.training.gathering import Memory, check_remembered, remembering, without
 from noisybench.training.observing import observe
 from noisybench.training.probe import Probe
 from noisybench.training.sample_order import (
@@ -241,14 +241,8 @@ class Recorder:
         if epoch <= last:
             msg = f"epoch {epoch} was given when epoch {last} had been observed; count them up, and give each once"
             raise BadUsage(msg)
-        lost = sorted(remember - {*self.memory})
-        if lost and min(self._found, default=epoch) < epoch:
-            msg = (
-                f"probe '{lost[0]}' remembers earlier epochs, and {self._folder} does not hold what it remembered; give "
-                f"an empty folder and observe from the first epoch on, put back 'memory' of the recorder that began, or "
-                f"leave that probe out"
-            )
-            raise BadUsage(msg)
+        if min(self._found, default=epoch) < epoch:
+            check_remembered(remember, self.memory, self._folder)
 
     def _keep(self, observation: Observation, memory: dict[str, Tensor | None]) -> Observation:
         """Keep an epoch's columns, and what its probes remember now that none has failed."""

@@ -64,7 +64,7 @@ def score_by_loop(
                 for y in sorted(set(labels.tolist())):
                     own = sorted(np.flatnonzero(labels == y).tolist(), key=lambda sample: tuple(curves[sample]))
                     if len(own) >= k:
-                        means = KMeans(k, n_init=10, random_state=0).fit(curves[own, start:end])
+                        means = KMeans(k, n_init=1, random_state=0).fit(curves[own, start:end])
                         order = np.argsort(means.cluster_centers_.sum(1))[::-1].tolist()
                         for place, sample in enumerate(own):
                             ranks[window, sample] = order.index(means.labels_[place])
