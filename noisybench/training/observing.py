@@ -110,9 +110,7 @@ def observe(
                 began = _spend(spent, "logits", began)
             for probe in probes:
                 answers[probe.name].put(start, len(asked), probe(batch))
-                if probe.gradient:
-                    began = _spend(spent, probe.name, began)
-            began = _spend(spent, "logits", began)
+                began = _spend(spent, probe.name if probe.gradient else "logits", began)
         columns = {}
         for probe in probes:
             columns[probe.name] = _to_numpy(probe.name, answers.pop(probe.name).column(labels, memory), epoch)
