@@ -46,7 +46,8 @@ def check_model(
         label = torch.zeros(1, dtype=torch.int64, device=data.device)
         for probe in probes:
             if probe.gradient and not probe.passes:
-                batch = Batch(model, data.batch(slice(0, 1)), label, num_classes=source.num_classes)
+                one = data.batch(slice(0, 1))
+                batch = Batch(model, one, label, num_classes=source.num_classes, learning_rate=1.0)
                 try:
                     with evaluating(model, seed=0, device=data.device):
                         probe(batch)

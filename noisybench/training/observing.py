@@ -104,9 +104,8 @@ def observe(
                 began = _spend(spent, "logits", began)
             for probe in probes:
                 answers[probe.name].put(start, len(asked), probe(batch))
-                if probe.gradient:
-                    began += _spend_shared(spent, batch)
-                    began = _spend(spent, probe.name, began)
+                began += _spend_shared(spent, batch)
+                began = _spend(spent, probe.name if probe.gradient else "logits", began)
             for name, values in batch.beside.items():
                 beside.setdefault(name, []).append(values.detach())
             began = _spend(spent, "logits", began)

@@ -26,7 +26,7 @@ from noisybench.memorization.learner import Learner
 from noisybench.noise.noises.as_found import AsFound
 from noisybench.runs.record import RunRecord, about_labels
 from noisybench.studies.agreement_grid import CELLS, SHOWN, AgreementGrid, GridRow, agreement_grid
-from noisybench.training.observing import Recorder
+from noisybench.training.recorder import Recorder
 from noisybench.training.trace import Observation, epoch_path, write_observation
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant, write_variant
