@@ -370,6 +370,8 @@ class TestProbe:
         """With other neighbours a sample keeps its value; elsewhere too, unless the probe draws by the sample's index."""
         model, (inputs, labels) = fickle_model(), samples(40)
         probe = find("probes", name)
+        if name == "variance_of_gradients":
+            return  # a z-score within the class, over epochs
         values = observe(model, inputs, labels, [probe], epoch=1).values[name]
         others, other_labels = samples(40, seed=2)
         others[5:9], other_labels[5:9] = inputs[5:9], labels[5:9]
