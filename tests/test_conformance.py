@@ -435,7 +435,8 @@ class TestProbe:
         others, other_labels = samples(40, seed=2)
         others[5:9], other_labels[5:9] = inputs[5:9], labels[5:9]
         among_others = newest(model, others, other_labels, probe)
-        if remembers(probe) or not isinstance(probe, Gathering):
+        alone = remembers(probe) or not isinstance(probe, Gathering)
+        if alone and name != "variance_of_gradients":  # which is scored within the class
             alike(name, among_others[5:9], values[5:9])
         assert not np.array_equal(among_others, values)
         other = replace(probe, seed=1) if "seed" in getattr(probe, "__dataclass_fields__", ()) else probe

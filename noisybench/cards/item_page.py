@@ -160,7 +160,8 @@ def _facts(item: Any) -> dict[str, str]:  # noqa: ANN401
             facts["also known as"] = ", ".join(item.aliases)
         facts["source"] = item.source
     if hasattr(item, "passes"):
-        facts["extra passes"] = f"{item.passes:g}"
+        more = getattr(item, "passes_a_further_class", 0.0)
+        facts["extra passes"] = f"{item.passes:g}" + (f", and {more:g} for each further class" if more else "")
     return facts
 
 

@@ -8,8 +8,8 @@ computes gradients of the parameters as well. Model and inputs are the same, cha
 
 ``--steps [SETS]``, with NOISYBENCH_TEST_DATA, prints instead what each step of curvature finds and how many samples change
 their activation pattern along it: trainings of the standard recipe with the noises of the quickstart, three directions at
-every second epoch, all steps at the same weights. Beside them stands the norm of the gradient at the input, which no step
-decides. SETS are some of ``SETS``; the default was chosen on ``STEP_CHOSEN_ON``, and the others look whether it holds.
+every second epoch, all steps at the same weights. Beside them stand the other probes of gradients, of which the zeroth-order
+one takes steps of 0.1. SETS are some of ``SETS``; the default was chosen on ``STEP_CHOSEN_ON``, and the others look whether it holds.
 """
 
 import os
@@ -118,6 +118,7 @@ def measure() -> list[Row]:
 # Steps
 
 STEPS = (1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.3, 1.0)
+OTHERS = ("input_gradient_norm", "curvature_zeroth", "gauss_newton_trace", "variance_of_gradients")
 NOISES = (("symmetric", 0.2), ("asymmetric", 0.3), ("instance", 0.2))
 SIZE = 1_500
 
@@ -176,8 +177,8 @@ def compare_steps(names: list[str]) -> None:
     """Print AUROC and the share of changed patterns for each step, mean over the noises."""
     torch.set_num_threads(1)
     probes = [AtStep(step) for step in STEPS]
-    print("| set, model | what | " + " | ".join(f"{step:g}" for step in STEPS) + " | input_gradient_norm |")
-    print("|---" * (len(STEPS) + 3) + "|")
+    print("| set, model | what | " + " | ".join([*(f"{step:g}" for step in STEPS), *OTHERS]) + " |")
+    print("|---" * (len(STEPS) + len(OTHERS) + 2) + "|")
     for name in names:
         make, model = SETS[name]
         source = make()
@@ -185,13 +186,13 @@ def compare_steps(names: list[str]) -> None:
         for noise, rate in NOISES:
             variant = build_variant(source, find("noises", noise)(rate=rate), seed=0)
             plan = plan_run(source, model=model)
-            asked = [*probes, find("probes", "input_gradient_norm")]
+            asked = [*probes, *(find("probes", other) for other in OTHERS)]
             every = {probe.name: 2 for probe in asked}
             trace = train(source, variant, plan.build, plan.recipe, asked, seed=0, every=every).trace
             columns = [trace[probe.name].mean(0, dtype=np.float64) for probe in asked]
             scores = [values[:, 0] if values.ndim > 1 else values for values in columns]
             found.append([auroc(score, variant.mislabeled, variant.labels).value for score in scores])
-            shares.append([float(values[:, 1].mean()) for values in columns[:-1]])
+            shares.append([float(values[:, 1].mean()) for values in columns[: len(STEPS)]])
             print(
                 f"| {name}, {model} | AUROC, {noise} | " + " | ".join(f"{x:.3f}" for x in found[-1]) + " |", flush=True
             )

@@ -33,10 +33,11 @@ class Curvature:
     ``activation_change`` says how often that happened: the share of the draws at which some unit of a ReLU or
     max-pooling module changed its state along the step. There is none of a model that has no such modules.
 
-    The step of 0.1 is the upper end of the authors' own range, 1e-3 to 1e-1, and the one that a rule without truth
-    chooses there: about half of the samples change their activation pattern along it. It was looked at on
-    ``STEP_CHOSEN_ON``, which are tuning sets for this default; ``tests/benchmarks/curvature.py`` prints what each
-    step gives. Draws and period follow from the cost.
+    The step of 0.1 is the upper end of the authors' own range, 1e-3 to 1e-1, and no truth is needed to prefer it there: a
+    step that crosses no kink measures something without the label. On digits, as ``tests/benchmarks/curvature.py``
+    prints, 3 % of the steps of 1e-3 change the activation pattern (AUROC .84, mean of three noises), 57 % of those of
+    0.03 (.95), 94 % of those of 0.1 (.96), and all of those of 1 (.82). These noises of the quickstart are thereby a
+    tuning set for this default, see ``STEP_CHOSEN_ON``. Draws and period follow from the cost.
 
     Attributes:
         draws: Directions per sample.

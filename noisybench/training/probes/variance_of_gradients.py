@@ -1,4 +1,4 @@
-"""Variance of gradients (VoG): how much the gradient of the label's logit at the input moves in the course of training."""
+"""Variance of gradients (VoG): how much the input gradient of the label's logit moves in training."""
 
 from dataclasses import dataclass
 
