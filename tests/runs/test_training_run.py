@@ -30,7 +30,7 @@ from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant, read_variant
 
 FAST = {"epochs": 6, "options": {"batch_size": "64"}}
-DETECTORS = [*choose_detectors("all")]
+DETECTORS = [*choose_detectors("standard")]
 
 
 @pytest.fixture(scope="module")
