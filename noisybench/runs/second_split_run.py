@@ -5,7 +5,7 @@ asked, in eval mode and without augmentation. Then the same with A and B swapped
 halves have the same share of each given class. A sample that a person dropped is in neither training, and asked with
 the first.
 
-Source: Maini, Garg, Lipton, Kolter 2022 (arXiv:2210.15031), §3. Their code evaluates under ``no_grad`` with the model in
+Source: Maini, Garg, Lipton, Kolter 2022 (arXiv:2210.15031). Their code evaluates under ``no_grad`` with the model in
 training mode, so that batch norm normalises by each batch and its running statistics move while a sample is looked at: a
 bug, and not ours. It also trains to full accuracy; here each phase is the whole recipe, whose shares fitted are told.
 """

@@ -8,7 +8,7 @@ out the first epoch, whose margins are in good part of a model that has learnt n
 was trained for an epoch already, so none is left out. They stop at the first drop of the learning rate; here each
 training is the whole recipe, and the shares fitted are told.
 
-Source: Pleiss, Zhang, Elenberg, Weinberger 2020 (arXiv:2001.10528), §3.2.
+Source: Pleiss, Zhang, Elenberg, Weinberger 2020 (arXiv:2001.10528), threshold samples.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

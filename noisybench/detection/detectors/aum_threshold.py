@@ -21,7 +21,7 @@ DETECTOR = Detector(
     name="aum_threshold",
     needs=("threshold.aum",),
     score=aum_threshold,
-    source="Pleiss et al. 2020, arXiv:2001.10528, section 3.2 (negated)",
+    source="Pleiss et al. 2020, arXiv:2001.10528, AUM with threshold samples (negated)",
     information={"in_sample", "several_trainings"},
     smallest_set="all",
 )
