@@ -1,5 +1,6 @@
 """Label files as they are released: read, matched and checked."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
+from noisybench.cards.description import describe
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.noise.noises.published import Published
