@@ -74,6 +74,9 @@ class Row:
         pretrained: What the features had been trained on; None where no other data decided them.
         block: With whom it ranks: those that saw the data set alone (empty), on features of other data, or who were told
             something of the truth.
+        declared: Whether some of the information is what the author of a user's own detector says.
+        aliases: Other names under which the same ranking was published.
+        clustered: Label columns in which whole clusters are mislabeled.
     """
 
     detector: str
@@ -108,6 +111,9 @@ class Row:
     information: tuple[Information, ...] = ()
     pretrained: Pretrained | None = None
     block: RowBlock = ""
+    declared: bool = False
+    aliases: tuple[str, ...] = ()
+    clustered: int = 0
 
 
 # Rows
