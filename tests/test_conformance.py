@@ -246,6 +246,13 @@ def over_columns(trace: Trace, change: Callable[[Column], Column]) -> Trace:
     return replace(trace, columns={name: change(column) for name, column in trace.columns.items()})
 
 
+def test_no_alias_is_another_name() -> None:
+    """What a detector is also known as is no detector's name and no other alias, however it is spelt."""
+    told = [*names("detectors"), *(alias for name in names("detectors") for alias in find("detectors", name).aliases)]
+    plain = [catalog.plain_name(name) for name in told]
+    assert sorted({name for name in plain if plain.count(name) > 1 or not name}) == []
+
+
 class Watched(dict[str, Column]):
     """Columns that remember which of them were read."""
 
@@ -515,6 +522,8 @@ GOLDEN_FILE = Path(__file__).parent / "golden_draws.json"
 GOLDEN: dict[str, list[str]] = json.loads(GOLDEN_FILE.read_text(encoding="utf-8"))
 CASES = sorted({*GOLDEN, *names("noises")})
 SEED = 3
+TOGETHER = ("cluster_based",)
+"""Noises with a mode ``bernoulli`` in which labels depend on each other: their counts vary more than binomial ones."""
 
 
 @cache
@@ -550,6 +559,9 @@ def case(
         # Without a file it trains a model, whose last bits depend on the machine.
         np.save(tmp_path / "probabilities.npy", soft_answers(source))
         options["probabilities"] = str(tmp_path / "probabilities.npy")
+    if any(field.name == "embedding" for field in fields(kind)):
+        # t-SNE takes long, and its bits depend on the machine; without a rate there is nothing to be met.
+        options = {"embedding": "pca", "rate": "0.2", **options}
     if name in ("cifar_n", "cifar_n_counterpart"):
         data: Path = request.getfixturevalue("data")
         options |= {"labels": "worse", "file": str(data / "cifar_n" / "CIFAR-10_human.pt")}
@@ -741,7 +753,9 @@ class TestNoise:
 
     def test_bernoulli_comes_within_four_deviations(self, case: tuple[Any, Source]) -> None:
         """The count of wrong labels is binomial: within four standard deviations, and not the same for every seed."""
-        _, source = case
+        noise, source = case
+        if noise_name(noise) in TOGETHER:
+            pytest.skip("its labels are wrong together; tests of its own hold the count to its law")
         draw = draws(case, mode="bernoulli")
         if draw.flip_probability is None:
             pytest.skip("no law: the errors are as found")
@@ -753,7 +767,8 @@ class TestNoise:
     def test_bernoulli_is_prefix_invariant(self, case: tuple[Any, Source]) -> None:
         """The labels of the first samples are those that the first samples alone would get."""
         whole = draws(case, mode="bernoulli").labels
-        if hasattr(case[0], "probabilities") or noise_name(case[0]) in ("bounded_instance", "neighbourhood"):
+        over_all = ("bounded_instance", "neighbourhood", *TOGETHER)
+        if hasattr(case[0], "probabilities") or noise_name(case[0]) in over_all:
             pytest.skip("its chances meet the rate over all samples; tests of its own hold it to the rest")
         for first in (1, 700):
             assert np.array_equal(draws(case, mode="bernoulli", first=first).labels, whole[:first])
@@ -767,6 +782,8 @@ class TestNoise:
         noise, source = case[0], beginning(case[1], 300)
         if noise.found:
             pytest.skip("no law: the errors are as found")
+        if noise_name(noise) in TOGETHER and mode == "exact":
+            pytest.skip("its chances are those of mode bernoulli; a test of its own says how far they are")
         k, seeds = source.num_classes, 60
         surplus, variance, counts = np.zeros(300), np.zeros(300), np.zeros((k, k))
         for seed in range(seeds):

@@ -77,6 +77,9 @@ class Row:
             something of the truth.
         curvature_step: Of detectors that need curvature, the length of its steps; NaN of others, as the next.
         activation_change: Share of those steps that changed the activation pattern of a sample; NaN where nobody knows.
+        declared: Whether some of the information is what the author of a user's own detector says.
+        aliases: Other names under which the same ranking was published.
+        clustered: Label columns in which whole clusters are mislabeled.
     """
 
     detector: str
@@ -113,6 +116,9 @@ class Row:
     block: RowBlock = ""
     curvature_step: float = math.nan
     activation_change: float = math.nan
+    declared: bool = False
+    aliases: tuple[str, ...] = ()
+    clustered: int = 0
 
 
 # Rows

@@ -19,6 +19,7 @@ from noisybench.ground.text import cell, markdown_cell, one_line, spreadsheet_ce
 from noisybench.memorization.learner import Learner
 from noisybench.statistics.resampling import weakest
 from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS
+from noisybench.variants.clustered import CANNOT_BE_TOLD
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -28,6 +29,7 @@ Rows: TypeAlias = Sequence[Row] | Sequence[ModelRow] | Sequence[BothRow]
 
 
 NOTHING = {"–", "– / –"}
+_LATER = ("declared", "aliases", "clustered")  # fields since 0.4.0, last in every form
 BLOCK_WORDS: Mapping[RowBlock, str] = {
     "": "", "pretrained": "detectors on features of other data", "knows_truth": "detectors that know something of the truth"
 }  # fmt: skip
@@ -82,9 +84,24 @@ def caption(rows: Rows) -> str:
     steps = steps_in_words(
         [row for row in rows if isinstance(row, Row)], lambda row: f"{_model(row)}, {_recipe(rows)(row)}"
     )
-    # Names come from files, which may hold any character.
-    words = f"{what}; {covers}." + (f" {'; '.join(missing).capitalize()}." if missing else "")
-    return one_line(f"{words} {steps}" if steps else words)
+    told = [
+        f"{what}; {covers}.",
+        *([f"{'; '.join(missing).capitalize()}."] if missing else ()),
+        *([steps] if steps else ()),
+    ]
+    clustered = (
+        0 if isinstance(first, ModelRow) else max(row.clustered for row in rows if not isinstance(row, ModelRow))
+    )
+    if clustered:
+        told.append(f"In {clustered} of {max(row.variants for row in rows)} label columns {CANNOT_BE_TOLD}.")
+    return one_line(" ".join(told))  # names come from files, which may hold any character
+
+
+def also_known_as(rows: Rows) -> str:
+    """A sentence with the other names of the detectors of a table, each once; empty where none has any."""
+    known = {row.detector: row.aliases for row in rows if not isinstance(row, ModelRow) and row.aliases}
+    told = "; ".join(f"{name} ({', '.join(aliases)})" for name, aliases in sorted(known.items()))
+    return one_line(f"Also known as: {told}.") if told else ""
 
 
 def to_records(rows: Rows) -> list[dict[str, Any]]:
@@ -105,7 +122,7 @@ def _flat(row: AnyRow) -> dict[str, Any]:
             flat |= {"features": value.features, "regime": row.regime, "trained": value.trained, "epochs": value.epochs}
         elif field.name == "truth_learner":
             flat[field.name] = value.name if value is not None else ""
-        elif field.name not in ("version", "information", "pretrained", "block", *CurvatureStep._fields):
+        elif field.name not in ("version", "information", "pretrained", "block", *_LATER, *CurvatureStep._fields):
             flat[field.name] = value
     flat["version"] = row.version
     if not isinstance(row, ModelRow):
@@ -118,6 +135,7 @@ def _flat(row: AnyRow) -> dict[str, Any]:
                 "pretrained_supervised": told.supervised,
                 "pretrained_overlap": told.overlap,
             }
+        flat |= {"declared": row.declared, "aliases": ", ".join(row.aliases), "clustered": row.clustered}
     if isinstance(row, Row):
         flat |= {name: getattr(row, name) for name in CurvatureStep._fields}
     return flat
@@ -143,7 +161,9 @@ def to_csv(rows: Rows) -> str:
 
 def to_markdown(rows: Rows) -> str:
     """A Markdown table for people, under its caption."""
-    return f"{caption(rows).replace('<', '&lt;')}\n\n{markdown(*cells_for_people(rows))}"
+    below = also_known_as(rows)
+    table = markdown(*cells_for_people(rows))
+    return f"{caption(rows).replace('<', '&lt;')}\n\n{table}" + (f"\n{markdown_cell(below)}\n" if below else "")
 
 
 def to_latex(rows: Rows) -> str:
@@ -184,6 +204,7 @@ def to_table(rows: Rows) -> "Table":
     ]
     said = "; ".join(f"{name} {body[0][header.index(name)]}" for name in alike)  # references come last
     words = f"{caption(rows)} In all rows: {said}." if alike else caption(rows)
+    words = f"{words}\n{also_known_as(rows)}".rstrip("\n")
     # Text, since a name may look like rich's markup
     table = Table(caption=Text(words), caption_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     shown = [position for position, name in enumerate(header) if name not in alike]
@@ -328,7 +349,7 @@ def _model(row: Row | BothRow) -> str:
 
 
 def _information(row: Row | BothRow) -> str:
-    return "–" if row.kind == "reference" else in_words(row.information, row.pretrained)
+    return "–" if row.kind == "reference" else in_words(row.information, row.pretrained, declared=row.declared)
 
 
 def _shown(learner: Learner) -> tuple[str, str, int, str]:
