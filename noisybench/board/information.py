@@ -32,6 +32,7 @@ OF_REGIME: Mapping[Regime, frozenset[Information]] = {
     "pool": frozenset({"held_out", "several_trainings"}),
     "features": frozenset({"held_out"}),
     "given": frozenset({"unknown"}),
+    "answers": frozenset(),
 }
 """What the regime of a run adds to a detector's own, where it asks the models of the run."""
 OF_REFERENCES: Mapping[str, frozenset[Information]] = {
@@ -74,6 +75,8 @@ def made_with(
     features: list[Pretrained] = []
     for run, name in members:
         found |= information_of(run, name)
+        if _sees_no_features(run, name):
+            continue
         pretrained = pretrained_of_run(run, class_names.get(run.record.variant_id))
         features += [] if pretrained is None else [pretrained]
     overlaps = {one.overlap for one in features}
@@ -91,6 +94,8 @@ def information_of(run: Run, detector: str) -> frozenset[Information]:
     own: frozenset[Information] = frozenset()
     if pretraining is not None:
         own = frozenset({"unknown" if _named(run, pretraining).data == UNSAID else "pretrained"})
+    if _sees_no_features(run, detector):
+        own = frozenset()
     spec = run.record.detectors[detector]
     models = frozenset[Information]() if _asks_no_model(spec) else OF_REGIME[run.record.regime]
     return information_of_detector(spec) | models | own
@@ -112,6 +117,15 @@ def _asks_no_model(spec: str) -> bool:
         return False
     detector: Detector = find("detectors", spec)
     return {*detector.needs} <= {"given", "neighbours.labels"}
+
+
+def _sees_no_features(run: Run, detector: str) -> bool:
+    """Whether scores are of a run of answers, and of these alone: CROWDLAB asks a classifier too, on features."""
+    spec = run.record.detectors[detector]
+    if run.record.regime != "answers" or not is_ours("detectors", spec):
+        return False
+    found: Detector = find("detectors", spec)
+    return "answers.crowdlab" not in found.needs
 
 
 def pretrained_of_run(run: Run, class_names: Sequence[str] | None) -> Pretrained | None:

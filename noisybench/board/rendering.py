@@ -268,6 +268,8 @@ def _recipe(rows: Rows) -> Callable[[AnyRow], str]:
             return row.learner.recipe or "–"
         if row.regime == "features":
             return "no training" if same else f"no training, {row.setup[:8]}"
+        if row.regime == "answers":
+            return f"no training, {row.observe}" if same else f"no training, {row.observe}, {row.setup[:8]}"
         words = f"{row.learner.recipe}, {row.learner.epochs} epochs"
         words += {"after": "", "held out": ", pool"}.get(row.observe, f", observed {row.observe}")
         return words if same else f"{words}, {row.setup[:8]}"
@@ -312,6 +314,8 @@ def _model(row: Row | BothRow) -> str:
         return "–"
     if row.regime == "features":
         return f"frozen {learner.features}"
+    if row.regime == "answers" and "held_out" not in row.information:  # which asks no classifier
+        return learner.model
     return learner.model if learner.features in ("input", "given") else f"{learner.model} on {learner.features}"
 
 

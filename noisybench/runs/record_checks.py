@@ -28,6 +28,7 @@ OF_REGIME: Mapping[str, tuple[str, ...]] = {
     "pool": (*RECIPE, "fractions", "balanced", "models", "neighbours"),
     "given": ("form", "file_sha256", "lower_is_suspicious"),
     "features": ("features_sha256", "folds", "neighbours", "penalties", "groups"),
+    "answers": ("answers_sha256", "answers", "annotators", "without_given", "smoothing"),
 }
 """Regime → optional fields that each of its records has; it has none of those of another regime."""
 AT_WILL: Mapping[str, tuple[str, ...]] = {
@@ -35,6 +36,7 @@ AT_WILL: Mapping[str, tuple[str, ...]] = {
     "pool": ("corrections", "threads"),
     "given": ("corrections", "file", "column"),
     "features": ("corrections", "threads", "pretrained", "grouped_by", "groups_sha256"),
+    "answers": ("corrections", "threads", "pretrained", "features_sha256", "folds", "groups", "given_from"),
 }
 """Regime → optional fields that some of its records have: corrections, threads other than one, what a file was called."""
 MOST_FRACTIONS = 50
@@ -72,6 +74,7 @@ def check_record(path: Path, record: RunRecord) -> None:
         "pool": _faults_of_pool,
         "given": _faults_of_given,
         "features": _faults_of_features,
+        "answers": _faults_of_answers,
     }[record.regime]
     _refuse(path, record, faults(path, record))
 
@@ -236,6 +239,14 @@ def _faults_of_features(path: Path, record: RunRecord) -> Iterator[str]:
     if record.setup != setup_of_features(record.features, folds, neighbours, penalties, **groups):
         yield "says a setup that its features, folds, neighbours, penalties and groups do not give"
     yield from _faults_of_place(path, folder_of_features(record.features, record.setup))
+
+
+def _faults_of_answers(path: Path, record: RunRecord) -> Iterator[str]:
+    """A run of answers must have the fixed fields of such a run, and the digest of what decides its columns."""
+    from noisybench.runs.answers_checks import faults_of_answers
+
+    yield from faults_of_answers(record)
+    yield from _faults_of_place(path, f"answers-{record.setup[:8]}")
 
 
 def check_checkpoint(path: Path, record: RunRecord) -> Iterator[str]:

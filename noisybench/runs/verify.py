@@ -20,6 +20,7 @@ from noisybench.memorization.estimate import MEASURES, estimate_memorization, re
 from noisybench.memorization.held_out import held_out_answers, shares_fitted
 from noisybench.memorization.pool import BLOCK, Pool, block_path, read_block, read_pool
 from noisybench.memorization.subsets import subsets
+from noisybench.runs.answers_checks import check_answered
 from noisybench.runs.features_checks import check_columns, check_pretrained
 from noisybench.runs.folder import RECORD
 from noisybench.runs.reading import Run, read_run, read_runs
@@ -251,22 +252,28 @@ def _check_trace(run: Run, variant: Variant) -> tuple[Trace | None, str]:
     if trace.variant_id != variant.provenance.variant_id:
         msg = f"{path}: the trace is of another variant than the run's; delete that folder and evaluate again"
         raise Mismatch(msg)
-    if record.regime in ("given", "features"):
-        _check_given_labels(path, trace, variant)
-        if record.form != "dynamics":
-            _check_predictions(path, trace)
-    if record.regime == "features":
-        check_columns(path, trace, record)
-        check_pretrained(path, record, variant)
-        return trace, f"{detectors} follow from the columns that frozen features left"
-    if record.regime == "given":
-        return trace, f"{detectors} follow from the {'logits' if record.form == 'dynamics' else 'probabilities'}"
+    if record.regime in ("given", "features", "answers"):
+        return trace, f"{detectors} follow from {_check_untrained(path, trace, record, variant)}"
     if record.regime == "pool":
         _check_answers(path, trace, record, variant)
         return trace, f"answers follow from the pool's models (but for neighbours), {detectors} from the answers"
     _check_epochs(path, trace, record.epochs)
     _check_history(path, trace, record, variant)
     return trace, f"history and {detectors} follow from the trace"
+
+
+def _check_untrained(path: Path, trace: Trace, record: RunRecord, variant: Variant) -> str:
+    """Check the columns of a run that trained no network: what its detectors follow from, in words."""
+    _check_given_labels(path, trace, variant)
+    if record.regime == "answers":
+        return check_answered(path, trace, record, variant)
+    if record.form != "dynamics":
+        _check_predictions(path, trace)
+    if record.regime == "features":
+        check_columns(path, trace, record)
+        check_pretrained(path, record, variant)
+        return "the columns that frozen features left"
+    return f"the {'logits' if record.form == 'dynamics' else 'probabilities'}"
 
 
 def _check_given_labels(path: Path, trace: Trace, variant: Variant) -> None:

@@ -1,0 +1,104 @@
+"""Checks of a run of answers: its columns are computed again from the answers of the variant beside it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.runs.answers_columns import (
+    CLASSIFIER,
+    answers_columns,
+    asked_of,
+    digest_of_answers,
+    setup_of_answers,
+)
+from noisybench.runs.features_checks import check_pretrained
+from noisybench.runs.record import RunRecord
+from noisybench.training.trace import Trace
+from noisybench.variants.variant import Variant
+
+NEAR = 1e-4
+"""How far a probability may be from the one that is computed again: iterations end a round earlier on another machine."""
+NEAR_ONE = 1e-3
+"""How far the sum of a row of the classifier may be from 1."""
+
+
+def faults_of_answers(record: RunRecord) -> Iterator[str]:
+    """What is wrong with the fields of a record, as ends of sentences."""
+    fixed = {"recipe": "answers", "trained": "", "epochs": 0}
+    fixed |= {"observe": "without the given" if record.without_given else "with the given"}
+    for name, value in fixed.items():
+        if getattr(record, name) != value:
+            yield f"says {name} = {str(getattr(record, name))[:40]}, expected {value!r} of a run of answers"
+    if record.model not in ("answers", "answer columns"):
+        yield f"says model = {record.model[:40]}, expected answers or answer columns"
+    smoothing, folds = record.smoothing or 0.0, record.folds
+    if not 0 <= smoothing < np.inf or not 0 < (record.annotators or 0) <= (record.answers or 0):
+        yield f"says {record.answers} answers of {record.annotators} annotators, smoothed by {smoothing}, which cannot be"
+    with_classifier = (record.features_sha256, folds, record.groups)
+    if any(each is None for each in with_classifier) != all(each is None for each in with_classifier):
+        yield "says features, folds or groups of CROWDLAB's classifier without the others"
+    if folds is None and (record.features != "given" or record.pretrained is not None):
+        yield f"says features '{record.features[:40]}', and no folds of a classifier that saw them"
+    if folds is not None and (folds <= 1 or not 1 < (record.groups or 0) <= record.n):
+        yield f"says {folds} folds and {record.groups} groups of {record.n} samples, which cannot be"
+    if record.setup != setup_of_answers(
+        record.features,
+        folds,
+        who=record.model,
+        without_given=bool(record.without_given),
+        smoothing=smoothing,
+    ):
+        yield "says a setup that its features, folds, answers and smoothing do not give"
+
+
+def check_answered(path: Path, trace: Trace, record: RunRecord, variant: Variant) -> str:
+    """What the columns of a trace follow from, in words, where they are those that the variant's answers give.
+
+    What a classifier said of the samples is taken on trust, as its features are not there; what follows from it is not.
+
+    Raises:
+        BadData: A column is another, or has another shape.
+        Mismatch: The record is of other answers.
+    """
+    again = "delete that folder and say noisybench score --answers again"
+    try:
+        asked = asked_of(variant, without_given=bool(record.without_given), seed=record.seed)
+    except BadUsage as error:
+        msg = f"{path}: {error}; {again}"
+        raise Mismatch(msg) from None
+    told = {
+        "answers_sha256": digest_of_answers(asked.answers),
+        "answers": len(asked.answers),
+        "annotators": len(np.unique(asked.answers.annotator)),
+        "given_from": asked.given_from,
+        "model": asked.who,
+    }
+    for name, value in told.items():
+        if getattr(record, name) != value:
+            msg = f"{path / 'run.json'} says {name} = {str(getattr(record, name))[:40]}, the variant's answers give {str(value)[:40]}; {again}"
+            raise Mismatch(msg)
+    classifier = None
+    if record.folds is not None:
+        classifier = trace[CLASSIFIER][-1]
+        bad = (classifier < 0) | ~(np.abs(classifier.sum(-1, keepdims=True, dtype=np.float64) - 1) <= NEAR_ONE)
+        if classifier.shape != (record.n, record.classes) or bad.any():
+            msg = f"{path}: '{CLASSIFIER}' holds no probability of each class for each sample; {again}"
+            raise BadData(msg)
+        check_pretrained(path, record, variant)
+    made = answers_columns(variant, asked, classifier, smoothing=record.smoothing or 0.0)
+    if {*made} != {*trace.columns}:
+        odd = min({*made} ^ {*trace.columns})
+        msg = f"{path}: the trace has other columns than answers leave, such as '{odd[:60]}'; {again}"
+        raise BadData(msg)
+    for name, values in made.items():
+        column = trace.column(name)
+        near = NEAR if values.ndim > 1 else 0
+        if column.values.shape != (1, *values.shape) or column.epochs.tolist() != [0]:
+            msg = f"{path}: '{name}' has shape {column.values.shape}, expected {(1, *values.shape)} at epoch 0; {again}"
+            raise BadData(msg)
+        if name != "prediction" and not np.allclose(column.values[0], values, rtol=0, atol=near):
+            msg = f"{path}: '{name}' does not follow from the answers; {again}"
+            raise BadData(msg)
+    return "what the answers of the variant give"
