@@ -106,7 +106,7 @@ def _of_answers(record: RunRecord) -> tuple[str, ...]:
         told.append(f"the given labels were made of these answers ({record.given_from}), and are among them")
     if record.folds is not None:
         told.append(
-            f"CROWDLAB also asks logistic regression on features '{record.features}', which learnt the majority of "
+            f"beside them, logistic regression on features '{record.features}', which learnt the majority of "
             f"the answers and did not see the sample"
         )
     if record.pretrained is not None:

@@ -75,8 +75,6 @@ def made_with(
     features: list[Pretrained] = []
     for run, name in members:
         found |= information_of(run, name)
-        if _sees_no_features(run, name):
-            continue
         pretrained = pretrained_of_run(run, class_names.get(run.record.variant_id))
         features += [] if pretrained is None else [pretrained]
     overlaps = {one.overlap for one in features}
@@ -94,8 +92,6 @@ def information_of(run: Run, detector: str) -> frozenset[Information]:
     own: frozenset[Information] = frozenset()
     if pretraining is not None:
         own = frozenset({"unknown" if _named(run, pretraining).data == UNSAID else "pretrained"})
-    if _sees_no_features(run, detector):
-        own = frozenset()
     spec = run.record.detectors[detector]
     models = frozenset[Information]() if _asks_no_model(spec) else OF_REGIME[run.record.regime]
     return information_of_detector(spec) | models | own
@@ -117,15 +113,6 @@ def _asks_no_model(spec: str) -> bool:
         return False
     detector: Detector = find("detectors", spec)
     return {*detector.needs} <= {"given", "neighbours.labels"}
-
-
-def _sees_no_features(run: Run, detector: str) -> bool:
-    """Whether scores are of a run of answers, and of these alone: CROWDLAB asks a classifier too, on features."""
-    spec = run.record.detectors[detector]
-    if run.record.regime != "answers" or not is_ours("detectors", spec):
-        return False
-    found: Detector = find("detectors", spec)
-    return "answers.crowdlab" not in found.needs
 
 
 def pretrained_of_run(run: Run, class_names: Sequence[str] | None) -> Pretrained | None:

@@ -314,8 +314,8 @@ def _model(row: Row | BothRow) -> str:
         return "–"
     if row.regime == "features":
         return f"frozen {learner.features}"
-    if row.regime == "answers" and "held_out" not in row.information:  # which asks no classifier
-        return learner.model
+    if row.regime == "answers" and "held_out" in row.information:
+        return f"{learner.model} and frozen {learner.features}"
     return learner.model if learner.features in ("input", "given") else f"{learner.model} on {learner.features}"
 
 

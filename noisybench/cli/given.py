@@ -1,6 +1,6 @@
 """The command that scores without training: given scores, frozen features, or people's answers; how agreement is told."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -99,11 +99,11 @@ def score(
     _check_one_road(features, given, of_features, answers=answers, without_given=without_given)
     found = read_variant(variant)
     if answers:
-        result = _by_answers(
+        results = _by_answers(
             found, variant, features, features_set, without_given=without_given, seed=seed, device=device,
             threads=threads, data=data, own_source=own_source, out=out,
         )  # fmt: skip
-        _report_answers(result, as_json=as_json)
+        _report_answers(results, as_json=as_json)
         return
     if features is not None:
         result = _from_features(
@@ -242,8 +242,8 @@ def _by_answers(
     data: Path | None,
     own_source: str | None,
     out: Path,
-) -> "Result":
-    """A run from the answers of a variant; its source is read for CROWDLAB alone."""
+) -> "list[Result]":
+    """Runs from the answers of a variant; its source is read for CROWDLAB alone."""
     from noisybench.board.results import score_answers
     from noisybench.ground.files import read_array
     from noisybench.ground.options import split_pairs
@@ -272,20 +272,24 @@ def _by_answers(
         )
 
 
-def _report_answers(result: "Result", *, as_json: bool) -> None:
-    """What a run of answers found, and what it was made of."""
+def _report_answers(results: "Sequence[Result]", *, as_json: bool) -> None:
+    """What runs of answers found, and what they were made of."""
     from noisybench.board.evidence import evidence_of
     from noisybench.runs.reading import read_run
 
-    record, told = read_run(result.path).record, told_of(result)
-    evidence = evidence_of([record], [])
+    evidence = dict.fromkeys(
+        sentence for result in results for sentence in evidence_of([read_run(result.path).record], [])
+    )
+    told = {name: metrics for result in results for name, metrics in told_of(result).items()}
     for sentence in evidence:
         tell(sentence)
     if as_json:
-        print_json({"path": str(result.path), "evidence": list(evidence), "detectors": told})
+        paths = [str(result.path) for result in results]
+        print_json({"paths": paths, "evidence": list(evidence), "detectors": told})
         return
     say_told(told)
-    say(str(result.path))
+    for result in results:
+        say(str(result.path))
 
 
 def _report_features(result: "Result", *, as_json: bool) -> None:

@@ -170,11 +170,12 @@ def answers_columns(
 ) -> dict[str, Floats32]:
     """The columns of a run's trace by name.
 
-    ``given`` (n,), the labels; ``answers.vote_shares`` (n, k); of people, ``answers.dawid_skene`` and ``answers.glad``
-    (n, k); where there is a classifier, ``answers.crowdlab`` (n, k) and what it was made with, ``answers.classifier``;
-    and ``prediction`` (n,), the likeliest class by the first of ``BEST`` that there is. Columns of answers, which are no
-    people, have shares alone. Of a sample that nobody answered every class is alike in shares and by GLAD, as the prior
-    by Dawid and Skene, and as the classifier by CROWDLAB. A sample that a person dropped takes part in nothing.
+    Of answers alone: ``answers.vote_shares`` (n, k), and of people ``answers.dawid_skene`` and ``answers.glad`` (n, k);
+    columns of answers, which are no people, have shares alone. With a classifier: ``answers.crowdlab`` (n, k) and what it
+    was made with, ``answers.classifier``. Besides, ``given`` (n,), the labels, and ``prediction`` (n,), the likeliest
+    class by the first of ``BEST`` that there is. Of a sample that nobody answered every class is alike in shares and by
+    GLAD, as the prior by Dawid and Skene, and as the classifier by CROWDLAB. A sample that a person dropped takes part in
+    nothing.
 
     Args:
         variant: The labels.
@@ -190,9 +191,9 @@ def answers_columns(
     if asked.who == "answers":
         ways[SKENE] = lambda: dawid_skene(answers, m, k, smoothing=smoothing).posterior
         ways[GLAD] = lambda: glad(answers, m, k).posterior
-    if asked.who == "answers" and classifier is not None:
+    if classifier is not None:
         held_out = classifier[kept].astype(np.float64)
-        ways[CROWDLAB] = lambda: crowdlab(answers, held_out, k).posterior
+        ways = {CROWDLAB: lambda: crowdlab(answers, held_out, k).posterior}
     made: dict[str, Floats] = {}
     for name, way in ways.items():
         began = time.perf_counter()

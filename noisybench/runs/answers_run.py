@@ -1,7 +1,8 @@
 """A run from the answers of several people: what they say of each sample together, without training a network.
 
 Shares of votes, Dawid and Skene's model and GLAD need the answers alone; CROWDLAB also asks logistic regression on frozen
-features, which did not see the sample. All of it leaves columns, as every regime does.
+features, which did not see the sample, and so is a run of its own: whatever features there are, the others stay the same.
+Both leave columns, as every regime does.
 """
 
 import hashlib
@@ -66,11 +67,12 @@ def score_by_answers(
     seed: int = 0,
     machine: Machine | str = "auto",
     tell: Callable[[str], None] = log.info,
-) -> Path:
-    """Folder of a run that scores labels by what several people answered; no truth is used.
+) -> list[Path]:
+    """Folders of runs that score labels by what several people answered; no truth is used.
 
-    The columns of CIFAR-N are no people: their shares of votes are scored, and no model of an annotator. What is left out
-    is said in a line. Nothing finished is done twice.
+    The first is of the answers alone: shares of votes, Dawid and Skene, GLAD. The second is CROWDLAB's, which asks a
+    classifier too. The columns of CIFAR-N are no people: their shares of votes are scored, and no model of an annotator.
+    What is left out is said in a line. Nothing finished is done twice.
 
     Args:
         source: The inputs, for CROWDLAB; None leaves that out.
@@ -116,18 +118,21 @@ def score_by_answers(
     if variant.answers is None or there.answers is None or _differ(there.answers, variant.answers):
         msg = f"{home} holds runs of the same labels with other answers, or with none; give another --out"
         raise BadData(msg)
-    record = _record(there, asked, seen, seed, machine, without_given=without_given)
-    folder = home / f"answers-{record.setup[:8]}" / f"seed-{seed}"
-    with locked(folder):
-        found = recognise(folder, record, ignore=("groups", "features_sha256"))
-        if found is not None and found.features_sha256 == record.features_sha256:
-            mend(folder, found)
-            if _is_whole(folder, found):
-                score_added(folder, found, there)
-                return folder
-        with limited_threads(machine.threads):
-            _write_run(folder, record, there, asked, seen, apart=apart)
-    return folder
+    folders = []
+    for part in [None] if seen is None else [None, seen]:
+        record = _record(there, asked, part, seed, machine, without_given=without_given)
+        folder = home / f"answers-{record.setup[:8]}" / f"seed-{seed}"
+        folders.append(folder)
+        with locked(folder):
+            found = recognise(folder, record, ignore=("groups", "features_sha256"))
+            if found is not None and found.features_sha256 == record.features_sha256:
+                mend(folder, found)
+                if _is_whole(folder, found):
+                    score_added(folder, found, there)
+                    continue
+            with limited_threads(machine.threads):
+                _write_run(folder, record, there, asked, part, apart=apart)
+    return folders
 
 
 def _differ(one: Answers, other: Answers) -> bool:

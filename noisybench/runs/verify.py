@@ -267,13 +267,14 @@ def _check_untrained(path: Path, trace: Trace, record: RunRecord, variant: Varia
     _check_given_labels(path, trace, variant)
     if record.regime == "answers":
         return check_answered(path, trace, record, variant)
-    if record.form != "dynamics":
-        _check_predictions(path, trace)
+    if record.form == "dynamics":
+        return "the logits"
+    _check_predictions(path, trace)
     if record.regime == "features":
         check_columns(path, trace, record)
         check_pretrained(path, record, variant)
         return "the columns that frozen features left"
-    return f"the {'logits' if record.form == 'dynamics' else 'probabilities'}"
+    return "the probabilities"
 
 
 def _check_given_labels(path: Path, trace: Trace, variant: Variant) -> None:
