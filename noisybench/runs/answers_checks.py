@@ -53,8 +53,8 @@ def faults_of_answers(record: RunRecord) -> Iterator[str]:
         yield "says a setup that its features, folds, answers and smoothing do not give"
 
 
-def check_answered(path: Path, trace: Trace, record: RunRecord, variant: Variant) -> str:
-    """What the columns of a trace follow from, in words, where they are those that the variant's answers give.
+def check_answered(path: Path, trace: Trace, record: RunRecord, variant: Variant) -> None:
+    """Raise unless the columns of a trace are those that the variant's answers give.
 
     What a classifier said of the samples is taken on trust, as its features are not there; what follows from it is not.
 
@@ -101,4 +101,3 @@ def check_answered(path: Path, trace: Trace, record: RunRecord, variant: Variant
         if name != "prediction" and not np.allclose(column.values[0], values, rtol=0, atol=near):
             msg = f"{path}: '{name}' does not follow from the answers; {again}"
             raise BadData(msg)
-    return "what the answers of the variant give"
