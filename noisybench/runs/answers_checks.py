@@ -7,6 +7,7 @@ import numpy as np
 
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.runs.answers_columns import (
+    BEST,
     CLASSIFIER,
     answers_columns,
     asked_of,
@@ -82,8 +83,8 @@ def check_answered(path: Path, trace: Trace, record: RunRecord, variant: Variant
     classifier = None
     if record.folds is not None:
         classifier = trace[CLASSIFIER][-1]
-        bad = (classifier < 0) | ~(np.abs(classifier.sum(-1, keepdims=True, dtype=np.float64) - 1) <= NEAR_ONE)
-        if classifier.shape != (record.n, record.classes) or bad.any():
+        right = classifier.shape == (record.n, record.classes) and (classifier >= 0).all()
+        if not right or not (np.abs(classifier.sum(1, dtype=np.float64) - 1) <= NEAR_ONE).all():
             msg = f"{path}: '{CLASSIFIER}' holds no probability of each class for each sample; {again}"
             raise BadData(msg)
         check_pretrained(path, record, variant)
@@ -92,12 +93,14 @@ def check_answered(path: Path, trace: Trace, record: RunRecord, variant: Variant
         odd = min({*made} ^ {*trace.columns})
         msg = f"{path}: the trace has other columns than answers leave, such as '{odd[:60]}'; {again}"
         raise BadData(msg)
+    best = next(trace[name][-1] for name in BEST if name in made)
+    made["prediction"] = best.argmax(-1).astype(np.float32)  # of what is there: two classes may be all but alike
     for name, values in made.items():
         column = trace.column(name)
         near = NEAR if values.ndim > 1 else 0
         if column.values.shape != (1, *values.shape) or column.epochs.tolist() != [0]:
             msg = f"{path}: '{name}' has shape {column.values.shape}, expected {(1, *values.shape)} at epoch 0; {again}"
             raise BadData(msg)
-        if name != "prediction" and not np.allclose(column.values[0], values, rtol=0, atol=near):
+        if not np.allclose(column.values[0], values, rtol=0, atol=near):
             msg = f"{path}: '{name}' does not follow from the answers; {again}"
             raise BadData(msg)
