@@ -1,6 +1,5 @@
 """Checks of a run of answers: its columns are computed again from the answers of the variant beside it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ from noisybench.runs.answers_columns import (
     answers_columns,
     asked_of,
     digest_of_answers,
-    setup_of_answers,
 )
 from noisybench.runs.features_checks import check_pretrained
 from noisybench.runs.record import RunRecord
@@ -23,35 +21,6 @@ NEAR = 1e-4
 """How far a probability may be from the one that is computed again: iterations end a round earlier on another machine."""
 NEAR_ONE = 1e-3
 """How far the sum of a row of the classifier may be from 1."""
-
-
-def faults_of_answers(record: RunRecord) -> Iterator[str]:
-    """What is wrong with the fields of a record, as ends of sentences."""
-    fixed = {"recipe": "answers", "trained": "", "epochs": 0}
-    fixed |= {"observe": "without the given" if record.without_given else "with the given"}
-    for name, value in fixed.items():
-        if getattr(record, name) != value:
-            yield f"says {name} = {str(getattr(record, name))[:40]}, expected {value!r} of a run of answers"
-    if record.model not in ("answers", "answer columns"):
-        yield f"says model = {record.model[:40]}, expected answers or answer columns"
-    smoothing, folds = record.smoothing or 0.0, record.folds
-    if not 0 <= smoothing < np.inf or not 0 < (record.annotators or 0) <= (record.answers or 0):
-        yield f"says {record.answers} answers of {record.annotators} annotators, smoothed by {smoothing}, which cannot be"
-    with_classifier = (record.features_sha256, folds, record.groups)
-    if any(each is None for each in with_classifier) != all(each is None for each in with_classifier):
-        yield "says features, folds or groups of CROWDLAB's classifier without the others"
-    if folds is None and (record.features != "given" or record.pretrained is not None):
-        yield f"says features '{record.features[:40]}', and no folds of a classifier that saw them"
-    if folds is not None and (folds <= 1 or not 1 < (record.groups or 0) <= record.n):
-        yield f"says {folds} folds and {record.groups} groups of {record.n} samples, which cannot be"
-    if record.setup != setup_of_answers(
-        record.features,
-        folds,
-        who=record.model,
-        without_given=bool(record.without_given),
-        smoothing=smoothing,
-    ):
-        yield "says a setup that its features, folds, answers and smoothing do not give"
 
 
 def check_answered(path: Path, trace: Trace, record: RunRecord, variant: Variant) -> None:

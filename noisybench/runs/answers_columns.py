@@ -32,7 +32,7 @@ PARTS: Mapping[str, str] = {VOTES: "votes", SKENE: "dawid_skene", GLAD: "glad", 
 _RANDOM = {"random1": 0, "random2": 1, "random3": 2}
 
 
-class Asked(NamedTuple):
+class LookedAt(NamedTuple):
     """The answers that are looked at, and what is known of how the given labels came from them.
 
     Attributes:
@@ -49,7 +49,7 @@ class Asked(NamedTuple):
     removed: int
 
 
-def asked_of(variant: Variant, *, without_given: bool, seed: int) -> Asked:
+def asked_of(variant: Variant, *, without_given: bool, seed: int) -> LookedAt:
     """The answers of a variant that are looked at.
 
     Args:
@@ -71,9 +71,9 @@ def asked_of(variant: Variant, *, without_given: bool, seed: int) -> Asked:
     kept = ~variant.dropped
     answers = _chosen(answers, kept[answers.sample])
     if not without_given:
-        return Asked(who, given_from, answers, 0)
+        return LookedAt(who, given_from, answers, 0)
     own = _own_answer(variant, answers, columns or given_from, seed)
-    return Asked(who, given_from, _chosen(answers, ~own), int(own.sum()))
+    return LookedAt(who, given_from, _chosen(answers, ~own), int(own.sum()))
 
 
 def why_without(variant: Variant) -> str:
@@ -162,7 +162,7 @@ def setup_of_answers(features: str, folds: int | None, *, who: str, without_give
 
 def answers_columns(
     variant: Variant,
-    asked: Asked,
+    asked: LookedAt,
     classifier: Floats32 | None,
     *,
     smoothing: float = SMOOTHING,

@@ -30,7 +30,14 @@ from noisybench.ground.files import write_json
 from noisybench.ground.locks import locked
 from noisybench.ground.lookup import find
 from noisybench.ground.version import __version__
-from noisybench.runs.answers_columns import PARTS, Asked, answers_columns, asked_of, digest_of_answers, setup_of_answers
+from noisybench.runs.answers_columns import (
+    PARTS,
+    LookedAt,
+    answers_columns,
+    asked_of,
+    digest_of_answers,
+    setup_of_answers,
+)
 from noisybench.runs.column_scoring import score_added, score_columns
 from noisybench.runs.features_run import FOLDS, TIMING, pretrained_of
 from noisybench.runs.folder import begin, digests_of, finish, keep_variant, log
@@ -139,7 +146,7 @@ def _differ(one: Answers, other: Answers) -> bool:
     return digest_of_answers(one) != digest_of_answers(other)
 
 
-def _choice(source: Source | None, asked: Asked, features: object) -> tuple[Default | None, str | None]:
+def _choice(source: Source | None, asked: LookedAt, features: object) -> tuple[Default | None, str | None]:
     """The features of CROWDLAB's classifier where nobody named any, and why there is none, where it is left out."""
     why = None
     if asked.who != "answers":
@@ -190,7 +197,7 @@ def _digest(values: Features) -> str:
 
 
 def _record(
-    variant: Variant, asked: Asked, seen: _Seen | None, seed: int, machine: Machine, *, without_given: bool
+    variant: Variant, asked: LookedAt, seen: _Seen | None, seed: int, machine: Machine, *, without_given: bool
 ) -> RunRecord:
     """Everything that decides a run, but for the groups of near duplicates."""
     word, folds = ("given", None) if seen is None else (seen.word, FOLDS)
@@ -235,7 +242,7 @@ def _is_whole(folder: Path, found: RunRecord) -> bool:
 
 
 def _write_run(
-    folder: Path, record: RunRecord, variant: Variant, asked: Asked, seen: _Seen | None, *, apart: float
+    folder: Path, record: RunRecord, variant: Variant, asked: LookedAt, seen: _Seen | None, *, apart: float
 ) -> None:
     """Write a run in place of what is there: its columns, scores and suggestions."""
     began = time.perf_counter()
@@ -260,7 +267,9 @@ def _write_run(
     finish(folder, record, {name: name for name in sorted(kinds)}, kinds)
 
 
-def _classifier(features: Features, variant: Variant, asked: Asked, groups: NDArray[np.int64], seed: int) -> Floats32:
+def _classifier(
+    features: Features, variant: Variant, asked: LookedAt, groups: NDArray[np.int64], seed: int
+) -> Floats32:
     """Probabilities by logistic regression in folds that learnt the majority of the answers, shape (n, k).
 
     Where nobody answered, the given label is learnt; of whom a person dropped, nothing is, and every class is alike.

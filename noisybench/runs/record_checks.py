@@ -242,10 +242,34 @@ def _faults_of_features(path: Path, record: RunRecord) -> Iterator[str]:
 
 
 def _faults_of_answers(path: Path, record: RunRecord) -> Iterator[str]:
-    """A run of answers must have the fixed fields of such a run, and the digest of what decides its columns."""
-    from noisybench.runs.answers_checks import faults_of_answers
+    """A run of answers must have the fixed fields of such a run, numbers that can be, and the digest of what decides it."""
+    from noisybench.runs.answers_columns import setup_of_answers
 
-    yield from faults_of_answers(record)
+    fixed: dict[str, object] = {"recipe": "answers", "trained": "", "epochs": 0}
+    fixed |= {"observe": "without the given" if record.without_given else "with the given"}
+    for name, value in fixed.items():
+        if getattr(record, name) != value:
+            yield f"says {name} = {str(getattr(record, name))[:40]}, expected {value!r} of a run of answers"
+    if record.model not in ("answers", "answer columns"):
+        yield f"says model = {record.model[:40]}, expected answers or answer columns"
+    smoothing, folds = record.smoothing or 0.0, record.folds
+    if not 0 <= smoothing < math.inf or not 0 < (record.annotators or 0) <= (record.answers or 0):
+        yield f"says {record.answers} answers of {record.annotators} annotators, smoothed by {smoothing}, which cannot be"
+    with_classifier = (record.features_sha256, folds, record.groups)
+    if any(each is None for each in with_classifier) != all(each is None for each in with_classifier):
+        yield "says features, folds or groups of CROWDLAB's classifier without the others"
+    if folds is None and (record.features != "given" or record.pretrained is not None):
+        yield f"says features '{record.features[:40]}', and no folds of a classifier that saw them"
+    if folds is not None and (folds <= 1 or not 1 < (record.groups or 0) <= record.n):
+        yield f"says {folds} folds and {record.groups} groups of {record.n} samples, which cannot be"
+    if record.setup != setup_of_answers(
+        record.features,
+        folds,
+        who=record.model,
+        without_given=bool(record.without_given),
+        smoothing=smoothing,
+    ):
+        yield "says a setup that its features, folds, answers and smoothing do not give"
     yield from _faults_of_place(path, f"answers-{record.setup[:8]}")
 
 

@@ -5,8 +5,6 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.special import logsumexp
 
 from noisybench.ground.arrays import Floats, Labels, check_labels
 from noisybench.ground.checks import check_room, whole
@@ -133,6 +131,9 @@ def dawid_skene(answers: Triples, n: int, num_classes: int, *, smoothing: float 
 
     Source: Dawid and Skene 1979, doi:10.2307/2346806, equations 2.3 to 2.5; the smoothing is ours.
     """
+    from scipy import sparse
+    from scipy.special import logsumexp
+
     if not 0 <= smoothing < np.inf:
         msg = f"smoothing must be a number of pseudo-answers, 0 or more, got {smoothing}"
         raise BadUsage(msg)

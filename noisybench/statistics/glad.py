@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import expit, log_expit, softmax
 
 from noisybench.ground.arrays import Floats
 from noisybench.statistics.annotators import MOST_ROUNDS, Table, Triples, check_triples, vote_counts
@@ -57,6 +55,8 @@ def glad(answers: Triples, n: int, num_classes: int) -> Glad:
     Source: Whitehill, Ruvolo, Wu, Bergsma and Movellan 2009, NeurIPS 22, equations 1 to 6, of two classes there; priors,
     start and the 25 steps as in the authors' program, whose steps are of conjugate gradients.
     """
+    from scipy.optimize import minimize
+
     table, k = check_triples(answers, n, num_classes), num_classes
     counts = vote_counts(answers, n, k)
     parameters = np.full(table.annotators + n, PRIOR_MEAN)
@@ -82,6 +82,8 @@ def _logits(parameters: Floats, table: Table) -> tuple[Floats, Floats]:
 
 def _expect(parameters: Floats, table: Table, counts: Floats) -> tuple[Floats, float]:
     """Probability of each class (n, k), and the logarithm of the posterior of the parameters but for a constant."""
+    from scipy.special import log_expit, softmax
+
     n, k = counts.shape
     logit = _logits(parameters, table)[1]
     told = np.bincount(table.sample * k + table.label, weights=logit, minlength=n * k).reshape(n, k)
@@ -100,6 +102,8 @@ def _loss(parameters: Floats, table: Table, agreeing: NDArray[np.float64]) -> tu
         table: The answers.
         agreeing: Probability that each answer is the right class, shape (m,).
     """
+    from scipy.special import expit, log_expit
+
     ease, logit = _logits(parameters, table)
     value = float((agreeing * log_expit(logit) + (1 - agreeing) * log_expit(-logit)).sum())
     slope = agreeing - expit(logit)

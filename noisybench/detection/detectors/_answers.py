@@ -9,7 +9,7 @@ from noisybench.ground.arrays import Labels
 from noisybench.training.trace import Trace
 
 
-def doubt(trace: Trace, column: str) -> NDArray[np.float64]:
+def doubted(trace: Trace, column: str) -> NDArray[np.float64]:
     """One minus the given label's probability: (1, n, k) → (n,), in [0, 1]."""
     return 1 - of_given(trace, column)
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.detection.detectors._answers import doubt, likeliest_other
+from noisybench.detection.detectors._answers import doubted, likeliest_other
 from noisybench.detection.scoring import Detector
 from noisybench.ground.arrays import Labels
 from noisybench.training.trace import Trace
@@ -16,7 +16,7 @@ def glad(trace: Trace) -> NDArray[np.float64]:
 
     See ``statistics.glad``.
     """
-    return doubt(trace, COLUMN)
+    return doubted(trace, COLUMN)
 
 
 def suggested(trace: Trace) -> Labels:
