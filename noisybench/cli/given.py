@@ -247,13 +247,13 @@ def _by_answers(
     from noisybench.board.results import score_answers
     from noisybench.ground.files import read_array
     from noisybench.ground.options import split_pairs
-    from noisybench.runs.answers_columns import asked_of
+    from noisybench.runs.answers_columns import looked_at
     from noisybench.runs.answers_run import NO_CLASSIFIER
     from noisybench.training.machine import Machine
     from noisybench.variants.location import source_of
 
     chosen = split_pairs(options or [], flag="--features-set")
-    people = asked_of(variant, without_given=without_given, seed=seed).who == "answers"
+    people = looked_at(variant, without_given=without_given, seed=seed).who == "answers"
     source = None
     if people and features != NO_CLASSIFIER:
         with status(f"reading {variant.provenance.source}"):

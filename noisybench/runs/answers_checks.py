@@ -9,8 +9,8 @@ from noisybench.runs.answers_columns import (
     BEST,
     CLASSIFIER,
     answers_columns,
-    asked_of,
     digest_of_answers,
+    looked_at,
 )
 from noisybench.runs.features_checks import check_pretrained
 from noisybench.runs.record import RunRecord
@@ -34,7 +34,7 @@ def check_answered(path: Path, trace: Trace, record: RunRecord, variant: Variant
     """
     again = "delete that folder and say noisybench score --answers again"
     try:
-        asked = asked_of(variant, without_given=bool(record.without_given), seed=record.seed)
+        asked = looked_at(variant, without_given=bool(record.without_given), seed=record.seed)
     except BadUsage as error:
         msg = f"{path}: {error}; {again}"
         raise Mismatch(msg) from None

@@ -49,7 +49,7 @@ class LookedAt(NamedTuple):
     removed: int
 
 
-def asked_of(variant: Variant, *, without_given: bool, seed: int) -> LookedAt:
+def looked_at(variant: Variant, *, without_given: bool, seed: int) -> LookedAt:
     """The answers of a variant that are looked at.
 
     Args:

@@ -34,8 +34,8 @@ from noisybench.runs.answers_columns import (
     PARTS,
     LookedAt,
     answers_columns,
-    asked_of,
     digest_of_answers,
+    looked_at,
     setup_of_answers,
 )
 from noisybench.runs.column_scoring import score_added, score_columns
@@ -106,7 +106,7 @@ def score_by_answers(
     machine = Machine(device=machine) if isinstance(machine, str) else machine
     check_kind(machine, Machine, "machine", "Machine(device='cpu', threads=2) is one, and so is the name of a device")
     seed, out = whole(seed, "seed", least=0), a_path(out, "out")
-    asked = asked_of(variant, without_given=without_given, seed=seed)
+    asked = looked_at(variant, without_given=without_given, seed=seed)
     began = time.perf_counter()
     if without_given:
         tell(f"{asked.removed} of {len(variant.labels)} samples lose an answer, which is their given label")

@@ -29,7 +29,7 @@ TINY = answers_from_matrix(
 
 
 def made(
-    n: int, k: int, people: int, *, share: float, seed: int, sure: Sequence[float] = (0.35, 0.95)
+    n: int, k: int, people: int, *, share: float, seed: int, sure: tuple[float, float] = (0.35, 0.95)
 ) -> tuple[Answers, NDArray[np.int64], NDArray[np.float64]]:
     """Answers of people with confusion matrices of their own, the right classes (n,), and the matrices (people, k, k)."""
     random = np.random.default_rng(seed)
