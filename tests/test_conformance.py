@@ -32,6 +32,7 @@ from sklearn.model_selection import KFold, cross_val_predict
 from stub import imported
 from torch import Tensor, nn
 
+from noisybench.data.crowd.answers import answers_from_matrix
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_digest
 from noisybench.detection.scoring import COLUMNS, score
@@ -44,6 +45,9 @@ from noisybench.ground.lookup import Drawer, find, names, summary
 from noisybench.ground.options import parse_options, plain_options
 from noisybench.ground.random_streams import bits
 from noisybench.noise.noises.symmetric import Symmetric
+from noisybench.statistics.annotators import dawid_skene, vote_shares
+from noisybench.statistics.crowdlab import crowdlab
+from noisybench.statistics.glad import glad
 from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.statistics.ridge import leave_one_out_ridge
 from noisybench.statistics.threshold_samples import margins_below_cuts
@@ -155,6 +159,7 @@ def planted() -> tuple[Variant, Trace]:
     seen = recorder.trace()
     columns = {**pool_columns(inputs.numpy(), variant.labels), **ridge_columns(inputs.numpy(), variant.labels)}
     columns |= several_columns(inputs, variant.labels)
+    columns |= answers_of_people(variant)
     trace = replace(seen, columns={**seen.columns, **columns})
     return variant, over_columns(trace, lambda column: replace(column, values=read_only(column.values)))
 
@@ -236,6 +241,25 @@ def several_columns(inputs: Tensor, given: NDArray[np.int64]) -> dict[str, Colum
     return {name: Column(at, values.astype(np.float32)) for name, (at, values) in found.items()}
 
 
+def answers_of_people(variant: Variant) -> dict[str, Column]:
+    """What people give who are right more often than the labels are, and a classifier beside them."""
+    random, n = np.random.default_rng(0), len(variant.labels)
+    hit = random.random((n, 6)) < random.uniform(0.4, 0.9, 6)
+    said = np.where(hit, variant.clean[:, None], random.integers(0, 10, (n, 6)))
+    answers = answers_from_matrix(np.where(random.random((n, 6)) < 0.6, said, -1))
+    classifier = np.eye(10)[variant.clean] * 0.5 + random.dirichlet(np.ones(10), n) * 0.5
+    values = {
+        "answers.vote_shares": vote_shares(answers, n, 10),
+        "answers.dawid_skene": dawid_skene(answers, n, 10).posterior,
+        "answers.glad": glad(answers, n, 10).posterior,
+        "answers.crowdlab": crowdlab(answers, classifier, 10).posterior,
+    }
+    assert set(values) == PEOPLE
+    return {name: Column(np.array([1]), value[None].astype(np.float32)) for name, value in values.items()}
+
+
+PEOPLE = {"answers.vote_shares", "answers.dawid_skene", "answers.glad", "answers.crowdlab"}
+"""Columns that answers of several people leave."""
 POOL = {"given", "held_out.probabilities", "held_out.votes", "held_out.consistency", "neighbours.labels"}
 RIDGE = {"features.ridge_suspicion", "features.ridge_answers", "features.ridge_chosen", "features.ridge_leverage"}
 SEVERAL = {name for name in (*COLUMNS["second_split"], *COLUMNS["threshold"]) if "." in name}
@@ -283,9 +307,8 @@ class TestDetector:
         assert detector.name == name
         assert re.search(r"\w+ .*\b(19|20)\d\d, .+", detector.source)
         assert detector.needs
-        assert set(detector.needs) <= (
-            set(names("probes")) if "training" in detector.fed_by else POOL | RIDGE | SEVERAL
-        )
+        trained = "training" in detector.fed_by
+        assert {*detector.needs} <= ({*names("probes")} if trained else POOL | RIDGE | SEVERAL | PEOPLE)
         assert detector.fed_by
         columns = Watched(planted[1].columns)
         detector.score(replace(planted[1], columns=columns))
@@ -296,8 +319,8 @@ class TestDetector:
         detector = find("detectors", name)
         assert detector.information
         assert "unknown" not in detector.information
-        trained = {"training", "second_split", "threshold"} & {*detector.fed_by}
-        assert ("in_sample" if trained else "held_out") in detector.information
+        expected = {"pool": "held_out", "features": "held_out", "answers": "annotators"}
+        assert expected.get(detector.fed_by[0], "in_sample") in detector.information
 
     def test_it_suggests_another_label(self, name: str, planted: tuple[Variant, Trace]) -> None:
         """Where it has a way of its own: a class that is not the given one, and that is right more often than chance."""
@@ -307,7 +330,7 @@ class TestDetector:
         found = detector.suggest(trace)
         assert found.dtype == np.int64
         assert (found != variant.labels).all()
-        assert ((found >= 0) & (found < 10)).all()
+        assert ((found >= UNKNOWN) & (found < 10)).all()
         assert (found == variant.clean)[variant.mislabeled].mean() > 0.5
 
     def test_scores_are_plain_numbers(self, name: str, planted: tuple[Variant, Trace]) -> None:

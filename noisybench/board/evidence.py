@@ -97,6 +97,8 @@ def evidence_of(records: Sequence[RunRecord], traces: Sequence[Trace]) -> tuple[
             by = "near duplicates" if first.grouped_by is None else f"'{first.grouped_by}' and near duplicates"
             told.append(f"{first.n:,} samples are {first.groups:,} groups, by {by}; each group is held out as a whole")
         return tuple(told)
+    if first.regime == "answers":
+        return _of_answers(first)
     learner = f"{first.model}, {first.recipe}" + ("" if first.features == "input" else f", on {first.features}")
     if first.regime == "pool":
         return (f"{first.models} models ({learner}) on random subsets, each asked of the samples that it did not see",)
@@ -114,6 +116,24 @@ def evidence_of(records: Sequence[RunRecord], traces: Sequence[Trace]) -> tuple[
     if first.form == "scores":
         return (f"scores '{first.model}', which came without answers",)
     return (f"answers of '{first.model}', which noisybench did not make; they should be held out",)
+
+
+def _of_answers(record: RunRecord) -> tuple[str, ...]:
+    """What the answers of several people are, a sentence each."""
+    who = "people" if record.model == "answers" else "columns, which are no people"
+    told = [f"{record.answers:,} answers of {record.annotators:,} {who}, to {record.n:,} samples"]
+    if record.without_given:
+        told.append("one answer that is the given label was left out of each sample that has one")
+    elif record.given_from is not None:
+        told.append(f"the given labels were made of these answers ({record.given_from}), and are among them")
+    if record.folds is not None:
+        told.append(
+            f"beside them, logistic regression on features '{record.features}', which learnt the majority of "
+            f"the answers and did not see the sample"
+        )
+    if record.pretrained is not None:
+        told.append(f"the features were {trained_on(record.pretrained)}")
+    return tuple(told)
 
 
 def suggested(traces: Sequence[Trace], detector: str, given: Labels) -> Labels:

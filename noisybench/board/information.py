@@ -35,6 +35,7 @@ OF_REGIME: Mapping[Regime, frozenset[Information]] = {
     "given": frozenset({"unknown"}),
     "second_split": frozenset({"in_sample", "several_trainings"}),
     "threshold": frozenset({"in_sample", "several_trainings"}),
+    "answers": frozenset(),
 }
 """What the regime of a run adds to a detector's own, where it asks the models of the run."""
 OF_REFERENCES: Mapping[str, frozenset[Information]] = {

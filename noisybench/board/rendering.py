@@ -296,6 +296,8 @@ def _recipe(rows: Rows) -> Callable[[AnyRow], str]:
             return row.learner.recipe or "–"
         if row.regime == "features":
             return "no training" if same else f"no training, {row.setup[:8]}"
+        if row.regime == "answers":
+            return f"no training, {row.observe}" if same else f"no training, {row.observe}, {row.setup[:8]}"
         words = f"{row.learner.recipe}, {row.learner.epochs} epochs"
         words += {
             "after": "",
@@ -345,6 +347,8 @@ def _model(row: Row | BothRow) -> str:
         return "–"
     if row.regime == "features":
         return f"frozen {learner.features}"
+    if row.regime == "answers" and "held_out" in row.information:
+        return f"{learner.model} and frozen {learner.features}"
     return learner.model if learner.features in ("input", "given") else f"{learner.model} on {learner.features}"
 
 

@@ -56,7 +56,10 @@ COLUMNS: Mapping[FedRegime, tuple[str, ...]] = {
     "threshold": (
         "given", "prediction", "threshold.margins", "threshold.members", "threshold.aum", "threshold.excess",
     ),
-    "answers": ("given",),
+    "answers": (
+        "given", "prediction", "answers.vote_shares", "answers.dawid_skene", "answers.glad", "answers.crowdlab",
+        "answers.classifier",
+    ),
 }  # fmt: skip
 """Columns that runs leave which are no observed training."""
 PREFIXES = ("held_out.", "neighbours.", "features.", "second_split.", "threshold.", "answers.")
