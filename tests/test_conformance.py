@@ -34,7 +34,7 @@ from torch import Tensor, nn
 
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_digest
-from noisybench.detection.scoring import score
+from noisybench.detection.scoring import COLUMNS, score
 from noisybench.detection.suggesting import suggest
 from noisybench.ground import lookup as catalog
 from noisybench.ground.arrays import UNKNOWN, read_only
@@ -44,8 +44,13 @@ from noisybench.ground.lookup import Drawer, find, names, summary
 from noisybench.ground.options import parse_options, plain_options
 from noisybench.ground.random_streams import bits
 from noisybench.noise.noises.symmetric import Symmetric
+from noisybench.statistics.alignment import class_alignment
+from noisybench.statistics.gaussian import class_distances
+from noisybench.statistics.hoc import estimate_consensus, ranks_above_right
 from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.statistics.ridge import leave_one_out_ridge
+from noisybench.statistics.shapley import knn_shapley
+from noisybench.statistics.vicinity import vicinity
 from noisybench.training.asking import Batch
 from noisybench.training.observing import Recorder, observe
 from noisybench.training.trace import Column, Trace
@@ -148,7 +153,7 @@ def planted() -> tuple[Variant, Trace]:
             optimizer.step()
         recorder.observe(model, inputs, epoch=epoch)
     seen = recorder.trace()
-    columns = {**pool_columns(inputs.numpy(), variant.labels), **ridge_columns(inputs.numpy(), variant.labels)}
+    columns = {**pool_columns(inputs.numpy(), variant.labels), **frozen_columns(inputs.numpy(), variant.labels)}
     trace = replace(seen, columns={**seen.columns, **columns})
     return variant, over_columns(trace, lambda column: replace(column, values=read_only(column.values)))
 
@@ -174,21 +179,31 @@ def pool_columns(inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> dict
     return {name: Column(np.array([1]), value[None].astype(np.float32)) for name, value in values.items()}
 
 
-def ridge_columns(inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, Column]:
+def frozen_columns(inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, Column]:
     """What frozen features give besides, here the pixels."""
-    found = leave_one_out_ridge(inputs, labels, 10)
+    found, around = leave_one_out_ridge(inputs, labels, 10), vicinity(inputs, labels, 10)
+    right = estimate_consensus(labels, around.two_nearest, 10).right
     values = {
         "features.ridge_suspicion": found.suspicion,
         "features.ridge_answers": found.answers,
         "features.ridge_chosen": found.margin_at_chosen,
         "features.ridge_leverage": found.leverage,
+        "features.cooks_distance": found.cooks_distance,
+        "features.gaussian_distances": class_distances(inputs, labels, 10),
+        "features.simifeat_votes": around.votes,
+        "features.two_nearest": around.two_nearest,
+        "features.nearest_same": around.nearest_same,
+        "features.nearest_other": around.nearest_other,
+        "features.simifeat_ranks": ranks_above_right(around.votes, labels, right),
+        "features.alignment": class_alignment(inputs, labels, 10),
+        "features.shapley": knn_shapley(inputs, labels, 10),
     }
-    assert set(values) == RIDGE
+    assert set(values) == FROZEN
     return {name: Column(np.array([1]), value[None].astype(np.float32)) for name, value in values.items()}
 
 
 POOL = {"given", "held_out.probabilities", "held_out.votes", "held_out.consistency", "neighbours.labels"}
-RIDGE = {"features.ridge_suspicion", "features.ridge_answers", "features.ridge_chosen", "features.ridge_leverage"}
+FROZEN = {name for name in COLUMNS["features"] if name.startswith("features.")}
 """Columns that no probe observes."""
 
 
@@ -226,7 +241,7 @@ class TestDetector:
         assert detector.name == name
         assert re.search(r"\w+ .*\b(19|20)\d\d, .+", detector.source)
         assert detector.needs
-        assert set(detector.needs) <= (set(names("probes")) if "training" in detector.fed_by else POOL | RIDGE)
+        assert set(detector.needs) <= (set(names("probes")) if "training" in detector.fed_by else POOL | FROZEN)
         assert detector.fed_by
         columns = Watched(planted[1].columns)
         detector.score(replace(planted[1], columns=columns))

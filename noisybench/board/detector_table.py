@@ -22,6 +22,7 @@ from noisybench.board.averages import (
 )
 from noisybench.board.information import BLOCKS, NO_NAMES, MadeWith, RowBlock, made_with
 from noisybench.board.judging import judge_all
+from noisybench.board.neighbourhoods import least_alike
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, check_asked
 from noisybench.detection.scoring import Information, Kind
 from noisybench.memorization.learner import Learner
@@ -74,6 +75,8 @@ class Row:
         pretrained: What the features had been trained on; None where no other data decided them.
         block: With whom it ranks: those that saw the data set alone (empty), on features of other data, or who were told
             something of the truth.
+        neighbours_alike: Of detectors that take the two nearest others to share a sample's true class: the share of
+            samples of which they do, where truth is known.
     """
 
     detector: str
@@ -108,6 +111,7 @@ class Row:
     information: tuple[Information, ...] = ()
     pretrained: Pretrained | None = None
     block: RowBlock = ""
+    neighbours_alike: float = math.nan
 
 
 # Rows
@@ -262,6 +266,7 @@ def _row(
         seconds=mean(cells_of(zip(members, (seconds for seconds, _ in costs), strict=True))),
         passes=mean(cells_of(zip(members, (passes for _, passes in costs), strict=True))),
         **made._asdict(),
+        neighbours_alike=least_alike((run, held.detector) for run, held in group.values()),
     )
 
 

@@ -14,6 +14,7 @@ from noisybench.board.detector_table import Row, about_metric
 from noisybench.board.flags_table import MOST_MEMORIZED, BothRow, Quarters
 from noisybench.board.information import RowBlock, in_words
 from noisybench.board.model_table import ModelRow
+from noisybench.board.neighbourhoods import ENOUGH_ALIKE
 from noisybench.ground.text import cell, markdown_cell, one_line, spreadsheet_cell, visible
 from noisybench.memorization.learner import Learner
 from noisybench.statistics.resampling import weakest
@@ -75,11 +76,22 @@ def caption(rows: Rows) -> str:
     if isinstance(first, BothRow) and first.unmeasured:
         runs = f"{first.unmeasured} run{'s' * (first.unmeasured != 1)}"
         missing.append(f"{runs} of labels whose memorization was not measured left out")
+    missing += _on_neighbours(rows)
     if incomplete:
         rest = ", unranked" if isinstance(first, Row) else ""
         missing.append(f"{incomplete} incomplete row{'s' * (incomplete != 1)}{rest}")
     # Names come from files, which may hold any character.
     return one_line(f"{what}; {covers}." + (f" {'; '.join(missing).capitalize()}." if missing else ""))
+
+
+def _on_neighbours(rows: Rows) -> list[str]:
+    """What is said where detectors assume of neighbours what is known not to hold."""
+    odd = [row for row in rows if isinstance(row, Row) and row.neighbours_alike < ENOUGH_ALIKE]
+    if not odd:
+        return []
+    least = min(row.neighbours_alike for row in odd)
+    who = " and ".join(dict.fromkeys(row.detector for row in odd))
+    return [f"{who} take the two nearest others to share the true class, and of {least:.0%} of samples they do"]
 
 
 def to_records(rows: Rows) -> list[dict[str, Any]]:
@@ -100,7 +112,7 @@ def _flat(row: AnyRow) -> dict[str, Any]:
             flat |= {"features": value.features, "regime": row.regime, "trained": value.trained, "epochs": value.epochs}
         elif field.name == "truth_learner":
             flat[field.name] = value.name if value is not None else ""
-        elif field.name not in ("version", "information", "pretrained", "block"):
+        elif field.name not in ("version", "information", "pretrained", "block", "neighbours_alike"):
             flat[field.name] = value
     flat["version"] = row.version
     if not isinstance(row, ModelRow):
@@ -113,6 +125,8 @@ def _flat(row: AnyRow) -> dict[str, Any]:
                 "pretrained_supervised": told.supervised,
                 "pretrained_overlap": told.overlap,
             }
+    if isinstance(row, Row):
+        flat["neighbours_alike"] = row.neighbours_alike
     return flat
 
 
