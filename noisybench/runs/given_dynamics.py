@@ -19,14 +19,17 @@ def observe_dynamics(
     """What every probe of logits says of each epoch, and at the end the given labels: see ``read_dynamics``."""
     import torch
 
+    from noisybench.training.gathering import remembering, without
     from noisybench.training.observing import Recorder
 
     probes = [find("probes", name) for name in names("probes") if is_ours("probes", name)]
     recorder = Recorder(variant, [probe for probe in probes if not probe.gradient])
     samples = torch.arange(len(variant.labels))
-    observations = []
+    observations: list[Observation] = []
+    remember = remembering(recorder.probes)
     for epoch, logits in read_dynamics(folder, variant, sample_names=sample_names, tell=tell):
         recorder.update(torch.from_numpy(logits.astype(np.float32)), samples)
+        observations = [without(earlier, remember) for earlier in observations]
         observations.append(recorder.end_epoch(epoch=epoch))
     last = observations[-1]
     given = {"given": variant.labels.astype(np.float32)}

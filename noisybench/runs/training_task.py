@@ -23,6 +23,7 @@ from noisybench.runs.mending import begin_again, check_same_training, mend, reco
 from noisybench.runs.record import HOW_LABELS_CAME, WHAT_CAME_OUT, RunRecord, about_labels, first_difference
 from noisybench.runs.suggestion_files import write_suggestions
 from noisybench.training.checkpoint import CHECKPOINT, epochs_trained
+from noisybench.training.gathering import asked_columns, due_columns, is_observed, remembers
 from noisybench.training.machine import Machine, surroundings
 from noisybench.training.plan import Plan, Watch
 from noisybench.training.probe import Probe
@@ -30,8 +31,6 @@ from noisybench.training.trace import Trace, read_trace
 from noisybench.training.training import (
     TIMING,
     digest_of_test_set,
-    due_columns,
-    is_observed,
     read_timing,
     restore_history,
     train,
@@ -129,7 +128,8 @@ def _is_trained(task: TrainingTask, found: RunRecord, record: RunRecord, columns
     kept = epochs_trained(path, {"variant_id": found.variant_id, "seed": found.seed, "setup": found.setup})
     if kept == epochs and not (folder / "history.parquet").is_file():
         restore_history(folder, task.variant)
-    due = due_columns(columns, epochs, task.plan.watch.every(columns))
+    probes, every = [_probe(name, task.plan.watch) for name in columns], task.plan.watch.every(columns)
+    due = due_columns(probes, epochs, every)
     if not (folder / "history.parquet").is_file() or not is_observed(folder / "trace", due, until=epochs):
         return False
     if kept is not None:
@@ -203,7 +203,7 @@ def _score_all(task: TrainingTask, wanted: Mapping[str, str], listed: Mapping[st
                     msg = f"detector '{name}' gave {len(found.values)} scores, expected one for each of {len(task.variant.labels)} samples"
                     raise BadData(msg)
                 write_scores(found, scores_path(task.folder, name), made_by(spec))
-                costs[name] = _cost(trace, detector.needs, task.plan.watch, timing.get("purposes"), seconds)
+                costs[name] = _cost(trace, detector.needs, task.plan, timing.get("purposes"), seconds)
                 write_json(timing, task.folder / TIMING, sync=False)
         here = [wanted[name] for name in _scored_here(task, wanted)]
         write_suggestions(task.folder, trace, {spec: _detector(spec) for spec in here}, task.variant)
@@ -225,25 +225,30 @@ def _scored_here(task: TrainingTask, wanted: Mapping[str, str]) -> list[str]:
 
 
 def _cost(
-    trace: Trace, needs: Sequence[str], watch: Watch, purposes: Mapping[str, float] | None, scoring: float
+    trace: Trace, needs: Sequence[str], plan: Plan, purposes: Mapping[str, float] | None, scoring: float
 ) -> dict[str, float | None]:
     """Seconds and extra passes over the training set that a detector adds to plain training.
 
     Args:
         trace: Of the run.
         needs: Columns of the detector.
-        watch: How the run was observed.
+        plan: What was trained, and how it was observed.
         purposes: Seconds by purpose; None where nobody knows any more, and so nobody the detector's seconds.
         scoring: Seconds of scoring.
     """
     spent = purposes or {}
+    watch, epochs = plan.watch, plan.recipe.epochs
     probes = [_probe(name, watch) for name in needs]
+    asked = asked_columns(probes, epochs, watch.every(needs))
+    times = {probe.name: len(trace.column(probe.name).epochs) for probe in probes if not remembers(probe)}
+    for probe in (probe for probe in probes if remembers(probe)):  # whose column is of the last epoch alone
+        times[probe.name] = sum(probe.name in due for due in asked.values())
     seconds, passes = scoring, 0.0
     for probe in probes:
         if probe.gradient:
             seconds += spent.get(probe.name, 0.0)
-            passes += probe.passes * len(trace.column(probe.name).epochs)
-    plain = [len(trace.column(probe.name).epochs) for probe in probes if not probe.gradient]
+            passes += probe.passes * times[probe.name]
+    plain = [times[probe.name] for probe in probes if not probe.gradient]
     if plain and watch.observe == "after":  # one pass an epoch serves every probe of the logits
         seconds += spent.get("logits", 0.0)
         passes += max(plain)

@@ -1,13 +1,18 @@
 """Asking: a model, some samples, and the logits that it gives for them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from noisybench.ground.errors import BadUsage, TrainingFailed
+
+HEAD_TOLERANCE = 1e-3
+"""Share of the largest logit by which weight times features plus bias may differ from the logits."""
 
 
 class Batch:
@@ -20,6 +25,7 @@ class Batch:
         start: Index of the first sample, for probes that draw: what sample i gets must not depend on the batch size.
         seed: Of this observation, for probes that draw.
         num_classes: Logits that the model must give for each sample; None takes more than the labels need.
+        learning_rate: At the end of the epoch that is observed; None where nobody said it.
     """
 
     def __init__(
@@ -31,6 +37,7 @@ class Batch:
         start: int = 0,
         seed: int = 0,
         num_classes: int | None = None,
+        learning_rate: float | None = None,
     ) -> None:
         self.model = model
         self.given = inputs
@@ -38,6 +45,8 @@ class Batch:
         self.start = start
         self.seed = seed
         self.num_classes = num_classes
+        self.learning_rate = learning_rate
+        self._head: tuple[nn.Linear, Tensor] | None = None  # of the pass that gives the logits
 
     @property
     def inputs(self) -> Tensor:
@@ -57,13 +66,68 @@ class Batch:
     @cached_property
     def logits(self) -> Tensor:
         """Shape (b, k), float32, no gradient."""
-        with torch.no_grad():
-            logits = ask(self.model, self.given)
         k = self.num_classes
+        with torch.no_grad(), _heads_watched(self.model, k) as heads:
+            logits = ask(self.model, self.given)
+        self._head = heads[-1] if heads else None
         if k is None:
             width = logits.shape[-1] if isinstance(logits, Tensor) and logits.ndim else 0
             k = max(width, int(self.labels.max()) + 1)
         return check_logits(logits, len(self.labels), k).float()
+
+    @cached_property
+    def features(self) -> Tensor:
+        """What the model's last linear layer is given, shape (b, d), float32, no gradient; of the pass of ``logits``.
+
+        Its weight times these plus its bias are the logits; that is looked at in the first batch.
+
+        Raises:
+            BadUsage: The logits are not what an ``nn.Linear`` of the model gives.
+        """
+        logits = self.logits
+        if self._head is not None:
+            layer, given = self._head
+            if given.shape[0] == len(logits) and given.numel() == len(logits) * layer.in_features:
+                features = given.reshape(len(logits), -1)
+                if self.start > 0 or _is_head(layer, features, logits):
+                    return features.float()
+        msg = (
+            f"the logits of {type(self.model).__name__} are not what an nn.Linear of it gives, and a probe asks what its "
+            f"last linear layer is given; leave that probe out, or let the model end in one"
+        )
+        raise BadUsage(msg)
+
+
+@contextmanager
+def _heads_watched(model: nn.Module, k: int | None) -> Iterator[list[tuple[nn.Linear, Tensor]]]:
+    """Linear layers that may give the logits, each with what it is given, in the order in which they run.
+
+    No other layer is looked at: attention takes another way, with other last bits, where one of its own is.
+    """
+    seen: list[tuple[nn.Linear, Tensor]] = []
+
+    def look(layer: nn.Module, unnamed: tuple[Any, ...], named: dict[str, Any]) -> None:
+        given = unnamed[0] if unnamed else named.get("input")
+        if isinstance(layer, nn.Linear) and isinstance(given, Tensor):
+            seen[:] = [(layer, given.detach())]
+
+    heads = [each for each in model.modules() if isinstance(each, nn.Linear) and k in (None, each.out_features)]
+    handles = [head.register_forward_pre_hook(look, with_kwargs=True) for head in heads]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _is_head(layer: nn.Linear, features: Tensor, logits: Tensor) -> bool:
+    """Whether a linear layer makes these logits (b, k) of these features (b, d); those of a diverged model are let pass."""
+    with torch.no_grad():
+        again = F.linear(features, layer.weight, layer.bias).float()
+    if again.shape != logits.shape:
+        return False
+    apart = (again - logits).abs().max()
+    return not apart.isfinite() or bool(apart <= HEAD_TOLERANCE * logits.abs().max())
 
 
 def ask(model: nn.Module, inputs: Tensor | Mapping[str, Tensor]) -> Any:  # noqa: ANN401 - whatever a model gives

@@ -8,7 +8,7 @@ import json
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -36,6 +36,7 @@ class Checkpoint:
         susceptibility: Sum of the drops so far, in nats.
         weights: Every parameter and buffer of the model by name, those that ``state_dict`` leaves out as well.
         optimizer: ``"{parameter}.{name}"`` → the optimiser's tensor of that name for that parameter.
+        memory: Name of a probe → what it remembers of the epochs so far; an empty tensor is nothing.
     """
 
     epoch: int
@@ -44,6 +45,7 @@ class Checkpoint:
     susceptibility: float
     weights: Mapping[str, Tensor]
     optimizer: Mapping[str, Tensor]
+    memory: Mapping[str, Tensor] = field(default_factory=dict)
 
     def check(self, made_by: Mapping[str, Any], path: Path) -> None:
         """Raise ``BadData`` unless the run was made by ``made_by``; the sentence names the first difference."""
@@ -98,7 +100,7 @@ def state_of(optimizer: torch.optim.SGD) -> dict[str, Tensor]:
 
 
 PLAIN = ("epoch", "made_by", "history", "susceptibility")
-TENSORS = ("weights", "optimizer")
+TENSORS = ("weights", "optimizer", "memory")
 METADATA = "noisybench"
 """Key of the one text beside the tensors."""
 
@@ -205,7 +207,7 @@ def _parts(plain: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Checkpoin
     if not whole:
         msg = "no checkpoint"
         raise ValueError(msg)
-    return Checkpoint(**content, weights=groups["weights"], optimizer=groups["optimizer"])
+    return Checkpoint(**content, weights=groups["weights"], optimizer=groups["optimizer"], memory=groups["memory"])
 
 
 def _is_history(column: object, epochs: int) -> bool:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from noisybench.ground.errors import BadUsage, Mismatch, TrainingFailed
 from noisybench.ground.lookup import find
 from noisybench.ground.random_streams import derive
 from noisybench.training.asking import Batch, check_logits
+from noisybench.training.gathering import Memory, Values, remembering, without
 from noisybench.training.probe import Probe
 from noisybench.training.sample_order import (
     SampleInputs,
@@ -28,7 +30,7 @@ from noisybench.training.sample_order import (
     generators_kept,
     split,
 )
-from noisybench.training.trace import Observation, Trace, read_trace, stack, write_observation
+from noisybench.training.trace import Observation, Trace, epochs_observed, read_trace, stack, write_observation
 from noisybench.variants.variant import Variant
 
 
@@ -60,7 +62,9 @@ def observe(
     clean: Labels | None = None,
     seed: int = 0,
     batch_size: int = 256,
+    learning_rate: float | None = None,
     seconds: dict[str, float] | None = None,
+    memory: Memory | None = None,
 ) -> Observation:
     """Every probe's value for every sample, in order and without augmentation.
 
@@ -76,7 +80,9 @@ def observe(
         clean: Shape (n,): labels that the pairs of a loader may hold instead; below 0 is unknown.
         seed: For probes that draw.
         batch_size: Samples at a time where ``inputs`` is one tensor; no value depends on it.
+        learning_rate: Of the optimizer at the end of the epoch, for probes that weigh epochs by it.
         seconds: Where the time is added up, under ``logits`` and the name of each probe that needs more.
+        memory: What probes remember of earlier epochs, by name, which is brought up to date; None remembers nothing.
 
     Raises:
         BadUsage: An epoch that is no whole number, or negative; or a loader that gives the samples in another order.
@@ -89,21 +95,29 @@ def observe(
     check_loader(inputs)
     parts = split(inputs, batch_size)
     own = derive(seed, "probe", epoch)
-    answers: dict[str, list[Tensor]] = {probe.name: [] for probe in probes}
+    answers = {probe.name: Values(probe, len(labels)) for probe in probes}
+    memory = {} if memory is None else memory
     spent = {"logits": 0.0} if seconds is None else seconds
     began = time.perf_counter()
     with generators_kept(inputs), evaluating(model, seed=derive(seed, "observe", epoch) % 2**63, device=labels.device):
         for start, part in batches_in_order(parts, labels, clean=clean):
             asked = labels[start : start + count(part)]
-            batch = Batch(model, part, asked, start=start, seed=own, num_classes=num_classes)
-            if batch.start == 0 and probes and all(probe.gradient for probe in probes):
-                _ = batch.logits  # else nobody looks at their shape
+            batch = Batch(
+                model, part, asked, start=start, seed=own, num_classes=num_classes, learning_rate=learning_rate
+            )
+            if probes and (batch.start == 0 or any(not probe.passes for probe in probes)):
+                _ = batch.logits  # in the first batch always, else nobody may look at their shape
+                began = _spend(spent, "logits", began)
             for probe in probes:
-                answers[probe.name].append(probe(batch).detach())
+                answers[probe.name].put(start, len(asked), probe(batch))
                 if probe.gradient:
                     began = _spend(spent, probe.name, began)
             began = _spend(spent, "logits", began)
-    return Observation(epoch, {name: _to_numpy(name, torch.cat(values), epoch) for name, values in answers.items()})
+        columns = {}
+        for probe in probes:
+            columns[probe.name] = _to_numpy(probe.name, answers.pop(probe.name).column(labels, memory), epoch)
+            began = _spend(spent, probe.name if probe.gradient else "logits", began)
+    return Observation(epoch, columns)
 
 
 class Recorder:
@@ -136,6 +150,7 @@ class Recorder:
         folder: str | Path | None = None,
         resume: bool = False,
         keep: bool = False,
+        epochs: int | None = None,
     ) -> None:
         """Start an empty trace.
 
@@ -150,6 +165,8 @@ class Recorder:
             resume: Go on with the trace that the folder holds; an epoch observed again takes the place of the old one,
                 and later ones stay until they are.
             keep: Of an epoch observed again, keep the columns that are not asked for now.
+            epochs: Epochs of the whole training, after the last of which alone the column of a probe that remembers is
+                kept. None keeps it of the newest epoch in memory, and of every one in a folder.
 
         Raises:
             BadUsage: The seed is no whole number, a variant is given another number of classes, or the folder holds a trace already and nothing was said of resuming it.
@@ -176,7 +193,10 @@ class Recorder:
         self._folder = None if folder is None else Path(folder)
         self._resume = resume
         self._keeps = keep
+        self._epochs = epochs
+        self.memory: dict[str, Tensor | None] = {}
         self._last: dict[str, int] = {}  # probe → epoch
+        self._found: set[int] = set()  # epochs of a trace that is gone on with, until they are observed again
         if self._folder is not None and any(self._folder.glob("epoch-*.parquet")):
             if not resume:
                 msg = f"{folder} holds a trace already; give an empty folder, or say resume=True to go on with it"
@@ -184,6 +204,7 @@ class Recorder:
             if read_trace(self._folder).variant_id != self._variant_id:
                 msg = f"{folder} holds a trace of another variant; give an empty folder"
                 raise Mismatch(msg)
+            self._found = {*epochs_observed(self._folder)}
         self._observations: list[Observation] = []
         self._logits: Tensor | None = None
         self._times = torch.zeros(len(self.labels) + 1, dtype=torch.int32, device=device)  # the last: of no sample
@@ -196,6 +217,7 @@ class Recorder:
         """Expect the model and its inputs on that device from now on."""
         self.labels, self._times = self.labels.to(device), self._times.to(device)
         self._logits = None if self._logits is None else self._logits.to(device)
+        self.memory = {name: None if kept is None else kept.to(device) for name, kept in self.memory.items()}
 
     def observe(
         self,
@@ -204,16 +226,26 @@ class Recorder:
         *,
         epoch: int,
         probes: Sequence[Probe] | None = None,
+        learning_rate: float | None = None,
     ) -> Observation:
-        """Ask the model about every sample after ``epoch`` epochs. ``probes``: only these; default all.
+        """Ask the model about every sample after ``epoch`` epochs.
+
+        Args:
+            model: See ``noisybench.observe``.
+            inputs: Of every sample, in order.
+            epoch: Epochs trained so far.
+            probes: Only these; default all.
+            learning_rate: Of the optimizer at the end of the epoch; None takes 1 where a probe weighs epochs by it.
 
         Raises:
-            BadUsage: The epoch was observed already, or a later one.
+            BadUsage: The epoch was observed already, or a later one; or a probe remembers earlier epochs of a trace that
+                is gone on with, which no trace holds.
             TrainingFailed: See ``noisybench.observe``.
         """
         asked = self.probes if probes is None else list(probes)
         self._check_epoch(epoch, asked)
-        return self._keep(self._ask(model, inputs, epoch, asked))
+        memory = dict(self.memory)
+        return self._keep(self._ask(model, inputs, epoch, asked, memory=memory, learning_rate=learning_rate), memory)
 
     def update(self, logits: Tensor, samples: Tensor) -> None:
         """Remember a training batch's logits (b, k) of the samples (b,); reduced once an epoch, by ``end_epoch``.
@@ -247,6 +279,7 @@ class Recorder:
         model: nn.Module | None = None,
         inputs: SampleInputs = (),
         probes: Sequence[Probe] | None = None,
+        learning_rate: float | None = None,
     ) -> Observation:
         """Turn the logits of ``update`` into the epoch's values.
 
@@ -255,6 +288,7 @@ class Recorder:
             model: SampleInputs by the probes that need more than logits, in eval mode; None leaves those probes out.
             inputs: Un-augmented inputs for those probes.
             probes: Only these; default all.
+            learning_rate: See ``observe``.
 
         Raises:
             BadUsage: A sample was in no batch of this epoch, in several, or is none; or the epoch was observed already, or a later one.
@@ -270,11 +304,14 @@ class Recorder:
             )
             raise BadUsage(msg)
         # The logits are the inputs of a model that changes nothing, so both ways of observing are one.
-        values = dict(self._ask(nn.Identity(), self._logits[:-1], epoch, [p for p in asked if not p.gradient]).values)
-        if model is not None and any(probe.gradient for probe in asked):
-            values.update(self._ask(model, inputs, epoch, [p for p in asked if p.gradient]).values)
+        of_logits, gradients = ([p for p in asked if p.gradient == wanted] for wanted in (False, True))
+        memory = dict(self.memory)
+        ask = partial(self._ask, epoch=epoch, memory=memory, learning_rate=learning_rate)
+        values = dict(ask(nn.Identity(), self._logits[:-1], probes=of_logits).values)
+        if model is not None and gradients:
+            values.update(ask(model, inputs, probes=gradients).values)
         self._times.zero_()
-        return self._keep(Observation(epoch, values))
+        return self._keep(Observation(epoch, values), memory)
 
     def trace(self) -> Trace:
         """What was recorded so far."""
@@ -291,21 +328,44 @@ class Recorder:
             raise
 
     def _check_epoch(self, epoch: int, asked: Sequence[Probe]) -> None:
-        last = max((self._last.get(probe.name, -1) for probe in asked), default=-1)
-        if not self._resume and whole(epoch, "epoch", least=0) <= last:
+        epoch, remember = whole(epoch, "epoch", least=0), remembering(asked)
+        counted = remember if self._resume else {probe.name for probe in asked}
+        last = max((self._last.get(name, -1) for name in counted), default=-1)
+        if epoch <= last:
             msg = f"epoch {epoch} was given when epoch {last} had been observed; count them up, and give each once"
             raise BadUsage(msg)
+        lost = sorted(remember - {*self.memory})
+        if lost and min(self._found, default=epoch) < epoch:
+            msg = (
+                f"probe '{lost[0]}' remembers earlier epochs, and {self._folder} does not hold what it remembered; give "
+                f"an empty folder and observe from the first epoch on, put back 'memory' of the recorder that began, or "
+                f"leave that probe out"
+            )
+            raise BadUsage(msg)
 
-    def _keep(self, observation: Observation) -> Observation:
+    def _keep(self, observation: Observation, memory: dict[str, Tensor | None]) -> Observation:
+        """Keep an epoch's columns, and what its probes remember now that none has failed."""
+        self.memory = memory
         self._last.update(dict.fromkeys(observation.values, observation.epoch))
+        self._found.discard(observation.epoch)
+        again = remembering(self.probes) & {*observation.values}
+        kept = observation if self._epochs in (None, observation.epoch) else without(observation, again)
         if self._folder is not None:
-            own = self._variant_id
-            write_observation(observation, self._folder, variant_id=own, keep=self._keeps)
+            write_observation(kept, self._folder, variant_id=self._variant_id, keep=self._keeps)
         else:
-            self._observations.append(observation)
+            self._observations = [*(without(earlier, again) for earlier in self._observations), kept]
         return observation
 
-    def _ask(self, model: nn.Module, inputs: SampleInputs, epoch: int, probes: Sequence[Probe]) -> Observation:
+    def _ask(
+        self,
+        model: nn.Module,
+        inputs: SampleInputs,
+        epoch: int,
+        probes: Sequence[Probe],
+        *,
+        memory: Memory,
+        learning_rate: float | None,
+    ) -> Observation:
         """Observe, and note the seconds of each probe that needs more than logits apart from the others."""
         return observe(
             model,
@@ -316,7 +376,9 @@ class Recorder:
             num_classes=self._num_classes,
             clean=self._clean,
             seed=self._seed,
+            learning_rate=learning_rate,
             seconds=self.seconds,
+            memory=memory,
         )
 
 
@@ -328,7 +390,7 @@ def _spend(seconds: dict[str, float], name: str, began: float) -> float:
 
 
 def _to_numpy(name: str, values: Tensor, epoch: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    array = values.cpu().numpy().astype(np.float32)
+    array = values.cpu().numpy().astype(np.float32, copy=False)
     bad = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(1))
     if bad.size:
         msg = (

@@ -18,14 +18,12 @@ from noisybench.ground.lookup import find
 from noisybench.ground.options import parse_options
 from noisybench.training.machine import choose_device
 from noisybench.training.model import BuildModel
-from noisybench.training.probe import Probe, When
+from noisybench.training.probe import MOST_EPOCHS, Probe, When
 from noisybench.training.recipe import RECIPE_OF_0_1_0, Observe, Recipe, digest_of_training
 from noisybench.training.susceptibility import Susceptibility
 
 RecipeName = Literal["standard", "overfit"]
 RECIPES: tuple[RecipeName, ...] = ("standard", "overfit")
-MOST_EPOCHS = 10**9
-"""Epochs between two observations of a probe that is asked after the last one alone."""
 SMALL = 5_000
 """Samples of a small set at most: it gets smaller batches and more epochs, because else there are too few steps to fit anything."""
 SMALL_SIDE = 16

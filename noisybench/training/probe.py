@@ -8,6 +8,8 @@ from noisybench.training.asking import Batch
 
 When = Literal["every_epoch", "with_curvature", "last_epoch"]
 """When a probe is asked: after every epoch; with curvature, which is asked after some; or after the last one alone."""
+MOST_EPOCHS = 10**9
+"""Epochs between two observations of a probe that is asked after the last one alone."""
 
 
 class Probe(Protocol):
@@ -33,16 +35,19 @@ class Probe(Protocol):
 
 @runtime_checkable
 class Gathering(Probe, Protocol):
-    """A probe whose column is made of its values of all samples, and of what it remembers of earlier epochs."""
+    """A probe whose column is made of its values of all samples, and of what it remembers of earlier epochs.
+
+    One that needs all samples and no earlier epoch says ``remembers = False``: its column is then that of each epoch.
+    """
 
     def gather(self, values: Tensor, labels: Tensor, memory: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """The column of this epoch, shape (n,) or (n, k), and what to remember; None remembers nothing.
 
         A training writes the column of a probe that remembers after the last epoch alone, and keeps the memory in its
-        checkpoint, so that it goes on with the same bytes.
+        checkpoint, so that it goes on with the same bytes. What was given as memory stays as it is.
 
         Args:
-            values: What the probe gave in this epoch, shape (n, ...).
+            values: What the probe gave in this epoch, shape (n, ...). It may be written over.
             labels: Given labels, shape (n,), int64.
             memory: What this returned after the epoch before, shape (n, ...); None at first.
         """

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from noisybench.data.source import Source, inputs_of, source_digest
 from noisybench.ground.checks import whole
@@ -29,6 +29,7 @@ from noisybench.training.checkpoint import (
     weights_of,
     write_checkpoint,
 )
+from noisybench.training.gathering import asked_columns, due_columns, is_observed, remembering
 from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
 from noisybench.training.machine import Machine, deterministic_torch, surroundings
 from noisybench.training.model import BuildModel, build_model, errors_as_training_failed
@@ -155,13 +156,15 @@ class _WatchedRun:
         recorder: Asks the probes.
         tracker: Of susceptibility; None where it is not tracked.
         observe: When the probes of logits are asked.
-        due: Epoch → names of the probes that are asked.
+        asked: Epoch → names of the probes that are asked.
+        due: Epoch → names of the columns that are written.
     """
 
     run: RunInProgress
     recorder: Recorder
     tracker: SusceptibilityTracker | None
     observe: Observe
+    asked: Mapping[int, set[str]]
     due: Mapping[int, set[str]]
 
     @property
@@ -200,12 +203,13 @@ class _WatchedRun:
 
     def _look(self, epoch: int) -> Observation:
         """The epoch's observation, written or kept as one."""
-        asked = [probe for probe in self.recorder.probes if probe.name in self.due[epoch]]
+        asked = [probe for probe in self.recorder.probes if probe.name in self.asked[epoch]]
         model, inputs = self.run.model, self.run.data.batches(EVALUATION_BATCH)
+        rate = float(self.run.optimizer.param_groups[0]["lr"])
         if self.observe == "after":
-            return self.recorder.observe(model, inputs, epoch=epoch, probes=asked)
+            return self.recorder.observe(model, inputs, epoch=epoch, probes=asked, learning_rate=rate)
         self._ask_dropped(epoch)
-        return self.recorder.end_epoch(epoch=epoch, model=model, inputs=inputs, probes=asked)
+        return self.recorder.end_epoch(epoch=epoch, model=model, inputs=inputs, probes=asked, learning_rate=rate)
 
 
 def _watch(
@@ -220,13 +224,16 @@ def _watch(
     """A run with what is to look at it, its trace in the folder where there is one."""
     trace = None if folder is None else folder / "trace"
     device, seed = run.data.device, run.seed
-    recorder = Recorder(run.variant, probes, seed=seed, device=device, folder=trace, resume=True, keep=True)
+    epochs = run.recipe.epochs
+    recorder = Recorder(
+        run.variant, probes, seed=seed, device=device, folder=trace, resume=True, keep=True, epochs=epochs
+    )
     tracker = None
     if susceptibility is not None:
         classes, augmentation = run.source.num_classes, run.recipe.augmentation
         tracker = SusceptibilityTracker(susceptibility, run.data, classes, augmentation, seed=seed, rows=run.rows)
-    due = due_columns([probe.name for probe in recorder.probes], run.recipe.epochs, every)
-    return _WatchedRun(run, recorder, tracker, observe, due)
+    asked, due = (columns(recorder.probes, epochs, every) for columns in (asked_columns, due_columns))
+    return _WatchedRun(run, recorder, tracker, observe, asked, due)
 
 
 def _made_by(
@@ -260,24 +267,6 @@ def _options_of(probe: Probe) -> dict[str, Any]:
     return {name: value for name, value in values.items() if isinstance(value, int | float | str | bool)}
 
 
-def due_columns(columns: Sequence[str], epochs: int, every: Mapping[str, int]) -> dict[int, set[str]]:
-    """Epoch → the columns that are observed after it; the last epoch has all.
-
-    >>> [sorted(names) for names in due_columns(["loss", "curvature"], 3, {"curvature": 2}).values()]
-    [['loss'], ['curvature', 'loss'], ['curvature', 'loss']]
-    """
-    return {
-        epoch: {name for name in columns if epoch % every.get(name, 1) == 0 or epoch == epochs}
-        for epoch in range(1, epochs + 1)
-    }
-
-
-def is_observed(trace: Path, due: Mapping[int, set[str]], *, until: int) -> bool:
-    """Whether the trace in a folder has every column that is due in the epochs up to ``until``."""
-    seen = epochs_observed(trace)
-    return all(due[epoch] <= seen.get(epoch, set()) for epoch in range(1, until + 1))
-
-
 def _resume(watched: _WatchedRun, made_by: Mapping[str, Any], folder: Path) -> int:
     """Put a run back to its last checkpoint; the epochs that need not be trained again."""
     run = watched.run
@@ -288,6 +277,8 @@ def _resume(watched: _WatchedRun, made_by: Mapping[str, Any], folder: Path) -> i
     checkpoint.check(made_by, path)
     if not is_observed(folder / "trace", watched.due, until=checkpoint.epoch):
         return 0
+    if not _recall(watched, checkpoint):
+        return 0
     checkpoint.restore(run.model, run.optimizer, path)
     for group in run.optimizer.param_groups:  # before the next step sets it, susceptibility may step at the last rate
         group["lr"] = checkpoint.history["learning_rate"][-1]
@@ -296,6 +287,27 @@ def _resume(watched: _WatchedRun, made_by: Mapping[str, Any], folder: Path) -> i
     if watched.tracker is not None:
         watched.tracker.total = checkpoint.susceptibility
     return checkpoint.epoch
+
+
+def _memory(watched: _WatchedRun) -> dict[str, Tensor]:
+    """What the probes remember as a checkpoint keeps it; after the last epoch nobody asks for it any more."""
+    if len(watched.run.history["epoch"]) == watched.run.recipe.epochs:
+        return {}
+    return {name: torch.empty(0) if kept is None else kept for name, kept in watched.recorder.memory.items()}
+
+
+def _recall(watched: _WatchedRun, checkpoint: Checkpoint) -> bool:
+    """Put back what the probes remembered; whether the checkpoint has it of each that was asked before."""
+    recorder, until = watched.recorder, checkpoint.epoch
+    names = remembering(recorder.probes)
+    asked = {name for epoch, probes in watched.asked.items() if epoch <= until for name in probes}
+    if until < watched.run.recipe.epochs and not names & asked <= {*checkpoint.memory}:
+        return False
+    kept = {name: checkpoint.memory.get(name, torch.empty(0)) for name in names}
+    recorder.memory = {
+        name: memory.to(recorder.labels.device, copy=True) if memory.numel() else None for name, memory in kept.items()
+    }
+    return True
 
 
 def _take_away_damaged(folder: Path) -> None:
@@ -377,6 +389,7 @@ def _write_checkpoint(watched: _WatchedRun, made_by: Mapping[str, Any], folder: 
         optimizer=state_of(run.optimizer),
         history=run.history,
         susceptibility=0.0 if watched.tracker is None else watched.tracker.total,
+        memory=_memory(watched),
     )
     (folder / OLD_CHECKPOINT).unlink(missing_ok=True)
     write_checkpoint(checkpoint, folder / CHECKPOINT)

@@ -1,0 +1,105 @@
+"""Gathering: columns of probes that must see all samples at once, or remember what they saw of earlier epochs."""
+
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from noisybench.ground.errors import BadUsage, TrainingFailed
+from noisybench.training.probe import MOST_EPOCHS, Gathering, Probe
+from noisybench.training.trace import Observation, epochs_observed
+
+Memory = MutableMapping[str, Tensor | None]
+"""Name of a probe → what it remembers; None of one that has nothing to remember yet."""
+
+
+def remembers(probe: Probe) -> bool:
+    """Whether the column of a probe is that of all epochs so far: of one that gathers, unless it says otherwise."""
+    return isinstance(probe, Gathering) and bool(getattr(probe, "remembers", True))
+
+
+def remembering(probes: Sequence[Probe]) -> set[str]:
+    """Names of the probes that remember."""
+    return {probe.name for probe in probes if remembers(probe)}
+
+
+class Values:
+    """What one probe gave in an epoch, of all samples, filled batch by batch."""
+
+    def __init__(self, probe: Probe, n: int) -> None:
+        self._probe, self._n = probe, n
+        self._values: Tensor | None = None
+
+    def put(self, start: int, b: int, values: Tensor) -> None:
+        """Keep what the probe gave for the ``b`` samples from ``start`` on.
+
+        Raises:
+            TrainingFailed: It is not one row a sample, alike in all batches.
+        """
+        held, row = self._values, values.shape[1:]
+        if values.shape[:1] != (b,) or (held is not None and held.shape[1:] != row):
+            msg = (
+                f"probe '{self._probe.name}' gave values of shape {tuple(values.shape)} for {b} samples; expected one "
+                f"row a sample, alike in every batch"
+            )
+            raise TrainingFailed(msg)
+        if held is None:
+            held = self._values = torch.empty(self._n, *row, dtype=values.dtype, device=values.device)
+        held[start : start + b] = values.detach()
+
+    def column(self, labels: Tensor, memory: Memory) -> Tensor:
+        """The column, shape (n,) or (n, k); ``memory`` is brought up to date.
+
+        Raises:
+            BadUsage: The probe says that it remembers nothing, and gave something to remember.
+        """
+        probe, values = self._probe, self._values
+        if values is None:  # of no sample
+            values = torch.empty(0, device=labels.device)
+        if not isinstance(probe, Gathering):
+            return values
+        with torch.no_grad():
+            column, kept = probe.gather(values, labels, memory.get(probe.name))
+        if remembers(probe):
+            memory[probe.name] = None if kept is None else kept.detach()
+        elif kept is not None:
+            msg = f"probe '{probe.name}' says remembers = False, and its gather gave a memory; return None, or say True"
+            raise BadUsage(msg)
+        return column.detach()
+
+
+def without(observation: Observation, names: Collection[str]) -> Observation:
+    """An observation without some of its columns."""
+    kept = {name: values for name, values in observation.values.items() if name not in names}
+    return observation if len(kept) == len(observation.values) else Observation(observation.epoch, kept)
+
+
+def asked_columns(probes: Sequence[Probe], epochs: int, every: Mapping[str, int]) -> dict[int, set[str]]:
+    """Epoch → names of the probes that are asked after it, of a training of so many epochs; after the last, all are."""
+    return {
+        epoch: {probe.name for probe in probes if epoch % every.get(probe.name, 1) == 0 or epoch == epochs}
+        for epoch in range(1, epochs + 1)
+    }
+
+
+def due_columns(probes: Sequence[Probe], epochs: int, every: Mapping[str, int]) -> dict[int, set[str]]:
+    """Epoch → the columns that a training leaves of it; the last epoch has all.
+
+    Args:
+        probes: All that are asked.
+        epochs: Of the training.
+        every: Probe name → epochs between two observations, where that is not one.
+
+    >>> from noisybench import find
+    >>> probes = [find("probes", name) for name in ("loss", "curvature")]
+    >>> [sorted(names) for names in due_columns(probes, 3, {"curvature": 2}).values()]
+    [['loss'], ['curvature', 'loss'], ['curvature', 'loss']]
+    """
+    return asked_columns(probes, epochs, {**every, **dict.fromkeys(remembering(probes), MOST_EPOCHS)})
+
+
+def is_observed(trace: Path, due: Mapping[int, set[str]], *, until: int) -> bool:
+    """Whether the trace in a folder has every column that is due in the epochs up to ``until``."""
+    seen = epochs_observed(trace)
+    return all(due[epoch] <= seen.get(epoch, set()) for epoch in range(1, until + 1))
