@@ -45,12 +45,17 @@ from noisybench.ground.lookup import Drawer, find, names, summary
 from noisybench.ground.options import parse_options, plain_options
 from noisybench.ground.random_streams import bits
 from noisybench.noise.noises.symmetric import Symmetric
+from noisybench.statistics.alignment import class_alignment
 from noisybench.statistics.annotators import dawid_skene, vote_shares
 from noisybench.statistics.crowdlab import crowdlab
+from noisybench.statistics.gaussian import class_distances
 from noisybench.statistics.glad import glad
+from noisybench.statistics.hoc import estimate_consensus, ranks_above_right
 from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.statistics.ridge import leave_one_out_ridge
+from noisybench.statistics.shapley import knn_shapley
 from noisybench.statistics.threshold_samples import margins_below_cuts
+from noisybench.statistics.vicinity import vicinity
 from noisybench.training.asking import Batch
 from noisybench.training.gathering import remembers
 from noisybench.training.observing import observe
@@ -157,7 +162,7 @@ def planted() -> tuple[Variant, Trace]:
         asked = [probe for probe in recorder.probes if epoch == 25 or getattr(probe, "when", "") != "last_epoch"]
         recorder.observe(model, inputs, epoch=epoch, probes=asked)
     seen = recorder.trace()
-    columns = {**pool_columns(inputs.numpy(), variant.labels), **ridge_columns(inputs.numpy(), variant.labels)}
+    columns = {**pool_columns(inputs.numpy(), variant.labels), **frozen_columns(inputs.numpy(), variant.labels)}
     columns |= several_columns(inputs, variant.labels)
     columns |= answers_of_people(variant)
     trace = replace(seen, columns={**seen.columns, **columns})
@@ -185,16 +190,26 @@ def pool_columns(inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> dict
     return {name: Column(np.array([1]), value[None].astype(np.float32)) for name, value in values.items()}
 
 
-def ridge_columns(inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, Column]:
+def frozen_columns(inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, Column]:
     """What frozen features give besides, here the pixels."""
-    found = leave_one_out_ridge(inputs, labels, 10)
+    found, around = leave_one_out_ridge(inputs, labels, 10), vicinity(inputs, labels, 10)
+    right = estimate_consensus(labels, around.two_nearest, 10).right
     values = {
         "features.ridge_suspicion": found.suspicion,
         "features.ridge_answers": found.answers,
         "features.ridge_chosen": found.margin_at_chosen,
         "features.ridge_leverage": found.leverage,
+        "features.cooks_distance": found.cooks_distance,
+        "features.gaussian_distances": class_distances(inputs, labels, 10),
+        "features.simifeat_votes": around.votes,
+        "features.two_nearest": around.two_nearest,
+        "features.nearest_same": around.nearest_same,
+        "features.nearest_other": around.nearest_other,
+        "features.simifeat_ranks": ranks_above_right(around.votes, labels, right),
+        "features.alignment": class_alignment(inputs, labels, 10),
+        "features.shapley": knn_shapley(inputs, labels, 10),
     }
-    assert set(values) == RIDGE
+    assert set(values) == FROZEN
     return {name: Column(np.array([1]), value[None].astype(np.float32)) for name, value in values.items()}
 
 
@@ -261,7 +276,7 @@ def answers_of_people(variant: Variant) -> dict[str, Column]:
 PEOPLE = {"answers.vote_shares", "answers.dawid_skene", "answers.glad", "answers.crowdlab"}
 """Columns that answers of several people leave."""
 POOL = {"given", "held_out.probabilities", "held_out.votes", "held_out.consistency", "neighbours.labels"}
-RIDGE = {"features.ridge_suspicion", "features.ridge_answers", "features.ridge_chosen", "features.ridge_leverage"}
+FROZEN = {name for name in COLUMNS["features"] if name.startswith("features.")}
 SEVERAL = {name for name in (*COLUMNS["second_split"], *COLUMNS["threshold"]) if "." in name}
 """Columns that no probe observes."""
 
@@ -308,7 +323,7 @@ class TestDetector:
         assert re.search(r"\w+ .*\b(19|20)\d\d, .+", detector.source)
         assert detector.needs
         trained = "training" in detector.fed_by
-        assert {*detector.needs} <= ({*names("probes")} if trained else POOL | RIDGE | SEVERAL | PEOPLE)
+        assert {*detector.needs} <= ({*names("probes")} if trained else POOL | FROZEN | SEVERAL | PEOPLE)
         assert detector.fed_by
         columns = Watched(planted[1].columns)
         detector.score(replace(planted[1], columns=columns))

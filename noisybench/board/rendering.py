@@ -15,6 +15,7 @@ from noisybench.board.detector_table import Row, about_metric
 from noisybench.board.flags_table import MOST_MEMORIZED, BothRow, Quarters
 from noisybench.board.information import RowBlock, in_words
 from noisybench.board.model_table import ModelRow
+from noisybench.board.neighbourhoods import ENOUGH_ALIKE
 from noisybench.ground.text import cell, markdown_cell, one_line, spreadsheet_cell, visible
 from noisybench.memorization.learner import Learner
 from noisybench.statistics.resampling import weakest
@@ -30,6 +31,7 @@ Rows: TypeAlias = Sequence[Row] | Sequence[ModelRow] | Sequence[BothRow]
 
 NOTHING = {"–", "– / –"}
 _LATER = ("declared", "aliases", "clustered")  # fields since 0.4.0, last in every form
+_OF_DETECTORS = (*CurvatureStep._fields, "neighbours_alike")
 BLOCK_WORDS: Mapping[RowBlock, str] = {
     "": "", "pretrained": "detectors on features of other data", "knows_truth": "detectors that know something of the truth"
 }  # fmt: skip
@@ -78,6 +80,7 @@ def caption(rows: Rows) -> str:
     if isinstance(first, BothRow) and first.unmeasured:
         runs = f"{first.unmeasured} run{'s' * (first.unmeasured != 1)}"
         missing.append(f"{runs} of labels whose memorization was not measured left out")
+    missing += _on_neighbours(rows)
     if incomplete:
         rest = ", unranked" if isinstance(first, Row) else ""
         missing.append(f"{incomplete} incomplete row{'s' * (incomplete != 1)}{rest}")
@@ -104,6 +107,16 @@ def also_known_as(rows: Rows) -> str:
     return one_line(f"Also known as: {told}.") if told else ""
 
 
+def _on_neighbours(rows: Rows) -> list[str]:
+    """What is said where detectors assume of neighbours what is known not to hold."""
+    odd = [row for row in rows if isinstance(row, Row) and row.neighbours_alike < ENOUGH_ALIKE]
+    if not odd:
+        return []
+    least = min(row.neighbours_alike for row in odd)
+    who = " and ".join(dict.fromkeys(row.detector for row in odd))
+    return [f"{who} take the two nearest others to share the true class, and of {least:.0%} of samples they do"]
+
+
 def to_records(rows: Rows) -> list[dict[str, Any]]:
     """Every field of every row, NaN as None: for JSON, pandas and others."""
     return [
@@ -122,7 +135,7 @@ def _flat(row: AnyRow) -> dict[str, Any]:
             flat |= {"features": value.features, "regime": row.regime, "trained": value.trained, "epochs": value.epochs}
         elif field.name == "truth_learner":
             flat[field.name] = value.name if value is not None else ""
-        elif field.name not in ("version", "information", "pretrained", "block", *_LATER, *CurvatureStep._fields):
+        elif field.name not in ("version", "information", "pretrained", "block", *_LATER, *_OF_DETECTORS):
             flat[field.name] = value
     flat["version"] = row.version
     if not isinstance(row, ModelRow):
@@ -137,7 +150,7 @@ def _flat(row: AnyRow) -> dict[str, Any]:
             }
         flat |= {"declared": row.declared, "aliases": ", ".join(row.aliases), "clustered": row.clustered}
     if isinstance(row, Row):
-        flat |= {name: getattr(row, name) for name in CurvatureStep._fields}
+        flat |= {name: getattr(row, name) for name in _OF_DETECTORS}
     return flat
 
 

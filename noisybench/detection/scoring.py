@@ -48,7 +48,9 @@ COLUMNS: Mapping[FedRegime, tuple[str, ...]] = {
     ),
     "features": (
         "given", "prediction", "held_out.probabilities", "neighbours.labels", "features.ridge_suspicion",
-        "features.ridge_answers", "features.ridge_chosen", "features.ridge_leverage",
+        "features.ridge_answers", "features.ridge_chosen", "features.ridge_leverage", "features.cooks_distance",
+        "features.gaussian_distances", "features.simifeat_votes", "features.two_nearest", "features.nearest_same",
+        "features.nearest_other", "features.simifeat_ranks", "features.alignment", "features.shapley",
     ),
     "second_split": (
         "given", "prediction", "second_split.first", "second_split.second", "second_split.half",
