@@ -10,14 +10,17 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from noisybench.board.curvature_steps import CurvatureStep, steps_in_words
 from noisybench.board.detector_table import Row, about_metric
 from noisybench.board.flags_table import MOST_MEMORIZED, BothRow, Quarters
 from noisybench.board.information import RowBlock, in_words
 from noisybench.board.model_table import ModelRow
+from noisybench.board.neighbourhoods import ENOUGH_ALIKE
 from noisybench.ground.text import cell, markdown_cell, one_line, spreadsheet_cell, visible
 from noisybench.memorization.learner import Learner
 from noisybench.statistics.resampling import weakest
 from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS
+from noisybench.variants.clustered import CANNOT_BE_TOLD
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,6 +30,8 @@ Rows: TypeAlias = Sequence[Row] | Sequence[ModelRow] | Sequence[BothRow]
 
 
 NOTHING = {"–", "– / –"}
+_LATER = ("declared", "aliases", "clustered")  # fields since 0.4.0, last in every form
+_OF_DETECTORS = (*CurvatureStep._fields, "neighbours_alike")
 BLOCK_WORDS: Mapping[RowBlock, str] = {
     "": "", "pretrained": "detectors on features of other data", "knows_truth": "detectors that know something of the truth"
 }  # fmt: skip
@@ -75,11 +80,41 @@ def caption(rows: Rows) -> str:
     if isinstance(first, BothRow) and first.unmeasured:
         runs = f"{first.unmeasured} run{'s' * (first.unmeasured != 1)}"
         missing.append(f"{runs} of labels whose memorization was not measured left out")
+    missing += _on_neighbours(rows)
     if incomplete:
         rest = ", unranked" if isinstance(first, Row) else ""
         missing.append(f"{incomplete} incomplete row{'s' * (incomplete != 1)}{rest}")
-    # Names come from files, which may hold any character.
-    return one_line(f"{what}; {covers}." + (f" {'; '.join(missing).capitalize()}." if missing else ""))
+    steps = steps_in_words(
+        [row for row in rows if isinstance(row, Row)], lambda row: f"{_model(row)}, {_recipe(rows)(row)}"
+    )
+    told = [
+        f"{what}; {covers}.",
+        *([f"{'; '.join(missing).capitalize()}."] if missing else ()),
+        *([steps] if steps else ()),
+    ]
+    clustered = (
+        0 if isinstance(first, ModelRow) else max(row.clustered for row in rows if not isinstance(row, ModelRow))
+    )
+    if clustered:
+        told.append(f"In {clustered} of {max(row.variants for row in rows)} label columns {CANNOT_BE_TOLD}.")
+    return one_line(" ".join(told))  # names come from files, which may hold any character
+
+
+def also_known_as(rows: Rows) -> str:
+    """A sentence with the other names of the detectors of a table, each once; empty where none has any."""
+    known = {row.detector: row.aliases for row in rows if not isinstance(row, ModelRow) and row.aliases}
+    told = "; ".join(f"{name} ({', '.join(aliases)})" for name, aliases in sorted(known.items()))
+    return one_line(f"Also known as: {told}.") if told else ""
+
+
+def _on_neighbours(rows: Rows) -> list[str]:
+    """What is said where detectors assume of neighbours what is known not to hold."""
+    odd = [row for row in rows if isinstance(row, Row) and row.neighbours_alike < ENOUGH_ALIKE]
+    if not odd:
+        return []
+    least = min(row.neighbours_alike for row in odd)
+    who = " and ".join(dict.fromkeys(row.detector for row in odd))
+    return [f"{who} take the two nearest others to share the true class, and of {least:.0%} of samples they do"]
 
 
 def to_records(rows: Rows) -> list[dict[str, Any]]:
@@ -100,7 +135,7 @@ def _flat(row: AnyRow) -> dict[str, Any]:
             flat |= {"features": value.features, "regime": row.regime, "trained": value.trained, "epochs": value.epochs}
         elif field.name == "truth_learner":
             flat[field.name] = value.name if value is not None else ""
-        elif field.name not in ("version", "information", "pretrained", "block"):
+        elif field.name not in ("version", "information", "pretrained", "block", *_LATER, *_OF_DETECTORS):
             flat[field.name] = value
     flat["version"] = row.version
     if not isinstance(row, ModelRow):
@@ -113,6 +148,9 @@ def _flat(row: AnyRow) -> dict[str, Any]:
                 "pretrained_supervised": told.supervised,
                 "pretrained_overlap": told.overlap,
             }
+        flat |= {"declared": row.declared, "aliases": ", ".join(row.aliases), "clustered": row.clustered}
+    if isinstance(row, Row):
+        flat |= {name: getattr(row, name) for name in _OF_DETECTORS}
     return flat
 
 
@@ -136,7 +174,9 @@ def to_csv(rows: Rows) -> str:
 
 def to_markdown(rows: Rows) -> str:
     """A Markdown table for people, under its caption."""
-    return f"{caption(rows).replace('<', '&lt;')}\n\n{markdown(*cells_for_people(rows))}"
+    below = also_known_as(rows)
+    table = markdown(*cells_for_people(rows))
+    return f"{caption(rows).replace('<', '&lt;')}\n\n{table}" + (f"\n{markdown_cell(below)}\n" if below else "")
 
 
 def to_latex(rows: Rows) -> str:
@@ -177,6 +217,7 @@ def to_table(rows: Rows) -> "Table":
     ]
     said = "; ".join(f"{name} {body[0][header.index(name)]}" for name in alike)  # references come last
     words = f"{caption(rows)} In all rows: {said}." if alike else caption(rows)
+    words = f"{words}\n{also_known_as(rows)}".rstrip("\n")
     # Text, since a name may look like rich's markup
     table = Table(caption=Text(words), caption_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     shown = [position for position, name in enumerate(header) if name not in alike]
@@ -268,8 +309,15 @@ def _recipe(rows: Rows) -> Callable[[AnyRow], str]:
             return row.learner.recipe or "–"
         if row.regime == "features":
             return "no training" if same else f"no training, {row.setup[:8]}"
+        if row.regime == "answers":
+            return f"no training, {row.observe}" if same else f"no training, {row.observe}, {row.setup[:8]}"
         words = f"{row.learner.recipe}, {row.learner.epochs} epochs"
-        words += {"after": "", "held out": ", pool"}.get(row.observe, f", observed {row.observe}")
+        words += {
+            "after": "",
+            "held out": ", pool",
+            "two halves": ", two halves",
+            "threshold samples": ", threshold samples",
+        }.get(row.observe, f", observed {row.observe}")
         return words if same else f"{words}, {row.setup[:8]}"
 
     return said
@@ -312,11 +360,13 @@ def _model(row: Row | BothRow) -> str:
         return "–"
     if row.regime == "features":
         return f"frozen {learner.features}"
+    if row.regime == "answers" and "held_out" in row.information:
+        return f"{learner.model} and frozen {learner.features}"
     return learner.model if learner.features in ("input", "given") else f"{learner.model} on {learner.features}"
 
 
 def _information(row: Row | BothRow) -> str:
-    return "–" if row.kind == "reference" else in_words(row.information, row.pretrained)
+    return "–" if row.kind == "reference" else in_words(row.information, row.pretrained, declared=row.declared)
 
 
 def _shown(learner: Learner) -> tuple[str, str, int, str]:

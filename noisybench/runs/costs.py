@@ -1,14 +1,14 @@
 """What detectors cost, said before a training: extra passes over the training set, and multiples of the training."""
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from noisybench.detection.scoring import TRAININGS, Detector, DetectorSet, FedRegime
+from noisybench.detection.scoring import Detector, DetectorSet, FedRegime
 from noisybench.ground.lookup import find
+from noisybench.runs.schemes import SCHEMES
 from noisybench.training.gathering import asked_columns
 from noisybench.training.plan import Watch
-from noisybench.training.probe import Probe
+from noisybench.training.probe import Probe, passes_of
 
 FORWARD = 1 / 3
 """Share of a pass of training, forward and backward, that a forward pass takes: a backward pass takes about two."""
@@ -20,7 +20,7 @@ class Cost:
 
     Attributes:
         passes: Extra passes over the training set of a run, as ``timing.json`` counts them; the forward pass of an epoch,
-            which all share that read logits or features, stands in those of each. Of a detector that is fed by runs of its own, NaN.
+            which all share that read logits or features, stands in those of each.
         trainings: What the detector adds to a run beyond the looking, in multiples of the training. What two detectors
             share stands in both.
         smallest_set: Smallest of the sets ``fast``, ``standard`` and ``all`` that it is in.
@@ -72,13 +72,13 @@ def costs_of(
     regimes = {name: _regime_of(detector) for name, detector in items.items()}
     found: dict[str, Cost] = {}
     for name, detector in items.items():
-        passes, trainings = math.nan, TRAININGS.get(regimes[name], 0.0)
+        passes, trainings = further_passes(regimes[name], epochs), further_trainings(regimes[name])
         if regimes[name] == "training":
             passes = count_passes(detector.needs, epochs, watch, num_classes)
             trainings = _further(detector.needs, epochs, watch, num_classes)[1] / epochs
         found[name] = Cost(passes, trainings, detector.smallest_set, regimes[name])
     read = {column for name in items if regimes[name] == "training" for column in items[name].needs}
-    again = sum(TRAININGS.get(regime, 0.0) for regime in {*regimes.values()})
+    again = sum(further_trainings(regime) for regime in {*regimes.values()})
     observed = float("training" in regimes.values())
     return Costs(
         detectors=found,
@@ -86,6 +86,16 @@ def costs_of(
         looking=observed * _looks({*recorded, *read}, epochs, watch) * FORWARD / epochs,
         added=_further(read, epochs, watch, num_classes)[1] / epochs + again,
     )
+
+
+def further_passes(regime: FedRegime, epochs: int) -> float:
+    """Passes over the training set of a run of further trainings: as many to ask as to train."""
+    return 2.0 * SCHEMES[regime].trainings * epochs if regime in SCHEMES else 0.0
+
+
+def further_trainings(regime: FedRegime) -> float:
+    """What such a run costs, in multiples of the training: its trainings, and a forward pass for each of theirs."""
+    return SCHEMES[regime].trainings * (1 + FORWARD) if regime in SCHEMES else 0.0
 
 
 def count_passes(needs: Iterable[str], epochs: int, watch: Watch, num_classes: int) -> float:
@@ -101,12 +111,6 @@ def count_passes(needs: Iterable[str], epochs: int, watch: Watch, num_classes: i
     return float(_looks(columns, epochs, watch) + _further(columns, epochs, watch, num_classes)[0])
 
 
-def probe_of(name: str, watch: Watch) -> Probe:
-    """A probe with the options of a watch."""
-    probe: Probe = watch.curvature() if name == "curvature" else find("probes", name)
-    return probe
-
-
 def _detector(spec: str) -> Detector:
     found: Detector = find("detectors", spec)
     return found
@@ -114,13 +118,13 @@ def _detector(spec: str) -> Detector:
 
 def _regime_of(detector: Detector) -> FedRegime:
     """What feeds a detector in an evaluation: a training, if one can."""
-    return next(one for one in ("training", *TRAININGS, *detector.fed_by) if one in detector.fed_by)
+    return next(one for one in ("training", *SCHEMES, *detector.fed_by) if one in detector.fed_by)
 
 
 def _times(columns: Iterable[str], epochs: int, watch: Watch) -> list[tuple[Probe, int]]:
     """Each probe, and after how many epochs of a training it is asked."""
     names = sorted({*columns})
-    probes = [probe_of(name, watch) for name in names]
+    probes = [watch.probe(name) for name in names]
     asked = asked_columns(probes, epochs, watch.every(names))
     return [(probe, sum(probe.name in due for due in asked.values())) for probe in probes]
 
@@ -143,7 +147,7 @@ def _further(columns: Iterable[str], epochs: int, watch: Watch, num_classes: int
     passes = lasting = 0.0
     shared: dict[str, float] = {}
     for probe, times in _times(columns, epochs, watch):
-        own = probe.passes + (num_classes - 1) * getattr(probe, "passes_a_further_class", 0.0)
+        own = passes_of(probe, num_classes)
         for name, count in getattr(probe, "shares", {}).items():
             shared[name] = max(shared.get(name, 0.0), count * times)
             own -= count

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from noisybench.data.source import Source
 from noisybench.ground.errors import BadData
 from noisybench.ground.lookup import find, names
-from noisybench.runs.costs import Costs, costs_of, probe_of
+from noisybench.runs.costs import Costs, costs_of
 from noisybench.runs.folder import RECORD, whole_record
 from noisybench.runs.training_run import Evaluation, choose_detectors
 from noisybench.runs.training_task import RECORDED
@@ -115,7 +115,7 @@ def _missing_columns(folder: Path, listed: Mapping[str, str], planned: Evaluatio
     known = {spec for spec in listed.values() if spec in installed} | {*planned.detectors.values()}
     items = [find("detectors", spec) for spec in sorted(known)]
     columns = sorted({column for item in items if "training" in item.fed_by for column in item.needs} | RECORDED)
-    probes = [probe_of(name, watch) for name in columns]
+    probes = [watch.probe(name) for name in columns]
     due = due_columns(probes, planned.plan.recipe.epochs, watch.every(columns))
     seen = epochs_observed(folder / "trace")
     return {name for epoch, wanted in due.items() for name in wanted - seen.get(epoch, set())}

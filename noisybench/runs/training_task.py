@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from noisybench.data.source import Source
 from noisybench.detection.scoring import Detector, read_scores, score, scores_path, write_scores
@@ -17,7 +18,7 @@ from noisybench.ground.files import write_json
 from noisybench.ground.locks import locked
 from noisybench.ground.lookup import find, names
 from noisybench.ground.mending import take_away
-from noisybench.runs.costs import count_passes, looks, probe_of
+from noisybench.runs.costs import count_passes, looks
 from noisybench.runs.detector_codes import is_made_by, made_by
 from noisybench.runs.folder import begin, finish, kinds_of, suggestion_files, train_again
 from noisybench.runs.mending import begin_again, check_same_training, mend, recognise
@@ -128,7 +129,7 @@ def _is_trained(task: TrainingTask, found: RunRecord, record: RunRecord, columns
     kept = epochs_trained(path, {"variant_id": found.variant_id, "seed": found.seed, "setup": found.setup})
     if kept == epochs and not (folder / "history.parquet").is_file():
         restore_history(folder, task.variant)
-    probes, every = [probe_of(name, task.plan.watch) for name in columns], task.plan.watch.every(columns)
+    probes, every = [task.plan.watch.probe(name) for name in columns], task.plan.watch.every(columns)
     due = due_columns(probes, epochs, every)
     if not (folder / "history.parquet").is_file() or not is_observed(folder / "trace", due, until=epochs):
         return False
@@ -160,7 +161,7 @@ def _train(task: TrainingTask, source: Source, record: RunRecord, columns: Seque
         task.variant,
         plan.build,
         plan.recipe,
-        [probe_of(name, plan.watch) for name in columns],
+        [plan.watch.probe(name) for name in columns],
         seed=task.seed,
         machine=task.machine,
         observe=plan.watch.observe,
@@ -236,7 +237,7 @@ def _cost(
         scoring: Seconds of scoring.
     """
     spent, plan = purposes or {}, task.plan
-    probes = [probe_of(name, plan.watch) for name in needs]
+    probes = [plan.watch.probe(name) for name in needs]
     timed = {probe.name for probe in probes if probe.gradient}
     timed |= {shared for probe in probes for shared in getattr(probe, "shares", {})}
     if any(looks(probe, plan.watch) for probe in probes):
@@ -249,10 +250,6 @@ def _cost(
 def _record(task: TrainingTask, source: Source) -> RunRecord:
     """Everything that decides the bytes of a run."""
     plan = task.plan
-    around = surroundings(task.machine.device, task.machine.threads)
-    package = plan.model.partition(":")[0]
-    if package in ("torchvision", "timm"):  # whose next version may build another model under the same name
-        around["versions"] |= {package: version(package)}
     return RunRecord(
         regime="training",
         features="input",
@@ -266,5 +263,14 @@ def _record(task: TrainingTask, source: Source) -> RunRecord:
         **asdict(plan.watch),
         seed=task.seed,
         detectors={},
-        **around,
+        **around(plan, task.machine),
     )
+
+
+def around(plan: Plan, machine: Machine) -> dict[str, Any]:
+    """What decides the last bits of a run besides labels, seed and recipe: versions, machine and threads."""
+    found = surroundings(machine.device, machine.threads)
+    package = plan.model.partition(":")[0]
+    if package in ("torchvision", "timm"):  # whose next version may build another model under the same name
+        found["versions"] |= {package: version(package)}
+    return found

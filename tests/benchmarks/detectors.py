@@ -189,9 +189,11 @@ def regimes(source: Source, variant: Variant, out: Path, how: How) -> dict[str, 
         "features": lambda: nb.score_features(source, variant, None, out, machine=how.machine),
         "pool": lambda: _pool(source, variant, out, how),
     }
-    score_answers = getattr(nb, "score_answers", None)
-    if variant.answers is not None and score_answers is not None:
-        found["answers"] = lambda: score_answers(source, variant, out, machine=how.machine)
+    if variant.answers is not None:
+        found["answers"] = lambda: nb.score_answers(source, variant, out, machine=how.machine)
+        found["answers without the given"] = lambda: nb.score_answers(
+            source, variant, out, without_given=True, machine=how.machine
+        )
     return found
 
 
@@ -232,7 +234,12 @@ def rows_of(out: Path) -> dict[Key, dict[str, Row]]:
 
 
 def _how(folder: Path, variant: str, row: Row) -> str:
-    """What tells a run of its authors' curvature from one by default, of which there is one with every detector."""
+    """What tells two rows of one detector apart: whose curvature, and whether the given label is one of the answers.
+
+    A run of its authors' curvature scores it alone; one by default, every detector.
+    """
+    if row.regime == "answers":
+        return row.observe
     for path in (folder / variant).glob(f"*-{row.setup[:8]}/seed-*/run.json") if row.setup else ():
         alone = list(json.loads(path.read_text(encoding="utf-8"))["detectors"]) == ["loss_curvature"]
         return "authors' choice" if alone and row.regime == "training" else ""

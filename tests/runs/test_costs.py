@@ -1,7 +1,6 @@
 """What detectors cost, said before a training, against what a training does and writes down."""
 
 from collections.abc import Mapping
-from math import isnan
 from pathlib import Path
 from typing import get_args
 
@@ -12,13 +11,13 @@ from torch import Tensor, nn
 from noisybench.board.results import evaluate
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source
-from noisybench.detection.scoring import COLUMNS, TRAININGS, DetectorSet
+from noisybench.detection.scoring import DetectorSet
 from noisybench.ground.files import read_json, write_json
 from noisybench.items import find, names
-from noisybench.runs.costs import FORWARD, costs_of, count_passes, probe_of
+from noisybench.runs.costs import FORWARD, count_passes
 from noisybench.runs.forecast import costs_of_evaluation, detector_costs, repeats_of
+from noisybench.runs.schemes import SCHEMES
 from noisybench.runs.training_run import Evaluation, choose_detectors, plan_evaluation
-from noisybench.runs.training_task import RECORDED
 from noisybench.training.gathering import asked_columns
 from noisybench.training.machine import Machine
 from noisybench.training.observing import observe
@@ -32,8 +31,6 @@ from noisybench import Detector
 def own(trace):
     return trace["curvature"][-1].astype(float)
 TWIN = Detector(name="twin", needs=("curvature", "loss"), score=own, source="of a test")
-SPLIT = Detector(name="split", needs=("given", "second_split.x"), score=own, source="of a test")
-SPLIT_TOO = Detector(name="split_too", needs=("given", "second_split.x"), score=own, source="of a test")
 """
 
 
@@ -73,10 +70,17 @@ def test_what_is_said_beforehand_is_what_a_run_writes_down(
     said = costs_of_evaluation(planned(variant, few, tmp_path, "standard", options=options))
     assert said == detector_costs(few, "standard", epochs=7, options=options)
     (run,) = evaluate(variant, few, epochs=7, seeds=(0,), options=options, machine=Machine(), out=tmp_path)
-    fed = {name: cost for name, cost in said.detectors.items() if cost.regime == "training"}
+    assert passes_written(run.path) == {name: cost.passes for name, cost in said.detectors.items()}
+    assert said.detectors["aum"].passes == (7 if watched == "after" else 0)
+
+
+def test_what_trains_again_costs_what_its_run_writes_down(variant: Variant, few: Source, tmp_path: Path) -> None:
+    """Two halves, each by both of its phases: as many passes to train as to ask."""
+    names_of = ("first_split", "second_split_forgetting")
+    said = detector_costs(few, names_of, epochs=2)
+    (run,) = evaluate(variant, few, epochs=2, seeds=(0,), detectors=names_of, machine=Machine(), out=tmp_path)
     written = passes_written(run.path)
-    assert {name: written[name] for name in fed} == {name: cost.passes for name, cost in fed.items()}
-    assert fed["aum"].passes == (7 if watched == "after" else 0)
+    assert {name: written[name] for name in names_of} == {name: cost.passes for name, cost in said.detectors.items()}
 
 
 class Counting(nn.Module):
@@ -100,7 +104,7 @@ def test_passes_are_how_often_the_model_is_asked(name: str, few: Source) -> None
     needs = ["correct", *find("detectors", name).needs]  # what every trace has
     model, inputs = Counting(), torch.tensor(few.inputs).float().flatten(1)
     labels = torch.tensor(few.labels)
-    probes = [probe_of(one, watch) for one in needs]
+    probes = [watch.probe(one) for one in needs]
     for epoch, asked in asked_columns(probes, epochs, watch.every(needs)).items():
         observe(model, inputs, labels, [one for one in probes if one.name in asked], epoch=epoch)
     assert model.asked / len(labels) == count_passes(needs, epochs, watch, 10)
@@ -123,20 +127,19 @@ def test_what_detectors_share_counts_once(few: Source, tmp_path: Path, monkeypat
     """Two that read one probe cost what one costs, and so do two of a run of its own; each by itself says the whole."""
     (tmp_path / "costly.py").write_text(OWN, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setitem(COLUMNS, "second_split", ("given", "second_split.x"))
     one = detector_costs(few, ["loss_curvature"], epochs=10)
     two = detector_costs(few, ["loss_curvature", "costly:TWIN"], epochs=10)
     assert two.added == one.added == two.detectors["twin"].trainings > 0
     assert two.detectors["twin"].passes == one.detectors["loss_curvature"].passes + 10
-    chosen = {"split": "costly:SPLIT", "split_too": "costly:SPLIT_TOO"}
-    split = costs_of(chosen, recorded=RECORDED, epochs=10, watch=Watch(), num_classes=10)
-    assert split.added == TRAININGS["second_split"] == split.detectors["split_too"].trainings
-    assert isnan(split.detectors["split"].passes)
-    assert split.total == split.added  # no observed training feeds either
-    both = costs_of(
-        {"split": "costly:SPLIT", "aum": "aum"}, recorded=RECORDED, epochs=10, watch=Watch(), num_classes=10
+    split = detector_costs(few, ["first_split", "second_split_forgetting"], epochs=10)
+    assert (
+        split.added == split.total == pytest.approx(SCHEMES["second_split"].trainings * 4 / 3)
+    )  # no observed training
+    assert (
+        split.added == split.detectors["first_split"].trainings == split.detectors["second_split_forgetting"].trainings
     )
-    assert both.total == pytest.approx(1 + 1 / 3 + TRAININGS["second_split"])
+    both = detector_costs(few, ["first_split", "aum"], epochs=10)
+    assert both.total == pytest.approx(1 + 1 / 3 + split.added)
 
 
 def test_sets_hold_each_other_and_mix_with_names() -> None:
@@ -144,7 +147,7 @@ def test_sets_hold_each_other_and_mix_with_names() -> None:
     sets = [choose_detectors(word) for word in get_args(DetectorSet)]
     assert sets[0].keys() < sets[1].keys() <= sets[2].keys()
     assert {*TRAINED} <= sets[2].keys()
-    assert not any(probe_of(need, Watch()).passes for name in sets[0] for need in find("detectors", name).needs)
+    assert not any(Watch().probe(need).passes for name in sets[0] for need in find("detectors", name).needs)
     assert choose_detectors("standard") == choose_detectors(["fast", "standard"])
     assert choose_detectors(["fast", "loss_curvature"]).keys() == sets[0].keys() | {"loss_curvature"}
     assert choose_detectors(["aum", "fast"]).keys() == sets[0].keys()
@@ -159,7 +162,7 @@ def test_a_finished_run_that_lacks_a_column_is_said_to_be_trained_again(
     (run,) = evaluate(variant, few, epochs=7, seeds=(0,), detectors="fast", machine=Machine(), out=tmp_path)
     assert repeats_of(planned(variant, few, tmp_path, "fast")) == (1, 1, 0, ())
     assert repeats_of(planned(variant, few, tmp_path, more)) == (1, 0, 1, ("curvature",))
-    kept = {path: path.read_bytes() for path in [*run.path.glob("scores/*"), run.path / "checkpoint.safetensors"]}
+    kept = {path: path.read_bytes() for path in run.path.glob("scores/*")}
     assert len(kept) > 10
     (again,) = evaluate(variant, few, epochs=7, seeds=(0,), detectors=more, machine=Machine(), out=tmp_path)
     assert again == run
