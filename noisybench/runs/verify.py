@@ -356,8 +356,8 @@ def _check_history(path: Path, trace: Trace, record: RunRecord, variant: Variant
         shares = [row[chosen].mean(dtype=np.float64) if chosen.any() else np.nan for row in correct.values]
         _check_column(path, name, history.get(name), np.array(shares), "the trace gives")
     if "activation_change" in history:
-        shares = trace.mean_at("activation_change", history["epoch"])
-        _check_column(path, "activation_change", history["activation_change"], shares, "the trace gives")
+        made = trace.mean_at("activation_change", history["epoch"])
+        _check_column(path, "activation_change", history["activation_change"], made, "the trace gives")
     if "learning_rate" in history:
         if len(history["epoch"]) != record.epochs:  # before as many rates are computed: the record may claim a billion
             msg = f"{path}: history.parquet has {len(history['epoch'])} epochs of {record.epochs}; delete that folder and evaluate again"
