@@ -26,6 +26,9 @@ _RUNS = {
     "training": ("one observed training", "evaluate variants/NAME --detectors {name}"),
     "pool": ("a pool of subset models (memorize --pool detector)", "suspects runs/NAME --detector {name}"),
     "features": ("frozen features (score --features NAME)", "suspects runs/NAME --detector {name}"),
+    "second_split": ("two halves, trained one after the other", "evaluate variants/NAME --detectors {name}"),
+    "threshold": ("two trainings with threshold samples", "evaluate variants/NAME --detectors {name}"),
+    "answers": ("answers of several people (score --answers)", "suspects runs/NAME --detector {name}"),
 }
 """Regime → what feeds a detector, in words, and a command that names it."""
 _ACCESS = {"manual": " --data FOLDER --noise as_found", "yours": " --data PATH"}

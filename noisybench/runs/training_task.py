@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from noisybench.data.source import Source
 from noisybench.detection.scoring import Detector, read_scores, score, scores_path, write_scores
@@ -256,20 +257,18 @@ def _cost(
         passes += own * times[probe.name]
     seconds += sum(spent.get(name, 0.0) for name in shared)
     passes += sum(shared.values())
-    plain = [times[probe.name] for probe in probes if not probe.gradient]
-    if plain and watch.observe == "after":  # one pass an epoch serves every probe of the logits
+    looked = [
+        times[probe.name] for probe in probes if not probe.passes and (probe.gradient or watch.observe == "after")
+    ]
+    if looked:  # one pass an epoch serves every probe of logits and features
         seconds += spent.get("logits", 0.0)
-        passes += max(plain)
+        passes += max(looked)
     return {"seconds": None if purposes is None else seconds, "passes": passes}
 
 
 def _record(task: TrainingTask, source: Source) -> RunRecord:
     """Everything that decides the bytes of a run."""
     plan = task.plan
-    around = surroundings(task.machine.device, task.machine.threads)
-    package = plan.model.partition(":")[0]
-    if package in ("torchvision", "timm"):  # whose next version may build another model under the same name
-        around["versions"] |= {package: version(package)}
     return RunRecord(
         regime="training",
         features="input",
@@ -283,5 +282,14 @@ def _record(task: TrainingTask, source: Source) -> RunRecord:
         **asdict(plan.watch),
         seed=task.seed,
         detectors={},
-        **around,
+        **around(plan, task.machine),
     )
+
+
+def around(plan: Plan, machine: Machine) -> dict[str, Any]:
+    """What decides the last bits of a run besides labels, seed and recipe: versions, machine and threads."""
+    found = surroundings(machine.device, machine.threads)
+    package = plan.model.partition(":")[0]
+    if package in ("torchvision", "timm"):  # whose next version may build another model under the same name
+        found["versions"] |= {package: version(package)}
+    return found

@@ -24,7 +24,8 @@ class Probe(Protocol):
     Attributes:
         name: Column of the trace.
         passes: Forward (and backward) passes over the training set per observation, beyond the shared logits.
-        gradient: Whether it asks for more than logits, and so cannot be had from recorded training batches.
+        gradient: Whether it asks for more than logits, and so cannot be had from recorded training batches; one that
+            asks for features, which come with the logits, needs no pass for them.
     """
 
     @property

@@ -1,6 +1,6 @@
 """A trace: what a model said of every training sample, epoch by epoch. No torch here."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +83,7 @@ class Trace:
         """Values of one column, shape (e, n) or (e, n, k)."""
         return self.column(name).values
 
-    def mean_at(self, name: str, epochs: Iterable[float]) -> Floats:
+    def mean_at(self, name: str, epochs: Sequence[float]) -> Floats:
         """Mean over the samples of a column (e, n) at each of some epochs; NaN at those where it was not observed."""
         seen = self.columns.get(name)
         means = (
