@@ -46,7 +46,7 @@ def depth_of(
     leads, memory = probe.gather(probe(Batch(model, inputs, labels)), labels, None)
     assert memory is None
     trace = Trace({"prediction_depth": Column(np.array([1]), leads.numpy()[None])}, "")
-    return find("detectors", "prediction_depth").score(trace)  # type: ignore[no-any-return]
+    return find("detectors", "prediction_depth").score(trace)
 
 
 @pytest.mark.parametrize("k", [1, 7])
@@ -134,8 +134,10 @@ def test_blocks_of_a_transformer() -> None:
             self.encoder = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
             self.head = nn.Linear(8, 4)
 
-        def forward(self, ids: Tensor) -> Tensor:
-            return self.head(self.encoder(self.words(ids))[:, 0])  # type: ignore[no-any-return]
+        def forward(self, ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+            padding = None if attention_mask is None else attention_mask == 0
+            seen = self.encoder(self.words(ids), src_key_padding_mask=padding)
+            return self.head(seen[:, 0])
 
     torch.manual_seed(0)
     model = Classifier().eval()
@@ -145,3 +147,6 @@ def test_blocks_of_a_transformer() -> None:
     values = LayerNeighbours()(Batch(model, {"ids": ids}, torch.arange(6) % 4))
     assert values.shape == (6, 5, 8)
     torch.testing.assert_close(values[:, 0], model.words(ids).mean(1))
+    mask = torch.ones(6, 5, dtype=torch.int64)
+    padded = {"ids": F.pad(ids, (0, 3)), "attention_mask": F.pad(mask, (0, 3))}
+    torch.testing.assert_close(LayerNeighbours()(Batch(model, padded, torch.arange(6) % 4)), values)
