@@ -11,9 +11,10 @@ from torch.nn import functional as F
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.lookup import find
 from noisybench.training.asking import Batch
-from noisybench.training.observing import Recorder, observe
+from noisybench.training.observing import observe
 from noisybench.training.probe import Gathering
 from noisybench.training.probes.self_influence import _say_that_rates_are_unknown
+from noisybench.training.recorder import Recorder
 
 NAMES = ("gradient_norm", "self_influence", "self_influence_kronecker")
 
