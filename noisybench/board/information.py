@@ -79,7 +79,8 @@ def made_with(
         return MadeWith(_ordered(OF_MEMORIZATION if itself else OF_REFERENCES.get(detector, ())), None, "")
     found: set[Information] = set()
     features: list[Pretrained] = []
-    declared, aliases, clustered = False, (), set()
+    declared, clustered = False, set[str]()
+    aliases: tuple[str, ...] = ()
     for run, name in members:
         found |= information_of(run, name)
         declared |= name in (run.record.information or {})

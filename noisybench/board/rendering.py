@@ -80,12 +80,17 @@ def caption(rows: Rows) -> str:
     if incomplete:
         rest = ", unranked" if isinstance(first, Row) else ""
         missing.append(f"{incomplete} incomplete row{'s' * (incomplete != 1)}{rest}")
-    last = ""
-    clustered = 0 if isinstance(first, ModelRow) else max(row.clustered for row in rows if not isinstance(row, ModelRow))
-    if clustered:
-        last = f" In {clustered} of {max(row.variants for row in rows)} label columns {CANNOT_BE_TOLD}."
     # Names come from files, which may hold any character.
-    return one_line(f"{what}; {covers}." + (f" {'; '.join(missing).capitalize()}." if missing else "") + last)
+    rest = f" {'; '.join(missing).capitalize()}." if missing else ""
+    return one_line(f"{what}; {covers}.{rest}{_about_clusters(rows)}")
+
+
+def _about_clusters(rows: Rows) -> str:
+    """What must be known where whole clusters are mislabeled; empty where none are."""
+    clustered = max((row.clustered for row in rows if not isinstance(row, ModelRow)), default=0)
+    return (
+        f" In {clustered} of {max(row.variants for row in rows)} label columns {CANNOT_BE_TOLD}." if clustered else ""
+    )
 
 
 def also_known_as(rows: Rows) -> str:

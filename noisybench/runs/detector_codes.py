@@ -1,5 +1,4 @@
-"""What made the scores of detectors that are none of noisybench's: where each comes from, the digest of its code, and what
-its author says that it uses.
+"""What made the scores of detectors that are none of noisybench's: origin, digest of the code, and what its author declares.
 
 Two scores of one name that differ in it are of two detectors: no table averages them.
 """
@@ -63,23 +62,29 @@ def _declared(path: Path) -> list[str]:
 
 def faults_of_codes(folder: Path, record: RunRecord) -> Iterator[str]:
     """What a record says of the codes of its detectors, and their files of scores do not."""
-    codes, declared = record.codes or {}, record.information or {}
-    for name in sorted({*declared} - {*record.detectors}):
-        yield f"says what '{name[:60]}' uses, which is none of its detectors"
-    for name, words in declared.items():
-        if not {*words} <= {*get_args(Information)}:
-            yield f"says that '{name[:60]}' uses {', '.join(words)[:60]}, expected some of {', '.join(get_args(Information))}"
+    codes = record.codes or {}
     for name in sorted({*codes} - {*record.detectors}):
         yield f"has the code of '{name[:60]}', which is none of its detectors"
     for name, spec in record.detectors.items():
         told = read_metadata(scores_path(folder, name))
-        if [*declared.get(name, ())] != _declared(scores_path(folder, name)):
-            yield f"says that '{name}' uses something else than the file of its scores says"
-        elif name in declared and (is_ours("detectors", spec) or record.regime == "given"):
-            yield f"says what '{name}' uses, which its own code says"
         if codes.get(name, "") != told.get("code", ""):
             yield f"says that '{name}' is of another code than its scores were made by"
         elif name in codes and (is_ours("detectors", spec) or record.regime == "given"):
             yield f"has a code of '{name}', which no code of the user's own made"
         elif ":" in spec and name in codes and told.get("origin") != spec:
             yield f"says that '{name}' is '{spec[:60]}', its scores are of '{told.get('origin', '')[:60]}'"
+
+
+def faults_of_information(folder: Path, record: RunRecord) -> Iterator[str]:
+    """What a record says that its detectors use, and their files of scores do not."""
+    declared, known = record.information or {}, get_args(Information)
+    for name in sorted({*declared} - {*record.detectors}):
+        yield f"says what '{name[:60]}' uses, which is none of its detectors"
+    for name, spec in record.detectors.items():
+        words = [*declared.get(name, ())]
+        if not {*words} <= {*known}:
+            yield f"says that '{name[:60]}' uses {', '.join(words)[:60]}, expected some of {', '.join(known)}"
+        elif words != _declared(scores_path(folder, name)):
+            yield f"says that '{name}' uses something else than the file of its scores says"
+        elif words and (is_ours("detectors", spec) or record.regime == "given"):
+            yield f"says what '{name}' uses, which its own code says"

@@ -13,7 +13,7 @@ from noisybench.detection.scoring import RESERVED, Detector
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import file_name, read_columns
 from noisybench.ground.lookup import find, is_ours, names
-from noisybench.runs.detector_codes import faults_of_codes
+from noisybench.runs.detector_codes import faults_of_codes, faults_of_information
 from noisybench.runs.record import HOW_LABELS_CAME, WHAT_CAME_OUT, RunRecord, about_labels
 from noisybench.training.recipe import Recipe
 from noisybench.variants.variant import Variant
@@ -66,6 +66,7 @@ def check_record(path: Path, record: RunRecord) -> None:
     check_seed(path, record)
     check_detectors(path, record)
     _refuse(path, record, faults_of_codes(path, record))
+    _refuse(path, record, faults_of_information(path, record))
     _refuse(path, record, _faults_of_fields(record))
     faults = {
         "training": _faults_of_training,

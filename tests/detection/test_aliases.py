@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal, localcontext
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -107,7 +108,7 @@ def test_an_alias_of_the_labels_probability_is_the_same_ranking(alias: str) -> N
             assert len(set(exact)) == N
             np.testing.assert_array_equal(ranks(ours)[order], np.arange(1, N + 1))
         else:
-            near = [float(exact[j] - exact[i]) for i, j in zip(order, order[1:], strict=False)]
+            near = [float(exact[j] - exact[i]) for i, j in pairwise(order)]
             apart = np.diff(ours[order])
             assert (apart >= -1e-15).all()
             assert all(gap < 1e-15 for gap, step in zip(near, apart, strict=True) if step <= 0)
