@@ -33,6 +33,9 @@ OF_REGIME: Mapping[Regime, frozenset[Information]] = {
     "pool": frozenset({"held_out", "several_trainings"}),
     "features": frozenset({"held_out"}),
     "given": frozenset({"unknown"}),
+    "second_split": frozenset({"in_sample", "several_trainings"}),
+    "threshold": frozenset({"in_sample", "several_trainings"}),
+    "answers": frozenset(),
 }
 """What the regime of a run adds to a detector's own, where it asks the models of the run."""
 OF_REFERENCES: Mapping[str, frozenset[Information]] = {
@@ -79,7 +82,7 @@ def made_with(
         return MadeWith(_ordered(OF_MEMORIZATION if itself else OF_REFERENCES.get(detector, ())), None, "")
     found: set[Information] = set()
     features: list[Pretrained] = []
-    declared, clustered = False, set[str]()
+    declared, clustered = False, set()
     aliases: tuple[str, ...] = ()
     for run, name in members:
         found |= information_of(run, name)

@@ -1,4 +1,4 @@
-"""What made the scores of detectors that are none of noisybench's: origin, digest of the code, and what its author declares.
+"""What made the scores of detectors that are none of noisybench's: origin, digest of the code, and what it is said to use.
 
 Two scores of one name that differ in it are of two detectors: no table averages them.
 """
@@ -77,14 +77,14 @@ def faults_of_codes(folder: Path, record: RunRecord) -> Iterator[str]:
 
 def faults_of_information(folder: Path, record: RunRecord) -> Iterator[str]:
     """What a record says that its detectors use, and their files of scores do not."""
-    declared, known = record.information or {}, get_args(Information)
+    declared = record.information or {}
     for name in sorted({*declared} - {*record.detectors}):
         yield f"says what '{name[:60]}' uses, which is none of its detectors"
+    for name, words in declared.items():
+        if not {*words} <= {*get_args(Information)}:
+            yield f"says that '{name[:60]}' uses {', '.join(words)[:60]}, expected some of {', '.join(get_args(Information))}"
     for name, spec in record.detectors.items():
-        words = [*declared.get(name, ())]
-        if not {*words} <= {*known}:
-            yield f"says that '{name[:60]}' uses {', '.join(words)[:60]}, expected some of {', '.join(known)}"
-        elif words != _declared(scores_path(folder, name)):
+        if [*declared.get(name, ())] != _declared(scores_path(folder, name)):
             yield f"says that '{name}' uses something else than the file of its scores says"
-        elif words and (is_ours("detectors", spec) or record.regime == "given"):
+        elif name in declared and (is_ours("detectors", spec) or record.regime == "given"):
             yield f"says what '{name}' uses, which its own code says"

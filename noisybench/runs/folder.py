@@ -32,9 +32,11 @@ from noisybench.variants.variant import Variant, read_variant, write_variant
 
 RECORD = "run.json"
 LEFT_BY_A_RUN = (
-    "trace", "scores", "suggestions", "history.parquet", "checkpoint.safetensors", "checkpoint.pt", "timing.json",
+    "trace", "scores", "suggestions", "history.parquet", "checkpoint.safetensors", "checkpoint.pt", "timing.json", "parts",
 )  # fmt: skip
 """Everything that a training leaves in its folder beside the record."""
+PARTS = "parts"
+"""Folder of the trainings of a run that has several and is not finished."""
 
 EPOCH = re.compile(r"epoch-\d{4,9}\.parquet")
 """Files of a trace."""
@@ -85,9 +87,10 @@ def finish(folder: Path, record: RunRecord, detectors: Mapping[str, str], kinds:
 
 
 def train_again(folder: Path, record: RunRecord) -> None:
-    """Write the record of a finished run whose trace is about to be written again: it holds no digests of that."""
+    """Write the record of a finished run whose trace and history are about to be written again: without their digests."""
     if record.files_sha256 is not None:
-        kept = {name: digest for name, digest in record.files_sha256.items() if not name.startswith("trace/")}
+        again = ("trace/", "history.parquet")
+        kept = {name: digest for name, digest in record.files_sha256.items() if not name.startswith(again)}
         write_json(replace(record, files_sha256=kept).as_json(), folder / RECORD)
 
 

@@ -24,4 +24,5 @@ DETECTOR = Detector(
     source="Bahri, Jiang and Gupta 2020, arXiv:2004.12289 (share of neighbours that disagree, in frozen features)",
     information={"held_out"},
     aliases=("kDN", "deep kNN"),
+    smallest_set="fast",
 )
