@@ -44,6 +44,10 @@ def score(
         ),
     ] = None,
     features_set: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the features.")] = None,
+    detectors: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="With --features: fast, standard (the default), all, or names with commas."),
+    ] = None,
     groups: Annotated[
         str | None,
         typer.Option(
@@ -95,7 +99,13 @@ def score(
         "--name": name, "--pred-probs": pred_probs, "--scores": scores, "--dynamics": dynamics, "--column": column,
         "--labels": labels, "--lower-is-suspicious": lower_is_suspicious,
     }  # fmt: skip
-    of_features = {"--features-set": features_set, "--groups": groups, "--data": data, "--source": own_source}
+    of_features = {
+        "--features-set": features_set,
+        "--detectors": detectors,
+        "--groups": groups,
+        "--data": data,
+        "--source": own_source,
+    }
     _check_one_road(features, given, of_features, answers=answers, without_given=without_given)
     found = read_variant(variant)
     if answers:
@@ -107,7 +117,7 @@ def score(
         return
     if features is not None:
         result = _from_features(
-            found, variant, features, features_set, groups, seed=seed, device=device, threads=threads, data=data,
+            found, variant, features, features_set, groups, detectors=detectors or "standard", seed=seed, device=device, threads=threads, data=data,
             own_source=own_source, out=out,
         )  # fmt: skip
         _report_features(result, as_json=as_json)
@@ -183,6 +193,7 @@ def _from_features(
     options: list[str] | None,
     groups: str | None,
     *,
+    detectors: str,
     seed: int,
     device: str,
     threads: int,
@@ -222,6 +233,7 @@ def _from_features(
             read_array(Path(features)) if brought else features,
             out,
             options=chosen,
+            detectors=[name.strip() for name in detectors.split(",")],
             groups=members,
             grouped_by=None if groups is None else Path(groups).name,
             seed=seed,
@@ -295,6 +307,7 @@ def _report_answers(results: "Sequence[Result]", *, as_json: bool) -> None:
 def _report_features(result: "Result", *, as_json: bool) -> None:
     """What a run from frozen features found, and how many groups it left out together."""
     from noisybench.board.information import trained_on
+    from noisybench.board.neighbourhoods import ENOUGH_ALIKE, share_of_true_neighbours
     from noisybench.runs.reading import read_run
 
     record, told = read_run(result.path).record, told_of(result)
@@ -304,9 +317,14 @@ def _report_features(result: "Result", *, as_json: bool) -> None:
     )
     learnt = "" if record.pretrained is None else f" ({trained_on(record.pretrained)})"
     typer.echo(f"features {record.features}{learnt}: {many}", err=True)
+    share = share_of_true_neighbours(read_run(result.path))
+    if share is not None:
+        low = "; SimiFeat and its estimate of right labels take that to be nearly all" if share < ENOUGH_ALIKE else ""
+        sentence = f"the two nearest others share the true class of {share:.1%} of the samples{low}"
+        typer.echo(f"{'warning: ' * bool(low)}{sentence}", err=True)
     if as_json:
-        shown = {"path": str(result.path), "features": record.features, "groups": record.groups, "detectors": told}
-        print_json(shown)
+        shown = {"path": str(result.path), "features": record.features, "groups": record.groups}
+        print_json({**shown, "two_nearest_share_class": share, "detectors": told})
         return
     say_told(told)
     say(str(result.path))

@@ -39,7 +39,8 @@ from noisybench.runs.answers_columns import (
     setup_of_answers,
 )
 from noisybench.runs.column_scoring import score_added, score_columns
-from noisybench.runs.features_run import FOLDS, TIMING, pretrained_of
+from noisybench.runs.features_columns import FOLDS
+from noisybench.runs.features_run import pretrained_of
 from noisybench.runs.folder import begin, digests_of, finish, keep_variant, log
 from noisybench.runs.kept_rows import groups_of_kept, kept_rows, with_dropped
 from noisybench.runs.mending import mend, recognise
@@ -48,6 +49,7 @@ from noisybench.statistics.annotators import SMOOTHING
 from noisybench.statistics.linear_probe import held_out_probabilities
 from noisybench.training.machine import Machine, limited_threads
 from noisybench.training.trace import Observation, write_observation
+from noisybench.training.training import TIMING
 from noisybench.variants.variant import Variant, check_source, check_variant
 
 NO_CLASSIFIER = "none"
