@@ -174,7 +174,7 @@ def _check_one_road(
     said = [flag for flag, value in (of_features if features is None else given).items() if value is not None]
     if features is None and given["--name"] is None:
         msg = (
-            "say --name of the scores or probabilities that you give, --features NAME to score from frozen features, or "
+            "say --name of the scores or probabilities that you give, or --features NAME to score from frozen features, or "
             "--answers to score by what several people answered"
         )
         raise BadUsage(msg)
