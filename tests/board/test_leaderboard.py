@@ -19,10 +19,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from noisybench.board import rendering
+from noisybench.board.captions import caption
 from noisybench.board.detector_table import Row
 from noisybench.board.information import made_with
 from noisybench.board.leaderboard import Leaderboard, flags_board, leaderboard, models_board
-from noisybench.board.rendering import caption
 from noisybench.data.source import source_from_arrays
 from noisybench.detection.scoring import Scores, scores_path, write_scores
 from noisybench.ground.arrays import Floats
