@@ -33,6 +33,7 @@ NUMBERS = ("value", "low", "high", "n")
 COMMANDS: Mapping[Regime, str] = {
     "training": "evaluate", "pool": "memorize --pool detector", "given": "score", "features": "score --features",
     "second_split": "evaluate", "threshold": "evaluate",
+    "answers": "score --answers",
 }  # fmt: skip
 """Regime → the command that makes its runs, and this file again."""
 

@@ -20,8 +20,10 @@ from noisybench.board.averages import (
     versions_of,
     which_complete,
 )
+from noisybench.board.curvature_steps import curvature_step_of
 from noisybench.board.information import BLOCKS, NO_NAMES, MadeWith, RowBlock, made_with
 from noisybench.board.judging import judge_all
+from noisybench.board.neighbourhoods import least_alike
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, check_asked
 from noisybench.detection.scoring import Information, Kind
 from noisybench.memorization.learner import Learner
@@ -74,6 +76,13 @@ class Row:
         pretrained: What the features had been trained on; None where no other data decided them.
         block: With whom it ranks: those that saw the data set alone (empty), on features of other data, or who were told
             something of the truth.
+        curvature_step: Of detectors that need curvature, the length of its steps; NaN of others, as the next.
+        activation_change: Share of those steps that changed the activation pattern of a sample; NaN where nobody knows.
+        declared: Whether some of the information is what the author of a user's own detector says.
+        aliases: Other names under which the same ranking was published.
+        clustered: Label columns in which whole clusters are mislabeled.
+        neighbours_alike: Of detectors that take the two nearest others to share a sample's true class: the share of
+            samples of which they do, where truth is known.
     """
 
     detector: str
@@ -108,6 +117,12 @@ class Row:
     information: tuple[Information, ...] = ()
     pretrained: Pretrained | None = None
     block: RowBlock = ""
+    curvature_step: float = math.nan
+    activation_change: float = math.nan
+    declared: bool = False
+    aliases: tuple[str, ...] = ()
+    clustered: int = 0
+    neighbours_alike: float = math.nan
 
 
 # Rows
@@ -262,6 +277,8 @@ def _row(
         seconds=mean(cells_of(zip(members, (seconds for seconds, _ in costs), strict=True))),
         passes=mean(cells_of(zip(members, (passes for _, passes in costs), strict=True))),
         **made._asdict(),
+        **curvature_step_of((run, held.detector) for run, held in group.values())._asdict(),
+        neighbours_alike=least_alike((run, held.detector) for run, held in group.values()),
     )
 
 

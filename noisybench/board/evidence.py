@@ -86,7 +86,7 @@ def _check_alike(columns: Sequence[Floats32], name: str, *, dimensions: int) -> 
 
 def evidence_of(records: Sequence[RunRecord], traces: Sequence[Trace]) -> tuple[str, ...]:
     """Where the answers of a setup's runs come from, a sentence each."""
-    first, many = records[0], len(records)
+    first = records[0]
     if first.regime == "features":
         told = [
             f"ridge regression, logistic regression and neighbours on features '{first.features}', each sample held out"
@@ -97,23 +97,47 @@ def evidence_of(records: Sequence[RunRecord], traces: Sequence[Trace]) -> tuple[
             by = "near duplicates" if first.grouped_by is None else f"'{first.grouped_by}' and near duplicates"
             told.append(f"{first.n:,} samples are {first.groups:,} groups, by {by}; each group is held out as a whole")
         return tuple(told)
+    if first.regime == "answers":
+        return _of_answers(first)
     learner = f"{first.model}, {first.recipe}" + ("" if first.features == "input" else f", on {first.features}")
     if first.regime == "pool":
         return (f"{first.models} models ({learner}) on random subsets, each asked of the samples that it did not see",)
     if first.regime in BY_SEED:
-        epochs = sum(len(trace["prediction"]) for trace in traces if "prediction" in trace.columns)
-        at = "one epoch" if epochs == 1 else f"{epochs} epochs in all"
-        if first.regime == "training":
-            seeds = f"{many} trainings" if many > 1 else "one training"
-            return (f"answers of {seeds} ({learner}) at {at}, of samples that it was trained on",)
-        how, more = OF_TWO[first.regime]
-        return (
-            f"answers of {2 * many} trainings{how} ({learner}) at {at}, of samples that they were trained on",
-            *more,
-        )
+        return _of_trainings(first, traces, learner)
     if first.form == "scores":
         return (f"scores '{first.model}', which came without answers",)
     return (f"answers of '{first.model}', which noisybench did not make; they should be held out",)
+
+
+def _of_trainings(record: RunRecord, traces: Sequence[Trace], learner: str) -> tuple[str, ...]:
+    """How many trainings answered, when, and what they had seen, a sentence each."""
+    many = len(traces)
+    epochs = sum(len(trace["prediction"]) for trace in traces if "prediction" in trace.columns)
+    at = "one epoch" if epochs == 1 else f"{epochs} epochs in all"
+    if record.regime == "training":
+        seeds = f"{many} trainings" if many > 1 else "one training"
+        return (f"answers of {seeds} ({learner}) at {at}, of samples that it was trained on",)
+    how, more = OF_TWO[record.regime]
+    said = f"answers of {2 * many} trainings{how} ({learner}) at {at}, of samples that they were trained on"
+    return (said, *more)
+
+
+def _of_answers(record: RunRecord) -> tuple[str, ...]:
+    """What the answers of several people are, a sentence each."""
+    who = "people" if record.model == "answers" else "columns, which are no people"
+    told = [f"{record.answers:,} answers of {record.annotators:,} {who}, to {record.n:,} samples"]
+    if record.without_given:
+        told.append("one answer that is the given label was left out of each sample that has one")
+    elif record.given_from is not None:
+        told.append(f"the given labels were made of these answers ({record.given_from}), and are among them")
+    if record.folds is not None:
+        told.append(
+            f"beside them, logistic regression on features '{record.features}', which learnt the majority of "
+            f"the answers and did not see the sample"
+        )
+    if record.pretrained is not None:
+        told.append(f"the features were {trained_on(record.pretrained)}")
+    return tuple(told)
 
 
 def suggested(traces: Sequence[Trace], detector: str, given: Labels) -> Labels:

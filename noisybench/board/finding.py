@@ -21,7 +21,7 @@ from noisybench.ground.checks import a_path, check_kind, unknown
 from noisybench.ground.digests import file_digest
 from noisybench.ground.download import cache_folder
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
-from noisybench.ground.lookup import find
+from noisybench.ground.lookup import find, names
 from noisybench.ground.version import __version__
 from noisybench.ground.walking import find_below, reached
 from noisybench.runs.features_run import score_frozen
@@ -242,6 +242,7 @@ def _scored(
         variant,
         _features(source, wish) if features is None else features,
         out,
+        detectors=_computed(wish.detector),
         groups=read_groups(wish.groups, variant, source, place) if isinstance(wish.groups, str) else wish.groups,
         grouped_by=Path(wish.groups).name if isinstance(wish.groups, str) else None,
         seed=wish.seed,
@@ -249,6 +250,12 @@ def _scored(
     )
     found = _of_runs(folder, wish.detector, variant)
     return replace(found, inputs=source, names=source.sample_names, folder=_folder_of(source, place), place=place)
+
+
+def _computed(detector: str | None) -> list[str]:
+    """What is computed for: the fast detectors, and the one that is asked for, where frozen features feed it."""
+    fed = detector is not None and detector in names("detectors") and "features" in find("detectors", detector).fed_by
+    return ["fast", detector] if detector is not None and fed else ["fast"]
 
 
 def _tell_of_single(variant: Variant, tell: Tell) -> None:
@@ -318,6 +325,8 @@ def _of_runs(folder: Path, detector: str | None, variant: Variant | None) -> Sus
             f"that made it again, or name your data or a variant"
         )
         raise BadData(msg)
+    if detector is not None:  # runs of other setups, which do not have it, are not meant
+        runs = [one for one in runs if detector in one.kinds] or runs
     if len({one.path.parent for one in runs}) > 1:
         msg = f"{folder} holds runs of several setups; name one of them, such as {runs[0].path.parent}"
         raise BadData(msg)

@@ -197,7 +197,7 @@ def _report_measured(measured: "MeasuredMemorization", learner: str, *, as_json:
     say(str(measured.path))
 
 
-FITTED = 0.95
+FITTED = 0.5
 """Share of wrong labels fitted below which a learner is said to memorize little."""
 
 

@@ -34,8 +34,8 @@ def score_columns(folder: Path, variant: Variant, *, but: Collection[str] = ()) 
     return kinds
 
 
-def score_added(folder: Path, found: RunRecord, variant: Variant) -> None:
-    """Score what a finished run lacks: detectors that were added since, and reduce what is stored."""
+def score_added(folder: Path, found: RunRecord, variant: Variant) -> dict[str, Kind]:
+    """Score what a finished run lacks: detectors that were added since, and reduce what is stored; each one's kind."""
     installed = names("detectors")
     kept = [
         name
@@ -46,3 +46,4 @@ def score_added(folder: Path, found: RunRecord, variant: Variant) -> None:
     if added:
         detectors = dict(sorted({**found.detectors, **{name: name for name in added}}.items()))
         finish(folder, found, detectors, {**kinds_of(folder, found), **added})
+    return added

@@ -1,8 +1,8 @@
 """A run from frozen features: what simple models that did not see a sample say of it, without training a network.
 
 Logistic regression in folds, exact leave-one-out ridge regression and nearest neighbours answer each sample from the
-others, and leave columns as every regime does. Samples of one group, near duplicates above all, never vouch for each
-other's labels.
+others, and leave columns as every regime does; what else is computed depends on the detectors that are asked for, see
+``features_columns``. Samples of one group, near duplicates above all, never vouch for each other's labels.
 """
 
 import hashlib
@@ -22,31 +22,24 @@ from numpy.typing import NDArray
 from noisybench.data.extraction import Extraction, choose_features, default_features, features_of
 from noisybench.data.pretraining import UNSAID, classes_overlap
 from noisybench.data.source import Source
-from noisybench.detection.scoring import Detector, Kind
-from noisybench.ground.arrays import Features, Floats32, Labels, as_array
+from noisybench.ground.arrays import Features, Labels, as_array
 from noisybench.ground.checks import a_path, as_list, check_kind, whole
 from noisybench.ground.durability import synced_together
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.files import file_name, write_json
+from noisybench.ground.files import file_name
 from noisybench.ground.locks import locked
-from noisybench.ground.lookup import find
 from noisybench.ground.version import __version__
 from noisybench.runs.column_scoring import score_added, score_columns
-from noisybench.runs.folder import begin, digests_of, finish, keep_variant, log
-from noisybench.runs.kept_rows import groups_of_kept, kept_rows, neighbour_labels_of_kept, with_dropped
+from noisybench.runs.features_columns import FOLDS, NEIGHBOURS, columns_asked, columns_from, write_timing
+from noisybench.runs.folder import begin, digests_of, finish, keep_variant, log, train_again
+from noisybench.runs.kept_rows import groups_of_kept
 from noisybench.runs.mending import mend, recognise
 from noisybench.runs.record import Pretrained, RunRecord, about_labels
-from noisybench.statistics.linear_probe import held_out_probabilities
-from noisybench.statistics.ridge import PENALTIES, leave_one_out_ridge
+from noisybench.statistics.ridge import PENALTIES
 from noisybench.training.machine import Machine, limited_threads
-from noisybench.training.trace import Observation, epoch_path, write_observation
+from noisybench.training.trace import Observation, epochs_observed, read_trace, write_observation
+from noisybench.training.training import TIMING
 from noisybench.variants.variant import Variant, check_source, check_variant
-
-FOLDS = 5
-"""Parts of the samples, each asked of a probe that was fitted to the others."""
-NEIGHBOURS = 20
-"""Neighbours of a sample that are asked."""
-TIMING = "timing.json"
 
 
 class Seen(NamedTuple):
@@ -78,6 +71,7 @@ def score_frozen(
     out: str | Path = "runs",
     *,
     options: Mapping[str, str] | None = None,
+    detectors: str | Sequence[str] = "standard",
     groups: Any = None,  # noqa: ANN401 - anything with one entry a sample
     grouped_by: str | None = None,
     seed: int = 0,
@@ -85,7 +79,8 @@ def score_frozen(
 ) -> Path:
     """Folder of a run that scores detectors with frozen features; no network is trained, and no truth is used.
 
-    Nothing finished is done twice: features are kept where ``memorize`` keeps them, and so is a run that is there.
+    Nothing finished is done twice: features are kept where ``memorize`` keeps them, and so is a run that is there. One that
+    lacks columns of a detector that is asked for gets those, and keeps what it has.
 
     Args:
         source: The inputs.
@@ -94,6 +89,8 @@ def score_frozen(
             takes the best that are installed, and says which; see ``default_features``.
         out: Folder of runs.
         options: Of the features, as text.
+        detectors: Names, and sets: ``fast``, ``standard`` or ``all`` that frozen features feed, see ``DetectorSet``. A run
+            scores every detector that its columns feed, whichever were asked for.
         groups: One entry a sample, shape (n,): samples of one group, such as pictures of one patient, are left out
             together. None, NaN and the empty text are groups of their own. Near duplicates are found in any case.
         grouped_by: What the groups are called, such as the column they stand in.
@@ -102,8 +99,8 @@ def score_frozen(
             one.
 
     Raises:
-        UnknownName: No such features or option.
-        BadUsage: Features that do not suit the source, or options of those that have none.
+        UnknownName: No such features, option or detector.
+        BadUsage: Features that do not suit the source, options of those that have none, or a detector that they do not feed.
         BadData: Features or groups that are none, or the folder holds a run that was made differently.
         Mismatch: The variant is of another source.
     """
@@ -112,7 +109,7 @@ def score_frozen(
     machine = Machine(device=machine) if isinstance(machine, str) else machine
     check_kind(machine, Machine, "machine", "Machine(device='cpu', threads=2) is one, and so is the name of a device")
     seed, out = whole(seed, "seed", least=0), a_path(out, "out")
-    n = len(variant.labels)
+    n, asked = len(variant.labels), columns_asked(detectors)
     seen = _choose(source, features, options)
     given = None if groups is None else group_numbers(groups, n)
     word = (grouped_by or "groups") if given is not None else None
@@ -137,24 +134,24 @@ def score_frozen(
         found = recognise(folder, record, ignore=later)
         if found is not None and values is not None and found.features_sha256 != _digest(values):
             found = None  # of other texts, which decide features and are no part of the variant's id
+        there: set[str] = set()  # columns
         if found is not None:
             mend(folder, found)
-            if _is_whole(folder, found):
-                score_added(folder, found, variant)
-                return folder
-        parts = None
-        if found is None or found.groups is None or not epoch_path(folder / "trace", 0).is_file():
+            there = set() if found.groups is None else epochs_observed(folder / "trace").get(0, set())
+        finished, parts = found is not None and _is_whole(folder, found), None
+        if found is None or not asked <= there:
             if values is None:
                 values, apart = _values(source, seen, machine, out / "features")
+            if found is not None and there and found.features_sha256 != _digest(values):
+                log.warning("%s is of other features of that name: all its columns are computed again", folder)
+                found, finished = None, False
             with limited_threads(machine.threads):
-                found, parts = _observe(folder, record, values, variant, given)
+                if found is not None and there:
+                    parts = _add(folder, found, values, variant, given, asked - there)
+                else:
+                    found, parts = _observe(folder, record, values, variant, given, asked)
             parts["features"] += apart
-        begin(folder, found)  # what is scored again is no finished run meanwhile
-        with synced_together():
-            kinds = score_columns(folder, variant)
-        if parts is not None or not (folder / TIMING).is_file():
-            _write_timing(folder, parts, kinds)
-        finish(folder, found, {name: name for name in sorted(kinds)}, kinds)
+        _score(folder, found, variant, parts, finished=finished)
     return folder
 
 
@@ -297,14 +294,14 @@ def _is_whole(folder: Path, found: RunRecord) -> bool:
     )
 
 
-def _observe(
-    folder: Path, record: RunRecord, values: Features, variant: Variant, given: Labels | None
+def _observe(  # noqa: PLR0917 - what the public function has
+    folder: Path, record: RunRecord, values: Features, variant: Variant, given: Labels | None, asked: set[str]
 ) -> tuple[RunRecord, dict[str, float]]:
     """Write the columns in place of what is there; the record with what is known since, and the seconds of each part."""
     began = time.perf_counter()
     groups = groups_of_kept(values, variant, given)
     apart = time.perf_counter() - began
-    columns, seconds = columns_from(values, variant, groups, seed=record.seed)
+    columns, seconds = columns_from(values, variant, groups, seed=record.seed, lacking=asked)
     for part in ("scores", "suggestions", "trace"):
         shutil.rmtree(folder / part, ignore_errors=True)
     (folder / TIMING).unlink(missing_ok=True)
@@ -315,6 +312,35 @@ def _observe(
     return record, {"features": apart, **seconds}
 
 
+def _add(  # noqa: PLR0917 - what the public function has
+    folder: Path, found: RunRecord, values: Features, variant: Variant, given: Labels | None, lacking: set[str]
+) -> dict[str, float]:
+    """Write the columns that a run lacks beside those that it has, which stay; the seconds of each part."""
+    began = time.perf_counter()
+    groups = groups_of_kept(values, variant, given)
+    apart = time.perf_counter() - began
+    columns, seconds = columns_from(values, variant, groups, seed=found.seed, lacking=lacking)
+    trace = read_trace(folder / "trace")
+    columns |= {name: trace[name][-1] for name in trace.columns}
+    train_again(folder, found)  # the record may hold a digest of the file that is written next
+    with synced_together():
+        write_observation(Observation(0, columns), folder / "trace", variant_id=found.variant_id)
+    return {"features": apart, **seconds}
+
+
+def _score(folder: Path, found: RunRecord, variant: Variant, parts: dict[str, float] | None, *, finished: bool) -> None:
+    """Score what a finished run lacks, or all of one that is not; write what it took, where anything was computed."""
+    if finished:
+        kinds = score_added(folder, found, variant)
+    else:
+        begin(folder, found)  # what is scored again is no finished run meanwhile
+        with synced_together():
+            kinds = score_columns(folder, variant)
+        finish(folder, found, {name: name for name in sorted(kinds)}, kinds)
+    if parts is not None or not (folder / TIMING).is_file():
+        write_timing(folder, parts, kinds)
+
+
 def _values(source: Source, seen: Seen, machine: Machine, cache: Path) -> tuple[Features, float]:
     """The features that were chosen, shape (n, d), and the seconds that they took."""
     if seen.values is not None:
@@ -323,61 +349,3 @@ def _values(source: Source, seen: Seen, machine: Machine, cache: Path) -> tuple[
     with limited_threads(machine.threads):
         values = features_of(source, seen.extraction or "input", device=machine.device, cache=cache)
     return values, time.perf_counter() - began
-
-
-def columns_from(
-    features: Features, variant: Variant, groups: Labels, *, seed: int
-) -> tuple[dict[str, Floats32], dict[str, float]]:
-    """The columns of a run's trace by name, and the seconds that each part of them took.
-
-    ``given`` (n,), the labels; ``held_out.probabilities`` (n, k) of logistic regression in folds, and ``prediction`` (n,),
-    the class of the greatest; ``features.ridge_suspicion`` (n,), ``features.ridge_answers`` (n, k),
-    ``features.ridge_chosen`` (n,) and ``features.ridge_leverage`` (n,) of ridge regression, see ``RidgeAnswers``;
-    ``neighbours.labels`` (n, k), share of each label among the neighbours.
-
-    A sample that a person dropped takes part in nothing: the columns of the others are those of a data set without it.
-    Its own are undecided: every class alike, and a suspicion, margin and leverage of 0.
-
-    Args:
-        features: Shape (n, d).
-        variant: The labels.
-        groups: Number of each sample's group, shape (n,), see ``find_groups``.
-        seed: Of the folds.
-    """
-    kept, k = kept_rows(variant), variant.num_classes
-    seen, labels, own = features[kept], variant.labels[kept], groups[kept]
-    began = time.perf_counter()
-    probabilities = held_out_probabilities(seen, labels, k, groups=own, folds=FOLDS, seed=seed).probabilities
-    probed = time.perf_counter()
-    ridge = leave_one_out_ridge(seen, labels, k, groups=own, penalties=PENALTIES)
-    solved = time.perf_counter()
-    shares = neighbour_labels_of_kept(features, variant, NEIGHBOURS, groups)
-    seconds = {"held_out": probed - began, "ridge": solved - probed, "neighbours": time.perf_counter() - solved}
-    held_out = with_dropped(probabilities, variant, 1 / k)
-    columns: dict[str, NDArray[Any]] = {
-        "given": variant.labels,
-        "held_out.probabilities": held_out,
-        "prediction": held_out.astype(np.float32).argmax(1),  # as whoever reads the column finds it
-        "features.ridge_suspicion": with_dropped(ridge.suspicion, variant, 0),
-        "features.ridge_answers": with_dropped(ridge.answers, variant, 1 / k),
-        "features.ridge_chosen": with_dropped(ridge.margin_at_chosen, variant, 0),
-        "features.ridge_leverage": with_dropped(ridge.leverage, variant, 0),
-        "neighbours.labels": shares,
-    }
-    return {name: values.astype(np.float32) for name, values in columns.items()}, seconds
-
-
-PARTS: Mapping[str, str] = {"held_out": "held_out", "features": "ridge", "neighbours": "neighbours"}
-"""Prefix of a column → the part of a run that computes it."""
-
-
-def _write_timing(folder: Path, parts: Mapping[str, float] | None, kinds: Mapping[str, Kind]) -> None:
-    """What the run and each detector took; nobody knows it where the columns were there already."""
-    costs: dict[str, dict[str, float | None]] = {}
-    for name in kinds:
-        detector: Detector = find("detectors", name)
-        needed = {PARTS[prefix] for prefix, dot, _ in (need.partition(".") for need in detector.needs) if dot}
-        seconds = None if parts is None else parts["features"] + sum(parts[part] for part in needed)
-        costs[name] = {"seconds": seconds, "passes": 0.0}
-    total = None if parts is None else sum(parts.values())
-    write_json({"seconds": total, "detectors": costs}, folder / TIMING, sync=False)

@@ -37,6 +37,9 @@ def check_history(path: Path, trace: Trace, record: RunRecord, variant: Variant)
     for name, chosen in (("mislabeled_fit", variant.mislabeled), ("clean_fit", variant.known & ~variant.mislabeled)):
         shares = [row[chosen].mean(dtype=np.float64) if chosen.any() else np.nan for row in correct.values]
         check_history_column(path, name, history.get(name), np.array(shares), "the trace gives")
+    if "activation_change" in history:
+        changes = trace.mean_at("activation_change", history["epoch"].tolist())
+        check_history_column(path, "activation_change", history["activation_change"], changes, "the trace gives")
     if "learning_rate" in history:
         if len(history["epoch"]) != record.epochs:  # before as many rates are computed: the record may claim a billion
             msg = f"{path}: history.parquet has {len(history['epoch'])} epochs of {record.epochs}; delete that folder and evaluate again"

@@ -1,5 +1,6 @@
 """The standard protocol: a variant, a model and a recipe → a run folder with trace, history and scores."""
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ from noisybench.training.model import BuildModel, check_model
 from noisybench.training.phases import widened
 from noisybench.training.plan import Plan, plan_run
 from noisybench.variants.variant import Variant, check_source
+
+log = logging.getLogger("noisybench")
 
 
 def train_and_score(
@@ -140,8 +143,9 @@ def plan_evaluation(
     regimes = regimes_of(chosen)
     if machine.workers > 1 and len(different) * len(numbers) * len(regimes) > 1:
         check_sendable(plan.build, f"model '{plan.model}'")
-    classes = {source.num_classes, *(k for one in different.values() for k in _outputs(one, numbers[0], regimes))}
-    for k in sorted(classes):
+    chosen = _askable(chosen, detectors, plan, source, machine.device)
+    classes = {*(k for one in different.values() for k in _outputs(one, numbers[0], regimes))}
+    for k in sorted(classes - {source.num_classes}):
         check_model(plan.build, widened(source, k), device=machine.device)
     return Evaluation(tuple(different.values()), source, plan, numbers, chosen, machine, Path(out))
 
@@ -203,6 +207,29 @@ def _outputs(variant: Variant, seed: int, regimes: Sequence[FedRegime]) -> set[i
     """How many outputs the models of several trainings have; raises where there are too few samples for them."""
     planned = [SCHEMES[regime].plan(variant, seed) for regime in regimes if regime in SCHEMES]
     return {part.classes for parts in planned for part in parts}
+
+
+def _askable(
+    chosen: Mapping[str, str], detectors: str | Sequence[str], plan: Plan, source: Source, device: str
+) -> dict[str, str]:
+    """The chosen detectors without those of a set whose probes the model cannot be asked, which is said in one line.
+
+    Raises:
+        BadUsage: Such a one is named.
+        TrainingFailed: The model cannot be built or run.
+    """
+    needs = {name: find("detectors", spec).needs for name, spec in chosen.items()}
+    probes = [find("probes", name) for name in names("probes") if any(name in need for need in needs.values())]
+    refused = check_model(plan.build, source, probes, device=device)
+    left_out = {name: why for name, need in needs.items() for probe, why in refused.items() if probe in need}
+    named = {detectors} if isinstance(detectors, str) else {*detectors}
+    for name, why in left_out.items():
+        if chosen[name] in named:
+            msg = f"detector '{name}': {why}"
+            raise BadUsage(msg)
+    if left_out:
+        log.warning("left out %s: %s", ", ".join(left_out), next(iter(left_out.values())))
+    return {name: spec for name, spec in chosen.items() if name not in left_out}
 
 
 def check_seeds(seeds: Sequence[int]) -> tuple[int, ...]:

@@ -20,7 +20,6 @@ from noisybench.memorization.estimate import MEASURES, estimate_memorization, re
 from noisybench.memorization.held_out import held_out_answers, shares_fitted
 from noisybench.memorization.pool import BLOCK, Pool, block_path, read_block, read_pool
 from noisybench.memorization.subsets import subsets
-from noisybench.runs.features_checks import check_columns, check_pretrained
 from noisybench.runs.folder import RECORD
 from noisybench.runs.history_checks import check_epochs, check_history, check_history_column, check_history_of_fits
 from noisybench.runs.reading import Run, read_run, read_runs
@@ -34,6 +33,7 @@ from noisybench.runs.record_checks import (
 )
 from noisybench.runs.schemes import SCHEMES
 from noisybench.runs.suggestion_files import compare_suggestions
+from noisybench.runs.untrained_checks import check_untrained
 from noisybench.training.recipe import Recipe
 from noisybench.training.trace import Trace, read_trace, trace_rows
 from noisybench.variants.variant import Variant, read_variant
@@ -252,16 +252,8 @@ def _check_trace(run: Run, variant: Variant) -> tuple[Trace | None, str]:
     if trace.variant_id != variant.provenance.variant_id:
         msg = f"{path}: the trace is of another variant than the run's; delete that folder and evaluate again"
         raise Mismatch(msg)
-    if record.regime in ("given", "features"):
-        _check_given_labels(path, trace, variant)
-        if record.form != "dynamics":
-            _check_predictions(path, trace)
-    if record.regime == "features":
-        check_columns(path, trace, record)
-        check_pretrained(path, record, variant)
-        return trace, f"{detectors} follow from the columns that frozen features left"
-    if record.regime == "given":
-        return trace, f"{detectors} follow from the {'logits' if record.form == 'dynamics' else 'probabilities'}"
+    if record.regime in ("given", "features", "answers"):
+        return trace, f"{detectors} follow from {check_untrained(path, trace, record, variant)}"
     if record.regime == "pool":
         _check_answers(path, trace, record, variant)
         return trace, f"answers follow from the pool's models (but for neighbours), {detectors} from the answers"
@@ -280,20 +272,6 @@ def _check_of_trainings(path: Path, trace: Trace, record: RunRecord, variant: Va
         raise BadData(msg)
     check_history_of_fits(path, scheme.history(trace, variant))
     return f"{scheme.words}, history"
-
-
-def _check_given_labels(path: Path, trace: Trace, variant: Variant) -> None:
-    """The labels of a trace are the variant's."""
-    if not np.array_equal(trace["given"][-1], variant.labels):
-        msg = f"{path}: the trace has other given labels than the variant; delete that folder and score again"
-        raise Mismatch(msg)
-
-
-def _check_predictions(path: Path, trace: Trace) -> None:
-    """Predicted classes are those of the greatest probability."""
-    if not np.array_equal(trace["prediction"][-1], trace["held_out.probabilities"][-1].argmax(1)):
-        msg = f"{path}: the classes in 'prediction' do not follow from the probabilities; delete that folder and score again"
-        raise BadData(msg)
 
 
 def _check_answers(path: Path, trace: Trace, record: RunRecord, variant: Variant) -> None:

@@ -1,5 +1,6 @@
 """Groups of samples that are copies of each other, which must not vouch for each other's labels."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,20 @@ def find_groups(features: NDArray[Any], given_groups: NDArray[Any] | None = None
     if given_groups is not None:
         links.append(check_groups(given_groups, n, several=False))
     return _united(links)
+
+
+def group_batches(groups: Labels | None, n: int, *, most: int) -> Iterator[NDArray[np.intp]]:
+    """Members of groups of one size, shape (b, m), with about ``most`` samples at a time."""
+    if groups is None:
+        groups = np.arange(n)
+    order = np.argsort(groups, kind="stable")
+    sizes = np.bincount(groups)
+    firsts = np.cumsum(sizes) - sizes
+    for size in np.unique(sizes):
+        starts = firsts[sizes == size]
+        step = max(1, most // int(size))
+        for i in range(0, len(starts), step):
+            yield order[starts[i : i + step, None] + np.arange(size)]
 
 
 def _united(links: list[Labels]) -> Labels:

@@ -5,7 +5,7 @@ matrix H = X (XᵀX + λI)⁻¹ Xᵀ and answers F = H Y, a sample that is left 
 a group of samples (I - H_gg)⁻¹ (F_g - H_gg Y_g).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from noisybench.ground.arrays import Floats, Labels, as_array, check_groups, check_labels
 from noisybench.ground.checks import check_room, whole
 from noisybench.ground.errors import BadData, BadUsage
+from noisybench.statistics.grouping import group_batches
 from noisybench.statistics.margins import margin_against, mean_rank
 from noisybench.statistics.spectrum import BLOCK, centred_units, spectrum
 
@@ -34,6 +35,7 @@ class RidgeAnswers:
         margin_at_chosen: Best other class's answer minus the given label's at ``chosen``, shape (n,).
         chosen: Penalty with the most answers that are the given label.
         leverage: Weight of a sample's own label in its fitted answer at ``chosen``, in [0, 1), shape (n,).
+        cooks_distance: Leverage times the squared error of the answers to the one-hot label at ``chosen``, shape (n,).
     """
 
     suspicion: Floats
@@ -41,6 +43,7 @@ class RidgeAnswers:
     margin_at_chosen: Floats
     chosen: float
     leverage: Floats
+    cooks_distance: Floats
 
 
 def leave_one_out_ridge(
@@ -62,6 +65,9 @@ def leave_one_out_ridge(
 
     A class with one sample has nobody left to speak for it, so that its sample is always suspicious.
 
+    Cook's distance is h_ii ‖f_i - y_i‖² / (1 - h_ii)² of one sample that is left out: how far the weights move without it,
+    in the metric of XᵀX + λI, times a constant. Of a group it is the same of the sample's answers without the group.
+
     Args:
         features: Shape (n, d), finite.
         labels: Given labels, shape (n,), of at least two classes.
@@ -75,7 +81,8 @@ def leave_one_out_ridge(
         BadUsage: A penalty that is no number above 0, a number of classes that is none, or more than fits in memory:
             samples × classes, or more than ``spectrum.MOST_SIDE`` samples with as many features.
 
-    Source: Allen 1974, doi:10.1080/00401706.1974.10489157 (one left out); the same by the Woodbury identity for a group.
+    Source: Allen 1974, doi:10.1080/00401706.1974.10489157 (one left out); the same by the Woodbury identity for a group;
+        Cook 1977, doi:10.1080/00401706.1977.10489493 (his distance).
     """
     num_classes = whole(num_classes, "num_classes", least=1)
     labels = check_labels(labels, num_classes)
@@ -110,10 +117,10 @@ def _answers(  # noqa: PLR0917 - what the public function has checked
 ) -> RidgeAnswers:
     n = len(labels)
     sums = _class_sums(coordinates, labels, k)
-    margins, leverage = np.empty((len(penalties), n)), np.empty((len(penalties), n))
+    margins, leverage, errors = (np.empty((len(penalties), n)) for _ in range(3))
     hits = np.zeros(len(penalties), dtype=np.int64)
     mean = np.zeros((n, k))
-    for members in _batches(groups, n, most=BLOCK // (coordinates.shape[1] + k)):
+    for members in group_batches(groups, n, most=BLOCK // (coordinates.shape[1] + k)):
         own, given = coordinates[members], labels[members]
         for i, penalty in enumerate(penalties):
             answers, leverage[i, members] = _left_out(own, given, squares + penalty, sums)
@@ -121,8 +128,13 @@ def _answers(  # noqa: PLR0917 - what the public function has checked
             answers, flat = answers.reshape(-1, k), given.reshape(-1)
             margins[i, members] = margin_against(answers, flat).reshape(members.shape)
             hits[i] += np.count_nonzero(answers.argmax(1) == flat)
+            of_given = np.take_along_axis(answers, flat[:, None], axis=1)[:, 0]
+            squares_of_errors = np.einsum("ij,ij->i", answers, answers) - 2 * of_given + 1
+            errors[i, members] = np.maximum(squares_of_errors, 0).reshape(members.shape)
     best = int(np.flatnonzero(hits == hits.max())[np.argmax(penalties[hits == hits.max()])])
-    return RidgeAnswers(mean_rank(margins), mean, margins[best], float(penalties[best]), leverage[best])
+    return RidgeAnswers(
+        mean_rank(margins), mean, margins[best], float(penalties[best]), leverage[best], leverage[best] * errors[best]
+    )
 
 
 def _class_sums(coordinates: Floats, labels: Labels, k: int) -> Floats:
@@ -133,20 +145,6 @@ def _class_sums(coordinates: Floats, labels: Labels, k: int) -> Floats:
     one_hot = csr_array((np.ones(n), labels, np.arange(n + 1)), shape=(n, k))
     sums: Floats = np.ascontiguousarray((one_hot.T @ coordinates).T)
     return sums
-
-
-def _batches(groups: Labels | None, n: int, *, most: int) -> Iterator[NDArray[np.intp]]:
-    """Members of groups of one size, shape (b, m), with about ``most`` samples at a time."""
-    if groups is None:
-        groups = np.arange(n)
-    order = np.argsort(groups, kind="stable")
-    sizes = np.bincount(groups)
-    firsts = np.cumsum(sizes) - sizes
-    for size in np.unique(sizes):
-        starts = firsts[sizes == size]
-        step = max(1, most // int(size))
-        for i in range(0, len(starts), step):
-            yield order[starts[i : i + step, None] + np.arange(size)]
 
 
 def _left_out(own: Floats, given: Labels, ridged: Floats, sums: Floats) -> tuple[Floats, Floats]:

@@ -16,8 +16,9 @@ from noisybench.ground.random_streams import derive
 from noisybench.training.asking import check_logits
 from noisybench.training.batches import Inputs
 from noisybench.training.machine import generator_of
-from noisybench.training.observing import Recorder, evaluating
+from noisybench.training.observing import evaluating
 from noisybench.training.recipe import Recipe, learning_rate
+from noisybench.training.recorder import Recorder
 from noisybench.training.susceptibility import SusceptibilityTracker
 from noisybench.training.trace import Observation
 from noisybench.variants.variant import Variant
@@ -119,6 +120,7 @@ class RunInProgress:
             "train_accuracy": self._accuracy,
             "mislabeled_fit": float("nan"),
             "clean_fit": float("nan"),
+            "activation_change": _mean(seen.values.get("activation_change", np.zeros(0))),
             "test_accuracy": self._test(),
             "susceptibility": float("nan") if tracker is None else tracker.value,
             "susceptibility_drop": float("nan") if tracker is None else tracker.drop,

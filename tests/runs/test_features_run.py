@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from noisybench.board.finding import find_suspects
 from noisybench.board.leaderboard import leaderboard
+from noisybench.board.neighbourhoods import share_of_true_neighbours
 from noisybench.board.results import Result, evaluate, score_features
 from noisybench.board.verification import verify
 from noisybench.cli.app import app
@@ -20,24 +22,32 @@ from noisybench.data.given_values import source_from_values
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import score
-from noisybench.ground.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.errors import BadData, BadUsage, NoisybenchError, UnknownName
 from noisybench.items import find
-from noisybench.runs import features_run
+from noisybench.runs import features_columns, features_run
+from noisybench.runs.features_checks import check_columns
 from noisybench.runs.features_run import group_numbers, score_frozen
+from noisybench.runs.folder import finish, kinds_of
 from noisybench.runs.reading import read_run
 from noisybench.runs.record import Pretrained
+from noisybench.statistics.alignment import class_alignment
 from noisybench.statistics.consensus import consensus
+from noisybench.statistics.gaussian import class_distances
+from noisybench.statistics.hoc import estimate_consensus, ranks_above_right
 from noisybench.statistics.linear_probe import held_out_probabilities
 from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.statistics.ridge import leave_one_out_ridge
-from noisybench.training.trace import read_trace
+from noisybench.statistics.shapley import knn_shapley
+from noisybench.statistics.vicinity import vicinity
+from noisybench.training.trace import Observation, read_trace, write_observation
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant, write_variant
 
-DETECTORS = (
-    "confident_learning", "feature_consensus", "knn", "normalized_margin", "ridge", "ridge_chosen", "ridge_leverage",
-    "self_confidence",
+FAST = (
+    "confident_learning", "cooks_distance", "feature_consensus", "knn", "normalized_margin", "ridge", "ridge_chosen",
+    "ridge_leverage", "self_confidence",
 )  # fmt: skip
+STANDARD = tuple(sorted((*FAST, "fine", "gaussian_likelihood_ratio", "self_clean", "simifeat_rank", "simifeat_vote")))
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +98,8 @@ def test_its_columns_are_those_of_the_estimators(run: Result, small: Source, var
     """Each column is what its function gives of the features; each detector is a reduction of them."""
     values = features_of(small, "pca", {"components": "20"})
     trace = read_trace(run.path / "trace")
+    around = vicinity(values, variant.labels, 10)
+    right = estimate_consensus(variant.labels, around.two_nearest, 10).right
     held_out = held_out_probabilities(values, variant.labels, 10).probabilities
     ridge = leave_one_out_ridge(values, variant.labels, 10)
     expected = {
@@ -99,13 +111,21 @@ def test_its_columns_are_those_of_the_estimators(run: Result, small: Source, var
         "features.ridge_answers": ridge.answers,
         "features.ridge_chosen": ridge.margin_at_chosen,
         "features.ridge_leverage": ridge.leverage,
+        "features.cooks_distance": ridge.cooks_distance,
+        "features.gaussian_distances": class_distances(values, variant.labels, 10),
+        "features.simifeat_votes": around.votes,
+        "features.simifeat_ranks": ranks_above_right(around.votes, variant.labels, right),
+        "features.two_nearest": around.two_nearest,
+        "features.nearest_same": around.nearest_same,
+        "features.nearest_other": around.nearest_other,
+        "features.alignment": class_alignment(values, variant.labels, 10),
     }
     assert {*trace.columns} == {*expected}
     for name, column in expected.items():
         assert trace.column(name).epochs.tolist() == [0]
         np.testing.assert_allclose(trace[name][0], column, rtol=1e-5, atol=1e-6)
     scores = run.scores
-    assert tuple(scores) == DETECTORS
+    assert tuple(scores) == STANDARD
     together = consensus(
         variant.labels, *(trace[name][0].astype(np.float64) for name in ("features.ridge_answers", "held_out.probabilities", "neighbours.labels"))
     )  # fmt: skip
@@ -179,6 +199,128 @@ def test_a_detector_that_comes_later_is_scored_from_the_columns(
     monkeypatch.setattr(features_run, "columns_from", None)
     again(small, variant, copy)
     assert files(copy) == before
+
+
+def test_a_run_gets_only_the_columns_that_it_lacks(
+    small: Source, variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of version 0.3.0, then fast, standard and all: columns and scores that are there keep their bytes."""
+    folder = again(small, variant, tmp_path, detectors="fast")
+    record, first = read_run(folder).record, read_trace(folder / "trace")
+    assert tuple(record.detectors) == FAST
+    old = {name: first[name][0] for name in features_columns.BASE}
+    write_observation(Observation(0, old), folder / "trace", variant_id=record.variant_id)
+    (folder / "scores/cooks_distance.parquet").unlink()
+    (folder / "suggestions/cooks_distance.parquet").unlink()
+    kept = {name: spec for name, spec in record.detectors.items() if name != "cooks_distance"}
+    finish(folder, record, kept, kinds_of(folder, replace(record, detectors=kept)))
+    (folder / "agreement.parquet").unlink()  # a cache
+    before = files(folder)
+    again(small, variant, tmp_path, detectors="fast")
+    assert {name: content for name, content in files(folder).items() if name != "agreement.parquet"} == before
+    base = [part for part, made in features_columns.PARTS.items() if {*made.columns} <= {*features_columns.BASE}]
+    assert base == ["held_out", "neighbours"]
+    parts = {name: features_columns.PARTS[name] for name in features_columns.PARTS if name not in base}
+    monkeypatch.setattr(features_columns, "PARTS", parts)
+    monkeypatch.setattr(features_run, "_observe", None)
+    again(small, variant, tmp_path, detectors=["self_clean"])
+    assert {*read_run(folder).kinds} == {*kept, "self_clean", "simifeat_vote"}, "what its columns feed"
+    assert verify(tmp_path)[-1] == f"{tmp_path} is whole"
+    again(small, variant, tmp_path)
+    again(small, variant, tmp_path, detectors="all")
+    after, trace = files(folder), read_trace(folder / "trace")
+    assert tuple(read_run(folder).kinds) == tuple(sorted((*STANDARD, "knn_shapley")))
+    for name, values in old.items():
+        assert np.array_equal(trace[name][0], values), name
+    for name, content in before.items():
+        assert after[name] == content or name in ("run.json", "trace/epoch-0000.parquet"), name
+    values = features_of(small, "pca", {"components": "20"})
+    np.testing.assert_allclose(trace["features.shapley"][0], knn_shapley(values, variant.labels, 10), rtol=1e-6)
+    costs = json.loads((folder / "timing.json").read_text("utf-8"))
+    assert {*costs["detectors"]} == {*read_run(folder).kinds}
+    assert costs["seconds"] > costs["detectors"]["knn_shapley"]["seconds"] > 0
+    assert costs["detectors"]["simifeat_rank"]["seconds"] > 0
+    assert verify(tmp_path)[-1] == f"{tmp_path} is whole"
+
+
+def test_columns_that_are_added_are_of_the_same_features(
+    copy: Path, small: Source, variant: Variant, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the features have become others, all columns are computed again, and a line says so."""
+    (folder,) = copy.glob("*/pca-features-*/seed-0")
+    record = json.loads((folder / "run.json").read_text("utf-8"))
+    (folder / "run.json").write_text(json.dumps({**record, "features_sha256": "0" * 64}) + "\n", encoding="utf-8")
+    again(small, variant, copy, detectors="all")
+    assert any("of other features of that name: all its columns are computed again" in line for line in caplog.messages)
+    assert "knn_shapley" in read_run(folder).kinds
+    assert verify(copy)[-1] == f"{copy} is whole"
+
+
+def test_only_what_frozen_features_feed_is_scored(small: Source, variant: Variant, tmp_path: Path) -> None:
+    """Names of others, or of none, are refused before anything is computed."""
+    for wrong, reason in {
+        "aum": "detector 'aum' is not scored from frozen features; 'noisybench list detectors aum' says from what",
+        "fin": "did you mean 'fine'",
+    }.items():
+        with pytest.raises(NoisybenchError, match=reason):
+            again(small, variant, tmp_path, detectors=["fast", wrong])
+    assert not [*tmp_path.iterdir()]
+
+
+def test_suspects_compute_what_they_use(small: Source, variant: Variant) -> None:
+    """The columns of version 0.3.0, and those of the detector that is asked for."""
+    values = features_of(small, "pca", {"components": "20"})
+    found = find_suspects(labels=variant.labels, features=values, detector="self_clean")
+    same, other = (np.square(getattr(vicinity(values, variant.labels, 10), f"nearest_{what}")) for what in ("same", "other"))  # fmt: skip
+    np.testing.assert_allclose(found.suspicion, same / (same + other), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("features.two_nearest", 0.5, "expected the number of another of 150 samples, or -1"),
+        ("features.simifeat_votes", 0.9, "that do not have length 1"),
+        ("features.alignment", 1.5, "expected a number from 0 to 1"),
+        ("features.gaussian_distances", -1.0, "expected a number"),
+        ("features.shapley", np.nan, "expected a number from -1 to 1"),
+    ],
+)
+def test_a_column_that_cannot_be_is_told(run: Result, name: str, value: float, reason: str, tmp_path: Path) -> None:
+    record, trace = read_run(run.path).record, read_trace(run.path / "trace")
+    check_columns(tmp_path, trace, record)
+    there = trace.columns.get(name, trace.columns["features.alignment"])
+    odd = there.values.copy()
+    odd[0, 0] = value
+    with pytest.raises(BadData, match=f"'{name}'.*{reason}"):
+        check_columns(tmp_path, replace(trace, columns={**trace.columns, name: replace(there, values=odd)}), record)
+
+
+def test_it_says_how_often_neighbours_share_their_class(
+    small: Source, variant: Variant, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On stderr, in JSON and under a leaderboard; a warning below .9, and nothing where no truth is known."""
+    write_variant(variant, tmp_path / "v")
+    app(["score", f"{tmp_path}/v", "--features", "pca", "--features-set", "components=4", "--detectors", "simifeat_vote", "--json",
+         "--out", f"{tmp_path}/runs"], standalone_mode=False)  # fmt: skip
+    told = capsys.readouterr()
+    near = vicinity(features_of(small, "pca", {"components": "4"}), variant.labels, 10).two_nearest
+    clean = variant.clean
+    share = np.mean((clean[near[:, 0]] == clean) & (clean[near[:, 1]] == clean))
+    assert json.loads(told.out)["two_nearest_share_class"] == pytest.approx(share)
+    assert 0.5 < share < 0.9
+    assert f"warning: the two nearest others share the true class of {share:.1%} of the samples; SimiFeat" in told.err
+    board = leaderboard(tmp_path / "runs")
+    assert f"simifeat_vote take the two nearest others to share the true class, and of {share:.0%}" in board.caption.replace("Simifeat", "simifeat")  # fmt: skip
+    of_row = {record["detector"]: record["neighbours_alike"] for record in board.to_records()}
+    assert of_row["simifeat_vote"] == pytest.approx(share)
+    assert of_row["knn"] is None
+    unknown = build_variant(source_from_arrays("unknown", small.inputs, variant.labels, clean=np.full(150, -1)), find("noises", "as_found")())  # fmt: skip
+    found = score_features(small_as(unknown, small), unknown, "input", tmp_path / "others")
+    assert share_of_true_neighbours(read_run(found.path)) is None
+
+
+def small_as(variant: Variant, small: Source) -> Source:
+    return source_from_arrays("unknown", small.inputs, variant.labels, clean=np.full(150, -1))
 
 
 def test_copies_do_not_vouch_for_each_other(small: Source, tmp_path: Path) -> None:
@@ -324,7 +466,7 @@ def test_the_command(small: Source, variant: Variant, tmp_path: Path, monkeypatc
     assert any(line.startswith("feature_consensus") for line in out.splitlines())
     told = json.loads(said("--features mine.npy --json")[0])
     assert told["groups"] == 150
-    assert {*told["detectors"]} == {*DETECTORS}
+    assert {*told["detectors"]} == {*STANDARD}
     for words, reason in {
         "--features pca --name x": "--name is for scores that are given",
         "--features pca --scores mine.npy": "--scores is for scores that are given",

@@ -15,9 +15,10 @@ from noisybench.board.results import detect, evaluate, score_features
 from noisybench.board.verification import verify
 from noisybench.data.loading import load_source
 from noisybench.data.source import source_from_arrays
+from noisybench.detection.scoring import COLUMNS
 from noisybench.items import find
 from noisybench.memorization.subset_plan import plan_learner
-from noisybench.runs.features_run import columns_from
+from noisybench.runs.features_columns import columns_from
 from noisybench.runs.kept_rows import groups_of_kept, neighbour_labels_of_kept
 from noisybench.runs.reading import read_run
 from noisybench.statistics.neighbours import neighbour_labels
@@ -54,13 +55,17 @@ def test_columns_of_the_others_are_those_of_a_data_set_without_the_dropped(varia
     own = groups_of_kept(FEATURES[KEPT], alone, None if given is None else given[KEPT])
     assert np.array_equal(groups[KEPT], own)
     assert len({*groups[OUT].tolist()} - {*own.tolist()}) == len(OUT)
-    found, _ = columns_from(FEATURES, variant, groups, seed=3)
-    expected, _ = columns_from(FEATURES[KEPT], alone, own, seed=3)
+    every = COLUMNS["features"]
+    found, _ = columns_from(FEATURES, variant, groups, seed=3, lacking=every)
+    expected, _ = columns_from(FEATURES[KEPT], alone, own, seed=3, lacking=every)
+    assert {*found} == {*every}
     for name, values in expected.items():
-        assert np.array_equal(found[name][KEPT], values), name
+        there = KEPT[values.astype(np.int64)] if name == "features.two_nearest" else values
+        assert np.array_equal(found[name][KEPT], there), name
         assert np.isfinite(found[name]).all()
     for name in ("held_out.probabilities", "features.ridge_answers", "neighbours.labels"):
         assert np.allclose(found[name][OUT], 0.1)
+    assert (found["features.two_nearest"][OUT] == -1).all()
 
 
 def test_a_pool_asks_neighbours_that_stay(variant: Variant) -> None:

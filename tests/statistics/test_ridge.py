@@ -80,6 +80,28 @@ def test_leverage_is_the_diagonal_of_the_hat_matrix() -> None:
         np.testing.assert_allclose(found.leverage, np.diag(hat), atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["alone", "several"])
+def test_cooks_distance_is_that_of_refits(kind: str) -> None:
+    """How far the weights move without a sample, in the metric of XᵀX + λI; of a group leverage and answers without it."""
+    features, labels = drawn(40, 6)
+    groups = grouped(40, kind)
+    found = leave_one_out_ridge(features, labels, 4, groups=groups)
+    x = np.c_[centred_units(features, 40), np.ones(40)]
+    metric = x.T @ x + found.chosen * np.eye(7)
+    one_hot = np.eye(4)[labels]
+    if groups is None:
+        whole = np.linalg.solve(metric, x.T @ one_hot)
+        for i in range(40):
+            rest = np.arange(40) != i
+            without = np.linalg.solve(metric - np.outer(x[i], x[i]), x[rest].T @ one_hot[rest])
+            moved = np.trace((whole - without).T @ metric @ (whole - without))
+            assert found.cooks_distance[i] == pytest.approx(moved, rel=1e-9)
+    else:
+        answers = refitted(features, labels, 4, groups, found.chosen)
+        expected = found.leverage * ((answers - one_hot) ** 2).sum(1)
+        np.testing.assert_allclose(found.cooks_distance, expected, rtol=1e-9)
+
+
 def test_scale_shift_and_order_change_nothing() -> None:
     """Features that are multiplied, moved or permuted, in float32 or float64, and huge ones."""
     features, labels = drawn(50, 8)

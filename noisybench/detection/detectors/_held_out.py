@@ -15,3 +15,10 @@ def given_labels(trace: Trace) -> Labels:
 def of_given(trace: Trace, name: str) -> NDArray[np.float64]:
     """The given label's entry of a column with one for each class: (1, n, k) → (n,)."""
     return np.take_along_axis(trace[name][-1], given_labels(trace)[:, None], axis=1)[:, 0].astype(np.float64)
+
+
+def greatest_other(evidence: NDArray[np.float64], labels: Labels) -> Labels:
+    """The class, but for the given one, with the greatest evidence: (n, k) and (n,) → (n,), int64."""
+    others = np.where(np.arange(evidence.shape[1]) == labels[:, None], -np.inf, evidence)
+    best: Labels = others.argmax(1)
+    return best

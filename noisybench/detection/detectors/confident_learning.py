@@ -21,4 +21,5 @@ DETECTOR = Detector(
     score=confident_learning,
     source="Northcutt, Jiang and Chuang 2021, arXiv:1911.00068, prune by noise rate (as in cleanlab)",
     information={"held_out"},
+    smallest_set="fast",
 )

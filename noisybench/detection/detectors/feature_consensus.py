@@ -28,5 +28,6 @@ DETECTOR = Detector(
     score=feature_consensus,
     source="noisybench 2026, statistics/consensus.py, decided on its TUNING_SETS alone",
     information={"held_out"},
+    smallest_set="fast",
     suggest=suggested_by_ridge,
 )

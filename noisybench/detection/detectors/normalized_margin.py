@@ -20,4 +20,5 @@ DETECTOR = Detector(
     score=normalized_margin,
     source="Northcutt, Jiang and Chuang 2021, arXiv:1911.00068 (brought to [0, 1] as in cleanlab, one minus)",
     information={"held_out"},
+    smallest_set="fast",
 )

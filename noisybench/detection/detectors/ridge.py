@@ -23,5 +23,6 @@ DETECTOR = Detector(
     score=ridge,
     source="Allen 1974, doi:10.1080/00401706.1974.10489157 (leave-one-out answers; margins ranked and averaged over penalties)",
     information={"held_out"},
+    smallest_set="fast",
     suggest=suggested_by_ridge,
 )

@@ -24,5 +24,6 @@ DETECTOR = Detector(
     score=ridge_chosen,
     source="Allen 1974, doi:10.1080/00401706.1974.10489157 (leave-one-out answers, the penalty by their accuracy)",
     information={"held_out"},
+    smallest_set="fast",
     suggest=suggested_by_ridge,
 )

@@ -19,4 +19,5 @@ DETECTOR = Detector(
     source="Hoaglin and Welsch 1978, doi:10.1080/00031305.1978.10479237 (diagonal of the hat matrix)",
     control=True,
     information={"held_out"},
+    smallest_set="fast",
 )

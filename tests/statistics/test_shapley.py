@@ -1,0 +1,61 @@
+"""Shapley values of nearest neighbours against the sum over all subsets."""
+
+from itertools import combinations
+from math import comb
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from noisybench.statistics import neighbours, shapley
+from noisybench.statistics.shapley import knn_shapley
+
+Labels = NDArray[np.int64]
+
+
+def utility(chosen: tuple[int, ...], order: list[int], agree: NDArray[np.bool_], voters: int) -> float:
+    nearest = [j for j in order if j in chosen][:voters]
+    return float(sum(agree[j] for j in nearest)) / voters
+
+
+def by_subsets(x: NDArray[np.float64], labels: Labels, groups: Labels, voters: int) -> NDArray[np.float64]:
+    """Mean over validation points of the weighted sum over all subsets of the others."""
+    units = x / np.linalg.norm(x, axis=1, keepdims=True)
+    n, total = len(x), np.zeros(len(x))
+    for point in range(n):
+        others = [j for j in range(n) if groups[j] != groups[point]]
+        order = sorted(others, key=lambda j: -float(units[point] @ units[j]))
+        agree = labels == labels[point]
+        values = {
+            some: utility(some, order, agree, voters)
+            for size in range(len(others) + 1)
+            for some in combinations(others, size)
+        }
+        m = len(others)
+        for some, value in values.items():
+            for j in set(others) - set(some):
+                larger = tuple(sorted((*some, j)))
+                total[j] += (values[larger] - value) / (m * comb(m - 1, len(some)))
+    return total / n
+
+
+@pytest.mark.parametrize(("voters", "grouped"), [(1, False), (3, True), (20, False)])
+def test_it_is_the_sum_over_all_subsets(voters: int, monkeypatch: pytest.MonkeyPatch, *, grouped: bool) -> None:
+    """Exactly, of few and of more voters than samples, with groups that stand aside; also in small chunks."""
+    monkeypatch.setattr(neighbours, "CHUNK", 40)
+    monkeypatch.setattr(shapley, "BLOCK", 20)
+    rng = np.random.default_rng(voters)
+    n = 12 if grouped else 9
+    x, labels = rng.normal(size=(n, 3)), rng.integers(0, 2, n)
+    groups = np.arange(n) // 3 if grouped else np.arange(n)
+    found = knn_shapley(x, labels, 2, groups=groups if grouped else None, voters=voters)
+    np.testing.assert_allclose(found, by_subsets(x, labels, groups, voters), atol=1e-12)
+
+
+def test_wrong_labels_have_low_values() -> None:
+    rng = np.random.default_rng(0)
+    clean = rng.integers(0, 3, 200)
+    x = rng.normal(size=(200, 5)) + 4 * np.eye(5)[clean]
+    labels = np.where(np.arange(200) < 20, (clean + 1) % 3, clean)
+    found = knn_shapley(x, labels, 3)
+    assert set(np.argsort(found)[:18]) <= set(range(20))
