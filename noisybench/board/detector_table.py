@@ -76,7 +76,7 @@ class Row:
         block: With whom it ranks: those that saw the data set alone (empty), on features of other data, or who were told
             something of the truth.
         neighbours_alike: Of detectors that take the two nearest others to share a sample's true class: the share of
-            samples of which they do, where truth is known.
+            samples of which they do; None of others, and where no truth is known.
     """
 
     detector: str
@@ -111,7 +111,7 @@ class Row:
     information: tuple[Information, ...] = ()
     pretrained: Pretrained | None = None
     block: RowBlock = ""
-    neighbours_alike: float = math.nan
+    neighbours_alike: float | None = None
 
 
 # Rows
