@@ -250,7 +250,7 @@ USAGE = [
     (f"{EVALUATE} --detectors ''", "no detector is called ''; there are: aum"),
     (f"{EVALUATE} --detectors aum,", "no detector is called ''; there are: aum"),
     (f"{EVALUATE} --detectors aum,aum", "two of the detectors aum, aum have one name; name each once"),
-    (f"{EVALUATE} --detectors knn", "needs a pool of models; 'noisybench memorize VARIANT --pool detector' scores it"),
+    (f"{EVALUATE} --detectors knn", "needs a pool of models or frozen features; 'noisybench memorize VARIANT --pool detector'"),
     (f"{EVALUATE} --detectors aun", "no detector is called 'aun'; did you mean 'aum'"),
     (f"{EVALUATE} --workers 0", "workers must be at least 1, got 0"),
     (f"{EVALUATE} --threads 0", "threads must be at least 1, got 0"),

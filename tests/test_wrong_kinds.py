@@ -31,7 +31,7 @@ TYPES = ("Mode",)
 """Public names that are called by nobody."""
 CALLED = (
     "Corrections", "read_corrections", "write_corrections", "correct_variant", "build_variant", "classes_overlap",
-    "leave_one_out_ridge", "find_suspects", "score_features",
+    "leave_one_out_ridge", "find_suspects", "score_features", "score_answers",
 )  # fmt: skip
 """Functions of which one argument at a time is wrong."""
 
@@ -97,6 +97,7 @@ def calls(folder: Path) -> dict[str, dict[str, Any]]:
             "machine": None,
             "out": folder / "runs",
         },
+        "score_answers": {"source": source, "variant": variant, "out": folder / "runs", "features": "input", "seed": 0},
     }
 
 

@@ -31,7 +31,9 @@ KEPT = ("auroc", "average_precision")
 TEXTS = ("detector", "kind", "truth", "stratum", "metric")
 NUMBERS = ("value", "low", "high", "n")
 COMMANDS: Mapping[Regime, str] = {
-    "training": "evaluate", "pool": "memorize --pool detector", "given": "score", "features": "score --features"
+    "training": "evaluate", "pool": "memorize --pool detector", "given": "score", "features": "score --features",
+    "second_split": "evaluate", "threshold": "evaluate",
+    "answers": "score --answers",
 }  # fmt: skip
 """Regime → the command that makes its runs, and this file again."""
 

@@ -7,7 +7,7 @@ from typing import Any
 from noisybench.memorization.learner import Learner
 from noisybench.runs.folder import log
 from noisybench.runs.reading import Maker, Run
-from noisybench.runs.record import NOBODY, Setup
+from noisybench.runs.record import BY_SEED, NOBODY, Setup
 from noisybench.statistics.resampling import Cells, LabelColumn
 
 
@@ -73,15 +73,15 @@ def history_of(runs: Iterable[Run], name: str) -> Cells:
 def which_complete(rows: Sequence[tuple[Setup, set[tuple[LabelColumn, int]]]], begun: Sequence[Run]) -> list[bool]:
     """Whether a row has all that any row of its regime has, and no run of its setup is unfinished.
 
-    A training must have every label column with every seed that any training has. A pool has averaged over many models
+    Trainings must have every label column with every seed that any of them has. A pool has averaged over many models
     and given scores are as they are, so that these need every label column, whatever the seeds.
     """
     columns = {column for _, cells in rows for column, _ in cells}
-    seeds = set().union(*(cells for setup, cells in rows if setup.regime == "training"))
+    seeds = set().union(*(cells for setup, cells in rows if setup.regime in BY_SEED))
     broken = {run.setup for run in begun}
     return [
         {column for column, _ in cells} == columns
-        and (setup.regime != "training" or cells == seeds)
+        and (setup.regime not in BY_SEED or cells == seeds)
         and setup not in broken
         for setup, cells in rows
     ]

@@ -20,6 +20,7 @@ from noisybench.board.averages import (
     versions_of,
     which_complete,
 )
+from noisybench.board.curvature_steps import curvature_step_of
 from noisybench.board.information import BLOCKS, NO_NAMES, MadeWith, RowBlock, made_with
 from noisybench.board.judging import judge_all
 from noisybench.board.neighbourhoods import least_alike
@@ -75,6 +76,11 @@ class Row:
         pretrained: What the features had been trained on; None where no other data decided them.
         block: With whom it ranks: those that saw the data set alone (empty), on features of other data, or who were told
             something of the truth.
+        curvature_step: Of detectors that need curvature, the length of its steps; NaN of others, as the next.
+        activation_change: Share of those steps that changed the activation pattern of a sample; NaN where nobody knows.
+        declared: Whether some of the information is what the author of a user's own detector says.
+        aliases: Other names under which the same ranking was published.
+        clustered: Label columns in which whole clusters are mislabeled.
         neighbours_alike: Of detectors that take the two nearest others to share a sample's true class: the share of
             samples of which they do; None of others, and where no truth is known.
     """
@@ -111,6 +117,11 @@ class Row:
     information: tuple[Information, ...] = ()
     pretrained: Pretrained | None = None
     block: RowBlock = ""
+    curvature_step: float = math.nan
+    activation_change: float = math.nan
+    declared: bool = False
+    aliases: tuple[str, ...] = ()
+    clustered: int = 0
     neighbours_alike: float | None = None
 
 
@@ -266,6 +277,7 @@ def _row(
         seconds=mean(cells_of(zip(members, (seconds for seconds, _ in costs), strict=True))),
         passes=mean(cells_of(zip(members, (passes for _, passes in costs), strict=True))),
         **made._asdict(),
+        **curvature_step_of((run, held.detector) for run, held in group.values())._asdict(),
         neighbours_alike=least_alike((run, held.detector) for run, held in group.values()),
     )
 

@@ -1,6 +1,6 @@
 """Evidence: how many labels the answers of runs contradict, and where these answers come from, in words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from noisybench.board.information import trained_on
 from noisybench.detection.suggesting import suggest
 from noisybench.ground.arrays import UNKNOWN, Bools, Floats, Floats32, Labels
 from noisybench.ground.errors import BadData
-from noisybench.runs.record import RunRecord
+from noisybench.runs.record import BY_SEED, Regime, RunRecord
 from noisybench.runs.suggestion_files import detector_or_stand_in
 from noisybench.statistics.confident_learning import find_issues
 from noisybench.statistics.consensus import consensus, disagreeing
@@ -16,14 +16,26 @@ from noisybench.training.trace import Trace
 from noisybench.variants.variant import Variant
 
 HELD_OUT, RIDGE, NEIGHBOURS = "held_out.probabilities", "features.ridge_answers", "neighbours.labels"
+EXCESS = "threshold.excess"
+OF_TWO: Mapping[Regime, tuple[str, tuple[str, ...]]] = {
+    "second_split": (" on one half and then on the other", ()),
+    "threshold": (
+        ", each with threshold samples of its own",
+        (
+            "the cut is the 99th percentile of the threshold samples' margins, below which a label lies in each training",
+        ),
+    ),
+}
+"""Regime of two trainings → what a sentence says after them, and further sentences."""
 
 
 def contradicted(traces: Sequence[Trace], variant: Variant) -> Bools | None:
     """Which labels the answers of a setup's runs contradict, shape (n,): how many is no estimate of how many are wrong.
 
     From frozen features: what ridge regression, logistic regression and neighbours say together, see ``consensus``. From held-out
-    probabilities alone: confident learning's issues, pruned by noise rate. From a training: more than half of the
-    recorded epochs, of all seeds, say another class.
+    probabilities alone: confident learning's issues, pruned by noise rate. From threshold samples: the area under the
+    margin is below their 99th percentile in every training, of all seeds, in which the sample is none of them. From a
+    training: more than half of the recorded epochs, of all seeds, say another class.
 
     Args:
         traces: Of the runs, one a seed.
@@ -43,6 +55,10 @@ def contradicted(traces: Sequence[Trace], variant: Variant) -> Bools | None:
         found[kept] = disagreeing(consensus(given, ridge, probabilities, shares))
     elif HELD_OUT in columns:
         found[kept] = find_issues(given, _mean(traces, HELD_OUT)[kept])
+    elif EXCESS in columns:
+        excess = [trace[EXCESS][-1] for trace in traces]
+        _check_alike(excess, EXCESS, dimensions=1)
+        found = (np.max(excess, axis=0) < 0) & kept
     elif "prediction" in columns:
         predictions = [trace["prediction"] for trace in traces]
         _check_alike([values[-1] for values in predictions], "prediction", dimensions=1)
@@ -70,7 +86,7 @@ def _check_alike(columns: Sequence[Floats32], name: str, *, dimensions: int) -> 
 
 def evidence_of(records: Sequence[RunRecord], traces: Sequence[Trace]) -> tuple[str, ...]:
     """Where the answers of a setup's runs come from, a sentence each."""
-    first, many = records[0], len(records)
+    first = records[0]
     if first.regime == "features":
         told = [
             f"ridge regression, logistic regression and neighbours on features '{first.features}', each sample held out"
@@ -81,17 +97,47 @@ def evidence_of(records: Sequence[RunRecord], traces: Sequence[Trace]) -> tuple[
             by = "near duplicates" if first.grouped_by is None else f"'{first.grouped_by}' and near duplicates"
             told.append(f"{first.n:,} samples are {first.groups:,} groups, by {by}; each group is held out as a whole")
         return tuple(told)
+    if first.regime == "answers":
+        return _of_answers(first)
     learner = f"{first.model}, {first.recipe}" + ("" if first.features == "input" else f", on {first.features}")
     if first.regime == "pool":
         return (f"{first.models} models ({learner}) on random subsets, each asked of the samples that it did not see",)
-    if first.regime == "training":
-        epochs = sum(len(trace["prediction"]) for trace in traces if "prediction" in trace.columns)
-        seeds = f"{many} trainings" if many > 1 else "one training"
-        at = "one epoch" if epochs == 1 else f"{epochs} epochs in all"
-        return (f"answers of {seeds} ({learner}) at {at}, of samples that it was trained on",)
+    if first.regime in BY_SEED:
+        return _of_trainings(first, traces, learner)
     if first.form == "scores":
         return (f"scores '{first.model}', which came without answers",)
     return (f"answers of '{first.model}', which noisybench did not make; they should be held out",)
+
+
+def _of_trainings(record: RunRecord, traces: Sequence[Trace], learner: str) -> tuple[str, ...]:
+    """How many trainings answered, when, and what they had seen, a sentence each."""
+    many = len(traces)
+    epochs = sum(len(trace["prediction"]) for trace in traces if "prediction" in trace.columns)
+    at = "one epoch" if epochs == 1 else f"{epochs} epochs in all"
+    if record.regime == "training":
+        seeds = f"{many} trainings" if many > 1 else "one training"
+        return (f"answers of {seeds} ({learner}) at {at}, of samples that it was trained on",)
+    how, more = OF_TWO[record.regime]
+    said = f"answers of {2 * many} trainings{how} ({learner}) at {at}, of samples that they were trained on"
+    return (said, *more)
+
+
+def _of_answers(record: RunRecord) -> tuple[str, ...]:
+    """What the answers of several people are, a sentence each."""
+    who = "people" if record.model == "answers" else "columns, which are no people"
+    told = [f"{record.answers:,} answers of {record.annotators:,} {who}, to {record.n:,} samples"]
+    if record.without_given:
+        told.append("one answer that is the given label was left out of each sample that has one")
+    elif record.given_from is not None:
+        told.append(f"the given labels were made of these answers ({record.given_from}), and are among them")
+    if record.folds is not None:
+        told.append(
+            f"beside them, logistic regression on features '{record.features}', which learnt the majority of "
+            f"the answers and did not see the sample"
+        )
+    if record.pretrained is not None:
+        told.append(f"the features were {trained_on(record.pretrained)}")
+    return tuple(told)
 
 
 def suggested(traces: Sequence[Trace], detector: str, given: Labels) -> Labels:

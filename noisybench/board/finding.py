@@ -44,8 +44,9 @@ DEEP = 4
 SHOWN = 5
 """Classes that a note names."""
 
-DEFAULTS = ("feature_consensus", "cumulative_loss", "self_confidence")
-"""Detectors that rank where none is named, the first that there is: by frozen features, by a training, by probabilities."""
+DEFAULTS = ("feature_consensus", "cumulative_loss", "self_confidence", "second_split_forgetting")
+"""Detectors that rank where none is named, the first that there is: by frozen features, by a training, by
+probabilities, by two halves."""
 
 
 class Wish(NamedTuple):
@@ -324,6 +325,8 @@ def _of_runs(folder: Path, detector: str | None, variant: Variant | None) -> Sus
             f"that made it again, or name your data or a variant"
         )
         raise BadData(msg)
+    if detector is not None:  # runs of other setups, which do not have it, are not meant
+        runs = [one for one in runs if detector in one.kinds] or runs
     if len({one.path.parent for one in runs}) > 1:
         msg = f"{folder} holds runs of several setups; name one of them, such as {runs[0].path.parent}"
         raise BadData(msg)

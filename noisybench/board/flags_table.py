@@ -121,6 +121,9 @@ class BothRow:
         information: As in ``leaderboard.Row``, as the next two.
         pretrained: What the features had been trained on.
         block: With whom it stands together.
+        declared: As in ``leaderboard.Row``, as the next two.
+        aliases: Other names under which the same ranking was published.
+        clustered: Label columns in which whole clusters are mislabeled.
     """
 
     detector: str
@@ -159,6 +162,9 @@ class BothRow:
     information: tuple[Information, ...] = ()
     pretrained: Pretrained | None = None
     block: RowBlock = ""
+    declared: bool = False
+    aliases: tuple[str, ...] = ()
+    clustered: int = 0
 
 
 def both_rows(runs: Sequence[Run] | Paths, *, threshold: float = HIGH_MEMORIZATION) -> list[BothRow]:

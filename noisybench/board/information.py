@@ -11,6 +11,7 @@ from noisybench.ground.lookup import find, is_ours
 from noisybench.runs.pretrained import pretraining_of
 from noisybench.runs.reading import Run
 from noisybench.runs.record import Pretrained, Regime
+from noisybench.variants.clustered import in_clusters
 
 RowBlock = Literal["", "pretrained", "knows_truth"]
 """Detectors that rank among themselves: those that saw the data set alone, those on features of other data, and those that
@@ -32,6 +33,9 @@ OF_REGIME: Mapping[Regime, frozenset[Information]] = {
     "pool": frozenset({"held_out", "several_trainings"}),
     "features": frozenset({"held_out"}),
     "given": frozenset({"unknown"}),
+    "second_split": frozenset({"in_sample", "several_trainings"}),
+    "threshold": frozenset({"in_sample", "several_trainings"}),
+    "answers": frozenset(),
 }
 """What the regime of a run adds to a detector's own, where it asks the models of the run."""
 OF_REFERENCES: Mapping[str, frozenset[Information]] = {
@@ -49,11 +53,17 @@ class MadeWith(NamedTuple):
         information: In the order of ``Information``.
         pretrained: What the features had been trained on; None where no other data decided them.
         block: With whom it ranks.
+        declared: Whether some of the information is what the author of a user's own detector says.
+        aliases: Other names under which the same ranking was published.
+        clustered: Label columns in which whole clusters are mislabeled.
     """
 
     information: tuple[Information, ...]
     pretrained: Pretrained | None
     block: RowBlock
+    declared: bool = False
+    aliases: tuple[str, ...] = ()
+    clustered: int = 0
 
 
 def made_with(
@@ -72,15 +82,21 @@ def made_with(
         return MadeWith(_ordered(OF_MEMORIZATION if itself else OF_REFERENCES.get(detector, ())), None, "")
     found: set[Information] = set()
     features: list[Pretrained] = []
+    declared, clustered = False, set()
+    aliases: tuple[str, ...] = ()
     for run, name in members:
         found |= information_of(run, name)
+        declared |= name in (run.record.information or {})
+        aliases = () if run.record.regime == "given" else aliases_of(run.record.detectors[name])
+        if in_clusters(run.record.noise, run.record.params):
+            clustered.add(run.record.variant_id)
         pretrained = pretrained_of_run(run, class_names.get(run.record.variant_id))
         features += [] if pretrained is None else [pretrained]
     overlaps = {one.overlap for one in features}
     overlap: Overlap = "yes" if "yes" in overlaps else "no" if overlaps == {"no"} else "unknown"
     pretrained = Pretrained(features[0].data, features[0].supervised, overlap) if features else None
     block: RowBlock = "knows_truth" if found & KNOWS_TRUTH else "pretrained" if pretrained is not None else ""
-    return MadeWith(_ordered(found), pretrained, block)
+    return MadeWith(_ordered(found), pretrained, block, declared, aliases, len(clustered))
 
 
 def information_of(run: Run, detector: str) -> frozenset[Information]:
@@ -93,16 +109,29 @@ def information_of(run: Run, detector: str) -> frozenset[Information]:
         own = frozenset({"unknown" if _named(run, pretraining).data == UNSAID else "pretrained"})
     spec = run.record.detectors[detector]
     models = frozenset[Information]() if _asks_no_model(spec) else OF_REGIME[run.record.regime]
-    return information_of_detector(spec) | models | own
+    declared = frozenset(word for word in WORDS if word in (run.record.information or {}).get(detector, ()))
+    return (declared or information_of_detector(spec)) | models | own
 
 
 @cache  # a table asks for every detector of every run
 def information_of_detector(spec: str) -> frozenset[Information]:
-    """What a detector uses; ``unknown`` of one that is not noisybench's, whose code a record may not name to be imported."""
+    """What a detector uses; ``unknown`` of one that is not noisybench's, whose code a record may not name to be imported.
+
+    What the author of such a one declares stands in the record of the run.
+    """
     if not is_ours("detectors", spec):
         return frozenset({"unknown"})
     detector: Detector = find("detectors", spec)
     return frozenset(detector.information)
+
+
+@cache
+def aliases_of(spec: str) -> tuple[str, ...]:
+    """Other names of one of noisybench's own detectors; of others, and of scores that were given, nothing is known."""
+    if not is_ours("detectors", spec):
+        return ()
+    detector: Detector = find("detectors", spec)
+    return detector.aliases
 
 
 @cache
@@ -139,12 +168,12 @@ def _ordered(information: Iterable[Information]) -> tuple[Information, ...]:
     return tuple(word for word in get_args(Information) if word in found)
 
 
-def in_words(information: Sequence[Information], pretrained: Pretrained | None) -> str:
+def in_words(information: Sequence[Information], pretrained: Pretrained | None, *, declared: bool = False) -> str:
     """What a table says of a row: of features, what data they are of, whether labels taught them, and which classes."""
     words = [WORDS[word] for word in information if word != "pretrained"]
     if "pretrained" in information and pretrained is not None:
         words.append(pretrained_in_words(pretrained))
-    return ", ".join(words) or "–"
+    return (", ".join(words) or "–") + (" (declared by its author)" if declared else "")
 
 
 def pretrained_in_words(pretrained: Pretrained) -> str:

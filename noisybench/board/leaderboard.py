@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from noisybench.board.captions import caption
 from noisybench.board.detector_table import Row, detector_rows
 from noisybench.board.flags_table import HIGH_MEMORIZATION, BothRow, both_rows
 from noisybench.board.model_table import ModelRow, model_rows
-from noisybench.board.rendering import caption, cells_for_people, to_csv, to_json, to_latex, to_markdown, to_records
+from noisybench.board.rendering import cells_for_people, to_csv, to_json, to_latex, to_markdown, to_records
 from noisybench.board.truths import MISLABELED
 from noisybench.runs.reading import Paths, Run
 

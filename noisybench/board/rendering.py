@@ -4,94 +4,38 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from noisybench.board.detector_table import Row, about_metric
-from noisybench.board.flags_table import MOST_MEMORIZED, BothRow, Quarters
-from noisybench.board.information import RowBlock, in_words
+from noisybench.board.captions import also_known_as, caption
+from noisybench.board.curvature_steps import CurvatureStep
+from noisybench.board.detector_table import Row
+from noisybench.board.flags_table import BothRow, Quarters
+from noisybench.board.information import in_words
 from noisybench.board.model_table import ModelRow
-from noisybench.board.neighbourhoods import ENOUGH_ALIKE
-from noisybench.ground.text import cell, markdown_cell, one_line, spreadsheet_cell, visible
-from noisybench.memorization.learner import Learner
-from noisybench.statistics.resampling import weakest
-from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS
+from noisybench.board.row_words import (
+    AnyRow,
+    Rows,
+    blocks_of,
+    digits,
+    model_words,
+    recipe_words,
+    short,
+    title_of,
+    versions_differ,
+)
+from noisybench.ground.text import cell, markdown_cell, spreadsheet_cell, visible
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-AnyRow: TypeAlias = Row | ModelRow | BothRow
-Rows: TypeAlias = Sequence[Row] | Sequence[ModelRow] | Sequence[BothRow]
-
 
 NOTHING = {"–", "– / –"}
-BLOCK_WORDS: Mapping[RowBlock, str] = {
-    "": "", "pretrained": "detectors on features of other data", "knows_truth": "detectors that know something of the truth"
-}  # fmt: skip
-
-
-def _without_truth(row: Row) -> str:
-    """What is said where there is nothing to rank by."""
-    if row.metric in SUGGESTION_METRICS:
-        return "There is no truth to rank by: of no label is it known that it is wrong, and which class is right."
-    return one_line(
-        f"There is no truth to rank by: of no sample is it known whether it is '{row.truth}'; 'noisybench suspects RUN' "
-        f"lists the most suspicious ones."
-    )
-
-
-def caption(rows: Rows) -> str:
-    """A few sentences: what the table holds, what its intervals cover, and what is missing."""
-    if not rows:
-        return "No rows."
-    first = rows[0]
-    if isinstance(first, Row) and not any(row.n for row in rows):
-        return _without_truth(first)
-    ranked = [row for row in rows if not isinstance(row, Row) or row.rank is not None] or list(rows)
-    covers = {
-        "draws": "95 % intervals cover new noise draws and training seeds",
-        "seeds": "95 % intervals cover new training seeds only, as some setting has one noise draw",
-        "none": "no intervals, as some setting has a single run",
-    }[weakest({row.interval for row in ranked})]
-    if isinstance(first, Row):
-        part = "" if first.stratum == "all" else f" of {first.stratum} samples"
-        what = f"{_title(first)} against '{first.truth}'{part}, mean over noise families"
-        covers += "; behind a rank stands its 95 % confidence set"
-    elif isinstance(first, BothRow):
-        what = _about_both(rows, first.threshold)
-    else:
-        what = "Runs at the end of training, mean over noise families"
-    said = [] if isinstance(first, ModelRow) else [BLOCK_WORDS[block] for block in _blocks(rows) if block]
-    incomplete = sum(not row.complete for row in rows if isinstance(row, ModelRow) or row.kind != "reference")
-    missing = []
-    if said:
-        missing.append(f"{' and '.join(said)} stand in a block of their own, and rank among themselves")
-    if _differ(rows):
-        missing.append("rows were trained by different versions of noisybench")
-    if first.unfinished:
-        missing.append(f"{first.unfinished} unfinished run{'s' * (first.unfinished != 1)} left out")
-    if isinstance(first, BothRow) and first.unmeasured:
-        runs = f"{first.unmeasured} run{'s' * (first.unmeasured != 1)}"
-        missing.append(f"{runs} of labels whose memorization was not measured left out")
-    missing += _on_neighbours(rows)
-    if incomplete:
-        rest = ", unranked" if isinstance(first, Row) else ""
-        missing.append(f"{incomplete} incomplete row{'s' * (incomplete != 1)}{rest}")
-    # Names come from files, which may hold any character.
-    return one_line(f"{what}; {covers}." + (f" {'; '.join(missing).capitalize()}." if missing else ""))
-
-
-def _on_neighbours(rows: Rows) -> list[str]:
-    """What is said where detectors assume of neighbours what is known not to hold."""
-    told = [(row.detector, row.neighbours_alike) for row in rows if isinstance(row, Row)]
-    odd = [(name, share) for name, share in told if share is not None and share < ENOUGH_ALIKE]
-    if not odd:
-        return []
-    who, least = " and ".join(dict.fromkeys(name for name, _ in odd)), min(share for _, share in odd)
-    return [f"{who} take the two nearest others to share the true class, as those of {least:.0%} of samples do"]
+_LATER = ("declared", "aliases", "clustered")  # fields since 0.4.0, last in every form
+_OF_DETECTORS = (*CurvatureStep._fields, "neighbours_alike")
 
 
 def to_records(rows: Rows) -> list[dict[str, Any]]:
@@ -112,7 +56,7 @@ def _flat(row: AnyRow) -> dict[str, Any]:
             flat |= {"features": value.features, "regime": row.regime, "trained": value.trained, "epochs": value.epochs}
         elif field.name == "truth_learner":
             flat[field.name] = value.name if value is not None else ""
-        elif field.name not in ("version", "information", "pretrained", "block", "neighbours_alike"):
+        elif field.name not in ("version", "information", "pretrained", "block", *_LATER, *_OF_DETECTORS):
             flat[field.name] = value
     flat["version"] = row.version
     if not isinstance(row, ModelRow):
@@ -125,8 +69,9 @@ def _flat(row: AnyRow) -> dict[str, Any]:
                 "pretrained_supervised": told.supervised,
                 "pretrained_overlap": told.overlap,
             }
+        flat |= {"declared": row.declared, "aliases": ", ".join(row.aliases), "clustered": row.clustered}
     if isinstance(row, Row):
-        flat["neighbours_alike"] = row.neighbours_alike
+        flat |= {name: getattr(row, name) for name in _OF_DETECTORS}
     return flat
 
 
@@ -150,7 +95,9 @@ def to_csv(rows: Rows) -> str:
 
 def to_markdown(rows: Rows) -> str:
     """A Markdown table for people, under its caption."""
-    return f"{caption(rows).replace('<', '&lt;')}\n\n{markdown(*cells_for_people(rows))}"
+    below = also_known_as(rows)
+    table = markdown(*cells_for_people(rows))
+    return f"{caption(rows).replace('<', '&lt;')}\n\n{table}" + (f"\n{markdown_cell(below)}\n" if below else "")
 
 
 def to_latex(rows: Rows) -> str:
@@ -191,6 +138,7 @@ def to_table(rows: Rows) -> "Table":
     ]
     said = "; ".join(f"{name} {body[0][header.index(name)]}" for name in alike)  # references come last
     words = f"{caption(rows)} In all rows: {said}." if alike else caption(rows)
+    words = f"{words}\n{also_known_as(rows)}".rstrip("\n")
     # Text, since a name may look like rich's markup
     table = Table(caption=Text(words), caption_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     shown = [position for position, name in enumerate(header) if name not in alike]
@@ -219,7 +167,7 @@ def cells_for_people(rows: Rows) -> tuple[list[str], list[list[str]]]:
         else _of_detectors(rows)
     )
     shape["variants × seeds"] = _runs
-    if _differ(rows):
+    if versions_differ(rows):
         shape["trained by"] = lambda row: row.version or "–"
     return list(shape), [[cell(say(row)) for say in shape.values()] for row in rows]
 
@@ -231,7 +179,7 @@ Shape: TypeAlias = "dict[str, Callable[[Any], str]]"
 def _of_models(rows: Rows) -> Shape:
     return {
         "model": lambda row: row.learner.model,
-        "recipe": _recipe(rows),
+        "recipe": recipe_words(rows),
         "test accuracy": lambda row: _span(row, "test_accuracy"),
         "memorized share": lambda row: _span(row, "mislabeled_fit"),
         "clean share fitted": lambda row: _span(row, "clean_fit"),
@@ -246,8 +194,8 @@ def _of_flags(rows: Rows) -> Shape:
         "detector": lambda row: row.detector,
         "false alarms": lambda row: _span(row, "false_alarms", "low", "high"),
         **{quarter.replace("_", ", "): partial(_quarter, quarter) for quarter in Quarters._fields},
-        "model": _model,
-        "recipe": _recipe(rows),
+        "model": model_words,
+        "recipe": recipe_words(rows),
         "information": _information,
         **({} if one_truth else {"truth of": _whose}),
         "learner": _matched,
@@ -256,96 +204,37 @@ def _of_flags(rows: Rows) -> Shape:
 
 def _of_detectors(rows: Rows) -> Shape:
     first = rows[0] if rows else None
-    title = _title(first) if isinstance(first, Row) else "agreement"
+    title = title_of(first) if isinstance(first, Row) else "agreement"
     of_memorization = isinstance(first, Row) and first.truth_learner is not None
     return {
         "rank": _rank,
         "detector": lambda row: row.detector,
         title: lambda row: _span(row, "mean", "low", "high"),
-        "model": _model,
-        "recipe": _recipe(rows),
+        "model": model_words,
+        "recipe": recipe_words(rows),
         "information": _information,
         **({"truth of": _whose, "learner": _matched} if of_memorization else {}),
-        "memorized / clean fitted": lambda row: f"{_short(row.mislabeled_fit)} / {_short(row.clean_fit)}",
-        "seconds": lambda row: _short(row.seconds),
+        "memorized / clean fitted": lambda row: f"{short(row.mislabeled_fit)} / {short(row.clean_fit)}",
+        "seconds": lambda row: short(row.seconds),
         "extra passes": lambda row: "–" if math.isnan(row.passes) else f"{row.passes:g}",
     }
-
-
-def _recipe(rows: Rows) -> Callable[[AnyRow], str]:
-    """What a table says of a row's recipe: its digest too, where rows of other options would look alike."""
-    setups = {(*_shown(row.learner), row.observe): row.setup for row in rows}
-    same = len(setups) == len({row.setup for row in rows})
-
-    def said(row: AnyRow) -> str:
-        if row.regime == "given":
-            return row.learner.recipe or "–"
-        if row.regime == "features":
-            return "no training" if same else f"no training, {row.setup[:8]}"
-        words = f"{row.learner.recipe}, {row.learner.epochs} epochs"
-        words += {"after": "", "held out": ", pool"}.get(row.observe, f", observed {row.observe}")
-        return words if same else f"{words}, {row.setup[:8]}"
-
-    return said
 
 
 def _runs(row: AnyRow) -> str:
     return f"{row.variants} × {row.seeds}" + ("" if row.complete else ", incomplete")
 
 
-def _differ(rows: Rows) -> bool:
-    """Whether different versions of noisybench trained the rows."""
-    return len({row.version for row in rows} - {""}) > 1
-
-
-def _title(row: Row) -> str:
-    return about_metric(row.metric).title
-
-
-def _about_both(rows: Rows, threshold: float) -> str:
-    """What the shares are, and whose memorization."""
-    learners = {row.truth_learner.name for row in rows if isinstance(row, BothRow)}
-    whose = f"by {next(iter(learners))}" if len(learners) == 1 else "by the learner under 'truth of'"
-    sizes = {tuple(getattr(row, f"samples_{quarter}") for quarter in Quarters._fields) for row in rows}
-    count = f", {' + '.join(map(str, next(iter(sizes))))} samples" if len(sizes) == 1 else ""
-    return (
-        f"Every detector flags as many samples as are mislabeled. False alarms: share of the {MOST_MEMORIZED} % most "
-        f"memorized clean samples that it flags. Then, of wrong and clean samples, memorized (at least "
-        f"{threshold:g}, {whose}) or not{count}: share of such samples that it flags / share of its flags that fall on "
-        f"them; those of 'chance' fall as the samples do. Means over noise families"
-    )
-
-
 def _quarter(quarter: str, row: BothRow) -> str:
-    return f"{_short(getattr(row, f'caught_{quarter}'))} / {_short(getattr(row, f'flags_{quarter}'))}"
-
-
-def _model(row: Row | BothRow) -> str:
-    learner = row.learner
-    if not learner.model:  # a reference
-        return "–"
-    if row.regime == "features":
-        return f"frozen {learner.features}"
-    return learner.model if learner.features in ("input", "given") else f"{learner.model} on {learner.features}"
+    return f"{short(getattr(row, f'caught_{quarter}'))} / {short(getattr(row, f'flags_{quarter}'))}"
 
 
 def _information(row: Row | BothRow) -> str:
-    return "–" if row.kind == "reference" else in_words(row.information, row.pretrained)
-
-
-def _shown(learner: Learner) -> tuple[str, str, int, str]:
-    """What a table shows of a learner."""
-    return learner.model, learner.recipe, learner.epochs, learner.features
-
-
-def _blocks(rows: Rows) -> list[RowBlock]:
-    """The blocks of the detectors of a table, in order."""
-    return list(dict.fromkeys(row.block for row in rows if not isinstance(row, ModelRow) and row.kind == "detector"))
+    return "–" if row.kind == "reference" else in_words(row.information, row.pretrained, declared=row.declared)
 
 
 def ends_of_blocks(rows: Rows) -> set[int]:
     """The lines of a table behind which another block of detectors, or the controls, begin; none of a table of one block."""
-    if len(_blocks(rows)) < 2 and not any(_blocks(rows)):  # noqa: PLR2004 - nothing to tell apart
+    if len(blocks_of(rows)) < 2 and not any(blocks_of(rows)):  # noqa: PLR2004 - nothing to tell apart
         return set()
     kinds = [None if isinstance(row, ModelRow) else (row.kind, row.kind == "detector" and row.block) for row in rows]
     return {i for i, (one, after) in enumerate(pairwise(kinds)) if one != after}
@@ -368,17 +257,7 @@ def _rank(row: Row) -> str:
 
 def _span(row: AnyRow, name: str, low: str = "", high: str = "") -> str:
     mean, *ends = (getattr(row, field) for field in (name, low or f"{name}_low", high or f"{name}_high"))
-    return _digits(mean) if any(map(math.isnan, ends)) else f"{_digits(mean)} [{', '.join(map(_digits, ends))}]"
-
-
-def _digits(value: float) -> str:
-    if math.isnan(value):
-        return "–"
-    return f"{value:.3f}" if value == 0 or abs(value) >= 1e-3 else f"{value:.1e}"  # noqa: PLR2004 - else 0.000
-
-
-def _short(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.2f}"
+    return digits(mean) if any(map(math.isnan, ends)) else f"{digits(mean)} [{', '.join(map(digits, ends))}]"
 
 
 def _latex(text: str) -> str:

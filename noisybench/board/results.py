@@ -19,6 +19,7 @@ from noisybench.detection.scoring import Scores, Suggestion
 from noisybench.ground.errors import BadData
 from noisybench.memorization.estimate import Memorization, read_memorization
 from noisybench.memorization.reliability import Summary
+from noisybench.runs.answers_run import score_by_answers
 from noisybench.runs.features_run import score_frozen
 from noisybench.runs.given_run import keep_given
 from noisybench.runs.measurement import measure_memorization
@@ -216,4 +217,5 @@ evaluate = _returning("evaluate", train_and_score, _results)
 memorize = _returning("memorize", measure_memorization, _measured)
 detect = _returning("detect", score_pool, _detected)
 score_features = _returning("score_features", score_frozen, _scored)
+score_answers = _returning("score_answers", score_by_answers, _results)
 score_given = _returning("score_given", keep_given, _scored)

@@ -26,6 +26,9 @@ _RUNS = {
     "training": ("one observed training", "evaluate variants/NAME --detectors {name}"),
     "pool": ("a pool of subset models (memorize --pool detector)", "suspects runs/NAME --detector {name}"),
     "features": ("frozen features (score --features NAME)", "suspects runs/NAME --detector {name}"),
+    "second_split": ("two halves, trained one after the other", "evaluate variants/NAME --detectors {name}"),
+    "threshold": ("two trainings with threshold samples", "evaluate variants/NAME --detectors {name}"),
+    "answers": ("answers of several people (score --answers)", "suspects runs/NAME --detector {name}"),
 }
 """Regime → what feeds a detector, in words, and a command that names it."""
 _ACCESS = {"manual": " --data FOLDER --noise as_found", "yours": " --data PATH"}
@@ -158,7 +161,8 @@ def _facts(item: Any) -> dict[str, str]:  # noqa: ANN401
             facts["also known as"] = ", ".join(item.aliases)
         facts["source"] = item.source
     if hasattr(item, "passes"):
-        facts["extra passes"] = f"{item.passes:g}"
+        more = getattr(item, "passes_a_further_class", 0.0)
+        facts["extra passes"] = f"{item.passes:g}" + (f", and {more:g} for each further class" if more else "")
     return facts
 
 

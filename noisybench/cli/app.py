@@ -12,6 +12,7 @@ from noisybench.cli.listing import list_
 from noisybench.cli.printing import say
 from noisybench.cli.quickstart import quickstart
 from noisybench.cli.run import evaluate, memorize
+from noisybench.cli.study import study
 from noisybench.cli.suspects import suspects
 from noisybench.ground.version import __version__
 
@@ -44,3 +45,4 @@ def _root(
 app.command("list")(list_)
 for command in (build, describe, verify, evaluate, memorize, score, leaderboard, suspects, export, quickstart):
     app.command()(command)
+app.add_typer(study, name="study")

@@ -1,6 +1,6 @@
-"""The command that scores without training: from others' answers, or from frozen features; how agreement is told."""
+"""The command that scores without training: given scores, frozen features, or people's answers; how agreement is told."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,11 +25,22 @@ def score(
     name: Annotated[
         str | None, typer.Option(help="What to call given scores, or the model of the probabilities.")
     ] = None,
+    answers: Annotated[
+        bool, typer.Option("--answers", help="Score by what several people answered; the variant holds it.")
+    ] = False,
+    without_given: Annotated[
+        bool,
+        typer.Option(
+            "--answers-without-given",
+            help="With --answers: leave out an answer of each sample that is its given label.",
+        ),
+    ] = False,
     features: Annotated[
         str | None,
         typer.Option(
             metavar="NAME|FILE",
-            help="Score from frozen features without training: a name of 'list features', auto, or a .npy file.",
+            help="Score from frozen features without training: a name of 'list features', auto, or a .npy file. With "
+            "--answers, those of CROWDLAB's classifier, or none.",
         ),
     ] = None,
     features_set: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the features.")] = None,
@@ -78,7 +89,7 @@ def score(
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Score labels without training: by your own code's scores or probabilities, by sample id, or from frozen features."""
+    """Score labels without training: by your own code's scores or probabilities, by sample id, from frozen features, or by answers."""
     from noisybench.board.results import score_given
     from noisybench.runs.reading import read_run
     from noisybench.variants.sample_names import read_names
@@ -95,8 +106,15 @@ def score(
         "--data": data,
         "--source": own_source,
     }
-    _check_one_road(features, given, of_features)
+    _check_one_road(features, given, of_features, answers=answers, without_given=without_given)
     found = read_variant(variant)
+    if answers:
+        results = _by_answers(
+            found, variant, features, features_set, without_given=without_given, seed=seed, device=device,
+            threads=threads, data=data, own_source=own_source, out=out,
+        )  # fmt: skip
+        _report_answers(results, as_json=as_json)
+        return
     if features is not None:
         result = _from_features(
             found, variant, features, features_set, groups, detectors=detectors or "standard", seed=seed, device=device, threads=threads, data=data,
@@ -135,12 +153,29 @@ def score(
     say(str(result.path))
 
 
-def _check_one_road(features: str | None, given: Mapping[str, object], of_features: Mapping[str, object]) -> None:
-    """Raise ``BadUsage`` unless options are all of given scores, or all of frozen features."""
+def _check_one_road(
+    features: str | None,
+    given: Mapping[str, object],
+    of_features: Mapping[str, object],
+    *,
+    answers: bool,
+    without_given: bool,
+) -> None:
+    """Raise ``BadUsage`` unless options are all of given scores, all of frozen features, or all of answers."""
+    if without_given and not answers:
+        msg = "--answers-without-given is for --answers, which scores by what several people answered"
+        raise BadUsage(msg)
+    if answers:
+        odd = [flag for flag, value in {**given, "--groups": of_features["--groups"]}.items() if value is not None]
+        if odd:
+            msg = f"{odd[0]} is not for --answers, which scores by what several people answered: leave it out"
+            raise BadUsage(msg)
+        return
     said = [flag for flag, value in (of_features if features is None else given).items() if value is not None]
     if features is None and given["--name"] is None:
         msg = (
-            "say --name of the scores or probabilities that you give, or --features NAME to score from frozen features"
+            "say --name of the scores or probabilities that you give, --features NAME to score from frozen features, or "
+            "--answers to score by what several people answered"
         )
         raise BadUsage(msg)
     if said and features is None:
@@ -204,6 +239,69 @@ def _from_features(
             seed=seed,
             machine=machine,
         )
+
+
+def _by_answers(
+    variant: "Variant",
+    folder: Path,
+    features: str | None,
+    options: list[str] | None,
+    *,
+    without_given: bool,
+    seed: int,
+    device: str,
+    threads: int,
+    data: Path | None,
+    own_source: str | None,
+    out: Path,
+) -> "list[Result]":
+    """Runs from the answers of a variant; its source is read for CROWDLAB alone."""
+    from noisybench.board.results import score_answers
+    from noisybench.ground.files import read_array
+    from noisybench.ground.options import split_pairs
+    from noisybench.runs.answers_columns import looked_at
+    from noisybench.runs.answers_run import NO_CLASSIFIER
+    from noisybench.training.machine import Machine
+    from noisybench.variants.location import source_of
+
+    chosen = split_pairs(options or [], flag="--features-set")
+    people = looked_at(variant, without_given=without_given, seed=seed).who == "answers"
+    source = None
+    if people and features != NO_CLASSIFIER:
+        with status(f"reading {variant.provenance.source}"):
+            source = source_of(variant, folder, data, own_source)
+    with status("answers"):
+        return score_answers(
+            source,
+            variant,
+            out,
+            features=read_array(Path(features)) if features and features.endswith(".npy") else features,
+            options=chosen,
+            without_given=without_given,
+            seed=seed,
+            machine=Machine(device, threads),
+            tell=tell,
+        )
+
+
+def _report_answers(results: "Sequence[Result]", *, as_json: bool) -> None:
+    """What runs of answers found, and what they were made of."""
+    from noisybench.board.evidence import evidence_of
+    from noisybench.runs.reading import read_run
+
+    evidence = dict.fromkeys(
+        sentence for result in results for sentence in evidence_of([read_run(result.path).record], [])
+    )
+    told = {name: metrics for result in results for name, metrics in told_of(result).items()}
+    for sentence in evidence:
+        tell(sentence)
+    if as_json:
+        paths = [str(result.path) for result in results]
+        print_json({"paths": paths, "evidence": list(evidence), "detectors": told})
+        return
+    say_told(told)
+    for result in results:
+        say(str(result.path))
 
 
 def _report_features(result: "Result", *, as_json: bool) -> None:

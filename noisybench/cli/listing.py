@@ -55,6 +55,8 @@ def _print_names(drawer: str | None, *, as_json: bool) -> None:
         _check_drawer(drawer)
         drawers = [one for one in get_args(Drawer) if drawer in (None, one)]
         found = {one: [{"name": item, "summary": summary(one, item)} for item in names(one)] for one in drawers}
+        if drawer == "detectors":
+            found[drawer] = [{**item, **_aliases(item["name"])} for item in found[drawer]]
     if as_json:
         print_json(found if drawer is None else found[drawer])
         return
@@ -62,7 +64,8 @@ def _print_names(drawer: str | None, *, as_json: bool) -> None:
     for title, items in found.items():
         typer.echo(f"{title}:")
         for item in items:
-            typer.echo(f"  {item['name']:<{width}} {item['summary']}")
+            other = f" Also known as {item['aliases']}." if item.get("aliases") else ""
+            typer.echo(f"  {item['name']:<{width}} {item['summary']}{other}")
     if drawer in (None, "models", "features"):
         what = "models and features" if drawer is None else drawer
         typer.echo(f"{what} may also be torchvision:NAME, timm:NAME or your own package.module:attribute")
@@ -70,6 +73,13 @@ def _print_names(drawer: str | None, *, as_json: bool) -> None:
         typer.echo("'noisybench list metrics' shows the metrics of leaderboards")
     example = "noises symmetric" if drawer is None else f"{drawer} {found[drawer][0]['name']}"
     typer.echo(f"'noisybench list {example}' tells all of one: options, an example, and its data card")
+
+
+def _aliases(name: str) -> dict[str, str]:
+    """Other names of one of noisybench's own detectors, in a text; of others nothing, whose code is not run to be listed."""
+    from noisybench.ground.lookup import find, is_ours
+
+    return {"aliases": ", ".join(find("detectors", name).aliases)} if is_ours("detectors", name) else {}
 
 
 def _check_drawer(drawer: str | None) -> None:

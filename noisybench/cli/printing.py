@@ -13,7 +13,7 @@ from noisybench.ground.errors import UnknownName
 from noisybench.ground.text import cell, one_line, spreadsheet_cell, visible
 
 if TYPE_CHECKING:
-    from noisybench.board.rendering import Rows
+    from noisybench.board.row_words import Rows
     from noisybench.cards.description import Description
 
 

@@ -60,7 +60,7 @@ def evaluate(
     """Train a model on variants, score every detector, and compare with the truth."""
     from noisybench.board.results import keep_results
     from noisybench.ground.options import split_pairs
-    from noisybench.runs.training_run import carry_out, check_seeds, choose_detectors, plan_evaluation
+    from noisybench.runs.training_run import carry_out, check_seeds, choose_detectors, plan_evaluation, regimes_of
     from noisybench.training.machine import Machine
     from noisybench.training.plan import plan_run
     from noisybench.variants.location import by_source, source_of
@@ -74,14 +74,14 @@ def evaluate(
     # All of this before a source is read: a refused command says one line, at once.
     numbers = check_seeds(_numbers(seeds))
     wanted = tuple(name.strip() for name in detectors.split(","))
-    choose_detectors(wanted)
+    regimes = regimes_of(choose_detectors(wanted))
     machine = Machine(device, threads, 1, checkpoint_every, loader_workers)
     folders: list[Path] = []
     for members in by_source(variants, data):
         path, first = next(iter(members.items()))
         with status(f"reading {first.provenance.source}"):
             source = source_of(first, path, data, own_source)
-        count = count_workers(workers, machine.device, len(members) * len(numbers))
+        count = count_workers(workers, machine.device, len(members) * len(numbers) * len(regimes))
         plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=machine.device)
         many = replace(machine, workers=count)
         planned = plan_evaluation(
@@ -197,7 +197,7 @@ def _report_measured(measured: "MeasuredMemorization", learner: str, *, as_json:
     say(str(measured.path))
 
 
-FITTED = 0.95
+FITTED = 0.5
 """Share of wrong labels fitted below which a learner is said to memorize little."""
 
 
@@ -264,6 +264,8 @@ def say_plan(planned: "Evaluation") -> None:
         f"observed {plan.watch.observe}, {planned.machine.device}, {workers} {'worker' if workers == 1 else 'workers'}",
         err=True,
     )
+    for sentence in planned.further:
+        typer.echo(sentence, err=True)
 
 
 def report_runs(folders: Sequence[Path], *, as_json: bool) -> None:

@@ -52,9 +52,16 @@ COLUMNS: Mapping[FedRegime, tuple[str, ...]] = {
         "features.gaussian_distances", "features.simifeat_votes", "features.two_nearest", "features.nearest_same",
         "features.nearest_other", "features.simifeat_ranks", "features.alignment", "features.shapley",
     ),
-    "second_split": ("given",),
-    "threshold": ("given",),
-    "answers": ("given",),
+    "second_split": (
+        "given", "prediction", "second_split.first", "second_split.second", "second_split.half",
+    ),
+    "threshold": (
+        "given", "prediction", "threshold.margins", "threshold.members", "threshold.aum", "threshold.excess",
+    ),
+    "answers": (
+        "given", "prediction", "answers.vote_shares", "answers.dawid_skene", "answers.glad", "answers.crowdlab",
+        "answers.classifier",
+    ),
 }  # fmt: skip
 """Columns that runs leave which are no observed training."""
 PREFIXES = ("held_out.", "neighbours.", "features.", "second_split.", "threshold.", "answers.")
@@ -103,9 +110,9 @@ class Detector:
     @property
     def fed_by(self) -> tuple[FedRegime, ...]:
         """The regimes whose runs leave the columns that it reads; an observed training has every column of a probe."""
-        if not any(name == "given" or name.startswith(PREFIXES) for name in self.needs):
-            return ("training",)
-        return tuple(regime for regime, columns in COLUMNS.items() if {*self.needs} <= {*columns})
+        fed = tuple(regime for regime, columns in COLUMNS.items() if {*self.needs} <= {*columns})
+        of_probes = not any(name.startswith(PREFIXES) for name in self.needs)
+        return ("training",) if of_probes and not (fed and "given" in self.needs) else fed
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -104,8 +104,28 @@ def find(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any drawer's item;
     if is_ours(drawer, name):
         return getattr(import_module(f"{HOMES[drawer]}.{name}"), drawer.removesuffix("s").upper())
     if name not in names(drawer):
-        raise UnknownName(unknown(name, names(drawer), drawer.removesuffix("s")))
+        raise UnknownName(_also_known(drawer, name) or unknown(name, names(drawer), drawer.removesuffix("s")))
     return next(iter(_items_of_others(drawer).select(name=name))).load()
+
+
+def _also_known(drawer: Drawer, name: str) -> str:
+    """The message for a name under which an item of noisybench's was published too; empty where none was."""
+    if drawer != "detectors":
+        return ""
+    for own in (own for own in names(drawer) if is_ours(drawer, own)):
+        for alias in find(drawer, own).aliases:
+            if plain_name(alias) == plain_name(name):
+                return f"no detector is called '{name}': '{own}' is the same ranking, also known as {alias}; use {own}"
+    return ""
+
+
+def plain_name(name: str) -> str:
+    """A name without what spellings differ in: ``Data-OOB`` and ``data_oob`` are one.
+
+    >>> plain_name("Data-OOB")
+    'dataoob'
+    """
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
 def _named_elsewhere(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any drawer's item

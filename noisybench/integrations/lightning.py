@@ -4,7 +4,7 @@ from typing import Any
 
 from noisybench.ground.errors import BadUsage, MissingPackage
 from noisybench.integrations.sample_inputs import AskedModel, Logits, device_of, in_sample_order
-from noisybench.training.observing import Recorder
+from noisybench.training.recorder import Recorder
 
 try:
     from lightning.pytorch import Callback

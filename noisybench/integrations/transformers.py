@@ -7,7 +7,7 @@ from typing import Any
 
 from noisybench.ground.errors import BadUsage, MissingPackage
 from noisybench.integrations.sample_inputs import AskedModel, Logits, device_of, in_sample_order
-from noisybench.training.observing import Recorder
+from noisybench.training.recorder import Recorder
 from noisybench.training.sample_order import SampleInputs
 
 try:

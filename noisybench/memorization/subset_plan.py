@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from noisybench.memorization.learner import Learner
 from noisybench.memorization.pool import Purpose
 from noisybench.training.machine import choose_device, limited_threads
 from noisybench.training.model import BuildModel
-from noisybench.training.plan import Plan, Watch, plan_run
+from noisybench.training.plan import WATCH_OPTIONS, Plan, plan_run
 from noisybench.training.recipe import RECIPE_OF_0_1_0
 
 
@@ -116,7 +116,7 @@ def plan_learner(
         BadUsage: A value that cannot be meant.
     """
     given = dict(options or {})
-    watching = sorted(set(given) & {field.name for field in fields(Watch)})
+    watching = sorted(set(given) & WATCH_OPTIONS)
     if watching:
         msg = f"'{watching[0]}' is about how a training is watched, and these models are asked once, at their end"
         raise BadUsage(msg)

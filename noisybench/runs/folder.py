@@ -25,16 +25,18 @@ from noisybench.ground.files import column_names, read_columns, write_json
 from noisybench.ground.lookup import find, is_ours
 from noisybench.ground.mending import looks_whole
 from noisybench.ground.records import read_json_as
-from noisybench.runs.detector_codes import codes_in
+from noisybench.runs.detector_codes import codes_in, information_in
 from noisybench.runs.record import WITH_HISTORY, RunRecord
 from noisybench.variants.sample_names import NAMES, write_table_of_names
 from noisybench.variants.variant import Variant, read_variant, write_variant
 
 RECORD = "run.json"
 LEFT_BY_A_RUN = (
-    "trace", "scores", "suggestions", "history.parquet", "checkpoint.safetensors", "checkpoint.pt", "timing.json",
+    "trace", "scores", "suggestions", "history.parquet", "checkpoint.safetensors", "checkpoint.pt", "timing.json", "parts",
 )  # fmt: skip
 """Everything that a training leaves in its folder beside the record."""
+PARTS = "parts"
+"""Folder of the trainings of a run that has several and is not finished."""
 
 EPOCH = re.compile(r"epoch-\d{4,9}\.parquet")
 """Files of a trace."""
@@ -65,10 +67,8 @@ def whole_record(folder: Path) -> RunRecord | None:
 
 def begin(folder: Path, record: RunRecord) -> None:
     """Write the record of a run that is not finished: it names no detector."""
-    write_json(
-        replace(record, detectors={}, controls=None, codes=None, files_sha256=None, scores_sha256=None).as_json(),
-        folder / RECORD,
-    )
+    nothing = replace(record, detectors={}, controls=None, codes=None, information=None)
+    write_json(replace(nothing, files_sha256=None, scores_sha256=None).as_json(), folder / RECORD)
 
 
 def finish(folder: Path, record: RunRecord, detectors: Mapping[str, str], kinds: Mapping[str, Kind]) -> None:
@@ -83,13 +83,14 @@ def finish(folder: Path, record: RunRecord, detectors: Mapping[str, str], kinds:
     controls = sorted(name for name in detectors if kinds[name] == "control")
     codes, files = codes_in(folder, detectors), digests_of(folder, detectors)
     done = replace(record, detectors=dict(detectors), controls=controls, codes=codes, files_sha256=files)
-    write_json(done.as_json(), folder / RECORD)
+    write_json(replace(done, information=information_in(folder, detectors)).as_json(), folder / RECORD)
 
 
 def train_again(folder: Path, record: RunRecord) -> None:
-    """Write the record of a finished run whose trace is about to be written again: it holds no digests of that."""
+    """Write the record of a finished run whose trace and history are about to be written again: without their digests."""
     if record.files_sha256 is not None:
-        kept = {name: digest for name, digest in record.files_sha256.items() if not name.startswith("trace/")}
+        again = ("trace/", "history.parquet")
+        kept = {name: digest for name, digest in record.files_sha256.items() if not name.startswith(again)}
         write_json(replace(record, files_sha256=kept).as_json(), folder / RECORD)
 
 

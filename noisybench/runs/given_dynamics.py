@@ -20,7 +20,7 @@ def observe_dynamics(
     import torch
 
     from noisybench.training.gathering import remembering, without
-    from noisybench.training.observing import Recorder
+    from noisybench.training.recorder import Recorder
 
     probes = [find("probes", name) for name in names("probes") if is_ours("probes", name)]
     recorder = Recorder(variant, [probe for probe in probes if not probe.gradient])

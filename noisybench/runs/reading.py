@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
+
 from noisybench.detection.scoring import Kind, Scores, Suggestion, read_scores, scores_path
 from noisybench.ground.checks import a_path
 from noisybench.ground.errors import BadData, BadUsage
@@ -45,7 +47,8 @@ class Run:
         setup: What made its scores.
         finished: Whether every detector is scored; what follows is empty otherwise.
         kinds: Name of each detector → detector or control.
-        history: Name → value at the end of training, NaN where unknown.
+        history: Name → value at the end of training, NaN where unknown; ``activation_change`` is the mean over the epochs
+            of curvature, as the score made of it is.
         costs: Detector → (seconds, extra passes over the training set).
     """
 
@@ -195,7 +198,10 @@ def _last_of_history(path: Path) -> dict[str, float]:
         if values.dtype.kind not in "fiu" or values.ndim != 1:
             msg = f"{path / 'history.parquet'}: '{name}' holds no numbers, one an epoch; evaluate again"
             raise BadData(msg)
-    return {name: float(columns[name][-1]) for name in FITS if name in columns and len(columns[name])}
+    found = {name: float(columns[name][-1]) for name in FITS if name in columns and len(columns[name])}
+    changes = columns.get("activation_change", np.zeros(0))
+    known = changes[np.isfinite(changes)]
+    return {**found, "activation_change": float(known.mean())} if known.size else found
 
 
 def _costs(path: Path) -> dict[str, tuple[float, float]]:

@@ -16,8 +16,10 @@ Regime = Literal["training", "pool", "given", "features", "second_split", "thres
 """Where a run's scores come from: one observed training, many models on random subsets, someone else's code, frozen
 features without a training, trainings on one half and then the other, trainings with a class of threshold samples, or the
 answers of several people."""
-WITH_HISTORY: tuple[Regime, ...] = ("training", "pool")
+WITH_HISTORY: tuple[Regime, ...] = ("training", "pool", "second_split", "threshold")
 """Regimes whose runs train something, and leave a history of it."""
+BY_SEED: tuple[Regime, ...] = ("training", "second_split", "threshold")
+"""Regimes whose runs are of the seeds that ``evaluate`` was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class RunRecord:
         models: Models for each fraction.
         neighbours: Neighbours of a sample that are asked; of frozen features, too.
         codes: Detector → digest of where it comes from and of its code; of those that are none of noisybench's.
+        information: Detector → what its author says that it uses; of those that are none of noisybench's and say it.
         files_sha256: File of the run → digest of answers, history and scores.
         form: What was given: ``scores``, ``pred_probs`` or ``dynamics``; of given scores, as the next five.
         file: Name of the file, or of the folder; None of an array.
@@ -100,6 +103,12 @@ class RunRecord:
         groups: Groups of samples that are left out together: those that the user gave, united with near duplicates.
         grouped_by: What the user's groups are called; None where he gave none.
         groups_sha256: Their digest.
+        answers_sha256: Digest of the answers that were looked at; of answers, as the next five.
+        answers: How many.
+        annotators: How many people gave some, or in how many columns they stand.
+        without_given: Whether an answer that is the given label was left out of each sample.
+        given_from: How the given labels were made of the answers, such as ``one:0``; None where nobody knows, or they were not.
+        smoothing: Pseudo-answers for each row of a confusion matrix, see ``dawid_skene``.
         scores_sha256: Detector → digest of its scores.
         corrections: Digest of what people decided about the labels; None of a variant that was not corrected.
     """
@@ -157,12 +166,19 @@ class RunRecord:
     groups: int | None = None
     grouped_by: str | None = None
     groups_sha256: str | None = None
+    answers_sha256: str | None = None
+    answers: int | None = None
+    annotators: int | None = None
+    without_given: bool | None = None
+    given_from: str | None = None
+    smoothing: float | None = None
     device: str | None = None
     machine: str | None = None
     threads: int | None = None
     versions: Mapping[str, str] | None = None
     controls: Sequence[str] | None = None
     codes: Mapping[str, str] | None = None
+    information: Mapping[str, Sequence[str]] | None = None
     files_sha256: Mapping[str, str] | None = None
     scores_sha256: Mapping[str, str] | None = None
     corrections: str | None = None
@@ -182,7 +198,7 @@ class RunRecord:
 
 HOW_LABELS_CAME = ("source_options", "limit", "noise", "params", "mode", "noise_seed", "corrections")
 """Fields of a record that tell how labels came to be; which labels they are, the variant id says."""
-WHAT_CAME_OUT = ("detectors", "controls", "codes", "files_sha256", "scores_sha256")
+WHAT_CAME_OUT = ("detectors", "controls", "codes", "information", "files_sha256", "scores_sha256")
 """Fields of a record that tell what a run has left, and do not decide it."""
 TRAINED_BY = ("versions", "machine")
 """Fields of a record that decide the last bits of a training, and nothing of what is made of its trace."""

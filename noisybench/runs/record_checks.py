@@ -13,8 +13,8 @@ from noisybench.detection.scoring import RESERVED, Detector
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import file_name, read_columns
 from noisybench.ground.lookup import find, is_ours, names
-from noisybench.runs.detector_codes import faults_of_codes
-from noisybench.runs.record import HOW_LABELS_CAME, WHAT_CAME_OUT, RunRecord, about_labels
+from noisybench.runs.detector_codes import faults_of_codes, faults_of_information
+from noisybench.runs.record import BY_SEED, HOW_LABELS_CAME, WHAT_CAME_OUT, RunRecord, about_labels
 from noisybench.training.recipe import Recipe
 from noisybench.variants.variant import Variant
 
@@ -28,6 +28,9 @@ OF_REGIME: Mapping[str, tuple[str, ...]] = {
     "pool": (*RECIPE, "fractions", "balanced", "models", "neighbours"),
     "given": ("form", "file_sha256", "lower_is_suspicious"),
     "features": ("features_sha256", "folds", "neighbours", "penalties", "groups"),
+    "second_split": (*RECIPE, "device", "threads"),
+    "threshold": (*RECIPE, "device", "threads"),
+    "answers": ("answers_sha256", "answers", "annotators", "without_given", "smoothing"),
 }
 """Regime → optional fields that each of its records has; it has none of those of another regime."""
 AT_WILL: Mapping[str, tuple[str, ...]] = {
@@ -35,6 +38,9 @@ AT_WILL: Mapping[str, tuple[str, ...]] = {
     "pool": ("corrections", "threads"),
     "given": ("corrections", "file", "column"),
     "features": ("corrections", "threads", "pretrained", "grouped_by", "groups_sha256"),
+    "second_split": ("corrections",),
+    "threshold": ("corrections",),
+    "answers": ("corrections", "threads", "pretrained", "features_sha256", "folds", "groups", "given_from"),
 }
 """Regime → optional fields that some of its records have: corrections, threads other than one, what a file was called."""
 MOST_FRACTIONS = 50
@@ -42,7 +48,7 @@ MOST_FRACTIONS = 50
 
 def again(record: RunRecord) -> str:
     """What to do about a run that is not what it says: the end of a message."""
-    return f"delete that folder and {'evaluate' if record.regime == 'training' else 'run its command'} again"
+    return f"delete that folder and {'evaluate' if record.regime in BY_SEED else 'run its command'} again"
 
 
 def check_about_labels(path: Path, record: RunRecord, variant: Variant) -> None:
@@ -66,12 +72,16 @@ def check_record(path: Path, record: RunRecord) -> None:
     check_seed(path, record)
     check_detectors(path, record)
     _refuse(path, record, faults_of_codes(path, record))
+    _refuse(path, record, faults_of_information(path, record))
     _refuse(path, record, _faults_of_fields(record))
     faults = {
         "training": _faults_of_training,
         "pool": _faults_of_pool,
         "given": _faults_of_given,
         "features": _faults_of_features,
+        "second_split": _faults_of_several,
+        "threshold": _faults_of_several,
+        "answers": _faults_of_answers,
     }[record.regime]
     _refuse(path, record, faults(path, record))
 
@@ -236,6 +246,64 @@ def _faults_of_features(path: Path, record: RunRecord) -> Iterator[str]:
     if record.setup != setup_of_features(record.features, folds, neighbours, penalties, **groups):
         yield "says a setup that its features, folds, neighbours, penalties and groups do not give"
     yield from _faults_of_place(path, folder_of_features(record.features, record.setup))
+
+
+def _faults_of_several(path: Path, record: RunRecord) -> Iterator[str]:
+    """A run of several trainings must have the digests of its model, recipe and regime, and the folder is named by them."""
+    from noisybench.runs.schemes import SCHEMES
+    from noisybench.training.plan import RECIPES, Plan, Watch  # brings torch
+
+    scheme = next(one for one in SCHEMES.values() if one.regime == record.regime)
+    if record.recipe not in RECIPES or record.features != "input" or record.observe != scheme.words:
+        yield (
+            f"says recipe '{record.recipe[:40]}' on '{record.features[:40]}', observed '{record.observe[:40]}', which is no "
+            f"run of {scheme.words}"
+        )
+        return
+    if code_is_known(record.model):
+        name: Any = record.recipe
+        try:
+            made = Plan(record.model, _nothing, name, recipe_of(record), Watch(), None).trained
+        except BadUsage as error:
+            yield f"says what cannot be: {error}"
+            return
+        if record.trained != made:
+            yield f"says trained = {record.trained[:12]}, its model, recipe and options give {made[:12]}"
+    if record.setup != scheme.setup(record.trained):
+        yield "says a setup that its regime and training do not give"
+    yield from _faults_of_place(path, scheme.folder(record.model, record.recipe, record.trained))
+
+
+def _faults_of_answers(path: Path, record: RunRecord) -> Iterator[str]:
+    """A run of answers must have the fixed fields of such a run, numbers that can be, and the digest of what decides it."""
+    from noisybench.runs.answers_columns import setup_of_answers
+
+    fixed: dict[str, object] = {"recipe": "answers", "trained": "", "epochs": 0}
+    fixed |= {"observe": "without the given" if record.without_given else "with the given"}
+    for name, value in fixed.items():
+        if getattr(record, name) != value:
+            yield f"says {name} = {str(getattr(record, name))[:40]}, expected {value!r} of a run of answers"
+    if record.model not in ("answers", "answer columns"):
+        yield f"says model = {record.model[:40]}, expected answers or answer columns"
+    smoothing, folds = record.smoothing or 0.0, record.folds
+    if not 0 <= smoothing < math.inf or not 0 < (record.annotators or 0) <= (record.answers or 0):
+        yield f"says {record.answers} answers of {record.annotators} annotators, smoothed by {smoothing}, which cannot be"
+    with_classifier = (record.features_sha256, folds, record.groups)
+    if any(each is None for each in with_classifier) != all(each is None for each in with_classifier):
+        yield "says features, folds or groups of CROWDLAB's classifier without the others"
+    if folds is None and (record.features != "given" or record.pretrained is not None):
+        yield f"says features '{record.features[:40]}', and no folds of a classifier that saw them"
+    if folds is not None and (folds <= 1 or not 1 < (record.groups or 0) <= record.n):
+        yield f"says {folds} folds and {record.groups} groups of {record.n} samples, which cannot be"
+    if record.setup != setup_of_answers(
+        record.features,
+        folds,
+        who=record.model,
+        without_given=bool(record.without_given),
+        smoothing=smoothing,
+    ):
+        yield "says a setup that its features, folds, answers and smoothing do not give"
+    yield from _faults_of_place(path, f"answers-{record.setup[:8]}")
 
 
 def check_checkpoint(path: Path, record: RunRecord) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The standard protocol: a variant, a model and a recipe → a run folder with trace, history and scores."""
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,17 +8,22 @@ from pathlib import Path
 from typing import get_args
 
 from noisybench.data.source import Source, check_unchanged
-from noisybench.detection.scoring import RESERVED, Detector, DetectorSet
+from noisybench.detection.scoring import RESERVED, Detector, DetectorSet, FedRegime
 from noisybench.ground.checks import check_kind, whole
 from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.lookup import find, names
 from noisybench.runs.folder import keep_variant
+from noisybench.runs.further_task import FurtherTask, carry_out_further
+from noisybench.runs.schemes import SCHEMES
 from noisybench.runs.training_task import TrainingTask, carry_out_one
 from noisybench.training.machine import Machine
 from noisybench.training.model import BuildModel, check_model
+from noisybench.training.phases import widened
 from noisybench.training.plan import Plan, plan_run
 from noisybench.variants.variant import Variant, check_source
+
+log = logging.getLogger("noisybench")
 
 
 def train_and_score(
@@ -92,8 +98,25 @@ class Evaluation:
 
     @property
     def epochs(self) -> int:
-        """Epochs of all runs together."""
-        return len(self.variants) * len(self.seeds) * self.plan.recipe.epochs
+        """Epochs of all trainings together."""
+        lengths = sum(1 if regime not in SCHEMES else SCHEMES[regime].lengths for regime in self.regimes)
+        return len(self.variants) * len(self.seeds) * lengths * self.plan.recipe.epochs
+
+    @property
+    def regimes(self) -> tuple[FedRegime, ...]:
+        """Regimes that feed the detectors: each variant has a run of each with each seed."""
+        return regimes_of(self.detectors)
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """What detectors cost that need a run of further trainings, a sentence for each such regime."""
+        told = []
+        for regime in self.regimes:
+            if regime in SCHEMES:
+                own = ", ".join(name for name, spec in self.detectors.items() if regime in _fed_by(spec))
+                cost = f"{SCHEMES[regime].trainings} times the training of each seed"
+                told.append(f"{own}: {SCHEMES[regime].words}, {cost} besides")
+        return tuple(told)
 
 
 def plan_evaluation(
@@ -117,23 +140,96 @@ def plan_evaluation(
         check_source(source, variant)
     check_unchanged(source)
     different = {variant.provenance.variant_id: variant for variant in given}
-    if machine.workers > 1 and len(different) * len(numbers) > 1:
+    regimes = regimes_of(chosen)
+    if machine.workers > 1 and len(different) * len(numbers) * len(regimes) > 1:
         check_sendable(plan.build, f"model '{plan.model}'")
-    check_model(plan.build, source, device=machine.device)
+    chosen = _askable(chosen, detectors, plan, source, machine.device)
+    classes = {*(k for one in different.values() for k in _outputs(one, numbers[0], regimes))}
+    for k in sorted(classes - {source.num_classes}):
+        check_model(plan.build, widened(source, k), device=machine.device)
     return Evaluation(tuple(different.values()), source, plan, numbers, chosen, machine, Path(out))
 
 
 def carry_out(planned: Evaluation, progress: Progress = lambda: None) -> list[Path]:
     """The folders of the planned runs, each finished; see ``train_and_score``."""
-    tasks: list[TrainingTask] = []
+    tasks: list[TrainingTask | FurtherTask] = []
+    observed = {name: spec for name, spec in planned.detectors.items() if "training" in _fed_by(spec)}
     for variant in planned.variants:
         home = planned.out / variant.name
         kept = keep_variant(variant, home / "variant", planned.source.sample_names)
         for seed in planned.seeds:
-            own = replace(planned.machine, device=planned.machine.device_of(len(tasks)), workers=1)
-            folder = home / planned.plan.folder / f"seed-{seed}"
-            tasks.append(TrainingTask(kept, planned.plan, seed, planned.detectors, own, folder))
-    return run_tasks(carry_out_one, tasks, planned.source, workers=planned.machine.workers, progress=progress)
+            for regime in planned.regimes:
+                own = replace(planned.machine, device=planned.machine.device_of(len(tasks)), workers=1)
+                if regime in SCHEMES:
+                    tasks.append(FurtherTask(regime, kept, planned.plan, seed, own, home))
+                else:
+                    folder = home / planned.plan.folder / f"seed-{seed}"
+                    tasks.append(TrainingTask(kept, planned.plan, seed, observed, own, folder))
+    return run_tasks(_carry_out_task, tasks, planned.source, workers=planned.machine.workers, progress=progress)
+
+
+def _carry_out_task(task: TrainingTask | FurtherTask, source: Source, progress: Progress) -> Path:
+    """The folder of one run, of whichever regime."""
+    if isinstance(task, FurtherTask):
+        return carry_out_further(task, source, progress)
+    return carry_out_one(task, source, progress)
+
+
+def _fed_by(spec: str) -> tuple[FedRegime, ...]:
+    detector: Detector = find("detectors", spec)
+    return detector.fed_by
+
+
+def regimes_of(detectors: Mapping[str, str]) -> tuple[FedRegime, ...]:
+    """The regimes of ``evaluate`` that feed some detectors, the observed training first.
+
+    Args:
+        detectors: Name of each → what the catalog finds it by.
+    """
+    fed = [_fed_by(spec) for spec in detectors.values()]
+    return tuple(regime for regime in OF_EVALUATE if any(regime in one for one in fed))
+
+
+OF_EVALUATE: tuple[FedRegime, ...] = ("training", *SCHEMES)
+"""Regimes whose runs ``evaluate`` makes."""
+COMMANDS: Mapping[FedRegime, str] = {
+    "pool": "memorize VARIANT --pool detector",
+    "features": "score VARIANT --features NAME",
+    "answers": "score VARIANT --answers",
+}
+"""Regime of other commands → the command whose runs feed its detectors."""
+NEEDS: Mapping[FedRegime, str] = {
+    "pool": "a pool of models", "features": "frozen features", "answers": "answers of several people",
+}  # fmt: skip
+
+
+def _outputs(variant: Variant, seed: int, regimes: Sequence[FedRegime]) -> set[int]:
+    """How many outputs the models of several trainings have; raises where there are too few samples for them."""
+    planned = [SCHEMES[regime].plan(variant, seed) for regime in regimes if regime in SCHEMES]
+    return {part.classes for parts in planned for part in parts}
+
+
+def _askable(
+    chosen: Mapping[str, str], detectors: str | Sequence[str], plan: Plan, source: Source, device: str
+) -> dict[str, str]:
+    """The chosen detectors without those of a set whose probes the model cannot be asked, which is said in one line.
+
+    Raises:
+        BadUsage: Such a one is named.
+        TrainingFailed: The model cannot be built or run.
+    """
+    needs = {name: find("detectors", spec).needs for name, spec in chosen.items()}
+    probes = [find("probes", name) for name in names("probes") if any(name in need for need in needs.values())]
+    refused = check_model(plan.build, source, probes, device=device)
+    left_out = {name: why for name, need in needs.items() for probe, why in refused.items() if probe in need}
+    named = {detectors} if isinstance(detectors, str) else {*detectors}
+    for name, why in left_out.items():
+        if chosen[name] in named:
+            msg = f"detector '{name}': {why}"
+            raise BadUsage(msg)
+    if left_out:
+        log.warning("left out %s: %s", ", ".join(left_out), next(iter(left_out.values())))
+    return {name: spec for name, spec in chosen.items() if name not in left_out}
 
 
 def check_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
@@ -158,10 +254,11 @@ def choose_detectors(detectors: str | Sequence[str]) -> dict[str, str]:
     """Name of each detector → what the catalog finds it by.
 
     Args:
-        detectors: Names, and sets: ``fast``, ``standard`` or ``all`` that a training feeds, see ``DetectorSet``.
+        detectors: Names, and sets: ``fast``, ``standard`` or ``all`` that trainings feed, see ``DetectorSet``.
 
     Raises:
-        BadUsage: A name that does not exist or is taken, a detector that no training feeds, or two detectors of one name.
+        BadUsage: A name that does not exist or is taken, a detector that no training feeds, two detectors of one name, or
+            one of the user's own that reads columns of several trainings.
     """
     asked = [detectors] if isinstance(detectors, str) else [*detectors]
     sets = [spec for spec in asked if spec in get_args(DetectorSet)]
@@ -169,15 +266,13 @@ def choose_detectors(detectors: str | Sequence[str]) -> dict[str, str]:
     found: dict[str, Detector] = {
         spec: find("detectors", spec) for spec in (*alone, *(names("detectors") if sets else ()))
     }
-    other = [found[spec] for spec in alone if "training" not in found[spec].fed_by]
-    if other:
-        msg = f"detector '{other[0].name}' needs a pool of models; 'noisybench memorize VARIANT --pool detector' scores it"
-        raise BadUsage(msg)
+    for spec in alone:
+        _check_fed(found[spec], spec)
     within = {smallest for one in sets for smallest in get_args(DetectorSet)[: get_args(DetectorSet).index(one) + 1]}
     listed = [
         spec
         for spec, detector in found.items()
-        if spec not in alone and "training" in detector.fed_by and detector.smallest_set in within
+        if spec not in alone and {*OF_EVALUATE} & {*detector.fed_by} and detector.smallest_set in within
     ]
     wanted = [*alone, *listed]
     chosen = {found[spec].name: spec for spec in wanted}
@@ -191,3 +286,22 @@ def choose_detectors(detectors: str | Sequence[str]) -> dict[str, str]:
             msg = f"detector {spec} is called '{name}', as one of noisybench's detectors or references; rename your own"
             raise BadUsage(msg)
     return chosen
+
+
+def _check_fed(detector: Detector, spec: str) -> None:
+    """Raise ``BadUsage`` for a detector that no run of ``evaluate`` feeds; the sentence names the command that does."""
+    fed = detector.fed_by
+    if "training" in fed or ({*OF_EVALUATE} & {*fed} and spec in names("detectors")):
+        return
+    if {*OF_EVALUATE} & {*fed}:
+        msg = (
+            f"detector '{detector.name}' is your own and reads columns of several trainings; expected columns of probes"
+        )
+        raise BadUsage(msg)
+    if not fed:
+        msg = f"detector '{detector.name}' needs {', '.join(detector.needs)}, which no run leaves together"
+        raise BadUsage(msg)
+    what = " or ".join(NEEDS[regime] for regime in fed)
+    commands = " or ".join(f"'noisybench {COMMANDS[regime]}'" for regime in fed)
+    msg = f"detector '{detector.name}' needs {what}; {commands} scores it"
+    raise BadUsage(msg)

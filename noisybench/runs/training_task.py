@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from noisybench.data.source import Source
 from noisybench.detection.scoring import Detector, read_scores, score, scores_path, write_scores
@@ -25,8 +26,8 @@ from noisybench.runs.suggestion_files import write_suggestions
 from noisybench.training.checkpoint import CHECKPOINT, epochs_trained
 from noisybench.training.gathering import asked_columns, due_columns, is_observed, remembers
 from noisybench.training.machine import Machine, surroundings
-from noisybench.training.plan import Plan, Watch
-from noisybench.training.probe import Probe
+from noisybench.training.plan import Plan
+from noisybench.training.probe import passes_of
 from noisybench.training.trace import Trace, read_trace
 from noisybench.training.training import (
     TIMING,
@@ -128,7 +129,7 @@ def _is_trained(task: TrainingTask, found: RunRecord, record: RunRecord, columns
     kept = epochs_trained(path, {"variant_id": found.variant_id, "seed": found.seed, "setup": found.setup})
     if kept == epochs and not (folder / "history.parquet").is_file():
         restore_history(folder, task.variant)
-    probes, every = [_probe(name, task.plan.watch) for name in columns], task.plan.watch.every(columns)
+    probes, every = [task.plan.watch.probe(name) for name in columns], task.plan.watch.every(columns)
     due = due_columns(probes, epochs, every)
     if not (folder / "history.parquet").is_file() or not is_observed(folder / "trace", due, until=epochs):
         return False
@@ -160,7 +161,7 @@ def _train(task: TrainingTask, source: Source, record: RunRecord, columns: Seque
         task.variant,
         plan.build,
         plan.recipe,
-        [_probe(name, plan.watch) for name in columns],
+        [plan.watch.probe(name) for name in columns],
         seed=task.seed,
         machine=task.machine,
         observe=plan.watch.observe,
@@ -203,7 +204,7 @@ def _score_all(task: TrainingTask, wanted: Mapping[str, str], listed: Mapping[st
                     msg = f"detector '{name}' gave {len(found.values)} scores, expected one for each of {len(task.variant.labels)} samples"
                     raise BadData(msg)
                 write_scores(found, scores_path(task.folder, name), made_by(spec))
-                costs[name] = _cost(trace, detector.needs, task.plan, timing.get("purposes"), seconds)
+                costs[name] = _cost(trace, detector.needs, task, timing.get("purposes"), seconds)
                 write_json(timing, task.folder / TIMING, sync=False)
         here = [wanted[name] for name in _scored_here(task, wanted)]
         write_suggestions(task.folder, trace, {spec: _detector(spec) for spec in here}, task.variant)
@@ -225,47 +226,49 @@ def _scored_here(task: TrainingTask, wanted: Mapping[str, str]) -> list[str]:
 
 
 def _cost(
-    trace: Trace, needs: Sequence[str], plan: Plan, purposes: Mapping[str, float] | None, scoring: float
+    trace: Trace, needs: Sequence[str], task: TrainingTask, purposes: Mapping[str, float] | None, scoring: float
 ) -> dict[str, float | None]:
-    """Seconds and extra passes over the training set that a detector adds to plain training.
+    """Seconds and extra passes over the training set that a detector adds to plain training, were it asked for alone.
+
+    A pass that several of its probes share counts once.
 
     Args:
         trace: Of the run.
         needs: Columns of the detector.
-        plan: What was trained, and how it was observed.
+        task: The run: what was trained, and how it was observed.
         purposes: Seconds by purpose; None where nobody knows any more, and so nobody the detector's seconds.
         scoring: Seconds of scoring.
     """
     spent = purposes or {}
-    watch, epochs = plan.watch, plan.recipe.epochs
-    probes = [_probe(name, watch) for name in needs]
+    watch, epochs = task.plan.watch, task.plan.recipe.epochs
+    probes = [watch.probe(name) for name in needs]
     asked = asked_columns(probes, epochs, watch.every(needs))
     times = {probe.name: len(trace.column(probe.name).epochs) for probe in probes if not remembers(probe)}
     for probe in (probe for probe in probes if remembers(probe)):  # whose column is of the last epoch alone
         times[probe.name] = sum(probe.name in due for due in asked.values())
     seconds, passes = scoring, 0.0
-    for probe in probes:
-        if probe.gradient:
-            seconds += spent.get(probe.name, 0.0)
-            passes += probe.passes * times[probe.name]
-    plain = [times[probe.name] for probe in probes if not probe.gradient]
-    if plain and watch.observe == "after":  # one pass an epoch serves every probe of the logits
+    shared: dict[str, float] = {}
+    for probe in (probe for probe in probes if probe.gradient):
+        own = passes_of(probe, task.variant.num_classes)
+        for name, count in getattr(probe, "shares", {}).items():
+            shared[name] = max(shared.get(name, 0.0), count * times[probe.name])
+            own -= count
+        seconds += spent.get(probe.name, 0.0)
+        passes += own * times[probe.name]
+    seconds += sum(spent.get(name, 0.0) for name in shared)
+    passes += sum(shared.values())
+    looked = [
+        times[probe.name] for probe in probes if not probe.passes and (probe.gradient or watch.observe == "after")
+    ]
+    if looked:  # one pass an epoch serves every probe of logits and features
         seconds += spent.get("logits", 0.0)
-        passes += max(plain)
+        passes += max(looked)
     return {"seconds": None if purposes is None else seconds, "passes": passes}
-
-
-def _probe(name: str, watch: Watch) -> Probe:
-    return watch.curvature() if name == "curvature" else find("probes", name)
 
 
 def _record(task: TrainingTask, source: Source) -> RunRecord:
     """Everything that decides the bytes of a run."""
     plan = task.plan
-    around = surroundings(task.machine.device, task.machine.threads)
-    package = plan.model.partition(":")[0]
-    if package in ("torchvision", "timm"):  # whose next version may build another model under the same name
-        around["versions"] |= {package: version(package)}
     return RunRecord(
         regime="training",
         features="input",
@@ -279,5 +282,14 @@ def _record(task: TrainingTask, source: Source) -> RunRecord:
         **asdict(plan.watch),
         seed=task.seed,
         detectors={},
-        **around,
+        **around(plan, task.machine),
     )
+
+
+def around(plan: Plan, machine: Machine) -> dict[str, Any]:
+    """What decides the last bits of a run besides labels, seed and recipe: versions, machine and threads."""
+    found = surroundings(machine.device, machine.threads)
+    package = plan.model.partition(":")[0]
+    if package in ("torchvision", "timm"):  # whose next version may build another model under the same name
+        found["versions"] |= {package: version(package)}
+    return found

@@ -20,8 +20,8 @@ from noisybench.memorization.estimate import MEASURES, estimate_memorization, re
 from noisybench.memorization.held_out import held_out_answers, shares_fitted
 from noisybench.memorization.pool import BLOCK, Pool, block_path, read_block, read_pool
 from noisybench.memorization.subsets import subsets
-from noisybench.runs.features_checks import check_columns, check_pretrained
 from noisybench.runs.folder import RECORD
+from noisybench.runs.history_checks import check_epochs, check_history, check_history_column, check_history_of_fits
 from noisybench.runs.reading import Run, read_run, read_runs
 from noisybench.runs.record import RunRecord
 from noisybench.runs.record_checks import (
@@ -30,10 +30,11 @@ from noisybench.runs.record_checks import (
     check_checkpoint,
     check_record,
     check_seed,
-    recipe_of,
 )
+from noisybench.runs.schemes import SCHEMES
 from noisybench.runs.suggestion_files import compare_suggestions
-from noisybench.training.recipe import Recipe, learning_rate
+from noisybench.runs.untrained_checks import check_untrained
+from noisybench.training.recipe import Recipe
 from noisybench.training.trace import Trace, read_trace, trace_rows
 from noisybench.variants.variant import Variant, read_variant
 
@@ -251,36 +252,26 @@ def _check_trace(run: Run, variant: Variant) -> tuple[Trace | None, str]:
     if trace.variant_id != variant.provenance.variant_id:
         msg = f"{path}: the trace is of another variant than the run's; delete that folder and evaluate again"
         raise Mismatch(msg)
-    if record.regime in ("given", "features"):
-        _check_given_labels(path, trace, variant)
-        if record.form != "dynamics":
-            _check_predictions(path, trace)
-    if record.regime == "features":
-        check_columns(path, trace, record)
-        check_pretrained(path, record, variant)
-        return trace, f"{detectors} follow from the columns that frozen features left"
-    if record.regime == "given":
-        return trace, f"{detectors} follow from the {'logits' if record.form == 'dynamics' else 'probabilities'}"
+    if record.regime in ("given", "features", "answers"):
+        return trace, f"{detectors} follow from {check_untrained(path, trace, record, variant)}"
     if record.regime == "pool":
         _check_answers(path, trace, record, variant)
         return trace, f"answers follow from the pool's models (but for neighbours), {detectors} from the answers"
-    _check_epochs(path, trace, record.epochs)
-    _check_history(path, trace, record, variant)
-    return trace, f"history and {detectors} follow from the trace"
+    return trace, f"{_check_of_trainings(path, trace, record, variant)} and {detectors} follow from the trace"
 
 
-def _check_given_labels(path: Path, trace: Trace, variant: Variant) -> None:
-    """The labels of a trace are the variant's."""
-    if not np.array_equal(trace["given"][-1], variant.labels):
-        msg = f"{path}: the trace has other given labels than the variant; delete that folder and score again"
-        raise Mismatch(msg)
-
-
-def _check_predictions(path: Path, trace: Trace) -> None:
-    """Predicted classes are those of the greatest probability."""
-    if not np.array_equal(trace["prediction"][-1], trace["held_out.probabilities"][-1].argmax(1)):
-        msg = f"{path}: the classes in 'prediction' do not follow from the probabilities; delete that folder and score again"
+def _check_of_trainings(path: Path, trace: Trace, record: RunRecord, variant: Variant) -> str:
+    """What one observed training or several left follows from their answers; words for what does."""
+    scheme = next((one for one in SCHEMES.values() if one.regime == record.regime), None)
+    if scheme is None:
+        check_epochs(path, trace, record.epochs)
+        check_history(path, trace, record, variant)
+        return "history"
+    for fault in scheme.faults_of_trace(trace, variant, record):
+        msg = f"{path}: the trace {fault}; {again(record)}"
         raise BadData(msg)
+    check_history_of_fits(path, scheme.history(trace, variant))
+    return f"{scheme.words}, history"
 
 
 def _check_answers(path: Path, trace: Trace, record: RunRecord, variant: Variant) -> None:
@@ -308,9 +299,9 @@ def _check_answers(path: Path, trace: Trace, record: RunRecord, variant: Variant
             msg = f"{path}: '{name}' does not follow from the models of its pool; delete {path / 'trace'} and say again"
             raise BadData(msg)
     history = read_columns(path / "history.parquet", ["epoch", "mislabeled_fit", "clean_fit"])[0]
-    _check_column(path, "epoch", history["epoch"], np.array([record.epochs]))
+    check_history_column(path, "epoch", history["epoch"], np.array([record.epochs]))
     for name, fitted in shares_fitted(pools[-1], variant).items():
-        _check_column(path, name, history[name], np.array([fitted]), "its models give")
+        check_history_column(path, name, history[name], np.array([fitted]), "its models give")
 
 
 def _check_setup_of_pool(path: Path, record: RunRecord, setups: list[dict[str, Any]]) -> None:
@@ -331,64 +322,4 @@ def _check_as_given(path: Path, name: str, record: RunRecord) -> None:
     file = scores_path(path, name)
     if (record.scores_sha256 or {}).get(name) != file_digest(file):
         msg = f"{file} was changed after it was written; run the command that made it again"
-        raise BadData(msg)
-
-
-def _check_epochs(path: Path, trace: Trace, epochs: int) -> None:
-    """What every run records was observed at the end; the columns of detectors are checked by their scores."""
-    for name in ("correct", "prediction"):
-        last = trace.column(name).epochs[-1]
-        if last != epochs:
-            msg = (
-                f"{path}: '{name}' was last observed in epoch {last} of {epochs}; delete that folder and evaluate again"
-            )
-            raise BadData(msg)
-
-
-def _check_history(path: Path, trace: Trace, record: RunRecord, variant: Variant) -> None:
-    """Each column of a history that can be computed again is: epochs, rates of learning, shares of labels fitted."""
-    history = read_columns(path / "history.parquet")[0]
-    correct = trace.column("correct")
-    if not np.array_equal(history.get("epoch", np.zeros(0)), correct.epochs):
-        msg = f"{path}: history.parquet and the trace are of different epochs; delete that folder and evaluate again"
-        raise BadData(msg)
-    for name, chosen in (("mislabeled_fit", variant.mislabeled), ("clean_fit", variant.known & ~variant.mislabeled)):
-        shares = [row[chosen].mean(dtype=np.float64) if chosen.any() else np.nan for row in correct.values]
-        _check_column(path, name, history.get(name), np.array(shares), "the trace gives")
-    if "learning_rate" in history:
-        if len(history["epoch"]) != record.epochs:  # before as many rates are computed: the record may claim a billion
-            msg = f"{path}: history.parquet has {len(history['epoch'])} epochs of {record.epochs}; delete that folder and evaluate again"
-            raise BadData(msg)
-        recipe, n = recipe_of(record), len(variant.labels)
-        steps = -(-n // recipe.batch_size)
-        steps -= steps > 1 and n % recipe.batch_size == 1  # a last batch of one joins the one before
-        rates = [
-            learning_rate(recipe, epoch * steps - 1, recipe.epochs * steps) for epoch in range(1, recipe.epochs + 1)
-        ]
-        _check_column(path, "learning_rate", history["learning_rate"], np.array(rates), "the recipe gives")
-    for name in ("train_accuracy", "test_accuracy"):
-        values = history.get(name, np.zeros(0))
-        if not ((values >= 0) & (values <= 1) | np.isnan(values)).all():
-            msg = f"{path}: {name} of history.parquet is no share; delete that folder and evaluate again"
-            raise BadData(msg)
-    if record.test_sha256 is None and np.isfinite(history.get("test_accuracy", np.zeros(0))).any():
-        msg = f"{path}: history.parquet has a test_accuracy, the record no test set; delete that folder and evaluate again"
-        raise BadData(msg)
-    if record.susceptibility == "off" and np.isfinite(history.get("susceptibility", np.zeros(0))).any():
-        msg = f"{path}: history.parquet has a susceptibility, which the record says was off; delete that folder and evaluate again"
-        raise BadData(msg)
-
-
-def _check_column(path: Path, name: str, told: Any, found: Any, words: str = "the record gives") -> None:  # noqa: ANN401
-    """Raise ``BadData`` unless a column of a history is the one that was computed again, shape (e,)."""
-    if told is None or told.shape != found.shape:
-        msg = f"{path}: history.parquet has no {name} for each epoch; delete that folder and evaluate again"
-        raise BadData(msg)
-    odd = np.flatnonzero(~np.isclose(told, found, rtol=0, atol=1e-12, equal_nan=True))
-    if odd.size:
-        epoch = int(odd[0])
-        msg = (
-            f"{path}: {name} of epoch {epoch + 1} is {told[epoch]} in history.parquet, {words} {found[epoch]}; "
-            f"delete that folder and evaluate again"
-        )
         raise BadData(msg)

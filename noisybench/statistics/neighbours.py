@@ -1,7 +1,7 @@
 """The labels that a sample's nearest neighbours in a feature space were given. No torch here."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,15 @@ TIED = 1e-6
 
 
 def neighbour_labels(
-    features: NDArray[Any], labels: Labels, num_classes: int, k: int = 20, *, groups: NDArray[Any] | None = None
+    features: NDArray[Any],
+    labels: Labels,
+    num_classes: int,
+    k: int = 20,
+    *,
+    groups: NDArray[Any] | None = None,
+    distance: Literal["cosine", "euclidean"] = "cosine",
 ) -> NDArray[np.float32]:
-    """Share of each label among the k nearest other samples by cosine: (n, d) and (n,) → (n, num_classes), float32.
+    """Share of each label among the k nearest other samples: (n, d) and (n,) → (n, num_classes), float32.
 
     A sample is never its own neighbour; its duplicates are, unless they are of its group. Samples tied at the k-th place
     share what places are left, so that the shares, which sum to 1, do not depend on the order of the samples. A row of
@@ -32,6 +38,7 @@ def neighbour_labels(
         k: Neighbours, from 1 to n - 1.
         groups: Number of each sample's group, shape (n,): nobody of it is a neighbour. A sample with fewer than k others
             has as many neighbours as there are. None puts each sample into its own.
+        distance: By angle, or by Euclidean distance.
 
     Raises:
         BadData: Features that are not finite or not of shape (n, d), labels that are no classes, or one group alone.
@@ -47,7 +54,7 @@ def neighbour_labels(
     members = np.arange(n) if groups is None else check_groups(groups, n)
     nearest = np.minimum(k, n - np.bincount(members)[members])
     shares = np.empty((n, num_classes), dtype=np.float32)
-    for start, similar in similarities(features, members):
+    for start, similar in similarities(features, members, distance=distance):
         b = len(similar)
         near = nearest[start : start + b]
         row, column, weights = shared_places(similar, near)
@@ -56,21 +63,38 @@ def neighbour_labels(
     return shares
 
 
-def similarities(features: NDArray[Any], members: Labels) -> Iterator[tuple[int, Floats32]]:
-    """Number of a first row, and cosines of some rows with all samples, minus infinity in their own group: (b, n) each.
+def _scaled(features: NDArray[Any]) -> NDArray[np.float32]:
+    """Rows around their middle, of usual length 1: (n, d) → (n, d). Medians, so that none far off takes others' digits."""
+    centred = features.astype(np.float64)
+    centred -= np.median(centred, axis=0)
+    squares = np.einsum("ij,ij->i", centred, centred)
+    length = float(np.sqrt(np.median(squares) or squares.mean()))
+    return (centred / (length or 1)).astype(np.float32)
+
+
+def similarities(
+    features: NDArray[Any], members: Labels, *, distance: Literal["cosine", "euclidean"] = "cosine"
+) -> Iterator[tuple[int, Floats32]]:
+    """Number of a first row, and how near all samples are to some rows, minus infinity in their own group: (b, n) each.
+
+    Near is the cosine, or what orders samples as the Euclidean distance does.
 
     Args:
         features: Shape (n, d).
         members: Number of each sample's group, from 0, shape (n,).
+        distance: By what they are near.
 
     Raises:
         BadData: Features that are not finite.
     """
-    units, n = unit_rows(features), len(features)
+    units, n = unit_rows(features) if distance == "cosine" else _scaled(features), len(features)
+    halves = np.einsum("ij,ij->i", units, units, dtype=np.float64).astype(np.float32) / 2
     alone = np.bincount(members)[members] == 1
     rows = max(1, CHUNK // n)
     for start in range(0, n, rows):
         similar = units[start : start + rows] @ units.T
+        if distance == "euclidean":
+            similar -= halves  # the nearest sample has the largest x·y - ‖y‖²/2
         b = len(similar)
         similar[np.arange(b), start + np.arange(b)] = -np.inf
         for i in np.flatnonzero(~alone[start : start + b]):

@@ -69,6 +69,16 @@ class Values:
         return column.detach()
 
 
+def check_remembered(names: Collection[str], memory: Memory, folder: Path | None) -> None:
+    """Raise ``BadUsage`` for a probe of a trace that is gone on with, whose memory of its earlier epochs is not there."""
+    for name in sorted({*names} - {*memory}):
+        msg = (
+            f"probe '{name}' remembers earlier epochs, and {folder} does not hold what it remembered; give an empty folder "
+            f"and observe from the first epoch on, put back 'memory' of the recorder that began, or leave that probe out"
+        )
+        raise BadUsage(msg)
+
+
 def without(observation: Observation, names: Collection[str]) -> Observation:
     """An observation without some of its columns."""
     kept = {name: values for name, values in observation.values.items() if name not in names}

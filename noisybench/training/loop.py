@@ -16,8 +16,9 @@ from noisybench.ground.random_streams import derive
 from noisybench.training.asking import check_logits
 from noisybench.training.batches import Inputs
 from noisybench.training.machine import generator_of
-from noisybench.training.observing import Recorder, evaluating
+from noisybench.training.observing import evaluating
 from noisybench.training.recipe import Recipe, learning_rate
+from noisybench.training.recorder import Recorder
 from noisybench.training.susceptibility import SusceptibilityTracker
 from noisybench.training.trace import Observation
 from noisybench.variants.variant import Variant
@@ -91,7 +92,7 @@ class RunInProgress:
                 group["lr"] = learning_rate(recipe, step, recipe.epochs * len(batches))
             labels = self.labels[chosen]
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-                logits = check_logits(self.model(inputs), len(chosen), self.variant.num_classes)
+                logits = check_logits(self.model(inputs), len(chosen), self.source.num_classes)
             if not logits.requires_grad:
                 msg = "the model's outputs depend on no parameter that is trained; expected logits with a gradient"
                 raise TrainingFailed(msg)
@@ -119,6 +120,7 @@ class RunInProgress:
             "train_accuracy": self._accuracy,
             "mislabeled_fit": float("nan"),
             "clean_fit": float("nan"),
+            "activation_change": _mean(seen.values.get("activation_change", np.zeros(0))),
             "test_accuracy": self._test(),
             "susceptibility": float("nan") if tracker is None else tracker.value,
             "susceptibility_drop": float("nan") if tracker is None else tracker.drop,

@@ -125,3 +125,25 @@ def deterministic_torch(device: torch.device, threads: int) -> Iterator[None]:
         finally:
             torch.set_num_threads(threads_before)
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = deterministic, benchmark
+
+
+@contextmanager
+def full_precision(device: str) -> Iterator[None]:
+    """No autocast, TF32 or bf16: a difference of two nearly equal gradients has no digits to spare."""
+    backends: Any = torch.backends
+    # torch 2.9 renamed the switches, and refuses to have the new ones read after the old ones were set.
+    renamed = hasattr(backends.cuda.matmul, "fp32_precision")
+    if renamed:
+        holders = [backends.cuda.matmul, backends.cudnn.conv, backends.mkldnn.matmul, backends.mkldnn.conv]
+    else:
+        holders = [backends.cuda.matmul, backends.cudnn]
+    switch, exact = ("fp32_precision", "ieee") if renamed else ("allow_tf32", False)
+    before = [getattr(holder, switch) for holder in holders]
+    try:
+        for holder in holders:
+            setattr(holder, switch, exact)
+        with torch.autocast(device, enabled=False):
+            yield
+    finally:
+        for holder, value in zip(holders, before, strict=True):
+            setattr(holder, switch, value)

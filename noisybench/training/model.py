@@ -1,6 +1,6 @@
 """Models: what a file of ``models/`` gives, built and checked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -11,10 +11,11 @@ from noisybench.data.inputs import IMAGE_DIMENSIONS
 from noisybench.data.source import Source, inputs_of
 from noisybench.ground.checks import check_kind
 from noisybench.ground.errors import BadUsage, NoisybenchError, TrainingFailed
-from noisybench.training.asking import check_logits
+from noisybench.training.asking import Batch, check_logits
 from noisybench.training.batches import Inputs
 from noisybench.training.machine import deterministic_torch
 from noisybench.training.observing import evaluating
+from noisybench.training.probe import Probe
 
 
 class BuildModel(Protocol):
@@ -24,11 +25,35 @@ class BuildModel(Protocol):
         """A fresh model, its weights drawn from torch's own generator; input_shape is (c, h, w) or (d,)."""
 
 
-def check_model(build: BuildModel, source: Source, *, device: str = "cpu") -> None:
-    """Raise what ``train`` would for a model that cannot be built or run, or does not give a logit a class."""
+def check_model(
+    build: BuildModel, source: Source, probes: Sequence[Probe] = (), *, device: str = "cpu"
+) -> dict[str, str]:
+    """Raise what ``train`` would for a model that cannot be built or run, or does not give a logit a class.
+
+    Args:
+        build: Builds the model.
+        source: Whose first sample it is asked about.
+        probes: Of those that ask for features, it is seen whether the model has any.
+        device: Where it is built.
+
+    Returns:
+        Name of each probe that this model cannot be asked → why.
+    """
     data = Inputs(inputs_of(source, "a model")[:1], torch.device(device))
+    refused = {}
     with deterministic_torch(data.device, 1):
-        build_model(build, source, data)
+        model = build_model(build, source, data)
+        label = torch.zeros(1, dtype=torch.int64, device=data.device)
+        for probe in probes:
+            if probe.gradient and not probe.passes:
+                one = data.batch(slice(0, 1))
+                batch = Batch(model, one, label, num_classes=source.num_classes, learning_rate=1.0)
+                try:
+                    with evaluating(model, seed=0, device=data.device):
+                        probe(batch)
+                except BadUsage as error:
+                    refused[probe.name] = str(error)
+    return refused
 
 
 def check_images(model: str, input_shape: tuple[int, ...], *, smallest: int) -> tuple[int, int, int]:

@@ -37,7 +37,7 @@ class Watch:
     Attributes:
         observe: After each epoch, un-augmented and in eval mode; or during training, from the batches' own logits.
         curvature_every: Epochs between two curvature passes; the last epoch is always observed.
-        curvature_draws: Random directions a pass (n).
+        curvature_draws: Random directions a pass (n). For this, the step and the period ``CURVATURE`` has names.
         curvature_step: Length of a step in each input dimension, in normalised units (h).
         curvature_power: 1 averages norms, as the authors' code does; 2 averages squared norms, as their formula says.
         susceptibility: ``fixed``, ``authors`` or ``off``.
@@ -46,9 +46,9 @@ class Watch:
     """
 
     observe: Observe = "after"
-    curvature_every: int = 5
-    curvature_draws: int = 10
-    curvature_step: float = 1e-3
+    curvature_every: int = 2
+    curvature_draws: int = 3
+    curvature_step: float = 0.1
     curvature_power: int = 1
     susceptibility: Literal["fixed", "authors", "off"] = "fixed"
     susceptibility_samples: int = 512
@@ -58,7 +58,7 @@ class Watch:
         if self.curvature_every < 1:
             msg = f"curvature_every must be at least 1 epoch, got {self.curvature_every}"
             raise BadUsage(msg)
-        self.curvature()
+        self.probe("curvature")
         self.tracker()
 
     def every(self, probes: Iterable[str]) -> dict[str, int]:
@@ -67,10 +67,14 @@ class Watch:
         epochs: dict[When, int] = {"with_curvature": self.curvature_every, "last_epoch": MOST_EPOCHS}
         return {name: epochs[when] for name, when in whens.items() if when in epochs}
 
-    def curvature(self) -> Probe:
-        """The curvature probe, with the options of this watch."""
-        how = {"draws": self.curvature_draws, "step": self.curvature_step, "power": self.curvature_power}
-        probe: Probe = replace(find("probes", "curvature"), **how)
+    def probe(self, name: str) -> Probe:
+        """The probe of that name, with the options of this watch."""
+        how = {
+            "curvature": {"draws": self.curvature_draws, "step": self.curvature_step, "power": self.curvature_power},
+            "curvature_zeroth": {"step": self.curvature_step},
+        }
+        found = find("probes", name)
+        probe: Probe = replace(found, **how[name]) if name in how else found
         return probe
 
     def tracker(self) -> Susceptibility | None:
@@ -85,6 +89,14 @@ WATCH_OF_0_1_0 = (
     "susceptibility_samples", "susceptibility_lr",
 )  # fmt: skip
 """Fields of ``Watch`` in version 0.1.0, which every digest of a setup holds; see ``named_options``."""
+CURVATURE: Mapping[str, Mapping[str, str]] = {
+    "default": {},
+    "authors": {"curvature_every": "5", "curvature_draws": "10", "curvature_step": "1e-3"},
+}
+"""Name of a choice → the options that it stands for, said as ``curvature=authors``: that of the authors was the default up
+to version 0.3.0. No digest and no record holds the name, so that runs of those versions are the same runs."""
+WATCH_OPTIONS = frozenset({"curvature", *(field.name for field in fields(Watch))})
+"""Names of all options that say how a run is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +154,8 @@ def plan_run(
         model: Name, or a function of the caller's; None takes ``small_cnn`` for images of at least 16 × 16, else ``mlp``.
         recipe: ``standard`` (augmentation where the source allows it, weight decay) or ``overfit`` (neither).
         epochs: None takes the recipe's.
-        options: Fields of ``Recipe`` and ``Watch`` as text.
+        options: Fields of ``Recipe`` and ``Watch`` as text; or ``curvature``, a name of ``CURVATURE``, whose options those
+            that are given themselves go before.
         device: Where it will be trained, which decides the precision; ``auto`` takes a GPU where there is one.
 
     Raises:
@@ -187,7 +200,12 @@ def _split_options(options: Mapping[str, str], epochs: int | None) -> tuple[dict
             msg = f"the epochs are given twice: {epochs} and, as an option, {given['epochs']}"
             raise BadUsage(msg)
         given["epochs"] = str(whole(epochs, "epochs"))
-    recipe_names, watch_names = ({field.name for field in fields(kind)} for kind in (Recipe, Watch))
+    recipe_names, watch_names = {field.name for field in fields(Recipe)}, WATCH_OPTIONS
+    chosen = given.pop("curvature", "default")
+    if chosen not in CURVATURE:
+        msg = f"option 'curvature' of 'evaluate' must be one of {', '.join(CURVATURE)}, got '{chosen}'"
+        raise BadUsage(msg)
+    given = {**CURVATURE[chosen], **given}
     for key in given:
         if key not in recipe_names | watch_names:
             raise UnknownName(unknown(key, tuple(sorted(recipe_names | watch_names)), "option of 'evaluate'"))

@@ -16,12 +16,16 @@ class Probe(Protocol):
     """What a file of ``probes/`` gives: a batch → one value (b,) or one vector (b, k) per sample.
 
     A probe may say ``when`` it is asked; else it is after every epoch. One that must see all samples at once, or
-    remembers what it saw of earlier epochs, is a ``Gathering``.
+    remembers what it saw of earlier epochs, is a ``Gathering``. It may leave further columns in ``Batch.beside``. One
+    that costs more with more classes says ``passes_a_further_class``, those beyond the first. One that uses a pass of
+    the ``Batch`` which others of the same epoch use too says which it ``shares``: name of the property → how many of
+    its passes that is.
 
     Attributes:
         name: Column of the trace.
         passes: Forward (and backward) passes over the training set per observation, beyond the shared logits.
-        gradient: Whether it asks for more than logits, and so cannot be had from recorded training batches.
+        gradient: Whether it asks for more than logits, and so cannot be had from recorded training batches; one that
+            asks for features, which come with the logits, needs no pass for them.
     """
 
     @property
@@ -31,6 +35,11 @@ class Probe(Protocol):
     @property
     def gradient(self) -> bool: ...
     def __call__(self, batch: Batch) -> Tensor: ...
+
+
+def passes_of(probe: Probe, num_classes: int) -> float:
+    """Passes over the training set that a probe takes at each of its observations, shared ones included."""
+    return probe.passes + (num_classes - 1) * float(getattr(probe, "passes_a_further_class", 0.0))
 
 
 @runtime_checkable

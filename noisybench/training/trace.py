@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Floats32
+from noisybench.ground.arrays import Floats, Floats32
 from noisybench.ground.checks import a_path
 from noisybench.ground.errors import BadData, Mismatch, MissingColumn
 from noisybench.ground.files import column_names, count_rows, read_columns, write_columns
@@ -82,6 +82,14 @@ class Trace:
     def __getitem__(self, name: str) -> Floats32:
         """Values of one column, shape (e, n) or (e, n, k)."""
         return self.column(name).values
+
+    def mean_at(self, name: str, epochs: Sequence[float]) -> Floats:
+        """Mean over the samples of a column (e, n) at each of some epochs; NaN at those where it was not observed."""
+        seen = self.columns.get(name)
+        means = (
+            {} if seen is None else dict(zip(seen.epochs.tolist(), seen.values.mean(1, dtype=np.float64), strict=True))
+        )
+        return np.array([means.get(int(epoch), np.nan) for epoch in epochs], dtype=np.float64)
 
 
 def stack(observations: Sequence[Observation], *, variant_id: str) -> Trace:

@@ -33,9 +33,10 @@ from noisybench.training.gathering import asked_columns, due_columns, is_observe
 from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
 from noisybench.training.machine import Machine, deterministic_torch, surroundings
 from noisybench.training.model import BuildModel, build_model, errors_as_training_failed
-from noisybench.training.observing import Recorder, evaluating
+from noisybench.training.observing import evaluating
 from noisybench.training.probe import Probe
 from noisybench.training.recipe import Observe, Recipe
+from noisybench.training.recorder import Recorder
 from noisybench.training.susceptibility import Susceptibility, SusceptibilityTracker
 from noisybench.training.trace import Observation, Trace, epochs_observed, mend_trace
 from noisybench.variants.variant import Variant, check_source

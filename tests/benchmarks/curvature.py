@@ -5,17 +5,36 @@ CIFAR-10, small_cnn, ten directions, batches of 128. An epoch is forward, backwa
 augmentation. The published loop (Garg, Ravikumar and Roy 2024; the same in all their repositories) differentiates
 L(x + hv) - L(x) in the input anew for every direction; the older form of it calls ``backward()`` on both losses, which
 computes gradients of the parameters as well. Model and inputs are the same, channels-last, in all of them.
+
+``--steps [SETS]``, with NOISYBENCH_TEST_DATA, prints instead what each step of curvature finds and how many samples change
+their activation pattern along it: trainings of the standard recipe with the noises of the quickstart, three directions at
+every second epoch, all steps at the same weights. Beside them stand the other probes of gradients, of which the zeroth-order
+one takes steps of 0.1. SETS are some of ``SETS``; the default was chosen on ``STEP_CHOSEN_ON``, and the others look whether it holds.
 """
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from measuring import Row, faster, medians, multiple, report
+from numpy.typing import NDArray
+from own_data_sets import first_photographs
 from torch import Tensor, nn
 
+from noisybench import Source, build_variant, find, load_source, source_from_arrays
+from noisybench.statistics.detection_metrics import auroc
+from noisybench.training.asking import Batch
 from noisybench.training.batches import Inputs
 from noisybench.training.models.small_cnn import build
 from noisybench.training.observing import observe
-from noisybench.training.probes.curvature import Curvature
+from noisybench.training.plan import plan_run
+from noisybench.training.probes.curvature import STEP_CHOSEN_ON, Curvature
+from noisybench.training.training import train
 
 N, BATCH, DRAWS, STEP, REPEATS = 1_280, 128, 10, 1e-3, 5
 
@@ -96,5 +115,95 @@ def measure() -> list[Row]:
     ]
 
 
+# Steps
+
+STEPS = (1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.3, 1.0)
+OTHERS = ("input_gradient_norm", "curvature_zeroth", "gauss_newton_trace", "variance_of_gradients")
+NOISES = (("symmetric", 0.2), ("asymmetric", 0.3), ("instance", 0.2))
+SIZE = 1_500
+
+
+@dataclass(frozen=True)
+class AtStep:
+    """Curvature at one step, with the share of draws at which the activation pattern changed: (b, ...) → (b, 2)."""
+
+    step: float
+    gradient: bool = True
+
+    @property
+    def name(self) -> str:
+        return f"curvature_{self.step:g}"
+
+    @property
+    def passes(self) -> float:
+        return 4.0
+
+    def __call__(self, batch: Batch) -> Tensor:
+        values = Curvature(draws=3, step=self.step)(batch)
+        return torch.stack([values, batch.beside.pop("activation_change")], 1)
+
+
+def _prefix(*parts: str) -> Mapping[str, NDArray[Any]]:
+    with np.load(Path(os.environ["NOISYBENCH_TEST_DATA"], *parts)) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def fashion() -> Source:
+    stored = _prefix("fashion_mnist", "fashion_mnist_prefix.npz")
+    images = stored["x_train_prefix"][:SIZE, :, :, None]
+    return source_from_arrays("fashion", images, stored["y_train"][:SIZE].astype(np.int64))
+
+
+def mnist() -> Source:
+    stored = _prefix("mnist", "mnist.npz")
+    return source_from_arrays("mnist", stored["x_train"][:SIZE, :, :, None], stored["y_train"][:SIZE].astype(np.int64))
+
+
+def photographs() -> Source:
+    images, labels = first_photographs()
+    return source_from_arrays("photographs", images[:SIZE], labels[:SIZE])
+
+
+SETS: Mapping[str, tuple[Callable[[], Source], str]] = {
+    "digits": (lambda: load_source("digits"), "mlp"),
+    "mnist": (mnist, "mlp"),
+    "fashion": (fashion, "mlp"),
+    "fashion-cnn": (fashion, "small_cnn"),
+    "cifar10": (photographs, "small_cnn"),
+}
+
+
+def compare_steps(names: list[str]) -> None:
+    """Print AUROC and the share of changed patterns for each step, mean over the noises."""
+    torch.set_num_threads(1)
+    probes = [AtStep(step) for step in STEPS]
+    print("| set, model | what | " + " | ".join([*(f"{step:g}" for step in STEPS), *OTHERS]) + " |")
+    print("|---" * (len(STEPS) + len(OTHERS) + 2) + "|")
+    for name in names:
+        make, model = SETS[name]
+        source = make()
+        found, shares = [], []
+        for noise, rate in NOISES:
+            variant = build_variant(source, find("noises", noise)(rate=rate), seed=0)
+            plan = plan_run(source, model=model)
+            asked = [*probes, *(find("probes", other) for other in OTHERS)]
+            every = {probe.name: 2 for probe in asked}
+            trace = train(source, variant, plan.build, plan.recipe, asked, seed=0, every=every).trace
+            columns = [trace[probe.name].mean(0, dtype=np.float64) for probe in asked]
+            scores = [values[:, 0] if values.ndim > 1 else values for values in columns]
+            found.append([auroc(score, variant.mislabeled, variant.labels).value for score in scores])
+            shares.append([float(values[:, 1].mean()) for values in columns[: len(STEPS)]])
+            print(
+                f"| {name}, {model} | AUROC, {noise} | " + " | ".join(f"{x:.3f}" for x in found[-1]) + " |", flush=True
+            )
+        kind = "tuning set" if name in STEP_CHOSEN_ON else "check"
+        for what, rows in ((f"AUROC, mean ({kind})", found), ("change of pattern", shares)):
+            means = np.mean(rows, axis=0)
+            print(f"| {name}, {model} | {what} | " + " | ".join(f"{x:.3f}" for x in means) + " |", flush=True)
+
+
 if __name__ == "__main__":
-    report(measure)
+    if "--steps" in sys.argv:
+        compare_steps(sys.argv[sys.argv.index("--steps") + 1 :] or [*SETS])
+    else:
+        report(measure)

@@ -17,9 +17,11 @@ import pytest
 from rich.console import Console
 
 from noisybench.board.agreement import Agreement
+from noisybench.board.captions import caption
 from noisybench.board.detector_table import Row, rows_of_agreements
 from noisybench.board.model_table import model_rows
-from noisybench.board.rendering import Rows, caption, to_csv, to_json, to_latex, to_markdown, to_records, to_table
+from noisybench.board.rendering import to_csv, to_json, to_latex, to_markdown, to_records, to_table
+from noisybench.board.row_words import Rows
 from noisybench.board.truths import Asked
 from noisybench.detection.scoring import Kind, Scores, scores_path, write_scores
 from noisybench.ground.errors import BadData

@@ -13,8 +13,9 @@ import pytest
 from rich.console import Console
 from shell import shell
 
+from noisybench.board.captions import caption
 from noisybench.board.flags_table import BothRow, both_rows
-from noisybench.board.rendering import caption, to_csv, to_json, to_latex, to_markdown, to_records, to_table
+from noisybench.board.rendering import to_csv, to_json, to_latex, to_markdown, to_records, to_table
 from noisybench.data.source import source_from_arrays
 from noisybench.detection.scoring import Kind, Scores, read_scores, write_scores
 from noisybench.ground.arrays import UNKNOWN

@@ -16,6 +16,8 @@ from noisybench.runs.reading import Run
         ("pool", "self_confidence", {"held_out", "several_trainings"}),
         ("features", "knn", {"held_out"}),
         ("training", "aum", {"in_sample"}),
+        ("answers", "dawid_skene", {"annotators"}),
+        ("answers", "crowdlab", {"annotators", "held_out"}),
         ("given", "aum", {"unknown"}),
         ("pool", "somebody.else:DETECTOR", {"unknown", "held_out", "several_trainings"}),
     ],

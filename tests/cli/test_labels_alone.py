@@ -164,6 +164,7 @@ NEEDY = {
     "xia_raw --mode bernoulli": "noise 'xia_raw' needs inputs",
     "neighbourhood --rate 0.2": "noise 'neighbourhood' needs inputs",
     "coherent --rate 0.2": "noise 'coherent' needs inputs, .* give the clusters in a file, --set sub_labels=FILE, or choose",
+    "cluster_based --rate 0.2": "noise 'cluster_based' needs inputs, .* give places in a file, --set coordinates=FILE, or choose",
     "averaged_softmax --rate 0.2": "a noise that trains models needs inputs, .* say, --set probabilities=FILE, or choose",
     "polynomial_margin --rate 0.2": "a noise that trains models needs inputs",
     "confusion": "a noise that trains models needs inputs",

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
 
@@ -12,8 +12,9 @@ import pytest
 
 from noisybench.data.loading import load_source
 from noisybench.ground.digests import function_digest, named_options
+from noisybench.ground.errors import BadUsage
 from noisybench.items import find
-from noisybench.training.plan import WATCH_OF_0_1_0, Watch, plan_run
+from noisybench.training.plan import WATCH_OF_0_1_0, Plan, Watch, plan_run
 from noisybench.training.recipe import RECIPE_OF_0_1_0, Recipe, digest_of_training
 
 
@@ -42,7 +43,15 @@ def test_the_first_fields_are_fields() -> None:
 
 @pytest.mark.parametrize(
     ("options", "folder", "trained"),
-    [({}, "mlp-standard-", "406b7c"), ({"curvature_every": "3"}, "mlp-standard-eb9a0ce2", "406b7c")],
+    [
+        ({}, "mlp-standard-", "406b7c"),
+        ({"curvature": "authors", "curvature_every": "3"}, "mlp-standard-eb9a0ce2", "406b7c"),
+        (
+            {"curvature_step": "0.001", "curvature_draws": "10", "curvature_every": "3"},
+            "mlp-standard-eb9a0ce2",
+            "406b7c",
+        ),
+    ],
 )
 def test_digests_are_those_of_0_1_0(options: dict[str, str], folder: str, trained: str) -> None:
     """Golden: the folder and the learner of runs that 0.1.0 made; and by its own formula, every field as JSON."""
@@ -54,6 +63,24 @@ def test_digests_are_those_of_0_1_0(options: dict[str, str], folder: str, traine
     watch = {name: getattr(plan.watch, name) for name in WATCH_OF_0_1_0}
     assert plan.setup == hashlib.sha256(json.dumps({**what, **recipe, **watch}, sort_keys=True).encode()).hexdigest()
     assert trained == digest_of_training("mlp", None, "standard", recipe)
+
+
+def test_the_curvature_of_the_authors_is_the_default_of_0_1_0() -> None:
+    """Said by name or number by number it is one setup, and another than today's; what is said itself goes before."""
+    source = load_source("digits", limit=120)
+
+    def plan(**options: str) -> Plan:
+        return plan_run(source, epochs=3, options=options, device="cpu")
+
+    authors = plan(curvature="authors")
+    assert authors == plan(curvature_step="1e-3", curvature_draws="10", curvature_every="5")
+    assert authors.watch == Watch(curvature_every=5, curvature_draws=10, curvature_step=1e-3)
+    assert plan(curvature="default") == plan() != authors
+    assert plan().setup != authors.setup
+    assert plan().watch == Watch(curvature_every=2, curvature_draws=3, curvature_step=0.1)
+    assert plan(curvature="authors", curvature_step="0.01").watch == replace(authors.watch, curvature_step=0.01)
+    with pytest.raises(BadUsage, match="'curvature' of 'evaluate' must be one of default, authors, got 'theirs'"):
+        plan(curvature="theirs")
 
 
 def made(scale: float, **held: object) -> Callable[..., object]:

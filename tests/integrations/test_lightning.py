@@ -14,7 +14,8 @@ from noisybench.detection.scoring import score
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.integrations.lightning import LightningObserver
 from noisybench.items import find
-from noisybench.training.observing import Recorder, observe
+from noisybench.training.observing import observe
+from noisybench.training.recorder import Recorder
 
 pytestmark = [
     pytest.mark.integration("lightning"),

@@ -13,7 +13,7 @@ from noisybench.integrations import lightning, transformers
 from noisybench.integrations.lightning import LightningObserver
 from noisybench.integrations.sample_inputs import AskedModel, in_sample_order
 from noisybench.integrations.transformers import TransformersObserver
-from noisybench.training.observing import Recorder
+from noisybench.training.recorder import Recorder
 
 
 def test_without_the_package_a_callback_says_which(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from noisybench.detection.scoring import score
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.integrations.transformers import TransformersObserver
 from noisybench.items import find
-from noisybench.training.observing import Recorder
+from noisybench.training.recorder import Recorder
 
 pytestmark = [
     pytest.mark.integration("accelerate"),

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from noisybench.board.flags_table import both_rows
 from noisybench.board.leaderboard import leaderboard
 from noisybench.board.results import Detected, MeasuredMemorization, Result, detect, evaluate, memorize, score_given
 from noisybench.cli.app import app
+from noisybench.cli.run import _report_measured
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import read_scores, score
@@ -28,13 +29,14 @@ from noisybench.memorization.estimate import estimate_memorization, read_memoriz
 from noisybench.memorization.held_out import held_out_answers
 from noisybench.memorization.learner import Learner
 from noisybench.memorization.pool import read_pool
+from noisybench.memorization.reliability import Summary
 from noisybench.memorization.subset_plan import SubsetPlan, plan_learner
 from noisybench.runs.pool_run import check_purpose
 from noisybench.runs.verify import verify_runs
 from noisybench.training.batches import Inputs
 from noisybench.training.machine import limited_threads
-from noisybench.training.observing import Recorder
 from noisybench.training.plan import plan_run
+from noisybench.training.recorder import Recorder
 from noisybench.training.training import train
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import write_location
@@ -488,3 +490,14 @@ def test_the_command_prints_how_good_the_estimate_is(
     assert record["detectors"]["knn"]["auroc"]["value"] > 0.9
     assert np.shape(record["transition"]) == (10, 10)
     assert [path.name[:4] for path in (tmp_path / "runs" / "features").iterdir()] == ["pca-"]
+
+
+@pytest.mark.parametrize(("fitted", "little"), [(0.49, True), (0.5, False), (0.93, False), (float("nan"), False)])
+def test_only_who_fits_less_than_half_memorizes_little(
+    fitted: float, *, little: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The note is about a learner that fits few of the wrong labels; where none is known there is nothing to say."""
+    numbers = dict.fromkeys((field.name for field in fields(Summary)), 1.0)
+    summary = Summary(**{**numbers, "models": 20, "undefined": 0, "mislabeled_fit": fitted})  # type: ignore[arg-type]
+    _report_measured(MeasuredMemorization(Path("somewhere"), summary), "mlp", as_json=False)
+    assert ("this learner memorizes little" in capsys.readouterr().err) == little

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import logging
+import re
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -34,8 +35,11 @@ from noisybench.variants.variant import Variant, read_variant
 ARCHIVE = Path(__file__).parents[1] / "runs_0_1_0.zip"
 MEASURED, OTHER = "digits-symmetric-2199417d", "digits-symmetric-4ebfd070"
 SETUP = "mlp-standard-eb9a0ce2"
-OPTIONS = {"curvature_every": "3"}
-SINCE = ("version", "information", "block", "pretrained", "pretrained_supervised", "pretrained_overlap")
+OPTIONS = {"curvature": "authors", "curvature_every": "3"}
+SINCE = (
+    "version", "information", "block", "pretrained", "pretrained_supervised", "pretrained_overlap", "curvature_step",
+    "activation_change",
+)  # fmt: skip
 """Fields of records that 0.1.0 did not have."""
 
 
@@ -64,7 +68,10 @@ def without_version(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def without_information(table: str, between: str) -> str:
-    """A table for people as 0.1.0 had it, without the column that says what scores were made with."""
+    """A table for people as 0.1.0 had it: no column of what scores were made with, no sentence of the steps of curvature."""
+    steps = r" Steps of curvature: loss\\?_curvature 0\.001 \(unknown how many change the activation pattern\)\."
+    table, count = re.subn(steps, "", table)
+    assert count == 1
     lines = [line.split(between) for line in table.strip().splitlines()]
     (at,) = {line.index("information") for line in lines if "information" in line}
     width = max(map(len, lines))

@@ -21,7 +21,7 @@ from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed
 from noisybench.ground.files import read_columns, read_json, write_columns, write_json
 from noisybench.ground.version import __version__
 from noisybench.items import find
-from noisybench.runs.training_run import choose_detectors
+from noisybench.runs.training_run import choose_detectors, plan_evaluation
 from noisybench.runs.verify import verify_runs
 from noisybench.training.machine import Machine
 from noisybench.training.plan import plan_run
@@ -30,7 +30,7 @@ from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant, read_variant
 
 FAST = {"epochs": 6, "options": {"batch_size": "64"}}
-DETECTORS = [*choose_detectors("all")]
+DETECTORS = [*choose_detectors("standard")]
 
 
 @pytest.fixture(scope="module")
@@ -490,6 +490,45 @@ def test_a_record_names_no_code_to_import(
 def own_model(*, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
     assert input_shape == (1, 8, 8)
     return nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes))
+
+
+def headless_model(*, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes), nn.Tanh())
+
+
+OF_THE_LAST_LAYER = {"gradient_norm", "self_influence", "self_influence_kronecker"}
+
+
+def test_a_model_without_a_last_linear_layer_is_asked_the_rest(
+    digits: Source, variant: Variant, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a set what it cannot be asked is left out in one line, before anything is trained; what is named is refused."""
+    plan = plan_run(digits, model=headless_model, **FAST)  # type: ignore[arg-type]
+    planned = plan_evaluation(variant, digits, plan, machine=Machine(), detectors="standard")
+    assert {*planned.detectors} == {*choose_detectors("standard")} - OF_THE_LAST_LAYER
+    (line,) = caplog.messages
+    assert line.startswith(
+        "left out gradient_norm, self_influence, self_influence_kronecker: the logits of Sequential are"
+    )
+    with pytest.raises(BadUsage, match="detector 'self_influence': the logits of Sequential are not what an nn.Linear"):
+        plan_evaluation(variant, digits, plan, machine=Machine(), detectors=["fast", "self_influence"])
+
+
+def test_last_layer_detectors_know_the_learning_rate_and_cost_no_pass(
+    digits: Source, variant: Variant, tmp_path: Path
+) -> None:
+    """Each epoch's self-influence is its rate times the squared gradient norm, observed after or during training."""
+    for observe in ("after", "during"):
+        options = {"batch_size": "256", "observe": observe}
+        folder = evaluated(digits, variant, tmp_path, detectors=[*OF_THE_LAST_LAYER], epochs=3, options=options)
+        trace, rates = read_trace(folder / "trace"), read_columns(folder / "history.parquet")[0]["learning_rate"]
+        expected = rates[:, None] * trace["gradient_norm"].astype(np.float64) ** 2
+        np.testing.assert_allclose(trace["self_influence"], expected, rtol=1e-5)
+        assert trace.column("self_influence_kronecker").epochs.tolist() == [3]
+        costs = read_json(folder / "timing.json")["detectors"]
+        assert {name: costs[name]["passes"] for name in OF_THE_LAST_LAYER} == {
+            "gradient_norm": 3, "self_influence": 3, "self_influence_kronecker": 1,
+        }  # fmt: skip
 
 
 def test_a_function_of_the_caller_is_a_model(digits: Source, variant: Variant, tmp_path: Path) -> None:

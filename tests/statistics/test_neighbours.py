@@ -81,6 +81,22 @@ def test_random_features_have_scikit_learns_neighbours() -> None:
     np.testing.assert_allclose(neighbour_labels(features, labels, 10), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("shift", [0.0, 100.0])
+def test_neighbours_by_euclidean_distance_are_scikit_learns(shift: float) -> None:
+    """Far from zero too, and with one sample far from all; equal distances share the last places."""
+    features, labels = drawn(600, 8, classes=10)
+    features[0] *= 1000
+    found = NearestNeighbors(n_neighbors=21, algorithm="brute").fit(features.astype(np.float64))
+    near = found.kneighbors(features.astype(np.float64), return_distance=False)
+    expected = np.eye(10)[labels[near[:, 1:]]].mean(1)
+    shares = neighbour_labels(features + np.float32(shift), labels, 10, distance="euclidean")
+    same = np.isclose(shares, expected, atol=1e-6).all(1)
+    assert same.mean() > 0.99  # float32 distances may swap what is nearly as far
+    line = np.array([[0.0], [1.0], [2.0], [3.0]])
+    assert neighbour_labels(line, np.arange(4), 4, 1, distance="euclidean")[1].tolist() == [0.5, 0, 0.5, 0]
+    assert neighbour_labels(np.ones((3, 2)), np.arange(3), 3, 1, distance="euclidean")[0].tolist() == [0, 0.5, 0.5]
+
+
 def test_a_duplicate_is_a_neighbour_and_the_sample_itself_is_not() -> None:
     """Of three equal samples each sees the other two, also at another length."""
     features = np.array([[1, 0], [2, 0], [1e30, 0], [0, 1], [-1, 0]], dtype=np.float32)

@@ -17,9 +17,10 @@ from noisybench.training.asking import Batch
 from noisybench.training.checkpoint import CHECKPOINT, read_checkpoint, write_checkpoint
 from noisybench.training.gathering import Values, due_columns
 from noisybench.training.machine import Machine
-from noisybench.training.observing import Recorder, observe
+from noisybench.training.observing import observe
 from noisybench.training.probe import Gathering, Probe
 from noisybench.training.recipe import Recipe
+from noisybench.training.recorder import Recorder
 from noisybench.training.trace import read_trace
 from noisybench.training.training import Training, train
 from noisybench.variants.building import build_variant

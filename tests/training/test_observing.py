@@ -15,7 +15,8 @@ from noisybench.data.source import Source
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed
 from noisybench.ground.random_streams import derive
 from noisybench.items import find
-from noisybench.training.observing import Recorder, evaluating, observe
+from noisybench.training.observing import evaluating, observe
+from noisybench.training.recorder import Recorder
 from noisybench.training.trace import read_trace
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant

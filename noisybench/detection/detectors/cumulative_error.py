@@ -18,5 +18,6 @@ DETECTOR = Detector(
     score=cumulative_error,
     source="Swayamdipta et al. 2020, arXiv:2009.10795, section 2 (one minus correctness)",
     information={"in_sample"},
+    aliases=("Data Maps correctness",),
     smallest_set="fast",
 )

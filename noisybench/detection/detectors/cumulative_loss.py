@@ -18,5 +18,6 @@ DETECTOR = Detector(
     score=cumulative_loss,
     source="Ravikumar et al. 2025, Towards Memorization Estimation: Fast, Formal and Free, ICML, eq. 5 (per epoch)",
     information={"in_sample"},
+    aliases=("CSL",),
     smallest_set="fast",
 )

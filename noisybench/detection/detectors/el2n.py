@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.detection.detectors._early import early_mean
 from noisybench.detection.scoring import Detector
 from noisybench.training.trace import Trace
 
@@ -13,11 +14,7 @@ def el2n(trace: Trace) -> NDArray[np.float64]:
     The paper takes one of the epochs 10 to 20 of 200 and averages over ten runs; here the epochs of that window in
     one run are averaged. Where none of them was observed, it is the first observed epoch after the window's start.
     """
-    column = trace.column("error_norm")
-    last = column.epochs[-1]
-    first = int(np.argmax(20 * column.epochs >= last))
-    beyond = int(np.searchsorted(10 * column.epochs, last, side="right"))
-    return column.values[first : max(beyond, first + 1)].mean(0, dtype=np.float64)
+    return early_mean(trace.column("error_norm"))
 
 
 DETECTOR = Detector(

@@ -9,7 +9,10 @@ from noisybench.training.trace import Trace
 
 
 def held_out_error(trace: Trace) -> NDArray[np.float64]:
-    """One minus the share of such models that predict the given label: (1, n, k) → (n,), in [0, 1]."""
+    """One minus the share of such models that predict the given label: (1, n, k) → (n,), in [0, 1].
+
+    Of a pool on bootstrap samples it is one minus Data-OOB, of a pool of one fraction one minus the C-score at that ratio.
+    """
     return 1 - of_given(trace, "held_out.votes")
 
 
@@ -19,4 +22,5 @@ DETECTOR = Detector(
     score=held_out_error,
     source="Feldman and Zhang 2020, arXiv:2008.03703 (one minus what memorization subtracts)",
     information={"held_out", "several_trainings"},
+    aliases=("Data-OOB", "C-score at one ratio"),
 )

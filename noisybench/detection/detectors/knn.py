@@ -23,5 +23,6 @@ DETECTOR = Detector(
     score=knn,
     source="Bahri, Jiang and Gupta 2020, arXiv:2004.12289 (share of neighbours that disagree, in frozen features)",
     information={"held_out"},
+    aliases=("kDN", "deep kNN"),
     smallest_set="fast",
 )

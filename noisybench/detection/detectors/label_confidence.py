@@ -19,5 +19,6 @@ DETECTOR = Detector(
     score=label_confidence,
     source="Swayamdipta et al. 2020, arXiv:2009.10795, section 2 (one minus confidence)",
     information={"in_sample"},
+    aliases=("Data Maps confidence", "Data-IQ confidence"),
     smallest_set="fast",
 )

@@ -20,5 +20,6 @@ DETECTOR = Detector(
     score=self_confidence,
     source="Northcutt, Jiang and Chuang 2021, arXiv:1911.00068 (one minus self-confidence)",
     information={"held_out"},
+    aliases=("held-out cross-entropy",),
     smallest_set="fast",
 )

@@ -1,5 +1,6 @@
 """Label files as they are released: read, matched and checked."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
+from noisybench.cards.description import describe
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.noise.noises.published import Published
@@ -176,6 +179,28 @@ def test_released_files_become_variants(file: str, label: str | None, rate: floa
     other = np.random.default_rng(0).permutation(clean[:n])
     with pytest.raises(Mismatch):
         build_variant(source_from_arrays("cifar10", np.zeros((n, 1)), other, clean=other), noise)
+
+
+def test_the_released_cluster_noise_is_as_it_was_measured(data: Path) -> None:
+    """As its file stands: the rate, of every class, the commonest wrong class, and that errors fall on easy images."""
+    known = np.load(data / "cscores" / "cifar10-cscores-orig-order.npz")
+    clean, doubt = known["labels"].astype(np.int64), 1 - known["scores"].astype(np.float64)
+    digest = "2b7cd2f2"  # of the clean labels of CIFAR-10, in whose order the column is
+    assert hashlib.sha256(clean.astype(np.uint8).tobytes()).hexdigest().startswith(digest)
+    source = source_from_arrays("cifar10", None, clean, clean=clean)
+    variant = build_variant(source, Published(data / "coherent" / "cifar10-cluster-0.35.npy"))
+    found = describe(variant, difficulty=doubt)
+    assert found.realised_rate == pytest.approx(0.3494, abs=5e-5)
+    assert (found.class_rates.min(), found.class_rates.max()) == pytest.approx((0.283, 0.399), abs=5e-4)
+    assert found.modal_shares.mean() == pytest.approx(0.605, abs=5e-4)
+    assert found.difficulty is not None
+    assert found.difficulty.auroc.value == pytest.approx(0.4199, abs=5e-5)
+    assert found.difficulty.auroc_within_class.value == pytest.approx(0.4254, abs=5e-5)
+    pairs = found.class_wrong * (found.class_counts - found.class_wrong)
+    each = [roc_auc_score(variant.mislabeled[clean == k], doubt[clean == k]) for k in range(10)]
+    assert np.average(each, weights=pairs) == pytest.approx(0.4256, abs=5e-5)
+    easiest, hardest = found.difficulty.bins[0].rate.value, found.difficulty.bins[-1].rate.value
+    assert (easiest, hardest) == pytest.approx((0.427, 0.174), abs=1e-3)
 
 
 @pytest.mark.parametrize("form", ["{}", "{}.png", "photos/{}.png", "photos\\{}.png"])

@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 import torch
+from scipy.stats import spearmanr
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from noisybench.ground.errors import BadUsage
+from noisybench.training.activations import states_noted, turned
 from noisybench.training.asking import Batch
-from noisybench.training.probes.curvature import Curvature, _signs
+from noisybench.training.observing import observe
+from noisybench.training.probes._directions import signs as signs_of
+from noisybench.training.probes.curvature import Curvature
 
 
 def softplus_mlp(features: int = 6, classes: int = 3) -> nn.Sequential:
@@ -48,10 +52,10 @@ def test_each_draw_is_the_exact_hessian_times_its_direction(power: int) -> None:
     """In float32, the norms are those of Hv for the very directions drawn, within 1 %."""
     inputs, labels = sample(20)
     batch = Batch(softplus_mlp(), inputs, labels, seed=5)
-    directions = torch.stack([_signs(batch, draw) for draw in range(8)], 1).double()
+    directions = torch.stack([signs_of(batch, draw) for draw in range(8)], 1).double()
     products = directions @ torch.stack(hessians(inputs, labels))
     expected = products.norm(dim=2).pow(power).mean(1).float()
-    torch.testing.assert_close(Curvature(draws=8, power=power)(batch), expected, rtol=1e-2, atol=1e-4)
+    torch.testing.assert_close(Curvature(draws=8, step=1e-3, power=power)(batch), expected, rtol=1e-2, atol=1e-4)
 
 
 @pytest.mark.parametrize("power", [1, 2])
@@ -60,7 +64,7 @@ def test_expectation_is_that_over_all_directions(power: int) -> None:
     inputs, labels = sample(3)
     vectors = torch.tensor(list(itertools.product([-1.0, 1.0], repeat=6)), dtype=torch.float64)
     copies = 5000
-    values = Curvature(power=power)(
+    values = Curvature(draws=10, step=1e-3, power=power)(
         Batch(softplus_mlp(), inputs.repeat_interleave(copies, 0), labels.repeat_interleave(copies))
     )
     for value, hessian in zip(values.view(3, copies).mean(1).tolist(), hessians(inputs, labels), strict=True):
@@ -80,14 +84,14 @@ def test_known_hessian_needs_one_draw() -> None:
     inputs = torch.linspace(-2, 2, 9)[:, None].repeat(1, 4)
     p = torch.sigmoid(weight * inputs[:, 2])
     for power in (1, 2):
-        values = Curvature(draws=1, power=power)(Batch(model, inputs, torch.arange(9) % 2))
+        values = Curvature(draws=1, step=1e-3, power=power)(Batch(model, inputs, torch.arange(9) % 2))
         torch.testing.assert_close(values, (p * (1 - p) * weight**2) ** power, rtol=5e-3, atol=0)
 
 
 def test_curvature_does_not_depend_on_the_batch() -> None:
     """Batches of any size give each sample the same value; the mean-reduced loss of the published code does not."""
     inputs, labels = sample(50)
-    probe = Curvature(draws=4)
+    probe = Curvature(draws=4, step=1e-3)
     model = softplus_mlp().double()
     whole = in_batches(probe, model, inputs.double(), labels, [50])
     for sizes in ([1] * 50, [32, 18], [7] * 7 + [1]):
@@ -103,7 +107,7 @@ def test_directions_belong_to_the_sample(shape: tuple[int, ...]) -> None:
 
     def signs(start: int, stop: int, draw: int = 0, seed: int = 7) -> Tensor:
         labels = torch.zeros(stop - start, dtype=torch.int64)
-        return _signs(Batch(nn.Identity(), inputs[start:stop], labels, start=start, seed=seed), draw)
+        return signs_of(Batch(nn.Identity(), inputs[start:stop], labels, start=start, seed=seed), draw)
 
     whole = signs(0, 300)
     assert torch.equal(torch.cat([signs(0, 1), signs(1, 120), signs(120, 300)]), whole)
@@ -126,7 +130,7 @@ def test_relu_and_batch_norm_are_left_as_they_were() -> None:
     before = {key: value.clone() for key, value in model.state_dict().items()}
     inputs, labels = torch.randn(6, 3, 8, 8), torch.arange(6) % 4
     given, state = inputs.clone(), torch.get_rng_state()
-    values = Curvature()(Batch(model, inputs, labels))
+    values = Curvature(step=1e-3)(Batch(model, inputs, labels))
     assert values.shape == (6,)
     assert torch.isfinite(values).all()
     assert not torch.allclose(values, Curvature(step=0.1)(Batch(model, inputs, labels)), rtol=0.05)
@@ -178,11 +182,100 @@ def test_cost_is_told() -> None:
     assert probe.gradient
 
 
+def relu_network() -> nn.Sequential:
+    torch.manual_seed(6)
+    return nn.Sequential(nn.Linear(6, 24), nn.ReLU(), nn.Linear(24, 12), nn.ReLU(), nn.Linear(12, 4))
+
+
+def test_a_short_step_on_a_relu_network_does_not_see_the_label() -> None:
+    """Swapping every label changes nothing at a step of 1e-7, ranks included; a long step crosses kinks, which see it."""
+    model, (inputs, labels) = relu_network().double(), sample(200, classes=4)
+    others = (labels + 1) % 4
+
+    def values(labels: Tensor, step: float) -> Tensor:
+        return Curvature(step=step)(Batch(model, inputs.double(), labels))
+
+    torch.testing.assert_close(values(others, 1e-7), values(labels, 1e-7), rtol=1e-5, atol=1e-7)
+    assert spearmanr(values(others, 1e-7), values(labels, 1e-7)).statistic > 0.9999
+    assert spearmanr(values(others, 0.3), values(labels, 0.3)).statistic < 0.99
+
+
+@pytest.mark.parametrize("step", [1e-3, 0.1, 1.0])
+def test_the_share_of_changed_patterns_is_that_of_a_loop(step: float) -> None:
+    """Of the draws, those at which some pre-activation changes its sign; beside the curvature, which it leaves alone."""
+    model, (inputs, labels) = relu_network(), sample(60)
+    batch = Batch(model, inputs, labels, seed=3)
+    Curvature(draws=4, step=step)(batch)
+
+    def pattern(x: Tensor) -> list[bool]:
+        first = model[0](x)
+        return [*(first > 0).tolist(), *(model[2](first.relu()) > 0).tolist()]
+
+    moves = [inputs + step * signs_of(batch, draw) for draw in range(4)]
+    expected = [
+        sum(pattern(moved[i]) != pattern(inputs[i]) for moved in moves) / len(moves) for i in range(len(inputs))
+    ]
+    assert batch.beside["activation_change"].tolist() == pytest.approx(expected)
+    seen = observe(model, inputs, labels, [Curvature(draws=4, step=step)], epoch=1, batch_size=7).values
+    assert sorted(seen) == ["activation_change", "curvature"]
+    assert seen["activation_change"].shape == (60,)
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize(
+    ("switch", "inputs", "moved"),
+    [
+        (nn.ReLU(inplace=True), [-0.5, 0.5], [0.5, 0.5]),
+        (nn.LeakyReLU(), [-0.5, 0.5], [0.5, 0.5]),
+        (nn.ReLU6(), [5.9, 1.0], [6.1, 1.0]),
+        (nn.Hardtanh(), [-1.1, 0.0], [-0.9, 0.0]),
+    ],
+)
+def test_each_kind_of_switch_is_told(switch: nn.Module, inputs: list[float], moved: list[float]) -> None:
+    """A unit that passes a kink has changed, one that does not has not."""
+    assert states_differ(switch, [inputs, inputs], [moved, inputs]) == [True, False]
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool1d(2), nn.AdaptiveMaxPool1d(1)])
+def test_a_pool_changes_with_the_input_that_it_passes_on(pool: nn.Module) -> None:
+    """Another greatest one counts, another value of the same does not."""
+    before, after = [[[1.0, 2.0]], [[1.0, 2.0]]], [[[3.0, 2.0]], [[1.0, 5.0]]]
+    assert states_differ(pool, before, after) == [True, False]
+
+
+def states_differ(module: nn.Module, before: list[Any], after: list[Any]) -> list[bool] | None:
+    found = []
+    for values in (before, after):
+        with states_noted(nn.Sequential(module), len(values)) as noted:
+            module(torch.tensor(values))
+        found.append([noted])
+    crossed = turned(*found)
+    return None if crossed is None else crossed.tolist()
+
+
+class Functional(nn.Module):
+    """A ReLU network whose activation is called as a function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(6, 16), nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(F.relu(self.first(x)))
+
+
+def test_what_no_module_switches_is_unknown() -> None:
+    """A model whose activations are functions, or smooth, leaves no column: nobody knows, and 0 would be a claim."""
+    inputs, labels = sample(10)
+    for model in (Functional(), softplus_mlp()):
+        assert [*observe(model, inputs, labels, [Curvature()], epoch=1).values] == ["curvature"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"draws": 0}, "at least one draw, got 0"),
-        ({"step": 0.0}, "a positive step such as 1e-3, got 0"),
+        ({"step": 0.0}, "a positive step such as 0.1, got 0"),
         ({"step": float("nan")}, "got nan"),
         ({"power": 3}, r"must be 1 \(norm\) or 2 \(squared norm\), got 3"),
     ],

@@ -37,7 +37,8 @@ REFERENCE: dict[str, Callable[[list[float], int], float]] = {
 
 def test_every_probe_of_logits_has_a_reference() -> None:
     """The table above covers each probe that asks for logits alone and gives one value a sample."""
-    assert set(REFERENCE) == {name for name in names("probes") if not find("probes", name).gradient}
+    others = {"counterfactual_loss", "given", "mean_probabilities", "time_inconsistency"}  # in test_over_epochs.py
+    assert set(REFERENCE) == {name for name in names("probes") if not find("probes", name).gradient} - others
 
 
 @pytest.mark.parametrize("name", sorted(REFERENCE))

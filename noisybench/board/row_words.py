@@ -1,0 +1,82 @@
+"""Words of a row: what every table and its caption say of a learner, a recipe, a metric and a block."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from noisybench.board.detector_table import Row, about_metric
+from noisybench.board.flags_table import BothRow
+from noisybench.board.information import RowBlock
+from noisybench.board.model_table import ModelRow
+from noisybench.memorization.learner import Learner
+
+AnyRow: TypeAlias = Row | ModelRow | BothRow
+Rows: TypeAlias = Sequence[Row] | Sequence[ModelRow] | Sequence[BothRow]
+
+
+def recipe_words(rows: Rows) -> Callable[[AnyRow], str]:
+    """What a table says of a row's recipe: its digest too, where rows of other options would look alike."""
+    setups = {(*shown_of(row.learner), row.observe): row.setup for row in rows}
+    same = len(setups) == len({row.setup for row in rows})
+
+    def said(row: AnyRow) -> str:
+        if row.regime == "given":
+            return row.learner.recipe or "–"
+        if row.regime == "features":
+            return "no training" if same else f"no training, {row.setup[:8]}"
+        if row.regime == "answers":
+            return f"no training, {row.observe}" if same else f"no training, {row.observe}, {row.setup[:8]}"
+        words = f"{row.learner.recipe}, {row.learner.epochs} epochs"
+        words += {
+            "after": "",
+            "held out": ", pool",
+            "two halves": ", two halves",
+            "threshold samples": ", threshold samples",
+        }.get(row.observe, f", observed {row.observe}")
+        return words if same else f"{words}, {row.setup[:8]}"
+
+    return said
+
+
+def versions_differ(rows: Rows) -> bool:
+    """Whether different versions of noisybench trained the rows."""
+    return len({row.version for row in rows} - {""}) > 1
+
+
+def title_of(row: Row) -> str:
+    """What its metric is called."""
+    return about_metric(row.metric).title
+
+
+def model_words(row: Row | BothRow) -> str:
+    """What answered, and on what features."""
+    learner = row.learner
+    if not learner.model:  # a reference
+        return "–"
+    if row.regime == "features":
+        return f"frozen {learner.features}"
+    if row.regime == "answers" and "held_out" in row.information:
+        return f"{learner.model} and frozen {learner.features}"
+    return learner.model if learner.features in ("input", "given") else f"{learner.model} on {learner.features}"
+
+
+def shown_of(learner: Learner) -> tuple[str, str, int, str]:
+    """What a table shows of a learner."""
+    return learner.model, learner.recipe, learner.epochs, learner.features
+
+
+def blocks_of(rows: Rows) -> list[RowBlock]:
+    """The blocks of the detectors of a table, in order."""
+    return list(dict.fromkeys(row.block for row in rows if not isinstance(row, ModelRow) and row.kind == "detector"))
+
+
+def short(value: float) -> str:
+    """A number of two decimals; a dash where there is none."""
+    return "–" if math.isnan(value) else f"{value:.2f}"
+
+
+def digits(value: float) -> str:
+    """A number of as many decimals as it takes to see something of it; a dash where there is none."""
+    if math.isnan(value):
+        return "–"
+    return f"{value:.3f}" if value == 0 or abs(value) >= 1e-3 else f"{value:.1e}"  # noqa: PLR2004 - else 0.000

@@ -1,0 +1,164 @@
+"""One run of several trainings: begun, gone on with, mended, added to or recognised in its folder."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from noisybench.data.source import Source
+from noisybench.detection.scoring import FedRegime
+from noisybench.ground.durability import synced_together
+from noisybench.ground.engines.processes import Progress
+from noisybench.ground.files import write_columns, write_json
+from noisybench.ground.locks import locked
+from noisybench.ground.random_streams import derive
+from noisybench.runs.column_scoring import score_added, score_columns
+from noisybench.runs.folder import PARTS, begin, digests_of, finish
+from noisybench.runs.mending import begin_again, check_same_training, mend, recognise
+from noisybench.runs.record import HOW_LABELS_CAME, WHAT_CAME_OUT, RunRecord, about_labels
+from noisybench.runs.schemes import SCHEMES
+from noisybench.runs.several_trainings import Scheme
+from noisybench.runs.training_task import around
+from noisybench.training.machine import Machine
+from noisybench.training.phases import train_in_phases
+from noisybench.training.plan import Plan
+from noisybench.training.trace import epochs_observed, mend_trace, read_trace, write_observation
+from noisybench.training.training import TIMING, read_timing
+from noisybench.variants.variant import Variant
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FurtherTask:
+    """One run of several trainings: the unit that is distributed. It writes its own folder.
+
+    Attributes:
+        regime: Which.
+        variant: The labels.
+        plan: What decides the trainings; how they are watched plays no part.
+        seed: Of the split or draw, and of the trainings.
+        machine: How they are run.
+        home: Folder of all that is known of the labels.
+    """
+
+    regime: FedRegime
+    variant: Variant
+    plan: Plan
+    seed: int
+    machine: Machine
+    home: Path
+
+    @property
+    def scheme(self) -> Scheme:
+        """What the run consists of."""
+        return SCHEMES[self.regime]
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the run."""
+        plan = self.plan
+        return self.home / self.scheme.folder(plan.model, plan.recipe_name, plan.trained) / f"seed-{self.seed}"
+
+
+def carry_out_further(task: FurtherTask, source: Source, progress: Progress) -> Path:
+    """Make, resume, add to, mend or recognise one run; leaves its folder finished.
+
+    It is scored by every detector that its columns feed, whoever asked for it.
+    """
+    folder, scheme, epochs = task.folder, task.scheme, task.plan.recipe.epochs
+    with locked(folder):
+        wanted = _record(task)
+        found = recognise(folder, wanted)
+        if found is not None:
+            mend(folder, found)
+            if not found.detectors:
+                begin_again(folder, found, wanted)
+                found = None
+        observed = _is_observed(scheme, folder, epochs)
+        if observed:
+            for _ in range(scheme.lengths * epochs):
+                progress()
+        if found is not None and observed and found.files_sha256 == digests_of(folder, found.detectors):
+            score_added(folder, found, task.variant)
+        else:
+            if found is not None and not observed:
+                check_same_training(folder, found, wanted)
+            record = found or wanted  # it says what trained the trace
+            begin(folder, record)
+            if not observed:
+                _train(task, source, record, progress)
+            _score(task, record)
+        shutil.rmtree(folder / PARTS, ignore_errors=True)
+    return folder
+
+
+def _is_observed(scheme: Scheme, folder: Path, epochs: int) -> bool:
+    """Whether the trace of a run has every column at each of its epochs; what is damaged of it is taken away."""
+    mend_trace(folder / "trace")
+    seen = epochs_observed(folder / "trace")
+    return all(name in seen.get(epoch, set()) for name in scheme.columns for epoch in scheme.epochs_of(name, epochs))
+
+
+def _train(task: FurtherTask, source: Source, record: RunRecord, progress: Progress) -> None:
+    """Each training from its last checkpoint on, then the trace of all; leaves trace and timing, and the parts."""
+    folder, scheme, plan = task.folder, task.scheme, task.plan
+    undecided = {*HOW_LABELS_CAME, *WHAT_CAME_OUT}
+    made_by = {key: value for key, value in record.as_json().items() if key not in undecided}
+    parts = scheme.plan(task.variant, task.seed)
+    answers = [
+        train_in_phases(
+            source,
+            task.variant,
+            plan.build,
+            plan.recipe,
+            part,
+            seed=derive(task.seed, task.regime, number),
+            machine=task.machine,
+            folder=folder / PARTS / part.name,
+            made_by=made_by,
+            progress=progress,
+        )
+        for number, part in enumerate(parts)
+    ]
+    seconds = sum(_seconds_of(folder / PARTS / part.name) for part in parts)
+    write_json({"seconds": seconds}, folder / TIMING, sync=False)
+    with synced_together():
+        for observation in scheme.join(answers, task.variant, task.seed):
+            write_observation(observation, folder / "trace", variant_id=record.variant_id)
+
+
+def _seconds_of(part: Path) -> float:
+    spent: Mapping[str, float] = read_timing(part).get("purposes", {})
+    return float(sum(spent.values()))
+
+
+def _score(task: FurtherTask, record: RunRecord) -> None:
+    """Write the history, every detector's scores and what they took, and run.json last."""
+    folder, scheme = task.folder, task.scheme
+    history = scheme.history(read_trace(folder / "trace"), task.variant)
+    with synced_together():
+        write_columns(history, folder / "history.parquet", metadata={"variant_id": record.variant_id})
+        kinds = score_columns(folder, task.variant)
+    seconds = read_timing(folder).get("seconds")  # None where nobody knows any more
+    passes = 2.0 * scheme.trainings * task.plan.recipe.epochs  # as many to ask as to train
+    costs = {name: {"seconds": seconds, "passes": passes} for name in kinds}
+    write_json({"seconds": seconds, "detectors": costs}, folder / TIMING, sync=False)
+    finish(folder, record, {name: name for name in sorted(kinds)}, kinds)
+
+
+def _record(task: FurtherTask) -> RunRecord:
+    """Everything that decides the bytes of a run."""
+    plan, scheme = task.plan, task.scheme
+    return RunRecord(
+        regime=scheme.regime,
+        features="input",
+        **about_labels(task.variant),
+        model=plan.model,
+        recipe=plan.recipe_name,
+        setup=scheme.setup(plan.trained),
+        trained=plan.trained,
+        **asdict(plan.recipe),
+        observe=scheme.words,
+        seed=task.seed,
+        detectors={},
+        **around(plan, task.machine),
+    )

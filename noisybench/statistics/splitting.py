@@ -1,0 +1,39 @@
+"""Splits of samples that a seed decides: two halves alike in their classes, and sets that share no sample."""
+
+import numpy as np
+
+from noisybench.ground.arrays import Bools, Indices, Labels
+from noisybench.ground.random_streams import permutation
+
+
+def stratified_halves(labels: Labels, seed: int, *, but: Bools | None = None) -> Labels:
+    """Half of each sample, 0 or 1: (n,) → (n,), int64. Each class is split evenly, to one sample, and so are all samples.
+
+    Args:
+        labels: Shape (n,).
+        seed: Decides who is in which half.
+        but: Samples that do not count, shape (n,); they are put into half 0 and unbalance nothing.
+
+    >>> stratified_halves(np.array([0, 0, 0, 1, 1, 1, 1, 2]), seed=0).sum()
+    np.int64(4)
+    """
+    halves = np.zeros(len(labels), dtype=np.int64)
+    order = permutation(seed, "halves", len(labels))
+    order = order if but is None else order[~but[order]]
+    order = order[np.argsort(labels[order], kind="stable")]  # class by class, in random order within each
+    halves[order[1::2]] = 1
+    return halves
+
+
+def disjoint_sets(candidates: Indices, size: int, sets: int, seed: int, purpose: str) -> list[Indices]:
+    """So many random sets of samples that share none, each ascending.
+
+    Args:
+        candidates: Samples that may be drawn, shape (m,), at least ``size * sets``.
+        size: Of each set.
+        sets: How many.
+        seed: Decides the draw.
+        purpose: Of the draw, which has a stream of its own.
+    """
+    order = candidates[permutation(seed, purpose, len(candidates))]
+    return [np.sort(order[start : start + size]) for start in range(0, size * sets, size)]

@@ -1,0 +1,1 @@
+"""Studies: a question that is answered by many runs, one file each."""

@@ -1,0 +1,26 @@
+"""Noises by which whole clusters are wrong together, and what that means for whoever looks for wrong labels."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+NOISES = ("cluster_based", "coherent")
+"""Names of such noises."""
+CANNOT_BE_TOLD = (
+    "whole clusters of a class were given one wrong class: inputs and labels alone cannot tell such a cluster from one that "
+    "truly is of that class, so no detector without outside information can know; what is found of it is betrayed by "
+    "neighbours that kept their label"
+)
+"""What a reader of figures must know."""
+
+
+def in_clusters(noise: str, params: Mapping[str, Any]) -> bool:
+    """Whether a noise with these parameters gives whole clusters one wrong class, also as a step of ``composed``.
+
+    >>> in_clusters("coherent", {"rate": 0.2, "coherence": 0.5}), in_clusters("symmetric", {"rate": 0.2})
+    (True, False)
+    """
+    if noise == "composed":
+        steps = re.findall(r"(?:^|;)\s*(\w+)", str(params.get("steps", "")))
+        return any(step in NOISES for step in steps)
+    return noise in NOISES and (noise != "coherent" or params.get("coherence") != 0)
