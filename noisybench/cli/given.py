@@ -352,9 +352,10 @@ def say_told(told: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> No
     learners = sorted({name for metrics in told.values() for name in metrics if name.startswith("spearman with")})
     for number, name in enumerate(learners, start=1):
         shown[name] = "ρ with memorization" + (f" {number}" if len(learners) > 1 else "")
+    width = max([22, *(len(one_line(name)) for name in told)])
     for detector, metrics in told.items():
         words = [f"{title} {_interval(metrics[key])}" for key, title in shown.items() if key in metrics]
-        say(f"{one_line(detector):<22} {'  '.join(words)}")
+        say(f"{one_line(detector):<{width}} {'  '.join(words)}")
     for name in learners:
         say(one_line(f"{shown[name]}: Spearman's, of {name.removeprefix('spearman with ')}"))
 
