@@ -33,7 +33,7 @@ from noisybench import Noise, NoisybenchError, Row, Source, Variant, find, leade
 
 FRACTIONS, MODELS, POOL_EPOCHS = (0.3, 0.5, 0.7, 0.9), 100, 30
 """Pools of subset models: shares of the samples, models for each share, and epochs of each."""
-DRAWS, SEEDS = 5, (0, 1)
+DRAWS, SEEDS = 3, (0, 1)
 """Noise draws, or answers that are drawn of each sample; and training seeds of each."""
 AUTHORS = {"curvature": "authors"}
 """Option of ``evaluate`` that takes curvature as its authors do."""
@@ -186,7 +186,7 @@ def regimes(source: Source, variant: Variant, out: Path, how: How) -> dict[str, 
         "curvature of its authors": lambda: nb.evaluate(
             variant, source, detectors=["loss_curvature"], options=AUTHORS, **more
         ),
-        "features": lambda: nb.score_features(source, variant, None, out, machine=how.machine),
+        "features": lambda: nb.score_features(source, variant, None, out, detectors="all", machine=how.machine),
         "pool": lambda: _pool(source, variant, out, how),
     }
     if variant.answers is not None:
