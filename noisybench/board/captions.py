@@ -8,7 +8,7 @@ from noisybench.board.flags_table import MOST_MEMORIZED, BothRow, Quarters
 from noisybench.board.information import RowBlock
 from noisybench.board.model_table import ModelRow
 from noisybench.board.neighbourhoods import ENOUGH_ALIKE
-from noisybench.board.row_words import Rows, blocks_of, model_words, recipe_words, title_of, versions_differ
+from noisybench.board.row_words import Rows, blocks_of, metric_title, model_words, recipe_words, versions_differ
 from noisybench.ground.text import one_line
 from noisybench.statistics.resampling import weakest
 from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS
@@ -34,7 +34,7 @@ def caption(rows: Rows) -> str:
     }[weakest({row.interval for row in ranked})]
     if isinstance(first, Row):
         part = "" if first.stratum == "all" else f" of {first.stratum} samples"
-        what = f"{title_of(first)} against '{first.truth}'{part}, mean over noise families"
+        what = f"{metric_title(first)} against '{first.truth}'{part}, mean over noise families"
         covers += "; behind a rank stands its 95 % confidence set"
     elif isinstance(first, BothRow):
         what = _about_both(rows, first.threshold)

@@ -21,10 +21,10 @@ from noisybench.board.row_words import (
     Rows,
     blocks_of,
     digits,
+    metric_title,
     model_words,
     recipe_words,
     short,
-    title_of,
     versions_differ,
 )
 from noisybench.ground.text import cell, markdown_cell, spreadsheet_cell, visible
@@ -203,7 +203,7 @@ def _of_flags(rows: Rows) -> Shape:
 
 def _of_detectors(rows: Rows) -> Shape:
     first = rows[0] if rows else None
-    title = title_of(first) if isinstance(first, Row) else "agreement"
+    title = metric_title(first) if isinstance(first, Row) else "agreement"
     of_memorization = isinstance(first, Row) and first.truth_learner is not None
     return {
         "rank": _rank,

@@ -43,7 +43,7 @@ def versions_differ(rows: Rows) -> bool:
     return len({row.version for row in rows} - {""}) > 1
 
 
-def title_of(row: Row) -> str:
+def metric_title(row: Row) -> str:
     """What its metric is called."""
     return about_metric(row.metric).title
 
