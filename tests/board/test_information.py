@@ -23,12 +23,6 @@ from noisybench.runs.reading import Run
     ],
 )
 def test_a_run_adds_what_its_models_are(regime: str, detector: str, expected: set[str]) -> None:
-<<<<<<< HEAD
-    record = SimpleNamespace(
-        regime=regime, features="input", pretrained=None, detectors={detector: detector}, information=None
-    )
-=======
     told = {"features": "input", "pretrained": None, "information": None, "detectors": {detector: detector}}
     record = SimpleNamespace(regime=regime, **told)
->>>>>>> w15_answers
     assert information_of(cast("Run", SimpleNamespace(record=record)), detector) == expected
