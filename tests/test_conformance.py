@@ -288,7 +288,7 @@ def over_columns(trace: Trace, change: Callable[[Column], Column]) -> Trace:
 def test_no_alias_is_another_name() -> None:
     """What a detector is also known as is no detector's name and no other alias, however it is spelt."""
     told = [*names("detectors"), *(alias for name in names("detectors") for alias in find("detectors", name).aliases)]
-    plain = [catalog.plain_name(name) for name in told]
+    plain = [catalog.letters_of(name) for name in told]
     assert sorted({name for name in plain if plain.count(name) > 1 or not name}) == []
 
 

@@ -96,12 +96,12 @@ def _without_truth(row: Row) -> str:
 
 def _on_neighbours(rows: Rows) -> list[str]:
     """What is said where detectors assume of neighbours what is known not to hold."""
-    odd = [row for row in rows if isinstance(row, Row) and row.neighbours_alike < ENOUGH_ALIKE]
+    told = [(row.detector, row.neighbours_alike) for row in rows if isinstance(row, Row)]
+    odd = [(name, share) for name, share in told if share is not None and share < ENOUGH_ALIKE]
     if not odd:
         return []
-    least = min(row.neighbours_alike for row in odd)
-    who = " and ".join(dict.fromkeys(row.detector for row in odd))
-    return [f"{who} take the two nearest others to share the true class, and of {least:.0%} of samples they do"]
+    who, least = " and ".join(dict.fromkeys(name for name, _ in odd)), min(share for _, share in odd)
+    return [f"{who} take the two nearest others to share the true class, as those of {least:.0%} of samples do"]
 
 
 def _about_both(rows: Rows, threshold: float) -> str:

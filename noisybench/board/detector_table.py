@@ -82,7 +82,7 @@ class Row:
         aliases: Other names under which the same ranking was published.
         clustered: Label columns in which whole clusters are mislabeled.
         neighbours_alike: Of detectors that take the two nearest others to share a sample's true class: the share of
-            samples of which they do, where truth is known.
+            samples of which they do; None of others, and where no truth is known.
     """
 
     detector: str
@@ -122,7 +122,7 @@ class Row:
     declared: bool = False
     aliases: tuple[str, ...] = ()
     clustered: int = 0
-    neighbours_alike: float = math.nan
+    neighbours_alike: float | None = None
 
 
 # Rows

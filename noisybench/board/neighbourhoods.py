@@ -28,11 +28,11 @@ def share_of_true_neighbours(run: Run) -> float | None:
     return None if np.isnan(share) else share
 
 
-def least_alike(members: Iterable[tuple[Run, str]]) -> float:
-    """The least such share of the runs of a row; NaN where its detector does not assume it, or nobody knows.
+def least_alike(members: Iterable[tuple[Run, str]]) -> float | None:
+    """The least such share of the runs of a row; None where its detector does not assume it, or nobody knows.
 
     Args:
         members: The runs of the row, and the name that its detector has in each.
     """
     shares = [share_of_true_neighbours(run) for run, name in members if name in ASSUMING]
-    return min((share for share in shares if share is not None), default=float("nan"))
+    return min((share for share in shares if share is not None), default=None)

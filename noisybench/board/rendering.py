@@ -95,9 +95,9 @@ def to_csv(rows: Rows) -> str:
 
 def to_markdown(rows: Rows) -> str:
     """A Markdown table for people, under its caption."""
-    below = also_known_as(rows)
-    table = markdown(*cells_for_people(rows))
-    return f"{caption(rows).replace('<', '&lt;')}\n\n{table}" + (f"\n{markdown_cell(below)}\n" if below else "")
+    below = markdown_cell(also_known_as(rows))
+    table = f"{caption(rows).replace('<', '&lt;')}\n\n{markdown(*cells_for_people(rows))}"
+    return f"{table}\n{below}\n" if below else table
 
 
 def to_latex(rows: Rows) -> str:
@@ -137,8 +137,7 @@ def to_table(rows: Rows) -> "Table":
         if len(rows) > 1 and len(set(cells) - NOTHING) == 1 and name not in own and not isinstance(rows[0], ModelRow)
     ]
     said = "; ".join(f"{name} {body[0][header.index(name)]}" for name in alike)  # references come last
-    words = f"{caption(rows)} In all rows: {said}." if alike else caption(rows)
-    words = f"{words}\n{also_known_as(rows)}".rstrip("\n")
+    words = "\n".join(filter(None, (caption(rows) + (f" In all rows: {said}." if alike else ""), also_known_as(rows))))
     # Text, since a name may look like rich's markup
     table = Table(caption=Text(words), caption_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     shown = [position for position, name in enumerate(header) if name not in alike]

@@ -174,7 +174,7 @@ def _check_one_road(
     said = [flag for flag, value in (of_features if features is None else given).items() if value is not None]
     if features is None and given["--name"] is None:
         msg = (
-            "say --name of the scores or probabilities that you give, --features NAME to score from frozen features, or "
+            "say --name of the scores or probabilities that you give, or --features NAME to score from frozen features, or "
             "--answers to score by what several people answered"
         )
         raise BadUsage(msg)
@@ -352,9 +352,10 @@ def say_told(told: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> No
     learners = sorted({name for metrics in told.values() for name in metrics if name.startswith("spearman with")})
     for number, name in enumerate(learners, start=1):
         shown[name] = "ρ with memorization" + (f" {number}" if len(learners) > 1 else "")
+    width = max([22, *(len(one_line(name)) for name in told)])
     for detector, metrics in told.items():
         words = [f"{title} {_interval(metrics[key])}" for key, title in shown.items() if key in metrics]
-        say(f"{one_line(detector):<22} {'  '.join(words)}")
+        say(f"{one_line(detector):<{width}} {'  '.join(words)}")
     for name in learners:
         say(one_line(f"{shown[name]}: Spearman's, of {name.removeprefix('spearman with ')}"))
 

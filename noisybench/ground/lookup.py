@@ -114,15 +114,15 @@ def _also_known(drawer: Drawer, name: str) -> str:
         return ""
     for own in (own for own in names(drawer) if is_ours(drawer, own)):
         for alias in find(drawer, own).aliases:
-            if plain_name(alias) == plain_name(name):
+            if letters_of(alias) == letters_of(name):
                 return f"no detector is called '{name}': '{own}' is the same ranking, also known as {alias}; use {own}"
     return ""
 
 
-def plain_name(name: str) -> str:
+def letters_of(name: str) -> str:
     """A name without what spellings differ in: ``Data-OOB`` and ``data_oob`` are one.
 
-    >>> plain_name("Data-OOB")
+    >>> letters_of("Data-OOB")
     'dataoob'
     """
     return "".join(letter for letter in name.casefold() if letter.isalnum())

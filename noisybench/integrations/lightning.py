@@ -3,7 +3,7 @@
 from typing import Any
 
 from noisybench.ground.errors import BadUsage, MissingPackage
-from noisybench.integrations.sample_inputs import AskedModel, Logits, device_of, in_sample_order
+from noisybench.integrations.sample_inputs import AskedModel, Logits, device_of, in_sample_order, rate_of
 from noisybench.training.recorder import Recorder
 
 try:
@@ -68,4 +68,6 @@ class LightningObserver(Callback):  # type: ignore[misc]  # it is imported witho
         """Observe."""
         if trainer.is_global_zero:
             self._recorder.to(device_of(pl_module))
-            self._recorder.observe(AskedModel(pl_module, self._logits), self._inputs, epoch=trainer.current_epoch + 1)
+            rate = rate_of(next(iter(trainer.optimizers), None))
+            asked, epoch = AskedModel(pl_module, self._logits), trainer.current_epoch + 1
+            self._recorder.observe(asked, self._inputs, epoch=epoch, learning_rate=rate)

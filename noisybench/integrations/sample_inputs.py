@@ -74,3 +74,9 @@ class AskedModel(nn.Module):
 def device_of(model: nn.Module) -> torch.device:
     """Where the weights of a model are."""
     return next((each.device for each in model.parameters()), torch.device("cpu"))
+
+
+def rate_of(optimizer: Any) -> float | None:  # noqa: ANN401 - of any library
+    """Learning rate of the first parameters of an optimizer; None where there is none."""
+    groups = getattr(optimizer, "param_groups", None)
+    return float(groups[0]["lr"]) if groups else None

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from noisybench.ground.errors import BadUsage, MissingPackage
-from noisybench.integrations.sample_inputs import AskedModel, Logits, device_of, in_sample_order
+from noisybench.integrations.sample_inputs import AskedModel, Logits, device_of, in_sample_order, rate_of
 from noisybench.training.recorder import Recorder
 from noisybench.training.sample_order import SampleInputs
 
@@ -73,9 +73,10 @@ class TransformersObserver(TrainerCallback):  # type: ignore[misc]  # it is impo
         if state.is_world_process_zero:
             model = kwargs["model"]
             self._recorder.to(device_of(model))
-            epoch = math.ceil(state.epoch - ROUNDING)
+            epoch, rate = math.ceil(state.epoch - ROUNDING), rate_of(kwargs.get("optimizer"))
             with _without_autocast(model):
-                self._recorder.observe(AskedModel(model, self._logits), self._inputs, epoch=epoch)
+                asked = AskedModel(model, self._logits)
+                self._recorder.observe(asked, self._inputs, epoch=epoch, learning_rate=rate)
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def carry_out_further(task: FurtherTask, source: Source, progress: Progress) -> 
         if observed:
             for _ in range(scheme.lengths * epochs):
                 progress()
-        if found is not None and observed and found.files_sha256 == digests_of(folder, found.detectors):
+        if found is not None and observed and _is_whole(folder, found):
             score_added(folder, found, task.variant)
         else:
             if found is not None and not observed:
@@ -97,6 +97,11 @@ def _is_observed(scheme: Scheme, folder: Path, epochs: int) -> bool:
     mend_trace(folder / "trace")
     seen = epochs_observed(folder / "trace")
     return all(name in seen.get(epoch, set()) for name in scheme.columns for epoch in scheme.epochs_of(name, epochs))
+
+
+def _is_whole(folder: Path, found: RunRecord) -> bool:
+    """Whether all files of a finished run are those that it left."""
+    return (folder / TIMING).is_file() and found.files_sha256 == digests_of(folder, found.detectors)
 
 
 def _train(task: FurtherTask, source: Source, record: RunRecord, progress: Progress) -> None:

@@ -33,8 +33,9 @@ def class_distances(
 
     A class without a sample outside the group is as far as the farthest other class: nobody speaks for it.
 
-    The covariance is not a robust one. That of the minimum determinant, by class as in RoG, was tried on
-    ``consensus.TUNING_SETS``: see ``tests/benchmarks/features.py --tuning``.
+    Means and covariance are the plain ones, where RoG takes those of the minimum covariance determinant, class by class:
+    these draw, need several times as many samples of each class as there are components, and have no exact form without a
+    sample.
 
     Args:
         features: Shape (n, d), finite.

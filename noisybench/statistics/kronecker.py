@@ -27,8 +27,8 @@ def kronecker_influence(features: NDArray[Any], errors: NDArray[Any], labels: ND
         errors: p - one-hot label.
         labels: Given labels.
 
-    Source: Martens and Grosse 2015, arXiv:1503.05671, sections 3 and 4.2 (factors, eigenvectors); damping of Grosse et
-    al. 2023, arXiv:2308.03296, section 3.1.
+    Source: Martens and Grosse 2015, arXiv:1503.05671, section 3 (factors); damping of Grosse et
+    al. 2023, arXiv:2308.03296.
     """
     n, (d, k) = len(labels), (features.shape[1], errors.shape[1])
     inner, outer, mean = np.zeros((d + 1, d + 1)), np.zeros((k, k)), np.zeros(k)

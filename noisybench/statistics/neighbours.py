@@ -65,6 +65,7 @@ def neighbour_labels(
 
 def _scaled(features: NDArray[Any]) -> NDArray[np.float32]:
     """Rows around their middle, of usual length 1: (n, d) → (n, d). Medians, so that none far off takes others' digits."""
+    _largest(features)
     centred = features.astype(np.float64)
     centred -= np.median(centred, axis=0)
     squares = np.einsum("ij,ij->i", centred, centred)
@@ -118,14 +119,20 @@ def shared_places(similar: Floats32, near: Labels) -> tuple[Indices, Indices, Fl
 
 def unit_rows(features: NDArray[Any]) -> NDArray[np.float32]:
     """Rows of length 1, or 0 where they are 0: (n, d) → (n, d)."""
-    largest = np.maximum(features.max(axis=1), -features.min(axis=1))
-    bad = np.flatnonzero(~np.isfinite(largest))
-    if bad.size:
-        msg = f"features[{bad[0]}] holds a value that is not finite ({bad.size} such rows); expected numbers"
-        raise BadData(msg)
+    largest = _largest(features)
     units = np.zeros(features.shape, dtype=np.float32)
     # The largest first, so that no square overflows.
     np.divide(features, largest[:, None], out=units, where=largest[:, None] > 0, casting="same_kind")
     lengths = np.sqrt(np.einsum("ij,ij->i", units, units, dtype=np.float64))
     units /= np.maximum(lengths, 1)[:, None].astype(np.float32)
     return units
+
+
+def _largest(features: NDArray[Any]) -> NDArray[Any]:
+    """Largest absolute value of each row, (n, d) → (n,), all of which must be finite."""
+    largest: NDArray[Any] = np.maximum(features.max(axis=1), -features.min(axis=1))
+    bad = np.flatnonzero(~np.isfinite(largest))
+    if bad.size:
+        msg = f"features[{bad[0]}] holds a value that is not finite ({bad.size} such rows); expected numbers"
+        raise BadData(msg)
+    return largest

@@ -9,9 +9,10 @@ computes gradients of the parameters as well. Model and inputs are the same, cha
 ``--steps [SETS]``, with NOISYBENCH_TEST_DATA, prints instead what each step of curvature finds and how many samples change
 their activation pattern along it: trainings of the standard recipe with the noises of the quickstart, three directions at
 every second epoch, all steps at the same weights. Beside them stand the other probes of gradients, of which the zeroth-order
-one takes steps of 0.1. SETS are some of ``SETS``; the default was chosen on ``STEP_CHOSEN_ON``, and the others look whether it holds.
+one takes steps of 0.1. SETS are some of ``SETS``, and ``--noises`` names some of the noises; the default was chosen on ``STEP_CHOSEN_ON``, and the others look whether it holds.
 """
 
+import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -119,7 +120,7 @@ def measure() -> list[Row]:
 
 STEPS = (1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.3, 1.0)
 OTHERS = ("input_gradient_norm", "curvature_zeroth", "gauss_newton_trace", "variance_of_gradients")
-NOISES = (("symmetric", 0.2), ("asymmetric", 0.3), ("instance", 0.2))
+NOISES = {"symmetric": 0.2, "asymmetric": 0.3, "instance": 0.2}
 SIZE = 1_500
 
 
@@ -151,7 +152,7 @@ def _prefix(*parts: str) -> Mapping[str, NDArray[Any]]:
 def fashion() -> Source:
     stored = _prefix("fashion_mnist", "fashion_mnist_prefix.npz")
     images = stored["x_train_prefix"][:SIZE, :, :, None]
-    return source_from_arrays("fashion", images, stored["y_train"][:SIZE].astype(np.int64))
+    return source_from_arrays("fashion_mnist", images, stored["y_train"][:SIZE].astype(np.int64))
 
 
 def mnist() -> Source:
@@ -161,7 +162,7 @@ def mnist() -> Source:
 
 def photographs() -> Source:
     images, labels = first_photographs()
-    return source_from_arrays("photographs", images[:SIZE], labels[:SIZE])
+    return source_from_arrays("cifar10", images[:SIZE], labels[:SIZE])
 
 
 SETS: Mapping[str, tuple[Callable[[], Source], str]] = {
@@ -173,7 +174,7 @@ SETS: Mapping[str, tuple[Callable[[], Source], str]] = {
 }
 
 
-def compare_steps(names: list[str]) -> None:
+def compare_steps(names: list[str], noises: list[str]) -> None:
     """Print AUROC and the share of changed patterns for each step, mean over the noises."""
     torch.set_num_threads(1)
     probes = [AtStep(step) for step in STEPS]
@@ -183,7 +184,8 @@ def compare_steps(names: list[str]) -> None:
         make, model = SETS[name]
         source = make()
         found, shares = [], []
-        for noise, rate in NOISES:
+        for noise in noises:
+            rate = NOISES[noise]
             variant = build_variant(source, find("noises", noise)(rate=rate), seed=0)
             plan = plan_run(source, model=model)
             asked = [*probes, *(find("probes", other) for other in OTHERS)]
@@ -204,6 +206,10 @@ def compare_steps(names: list[str]) -> None:
 
 if __name__ == "__main__":
     if "--steps" in sys.argv:
-        compare_steps(sys.argv[sys.argv.index("--steps") + 1 :] or [*SETS])
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--steps", nargs="*", choices=[*SETS], help="sets; none are all of them")
+        parser.add_argument("--noises", nargs="*", choices=[*NOISES], default=[*NOISES])
+        given = parser.parse_args()
+        compare_steps(given.steps or [*SETS], given.noises)
     else:
         report(measure)

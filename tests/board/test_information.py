@@ -23,5 +23,7 @@ from noisybench.runs.reading import Run
     ],
 )
 def test_a_run_adds_what_its_models_are(regime: str, detector: str, expected: set[str]) -> None:
-    record = SimpleNamespace(regime=regime, features="input", pretrained=None, detectors={detector: detector})
+    record = SimpleNamespace(
+        regime=regime, features="input", pretrained=None, detectors={detector: detector}, information=None
+    )
     assert information_of(cast("Run", SimpleNamespace(record=record)), detector) == expected

@@ -11,14 +11,17 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from noisybench.board import rendering
+from noisybench.board.captions import caption
 from noisybench.board.detector_table import Row
+from noisybench.board.information import made_with
 from noisybench.board.leaderboard import Leaderboard, flags_board, leaderboard, models_board
 from noisybench.data.source import source_from_arrays
 from noisybench.detection.scoring import Scores, scores_path, write_scores
@@ -28,6 +31,7 @@ from noisybench.ground.files import write_columns, write_json
 from noisybench.memorization.estimate import Memorization, write_memorization
 from noisybench.memorization.learner import Learner
 from noisybench.noise.noises.as_found import AsFound
+from noisybench.runs.reading import Run
 from noisybench.runs.record import RunRecord, about_labels
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant, write_variant
@@ -212,14 +216,53 @@ def test_records_are_the_rows(home: Path) -> None:
             expected = getattr(row.learner if learnt else row, name, None)  # of what no row is pretrained on
             if name == "truth_learner":
                 assert value == ""
-            elif name == "information":
-                assert value == ", ".join(row.information)
+            elif name in ("information", "aliases"):
+                assert value == ", ".join(getattr(row, name))
             elif isinstance(expected, float) and np.isnan(expected):
                 assert value is None
             else:
                 assert value == expected
             assert type(value) in (str, int, float, bool, type(None))
     assert json.loads(board.to_json()) == records
+
+
+def test_other_names_are_said_once(home: Path) -> None:
+    """Below the table of every form for people, of noisybench's own detectors alone; in records with each row."""
+    rows = [replace(row, aliases=("kDN", "deep kNN")) if row.detector == "aum" else row for row in leaderboard(home)]
+    sentence = "Also known as: aum (kDN, deep kNN)."
+    assert Leaderboard(tuple(rows)).to_markdown().endswith(f"|\n\n{sentence}\n")
+    assert str(rendering.to_table(rows).caption).endswith(f"\n{sentence}")
+    assert "deep kNN" in Leaderboard(tuple(rows)).to_csv()
+    assert "Also known" not in leaderboard(home).to_markdown()
+
+
+def test_clusters_of_wrong_labels_are_told_below_the_table(home: Path) -> None:
+    """Where the noise gives whole clusters one wrong class, also as a step of others; not where it scatters them."""
+    place = home / "mlp-standard/seed-0/run.json"
+    record = json.loads(place.read_text("utf-8"))
+    rows = leaderboard(home).rows
+    assert {row.clustered for row in rows} == {0}
+    for noise, params, expected in (
+        ("cluster_based", {"rate": 0.2}, 1),
+        ("coherent", {"rate": 0.2, "coherence": 1.0}, 1),
+        ("coherent", {"rate": 0.2, "coherence": 0.0}, 0),
+        ("composed", {"steps": "symmetric(rate=0.1); coherent(rate=0.1)"}, 1),
+        ("composed", {"steps": "symmetric(rate=0.1)"}, 0),
+    ):
+        run = SimpleNamespace(
+            record=SimpleNamespace(**{**asdict_of_none(), **record, "noise": noise, "params": params})
+        )
+        assert made_with("aum", "detector", [(cast("Run", run), "aum")], {}).clustered == expected
+    told = caption([replace(row, clustered=1) for row in rows])
+    assert (
+        "In 1 of 1 label columns whole clusters of a class were given one wrong class: inputs and labels alone" in told
+    )
+    assert "whole clusters" not in caption(rows)
+
+
+def asdict_of_none() -> dict[str, None]:
+    """Every field of a record that need not be there."""
+    return {field.name: None for field in fields(RunRecord) if field.default is None}
 
 
 def test_records_need_no_pandas(home: Path) -> None:

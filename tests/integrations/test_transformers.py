@@ -137,6 +137,16 @@ def test_every_epoch_is_observed_and_nothing_changes(options: dict[str, Any], ep
     assert score(recorder.trace(), find("detectors", "aum")).values.shape == (N,)
 
 
+def test_the_last_layer_is_asked_with_the_rate_of_its_epoch(tmp_path: Path) -> None:
+    """Features are found in an answer with logits, and the Trainer's schedule, here linear to zero, weighs the epochs."""
+    recorder = Recorder(LABELS, ["gradient_norm", "self_influence"], num_classes=K)
+    fit(tmp_path, TransformersObserver(recorder))
+    norms, found = recorder.trace()["gradient_norm"], recorder.trace()["self_influence"]
+    assert (norms > 0).all()
+    rates = 5e-3 * np.array([2 / 3, 1 / 3, 0])
+    np.testing.assert_allclose(found, rates[:, None] * np.square(norms), rtol=1e-4, atol=1e-9)
+
+
 def test_a_resumed_training_goes_on_with_its_trace_to_the_same_bits(tmp_path: Path) -> None:
     """From the Trainer's own checkpoint, into the folder of the first part."""
     whole = Recorder(LABELS, ["margin"])

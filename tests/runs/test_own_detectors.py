@@ -106,6 +106,46 @@ def test_a_record_of_another_code_is_noticed(source: Source, module: Path, tmp_p
         verify(tmp_path / "runs")
 
 
+def test_what_an_author_declares_is_on_record(source: Source, module: Path, tmp_path: Path) -> None:
+    """Its row says so and whose word it is; who knows the rate ranks in a block of its own; a forged record is refused."""
+    declared = MINE.replace('"me")', '"me", information={{"in_sample", "knows_rate"}}, aliases=("theirs",))')
+    module.write_text(declared.format(sign="-"), "utf-8")
+    path = run(source, tmp_path / "runs")
+    run(source, tmp_path / "runs", detectors="aum")
+    record = json.loads((path / "run.json").read_text("utf-8"))
+    assert record["information"] == {"mine": ["in_sample", "knows_rate"]}
+    sys.modules.pop("own_mine")
+    module.unlink()  # nothing is imported to make a table
+    board = leaderboard(tmp_path / "runs")
+    rows = {row.detector: row for row in board}
+    mine, ours = rows["mine"], rows["aum"]
+    assert (mine.information, mine.declared, mine.block) == (("in_sample", "knows_rate"), True, "knows_truth")
+    assert (mine.rank, ours.rank) == (1, 1)
+    assert (ours.declared, ours.block) == (False, "")
+    assert "in-sample, knows the rate (declared by its author)" in board.to_markdown()
+    assert "detectors that know something of the truth stand in a block of their own" in board.caption.lower()
+    assert verify(tmp_path / "runs")[-1].endswith("is whole")
+    for told, words in (
+        ({"mine": ["in_sample"]}, "uses something else than the file of its scores says"),
+        ({}, "uses something else than the file of its scores says"),
+        ({"mine": ["clairvoyant"]}, "says that 'mine' uses clairvoyant, expected some of in_sample"),
+        ({**record["information"], "yours": ["held_out"]}, "says what 'yours' uses, which is none of its detectors"),
+        ({**record["information"], "aum": ["held_out"]}, "says that 'aum' uses something else than the file"),
+    ):
+        (path / "run.json").write_text(json.dumps({**record, "information": told}), "utf-8")
+        with pytest.raises(BadData, match=words):
+            verify(tmp_path / "runs")
+
+
+def test_a_detector_that_declares_nothing_is_unknown(source: Source, module: Path, tmp_path: Path) -> None:
+    """As in records of earlier versions, which stay what they are."""
+    edit(module, "")
+    path = run(source, tmp_path / "runs")
+    assert "information" not in json.loads((path / "run.json").read_text("utf-8"))
+    (row,) = (row for row in leaderboard(tmp_path / "runs") if row.detector == "mine")
+    assert (row.information, row.declared, row.block) == (("unknown",), False, "")
+
+
 def test_records_of_noisybenchs_own_have_no_codes(source: Source, tmp_path: Path) -> None:
     """Older records and files stay what they are."""
     path = run(source, tmp_path / "runs", detectors="entropy")

@@ -1,5 +1,7 @@
 """Self-influence under Kronecker-factored curvature, against the explicit matrix."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -8,7 +10,7 @@ from noisybench.statistics import kronecker
 from noisybench.statistics.kronecker import kronecker_influence
 
 
-def a_layer(n: int, d: int, k: int, *, scale: float = 1.0) -> tuple[NDArray[np.float64], ...]:
+def a_layer(n: int, d: int, k: int, *, scale: float = 1.0) -> tuple[Any, ...]:
     """Features, probabilities, error vectors and labels."""
     chance = np.random.default_rng(0)
     logits = scale * chance.normal(size=(n, k))

@@ -63,10 +63,10 @@ def test_who_has_nobody_near() -> None:
 
 def test_the_share_that_has_the_class_of_both() -> None:
     """Of samples where the class of all three is known."""
-    two = np.array([[1, 2], [0, 2], [0, 1], [0, -1], [0, 4]])
+    two = np.array([[1, 2], [0, 2], [0, 1], [0, -1], [0, 2]])
     assert share_of_one_class(np.array([3, 3, 3, 3, 1]), two) == 0.75
     assert share_of_one_class(np.array([3, 3, 1, 3, 3]), two) == 0
-    assert share_of_one_class(np.array([3, 3, -1, 3, 3]), two) == 0
+    assert share_of_one_class(np.array([3, 3, 3, -1, 3]), two) == 1
     assert np.isnan(share_of_one_class(np.full(5, -1), two))
     with pytest.raises(BadUsage, match=r"two_nearest has shape \(5, 2\), expected \(4, 2\)"):
         share_of_one_class(np.zeros(4, dtype=np.int64), two)

@@ -10,12 +10,9 @@ from noisybench.training.trace import Trace
 def prediction_depth(trace: Trace) -> NDArray[np.float64]:
     """First layer from which on the neighbours agree with the label in every layer, at the last epoch: (e, n, l) → (n,).
 
-    The layer before the first is 0; where the neighbours disagree in the last of l layers, the depth is l. They agree where
-    more of them have the label than any other. Equal depths, of which there are many, are ordered by the mean lead of the
-    label over all layers, from 1 to -1, which adds less than one layer: (1 - lead) / 3.
-
-    Raises:
-        BadData: What the scores refuse.
+    Layers count from 0, which is what the first block is given; where the neighbours disagree in the last of l layers, the
+    depth is l. They agree where more of them have the label than any other. Equal depths, of which there are many, are
+    ordered by the mean lead of the label over all layers, from 1 to -1, which adds less than one layer: (1 - lead) / 3.
     """
     leads = trace["prediction_depth"][-1]
     leads = leads.reshape(len(leads), -1)

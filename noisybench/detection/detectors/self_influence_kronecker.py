@@ -21,6 +21,6 @@ DETECTOR = Detector(
     needs=("self_influence_kronecker",),
     score=self_influence_kronecker,
     source="Koh and Liang 2017, arXiv:1703.04730, eq. 2 of a sample on itself; Kronecker factors and damping of Grosse et "
-    "al. 2023, arXiv:2308.03296, section 3.1 (last layer)",
+    "al. 2023, arXiv:2308.03296 (last layer)",
     information={"in_sample"},
 )

@@ -65,8 +65,8 @@ class ClusterBased:
             ``none``, which takes the features as they are, in as many dimensions as they have.
         coordinates: A file of two or more numbers a sample, ``.npy`` of shape (n, d), in place of features and embedding.
 
-    Source: Lim, Larson and Leach 2024, arXiv:2412.00244 (cluster-based noise); the rate is ours. In the authors' code
-    t-SNE has no seed, here it has one, which is the same for every draw.
+    Source: Lim, Larson and Leach 2024, arXiv:2412.00244. The rate is ours. In the authors' code t-SNE has no seed, here it
+    has one, which is the same for every draw.
     """
 
     rate: float | None = None

@@ -1,6 +1,6 @@
 """Whether a sample's nearest neighbours have its label, layer by layer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -32,7 +32,7 @@ class LayerNeighbours:
     floating-point inputs of the model included, in the order in which the blocks run, and the logits. A block is a module
     with a weight matrix or a kernel; one that is a sequence or a list of modules, or that holds more than half of the
     model's parameters, is opened into its parts. Maps (b, c, h, w) are averaged over a grid of 4 × 4, tokens (b, t, d)
-    over t; what is then wider than 256 is projected onto 256 random directions, always the same, which keeps distances
+    over t, those of padding that an ``attention_mask`` tells left out; what is then wider than 256 is projected onto 256 random directions, always the same, which keeps distances
     up to some percent.
 
     Attributes:
@@ -53,7 +53,8 @@ class LayerNeighbours:
         """What is kept of each layer, shape (b, layers, width), narrower layers filled up with zeros."""
         with torch.no_grad(), _given_to(blocks_of(batch.model)) as given:
             logits = ask(batch.model, batch.given)
-        kept = [_narrow(layer, each) for layer, each in enumerate(given) if len(each) == len(batch.labels)]
+        mask = batch.given.get("attention_mask") if isinstance(batch.given, Mapping) else None
+        kept = [_narrow(layer, each, mask) for layer, each in enumerate(given) if len(each) == len(batch.labels)]
         kept.append(_narrow(len(given), logits))
         width = max(each.shape[1] for each in kept)
         return torch.stack([F.pad(each, (0, width - each.shape[1])) for each in kept], dim=1)
@@ -109,12 +110,15 @@ def _given_to(blocks: list[nn.Module]) -> Iterator[list[Tensor]]:
             handle.remove()
 
 
-def _narrow(layer: int, given: Tensor) -> Tensor:
-    """At most ``WIDTH`` numbers a sample: (b, ...) → (b, w), float32."""
+def _narrow(layer: int, given: Tensor, mask: Tensor | None = None) -> Tensor:
+    """At most ``WIDTH`` numbers a sample: (b, ...) → (b, w), float32. ``mask`` (b, t) is 0 where a token is padding."""
     tokens, maps = 3, 4
     given = given.float()
     if given.ndim == tokens:
-        given = given.mean(1)
+        weights = torch.ones_like(given[:, :, 0])
+        if mask is not None and mask.shape == weights.shape:
+            weights = mask.to(weights)
+        given = (given * weights[:, :, None]).sum(1) / weights.sum(1, keepdim=True).clamp(min=1)
     elif given.ndim == maps and max(given.shape[2:]) > GRID:
         given = F.adaptive_avg_pool2d(given, (min(GRID, given.shape[2]), min(GRID, given.shape[3])))
     given = given.flatten(1)

@@ -17,7 +17,7 @@ def self_influence(batch: Batch) -> Tensor:
 
     Where the rate is not known it is 1, so that all epochs count alike.
 
-    Source: Pruthi et al. 2020, arXiv:2002.08484, section 3.2 and appendix on the last layer.
+    Source: Pruthi et al. 2020, arXiv:2002.08484, a term of TracInCP with test sample and training sample the same.
     """
     if batch.learning_rate is None:
         _say_that_rates_are_unknown()

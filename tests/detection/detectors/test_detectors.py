@@ -178,6 +178,31 @@ def test_gmm_is_silent_where_ten_iterations_do_not_converge() -> None:
     assert scores("gmm_loss", trace_of({"loss": [losses]}, [1])).shape == (500,)
 
 
+def test_detectors_of_frozen_features_are_what_their_formulas_say() -> None:
+    """Differences of distances and of votes, a ratio of squares, and minus what is high of right labels."""
+    given = {"given": [[0, 1, 2]]}
+    distances = [[1.0, 5.0, 7.0], [2.0, 8.0, 3.0], [4.0, 4.0, 4.0]]
+    gaussian = trace_of({**given, "features.gaussian_distances": [distances]}, [0])
+    assert scores("gaussian_likelihood_ratio", gaussian).tolist() == [-4, 6, 0]
+    votes = trace_of({**given, "features.simifeat_votes": [[[0.6, 0.8, 0.0], [0.0, 1.0, 0.0], [0.8, 0.6, 0.0]]]}, [0])
+    np.testing.assert_allclose(scores("simifeat_vote", votes), [0.2, -1, 0.8], rtol=1e-6)
+    for name, trace, expected in (
+        ("gaussian_likelihood_ratio", gaussian, [1, 0, 0]),
+        ("simifeat_vote", votes, [1, 0, 0]),
+        ("simifeat_rank", votes, [1, 0, 0]),
+    ):
+        suggest = find("detectors", name).suggest
+        assert suggest is not None
+        assert suggest(trace).tolist() == expected
+    near = {"features.nearest_same": [[0.3, 0.0, 0.0]], "features.nearest_other": [[0.1, 0.5, 0.0]]}
+    np.testing.assert_allclose(scores("self_clean", trace_of(near, [0])), [0.9, 0, 0.5])
+    alone = {"fine": "alignment", "knn_shapley": "shapley"}
+    for name, column in alone.items():
+        assert scores(name, trace_of({f"features.{column}": [[0.5, -0.25, 0.0]]}, [0])).tolist() == [-0.5, 0.25, 0]
+    for name, column in {"cooks_distance": "cooks_distance", "simifeat_rank": "simifeat_ranks"}.items():
+        assert scores(name, trace_of({f"features.{column}": [[0.5, 0.25, 0.0]]}, [0])).tolist() == [0.5, 0.25, 0]
+
+
 def test_confidence_tells_well_fitted_samples_apart() -> None:
     """Losses far below float32's resolution of 1 - p still give distinct scores."""
     values = scores("label_confidence", trace_of({"loss": [[1e-12, 1e-11, 1e-10]]}, [1]))

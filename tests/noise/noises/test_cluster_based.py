@@ -87,7 +87,7 @@ def test_a_draw_is_what_its_centres_say(mode: Any) -> None:  # noqa: ANN401
     assert len(turn) == N
     for i in np.flatnonzero(wrong):
         apart = [np.inf if k == CLEAN[i] else np.linalg.norm(PLACES[i] - means[k]) for k in range(K)]
-        assert draw.labels[i] == int(np.argmin(apart))
+        assert draw.labels[i] == int(np.argmin(np.array(apart)))
     distance = distance_to_centres(in_space(4), seed=5)
     assert (np.bincount(CLEAN[distance == 0]) == 4).all()
     assert distance[wrong].max() < distance[~wrong].min()
@@ -161,7 +161,7 @@ def test_what_makes_the_plane(
 ) -> None:
     """t-SNE once for all seeds, with its cost said beforehand; the same from a file of places; principal components."""
     inputs = np.random.default_rng(0).normal(size=(90, 5)).astype(np.float32)
-    source = toy(inputs, np.arange(90) % 3)
+    source = toy(inputs.astype(np.float64), np.arange(90) % 3)
     monkeypatch.setattr(cluster_based, "_LONG", 80)
     with caplog.at_level(logging.WARNING, logger="noisybench"):
         labels = [ClusterBased(0.3)(source, seed=seed, mode="exact").labels for seed in range(3)]

@@ -22,7 +22,7 @@ def small_cnn() -> nn.Sequential:
     ).eval()  # fmt: skip
 
 
-def images(n: int = 60) -> tuple[Tensor, Tensor]:
+def images(n: int = 40) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(1)
     return torch.randn(n, 2, 8, 8, generator=generator), torch.randint(3, (n,), generator=generator)
 
@@ -46,13 +46,12 @@ def depth_of(
     leads, memory = probe.gather(probe(Batch(model, inputs, labels)), labels, None)
     assert memory is None
     trace = Trace({"prediction_depth": Column(np.array([1]), leads.numpy()[None])}, "")
-    return find("detectors", "prediction_depth").score(trace)  # type: ignore[no-any-return]
+    return find("detectors", "prediction_depth").score(trace)
 
 
-@pytest.mark.parametrize("k", [1, 7])
-def test_depth_is_that_of_left_out_classifiers(k: int) -> None:
+def test_depth_is_that_of_left_out_classifiers() -> None:
     """Layers taken by hand, neighbours by scikit-learn; the rest is below one layer and orders equal depths."""
-    model, (inputs, labels) = small_cnn(), images()
+    model, (inputs, labels), k = small_cnn(), images(), 5
     labels = (inputs.mean((1, 2, 3)) > 0).long() + (labels == 0)  # something that neighbours know
     with torch.no_grad():
         second, last = model[:4](inputs), model[:8](inputs)
@@ -92,7 +91,7 @@ def test_values_do_not_depend_on_batches() -> None:
     """What is kept of a layer is the same in parts."""
     model, (inputs, labels) = small_cnn(), images()
     probe = LayerNeighbours()
-    parts = [probe(Batch(model, inputs[i : i + 7], labels[i : i + 7], start=i)) for i in range(0, 60, 7)]
+    parts = [probe(Batch(model, inputs[i : i + 7], labels[i : i + 7], start=i)) for i in range(0, 40, 7)]
     torch.testing.assert_close(torch.cat(parts), probe(Batch(model, inputs, labels)))
     assert not any(module._forward_pre_hooks for module in model.modules())
 
@@ -134,8 +133,10 @@ def test_blocks_of_a_transformer() -> None:
             self.encoder = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
             self.head = nn.Linear(8, 4)
 
-        def forward(self, ids: Tensor) -> Tensor:
-            return self.head(self.encoder(self.words(ids))[:, 0])  # type: ignore[no-any-return]
+        def forward(self, ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+            padding = None if attention_mask is None else attention_mask == 0
+            seen = self.encoder(self.words(ids), src_key_padding_mask=padding)
+            return self.head(seen[:, 0])
 
     torch.manual_seed(0)
     model = Classifier().eval()
@@ -145,3 +146,6 @@ def test_blocks_of_a_transformer() -> None:
     values = LayerNeighbours()(Batch(model, {"ids": ids}, torch.arange(6) % 4))
     assert values.shape == (6, 5, 8)
     torch.testing.assert_close(values[:, 0], model.words(ids).mean(1))
+    mask = torch.ones(6, 5, dtype=torch.int64)
+    padded = {"ids": F.pad(ids, (0, 3)), "attention_mask": F.pad(mask, (0, 3))}
+    torch.testing.assert_close(LayerNeighbours()(Batch(model, padded, torch.arange(6) % 4)), values)
