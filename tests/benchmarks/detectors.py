@@ -249,7 +249,7 @@ def _how(folder: Path, variant: str, row: Row) -> str:
 def table(found: dict[Key, dict[str, Row]]) -> Iterator[str]:
     """Lines of Markdown: a block a regime and what its scores are made with, best mean first."""
     columns = [column for column in COLUMNS if any(column in cells for cells in found.values())]
-    timed = [column for column in TIMED if column in columns]
+    timed = [column for column in TIMED if column in columns] or columns[:1]
     heads = [*columns, *(f"s, {column}" for column in timed)]
     yield f"| detector | {' | '.join(heads)} |"
     yield f"|---|{'---:|' * len(heads)}"
