@@ -14,7 +14,7 @@ from noisybench.training.probes._directions import signs
 POWERS = (1, 2)
 STEP_CHOSEN_ON = {
     "digits": "1,797 digits of scikit-learn with the three noises of the quickstart, mlp",
-    "cifar10": "first 1,500 training images of CIFAR-10, small_cnn, where no step helps",
+    "cifar10": "first 1,500 training images of CIFAR-10, small_cnn, where no step helped",
 }
 """Sets on which steps had been compared when the default was chosen, and what each is: tuning sets for this default."""
 
