@@ -76,12 +76,12 @@ def cluster_loss_curves(
                 noisy = windows - votes < threshold
                 options.append(CurveClusters(votes, noisy, clusters, noisy_clusters, windows, threshold))
     options = [option for option in options if option.noisy.any() and not option.noisy.all()]
-    if not options:
+    masks = np.array([option.noisy for option in options], dtype=bool).reshape(len(options), len(labels))
+    scores = silhouettes(curves, members, masks) * _fit(curves[:, -1], correct, members, masks)
+    if not np.isfinite(scores).any():  # NaN where whole classes alone are dropped, which no silhouette judges
         nobody = np.zeros(len(labels), dtype=bool)
         return CurveClusters(nobody.astype(np.int64), nobody, 0, 0, 0, 0)
-    masks = np.stack([option.noisy for option in options])
-    scores = silhouettes(curves, members, masks) * _fit(curves[:, -1], correct, members, masks)
-    return options[int(np.argmax(scores))]  # the first of equal ones
+    return options[int(np.nanargmax(scores))]  # the first of equal ones
 
 
 def smooth(losses: NDArray[np.floating], most: float) -> Floats:
@@ -101,7 +101,7 @@ def smooth(losses: NDArray[np.floating], most: float) -> Floats:
 def _cluster_ranks(curves: Floats, members: list[NDArray[np.int64]], clusters: int, windows: int) -> NDArray[np.int64]:
     """Rank of each sample's cluster in each window, from the highest losses on, shape (w, n).
 
-    Samples of a class with fewer than two of them, or fewer than clusters, are in the cleanest.
+    Samples of a class in which there are fewer different curves than clusters are in the cleanest.
     """
     ranks = np.full((windows, len(curves)), clusters, dtype=np.int64)
     for window, (start, end) in enumerate(_bounds(curves.shape[1], windows)):
@@ -118,13 +118,18 @@ def _bounds(epochs: int, windows: int) -> Iterator[tuple[int, int]]:
 
 
 def _ranked_clusters(curves: Floats, clusters: int) -> NDArray[np.int64]:
-    """Rank of each curve's cluster, 0 of the one with the largest area: (m, e) → (m,)."""
+    """Rank of each curve's cluster, 0 of the one with the largest area: (m, e) → (m,).
+
+    Where there are fewer different curves than clusters, all are in the cleanest: a class of equal curves has no noisy part.
+    """
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different curves than clusters
         found = KMeans(clusters, n_init=STARTS, random_state=0).fit(curves)
+    if len(np.unique(found.labels_)) < clusters:
+        return np.full(len(curves), clusters, dtype=np.int64)
     ranks = np.empty(clusters, dtype=np.int64)
     ranks[np.argsort(-found.cluster_centers_.sum(1), kind="stable")] = np.arange(clusters)
     return ranks[found.labels_]

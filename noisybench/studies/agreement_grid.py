@@ -4,7 +4,7 @@ Many detectors are one choice each of an agreement of answer and label, of a way
 of who is asked: the model that was trained on the sample, or models that were not. Every combination that finished runs
 leave enough for is held against the mislabeled mask.
 
-Source: Pickler, Kamassury and Silva 2025, Benchmarking noisy label detection methods (arXiv, October 2025).
+Source: Pickler, Kamassury and Silva 2025, arXiv:2510.16211.
 """
 
 import csv

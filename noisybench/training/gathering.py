@@ -48,8 +48,14 @@ class Values:
             held = self._values = torch.empty(self._n, *row, dtype=values.dtype, device=values.device)
         held[start : start + b] = values.detach()
 
-    def column(self, labels: Tensor, memory: Memory) -> Tensor:
+    def column(self, labels: Tensor, memory: Memory, kept: Tensor | None = None) -> Tensor:
         """The column, shape (n,) or (n, k); ``memory`` is brought up to date.
+
+        Args:
+            labels: Given labels, shape (n,).
+            memory: What probes remember, by name.
+            kept: Samples that others are compared with, shape (m,); None are all. The rest has the value 0 of a probe that
+                compares the samples of one epoch.
 
         Raises:
             BadUsage: The probe says that it remembers nothing, and gave something to remember.
@@ -59,13 +65,18 @@ class Values:
             values = torch.empty(0, device=labels.device)
         if not isinstance(probe, Gathering):
             return values
+        rows = slice(None) if kept is None or remembers(probe) else kept
         with torch.no_grad():
-            column, kept = probe.gather(values, labels, memory.get(probe.name))
+            column, told = probe.gather(values[rows], labels[rows], memory.get(probe.name))
         if remembers(probe):
-            memory[probe.name] = None if kept is None else kept.detach()
-        elif kept is not None:
+            memory[probe.name] = None if told is None else told.detach()
+        elif told is not None:
             msg = f"probe '{probe.name}' says remembers = False, and its gather gave a memory; return None, or say True"
             raise BadUsage(msg)
+        if isinstance(rows, Tensor):
+            found = column.new_zeros(len(labels), *column.shape[1:])
+            found[rows] = column
+            return found.detach()
         return column.detach()
 
 

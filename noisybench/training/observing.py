@@ -57,6 +57,7 @@ def observe(
     learning_rate: float | None = None,
     seconds: dict[str, float] | None = None,
     memory: Memory | None = None,
+    kept: Tensor | None = None,
 ) -> Observation:
     """Every probe's value for every sample, in order and without augmentation.
 
@@ -76,6 +77,8 @@ def observe(
         seconds: Where the time is added up, under ``logits``, the name of each probe that needs more, and that of each
             pass that several of those share.
         memory: What probes remember of earlier epochs, by name, which is brought up to date; None remembers nothing.
+        kept: Samples that a person did not drop, shape (m,), ascending: probes that compare the samples of an epoch with
+            each other see these alone. None are all.
 
     Raises:
         BadUsage: An epoch that is no whole number, or negative; or a loader that gives the samples in another order.
@@ -111,7 +114,7 @@ def observe(
             began = _spend(spent, "logits", began)
         columns = {}
         for probe in probes:
-            columns[probe.name] = _to_numpy(probe.name, answers.pop(probe.name).column(labels, memory), epoch)
+            columns[probe.name] = _to_numpy(probe.name, answers.pop(probe.name).column(labels, memory, kept), epoch)
             began = _spend(spent, probe.name if probe.gradient else "logits", began)
         for name, parts_of in beside.items():
             if sum(map(len, parts_of)) == len(labels):  # else it was not known of every batch

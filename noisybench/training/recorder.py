@@ -81,12 +81,15 @@ class Recorder:
             Mismatch: The folder holds a trace of another variant.
         """
         self._clean: Labels | None = None
+        self._kept: Tensor | None = None
         if isinstance(variant, Variant):
             if num_classes not in (None, variant.num_classes):
                 msg = f"the variant has {variant.num_classes} classes, got num_classes={num_classes}; leave it out"
                 raise BadUsage(msg)
             num_classes, labels, self._clean = variant.num_classes, variant.labels, variant.clean
             self._variant_id = variant.provenance.variant_id
+            if variant.dropped.any():
+                self._kept = torch.tensor(np.flatnonzero(~variant.dropped), device=device)
         else:
             labels = as_labels(variant)
             most = int(labels.max(initial=0)) + 1 if num_classes is None else whole(num_classes, "num_classes", least=1)
@@ -124,6 +127,7 @@ class Recorder:
         """Expect the model and its inputs on that device from now on."""
         self.labels, self._times = self.labels.to(device), self._times.to(device)
         self._logits = None if self._logits is None else self._logits.to(device)
+        self._kept = None if self._kept is None else self._kept.to(device)
         self.memory = {name: None if kept is None else kept.to(device) for name, kept in self.memory.items()}
 
     def observe(
@@ -280,4 +284,5 @@ class Recorder:
             learning_rate=learning_rate,
             seconds=self.seconds,
             memory=memory,
+            kept=self._kept,
         )

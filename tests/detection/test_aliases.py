@@ -70,7 +70,16 @@ OF_LABEL: dict[str, tuple[str, int, Formula]] = {
     "CSL": ("cumulative_loss", 1, lambda p: sum((-each.ln() for each in p), Decimal(0))),
 }
 """Alias → whose it is, the sign of the published formula for suspicion, and the formula of the label's probabilities."""
-OF_OTHERS = {"Data Maps correctness", "Data-OOB", "C-score at one ratio", "kDN", "deep kNN", "held-out cross-entropy"}
+OF_OTHERS = {
+    "Data Maps correctness",
+    "Data-OOB",
+    "C-score at one ratio",
+    "kDN",
+    "deep kNN",
+    "held-out cross-entropy",
+    "SSFT",
+    "FSLT",
+}
 """Those whose tests are below."""
 
 

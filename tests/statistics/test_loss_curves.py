@@ -106,3 +106,17 @@ def test_equal_curves_have_no_clusters() -> None:
         assert not found.votes.any() or found.votes.min() == found.votes.max()
     alone = cluster_loss_curves(RNG.random((8, 3)), np.ones(3, dtype=bool), np.arange(3), 3)
     assert alone.clusters == 0
+
+
+def test_a_class_of_equal_curves_has_no_noisy_part() -> None:
+    """Its samples are kept, whatever the other classes hold; where none but whole classes could be dropped, nobody is."""
+    rng = np.random.default_rng(0)
+    fall = np.linspace(1, 0.1, 12)[:, None]
+    other = np.where(np.arange(25) < 20, fall, 1.3) + rng.normal(0, 0.01, (12, 25))
+    losses = np.hstack([np.repeat(fall, 30, axis=1), other]).astype(np.float32)
+    labels, correct = np.repeat([0, 1], [30, 25]), np.arange(55) < 50
+    found = cluster_loss_curves(losses, correct, labels, 2)
+    assert np.flatnonzero(found.noisy).tolist() == list(range(50, 55))
+    assert not found.votes[:50].any()
+    alike = np.repeat(rng.random((8, 2)), [3, 4], axis=1).astype(np.float32)
+    assert not cluster_loss_curves(alike, np.ones(7, dtype=bool), np.repeat([0, 1], [3, 4]), 2).votes.any()

@@ -278,6 +278,8 @@ def test_product_has_the_accuracies_that_are_known(data: Path) -> None:
     posteriors = (vote_shares(answers, n, k), dawid_skene(answers, n, k).posterior, glad(answers, n, k).posterior)
     found = [(posterior.argmax(1) == right).mean() for posterior in posteriors]
     assert found == pytest.approx([0.8966, 0.9377, 0.9283], abs=5e-4)
+    bare = dawid_skene(answers, n, k, smoothing=0).posterior
+    assert (bare.argmax(1) == right).mean() == pytest.approx(0.9393, abs=5e-4)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from noisybench.training.batches import Inputs
 from noisybench.training.loop import RunInProgress
 from noisybench.training.models.mlp import MODEL as MLP
 from noisybench.training.recipe import Recipe
+from noisybench.training.recorder import Recorder
 from noisybench.training.susceptibility import Susceptibility, SusceptibilityTracker
 from noisybench.training.training import train
 from noisybench.variants.building import build_variant, correct_variant
@@ -107,6 +108,20 @@ def test_of_a_dropped_sample_the_logits_after_the_epoch_are_observed(source: Sou
     )
     assert np.allclose(after[:, OUT], during[:, OUT], rtol=0, atol=1e-6)
     assert not np.allclose(after[:, KEPT], during[:, KEPT], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["prediction_depth", "self_influence_kronecker"])
+def test_who_compares_samples_sees_the_others_alone(source: Source, variant: Variant, name: str) -> None:
+    """The values are those of a data set without the dropped ones, which are 0."""
+    inputs = torch.tensor(np.asarray(source.inputs), dtype=torch.float32)
+    torch.manual_seed(1)
+    model = torch.nn.Sequential(torch.nn.Linear(5, 4), torch.nn.ReLU(), torch.nn.Linear(4, 3))
+    found = Recorder(variant, [name]).observe(model, inputs, epoch=1).values[name]
+    alone = Recorder(variant.labels[KEPT], [name], num_classes=3).observe(model, inputs[KEPT], epoch=1).values[name]
+    np.testing.assert_allclose(found[KEPT], alone, rtol=1e-5, atol=1e-6)
+    assert not found[OUT].any()
+    everyone = Recorder(variant.labels, [name], num_classes=3).observe(model, inputs, epoch=1).values[name]
+    assert not np.allclose(everyone[KEPT], alone, rtol=1e-3)
 
 
 def test_susceptibility_asks_for_the_others_alone(source: Source) -> None:

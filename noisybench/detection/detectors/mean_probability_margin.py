@@ -37,7 +37,7 @@ DETECTOR = Detector(
     name="mean_probability_margin",
     needs=("given", "mean_probabilities"),
     score=mean_probability_margin,
-    source="Pickler, Kamassury and Silva 2025, Benchmarking noisy label detection methods (arXiv, October 2025), average "
+    source="Pickler, Kamassury and Silva 2025, arXiv:2510.16211, average "
     "probability with the logit margin, in-sample (the margin read as that of log probabilities, negated)",
     information={"in_sample"},
     smallest_set="fast",

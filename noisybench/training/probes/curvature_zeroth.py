@@ -24,7 +24,8 @@ class ZerothOrderCurvature:
     about |vᵀHu| / step, with H the Hessian of L in the input, so that it is proportional to the step, as in the authors'
     code. A difference of four losses has few digits left where the step is short: losses are taken in double precision,
     but the logits come from the model's own, in single precision. Twice a step is crossed along each direction; on ReLU
-    models the kinks within count as they do for ``curvature``.
+    models the kinks within count as they do for ``curvature``, whose default step this takes: it was not compared for this
+    probe, but ``curvature.STEP_CHOSEN_ON`` are tuning sets here too.
 
     Attributes:
         repeats: Pairs of directions per sample, each with four forward passes.

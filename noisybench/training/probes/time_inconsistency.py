@@ -21,8 +21,8 @@ class TimeInconsistency:
         decay: Weight of the newest change. At .1 about the last ten changes count.
 
     Source: Zhou, Wang and Bilmes 2020, Time-Consistent Self-Supervision for Semi-Supervised Learning, ICML, section 3
-    (the negative of their time-consistency; its published text was not at hand, so that the formula is not checked against it,
-    and the decay is ours: theirs is not known here).
+    (the negative of their time-consistency). Its published text was not at hand: the change is as two accounts of it
+    agree, and the decay is ours, as theirs is not known here.
     """
 
     decay: float = 0.1

@@ -86,17 +86,34 @@ def test_first_k_epochs_equals_a_loop(epochs: int) -> None:
     assert scores("first_k_epochs", trace_of(EPOCHS[:epochs], correct=correct)).tolist() == expected
 
 
-def test_odd_is_a_quantile() -> None:
-    """Share of mean losses of random labels below a sample's, equal ones half; a tenth of such labels pass the cut."""
-    losses, random = RNG.exponential(1, (3, 80)).round(1), RNG.exponential(2, (3, 80)).round(1)
+@pytest.mark.parametrize(
+    ("epochs", "counted"),
+    [([1, 2, 3], [1]), ([4, 8, 40], [4, 8]), (list(range(1, 31)), [3, 4, 5, 6, 7]), (list(range(5)), [0, 1])],
+)
+def test_odd_is_a_quantile(epochs: list[int], counted: list[int]) -> None:
+    """Share of mean losses of random labels below a sample's, equal ones half; a tenth of such labels pass the cut.
+
+    The means are over the last five observed epochs of the first quarter of training, or over the first one.
+    """
+    losses, random = (RNG.exponential(scale, (len(epochs), 80)).round(1) for scale in (1, 2))
     random[:, :10] = losses[:, :10]
-    trace = trace_of([1, 2, 3], loss=losses, counterfactual_loss=random)
-    means = [statistics.fmean(values) for values in trace["loss"].T.tolist()]
-    others = [statistics.fmean(values) for values in trace["counterfactual_loss"].T.tolist()]
+    trace = trace_of(epochs, loss=losses, counterfactual_loss=random)
+    rows = [epochs.index(epoch) for epoch in counted]
+    means = [statistics.fmean(values) for values in trace["loss"][rows].T.tolist()]
+    others = [statistics.fmean(values) for values in trace["counterfactual_loss"][rows].T.tolist()]
     expected = [statistics.fmean((other < mean) + (other == mean) / 2 for other in others) for mean in means]
     np.testing.assert_allclose(scores("odd", trace), expected, atol=1e-12)
-    same = trace_of([1, 2, 3], loss=random, counterfactual_loss=random)
-    assert (scores("odd", same) > 0.1).mean() == pytest.approx(0.9, abs=0.02)
+    same = trace_of(epochs, loss=random, counterfactual_loss=random)
+    assert (scores("odd", same) > 0.1).mean() == pytest.approx(0.9, abs=0.03)
+
+
+def test_odd_is_no_other_name_of_the_cumulative_loss() -> None:
+    """Later epochs do not count; within the window samples order as by their mean loss, or tie."""
+    losses = RNG.exponential(1, (40, 200))
+    trace = trace_of(list(range(1, 41)), loss=losses, counterfactual_loss=RNG.exponential(2, (40, 200)))
+    found = scores("odd", trace)
+    assert (np.diff(found[np.argsort(trace["loss"][5:10].mean(0, dtype=np.float64))]) >= 0).all()
+    assert (np.diff(found[np.argsort(scores("cumulative_loss", trace))]) < 0).any()
 
 
 def test_time_consistency_is_what_was_recorded() -> None:
