@@ -91,16 +91,16 @@ def _print_names(drawer: str | None, *, as_json: bool) -> None:
 
 def _about_detectors() -> dict[str, dict[str, Any]]:
     """Name of each of noisybench's own detectors → its set, None of those that no training feeds, and what else it says."""
+    from noisybench.detection.scoring import OF_EVALUATE
     from noisybench.ground.lookup import is_ours, names
     from noisybench.items import find
-    from noisybench.runs.schemes import SCHEMES
 
     about = {}
     for name in names(DETECTORS):
         if is_ours(DETECTORS, name):
             one = find(DETECTORS, name)
             about[name] = {
-                "set": one.smallest_set if {"training", *SCHEMES} & {*one.fed_by} else None,
+                "set": one.smallest_set if {*OF_EVALUATE} & {*one.fed_by} else None,
                 "fed_by": list(one.fed_by),
                 "information": sorted(one.information),
                 "aliases": ", ".join(one.aliases),

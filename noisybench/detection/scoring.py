@@ -41,6 +41,8 @@ nothing but the looking itself is added to a training; ``standard`` adds what co
 has no bound, and may train again."""
 FedRegime = Literal["training", "pool", "features", "second_split", "threshold", "answers"]
 """Regimes whose runs leave columns for detectors."""
+OF_EVALUATE: tuple[FedRegime, ...] = ("training", "second_split", "threshold")
+"""Those whose runs ``evaluate`` makes, the observed training first."""
 
 COLUMNS: Mapping[FedRegime, tuple[str, ...]] = {
     "pool": (

@@ -60,24 +60,25 @@ class RunRecord:
         recipe: Name of the recipe.
         setup: Digest of model, recipe and every option: runs that differ in anything but labels and seed differ in it.
         trained: Short digest of what decides the training, however it is watched.
-        epochs: Epochs of training.
-        observe: When the samples were observed.
-        seed: Seed of the training.
+        epochs: Epochs of training: of the recipe, which several trainings go through several times; 0 where nothing is trained.
+        observe: When or how the samples were observed: ``after`` or ``during`` training, ``held out``, ``given``, ``two
+            halves``, ``threshold samples``, ``with the given`` answer or ``without the given``.
+        seed: Seed of the training, of its halves or threshold samples, of folds, or of the answers that are left out.
         detectors: Name of each detector → what the catalog finds it by; empty until every one of them is scored.
         controls: Names of those that are there for comparison; None in records of 0.1.0.
         versions: Package → version that trained, or scored what was given.
-        test_sha256: Digest of the test set; of a training, as the next.
-        device: Kind of device of torch.
+        test_sha256: Digest of the test set; of one observed training.
+        device: Kind of device of torch; of trainings.
         machine: Processor or GPU.
         threads: Threads of torch.
-        batch_size: A field of ``Recipe``, as the next six; of trainings and pools.
+        batch_size: A field of ``Recipe``, as the next six; of all that train.
         lr: See ``Recipe``.
         momentum: See ``Recipe``.
         weight_decay: See ``Recipe``.
         schedule: See ``Recipe``.
         augmentation: See ``Recipe``.
         precision: See ``Recipe``.
-        curvature_every: A field of ``Watch``, as the next six; of a training.
+        curvature_every: A field of ``Watch``, as the next six; of one observed training.
         curvature_draws: See ``Watch``.
         curvature_step: See ``Watch``.
         curvature_power: See ``Watch``.
@@ -96,11 +97,12 @@ class RunRecord:
         file_sha256: Its digest, or that of the array.
         lower_is_suspicious: Whether the given scores had the other sign.
         column: The column of the scores, where it was named.
-        features_sha256: Digest of the features; of frozen features, as the next six.
+        features_sha256: Digest of the features; of frozen features, and of answers with a classifier, as the next two.
         pretrained: What they had been trained on; None of features that no other data decided.
         folds: Parts of the samples, each of which is asked of a probe that was fitted to the others.
-        penalties: The ridge penalties whose ranks are averaged.
-        groups: Groups of samples that are left out together: those that the user gave, united with near duplicates.
+        penalties: The ridge penalties whose ranks are averaged; of frozen features.
+        groups: Groups of samples that are left out together: those that the user gave, united with near duplicates; of
+            frozen features, and of answers with a classifier.
         grouped_by: What the user's groups are called; None where he gave none.
         groups_sha256: Their digest.
         answers_sha256: Digest of the answers that were looked at; of answers, as the next five.

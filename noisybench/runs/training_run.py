@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from noisybench.data.source import Source, check_unchanged
-from noisybench.detection.scoring import RESERVED, Detector, DetectorSet, FedRegime
+from noisybench.detection.scoring import OF_EVALUATE, RESERVED, Detector, DetectorSet, FedRegime
 from noisybench.ground.checks import check_kind, whole
 from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
 from noisybench.ground.errors import BadUsage
@@ -190,8 +190,6 @@ def regimes_of(detectors: Mapping[str, str]) -> tuple[FedRegime, ...]:
     return tuple(regime for regime in OF_EVALUATE if any(regime in one for one in fed))
 
 
-OF_EVALUATE: tuple[FedRegime, ...] = ("training", *SCHEMES)
-"""Regimes whose runs ``evaluate`` makes."""
 COMMANDS: Mapping[FedRegime, str] = {
     "pool": "memorize VARIANT --pool detector",
     "features": "score VARIANT --features NAME",

@@ -1,6 +1,8 @@
 """What the command line says of costs and of sets of detectors."""
 
 import json
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -8,8 +10,10 @@ import pytest
 from shell import shell
 
 from noisybench.data.loading import load_source
+from noisybench.detection.scoring import OF_EVALUATE
 from noisybench.items import find, names
 from noisybench.runs.forecast import detector_costs
+from noisybench.runs.schemes import SCHEMES
 
 HOW = ("--epochs", 4, "--seeds", 0, "--workers", 1, "--device", "cpu")
 
@@ -74,6 +78,17 @@ def test_the_list_says_the_set_of_each_detector() -> None:
     assert records["knn"]["information"] == ["held_out"]
     assert all(record["aliases"] == ", ".join(find("detectors", name).aliases) for name, record in records.items())
     assert "smallest set: fast, which adds nothing but the looking" in shell("list", "detectors", "aum").out
+
+
+def test_the_list_of_detectors_imports_no_regime() -> None:
+    """To say what feeds each detector, nothing that reads or writes runs is imported; what it says are the regimes that are."""
+    assert OF_EVALUATE == ("training", *SCHEMES)
+    code = (
+        "import sys; sys.argv = ['noisybench', 'list', 'detectors']\nfrom noisybench.__main__ import main\n"
+        "try: main()\nexcept SystemExit: pass\nprint([name for name in sys.modules if name.startswith('noisybench.runs.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_quickstart_takes_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
