@@ -33,7 +33,7 @@ from noisybench import Noise, NoisybenchError, Row, Source, Variant, find, leade
 
 FRACTIONS, MODELS, POOL_EPOCHS = (0.3, 0.5, 0.7, 0.9), 100, 30
 """Pools of subset models: shares of the samples, models for each share, and epochs of each."""
-DRAWS, SEEDS = 3, (0, 1)
+DRAWS, SEEDS = 2, (0,)
 """Noise draws, or answers that are drawn of each sample; and training seeds of each."""
 AUTHORS = {"curvature": "authors"}
 """Option of ``evaluate`` that takes curvature as its authors do."""
