@@ -46,7 +46,7 @@ def caption(rows: Rows) -> str:
     )
     told = [
         f"{what}; {covers}.",
-        *([f"{'; '.join(missing).capitalize()}."] if missing else ()),
+        *([f"{missing[0][:1].upper()}{'; '.join(missing)[1:]}."] if missing else ()),
         *([steps] if steps else ()),
     ]
     clustered = max((row.clustered for row in rows if not isinstance(row, ModelRow)), default=0)
@@ -101,7 +101,10 @@ def _on_neighbours(rows: Rows) -> list[str]:
     if not odd:
         return []
     who, least = " and ".join(dict.fromkeys(name for name, _ in odd)), min(share for _, share in odd)
-    return [f"{who} take the two nearest others to share the true class, as those of {least:.0%} of samples do"]
+    takes = "take" if " and " in who else "takes"
+    return [
+        f"the two nearest others share the true class of {least:.0%} of samples, which {who} {takes} to be nearly all"
+    ]
 
 
 def _about_both(rows: Rows, threshold: float) -> str:

@@ -15,11 +15,13 @@ Rows: TypeAlias = Sequence[Row] | Sequence[ModelRow] | Sequence[BothRow]
 
 
 def recipe_words(rows: Rows) -> Callable[[AnyRow], str]:
-    """What a table says of a row's recipe: its digest too, where rows of other options would look alike."""
-    setups = {(*shown_of(row.learner), row.observe): row.setup for row in rows}
-    same = len(setups) == len({row.setup for row in rows})
+    """What a table says of a row's recipe: its digest too, where a row of other options would look alike."""
+    setups: dict[tuple[object, ...], set[str]] = {}
+    for row in rows:
+        setups.setdefault((*shown_of(row.learner), row.observe), set()).add(row.setup)
 
     def said(row: AnyRow) -> str:
+        same = len(setups[*shown_of(row.learner), row.observe]) == 1
         if row.regime == "given":
             return row.learner.recipe or "–"
         if row.regime == "features":

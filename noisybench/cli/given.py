@@ -117,7 +117,7 @@ def score(
         return
     if features is not None:
         result = _from_features(
-            found, variant, features, features_set, groups, detectors=detectors or "standard", seed=seed, device=device, threads=threads, data=data,
+            found, variant, features, features_set, groups, detectors="standard" if detectors is None else detectors, seed=seed, device=device, threads=threads, data=data,
             own_source=own_source, out=out,
         )  # fmt: skip
         _report_features(result, as_json=as_json)
@@ -166,7 +166,8 @@ def _check_one_road(
         msg = "--answers-without-given is for --answers, which scores by what several people answered"
         raise BadUsage(msg)
     if answers:
-        odd = [flag for flag, value in {**given, "--groups": of_features["--groups"]}.items() if value is not None]
+        of_features = {flag: of_features[flag] for flag in ("--detectors", "--groups")}  # the others are for CROWDLAB
+        odd = [flag for flag, value in {**given, **of_features}.items() if value is not None]
         if odd:
             msg = f"{odd[0]} is not for --answers, which scores by what several people answered: leave it out"
             raise BadUsage(msg)

@@ -115,7 +115,7 @@ class Evaluation:
             if regime in SCHEMES:
                 own = ", ".join(name for name, spec in self.detectors.items() if regime in _fed_by(spec))
                 cost = f"{SCHEMES[regime].trainings} times the training of each seed"
-                told.append(f"{own}: {SCHEMES[regime].words}, {cost} besides")
+                told.append(f"{own}: {SCHEMES[regime].words}, a run of {cost}, which is in the sum")
         return tuple(told)
 
 

@@ -241,7 +241,8 @@ def _check_digests(path: Path, told: Mapping[str, str], record: RunRecord) -> No
 
 def _check_trace(run: Run, variant: Variant) -> tuple[Trace | None, str]:
     """The trace of a run, None of scores that came without one, and words for what follows from what."""
-    path, record, detectors = run.path, run.record, f"{len(run.record.detectors)} detectors"
+    path, record, many = run.path, run.record, len(run.record.detectors) != 1
+    detectors, follow = f"{len(record.detectors)} detector{'s' * many}", "follow" if many else "follows"
     if record.regime == "given" and record.form == "scores":
         return None, "the scores are those that were given"
     for file, rows in trace_rows(path / "trace").items():  # before any of them is unpacked
@@ -253,7 +254,7 @@ def _check_trace(run: Run, variant: Variant) -> tuple[Trace | None, str]:
         msg = f"{path}: the trace is of another variant than the run's; delete that folder and evaluate again"
         raise Mismatch(msg)
     if record.regime in ("given", "features", "answers"):
-        return trace, f"{detectors} follow from {check_untrained(path, trace, record, variant)}"
+        return trace, f"{detectors} {follow} from {check_untrained(path, trace, record, variant)}"
     if record.regime == "pool":
         _check_answers(path, trace, record, variant)
         return trace, f"answers follow from the pool's models (but for neighbours), {detectors} from the answers"

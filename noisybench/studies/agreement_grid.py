@@ -141,11 +141,16 @@ class AgreementGrid:
         return words
 
     def lines(self) -> list[tuple[str, ...]]:
-        """Cells for people, under ``HEADER``."""
+        """Cells for people, under ``HEADER``; a recipe with its digest, where others of its name stand beside it."""
+        setups: dict[tuple[str, str, str], set[str]] = {}
+        for row in self.rows:
+            setups.setdefault((row.learner.model, row.learner.recipe, row.asked), set()).add(row.setup)
         return [
             (
                 row.learner.model,
-                row.learner.recipe,
+                f"{row.learner.recipe}, {row.setup[:8]}"
+                if len(setups[row.learner.model, row.learner.recipe, row.asked]) > 1
+                else row.learner.recipe,
                 row.asked,
                 row.aggregation,
                 row.agreement,

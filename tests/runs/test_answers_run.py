@@ -129,7 +129,7 @@ def test_verify_makes_the_columns_again(runs: list[Result], tmp_path: Path) -> N
     """From the answers of the variant; a column, a record or answers of another kind are noticed."""
     out = runs[0].path.parents[2]
     said = [*verify(out)]
-    assert sum("follow from what the answers of the variant give" in sentence for sentence in said) == 2
+    assert sum(" from what the answers of the variant give" in sentence for sentence in said) == 2
     copy = tmp_path / "runs"
     shutil.copytree(out, copy)
     forged = copy / runs[0].path.relative_to(out)
@@ -350,6 +350,7 @@ def test_from_the_shell(source: Source, variant: Variant, tmp_path: Path, monkey
         (("--answers-without-given",), "--answers-without-given is for --answers"),
         (("--answers", "--name", "x"), "--name is not for --answers"),
         (("--answers", "--groups", "x"), "--groups is not for --answers"),
+        (("--answers", "--detectors", "glad"), "--detectors is not for --answers"),
         ((), "or --answers to score by what several people answered"),
     ],
 )

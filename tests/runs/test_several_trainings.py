@@ -231,8 +231,8 @@ def test_each_regime_is_planned_once_for_each_variant_and_seed(small: Source, va
     assert planned.regimes == ("training", "second_split", "threshold")
     assert planned.epochs == 2 * 2 * EPOCHS * (1 + 4 + 2)
     assert planned.further == (
-        "second_split_forgetting, first_split: two halves, 2 times the training of each seed besides",
-        "aum_threshold: threshold samples, 2 times the training of each seed besides",
+        "second_split_forgetting, first_split: two halves, a run of 2 times the training of each seed, which is in the sum",
+        "aum_threshold: threshold samples, a run of 2 times the training of each seed, which is in the sum",
     )
     alone = plan_evaluation(variant, small, plan, detectors=("aum",), machine=Machine(), out=tmp_path)
     assert (alone.regimes, alone.further) == (("training",), ())
@@ -511,7 +511,7 @@ def test_the_honest_runs_are_whole(honest: Path) -> None:
     """``verify`` says of each run what follows."""
     said = "\n".join(verify(honest))
     assert "two halves, history and 2 detectors follow from the trace" in said
-    assert "threshold samples, history and 1 detectors follow from the trace" in said
+    assert "threshold samples, history and 1 detector follow from the trace" in said
 
 
 class Forger:

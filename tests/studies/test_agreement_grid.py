@@ -264,6 +264,15 @@ def test_an_empty_value_is_null() -> None:
     assert grid.lines()[0][5] == "–"
 
 
+def test_rows_of_other_options_are_told_apart() -> None:
+    """A recipe has the digest of its setup where another one of the same name stands in the table."""
+    row = agreement_row()
+    grid = AgreementGrid(
+        (row, replace(row, setup="0123456789"), replace(row, learner=Learner("cnn", "standard", 5, "d")))
+    )
+    assert [line[1] for line in grid.lines()] == ["standard, digest", "standard, 01234567", "standard"]
+
+
 def agreement_row() -> GridRow:
     """A cell of one run."""
     numbers: dict[str, Any] = dict.fromkeys(

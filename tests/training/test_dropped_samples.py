@@ -166,5 +166,5 @@ def test_a_run_of_a_corrected_variant_is_a_run_like_others(source: Source, varia
     assert run.scores["aum"].values.shape == (N,)
     assert variant.name in str(run.path)
     assert run.agreement("auroc")[0].n == len(KEPT)
-    assert any("1 detectors follow from the trace" in sentence for sentence in verify(tmp_path))
+    assert any("1 detector follow from the trace" in sentence for sentence in verify(tmp_path))
     assert read_run(Path(run.path)).column.noise == "symmetric, corrected"
