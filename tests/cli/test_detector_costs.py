@@ -82,7 +82,7 @@ def test_the_list_says_the_set_of_each_detector() -> None:
 
 def test_the_list_of_detectors_imports_no_regime() -> None:
     """To say what feeds each detector, nothing that reads or writes runs is imported; what it says are the regimes that are."""
-    assert OF_EVALUATE == ("training", *SCHEMES)
+    assert ("training", *SCHEMES) == OF_EVALUATE
     code = (
         "import sys; sys.argv = ['noisybench', 'list', 'detectors']\nfrom noisybench.__main__ import main\n"
         "try: main()\nexcept SystemExit: pass\nprint([name for name in sys.modules if name.startswith('noisybench.runs.')])"
