@@ -134,20 +134,16 @@ def _addable(task: TrainingTask, found: RunRecord, record: RunRecord) -> dict[st
     asked = dict(task.detectors)
     if first_difference(found, record) is None:
         return asked
-    lacking: set[str] = set()
-    for name in sorted({*asked} - {*found.detectors, *task.named}):
-        missing = missing_columns(task.folder, _detector(asked[name]).needs, task.plan)
-        if missing:
-            lacking |= missing
-            del asked[name]
+    further = {*asked} - {*found.detectors, *task.named}
+    lacking = sorted(name for name in further if missing_columns(task.folder, _detector(asked[name]).needs, task.plan))
     if lacking:
         log.warning(
-            "%s: left out %s, as its trace lacks %s, and other versions or another machine trained it; --out FOLDER trains a new one",
+            "%s: left out %s: its trace lacks what they read, and other versions or another machine trained it; "
+            "another --out trains a new one",
             task.folder,
-            ", ".join(sorted({*task.detectors} - {*asked})),
-            ", ".join(sorted(lacking)),
+            ", ".join(lacking),
         )
-    return asked
+    return {name: spec for name, spec in asked.items() if name not in lacking}
 
 
 def missing_columns(folder: Path, columns: Collection[str], plan: Plan) -> set[str]:

@@ -59,7 +59,7 @@ def test_a_set_adds_what_the_trace_of_an_older_run_has(
     assert evaluated(variant, source, tmp_path, "fast") == run
     assert "left out" in caplog.text
     assert "odd" not in read_run_record(run).detectors
-    assert "its trace lacks" in caplog.text
+    assert "its trace lacks what they read" in caplog.text
     added = {*read_run_record(run).detectors} - {"aum", "loss_curvature"}
     assert {"learning_time", "cumulative_error"} <= added
     assert before.items() <= left_by(run).items()
