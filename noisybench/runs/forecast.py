@@ -1,6 +1,6 @@
 """Forecast: what an evaluation costs and what of it is there already, before anything is trained or written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,11 +10,9 @@ from noisybench.ground.lookup import find, names
 from noisybench.runs.costs import Costs, costs_of
 from noisybench.runs.folder import RECORD, whole_record
 from noisybench.runs.training_run import Evaluation, choose_detectors
-from noisybench.runs.training_task import RECORDED
-from noisybench.training.gathering import due_columns
+from noisybench.runs.training_task import RECORDED, around, missing_columns
 from noisybench.training.model import BuildModel
 from noisybench.training.plan import Plan, plan_run
-from noisybench.training.trace import epochs_observed
 
 
 class Repeats(NamedTuple):
@@ -85,37 +83,40 @@ def repeats_of(planned: Evaluation) -> Repeats:
     """What of a plan is there already, and what is trained again for the columns that it lacks; nothing is written."""
     homes = [planned.out / variant.name / planned.plan.folder for variant in planned.variants]
     folders = [home / f"seed-{seed}" for home in homes for seed in planned.seeds]
+    here = around(planned.plan, planned.machine)
     finished, again = 0, 0
     lacking: set[str] = set()
     for folder in folders:
         found = whole_record(folder) if (folder / RECORD).is_file() else None
         if found is None or not found.detectors:
             continue
+        same = all(
+            getattr(found, name) == value for name, value in here.items()
+        )  # else it stays as it is, or is refused
+        asked = [spec for name, spec in planned.detectors.items() if same or name in planned.named]
         try:
-            missing = _missing_columns(folder, found.detectors, planned)
+            missing = _missing_columns(folder, found.detectors, planned, asked)
         except BadData:  # a damaged file, which is told when it is mended
             continue
-        finished, again = finished + (not missing), again + bool(missing)
-        lacking |= missing
+        finished, again = finished + (not missing), again + (bool(missing) and same)
+        lacking |= missing if same else set()
     return Repeats(len(folders), finished, again, tuple(sorted(lacking)))
 
 
-def _missing_columns(folder: Path, listed: Mapping[str, str], planned: Evaluation) -> set[str]:
+def _missing_columns(folder: Path, listed: Mapping[str, str], planned: Evaluation, asked: Collection[str]) -> set[str]:
     """Columns that a finished run lacks at some epoch.
 
     Args:
         folder: Of the run.
         listed: Its detectors: name → what the catalog finds it by. Code of others is not imported.
-        planned: What is to be added.
+        planned: The plan.
+        asked: What the catalog finds those by that are to be added.
 
     Raises:
         BadData: An epoch's file is damaged.
     """
-    installed, watch = names("detectors"), planned.plan.watch
-    known = {spec for spec in listed.values() if spec in installed} | {*planned.detectors.values()}
+    installed = names("detectors")
+    known = {spec for spec in listed.values() if spec in installed} | {*asked}
     items = [find("detectors", spec) for spec in sorted(known)]
-    columns = sorted({column for item in items if "training" in item.fed_by for column in item.needs} | RECORDED)
-    probes = [watch.probe(name) for name in columns]
-    due = due_columns(probes, planned.plan.recipe.epochs, watch.every(columns))
-    seen = epochs_observed(folder / "trace")
-    return {name for epoch, wanted in due.items() for name in wanted - seen.get(epoch, set())}
+    columns = {column for item in items if "training" in item.fed_by for column in item.needs} | RECORDED
+    return missing_columns(folder, columns, planned.plan)

@@ -44,7 +44,8 @@ def train_and_score(
 
     A finished run is not repeated, and one that was stopped goes on from its last checkpoint and ends with the same
     bytes. Detectors that a finished run lacks are added from its trace; where they need a probe that was not recorded,
-    the run is trained again, with the same end, and the probe's column is added to the trace.
+    the run is trained again, with the same end, and the probe's column is added to the trace. One that other versions or
+    another machine trained would end otherwise: detectors of a set are left out there, and one that is named is refused.
 
     Args:
         variants: One or more variants of ``source``.
@@ -86,6 +87,7 @@ class Evaluation:
         detectors: Name → what the catalog finds it by.
         machine: How the runs are run.
         out: Folder of runs.
+        named: Detectors that were asked for by their names, and not as part of a set.
     """
 
     variants: tuple[Variant, ...]
@@ -95,6 +97,7 @@ class Evaluation:
     detectors: Mapping[str, str]
     machine: Machine
     out: Path
+    named: frozenset[str]
 
     @property
     def epochs(self) -> int:
@@ -147,7 +150,9 @@ def plan_evaluation(
     classes = {*(k for one in different.values() for k in _outputs(one, numbers[0], regimes))}
     for k in sorted(classes - {source.num_classes}):
         check_model(plan.build, widened(source, k), device=machine.device)
-    return Evaluation(tuple(different.values()), source, plan, numbers, chosen, machine, Path(out))
+    alone = {detectors} if isinstance(detectors, str) else {*detectors}
+    named = frozenset(name for name, spec in chosen.items() if spec in alone)
+    return Evaluation(tuple(different.values()), source, plan, numbers, chosen, machine, Path(out), named)
 
 
 def carry_out(planned: Evaluation, progress: Progress = lambda: None) -> list[Path]:
@@ -164,7 +169,7 @@ def carry_out(planned: Evaluation, progress: Progress = lambda: None) -> list[Pa
                     tasks.append(FurtherTask(regime, kept, planned.plan, seed, own, home))
                 else:
                     folder = home / planned.plan.folder / f"seed-{seed}"
-                    tasks.append(TrainingTask(kept, planned.plan, seed, observed, own, folder))
+                    tasks.append(TrainingTask(kept, planned.plan, seed, observed, own, folder, planned.named))
     return run_tasks(_carry_out_task, tasks, planned.source, workers=planned.machine.workers, progress=progress)
 
 

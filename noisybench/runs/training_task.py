@@ -3,7 +3,7 @@
 import logging
 import resource
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +28,7 @@ from noisybench.training.checkpoint import CHECKPOINT, epochs_trained
 from noisybench.training.gathering import due_columns, is_observed
 from noisybench.training.machine import Machine, surroundings
 from noisybench.training.plan import Plan
-from noisybench.training.trace import read_trace
+from noisybench.training.trace import epochs_observed, read_trace
 from noisybench.training.training import (
     TIMING,
     digest_of_test_set,
@@ -43,14 +43,25 @@ log = logging.getLogger("noisybench")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingTask:
-    """One run: the unit that is distributed. It writes its own folder."""
+    """One run: the unit that is distributed. It writes its own folder.
+
+    Attributes:
+        variant: The labels.
+        plan: What decides the run besides labels and seed.
+        seed: Of the training.
+        detectors: Name → what the catalog finds it by.
+        machine: How it is run.
+        folder: Of the run.
+        named: Those of the detectors that were asked for by their names, and not as part of a set.
+    """
 
     variant: Variant
     plan: Plan
     seed: int
-    detectors: Mapping[str, str]  # name → what the catalog finds it by
+    detectors: Mapping[str, str]
     machine: Machine
     folder: Path
+    named: Collection[str] = ()
 
 
 def carry_out_one(task: TrainingTask, source: Source, progress: Progress) -> Path:
@@ -60,7 +71,8 @@ def carry_out_one(task: TrainingTask, source: Source, progress: Progress) -> Pat
         record = _record(task, source)
         found = _found(task, record)
         listed = {} if found is None else _listed(task, found)
-        wanted = dict(sorted({**listed, **task.detectors}.items()))
+        asked = task.detectors if found is None else _addable(task, found, record)
+        wanted = dict(sorted({**listed, **asked}.items()))
         here = _scored_here(task, wanted)
         columns = sorted({column for name in here for column in _detector(wanted[name]).needs} | RECORDED)
         trained = found is not None and _is_trained(task, found, record, columns, more=wanted != listed)
@@ -112,6 +124,38 @@ def _listed(task: TrainingTask, found: RunRecord) -> dict[str, str]:
             spec = listed.pop(name)
             log.warning("%s lost the %s of '%s': say --detectors %s again", task.folder, lost, name, spec)
     return listed
+
+
+def _addable(task: TrainingTask, found: RunRecord, record: RunRecord) -> dict[str, str]:
+    """The detectors that are asked for, but for those of a set that need columns of another training; a line names them.
+
+    A run that other versions or another machine trained would not be trained again to the same end.
+    """
+    asked = dict(task.detectors)
+    if first_difference(found, record) is None:
+        return asked
+    further = {*asked} - {*found.detectors, *task.named}
+    lacking = sorted(name for name in further if missing_columns(task.folder, _detector(asked[name]).needs, task.plan))
+    if lacking:
+        log.warning(
+            "%s: left out %s: its trace lacks what they read, and other versions or another machine trained it; "
+            "another --out trains a new one",
+            task.folder,
+            ", ".join(lacking),
+        )
+    return {name: spec for name, spec in asked.items() if name not in lacking}
+
+
+def missing_columns(folder: Path, columns: Collection[str], plan: Plan) -> set[str]:
+    """Which of some columns the trace of a run lacks at some epoch at which its plan observes them.
+
+    Raises:
+        BadData: An epoch's file is damaged.
+    """
+    names_of = sorted({*columns})
+    due = due_columns([plan.watch.probe(name) for name in names_of], plan.recipe.epochs, plan.watch.every(names_of))
+    seen = epochs_observed(folder / "trace")
+    return {name for epoch, wanted in due.items() for name in wanted - seen.get(epoch, set())}
 
 
 def _is_trained(task: TrainingTask, found: RunRecord, record: RunRecord, columns: Sequence[str], *, more: bool) -> bool:

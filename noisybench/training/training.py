@@ -349,7 +349,8 @@ def _write_columns(history: Mapping[str, list[float]], variant: Variant, folder:
     if can_be_read(path):
         before = read_columns(path)[0]
         later = before["epoch"] > columns["epoch"][-1]
-        columns = {name: np.concatenate([values, before[name][later]]) for name, values in columns.items()}
+        unknown = np.full(len(later), np.nan)  # of a column that had not been thought of
+        columns = {name: np.concatenate([values, before.get(name, unknown)[later]]) for name, values in columns.items()}
     write_columns(columns, path, metadata={"variant_id": variant.provenance.variant_id})
 
 
