@@ -44,7 +44,7 @@ def check_history(path: Path, trace: Trace, record: RunRecord, variant: Variant)
         if len(history["epoch"]) != record.epochs:  # before as many rates are computed: the record may claim a billion
             msg = f"{path}: history.parquet has {len(history['epoch'])} epochs of {record.epochs}; delete that folder and evaluate again"
             raise BadData(msg)
-        recipe, n = recipe_of(record), len(variant.labels)
+        recipe, n = recipe_of(record), int((~variant.dropped).sum())
         steps = -(-n // recipe.batch_size)
         steps -= steps > 1 and n % recipe.batch_size == 1  # a last batch of one joins the one before
         rates = [

@@ -49,11 +49,27 @@ def check_model(
                 one = data.batch(slice(0, 1))
                 batch = Batch(model, one, label, num_classes=source.num_classes, learning_rate=1.0)
                 try:
-                    with evaluating(model, seed=0, device=data.device):
+                    with evaluating(model, seed=0, device=data.device), _moved(model):
                         probe(batch)
                 except BadUsage as error:
                     refused[probe.name] = str(error)
     return refused
+
+
+@contextmanager
+def _moved(model: nn.Module) -> Iterator[None]:
+    """Other weights for a while: a scale that is 1 when it is built, or a shift of 0, is a scale once it was trained."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    before = [parameter.detach().clone() for parameter in trained]
+    with torch.no_grad():
+        for parameter in trained:
+            parameter.mul_(1.25).add_(0.05)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for parameter, values in zip(trained, before, strict=True):
+                parameter.copy_(values)
 
 
 def check_images(model: str, input_shape: tuple[int, ...], *, smallest: int) -> tuple[int, int, int]:

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from noisybench.data.loading import load_source
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.lookup import find
 from noisybench.training.asking import Batch
+from noisybench.training.model import check_model
 
 
 class Counting(nn.Module):
@@ -163,3 +165,27 @@ def test_a_classifier_of_hugging_face_s_kind() -> None:
         answer = model(**given)
     assert torch.equal(batch.features, answer.hidden_states[:, 0])
     assert torch.equal(batch.logits, answer.logits)
+
+
+def test_a_scale_that_is_one_before_training_is_no_head() -> None:
+    """It is seen before a training begins, and the model is left with the weights that it had."""
+
+    class Tempered(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+            self.temperature = nn.Parameter(torch.ones(()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.body(x) * self.temperature
+
+    built = Tempered()
+
+    def build(*, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+        del num_classes, input_shape
+        return built
+
+    source, probe = load_source("digits", limit=20), find("probes", "gradient_norm")
+    assert [*check_model(build, source, [probe])] == ["gradient_norm"]
+    assert built.temperature == 1
+    assert check_model(find("models", "mlp"), source, [probe]) == {}
