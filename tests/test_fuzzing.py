@@ -448,8 +448,8 @@ def test_a_variant_is_right_or_refused(name: str, files: tuple[Path, ...]) -> No
     fuzz(-(-CASES["variants"] // len(NOISES)), case, given=sound(), texts=options(kind, files), seed=seeds, mode=mode)
     assert outcomes["refused"]
     assert outcomes["built"] or name.startswith(
-        ("cifar_n", "published")
-    )  # whose published files fit no source of this size
+        ("cifar_n", "cluster_based", "published")
+    )  # whose published files fit no source of this size, nor circles so few samples
 
 
 def test_a_source_is_right_or_refused() -> None:
@@ -498,7 +498,7 @@ def test_what_is_written_is_read(name: str, files: tuple[Path, ...], tmp_path: P
         mode=modes(kind),
     )
     # These seldom fit a source of a few samples; the conformance test writes and reads them.
-    assert next(read) > 0 or name.startswith(("cifar_n", "counterpart", "difficulty", "published"))
+    assert next(read) > 0 or name.startswith(("cifar_n", "cluster_based", "counterpart", "difficulty", "published"))
 
 
 # --- files -------------------------------------------------------------------------------------------------------------
@@ -949,7 +949,7 @@ def test_names_survive_every_form() -> None:
             "pretrained": Pretrained(data, None, "unknown"),
             "block": "pretrained",
         }
-        filler: dict[Any, Any] = {int: 1, float: 0.5, str: "x", bool: True}
+        filler: dict[Any, Any] = {int: 1, float: 0.5, str: "x", bool: True, tuple[str, ...]: ("x",)}
         for field, hint in get_type_hints(Row).items():
             values.setdefault(field, filler.get(hint, 1))
         values |= {"truth": "mislabeled", "metric": "auroc", "interval": "none"}
@@ -961,7 +961,7 @@ def test_names_survive_every_form() -> None:
         assert not read[0]["detector"].lstrip().startswith(("=", "+", "-", "@"))
         plain = detector.isprintable() and not detector.lstrip().startswith(("=", "+", "-", "@"))
         assert not plain or read[0]["detector"] == detector
-        table = to_markdown(rows).split("\n\n", 1)[1].rstrip("\n").split("\n")
+        table = to_markdown(rows).split("\n\n")[1].rstrip("\n").split("\n")
         assert len(table) == 4
         assert len({line.replace("\\|", "").count("|") for line in table}) == 1
         body = to_latex(rows).split("\\midrule\n")[1].split("\\bottomrule")[0]

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -11,7 +11,7 @@ from noisybench.data.source import Source, check_unchanged
 from noisybench.detection.scoring import OF_EVALUATE, RESERVED, Detector, DetectorSet, FedRegime
 from noisybench.ground.checks import check_kind, whole
 from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
-from noisybench.ground.errors import BadUsage
+from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.lookup import find, names
 from noisybench.runs.folder import keep_variant
 from noisybench.runs.further_task import FurtherTask, carry_out_further
@@ -143,14 +143,15 @@ def plan_evaluation(
         check_source(source, variant)
     check_unchanged(source)
     different = {variant.provenance.variant_id: variant for variant in given}
-    regimes = regimes_of(chosen)
+    regimes, alone = regimes_of(chosen), {detectors} if isinstance(detectors, str) else {*detectors}
     if machine.workers > 1 and len(different) * len(numbers) * len(regimes) > 1:
         check_sendable(plan.build, f"model '{plan.model}'")
-    chosen = _askable(chosen, detectors, plan, source, machine.device)
-    classes = {*(k for one in different.values() for k in _outputs(one, numbers[0], regimes))}
+    left_out = _unaskable(chosen, plan, source, machine.device)
+    left_out |= _too_few_for(chosen, different.values(), numbers[0])
+    chosen = _without(chosen, left_out, alone)
+    classes = {*(k for one in different.values() for k in _outputs(one, numbers[0], regimes_of(chosen)))}
     for k in sorted(classes - {source.num_classes}):
         check_model(plan.build, widened(source, k), device=machine.device)
-    alone = {detectors} if isinstance(detectors, str) else {*detectors}
     named = frozenset(name for name, spec in chosen.items() if spec in alone)
     return Evaluation(tuple(different.values()), source, plan, numbers, chosen, machine, Path(out), named)
 
@@ -212,26 +213,47 @@ def _outputs(variant: Variant, seed: int, regimes: Sequence[FedRegime]) -> set[i
     return {part.classes for parts in planned for part in parts}
 
 
-def _askable(
-    chosen: Mapping[str, str], detectors: str | Sequence[str], plan: Plan, source: Source, device: str
-) -> dict[str, str]:
-    """The chosen detectors without those of a set whose probes the model cannot be asked, which is said in one line.
+def _unaskable(chosen: Mapping[str, str], plan: Plan, source: Source, device: str) -> dict[str, str]:
+    """Name of each detector that reads a probe which the model cannot be asked → why.
 
     Raises:
-        BadUsage: Such a one is named.
         TrainingFailed: The model cannot be built or run.
     """
     needs = {name: find("detectors", spec).needs for name, spec in chosen.items()}
     probes = [find("probes", name) for name in names("probes") if any(name in need for need in needs.values())]
     refused = check_model(plan.build, source, probes, device=device)
-    left_out = {name: why for name, need in needs.items() for probe, why in refused.items() if probe in need}
-    named = {detectors} if isinstance(detectors, str) else {*detectors}
+    return {name: why for name, need in needs.items() for probe, why in refused.items() if probe in need}
+
+
+def _too_few_for(chosen: Mapping[str, str], variants: Iterable[Variant], seed: int) -> dict[str, str]:
+    """Name of each detector whose run of further trainings cannot be made of some variant → why."""
+    refused: dict[FedRegime, str] = {}
+    for variant in variants:
+        for regime in regimes_of(chosen):
+            try:
+                _outputs(variant, seed, [regime])
+            except (BadData, BadUsage) as error:
+                refused[regime] = str(error)
+    return {name: why for name, spec in chosen.items() for regime, why in refused.items() if regime in _fed_by(spec)}
+
+
+def _without(chosen: Mapping[str, str], left_out: Mapping[str, str], alone: Collection[str]) -> dict[str, str]:
+    """The chosen detectors without some, which is said in a line for each reason.
+
+    Args:
+        chosen: Name → what the catalog finds it by.
+        left_out: Name of each that goes → why.
+        alone: What was asked for by name, and not as one of a set.
+
+    Raises:
+        BadUsage: One that goes was asked for by name.
+    """
     for name, why in left_out.items():
-        if chosen[name] in named:
+        if chosen[name] in alone:
             msg = f"detector '{name}': {why}"
             raise BadUsage(msg)
-    if left_out:
-        log.warning("left out %s: %s", ", ".join(left_out), next(iter(left_out.values())))
+    for why in dict.fromkeys(left_out.values()):
+        log.warning("left out %s: %s", ", ".join(name for name, each in left_out.items() if each == why), why)
     return {name: spec for name, spec in chosen.items() if name not in left_out}
 
 

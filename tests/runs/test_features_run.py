@@ -472,7 +472,7 @@ def test_the_command(small: Source, variant: Variant, tmp_path: Path, monkeypatc
         "--features pca --name x": "--name is for scores that are given",
         "--features pca --scores mine.npy": "--scores is for scores that are given",
         "--name x --groups groups.csv": "--groups is for --features NAME",
-        "": "say --name of the scores or probabilities that you give, --features NAME",
+        "": "say --name of the scores or probabilities that you give, or --features NAME",
         "--features pca --groups nope": "--groups nope is neither a file nor a column",
         "--features mine.npy --features-set a=b": "--features-set is for features by name",
     }.items():

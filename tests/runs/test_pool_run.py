@@ -500,4 +500,4 @@ def test_only_who_fits_less_than_half_memorizes_little(
     numbers = dict.fromkeys((field.name for field in fields(Summary)), 1.0)
     summary = Summary(**{**numbers, "models": 20, "undefined": 0, "mislabeled_fit": fitted})  # type: ignore[arg-type]
     _report_measured(MeasuredMemorization(Path("somewhere"), summary), "mlp", as_json=False)
-    assert ("this learner memorizes little" in capsys.readouterr().err) == little
+    assert ("this learner memorizes little" in capsys.readouterr().out) == little

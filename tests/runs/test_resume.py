@@ -23,7 +23,7 @@ from noisybench.board.results import evaluate
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.files import read_json, write_json
+from noisybench.ground.files import read_columns, read_json, write_json
 from noisybench.items import find
 from noisybench.runs.verify import verify_runs
 from noisybench.training.machine import Machine
@@ -247,13 +247,14 @@ def test_a_checkpoint_of_another_run_is_refused(
 def test_a_further_probe_costs_a_finished_run_nothing(small: Source, variant: Variant, tmp_path: Path) -> None:
     """Stopped while it is trained again for it, the old end stands; trained to the end, it is as if made in one go."""
     folder = evaluated(small, variant, tmp_path / "a")
-    before = files(folder)
+    before, history = files(folder), read_columns(folder / "history.parquet")[0]
     for epochs in (1, 2, 3):
         with pytest.raises(Stopped):
             evaluated(small, variant, tmp_path / "a", detectors=("aum", "loss_curvature"), progress=stop_after(epochs))
         assert {**before, **files(folder)}.keys() == before.keys()
-        assert files(folder)["history.parquet"] == before["history.parquet"]
-        assert any("history and 1 detectors follow" in told for told in verify_runs(folder))
+        for name, values in read_columns(folder / "history.parquet")[0].items():
+            assert name == "activation_change" or np.array_equal(values, history[name], equal_nan=True)
+        assert any("history and 1 detector" in told for told in verify_runs(folder))
         assert evaluated(small, variant, tmp_path / "a", progress=stop_after(9)) == folder
     evaluated(small, variant, tmp_path / "a", detectors="loss_curvature")
     reference = evaluated(small, variant, tmp_path / "b", detectors=("aum", "loss_curvature"))
@@ -349,9 +350,9 @@ def test_ctrl_c_and_a_dead_parent_end_all_workers(
         assert out == ""
         if number == signal.SIGINT:
             assert process.returncode == 130
-            assert err.splitlines()[1:] == [
+            assert err.splitlines()[-1] == (
                 "error: stopped; what was finished is kept, and the same command goes on from there"
-            ]
+            )
         wait_until(lambda: not locked())
         assert not any(read_json(path)["detectors"] for path in tmp_path.rglob("run.json"))
     (tmp_path / "go").touch()

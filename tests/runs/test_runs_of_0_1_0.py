@@ -38,7 +38,7 @@ SETUP = "mlp-standard-eb9a0ce2"
 OPTIONS = {"curvature": "authors", "curvature_every": "3"}
 SINCE = (
     "version", "information", "block", "pretrained", "pretrained_supervised", "pretrained_overlap", "curvature_step",
-    "activation_change",
+    "activation_change", "declared", "aliases", "clustered", "neighbours_alike",
 )  # fmt: skip
 """Fields of records that 0.1.0 did not have."""
 
@@ -68,9 +68,9 @@ def without_version(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def without_information(table: str, between: str) -> str:
-    """A table for people as 0.1.0 had it: no column of what scores were made with, no sentence of the steps of curvature."""
+    """A table for people as 0.1.0 had it: no column of what scores were made with, of steps of curvature or other names."""
     steps = r" Steps of curvature: loss\\?_curvature 0\.001 \(unknown how many change the activation pattern\)\."
-    table, count = re.subn(steps, "", table)
+    table, count = re.subn(steps, "", re.sub(r"\n+Also known as: .*", "", table))
     assert count == 1
     lines = [line.split(between) for line in table.strip().splitlines()]
     (at,) = {line.index("information") for line in lines if "information" in line}

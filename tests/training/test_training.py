@@ -78,7 +78,7 @@ def test_looking_changes_nothing(small: Source, variant: Variant, tmp_path: Path
     assert all(torch.equal(value, weights(watched)[name]) for name, value in weights(plain).items())
     for name in ("train_loss", "train_accuracy", "test_accuracy"):
         assert np.array_equal(plain.history[name], watched.history[name])
-    assert set(watched.trace.columns) == set(names("probes"))
+    assert set(watched.trace.columns) == {*names("probes"), "activation_change"}
 
 
 def test_the_seed_decides_and_nothing_else(small: Source, variant: Variant) -> None:
