@@ -447,10 +447,10 @@ def test_too_few_samples_are_refused_before_anything_is_written(tmp_path: Path) 
     source = source_from_arrays("mine", np.eye(3), np.array([0, 1, 0]))
     labels = build_variant(source, find("noises", "as_found")())
     for detector, message in (("first_split", "3 samples are too few for two halves; leave second_split_forgetting"),):
-        with pytest.raises(BadData, match=message):
+        with pytest.raises(BadUsage, match=message):
             made(source, labels, tmp_path, detector)
     source = source_from_arrays("mine", np.eye(2), np.array([0, 1]))
-    with pytest.raises(BadData, match="2 samples are too few for threshold samples of 2 trainings"):
+    with pytest.raises(BadUsage, match="2 samples are too few for threshold samples of 2 trainings"):
         made(source, build_variant(source, find("noises", "as_found")()), tmp_path, "aum_threshold")
     assert not any(tmp_path.iterdir())
 
