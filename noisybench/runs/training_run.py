@@ -217,9 +217,17 @@ def _unaskable(chosen: Mapping[str, str], plan: Plan, source: Source, device: st
     """Name of each detector that reads a probe which the model cannot be asked → why.
 
     Raises:
+        BadUsage: A detector reads a probe of the user's own.
         TrainingFailed: The model cannot be built or run.
     """
     needs = {name: find("detectors", spec).needs for name, spec in chosen.items()}
+    for detector, need in needs.items():
+        for own in (each for each in need if ":" in each):
+            msg = (
+                f"detector '{detector}' needs '{own}', and a training leaves columns of noisybench's probes alone; ask that "
+                f"probe with a Recorder, and score its trace"
+            )
+            raise BadUsage(msg)
     probes = [find("probes", name) for name in names("probes") if any(name in need for need in needs.values())]
     refused = check_model(plan.build, source, probes, device=device)
     return {name: why for name, need in needs.items() for probe, why in refused.items() if probe in need}

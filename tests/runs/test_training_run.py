@@ -16,7 +16,7 @@ from noisybench.board.leaderboard import leaderboard
 from noisybench.board.results import Result, evaluate
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
-from noisybench.detection.scoring import read_scores
+from noisybench.detection.scoring import Detector, read_scores
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed, UnknownName
 from noisybench.ground.files import read_columns, read_json, write_columns, write_json
 from noisybench.ground.version import __version__
@@ -627,3 +627,15 @@ def test_side_files_that_are_damaged_stop_nothing(digits: Source, variant: Varia
         assert evaluated(digits, variant, tmp_path) == folder
         assert files(beside) == kept
     assert list(verify_runs(tmp_path))
+
+
+def test_a_probe_of_the_user_s_own_is_refused_before_the_training(digits: Source, variant: Variant) -> None:
+    """Its column would have another name than the detector asks for."""
+    plan = plan_run(digits, **FAST)  # type: ignore[arg-type]
+    with pytest.raises(
+        BadUsage, match="needs 'mine:PROBE', and a training leaves columns of noisybench's probes alone"
+    ):
+        plan_evaluation(variant, digits, plan, machine=Machine(), detectors=[f"{__name__}:OF_MINE"])
+
+
+OF_MINE = Detector("of_mine", ("mine:PROBE",), lambda trace: trace["mine:PROBE"][-1], "Nobody 2026, here")
