@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from noisybench.board.admission import admit, tell_left_out
 from noisybench.board.agreement import Agreement, Stratum
@@ -24,6 +24,8 @@ from noisybench.board.curvature_steps import curvature_step_of
 from noisybench.board.information import BLOCKS, NO_NAMES, MadeWith, RowBlock, made_with
 from noisybench.board.judging import judge_all
 from noisybench.board.neighbourhoods import least_alike
+from noisybench.board.ranking import Group, League, Standing, standings_of
+from noisybench.board.subject import NO_SUBJECT, Subject, subject_of
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, check_asked
 from noisybench.detection.scoring import Information, Kind
 from noisybench.memorization.learner import Learner
@@ -31,8 +33,28 @@ from noisybench.runs.reading import Paths, Run, finished_and_begun
 from noisybench.runs.record import NOBODY, Pretrained, Regime, Setup
 from noisybench.statistics.detection_metrics import METRICS, Metric
 from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS, MemorizationMetric
-from noisybench.statistics.resampling import Cells, Interval, LabelColumn, estimate, mean, rank_sets
+from noisybench.statistics.resampling import Interval, LabelColumn, mean
 from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS, SuggestionMetric
+
+
+class RowPart(NamedTuple):
+    """A row's value among some of its label columns, or in one class.
+
+    Attributes:
+        name: Of the column of the table, as ``symmetric`` or ``class 3``.
+        mean: As in ``Row``, as the others.
+        low: Lower end of the 95 % interval.
+        high: Upper end.
+        rank: Among the same part of the other rows.
+        rank_low: Best rank in the 95 % confidence set: 1 where it is not surely worse than the best.
+    """
+
+    name: str
+    mean: float
+    low: float
+    high: float
+    rank: int | None
+    rank_low: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +103,10 @@ class Row:
         declared: Whether some of the information is what the author of a user's own detector says.
         aliases: Other names under which the same ranking was published.
         clustered: Label columns in which whole clusters are mislabeled.
+        source: The data set in words, as ``digits (1437 samples)``; empty where several are pooled.
+        subject: Data sets, noises, label columns and versions that the row is of.
+        parts: Where a table has a column for each noise, source, rate, class or variant: the row's value in each.
+        ablation: Options by name, of those that differ between the rows of a table, as ``("lr", "0.02")``.
         neighbours_alike: Of detectors that take the two nearest others to share a sample's true class: the share of
             samples of which they do; None of others, and where no truth is known.
     """
@@ -123,6 +149,10 @@ class Row:
     aliases: tuple[str, ...] = ()
     clustered: int = 0
     neighbours_alike: float | None = None
+    source: str = ""
+    subject: Subject = NO_SUBJECT
+    parts: tuple[RowPart, ...] = ()
+    ablation: tuple[tuple[str, str], ...] = ()
 
 
 # Rows
@@ -184,20 +214,22 @@ def rows_of_agreements(
                 name, setup = shown[run.setup, name, run.maker(name)], run.setup
             key = (name, agreement.kind, setup, agreement.learner)
             groups.setdefault(key, {})[run.column, run.seed] = (run, agreement)
-    cells = [cells_of((run, held.value) for run, held in group.values()) for group in groups.values()]
     made = [
         made_with(key[0], key[1], [(run, held.detector) for run, held in group.values()], class_names)
         for key, group in groups.items()
     ]
-    blocks = [one.block for one in made]
-    complete, ranks = _rank(groups, cells, blocks, begun, higher_is_better=about.higher_is_better)
+    complete = _complete(groups, begun)
+    leagues = [
+        League(whose, one.block) if kind == "detector" and whole else None
+        for (_, kind, _, whose), one, whole in zip(groups, made, complete, strict=True)
+    ]
+    standings = standings_of(list(groups.values()), leagues, about)
     rows = [
         _row(
             key,
             group,
             asked,
-            estimate(cells[i], about.bounds),
-            ranks.get(i, (None, None, None)),
+            standings[i],
             made=made[i],
             complete=complete[i],
             unfinished=len(begun),
@@ -210,36 +242,26 @@ def rows_of_agreements(
 RowKey: TypeAlias = "tuple[str, Kind, Setup, Learner | None]"
 """Detector, what it is, what made its scores, and whose memorization they are held against."""
 Groups: TypeAlias = "dict[RowKey, dict[tuple[LabelColumn, int], tuple[Run, Agreement]]]"
-"""What a row averages over: label column and seed → run and its agreement."""
+"""What each row averages over."""
 
 
-def _rank(
-    groups: Groups, cells: Sequence[Cells], blocks: Sequence[RowBlock], begun: Sequence[Run], *, higher_is_better: bool
-) -> tuple[dict[int, bool], dict[int, tuple[int, int, int]]]:
-    """Which rows are complete, and rank, best and worst rank in its block of those that compete, by the number of the row."""
+def _complete(groups: Groups, begun: Sequence[Run]) -> list[bool]:
+    """Whether each row is complete; each memorization is a truth of its own, with other label columns."""
     complete: dict[int, bool] = {}
-    ranks: dict[int, tuple[int, int, int]] = {}
-    # Each memorization is a truth of its own: with other label columns, and a ranking by itself.
     for one in {whose: None for _, _, _, whose in groups}:
         ours = [(i, key, group) for i, (key, group) in enumerate(groups.items()) if key[3] == one]
         reached = [
             (key[2], {at for at, (_, held) in group.items() if math.isfinite(held.value)}) for _, key, group in ours
         ]
         complete |= dict(zip((i for i, _, _ in ours), which_complete(reached, begun), strict=True))
-        able = [i for i, key, _ in ours if key[1] == "detector" and complete[i] and len(cells[i]) > 0]
-        for block in BLOCKS:
-            contenders = [i for i in able if blocks[i] == block]
-            sets = rank_sets([cells[i] for i in contenders], higher_is_better=higher_is_better)
-            ranks |= dict(zip(contenders, sets, strict=True))
-    return complete, ranks
+    return [complete[i] for i in range(len(groups))]
 
 
 def _row(
     key: RowKey,
-    group: Mapping[tuple[LabelColumn, int], tuple[Run, Agreement]],
+    group: Group,
     asked: Asked,
-    averaged: tuple[float, float, float, Interval],
-    ranked: tuple[int | None, int | None, int | None],
+    standing: Standing,
     *,
     made: MadeWith,
     complete: bool,
@@ -249,8 +271,6 @@ def _row(
     members = [run for run, _ in group.values()]
     trained = members if setup != NOBODY else []
     costs = [run.costs.get(held.detector, (math.nan, math.nan)) for run, held in group.values()]
-    middle, low, high, interval = averaged
-    rank, rank_low, rank_high = ranked
     return Row(
         detector=detector,
         kind=kind,
@@ -259,13 +279,7 @@ def _row(
         stratum=asked.stratum,
         truth_learner=whose,
         matched=is_matched(setup, whose),
-        mean=middle,
-        low=low,
-        high=high,
-        interval=interval,
-        rank=rank,
-        rank_low=rank_low,
-        rank_high=rank_high,
+        **standing._asdict(),
         **counts_of(members),
         n=sum({run.column: held.n for run, held in group.values()}.values()),
         complete=complete,
@@ -279,6 +293,7 @@ def _row(
         **made._asdict(),
         **curvature_step_of((run, held.detector) for run, held in group.values())._asdict(),
         neighbours_alike=least_alike((run, held.detector) for run, held in group.values()),
+        subject=subject_of(members),
     )
 
 

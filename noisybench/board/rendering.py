@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 NOTHING = {"–", "– / –"}
 _LATER = ("declared", "aliases", "clustered")  # fields since 0.4.0, last in every form
 _OF_DETECTORS = (*CurvatureStep._fields, "neighbours_alike")
+_NOT_YET_SHOWN = ("source", "subject", "parts", "ablation")
 
 
 def to_records(rows: Rows) -> list[dict[str, Any]]:
@@ -56,7 +57,15 @@ def _flat(row: AnyRow) -> dict[str, Any]:
             flat |= {"features": value.features, "regime": row.regime, "trained": value.trained, "epochs": value.epochs}
         elif field.name == "truth_learner":
             flat[field.name] = value.name if value is not None else ""
-        elif field.name not in ("version", "information", "pretrained", "block", *_LATER, *_OF_DETECTORS):
+        elif field.name not in (
+            "version",
+            "information",
+            "pretrained",
+            "block",
+            *_LATER,
+            *_OF_DETECTORS,
+            *_NOT_YET_SHOWN,
+        ):
             flat[field.name] = value
     flat["version"] = row.version
     if not isinstance(row, ModelRow):
