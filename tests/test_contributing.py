@@ -1,4 +1,4 @@
-"""The files that the README shows to contributors are whole, short, and keep the contract of their drawers."""
+"""The files that ``docs/contributing.md`` shows are whole, short, and keep the contract of their drawers."""
 
 import os
 import re
@@ -20,7 +20,7 @@ from noisybench.variants.location import source_of
 from noisybench.variants.variant import write_variant
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "README.md").read_text("utf-8")
+PAGE = (ROOT / "docs/contributing.md").read_text("utf-8")
 PACKAGE = Path(noisybench.__file__).parent
 DRAWERS: dict[str, Drawer] = {
     "SOURCE": "sources",
@@ -40,7 +40,7 @@ def drawer(code: str) -> Drawer:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package and its conformance test, as a contributor has them, with every file of the README in its drawer."""
+    """The package and its conformance test, as a contributor has them, with every file of the page in its drawer."""
     folder = tmp_path_factory.mktemp("checkout")
     shutil.copytree(PACKAGE, folder / "noisybench", ignore=lambda *_: ["__pycache__"])
     if (ROOT / "data_cards").is_dir():
@@ -58,7 +58,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "pyproject.toml", folder)
     for name, code in FILES.items():
         file = folder / folder_of(drawer(code)).relative_to(PACKAGE.parent) / f"{name}.py"
-        assert not file.exists(), f"the README shows {name}, which the package has"
+        assert not file.exists(), f"the page shows {name}, which the package has"
         file.write_text(code, encoding="utf-8")
     return folder
 

@@ -37,9 +37,11 @@ from noisybench.memorization.pool import Pool
 from noisybench.statistics.confident_learning import NoiseEstimate
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-SHOWN = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-OWN = re.findall(r"<!-- file: \w+\.py -->\n```python\n(.*?)```", README, re.DOTALL)
+PAGES = "".join(
+    path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+)
+SHOWN = re.findall(r"```python\n(.*?)```", PAGES, re.DOTALL)
+OWN = re.findall(r"<!-- file: \w+\.py -->\n```python\n(.*?)```", PAGES, re.DOTALL)
 HEAVY = ("numpy", "torch", "torchvision", "scipy", "sklearn", "pyarrow", "datasets", "matplotlib", "rich", "typer")
 
 TYPED = """

@@ -1,4 +1,9 @@
-"""What the README shows, works."""
+"""What the README and the pages of ``docs`` show, works.
+
+The README runs from top to bottom in one folder, and so does each page that says in its first lines that it goes on from
+there; every other page runs in an empty folder. Python blocks share a session, shell lines a folder and this process; what
+downloads or installs is left out.
+"""
 
 import re
 import shlex
@@ -12,29 +17,67 @@ from shell import shell
 import noisybench
 from noisybench.detection.scoring import Scores
 
-README = Path(noisybench.__file__).parents[1] / "README.md"
-if not README.is_file():  # the package was installed: the page lies beside the tests
-    README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(noisybench.__file__).parents[1]
+if not (ROOT / "README.md").is_file():  # the package was installed: the pages lie beside the tests
+    ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+GOES_ON = "<!-- goes on from README.md -->"
 BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<language>python|sh)\n(?P<code>.*?)```", re.DOTALL)
+MOST_LINES = 250
+
+
+def test_the_first_page_is_short_and_knows_the_others() -> None:
+    """A page that the README does not name is not found; one that it names is there, as is every picture."""
+    text = README.read_text(encoding="utf-8")
+    assert text.count("\n") < MOST_LINES
+    assert {path.name for path in PAGES} == set(re.findall(r"\(docs/(\S+\.md)\)", text))
+    for page in (README, *PAGES):
+        for target in re.findall(r"\]\(([^)#:\s]+)(?:#\S*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} names {target}, which is not there"
 
 
 def test_the_page_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python blocks share one session, shell lines one folder and this process; what downloads or installs is left out."""
-    monkeypatch.setattr("os.cpu_count", lambda: 1)  # a process more would take longer to start than it has to do
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
+    """The README, and what goes on from it."""
     names: dict[str, object] = {}
+    commands = runs(README, tmp_path, names, monkeypatch)
+    suspicion = names["suspicion"]
+    assert isinstance(suspicion, Scores)
+    wrong = names["variants"][0].mislabeled  # type: ignore[index]
+    assert np.median(suspicion.values[wrong]) > np.quantile(suspicion.values[~wrong], 0.9)
+    following = [page for page in PAGES if GOES_ON in page.read_text(encoding="utf-8")]
+    assert len(following) > 2
+    for page in following:
+        commands += runs(page, tmp_path, names, monkeypatch)
+    assert commands >= 20
+    own = "own-runs/breast_cancer-Adjacent-????????/softmax+MODEL-standard-????????"
+    assert list(tmp_path.glob(f"{own}/seed-0/scores/worst_margin.parquet"))
+    assert names["rivals"].shape == (1, 1437)  # type: ignore[attr-defined]
+    shutil.rmtree(tmp_path / "runs")
+
+
+@pytest.mark.parametrize(
+    "page", [path for path in PAGES if GOES_ON not in path.read_text(encoding="utf-8")], ids=lambda path: path.stem
+)
+def test_a_page_runs_by_itself(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an empty folder."""
+    runs(page, tmp_path, {}, monkeypatch)
+
+
+def runs(page: Path, folder: Path, names: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run a page in a folder and a session; how many commands it holds."""
+    monkeypatch.setattr("os.cpu_count", lambda: 1)  # a process more would take longer to start than it has to do
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(str(folder))
     commands = 0
-    page = README.read_text(encoding="utf-8")
-    for table in ("quickstart", "cifar"):
-        printed = page.split(f"<!-- {table}: begin -->")[1].split(f"<!-- {table}: end -->")[0]
-        assert "cumulative_loss" in printed
-    for block in BLOCK.finditer(page):
+    for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
         code = block["code"]
+        if "noisybench.integrations" in code:
+            continue  # tests/integrations/test_integrations_page.py runs it, where its library is installed
         if block["file"]:
             Path(block["file"]).write_text(code, encoding="utf-8")
         elif block["language"] == "python":
-            exec(compile(code, str(README), "exec"), names)  # noqa: S102 - the page's own code
+            exec(compile(code, str(page), "exec"), names)  # noqa: S102 - the page's own code
         elif "pip install" not in code and "cifar" not in code:
             for line in code.splitlines():
                 command, *words = shlex.split(line, comments=True)
@@ -44,34 +87,4 @@ def test_the_page_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.Mo
                 )
                 assert done.code == 0, done.err
                 commands += 1
-    assert commands >= 9
-    suspicion = names["suspicion"]
-    assert isinstance(suspicion, Scores)
-    wrong = names["variants"][0].mislabeled  # type: ignore[index]
-    assert np.median(suspicion.values[wrong]) > np.quantile(suspicion.values[~wrong], 0.9)
-    own = "own-runs/breast_cancer-Adjacent-????????/softmax+MODEL-standard-????????"
-    assert list(tmp_path.glob(f"{own}/seed-0/scores/worst_margin.parquet"))
-    assert names["rivals"].shape == (1, 1437)  # type: ignore[attr-defined]
-    shutil.rmtree(tmp_path / "runs")
-
-
-def test_the_commands_of_the_pages_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each page of ``docs`` in an empty folder, line by line; Python blocks of a page share one session."""
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
-    for page in sorted((README.parent / "docs").glob("*.md")):
-        (tmp_path / page.stem).mkdir()
-        monkeypatch.chdir(tmp_path / page.stem)
-        names: dict[str, object] = {}
-        for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
-            if "noisybench.integrations" in block["code"]:
-                continue  # tests/integrations/test_integrations_page.py runs it, where its library is installed
-            if block["language"] == "python":
-                exec(compile(block["code"], str(page), "exec"), names)  # noqa: S102 - the page's own code
-                continue
-            for line in block["code"].splitlines():
-                command, *words = shlex.split(line, comments=True)
-                assert command == "noisybench"
-                done = shell(
-                    *(path for word in words for path in (sorted(Path().glob(word)) if "*" in word else [word]))
-                )
-                assert done.code == 0, done.err
+    return commands
