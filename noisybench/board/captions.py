@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from noisybench.board.curvature_steps import steps_in_words
-from noisybench.board.detector_table import Row
+from noisybench.board.detector_table import Row, about_metric
 from noisybench.board.flags_table import MOST_MEMORIZED, BothRow, Quarters
 from noisybench.board.information import RowBlock
 from noisybench.board.model_table import ModelRow
@@ -11,7 +11,6 @@ from noisybench.board.neighbourhoods import ENOUGH_ALIKE
 from noisybench.board.row_words import Rows, blocks_of, metric_title, model_words, recipe_words, versions_differ
 from noisybench.ground.text import one_line
 from noisybench.statistics.resampling import weakest
-from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS
 from noisybench.variants.clustered import CANNOT_BE_TOLD
 
 BLOCK_WORDS: Mapping[RowBlock, str] = {
@@ -86,7 +85,7 @@ def also_known_as(rows: Rows) -> str:
 
 def _without_truth(row: Row) -> str:
     """What is said where there is nothing to rank by."""
-    if row.metric in SUGGESTION_METRICS:
+    if about_metric(row.metric).compares == "suggestion":
         return "There is no truth to rank by: of no label is it known that it is wrong, and which class is right."
     return one_line(
         f"There is no truth to rank by: of no sample is it known whether it is '{row.truth}'; 'noisybench suspects RUN' "
