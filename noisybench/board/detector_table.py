@@ -89,8 +89,8 @@ class Row:
         observe: When the samples were observed.
         regime: Where the scores come from.
         version: Versions of noisybench that trained the runs; empty for references.
-        mislabeled_fit: Share of the mislabeled samples fitted to their given label at the end.
-        clean_fit: Share of the other samples fitted at the end.
+        mislabeled_fit: Wrong labels fitted: share of the mislabeled samples whose given label the model predicts at the end.
+        clean_fit: Right labels fitted: the same share of the samples that are known to be right.
         seconds: Mean time of the detector a run.
         passes: Mean extra passes over the training set a run.
         information: What the scores were made with, in the order of ``Information``.

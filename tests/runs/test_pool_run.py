@@ -470,7 +470,8 @@ def test_the_command_prints_how_good_the_estimate_is(
     app(how, standalone_mode=False)
     out = capsys.readouterr().out
     assert "largest stderr" in out
-    assert "this learner memorizes little" in out
+    assert "wrong labels fitted by the models that are trained on them" in out
+    assert "right labels fitted" in out
     app([*how, "--json"], standalone_mode=False)
     record = json.loads(capsys.readouterr().out)
     assert record["models"] == 20
@@ -493,11 +494,11 @@ def test_the_command_prints_how_good_the_estimate_is(
 
 
 @pytest.mark.parametrize(("fitted", "little"), [(0.49, True), (0.5, False), (0.93, False), (float("nan"), False)])
-def test_only_who_fits_less_than_half_memorizes_little(
+def test_low_memorization_is_explained_where_less_than_half_is_fitted(
     fitted: float, *, little: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The note is about a learner that fits few of the wrong labels; where none is known there is nothing to say."""
     numbers = dict.fromkeys((field.name for field in fields(Summary)), 1.0)
     summary = Summary(**{**numbers, "models": 20, "undefined": 0, "mislabeled_fit": fitted})  # type: ignore[arg-type]
     _report_measured(MeasuredMemorization(Path("somewhere"), summary), "mlp", as_json=False)
-    assert ("this learner memorizes little" in capsys.readouterr().out) == little
+    assert ("memorization is low as it should be" in capsys.readouterr().out) == little
