@@ -186,7 +186,10 @@ const drawing = (() => {
     const made = [];
     for (const { x, y, words } of marks) {
       const wide = textWidth(words, 11);
-      const places = [[x + 8, y + 4], [x - 8 - wide, y + 4], [x - wide / 2, y - 9], [x - wide / 2, y + 18]];
+      const places = [
+        [x + 8, y + 4], [x - 8 - wide, y + 4], [x - wide / 2, y - 9], [x - wide / 2, y + 18], [x + 7, y - 8], [x + 7, y + 17],
+        [x - 7 - wide, y - 8], [x - 7 - wide, y + 17],
+      ];
       const fits = ([left, base]) => {
         const box = [left - 1, base - 10, left + wide + 1, base + 3];
         if (box[0] < area.left || box[2] > area.right + 10 || box[1] < area.top - 8 || box[3] > area.bottom) return false;
@@ -226,62 +229,61 @@ const drawing = (() => {
     return details;
   }
 
-  const drawn = new WeakMap();
+  const drawn = new Map();
   const pending = new Set();
   const seen = new IntersectionObserver((entries) => {
     for (const entry of entries) if (entry.isIntersecting) paint(entry.target);
   }, { rootMargin: "600px" });
   const resized = new ResizeObserver((entries) => {
-    for (const { target, contentRect } of entries) {
-      const state = drawn.get(target);
-      if (state.width && contentRect.width && Math.abs(contentRect.width - state.width) >= 1) paint(target, true);
-    }
+    for (const { target } of entries) if (drawn.get(target).width && target.clientWidth !== drawn.get(target).width) paint(target, true);
   });
 
-  function paint(host, again = false) {
-    const state = drawn.get(host);
-    const width = Math.floor(host.clientWidth);
-    if (!width || (!pending.has(host) && !again)) return;
-    pending.delete(host);
+  function paint(plot, again = false) {
+    const width = plot.clientWidth;
+    if (!width || (!pending.has(plot) && !again)) return;
+    pending.delete(plot);
+    const state = drawn.get(plot);
     state.width = width;
-    const { title, words, controls, entries = [], root, table, nothing } = state.draw(Math.max(280, width));
-    const caption = element("figcaption", {}, element("h3", { textContent: title }), element("p", { textContent: words }));
-    const figure = element("figure", { className: "chart" }, caption, ...(controls ? [controls] : []));
-    if (nothing) {
-      figure.append(element("p", { className: "nothing", textContent: nothing }));
-    } else {
-      root.setAttribute("role", "img");
-      root.setAttribute("aria-label", `${title}. ${words} The numbers are in the table below.`);
-      if (entries.length) figure.append(legend(entries));
-      const wide = Number(root.getAttribute("width")) > width;
-      figure.append(element("div", wide ? { className: "drawing scrolls", tabIndex: 0 } : { className: "drawing" }, root));
-      figure.append(numbers(table));
-    }
-    host.replaceChildren(figure);
+    const { title, words, controls, entries = [], root, table } = state.draw(Math.max(260, width));
+    const caption = plot.parentElement.querySelector("figcaption");
+    caption.replaceChildren(element("b", { textContent: title }), " ", element("span", { textContent: words }));
+    root.setAttribute("role", "img");
+    root.setAttribute("aria-label", `${title} ${words} The numbers are in the table below.`);
+    const wide = Number(root.getAttribute("width")) > width + 1;
+    const drawing = element("div", wide ? { className: "drawing scrolls", tabIndex: 0 } : { className: "drawing" }, root);
+    const parts = [controls, entries.length ? legend(entries) : null, drawing, numbers(table)];
+    plot.replaceChildren(...parts.filter(Boolean));
   }
 
-  /** Keeps a chart in `host`: drawn as soon as it is near the window, again when its width changes, and before printing.
+  /** Keeps a chart in the plot of a figure: drawn as soon as it is near the window, again when its width changes, and before
+      printing. What was drawn there before is replaced.
 
       `draw(width)` gives its title, a sentence, `controls` above the picture where there are any, `entries` of its legend,
-      the picture `root` and the `table` of its numbers (`head`, `rows`); or, where nothing can be drawn, the sentence `nothing` that says why. Called again it replaces what
-      was drawn. */
-  function into(host, draw) {
-    const first = !drawn.has(host);
-    drawn.set(host, { width: drawn.get(host)?.width ?? 0, draw });
-    pending.add(host);
-    if (first) {
-      resized.observe(host);
-      seen.observe(host);
-    } else {
-      seen.unobserve(host); // observing again reports at once whether it is seen
-      seen.observe(host);
-    }
+      the picture `root` and the `table` of its numbers (`head`, `rows`). */
+  function into(figure, draw) {
+    const plot = figure.querySelector(".plot");
+    const first = !drawn.has(plot);
+    drawn.set(plot, { width: drawn.get(plot)?.width ?? 0, draw });
+    pending.add(plot);
+    if (first) resized.observe(plot);
+    seen.unobserve(plot); // observed again, it is told at once whether it is seen
+    seen.observe(plot);
+    return true;
   }
 
-  addEventListener("beforeprint", () => [...pending].forEach((host) => paint(host)));
+  /** Lets a click on a mark open the details of its contestant. */
+  function opening(mark, entry, state) {
+    mark.classList.toggle("chosen", entry === state.entry);
+    if (!state.open) return mark;
+    mark.classList.add("opens");
+    mark.addEventListener("click", () => state.open(entry));
+    return mark;
+  }
+
+  addEventListener("beforeprint", () => [...pending].forEach((plot) => paint(plot)));
 
   return {
     SHAPES, shape, element, known, value, seconds, textWidth, fitted, extent, linear, logarithmic, mark, line, text, axes,
-    ticksBelow, names, into,
+    ticksBelow, names, into, paint, opening,
   };
 })();

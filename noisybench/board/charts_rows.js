@@ -1,8 +1,6 @@
 "use strict";
-/* Charts of the rows of a table. What each is given, beside the element that it is kept in:
-   `view`, one of `page.data.views`; `table`, one of `view.tables`; `rows`, positions in `table.rows` that the filters let
-   through; `families` takes `slice`, what the filters choose as `{source, noise, rate}`, in place of a table. */
-const rowCharts = (() => {
+/* Charts of the rows of a table: `page.charts.intervals`, `heat` and `pareto`. See page_data.py for what they are given. */
+(() => {
   const { element, extent, fitted, known, line, linear, mark, names, shape, text, textWidth, value } = drawing;
   const FORMS = { detector: "circle", control: "square", reference: "diamond" };
   const KINDS = { detector: "detector", control: "control, no rank", reference: "reference, no rank" };
@@ -14,6 +12,7 @@ const rowCharts = (() => {
   const MOST_ROWS = 80;
 
   const entries = () => page.data.entries;
+  const chosenView = (data, state) => ({ view: data.views[state.view], table: data.views[state.view].tables[state.table] });
   const direction = (view) => (view.higher ? "higher is better" : "lower is better");
 
   /** What people call each row: its detector, and its learner or source where these differ between the rows. */
@@ -48,23 +47,24 @@ const rowCharts = (() => {
   // --- intervals and rank sets -------------------------------------------------------------------------------------------
 
   /** Means with their intervals, best first, and beside them the ranks that each may have. */
-  function intervals(host, { view, table, rows: shown }) {
+  function intervals(figure, data, state) {
+    const { view, table } = chosenView(data, state);
     const rows = table.rows;
-    const some = shown.filter((row) => known(rows.mean[row]));
+    const some = state.shown.filter((row) => known(rows.mean[row]));
     const at = some.slice(0, MOST_ROWS);
+    if (!at.length) return false;
     const said = new Map(called(rows, at).map((one, i) => [at[i], one]));
     const ranked = at.some((row) => known(rows.rank_low[row]));
-    const title = `${view.metric_title} of each row, and its interval`;
+    const title = `${view.metric_title} of each row, and its interval.`;
     let words = `Best first; ${direction(view)}.`;
     if (ranked) {
-      words += " Right: the ranks that a row may have (95 %). Filled: not surely worse than the best of its block.";
-      words += " Rows whose ranks overlap are not surely different.";
+      words += " Filled: no row of its block is surely better (95 %). On the right its rank, from one more than the rows";
+      words += " that are surely better to the last place before those surely worse.";
     }
     if (some.length > at.length) words += ` The first ${MOST_ROWS} of ${page.number(some.length)} rows.`;
     const groups = grouped(rows, at);
 
     function draw(width) {
-      if (!at.length) return { title, words, nothing: "No row has a value here." };
       const names = at.map((row) => whole(said.get(row)));
       const beside = width >= 620; // names stand beside the marks, else above them
       const column = beside ? Math.min(300, Math.max(...names.map((one) => textWidth(one))) + 14) : 0;
@@ -124,7 +124,7 @@ const rowCharts = (() => {
           made.append(shape("line", { x1: ends[0], x2: ends[1], y1: line, y2: line, class: `ranks ${kind}` }));
           made.append(mark("circle", ranking.at(rows.rank[row]), line, 3.5, kind));
         }
-        return made;
+        return drawing.opening(made, entry, state);
       }
 
       const kinds = [...new Set(at.map((row) => entries().kind[rows.entry[row]]))];
@@ -143,7 +143,7 @@ const rowCharts = (() => {
       return { head, rows: body };
     }
 
-    drawing.into(host, draw);
+    return drawing.into(figure, draw);
   }
 
   /** Ticks of a scale, and whether there is room for the words of each. */
@@ -168,7 +168,7 @@ const rowCharts = (() => {
 
   const DIMENSIONS = { noise: "noise", rate: "rate of wrong labels", source: "data set" };
 
-  /** What the columns of `families` are: what the filters leave open and more than one label column differs in. */
+  /** What the columns of `heat` are: what the filters leave open and more than one label column differs in. */
   function dimensionOf(slice) {
     const { slices } = page.data;
     return Object.keys(DIMENSIONS).find((name) => slice[name] < 0 && new Set(columnsOf(name, slice, slices).map((one) => one.table)).size > 1);
@@ -185,28 +185,30 @@ const rowCharts = (() => {
   }
 
   /** A map of numbers: rows against noises (or rates, or data sets), darker where better. */
-  function families(host, { view, table, rows: shown, slice }) {
-    const { slices, noises, rates, sources } = page.data;
-    const by = dimensionOf(slice);
-    const title = `${view.metric_title} of each row by ${DIMENSIONS[by ?? "noise"]}`;
-    const at = shown.filter((row) => known(table.rows.mean[row])).slice(0, MOST_ROWS);
+  function heat(figure, data, state) {
+    const { view, table } = chosenView(data, state);
+    const { slices, noises, rates, sources } = data;
+    const by = dimensionOf(state);
+    const at = state.shown.filter((row) => known(table.rows.mean[row])).slice(0, MOST_ROWS);
+    if (!by || !at.length) return false;
+    const title = `${view.metric_title} of each row by ${DIMENSIONS[by]}.`;
     const said = called(table.rows, at);
-    const columns = by ? columnsOf(by, slice, slices) : [];
+    const columns = columnsOf(by, state, slices);
     const heads = columns.map((column) => ({ noise: noises, rate: rates, source: sources.name })[by][column.at]);
     const cells = columns.map((column) => valuesOf(view.tables[column.table].rows, table.rows, at, by === "source"));
     const range = extent(cells.flat());
-    const words = `Darker is better; colours from ${value(range[0])} to ${value(range[1])}. Rows as in the table, best first; ${direction(view)}.`;
+    const words = `Stronger colours are better, from ${value(range[0])} to ${value(range[1])}. Rows as in the table, best first; ${direction(view)}.`;
 
     function draw(width) {
-      if (!by || !at.length) return { title, words, nothing: "There is one noise, rate and data set here, so nothing to compare." };
       const labels = said.map(whole);
-      const longest = Math.max(...labels.map((one) => textWidth(one)));
-      const column = Math.min(longest + 12, Math.max(110, width * 0.34));
-      const cell = Math.max(44, Math.min(72, (width - column) / heads.length));
+      const beside = width >= 620; // names stand beside the cells, else above them
+      const column = beside ? Math.min(300, Math.max(...labels.map((one) => textWidth(one))) + 12) : 0;
       const tall = Math.max(...heads.map((one) => Math.min(150, textWidth(one, 11))));
-      const turned = tall > cell - 6;
-      const [top, step] = [turned ? tall * 0.72 + 16 : 22, 24];
-      const across = column + cell * heads.length + (turned ? Math.min(60, tall * 0.72) : 0) + 2;
+      const turned = tall > Math.min(120, (width - column) / heads.length) - 6;
+      const lean = turned ? tall * 0.72 : 0; // what the last name reaches over its column
+      const cell = Math.max(44, Math.min(turned ? 80 : 120, (width - column - Math.max(0, lean - 30)) / heads.length));
+      const [top, step, above] = [turned ? lean + 16 : 22, beside ? 24 : 46, beside ? 0 : 20];
+      const across = Math.max(column + cell * heads.length + Math.max(0, lean - cell / 2 + 8), beside ? 0 : width);
       const root = shape("svg", { viewBox: `0 0 ${across} ${top + at.length * step + 2}`, width: across, height: top + at.length * step + 2 });
       heads.forEach((head, j) => {
         const x = column + (j + 0.5) * cell;
@@ -218,24 +220,24 @@ const rowCharts = (() => {
       });
       at.forEach((row, i) => {
         const y = top + i * step;
-        root.append(label(said[i], column - 8, y + 16));
+        root.append(label(said[i], beside ? column - 8 : width, y + (beside ? 16 : 15)));
         heads.forEach((head, j) => {
           const one = cells[j][i];
           const share = known(one) ? (one - range[0]) / (range[1] - range[0] || 1) : 0;
-          root.append(heat(column + j * cell, y, cell, step, known(one) ? (view.higher ? share : 1 - share) : null, value(one, 3).replace(/^(-?)0\./, "$1."), `${labels[i]}, ${head}: ${value(one, 4)}`));
+          root.append(heatCell(column + j * cell, y + above, cell, 24, known(one) ? (view.higher ? share : 1 - share) : null, value(one, 3).replace(/^(-?)0\./, "$1."), `${labels[i]}, ${head}: ${value(one, 4)}`));
         });
       });
       return { title, words, root, table: { head: ["row", ...heads], rows: at.map((_, i) => [labels[i], ...cells.map((one) => value(one[i], 4))]) } };
     }
 
-    drawing.into(host, draw);
+    return drawing.into(figure, draw);
   }
 
   /** A cell of a map: its colour by a share of 0 to 1, its number, and its words for a pointer. */
-  function heat(x, y, width, height, share, number, words) {
+  function heatCell(x, y, width, height, share, number, words) {
     const box = shape("rect", { x: x + 1, y: y + 1, width: width - 2, height: height - 2, rx: 3, class: share === null ? "heat none" : "heat" });
     if (share !== null) box.style.setProperty("--share", `${Math.round(6 + 94 * share)}%`);
-    const said = text(number, x + width / 2, y + height / 2 + 4, { kind: share !== null && share > 0.5 ? "cell strong" : "cell", anchor: "middle" });
+    const said = text(number, x + width / 2, y + height / 2 + 4, { kind: "cell", anchor: "middle" });
     return shape("g", {}, shape("title", {}, words), box, said);
   }
 
@@ -268,20 +270,23 @@ const rowCharts = (() => {
   }
 
   /** The metric against what a detector costs, and the rows that are best for their cost. */
-  function cost(host, { view, table, rows: shown }) {
+  function pareto(figure, data, state) {
+    const { view, table } = chosenView(data, state);
     const rows = table.rows;
-    const by = host.dataset.cost ?? "seconds";
+    const priced = (name) => state.shown.filter((row) => known(rows.mean[row]) && known(rows[name][row]) && entries().kind[rows.entry[row]] !== "reference");
+    const there = Object.keys(COSTS).filter((name) => priced(name).length);
+    const by = there.includes(figure.dataset.cost) ? figure.dataset.cost : there[0];
+    if (!by) return false;
     const [, xWords, unit] = COSTS[by];
     const costs = rows[by];
-    const at = shown.filter((row) => known(rows.mean[row]) && known(costs[row]) && entries().kind[rows.entry[row]] !== "reference");
+    const at = priced(by);
     const said = new Map(called(rows, at).map((one, i) => [at[i], whole(one)]));
-    const title = `${view.metric_title} against cost`;
+    const title = `${view.metric_title} against cost.`;
     const words = `Joined by the line: rows that no other beats in both, the Pareto front; ${direction(view)}.`;
     const best = front(costs, rows.mean, view.higher, at);
 
     function draw(width) {
       const choice = chooser();
-      if (!at.length) return { title, words, controls: choice, nothing: "No row here has both a value and a cost." };
       const positive = at.map((row) => costs[row]).filter((one) => one > 0);
       const [low, high] = positive.length ? extent(positive) : [1, 1];
       const log = by === "passes"
@@ -302,11 +307,12 @@ const rowCharts = (() => {
         const tells = `${said.get(row)}: ${value(rows.mean[row])}, ${drawing.seconds(rows.seconds[row])}, ${known(rows.passes[row]) ? `${value(rows.passes[row], 1)} extra passes` : "passes unknown"}`;
         const made = mark(FORMS[kind], ...place(row), 4.5, `${kind} ${onFront.has(row) ? "best" : "other"}`, tells);
         made.dataset.row = row;
-        root.append(made);
+        root.append(drawing.opening(made, rows.entry[row], state));
       }
       const labelled = [...best].sort((a, b) => (view.higher ? rows.mean[b] - rows.mean[a] : rows.mean[a] - rows.mean[b]));
-      const others = at.filter((row) => !onFront.has(row)).map((row) => [place(row)[0] - 4, place(row)[1] - 4, place(row)[0] + 4, place(row)[1] + 4]);
-      root.append(...names(labelled.map((row) => ({ x: place(row)[0], y: place(row)[1], words: fitted(said.get(row), 150, 11) })), area, others));
+      const taken = at.filter((row) => !onFront.has(row)).map((row) => [place(row)[0] - 4, place(row)[1] - 4, place(row)[0] + 4, place(row)[1] + 4]);
+      steps.slice(1).forEach(([right, below], i) => taken.push([steps[i][0], Math.min(below, steps[i][1]) - 1, right, Math.max(below, steps[i][1]) + 1]));
+      root.append(...names(labelled.map((row) => ({ x: place(row)[0], y: place(row)[1], words: fitted(said.get(row), 240, 11) })), area, taken));
       const signs = [
         { form: "circle", kind: "detector best", words: "on the front" },
         { form: "circle", kind: "detector other", words: "another is better and costs no more" },
@@ -325,19 +331,21 @@ const rowCharts = (() => {
     /** Buttons that choose what a cost is. */
     function chooser() {
       const made = element("div", { className: "choice", role: "group", ariaLabel: "Cost" });
-      for (const [name, [words]] of Object.entries(COSTS)) {
+      for (const name of there) {
+        const [words] = COSTS[name];
         const button = element("button", { type: "button", textContent: words, ariaPressed: String(name === by) });
         button.addEventListener("click", () => {
-          host.dataset.cost = name;
-          cost(host, { view, table, rows: shown });
-          requestAnimationFrame(() => requestAnimationFrame(() => host.querySelector('.choice [aria-pressed="true"]')?.focus()));
+          figure.dataset.cost = name;
+          pareto(figure, data, state);
+          drawing.paint(figure.querySelector(".plot"));
+          figure.querySelector('.choice [aria-pressed="true"]').focus();
         });
         made.append(button);
       }
       return made;
     }
 
-    drawing.into(host, draw);
+    return drawing.into(figure, draw);
   }
 
   /** Whole counts from none on, by the logarithm of one more. */
@@ -346,5 +354,5 @@ const rowCharts = (() => {
     return { low: 0, high, ticks, at: (one) => from + (Math.log1p(one) / Math.log1p(high)) * (to - from), words: page.number };
   }
 
-  return { intervals, families, cost, heat, front };
+  Object.assign(page.charts, { intervals, heat, pareto });
 })();

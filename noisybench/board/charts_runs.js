@@ -1,8 +1,7 @@
 "use strict";
-/* Charts of runs. What each is given, beside the element that it is kept in: `detail`, a position in `page.data.details`
-   (`histogram`, `roc`); `runs`, positions in `page.data.runs` that the filters let through (`fits`, `regions`); `map`, a
-   position in `page.data.memorization` (`memorization`). */
-const runCharts = (() => {
+/* Charts of runs: `page.charts.histogram`, `curve` and `memorization` of one scored run, `fits` and `regions` of those that
+   the filters leave. See page_data.py for what they are given. */
+(() => {
   const { SHAPES, extent, known, line, linear, mark, shape, text, textWidth, value } = drawing;
   const SIDES = [
     { key: "right", kind: "right", words: "right labels" },
@@ -21,16 +20,22 @@ const runCharts = (() => {
     return `${page.data.entries.detector[entry]} on ${runWords(run)}`;
   }
 
+  /** Positions of the runs that the filters leave. */
+  function runsLeft({ runs }, state) {
+    const names = ["source", "noise", "rate", "learner"];
+    return runs.learner.map((_, run) => run).filter((run) => names.every((name) => state[name] < 0 || runs[name][run] === state[name]));
+  }
+
   const sum = (numbers) => numbers.reduce((total, one) => total + one, 0);
 
   // --- one scored run ----------------------------------------------------------------------------------------------------
 
   /** Scores of wrong and of right labels, each as shares of their own number. */
-  function histogram(host, { detail }) {
-    const { details } = page.data;
+  function histogram(figure, { details }, { detail }) {
+    if (detail < 0) return false;
     const [low, high] = [details.low[detail], details.high[detail]];
     const bars = SIDES.map((side) => ({ ...side, counts: details[side.key][detail], total: sum(details[side.key][detail]) }));
-    const title = "Scores of wrong and of right labels";
+    const title = "Scores of wrong and of right labels.";
     const words = `${detailWords(details.entry[detail], details.run[detail])}: ${bars.map((one) => `${page.number(one.total)} ${one.words}`).join(", ")}. Each kind adds up to 100 %; the outermost bars hold what lies beyond.`;
 
     function draw(width) {
@@ -60,18 +65,18 @@ const runCharts = (() => {
       const rows = bars[0].counts.map((count, k) => [value(edge(k), 4), value(edge(k + 1), 4), String(count), String(bars[1].counts[k])]);
       return { title, words, entries: sides(), root, table: { head: ["from", "to", "right labels", "wrong labels"], rows } };
     }
-    drawing.into(host, draw);
+    return drawing.into(figure, draw);
   }
 
   const sides = () => SIDES.map(({ kind, words }) => ({ form: "line", kind, words }));
 
   /** ROC and, beside it, precision against recall, with what chance gives. */
-  function roc(host, { detail }) {
-    const { details, grids } = page.data;
+  function curve(figure, { details, grids }, { detail }) {
+    if (detail < 0) return false;
     const [found, precision] = [details.roc[detail].map(share), details.precision[detail].map(share)];
     const [wrong, right] = SIDES.toReversed().map((side) => sum(details[side.key][detail]));
     const chance = wrong / (wrong + right);
-    const title = "ROC and precision by recall";
+    const title = "ROC and precision by recall.";
     const words = `${detailWords(details.entry[detail], details.run[detail])}: AUROC ${value(details.auroc[detail])}. Dashed: chance, where ${percent(chance, 1)} of the labels are wrong.`;
 
     function draw(width) {
@@ -95,7 +100,7 @@ const runCharts = (() => {
       const signs = [{ form: "line", kind: "roc", words: "this run" }, { form: "line", kind: "chance", words: "chance" }];
       return { title, words, entries: signs, root, table: { head: ["false alarms", "found", "recall", "precision"], rows } };
     }
-    drawing.into(host, draw);
+    return drawing.into(figure, draw);
   }
 
   // --- learning curves ---------------------------------------------------------------------------------------------------
@@ -108,10 +113,11 @@ const runCharts = (() => {
   const MOST_LINES = 40;
 
   /** Shares of wrong and right labels fitted, epoch by epoch: a panel for each learner, or noise where there is one learner. */
-  function fits(host, { runs: shown }) {
-    const { curves, runs, learners, noises, words: sentences } = page.data;
-    const wanted = new Set(shown);
+  function fits(figure, data, state) {
+    const { curves, runs, learners, noises, words: sentences } = data;
+    const wanted = new Set(runsLeft(data, state));
     const at = curves.run.map((_, i) => i).filter((i) => wanted.has(curves.run[i]) && FITS.some(({ key }) => curves[key][i].some(known)));
+    if (!at.length) return false;
     const several = new Set(at.map((i) => runs.learner[curves.run[i]])).size > 1;
     const groups = new Map();
     for (const i of at) {
@@ -120,12 +126,11 @@ const runCharts = (() => {
       groups.set(key, [...(groups.get(key) ?? []), i]);
     }
     const panels = [...groups].slice(0, MOST_PANELS);
-    const title = "Wrong and right labels fitted, epoch by epoch";
+    const title = "Wrong and right labels fitted, epoch by epoch.";
     let words = `Bold: mean of the runs; thin: each run. ${sentences?.mislabeled_fit ?? ""}`;
     if (groups.size > panels.length) words += ` The first ${MOST_PANELS} of ${groups.size} ${several ? "learners" : "noises"}.`;
 
     function draw(width) {
-      if (!panels.length) return { title, words, nothing: "No run here has a training whose right and wrong labels are known." };
       const across = Math.max(1, Math.min(panels.length, Math.floor(width / 330), 3));
       const [wide, tall] = [Math.min((width - 20 * (across - 1)) / across, 560), 236];
       const lines = Math.ceil(panels.length / across);
@@ -173,17 +178,12 @@ const runCharts = (() => {
       }
       return [...sums].filter(([, [, count]]) => count === those.length).map(([epoch, [total, count]]) => [epoch, total / count]).sort((a, b) => a[0] - b[0]);
     }
-    drawing.into(host, draw);
+    return drawing.into(figure, draw);
   }
 
   // --- susceptibility ----------------------------------------------------------------------------------------------------
 
-  const REGIONS = [
-    "1: fits its labels, resists wrong ones",
-    "2: fits its labels, and wrong ones",
-    "3: fits little, resists wrong ones",
-    "4: fits little, and wrong ones",
-  ];
+  const REGIONS = ["1 trainable, resistant", "2 trainable, not resistant", "3 not trainable, resistant", "4 neither"];
 
   /** The region of a model: 0 to 3, of Forouzesh et al. 2023 (arXiv 2212.04461), whose bounds are the means of the models. */
   function regionOf(accuracy, susceptibility, means) {
@@ -193,19 +193,19 @@ const runCharts = (() => {
   const mean = (numbers) => (numbers.length ? sum(numbers) / numbers.length : null);
 
   /** Susceptibility against training accuracy of each run, and the four regions. */
-  function regions(host, { runs: shown }) {
-    const { runs, learners, words: sentences } = page.data;
-    const at = shown.filter((run) => known(runs.susceptibility[run]) && known(runs.train_accuracy[run]));
+  function regions(figure, data, state) {
+    const { runs, learners, words: sentences } = data;
+    const at = runsLeft(data, state).filter((run) => known(runs.susceptibility[run]) && known(runs.train_accuracy[run]));
+    if (at.length < 2) return false; // regions are relative to the runs shown
     const means = { accuracy: mean(at.map((run) => runs.train_accuracy[run])), susceptibility: mean(at.map((run) => runs.susceptibility[run])) };
     const region = new Map(at.map((run) => [run, regionOf(runs.train_accuracy[run], runs.susceptibility[run], means)]));
     const kinds = [...new Set(at.map((run) => runs.learner[run]))];
     const form = (run) => SHAPES[kinds.indexOf(runs.learner[run]) % SHAPES.length];
     const tint = (run) => `tint${Math.min(kinds.indexOf(runs.learner[run]), SHAPES.length - 1)}`;
-    const title = "Susceptibility against training accuracy";
-    const words = `${sentences?.susceptibility ?? ""} The four regions of Forouzesh et al. 2023 meet at the means of the ${at.length} runs shown; region 1 (above, left) is the one to choose from. Compare runs on the same labels.`;
+    const title = "Susceptibility against training accuracy.";
+    const words = `${sentences?.susceptibility ?? ""} The four regions of Forouzesh et al. 2023 meet at the means of the ${at.length} runs shown; region 1, above left, is the one to choose from. Compare runs on the same labels.`;
 
     function draw(width) {
-      if (at.length < 2) return { title, words: sentences?.susceptibility ?? "", nothing: "It takes two runs or more whose susceptibility was measured ('evaluate' does); regions are relative to the runs shown." };
       const { root, x, y, area } = drawing.axes({
         width, height: width < 520 ? 330 : 400, xWords: "susceptibility at the end, nats", yWords: "training accuracy at the end (on the given labels)",
         makeX: (ends) => linear(extent(at.map((run) => runs.susceptibility[run])), ends, { most: Math.floor(width / 80) }),
@@ -246,22 +246,22 @@ const runCharts = (() => {
       ]);
       return { head, rows: [...summary, ...body] };
     }
-    drawing.into(host, draw);
+    return drawing.into(figure, draw);
   }
 
   // --- memorization ------------------------------------------------------------------------------------------------------
 
   /** Where right and wrong labels lie by measured memorization and by rank of suspicion, in cells. */
-  function memorization(host, { map }) {
-    const { grids, memorization: maps, words: sentences } = page.data;
+  function memorization(figure, { grids, memorization: maps, words: sentences }, { map }) {
+    if (map < 0) return false;
     const [low, high] = [maps.low[map], maps.high[map]];
     const flat = maps.cells[map];
     const kinds = ["right labels", "wrong labels", "labels of unknown truth"];
     const layers = kinds.map((words, k) => ({ words, kind: ["right", "wrong", "unknown"][k], cells: new Map() }));
     for (let i = 0; i < flat.length; i += 4) layers.forEach((layer, k) => flat[i + 1 + k] && layer.cells.set(flat[i], flat[i + 1 + k]));
     const panels = layers.filter((layer) => layer.cells.size);
-    const title = "Memorization against suspicion";
-    const words = `${detailWords(maps.entry[map], maps.run[map])}, against the memorization of ${maps.truth_learner[map]}: Spearman's correlation ${value(maps.spearman[map])}. Darker cells hold more samples. ${sentences?.memorization ?? ""}`;
+    const title = "Memorization against suspicion.";
+    const words = `${detailWords(maps.entry[map], maps.run[map])}, against the memorization of ${maps.truth_learner[map]}: Spearman's correlation ${value(maps.spearman[map])}. Cells of a stronger colour hold more samples. ${sentences?.memorization ?? ""}`;
 
     function draw(width) {
       const across = width >= 560 ? panels.length : 1;
@@ -295,8 +295,8 @@ const runCharts = (() => {
       });
       return { title, words, root, table: { head: ["labels", "memorization from", "to", "rank of suspicion from", "samples"], rows } };
     }
-    drawing.into(host, draw);
+    return drawing.into(figure, draw);
   }
 
-  return { histogram, roc, fits, regions, memorization, regionOf };
+  Object.assign(page.charts, { histogram, curve, fits, regions, memorization });
 })();
