@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from noisybench.cli.printing import print_rows
+from noisybench.cli.printing import print_rows, tell
 from noisybench.ground.errors import BadUsage
 
 
@@ -24,14 +24,37 @@ def leaderboard(
         bool, typer.Option("--both", help="Where flags fall among wrong × memorized, instead of a ranking.")
     ] = False,
     style: Annotated[str, typer.Option("--format", help="table, markdown, csv, json or latex.")] = "table",
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw a picture instead of the table: .pdf, .svg or .png.")
+    ] = None,
+    picture: Annotated[
+        str | None,
+        typer.Option(
+            help="Which one: intervals (default), families, cost, histogram, roc, fits, regions or memorization."
+        ),
+    ] = None,
 ) -> None:
     """Compare detectors (or, with --models, the trained models) over variants and seeds.
 
-    With --both: where each detector's flags fall among wrong and clean, memorized and other samples.
+    With --both: where each detector's flags fall among wrong and clean, memorized and other samples. With --plot: a
+    picture, from the data of the page.
     """
     from noisybench.board.leaderboard import flags_board, models_board
     from noisybench.board.leaderboard import leaderboard as rank
 
+    if plot is not None:
+        from noisybench.board.pictures import draw_board
+
+        others = {"--both": both, "--models": models, "--stratum": stratum != "all", "--format": style != "table"}
+        if refused := [name for name, given in others.items() if given]:
+            msg = f"--plot draws a picture and takes no {refused[0]}; leave one of the two out"
+            raise BadUsage(msg)
+        draw_board(runs, plot, picture=picture or "intervals", truth=truth, metric=metric)
+        tell(f"note: {plot} holds the picture")
+        return
+    if picture is not None:
+        msg = "--picture is for --plot FILE, which is missing"
+        raise BadUsage(msg)
     if both:
         others = {
             "--models": models,

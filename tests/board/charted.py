@@ -10,9 +10,7 @@ from noisybench.ground.html.page import asset, page
 
 SCRIPTS = ("charts_axes.js", "charts_rows.js", "charts_runs.js")
 CHARTS = ("intervals", "heat", "pareto", "fits", "regions", "histogram", "curve", "memorization")
-BODY = "".join(
-    f'<figure id="{name}"><figcaption></figcaption><div class="plot"></div></figure>' for name in CHARTS
-)
+BODY = "".join(f'<figure id="{name}"><figcaption></figcaption><div class="plot"></div></figure>' for name in CHARTS)
 CALLS = """const state = {
   view: 0, table: 0, source: -1, noise: -1, rate: -1, learner: -1, entry: 1, detail: 0, map: 0,
   rows: page.data.views[0].tables[0].rows,
@@ -152,7 +150,10 @@ def _table(entries: list[tuple[str, int]], kinds: list[str], blocks: list[str], 
             "rank_high": [None if (r := ranks[i]) is None else r + 2 for i in order],
             "truth_learner": [-1 for _ in order],
             "complete": [True for _ in order],
-            "seconds": [None if kinds[i] == "reference" else round(10 ** (2 - 5 * ((i * 7 % 11) / 11) * (0.6 + i / 40)), 5) for i in order],
+            "seconds": [
+                None if kinds[i] == "reference" else round(10 ** (2 - 5 * ((i * 7 % 11) / 11) * (0.6 + i / 40)), 5)
+                for i in order
+            ],
             "passes": [None if kinds[i] == "reference" else (150, 30, 90, 1, 0, 0)[i % 6] for i in order],
         },
     }
