@@ -205,7 +205,8 @@ def _time(seconds: float) -> str:
     >>> _time(0.001), _time(20)
     ('1 ms', '20 s')
     """
-    unit, size = ("s", 1.0) if seconds >= 1 or seconds == 0 else ("ms", 1e-3) if seconds >= 1e-3 else ("µs", 1e-6)
+    units = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
+    unit, size = next((one for one in units if seconds >= one[1]), units[0] if seconds == 0 else units[-1])
     return f"{seconds / size:g} {unit}"
 
 
