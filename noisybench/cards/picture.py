@@ -3,7 +3,6 @@
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +11,8 @@ from noisybench.cards.data_cards import as_call
 from noisybench.cards.dependence import Dependence
 from noisybench.cards.description import Description
 from noisybench.cards.description_text import PRINTED_CLASSES
-from noisybench.ground.errors import BadData, BadUsage, MissingPackage
-from noisybench.ground.files import replacing
+from noisybench.ground.drawing import BLUE, VERMILLION, check_picture, in_style, save_picture
+from noisybench.ground.errors import BadData
 from noisybench.variants.transitions import AnyTransition, SparseTransition
 from noisybench.variants.variant import Variant
 
@@ -21,44 +20,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FORMATS = (".png", ".svg", ".pdf")
-STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "figure.dpi": 100,
-    "savefig.dpi": 200,
-    "text.parse_math": False,  # a class may be called $x$
-    "pdf.fonttype": 42,  # text stays text
-    "svg.fonttype": "none",
-    "svg.hashsalt": "noisybench",  # the same variant, the same bytes
-}
-BLUE, VERMILLION = "#0072B2", "#D55E00"  # told apart by all eyes: Okabe and Ito
 EMPTY = "#DDDDDD"
 LONGEST_NAME = 14
 MOST_CELLS_DRAWN = 400  # a side; finer ones are smaller than the dots of the picture
 NAMED_BELOW = 10  # classes up to which names also stand below the matrix, and its numbers are large
 DARK = 0.35  # share above which numbers in a cell are white
 LEVELS = (0, 1, 5, 10, 25, 50, 100)  # %, of the colour bar
-TIMELESS = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-
-
-def check_picture(path: str | Path) -> Path:
-    """``path``, where a picture can be drawn there.
-
-    Raises:
-        BadUsage: Its name ends in something else than .png, .svg or .pdf.
-        MissingPackage: matplotlib is not installed.
-    """
-    path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        msg = f"{path} is no {', '.join(FORMATS)} file; name the picture so"
-        raise BadUsage(msg)
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ModuleNotFoundError:
-        msg = f"drawing {path} needs the package 'matplotlib': pip install 'noisybench[plot]'"
-        raise MissingPackage(msg) from None
-    return path
 
 
 def draw(variant: Variant, description: Description, path: str | Path) -> None:
@@ -70,25 +37,20 @@ def draw(variant: Variant, description: Description, path: str | Path) -> None:
         MissingPackage: matplotlib is not installed.
     """
     path = check_picture(path)
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
     if not description.class_counts.any():
         msg = f"nothing can be drawn of variant {variant.provenance.variant_id[:8]}: no clean label is known"
         raise BadData(msg)
-    dependence, suffix = description.difficulty, path.suffix.lower()
-    with mpl.rc_context(), catch_warnings():
-        simplefilter("ignore", UserWarning)  # the font lacks a letter of a class name: a box stands for it
-        mpl.rcdefaults()
-        mpl.rcParams.update(STYLE)
+    dependence = description.difficulty
+    with in_style():
         figure = Figure(figsize=(6.4 if dependence is None else 11.2, 5.8), layout="constrained")
         panels = figure.subplots(1, 1 if dependence is None else 2, squeeze=False)[0]
         figure.suptitle(_title(variant, description), fontsize=11)
         _draw_matrix(figure, panels[0], variant, description)
         if dependence is not None:
             _draw_difficulty(panels[1], dependence, description)
-        with replacing(path) as part:
-            figure.savefig(part, format=suffix[1:], bbox_inches="tight", metadata=TIMELESS.get(suffix))
+        save_picture(figure, path)
 
 
 def _title(variant: Variant, description: Description) -> str:

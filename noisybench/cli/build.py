@@ -238,7 +238,8 @@ def describe(
 
     from noisybench.cards.description import describe as measure
     from noisybench.cards.description_text import to_record, to_text
-    from noisybench.cards.picture import check_picture, draw
+    from noisybench.cards.picture import draw
+    from noisybench.ground.drawing import check_picture
     from noisybench.memorization.difficulty_files import is_circular, read_difficulty
     from noisybench.variants.sample_files.values import read_given
     from noisybench.variants.sample_names import read_names

@@ -12,9 +12,10 @@ from sklearn.metrics import roc_auc_score
 
 from noisybench.cards.dependence import against_difficulty, second_choice_share
 from noisybench.cards.description import describe
-from noisybench.cards.picture import check_picture, draw
+from noisybench.cards.picture import draw
 from noisybench.data.source import source_from_arrays
 from noisybench.ground.arrays import UNKNOWN
+from noisybench.ground.drawing import check_picture
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, MissingPackage
 from noisybench.memorization.difficulty_files import clean_variant_id, is_circular, read_difficulty
 from noisybench.memorization.estimate import Memorization, write_memorization

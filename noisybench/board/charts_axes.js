@@ -1,0 +1,289 @@
+"use strict";
+/* Scales, axes, marks and legends of the charts, as SVG elements whose colours and fonts come from charts.css.
+
+   No charting library: of those that ship in a wheel, plotly (4.8 MB) and Bokeh (1.3 MB, a canvas) colour by inline style or
+   by pixels, which neither the page's policy nor its two colour schemes allow, Vega compiles its expressions by eval, and
+   d3 (238 kB) has no charts but the scales and ticks below. */
+const drawing = (() => {
+  const SVG = "http://www.w3.org/2000/svg";
+  const SHAPES = ["circle", "square", "triangle", "diamond", "plus", "cross"];
+  const FONT = 12;
+
+  /** An SVG element with its attributes and what stands in it. */
+  function shape(tag, attributes = {}, ...inside) {
+    const made = document.createElementNS(SVG, tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (value !== undefined) made.setAttribute(name, typeof value === "number" ? Math.round(value * 100) / 100 : value);
+    }
+    made.append(...inside);
+    return made;
+  }
+
+  /** An HTML element with its properties and what stands in it. */
+  function element(tag, properties = {}, ...inside) {
+    const made = Object.assign(document.createElement(tag), properties);
+    made.append(...inside);
+    return made;
+  }
+
+  // --- numbers and text --------------------------------------------------------------------------------------------------
+
+  const known = (value) => typeof value === "number" && Number.isFinite(value);
+
+  /** A value of a metric: three digits after the point, a dash where it is unknown. */
+  const value = (number, digits = 3) => (known(number) ? number.toFixed(digits) : "–");
+
+  /** A time with its unit. */
+  function seconds(time) {
+    if (!known(time)) return "–";
+    const [unit, size] = time >= 1 || time === 0 ? ["s", 1] : time >= 1e-3 ? ["ms", 1e-3] : ["µs", 1e-6];
+    return `${page.number(Number((time / size).toPrecision(2)))} ${unit}`;
+  }
+
+  const ruler = document.createElement("canvas").getContext("2d");
+
+  /** Width in pixels that a text takes, in the font of the page. */
+  function textWidth(text, size = FONT) {
+    ruler.font = `${size}px ${getComputedStyle(document.body).fontFamily}`;
+    return ruler.measureText(text).width;
+  }
+
+  /** A text shortened to a width, with an ellipsis. */
+  function fitted(text, width, size = FONT) {
+    if (textWidth(text, size) <= width) return text;
+    let [low, high] = [0, text.length];
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (textWidth(`${text.slice(0, middle)}…`, size) <= width) low = middle;
+      else high = middle - 1;
+    }
+    return `${text.slice(0, low)}…`;
+  }
+
+  // --- scales ------------------------------------------------------------------------------------------------------------
+
+  /** Least and greatest of the known values; `[0, 1]` where there is none. */
+  function extent(values) {
+    let [low, high] = [Infinity, -Infinity];
+    for (const one of values) {
+      if (!known(one)) continue;
+      if (one < low) low = one;
+      if (one > high) high = one;
+    }
+    return low <= high ? [low, high] : [0, 1];
+  }
+
+  /** Distance of round ticks, `most` of them at most. */
+  function tickStep(span, most) {
+    const rough = span / Math.max(1, most);
+    const power = 10 ** Math.floor(Math.log10(rough));
+    return power * [1, 2, 5, 10].find((times) => times * power >= rough * (1 - 1e-9));
+  }
+
+  /** Values as places between `from` and `to`; its ends are widened to round numbers where `round`. */
+  function linear([low, high], [from, to], { most = 5, round = true, digits = null } = {}) {
+    if (!(high > low)) [low, high] = [low - 0.5, high + 0.5];
+    const step = tickStep(high - low, most);
+    if (round) [low, high] = [Math.floor(low / step + 1e-9) * step, Math.ceil(high / step - 1e-9) * step];
+    const ticks = [];
+    for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k += 1) ticks.push(k * step);
+    const places = digits ?? Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+    return {
+      low, high, ticks,
+      at: (one) => from + ((one - low) / (high - low)) * (to - from),
+      words: (one) => (Math.abs(one) < step * 1e-9 ? 0 : one).toFixed(places),
+    };
+  }
+
+  /** Positive values as places, by their logarithm; what is below `low` stands at the start. */
+  function logarithmic([low, high], [from, to], words = String, most = 5) {
+    let [first, last] = [Math.floor(Math.log10(low) + 1e-9), Math.ceil(Math.log10(high) - 1e-9)];
+    if (first === last) last += 1;
+    const every = Math.ceil((last - first) / most);
+    const ticks = [];
+    for (let power = first; power <= last; power += every) ticks.push(10 ** power);
+    const at = (one) => from + ((Math.log10(Math.max(one, 10 ** first)) - first) / (last - first)) * (to - from);
+    return { low: 10 ** first, high: 10 ** last, ticks, at, words: (one) => words(Number(one.toPrecision(6))) };
+  }
+
+  // --- marks -------------------------------------------------------------------------------------------------------------
+
+  /** A mark of some shape and half width, centred; its kind decides its colour in the style. */
+  function mark(form, x, y, size, kind, words = "") {
+    const r = (number) => Math.round(number * 100) / 100;
+    const [left, right, top, bottom] = [r(x - size), r(x + size), r(y - size), r(y + size)];
+    const paths = {
+      circle: `M${left} ${r(y)}a${size} ${size} 0 1 0 ${2 * size} 0a${size} ${size} 0 1 0 ${-2 * size} 0z`,
+      square: `M${left} ${top}H${right}V${bottom}H${left}z`,
+      triangle: `M${r(x)} ${top}L${right} ${bottom}H${left}z`,
+      diamond: `M${r(x)} ${r(y - 1.3 * size)}L${r(x + 1.3 * size)} ${r(y)}L${r(x)} ${r(y + 1.3 * size)}L${r(x - 1.3 * size)} ${r(y)}z`,
+      plus: `M${left} ${r(y)}H${right}M${r(x)} ${top}V${bottom}`,
+      cross: `M${left} ${top}L${right} ${bottom}M${left} ${bottom}L${right} ${top}`,
+    };
+    const made = shape("path", { d: paths[form], class: `mark ${kind}` });
+    if (words) made.append(shape("title", {}, words));
+    return made;
+  }
+
+  /** A line through points `[x, y]`, broken where one is unknown. */
+  function line(points, kind, words = "") {
+    let path = "";
+    let down = false;
+    for (const [x, y] of points) {
+      if (known(x) && known(y)) path += `${down ? "L" : "M"}${Math.round(x * 10) / 10} ${Math.round(y * 10) / 10}`;
+      down = known(x) && known(y);
+    }
+    const made = shape("path", { d: path, class: `curve ${kind}` });
+    if (words) made.append(shape("title", {}, words));
+    return made;
+  }
+
+  function text(words, x, y, { kind = "", anchor = "start", ...rest } = {}) {
+    return shape("text", { x, y, class: kind || undefined, "text-anchor": anchor, ...rest }, words);
+  }
+
+  // --- axes --------------------------------------------------------------------------------------------------------------
+
+  /** The empty picture: grid, ticks and names of both axes around an area of `right - left` by `bottom - top`.
+
+      `makeX` and `makeY` get the ends of the area and give a scale. The name of the upward axis stands above it. */
+  function axes({ width, height, makeX, makeY, xWords, yWords, top = 26, right = 14, bottom = 40, gridX = true }) {
+    const area = { left: 0, right: width - right, top, bottom: height - bottom };
+    const y = makeY([area.bottom, area.top]);
+    area.left = 10 + Math.max(...y.ticks.map((tick) => textWidth(y.words(tick), 11)), 10);
+    const x = makeX([area.left, area.right]);
+    const root = shape("svg", { viewBox: `0 0 ${width} ${height}`, width, height });
+    for (const tick of y.ticks) {
+      const at = y.at(tick);
+      root.append(shape("line", { x1: area.left, x2: area.right, y1: at, y2: at, class: "grid" }));
+      root.append(text(y.words(tick), area.left - 6, at + 4, { kind: "tick", anchor: "end" }));
+    }
+    root.append(...ticksBelow(x, area, gridX));
+    root.append(text(fitted(yWords, width, 12), 0, 13, { kind: "name" }));
+    root.append(text(fitted(xWords, width, 12), (area.left + area.right) / 2, height - 5, { kind: "name", anchor: "middle" }));
+    return { root, x, y, area };
+  }
+
+  /** Ticks of the axis below, those left out whose words would touch the ones before. */
+  function ticksBelow(x, area, grid = true) {
+    const made = [shape("line", { x1: area.left, x2: area.right, y1: area.bottom, y2: area.bottom, class: "axis" })];
+    let free = -Infinity;
+    for (const tick of x.ticks) {
+      const at = x.at(tick);
+      const half = textWidth(x.words(tick), 11) / 2;
+      if (grid) made.push(shape("line", { x1: at, x2: at, y1: area.top, y2: area.bottom, class: "grid" }));
+      if (at - half < free) continue;
+      free = at + half + 8;
+      made.push(text(x.words(tick), at, area.bottom + 16, { kind: "tick", anchor: "middle" }));
+    }
+    return made;
+  }
+
+  /** Names beside marks `{x, y, words}`, most important first, each where nothing is yet; those that find no place are left
+      out: their marks say the name to a pointer, and the table has it. */
+  function names(marks, area, taken = []) {
+    const boxes = [...taken, ...marks.map(({ x, y }) => [x - 5, y - 5, x + 5, y + 5])];
+    const made = [];
+    for (const { x, y, words } of marks) {
+      const wide = textWidth(words, 11);
+      const places = [
+        [x + 8, y + 4], [x - 8 - wide, y + 4], [x - wide / 2, y - 9], [x - wide / 2, y + 18], [x + 7, y - 8], [x + 7, y + 17],
+        [x - 7 - wide, y - 8], [x - 7 - wide, y + 17],
+      ];
+      const fits = ([left, base]) => {
+        const box = [left - 1, base - 10, left + wide + 1, base + 3];
+        if (box[0] < area.left || box[2] > area.right + 10 || box[1] < area.top - 8 || box[3] > area.bottom) return false;
+        return boxes.every((one) => box[2] < one[0] || box[0] > one[2] || box[3] < one[1] || box[1] > one[3]);
+      };
+      const place = places.find(fits);
+      if (!place) continue;
+      boxes.push([place[0] - 1, place[1] - 10, place[0] + wide + 1, place[1] + 3]);
+      made.push(text(words, place[0], place[1], { kind: "label" }));
+    }
+    return made;
+  }
+
+  // --- figures -----------------------------------------------------------------------------------------------------------
+
+  /** What marks and lines mean, as a list that wraps; an entry is `{form, kind, words}` or `{curve, words}`. */
+  function legend(entries) {
+    const list = element("ul", { className: "legend" });
+    for (const { form, kind, words } of entries) {
+      const sign = shape("svg", { viewBox: "0 0 22 14", width: 22, height: 14, "aria-hidden": "true" });
+      sign.append(form === "line" ? line([[1, 7], [21, 7]], kind) : mark(form, 11, 7, 4.5, kind));
+      list.append(element("li", {}, sign, words));
+    }
+    return list;
+  }
+
+  /** A table of the numbers, made when it is opened first. */
+  function numbers({ head, rows }) {
+    const details = element("details", { className: "numbers" }, element("summary", { textContent: "The numbers as a table" }));
+    details.addEventListener("toggle", () => {
+      if (details.querySelector("table")) return;
+      const line = (cells, tag) => element("tr", {}, ...cells.map((cell) => element(tag, { textContent: cell })));
+      const table = element("table", {}, element("thead", {}, line(head, "th")), element("tbody", {}, ...rows.map((row) => line(row, "td"))));
+      for (const cell of table.tHead.rows[0].cells) cell.scope = "col";
+      details.append(element("div", { className: "scrolls", tabIndex: 0 }, table));
+    });
+    return details;
+  }
+
+  const drawn = new Map();
+  const pending = new Set();
+  const seen = new IntersectionObserver((entries) => {
+    for (const entry of entries) if (entry.isIntersecting) paint(entry.target);
+  }, { rootMargin: "600px" });
+  const resized = new ResizeObserver((entries) => {
+    for (const { target } of entries) if (drawn.get(target).width && target.clientWidth !== drawn.get(target).width) paint(target, true);
+  });
+
+  function paint(plot, again = false) {
+    const width = plot.clientWidth;
+    if (!width || (!pending.has(plot) && !again)) return;
+    pending.delete(plot);
+    const state = drawn.get(plot);
+    state.width = width;
+    const { title, words, controls, entries = [], root, table } = state.draw(Math.max(260, width));
+    const caption = plot.parentElement.querySelector("figcaption");
+    caption.replaceChildren(element("b", { textContent: title }), " ", element("span", { textContent: words }));
+    root.setAttribute("role", "img");
+    root.setAttribute("aria-label", `${title} ${words} The numbers are in the table below.`);
+    const wide = Number(root.getAttribute("width")) > width + 1;
+    const drawing = element("div", wide ? { className: "drawing scrolls", tabIndex: 0 } : { className: "drawing" }, root);
+    const parts = [controls, entries.length ? legend(entries) : null, drawing, numbers(table)];
+    plot.replaceChildren(...parts.filter(Boolean));
+  }
+
+  /** Keeps a chart in the plot of a figure: drawn as soon as it is near the window, again when its width changes, and before
+      printing. What was drawn there before is replaced.
+
+      `draw(width)` gives its title, a sentence, `controls` above the picture where there are any, `entries` of its legend,
+      the picture `root` and the `table` of its numbers (`head`, `rows`). */
+  function into(figure, draw) {
+    const plot = figure.querySelector(".plot");
+    const first = !drawn.has(plot);
+    drawn.set(plot, { width: drawn.get(plot)?.width ?? 0, draw });
+    pending.add(plot);
+    if (first) resized.observe(plot);
+    seen.unobserve(plot); // observed again, it is told at once whether it is seen
+    seen.observe(plot);
+    return true;
+  }
+
+  /** Lets a click on a mark open the details of its contestant. */
+  function opening(mark, entry, state) {
+    mark.classList.toggle("chosen", entry === state.entry);
+    if (!state.open) return mark;
+    mark.classList.add("opens");
+    mark.addEventListener("click", () => state.open(entry));
+    return mark;
+  }
+
+  addEventListener("beforeprint", () => [...pending].forEach((plot) => paint(plot)));
+
+  return {
+    SHAPES, shape, element, known, value, seconds, textWidth, fitted, extent, linear, logarithmic, mark, line, text, axes,
+    ticksBelow, names, into, paint, opening,
+  };
+})();

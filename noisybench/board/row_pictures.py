@@ -1,0 +1,225 @@
+"""Pictures of the rows of a table: intervals and rank sets, noises by detectors, and what detectors cost."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from noisybench.ground.drawing import BLUE
+from noisybench.ground.errors import BadData
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_ROWS = 60
+"""Rows at most of a picture that has to fit on a page: the first."""
+WIDTH = 6.6
+MARKS = {"detector": ("o", BLUE), "control": ("s", "#A8457F"), "reference": ("D", "#555555")}
+"""Kind of a row → its mark and colour."""
+BLOCKS = {"pretrained": "features of other data", "knows_truth": "told something of the truth"}
+GRID = "#E6E6E6"
+
+
+def draw_intervals(figure: "Figure", data: Mapping[str, Any], view: Mapping[str, Any]) -> str:
+    """Means with their intervals, best first, and beside them the ranks that each row may have."""
+    rows = view["tables"][0]["rows"]
+    at = _with_values(rows)[:MOST_ROWS]
+    kinds = [data["entries"]["kind"][rows["entry"][row]] for row in at]
+    ranked = any(rows["rank_low"][row] is not None for row in at)
+    figure.set_size_inches(WIDTH, 1.3 + 0.19 * len(at))
+    panels: Sequence[Axes] = figure.subplots(
+        1, 2 if ranked else 1, sharey=True, squeeze=False, width_ratios=[3, 1] if ranked else [1]
+    )[0]
+    means = panels[0]
+    for y, (row, kind) in enumerate(zip(at, kinds, strict=True)):
+        form, colour = MARKS[kind]
+        best = rows["rank_low"][row] == 1
+        style: dict[str, Any] = {"color": colour, "marker": form, "mfc": colour if best else "white", "ms": 4}
+        if rows["low"][row] is not None:
+            means.plot([rows["low"][row], rows["high"][row]], [y, y], color=colour, linewidth=1.3)
+        means.plot([rows["mean"][row]], [y], linestyle="", **style)
+        if rows["rank_low"][row] is not None:
+            panels[1].plot(
+                [rows["rank_low"][row], rows["rank_high"][row]], [y, y], color=colour, linewidth=3, alpha=0.4
+            )
+            panels[1].plot([rows["rank"][row]], [y], linestyle="", **style)
+    chance = view["tables"][0]["chance"]
+    if chance is not None:
+        means.axvline(chance, color="#555555", linestyle=":", linewidth=1)
+        means.annotate("chance", (chance, 1), xycoords=("data", "axes fraction"), xytext=(2, 2), textcoords="offset points", fontsize=7)  # fmt: skip
+    means.set_yticks(range(len(at)), [_name(data, rows, row, at) for row in at], fontsize=7)
+    means.set_ylim(len(at) - 0.4, -0.6)
+    means.set_xlabel(f"{view['metric_title']} ({view['title']})")
+    if ranked:
+        panels[1].set_xlabel("rank")
+        panels[1].set_xlim(left=0.5)
+        panels[1].tick_params(axis="y", length=0)
+        panels[1].xaxis.get_major_locator().set_params(integer=True)
+    for panel in panels:
+        plain_axes(panel, "both")
+    words = f"{view['metric_title']} of each row with its interval, best first; {_direction(view)}."
+    if ranked:
+        words += (
+            " Filled: no row of its block is surely better (95 %). Right: rank, from one more than the rows surely better "
+            "to the last place before those surely worse."
+        )
+    if len(_with_values(rows)) > len(at):
+        words += f" The first {len(at)} of {len(_with_values(rows))} rows."
+    return words
+
+
+DIMENSIONS = {"noise": "noise", "rate": "rate of wrong labels", "source": "data set"}
+
+
+def draw_families(figure: "Figure", data: Mapping[str, Any], view: Mapping[str, Any]) -> str:
+    """A map of numbers: rows against noises, or rates or data sets where there is one noise."""
+    import matplotlib as mpl
+
+    along = {name: _along(data["slices"], name) for name in DIMENSIONS}
+    by = next((name for name, found in along.items() if len({table for _, table in found}) > 1), "")
+    rows = view["tables"][0]["rows"]
+    at = _with_values(rows)[:MOST_ROWS]
+    if not by:
+        msg = "there is one noise, rate and data set here, so there are no families to compare; give more runs"
+        raise BadData(msg)
+    columns = along[by]
+    names = {"noise": data["noises"], "rate": data["rates"], "source": data["sources"]["name"]}[by]
+    cells = np.array([_there(view["tables"][table]["rows"], rows, at, by) for _, table in columns], dtype=np.float64).T
+    figure.set_size_inches(max(4.0, 2.6 + 0.62 * len(columns)), 1.9 + 0.2 * len(at))
+    panel: Axes = figure.subplots()
+    colours = mpl.colormaps["Blues" if view["higher"] else "Blues_r"].with_extremes(bad="#EEEEEE")
+    low, high = float(np.nanmin(cells)), float(np.nanmax(cells))
+    reach = (high - low) or 1.0
+    # Ends beyond the numbers keep every cell light enough for black figures.
+    ends = (low, high + 0.6 * reach) if view["higher"] else (low - 0.6 * reach, high)
+    panel.imshow(np.ma.masked_invalid(cells), cmap=colours, vmin=ends[0], vmax=ends[1], aspect="auto")
+    for i, j in np.ndindex(*cells.shape):
+        if not np.isnan(cells[i, j]):
+            panel.text(j, i, _short(cells[i, j]), ha="center", va="center", fontsize=7)
+    panel.set_xticks(range(len(columns)), [names[one] for one, _ in columns], rotation=35, ha="left", rotation_mode="anchor", fontsize=7)  # fmt: skip
+    panel.xaxis.tick_top()
+    panel.set_yticks(range(len(at)), [_name(data, rows, row, at) for row in at], fontsize=7)
+    panel.tick_params(length=0)
+    panel.spines[:].set_visible(False)
+    return f"{view['metric_title']} ({view['title']}) of each row by {DIMENSIONS[by]}; stronger colours are better, from {low:.3f} to {high:.3f}."  # fmt: skip
+
+
+def draw_cost(figure: "Figure", data: Mapping[str, Any], view: Mapping[str, Any]) -> str:
+    """The metric against the time of a detector, and the rows that no other beats in both."""
+    rows = view["tables"][0]["rows"]
+    kinds = data["entries"]["kind"]
+    at = [
+        row
+        for row in _with_values(rows)
+        if rows["seconds"][row] is not None and kinds[rows["entry"][row]] != "reference"
+    ]
+    if not at:
+        msg = "no row here has both a value and a time; runs of noisybench have a timing.json that holds it"
+        raise BadData(msg)
+    figure.set_size_inches(WIDTH, 4.2)
+    panel: Axes = figure.subplots()
+    front = pareto_front([rows["seconds"][row] for row in at], [rows["mean"][row] for row in at], higher=view["higher"])
+    best = [at[i] for i in front]
+    for row in at:
+        form, colour = MARKS[kinds[rows["entry"][row]]]
+        panel.plot([rows["seconds"][row]], [rows["mean"][row]], linestyle="", marker=form, color=colour, mfc=colour if row in best else "white", ms=4.5)  # fmt: skip
+    across, up = [rows["seconds"][row] for row in best], [rows["mean"][row] for row in best]
+    panel.step(across, up, where="post", color=BLUE, linewidth=1, alpha=0.6)
+    positive = [rows["seconds"][row] for row in at if rows["seconds"][row] > 0]
+    if len(positive) == len(at):
+        panel.set_xscale("log")
+    else:
+        panel.set_xscale("symlog", linthresh=min(positive, default=1.0))
+    panel.xaxis.set_major_formatter(lambda value, _: _time(value))
+    panel.xaxis.set_minor_formatter("")
+    middle = sum(panel.get_xlim()) / 2 if len(positive) < len(at) else math.sqrt(math.prod(panel.get_xlim()))
+    for row in best:  # above and left of the front there is nothing
+        right = rows["seconds"][row] > middle
+        place = {"xytext": (-5, 3) if right else (0, 6), "ha": "right" if right else "left"}
+        panel.annotate(_name(data, rows, row, at), (rows["seconds"][row], rows["mean"][row]), textcoords="offset points", fontsize=7, **place)  # fmt: skip
+    panel.set(xlabel="time that the detector adds to a run", ylabel=f"{view['metric_title']} ({view['title']})")
+    plain_axes(panel, "both")
+    return f"{view['metric_title']} against cost; filled and joined: rows that no other beats in both, the Pareto front. {_direction(view).capitalize()}."  # fmt: skip
+
+
+def pareto_front(costs: Sequence[float], means: Sequence[float], *, higher: bool) -> list[int]:
+    """Positions of those that no other beats: none costs no more and is better, or costs less and is as good; cheapest first.
+
+    >>> pareto_front([1, 2, 3, 1], [0.7, 0.9, 0.8, 0.6], higher=True)
+    [0, 1]
+    """
+    sign = -1 if higher else 1
+    kept: list[int] = []
+    for i in sorted(range(len(costs)), key=lambda i: (costs[i], sign * means[i])):
+        if not kept or sign * means[i] < sign * means[kept[-1]]:
+            kept.append(i)
+    return kept
+
+
+def _with_values(rows: Mapping[str, Any]) -> list[int]:
+    return [row for row, mean in enumerate(rows["mean"]) if mean is not None]
+
+
+def _name(data: Mapping[str, Any], rows: Mapping[str, Any], row: int, among: Sequence[int]) -> str:
+    """A row's detector, with its learner, block and data set where these tell it from others."""
+    entries = data["entries"]
+    entry = rows["entry"][row]
+    learners = {entries["learner"][rows["entry"][other]] for other in among} - {-1}
+    parts = [entries["detector"][entry]]
+    if len(learners) > 1 and entries["learner"][entry] >= 0:
+        parts.append(data["learners"]["words"][entries["learner"][entry]])
+    if entries["block"][entry]:
+        parts.append(BLOCKS[entries["block"][entry]])
+    if len({rows["source"][other] for other in among}) > 1 and rows["source"][row] >= 0:
+        parts.append(data["sources"]["name"][rows["source"][row]])
+    return " · ".join(parts)
+
+
+def _along(slices: Mapping[str, Any], name: str) -> list[tuple[int, int]]:
+    """Positions along one dimension of the filters and the table of each, the others being all."""
+    others = [other for other in DIMENSIONS if other != name]
+    return [
+        (slices[name][i], table)
+        for i, table in enumerate(slices["table"])
+        if slices[name][i] >= 0 and all(slices[other][i] < 0 for other in others)
+    ]
+
+
+def _there(others: Mapping[str, Any], rows: Mapping[str, Any], at: Sequence[int], by: str) -> list[float]:
+    """The mean that each of some rows has in another table; NaN where it has no row there."""
+
+    def key(table: Mapping[str, Any], row: int) -> tuple[int, ...]:
+        source = -1 if by == "source" else table["source"][row]
+        return table["entry"][row], table["truth_learner"][row], source
+
+    found = {key(others, row): others["mean"][row] for row in range(len(others["entry"]))}
+    values = [found.get(key(rows, row)) for row in at]
+    return [math.nan if value is None else value for value in values]
+
+
+def _time(seconds: float) -> str:
+    """A time with its unit.
+
+    >>> _time(0.001), _time(20)
+    ('1 ms', '20 s')
+    """
+    units = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
+    unit, size = next((one for one in units if seconds >= one[1]), units[0] if seconds == 0 else units[-1])
+    return f"{seconds / size:g} {unit}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.3f}"
+
+
+def _direction(view: Mapping[str, Any]) -> str:
+    return "higher is better" if view["higher"] else "lower is better"
+
+
+def plain_axes(panel: "Axes", axis: Literal["x", "y", "both"]) -> None:
+    """Give axes a light grid, and no frame."""
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.grid(axis=axis, color=GRID, linewidth=0.6)
+    panel.set_axisbelow(True)
