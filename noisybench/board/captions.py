@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from noisybench.board.curvature_steps import steps_in_words
-from noisybench.board.detector_table import Row
+from noisybench.board.detector_table import Row, about_metric
 from noisybench.board.flags_table import MOST_MEMORIZED, BothRow, Quarters
 from noisybench.board.information import RowBlock
 from noisybench.board.model_table import ModelRow
@@ -22,7 +22,6 @@ from noisybench.board.subject import SHOWN_OF_AN_ID, NoiseUsed, joined
 from noisybench.ground.text import one_line
 from noisybench.ground.version import __version__
 from noisybench.statistics.resampling import weakest
-from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS
 from noisybench.variants.clustered import CANNOT_BE_TOLD
 
 BLOCK_WORDS: Mapping[RowBlock, str] = {
@@ -142,7 +141,7 @@ def also_known_as(rows: Rows) -> str:
 
 def _without_truth(row: Row) -> str:
     """What is said where there is nothing to rank by."""
-    if row.metric in SUGGESTION_METRICS:
+    if about_metric(row.metric).compares == "suggestion":
         return "There is no truth to rank by: of no label is it known that it is wrong, and which class is right."
     return one_line(
         f"There is no truth to rank by: of no sample is it known whether it is '{row.truth}'; 'noisybench suspects RUN' "

@@ -39,13 +39,12 @@ from noisybench.board.subject import (
 )
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, check_asked
 from noisybench.detection.scoring import Information, Kind
+from noisybench.ground.lookup import find
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import Paths, Run, finished_and_begun
 from noisybench.runs.record import NOBODY, Pretrained, Regime, Setup
-from noisybench.statistics.detection_metrics import METRICS, Metric
-from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS, MemorizationMetric
+from noisybench.statistics.metric import Metric
 from noisybench.statistics.resampling import Interval, LabelColumn, mean
-from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS, SuggestionMetric
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class Row:
         detector: Name of the detector, control or reference.
         kind: Only a ``detector`` has a rank.
         truth: What the scores were held against.
-        metric: A key of ``METRICS``, ``SUGGESTION_METRICS`` or ``MEMORIZATION_METRICS``.
+        metric: Name of a metric, see ``noisybench list metrics``.
         stratum: Which samples were compared: all, the clean or the mislabeled ones.
         truth_learner: Whose memorization the truth is; None for the mislabeled mask and for marks.
         matched: Whether that learner has the row's own model, recipe and epochs, or its memorization is transferred to
@@ -166,8 +165,8 @@ def detector_rows(
     Args:
         runs: Runs, or folders above them.
         truth: What the scores are held against: ``mislabeled``, ``memorization`` or a mark of the source.
-        metric: A key of ``METRICS``, ``SUGGESTION_METRICS`` or ``MEMORIZATION_METRICS``; None takes the AUROC, or
-            Spearman's correlation.
+        metric: Name of a metric of that truth, see ``noisybench list metrics``, or ``package.module:attribute`` of your own;
+            None takes the AUROC, or Spearman's correlation.
         stratum: For memorization: ``all`` samples, the ``clean`` or the ``mislabeled`` ones.
         by: ``noise``, ``source``, ``rate`` or ``variant``: each row has a value for each of them too.
         pool: Whether several data sets are averaged, as they are by ``source``.
@@ -358,9 +357,10 @@ def _row(
     )
 
 
-def about_metric(name: str) -> Metric | SuggestionMetric | MemorizationMetric:
+def about_metric(name: str) -> Metric:
     """What there is to say of a metric, by name."""
-    return METRICS.get(name) or SUGGESTION_METRICS.get(name) or MEMORIZATION_METRICS[name]
+    found: Metric = find("metrics", name)
+    return found
 
 
 def _order(row: Row, *, higher_is_better: bool) -> tuple[int, int, bool, bool, float, str, str]:
