@@ -132,8 +132,8 @@ def test_a_row_names_what_it_is_of(runs: Path) -> None:
     told = {noise.words: (noise.rate, noise.draws) for noise in row.subject.noises}
     assert told == {
         "pair_flip(rate=0.3)": (0.3, 2),
-        "symmetric(rate=0.2, inclusive=False)": (0.2, 2),
-        "symmetric(rate=0.4, inclusive=False)": (0.4, 2),
+        "symmetric(rate=0.2, inclusive=false)": (0.2, 2),
+        "symmetric(rate=0.4, inclusive=false)": (0.4, 2),
     }
     for noise in row.subject.noises:
         shares = [
