@@ -174,10 +174,11 @@ def test_the_leaderboard_names_whose_memorization_it_is(small: Source, variant: 
     assert "fraction 0.7, on input | transferred |" in page
     references = {row.detector for row in leaderboard(tmp_path) if row.kind == "reference"}
     assert f"memorization by mlp, overfit, 3 epochs ({recipe_digest(small, 3)}), fraction 0.7, on input" in references
-    for asked, sentence in (
+    wrong: tuple[tuple[dict[str, Any], str], ...] = (
         ({"stratum": "cleen"}, "no stratum of 'memorization' is called 'cleen'; did you mean 'clean'"),
         ({"metric": "spearmann"}, "no metric is called 'spearmann'; did you mean 'spearman'"),
-    ):
+    )
+    for asked, sentence in wrong:
         with pytest.raises(UnknownName, match=sentence):
             leaderboard(tmp_path, truth="memorization", **asked)
     with pytest.raises(UnknownName, match="no stratum of 'mislabeled' is called 'clean'"):
