@@ -156,7 +156,7 @@ def page_data(runs: Sequence[Run] | Paths, *, metric: str | None = None) -> dict
     return {
         "format": FORMAT,
         "version": __version__,
-        "about": about_page(ended, begun),
+        "about": about_page(ended, begun, wrong_shares_of(one.variant for one in truths.values())),
         "words": {**WORDS, "details": which},
         "sources": book.sources,
         "noises": book.noises,

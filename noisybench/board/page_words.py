@@ -1,10 +1,11 @@
 """Sentences of the leaderboard's page: what its words mean, what a view shows, and what chance would give."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from noisybench.board.agreement import Stratum
 from noisybench.board.detector_table import about_metric
-from noisybench.board.subject import subject_of
+from noisybench.board.subject import NoiseUsed, WrongShares, subject_of
 from noisybench.board.truths import MEMORIZATION, MISLABELED
 from noisybench.ground.text import cell
 from noisybench.ground.version import __version__
@@ -45,10 +46,10 @@ def view_words(truth: str, metric: str) -> str:
     )
 
 
-def about_page(runs: Sequence[Run], begun: Sequence[Run]) -> dict[str, list[str]]:
+def about_page(runs: Sequence[Run], begun: Sequence[Run], wrong_shares: WrongShares) -> dict[str, list[str]]:
     """What a page is of, as columns ``term`` and ``words``; names in it are any text."""
-    subject = subject_of(runs)
-    noises: dict[str, None] = {f"{words}, {draws} draw{'s' * (draws != 1)}": None for words, draws in subject.noises}
+    subject = subject_of(runs, wrong_shares=wrong_shares)
+    noises = dict.fromkeys(map(_noise_words, subject.noises))
     learners = dict.fromkeys(
         f"{run.record.model}, {run.record.recipe}, {run.record.epochs} epochs" for run in runs if run.record.epochs
     )
@@ -65,6 +66,12 @@ def about_page(runs: Sequence[Run], begun: Sequence[Run]) -> dict[str, list[str]
     }
     told = {term: cell(words) for term, words in facts.items() if words}
     return {"term": list(told), "words": list(told.values())}
+
+
+def _noise_words(noise: NoiseUsed) -> str:
+    """A noise, its draws and its realised share of wrong labels, as ``symmetric(rate=0.2), 5 draws, 19.9 % wrong``."""
+    wrong = "" if math.isnan(noise.wrong_share) else f", {noise.wrong_share:.1%} wrong".replace("%", " %")
+    return f"{noise.words}, {noise.draws} draw{'s' * (noise.draws != 1)}{wrong}"
 
 
 def _some(names: Mapping[str, None], most: int = 12) -> str:
