@@ -25,6 +25,7 @@ from .board.suspects_files import write_suspects as write_suspects
 from .board.verification import verify as verify
 from .cards.description import Description as Description
 from .cards.description import describe as describe
+from .cards.description_page import description_page as description_page
 from .cards.variant_card import write_cards as write_cards
 from .data.alteration import Alter as Alter
 from .data.alteration import changed as changed
