@@ -24,18 +24,19 @@ are text of strangers: a page sets them as text alone.
     Columns ``detector``, ``kind`` (detector, control, reference), ``learner`` (-1 of references), ``family`` (what its
     scores come from, in words), ``information`` (list of keys), ``made_with`` (the same in words), ``block`` (empty,
     ``pretrained``, ``knows_truth``), ``set`` (fast, standard, all, or empty), ``aliases`` (a text), ``origin``, ``code``
-    (digest). A contestant, which has a row in some tables.
+    (digest), ``asked`` (what follows the learner's command). A contestant, which has a row in some tables.
 ``runs``
     Columns ``learner``, ``source``, ``noise``, ``rate``, ``seed``, ``draw`` (seed of the noise), ``variant`` (12 digits),
     ``path`` (below the folders given), ``samples``, ``test_accuracy``, ``train_accuracy``, ``mislabeled_fit``,
     ``clean_fit``, ``susceptibility``: at the end of training, null where a run trains nothing.
 ``views``
     List of objects, one for each truth that there is and metric: ``key`` (text for the address), ``truth``, ``metric``,
-    ``stratum``, ``title`` (of the truth), ``metric_title``, ``words`` (a sentence), ``chance`` (a number or null),
+    ``stratum``, ``title`` (of the truth), ``metric_title``, ``words`` (a sentence),
     ``bounds`` (two numbers, null where there is none), ``higher`` (whether higher is better), ``truth_learners`` (names),
     ``tables`` (list, as ``slices.table`` counts).
 ``views[].tables[]``
-    ``caption`` (a text), ``draws``, ``seeds``, ``runs`` (counts), ``chance``, and ``rows``: columns ``entry``, ``source``
+    ``caption`` (a text), ``draws`` (label columns), ``seeds``, ``runs`` (counts), ``chance`` (a number or null), and
+    ``rows``: columns ``entry``, ``source``
     (-1 where all are pooled), ``mean``, ``low``, ``high``, ``interval`` (what it covers), ``rank``, ``rank_low``,
     ``rank_high``, ``truth_learner``, ``matched`` (true, false, null), ``seeds``, ``variants``, ``n``, ``complete``,
     ``mislabeled_fit``, ``clean_fit``, ``susceptibility``, ``seconds``, ``passes``. Best first, references last.
@@ -92,7 +93,7 @@ from noisybench.board.captions import caption
 from noisybench.board.detector_table import Row, about_metric, rows_of_agreements
 from noisybench.board.judging import judge_all
 from noisybench.board.page_details import GRIDS, chosen, class_names_of, curves_of, details_of, histories_of, maps_of
-from noisybench.board.page_entries import NONE, Book, Columns, rounded
+from noisybench.board.page_entries import NONE, Book, PageColumns, rounded
 from noisybench.board.page_words import WORDS, about_page, chance_of, truth_title, view_words
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, Truths, check_asked
 from noisybench.ground.text import cell
@@ -181,7 +182,8 @@ def _judge(runs: Sequence[Run], truths: Mapping[Path, Truths], metric: str | Non
         *sorted({*names} - {MISLABELED, MEMORIZATION}),
     ]
     wanted = [check_asked(truth, None if truth == MEMORIZATION else metric, "all", there) for truth in order]
-    wanted.append(check_asked(MISLABELED, "suggestion_accuracy", "all", there))
+    suggested = check_asked(MISLABELED, "suggestion_accuracy", "all", there)
+    wanted += [suggested] if suggested not in wanted else []
     judged = []
     for asked in wanted:
         found, faults = judge_all(runs, truths, asked)
@@ -231,12 +233,12 @@ def _view(judged: _Judged, shown: _Shown) -> dict[str, Any]:
     }
 
 
-def _row_columns(rows: Sequence[Row], runs: Sequence[Run], book: Book, whose: dict[str, int]) -> Columns:
+def _row_columns(rows: Sequence[Row], runs: Sequence[Run], book: Book, whose: dict[str, int]) -> PageColumns:
     """The columns of a table's rows; ``whose`` gathers the learners of truths."""
     by_setup: dict[str, list[Run]] = {}
     for run in runs:
         by_setup.setdefault(run.setup.setup, []).append(run)
-    columns: Columns = {name: [] for name in _ROW_COLUMNS}
+    columns: PageColumns = {name: [] for name in _ROW_COLUMNS}
     for row in rows:
         learner = row.truth_learner
         said = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from noisybench.board.page_entries import NONE, Book, Columns, rounded
+from noisybench.board.page_entries import NONE, Book, PageColumns, rounded
 from noisybench.board.truths import Truths
 from noisybench.ground.arrays import Bools, Floats, Labels
 from noisybench.ground.errors import BadData, Mismatch
@@ -64,9 +64,9 @@ def histories_of(runs: Sequence[Run]) -> dict[Path, dict[str, Floats]]:
     return found
 
 
-def curves_of(book: Book, histories: Mapping[Path, Mapping[str, Floats]]) -> Columns:
+def curves_of(book: Book, histories: Mapping[Path, Mapping[str, Floats]]) -> PageColumns:
     """The columns of ``curves``: of the first runs that have a history of several epochs."""
-    columns: Columns = {name: [] for name in ("run", "epoch", *_SHARES, "susceptibility")}
+    columns: PageColumns = {name: [] for name in ("run", "epoch", *_SHARES, "susceptibility")}
     several = [run for run in book.runs if len(histories.get(run.path, {}).get("epoch", ())) > 1]
     for run in several[:MOST_CURVES]:
         history = histories[run.path]
@@ -116,9 +116,9 @@ def chosen(book: Book) -> tuple[list[tuple[Run, str]], str]:
     )
 
 
-def details_of(book: Book, truths: Mapping[Path, Truths], some: Sequence[tuple[Run, str]]) -> Columns:
+def details_of(book: Book, truths: Mapping[Path, Truths], some: Sequence[tuple[Run, str]]) -> PageColumns:
     """The columns of ``details``: of those of some scored runs whose labels are known to be wrong or right."""
-    columns: Columns = {name: [] for name in _DETAILS}
+    columns: PageColumns = {name: [] for name in _DETAILS}
     for run, name, values in _scores(some):
         variant = truths[run.home].variant
         known, wrong = variant.known, variant.mislabeled
@@ -135,9 +135,9 @@ def details_of(book: Book, truths: Mapping[Path, Truths], some: Sequence[tuple[R
     return columns
 
 
-def maps_of(book: Book, truths: Mapping[Path, Truths], some: Sequence[tuple[Run, str]]) -> Columns:
+def maps_of(book: Book, truths: Mapping[Path, Truths], some: Sequence[tuple[Run, str]]) -> PageColumns:
     """The columns of ``memorization``: of those of some scored runs whose labels' memorization was measured."""
-    columns: Columns = {name: [] for name in _MAPS}
+    columns: PageColumns = {name: [] for name in _MAPS}
     measured = [(run, name) for run, name in some if truths[run.home].measured]
     for run, name, values in _scores(measured):
         of = truths[run.home]

@@ -1,4 +1,4 @@
-"""Columns of the leaderboard's page that name things: sources, noises, rates, learners, contestants and runs."""
+"""PageColumns of the leaderboard's page that name things: sources, noises, rates, learners, contestants and runs."""
 
 import math
 import os
@@ -19,7 +19,7 @@ from noisybench.ground.text import cell
 from noisybench.runs.reading import Run
 from noisybench.runs.record import NOBODY, Regime, Setup
 
-Columns: TypeAlias = "dict[str, list[Any]]"
+PageColumns: TypeAlias = "dict[str, list[Any]]"
 """Name → values, all of one length."""
 NONE = -1
 """Position of nothing."""
@@ -54,7 +54,7 @@ class Book:
     Attributes:
         runs: The finished runs, in order.
         places: Of each run, in their order.
-        sources: Columns ``name``, ``samples``.
+        sources: PageColumns ``name``, ``samples``.
         noises: Families of noise.
         rates: In words, lowest first.
         shown: Setup, detector and maker → name of the row.
@@ -67,7 +67,10 @@ class Book:
         self.shown = names_shown(self.runs)
         sources = {run.record.source: run.record.n for run in self.runs}
         names = sorted(sources)
-        self.sources: Columns = {"name": [cell(name) for name in names], "samples": [sources[name] for name in names]}
+        self.sources: PageColumns = {
+            "name": [cell(name) for name in names],
+            "samples": [sources[name] for name in names],
+        }
         noises = sorted({run.column.noise for run in self.runs})
         self.noises = [cell(name) for name in noises]
         rates = sorted({_rate(run) for run in self.runs})
@@ -101,9 +104,9 @@ class Book:
         name = self.shown[run.setup, detector, run.maker(detector)]
         return self._entries.get((name, run.kinds[detector], run.setup), NONE)
 
-    def learners(self) -> Columns:
+    def learners(self) -> PageColumns:
         """The columns of ``learners``."""
-        columns: Columns = {}
+        columns: PageColumns = {}
         for setup, members in self._members.items():
             first = members[0]
             said = {
@@ -124,9 +127,9 @@ class Book:
                 columns.setdefault(name, []).append(value)
         return columns
 
-    def entries(self) -> Columns:
+    def entries(self) -> PageColumns:
         """The columns of ``entries``, of the contestants noted."""
-        columns: Columns = {}
+        columns: PageColumns = {}
         for row in self._rows:
             setup = _setup(row)
             members = self._members.get(setup, [])
@@ -151,14 +154,15 @@ class Book:
                 "aliases": ", ".join(row.aliases),
                 "origin": cell(origin),
                 "code": code[:12],
+                "asked": _asked(row, setup, members),
             }  # fmt: skip
             for name, value in said.items():
                 columns.setdefault(name, []).append(value)
         return columns
 
-    def run_columns(self) -> Columns:
+    def run_columns(self) -> PageColumns:
         """The columns of ``runs``."""
-        columns: Columns = {}
+        columns: PageColumns = {}
         root = _common([run.path for run in self.runs])
         for run, place in zip(self.runs, self.places, strict=True):
             said: dict[str, Any] = {
@@ -179,14 +183,14 @@ class Book:
                 columns.setdefault(name, []).append(value)
         return columns
 
-    def slices(self) -> tuple[Columns, list[list[int]]]:
+    def slices(self) -> tuple[PageColumns, list[list[int]]]:
         """The columns of ``slices``, and the positions of the runs of each table.
 
         Every combination of source, noise and rate, each or all of them, that holds a run; those of the same runs have
         the same table.
         """
         tables: dict[tuple[int, ...], int] = {}
-        columns: Columns = {"source": [], "noise": [], "rate": [], "table": []}
+        columns: PageColumns = {"source": [], "noise": [], "rate": [], "table": []}
         many = [range(NONE, len(names)) for names in (self.sources["name"], self.noises, self.rates)]
         held = {place: [at for at, one in enumerate(self.places) if one == place] for place in set(self.places)}
         for source in many[0]:
@@ -281,6 +285,15 @@ def _command(run: Run) -> str:
     elif record.regime == "answers":
         parts = ("score", "VARIANT", "--answers", *(["--without-given"] if record.without_given else []))
     return cell(" ".join(("noisybench", *(shlex.quote(part) for part in parts)))) if parts else ""
+
+
+def _asked(row: Row, setup: Setup, members: Sequence[Run]) -> str:
+    """What the command of a learner must say to make one of its rows; empty where it makes all of them."""
+    if row.kind == "reference" or setup.regime not in ("training", "second_split", "threshold", "features"):
+        return ""
+    seeds = ",".join(map(str, sorted({run.seed for run in members})))
+    said = "" if setup.regime == "features" else f" --seeds {seeds}"
+    return cell(f" --detectors {shlex.quote(row.detector)}{said}")
 
 
 def _smallest_set(origin: str) -> str:

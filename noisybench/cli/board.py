@@ -1,11 +1,12 @@
 """The command that compares: leaderboard."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from noisybench.cli.printing import print_rows, tell
+from noisybench.cli.printing import print_rows, status, tell
 from noisybench.ground.errors import BadUsage
 
 
@@ -23,7 +24,8 @@ def leaderboard(
     both: Annotated[
         bool, typer.Option("--both", help="Where flags fall among wrong × memorized, instead of a ranking.")
     ] = False,
-    style: Annotated[str, typer.Option("--format", help="table, markdown, csv, json or latex.")] = "table",
+    style: Annotated[str, typer.Option("--format", help="table, markdown, csv, json, latex or html.")] = "table",
+    to: Annotated[Path | None, typer.Option(metavar="FILE", help="Where the page of --format html goes.")] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw a picture instead of the table: .pdf, .svg or .png.")
     ] = None,
@@ -36,9 +38,13 @@ def leaderboard(
 ) -> None:
     """Compare detectors (or, with --models, the trained models) over variants and seeds.
 
-    With --both: where each detector's flags fall among wrong and clean, memorized and other samples. With --plot: a
-    picture, from the data of the page.
+    With --both: where each detector's flags fall among wrong and clean, memorized and other samples. With --format html
+    --to FILE: a page for a browser, of every truth that there is. With --plot: a picture, from the data of the page.
     """
+    if style == "html" or to is not None:
+        others = {"--both": both, "--models": models, "--truth": truth != "mislabeled", "--stratum": stratum != "all"}
+        _write_page(runs, to, style, metric, {**others, "--plot": plot is not None, "--picture": picture is not None})
+        return
     from noisybench.board.leaderboard import flags_board, models_board
     from noisybench.board.leaderboard import leaderboard as rank
 
@@ -72,3 +78,23 @@ def leaderboard(
         print_rows(models_board(runs).rows, style)
         return
     print_rows(rank(runs, truth=truth, metric=metric, stratum=stratum).rows, style)
+
+
+def _write_page(runs: list[Path], to: Path | None, style: str, metric: str | None, others: Mapping[str, bool]) -> None:
+    """The page of every truth, which a person chooses from in the browser."""
+    from noisybench.board.page import leaderboard_page
+    from noisybench.ground.html.page import write_page
+
+    if style != "html":
+        msg = "--to is the file of a page; say --format html as well, or redirect the output of another format"
+        raise BadUsage(msg)
+    if refused := [name for name, given in others.items() if given]:
+        msg = f"a page shows every truth, and takes no {refused[0]}; leave it out"
+        raise BadUsage(msg)
+    if to is None or to.is_dir():
+        msg = f"a page goes to a file{'' if to is None else f', and {to} is a folder'}; say --to FILE, as in --to leaderboard.html"
+        raise BadUsage(msg)
+    with status("reading the runs"):
+        text = leaderboard_page(runs, metric=metric)
+    write_page(text, to)
+    tell(f"note: {to} shows them; open it in a browser")
