@@ -40,12 +40,16 @@ const drawing = (() => {
     return `${page.number(Number((time / size).toPrecision(2)))} ${unit}`;
   }
 
-  const ruler = document.createElement("canvas").getContext("2d");
+  const family = getComputedStyle(document.body).fontFamily;
+  const rulers = new Map();
 
   /** Width in pixels that a text takes, in the font of the page. */
   function textWidth(text, size = FONT) {
-    ruler.font = `${size}px ${getComputedStyle(document.body).fontFamily}`;
-    return ruler.measureText(text).width;
+    if (!rulers.has(size)) {
+      rulers.set(size, document.createElement("canvas").getContext("2d"));
+      rulers.get(size).font = `${size}px ${family}`;
+    }
+    return rulers.get(size).measureText(text).width;
   }
 
   /** A text shortened to a width, with an ellipsis. */
@@ -229,45 +233,56 @@ const drawing = (() => {
     return details;
   }
 
-  const drawn = new Map();
-  const pending = new Set();
-  const seen = new IntersectionObserver((entries) => {
-    for (const entry of entries) if (entry.isIntersecting) paint(entry.target);
-  }, { rootMargin: "600px" });
-  const resized = new ResizeObserver((entries) => {
-    for (const { target } of entries) if (drawn.get(target).width && target.clientWidth !== drawn.get(target).width) paint(target, true);
-  });
+  const drawn = new WeakMap();
+  const waiting = new Set();
+  const resized = new ResizeObserver((entries) => paintAll(entries.map(({ target }) => target)));
 
-  function paint(plot, again = false) {
-    const width = plot.clientWidth;
-    if (!width || (!pending.has(plot) && !again)) return;
-    pending.delete(plot);
+  /** Draws charts whose width has changed; every width is read before anything is drawn, so that the page is laid out once. */
+  function paintAll(plots) {
+    const widths = plots.map((plot) => [plot, plot.clientWidth]);
+    for (const [plot, width] of widths) if (width && width !== drawn.get(plot).width) paint(plot, width);
+  }
+
+  function paint(plot, width) {
     const state = drawn.get(plot);
     state.width = width;
     const { title, words, controls, entries = [], root, table } = state.draw(Math.max(260, width));
-    const caption = plot.parentElement.querySelector("figcaption");
-    caption.replaceChildren(element("b", { textContent: title }), " ", element("span", { textContent: words }));
     root.setAttribute("role", "img");
     root.setAttribute("aria-label", `${title} ${words} The numbers are in the table below.`);
     const wide = Number(root.getAttribute("width")) > width + 1;
     const drawing = element("div", wide ? { className: "drawing scrolls", tabIndex: 0 } : { className: "drawing" }, root);
     const parts = [controls, entries.length ? legend(entries) : null, drawing, numbers(table)];
     plot.replaceChildren(...parts.filter(Boolean));
+    tell(plot.parentElement.querySelector("figcaption"), words);
   }
 
-  /** Keeps a chart in the plot of a figure: drawn as soon as it is near the window, again when its width changes, and before
-      printing. What was drawn there before is replaced.
+  /** Puts a sentence behind the name of a figure. */
+  function tell(caption, words) {
+    let said = caption.querySelector("span");
+    if (!said) {
+      said = element("span");
+      caption.append(caption.textContent.trimEnd().endsWith(".") ? " " : ". ", said);
+    }
+    said.textContent = words;
+  }
 
-      `draw(width)` gives its title, a sentence, `controls` above the picture where there are any, `entries` of its legend,
-      the picture `root` and the `table` of its numbers (`head`, `rows`). */
+  /** Draws a chart in the plot of a figure in place of what is there, once the script that asks is done, and again when its
+      width changes.
+
+      `draw(width)` gives its title and a sentence that stands in the caption, `controls` above the picture where there are
+      any, `entries` of its legend, the picture `root` and the `table` of its numbers (`head`, `rows`). The title is for
+      those who do not see the picture. */
   function into(figure, draw) {
     const plot = figure.querySelector(".plot");
-    const first = !drawn.has(plot);
-    drawn.set(plot, { width: drawn.get(plot)?.width ?? 0, draw });
-    pending.add(plot);
-    if (first) resized.observe(plot);
-    seen.unobserve(plot); // observed again, it is told at once whether it is seen
-    seen.observe(plot);
+    if (!drawn.has(plot)) resized.observe(plot);
+    drawn.set(plot, { width: 0, draw });
+    if (!waiting.size) {
+      queueMicrotask(() => {
+        paintAll([...waiting]);
+        waiting.clear();
+      });
+    }
+    waiting.add(plot);
     return true;
   }
 
@@ -280,10 +295,8 @@ const drawing = (() => {
     return mark;
   }
 
-  addEventListener("beforeprint", () => [...pending].forEach((plot) => paint(plot)));
-
   return {
     SHAPES, shape, element, known, value, seconds, textWidth, fitted, extent, linear, logarithmic, mark, line, text, axes,
-    ticksBelow, names, into, paint, opening,
+    ticksBelow, names, into, opening,
   };
 })();

@@ -56,7 +56,7 @@
     const said = new Map(called(rows, at).map((one, i) => [at[i], one]));
     const ranked = at.some((row) => known(rows.rank_low[row]));
     const title = `${view.metric_title} of each row, and its interval.`;
-    let words = `Best first; ${direction(view)}.`;
+    let words = `${view.metric_title}, best first; ${direction(view)}.`;
     if (ranked) {
       words += " Filled: no row of its block is surely better (95 %). On the right its rank, from one more than the rows";
       words += " that are surely better to the last place before those surely worse.";
@@ -197,7 +197,7 @@
     const heads = columns.map((column) => ({ noise: noises, rate: rates, source: sources.name })[by][column.at]);
     const cells = columns.map((column) => valuesOf(view.tables[column.table].rows, table.rows, at, by === "source"));
     const range = extent(cells.flat());
-    const words = `Stronger colours are better, from ${value(range[0])} to ${value(range[1])}. Rows as in the table, best first; ${direction(view)}.`;
+    const words = `${view.metric_title} by ${DIMENSIONS[by]}; ${direction(view)}. Stronger colours are better, from ${value(range[0])} to ${value(range[1])}.`;
 
     function draw(width) {
       const labels = said.map(whole);
@@ -282,7 +282,7 @@
     const at = priced(by);
     const said = new Map(called(rows, at).map((one, i) => [at[i], whole(one)]));
     const title = `${view.metric_title} against cost.`;
-    const words = `Joined by the line: rows that no other beats in both, the Pareto front; ${direction(view)}.`;
+    const words = `${view.metric_title}, ${direction(view)}. Joined by the line: rows that no other beats in both, the Pareto front.`;
     const best = front(costs, rows.mean, view.higher, at);
 
     function draw(width) {
@@ -337,8 +337,7 @@
         button.addEventListener("click", () => {
           figure.dataset.cost = name;
           pareto(figure, data, state);
-          drawing.paint(figure.querySelector(".plot"));
-          figure.querySelector('.choice [aria-pressed="true"]').focus();
+          queueMicrotask(() => figure.querySelector('.choice [aria-pressed="true"]').focus()); // behind the drawing
         });
         made.append(button);
       }

@@ -173,11 +173,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     variant, folder = build_variant(source, AsFound()), tmp_path / "runs" / "made"
     write_variant(variant, folder / "variant")
     for seed in (0, 1):
-        scores = {"mine": rng.random(N) + 0.5 * variant.mislabeled, "entropy": rng.random(N)}
+        scores = {"mine": rng.random(N) + 0.5 * variant.mislabeled, "yours": rng.random(N)}
         record = RunRecord(
             regime="training", features="input", **about_labels(variant), model="mlp", recipe="standard", setup="digest",
             trained="abc", epochs=2, observe="after", seed=seed, detectors={name: name for name in scores},
-            controls=["entropy"], versions={"noisybench": "0.2.0"},
+            controls=["yours"], versions={"noisybench": "0.2.0"},
         )  # fmt: skip
         run = folder / "mlp-standard" / f"seed-{seed}"
         write_json(record.as_json(), run / "run.json")
