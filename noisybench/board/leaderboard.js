@@ -184,7 +184,8 @@
     const bodies = groups.map(([name, members]) => {
       const body = element("tbody");
       if (groups.length > 1) {
-        const title = element("th", "", GROUPS[name]);
+        const alone = name === "detector" && !groups.some(([other]) => other.startsWith("detector "));
+        const title = element("th", "", alone ? "Detectors" : GROUPS[name]);
         title.colSpan = columns.length;
         title.scope = "rowgroup";
         body.append(element("tr", "group", title));

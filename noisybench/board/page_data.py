@@ -98,7 +98,7 @@ from noisybench.board.page_words import WORDS, about_page, chance_of, truth_titl
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, Truths, check_asked
 from noisybench.ground.text import cell
 from noisybench.ground.version import __version__
-from noisybench.runs.reading import Paths, Run, finished_and_begun
+from noisybench.runs.reading import Paths, Run, finished_and_begun, leave_out_all
 from noisybench.statistics.resampling import mean
 
 FORMAT = 1
@@ -187,8 +187,11 @@ def _judge(runs: Sequence[Run], truths: Mapping[Path, Truths], metric: str | Non
     judged = []
     for asked in wanted:
         found, faults = judge_all(runs, truths, asked)
-        tell_left_out(faults, any_left=bool(found))
-        if any(one.n for agreements in found.values() for one in agreements) or asked == wanted[0]:
+        if not judged:
+            tell_left_out(faults, any_left=bool(found))
+        else:  # the page is no worse for a further view that some runs, or all, are not in
+            leave_out_all(map(str, faults))
+        if any(one.n for agreements in found.values() for one in agreements) or not judged:
             judged.append(_Judged(asked, found))
     return judged
 

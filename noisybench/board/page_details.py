@@ -198,15 +198,9 @@ def _curves(values: Floats, wrong: Bools) -> dict[str, Any]:
     found, flagged = found[ends], flagged[ends]
     recall = found / found[-1]
     false_alarms = (flagged - found) / (flagged[-1] - found[-1])
-    roc = np.interp(_FALSE_ALARMS, *_upper(np.append(0.0, false_alarms), np.append(0.0, recall)))
+    roc = np.interp(_FALSE_ALARMS, np.append(0.0, false_alarms), np.append(0.0, recall))  # of equals the upper
     precision = (found / flagged)[np.minimum(np.searchsorted(recall, _RECALL - 1e-12), len(recall) - 1)]
     return {"roc": thousandths(roc), "precision": thousandths(precision), "auroc": rounded(_area(values, wrong))}
-
-
-def _upper(across: Floats, up: Floats) -> tuple[Floats, Floats]:
-    """A curve of steps whose vertical parts are read at their upper end."""
-    last = np.append(np.diff(across) > 0, True)
-    return across[last], up[last]
 
 
 def _classes(values: Floats, variant: Variant) -> dict[str, Any]:
