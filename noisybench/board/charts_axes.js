@@ -99,15 +99,44 @@ const drawing = (() => {
     };
   }
 
-  /** Positive values as places, by their logarithm; what is below `low` stands at the start. */
+  /** Positive values as places, by their logarithm; what is below the first tick stands at the start. */
   function logarithmic([low, high], [from, to], words = String, most = 5) {
-    let [first, last] = [Math.floor(Math.log10(low) + 1e-9), Math.ceil(Math.log10(high) - 1e-9)];
-    if (first === last) last += 1;
-    const every = Math.ceil((last - first) / most);
+    const floor = (one, down) => {
+      const power = 10 ** Math.floor(Math.log10(one) + 1e-9);
+      return power * (down ? [5, 2, 1] : [1, 2, 5, 10]).find((times) => (down ? times * power <= one * (1 + 1e-9) : times * power >= one * (1 - 1e-9)));
+    };
+    let [first, last] = [floor(low, true), floor(high, false)];
+    if (first === last) [first, last] = [first / 2, last * 2];
+    const powers = (times) => {
+      const found = [];
+      for (let power = Math.floor(Math.log10(first)); 10 ** power <= last; power += 1) found.push(...times.map((one) => one * 10 ** power));
+      return found.filter((tick) => tick >= first * (1 - 1e-9) && tick <= last * (1 + 1e-9));
+    };
+    let ticks = powers([1, 2, 5]);
+    if (ticks.length > most + 1) ticks = powers([1]);
+    ticks = ticks.filter((_, i) => i % Math.ceil(ticks.length / (most + 1)) === 0);
+    const at = (one) => from + (Math.log(Math.max(one, first) / first) / Math.log(last / first)) * (to - from);
+    return { low: first, high: last, ticks, at, words: (one) => words(Number(one.toPrecision(6))) };
+  }
+
+  const NEAR_ENDS = [1e-4, 1e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4];
+  const ODDS_TICKS = [...NEAR_ENDS, 0.5, ...NEAR_ENDS.map((one) => 1 - one).reverse()];
+
+  /** Shares as places, by the logarithm of their odds: what is near 0 or 1 is drawn apart. Values at 0 and 1 themselves stand
+      at the ends. */
+  function logit([low, high], [from, to], most = 5) {
+    const odds = (one) => Math.log(one / (1 - one));
+    const bound = (one) => Math.min(1 - 1e-4, Math.max(1e-4, one));
+    const first = ODDS_TICKS.findLast((tick) => tick <= bound(low) + 1e-12);
+    const last = ODDS_TICKS.find((tick) => tick >= bound(high) - 1e-12);
+    const [start, end] = first < last ? [first, last] : [first / 2, (1 + last) / 2];
+    const at = (one) => from + ((odds(Math.min(end, Math.max(start, one))) - odds(start)) / (odds(end) - odds(start))) * (to - from);
     const ticks = [];
-    for (let power = first; power <= last; power += every) ticks.push(10 ** power);
-    const at = (one) => from + ((Math.log10(Math.max(one, 10 ** first)) - first) / (last - first)) * (to - from);
-    return { low: 10 ** first, high: 10 ** last, ticks, at, words: (one) => words(Number(one.toPrecision(6))) };
+    const room = Math.abs(to - from) / (most + 1);
+    for (const tick of ODDS_TICKS.filter((one) => one >= start && one <= end)) {
+      if (!ticks.length || Math.abs(at(tick) - at(ticks.at(-1))) >= room) ticks.push(tick);
+    }
+    return { low: start, high: end, ticks, at, words: (one) => String(Number(one.toFixed(4))) };
   }
 
   // --- marks -------------------------------------------------------------------------------------------------------------
@@ -220,6 +249,22 @@ const drawing = (() => {
     return list;
   }
 
+  /** Buttons of which one is chosen: `options` are pairs of key and words. */
+  function choice(label, options, chosen, choose) {
+    const made = element("div", { className: "choice", role: "group", ariaLabel: label });
+    for (const [key, words] of options) {
+      const button = element("button", { type: "button", textContent: words, ariaPressed: String(key === chosen) });
+      button.dataset.key = key;
+      button.addEventListener("click", () => {
+        const plot = made.closest(".plot");
+        choose(key);
+        queueMicrotask(() => plot.querySelector(`.choice [data-key="${key}"]`).focus()); // behind the drawing
+      });
+      made.append(button);
+    }
+    return made;
+  }
+
   /** A table of the numbers, made when it is opened first. */
   function numbers({ head, rows }) {
     const details = element("details", { className: "numbers" }, element("summary", { textContent: "The numbers as a table" }));
@@ -246,12 +291,12 @@ const drawing = (() => {
   function paint(plot, width) {
     const state = drawn.get(plot);
     state.width = width;
-    const { title, words, controls, entries = [], root, table } = state.draw(Math.max(260, width));
+    const { title, words, controls = [], entries = [], root, table } = state.draw(Math.max(260, width));
     root.setAttribute("role", "img");
     root.setAttribute("aria-label", `${title} ${words} The numbers are in the table below.`);
     const wide = Number(root.getAttribute("width")) > width + 1;
     const drawing = element("div", wide ? { className: "drawing scrolls", tabIndex: 0 } : { className: "drawing" }, root);
-    const parts = [controls, entries.length ? legend(entries) : null, drawing, numbers(table)];
+    const parts = [...controls, entries.length ? legend(entries) : null, drawing, numbers(table)];
     plot.replaceChildren(...parts.filter(Boolean));
     tell(plot.parentElement.querySelector("figcaption"), words);
   }
@@ -296,7 +341,7 @@ const drawing = (() => {
   }
 
   return {
-    SHAPES, shape, element, known, value, seconds, textWidth, fitted, extent, linear, logarithmic, mark, line, text, axes,
-    ticksBelow, names, into, opening,
+    SHAPES, shape, element, known, value, seconds, textWidth, fitted, extent, linear, logarithmic, logit, mark, line, text, axes,
+    ticksBelow, names, choice, into, opening,
   };
 })();

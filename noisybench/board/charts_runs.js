@@ -80,7 +80,7 @@
     const words = `AUROC ${value(details.auroc[detail])}. Dotted: chance, where ${percent(chance, 1)} of the labels are wrong.`;
 
     function draw(width) {
-      const two = width >= 560;
+      const two = width >= 420;
       const side = two ? Math.min(380, (width - 24) / 2) : Math.min(width, 380);
       const [wide, tall] = [two ? 2 * side + 24 : side, two ? side : 2 * side + 16];
       const root = shape("svg", { viewBox: `0 0 ${wide} ${tall}`, width: wide, height: tall });
@@ -131,7 +131,7 @@
     if (groups.size > panels.length) words += ` The first ${MOST_PANELS} of ${groups.size} ${several ? "learners" : "noises"}.`;
 
     function draw(width) {
-      const across = Math.max(1, Math.min(panels.length, Math.floor(width / 330), 3));
+      const across = Math.max(1, Math.min(panels.length, Math.floor(width / 290), 3));
       const [wide, tall] = [Math.min((width - 20 * (across - 1)) / across, 560), 236];
       const lines = Math.ceil(panels.length / across);
       const size = [across * wide + 20 * (across - 1), lines * tall];
