@@ -119,11 +119,11 @@ const drawing = (() => {
     return { low: first, high: last, ticks, at, words: (one) => words(Number(one.toPrecision(6))) };
   }
 
-  const NEAR_ENDS = [1e-4, 1e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4];
+  const NEAR_ENDS = [1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4];
   const ODDS_TICKS = [...NEAR_ENDS, 0.5, ...NEAR_ENDS.map((one) => 1 - one).reverse()];
 
-  /** Shares as places, by the logarithm of their odds: what is near 0 or 1 is drawn apart. Values at 0 and 1 themselves stand
-      at the ends. */
+  /** Shares as places, by the logarithm of their odds: what is near 0 or 1 is drawn apart. What lies beyond
+      an end, as 0 and 1 always do, stands at it. */
   function logit([low, high], [from, to], most = 5) {
     const odds = (one) => Math.log(one / (1 - one));
     const bound = (one) => Math.min(1 - 1e-4, Math.max(1e-4, one));
@@ -197,17 +197,22 @@ const drawing = (() => {
     return { root, x, y, area };
   }
 
-  /** Ticks of the axis below, those left out whose words would touch the ones before. */
+  /** The line of the axis below, with grid and ticks. */
   function ticksBelow(x, area, grid = true) {
     const made = [shape("line", { x1: area.left, x2: area.right, y1: area.bottom, y2: area.bottom, class: "axis" })];
+    for (const at of grid ? x.ticks.map(x.at) : []) made.push(shape("line", { x1: at, x2: at, y1: area.top, y2: area.bottom, class: "grid" }));
+    return [...made, ...tickWords(x, area.bottom + 16)];
+  }
+
+  /** Words of the ticks of a scale, without those that would touch the ones before. */
+  function tickWords(x, y) {
+    const made = [];
     let free = -Infinity;
     for (const tick of x.ticks) {
-      const at = x.at(tick);
-      const half = textWidth(x.words(tick), 11) / 2;
-      if (grid) made.push(shape("line", { x1: at, x2: at, y1: area.top, y2: area.bottom, class: "grid" }));
+      const [at, half] = [x.at(tick), textWidth(x.words(tick), 11) / 2];
       if (at - half < free) continue;
       free = at + half + 8;
-      made.push(text(x.words(tick), at, area.bottom + 16, { kind: "tick", anchor: "middle" }));
+      made.push(text(x.words(tick), at, y, { kind: "tick", anchor: "middle" }));
     }
     return made;
   }
@@ -342,6 +347,6 @@ const drawing = (() => {
 
   return {
     SHAPES, shape, element, known, value, seconds, textWidth, fitted, extent, linear, logarithmic, logit, mark, line, text, axes,
-    ticksBelow, names, choice, into, opening,
+    ticksBelow, tickWords, names, choice, into, opening,
   };
 })();

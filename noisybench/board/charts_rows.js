@@ -59,9 +59,13 @@
     again();
   });
 
-  /** The axis of a metric. */
-  function metricAxis(scale, range, ends, most) {
-    return scale === "odds" ? drawing.logit(range, ends, most) : linear(range, ends, { most });
+  /** The axis of a metric, which holds the values of some rows and `others`. By odds it ends a little beyond the best of them
+      but references: a perfect one, and intervals that reach 1, are drawn to its end. */
+  function metricAxis(scale, rows, at, others, ends, most) {
+    const range = extent([...at.map((row) => rows.mean[row]), ...others]);
+    if (scale !== "odds") return linear(range, ends, { most });
+    const [worst, best] = extent(at.filter((row) => entries().kind[rows.entry[row]] !== "reference").map((row) => rows.mean[row]));
+    return drawing.logit([Math.max(range[0], worst / 3), Math.min(range[1], 1 - (1 - best) / 3)], ends, most);
   }
 
   // --- intervals and rank sets -------------------------------------------------------------------------------------------
@@ -95,8 +99,7 @@
       const ranks = ranked ? Math.max(90, Math.min(220, (width - column) * 0.3)) : 0;
       const panel = [column + 8, width - 12 - (ranked ? ranks + 22 : 0)];
       const chance = known(table.chance) ? [table.chance] : [];
-      const range = extent([...at.flatMap((row) => [rows.low[row], rows.mean[row], rows.high[row]]), ...chance]);
-      const x = metricAxis(scaled, range, panel, Math.max(2, Math.floor((panel[1] - panel[0]) / 62)));
+      const x = metricAxis(scaled, rows, at, [...at.flatMap((row) => [rows.low[row], rows.high[row]]), ...chance], panel, Math.max(2, Math.floor((panel[1] - panel[0]) / 62)));
       const greatest = Math.max(2, ...at.map((row) => rows.rank_high[row] ?? 0));
       const r = ranked ? linear([1, greatest], [width - ranks, width - 12], { round: false, most: 4, digits: 0 }) : null;
       if (r) r.ticks = [1, ...r.ticks.filter((tick) => Number.isInteger(tick) && tick > 1)];
@@ -108,7 +111,7 @@
       for (const [scale, [left, right], name] of scales) {
         const area = { left, right, top: top - 4, bottom };
         root.append(...drawing.ticksBelow(scale, area), text(fitted(name, right - left), left, 13, { kind: "name" }));
-        for (const [tick, free] of spaced(scale, 30)) if (free) root.append(text(scale.words(tick), scale.at(tick), top - 12, { kind: "tick", anchor: "middle" }));
+        root.append(...drawing.tickWords(scale, top - 12));
       }
       if (chance.length && table.chance >= x.low && table.chance <= x.high) {
         const place = x.at(table.chance);
@@ -167,16 +170,6 @@
     }
 
     return drawing.into(figure, draw);
-  }
-
-  /** Ticks of a scale, and whether there is room for the words of each. */
-  function spaced(scale, room) {
-    let free = -Infinity;
-    return scale.ticks.map((tick) => {
-      const fits = scale.at(tick) >= free;
-      if (fits) free = scale.at(tick) + room;
-      return [tick, fits];
-    });
   }
 
   /** The name of a row, and quietly what else tells it from others. */
@@ -327,7 +320,7 @@
       const height = width < 520 ? 330 : 400;
       const { root, x, y, area } = drawing.axes({
         width, height, xWords, yWords: scaled === "odds" ? `${view.metric_title} (logit scale)` : view.metric_title, makeX: log,
-        makeY: (ends) => metricAxis(scaled, extent(at.map((row) => rows.mean[row])), ends, 6),
+        makeY: (ends) => metricAxis(scaled, rows, at, [], ends, 6),
       });
       const place = (row) => [x.at(costs[row]), y.at(rows.mean[row])];
       const steps = best.flatMap((row, i) => (i ? [[place(row)[0], place(best[i - 1])[1]], place(row)] : [place(row)]));

@@ -177,7 +177,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         record = RunRecord(
             regime="training", features="input", **about_labels(variant), model="mlp", recipe="standard", setup="digest",
             trained="abc", epochs=2, observe="after", seed=seed, detectors={name: name for name in scores},
-            controls=["yours"], versions={"noisybench": "0.2.0"},
+            form="scores", controls=["yours"], versions={"noisybench": "0.2.0"},
         )  # fmt: skip
         run = folder / "mlp-standard" / f"seed-{seed}"
         write_json(record.as_json(), run / "run.json")
