@@ -37,11 +37,11 @@
   /** Columns of the table: title, class, what is sorted by, whether the greatest comes first, and the cell. */
   const COLUMNS = {
     rank: { title: () => "rank", words: "Rank and its 95 % confidence set", className: "rank", by: (at) => at, cell: rankCell },
-    detector: { title: () => "detector", by: (at) => entries.detector[state.rows.entry[at]], cell: detectorCell },
+    detector: { title: () => "detector", className: "detector", by: (at) => entries.detector[state.rows.entry[at]], cell: detectorCell },
     mean: { title: () => view().metric_title, className: "value", by: (at) => state.rows.mean[at], down: () => view().higher, cell: valueCell },
-    source: { title: () => "source", className: "p2", shown: () => has("source"), by: (at) => sources.name[state.rows.source[at]], cell: (at) => sources.name[state.rows.source[at]] ?? "–" },
+    source: { title: () => "source", className: "source p2", shown: () => has("source"), by: (at) => sources.name[state.rows.source[at]], cell: (at) => sources.name[state.rows.source[at]] ?? "–" },
     learner: { title: () => "learner", className: "learner p2", shown: () => different((at) => learnerWords(state.rows.entry[at])), by: (at) => learnerWords(state.rows.entry[at]), cell: (at) => learnerWords(state.rows.entry[at]) },
-    truth: { title: () => "memorization by", className: "p3", shown: () => has("truth_learner"), by: truthWords, cell: truthWords },
+    truth: { title: () => "memorization by", className: "truth p3", shown: () => different(truthWords), by: truthWords, cell: truthWords },
     made: { title: () => "made with", className: "made p3", shown: () => different((at) => entries.made_with[state.rows.entry[at]]), by: (at) => entries.made_with[state.rows.entry[at]], cell: (at) => entries.made_with[state.rows.entry[at]] || "–" },
     wrong: { title: () => "wrong labels fitted", className: "number p3", shown: () => has("mislabeled_fit"), by: (at) => state.rows.mislabeled_fit[at], down: () => true, cell: (at) => short(state.rows.mislabeled_fit[at]) },
     right: { title: () => "right labels fitted", className: "number p3", shown: () => has("clean_fit"), by: (at) => state.rows.clean_fit[at], down: () => true, cell: (at) => short(state.rows.clean_fit[at]) },
@@ -127,7 +127,7 @@
     made.classList.toggle("best", state.rows.rank_low[at] === 1);
     for (const name of columns) {
       const column = COLUMNS[name];
-      const cell = element(name === "detector" ? "th" : "td", name === "detector" ? "detector" : (column.className ?? ""));
+      const cell = element(name === "detector" ? "th" : "td", column.className ?? "");
       if (name === "detector") cell.scope = "row";
       const held = column.cell(at);
       cell.append(...(Array.isArray(held) ? held : [String(held)]));
@@ -186,7 +186,6 @@
       if (groups.length > 1) {
         const alone = name === "detector" && !groups.some(([other]) => other.startsWith("detector "));
         const title = element("th", "", alone ? "Detectors" : GROUPS[name]);
-        title.colSpan = columns.length;
         title.scope = "rowgroup";
         body.append(element("tr", "group", title));
       }
@@ -196,6 +195,7 @@
     });
     for (const body of [...table.tBodies]) body.remove();
     table.append(...bodies);
+    spread();
     const first = table.querySelector("tr.row .detector button");
     if (first) first.tabIndex = 0;
     byId("nothing").hidden = state.shown.length > 0;
@@ -210,13 +210,21 @@
     drawAll();
   }
 
+  /** Titles of groups and details are as wide as the columns that a narrow window leaves. */
+  function spread() {
+    const seen = [...table.tHead.rows[0].cells].filter((cell) => getComputedStyle(cell).display !== "none").length;
+    for (const cell of table.querySelectorAll("tr.group > th, tr.details > td")) cell.colSpan = seen;
+  }
+
   function words() {
     const held = view().tables[state.table];
     byId("table-title").textContent = `${view().title[0].toUpperCase()}${view().title.slice(1)}, by ${view().metric_title}`;
     const chance = held.chance === null ? "" : ` Chance is ${fixed(held.chance).replace(/\.?0+$/, "")}, the dashed line.`;
     const best = state.rows.rank.some((rank) => rank !== null) ? " In colour: not surely worse than the best." : "";
     const over = `${counted(held.draws, "label column")}, ${counted(held.seeds, "seed")}, ${counted(held.runs, "run")}.`;
-    byId("about").textContent = `${view().words}${chance}${best} ${over}`;
+    const measured = held.rows.truth_learner.findIndex((learner) => learner >= 0);
+    const whose = columns.includes("truth") || measured < 0 ? "" : ` Memorization by ${truthWords(measured)}.`;
+    byId("about").textContent = `${view().words}${whose}${chance}${best} ${over}`;
     byId("caption").textContent = held.caption;
     const names = ["ranks", "mislabeled_fit", "clean_fit", ...(columns.includes("susceptibility") ? ["susceptibility"] : []), ...(view().truth === "memorization" ? ["memorization"] : [])];
     byId("words").replaceChildren(...names.map((name) => element("dd", "", data.words[name] ?? "")));
@@ -383,10 +391,10 @@
     const at = Number(row.dataset.at);
     const [made, refresh] = panel(state.rows, at, view(), state, { close: () => close(), draw });
     const cell = element("td", "", made);
-    cell.colSpan = columns.length;
     const held = element("tr", "details", cell);
     held.id = "open-details";
     row.after(held);
+    spread();
     row.classList.add("open");
     const button = row.querySelector(".detector button");
     button.setAttribute("aria-expanded", "true");
@@ -445,7 +453,7 @@
     const seen = figures.filter((figure) => !figure.hidden);
     byId("jumps").replaceChildren(
       jump("table-part", "Table"),
-      ...seen.map((figure) => jump(figure.id, figure.querySelector("figcaption b").textContent.replace(/\.$/, ""))),
+      ...seen.map((figure) => jump(figure.id, figure.dataset.title)),
     );
     byId("jumps").hidden = seen.length === 0;
   }
@@ -457,6 +465,7 @@
     new ResizeObserver(measure).observe(bar);
     measure();
     const again = () => {
+      spread();
       drawAll();
       opened?.refresh();
     };
@@ -467,6 +476,7 @@
       requestAnimationFrame(again);
     }).observe(document.body);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
+    for (const when of ["beforeprint", "afterprint"]) addEventListener(when, spread);
   }
 
   // --- the address -------------------------------------------------------------------------------------------------------
