@@ -20,6 +20,8 @@ MARKS = {"detector": ("o", BLUE), "control": ("s", "#A8457F"), "reference": ("D"
 """Kind of a row → its mark and colour."""
 BLOCKS = {"pretrained": "features of other data", "knows_truth": "told something of the truth"}
 GRID = "#E6E6E6"
+ODDS_TICKS = (1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4)
+"""Ticks of a logit scale below one half; above it they are mirrored."""
 
 
 def draw_intervals(figure: "Figure", data: Mapping[str, Any], view: Mapping[str, Any]) -> str:
@@ -49,9 +51,13 @@ def draw_intervals(figure: "Figure", data: Mapping[str, Any], view: Mapping[str,
     if chance is not None:
         means.axvline(chance, color="#555555", linestyle=":", linewidth=1)
         means.annotate("chance", (chance, 1), xycoords=("data", "axes fraction"), xytext=(2, 2), textcoords="offset points", fontsize=7)  # fmt: skip
+    xlabel = f"{view['metric_title']} ({view['title']})"
+    if _near_one(view, [rows["mean"][row] for row, kind in zip(at, kinds, strict=True) if kind == "detector"]):
+        _odds_axis(means, [rows["mean"][row] for row, kind in zip(at, kinds, strict=True) if kind != "reference"])
+        xlabel += ", logit scale"
     means.set_yticks(range(len(at)), [_name(data, rows, row, at) for row in at], fontsize=7)
     means.set_ylim(len(at) - 0.4, -0.6)
-    means.set_xlabel(f"{view['metric_title']} ({view['title']})")
+    means.set_xlabel(xlabel)
     if ranked:
         panels[1].set_xlabel("rank")
         panels[1].set_xlim(left=0.5)
@@ -197,6 +203,31 @@ def _there(others: Mapping[str, Any], rows: Mapping[str, Any], at: Sequence[int]
     found = {key(others, row): others["mean"][row] for row in range(len(others["entry"]))}
     values = [found.get(key(rows, row)) for row in at]
     return [math.nan if value is None else value for value in values]
+
+
+def _near_one(view: Mapping[str, Any], means: Sequence[float]) -> bool:
+    """Whether most values are so near the end of the scale that an even axis would draw them as one."""
+    return view["bounds"] == [0, 1] and sum(mean > 0.9 or mean < 0.1 for mean in means) > len(means) / 2  # noqa: PLR2004
+
+
+def _odds_axis(panel: "Axes", means: Sequence[float]) -> None:
+    """Set the axis across to the logarithm of the odds; it ends a little beyond the best, and what is perfect at its end."""
+    low, high = max(panel.dataLim.x0, 1e-4), 1 - max((1 - max(means)) / 3, 1e-4)
+    for line in panel.lines:
+        line.set_xdata(np.clip(line.get_xdata(), low, high))
+    panel.set_xscale("logit", use_overline=False)
+    panel.set_xlim(low, high)
+    ticks: list[float] = []
+    for tick in (*ODDS_TICKS, 0.5, *(1 - one for one in ODDS_TICKS[::-1])):
+        gap = abs(_logit(tick) - _logit(ticks[-1])) if ticks else math.inf
+        if low <= tick <= high and gap > (_logit(high) - _logit(low)) / 7:
+            ticks.append(tick)
+    panel.set_xticks(ticks, [f"{tick:.4f}".rstrip("0") for tick in ticks])
+    panel.set_xticks([], minor=True)
+
+
+def _logit(share: float) -> float:
+    return math.log(share / (1 - share))
 
 
 def _time(seconds: float) -> str:
