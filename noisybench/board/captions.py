@@ -1,5 +1,6 @@
 """The sentences below a table: what it holds, what its intervals cover, what is missing, and what to know of its rows."""
 
+import math
 from collections.abc import Mapping
 
 from noisybench.board.curvature_steps import steps_in_words
@@ -23,8 +24,8 @@ def caption(rows: Rows) -> str:
     if not rows:
         return "No rows."
     first = rows[0]
-    if isinstance(first, Row) and not any(row.n for row in rows):
-        return _without_truth(first)
+    if without_truth(rows):
+        return without_truth(rows)
     ranked = [row for row in rows if not isinstance(row, Row) or row.rank is not None] or list(rows)
     covers = {
         "draws": "95 % intervals cover new noise draws and training seeds",
@@ -58,7 +59,12 @@ def _missing(rows: Rows) -> list[str]:
     """What is left out of a table, stands apart in it, or does not hold of it."""
     first = rows[0]
     said = [] if isinstance(first, ModelRow) else [BLOCK_WORDS[block] for block in blocks_of(rows) if block]
-    incomplete = sum(not row.complete for row in rows if isinstance(row, ModelRow) or row.kind != "reference")
+    cutless = _without_cut(rows)
+    incomplete = sum(
+        not row.complete
+        for row in rows
+        if isinstance(row, ModelRow) or (row.kind != "reference" and row.detector not in cutless)
+    )
     missing = []
     if said:
         missing.append(f"{' and '.join(said)} stand in a block of their own, and rank among themselves")
@@ -70,6 +76,8 @@ def _missing(rows: Rows) -> list[str]:
         runs = f"{first.unmeasured} run{'s' * (first.unmeasured != 1)}"
         missing.append(f"{runs} of labels whose memorization was not measured left out")
     missing += _on_neighbours(rows)
+    if cutless:
+        missing.append(f"{', '.join(cutless)}: no value, since scores that came alone have no cut of their own")
     if incomplete:
         rest = ", unranked" if isinstance(first, Row) else ""
         missing.append(f"{incomplete} incomplete row{'s' * (incomplete != 1)}{rest}")
@@ -83,14 +91,29 @@ def also_known_as(rows: Rows) -> str:
     return one_line(f"Also known as: {told}.") if told else ""
 
 
-def _without_truth(row: Row) -> str:
-    """What is said where there is nothing to rank by."""
+def without_truth(rows: Rows) -> str:
+    """The sentence that stands for a table of detectors where there is nothing to rank by; empty where there is."""
+    row = rows[0] if rows else None
+    if not isinstance(row, Row) or any(row.n for row in rows):
+        return ""
     if about_metric(row.metric).compares == "suggestion":
         return "There is no truth to rank by: of no label is it known that it is wrong, and which class is right."
     return one_line(
         f"There is no truth to rank by: of no sample is it known whether it is '{row.truth}'; 'noisybench suspects RUN' "
         f"lists the most suspicious ones."
     )
+
+
+def _without_cut(rows: Rows) -> list[str]:
+    """Detectors that have no cut, in a table of what is flagged at each detector's own."""
+    return [
+        row.detector
+        for row in rows
+        if isinstance(row, Row)
+        and about_metric(row.metric).compares == "cut"
+        and row.regime == "given"
+        and math.isnan(row.mean)
+    ]
 
 
 def _on_neighbours(rows: Rows) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from noisybench.board.captions import caption
+from noisybench.board.captions import caption, without_truth
 from noisybench.board.detector_table import Row, detector_rows
 from noisybench.board.flags_table import HIGH_MEMORIZATION, BothRow, both_rows
 from noisybench.board.model_table import ModelRow, model_rows
@@ -65,6 +65,8 @@ class Leaderboard(Generic[AnyRow]):
 
     def _repr_html_(self) -> str:
         """The table for people in a notebook."""
+        if without_truth(self.rows):
+            return f"<p>{html.escape(without_truth(self.rows))}</p>"
         header, body = cells_for_people(self.rows)
 
         def line(cells: Sequence[str], kind: str) -> str:

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from noisybench.board.captions import also_known_as, caption
+from noisybench.board.captions import also_known_as, caption, without_truth
 from noisybench.board.curvature_steps import CurvatureStep
 from noisybench.board.detector_table import Row
 from noisybench.board.flags_table import BothRow, Quarters
@@ -103,14 +103,18 @@ def to_csv(rows: Rows) -> str:
 
 
 def to_markdown(rows: Rows) -> str:
-    """A Markdown table for people, under its caption."""
+    """A Markdown table for people, under its caption; that alone where there is no truth to rank by."""
+    if without_truth(rows):
+        return f"{markdown_cell(without_truth(rows))}\n"
     below = markdown_cell(also_known_as(rows))
     table = f"{caption(rows).replace('<', '&lt;')}\n\n{markdown(*cells_for_people(rows))}"
     return f"{table}\n{below}\n" if below else table
 
 
 def to_latex(rows: Rows) -> str:
-    r"""A LaTeX table for people; needs ``\usepackage{booktabs}``."""
+    r"""A LaTeX table for people; needs ``\usepackage{booktabs}``. Where there is no truth to rank by, a sentence alone."""
+    if without_truth(rows):
+        return f"{_latex(without_truth(rows))}\n"
     header, body = cells_for_people(rows)
     lines = [" & ".join(map(_latex, line)) + r" \\" for line in (header, *body)]
     for end in sorted(ends_of_blocks(rows), reverse=True):
