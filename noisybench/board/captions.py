@@ -62,11 +62,26 @@ def caption(rows: Rows) -> str:
         *about_subject(rows),
         *([f"{missing[0][:1].upper()}{'; '.join(missing)[1:]}."] if missing else ()),
         *([steps] if steps else ()),
+        *_about_further(rows),
     ]
     clustered = max((row.clustered for row in rows if not isinstance(row, ModelRow)), default=0)
     if clustered:
         told.append(f"In {clustered} of {max(row.variants for row in rows)} label columns {CANNOT_BE_TOLD}.")
     return one_line(" ".join(told))  # names come from files, which may hold any character
+
+
+def _about_further(rows: Rows) -> list[str]:
+    """What the further figures are, where rows have any."""
+    known = [row for row in rows if isinstance(row, Row)]
+    said = []
+    if any(row.worst_class for row in known):
+        said.append("Worst class: the given class of the worst value, of those with 5 wrong and 5 right labels.")
+    if any(not math.isnan(row.top_overlap) for row in known):
+        said.append(
+            "Same top between seeds: of as many most suspicious samples as labels are wrong, those that both have as a share "
+            "of those that either has."
+        )
+    return said
 
 
 def about_subject(rows: Rows) -> list[str]:

@@ -117,6 +117,7 @@ def leaderboard(
     stratum: str = "all",
     by: str | None = None,
     pool: bool = False,
+    more: bool = False,
 ) -> Leaderboard[Row]:
     """Detectors compared over variants and seeds: ranked ones, incomplete ones, controls, references, each best first.
 
@@ -129,13 +130,15 @@ def leaderboard(
         stratum: Over which samples.
         by: ``noise``, ``source``, ``rate`` or ``variant``: a column for each of them, beside their mean.
         pool: Whether several data sets are averaged, as they are by ``source``.
+        more: Whether further figures are computed: worst class, overlap of the top between seeds, flags on clean sets.
 
     Raises:
         UnknownName: The labels of no run have that truth, it has no such metric or stratum, or there is no such ``by``.
         BadData: There is no finished run, or a file is broken.
         Mismatch: Scores or a memorization are of other labels than their run.
     """
-    return Leaderboard(tuple(detector_rows(runs, truth=truth, metric=metric, stratum=stratum, by=by, pool=pool)))
+    rows = detector_rows(runs, truth=truth, metric=metric, stratum=stratum, by=by, pool=pool, more=more)
+    return Leaderboard(tuple(rows))
 
 
 def models_board(runs: Sequence[Run] | Paths, *, pool: bool = False) -> Leaderboard[ModelRow]:

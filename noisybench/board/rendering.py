@@ -16,6 +16,7 @@ from noisybench.board.row_words import (
     Rows,
     ablated,
     blocks_of,
+    digits,
     metric_title,
     model_words,
     recipe_words,
@@ -181,7 +182,23 @@ def _of_detectors(rows: Rows) -> Shape:
         "memorized / clean fitted": lambda row: f"{short(row.mislabeled_fit)} / {short(row.clean_fit)}",
         "seconds": lambda row: short(row.seconds),
         "extra passes": lambda row: "–" if math.isnan(row.passes) else f"{row.passes:g}",
+        **_further(rows),
     }
+
+
+def _further(rows: Rows) -> Shape:
+    """The further figures of rows that have any, see ``Further``."""
+    shape: Shape = {}
+    known = [row for row in rows if isinstance(row, Row)]
+    if any(row.worst_class for row in known):
+        shape["worst class"] = lambda row: (
+            f"{row.worst_class}: {digits(row.worst_class_value)}" if row.worst_class else "–"
+        )
+    if any(not math.isnan(row.top_overlap) for row in known):
+        shape["same top between seeds"] = lambda row: short(row.top_overlap)
+    if any(not math.isnan(row.false_flags) for row in known):
+        shape["flagged of a clean set"] = lambda row: digits(row.false_flags)
+    return shape
 
 
 def _part(name: str, row: Row) -> str:
