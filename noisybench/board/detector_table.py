@@ -22,7 +22,7 @@ from noisybench.board.averages import (
     which_complete,
 )
 from noisybench.board.curvature_steps import curvature_step_of
-from noisybench.board.further_figures import NO_FURTHER, AskFurther, Further, ask_further
+from noisybench.board.further_figures import NO_FURTHER, AskFurther, FurtherFigures, ask_further
 from noisybench.board.information import BLOCKS, NO_NAMES, MadeWith, RowBlock, made_with
 from noisybench.board.judging import judge_all
 from noisybench.board.neighbourhoods import least_alike
@@ -100,7 +100,7 @@ class Row:
         ablation: Options by name, of those that tell apart rows whose words are alike, as ``("lr", 0.02)``.
         neighbours_alike: Of detectors that take the two nearest others to share a sample's true class: the share of
             samples of which they do; None of others, and where no truth is known.
-        worst_class: Where they were asked for, see ``further_figures.Further``, as the next three.
+        worst_class: Where they were asked for, see ``further_figures.FurtherFigures``, as the next three.
         worst_class_value: Its value in the given class where it is worst.
         top_overlap: Of the most suspicious samples of two seeds.
         false_flags: Share of the labels of clean sets that it flags.
@@ -338,7 +338,7 @@ def _row(
     subject: Subject,
     parts: tuple[RowPart, ...],
     ablation: Ablation,
-    further: Further,
+    further: FurtherFigures,
 ) -> Row:
     detector, kind, setup, whose, source = key
     members = [run for run, _ in group.values()]

@@ -1,4 +1,4 @@
-"""Further figures of a row: its worst class, how much of its top stays between seeds, and its flags on a clean set.
+"""FurtherFigures figures of a row: its worst class, how much of its top stays between seeds, and its flags on a clean set.
 
 They take more than a table's own values, so that they are computed where they are asked for, and kept as these are.
 """
@@ -32,8 +32,8 @@ FEWEST_OF_A_CLASS = 5
 """Wrong labels, and right ones, that a given class must have for its value to count."""
 
 
-class Further(NamedTuple):
-    """Further figures of a row; NaN and empty where there is none.
+class FurtherFigures(NamedTuple):
+    """FurtherFigures figures of a row; NaN and empty where there is none.
 
     Attributes:
         worst_class: Name of the given class in which its value is worst, of those with at least five wrong and five right
@@ -52,8 +52,8 @@ class Further(NamedTuple):
     false_flags: float = math.nan
 
 
-NO_FURTHER = Further()
-AskFurther: TypeAlias = Callable[[Group], Further]
+NO_FURTHER = FurtherFigures()
+AskFurther: TypeAlias = Callable[[Group], FurtherFigures]
 _Whose: TypeAlias = "tuple[Path, str, str, Learner | None]"
 
 
@@ -73,12 +73,12 @@ def ask_further(runs: Sequence[Run], truths: Mapping[Path, Truths], asked: Asked
                 for row in rows:
                     by_class[path, row.detector, row.kind, row.learner][label] = row.value
 
-    def ask(group: Group) -> Further:
+    def ask(group: Group) -> FurtherFigures:
         members = list(group.values())
         worst, value = _worst_class(members, truths, by_class, higher_is_better=metric.higher_is_better)
         if any(held.kind == "reference" for _, held in members):
-            return Further(worst, value)
-        return Further(worst, value, _top_overlap(members, truths), _false_flags(members, truths))
+            return FurtherFigures(worst, value)
+        return FurtherFigures(worst, value, _top_overlap(members, truths), _false_flags(members, truths))
 
     return ask
 

@@ -187,7 +187,7 @@ def _of_detectors(rows: Rows) -> Shape:
 
 
 def _further(rows: Rows) -> Shape:
-    """The further figures of rows that have any, see ``Further``."""
+    """The further figures of rows that have any, see ``FurtherFigures``."""
     shape: Shape = {}
     known = [row for row in rows if isinstance(row, Row)]
     if any(row.worst_class for row in known):

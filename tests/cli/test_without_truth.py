@@ -32,8 +32,8 @@ def test_a_run_without_truth_ends_with_its_suspects_command(home: Path) -> None:
     assert [Path(found[1]).name[:4] for found in named if found] == ["seed", "mlp-"]
     assert shell("suspects", named[1][1]).code == 0
     assert "suspects" not in shell(*words, "--seeds", "0", "--json").err
-    words = ("score", variant, "--scores", home / "scores.npz", "--name", "mine", "--out", home / "runs")
-    assert re.match(told, shell(*words).err.splitlines()[-1])
+    given = ("score", variant, "--scores", home / "scores.npz", "--name", "mine", "--out", home / "runs")
+    assert re.match(told, shell(*given).err.splitlines()[-1])
     for style in ("table", "markdown", "latex"):
         (line,) = shell("leaderboard", home / "runs", "--format", style).out.strip().splitlines()
         assert line.startswith("There is no truth to rank by")
