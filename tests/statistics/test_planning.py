@@ -43,10 +43,10 @@ def shift_of(area: float) -> float:
 
 def measured(scores: Floats, wrong: Bools) -> Correlations:
     """Correlations that many draws of all give together, each measured alone."""
-    found = [measure_correlations(a, b, words="", default=GIVEN) for a, b in zip(scores, wrong, strict=True)]
-    return Correlations(
-        *(float(np.mean([getattr(one, name) for one in found])) for name in ("detectors", "seeds", "draws", "spread"))
-    )
+    each = [measure_correlations(a, b, words="", default=GIVEN) for a, b in zip(scores, wrong, strict=True)]
+    names = ("detectors", "seeds", "draws", "spread")
+    detectors, seeds, draws, spread = (float(np.mean([getattr(one, name) for one in each])) for name in names)
+    return Correlations(detectors, seeds, draws, spread)
 
 
 def test_the_correlations_are_those_of_repeated_experiments() -> None:
