@@ -9,6 +9,7 @@ from noisybench.cli.build import build, describe, verify
 from noisybench.cli.export import export
 from noisybench.cli.given import score
 from noisybench.cli.listing import list_
+from noisybench.cli.planning import plan
 from noisybench.cli.printing import say
 from noisybench.cli.quickstart import quickstart
 from noisybench.cli.run import evaluate, memorize
@@ -43,6 +44,6 @@ def _root(
 
 
 app.command("list")(list_)
-for command in (build, describe, verify, evaluate, memorize, score, leaderboard, suspects, export, quickstart):
+for command in (build, describe, plan, verify, evaluate, memorize, score, leaderboard, suspects, export, quickstart):
     app.command()(command)
 app.add_typer(study, name="study")

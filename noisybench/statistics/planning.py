@@ -63,6 +63,10 @@ class Correlations:
             raise BadUsage(msg)
 
 
+MEASURED = Correlations(0.6, 0.5, 0.2, 1.0, "digits")
+"""Correlations where none are given, as ``tests/benchmarks/planning.py`` measures them."""
+
+
 @dataclass(frozen=True, slots=True)
 class ComparisonPlan:
     """What a comparison of detectors by AUROC can find.
@@ -107,7 +111,7 @@ def plan_comparison(  # a plan is what is asked, field by field
     wrong: int,
     right: int,
     *,
-    correlations: Correlations,
+    correlations: Correlations = MEASURED,
     draws: int = 1,
     seeds: int = 1,
     detectors: int = 2,
@@ -205,6 +209,11 @@ def measure_correlations(scores: Floats, mislabeled: Bools, *, words: str, defau
     middle = float(areas.mean())
     law = np.mean([hanley_mcneil(middle, int(wrong), int(right)) for wrong, right in zip(*counts, strict=True)])
     return Correlations(float(1 - total / (2 * alone)), seeds, draws, float(alone / law), words)
+
+
+def areas_of(scores: Floats, mislabeled: Bools) -> Floats:
+    """AUROCs of scores (p, d, s, n) against each draw's wrong labels (d, n), shape (p, d, s)."""
+    return _placed(scores, mislabeled)[0]
 
 
 def _placed(scores: Floats, mislabeled: Bools) -> tuple[Floats, Floats]:
