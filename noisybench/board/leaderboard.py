@@ -11,7 +11,7 @@ from noisybench.board.flags_table import HIGH_MEMORIZATION, BothRow, both_rows
 from noisybench.board.model_table import ModelRow, model_rows
 from noisybench.board.rendering import cells_for_people, to_csv, to_json, to_latex, to_markdown, to_records
 from noisybench.board.truths import MISLABELED
-from noisybench.runs.reading import Paths, Run
+from noisybench.runs.reading import Paths, Run, reads_runs
 
 AnyRow = TypeVar("AnyRow", Row, ModelRow, BothRow)
 
@@ -75,6 +75,7 @@ class Leaderboard(Generic[AnyRow]):
         return f"<table><caption>{words}</caption><thead>{line(header, 'th')}</thead><tbody>{lines}</tbody></table>"
 
 
+@reads_runs
 def leaderboard(
     runs: Sequence[Run] | Paths, *, truth: str = MISLABELED, metric: str | None = None, stratum: str = "all"
 ) -> Leaderboard[Row]:
@@ -94,11 +95,13 @@ def leaderboard(
     return Leaderboard(tuple(detector_rows(runs, truth=truth, metric=metric, stratum=stratum)))
 
 
+@reads_runs
 def models_board(runs: Sequence[Run] | Paths) -> Leaderboard[ModelRow]:
     """Trained models compared at the end of training; see ``model_rows``."""
     return Leaderboard(tuple(model_rows(runs)))
 
 
+@reads_runs
 def flags_board(runs: Sequence[Run] | Paths, *, threshold: float = HIGH_MEMORIZATION) -> Leaderboard[BothRow]:
     """Where each detector's flags fall among wrong and clean, memorized and other samples; see ``both_rows``."""
     return Leaderboard(tuple(both_rows(runs, threshold=threshold)))
