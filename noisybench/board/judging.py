@@ -5,7 +5,7 @@ the code of the metrics; see ``kept_answers``.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -27,12 +27,14 @@ from noisybench.board.own_cut import own_flags
 from noisybench.board.references import reference_scores, reference_suggestions
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, Truths
 from noisybench.detection import suggesting
-from noisybench.detection.scoring import Kind, Scores, scores_path
+from noisybench.detection.scoring import Kind, Scores, scores_file
 from noisybench.ground import random_streams
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, Mismatch
+from noisybench.ground.kept_digests import kept_digest
 from noisybench.ground.lookup import find
 from noisybench.memorization import learner, reliability
+from noisybench.runs.folder import suggestion_files
 from noisybench.runs.reading import Run
 from noisybench.runs.suggestion_files import suggestion_digests
 from noisybench.statistics.metric import Metric
@@ -74,12 +76,13 @@ def _judge(run: Run, truths: Truths, asked: Asked) -> list[Agreement]:
         return _judge_suggestions(run, truths, asked)
     if compares == "cut":
         return _judge_flags(run, truths, asked)
-    digests = {name: file_digest(scores_path(run.path, name)) for name in run.kinds}
+    files = {name: scores_file(run.path, name) for name in run.kinds}
+    digests = {name: kept_digest(file) for name, file in files.items()}
 
     def compute() -> list[Agreement]:
         return [row for name, kind in run.kinds.items() for row in _against(run.scores(name), truths, asked, kind)]
 
-    return _kept({"scores": digests, "kinds": dict(run.kinds)}, truths, asked, compute)
+    return _kept({"scores": digests, "kinds": dict(run.kinds)}, truths, asked, compute, files.values())
 
 
 def _judge_suggestions(run: Run, truths: Truths, asked: Asked) -> list[Agreement]:
@@ -102,7 +105,8 @@ def _judge_suggestions(run: Run, truths: Truths, asked: Asked) -> list[Agreement
 
     if set(digests) != set(run.kinds):
         return compute()
-    return _kept({"suggestions": digests, "kinds": dict(run.kinds)}, truths, asked, compute)
+    files = suggestion_files(run.path, run.record).values()
+    return _kept({"suggestions": digests, "kinds": dict(run.kinds)}, truths, asked, compute, files)
 
 
 def _judge_flags(run: Run, truths: Truths, asked: Asked) -> list[Agreement]:
@@ -129,10 +133,10 @@ def flags_follow_from(run: Run) -> dict[str, object]:
     """Digests of all that the flags of a run's detectors follow from, but its labels."""
     trace = run.path / "trace"
     return {
-        "scores": {name: file_digest(scores_path(run.path, name)) for name in run.kinds},
+        "scores": {name: kept_digest(scores_file(run.path, name)) for name in run.kinds},
         "kinds": dict(run.kinds),
         "form": run.record.form,
-        "trace": {file.name: file_digest(file) for file in sorted(trace.glob("*")) if file.is_file()},
+        "trace": {file.name: kept_digest(file) for file in sorted(trace.glob("*")) if file.is_file()},
     }
 
 
@@ -214,7 +218,11 @@ def _classes(truths: Truths, asked: Asked) -> range | None:
 
 
 def _kept(
-    follows_from: Mapping[str, object], truths: Truths, asked: Asked, compute: Callable[[], list[Agreement]]
+    follows_from: Mapping[str, object],
+    truths: Truths,
+    asked: Asked,
+    compute: Callable[[], list[Agreement]],
+    files: Iterable[Path | str] = (),
 ) -> list[Agreement]:
     """What ``compute`` gives, from the cache where the same was asked of the same files before."""
     metric = _own_metric(asked)
@@ -228,7 +236,7 @@ def _kept(
         "measured": [dict(one.digests) for one in truths.measured] if asked.truth == MEMORIZATION else [],
         "code": digest_of_code(),
     }
-    return kept(what, compute, list[Agreement])
+    return kept(what, compute, list[Agreement], files)
 
 
 def _own_metric(asked: Asked) -> str | None:

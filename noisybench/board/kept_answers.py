@@ -5,36 +5,52 @@ They are not kept beside the runs, since a folder may be a stranger's, and its f
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import TypeVar
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 
 from noisybench.ground.download import cache_folder
 from noisybench.ground.files import replacing
+from noisybench.ground.kept_digests import is_unchanged
 
 T = TypeVar("T")
 DIGEST = hashlib.sha256().digest_size
 """Bytes at the start of a kept answer: the digest of the others."""
 
 
-def kept(follows_from: Mapping[str, object], compute: Callable[[], T], kind: type[T]) -> T:
+def kept(
+    follows_from: Mapping[str, object], compute: Callable[[], T], kind: type[T], files: Iterable[Path | str] = ()
+) -> T:
     """What ``compute`` gives, from the cache where the same followed from the same before.
 
     Args:
         follows_from: All that decides the answer, as JSON holds it: digests of files and of code.
         compute: Gives the answer.
         kind: Its type, by which it is read.
+        files: What ``compute`` reads: an answer of files that another program writes meanwhile is of no digest, and not
+            kept.
     """
     key = hashlib.sha256(json.dumps(follows_from, sort_keys=True).encode()).hexdigest()
     path = cache_folder() / "agreement" / key[:2] / f"{key}.msgpack"
     with suppress(OSError, msgspec.DecodeError):  # missing or damaged: computed again
         content = path.read_bytes()
         if hashlib.sha256(content[DIGEST:]).digest() == content[:DIGEST]:
-            return msgspec.msgpack.decode(content[DIGEST:], type=kind)
+            answer: T = _decoder(kind).decode(content[DIGEST:])
+            return answer
     answer = compute()
+    if not all(map(is_unchanged, files)):
+        return answer
     content = msgspec.msgpack.encode(answer)  # which knows NaN, unlike JSON
     with suppress(OSError), replacing(path, sync=False) as part:  # a cache that is not written saves and harms nothing
         part.write_bytes(hashlib.sha256(content).digest() + content)
     return answer
+
+
+@cache
+def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:  # noqa: ANN401 - a type
+    """A decoder, which takes longer to make than to use."""
+    return msgspec.msgpack.Decoder(kind)
