@@ -26,6 +26,7 @@ from .board.suspects_files import write_suspects as write_suspects
 from .board.verification import verify as verify
 from .cards.description import Description as Description
 from .cards.description import describe as describe
+from .cards.description_page import description_page as description_page
 from .cards.variant_card import write_cards as write_cards
 from .data.alteration import Alter as Alter
 from .data.alteration import changed as changed
@@ -80,8 +81,10 @@ from .statistics.audit import AuditSample as AuditSample
 from .statistics.audit import audit_estimates as audit_estimates
 from .statistics.audit import draw_audit as draw_audit
 from .statistics.grouping import find_groups as find_groups
+from .statistics.intervals import Estimate as Estimate
 from .statistics.linear_probe import HeldOut as HeldOut
 from .statistics.linear_probe import held_out_probabilities as held_out_probabilities
+from .statistics.metric import Metric as Metric
 from .statistics.neighbours import neighbour_labels as neighbour_labels
 from .statistics.ridge import RidgeAnswers as RidgeAnswers
 from .statistics.ridge import leave_one_out_ridge as leave_one_out_ridge

@@ -1,22 +1,36 @@
 """The sentences below a table: what it holds, what its intervals cover, what is missing, and what to know of its rows."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 from noisybench.board.curvature_steps import steps_in_words
-from noisybench.board.detector_table import Row
+from noisybench.board.detector_table import Row, about_metric
 from noisybench.board.flags_table import MOST_MEMORIZED, BothRow, Quarters
 from noisybench.board.information import RowBlock
 from noisybench.board.model_table import ModelRow
 from noisybench.board.neighbourhoods import ENOUGH_ALIKE
-from noisybench.board.row_words import Rows, blocks_of, metric_title, model_words, recipe_words, versions_differ
+from noisybench.board.row_words import (
+    Rows,
+    blocks_of,
+    metric_title,
+    model_words,
+    recipe_words,
+    shown_parts,
+    versions_differ,
+)
+from noisybench.board.subject import SHOWN_OF_AN_ID, NoiseUsed, joined
 from noisybench.ground.text import one_line
+from noisybench.ground.version import __version__
+from noisybench.runs.fit_words import on_susceptibility
 from noisybench.statistics.resampling import weakest
-from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS
 from noisybench.variants.clustered import CANNOT_BE_TOLD
 
 BLOCK_WORDS: Mapping[RowBlock, str] = {
     "": "", "pretrained": "detectors on features of other data", "knows_truth": "detectors that know something of the truth"
 }  # fmt: skip
+
+MOST_NAMED = 3
+"""Noises, label columns and learners that a caption names; the others it counts."""
 
 
 def caption(rows: Rows) -> str:
@@ -46,13 +60,52 @@ def caption(rows: Rows) -> str:
     )
     told = [
         f"{what}; {covers}.",
+        *about_subject(rows),
         *([f"{missing[0][:1].upper()}{'; '.join(missing)[1:]}."] if missing else ()),
         *([steps] if steps else ()),
     ]
+    if isinstance(first, ModelRow):
+        told.append(on_susceptibility(row.susceptibility for row in rows if isinstance(row, ModelRow)))
     clustered = max((row.clustered for row in rows if not isinstance(row, ModelRow)), default=0)
     if clustered:
         told.append(f"In {clustered} of {max(row.variants for row in rows)} label columns {CANNOT_BE_TOLD}.")
-    return one_line(" ".join(told))  # names come from files, which may hold any character
+    return one_line(" ".join(filter(None, told)))  # names come from files, which may hold any character
+
+
+def about_subject(rows: Rows) -> list[str]:
+    """Sentences on what a table is of: data sets, noises, label columns, learners, and versions of noisybench."""
+    if not any(row.subject.sources for row in rows):
+        return []
+    said = []
+    for source in dict.fromkeys(row.source for row in rows):
+        subject = joined(row.subject for row in rows if row.source == source)
+        named = " and ".join(one.words for one in subject.sources)
+        columns = f"{len(subject.variants)} label column{'s' * (len(subject.variants) != 1)}"
+        ids = _listed([one[:SHOWN_OF_AN_ID] for one in subject.variants])
+        said.append(f"Of {named}: {_listed([_noise(noise) for noise in subject.noises], '; ')}; {columns} ({ids}).")
+    recipe = recipe_words(rows)
+    learners = [
+        f"{model_words(row)}, {recipe(row)}" for row in rows if not isinstance(row, ModelRow) and row.learner.model
+    ]
+    if learners:
+        said.append(f"Scores by {_listed(list(dict.fromkeys(learners)), '; ')}.")
+    whose = [row.truth_learner.name for row in rows if not isinstance(row, ModelRow) and row.truth_learner is not None]
+    if whose and isinstance(rows[0], Row):
+        said.append(f"Memorization by {_listed(list(dict.fromkeys(whose)), '; ')}.")
+    trained = joined(row.subject for row in rows).versions
+    by = f"Trained by noisybench {trained}; table" if trained else "Table"
+    return [*said, f"{by} by noisybench {__version__}."]
+
+
+def _noise(noise: NoiseUsed) -> str:
+    wrong = "" if math.isnan(noise.wrong_share) else f", {noise.wrong_share:.3f} of labels wrong"
+    return f"{noise.words}, {noise.draws} draw{'s' * (noise.draws != 1)}{wrong}"
+
+
+def _listed(words: Sequence[str], between: str = ", ") -> str:
+    """The first of some words; how many more there are."""
+    named, more = words[:MOST_NAMED], len(words) - MOST_NAMED
+    return between.join(named) + (f" and {more} more" if more > 0 else "")
 
 
 def _missing(rows: Rows) -> list[str]:
@@ -71,6 +124,11 @@ def _missing(rows: Rows) -> list[str]:
         runs = f"{first.unmeasured} run{'s' * (first.unmeasured != 1)}"
         missing.append(f"{runs} of labels whose memorization was not measured left out")
     missing += _on_neighbours(rows)
+    parts, shown = (len(first.parts) if isinstance(first, Row) else 0), len(shown_parts(rows))
+    if parts > shown:
+        missing.append(
+            f"of {parts} parts the {shown} in which the best detector is worst are shown, csv and json have all"
+        )
     if incomplete:
         rest = ", unranked" if isinstance(first, Row) else ""
         missing.append(f"{incomplete} incomplete row{'s' * (incomplete != 1)}{rest}")
@@ -86,7 +144,7 @@ def also_known_as(rows: Rows) -> str:
 
 def _without_truth(row: Row) -> str:
     """What is said where there is nothing to rank by."""
-    if row.metric in SUGGESTION_METRICS:
+    if about_metric(row.metric).compares == "suggestion":
         return "There is no truth to rank by: of no label is it known that it is wrong, and which class is right."
     return one_line(
         f"There is no truth to rank by: of no sample is it known whether it is '{row.truth}'; 'noisybench suspects RUN' "

@@ -7,8 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from types import MappingProxyType
+from typing import NamedTuple
 
+from noisybench.board.ablation import Ablation, ablations_of
 from noisybench.board.admission import admit, tell_left_out
 from noisybench.board.agreement import Agreement, Stratum
 from noisybench.board.averages import (
@@ -18,43 +20,41 @@ from noisybench.board.averages import (
     is_matched,
     names_shown,
     versions_of,
-    which_complete,
 )
 from noisybench.board.curvature_steps import curvature_step_of
 from noisybench.board.information import BLOCKS, NO_NAMES, MadeWith, RowBlock, made_with
-from noisybench.board.judging import judge_all
+from noisybench.board.judging import judge_all, judge_all_by_class
 from noisybench.board.neighbourhoods import least_alike
+from noisybench.board.parts import (
+    MEAN_OF_CLASSES,
+    By,
+    RowPart,
+    check_by,
+    groups_by,
+    mean_of_classes,
+    named_classes,
+    parts_of,
+)
 from noisybench.board.ranking import Group, League, Standing, standings_of
-from noisybench.board.subject import NO_SUBJECT, Subject, subject_of
+from noisybench.board.row_groups import RowKey, complete_rows, groups_of
+from noisybench.board.subject import (
+    NO_SUBJECT,
+    NOTHING_KNOWN,
+    Subject,
+    WrongShares,
+    sources_of,
+    subject_of,
+    with_sources,
+    wrong_shares_of,
+)
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, check_asked
 from noisybench.detection.scoring import Information, Kind
+from noisybench.ground.lookup import find
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import Paths, Run, finished_and_begun
-from noisybench.runs.record import NOBODY, Pretrained, Regime, Setup
-from noisybench.statistics.detection_metrics import METRICS, Metric
-from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS, MemorizationMetric
-from noisybench.statistics.resampling import Interval, LabelColumn, mean
-from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS, SuggestionMetric
-
-
-class RowPart(NamedTuple):
-    """A row's value among some of its label columns, or in one class.
-
-    Attributes:
-        name: Of the column of the table, as ``symmetric`` or ``class 3``.
-        mean: As in ``Row``, as the others.
-        low: Lower end of the 95 % interval.
-        high: Upper end.
-        rank: Among the same part of the other rows.
-        rank_low: Best rank in the 95 % confidence set: 1 where it is not surely worse than the best.
-    """
-
-    name: str
-    mean: float
-    low: float
-    high: float
-    rank: int | None
-    rank_low: int | None
+from noisybench.runs.record import NOBODY, Pretrained, Regime
+from noisybench.statistics.metric import Metric
+from noisybench.statistics.resampling import Interval, mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Row:
         detector: Name of the detector, control or reference.
         kind: Only a ``detector`` has a rank.
         truth: What the scores were held against.
-        metric: A key of ``METRICS``, ``SUGGESTION_METRICS`` or ``MEMORIZATION_METRICS``.
+        metric: Name of a metric, see ``noisybench list metrics``.
         stratum: Which samples were compared: all, the clean or the mislabeled ones.
         truth_learner: Whose memorization the truth is; None for the mislabeled mask and for marks.
         matched: Whether that learner has the row's own model, recipe and epochs, or its memorization is transferred to
@@ -90,8 +90,8 @@ class Row:
         observe: When the samples were observed.
         regime: Where the scores come from.
         version: Versions of noisybench that trained the runs; empty for references.
-        mislabeled_fit: Share of the mislabeled samples fitted to their given label at the end.
-        clean_fit: Share of the other samples fitted at the end.
+        mislabeled_fit: Wrong labels fitted: share of the mislabeled samples whose given label the model predicts at the end.
+        clean_fit: Right labels fitted: the same share of the samples that are known to be right.
         seconds: Mean time of the detector a run.
         passes: Mean extra passes over the training set a run.
         information: What the scores were made with, in the order of ``Information``.
@@ -106,7 +106,7 @@ class Row:
         source: The data set in words, as ``digits (1437 samples)``; empty where several are pooled.
         subject: Data sets, noises, label columns and versions that the row is of.
         parts: Where a table has a column for each noise, source, rate, class or variant: the row's value in each.
-        ablation: Options by name, of those that differ between the rows of a table, as ``("lr", "0.02")``.
+        ablation: Options by name, of those that tell apart rows whose words are alike, as ``("lr", 0.02)``.
         neighbours_alike: Of detectors that take the two nearest others to share a sample's true class: the share of
             samples of which they do; None of others, and where no truth is known.
     """
@@ -152,32 +152,42 @@ class Row:
     source: str = ""
     subject: Subject = NO_SUBJECT
     parts: tuple[RowPart, ...] = ()
-    ablation: tuple[tuple[str, str], ...] = ()
+    ablation: Ablation = ()
 
 
 # Rows
 
 
 def detector_rows(
-    runs: Sequence[Run] | Paths, *, truth: str = MISLABELED, metric: str | None = None, stratum: str = "all"
+    runs: Sequence[Run] | Paths,
+    *,
+    truth: str = MISLABELED,
+    metric: str | None = None,
+    stratum: str = "all",
+    by: str | None = None,
+    pool: bool = False,
 ) -> list[Row]:
-    """One row per detector and setup: ranked detectors, incomplete ones, controls, references, each best first.
+    """One row per detector, setup and data set: ranked detectors, incomplete ones, controls, references, each best first.
 
-    Detectors on features of other data, and those that were told something of the truth, stand in blocks of their own, in
-    which they rank among themselves.
+    Each data set is a block of its own, in which rows rank among themselves. So are, within it, detectors on features of
+    other data, and those that were told something of the truth.
 
     Args:
         runs: Runs, or folders above them.
         truth: What the scores are held against: ``mislabeled``, ``memorization`` or a mark of the source.
-        metric: A key of ``METRICS``, ``SUGGESTION_METRICS`` or ``MEMORIZATION_METRICS``; None takes the AUROC, or
-            Spearman's correlation.
+        metric: Name of a metric of that truth, see ``noisybench list metrics``, or ``package.module:attribute`` of your own;
+            None takes the AUROC, or Spearman's correlation.
         stratum: For memorization: ``all`` samples, the ``clean`` or the ``mislabeled`` ones.
+        by: ``noise``, ``source``, ``rate``, ``class`` or ``variant``: each row has a value for each of them too. A class
+            is a given one, whose samples alone are compared, and beside the classes stands their mean.
+        pool: Whether several data sets are averaged, as they are by ``source``.
 
     Raises:
-        UnknownName: The labels of no run have that truth, or it has no such metric or stratum.
+        UnknownName: The labels of no run have that truth, it has no such metric or stratum, or there is no such ``by``.
         BadData: There is no finished run, or a file is broken.
         Mismatch: Scores or a memorization are of other labels than their run.
     """
+    division = Division(check_by(by), pool=pool or by == "source")
     ended, begun = finished_and_begun(runs)
     ended, truths = admit(ended, memorization=truth == MEMORIZATION)
     asked = check_asked(truth, metric, stratum, list(truths.values()))
@@ -185,7 +195,40 @@ def detector_rows(
     tell_left_out(faults, any_left=bool(judged))
     variants = [one.variant for one in truths.values()]
     class_names = {variant.provenance.variant_id: variant.class_names for variant in variants}
-    return rows_of_agreements(judged, [run for run in ended if run.path in judged], begun, asked, class_names)
+    left = [run for run in ended if run.path in judged]
+    by_class = judge_all_by_class(left, truths, asked)[0] if by == "class" else {}
+    labels = KnownOfLabels(class_names, wrong_shares_of(variants), named_classes(by_class, left, class_names))
+    return rows_of_agreements(judged, left, begun, asked, labels=labels, division=division)
+
+
+class KnownOfLabels(NamedTuple):
+    """What is known of label columns beside their runs, by the id of their variant.
+
+    Attributes:
+        class_names: Names of the classes.
+        wrong_shares: Realised share of wrong labels.
+        by_class: Name of a given class → folder of each run → agreements among its samples.
+    """
+
+    class_names: Mapping[str, Sequence[str]] = NO_NAMES
+    wrong_shares: WrongShares = NOTHING_KNOWN
+    by_class: Mapping[str, Mapping[Path, Sequence[Agreement]]] = MappingProxyType({})
+
+
+class Division(NamedTuple):
+    """What a table is divided into.
+
+    Attributes:
+        by: What it has a column for each of.
+        pool: Whether several data sets are averaged; they have a block each otherwise.
+    """
+
+    by: By | None = None
+    pool: bool = False
+
+
+NOTHING_MORE = KnownOfLabels()
+UNDIVIDED = Division()
 
 
 def rows_of_agreements(
@@ -193,7 +236,9 @@ def rows_of_agreements(
     ended: Sequence[Run],
     begun: Sequence[Run],
     asked: Asked,
-    class_names: Mapping[str, Sequence[str]] = NO_NAMES,
+    *,
+    labels: KnownOfLabels = NOTHING_MORE,
+    division: Division = UNDIVIDED,
 ) -> list[Row]:
     """The rows of ``detector_rows`` from agreements that are given.
 
@@ -202,28 +247,31 @@ def rows_of_agreements(
         ended: The finished runs, in order.
         begun: Those that have begun and not ended.
         asked: What the agreements answer.
-        class_names: Id of a variant → names of its classes, for those that are known.
+        labels: What is known of the label columns.
+        division: What the table is divided into.
     """
-    about = about_metric(asked.metric)
+    about, sources = about_metric(asked.metric), sources_of([*ended, *begun])
+    ended, begun = with_sources(ended, sources), with_sources(begun, sources)
     shown = names_shown(ended)
-    groups: Groups = {}
-    for run in ended:
-        for agreement in judged[run.path]:
-            name, setup = agreement.detector, NOBODY
-            if agreement.kind != "reference":
-                name, setup = shown[run.setup, name, run.maker(name)], run.setup
-            key = (name, agreement.kind, setup, agreement.learner)
-            groups.setdefault(key, {})[run.column, run.seed] = (run, agreement)
+    groups = groups_of(judged, ended, shown, pool=division.pool)
+    averaged = list(groups.values())
+    complete = complete_rows(groups, begun)
     made = [
-        made_with(key[0], key[1], [(run, held.detector) for run, held in group.values()], class_names)
+        made_with(key.detector, key.kind, [(run, held.detector) for run, held in group.values()], labels.class_names)
         for key, group in groups.items()
     ]
-    complete = _complete(groups, begun)
     leagues = [
-        League(whose, one.block) if kind == "detector" and whole else None
-        for (_, kind, _, whose), one, whole in zip(groups, made, complete, strict=True)
+        League(key.whose, one.block, key.source) if key.kind == "detector" and whole else None
+        for key, one, whole in zip(groups, made, complete, strict=True)
     ]
-    standings = standings_of(list(groups.values()), leagues, about)
+    standings = standings_of(averaged, leagues, about)
+    named = {} if division.by in (None, "class") else groups_by(averaged, division.by)
+    for name, found in labels.by_class.items():
+        of_class = groups_of(found, ended, shown, pool=division.pool)
+        named[name] = [of_class.get(key, {}) for key in groups]
+    if labels.by_class:
+        named = {MEAN_OF_CLASSES: mean_of_classes(named), **named}
+    parts, ablations = parts_of(named, leagues, about), ablations_of(ended)
     rows = [
         _row(
             key,
@@ -233,28 +281,13 @@ def rows_of_agreements(
             made=made[i],
             complete=complete[i],
             unfinished=len(begun),
+            subject=subject_of([run for run, _ in group.values()], sources, labels.wrong_shares),
+            parts=parts[i],
+            ablation=ablations.get(key.setup, ()),
         )
         for i, (key, group) in enumerate(groups.items())
     ]
-    return sorted(rows, key=lambda row: _order(row, higher_is_better=about.higher_is_better))
-
-
-RowKey: TypeAlias = "tuple[str, Kind, Setup, Learner | None]"
-"""Detector, what it is, what made its scores, and whose memorization they are held against."""
-Groups: TypeAlias = "dict[RowKey, dict[tuple[LabelColumn, int], tuple[Run, Agreement]]]"
-"""What each row averages over."""
-
-
-def _complete(groups: Groups, begun: Sequence[Run]) -> list[bool]:
-    """Whether each row is complete; each memorization is a truth of its own, with other label columns."""
-    complete: dict[int, bool] = {}
-    for one in {whose: None for _, _, _, whose in groups}:
-        ours = [(i, key, group) for i, (key, group) in enumerate(groups.items()) if key[3] == one]
-        reached = [
-            (key[2], {at for at, (_, held) in group.items() if math.isfinite(held.value)}) for _, key, group in ours
-        ]
-        complete |= dict(zip((i for i, _, _ in ours), which_complete(reached, begun), strict=True))
-    return [complete[i] for i in range(len(groups))]
+    return sorted(rows, key=lambda row: (row.source, *_order(row, higher_is_better=about.higher_is_better)))
 
 
 def _row(
@@ -266,8 +299,11 @@ def _row(
     made: MadeWith,
     complete: bool,
     unfinished: int,
+    subject: Subject,
+    parts: tuple[RowPart, ...],
+    ablation: Ablation,
 ) -> Row:
-    detector, kind, setup, whose = key
+    detector, kind, setup, whose, source = key
     members = [run for run, _ in group.values()]
     trained = members if setup != NOBODY else []
     costs = [run.costs.get(held.detector, (math.nan, math.nan)) for run, held in group.values()]
@@ -293,13 +329,17 @@ def _row(
         **made._asdict(),
         **curvature_step_of((run, held.detector) for run, held in group.values())._asdict(),
         neighbours_alike=least_alike((run, held.detector) for run, held in group.values()),
-        subject=subject_of(members),
+        source=source,
+        subject=subject,
+        parts=parts,
+        ablation=ablation,
     )
 
 
-def about_metric(name: str) -> Metric | SuggestionMetric | MemorizationMetric:
+def about_metric(name: str) -> Metric:
     """What there is to say of a metric, by name."""
-    return METRICS.get(name) or SUGGESTION_METRICS.get(name) or MEMORIZATION_METRICS[name]
+    found: Metric = find("metrics", name)
+    return found
 
 
 def _order(row: Row, *, higher_is_better: bool) -> tuple[int, int, bool, bool, float, str, str]:

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from noisybench.board.agreement import settled
 from noisybench.board.evidence import contradicted, evidence_of, suggested
-from noisybench.board.suspects import Suspects, flag, settled
+from noisybench.board.own_cut import answers_of, flag
+from noisybench.board.suspects import Suspects
 from noisybench.data.extraction import Extraction, choose_features, default_features
 from noisybench.data.given_values import SIDE, source_from_values
 from noisybench.data.loading import load_at_side
@@ -28,7 +30,6 @@ from noisybench.runs.features_run import score_frozen
 from noisybench.runs.folder import LEFT_BY_A_RUN, RECORD
 from noisybench.runs.given_run import keep_given
 from noisybench.runs.reading import AnyPath, Run, leave_out, read_run
-from noisybench.training.trace import Trace, read_trace, trace_rows
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import read_location, source_of
 from noisybench.variants.sample_files.groups import read_groups
@@ -339,7 +340,7 @@ def _of_runs(folder: Path, detector: str | None, variant: Variant | None) -> Sus
             raise BadData(msg)
     suspicion = read_only(np.mean([scores.values for scores in scored], axis=0))
     records = [one.record for one in runs]
-    traces = [] if records[0].form == "scores" else [_answers(one, variant) for one in runs]
+    traces = [] if records[0].form == "scores" else [answers_of(one, variant) for one in runs]
     against = contradicted(traces, variant)
     return Suspects(
         variant=variant,
@@ -375,16 +376,6 @@ def _finished_below(folder: Path) -> list[Run]:
     """The finished runs in a folder and below it, in the order of their paths."""
     runs = (read_run(path.parent) for path in find_below(reached(folder), {RECORD}).paths)
     return [run for run in runs if run.finished]
-
-
-def _answers(run: Run, variant: Variant) -> Trace:
-    """What was observed in a run, which must be of each sample of its variant."""
-    folder = run.path / "trace"
-    trace, rows = read_trace(folder), set(trace_rows(folder).values())
-    if trace.variant_id != variant.provenance.variant_id or rows != {len(variant.labels)}:
-        msg = f"{folder} holds answers about other labels than its variant; run the command that made it again"
-        raise BadData(msg)
-    return trace
 
 
 def _unchanged(run: Run, name: str) -> Scores:

@@ -39,7 +39,6 @@
     rank: { title: () => "rank", words: "Rank and its 95 % confidence set", className: "rank", by: (at) => at, cell: rankCell },
     detector: { title: () => "detector", className: "detector", by: (at) => entries.detector[state.rows.entry[at]], cell: detectorCell },
     mean: { title: () => view().metric_title, className: "value", by: (at) => state.rows.mean[at], down: () => view().higher, cell: valueCell },
-    source: { title: () => "source", className: "source p2", shown: () => has("source"), by: (at) => sources.name[state.rows.source[at]], cell: (at) => sources.name[state.rows.source[at]] ?? "–" },
     learner: { title: () => "learner", className: "learner p2", shown: () => different((at) => learnerWords(state.rows.entry[at])), by: (at) => learnerWords(state.rows.entry[at]), cell: (at) => learnerWords(state.rows.entry[at]) },
     truth: { title: () => "memorization by", className: "truth p3", shown: () => different(truthWords), by: truthWords, cell: truthWords },
     made: { title: () => "made with", className: "made p3", shown: () => different((at) => entries.made_with[state.rows.entry[at]]), by: (at) => entries.made_with[state.rows.entry[at]], cell: (at) => entries.made_with[state.rows.entry[at]] || "–" },
@@ -98,9 +97,13 @@
 
   /** Positions of rows in groups, each sorted; what has no value comes last. */
   function ordered() {
-    const held = new Map(Object.keys(GROUPS).map((name) => [name, []]));
+    const held = new Map(); // of each source in turn, the groups in their order
+    for (const source of [...new Set(state.rows.source)].sort((a, b) => a - b)) {
+      for (const name of Object.keys(GROUPS)) held.set(`${source} ${name}`, []);
+    }
     state.rows.entry.forEach((entry, at) => {
-      if (passes(at)) (held.get(groupOf(entry)) ?? held.get("detector")).push(at);
+      const of = state.rows.source[at];
+      if (passes(at)) (held.get(`${of} ${groupOf(entry)}`) ?? held.get(`${of} detector`)).push(at);
     });
     const { by } = COLUMNS[asked.sort];
     const sign = asked.down ? -1 : 1;
@@ -181,11 +184,14 @@
     scale();
     header();
     let room = whole ? Infinity : MOST;
+    const parted = new Set(state.rows.source).size > 1;
     const bodies = groups.map(([name, members]) => {
       const body = element("tbody");
       if (groups.length > 1) {
-        const alone = name === "detector" && !groups.some(([other]) => other.startsWith("detector "));
-        const title = element("th", "", alone ? "Detectors" : GROUPS[name]);
+        const [source, ...group] = name.split(" ");
+        const alone = group.length === 1 && !groups.some(([other]) => other.includes("detector "));
+        const said = alone && group[0] === "detector" ? "Detectors" : GROUPS[group.join(" ")];
+        const title = element("th", "", parted ? `${sources.name[source] ?? "Sources pooled"}: ${said}` : said);
         title.scope = "rowgroup";
         body.append(element("tr", "group", title));
       }

@@ -20,7 +20,7 @@ def leaderboard_page(runs: Sequence[Run] | Paths, *, title: str | None = None, m
     Args:
         runs: Runs, or folders above them.
         title: Headline, and name of the browser's tab; None names the data sets.
-        metric: By what wrong labels and marks are ranked, a key of ``METRICS``; None takes the AUROC.
+        metric: By what wrong labels and marks are ranked, one that compares with a mask; None takes the AUROC.
 
     Raises:
         UnknownName: There is no such metric.

@@ -90,15 +90,17 @@ from noisybench.board.admission import admit, tell_left_out
 from noisybench.board.agreement import Agreement
 from noisybench.board.averages import history_of
 from noisybench.board.captions import caption
-from noisybench.board.detector_table import Row, about_metric, rows_of_agreements
+from noisybench.board.detector_table import KnownOfLabels, Row, about_metric, rows_of_agreements
 from noisybench.board.judging import judge_all
 from noisybench.board.page_details import GRIDS, chosen, class_names_of, curves_of, details_of, histories_of, maps_of
 from noisybench.board.page_entries import NONE, Book, PageColumns, rounded
-from noisybench.board.page_words import WORDS, about_page, chance_of, truth_title, view_words
+from noisybench.board.page_words import WORDS, about_page, truth_title, view_words
+from noisybench.board.subject import wrong_shares_of
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, Truths, check_asked
 from noisybench.ground.text import cell
 from noisybench.ground.version import __version__
 from noisybench.runs.reading import Paths, Run, finished_and_begun, leave_out_all
+from noisybench.statistics.metric import metrics_of
 from noisybench.statistics.resampling import mean
 
 FORMAT = 1
@@ -135,7 +137,7 @@ def page_data(runs: Sequence[Run] | Paths, *, metric: str | None = None) -> dict
 
     Args:
         runs: Runs, or folders above them.
-        metric: By what wrong labels and marks are ranked, a key of ``METRICS``; None takes the AUROC.
+        metric: By what wrong labels and marks are ranked, one that compares with a mask; None takes the AUROC.
 
     Raises:
         UnknownName: There is no such metric.
@@ -154,7 +156,7 @@ def page_data(runs: Sequence[Run] | Paths, *, metric: str | None = None) -> dict
     return {
         "format": FORMAT,
         "version": __version__,
-        "about": about_page(ended, begun),
+        "about": about_page(ended, begun, wrong_shares_of(one.variant for one in truths.values())),
         "words": {**WORDS, "details": which},
         "sources": book.sources,
         "noises": book.noises,
@@ -181,7 +183,9 @@ def _judge(runs: Sequence[Run], truths: Mapping[Path, Truths], metric: str | Non
         *([MEMORIZATION] if MEMORIZATION in names else []),
         *sorted({*names} - {MISLABELED, MEMORIZATION}),
     ]
-    wanted = [check_asked(truth, None if truth == MEMORIZATION else metric, "all", there) for truth in order]
+    of_marks = metric if metric in metrics_of("mislabeled") else None
+    own = {truth: metric if truth == MISLABELED else None if truth == MEMORIZATION else of_marks for truth in order}
+    wanted = [check_asked(truth, own[truth], "all", there) for truth in order]
     suggested = check_asked(MISLABELED, "suggestion_accuracy", "all", there)
     wanted += [suggested] if suggested not in wanted else []
     judged = []
@@ -200,7 +204,9 @@ def _view(judged: _Judged, shown: _Shown) -> dict[str, Any]:
     """One truth and metric: a table for each choice of the filters."""
     book, truths = shown.book, shown.truths
     variants = [one.variant for one in truths.values()]
-    class_names = {variant.provenance.variant_id: variant.class_names for variant in variants}
+    labels = KnownOfLabels(
+        {variant.provenance.variant_id: variant.class_names for variant in variants}, wrong_shares_of(variants)
+    )
     asked = judged.asked
     about = about_metric(asked.metric)
     whose: dict[str, int] = {}
@@ -208,7 +214,7 @@ def _view(judged: _Judged, shown: _Shown) -> dict[str, Any]:
     for some in shown.members:
         runs = [book.runs[at] for at in some]
         runs = [run for run in runs if run.path in judged.agreements]
-        rows = rows_of_agreements(judged.agreements, runs, shown.begun, asked, class_names)
+        rows = rows_of_agreements(judged.agreements, runs, shown.begun, asked, labels=labels)
         rows = [row for row in rows if math.isfinite(row.mean) or row.kind != "reference"]
         share = _share(runs, truths, asked.truth)
         tables.append(
@@ -217,7 +223,7 @@ def _view(judged: _Judged, shown: _Shown) -> dict[str, Any]:
                 "runs": len(runs),
                 "draws": len({run.column for run in runs}),
                 "seeds": len({run.seed for run in runs}),
-                "chance": rounded(chance_of(asked.metric, share)),
+                "chance": rounded(about.chance_at(share)),
                 "rows": _row_columns(rows, runs, book, whose),
             }
         )
@@ -248,7 +254,7 @@ def _row_columns(rows: Sequence[Row], runs: Sequence[Run], book: Book, whose: di
             **{name: getattr(row, name) for name in _AS_THEY_ARE},
             **{name: rounded(getattr(row, name)) for name in _NUMBERS},
             "entry": book.entry(row),
-            "source": NONE,
+            "source": book.source_of(row),
             "truth_learner": NONE if learner is None else whose.setdefault(learner.name, len(whose)),
             "susceptibility": rounded(mean(history_of(by_setup.get(row.setup, ()), "susceptibility"))),
         }

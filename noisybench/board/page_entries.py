@@ -12,6 +12,7 @@ import numpy as np
 from noisybench.board.averages import names_shown
 from noisybench.board.detector_table import Row
 from noisybench.board.information import in_words
+from noisybench.board.subject import sources_of, with_sources
 from noisybench.detection.scoring import Detector
 from noisybench.ground.arrays import Floats
 from noisybench.ground.lookup import find, is_ours
@@ -65,19 +66,18 @@ class Book:
         self._train_accuracy = train_accuracy
         self.position = {run.path: at for at, run in enumerate(self.runs)}
         self.shown = names_shown(self.runs)
-        sources = {run.record.source: run.record.n for run in self.runs}
-        names = sorted(sources)
-        self.sources: PageColumns = {
-            "name": [cell(name) for name in names],
-            "samples": [sources[name] for name in names],
-        }
+        named = sources_of(self.runs)
+        used = sorted(set(named.values()))
+        self.sources: PageColumns = {"name": [cell(one.name) for one in used], "samples": [one.samples for one in used]}
+        of = [[one.words for one in used].index(run.column.source) for run in with_sources(self.runs, named)]
+        self._source_of = {run.record.variant_id: at for run, at in zip(self.runs, of, strict=True)}
         noises = sorted({run.column.noise for run in self.runs})
         self.noises = [cell(name) for name in noises]
         rates = sorted({_rate(run) for run in self.runs})
         self.rates = [words for _, words in rates]
         self.places = [
-            Place(names.index(run.record.source), noises.index(run.column.noise), rates.index(_rate(run)))
-            for run in self.runs
+            Place(at, noises.index(run.column.noise), rates.index(_rate(run)))
+            for at, run in zip(of, self.runs, strict=True)
         ]
         self._learners: dict[Setup, int] = {}
         self._entries: dict[tuple[str, str, Setup], int] = {}
@@ -98,6 +98,10 @@ class Book:
             self._entries[key] = len(self._entries)
             self._rows.append(row)
         return self._entries[key]
+
+    def source_of(self, row: Row) -> int:
+        """Position of the data set of a row; ``NONE`` where several are pooled."""
+        return self._source_of[row.subject.variants[0]] if row.source and row.subject.variants else NONE
 
     def entry_of(self, run: Run, detector: str) -> int:
         """Position of the contestant that a detector's scores of a run belong to; ``NONE`` where no row is of it."""

@@ -1,15 +1,15 @@
 """Sentences of the leaderboard's page: what its words mean, what a view shows, and what chance would give."""
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 from noisybench.board.agreement import Stratum
 from noisybench.board.detector_table import about_metric
-from noisybench.board.subject import subject_of
+from noisybench.board.subject import NoiseUsed, WrongShares, subject_of
 from noisybench.board.truths import MEMORIZATION, MISLABELED
 from noisybench.ground.text import cell
 from noisybench.ground.version import __version__
 from noisybench.runs.reading import Run
-from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS
 
 WORDS: Mapping[str, str] = {
     "mislabeled_fit": "Wrong labels fitted: the share of wrong labels that the model predicts for their samples.",
@@ -33,52 +33,23 @@ def truth_title(truth: str, metric: str, stratum: Stratum) -> str:
     >>> truth_title("open_set", "auroc", "all"), truth_title("memorization", "spearman", "clean")
     ('open set', 'memorization, clean samples')
     """
-    title = "suggested labels" if metric in SUGGESTION_METRICS else truth.replace("_", " ")
+    title = "suggested labels" if about_metric(metric).compares == "suggestion" else truth.replace("_", " ")
     title = "wrong labels" if truth == MISLABELED and title == truth else title
     return title if stratum == "all" else f"{title}, {stratum} samples"
 
 
 def view_words(truth: str, metric: str) -> str:
-    """One sentence about what scores are held against, and how."""
-    title = about_metric(metric).title
-    if metric in SUGGESTION_METRICS:
-        return f"{title}: suggested labels against the right classes of mislabeled samples."
-    if truth == MEMORIZATION:
-        return f"{title} between suspicion and measured memorization."
-    what = "wrong labels" if truth == MISLABELED else f"samples marked '{truth}'"
-    return f"{title}: how well suspicion tells {what} from the others."
+    """What a view's metric is, and of what it is where that is no truth of its own."""
+    words = " ".join(about_metric(metric).words.split())
+    return (
+        words if truth in (MISLABELED, MEMORIZATION) else f"Of samples marked '{truth}': {words[:1].lower()}{words[1:]}"
+    )
 
 
-_CHANCE: Mapping[str, Callable[[float], float]] = {
-    "auroc": lambda _: 0.5,
-    "auroc_within_class": lambda _: 0.5,
-    "average_precision": lambda share: share,
-    "average_precision_normalised": lambda _: 0.0,
-    "false_negative_rate": lambda share: 1 - share,
-    "precision_at_1": lambda share: share,
-    "precision_at_5": lambda share: share,
-    "precision_at_10": lambda share: share,
-    "pearson": lambda _: 0.0,
-    "spearman": lambda _: 0.0,
-    "kendall": lambda _: 0.0,
-}
-
-
-def chance_of(metric: str, share: float) -> float | None:
-    """What scores that know nothing reach by a metric; None where nobody can say.
-
-    Args:
-        metric: Its name.
-        share: Of the samples that are to be found.
-    """
-    chance = _CHANCE.get(metric)
-    return None if chance is None else chance(share)
-
-
-def about_page(runs: Sequence[Run], begun: Sequence[Run]) -> dict[str, list[str]]:
+def about_page(runs: Sequence[Run], begun: Sequence[Run], wrong_shares: WrongShares) -> dict[str, list[str]]:
     """What a page is of, as columns ``term`` and ``words``; names in it are any text."""
-    subject = subject_of(runs)
-    noises: dict[str, None] = {f"{words}, {draws} draw{'s' * (draws != 1)}": None for words, draws in subject.noises}
+    subject = subject_of(runs, wrong_shares=wrong_shares)
+    noises = dict.fromkeys(map(_noise_words, subject.noises))
     learners = dict.fromkeys(
         f"{run.record.model}, {run.record.recipe}, {run.record.epochs} epochs" for run in runs if run.record.epochs
     )
@@ -95,6 +66,12 @@ def about_page(runs: Sequence[Run], begun: Sequence[Run]) -> dict[str, list[str]
     }
     told = {term: cell(words) for term, words in facts.items() if words}
     return {"term": list(told), "words": list(told.values())}
+
+
+def _noise_words(noise: NoiseUsed) -> str:
+    """A noise, its draws and its realised share of wrong labels, as ``symmetric(rate=0.2), 5 draws, 19.9 % wrong``."""
+    wrong = "" if math.isnan(noise.wrong_share) else f", {noise.wrong_share:.1%} wrong".replace("%", " %")
+    return f"{noise.words}, {noise.draws} draw{'s' * (noise.draws != 1)}{wrong}"
 
 
 def _some(names: Mapping[str, None], most: int = 12) -> str:

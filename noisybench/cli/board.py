@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noisybench.cli.printing import print_rows, status, tell
+from noisybench.cli.printing import no_format, print_rows, status, tell
 from noisybench.ground.errors import BadUsage
+
+if TYPE_CHECKING:
+    from noisybench.board.row_words import Rows
 
 
 def leaderboard(
@@ -24,8 +27,21 @@ def leaderboard(
     both: Annotated[
         bool, typer.Option("--both", help="Where flags fall among wrong × memorized, instead of a ranking.")
     ] = False,
-    style: Annotated[str, typer.Option("--format", help="table, markdown, csv, json, latex or html.")] = "table",
-    to: Annotated[Path | None, typer.Option(metavar="FILE", help="Where the page of --format html goes.")] = None,
+    by: Annotated[
+        str | None, typer.Option(help="A column for each noise, source, rate, class or variant, beside their mean.")
+    ] = None,
+    pool: Annotated[
+        bool, typer.Option("--pool", help="Average over several data sets, which have a block each otherwise.")
+    ] = False,
+    style: Annotated[
+        str | None, typer.Option("--format", help="table (default), markdown, csv, json, latex, parquet or html.")
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write the table to a file: .md, .csv, .json, .tex or .parquet; or a page: .html."
+        ),
+    ] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw a picture instead of the table: .pdf, .svg or .png.")
     ] = None,
@@ -36,58 +52,91 @@ def leaderboard(
         ),
     ] = None,
 ) -> None:
-    """Compare detectors (or, with --models, the trained models) over variants and seeds.
+    """Compare detectors (or, with --models, the trained models) over variants and seeds, each data set by itself.
 
-    With --both: where each detector's flags fall among wrong and clean, memorized and other samples. With --format html
-    --to FILE: a page for a browser, of every truth that there is. With --plot: a picture, from the data of the page.
+    With --both: where each detector's flags fall among wrong and clean, memorized and other samples. With --to FILE.html:
+    a page for a browser, of every truth that there is. With --plot: a picture, from the data of the page.
     """
-    if style == "html" or to is not None:
-        others = {"--both": both, "--models": models, "--truth": truth != "mislabeled", "--stratum": stratum != "all"}
-        _write_page(runs, to, style, metric, {**others, "--plot": plot is not None, "--picture": picture is not None})
+    others = {
+        "--both": both, "--models": models, "--truth": truth != "mislabeled", "--stratum": stratum != "all",
+        "--by": by is not None, "--pool": pool, "--format": style is not None, "--to": to is not None,
+        "--plot": plot is not None, "--picture": picture is not None,
+    }  # fmt: skip
+    if style == "html" or (style is None and to is not None and to.suffix == ".html"):
+        _write_page(
+            runs, to, metric, {name: given for name, given in others.items() if name not in ("--format", "--to")}
+        )
         return
-    from noisybench.board.leaderboard import flags_board, models_board
-    from noisybench.board.leaderboard import leaderboard as rank
-
     if plot is not None:
+        free = ("--truth", "--plot", "--picture")
+        _refuse({name: given for name, given in others.items() if name not in free}, "--plot")
         from noisybench.board.pictures import draw_board
 
-        others = {"--both": both, "--models": models, "--stratum": stratum != "all", "--format": style != "table"}
-        if refused := [name for name, given in others.items() if given]:
-            msg = f"--plot draws a picture and takes no {refused[0]}; leave one of the two out"
-            raise BadUsage(msg)
         draw_board(runs, plot, picture=picture or "intervals", truth=truth, metric=metric)
         tell(f"note: {plot} holds the picture")
         return
     if picture is not None:
         msg = "--picture is for --plot FILE, which is missing"
         raise BadUsage(msg)
+    from noisybench.board.leaderboard import flags_board, models_board
+    from noisybench.board.leaderboard import leaderboard as rank
+
+    _check_form(style, to)
     if both:
         others = {
             "--models": models,
             "--truth": truth != "mislabeled",
             "--metric": metric is not None,
             "--stratum": stratum != "all",
+            "--by": by is not None,
         }
-        refused = [name for name, given in others.items() if given]
-        if refused:
-            msg = f"--both is a table of its own and takes no {refused[0]}; leave one of the two out"
-            raise BadUsage(msg)
-        print_rows(flags_board(runs).rows, style)
-        return
-    if models:
-        print_rows(models_board(runs).rows, style)
-        return
-    print_rows(rank(runs, truth=truth, metric=metric, stratum=stratum).rows, style)
+        _refuse(others, "--both")
+        _show(flags_board(runs, pool=pool).rows, style, to)
+    elif models:
+        _refuse({"--by": by is not None}, "--models")
+        _show(models_board(runs, pool=pool).rows, style, to)
+    else:
+        _show(rank(runs, truth=truth, metric=metric, stratum=stratum, by=by, pool=pool).rows, style, to)
 
 
-def _write_page(runs: list[Path], to: Path | None, style: str, metric: str | None, others: Mapping[str, bool]) -> None:
+def _refuse(others: Mapping[str, bool], table: str) -> None:
+    """Raise ``BadUsage`` for what chooses another table, or has no say in a picture."""
+    refused = [name for name, given in others.items() if given]
+    if refused:
+        what = "draws a picture" if table == "--plot" else "is a table of its own"
+        msg = f"{table} {what} and takes no {refused[0]}; leave one of the two out"
+        raise BadUsage(msg)
+
+
+def _check_form(style: str | None, to: Path | None) -> None:
+    """Raise for a format or a file that cannot be, before anything is read."""
+    from noisybench.board.table_files import FILES, TEXTS, style_of
+
+    if to is not None:
+        style_of(to, style)
+    elif style in FILES:
+        msg = f"'{style}' is the format of a file; say --to FILE as well"
+        raise BadUsage(msg)
+    elif style is not None and style not in ("table", *TEXTS):
+        raise no_format(style, ("table", *TEXTS, *FILES))
+
+
+def _show(rows: "Rows", style: str | None, to: Path | None) -> None:
+    """Print a table, or write it to a file."""
+    from noisybench.board.table_files import write_table
+
+    if to is None:
+        print_rows(rows, style or "table")
+        return
+    write_table(rows, to, style=style)
+    tell(f"note: {to} holds the table")
+
+
+def _write_page(runs: list[Path], to: Path | None, metric: str | None, others: Mapping[str, bool]) -> None:
     """The page of every truth, which a person chooses from in the browser."""
     from noisybench.board.page import leaderboard_page
     from noisybench.ground.html.page import write_page
 
-    if style != "html":
-        msg = "--to is the file of a page; say --format html as well, or redirect the output of another format"
-        raise BadUsage(msg)
     if refused := [name for name, given in others.items() if given]:
         msg = f"a page shows every truth, and takes no {refused[0]}; leave it out"
         raise BadUsage(msg)

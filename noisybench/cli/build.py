@@ -23,6 +23,7 @@ from noisybench.ground.errors import BadUsage
 from noisybench.ground.text import one_line
 
 if TYPE_CHECKING:
+    from noisybench.cards.description import Description
     from noisybench.data.recognising import Recognised
     from noisybench.variants.variant import Variant
 
@@ -231,6 +232,7 @@ def describe(
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw matrix and difficulty: .png, .svg or .pdf.")
     ] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page for a browser as well.")] = None,
     as_json: Json = False,
 ) -> None:
     """Show a variant's rates, transition matrices and ceilings, and how its errors follow a difficulty."""
@@ -270,6 +272,8 @@ def describe(
     warn(description)
     if plot is not None:
         draw(found, description, plot)
+    if html is not None:
+        _write_description(found, description, html)
     if as_json:
         place = {} if plot is None else {"plot": str(plot)}
         print_json({"path": str(variant), **place, **to_record(found, description, matrices=True)})
@@ -277,6 +281,18 @@ def describe(
     say(to_text(found, description))
     if plot is not None:
         say(str(plot))
+
+
+def _write_description(variant: "Variant", description: "Description", path: Path) -> None:
+    """The description as a page."""
+    from noisybench.cards.description_page import description_page
+    from noisybench.ground.html.page import write_page
+
+    if path.is_dir():
+        msg = f"a page goes to a file, and {path} is a folder; say --html FILE, as in --html variant.html"
+        raise BadUsage(msg)
+    write_page(description_page(variant, description), path)
+    tell(f"note: {path} shows it; open it in a browser")
 
 
 def verify(

@@ -333,9 +333,9 @@ def _report_features(result: "Result", *, as_json: bool) -> None:
 
 def told_of(result: "Result") -> dict[str, dict[str, dict[str, float | None]]]:
     """Detector → metric → value and interval, None for NaN, of a run: against the mask, and each memorization."""
-    from noisybench.statistics.detection_metrics import METRICS
+    from noisybench.statistics.metric import metrics_of
 
-    rows = [(metric, row) for metric in METRICS for row in result.agreement(metric)]
+    rows = [(metric, row) for metric in metrics_of("mislabeled") for row in result.agreement(metric)]
     if "memorization" in result.truths():
         found = result.agreement("spearman", truth="memorization")
         rows += [(f"spearman with memorization by {row.learner.name}", row) for row in found if row.learner]

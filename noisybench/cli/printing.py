@@ -80,15 +80,15 @@ def print_json(value: Any) -> None:  # noqa: ANN401 - what JSON holds
 
 def print_rows(rows: "Rows", style: str) -> None:
     """Print a leaderboard in one of its formats."""
-    from noisybench.board.rendering import to_csv, to_json, to_latex, to_markdown, to_table
+    from noisybench.board.rendering import to_table
+    from noisybench.board.table_files import TEXTS
 
     if style == "table":
         console().print(to_table(rows))
         return
-    forms = {"markdown": to_markdown, "csv": to_csv, "json": to_json, "latex": to_latex}
-    if style not in forms:
-        raise no_format(style, ("table", *forms))
-    say(forms[style](rows).rstrip("\n"))
+    if style not in TEXTS:
+        raise no_format(style, ("table", *TEXTS))
+    say(TEXTS[style](rows).rstrip("\n"))
 
 
 def print_lines(header: Sequence[str], lines: Sequence[Sequence[str]], style: str) -> None:

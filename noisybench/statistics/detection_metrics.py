@@ -4,30 +4,10 @@ Ties count at their expectation under a random tie-break, but for average precis
 samples as one step; what cannot be computed is NaN, never 0.
 """
 
-from collections.abc import Callable
-from functools import partial
-from typing import NamedTuple
-
 import numpy as np
 
 from noisybench.ground.arrays import Bools, Floats, Labels
 from noisybench.statistics.intervals import NOTHING, Estimate, logit_interval, wilson
-
-
-class Metric(NamedTuple):
-    """One way to compare scores with the truth.
-
-    Attributes:
-        title: For people.
-        compute: (scores (n,), mislabeled (n,), given labels (n,)) → estimate; both kinds of sample are present.
-        higher_is_better: Whether a better detector has the higher value.
-        bounds: Least and greatest value there can be.
-    """
-
-    title: str
-    compute: Callable[[Floats, Bools, Labels], Estimate]
-    higher_is_better: bool = True
-    bounds: tuple[float, float] = (0.0, 1.0)
 
 
 def auroc(values: Floats, mislabeled: Bools, given: Labels) -> Estimate:  # noqa: ARG001 - every metric takes these
@@ -87,25 +67,19 @@ def false_negative_rate(values: Floats, mislabeled: Bools, given: Labels) -> Est
     return wilson(1 - _hits(values, mislabeled, count) / count, count)
 
 
+def precision_at_true_count(values: Floats, mislabeled: Bools, given: Labels) -> Estimate:  # noqa: ARG001
+    """Share of mislabeled samples among the most suspicious, as many as are mislabeled: precision and recall at that count.
+
+    One minus ``false_negative_rate``. Interval: Wilson.
+    """
+    count = int(mislabeled.sum())
+    return wilson(_hits(values, mislabeled, count) / count, count)
+
+
 def precision_at(percent: float, values: Floats, mislabeled: Bools, given: Labels) -> Estimate:  # noqa: ARG001
     """Share of mislabeled samples among the ``percent`` % most suspicious, at least one sample. Interval: Wilson."""
     count = max(1, round(len(values) * percent / 100))
     return wilson(_hits(values, mislabeled, count) / count, count)
-
-
-METRICS: dict[str, Metric] = {
-    "auroc": Metric("AUROC", auroc),
-    "auroc_within_class": Metric("AUROC within given class", auroc_within_class),
-    "average_precision": Metric("average precision", average_precision),
-    "average_precision_normalised": Metric(
-        "average precision above chance", average_precision_normalised, bounds=(-np.inf, 1.0)
-    ),
-    "false_negative_rate": Metric("false-negative rate", false_negative_rate, higher_is_better=False),
-    "precision_at_1": Metric("precision at 1 %", partial(precision_at, 1)),
-    "precision_at_5": Metric("precision at 5 %", partial(precision_at, 5)),
-    "precision_at_10": Metric("precision at 10 %", partial(precision_at, 10)),
-}
-"""The metrics against the mislabeled mask, by name."""
 
 
 def _delong(high: Floats, low: Floats) -> tuple[float, float]:

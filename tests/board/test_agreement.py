@@ -16,16 +16,17 @@ from noisybench.ground.arrays import UNKNOWN, Bools, Floats, Labels
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.lookup import find
 from noisybench.statistics.detection_metrics import (
-    METRICS,
     auroc,
     auroc_within_class,
     average_precision,
     false_negative_rate,
     precision_at,
 )
+from noisybench.statistics.metric import metrics_of
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant
 
+METRICS = metrics_of("mislabeled")
 NO_CLASS = np.zeros(0, dtype=np.int64)
 
 
@@ -82,6 +83,7 @@ def test_constant_score_is_chance() -> None:
         "average_precision_normalised": 0.0,
         "false_negative_rate": 1 - share,
     }
+    assert {name: metric.chance_at(share) for name, metric in METRICS.items()} == pytest.approx(expected, abs=1e-12)
     found = measured(np.full(1000, 3.0), variant)
     assert {name: agreement.value for name, agreement in found.items()} == pytest.approx(expected, abs=1e-12)
 
@@ -213,7 +215,7 @@ def test_references_are_what_they_are_called() -> None:
     random, nothing, perfect = (measured(first[name], variant) for name in ("random", "flag_nothing", "perfect"))
     assert random["auroc"].low < 0.5 < random["auroc"].high
     assert nothing["auroc"].value == 0.5
-    assert [perfect[name].value for name in METRICS] == [1, 1, 1, 1, 0, 1, 1, 1]
+    assert {name: perfect[name].value for name in METRICS} == dict.fromkeys(METRICS, 1) | {"false_negative_rate": 0}
 
 
 def test_scores_of_other_labels_are_refused() -> None:

@@ -170,7 +170,7 @@ def test_a_command_makes_its_row(data: dict[str, Any]) -> None:
 def test_the_command_writes_a_page(runs: Path, tmp_path: Path) -> None:
     """To the file that is named. Nothing in a name ends the script of the data, and none stands in the page as a tag."""
     path = tmp_path / "pages" / "board.html"
-    done = shell("leaderboard", runs, "--format", "html", "--to", path)
+    done = shell("leaderboard", runs, "--to", path)
     assert (done.code, done.out) == (0, "")
     assert f"note: {path} shows them" in done.err
     text = path.read_text(encoding="utf-8")
@@ -194,7 +194,7 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
         refused = shell("leaderboard", tmp_path, "--format", "html", *given)
         assert refused.code == 2
         assert words in refused.err
-    assert "say --format html as well" in shell("leaderboard", tmp_path, "--to", path).err
+    assert "takes no --by" in shell("leaderboard", tmp_path, "--to", path, "--by", "noise").err
 
 
 def test_an_unknown_metric_is_named(runs: Path) -> None:
