@@ -10,7 +10,10 @@ from noisybench.ground.html.page import asset, page
 
 SCRIPTS = ("charts_axes.js", "charts_rows.js", "charts_runs.js")
 CHARTS = ("intervals", "heat", "pareto", "fits", "regions", "histogram", "curve", "memorization")
-BODY = "".join(f'<figure id="{name}"><figcaption></figcaption><div class="plot"></div></figure>' for name in CHARTS)
+BODY = "".join(
+    f'<figure id="{name}"><figcaption><b>{name.capitalize()}</b></figcaption><div class="plot"></div></figure>'
+    for name in CHARTS
+)
 CALLS = """const state = {
   view: 0, table: 0, source: -1, noise: -1, rate: -1, learner: -1, entry: 1, detail: 0, map: 0,
   rows: page.data.views[0].tables[0].rows,
@@ -25,7 +28,7 @@ const draw = () => {
   }
 };
 draw();"""
-STYLE = """figure { margin: 1.5rem 0; padding: 0.75rem; border: 1px solid var(--line); border-radius: 10px; background: var(--sheet); }
+STYLE = """figure { margin: 1.5rem 0; padding: 0.75rem; border: 1px solid var(--line); border-radius: 10px; }
 figcaption { margin-bottom: 0.4rem; color: var(--quiet); font-size: var(--small); }
 figcaption b { color: var(--ink); }"""
 

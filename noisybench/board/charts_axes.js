@@ -40,12 +40,16 @@ const drawing = (() => {
     return `${page.number(Number((time / size).toPrecision(2)))} ${unit}`;
   }
 
-  const ruler = document.createElement("canvas").getContext("2d");
+  const family = getComputedStyle(document.body).fontFamily;
+  const rulers = new Map();
 
   /** Width in pixels that a text takes, in the font of the page. */
   function textWidth(text, size = FONT) {
-    ruler.font = `${size}px ${getComputedStyle(document.body).fontFamily}`;
-    return ruler.measureText(text).width;
+    if (!rulers.has(size)) {
+      rulers.set(size, document.createElement("canvas").getContext("2d"));
+      rulers.get(size).font = `${size}px ${family}`;
+    }
+    return rulers.get(size).measureText(text).width;
   }
 
   /** A text shortened to a width, with an ellipsis. */
@@ -95,15 +99,44 @@ const drawing = (() => {
     };
   }
 
-  /** Positive values as places, by their logarithm; what is below `low` stands at the start. */
+  /** Positive values as places, by their logarithm; what is below the first tick stands at the start. */
   function logarithmic([low, high], [from, to], words = String, most = 5) {
-    let [first, last] = [Math.floor(Math.log10(low) + 1e-9), Math.ceil(Math.log10(high) - 1e-9)];
-    if (first === last) last += 1;
-    const every = Math.ceil((last - first) / most);
+    const floor = (one, down) => {
+      const power = 10 ** Math.floor(Math.log10(one) + 1e-9);
+      return power * (down ? [5, 2, 1] : [1, 2, 5, 10]).find((times) => (down ? times * power <= one * (1 + 1e-9) : times * power >= one * (1 - 1e-9)));
+    };
+    let [first, last] = [floor(low, true), floor(high, false)];
+    if (first === last) [first, last] = [first / 2, last * 2];
+    const powers = (times) => {
+      const found = [];
+      for (let power = Math.floor(Math.log10(first)); 10 ** power <= last; power += 1) found.push(...times.map((one) => one * 10 ** power));
+      return found.filter((tick) => tick >= first * (1 - 1e-9) && tick <= last * (1 + 1e-9));
+    };
+    let ticks = powers([1, 2, 5]);
+    if (ticks.length > most + 1) ticks = powers([1]);
+    ticks = ticks.filter((_, i) => i % Math.ceil(ticks.length / (most + 1)) === 0);
+    const at = (one) => from + (Math.log(Math.max(one, first) / first) / Math.log(last / first)) * (to - from);
+    return { low: first, high: last, ticks, at, words: (one) => words(Number(one.toPrecision(6))) };
+  }
+
+  const NEAR_ENDS = [1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4];
+  const ODDS_TICKS = [...NEAR_ENDS, 0.5, ...NEAR_ENDS.map((one) => 1 - one).reverse()];
+
+  /** Shares as places, by the logarithm of their odds: what is near 0 or 1 is drawn apart. What lies beyond
+      an end, as 0 and 1 always do, stands at it. */
+  function logit([low, high], [from, to], most = 5) {
+    const odds = (one) => Math.log(one / (1 - one));
+    const bound = (one) => Math.min(1 - 1e-4, Math.max(1e-4, one));
+    const first = ODDS_TICKS.findLast((tick) => tick <= bound(low) + 1e-12);
+    const last = ODDS_TICKS.find((tick) => tick >= bound(high) - 1e-12);
+    const [start, end] = first < last ? [first, last] : [first / 2, (1 + last) / 2];
+    const at = (one) => from + ((odds(Math.min(end, Math.max(start, one))) - odds(start)) / (odds(end) - odds(start))) * (to - from);
     const ticks = [];
-    for (let power = first; power <= last; power += every) ticks.push(10 ** power);
-    const at = (one) => from + ((Math.log10(Math.max(one, 10 ** first)) - first) / (last - first)) * (to - from);
-    return { low: 10 ** first, high: 10 ** last, ticks, at, words: (one) => words(Number(one.toPrecision(6))) };
+    const room = Math.abs(to - from) / (most + 1);
+    for (const tick of ODDS_TICKS.filter((one) => one >= start && one <= end)) {
+      if (!ticks.length || Math.abs(at(tick) - at(ticks.at(-1))) >= room) ticks.push(tick);
+    }
+    return { low: start, high: end, ticks, at, words: (one) => String(Number(one.toFixed(4))) };
   }
 
   // --- marks -------------------------------------------------------------------------------------------------------------
@@ -164,17 +197,22 @@ const drawing = (() => {
     return { root, x, y, area };
   }
 
-  /** Ticks of the axis below, those left out whose words would touch the ones before. */
+  /** The line of the axis below, with grid and ticks. */
   function ticksBelow(x, area, grid = true) {
     const made = [shape("line", { x1: area.left, x2: area.right, y1: area.bottom, y2: area.bottom, class: "axis" })];
+    for (const at of grid ? x.ticks.map(x.at) : []) made.push(shape("line", { x1: at, x2: at, y1: area.top, y2: area.bottom, class: "grid" }));
+    return [...made, ...tickWords(x, area.bottom + 16)];
+  }
+
+  /** Words of the ticks of a scale, without those that would touch the ones before. */
+  function tickWords(x, y) {
+    const made = [];
     let free = -Infinity;
     for (const tick of x.ticks) {
-      const at = x.at(tick);
-      const half = textWidth(x.words(tick), 11) / 2;
-      if (grid) made.push(shape("line", { x1: at, x2: at, y1: area.top, y2: area.bottom, class: "grid" }));
+      const [at, half] = [x.at(tick), textWidth(x.words(tick), 11) / 2];
       if (at - half < free) continue;
       free = at + half + 8;
-      made.push(text(x.words(tick), at, area.bottom + 16, { kind: "tick", anchor: "middle" }));
+      made.push(text(x.words(tick), at, y, { kind: "tick", anchor: "middle" }));
     }
     return made;
   }
@@ -216,6 +254,22 @@ const drawing = (() => {
     return list;
   }
 
+  /** Buttons of which one is chosen: `options` are pairs of key and words. */
+  function choice(label, options, chosen, choose) {
+    const made = element("div", { className: "choice", role: "group", ariaLabel: label });
+    for (const [key, words] of options) {
+      const button = element("button", { type: "button", textContent: words, ariaPressed: String(key === chosen) });
+      button.dataset.key = key;
+      button.addEventListener("click", () => {
+        const plot = made.closest(".plot");
+        choose(key);
+        queueMicrotask(() => plot.querySelector(`.choice [data-key="${key}"]`).focus()); // behind the drawing
+      });
+      made.append(button);
+    }
+    return made;
+  }
+
   /** A table of the numbers, made when it is opened first. */
   function numbers({ head, rows }) {
     const details = element("details", { className: "numbers" }, element("summary", { textContent: "The numbers as a table" }));
@@ -229,45 +283,56 @@ const drawing = (() => {
     return details;
   }
 
-  const drawn = new Map();
-  const pending = new Set();
-  const seen = new IntersectionObserver((entries) => {
-    for (const entry of entries) if (entry.isIntersecting) paint(entry.target);
-  }, { rootMargin: "600px" });
-  const resized = new ResizeObserver((entries) => {
-    for (const { target } of entries) if (drawn.get(target).width && target.clientWidth !== drawn.get(target).width) paint(target, true);
-  });
+  const drawn = new WeakMap();
+  const waiting = new Set();
+  const resized = new ResizeObserver((entries) => paintAll(entries.map(({ target }) => target)));
 
-  function paint(plot, again = false) {
-    const width = plot.clientWidth;
-    if (!width || (!pending.has(plot) && !again)) return;
-    pending.delete(plot);
+  /** Draws charts whose width has changed; every width is read before anything is drawn, so that the page is laid out once. */
+  function paintAll(plots) {
+    const widths = plots.map((plot) => [plot, plot.clientWidth]);
+    for (const [plot, width] of widths) if (width && width !== drawn.get(plot).width) paint(plot, width);
+  }
+
+  function paint(plot, width) {
     const state = drawn.get(plot);
     state.width = width;
-    const { title, words, controls, entries = [], root, table } = state.draw(Math.max(260, width));
-    const caption = plot.parentElement.querySelector("figcaption");
-    caption.replaceChildren(element("b", { textContent: title }), " ", element("span", { textContent: words }));
+    const { title, words, controls = [], entries = [], root, table } = state.draw(Math.max(260, width));
     root.setAttribute("role", "img");
     root.setAttribute("aria-label", `${title} ${words} The numbers are in the table below.`);
     const wide = Number(root.getAttribute("width")) > width + 1;
     const drawing = element("div", wide ? { className: "drawing scrolls", tabIndex: 0 } : { className: "drawing" }, root);
-    const parts = [controls, entries.length ? legend(entries) : null, drawing, numbers(table)];
+    const parts = [...controls, entries.length ? legend(entries) : null, drawing, numbers(table)];
     plot.replaceChildren(...parts.filter(Boolean));
+    tell(plot.parentElement.querySelector("figcaption"), words);
   }
 
-  /** Keeps a chart in the plot of a figure: drawn as soon as it is near the window, again when its width changes, and before
-      printing. What was drawn there before is replaced.
+  /** Puts a sentence behind the name of a figure. */
+  function tell(caption, words) {
+    let said = caption.querySelector("span");
+    if (!said) {
+      said = element("span");
+      caption.append(caption.textContent.trimEnd().endsWith(".") ? " " : ". ", said);
+    }
+    said.textContent = words;
+  }
 
-      `draw(width)` gives its title, a sentence, `controls` above the picture where there are any, `entries` of its legend,
-      the picture `root` and the `table` of its numbers (`head`, `rows`). */
+  /** Draws a chart in the plot of a figure in place of what is there, once the script that asks is done, and again when its
+      width changes.
+
+      `draw(width)` gives its title and a sentence that stands in the caption, `controls` above the picture where there are
+      any, `entries` of its legend, the picture `root` and the `table` of its numbers (`head`, `rows`). The title is for
+      those who do not see the picture. */
   function into(figure, draw) {
     const plot = figure.querySelector(".plot");
-    const first = !drawn.has(plot);
-    drawn.set(plot, { width: drawn.get(plot)?.width ?? 0, draw });
-    pending.add(plot);
-    if (first) resized.observe(plot);
-    seen.unobserve(plot); // observed again, it is told at once whether it is seen
-    seen.observe(plot);
+    if (!drawn.has(plot)) resized.observe(plot);
+    drawn.set(plot, { width: 0, draw });
+    if (!waiting.size) {
+      queueMicrotask(() => {
+        paintAll([...waiting]);
+        waiting.clear();
+      });
+    }
+    waiting.add(plot);
     return true;
   }
 
@@ -280,10 +345,8 @@ const drawing = (() => {
     return mark;
   }
 
-  addEventListener("beforeprint", () => [...pending].forEach((plot) => paint(plot)));
-
   return {
-    SHAPES, shape, element, known, value, seconds, textWidth, fitted, extent, linear, logarithmic, mark, line, text, axes,
-    ticksBelow, names, into, paint, opening,
+    SHAPES, shape, element, known, value, seconds, textWidth, fitted, extent, linear, logarithmic, logit, mark, line, text, axes,
+    ticksBelow, tickWords, names, choice, into, opening,
   };
 })();

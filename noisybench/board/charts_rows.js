@@ -35,13 +35,37 @@
   /** Rows by what they compete with: a heading and their positions, in the order of the table. */
   function grouped(rows, at) {
     const { kind, block } = entries();
+    const several = new Set(at.map((row) => rows.source[row])).size > 1;
     const groups = new Map();
     for (const row of at) {
       const entry = rows.entry[row];
       const words = kind[entry] === "detector" ? BLOCKS[block[entry]] : { control: "Controls", reference: "References" }[kind[entry]];
-      groups.set(words, [...(groups.get(words) ?? []), row]);
+      const source = several && rows.source[row] >= 0 ? `${page.data.sources.name[rows.source[row]]}: ` : "";
+      groups.set(source + words, [...(groups.get(source + words) ?? []), row]);
     }
     return [...groups];
+  }
+
+  /** How values are drawn: `even`, or `odds`, which draws apart what is near 0 or 1; null where there is no choice. */
+  function scaleOf(figure, view, rows, at) {
+    const means = at.filter((row) => entries().kind[rows.entry[row]] === "detector").map((row) => rows.mean[row]);
+    const near = means.filter((mean) => mean > 0.9 || mean < 0.1).length;
+    if (view.bounds[0] !== 0 || view.bounds[1] !== 1 || !near) return null;
+    return figure.dataset.scale ?? (near > means.length / 2 ? "odds" : "even");
+  }
+
+  const scaleChoice = (figure, scale, again) => drawing.choice("Scale", [["even", "Even scale"], ["odds", "Logit scale"]], scale, (key) => {
+    figure.dataset.scale = key;
+    again();
+  });
+
+  /** The axis of a metric, which holds the values of some rows and `others`. By odds it ends a little beyond the best of them
+      but references: a perfect one, and intervals that reach 1, are drawn to its end. */
+  function metricAxis(scale, rows, at, others, ends, most) {
+    const range = extent([...at.map((row) => rows.mean[row]), ...others]);
+    if (scale !== "odds") return linear(range, ends, { most });
+    const [worst, best] = extent(at.filter((row) => entries().kind[rows.entry[row]] !== "reference").map((row) => rows.mean[row]));
+    return drawing.logit([Math.max(range[0], worst / 3), Math.min(range[1], 1 - (1 - best) / 3)], ends, most);
   }
 
   // --- intervals and rank sets -------------------------------------------------------------------------------------------
@@ -56,13 +80,17 @@
     const said = new Map(called(rows, at).map((one, i) => [at[i], one]));
     const ranked = at.some((row) => known(rows.rank_low[row]));
     const title = `${view.metric_title} of each row, and its interval.`;
-    let words = `Best first; ${direction(view)}.`;
+    let words = `${view.metric_title}, best first; ${direction(view)}.`;
     if (ranked) {
       words += " Filled: no row of its block is surely better (95 %). On the right its rank, from one more than the rows";
       words += " that are surely better to the last place before those surely worse.";
     }
     if (some.length > at.length) words += ` The first ${MOST_ROWS} of ${page.number(some.length)} rows.`;
     const groups = grouped(rows, at);
+    const scaled = scaleOf(figure, view, rows, at);
+    const name = scaled === "odds" ? `${view.metric_title} (logit scale)` : view.metric_title;
+    if (scaled === "odds") words += " What lies beyond an end of the scale is drawn to it.";
+    const controls = scaled ? [scaleChoice(figure, scaled, () => intervals(figure, data, state))] : [];
 
     function draw(width) {
       const names = at.map((row) => whole(said.get(row)));
@@ -72,8 +100,7 @@
       const ranks = ranked ? Math.max(90, Math.min(220, (width - column) * 0.3)) : 0;
       const panel = [column + 8, width - 12 - (ranked ? ranks + 22 : 0)];
       const chance = known(table.chance) ? [table.chance] : [];
-      const range = extent([...at.flatMap((row) => [rows.low[row], rows.mean[row], rows.high[row]]), ...chance]);
-      const x = linear(range, panel, { most: Math.max(2, Math.floor((panel[1] - panel[0]) / 62)) });
+      const x = metricAxis(scaled, rows, at, [...at.flatMap((row) => [rows.low[row], rows.high[row]]), ...chance], panel, Math.max(2, Math.floor((panel[1] - panel[0]) / 62)));
       const greatest = Math.max(2, ...at.map((row) => rows.rank_high[row] ?? 0));
       const r = ranked ? linear([1, greatest], [width - ranks, width - 12], { round: false, most: 4, digits: 0 }) : null;
       if (r) r.ticks = [1, ...r.ticks.filter((tick) => Number.isInteger(tick) && tick > 1)];
@@ -81,11 +108,11 @@
       const top = 46;
       const bottom = top + at.length * step + (headings ? groups.length * head : 0) + 6;
       const root = shape("svg", { viewBox: `0 0 ${width} ${bottom + 26}`, width, height: bottom + 26 });
-      const scales = [[x, panel, view.metric_title], ...(r ? [[r, [width - ranks, width - 12], "rank"]] : [])];
+      const scales = [[x, panel, name], ...(r ? [[r, [width - ranks, width - 12], "rank"]] : [])];
       for (const [scale, [left, right], name] of scales) {
         const area = { left, right, top: top - 4, bottom };
         root.append(...drawing.ticksBelow(scale, area), text(fitted(name, right - left), left, 13, { kind: "name" }));
-        for (const [tick, free] of spaced(scale, 30)) if (free) root.append(text(scale.words(tick), scale.at(tick), top - 12, { kind: "tick", anchor: "middle" }));
+        root.append(...drawing.tickWords(scale, top - 12));
       }
       if (chance.length && table.chance >= x.low && table.chance <= x.high) {
         const place = x.at(table.chance);
@@ -130,7 +157,7 @@
       const kinds = [...new Set(at.map((row) => entries().kind[rows.entry[row]]))];
       const signs = kinds.map((kind) => ({ form: FORMS[kind], kind: `${kind} ${kind === "detector" ? "best" : "other"}`, words: KINDS[kind] }));
       if (chance.length) signs.push({ form: "line", kind: "chance", words: `chance, ${value(table.chance, 2)}` });
-      return { title, words, entries: signs, root, table: tabled() };
+      return { title, words, controls, entries: signs, root, table: tabled() };
     }
 
     function tabled() {
@@ -144,16 +171,6 @@
     }
 
     return drawing.into(figure, draw);
-  }
-
-  /** Ticks of a scale, and whether there is room for the words of each. */
-  function spaced(scale, room) {
-    let free = -Infinity;
-    return scale.ticks.map((tick) => {
-      const fits = scale.at(tick) >= free;
-      if (fits) free = scale.at(tick) + room;
-      return [tick, fits];
-    });
   }
 
   /** The name of a row, and quietly what else tells it from others. */
@@ -189,20 +206,23 @@
     const { view, table } = chosenView(data, state);
     const { slices, noises, rates, sources } = data;
     const by = dimensionOf(state);
-    const at = state.shown.filter((row) => known(table.rows.mean[row])).slice(0, MOST_ROWS);
+    const kind = (row) => entries().kind[table.rows.entry[row]];
+    const at = state.shown.filter((row) => known(table.rows.mean[row]) && kind(row) !== "reference").slice(0, MOST_ROWS);
     if (!by || !at.length) return false;
     const title = `${view.metric_title} of each row by ${DIMENSIONS[by]}.`;
     const said = called(table.rows, at);
     const columns = columnsOf(by, state, slices);
     const heads = columns.map((column) => ({ noise: noises, rate: rates, source: sources.name })[by][column.at]);
     const cells = columns.map((column) => valuesOf(view.tables[column.table].rows, table.rows, at, by === "source"));
-    const range = extent(cells.flat());
-    const words = `Stronger colours are better, from ${value(range[0])} to ${value(range[1])}. Rows as in the table, best first; ${direction(view)}.`;
+    const ranked = at.map((row, i) => [row, i]).filter(([row]) => kind(row) === "detector").map(([, i]) => i);
+    const range = extent(ranked.length ? cells.flatMap((one) => ranked.map((i) => one[i])) : cells.flat());
+    const words = `${view.metric_title} by ${DIMENSIONS[by]}; ${direction(view)}. Stronger colours are better, from ${value(range[0])} to ${value(range[1])}, the detectors' ends.`;
 
     function draw(width) {
       const labels = said.map(whole);
-      const beside = width >= 620; // names stand beside the cells, else above them
-      const column = beside ? Math.min(300, Math.max(...labels.map((one) => textWidth(one))) + 12) : 0;
+      const longest = Math.max(...labels.map((one) => textWidth(one))) + 12;
+      const beside = width >= 620 || longest + 46 * heads.length <= width; // names stand beside the cells, else above them
+      const column = beside ? Math.min(300, longest) : 0;
       const tall = Math.max(...heads.map((one) => Math.min(150, textWidth(one, 11))));
       const turned = tall > Math.min(120, (width - column) / heads.length) - 6;
       const lean = turned ? tall * 0.72 : 0; // what the last name reaches over its column
@@ -223,7 +243,7 @@
         root.append(label(said[i], beside ? column - 8 : width, y + (beside ? 16 : 15)));
         heads.forEach((head, j) => {
           const one = cells[j][i];
-          const share = known(one) ? (one - range[0]) / (range[1] - range[0] || 1) : 0;
+          const share = known(one) ? Math.min(1, Math.max(0, (one - range[0]) / (range[1] - range[0] || 1))) : 0;
           root.append(heatCell(column + j * cell, y + above, cell, 24, known(one) ? (view.higher ? share : 1 - share) : null, value(one, 3).replace(/^(-?)0\./, "$1."), `${labels[i]}, ${head}: ${value(one, 4)}`));
         });
       });
@@ -282,11 +302,17 @@
     const at = priced(by);
     const said = new Map(called(rows, at).map((one, i) => [at[i], whole(one)]));
     const title = `${view.metric_title} against cost.`;
-    const words = `Joined by the line: rows that no other beats in both, the Pareto front; ${direction(view)}.`;
+    const words = `${view.metric_title}, ${direction(view)}. Joined by the line: rows that no other beats in both, the Pareto front.`;
     const best = front(costs, rows.mean, view.higher, at);
+    const again = () => pareto(figure, data, state);
+    const scaled = scaleOf(figure, view, rows, at);
+    const controls = there.length > 1 ? [drawing.choice("Cost", there.map((one) => [one, COSTS[one][0]]), by, (key) => {
+      figure.dataset.cost = key;
+      again();
+    })] : [];
+    if (scaled) controls.push(scaleChoice(figure, scaled, again));
 
     function draw(width) {
-      const choice = chooser();
       const positive = at.map((row) => costs[row]).filter((one) => one > 0);
       const [low, high] = positive.length ? extent(positive) : [1, 1];
       const log = by === "passes"
@@ -294,8 +320,8 @@
         : (ends) => drawing.logarithmic([low, high], ends, unit, Math.floor(width / 90));
       const height = width < 520 ? 330 : 400;
       const { root, x, y, area } = drawing.axes({
-        width, height, xWords, yWords: view.metric_title, makeX: log,
-        makeY: (ends) => linear(extent(at.map((row) => rows.mean[row])), ends, { most: 6 }),
+        width, height, xWords, yWords: scaled === "odds" ? `${view.metric_title} (logit scale)` : view.metric_title, makeX: log,
+        makeY: (ends) => metricAxis(scaled, rows, at, [], ends, 6),
       });
       const place = (row) => [x.at(costs[row]), y.at(rows.mean[row])];
       const steps = best.flatMap((row, i) => (i ? [[place(row)[0], place(best[i - 1])[1]], place(row)] : [place(row)]));
@@ -320,29 +346,12 @@
       if (at.some((row) => entries().kind[rows.entry[row]] === "control")) signs.push({ form: "square", kind: "control other", words: "control" });
       const order = [...at].sort((a, b) => costs[a] - costs[b]);
       return {
-        title, words, controls: choice, entries: signs, root,
+        title, words, controls, entries: signs, root,
         table: {
           head: ["row", view.metric_title, "time", "extra passes", "on the front"],
           rows: order.map((row) => [said.get(row), value(rows.mean[row], 4), drawing.seconds(rows.seconds[row]), value(rows.passes[row], 1), onFront.has(row) ? "yes" : "no"]),
         },
       };
-    }
-
-    /** Buttons that choose what a cost is. */
-    function chooser() {
-      const made = element("div", { className: "choice", role: "group", ariaLabel: "Cost" });
-      for (const name of there) {
-        const [words] = COSTS[name];
-        const button = element("button", { type: "button", textContent: words, ariaPressed: String(name === by) });
-        button.addEventListener("click", () => {
-          figure.dataset.cost = name;
-          pareto(figure, data, state);
-          drawing.paint(figure.querySelector(".plot"));
-          figure.querySelector('.choice [aria-pressed="true"]').focus();
-        });
-        made.append(button);
-      }
-      return made;
     }
 
     return drawing.into(figure, draw);

@@ -35,8 +35,8 @@
     if (detail < 0) return false;
     const [low, high] = [details.low[detail], details.high[detail]];
     const bars = SIDES.map((side) => ({ ...side, counts: details[side.key][detail], total: sum(details[side.key][detail]) }));
-    const title = "Scores of wrong and of right labels.";
-    const words = `${detailWords(details.entry[detail], details.run[detail])}: ${bars.map((one) => `${page.number(one.total)} ${one.words}`).join(", ")}. Each kind adds up to 100 %; the outermost bars hold what lies beyond.`;
+    const title = `Scores of wrong and of right labels: ${detailWords(details.entry[detail], details.run[detail])}.`;
+    const words = `${bars.map((one) => `${page.number(one.total)} ${one.words}`).join(", ")}; each kind adds up to 100 %. The outermost bars hold what lies beyond.`;
 
     function draw(width) {
       const bins = bars[0].counts.length;
@@ -76,11 +76,11 @@
     const [found, precision] = [details.roc[detail].map(share), details.precision[detail].map(share)];
     const [wrong, right] = SIDES.toReversed().map((side) => sum(details[side.key][detail]));
     const chance = wrong / (wrong + right);
-    const title = "ROC and precision by recall.";
-    const words = `${detailWords(details.entry[detail], details.run[detail])}: AUROC ${value(details.auroc[detail])}. Dashed: chance, where ${percent(chance, 1)} of the labels are wrong.`;
+    const title = `ROC and precision by recall: ${detailWords(details.entry[detail], details.run[detail])}.`;
+    const words = `AUROC ${value(details.auroc[detail])}. Dotted: chance, where ${percent(chance, 1)} of the labels are wrong.`;
 
     function draw(width) {
-      const two = width >= 560;
+      const two = width >= 420;
       const side = two ? Math.min(380, (width - 24) / 2) : Math.min(width, 380);
       const [wide, tall] = [two ? 2 * side + 24 : side, two ? side : 2 * side + 16];
       const root = shape("svg", { viewBox: `0 0 ${wide} ${tall}`, width: wide, height: tall });
@@ -131,7 +131,7 @@
     if (groups.size > panels.length) words += ` The first ${MOST_PANELS} of ${groups.size} ${several ? "learners" : "noises"}.`;
 
     function draw(width) {
-      const across = Math.max(1, Math.min(panels.length, Math.floor(width / 330), 3));
+      const across = Math.max(1, Math.min(panels.length, Math.floor(width / 290), 3));
       const [wide, tall] = [Math.min((width - 20 * (across - 1)) / across, 560), 236];
       const lines = Math.ceil(panels.length / across);
       const size = [across * wide + 20 * (across - 1), lines * tall];
@@ -260,8 +260,8 @@
     const layers = kinds.map((words, k) => ({ words, kind: ["right", "wrong", "unknown"][k], cells: new Map() }));
     for (let i = 0; i < flat.length; i += 4) layers.forEach((layer, k) => flat[i + 1 + k] && layer.cells.set(flat[i], flat[i + 1 + k]));
     const panels = layers.filter((layer) => layer.cells.size);
-    const title = "Memorization against suspicion.";
-    const words = `${detailWords(maps.entry[map], maps.run[map])}, against the memorization of ${maps.truth_learner[map]}: Spearman's correlation ${value(maps.spearman[map])}. Cells of a stronger colour hold more samples. ${sentences?.memorization ?? ""}`;
+    const title = `Suspicion against memorization: ${detailWords(maps.entry[map], maps.run[map])}.`;
+    const words = `Memorization of ${maps.truth_learner[map]}; Spearman's correlation ${value(maps.spearman[map])}. Cells of a stronger colour hold more samples. ${sentences?.memorization ?? ""}`;
 
     function draw(width) {
       const across = width >= 560 ? panels.length : 1;
