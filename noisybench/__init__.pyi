@@ -10,6 +10,7 @@ from .board.leaderboard import flags_board as flags_board
 from .board.leaderboard import leaderboard as leaderboard
 from .board.leaderboard import models_board as models_board
 from .board.page import leaderboard_page as leaderboard_page
+from .board.pictures import draw_board as draw_board
 from .board.results import Detected as Detected
 from .board.results import MeasuredMemorization as MeasuredMemorization
 from .board.results import Result as Result

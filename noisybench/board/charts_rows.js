@@ -89,6 +89,7 @@
     const groups = grouped(rows, at);
     const scaled = scaleOf(figure, view, rows, at);
     const name = scaled === "odds" ? `${view.metric_title} (logit scale)` : view.metric_title;
+    if (scaled === "odds") words += " What lies beyond an end of the scale is drawn to it.";
     const controls = scaled ? [scaleChoice(figure, scaled, () => intervals(figure, data, state))] : [];
 
     function draw(width) {

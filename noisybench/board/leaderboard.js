@@ -39,7 +39,6 @@
     rank: { title: () => "rank", words: "Rank and its 95 % confidence set", className: "rank", by: (at) => at, cell: rankCell },
     detector: { title: () => "detector", className: "detector", by: (at) => entries.detector[state.rows.entry[at]], cell: detectorCell },
     mean: { title: () => view().metric_title, className: "value", by: (at) => state.rows.mean[at], down: () => view().higher, cell: valueCell },
-    source: { title: () => "source", className: "source p2", shown: () => new Set(state.rows.source).size > 1, by: (at) => sources.name[state.rows.source[at]], cell: (at) => sources.name[state.rows.source[at]] ?? "–" },
     learner: { title: () => "learner", className: "learner p2", shown: () => different((at) => learnerWords(state.rows.entry[at])), by: (at) => learnerWords(state.rows.entry[at]), cell: (at) => learnerWords(state.rows.entry[at]) },
     truth: { title: () => "memorization by", className: "truth p3", shown: () => different(truthWords), by: truthWords, cell: truthWords },
     made: { title: () => "made with", className: "made p3", shown: () => different((at) => entries.made_with[state.rows.entry[at]]), by: (at) => entries.made_with[state.rows.entry[at]], cell: (at) => entries.made_with[state.rows.entry[at]] || "–" },

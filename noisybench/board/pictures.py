@@ -87,6 +87,7 @@ def figure_of(data: Mapping[str, Any], picture: str, view: Mapping[str, Any]) ->
     figure = Figure(layout="constrained")
     words = PICTURES[picture](figure, data, view)
     wide = round(figure.get_figwidth() * 19)
-    facts = "  ·  ".join(f"{term}: {said}" for term, said in zip(*data["about"].values(), strict=True))
+    about = zip(data["about"]["term"], data["about"]["words"], strict=True)
+    facts = "  ·  ".join(f"{term}: {said}" for term, said in about if term != "Page by")
     figure.supxlabel("\n".join([*textwrap.wrap(words, wide), *textwrap.wrap(facts, wide)]), fontsize=7, color=GREY, x=0.01, ha="left")  # fmt: skip
     return figure

@@ -20,12 +20,15 @@ MARKS = {"detector": ("o", BLUE), "control": ("s", "#A8457F"), "reference": ("D"
 """Kind of a row → its mark and colour."""
 BLOCKS = {"pretrained": "features of other data", "knows_truth": "told something of the truth"}
 GRID = "#E6E6E6"
+BEYOND = " What lies beyond an end of the logit scale is drawn to it."
 ODDS_TICKS = (1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4)
 """Ticks of a logit scale below one half; above it they are mirrored."""
 
 
 def draw_intervals(figure: "Figure", data: Mapping[str, Any], view: Mapping[str, Any]) -> str:
     """Means with their intervals, best first, and beside them the ranks that each row may have."""
+    from matplotlib.ticker import MaxNLocator
+
     rows = view["tables"][0]["rows"]
     at = _with_values(rows)[:MOST_ROWS]
     kinds = [data["entries"]["kind"][rows["entry"][row]] for row in at]
@@ -35,25 +38,15 @@ def draw_intervals(figure: "Figure", data: Mapping[str, Any], view: Mapping[str,
         1, 2 if ranked else 1, sharey=True, squeeze=False, width_ratios=[3, 1] if ranked else [1]
     )[0]
     means = panels[0]
-    for y, (row, kind) in enumerate(zip(at, kinds, strict=True)):
-        form, colour = MARKS[kind]
-        best = rows["rank_low"][row] == 1
-        style: dict[str, Any] = {"color": colour, "marker": form, "mfc": colour if best else "white", "ms": 4}
-        if rows["low"][row] is not None:
-            means.plot([rows["low"][row], rows["high"][row]], [y, y], color=colour, linewidth=1.3)
-        means.plot([rows["mean"][row]], [y], linestyle="", **style)
-        if rows["rank_low"][row] is not None:
-            panels[1].plot(
-                [rows["rank_low"][row], rows["rank_high"][row]], [y, y], color=colour, linewidth=3, alpha=0.4
-            )
-            panels[1].plot([rows["rank"][row]], [y], linestyle="", **style)
+    for y, row in enumerate(at):
+        _draw_row(panels, rows, row, y, MARKS[data["entries"]["kind"][rows["entry"][row]]])
     chance = view["tables"][0]["chance"]
     if chance is not None:
         means.axvline(chance, color="#555555", linestyle=":", linewidth=1)
         means.annotate("chance", (chance, 1), xycoords=("data", "axes fraction"), xytext=(2, 2), textcoords="offset points", fontsize=7)  # fmt: skip
     xlabel = f"{view['metric_title']} ({view['title']})"
     if _near_one(view, [rows["mean"][row] for row, kind in zip(at, kinds, strict=True) if kind == "detector"]):
-        _odds_axis(means, [rows["mean"][row] for row, kind in zip(at, kinds, strict=True) if kind != "reference"])
+        _odds_axis(means, "x", [rows["mean"][row] for row, kind in zip(at, kinds, strict=True) if kind != "reference"])
         xlabel += ", logit scale"
     means.set_yticks(range(len(at)), [_name(data, rows, row, at) for row in at], fontsize=7)
     means.set_ylim(len(at) - 0.4, -0.6)
@@ -62,7 +55,7 @@ def draw_intervals(figure: "Figure", data: Mapping[str, Any], view: Mapping[str,
         panels[1].set_xlabel("rank")
         panels[1].set_xlim(left=0.5)
         panels[1].tick_params(axis="y", length=0)
-        panels[1].xaxis.get_major_locator().set_params(integer=True)
+        panels[1].xaxis.set_major_locator(MaxNLocator(4, integer=True))
     for panel in panels:
         plain_axes(panel, "both")
     words = f"{view['metric_title']} of each row with its interval, best first; {_direction(view)}."
@@ -71,9 +64,24 @@ def draw_intervals(figure: "Figure", data: Mapping[str, Any], view: Mapping[str,
             " Filled: no row of its block is surely better (95 %). Right: rank, from one more than the rows surely better "
             "to the last place before those surely worse."
         )
+    if means.get_xscale() == "logit":
+        words += BEYOND
     if len(_with_values(rows)) > len(at):
         words += f" The first {len(at)} of {len(_with_values(rows))} rows."
     return words
+
+
+def _draw_row(panels: "Sequence[Axes]", rows: Mapping[str, Any], row: int, y: int, mark: tuple[str, str]) -> None:
+    """Draw one row of ``draw_intervals``; what no row of its block surely beats is filled."""
+    form, colour = mark
+    filled = colour if rows["rank_low"][row] == 1 else "white"
+    style: dict[str, Any] = {"color": colour, "marker": form, "mfc": filled, "ms": 4, "linestyle": ""}
+    if rows["low"][row] is not None:
+        panels[0].plot([rows["low"][row], rows["high"][row]], [y, y], color=colour, linewidth=1.3)
+    panels[0].plot([rows["mean"][row]], [y], **style)
+    if rows["rank_low"][row] is not None:
+        panels[1].plot([rows["rank_low"][row], rows["rank_high"][row]], [y, y], color=colour, linewidth=3, alpha=0.4)
+        panels[1].plot([rows["rank"][row]], [y], **style)
 
 
 DIMENSIONS = {"noise": "noise", "rate": "rate of wrong labels", "source": "data set"}
@@ -103,7 +111,7 @@ def draw_families(figure: "Figure", data: Mapping[str, Any], view: Mapping[str, 
     panel.imshow(np.ma.masked_invalid(cells), cmap=colours, vmin=ends[0], vmax=ends[1], aspect="auto")
     for i, j in np.ndindex(*cells.shape):
         if not np.isnan(cells[i, j]):
-            panel.text(j, i, _short(cells[i, j]), ha="center", va="center", fontsize=7)
+            panel.text(j, i, _short(float(cells[i, j])), ha="center", va="center", fontsize=7)
     panel.set_xticks(range(len(columns)), [names[one] for one, _ in columns], rotation=35, ha="left", rotation_mode="anchor", fontsize=7)  # fmt: skip
     panel.xaxis.tick_top()
     panel.set_yticks(range(len(at)), [_name(data, rows, row, at) for row in at], fontsize=7)
@@ -133,19 +141,13 @@ def draw_cost(figure: "Figure", data: Mapping[str, Any], view: Mapping[str, Any]
         panel.plot([rows["seconds"][row]], [rows["mean"][row]], linestyle="", marker=form, color=colour, mfc=colour if row in best else "white", ms=4.5)  # fmt: skip
     across, up = [rows["seconds"][row] for row in best], [rows["mean"][row] for row in best]
     panel.step(across, up, where="post", color=BLUE, linewidth=1, alpha=0.6)
-    positive = [rows["seconds"][row] for row in at if rows["seconds"][row] > 0]
-    if len(positive) == len(at):
-        panel.set_xscale("log")
-    else:
-        panel.set_xscale("symlog", linthresh=min(positive, default=1.0))
-    panel.xaxis.set_major_formatter(lambda value, _: _time(value))
-    panel.xaxis.set_minor_formatter("")
-    middle = sum(panel.get_xlim()) / 2 if len(positive) < len(at) else math.sqrt(math.prod(panel.get_xlim()))
-    for row in best:  # above and left of the front there is nothing
-        right = rows["seconds"][row] > middle
-        place = {"xytext": (-5, 3) if right else (0, 6), "ha": "right" if right else "left"}
-        panel.annotate(_name(data, rows, row, at), (rows["seconds"][row], rows["mean"][row]), textcoords="offset points", fontsize=7, **place)  # fmt: skip
-    panel.set(xlabel="time that the detector adds to a run", ylabel=f"{view['metric_title']} ({view['title']})")
+    _time_axis(panel, [rows["seconds"][row] for row in at])
+    ylabel = f"{view['metric_title']} ({view['title']})"
+    if _near_one(view, [rows["mean"][row] for row in at if kinds[rows["entry"][row]] == "detector"]):
+        _odds_axis(panel, "y", [rows["mean"][row] for row in at])
+        ylabel += ", logit scale"
+    panel.set(xlabel="time that the detector adds to a run", ylabel=ylabel)
+    _name_front(panel, {_name(data, rows, row, at): (rows["seconds"][row], rows["mean"][row]) for row in best})
     plain_axes(panel, "both")
     return f"{view['metric_title']} against cost; filled and joined: rows that no other beats in both, the Pareto front. {_direction(view).capitalize()}."  # fmt: skip
 
@@ -210,20 +212,60 @@ def _near_one(view: Mapping[str, Any], means: Sequence[float]) -> bool:
     return view["bounds"] == [0, 1] and sum(mean > 0.9 or mean < 0.1 for mean in means) > len(means) / 2  # noqa: PLR2004
 
 
-def _odds_axis(panel: "Axes", means: Sequence[float]) -> None:
-    """Set the axis across to the logarithm of the odds; it ends a little beyond the best, and what is perfect at its end."""
-    low, high = max(panel.dataLim.x0, 1e-4), 1 - max((1 - max(means)) / 3, 1e-4)
-    for line in panel.lines:
-        line.set_xdata(np.clip(line.get_xdata(), low, high))
-    panel.set_xscale("logit", use_overline=False)
-    panel.set_xlim(low, high)
+def _odds_axis(panel: "Axes", axis: Literal["x", "y"], means: Sequence[float]) -> None:
+    """Set an axis to the logarithm of the odds; it ends a little beyond the best, and what is perfect stands at its end."""
+    shown = [np.asarray(getattr(line, f"get_{axis}data")(), dtype=np.float64) for line in panel.lines]
+    low = max(1e-4, min(float(values.min()) for values in shown))
+    high = 1 - max((1 - max(means)) / 3, 1e-4)
+    for line, values in zip(panel.lines, shown, strict=True):
+        getattr(line, f"set_{axis}data")(np.clip(values, low, high))
+    getattr(panel, f"set_{axis}scale")("logit")
+    span = _logit(high) - _logit(low)
     ticks: list[float] = []
     for tick in (*ODDS_TICKS, 0.5, *(1 - one for one in ODDS_TICKS[::-1])):
-        gap = abs(_logit(tick) - _logit(ticks[-1])) if ticks else math.inf
-        if low <= tick <= high and gap > (_logit(high) - _logit(low)) / 7:
+        if low <= tick <= high and (not ticks or _logit(tick) - _logit(ticks[-1]) > span / 7):
             ticks.append(tick)
-    panel.set_xticks(ticks, [f"{tick:.4f}".rstrip("0") for tick in ticks])
+    getattr(panel, f"set_{axis}ticks")(ticks, [f"{tick:.4f}".rstrip("0") for tick in ticks])
+    getattr(panel, f"set_{axis}ticks")([], minor=True)
+    ends = [1 / (1 + math.exp(-end)) for end in (_logit(low) - span / 40, _logit(high) + span / 40)]
+    getattr(panel, f"set_{axis}lim")(*ends)
+
+
+def _time_axis(panel: "Axes", seconds: Sequence[float]) -> None:
+    """Set the axis across to the logarithm of times, with units; times of 0 stand at its start."""
+    known = [one for one in seconds if one > 0] or [1.0]
+    if len(known) == len(seconds):
+        panel.set_xscale("log")
+    else:
+        panel.set_xscale("symlog", linthresh=min(known))
+    low, high = panel.get_xlim()
+    powers = range(math.floor(math.log10(min(known))), math.ceil(math.log10(max(known))) + 1)
+    steps = (1, 2, 5) if len(powers) <= 3 else (1,)  # noqa: PLR2004 - two decades have room for them
+    ticks = [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
+    panel.set_xticks([*([0.0] if len(known) < len(seconds) else []), *ticks], labels=None)
     panel.set_xticks([], minor=True)
+    panel.xaxis.set_major_formatter(lambda value, _: _time(float(f"{value:.6g}")))
+
+
+def _name_front(panel: "Axes", points: Mapping[str, tuple[float, float]]) -> None:
+    """Write the names of the front beside its points, one below the other where they lie close; above it there is nothing."""
+    free = math.inf
+    first, last = (float(panel.transAxes.transform((end, 0))[0]) for end in (0, 1))
+    step = 11 / 72 * panel.figure.dpi
+    for name, point in sorted(points.items(), key=lambda one: panel.transData.transform(one[1])[1], reverse=True):
+        x, y = (float(one) for one in panel.transData.transform(point))
+        right = x > (first + last) / 2
+        own = y + (0.3 if right else 0.7) * step
+        free = min(free - step, own)
+        panel.annotate(
+            name,
+            point,
+            xytext=(-10 if right else 0, (free - y) / panel.figure.dpi * 72),
+            textcoords="offset points",
+            ha="right" if right else "left",
+            fontsize=7,
+            arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": "#555555"} if own - free > step else None,
+        )
 
 
 def _logit(share: float) -> float:

@@ -237,7 +237,7 @@ def draw_regions(figure: "Figure", data: Mapping[str, Any], view: Mapping[str, A
     corners = [(0.01, 0.99, "left", "top"), (0.99, 0.99, "right", "top"), (0.01, 0.01, "left", "bottom"), (0.99, 0.01, "right", "bottom")]  # fmt: skip
     for k, (words, (x, y, ha, va)) in enumerate(zip(REGIONS, corners, strict=True)):
         count = int((found.region == k + 1).sum())
-        panel.text(x, y, f"{words}: {count}", transform=panel.transAxes, ha=ha, va=va, fontsize=7, color="#555555")  # type: ignore[arg-type]
+        panel.text(x, y, f"{words}: {count}", transform=panel.transAxes, ha=ha, va=va, fontsize=7, color="#555555")
     panel.set(xlabel="susceptibility at the end, nats", ylabel="training accuracy (given labels)")
     figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=7)
     plain_axes(panel, "both")
