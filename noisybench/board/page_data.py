@@ -188,7 +188,7 @@ def _judge(runs: Sequence[Run], truths: Mapping[Path, Truths], metric: str | Non
     wanted = [check_asked(truth, own[truth], "all", there) for truth in order]
     suggested = check_asked(MISLABELED, "suggestion_accuracy", "all", there)
     wanted += [suggested] if suggested not in wanted else []
-    judged = []
+    judged: list[_Judged] = []
     for asked in wanted:
         found, faults = judge_all(runs, truths, asked)
         if not judged:
