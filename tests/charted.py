@@ -137,8 +137,8 @@ def _table(entries: list[tuple[str, int]], kinds: list[str], blocks: list[str], 
         else None
         for i in range(len(entries))
     ]
-    number = [None if math.isnan(one) else round(float(one), 4) for one in skill]
-    half = [None if one is None else 0.02 + 0.1 * (1 - one) for one in number]
+    number: list[Any] = [None if math.isnan(one) else round(float(one), 4) for one in skill]
+    half: list[Any] = [None if one is None else 0.02 + 0.1 * (1 - one) for one in number]
     order = sorted(range(len(entries)), key=lambda i: ({"detector": 0, "control": 1, "reference": 2}[kinds[i]], blocks[i], -(number[i] or 0)))  # fmt: skip
     return {
         "chance": 0.5,

@@ -16,11 +16,11 @@
   const direction = (view) => (view.higher ? "higher is better" : "lower is better");
 
   /** What people call each row: its detector, and its learner or source where these differ between the rows. */
-  function called(rows, at) {
+  function called(rows, at, withSource = true) {
     const { detector, learner } = entries();
     const entry = at.map((row) => rows.entry[row]);
     const learners = new Set(entry.map((one) => learner[one]).filter((one) => one >= 0));
-    const sources = new Set(at.map((row) => rows.source[row]));
+    const sources = new Set(withSource ? at.map((row) => rows.source[row]) : []);
     return at.map((row, i) => ({
       name: detector[entry[i]],
       more: [
@@ -201,16 +201,22 @@
     return found;
   }
 
+  /** Whether two rows are of one contestant, on two data sets. */
+  function alike(rows, row, other) {
+    return rows.entry[row] === rows.entry[other] && rows.truth_learner[row] === rows.truth_learner[other];
+  }
+
   /** A map of numbers: rows against noises (or rates, or data sets), darker where better. */
   function heat(figure, data, state) {
     const { view, table } = chosenView(data, state);
     const { slices, noises, rates, sources } = data;
     const by = dimensionOf(state);
     const kind = (row) => entries().kind[table.rows.entry[row]];
-    const at = state.shown.filter((row) => known(table.rows.mean[row]) && kind(row) !== "reference").slice(0, MOST_ROWS);
+    const at = state.shown.filter((row) => known(table.rows.mean[row]) && kind(row) !== "reference")
+      .filter((row, i, all) => by !== "source" || all.findIndex((other) => alike(table.rows, row, other)) === i).slice(0, MOST_ROWS);
     if (!by || !at.length) return false;
     const title = `${view.metric_title} of each row by ${DIMENSIONS[by]}.`;
-    const said = called(table.rows, at);
+    const said = called(table.rows, at, by !== "source");
     const columns = columnsOf(by, state, slices);
     const heads = columns.map((column) => ({ noise: noises, rate: rates, source: sources.name })[by][column.at]);
     const cells = columns.map((column) => valuesOf(view.tables[column.table].rows, table.rows, at, by === "source"));

@@ -94,7 +94,13 @@ def draw_families(figure: "Figure", data: Mapping[str, Any], view: Mapping[str, 
     along = {name: _along(data["slices"], name) for name in DIMENSIONS}
     by = next((name for name, found in along.items() if len({table for _, table in found}) > 1), "")
     rows = view["tables"][0]["rows"]
-    at = _with_values(rows)[:MOST_ROWS]
+    at = _with_values(rows)
+    if by == "source":  # a contestant has a row for each of them
+        first: dict[tuple[int, int], int] = {}
+        for row in at:
+            first.setdefault((rows["entry"][row], rows["truth_learner"][row]), row)
+        at = list(first.values())
+    at = at[:MOST_ROWS]
     if not by:
         msg = "there is one noise, rate and data set here, so there are no families to compare; give more runs"
         raise BadData(msg)
@@ -114,7 +120,8 @@ def draw_families(figure: "Figure", data: Mapping[str, Any], view: Mapping[str, 
             panel.text(j, i, _short(float(cells[i, j])), ha="center", va="center", fontsize=7)
     panel.set_xticks(range(len(columns)), [names[one] for one, _ in columns], rotation=35, ha="left", rotation_mode="anchor", fontsize=7)  # fmt: skip
     panel.xaxis.tick_top()
-    panel.set_yticks(range(len(at)), [_name(data, rows, row, at) for row in at], fontsize=7)
+    named = {**rows, "source": [-1] * len(rows["entry"])} if by == "source" else rows
+    panel.set_yticks(range(len(at)), [_name(data, named, row, at) for row in at], fontsize=7)
     panel.tick_params(length=0)
     panel.spines[:].set_visible(False)
     return f"{view['metric_title']} ({view['title']}) of each row by {DIMENSIONS[by]}; stronger colours are better, from {low:.3f} to {high:.3f}."  # fmt: skip

@@ -44,6 +44,11 @@ def styled() -> Iterator[None]:
         yield
 
 
+def picture_of(data: Any, picture: str, view: Any) -> Any:  # noqa: ANN401
+    """The figure; matplotlib's types say less of it than is known here."""
+    return figure_of(data, picture, view)
+
+
 def words_of(figure: Any) -> str:  # noqa: ANN401
     """What stands below a figure."""
     return " ".join(figure._supxlabel.get_text().split())
@@ -51,7 +56,7 @@ def words_of(figure: Any) -> str:  # noqa: ANN401
 
 def test_intervals_hold_means_ends_and_ranks() -> None:
     """A line from low to high and a mark at the mean of each row, best above; a line over its ranks beside."""
-    figure = figure_of(DATA, "intervals", VIEW)
+    figure = picture_of(DATA, "intervals", VIEW)
     means, ranks = figure.axes
     lines = [line for line in means.lines if len(line.get_ydata()) == 2 and line.get_linestyle() == "-"]
     marks = [line for line in means.lines if len(line.get_ydata()) == 1]
@@ -72,7 +77,7 @@ def test_values_near_one_stand_on_a_logit_scale() -> None:
     mean = [None if one is None else round(1 - (1 - one) / 20, 6) for one in ROWS["mean"]]
     rows = {**ROWS, "mean": mean, "low": [one and one - 0.001 for one in mean], "high": [one and 1.0 for one in mean]}
     view = {**VIEW, "tables": [{**VIEW["tables"][0], "rows": rows}, *VIEW["tables"][1:]]}
-    figure = figure_of(DATA, "intervals", view)
+    figure = picture_of(DATA, "intervals", view)
     means = figure.axes[0]
     assert means.get_xscale() == "logit"
     assert means.get_xlabel().endswith("logit scale")
@@ -84,12 +89,12 @@ def test_values_near_one_stand_on_a_logit_scale() -> None:
     assert "drawn to it" in words_of(figure)
     ticks = [float(label.get_text()) for label in means.get_xticklabels()]
     assert ticks == pytest.approx(means.get_xticks().tolist())
-    assert figure_of(DATA, "cost", view).axes[0].get_yscale() == "logit"
+    assert picture_of(DATA, "cost", view).axes[0].get_yscale() == "logit"
 
 
 def test_families_hold_the_mean_of_each_noise() -> None:
     """Colours and words of the map are the means of the tables of single noises; of one noise there is no map."""
-    panel = figure_of(DATA, "families", VIEW).axes[0]
+    panel = picture_of(DATA, "families", VIEW).axes[0]
     wanted = [
         [dict(zip(table["rows"]["entry"], table["rows"]["mean"], strict=True))[ROWS["entry"][row]] for table in VIEW["tables"][1:]]
         for row in KNOWN
@@ -100,7 +105,24 @@ def test_families_hold_the_mean_of_each_noise() -> None:
     assert [label.get_text() for label in panel.get_xticklabels()] == DATA["noises"]
     one = {name: values[:2] for name, values in DATA["slices"].items()}
     with pytest.raises(BadData, match="there is one noise, rate and data set here"):
-        figure_of({**DATA, "slices": one}, "families", VIEW)
+        picture_of({**DATA, "slices": one}, "families", VIEW)
+
+
+def test_several_data_sets_are_columns_of_one_row_each() -> None:
+    """Where a table has a row for each data set, the map has one for each contestant, and a column for each data set."""
+    first, second = VIEW["tables"][1]["rows"], VIEW["tables"][2]["rows"]
+    tables = [{"rows": {**rows, "source": [at] * len(rows["entry"])}} for at, rows in enumerate((first, second))]
+    both = {name: tables[0]["rows"][name] + tables[1]["rows"][name] for name in first}
+    view = {**VIEW, "tables": [{"rows": both, "chance": None}, *tables]}
+    slices = {"source": [-1, 0, 1, -1], "noise": [-1, -1, -1, 0], "rate": [-1] * 4, "table": [0, 1, 2, 0]}
+    data = {**DATA, "slices": slices, "sources": {"name": ["digits", "other"], "samples": [1, 1]}}
+    panel = picture_of(data, "families", view).axes[0]
+    cells = panel.images[0].get_array().tolist()
+    mean = [dict(zip(rows["entry"], rows["mean"], strict=True)) for rows in (first, second)]
+    wanted = [[mean[0][entry], mean[1][entry]] for entry in first["entry"] if mean[0][entry] is not None]
+    assert cells == wanted
+    assert "other" not in panel.get_yticklabels()[0].get_text()
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["digits", "other"]
 
 
 @pytest.mark.parametrize("higher", [True, False])
@@ -118,7 +140,7 @@ def test_the_pareto_front_is_what_no_pair_refutes(*, higher: bool) -> None:
 
 def test_cost_holds_seconds_and_means() -> None:
     """A mark for every row with a time that is no reference, and the names of the front."""
-    panel = figure_of(DATA, "cost", VIEW).axes[0]
+    panel = picture_of(DATA, "cost", VIEW).axes[0]
     marks = {(line.get_xdata()[0], line.get_ydata()[0]) for line in panel.lines if len(line.get_xdata()) == 1}
     assert marks == {(ROWS["seconds"][row], ROWS["mean"][row]) for row in KNOWN if ROWS["seconds"][row] is not None}
     assert panel.get_xscale() == "log"
@@ -128,25 +150,25 @@ def test_cost_holds_seconds_and_means() -> None:
 def test_pictures_of_a_run_hold_its_numbers() -> None:
     """Histogram in percent of its kind, ROC and precision at their grids, cells of memorization by rank and value."""
     details, grids, maps = DATA["details"], DATA["grids"], DATA["memorization"]
-    heights = [patch.get_data().values for patch in figure_of(DATA, "histogram", VIEW).axes[0].patches]
+    heights = [patch.get_data().values for patch in picture_of(DATA, "histogram", VIEW).axes[0].patches]
     for kind, found in zip(("right", "wrong"), heights[::2], strict=True):
         assert found == pytest.approx(100 * np.array(details[kind][0]) / sum(details[kind][0]))
-    roc, precision = figure_of(DATA, "roc", VIEW).axes
+    roc, precision = picture_of(DATA, "roc", VIEW).axes
     assert roc.lines[1].get_xydata() == pytest.approx(np.column_stack([grids["false_alarms"], np.array(details["roc"][0]) / 1000]))  # fmt: skip
     assert precision.lines[1].get_xydata() == pytest.approx(np.column_stack([grids["recall"], np.array(details["precision"][0]) / 1000]))  # fmt: skip
-    layers = [axes.images[0].get_array().filled(0) for axes in figure_of(DATA, "memorization", VIEW).axes if axes.images]  # fmt: skip
+    layers = [axes.images[0].get_array().filled(0) for axes in picture_of(DATA, "memorization", VIEW).axes if axes.images]  # fmt: skip
     cells = np.array(maps["cells"][0]).reshape(-1, 4)
     for layer, column in zip(layers, (1, 2), strict=True):
         assert [layer[cell // CELLS, cell % CELLS] for cell in cells[:, 0]] == cells[:, column].tolist()
         assert layer.sum() == cells[:, column].sum()
     nothing = {**DATA, "memorization": {name: [] for name in maps}}
     with pytest.raises(BadData, match="no run here has memorization that was measured"):
-        figure_of(nothing, "memorization", VIEW)
+        picture_of(nothing, "memorization", VIEW)
 
 
 def test_fits_are_means_of_the_runs() -> None:
     """The bold curves of each learner are the means of its runs at every epoch."""
-    panels = [axes for axes in figure_of(DATA, "fits", VIEW).axes if axes.get_visible()]
+    panels = [axes for axes in picture_of(DATA, "fits", VIEW).axes if axes.get_visible()]
     learner = np.array(DATA["runs"]["learner"])
     for which, panel in enumerate(panels):
         bold = [line for line in panel.lines if line.get_linewidth() == 1.8]
@@ -159,7 +181,7 @@ def test_regions_meet_at_the_means() -> None:
     """Every model is in the region that a loop finds, ties with the mean included; the counts stand in the corners."""
     across, up = np.array([0.1, 0.3, 0.1, 0.3, 0.2]), np.array([0.9, 0.9, 0.5, 0.5, 0.7])
     assert regions_of(across, up).region.tolist() == [1, 2, 3, 4, 1]
-    panel = figure_of(DATA, "regions", VIEW).axes[0]
+    panel = picture_of(DATA, "regions", VIEW).axes[0]
     runs = DATA["runs"]
     means = np.mean(runs["susceptibility"]), np.mean(runs["train_accuracy"])
     assert (panel.lines[-2].get_xdata()[0], panel.lines[-1].get_ydata()[0]) == pytest.approx(means)
@@ -168,14 +190,14 @@ def test_regions_meet_at_the_means() -> None:
         counts[(0 if fit >= means[1] else 2) + (0 if ease <= means[0] else 1)] += 1
     assert [int(text.get_text().rsplit(" ", 1)[1]) for text in panel.texts] == counts
     with pytest.raises(BadData, match="regions take two runs or more"):
-        figure_of({**DATA, "runs": {name: values[:1] for name, values in runs.items()}}, "regions", VIEW)
+        picture_of({**DATA, "runs": {name: values[:1] for name, values in runs.items()}}, "regions", VIEW)
 
 
 @pytest.mark.parametrize("suffix", ["svg", "pdf"])
 def test_a_file_is_the_same_whenever_it_is_written(tmp_path: Path, suffix: str) -> None:
     """No date is in it; text stays text."""
     for name in ("a", "b"):
-        save_picture(figure_of(DATA, "histogram", VIEW), tmp_path / f"{name}.{suffix}")
+        save_picture(picture_of(DATA, "histogram", VIEW), tmp_path / f"{name}.{suffix}")
     content = (tmp_path / f"a.{suffix}").read_bytes()
     assert content == (tmp_path / f"b.{suffix}").read_bytes()
     if suffix == "svg":
@@ -211,7 +233,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_picture_agrees_with_the_table(home: Path) -> None:
     """The marks of the intervals are the means of ``detector_rows``, to the four digits of the page."""
     data = page_data(home)
-    panel = figure_of(data, "intervals", data["views"][0]).axes[0]
+    panel = picture_of(data, "intervals", data["views"][0]).axes[0]
     marks = [line.get_xdata()[0] for line in panel.lines if len(line.get_xdata()) == 1]
     assert marks == pytest.approx([row.mean for row in detector_rows(home)], abs=5.1e-5)
 

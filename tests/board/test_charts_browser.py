@@ -261,6 +261,24 @@ def test_a_chart_follows_filters_clicks_and_keys(browser: Browser, page: Path) -
     browser.run("document.querySelectorAll('#pareto .choice button')[1].click()")
     assert browser.run("return document.activeElement.textContent") == "Extra passes"
     assert "extra passes" in browser.run("return document.querySelector('#pareto .drawing').textContent")
+    browser.run("""
+      const { rows } = state, double = (one) => one.concat(one);
+      const split = (source) => ({ rows: { ...rows, source: rows.source.map(() => source) } });
+      const both = Object.fromEntries(Object.entries(rows).map(([name, one]) => [name, double(one)]));
+      both.source = [...split(0).rows.source, ...split(1).rows.source];
+      page.data.views[0].tables = [{ chance: 0.5, rows: both }, split(0), split(1)];
+      page.data.sources.name = ["digits", "other"];
+      page.data.slices = { source: [-1, 0, 1], noise: [-1, -1, -1], rate: [-1, -1, -1], table: [0, 1, 2] };
+      state.rows = both;
+      state.shown = both.entry.map((_, row) => row);
+      draw();
+    """)
+    chart = browser.run(READ, "heat")
+    assert len(chart["groups"]) == 2 * len(PRICED)
+    assert [one["words"] for one in chart["texts"] if one["kind"] == "tick"] == ["digits", "other"]
+    headings = [one["words"] for one in browser.run(READ, "intervals")["texts"] if one["kind"] == "heading"]
+    assert headings[0] == "digits: Detectors that saw this data set alone"
+    assert "other: Controls" in headings
     browser.run("state.shown = []; state.detail = state.map = -1; draw()")
     assert browser.run("return [...document.querySelectorAll('figure:not([hidden])')].map((one) => one.id)") == ["fits", "regions"]  # fmt: skip
     assert browser.faults() == []
