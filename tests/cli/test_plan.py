@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shell import shell
 
 from noisybench.board.comparison import measure_runs
 from noisybench.board.results import evaluate
@@ -16,7 +17,6 @@ from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.statistics.planning import MEASURED, plan_comparison
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import write_variant
-from tests.shell import shell
 
 
 @pytest.fixture(scope="module")
