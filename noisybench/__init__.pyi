@@ -3,6 +3,7 @@
 from .board.agreement import Agreement as Agreement
 from .board.agreement import against_labels as against_labels
 from .board.agreement import against_memorization as against_memorization
+from .board.comparison import measure_runs as measure_runs
 from .board.detector_table import Row as Row
 from .board.finding import find_suspects as find_suspects
 from .board.leaderboard import Leaderboard as Leaderboard
@@ -86,6 +87,9 @@ from .statistics.linear_probe import HeldOut as HeldOut
 from .statistics.linear_probe import held_out_probabilities as held_out_probabilities
 from .statistics.metric import Metric as Metric
 from .statistics.neighbours import neighbour_labels as neighbour_labels
+from .statistics.planning import ComparisonPlan as ComparisonPlan
+from .statistics.planning import Correlations as Correlations
+from .statistics.planning import plan_comparison as plan_comparison
 from .statistics.ridge import RidgeAnswers as RidgeAnswers
 from .statistics.ridge import leave_one_out_ridge as leave_one_out_ridge
 from .studies.agreement_grid import AgreementGrid as AgreementGrid

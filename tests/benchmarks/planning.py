@@ -1,6 +1,6 @@
 """Correlations that a plan takes where none are measured: python tests/benchmarks/planning.py FOLDER.
 
-Digits with two noises, three draws of each, three seeds of each draw, all detectors that only look (``fast``); runs that
+Digits with two noises, three draws of each, two seeds of each draw, all detectors that only look (``fast``); runs that
 FOLDER holds already are not trained again. The last line is ``MEASURED`` of ``noisybench.statistics.planning``.
 """
 
@@ -17,7 +17,7 @@ from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.variants.building import build_variant
 
 NOISES = (Symmetric(0.2), Asymmetric(0.2))
-DRAWS, SEEDS = 3, (0, 1, 2)
+DRAWS, SEEDS = (0, 2, 3), (0, 1)
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
     source = load_source("digits")
     rows = []
     for noise in NOISES:
-        variants = [build_variant(source, noise, seed=seed) for seed in range(DRAWS)]
+        variants = [build_variant(source, noise, seed=seed) for seed in DRAWS]
         evaluate(variants, source, seeds=SEEDS, detectors="fast", out=Path(sys.argv[1]))
         varied = measure_runs(sys.argv[1], variants[0])
         one = varied.correlations
