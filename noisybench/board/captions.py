@@ -21,6 +21,7 @@ from noisybench.board.row_words import (
 from noisybench.board.subject import SHOWN_OF_AN_ID, NoiseUsed, joined
 from noisybench.ground.text import one_line
 from noisybench.ground.version import __version__
+from noisybench.runs.fit_words import on_susceptibility
 from noisybench.statistics.resampling import weakest
 from noisybench.variants.clustered import CANNOT_BE_TOLD
 
@@ -64,10 +65,12 @@ def caption(rows: Rows) -> str:
         *([steps] if steps else ()),
         *_about_further(rows),
     ]
+    if isinstance(first, ModelRow):
+        told.append(on_susceptibility(row.susceptibility for row in rows if isinstance(row, ModelRow)))
     clustered = max((row.clustered for row in rows if not isinstance(row, ModelRow)), default=0)
     if clustered:
         told.append(f"In {clustered} of {max(row.variants for row in rows)} label columns {CANNOT_BE_TOLD}.")
-    return one_line(" ".join(told))  # names come from files, which may hold any character
+    return one_line(" ".join(filter(None, told)))  # names come from files, which may hold any character
 
 
 def _about_further(rows: Rows) -> list[str]:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from noisybench.board.ablation import Ablation, ablations_of
@@ -19,15 +20,24 @@ from noisybench.board.averages import (
     is_matched,
     names_shown,
     versions_of,
-    which_complete,
 )
 from noisybench.board.curvature_steps import curvature_step_of
 from noisybench.board.further_figures import NO_FURTHER, AskFurther, FurtherFigures, ask_further
 from noisybench.board.information import BLOCKS, NO_NAMES, MadeWith, RowBlock, made_with
-from noisybench.board.judging import judge_all
+from noisybench.board.judging import judge_all, judge_all_by_class
 from noisybench.board.neighbourhoods import least_alike
-from noisybench.board.parts import By, RowPart, check_by, groups_by, parts_of
+from noisybench.board.parts import (
+    MEAN_OF_CLASSES,
+    By,
+    RowPart,
+    check_by,
+    groups_by,
+    mean_of_classes,
+    named_classes,
+    parts_of,
+)
 from noisybench.board.ranking import Group, League, Standing, standings_of
+from noisybench.board.row_groups import RowKey, complete_rows, groups_of
 from noisybench.board.subject import (
     NO_SUBJECT,
     NOTHING_KNOWN,
@@ -43,9 +53,9 @@ from noisybench.detection.scoring import Information, Kind
 from noisybench.ground.lookup import find
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import Paths, Run, finished_and_begun
-from noisybench.runs.record import NOBODY, Pretrained, Regime, Setup
+from noisybench.runs.record import NOBODY, Pretrained, Regime
 from noisybench.statistics.metric import Metric
-from noisybench.statistics.resampling import Interval, LabelColumn, mean
+from noisybench.statistics.resampling import Interval, mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +91,8 @@ class Row:
         observe: When the samples were observed.
         regime: Where the scores come from.
         version: Versions of noisybench that trained the runs; empty for references.
-        mislabeled_fit: Share of the mislabeled samples fitted to their given label at the end.
-        clean_fit: Share of the other samples fitted at the end.
+        mislabeled_fit: Wrong labels fitted: share of the mislabeled samples whose given label the model predicts at the end.
+        clean_fit: Right labels fitted: the same share of the samples that are known to be right.
         seconds: Mean time of the detector a run.
         passes: Mean extra passes over the training set a run.
         information: What the scores were made with, in the order of ``Information``.
@@ -178,7 +188,8 @@ def detector_rows(
         metric: Name of a metric of that truth, see ``noisybench list metrics``, or ``package.module:attribute`` of your own;
             None takes the AUROC, or Spearman's correlation.
         stratum: For memorization: ``all`` samples, the ``clean`` or the ``mislabeled`` ones.
-        by: ``noise``, ``source``, ``rate`` or ``variant``: each row has a value for each of them too.
+        by: ``noise``, ``source``, ``rate``, ``class`` or ``variant``: each row has a value for each of them too. A class
+            is a given one, whose samples alone are compared, and beside the classes stands their mean.
         pool: Whether several data sets are averaged, as they are by ``source``.
         more: Whether further figures are computed: worst class, overlap of the top between seeds, flags on clean sets.
 
@@ -195,8 +206,9 @@ def detector_rows(
     tell_left_out(faults, any_left=bool(judged))
     variants = [one.variant for one in truths.values()]
     class_names = {variant.provenance.variant_id: variant.class_names for variant in variants}
-    labels = KnownOfLabels(class_names, wrong_shares_of(variants))
     left = [run for run in ended if run.path in judged]
+    by_class = judge_all_by_class(left, truths, asked)[0] if by == "class" else {}
+    labels = KnownOfLabels(class_names, wrong_shares_of(variants), named_classes(by_class, left, class_names))
     further: AskFurther = ask_further(left, truths, asked) if more else lambda _: NO_FURTHER
     return rows_of_agreements(judged, left, begun, asked, labels=labels, division=division, more=further)
 
@@ -207,10 +219,12 @@ class KnownOfLabels(NamedTuple):
     Attributes:
         class_names: Names of the classes.
         wrong_shares: Realised share of wrong labels.
+        by_class: Name of a given class → folder of each run → agreements among its samples.
     """
 
     class_names: Mapping[str, Sequence[str]] = NO_NAMES
     wrong_shares: WrongShares = NOTHING_KNOWN
+    by_class: Mapping[str, Mapping[Path, Sequence[Agreement]]] = MappingProxyType({})
 
 
 class Division(NamedTuple):
@@ -252,9 +266,10 @@ def rows_of_agreements(
     """
     about, sources = about_metric(asked.metric), sources_of([*ended, *begun])
     ended, begun = with_sources(ended, sources), with_sources(begun, sources)
-    groups = _groups(judged, ended, pool=division.pool)
+    shown = names_shown(ended)
+    groups = groups_of(judged, ended, shown, pool=division.pool)
     averaged = list(groups.values())
-    complete = _complete(groups, begun)
+    complete = complete_rows(groups, begun)
     made = [
         made_with(key.detector, key.kind, [(run, held.detector) for run, held in group.values()], labels.class_names)
         for key, group in groups.items()
@@ -264,7 +279,12 @@ def rows_of_agreements(
         for key, one, whole in zip(groups, made, complete, strict=True)
     ]
     standings = standings_of(averaged, leagues, about)
-    named = {} if division.by is None else groups_by(averaged, division.by)
+    named = {} if division.by in (None, "class") else groups_by(averaged, division.by)
+    for name, found in labels.by_class.items():
+        of_class = groups_of(found, ended, shown, pool=division.pool)
+        named[name] = [of_class.get(key, {}) for key in groups]
+    if labels.by_class:
+        named = {MEAN_OF_CLASSES: mean_of_classes(named), **named}
     parts, ablations = parts_of(named, leagues, about), ablations_of(ended)
     rows = [
         _row(
@@ -283,47 +303,6 @@ def rows_of_agreements(
         for i, (key, group) in enumerate(groups.items())
     ]
     return sorted(rows, key=lambda row: (row.source, *_order(row, higher_is_better=about.higher_is_better)))
-
-
-class RowKey(NamedTuple):
-    """What a row is of: detector, what it is, what made its scores, whose memorization, and which data set."""
-
-    detector: str
-    kind: Kind
-    setup: Setup
-    whose: Learner | None
-    source: str
-
-
-Groups = dict[RowKey, dict[tuple[LabelColumn, int], tuple[Run, Agreement]]]
-"""What each row averages over."""
-
-
-def _groups(judged: Mapping[Path, Sequence[Agreement]], ended: Sequence[Run], *, pool: bool) -> Groups:
-    """What each row averages over, in the order of the runs."""
-    shown = names_shown(ended)
-    groups: Groups = {}
-    for run in ended:
-        for agreement in judged[run.path]:
-            name, setup = agreement.detector, NOBODY
-            if agreement.kind != "reference":
-                name, setup = shown[run.setup, name, run.maker(name)], run.setup
-            key = RowKey(name, agreement.kind, setup, agreement.learner, "" if pool else run.column.source)
-            groups.setdefault(key, {})[run.column, run.seed] = (run, agreement)
-    return groups
-
-
-def _complete(groups: Groups, begun: Sequence[Run]) -> list[bool]:
-    """Whether each row is complete; each memorization is a truth of its own, with other label columns, as is a source."""
-    complete: dict[int, bool] = {}
-    for one in {(key.whose, key.source): None for key in groups}:
-        ours = [(i, key, group) for i, (key, group) in enumerate(groups.items()) if (key.whose, key.source) == one]
-        reached = [
-            (key.setup, {at for at, (_, held) in group.items() if math.isfinite(held.value)}) for _, key, group in ours
-        ]
-        there = [run for run in begun if one[1] in ("", run.column.source)]
-        complete |= dict(zip((i for i, _, _ in ours), which_complete(reached, there), strict=True))
-    return [complete[i] for i in range(len(groups))]
 
 
 def _row(

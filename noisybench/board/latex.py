@@ -70,8 +70,10 @@ def _marks(row: AnyRow) -> dict[str, str]:
 
 def _marked(text: str, mark: str) -> str:
     """A cell, of which a mark is set around the value and not around its interval."""
-    value, space, rest = text.partition(" ") if mark else (text, "", "")
-    return f"{mark}{{{_latex(value)}}}{space}{_latex(rest)}" if mark else _latex(value)
+    if not mark:
+        return _latex(text)
+    value, space, rest = text.partition(" ")
+    return f"{mark}{{{_latex(value)}}}{space}{_escaped(rest)}"
 
 
 def _label(rows: Rows) -> str:
@@ -86,6 +88,12 @@ def _label(rows: Rows) -> str:
 
 
 def _latex(text: str) -> str:
+    """Text as LaTeX sets it; what it begins with is no option of the line's end before it."""
+    escaped = _escaped(text)
+    return f"{{{escaped[0]}}}{escaped[1:]}" if escaped[:1] in ("[", "*") else escaped
+
+
+def _escaped(text: str) -> str:
     special: dict[str, str | int | None] = {
         **{c: f"\\{c}" for c in "&%$#_{}"},
         "\\": r"\textbackslash{}",
@@ -97,6 +105,4 @@ def _latex(text: str) -> str:
         "<": r"\textless{}",
         ">": r"\textgreater{}",
     }
-    line = cell(text)
-    first = f"{{{line[:1]}}}" if line[:1] in ("[", "*") else line[:1].translate(str.maketrans(special))
-    return first + line[1:].translate(str.maketrans(special))  # behind a line's end these two are LaTeX's own
+    return cell(text).translate(str.maketrans(special))

@@ -128,7 +128,7 @@ def leaderboard(
         truth: See ``detector_rows``, as the next two.
         metric: By what they are ranked.
         stratum: Over which samples.
-        by: ``noise``, ``source``, ``rate`` or ``variant``: a column for each of them, beside their mean.
+        by: ``noise``, ``source``, ``rate``, ``class`` or ``variant``: a column for each of them, beside their mean.
         pool: Whether several data sets are averaged, as they are by ``source``.
         more: Whether further figures are computed: worst class, overlap of the top between seeds, flags on clean sets.
 

@@ -10,7 +10,8 @@ from noisybench.board.admission import admit
 from noisybench.board.averages import counts_of, history_of, versions_of, which_complete
 from noisybench.board.subject import NO_SUBJECT, Subject, sources_of, subject_of, with_sources, wrong_shares_of
 from noisybench.memorization.learner import Learner
-from noisybench.runs.reading import FITS, Paths, Run, finished_and_begun
+from noisybench.runs.fit_words import FITS
+from noisybench.runs.reading import Paths, Run, finished_and_begun
 from noisybench.runs.record import Regime, Setup
 from noisybench.statistics.resampling import Interval, estimate, weakest
 
@@ -28,13 +29,13 @@ class ModelRow:
         test_accuracy: On the clean test set.
         test_accuracy_low: Lower end of the interval, as in each of the next.
         test_accuracy_high: Upper end.
-        mislabeled_fit: Memorized share: mislabeled samples fitted to their given label.
+        mislabeled_fit: Wrong labels fitted: share of the mislabeled samples whose given label the model predicts.
         mislabeled_fit_low: Lower end.
         mislabeled_fit_high: Upper end.
-        clean_fit: Share of the other samples fitted.
+        clean_fit: Right labels fitted: the same share of the samples that are known to be right.
         clean_fit_low: Lower end.
         clean_fit_high: Upper end.
-        susceptibility: To random labels.
+        susceptibility: By how many nats one step on randomly labelled inputs lowers their mean loss, mean over the epochs.
         susceptibility_low: Lower end.
         susceptibility_high: Upper end.
         interval: As in ``Row``, of what could be computed.

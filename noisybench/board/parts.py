@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
@@ -57,13 +58,35 @@ def groups_by(groups: Sequence[Group], by: By) -> dict[str, list[Group]]:
 
     Args:
         groups: What each row averages over.
-        by: ``noise``, ``source``, ``rate`` or ``variant``.
+        by: Any but ``class``.
     """
     part = _PARTS[by]
     found = sorted({part(run) for group in groups for run, _ in group.values()})
     return {
         key[-1]: [{at: held for at, held in group.items() if part(held[0]) == key} for group in groups] for key in found
     }
+
+
+def named_classes(
+    by_class: Mapping[int, Mapping[Path, Sequence[Agreement]]],
+    runs: Sequence[Run],
+    class_names: Mapping[str, Sequence[str]],
+) -> dict[str, dict[Path, Sequence[Agreement]]]:
+    """Name of each given class, as ``class cat`` → folder of each run → its agreements among the samples of the class.
+
+    Args:
+        by_class: Given class → folder of each run → its agreements.
+        runs: The finished runs.
+        class_names: Id of a variant → names of its classes.
+    """
+    ids = {run.path: run.record.variant_id for run in runs}
+    named: dict[str, dict[Path, Sequence[Agreement]]] = {}
+    for given, found in by_class.items():
+        for path, agreements in found.items():
+            names = class_names.get(ids.get(path, ""), ())
+            name = names[given] if given < len(names) else given
+            named.setdefault(f"class {name}", {})[path] = agreements
+    return named
 
 
 def mean_of_classes(by_class: Mapping[str, Sequence[Group]]) -> list[Group]:

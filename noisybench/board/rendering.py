@@ -26,6 +26,7 @@ from noisybench.board.row_words import (
     versions_differ,
 )
 from noisybench.ground.text import cell, markdown_cell
+from noisybench.runs.fit_words import FIT_WORDS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -144,10 +145,7 @@ def _of_models(rows: Rows) -> Shape:
     return {
         "model": lambda row: row.learner.model,
         "recipe": recipe_words(rows),
-        "test accuracy": lambda row: _span(row, "test_accuracy"),
-        "memorized share": lambda row: _span(row, "mislabeled_fit"),
-        "clean share fitted": lambda row: _span(row, "clean_fit"),
-        "susceptibility": lambda row: _span(row, "susceptibility"),
+        **{words: partial(_span, name=name) for name, words in FIT_WORDS.items()},
     }
 
 
@@ -179,7 +177,7 @@ def _of_detectors(rows: Rows) -> Shape:
         "recipe": recipe_words(rows),
         "information": _information,
         **({"truth of": _whose, "learner": _matched} if of_memorization else {}),
-        "memorized / clean fitted": lambda row: f"{short(row.mislabeled_fit)} / {short(row.clean_fit)}",
+        "wrong / right labels fitted": lambda row: f"{short(row.mislabeled_fit)} / {short(row.clean_fit)}",
         "seconds": lambda row: short(row.seconds),
         "extra passes": lambda row: "–" if math.isnan(row.passes) else f"{row.passes:g}",
         **_further(rows),

@@ -8,6 +8,7 @@ from noisybench.board.detector_table import Row, about_metric
 from noisybench.board.flags_table import BothRow
 from noisybench.board.information import RowBlock
 from noisybench.board.model_table import ModelRow
+from noisybench.board.parts import MEAN_OF_CLASSES
 from noisybench.memorization.learner import Learner
 
 MOST_PARTS = 12
@@ -87,11 +88,13 @@ def shown_parts(rows: Rows) -> list[str]:
         return []
     best = next((row for row in found if row.rank == 1), found[0])
     names = [part.name for part in best.parts]
-    if len(names) <= MOST_PARTS:
-        return names
     sign = 1 if about_metric(best.metric).higher_is_better else -1
-    worst = sorted(best.parts, key=lambda part: (math.isnan(part.mean), sign * part.mean))
-    return [part.name for part in worst[:MOST_PARTS]]
+    mean = [name for name in names if name == MEAN_OF_CLASSES]
+    parts = [part for part in best.parts if part.name != MEAN_OF_CLASSES]
+    if len(parts) <= MOST_PARTS:
+        return names
+    worst = sorted(parts, key=lambda part: (math.isnan(part.mean), sign * part.mean))
+    return [*mean, *(part.name for part in worst[:MOST_PARTS])]
 
 
 def span(mean: float, low: float, high: float) -> str:

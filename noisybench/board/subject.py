@@ -206,7 +206,9 @@ def nominal_rate(record: RunRecord) -> float:
 
 def _in_words(options: Mapping[str, Option]) -> str:
     """Options as ``(rate=0.2, inclusive=False)``, digests shortened; empty of none."""
-    told = ", ".join(f"{name}={value}" for name, value in options.items())
+    told = ", ".join(
+        f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in options.items()
+    )
     short = _DIGEST.sub(r"\1", told)
     return f"({short})" if told else ""
 

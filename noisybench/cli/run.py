@@ -137,7 +137,7 @@ def memorize(
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Measure how much each label is memorized, or score detectors of held-out answers, with many subset models."""
+    """Measure the memorization of each label, or score detectors of held-out answers, with many subset models."""
     from noisybench.board.results import detect as score_held_out
     from noisybench.board.results import memorize as measure
     from noisybench.ground.checks import whole
@@ -195,23 +195,26 @@ def memorize(
 
 def _report_measured(measured: "MeasuredMemorization", learner: str, *, as_json: bool) -> None:
     """What a measurement of memorization found, and how good it is."""
+    from noisybench.runs.fit_words import FIT_WORDS
+
     summary = measured.summary
     record = {"path": str(measured.path), "learner": learner, **asdict(summary)}
     if as_json:
         print_json({key: None if isinstance(value, float) and isnan(value) else value for key, value in record.items()})
         return
-    for key, value in asdict(summary).items():
+    for name, value in asdict(summary).items():
+        key = FIT_WORDS.get(name, name)
         say(f"{key.replace('_', ' '):<26}{value:.4g}" if isinstance(value, float) else f"{key:<26}{value}")
     if summary.mislabeled_fit < FITTED:
         typer.echo(
-            f"note: models fit {summary.mislabeled_fit:.0%} of the wrong labels that they are trained on: this learner "
-            f"memorizes little, which its memorization says as it should"
+            f"note: {summary.mislabeled_fit:.0%} wrong labels fitted by the models that are trained on them: of a learner "
+            f"that fits so few, memorization is low as it should be"
         )
     say(str(measured.path))
 
 
 FITTED = 0.5
-"""Share of wrong labels fitted below which a learner is said to memorize little."""
+"""Share of wrong labels fitted below which it is said why memorization is low."""
 
 
 def _report_detected(detected: "Detected", variant: "Variant", *, as_json: bool) -> None:
@@ -291,6 +294,7 @@ def say_plan(planned: "Evaluation") -> None:
 
 def report_runs(folders: Sequence[Path], *, as_json: bool) -> None:
     """Print where runs are, and what they were like at the end of training."""
+    from noisybench.runs.fit_words import FIT_WORDS, on_susceptibility
     from noisybench.runs.reading import read_run
 
     rows: list[dict[str, Any]] = []
@@ -303,8 +307,9 @@ def report_runs(folders: Sequence[Path], *, as_json: bool) -> None:
         return
     for row in rows:
         numbers = ", ".join(
-            f"{name.replace('_', ' ')} {row[name]:.3f}"
-            for name in ("test_accuracy", "mislabeled_fit", "clean_fit", "susceptibility")
-            if row.get(name) is not None
+            f"{words} {row[name]:.3f}" for name, words in FIT_WORDS.items() if row.get(name) is not None
         )
         say(f"{row['path']}: {numbers}")
+    sentence = on_susceptibility(row["susceptibility"] for row in rows if row.get("susceptibility") is not None)
+    if sentence:
+        say(sentence)

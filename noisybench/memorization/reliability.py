@@ -73,8 +73,9 @@ class Summary:
         split_half: Correlation of two halves of the pool, see ``split_half``.
         split_half_corrected: The same for pools of full size.
         reliability: Share of the variance that is not error, see ``reliability``.
-        mislabeled_fit: In-subset accuracy on mislabeled samples: mean p_in. Low means a learner that memorizes little.
-        clean_fit: The same on correctly labelled ones.
+        mislabeled_fit: Wrong labels fitted by the models that are trained on them: mean p_in of mislabeled samples. Where
+            it is low, so is their memorization.
+        clean_fit: Right labels fitted: the same of correctly labelled ones.
         mislabeled_memorization: Mean memorization of mislabeled samples.
         clean_memorization: Mean memorization of correctly labelled ones.
         clean_damage: Mean damage to the right label of mislabeled samples whose right label is known.

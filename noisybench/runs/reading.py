@@ -16,6 +16,7 @@ from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import read_columns, read_record
 from noisybench.ground.records import check_fields
 from noisybench.ground.walking import find_below, reached
+from noisybench.runs.fit_words import FITS
 from noisybench.runs.folder import RECORD, is_finished, kinds_of, log, read_run_record
 from noisybench.runs.record import WITH_HISTORY, RunRecord, Setup, setup_of
 from noisybench.runs.suggestion_files import suggestion_of
@@ -24,7 +25,6 @@ from noisybench.variants.variant import Variant
 
 MOST_LINES = 20
 """Lines at most about what a table is made without: a folder may be a stranger's."""
-FITS = ("test_accuracy", "mislabeled_fit", "clean_fit", "susceptibility")
 
 
 class Maker(NamedTuple):

@@ -40,7 +40,8 @@ class Watch:
         curvature_draws: Random directions a pass (n). For this, the step and the period ``CURVATURE`` has names.
         curvature_step: Length of a step in each input dimension, in normalised units (h).
         curvature_power: 1 averages norms, as the authors' code does; 2 averages squared norms, as their formula says.
-        susceptibility: ``fixed``, ``authors`` or ``off``.
+        susceptibility: How the loss drop of one step on randomly labelled inputs is measured: ``fixed``, ``authors`` or
+            ``off``.
         susceptibility_samples: Randomly labelled inputs of ``fixed``.
         susceptibility_lr: Rate of the one step of ``fixed``.
     """

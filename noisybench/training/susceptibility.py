@@ -46,7 +46,7 @@ class Susceptibility:
 class SusceptibilityTracker:
     """Mean over epochs of the loss drop on randomly labelled inputs after one step, which is then undone.
 
-    Higher means less resistant to memorization. ``fixed``: zeta(t) = (1/t) * sum over epochs 1..t of
+    Higher means that wrong labels would be fitted faster. ``fixed``: zeta(t) = (1/t) * sum over epochs 1..t of
     [loss before - loss after one step]. ``authors``: before each epoch, a new batch of 128 augmented training images
     with labels drawn once for each image, train mode, a step of the training optimiser with its momentum and weight
     decay at its current rate; zeta(t) = sum of the drops of epochs 2..t, divided by t.

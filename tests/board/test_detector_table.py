@@ -22,12 +22,13 @@ from noisybench.board.detector_table import Row, rows_of_agreements
 from noisybench.board.latex import to_latex
 from noisybench.board.model_table import model_rows
 from noisybench.board.records import to_csv, to_json, to_records
-from noisybench.board.rendering import to_markdown, to_table
+from noisybench.board.rendering import cells_for_people, to_markdown, to_table
 from noisybench.board.row_words import Rows
 from noisybench.board.truths import Asked
 from noisybench.detection.scoring import Kind, Scores, scores_path, write_scores
 from noisybench.ground.errors import BadData
 from noisybench.ground.files import write_columns, write_json
+from noisybench.runs.fit_words import SUSCEPTIBILITY
 from noisybench.runs.reading import Paths, Run, finished_and_begun, read_runs
 from noisybench.runs.record import RunRecord
 
@@ -272,7 +273,7 @@ def test_nothing_to_read_is_said_in_one_sentence(tmp_path: Path) -> None:
 
 
 def test_model_rows_sum_up_the_runs(tmp_path: Path) -> None:
-    """A learner's test accuracy, memorized share and fits are means of the last epoch, with the same intervals."""
+    """A learner's test accuracy, wrong and right labels fitted are means of the last epoch, with the same intervals."""
     for draw in (0, 1):
         for seed in (0, 1):
             write_run(tmp_path, {"aum": 0.9}, draw=draw, seed=seed)
@@ -285,6 +286,10 @@ def test_model_rows_sum_up_the_runs(tmp_path: Path) -> None:
     assert (standard.seeds, standard.variants, standard.n) == (2, 2, 2000)
     assert np.isnan(standard.susceptibility)
     assert "1 incomplete row." in caption([overfit, standard])
+    header = cells_for_people([standard])[0]
+    assert header[2:6] == ["test accuracy", "wrong labels fitted", "right labels fitted", "susceptibility"]
+    assert "usceptibility" not in caption([standard])  # what none of them has is not explained
+    assert caption([replace(standard, susceptibility=0.1)]).endswith(SUSCEPTIBILITY)
 
 
 @pytest.fixture
@@ -328,7 +333,9 @@ def test_tables_for_people(tables: dict[str, Rows]) -> None:
     assert lines[0].startswith(
         "AUROC against 'mislabeled', mean over noise families; 95 % intervals cover new training"
     )
-    assert lines[2].startswith("| rank | detector | AUROC | model | recipe | information | memorized / clean fitted |")
+    assert lines[2].startswith(
+        "| rank | detector | AUROC | model | recipe | information | wrong / right labels fitted |"
+    )
     assert lines[4].startswith("| 1 [1, 2] | aum | 0.85 [")
     assert r"my\|own_[b]" in lines[5]
     assert "standard, 30 epochs | unknown | 0.35 / 0.95 | 1.00 | 20 | 1 × 2 |" in lines[5]
@@ -346,7 +353,7 @@ def test_tables_for_people(tables: dict[str, Rows]) -> None:
         assert cell in printed
     # What is alike in all rows is said once.
     assert "Scores by torchvision:resnet18, standard, 30 epochs." in printed
-    assert "In all rows: memorized / clean fitted 0.35 / 0.95;" in printed
+    assert "In all rows: wrong / right labels fitted 0.35 / 0.95;" in printed
     assert printed.count("torchvision:resnet18") == 1
 
 

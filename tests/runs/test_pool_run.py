@@ -174,10 +174,11 @@ def test_the_leaderboard_names_whose_memorization_it_is(small: Source, variant: 
     assert "fraction 0.7, on input | transferred |" in page
     references = {row.detector for row in leaderboard(tmp_path) if row.kind == "reference"}
     assert f"memorization by mlp, overfit, 3 epochs ({recipe_digest(small, 3)}), fraction 0.7, on input" in references
-    for asked, sentence in (
+    wrong: tuple[tuple[dict[str, Any], str], ...] = (
         ({"stratum": "cleen"}, "no stratum of 'memorization' is called 'cleen'; did you mean 'clean'"),
         ({"metric": "spearmann"}, "no metric is called 'spearmann'; did you mean 'spearman'"),
-    ):
+    )
+    for asked, sentence in wrong:
         with pytest.raises(UnknownName, match=sentence):
             leaderboard(tmp_path, truth="memorization", **asked)
     with pytest.raises(UnknownName, match="no stratum of 'mislabeled' is called 'clean'"):
@@ -470,7 +471,8 @@ def test_the_command_prints_how_good_the_estimate_is(
     app(how, standalone_mode=False)
     out = capsys.readouterr().out
     assert "largest stderr" in out
-    assert "this learner memorizes little" in out
+    assert "wrong labels fitted by the models that are trained on them" in out
+    assert "right labels fitted" in out
     app([*how, "--json"], standalone_mode=False)
     record = json.loads(capsys.readouterr().out)
     assert record["models"] == 20
@@ -493,11 +495,11 @@ def test_the_command_prints_how_good_the_estimate_is(
 
 
 @pytest.mark.parametrize(("fitted", "little"), [(0.49, True), (0.5, False), (0.93, False), (float("nan"), False)])
-def test_only_who_fits_less_than_half_memorizes_little(
+def test_low_memorization_is_explained_where_less_than_half_is_fitted(
     fitted: float, *, little: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The note is about a learner that fits few of the wrong labels; where none is known there is nothing to say."""
     numbers = dict.fromkeys((field.name for field in fields(Summary)), 1.0)
     summary = Summary(**{**numbers, "models": 20, "undefined": 0, "mislabeled_fit": fitted})  # type: ignore[arg-type]
     _report_measured(MeasuredMemorization(Path("somewhere"), summary), "mlp", as_json=False)
-    assert ("this learner memorizes little" in capsys.readouterr().out) == little
+    assert ("memorization is low as it should be" in capsys.readouterr().out) == little

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from noisybench.board.finding import find_suspects
+from noisybench.board.latex import to_latex
 from noisybench.board.leaderboard import flags_board, leaderboard, models_board
-from noisybench.board.rendering import to_latex, to_markdown
+from noisybench.board.rendering import to_markdown
 from noisybench.board.results import detect, evaluate, memorize
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source
