@@ -83,11 +83,11 @@ ALL = Metric("precision", "Of all.", partial(precision_at, 100))
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A folder with ``own_metrics.py``, which Python imports from."""
-    (tmp_path / "own_metrics.py").write_text(OWN, encoding="utf-8")
+    """A folder with ``judged_metrics.py``, which Python imports from."""
+    (tmp_path / "judged_metrics.py").write_text(OWN, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     yield
-    sys.modules.pop("own_metrics", None)
+    sys.modules.pop("judged_metrics", None)
 
 
 @pytest.mark.usefixtures("own")
@@ -95,7 +95,7 @@ def test_a_metric_of_ones_own_is_had_for_older_runs(out: Path) -> None:
     """By ``package.module:attribute``: the table has it, with numpy's own values, and the runs are still whole."""
     with pytest.raises(UnknownName, match="no metric is called 'mean_of_the_wrong'"):
         leaderboard(out, metric="mean_of_the_wrong")
-    board = leaderboard(out, metric="own_metrics:METRIC")
+    board = leaderboard(out, metric="judged_metrics:METRIC")
     assert "mean of the wrong" in board.caption
     rows = {row.detector: row.mean for row in board}
     (home,) = out.iterdir()
@@ -105,21 +105,21 @@ def test_a_metric_of_ones_own_is_had_for_older_runs(out: Path) -> None:
         means = [read_scores(scores_path(run, name)).values[mask].mean() for run in runs]
         assert rows[name] == pytest.approx(np.mean(means), abs=1e-12)
     assert sum("follow from the trace" in sentence for sentence in verify_runs(out)) == 2
-    told = shell("leaderboard", out, "--metric", "own_metrics:METRIC", "--format", "csv").out
-    assert "own_metrics:METRIC" in told
-    assert "mean of the wrong" in shell("list", "metrics", "own_metrics:METRIC").out
-    done = shell("leaderboard", out, "--metric", "own_metrics:FACTOR")
-    told = "error: 'own_metrics:FACTOR' is a int, which is no metric; docs/metrics.md shows one"
+    told = shell("leaderboard", out, "--metric", "judged_metrics:METRIC", "--format", "csv").out
+    assert "judged_metrics:METRIC" in told
+    assert "mean of the wrong" in shell("list", "metrics", "judged_metrics:METRIC").out
+    done = shell("leaderboard", out, "--metric", "judged_metrics:FACTOR")
+    told = "error: 'judged_metrics:FACTOR' is a int, which is no metric; docs/metrics.md shows one"
     assert (done.code, done.err.strip().splitlines()[-1]) == (2, told)
 
 
 @pytest.mark.usefixtures("own")
 def test_a_metric_of_ones_own_is_never_kept(out: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its code is no part of what answers are kept by, so that another of the same name would find the first one's."""
-    first = {row.detector: row.mean for row in leaderboard(out, metric="own_metrics:METRIC")}
+    first = {row.detector: row.mean for row in leaderboard(out, metric="judged_metrics:METRIC")}
     assert not list(cache.rglob("*.msgpack"))
-    monkeypatch.setattr("own_metrics.FACTOR", 2)
-    second = {row.detector: row.mean for row in leaderboard(out, metric="own_metrics:METRIC")}
+    monkeypatch.setattr("judged_metrics.FACTOR", 2)
+    second = {row.detector: row.mean for row in leaderboard(out, metric="judged_metrics:METRIC")}
     assert second["aum"] == pytest.approx(2 * first["aum"])
 
 
@@ -127,7 +127,8 @@ def test_a_metric_of_ones_own_is_never_kept(out: Path, cache: Path, monkeypatch:
 def test_a_metric_of_another_argument_is_another(out: Path, cache: Path) -> None:
     """Of one function of noisybench: what it is called with is part of what answers are kept by."""
     found = [
-        {row.detector: row.mean for row in leaderboard(out, metric=f"own_metrics:{name}")} for name in ("FIFTH", "ALL")
+        {row.detector: row.mean for row in leaderboard(out, metric=f"judged_metrics:{name}")}
+        for name in ("FIFTH", "ALL")
     ]
     assert found[0]["aum"] > 0.5
     assert found[1]["aum"] == pytest.approx(0.2)  # the share of wrong labels among all
