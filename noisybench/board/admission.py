@@ -8,7 +8,7 @@ from noisybench.board.truths import Truths, read_truths
 from noisybench.board.vouching import tell_unknown
 from noisybench.ground.errors import BadData
 from noisybench.runs.reading import Run, leave_out
-from noisybench.runs.record_checks import check_about_labels, check_detectors
+from noisybench.runs.record_checks import check_detectors, compare_about_labels, told_of_labels
 
 
 def admit(
@@ -39,11 +39,12 @@ def admit(
             broken[home] = error
     faults = list(broken.values())
     admitted = []
+    wanted = {home: told_of_labels(of.variant) for home, of in truths.items()}
     for run in (run for run in runs if run.home not in broken):
         try:
             check_detectors(run.path, run.record)
             if run.home in truths:
-                check_about_labels(run.path, run.record, truths[run.home].variant)
+                compare_about_labels(run.path, run.record, wanted[run.home])
                 check_agreement(run, truths[run.home])
         except BadData as error:
             faults.append(error)

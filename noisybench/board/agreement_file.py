@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from noisybench.board.agreement import Agreement, marks_of
 from noisybench.board.judging import judge
+from noisybench.board.notes import is_noted, key_of_files, note
 from noisybench.board.truths import MISLABELED, Asked, Truths
-from noisybench.detection.scoring import scores_path
-from noisybench.ground.digests import file_digest
+from noisybench.detection.scoring import scores_file, scores_path
 from noisybench.ground.errors import BadData
 from noisybench.ground.files import count_rows, read_columns, write_columns
+from noisybench.ground.kept_digests import is_unchanged, kept_digest
 from noisybench.runs.folder import log
 from noisybench.runs.reading import Run
 from noisybench.runs.record import Regime
@@ -67,10 +68,22 @@ def check_agreement(run: Run, truths: Truths) -> None:
     """Raise ``BadData`` for a file that is damaged, too large, or of other scores or labels than those beside it."""
     if is_of_0_1_0(run) or not _is_there(run):
         return
+    try:
+        key = key_of_files(truths, {**_digests_of_scores(run), FILE: kept_digest(run.path / FILE)}, "agreement")
+    except BadData:
+        key = ""
+    if key and is_noted(key):
+        return
     found, told = _read(run.path / FILE, run, truths)
     fault = _fault(run, truths, found, told)
     if fault is not None:
         raise _bad(run, fault)
+    if key and is_unchanged(run.path / FILE):
+        note(key)
+
+
+def _digests_of_scores(run: Run) -> dict[str, str]:
+    return {name: kept_digest(scores_file(run.path, name)) for name in sorted(run.kinds)}
 
 
 def compare_agreement(run: Run, truths: Truths) -> Iterator[str]:
@@ -130,7 +143,7 @@ def _metadata(run: Run, truths: Truths, rows: AgreementColumns) -> dict[str, str
         "variant_id": truths.variant.provenance.variant_id,
         "truth_sha256": _digest_of_truth(truths),
         "metrics": json.dumps(KEPT),
-        "scores_sha256": json.dumps({name: file_digest(scores_path(run.path, name)) for name in sorted(run.kinds)}),
+        "scores_sha256": json.dumps(_digests_of_scores(run)),
         "rows_sha256": _digest_of_rows(rows),
     }
 
@@ -193,7 +206,7 @@ def _fault(run: Run, truths: Truths, found: AgreementColumns, told: Mapping[str,
     for name, digest in scores.items():
         if name not in run.kinds:
             return f"is of a detector '{name[:60]}', which the run does not have"
-        if file_digest(scores_path(run.path, name)) != digest:
+        if kept_digest(scores_path(run.path, name)) != digest:
             return f"is of other scores of '{name[:60]}' than those beside it"
     return None
 

@@ -7,7 +7,7 @@ likes.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import cache
@@ -30,14 +30,16 @@ from noisybench.board.own_cut import own_flags
 from noisybench.board.references import reference_scores, reference_suggestions
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, Truths
 from noisybench.detection import suggesting
-from noisybench.detection.scoring import Kind, Scores, scores_path
+from noisybench.detection.scoring import Kind, Scores, scores_file, scores_path
 from noisybench.ground import random_streams
 from noisybench.ground.digests import file_digest
 from noisybench.ground.download import cache_folder
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import replacing
+from noisybench.ground.kept_digests import is_unchanged, kept_digest
 from noisybench.ground.lookup import find
 from noisybench.memorization import learner, reliability
+from noisybench.runs.folder import suggestion_files
 from noisybench.runs.reading import Run
 from noisybench.runs.suggestion_files import suggestion_digests
 from noisybench.statistics.metric import Metric
@@ -81,12 +83,13 @@ def _judge(run: Run, truths: Truths, asked: Asked) -> list[Agreement]:
         return _judge_suggestions(run, truths, asked)
     if compares == "cut":
         return _judge_flags(run, truths, asked)
-    digests = {name: file_digest(scores_path(run.path, name)) for name in run.kinds}
+    files = {name: scores_file(run.path, name) for name in run.kinds}
+    digests = {name: kept_digest(file) for name, file in files.items()}
 
     def compute() -> list[Agreement]:
         return [row for name, kind in run.kinds.items() for row in _against(run.scores(name), truths, asked, kind)]
 
-    return _kept({"scores": digests, "kinds": dict(run.kinds)}, truths, asked, compute)
+    return _kept({"scores": digests, "kinds": dict(run.kinds)}, truths, asked, compute, files.values())
 
 
 def _judge_suggestions(run: Run, truths: Truths, asked: Asked) -> list[Agreement]:
@@ -109,7 +112,8 @@ def _judge_suggestions(run: Run, truths: Truths, asked: Asked) -> list[Agreement
 
     if set(digests) != set(run.kinds):
         return compute()
-    return _kept({"suggestions": digests, "kinds": dict(run.kinds)}, truths, asked, compute)
+    files = suggestion_files(run.path, run.record).values()
+    return _kept({"suggestions": digests, "kinds": dict(run.kinds)}, truths, asked, compute, files)
 
 
 def _judge_flags(run: Run, truths: Truths, asked: Asked) -> list[Agreement]:
@@ -221,7 +225,11 @@ def _classes(truths: Truths, asked: Asked) -> range | None:
 
 
 def _kept(
-    follows_from: Mapping[str, object], truths: Truths, asked: Asked, compute: Callable[[], list[Agreement]]
+    follows_from: Mapping[str, object],
+    truths: Truths,
+    asked: Asked,
+    compute: Callable[[], list[Agreement]],
+    files: Iterable[Path | str] = (),
 ) -> list[Agreement]:
     """What ``compute`` gives, from the cache where the same was asked of the same files before."""
     metric = _own_metric(asked)
@@ -240,12 +248,17 @@ def _kept(
     with suppress(OSError, msgspec.DecodeError):  # missing or damaged: computed again
         content = path.read_bytes()
         if hashlib.sha256(content[DIGEST:]).digest() == content[:DIGEST]:
-            return msgspec.msgpack.decode(content[DIGEST:], type=list[Agreement])
+            return _rows_in(content[DIGEST:])
     rows = compute()
+    if not all(map(is_unchanged, files)):  # another program writes them: this is of no digest
+        return rows
     content = msgspec.msgpack.encode(rows)  # which knows NaN, unlike JSON
     with suppress(OSError), replacing(path, sync=False) as part:  # a cache that is not written saves and harms nothing
         part.write_bytes(hashlib.sha256(content).digest() + content)
     return rows
+
+
+_rows_in = msgspec.msgpack.Decoder(list[Agreement]).decode
 
 
 def _own_metric(asked: Asked) -> str | None:

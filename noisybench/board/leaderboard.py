@@ -15,7 +15,7 @@ from noisybench.board.records import to_csv, to_json, to_records
 from noisybench.board.rendering import cells_for_people, headings_of, to_markdown
 from noisybench.board.table_files import write_table
 from noisybench.board.truths import MISLABELED
-from noisybench.runs.reading import Paths, Run
+from noisybench.runs.reading import Paths, Run, reads_runs
 
 AnyRow = TypeVar("AnyRow", Row, ModelRow, BothRow)
 
@@ -107,6 +107,7 @@ class Leaderboard(Generic[AnyRow]):
         return f"<table><caption>{words}</caption><thead>{line(header, 'th')}</thead><tbody>{lines}</tbody></table>"
 
 
+@reads_runs
 def leaderboard(
     runs: Sequence[Run] | Paths,
     *,
@@ -136,11 +137,13 @@ def leaderboard(
     return Leaderboard(tuple(detector_rows(runs, truth=truth, metric=metric, stratum=stratum, by=by, pool=pool)))
 
 
+@reads_runs
 def models_board(runs: Sequence[Run] | Paths, *, pool: bool = False) -> Leaderboard[ModelRow]:
     """Trained models compared at the end of training, a block for each data set; see ``model_rows``."""
     return Leaderboard(tuple(model_rows(runs, pool=pool)))
 
 
+@reads_runs
 def flags_board(
     runs: Sequence[Run] | Paths, *, threshold: float = HIGH_MEMORIZATION, pool: bool = False
 ) -> Leaderboard[BothRow]:

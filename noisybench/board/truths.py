@@ -8,8 +8,8 @@ from noisybench.board.agreement import STRATA, Stratum, marks_of
 from noisybench.detection.scoring import read_scores, scores_path
 from noisybench.ground.arrays import Floats
 from noisybench.ground.checks import unknown
-from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, Mismatch, UnknownName
+from noisybench.ground.kept_digests import kept_digest
 from noisybench.ground.lookup import find
 from noisybench.memorization.estimate import Memorization, read_memorizations
 from noisybench.memorization.learner import Learner
@@ -86,10 +86,11 @@ def read_truths(home: Path, *, measured_too: bool = True) -> Truths:
         Mismatch: A measurement is of another variant.
     """
     variant = read_variant(home / "variant")
-    pools = _held_out_errors(home) if measured_too else {}
+    found = read_memorizations(home, variant) if measured_too else {}
+    pools = _held_out_errors(home) if found else {}
     measured = []
-    for path, memorization in read_memorizations(home, variant).values() if measured_too else ():
-        digests = {"memorization": file_digest(path)}
+    for path, memorization in found.values():
+        digests = {"memorization": kept_digest(path)}
         held_out = None
         if memorization.learner in pools:
             file = pools[memorization.learner]
@@ -98,10 +99,10 @@ def read_truths(home: Path, *, measured_too: bool = True) -> Truths:
                 msg = f"{file} is of another variant than {home}; delete that folder"
                 raise Mismatch(msg)
             held_out = scores.values
-            digests["held-out error"] = file_digest(file)
+            digests["held-out error"] = kept_digest(file)
         measured.append(Measured(memorization, held_out, digests))
     files = (file for file in sorted((home / "variant").iterdir()) if file.suffix in (".json", ".parquet", ".npy"))
-    return Truths(variant, tuple(measured), {file.name: file_digest(file) for file in files})
+    return Truths(variant, tuple(measured), {file.name: kept_digest(file) for file in files})
 
 
 def _held_out_errors(home: Path) -> dict[Learner, Path]:

@@ -5,24 +5,24 @@ made here, is noted in the user's own cache by the digests of all that a table r
 another, of which nothing is noted.
 """
 
-import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from noisybench.board.notes import is_noted, key_of_files, note
 from noisybench.board.truths import Measured, Truths
-from noisybench.detection.scoring import scores_path
+from noisybench.detection.scoring import scores_file
 from noisybench.ground.digests import file_digest
-from noisybench.ground.download import cache_folder
+from noisybench.ground.errors import BadData
+from noisybench.ground.kept_digests import kept_digest
 from noisybench.runs.folder import log
 from noisybench.runs.reading import Run
 
 
 def vouch(run: Run, truths: Truths) -> None:
     """Note that a finished run was verified, or made, here."""
-    _note(_key_of_run(run, truths))
+    note(_key_of_run(run, truths))
 
 
 def vouch_for_measured(truths: Truths, folder: Path | None = None) -> None:
@@ -30,12 +30,12 @@ def vouch_for_measured(truths: Truths, folder: Path | None = None) -> None:
     only = None if folder is None else file_digest(folder / "memorization.parquet")
     for one in truths.measured:
         if only in (None, one.digests["memorization"]):
-            _note(_key_of_measured(one, truths))
+            note(_key_of_measured(one, truths))
 
 
 def is_vouched_for(run: Run, truths: Truths) -> bool:
     """Whether a finished run was verified, or made, here."""
-    return _is_noted(_key_of_run(run, truths))
+    return is_noted(_key_of_run(run, truths))
 
 
 def tell_unknown(runs: Iterable[Run], truths: Mapping[Path, Truths], *, memorization: bool = False) -> None:
@@ -57,7 +57,7 @@ def tell_unknown(runs: Iterable[Run], truths: Mapping[Path, Truths], *, memoriza
             for home in sorted({run.home for run in runs} & set(truths))
             for one in truths[home].measured
         ]
-        missing = sum(not _is_noted(_key_of_measured(one, of)) for one, of in measured)
+        missing = sum(not is_noted(_key_of_measured(one, of)) for one, of in measured)
         if missing:
             words.append(f"{missing} of {len(measured)} measurements of memorization")
     if words:
@@ -68,32 +68,18 @@ def tell_unknown(runs: Iterable[Run], truths: Mapping[Path, Truths], *, memoriza
 
 
 def _key_of_run(run: Run, truths: Truths) -> str:
-    files = [run.path / name for name in ("run.json", "history.parquet")]
-    files += [scores_path(run.path, name) for name in run.kinds]
-    return _key(truths, {str(file.relative_to(run.path)): file_digest(file) for file in files if file.is_file()})
+    files = [(name, f"{run.path}{os.sep}{name}") for name in ("run.json", "history.parquet")]
+    scores = (scores_file(run.path, name) for name in run.kinds)
+    files += [(f"scores/{path.rpartition(os.sep)[2]}", path) for path in scores]
+    digests = {}
+    for name, path in files:
+        with suppress(BadData):  # missing: a key that nothing is noted by
+            digests[name] = kept_digest(path)
+    return key_of_files(truths, digests)
 
 
 def _key_of_measured(one: Measured, truths: Truths) -> str:
-    return _key(truths, dict(one.digests))
-
-
-def _key(truths: Truths, digests: Mapping[str, str]) -> str:
-    what = json.dumps([dict(truths.digests), dict(digests)], sort_keys=True)
-    return hashlib.sha256(what.encode()).hexdigest()
-
-
-def _path(key: str) -> Path:
-    return cache_folder() / "verified" / key[:2] / key
-
-
-def _is_noted(key: str) -> bool:
-    return _path(key).is_file()
-
-
-def _note(key: str) -> None:
-    with suppress(OSError):  # a cache that cannot be written is told of by every table
-        _path(key).parent.mkdir(parents=True, exist_ok=True)
-        _path(key).touch()
+    return key_of_files(truths, one.digests)
 
 
 def is_made_since(folder: Path, moment: float) -> bool:

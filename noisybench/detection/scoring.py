@@ -1,5 +1,6 @@
 """Scoring: a detector reduces a trace to one number per sample. No torch here."""
 
+import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -202,11 +203,20 @@ def score(trace: Trace, detector: Detector) -> Scores:
 
 def scores_path(folder: Path, detector: str) -> Path:
     """Where a run keeps the scores of a detector: in a file that no other detector has."""
-    path = folder / "scores" / f"{own_file_name(detector)}.parquet"
+    own = own_file_name(detector)
+    path = folder.joinpath("scores", f"{own}.parquet")
+    if own == detector:
+        return path
     as_in_0_1_0 = path.with_name(f"{file_name(detector)}.parquet")
     if path != as_in_0_1_0 and not path.is_file() and as_in_0_1_0.is_file():
         return as_in_0_1_0 if _is_of(as_in_0_1_0, detector) else path
     return path
+
+
+def scores_file(folder: Path, detector: str) -> str:
+    """``scores_path`` as a text, for a table, which asks for every detector of every run."""
+    plain = own_file_name(detector) == detector
+    return f"{folder}{os.sep}scores{os.sep}{detector}.parquet" if plain else str(scores_path(folder, detector))
 
 
 def _is_of(path: Path, detector: str) -> bool:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 
 from noisybench.ground.digests import file_digest
@@ -49,9 +50,15 @@ def check_asked_for(what: str) -> None:
 
 def cache_folder() -> Path:
     """``$NOISYBENCH_CACHE``, or the folder ``noisybench`` where the operating system keeps caches."""
+    given = os.environ.get("NOISYBENCH_CACHE")
+    return Path(given) if given else _cache_of_the_system()
+
+
+@cache
+def _cache_of_the_system() -> Path:
     import pooch
 
-    return Path(os.environ.get("NOISYBENCH_CACHE") or pooch.os_cache("noisybench"))
+    return Path(pooch.os_cache("noisybench"))
 
 
 def fetch(name: str, url: str, sha256: str, size: int, *, instead: str = "--data") -> Path:

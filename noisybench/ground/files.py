@@ -11,6 +11,7 @@ import tokenize
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 from zipfile import BadZipFile
@@ -58,6 +59,7 @@ def file_name(name: str) -> str:
     return found if len(found.encode()) <= LONGEST else f"{found.encode()[:64].decode(errors='ignore')}-{_digest(name)}"
 
 
+@lru_cache(maxsize=4096)  # a table asks for every detector of every run
 def own_file_name(name: str) -> str:
     """A file name that no other name gives, not even on a file system that knows no capitals.
 
@@ -381,13 +383,34 @@ def _to_numpy(values: Any) -> NDArray[Any]:  # noqa: ANN401 - pyarrow is untyped
         msg = f"{values.null_count} values are missing"
         raise pa.ArrowInvalid(msg)
     if pa.types.is_fixed_size_list(values.type):
-        flat: NDArray[Any] = values.flatten().to_numpy(zero_copy_only=False)
+        flat = _numbers(values.flatten())
         return flat.reshape(len(values), values.type.list_size)
     if pa.types.is_dictionary(values.type):  # each text once in memory
         texts: NDArray[Any] = np.array(values.dictionary.to_pylist(), dtype=object)
-        return texts[values.indices.to_numpy()]
-    array: NDArray[Any] = values.to_numpy(zero_copy_only=False)
-    return array
+        return texts[_numbers(values.indices)]
+    return _numbers(values)
+
+
+def _numbers(values: Any) -> NDArray[Any]:  # noqa: ANN401 - pyarrow is untyped
+    """An array of Arrow without missing values, shape (n,): where it lies, if it can be; pyarrow's way imports pandas."""
+    first, n, buffer = values.offset, len(values), values.buffers()[-1] if len(values) else None
+    if buffer is not None and pa.types.is_boolean(values.type):
+        bits = np.unpackbits(np.frombuffer(buffer, np.uint8), count=first + n, bitorder="little")
+        return bits[first:].view(np.bool_)
+    kind = _KINDS.get(str(values.type))
+    if buffer is None or kind is None:
+        array: NDArray[Any] = values.to_numpy(zero_copy_only=False)
+        return array
+    return np.frombuffer(buffer, kind, count=n, offset=first * kind.itemsize)
+
+
+_KINDS = {
+    **{name: np.dtype(name) for size in (8, 16, 32, 64) for name in (f"int{size}", f"uint{size}")},
+    "halffloat": np.dtype(np.float16),
+    "float": np.dtype(np.float32),
+    "double": np.dtype(np.float64),
+}
+"""Name of a type of Arrow → NumPy's."""
 
 
 def _first_line(error: BaseException) -> str:

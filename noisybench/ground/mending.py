@@ -18,10 +18,10 @@ def take_away(path: Path, follows: str = "it is made again") -> None:
     path.unlink(missing_ok=True)
 
 
-def looks_whole(path: Path) -> bool:
+def looks_whole(path: Path | str) -> bool:
     """Whether a Parquet file is there and has its two ends, which is known without reading it: it is not cut, nor empty."""
     try:
-        with path.open("rb") as stream:
+        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - twice as fast as a Path's
             begins = stream.read(len(MAGIC))
             stream.seek(-len(MAGIC), 2)
             return begins == stream.read() == MAGIC

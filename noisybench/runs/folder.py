@@ -6,9 +6,11 @@ when that names detectors, and their scores and the history are there.
 """
 
 import logging
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
@@ -16,14 +18,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from noisybench.detection.scoring import Detector, Kind, scores_path
+from noisybench.detection.scoring import Detector, Kind, scores_file, scores_path
 from noisybench.detection.suggesting import suggestion_path
 from noisybench.ground.digests import file_digest
 from noisybench.ground.durability import rename_durably, synced_together, temporary
 from noisybench.ground.errors import BadData
-from noisybench.ground.files import column_names, read_columns, write_json
+from noisybench.ground.files import column_names, own_file_name, read_columns, write_json
+from noisybench.ground.kept_digests import looks_whole
 from noisybench.ground.lookup import find, is_ours
-from noisybench.ground.mending import looks_whole
 from noisybench.ground.records import read_json_as
 from noisybench.runs.detector_codes import codes_in, information_in
 from noisybench.runs.record import WITH_HISTORY, RunRecord
@@ -99,18 +101,31 @@ def is_finished(folder: Path, record: RunRecord) -> bool:
 
     Files that are cut off, emptied or zeroed to their end count as missing; nothing is read but the ends of each.
     """
-    files = [scores_path(folder, name) for name in record.detectors]
+    files = [scores_file(folder, name) for name in record.detectors]
     if record.regime in WITH_HISTORY:
-        files.append(folder / "history.parquet")
-    files += [*epochs_of(folder, record), *suggestion_files(folder, record).values()]
+        files.append(str(folder / "history.parquet"))
+    suggested = {f"suggestions/{own_file_name(name)}.parquet" for name in record.detectors}
+    files += [
+        *_epochs(folder, record),
+        *(f"{folder}{os.sep}{name}" for name in suggested & {*(record.files_sha256 or ())}),
+    ]
     return bool(record.detectors) and all(looks_whole(path) for path in files)
 
 
 def epochs_of(folder: Path, record: RunRecord) -> list[Path]:
     """The files of a trace that are there, or whose digests a record holds: it may claim more epochs than can be counted."""
-    there = {*(folder / "trace").glob("epoch-*.parquet")}
+    return [Path(path) for path in sorted(_epochs(folder, record))]
+
+
+def _epochs(folder: Path, record: RunRecord) -> set[str]:
+    """The same, as texts."""
+    trace = folder / "trace"
+    try:
+        there = {name for name in os.listdir(trace) if fnmatchcase(name, "epoch-*.parquet")}  # noqa: PTH208 - names
+    except OSError:
+        there = set()
     told = (name.removeprefix("trace/") for name in record.files_sha256 or {} if name.startswith("trace/"))
-    return sorted(there | {folder / "trace" / name for name in told if EPOCH.fullmatch(name)})
+    return {f"{trace}{os.sep}{name}" for name in there.union(filter(EPOCH.fullmatch, told))}
 
 
 def suggestion_files(folder: Path, record: RunRecord) -> dict[str, Path]:

@@ -3,18 +3,21 @@
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
+import msgspec
 import numpy as np
 
 from noisybench.detection.scoring import Kind, Scores, Suggestion, read_scores, scores_path
 from noisybench.ground.checks import a_path
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import read_columns, read_record
-from noisybench.ground.records import check_fields
+from noisybench.ground.kept_digests import keeping_digests
 from noisybench.ground.walking import find_below, reached
 from noisybench.runs.fit_words import FITS
 from noisybench.runs.folder import RECORD, is_finished, kinds_of, log, read_run_record
@@ -99,6 +102,8 @@ class Run:
         return suggestion_of(self.path, self.record, detector, variant)
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
 AnyPath: TypeAlias = str | os.PathLike[str]
 Paths: TypeAlias = AnyPath | Iterable[AnyPath]
 """One folder or several; what ``evaluate`` gives is one too."""
@@ -208,12 +213,10 @@ def _costs(path: Path) -> dict[str, tuple[float, float]]:
     """Seconds and extra passes of each detector; empty where the file was lost, or is damaged: no result depends on it."""
     try:
         timing = read_record(path / "timing.json")
-        check_fields(timing, {"detectors": Mapping[str, Mapping[str, float | int | None]]}, path / "timing.json")
-    except BadData:
+        detectors = msgspec.convert(timing.get("detectors"), dict[str, dict[str, float | int | None]])
+    except (BadData, msgspec.ValidationError):
         return {}
-    return {
-        name: (_number(cost.get("seconds")), _number(cost.get("passes"))) for name, cost in timing["detectors"].items()
-    }
+    return {name: (_number(cost.get("seconds")), _number(cost.get("passes"))) for name, cost in detectors.items()}
 
 
 def _number(value: float | None) -> float:
@@ -225,6 +228,21 @@ def _several(runs: object) -> list[Any]:
     if isinstance(runs, str | bytes | os.PathLike) or not isinstance(runs, Iterable) or getattr(runs, "ndim", 1) == 0:
         return [runs]
     return list(runs)
+
+
+def reads_runs(table: Callable[P, T]) -> Callable[P, T]:
+    """A function whose first argument is ``runs``, within which none of their files is read twice: ``keeping_digests``."""
+
+    @wraps(table)
+    def reading(*args: P.args, **kwargs: P.kwargs) -> T:
+        runs = args[0] if args else kwargs.get("runs")
+        given = [] if isinstance(runs, Iterator) else _several(runs)  # an iterator can be gone through once only
+        folders = [run.path if isinstance(run, Run) else run for run in given]
+        known = bool(folders) and all(isinstance(folder, str | os.PathLike) for folder in folders)
+        with keeping_digests(folders) if known else nullcontext():
+            return table(*args, **kwargs)
+
+    return reading
 
 
 def finished_and_begun(runs: Sequence[Run] | Paths) -> tuple[list[Run], list[Run]]:

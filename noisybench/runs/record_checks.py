@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,19 @@ def again(record: RunRecord) -> str:
 
 def check_about_labels(path: Path, record: RunRecord, variant: Variant) -> None:
     """Raise ``Mismatch`` unless every field of a record that is about labels is what the variant beside the run gives."""
-    for name, given in about_labels(variant).items():
+    compare_about_labels(path, record, told_of_labels(variant))
+
+
+def told_of_labels(variant: Variant) -> dict[str, tuple[object, str]]:
+    """Field of a record → what it must be for a run of these labels, and the same as JSON, by which it is compared."""
+    return {name: (given, _as_json(given)) for name, given in about_labels(variant).items()}
+
+
+def compare_about_labels(path: Path, record: RunRecord, wanted: Mapping[str, tuple[object, str]]) -> None:
+    """The same for many runs of one variant, given what ``told_of_labels`` says of it."""
+    for name, (given, as_json) in wanted.items():
         told = getattr(record, name)
-        if _as_json(told) != _as_json(given):
+        if _as_json(told) != as_json:
             msg = (
                 f"{path / 'run.json'} says {name} = {str(told)[:60]}, the variant beside the runs has {str(given)[:60]}; "
                 f"{again(record)}"
@@ -129,14 +140,20 @@ def _faults_of_detectors(record: RunRecord) -> Iterator[str]:
     for name, spec in record.detectors.items():
         if name in RESERVED or name.startswith("memorization by "):
             yield f"has a detector '{name}', as references are called"
-        if not given and is_ours("detectors", spec):
-            found: Detector = find("detectors", spec)
+        found = None if given else _one_of_ours(spec)
+        if found is not None:
             if found.name != name:
                 yield f"says that '{name}' is the detector '{spec}'"
             if record.controls is not None and found.control != (name in controls):
                 yield f"says that '{name}' is a {'control' if name in controls else 'detector'}, which it is not"
-        elif is_ours("detectors", name) or (given and name in names("detectors")):
+        elif _one_of_ours(name) is not None or (given and name in names("detectors")):
             yield f"says that '{name}', the name of one of noisybench's detectors, is '{spec[:60]}'"
+
+
+@cache  # a table asks for every detector of every run
+def _one_of_ours(name: str) -> Detector | None:
+    """The detector of noisybench's of that name; None where it has none."""
+    return find("detectors", name) if is_ours("detectors", name) else None
 
 
 def _faults_of_training(path: Path, record: RunRecord) -> Iterator[str]:

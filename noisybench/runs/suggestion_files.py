@@ -14,8 +14,8 @@ from noisybench.detection.suggesting import (
     write_suggestion,
 )
 from noisybench.ground.arrays import UNKNOWN, Floats
-from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, Mismatch
+from noisybench.ground.kept_digests import kept_digest
 from noisybench.ground.lookup import find, is_ours
 from noisybench.runs.detector_codes import made_by
 from noisybench.runs.folder import suggestion_files
@@ -68,7 +68,7 @@ def suggestion_digests(folder: Path, record: RunRecord) -> dict[str, str]:
 
 def _checked_digest(folder: Path, record: RunRecord, path: Path) -> str:
     """Digest of a file, which must be the one that the record holds."""
-    digest = file_digest(path)
+    digest = kept_digest(path)
     if digest != (record.files_sha256 or {})[path.relative_to(folder).as_posix()]:
         msg = f"{path} was changed after it was written; run the command that made it again"
         raise BadData(msg)

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from numpy.typing import NDArray
 
 from noisybench.ground.errors import BadData
 from noisybench.ground.files import (
+    _to_numpy,
     column_names,
     read_array,
     read_columns,
@@ -38,6 +41,29 @@ COLUMNS: dict[str, Any] = {
     "counts": RNG.integers(0, 9, (1000, 2)),
     "strided": RNG.random((1000, 6))[:, ::2],
 }
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        *(np.array([0, 1, 3, 100], kind) for kind in "bBhHiIlLqQefd"),
+        np.array([True, False, True, True]), np.array([[1.5, 2], [3, 4]]), np.array([[True], [False]]), np.zeros(0),
+        np.zeros(0, np.bool_), np.array(["a", "é", "a"], dtype=object), np.arange(8) % 3 == 0,
+    ],
+)  # fmt: skip
+def test_numbers_are_those_that_arrow_holds(values: NDArray[Any]) -> None:
+    """Of every kind, whole and from a place on: as pyarrow's own way gives them, which takes pandas along."""
+    held = (
+        pa.array(values)
+        if values.ndim == 1
+        else pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
+    )
+    for first in range(min(3, len(values) + 1)):
+        part = held[first:]
+        found = _to_numpy(part.dictionary_encode() if values.dtype == object else part)
+        assert np.array_equal(found, values[first:])
+        assert found.dtype == values.dtype
+        assert found.shape == values[first:].shape
 
 
 def test_columns_come_back_bit_by_bit(tmp_path: Path) -> None:
