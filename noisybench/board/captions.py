@@ -38,8 +38,8 @@ def caption(rows: Rows) -> str:
     if not rows:
         return "No rows."
     first = rows[0]
-    if isinstance(first, Row) and not any(row.n for row in rows):
-        return _without_truth(first)
+    if without_truth(rows):
+        return without_truth(rows)
     ranked = [row for row in rows if not isinstance(row, Row) or row.rank is not None] or list(rows)
     covers = {
         "draws": "95 % intervals cover new noise draws and training seeds",
@@ -63,6 +63,7 @@ def caption(rows: Rows) -> str:
         *about_subject(rows),
         *([f"{missing[0][:1].upper()}{'; '.join(missing)[1:]}."] if missing else ()),
         *([steps] if steps else ()),
+        *_about_further(rows),
     ]
     if isinstance(first, ModelRow):
         told.append(on_susceptibility(row.susceptibility for row in rows if isinstance(row, ModelRow)))
@@ -70,6 +71,20 @@ def caption(rows: Rows) -> str:
     if clustered:
         told.append(f"In {clustered} of {max(row.variants for row in rows)} label columns {CANNOT_BE_TOLD}.")
     return one_line(" ".join(filter(None, told)))  # names come from files, which may hold any character
+
+
+def _about_further(rows: Rows) -> list[str]:
+    """What the further figures are, where rows have any."""
+    known = [row for row in rows if isinstance(row, Row)]
+    said = []
+    if any(row.worst_class for row in known):
+        said.append("Worst class: the given class of the worst value, of those with 5 wrong and 5 right labels.")
+    if any(not math.isnan(row.top_overlap) for row in known):
+        said.append(
+            "Same top between seeds: of as many most suspicious samples as labels are wrong, those that both have as a share "
+            "of those that either has."
+        )
+    return said
 
 
 def about_subject(rows: Rows) -> list[str]:
@@ -112,7 +127,12 @@ def _missing(rows: Rows) -> list[str]:
     """What is left out of a table, stands apart in it, or does not hold of it."""
     first = rows[0]
     said = [] if isinstance(first, ModelRow) else [BLOCK_WORDS[block] for block in blocks_of(rows) if block]
-    incomplete = sum(not row.complete for row in rows if isinstance(row, ModelRow) or row.kind != "reference")
+    cutless = _without_cut(rows)
+    incomplete = sum(
+        not row.complete
+        for row in rows
+        if isinstance(row, ModelRow) or (row.kind != "reference" and row.detector not in cutless)
+    )
     missing = []
     if said:
         missing.append(f"{' and '.join(said)} stand in a block of their own, and rank among themselves")
@@ -124,6 +144,8 @@ def _missing(rows: Rows) -> list[str]:
         runs = f"{first.unmeasured} run{'s' * (first.unmeasured != 1)}"
         missing.append(f"{runs} of labels whose memorization was not measured left out")
     missing += _on_neighbours(rows)
+    if cutless:
+        missing.append(f"{', '.join(cutless)}: no value, since scores that came alone have no cut of their own")
     parts, shown = (len(first.parts) if isinstance(first, Row) else 0), len(shown_parts(rows))
     if parts > shown:
         missing.append(
@@ -142,14 +164,29 @@ def also_known_as(rows: Rows) -> str:
     return one_line(f"Also known as: {told}.") if told else ""
 
 
-def _without_truth(row: Row) -> str:
-    """What is said where there is nothing to rank by."""
+def without_truth(rows: Rows) -> str:
+    """The sentence that stands for a table of detectors where there is nothing to rank by; empty where there is."""
+    row = rows[0] if rows else None
+    if not isinstance(row, Row) or any(row.n for row in rows):
+        return ""
     if about_metric(row.metric).compares == "suggestion":
         return "There is no truth to rank by: of no label is it known that it is wrong, and which class is right."
     return one_line(
         f"There is no truth to rank by: of no sample is it known whether it is '{row.truth}'; 'noisybench suspects RUN' "
         f"lists the most suspicious ones."
     )
+
+
+def _without_cut(rows: Rows) -> list[str]:
+    """Detectors that have no cut, in a table of what is flagged at each detector's own."""
+    return [
+        row.detector
+        for row in rows
+        if isinstance(row, Row)
+        and about_metric(row.metric).compares == "cut"
+        and row.regime == "given"
+        and math.isnan(row.mean)
+    ]
 
 
 def _on_neighbours(rows: Rows) -> list[str]:

@@ -22,6 +22,7 @@ from noisybench.board.averages import (
     versions_of,
 )
 from noisybench.board.curvature_steps import curvature_step_of
+from noisybench.board.further_figures import NO_FURTHER, AskFurther, FurtherFigures, ask_further
 from noisybench.board.information import BLOCKS, NO_NAMES, MadeWith, RowBlock, made_with
 from noisybench.board.judging import judge_all, judge_all_by_class
 from noisybench.board.neighbourhoods import least_alike
@@ -109,6 +110,10 @@ class Row:
         ablation: Options by name, of those that tell apart rows whose words are alike, as ``("lr", 0.02)``.
         neighbours_alike: Of detectors that take the two nearest others to share a sample's true class: the share of
             samples of which they do; None of others, and where no truth is known.
+        worst_class: Where they were asked for, see ``further_figures.FurtherFigures``, as the next three.
+        worst_class_value: Its value in the given class where it is worst.
+        top_overlap: Of the most suspicious samples of two seeds.
+        false_flags: Share of the labels of clean sets that it flags.
     """
 
     detector: str
@@ -153,6 +158,10 @@ class Row:
     subject: Subject = NO_SUBJECT
     parts: tuple[RowPart, ...] = ()
     ablation: Ablation = ()
+    worst_class: str = ""
+    worst_class_value: float = math.nan
+    top_overlap: float = math.nan
+    false_flags: float = math.nan
 
 
 # Rows
@@ -166,6 +175,7 @@ def detector_rows(
     stratum: str = "all",
     by: str | None = None,
     pool: bool = False,
+    more: bool = False,
 ) -> list[Row]:
     """One row per detector, setup and data set: ranked detectors, incomplete ones, controls, references, each best first.
 
@@ -181,6 +191,7 @@ def detector_rows(
         by: ``noise``, ``source``, ``rate``, ``class`` or ``variant``: each row has a value for each of them too. A class
             is a given one, whose samples alone are compared, and beside the classes stands their mean.
         pool: Whether several data sets are averaged, as they are by ``source``.
+        more: Whether further figures are computed: worst class, overlap of the top between seeds, flags on clean sets.
 
     Raises:
         UnknownName: The labels of no run have that truth, it has no such metric or stratum, or there is no such ``by``.
@@ -198,7 +209,8 @@ def detector_rows(
     left = [run for run in ended if run.path in judged]
     by_class = judge_all_by_class(left, truths, asked)[0] if by == "class" else {}
     labels = KnownOfLabels(class_names, wrong_shares_of(variants), named_classes(by_class, left, class_names))
-    return rows_of_agreements(judged, left, begun, asked, labels=labels, division=division)
+    further: AskFurther = ask_further(left, truths, asked) if more else lambda _: NO_FURTHER
+    return rows_of_agreements(judged, left, begun, asked, labels=labels, division=division, more=further)
 
 
 class KnownOfLabels(NamedTuple):
@@ -239,6 +251,7 @@ def rows_of_agreements(
     *,
     labels: KnownOfLabels = NOTHING_MORE,
     division: Division = UNDIVIDED,
+    more: AskFurther = lambda _: NO_FURTHER,
 ) -> list[Row]:
     """The rows of ``detector_rows`` from agreements that are given.
 
@@ -249,6 +262,7 @@ def rows_of_agreements(
         asked: What the agreements answer.
         labels: What is known of the label columns.
         division: What the table is divided into.
+        more: Gives further figures of what a row averages over.
     """
     about, sources = about_metric(asked.metric), sources_of([*ended, *begun])
     ended, begun = with_sources(ended, sources), with_sources(begun, sources)
@@ -284,6 +298,7 @@ def rows_of_agreements(
             subject=subject_of([run for run, _ in group.values()], sources, labels.wrong_shares),
             parts=parts[i],
             ablation=ablations.get(key.setup, ()),
+            further=more(group),
         )
         for i, (key, group) in enumerate(groups.items())
     ]
@@ -302,6 +317,7 @@ def _row(
     subject: Subject,
     parts: tuple[RowPart, ...],
     ablation: Ablation,
+    further: FurtherFigures,
 ) -> Row:
     detector, kind, setup, whose, source = key
     members = [run for run, _ in group.values()]
@@ -329,6 +345,7 @@ def _row(
         **made._asdict(),
         **curvature_step_of((run, held.detector) for run, held in group.values())._asdict(),
         neighbours_alike=least_alike((run, held.detector) for run, held in group.values()),
+        **further._asdict(),
         source=source,
         subject=subject,
         parts=parts,

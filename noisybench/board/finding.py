@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from noisybench.board.agreement import settled
+from noisybench.board.agreement_file import COMMANDS
 from noisybench.board.evidence import contradicted, evidence_of, suggested
 from noisybench.board.own_cut import answers_of, flag
 from noisybench.board.suspects import Suspects
@@ -23,7 +24,7 @@ from noisybench.ground.checks import a_path, check_kind, unknown
 from noisybench.ground.digests import file_digest
 from noisybench.ground.download import cache_folder
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
-from noisybench.ground.lookup import find, names
+from noisybench.ground.lookup import find
 from noisybench.ground.version import __version__
 from noisybench.ground.walking import find_below, reached
 from noisybench.runs.features_run import score_frozen
@@ -237,13 +238,14 @@ def _scored(
     place: Path | None = None,
 ) -> Suspects:
     """Suspects of a source, by a run from frozen features in the folder ``out``."""
+    wanted = _computed(wish.detector)
     _tell_of_single(variant, wish.tell)
     folder = score_frozen(
         source,
         variant,
         _features(source, wish) if features is None else features,
         out,
-        detectors=_computed(wish.detector),
+        detectors=wanted,
         groups=read_groups(wish.groups, variant, source, place) if isinstance(wish.groups, str) else wish.groups,
         grouped_by=Path(wish.groups).name if isinstance(wish.groups, str) else None,
         seed=wish.seed,
@@ -254,9 +256,19 @@ def _scored(
 
 
 def _computed(detector: str | None) -> list[str]:
-    """What is computed for: the fast detectors, and the one that is asked for, where frozen features feed it."""
-    fed = detector is not None and detector in names("detectors") and "features" in find("detectors", detector).fed_by
-    return ["fast", detector] if detector is not None and fed else ["fast"]
+    """What is computed for: the fast detectors, and the one that is asked for, which frozen features must feed."""
+    if detector is None or ":" in detector:
+        return ["fast"]
+    fed = find("detectors", detector).fed_by
+    if "features" in fed:
+        return ["fast", detector]
+    command, *flags = COMMANDS[fed[0]].split() if fed else ("evaluate",)
+    words = " ".join([command, "VARIANT", *flags, *([f"--detectors {detector}"] if command == "evaluate" else [])])
+    msg = (
+        f"detector '{detector}' is not scored from frozen features, by which suspects are found here; 'noisybench {words}' "
+        f"scores it, and 'noisybench suspects RUN --detector {detector}' then ranks by it"
+    )
+    raise BadUsage(msg)
 
 
 def _tell_of_single(variant: Variant, tell: Tell) -> None:

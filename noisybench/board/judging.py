@@ -1,19 +1,15 @@
 """Judging: the board holds a run's scores against a truth when it is asked to, so that the order of commands decides nothing.
 
 Answers are kept in the user's own cache, by the digests of everything that they follow from: scores, truth, metric and
-the code of the metrics. They are not kept beside the runs, since a folder may be a stranger's, and its files say what he
-likes.
+the code of the metrics; see ``kept_answers``.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from noisybench import statistics
@@ -26,6 +22,7 @@ from noisybench.board.agreement import (
     against_memorization,
     against_right_classes,
 )
+from noisybench.board.kept_answers import kept
 from noisybench.board.own_cut import own_flags
 from noisybench.board.references import reference_scores, reference_suggestions
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, Truths
@@ -33,10 +30,8 @@ from noisybench.detection import suggesting
 from noisybench.detection.scoring import Kind, Scores, scores_file, scores_path
 from noisybench.ground import random_streams
 from noisybench.ground.digests import file_digest
-from noisybench.ground.download import cache_folder
 from noisybench.ground.errors import BadData, Mismatch
-from noisybench.ground.files import replacing
-from noisybench.ground.kept_digests import is_unchanged, kept_digest
+from noisybench.ground.kept_digests import kept_digest
 from noisybench.ground.lookup import find
 from noisybench.memorization import learner, reliability
 from noisybench.runs.folder import suggestion_files
@@ -44,8 +39,6 @@ from noisybench.runs.reading import Run
 from noisybench.runs.suggestion_files import suggestion_digests
 from noisybench.statistics.metric import Metric
 
-DIGEST = hashlib.sha256().digest_size
-"""Bytes at the start of a kept answer: the digest of the others."""
 KNOW_NOTHING = ("random", "flag_nothing")
 """References that stand beside the marks of a source; the others know of mislabeled samples alone."""
 
@@ -241,24 +234,9 @@ def _kept(
         "metric": metric,
         "variant": dict(truths.digests),
         "measured": [dict(one.digests) for one in truths.measured] if asked.truth == MEMORIZATION else [],
-        "code": _digest_of_code(),
+        "code": digest_of_code(),
     }
-    key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
-    path = cache_folder() / "agreement" / key[:2] / f"{key}.msgpack"
-    with suppress(OSError, msgspec.DecodeError):  # missing or damaged: computed again
-        content = path.read_bytes()
-        if hashlib.sha256(content[DIGEST:]).digest() == content[:DIGEST]:
-            return _rows_in(content[DIGEST:])
-    rows = compute()
-    if not all(map(is_unchanged, files)):  # another program writes them: this is of no digest
-        return rows
-    content = msgspec.msgpack.encode(rows)  # which knows NaN, unlike JSON
-    with suppress(OSError), replacing(path, sync=False) as part:  # a cache that is not written saves and harms nothing
-        part.write_bytes(hashlib.sha256(content).digest() + content)
-    return rows
-
-
-_rows_in = msgspec.msgpack.Decoder(list[Agreement]).decode
+    return kept(what, compute, list[Agreement], files)
 
 
 def _own_metric(asked: Asked) -> str | None:
@@ -274,7 +252,7 @@ def _own_metric(asked: Asked) -> str | None:
 
 
 @cache
-def _digest_of_code() -> str:
+def digest_of_code() -> str:
     """Digest of the code that agreement follows from, so that a changed metric finds nothing in the cache."""
     others = (agreement, evidence, own_cut, references, suggesting, reliability, learner, random_streams)
     files = [*sorted(Path(str(statistics.__file__)).parent.rglob("*.py")), *map(_file_of, others)]

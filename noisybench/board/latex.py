@@ -2,7 +2,7 @@ r"""The rows of a table in LaTeX, for a paper: ``\usepackage{booktabs}`` is all 
 
 import re
 
-from noisybench.board.captions import caption
+from noisybench.board.captions import caption, without_truth
 from noisybench.board.detector_table import Row
 from noisybench.board.model_table import ModelRow
 from noisybench.board.rendering import alike_in_all, cells_for_people, ends_of_blocks, headings_of
@@ -16,8 +16,10 @@ def to_latex(rows: Rows) -> str:
     r"""A LaTeX table; needs ``\usepackage{booktabs}``.
 
     The best of each block of rows that rank among themselves is bold, those not surely worse are underlined; what is
-    alike in all rows is said in the caption.
+    alike in all rows is said in the caption. Where there is no truth to rank by, a sentence alone.
     """
+    if without_truth(rows):
+        return f"{_latex(without_truth(rows))}\n"
     header, body = cells_for_people(rows)
     alike, said = alike_in_all(rows, header, body)
     shown = [i for i, name in enumerate(header) if name not in alike]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from noisybench.board.captions import caption
+from noisybench.board.captions import caption, without_truth
 from noisybench.board.detector_table import Row, detector_rows
 from noisybench.board.flags_table import HIGH_MEMORIZATION, BothRow, both_rows
 from noisybench.board.latex import to_latex
@@ -92,6 +92,8 @@ class Leaderboard(Generic[AnyRow]):
 
     def _repr_html_(self) -> str:
         """The table for people in a notebook."""
+        if without_truth(self.rows):
+            return f"<p>{html.escape(without_truth(self.rows))}</p>"
         header, body = cells_for_people(self.rows)
 
         def line(cells: Sequence[str], kind: str) -> str:
@@ -116,6 +118,7 @@ def leaderboard(
     stratum: str = "all",
     by: str | None = None,
     pool: bool = False,
+    more: bool = False,
 ) -> Leaderboard[Row]:
     """Detectors compared over variants and seeds: ranked ones, incomplete ones, controls, references, each best first.
 
@@ -128,13 +131,15 @@ def leaderboard(
         stratum: Over which samples.
         by: ``noise``, ``source``, ``rate``, ``class`` or ``variant``: a column for each of them, beside their mean.
         pool: Whether several data sets are averaged, as they are by ``source``.
+        more: Whether further figures are computed: worst class, overlap of the top between seeds, flags on clean sets.
 
     Raises:
         UnknownName: The labels of no run have that truth, it has no such metric or stratum, or there is no such ``by``.
         BadData: There is no finished run, or a file is broken.
         Mismatch: Scores or a memorization are of other labels than their run.
     """
-    return Leaderboard(tuple(detector_rows(runs, truth=truth, metric=metric, stratum=stratum, by=by, pool=pool)))
+    rows = detector_rows(runs, truth=truth, metric=metric, stratum=stratum, by=by, pool=pool, more=more)
+    return Leaderboard(tuple(rows))
 
 
 @reads_runs

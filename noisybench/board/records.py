@@ -10,6 +10,7 @@ from typing import Any
 
 from noisybench.board.curvature_steps import CurvatureStep
 from noisybench.board.detector_table import Row
+from noisybench.board.further_figures import FurtherFigures
 from noisybench.board.model_table import ModelRow
 from noisybench.board.row_words import AnyRow, Rows
 from noisybench.ground.files import replacing
@@ -17,7 +18,7 @@ from noisybench.ground.text import spreadsheet_cell, visible
 from noisybench.ground.version import __version__
 
 _LATER = ("declared", "aliases", "clustered")  # fields since 0.4.0, last in every form
-_OF_DETECTORS = (*CurvatureStep._fields, "neighbours_alike")
+_OF_DETECTORS = (*CurvatureStep._fields, "neighbours_alike", *FurtherFigures._fields)
 _IN_COLUMNS_OF_THEIR_OWN = ("source", "subject", "parts", "ablation")
 PART = ("mean", "low", "high", "rank", "rank_low")
 """What there is of a row in each part of a table: columns such as ``mean[symmetric]``."""

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from noisybench.board.captions import also_known_as, caption
+from noisybench.board.captions import also_known_as, caption, without_truth
 from noisybench.board.detector_table import Row
 from noisybench.board.flags_table import BothRow, Quarters
 from noisybench.board.information import in_words
@@ -16,6 +16,7 @@ from noisybench.board.row_words import (
     Rows,
     ablated,
     blocks_of,
+    digits,
     metric_title,
     model_words,
     recipe_words,
@@ -37,7 +38,9 @@ NOTHING = {"–", "– / –"}
 
 
 def to_markdown(rows: Rows) -> str:
-    """A Markdown table for people, under its caption."""
+    """A Markdown table for people, under its caption; that alone where there is no truth to rank by."""
+    if without_truth(rows):
+        return f"{markdown_cell(without_truth(rows))}\n"
     below = markdown_cell(also_known_as(rows))
     header, body = cells_for_people(rows)
     headings = headings_of(rows)
@@ -177,7 +180,23 @@ def _of_detectors(rows: Rows) -> Shape:
         "wrong / right labels fitted": lambda row: f"{short(row.mislabeled_fit)} / {short(row.clean_fit)}",
         "seconds": lambda row: short(row.seconds),
         "extra passes": lambda row: "–" if math.isnan(row.passes) else f"{row.passes:g}",
+        **_further(rows),
     }
+
+
+def _further(rows: Rows) -> Shape:
+    """The further figures of rows that have any, see ``FurtherFigures``."""
+    shape: Shape = {}
+    known = [row for row in rows if isinstance(row, Row)]
+    if any(row.worst_class for row in known):
+        shape["worst class"] = lambda row: (
+            f"{row.worst_class}: {digits(row.worst_class_value)}" if row.worst_class else "–"
+        )
+    if any(not math.isnan(row.top_overlap) for row in known):
+        shape["same top between seeds"] = lambda row: short(row.top_overlap)
+    if any(not math.isnan(row.false_flags) for row in known):
+        shape["flagged of a clean set"] = lambda row: digits(row.false_flags)
+    return shape
 
 
 def _part(name: str, row: Row) -> str:

@@ -33,6 +33,9 @@ def leaderboard(
     pool: Annotated[
         bool, typer.Option("--pool", help="Average over several data sets, which have a block each otherwise.")
     ] = False,
+    more: Annotated[
+        bool, typer.Option("--more", help="Also the worst class, the same top between seeds, flags on clean sets.")
+    ] = False,
     style: Annotated[
         str | None, typer.Option("--format", help="table (default), markdown, csv, json, latex or parquet.")
     ] = None,
@@ -56,14 +59,16 @@ def leaderboard(
             "--metric": metric is not None,
             "--stratum": stratum != "all",
             "--by": by is not None,
+            "--more": more,
         }
         _refuse(others, "--both")
         _show(flags_board(runs, pool=pool).rows, style, to)
     elif models:
-        _refuse({"--by": by is not None}, "--models")
+        _refuse({"--by": by is not None, "--more": more}, "--models")
         _show(models_board(runs, pool=pool).rows, style, to)
     else:
-        _show(rank(runs, truth=truth, metric=metric, stratum=stratum, by=by, pool=pool).rows, style, to)
+        board = rank(runs, truth=truth, metric=metric, stratum=stratum, by=by, pool=pool, more=more)
+        _show(board.rows, style, to)
 
 
 def _refuse(others: Mapping[str, bool], table: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noisybench.cli.printing import Data, Json, OwnSource, print_json, say, status, tell, whole_number
+from noisybench.cli.printing import Data, Json, OwnSource, print_json, say, status, tell, tell_suspects, whole_number
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.text import one_line
 
@@ -151,6 +151,7 @@ def score(
         return
     say_told(told)
     say(str(result.path))
+    tell_suspects([result.path])
 
 
 def _check_one_road(
@@ -303,6 +304,7 @@ def _report_answers(results: "Sequence[Result]", *, as_json: bool) -> None:
     say_told(told)
     for result in results:
         say(str(result.path))
+    tell_suspects([result.path for result in results])
 
 
 def _report_features(result: "Result", *, as_json: bool) -> None:
@@ -329,6 +331,7 @@ def _report_features(result: "Result", *, as_json: bool) -> None:
         return
     say_told(told)
     say(str(result.path))
+    tell_suspects([result.path])
 
 
 def told_of(result: "Result") -> dict[str, dict[str, dict[str, float | None]]]:

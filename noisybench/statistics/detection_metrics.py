@@ -7,49 +7,52 @@ samples as one step; what cannot be computed is NaN, never 0.
 import numpy as np
 
 from noisybench.ground.arrays import Bools, Floats, Labels
-from noisybench.statistics.intervals import NOTHING, Estimate, logit_interval, wilson
+from noisybench.statistics.intervals import NOTHING, Estimate, auroc_interval, wilson
 
 
 def auroc(values: Floats, mislabeled: Bools, given: Labels) -> Estimate:  # noqa: ARG001 - every metric takes these
     """Chance that a mislabeled sample scores above a clean one, a tie counting one half.
 
-    The interval is DeLong's on the logit scale. Measured with 50 mislabeled of 500 and an AUROC of .97: it covers
-    91 %, the untransformed one 88 %; with 20 of 100, 93 % and 84 %. Complete separation has no spread and a width of 0.
+    The interval is in score form, with the larger of DeLong's variance and Hanley and McNeil's: it covers 92 % and more
+    also where few labels are wrong, or where many errors leave no mark in the scores; see ``auroc_interval``.
 
-    Source: DeLong et al. 1988, doi:10.2307/2531595; Sun and Xu 2014, doi:10.1109/LSP.2014.2337313 (by midranks); Qin
-    and Hotilovac 2008, doi:10.1177/0962280207087173 (logit).
+    Source: DeLong et al. 1988, doi:10.2307/2531595; Sun and Xu 2014, doi:10.1109/LSP.2014.2337313 (by midranks).
     """
     area, variance = _delong(values[mislabeled], values[~mislabeled])
-    return logit_interval(area, variance)
+    wrong = int(mislabeled.sum())
+    return auroc_interval(area, variance, wrong, len(mislabeled) - wrong)
 
 
 def auroc_within_class(values: Floats, mislabeled: Bools, given: Labels) -> Estimate:
     """Mean AUROC over the given classes that hold both kinds: what is left when the class alone no longer helps.
 
-    The classes are independent, so the variance of the mean is that of DeLong summed over them.
+    The classes are independent, so each variance of the mean is the sum over them; see ``auroc_interval``.
     """
     order = np.argsort(given, kind="stable")
-    areas, variances = [], []
+    areas, variances, counts = [], [], []
     for members in np.split(order, np.flatnonzero(np.diff(given[order])) + 1):
         wrong = mislabeled[members]
         if wrong.any() and not wrong.all():
             area, variance = _delong(values[members[wrong]], values[members[~wrong]])
             areas.append(area)
             variances.append(variance)
+            counts.append((wrong.sum(), len(wrong) - wrong.sum()))
     if not areas:
         return NOTHING
-    return logit_interval(float(np.mean(areas)), sum(variances) / len(areas) ** 2)
+    return auroc_interval(float(np.mean(areas)), sum(variances) / len(areas) ** 2, *np.array(counts).T)
 
 
 def average_precision(values: Floats, mislabeled: Bools, given: Labels) -> Estimate:  # noqa: ARG001
     """Mean precision over the recall steps, without interpolation; chance is the share of mislabeled samples.
 
-    Source: Boyd et al. 2013, doi:10.1007/978-3-642-40994-3_29 (logit interval).
+    Interval: Wilson, of as many as are mislabeled. It has Boyd's variance AP (1 − AP) / m. Where 8 to 200 are mislabeled,
+    it covers 93 % and more, Boyd's logit interval 81 % and more, which has no width where all are told apart.
+
+    Source: Boyd et al. 2013, doi:10.1007/978-3-642-40994-3_29 (variance).
     """
     from sklearn.metrics import average_precision_score
 
-    area = float(average_precision_score(mislabeled, values))
-    return logit_interval(area, area * (1 - area) / int(mislabeled.sum()))
+    return wilson(float(average_precision_score(mislabeled, values)), int(mislabeled.sum()))
 
 
 def average_precision_normalised(values: Floats, mislabeled: Bools, given: Labels) -> Estimate:

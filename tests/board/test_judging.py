@@ -15,7 +15,8 @@ from sklearn.metrics import f1_score
 
 from noisybench.board.agreement import Agreement
 from noisybench.board.finding import find_suspects
-from noisybench.board.judging import DIGEST, judge, judge_all, judge_all_by_class
+from noisybench.board.judging import judge, judge_all, judge_all_by_class
+from noisybench.board.kept_answers import DIGEST
 from noisybench.board.leaderboard import leaderboard
 from noisybench.board.own_cut import own_flags
 from noisybench.board.results import MeasuredMemorization, Result, evaluate, memorize, score_given

@@ -140,7 +140,9 @@ def test_rows_are_what_the_scores_say(home: Path) -> None:
 
 def test_a_truth_that_comes_later_needs_no_other_run(home: Path) -> None:
     """Memorization measured after a table was made, and scores that were written again, are in the next table."""
-    with pytest.raises(UnknownName, match="no truth is called 'memorization'"):
+    with pytest.raises(
+        UnknownName, match="memorization was not measured .* 'noisybench memorize VARIANT --out RUNS' measures it"
+    ):
         leaderboard(home, truth="memorization")
     before = leaderboard(home)
     values = measure(home, made())
@@ -182,7 +184,9 @@ def test_unknown_names_are_answered_with_the_nearest(home: Path) -> None:
     with pytest.raises(UnknownName, match=r"no stratum of 'mislabeled' is called 'clean'"):
         leaderboard(home, stratum="clean")
     measure(home, made())
-    with pytest.raises(UnknownName, match="no metric is called 'partial_spearman'"):
+    with pytest.raises(
+        UnknownName, match="'partial_spearman' needs held-out errors .* 'noisybench memorize VARIANT --pool detector'"
+    ):
         leaderboard(home, truth="memorization", metric="partial_spearman")  # no held-out error is there
     with pytest.raises(BadData, match="is no folder"):
         leaderboard(home / "absent")
