@@ -31,18 +31,18 @@ def kept(
         follows_from: All that decides the answer, as JSON holds it: digests of files and of code.
         compute: Gives the answer.
         kind: Its type, by which it is read.
-        files: What ``compute`` reads: an answer of files that another program writes meanwhile is of no digest, and not
-            kept.
+        files: Those that the answer was computed from: it is not kept where one of them was written meanwhile.
     """
     key = hashlib.sha256(json.dumps(follows_from, sort_keys=True).encode()).hexdigest()
     path = cache_folder() / "agreement" / key[:2] / f"{key}.msgpack"
     with suppress(OSError, msgspec.DecodeError):  # missing or damaged: computed again
         content = path.read_bytes()
         if hashlib.sha256(content[DIGEST:]).digest() == content[:DIGEST]:
-            answer: T = _decoder(kind).decode(content[DIGEST:])  # type: ignore[arg-type]  # a type is hashable
-            return answer
+            what: object = kind
+            found: T = _decoder(what).decode(content[DIGEST:])
+            return found
     answer = compute()
-    if not all(map(is_unchanged, files)):
+    if not all(map(is_unchanged, files)):  # another program writes them: this is of no digest
         return answer
     content = msgspec.msgpack.encode(answer)  # which knows NaN, unlike JSON
     with suppress(OSError), replacing(path, sync=False) as part:  # a cache that is not written saves and harms nothing
@@ -51,6 +51,5 @@ def kept(
 
 
 @cache
-def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:  # noqa: ANN401 - a type
-    """A decoder, which takes longer to make than to use."""
+def _decoder(kind: object) -> msgspec.msgpack.Decoder[Any]:
     return msgspec.msgpack.Decoder(kind)

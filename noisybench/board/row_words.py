@@ -102,7 +102,7 @@ def span(mean: float, low: float, high: float) -> str:
     half = (high - low) / 2
     if math.isnan(half):
         return digits(mean)
-    decimals = 3 if half <= 0 else min(max(1 - math.floor(math.log10(half)), 1), MOST_DECIMALS)
+    decimals = 3 if half < 1e-9 else min(max(1 - math.floor(math.log10(half)), 1), MOST_DECIMALS)  # noqa: PLR2004 - but for rounding
 
     def rounded(value: float) -> str:
         return digits(value) if 0 < abs(value) < 1e-3 else f"{value:.{decimals}f}"  # noqa: PLR2004 - else 0.000

@@ -224,7 +224,7 @@ def rows_of(out: Path) -> dict[Key, dict[str, Row]]:
     for name in SETS:
         path = out / name / "columns.json"
         for column, variants in (json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}).items():
-            for row in leaderboard([out / name / one for one in variants]):
+            for row in leaderboard([out / name / one for one in variants], pool=True):
                 if row.kind == "reference" and row.detector not in ("random", "given_label_only"):
                     continue
                 regime = "reference" if row.kind == "reference" else row.regime
