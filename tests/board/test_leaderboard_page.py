@@ -149,9 +149,7 @@ def test_a_map_holds_every_sample(runs: Path, data: dict[str, Any]) -> None:
     for value, rank in zip(truth.values, (rankdata(scores) - 0.5) / N, strict=True):
         cell = int(rank * CELLS) * CELLS + min(int(value * CELLS), CELLS - 1)
         wanted[cell] = wanted.get(cell, 0) + 1
-    assert {
-        int(cell): int(counts.sum()) for cell, *counts in map(list, held) for counts in [np.array(counts)]
-    } == wanted
+    assert {int(cell): int(sum(counts)) for cell, *counts in held.tolist()} == wanted
     assert data["memorization"]["spearman"][at] == pytest.approx(spearmanr(scores, truth.values)[0], abs=6e-5)
 
 
