@@ -24,7 +24,8 @@ from noisybench.board.curvature_steps import curvature_step_of
 from noisybench.board.information import BLOCKS, NO_NAMES, MadeWith, RowBlock, made_with
 from noisybench.board.judging import judge_all
 from noisybench.board.neighbourhoods import least_alike
-from noisybench.board.ranking import Group, League, Standing, standings_of
+from noisybench.board.ranking import NO_SAMPLES, Group, League, SampleEvidence, Standing, standings_of
+from noisybench.board.sample_influences import sample_evidence
 from noisybench.board.subject import NO_SUBJECT, Subject, subject_of
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, check_asked
 from noisybench.detection.scoring import Information, Kind
@@ -73,8 +74,9 @@ class Row:
         mean: Over families, settings, label columns and seeds, in this order.
         low: Lower end of the 95 % interval.
         high: Upper end.
-        interval: What was resampled: noise draws, or, where a setting has one draw only, its training seeds; ``none``
-            where a setting has a single run.
+        interval: What the interval covers, see ``Interval``: ``samples, draws``, or, where a setting has one noise draw only,
+            ``samples, seeds``, or ``samples`` where that has a single run; without ``samples`` where the metric has no
+            influences of samples, ``none`` where nothing is covered.
         rank: 1 is the best of the complete detectors; equal means share a rank.
         rank_low: Best rank in the 95 % confidence set.
         rank_high: Worst rank in it.
@@ -107,6 +109,11 @@ class Row:
         subject: Data sets, noises, label columns and versions that the row is of.
         parts: Where a table has a column for each noise, source, rate, class or variant: the row's value in each.
         ablation: Options by name, of those that differ between the rows of a table, as ``("lr", "0.02")``.
+        surely_worse: Whether it is surely not the best of those it ranks among: rows of which this is false hold the best
+            one in 95 % of tables. None of a row without a rank.
+        equivalent: Whether it is equivalent to the best of those it ranks among: the paired 90 % interval of the
+            difference lies within ± .01. None of the best itself, and of a row without a rank.
+        floor: Difference to another row that can be told here with 80 % power, median over all pairs; NaN where unknown.
         neighbours_alike: Of detectors that take the two nearest others to share a sample's true class: the share of
             samples of which they do; None of others, and where no truth is known.
     """
@@ -153,6 +160,9 @@ class Row:
     subject: Subject = NO_SUBJECT
     parts: tuple[RowPart, ...] = ()
     ablation: tuple[tuple[str, str], ...] = ()
+    surely_worse: bool | None = None
+    equivalent: bool | None = None
+    floor: float = math.nan
 
 
 # Rows
@@ -185,7 +195,8 @@ def detector_rows(
     tell_left_out(faults, any_left=bool(judged))
     variants = [one.variant for one in truths.values()]
     class_names = {variant.provenance.variant_id: variant.class_names for variant in variants}
-    return rows_of_agreements(judged, [run for run in ended if run.path in judged], begun, asked, class_names)
+    there = [run for run in ended if run.path in judged]
+    return rows_of_agreements(judged, there, begun, asked, class_names, evidence=sample_evidence(truths, asked))
 
 
 def rows_of_agreements(
@@ -194,6 +205,8 @@ def rows_of_agreements(
     begun: Sequence[Run],
     asked: Asked,
     class_names: Mapping[str, Sequence[str]] = NO_NAMES,
+    *,
+    evidence: SampleEvidence = NO_SAMPLES,
 ) -> list[Row]:
     """The rows of ``detector_rows`` from agreements that are given.
 
@@ -203,6 +216,7 @@ def rows_of_agreements(
         begun: Those that have begun and not ended.
         asked: What the agreements answer.
         class_names: Id of a variant → names of its classes, for those that are known.
+        evidence: How to know what samples do to rows.
     """
     about = about_metric(asked.metric)
     shown = names_shown(ended)
@@ -223,7 +237,7 @@ def rows_of_agreements(
         League(whose, one.block) if kind == "detector" and whole else None
         for (_, kind, _, whose), one, whole in zip(groups, made, complete, strict=True)
     ]
-    standings = standings_of(list(groups.values()), leagues, about)
+    standings = standings_of(list(groups.values()), leagues, about, evidence)
     rows = [
         _row(
             key,

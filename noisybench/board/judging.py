@@ -162,7 +162,7 @@ def _kept(
         "metric": metric,
         "variant": dict(truths.digests),
         "measured": [dict(one.digests) for one in truths.measured] if asked.truth == MEMORIZATION else [],
-        "code": _digest_of_code(),
+        "code": digest_of_code(),
     }
     key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
     path = cache_folder() / "agreement" / key[:2] / f"{key}.msgpack"
@@ -189,10 +189,10 @@ def _own_metric(asked: Asked) -> str | None:
 
 
 @cache
-def _digest_of_code() -> str:
-    """Digest of the code that agreement follows from, so that a changed metric finds nothing in the cache."""
+def digest_of_code(*more: Path) -> str:
+    """Digest of the code that agreement follows from, and of more, so that a changed metric finds nothing in the cache."""
     others = (agreement, references, reliability, learner, random_streams)
-    files = [*sorted(Path(str(statistics.__file__)).parent.glob("*.py")), *map(_file_of, others)]
+    files = [*sorted(Path(str(statistics.__file__)).parent.glob("*.py")), *map(_file_of, others), *more]
     return hashlib.sha256("".join(map(file_digest, files)).encode()).hexdigest()
 
 
