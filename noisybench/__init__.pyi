@@ -78,8 +78,10 @@ from .statistics.audit import AuditSample as AuditSample
 from .statistics.audit import audit_estimates as audit_estimates
 from .statistics.audit import draw_audit as draw_audit
 from .statistics.grouping import find_groups as find_groups
+from .statistics.intervals import Estimate as Estimate
 from .statistics.linear_probe import HeldOut as HeldOut
 from .statistics.linear_probe import held_out_probabilities as held_out_probabilities
+from .statistics.metric import Metric as Metric
 from .statistics.neighbours import neighbour_labels as neighbour_labels
 from .statistics.ridge import RidgeAnswers as RidgeAnswers
 from .statistics.ridge import leave_one_out_ridge as leave_one_out_ridge

@@ -1,4 +1,4 @@
-"""Finding a source, alteration, noise, features, a model, probe or detector by name, each with its type.
+"""Finding a source, alteration, noise, features, a model, probe, detector or metric by name, each with its type.
 
 For users and for the command line. Inside the wings, ``noisybench.ground.lookup`` finds the same and knows no wing.
 """
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from noisybench.data.extraction import ExtractFeatures
     from noisybench.data.source import LoadSource
     from noisybench.detection.scoring import Detector
+    from noisybench.statistics.metric import Metric
     from noisybench.training.model import BuildModel
     from noisybench.training.probe import Probe
     from noisybench.variants.noise import Noise
@@ -34,13 +35,17 @@ def find(drawer: Literal["models"], name: str) -> "BuildModel": ...
 def find(drawer: Literal["probes"], name: str) -> "Probe": ...
 @overload
 def find(drawer: Literal["detectors"], name: str) -> "Detector": ...
+@overload
+def find(drawer: Literal["metrics"], name: str) -> "Metric": ...
 def find(drawer: Drawer, name: str) -> Any:
-    """What the item of that name gives: a class whose fields are its options, a model's function, a probe or a detector.
+    """What the item of that name gives: a class whose fields are its options, a model's function, or an object.
 
     >>> find("noises", "pair_flip")(rate=0.2)
     PairFlip(rate=0.2)
     >>> find("detectors", "aum").needs
     ('margin',)
+    >>> find("metrics", "auroc").chance_at(0.2)
+    0.5
 
     Args:
         drawer: Kind of item.

@@ -76,6 +76,7 @@ PROTOCOLS: dict[Any, tuple[str, str | None]] = {
     "models": ("MODEL", "BuildModel"),
     "probes": ("PROBE", "Probe"),
     "detectors": ("DETECTOR", None),  # an instance of a class, which needs no other annotation
+    "metrics": ("METRIC", None),
 }
 FILES = [(drawer, name) for drawer in PROTOCOLS for name in names(drawer)]
 
@@ -103,7 +104,7 @@ class TestFile:
             assert isinstance(last, ast.Assign)
             assert [ast.unparse(target) for target in last.targets] == [constant]
             assert isinstance(last.value, ast.Call)
-            assert ast.unparse(last.value.func) == "Detector"
+            assert ast.unparse(last.value.func) == constant.capitalize()
         else:
             assert isinstance(last, ast.AnnAssign)
             assert (ast.unparse(last.target), ast.unparse(last.annotation)) == (constant, protocol)

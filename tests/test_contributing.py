@@ -79,7 +79,8 @@ def test_one_of_each_is_shown_in_under_thirty_lines() -> None:
 
 def test_the_table_names_the_folder_of_each_drawer() -> None:
     """One row for each kind of item; what it needs besides its file is there, and a detector needs nothing."""
-    rows = re.findall(r"^\| (\w+)[^|]* \| `(noisybench/\S+)/NAME\.py` \| (.+) \|$", PAGE, re.MULTILINE)
+    pages = PAGE + "".join(page.read_text("utf-8") for page in sorted((ROOT / "docs").glob("*.md")))
+    rows = re.findall(r"^\| (\w+)[^|]* \| `(noisybench/\S+)/NAME\.py` \| (.+) \|$", pages, re.MULTILINE)
     assert {folder for _, folder, _ in rows} == {str(folder_of(name).relative_to(PACKAGE.parent)) for name in HOMES}
     assert len(rows) == len(HOMES)
     needs = {what: re.findall(r"`(tests/\S+|data_cards/\S+)`", also) for what, _, also in rows}

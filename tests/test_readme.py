@@ -61,8 +61,12 @@ def test_the_commands_of_the_pages_run(tmp_path: Path, monkeypatch: pytest.Monke
     for page in sorted((README.parent / "docs").glob("*.md")):
         (tmp_path / page.stem).mkdir()
         monkeypatch.chdir(tmp_path / page.stem)
+        monkeypatch.syspath_prepend(str(tmp_path / page.stem))
         names: dict[str, object] = {}
         for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
+            if block["file"]:
+                Path(block["file"]).write_text(block["code"], encoding="utf-8")
+                continue
             if "noisybench.integrations" in block["code"]:
                 continue  # tests/integrations/test_integrations_page.py runs it, where its library is installed
             if block["language"] == "python":

@@ -5,23 +5,24 @@ expectation under a random tie-break, but for average precision, where scikit-le
 Samples that a person dropped count nowhere. What cannot be computed is NaN, never 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from noisybench.detection.scoring import Kind, Scores, Suggestion, check_scores
-from noisybench.ground.arrays import Bools, Floats
+from noisybench.ground.arrays import Bools, Floats, Labels
 from noisybench.ground.checks import check_kind
 from noisybench.ground.errors import BadData, Mismatch
+from noisybench.ground.lookup import find
 from noisybench.memorization.estimate import Memorization
 from noisybench.memorization.learner import Learner
 from noisybench.memorization.reliability import reliability
-from noisybench.statistics.detection_metrics import METRICS
 from noisybench.statistics.intervals import NOTHING
-from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS, Compared
-from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS
+from noisybench.statistics.memorization_metrics import Compared
+from noisybench.statistics.metric import Compares, Metric, metrics_of
 from noisybench.variants.corrections import CHECKED, DROPPED
 from noisybench.variants.variant import Variant, check_variant
 
@@ -38,13 +39,14 @@ class Agreement:
         detector: Name of the detector, or of the reference.
         kind: Detectors compete; controls and references stand beside them.
         truth: What the scores are held against, such as ``"mislabeled"``.
-        metric: A key of ``METRICS``, ``SUGGESTION_METRICS`` or ``MEMORIZATION_METRICS``.
+        metric: Name of a metric, see ``noisybench list metrics``.
         value: NaN where it cannot be computed.
         low: Lower end of the 95 % interval over samples.
         high: Upper end.
         n: Samples whose truth is known; for suggestions those known to be mislabeled whose right class is known.
         stratum: Which of them were compared.
         learner: Whose memorization the truth is; None for the mislabeled mask and for marks.
+        given_class: The class whose samples alone were compared, by their given labels; None where all were.
     """
 
     detector: str
@@ -57,10 +59,16 @@ class Agreement:
     n: int
     stratum: Stratum = "all"
     learner: Learner | None = None
+    given_class: int | None = None
 
 
 def against_labels(
-    scores: Scores, variant: Variant, *, kind: Kind = "detector", metrics: Sequence[str] | None = None
+    scores: Scores,
+    variant: Variant,
+    *,
+    kind: Kind = "detector",
+    metrics: Sequence[str] | None = None,
+    classes: Sequence[int] | None = None,
 ) -> list[Agreement]:
     """Scores against the mislabeled mask, by each metric.
 
@@ -68,14 +76,16 @@ def against_labels(
         scores: Shape (n,), higher is more likely mislabeled.
         variant: The labels that the model was trained on; samples without a clean label are left out.
         kind: What the scores are.
-        metrics: Keys of ``METRICS``; None takes all.
+        metrics: Names of those that compare scores with a mask; None takes all.
+        classes: Given classes whose samples are compared alone, in rows of their own; None compares all samples together.
 
     Raises:
         Mismatch: The scores are of another variant.
         BadData: They are not of as many samples.
     """
     check_variant(variant)
-    return _against(scores, variant, "mislabeled", variant.known, variant.mislabeled, kind=kind, metrics=metrics)
+    positive, counted = variant.mislabeled, variant.known
+    return _against(scores, variant, "mislabeled", counted, positive, kind=kind, metrics=metrics, classes=classes)
 
 
 def against_right_classes(
@@ -85,6 +95,7 @@ def against_right_classes(
     detector: str,
     kind: Kind = "detector",
     metrics: Sequence[str] | None = None,
+    classes: Sequence[int] | None = None,
 ) -> list[Agreement]:
     """Suggested labels against the right classes of mislabeled samples, by each metric; NaN where nothing is suggested.
 
@@ -94,7 +105,8 @@ def against_right_classes(
             out.
         detector: Name of the detector.
         kind: What it is.
-        metrics: Keys of ``SUGGESTION_METRICS``; None takes all.
+        metrics: Names of those of suggestions; None takes all.
+        classes: As in ``against_labels``.
 
     Raises:
         Mismatch: The suggestion is of another variant.
@@ -110,15 +122,59 @@ def against_right_classes(
             kind,
             "mislabeled",
             name,
-            *(
-                NOTHING
-                if suggestion is None
-                else SUGGESTION_METRICS[name].compute(suggestion.labels[counted], variant.clean[counted])
-            ),
-            n=int(counted.sum()),
+            *(NOTHING if suggestion is None else metric.compute(suggestion.labels[part], variant.clean[part])),
+            n=len(part),
+            given_class=given_class,
         )
-        for name in (SUGGESTION_METRICS if metrics is None else metrics)
+        for given_class, part in _parts(counted, variant.labels, classes)
+        for name, metric in _chosen(metrics, "suggestion").items()
     ]
+
+
+def against_flags(
+    flagged: Bools | None,
+    variant: Variant,
+    *,
+    detector: str,
+    kind: Kind = "detector",
+    metrics: Sequence[str] | None = None,
+    classes: Sequence[int] | None = None,
+) -> list[Agreement]:
+    """The flags at a detector's own cut against the mislabeled mask, by each metric; NaN where it has no cut.
+
+    Samples that a person decided about are left out: they are never flagged.
+
+    Args:
+        flagged: Shape (n,); None where the detector has no cut.
+        variant: The labels that the model was trained on; samples without a clean label are left out.
+        detector: Name of the detector.
+        kind: What it is.
+        metrics: Names of those of a cut; None takes all.
+        classes: As in ``against_labels``.
+
+    Raises:
+        BadData: The flags are not of as many samples.
+    """
+    check_variant(variant)
+    if flagged is not None:
+        _check_same_samples(variant.provenance.variant_id, flagged.shape, variant, f"flags of '{detector}'")
+    rows = []
+    for given_class, part in _parts(variant.known & ~settled(variant), variant.labels, classes):
+        wrong, given = variant.mislabeled[part], variant.labels[part]
+        known = flagged is not None and wrong.any() and not wrong.all()
+        for name, metric in _chosen(metrics, "cut").items():
+            found = metric.compute(flagged[part], wrong, given) if flagged is not None and known else NOTHING
+            rows.append(Agreement(detector, kind, "mislabeled", name, *found, n=len(part), given_class=given_class))
+    return rows
+
+
+def settled(variant: Variant) -> Bools:
+    """Samples that a person decided about: labels that were chosen or confirmed, and samples left out; shape (n,)."""
+    decided = np.zeros(len(variant.labels), dtype=bool)
+    if variant.corrections is not None:
+        for mark in (CHECKED, DROPPED):
+            decided |= variant.marks[mark]
+    return decided
 
 
 def against_mark(
@@ -128,6 +184,7 @@ def against_mark(
     *,
     kind: Kind = "detector",
     metrics: Sequence[str] | None = None,
+    classes: Sequence[int] | None = None,
 ) -> list[Agreement]:
     """Scores against a mark of the variant that is true or false, such as ``open_set`` or ``duplicate``, by each metric.
 
@@ -139,7 +196,8 @@ def against_mark(
         variant: The labels that the model was trained on.
         mark: One of ``marks_of(variant)``.
         kind: What the scores are.
-        metrics: Keys of ``METRICS``; None takes all.
+        metrics: Names of those that compare scores with a mask; None takes all.
+        classes: As in ``against_labels``.
 
     Raises:
         Mismatch: The scores are of another variant.
@@ -147,7 +205,7 @@ def against_mark(
     """
     bears = variant.marks[mark]
     counted = (bears | ~variant.mislabeled) & ~variant.dropped
-    return _against(scores, variant, mark, counted, bears, kind=kind, metrics=metrics)
+    return _against(scores, variant, mark, counted, bears, kind=kind, metrics=metrics, classes=classes)
 
 
 def marks_of(variant: Variant) -> tuple[str, ...]:
@@ -165,23 +223,44 @@ def _against(
     *,
     kind: Kind,
     metrics: Sequence[str] | None,
+    classes: Sequence[int] | None,
 ) -> list[Agreement]:
     """Scores against the positive ones of the counted samples, by each metric."""
     check_scores(scores)
     _check_same_samples(scores.variant_id, scores.values.shape, variant, f"scores of '{scores.detector}'")
-    values, wanted, given = scores.values[counted], positive[counted], variant.labels[counted]
-    both = bool(wanted.any()) and not wanted.all()
-    return [
-        Agreement(
-            scores.detector,
-            kind,
-            truth,
-            name,
-            *(METRICS[name].compute(values, wanted, given) if both else NOTHING),
-            n=len(values),
-        )
-        for name in (METRICS if metrics is None else metrics)
-    ]
+    rows = []
+    for given_class, part in _parts(counted, variant.labels, classes):
+        values, wanted, given = scores.values[part], positive[part], variant.labels[part]
+        both = bool(wanted.any()) and not wanted.all()
+        for name, metric in _chosen(metrics, "mislabeled").items():
+            found = metric.compute(values, wanted, given) if both else NOTHING
+            rows.append(Agreement(scores.detector, kind, truth, name, *found, n=len(part), given_class=given_class))
+    return rows
+
+
+def _chosen(metrics: Sequence[str] | None, compares: Compares) -> dict[str, Metric]:
+    """The metrics of these names; None takes all that compare this."""
+    return metrics_of(compares) if metrics is None else {name: find("metrics", name) for name in metrics}
+
+
+def _mask(part: NDArray[np.intp], n: int) -> Bools:
+    mask = np.zeros(n, dtype=bool)
+    mask[part] = True
+    return mask
+
+
+def _parts(
+    counted: Bools, given: Labels, classes: Sequence[int] | None
+) -> Iterator[tuple[int | None, NDArray[np.intp]]]:
+    """The counted samples, all together, or of each of these given classes."""
+    there = np.flatnonzero(counted)
+    if classes is None:
+        yield None, there
+        return
+    there = there[np.argsort(given[there], kind="stable")]
+    ends = np.searchsorted(given[there], np.asarray(classes, dtype=np.int64)[:, None] + [0, 1])
+    for given_class, (start, end) in zip(classes, ends, strict=True):
+        yield given_class, there[start:end]
 
 
 def _check_same_samples(variant_id: str, shape: tuple[int, ...], variant: Variant, what: str) -> None:
@@ -209,6 +288,7 @@ def against_memorization(
     held_out_error: Floats | None = None,
     metrics: Sequence[str] | None = None,
     strata: Sequence[Stratum] = STRATA,
+    classes: Sequence[int] | None = None,
 ) -> list[Agreement]:
     """Scores against memorization, in each stratum by each metric.
 
@@ -221,8 +301,9 @@ def against_memorization(
         kind: What the scores are.
         held_out_error: Shape (n,), 1 − p_out of a pool that shares no model with the truth's, NaN where unknown. None
             leaves out what needs it.
-        metrics: Keys of ``MEMORIZATION_METRICS``; None takes all.
+        metrics: Names of those of memorization; None takes all.
         strata: Which samples are compared.
+        classes: As in ``against_labels``.
 
     Raises:
         Mismatch: Scores, memorization and variant are not of the same labels.
@@ -238,28 +319,29 @@ def against_memorization(
     rows = []
     for stratum in strata:
         members = _members(variant, stratum)
-        for name in MEMORIZATION_METRICS if metrics is None else metrics:
-            metric = MEMORIZATION_METRICS[name]
-            counted = members & ~np.isnan(truth.values)
-            held_out = np.zeros(0)
+        for name, metric in _chosen(metrics, "memorization").items():
+            counted, held_out = members & ~np.isnan(truth.values), np.zeros(0)
             if metric.needs_held_out_error:
                 if held_out_error is None:
                     continue
-                counted &= ~np.isnan(held_out_error)
-                held_out = held_out_error[counted]
-            compared = Compared(scores.values[counted], truth.values[counted], reliability(truth, counted), held_out)
-            rows.append(
-                Agreement(
-                    scores.detector,
-                    kind,
-                    "memorization",
-                    name,
-                    *metric.compute(compared),
-                    n=len(compared.scores),
-                    stratum=stratum,
-                    learner=truth.learner,
+                counted, held_out = counted & ~np.isnan(held_out_error), held_out_error
+            for given_class, part in _parts(counted, variant.labels, classes):
+                beside = held_out[part] if metric.needs_held_out_error else held_out
+                reliable = reliability(truth, _mask(part, len(counted)))
+                compared = Compared(scores.values[part], truth.values[part], reliable, beside)
+                rows.append(
+                    Agreement(
+                        scores.detector,
+                        kind,
+                        "memorization",
+                        name,
+                        *metric.compute(compared),
+                        n=len(part),
+                        stratum=stratum,
+                        learner=truth.learner,
+                        given_class=given_class,
+                    )
                 )
-            )
     return rows
 
 

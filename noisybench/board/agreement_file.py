@@ -30,6 +30,8 @@ KEPT = ("auroc", "average_precision")
 """Metrics of the file, by their names; the others are asked of the board."""
 TEXTS = ("detector", "kind", "truth", "stratum", "metric")
 NUMBERS = ("value", "low", "high", "n")
+INTERVALS = "score"
+"""Form of the intervals, in the file's metadata; files of versions before 0.5.0 do not say it, and have others."""
 COMMANDS: Mapping[Regime, str] = {
     "training": "evaluate", "pool": "memorize --pool detector", "given": "score", "features": "score --features",
     "second_split": "evaluate", "threshold": "evaluate",
@@ -93,16 +95,21 @@ def compare_agreement(run: Run, truths: Truths) -> Iterator[str]:
         yield f"{run.path}: {FILE} was not compared, and no table reads it: version 0.1.0 wrote it"
         return
     check_agreement(run, truths)
-    found, _ = _read(run.path / FILE, run, truths)
+    found, told = _read(run.path / FILE, run, truths)
     there = sorted({str(name) for name in found["detector"]})
     odd = [name for name in there if name not in run.kinds]
     if odd:
         raise _bad(run, f"has rows of '{odd[0][:60]}', which is no detector of the run")
     ours = agreement_columns(run, truths)
     shown = np.isin(ours["detector"].astype(str), there)
-    fault = _first_difference(found, {name: values[shown] for name, values in ours.items()})
+    of_now = told.get("intervals") == INTERVALS
+    fault = _first_difference(
+        found, {name: values[shown] for name, values in ours.items()}, NUMBERS if of_now else ("value", "n")
+    )
     if fault is not None:
         raise _bad(run, fault)
+    if not of_now:
+        yield f"{run.path}: the intervals of {FILE} were not compared, and no table reads them: a version before 0.5.0 wrote it"
 
 
 def is_of_0_1_0(run: Run) -> bool:
@@ -130,6 +137,7 @@ def _metadata(run: Run, truths: Truths, rows: AgreementColumns) -> dict[str, str
         "variant_id": truths.variant.provenance.variant_id,
         "truth_sha256": _digest_of_truth(truths),
         "metrics": json.dumps(KEPT),
+        "intervals": INTERVALS,
         "scores_sha256": json.dumps({name: file_digest(scores_path(run.path, name)) for name in sorted(run.kinds)}),
         "rows_sha256": _digest_of_rows(rows),
     }
@@ -198,13 +206,13 @@ def _fault(run: Run, truths: Truths, found: AgreementColumns, told: Mapping[str,
     return None
 
 
-def _first_difference(found: AgreementColumns, ours: AgreementColumns) -> str | None:
+def _first_difference(found: AgreementColumns, ours: AgreementColumns, numbers: Sequence[str] = NUMBERS) -> str | None:
     """What differs between the rows of a file and those that are right, in words; None where nothing does."""
     keys = [list(zip(*(map(str, part[name]) for name in TEXTS), strict=True)) for part in (found, ours)]
     if keys[0] != keys[1]:
         odd: Sequence[tuple[str, ...]] = sorted(set(keys[0]) ^ set(keys[1])) or keys[0]
         return f"has other rows than its detectors give, such as {', '.join(odd[0] if odd else ())[:120]}"
-    for name in NUMBERS:
+    for name in numbers:
         close = np.isclose(found[name], ours[name], rtol=0, atol=1e-9, equal_nan=True)  # other machines round otherwise
         if not close.all():
             row = int(np.flatnonzero(~close)[0])

@@ -5,6 +5,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from noisybench.board.agreement import settled
 from noisybench.board.audit import (
     KIND,
     Audit,
@@ -17,7 +18,7 @@ from noisybench.board.audit import (
     write_audit_sheet,
 )
 from noisybench.board.page_items import page_items
-from noisybench.board.suspects import Suspects, settled
+from noisybench.board.suspects import Suspects
 from noisybench.board.suspects_page import suspects_page
 from noisybench.ground.arrays import Bools
 from noisybench.ground.download import cache_folder

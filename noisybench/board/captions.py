@@ -1,22 +1,35 @@
 """The sentences below a table: what it holds, what its intervals cover, what is missing, and what to know of its rows."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 from noisybench.board.curvature_steps import steps_in_words
-from noisybench.board.detector_table import Row
+from noisybench.board.detector_table import Row, about_metric
 from noisybench.board.flags_table import MOST_MEMORIZED, BothRow, Quarters
 from noisybench.board.information import RowBlock
 from noisybench.board.interval_words import cluster_words, covered_words, differences_words
 from noisybench.board.model_table import ModelRow
 from noisybench.board.neighbourhoods import ENOUGH_ALIKE
-from noisybench.board.row_words import Rows, blocks_of, metric_title, model_words, recipe_words, versions_differ
+from noisybench.board.row_words import (
+    Rows,
+    blocks_of,
+    metric_title,
+    model_words,
+    recipe_words,
+    shown_parts,
+    versions_differ,
+)
+from noisybench.board.subject import SHOWN_OF_AN_ID, NoiseUsed, joined
 from noisybench.ground.text import one_line
-from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS
+from noisybench.ground.version import __version__
 from noisybench.variants.clustered import CANNOT_BE_TOLD
 
 BLOCK_WORDS: Mapping[RowBlock, str] = {
     "": "", "pretrained": "detectors on features of other data", "knows_truth": "detectors that know something of the truth"
 }  # fmt: skip
+
+MOST_NAMED = 3
+"""Noises, label columns and learners that a caption names; the others it counts."""
 
 
 def caption(rows: Rows) -> str:
@@ -24,8 +37,8 @@ def caption(rows: Rows) -> str:
     if not rows:
         return "No rows."
     first = rows[0]
-    if isinstance(first, Row) and not any(row.n for row in rows):
-        return _without_truth(first)
+    if without_truth(rows):
+        return without_truth(rows)
     ranked = [row for row in rows if not isinstance(row, Row) or row.rank is not None] or list(rows)
     covers = covered_words(ranked)
     if isinstance(first, Row):
@@ -42,9 +55,11 @@ def caption(rows: Rows) -> str:
     )
     told = [
         f"{what}; {covers}.",
+        *about_subject(rows),
         *differences_words([row for row in rows if isinstance(row, Row)]),
         *([f"{missing[0][:1].upper()}{'; '.join(missing)[1:]}."] if missing else ()),
         *([steps] if steps else ()),
+        *_about_further(rows),
     ]
     clustered = max((row.clustered for row in rows if not isinstance(row, ModelRow)), default=0)
     if clustered:
@@ -53,11 +68,66 @@ def caption(rows: Rows) -> str:
     return one_line(" ".join(told))  # names come from files, which may hold any character
 
 
+def _about_further(rows: Rows) -> list[str]:
+    """What the further figures are, where rows have any."""
+    known = [row for row in rows if isinstance(row, Row)]
+    said = []
+    if any(row.worst_class for row in known):
+        said.append("Worst class: the given class of the worst value, of those with 5 wrong and 5 right labels.")
+    if any(not math.isnan(row.top_overlap) for row in known):
+        said.append(
+            "Same top between seeds: of as many most suspicious samples as labels are wrong, those that both have as a share "
+            "of those that either has."
+        )
+    return said
+
+
+def about_subject(rows: Rows) -> list[str]:
+    """Sentences on what a table is of: data sets, noises, label columns, learners, and versions of noisybench."""
+    if not any(row.subject.sources for row in rows):
+        return []
+    said = []
+    for source in dict.fromkeys(row.source for row in rows):
+        subject = joined(row.subject for row in rows if row.source == source)
+        named = " and ".join(one.words for one in subject.sources)
+        columns = f"{len(subject.variants)} label column{'s' * (len(subject.variants) != 1)}"
+        ids = _listed([one[:SHOWN_OF_AN_ID] for one in subject.variants])
+        said.append(f"Of {named}: {_listed([_noise(noise) for noise in subject.noises], '; ')}; {columns} ({ids}).")
+    recipe = recipe_words(rows)
+    learners = [
+        f"{model_words(row)}, {recipe(row)}" for row in rows if not isinstance(row, ModelRow) and row.learner.model
+    ]
+    if learners:
+        said.append(f"Scores by {_listed(list(dict.fromkeys(learners)), '; ')}.")
+    whose = [row.truth_learner.name for row in rows if not isinstance(row, ModelRow) and row.truth_learner is not None]
+    if whose and isinstance(rows[0], Row):
+        said.append(f"Memorization by {_listed(list(dict.fromkeys(whose)), '; ')}.")
+    trained = joined(row.subject for row in rows).versions
+    by = f"Trained by noisybench {trained}; table" if trained else "Table"
+    return [*said, f"{by} by noisybench {__version__}."]
+
+
+def _noise(noise: NoiseUsed) -> str:
+    wrong = "" if math.isnan(noise.wrong_share) else f", {noise.wrong_share:.3f} of labels wrong"
+    return f"{noise.words}, {noise.draws} draw{'s' * (noise.draws != 1)}{wrong}"
+
+
+def _listed(words: Sequence[str], between: str = ", ") -> str:
+    """The first of some words; how many more there are."""
+    named, more = words[:MOST_NAMED], len(words) - MOST_NAMED
+    return between.join(named) + (f" and {more} more" if more > 0 else "")
+
+
 def _missing(rows: Rows) -> list[str]:
     """What is left out of a table, stands apart in it, or does not hold of it."""
     first = rows[0]
     said = [] if isinstance(first, ModelRow) else [BLOCK_WORDS[block] for block in blocks_of(rows) if block]
-    incomplete = sum(not row.complete for row in rows if isinstance(row, ModelRow) or row.kind != "reference")
+    cutless = _without_cut(rows)
+    incomplete = sum(
+        not row.complete
+        for row in rows
+        if isinstance(row, ModelRow) or (row.kind != "reference" and row.detector not in cutless)
+    )
     missing = []
     if said:
         missing.append(f"{' and '.join(said)} stand in a block of their own, and rank among themselves")
@@ -69,6 +139,13 @@ def _missing(rows: Rows) -> list[str]:
         runs = f"{first.unmeasured} run{'s' * (first.unmeasured != 1)}"
         missing.append(f"{runs} of labels whose memorization was not measured left out")
     missing += _on_neighbours(rows)
+    if cutless:
+        missing.append(f"{', '.join(cutless)}: no value, since scores that came alone have no cut of their own")
+    parts, shown = (len(first.parts) if isinstance(first, Row) else 0), len(shown_parts(rows))
+    if parts > shown:
+        missing.append(
+            f"of {parts} parts the {shown} in which the best detector is worst are shown, csv and json have all"
+        )
     if incomplete:
         rest = ", unranked" if isinstance(first, Row) else ""
         missing.append(f"{incomplete} incomplete row{'s' * (incomplete != 1)}{rest}")
@@ -82,14 +159,29 @@ def also_known_as(rows: Rows) -> str:
     return one_line(f"Also known as: {told}.") if told else ""
 
 
-def _without_truth(row: Row) -> str:
-    """What is said where there is nothing to rank by."""
-    if row.metric in SUGGESTION_METRICS:
+def without_truth(rows: Rows) -> str:
+    """The sentence that stands for a table of detectors where there is nothing to rank by; empty where there is."""
+    row = rows[0] if rows else None
+    if not isinstance(row, Row) or any(row.n for row in rows):
+        return ""
+    if about_metric(row.metric).compares == "suggestion":
         return "There is no truth to rank by: of no label is it known that it is wrong, and which class is right."
     return one_line(
         f"There is no truth to rank by: of no sample is it known whether it is '{row.truth}'; 'noisybench suspects RUN' "
         f"lists the most suspicious ones."
     )
+
+
+def _without_cut(rows: Rows) -> list[str]:
+    """Detectors that have no cut, in a table of what is flagged at each detector's own."""
+    return [
+        row.detector
+        for row in rows
+        if isinstance(row, Row)
+        and about_metric(row.metric).compares == "cut"
+        and row.regime == "given"
+        and math.isnan(row.mean)
+    ]
 
 
 def _on_neighbours(rows: Rows) -> list[str]:

@@ -7,8 +7,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
+from noisybench.board.ablation import Ablation, ablations_of
 from noisybench.board.admission import admit, tell_left_out
 from noisybench.board.agreement import Agreement, Stratum
 from noisybench.board.averages import (
@@ -21,41 +22,31 @@ from noisybench.board.averages import (
     which_complete,
 )
 from noisybench.board.curvature_steps import curvature_step_of
+from noisybench.board.further_figures import NO_FURTHER, AskFurther, Further, ask_further
 from noisybench.board.information import BLOCKS, NO_NAMES, MadeWith, RowBlock, made_with
 from noisybench.board.judging import judge_all
 from noisybench.board.neighbourhoods import least_alike
+from noisybench.board.parts import UNDIVIDED, Division, RowPart, check_by, groups_by, parts_of
 from noisybench.board.ranking import NO_SAMPLES, Group, League, SampleEvidence, Standing, standings_of
 from noisybench.board.sample_influences import sample_evidence
-from noisybench.board.subject import NO_SUBJECT, Subject, subject_of
+from noisybench.board.subject import (
+    NO_SUBJECT,
+    NOTHING_KNOWN,
+    Subject,
+    WrongShares,
+    sources_of,
+    subject_of,
+    with_sources,
+    wrong_shares_of,
+)
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, check_asked
 from noisybench.detection.scoring import Information, Kind
+from noisybench.ground.lookup import find
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import Paths, Run, finished_and_begun
 from noisybench.runs.record import NOBODY, Pretrained, Regime, Setup
-from noisybench.statistics.detection_metrics import METRICS, Metric
-from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS, MemorizationMetric
+from noisybench.statistics.metric import Metric
 from noisybench.statistics.resampling import Interval, LabelColumn, mean
-from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS, SuggestionMetric
-
-
-class RowPart(NamedTuple):
-    """A row's value among some of its label columns, or in one class.
-
-    Attributes:
-        name: Of the column of the table, as ``symmetric`` or ``class 3``.
-        mean: As in ``Row``, as the others.
-        low: Lower end of the 95 % interval.
-        high: Upper end.
-        rank: Among the same part of the other rows.
-        rank_low: Best rank in the 95 % confidence set: 1 where it is not surely worse than the best.
-    """
-
-    name: str
-    mean: float
-    low: float
-    high: float
-    rank: int | None
-    rank_low: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +57,7 @@ class Row:
         detector: Name of the detector, control or reference.
         kind: Only a ``detector`` has a rank.
         truth: What the scores were held against.
-        metric: A key of ``METRICS``, ``SUGGESTION_METRICS`` or ``MEMORIZATION_METRICS``.
+        metric: Name of a metric, see ``noisybench list metrics``.
         stratum: Which samples were compared: all, the clean or the mislabeled ones.
         truth_learner: Whose memorization the truth is; None for the mislabeled mask and for marks.
         matched: Whether that learner has the row's own model, recipe and epochs, or its memorization is transferred to
@@ -74,9 +65,7 @@ class Row:
         mean: Over families, settings, label columns and seeds, in this order.
         low: Lower end of the 95 % interval.
         high: Upper end.
-        interval: What the interval covers, see ``Interval``: ``samples, draws``, or, where a setting has one noise draw only,
-            ``samples, seeds``, or ``samples`` where that has a single run; without ``samples`` where the metric has no
-            influences of samples, ``none`` where nothing is covered.
+        interval: What the interval covers, see ``Interval``: ``draws`` of noise with their seeds, or only seeds of one draw.
         rank: 1 is the best of the complete detectors; equal means share a rank.
         rank_low: Best rank in the 95 % confidence set.
         rank_high: Worst rank in it.
@@ -108,14 +97,16 @@ class Row:
         source: The data set in words, as ``digits (1437 samples)``; empty where several are pooled.
         subject: Data sets, noises, label columns and versions that the row is of.
         parts: Where a table has a column for each noise, source, rate, class or variant: the row's value in each.
-        ablation: Options by name, of those that differ between the rows of a table, as ``("lr", "0.02")``.
-        surely_worse: Whether it is surely not the best of those it ranks among: rows of which this is false hold the best
-            one in 95 % of tables. None of a row without a rank.
-        equivalent: Whether it is equivalent to the best of those it ranks among: the paired 90 % interval of the
-            difference lies within ± .01. None of the best itself, and of a row without a rank.
+        ablation: Options by name, of those that tell apart rows whose words are alike, as ``("lr", 0.02)``.
+        surely_worse: Whether it is surely not the best of those ranked: the others hold the best one in 95 % of tables.
+        equivalent: Whether the paired 90 % interval of its difference to the best lies within ± .01; None of the best.
         floor: Difference to another row that can be told here with 80 % power, median over all pairs; NaN where unknown.
         neighbours_alike: Of detectors that take the two nearest others to share a sample's true class: the share of
             samples of which they do; None of others, and where no truth is known.
+        worst_class: Where they were asked for, see ``further_figures.Further``, as the next three.
+        worst_class_value: Its value in the given class where it is worst.
+        top_overlap: Of the most suspicious samples of two seeds.
+        false_flags: Share of the labels of clean sets that it flags.
     """
 
     detector: str
@@ -159,7 +150,11 @@ class Row:
     source: str = ""
     subject: Subject = NO_SUBJECT
     parts: tuple[RowPart, ...] = ()
-    ablation: tuple[tuple[str, str], ...] = ()
+    ablation: Ablation = ()
+    worst_class: str = ""
+    worst_class_value: float = math.nan
+    top_overlap: float = math.nan
+    false_flags: float = math.nan
     surely_worse: bool | None = None
     equivalent: bool | None = None
     floor: float = math.nan
@@ -169,25 +164,36 @@ class Row:
 
 
 def detector_rows(
-    runs: Sequence[Run] | Paths, *, truth: str = MISLABELED, metric: str | None = None, stratum: str = "all"
+    runs: Sequence[Run] | Paths,
+    *,
+    truth: str = MISLABELED,
+    metric: str | None = None,
+    stratum: str = "all",
+    by: str | None = None,
+    pool: bool = False,
+    more: bool = False,
 ) -> list[Row]:
-    """One row per detector and setup: ranked detectors, incomplete ones, controls, references, each best first.
+    """One row per detector, setup and data set: ranked detectors, incomplete ones, controls, references, each best first.
 
-    Detectors on features of other data, and those that were told something of the truth, stand in blocks of their own, in
-    which they rank among themselves.
+    Each data set is a block of its own, in which rows rank among themselves. So are, within it, detectors on features of
+    other data, and those that were told something of the truth.
 
     Args:
         runs: Runs, or folders above them.
         truth: What the scores are held against: ``mislabeled``, ``memorization`` or a mark of the source.
-        metric: A key of ``METRICS``, ``SUGGESTION_METRICS`` or ``MEMORIZATION_METRICS``; None takes the AUROC, or
-            Spearman's correlation.
+        metric: Name of a metric of that truth, see ``noisybench list metrics``, or ``package.module:attribute`` of your own;
+            None takes the AUROC, or Spearman's correlation.
         stratum: For memorization: ``all`` samples, the ``clean`` or the ``mislabeled`` ones.
+        by: ``noise``, ``source``, ``rate`` or ``variant``: each row has a value for each of them too.
+        pool: Whether several data sets are averaged, as they are by ``source``.
+        more: Whether further figures are computed: worst class, overlap of the top between seeds, flags on clean sets.
 
     Raises:
-        UnknownName: The labels of no run have that truth, or it has no such metric or stratum.
+        UnknownName: The labels of no run have that truth, it has no such metric or stratum, or there is no such ``by``.
         BadData: There is no finished run, or a file is broken.
         Mismatch: Scores or a memorization are of other labels than their run.
     """
+    division = Division(check_by(by), pool=pool or by == "source")
     ended, begun = finished_and_begun(runs)
     ended, truths = admit(ended, memorization=truth == MEMORIZATION)
     asked = check_asked(truth, metric, stratum, list(truths.values()))
@@ -195,8 +201,34 @@ def detector_rows(
     tell_left_out(faults, any_left=bool(judged))
     variants = [one.variant for one in truths.values()]
     class_names = {variant.provenance.variant_id: variant.class_names for variant in variants}
-    there = [run for run in ended if run.path in judged]
-    return rows_of_agreements(judged, there, begun, asked, class_names, evidence=sample_evidence(truths, asked))
+    labels = KnownOfLabels(class_names, wrong_shares_of(variants))
+    left = [run for run in ended if run.path in judged]
+    further: AskFurther = ask_further(left, truths, asked) if more else lambda _: NO_FURTHER
+    return rows_of_agreements(
+        judged,
+        left,
+        begun,
+        asked,
+        labels=labels,
+        division=division,
+        more=further,
+        evidence=sample_evidence(truths, asked),
+    )
+
+
+class KnownOfLabels(NamedTuple):
+    """What is known of label columns beside their runs, by the id of their variant.
+
+    Attributes:
+        class_names: Names of the classes.
+        wrong_shares: Realised share of wrong labels.
+    """
+
+    class_names: Mapping[str, Sequence[str]] = NO_NAMES
+    wrong_shares: WrongShares = NOTHING_KNOWN
+
+
+NOTHING_MORE = KnownOfLabels()
 
 
 def rows_of_agreements(
@@ -204,8 +236,10 @@ def rows_of_agreements(
     ended: Sequence[Run],
     begun: Sequence[Run],
     asked: Asked,
-    class_names: Mapping[str, Sequence[str]] = NO_NAMES,
     *,
+    labels: KnownOfLabels = NOTHING_MORE,
+    division: Division = UNDIVIDED,
+    more: AskFurther = lambda _: NO_FURTHER,
     evidence: SampleEvidence = NO_SAMPLES,
 ) -> list[Row]:
     """The rows of ``detector_rows`` from agreements that are given.
@@ -215,29 +249,27 @@ def rows_of_agreements(
         ended: The finished runs, in order.
         begun: Those that have begun and not ended.
         asked: What the agreements answer.
-        class_names: Id of a variant → names of its classes, for those that are known.
+        labels: What is known of the label columns.
+        division: What the table is divided into.
+        more: Gives further figures of what a row averages over.
         evidence: How to know what samples do to rows.
     """
-    about = about_metric(asked.metric)
-    shown = names_shown(ended)
-    groups: Groups = {}
-    for run in ended:
-        for agreement in judged[run.path]:
-            name, setup = agreement.detector, NOBODY
-            if agreement.kind != "reference":
-                name, setup = shown[run.setup, name, run.maker(name)], run.setup
-            key = (name, agreement.kind, setup, agreement.learner)
-            groups.setdefault(key, {})[run.column, run.seed] = (run, agreement)
+    about, sources = about_metric(asked.metric), sources_of([*ended, *begun])
+    ended, begun = with_sources(ended, sources), with_sources(begun, sources)
+    groups = _groups(judged, ended, pool=division.pool)
+    averaged = list(groups.values())
+    complete = _complete(groups, begun)
     made = [
-        made_with(key[0], key[1], [(run, held.detector) for run, held in group.values()], class_names)
+        made_with(key.detector, key.kind, [(run, held.detector) for run, held in group.values()], labels.class_names)
         for key, group in groups.items()
     ]
-    complete = _complete(groups, begun)
     leagues = [
-        League(whose, one.block) if kind == "detector" and whole else None
-        for (_, kind, _, whose), one, whole in zip(groups, made, complete, strict=True)
+        League(key.whose, one.block, key.source) if key.kind == "detector" and whole else None
+        for key, one, whole in zip(groups, made, complete, strict=True)
     ]
-    standings = standings_of(list(groups.values()), leagues, about, evidence)
+    standings = standings_of(averaged, leagues, about, evidence)
+    named = {} if division.by is None else groups_by(averaged, division.by)
+    parts, ablations = parts_of(named, leagues, about, evidence), ablations_of(ended)
     rows = [
         _row(
             key,
@@ -247,27 +279,54 @@ def rows_of_agreements(
             made=made[i],
             complete=complete[i],
             unfinished=len(begun),
+            subject=subject_of([run for run, _ in group.values()], sources, labels.wrong_shares),
+            parts=parts[i],
+            ablation=ablations.get(key.setup, ()),
+            further=more(group),
         )
         for i, (key, group) in enumerate(groups.items())
     ]
-    return sorted(rows, key=lambda row: _order(row, higher_is_better=about.higher_is_better))
+    return sorted(rows, key=lambda row: (row.source, *_order(row, higher_is_better=about.higher_is_better)))
 
 
-RowKey: TypeAlias = "tuple[str, Kind, Setup, Learner | None]"
-"""Detector, what it is, what made its scores, and whose memorization they are held against."""
-Groups: TypeAlias = "dict[RowKey, dict[tuple[LabelColumn, int], tuple[Run, Agreement]]]"
+class RowKey(NamedTuple):
+    """What a row is of: detector, what it is, what made its scores, whose memorization, and which data set."""
+
+    detector: str
+    kind: Kind
+    setup: Setup
+    whose: Learner | None
+    source: str
+
+
+Groups = dict[RowKey, dict[tuple[LabelColumn, int], tuple[Run, Agreement]]]
 """What each row averages over."""
 
 
+def _groups(judged: Mapping[Path, Sequence[Agreement]], ended: Sequence[Run], *, pool: bool) -> Groups:
+    """What each row averages over, in the order of the runs."""
+    shown = names_shown(ended)
+    groups: Groups = {}
+    for run in ended:
+        for agreement in judged[run.path]:
+            name, setup = agreement.detector, NOBODY
+            if agreement.kind != "reference":
+                name, setup = shown[run.setup, name, run.maker(name)], run.setup
+            key = RowKey(name, agreement.kind, setup, agreement.learner, "" if pool else run.column.source)
+            groups.setdefault(key, {})[run.column, run.seed] = (run, agreement)
+    return groups
+
+
 def _complete(groups: Groups, begun: Sequence[Run]) -> list[bool]:
-    """Whether each row is complete; each memorization is a truth of its own, with other label columns."""
+    """Whether each row is complete; each memorization is a truth of its own, with other label columns, as is a source."""
     complete: dict[int, bool] = {}
-    for one in {whose: None for _, _, _, whose in groups}:
-        ours = [(i, key, group) for i, (key, group) in enumerate(groups.items()) if key[3] == one]
+    for one in {(key.whose, key.source): None for key in groups}:
+        ours = [(i, key, group) for i, (key, group) in enumerate(groups.items()) if (key.whose, key.source) == one]
         reached = [
-            (key[2], {at for at, (_, held) in group.items() if math.isfinite(held.value)}) for _, key, group in ours
+            (key.setup, {at for at, (_, held) in group.items() if math.isfinite(held.value)}) for _, key, group in ours
         ]
-        complete |= dict(zip((i for i, _, _ in ours), which_complete(reached, begun), strict=True))
+        there = [run for run in begun if one[1] in ("", run.column.source)]
+        complete |= dict(zip((i for i, _, _ in ours), which_complete(reached, there), strict=True))
     return [complete[i] for i in range(len(groups))]
 
 
@@ -280,8 +339,12 @@ def _row(
     made: MadeWith,
     complete: bool,
     unfinished: int,
+    subject: Subject,
+    parts: tuple[RowPart, ...],
+    ablation: Ablation,
+    further: Further,
 ) -> Row:
-    detector, kind, setup, whose = key
+    detector, kind, setup, whose, source = key
     members = [run for run, _ in group.values()]
     trained = members if setup != NOBODY else []
     costs = [run.costs.get(held.detector, (math.nan, math.nan)) for run, held in group.values()]
@@ -307,13 +370,18 @@ def _row(
         **made._asdict(),
         **curvature_step_of((run, held.detector) for run, held in group.values())._asdict(),
         neighbours_alike=least_alike((run, held.detector) for run, held in group.values()),
-        subject=subject_of(members),
+        **further._asdict(),
+        source=source,
+        subject=subject,
+        parts=parts,
+        ablation=ablation,
     )
 
 
-def about_metric(name: str) -> Metric | SuggestionMetric | MemorizationMetric:
+def about_metric(name: str) -> Metric:
     """What there is to say of a metric, by name."""
-    return METRICS.get(name) or SUGGESTION_METRICS.get(name) or MEMORIZATION_METRICS[name]
+    found: Metric = find("metrics", name)
+    return found
 
 
 def _order(row: Row, *, higher_is_better: bool) -> tuple[int, int, bool, bool, float, str, str]:

@@ -8,8 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from noisybench.board.agreement import settled
+from noisybench.board.agreement_file import COMMANDS
 from noisybench.board.evidence import contradicted, evidence_of, suggested
-from noisybench.board.suspects import Suspects, flag, settled
+from noisybench.board.own_cut import answers_of, flag
+from noisybench.board.suspects import Suspects
 from noisybench.data.extraction import Extraction, choose_features, default_features
 from noisybench.data.given_values import SIDE, source_from_values
 from noisybench.data.loading import load_at_side
@@ -21,14 +24,13 @@ from noisybench.ground.checks import a_path, check_kind, unknown
 from noisybench.ground.digests import file_digest
 from noisybench.ground.download import cache_folder
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
-from noisybench.ground.lookup import find, names
+from noisybench.ground.lookup import find
 from noisybench.ground.version import __version__
 from noisybench.ground.walking import find_below, reached
 from noisybench.runs.features_run import score_frozen
 from noisybench.runs.folder import LEFT_BY_A_RUN, RECORD
 from noisybench.runs.given_run import keep_given
 from noisybench.runs.reading import AnyPath, Run, leave_out, read_run
-from noisybench.training.trace import Trace, read_trace, trace_rows
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import read_location, source_of
 from noisybench.variants.sample_files.groups import read_groups
@@ -236,13 +238,14 @@ def _scored(
     place: Path | None = None,
 ) -> Suspects:
     """Suspects of a source, by a run from frozen features in the folder ``out``."""
+    wanted = _computed(wish.detector)
     _tell_of_single(variant, wish.tell)
     folder = score_frozen(
         source,
         variant,
         _features(source, wish) if features is None else features,
         out,
-        detectors=_computed(wish.detector),
+        detectors=wanted,
         groups=read_groups(wish.groups, variant, source, place) if isinstance(wish.groups, str) else wish.groups,
         grouped_by=Path(wish.groups).name if isinstance(wish.groups, str) else None,
         seed=wish.seed,
@@ -253,9 +256,19 @@ def _scored(
 
 
 def _computed(detector: str | None) -> list[str]:
-    """What is computed for: the fast detectors, and the one that is asked for, where frozen features feed it."""
-    fed = detector is not None and detector in names("detectors") and "features" in find("detectors", detector).fed_by
-    return ["fast", detector] if detector is not None and fed else ["fast"]
+    """What is computed for: the fast detectors, and the one that is asked for, which frozen features must feed."""
+    if detector is None or ":" in detector:
+        return ["fast"]
+    fed = find("detectors", detector).fed_by
+    if "features" in fed:
+        return ["fast", detector]
+    command, *flags = COMMANDS[fed[0]].split() if fed else ("evaluate",)
+    words = " ".join([command, "VARIANT", *flags, *([f"--detectors {detector}"] if command == "evaluate" else [])])
+    msg = (
+        f"detector '{detector}' is not scored from frozen features, by which suspects are found here; 'noisybench {words}' "
+        f"scores it, and 'noisybench suspects RUN --detector {detector}' then ranks by it"
+    )
+    raise BadUsage(msg)
 
 
 def _tell_of_single(variant: Variant, tell: Tell) -> None:
@@ -339,7 +352,7 @@ def _of_runs(folder: Path, detector: str | None, variant: Variant | None) -> Sus
             raise BadData(msg)
     suspicion = read_only(np.mean([scores.values for scores in scored], axis=0))
     records = [one.record for one in runs]
-    traces = [] if records[0].form == "scores" else [_answers(one, variant) for one in runs]
+    traces = [] if records[0].form == "scores" else [answers_of(one, variant) for one in runs]
     against = contradicted(traces, variant)
     return Suspects(
         variant=variant,
@@ -375,16 +388,6 @@ def _finished_below(folder: Path) -> list[Run]:
     """The finished runs in a folder and below it, in the order of their paths."""
     runs = (read_run(path.parent) for path in find_below(reached(folder), {RECORD}).paths)
     return [run for run in runs if run.finished]
-
-
-def _answers(run: Run, variant: Variant) -> Trace:
-    """What was observed in a run, which must be of each sample of its variant."""
-    folder = run.path / "trace"
-    trace, rows = read_trace(folder), set(trace_rows(folder).values())
-    if trace.variant_id != variant.provenance.variant_id or rows != {len(variant.labels)}:
-        msg = f"{folder} holds answers about other labels than its variant; run the command that made it again"
-        raise BadData(msg)
-    return trace
 
 
 def _unchanged(run: Run, name: str) -> Scores:

@@ -12,11 +12,13 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
+from noisybench.board.ablation import Ablation, ablations_of
 from noisybench.board.admission import admit, tell_left_out
 from noisybench.board.agreement import check_same_labels
 from noisybench.board.averages import cells_of, counts_of, is_matched, names_shown, versions_of, which_complete
 from noisybench.board.information import BLOCKS, RowBlock, made_with
 from noisybench.board.references import reference_scores
+from noisybench.board.subject import NO_SUBJECT, Subject, sources_of, subject_of, with_sources, wrong_shares_of
 from noisybench.board.truths import Truths
 from noisybench.detection.scoring import Information, Kind, Scores
 from noisybench.ground.errors import BadData, BadUsage
@@ -124,6 +126,9 @@ class BothRow:
         declared: As in ``leaderboard.Row``, as the next two.
         aliases: Other names under which the same ranking was published.
         clustered: Label columns in which whole clusters are mislabeled.
+        source: As in ``leaderboard.Row``, as the next two.
+        subject: Data sets, noises, label columns and versions.
+        ablation: Options by name.
     """
 
     detector: str
@@ -165,14 +170,20 @@ class BothRow:
     declared: bool = False
     aliases: tuple[str, ...] = ()
     clustered: int = 0
+    source: str = ""
+    subject: Subject = NO_SUBJECT
+    ablation: Ablation = ()
 
 
-def both_rows(runs: Sequence[Run] | Paths, *, threshold: float = HIGH_MEMORIZATION) -> list[BothRow]:
-    """One row per detector, learner and truth's learner: detectors, controls, references, least false alarms first.
+def both_rows(
+    runs: Sequence[Run] | Paths, *, threshold: float = HIGH_MEMORIZATION, pool: bool = False
+) -> list[BothRow]:
+    """One row per data set, detector, learner and truth's learner: detectors, controls, references, least false alarms first.
 
     Args:
         runs: Runs, or folders above them; those of labels whose memorization was not measured are left out.
         threshold: Memorized is who has at least this memorization.
+        pool: Whether several data sets are averaged.
 
     Raises:
         BadData: There is no finished run, none has memorization beside it, or a file is broken.
@@ -188,31 +199,59 @@ def both_rows(runs: Sequence[Run] | Paths, *, threshold: float = HIGH_MEMORIZATI
             f"measures it, with the folder that the runs were written to"
         )
         raise BadData(msg)
-    groups = _flags_of(measured, truths, threshold)
-    complete = which_complete(
-        [
-            (setup, {at for at, (_, both) in group.items() if math.isfinite(both.false_alarms.value)})
-            for (_, _, setup, _), group in groups.items()
-        ],
-        begun,
-    )
+    sources = sources_of([*ended, *begun])
     left_out = {"unfinished": len(begun), "unmeasured": len(ended) - len(measured)}
+    measured, begun = with_sources(measured, sources), with_sources(begun, sources)
+    groups = _flags_of(measured, truths, threshold, pool=pool)
+    complete = _complete(groups, begun)
     variants = [one.variant for one in truths.values()]
     class_names = {variant.provenance.variant_id: variant.class_names for variant in variants}
+    wrong_shares, ablations = wrong_shares_of(variants), ablations_of(measured)
     rows = [
-        _row(key, list(group.values()), class_names, complete=whole, threshold=threshold, **left_out)
-        for whole, (key, group) in zip(complete, groups.items(), strict=True)
+        _row(
+            key,
+            list(group.values()),
+            class_names,
+            complete=complete[key],
+            threshold=threshold,
+            subject=subject_of([run for run, _ in group.values()], sources, wrong_shares),
+            ablation=ablations.get(key.setup, ()),
+            **left_out,
+        )
+        for key, group in groups.items()
     ]
-    return sorted(rows, key=_order)
+    return sorted(rows, key=lambda row: (row.source, *_order(row)))
 
 
-FlagsKey: TypeAlias = "tuple[str, Kind, Setup, Learner]"
-"""Detector, what it is, what made its scores, and whose memorization it is held against."""
+class FlagsKey(NamedTuple):
+    """What a row is of: detector, what it is, what made its scores, whose memorization, and which data set."""
+
+    detector: str
+    kind: Kind
+    setup: Setup
+    whose: Learner
+    source: str
+
+
 Flags: TypeAlias = "dict[FlagsKey, dict[tuple[LabelColumn, int], tuple[Run, BothTruths]]]"
 """What a row averages over: label column and seed → run and where its flags fall."""
 
 
-def _flags_of(runs: Sequence[Run], truths: Mapping[Path, Truths], threshold: float) -> Flags:
+def _complete(groups: Flags, begun: Sequence[Run]) -> dict[FlagsKey, bool]:
+    """Whether each row is complete, of its data set."""
+    complete: dict[FlagsKey, bool] = {}
+    for source in dict.fromkeys(key.source for key in groups):
+        ours = [key for key in groups if key.source == source]
+        reached = [
+            (key.setup, {at for at, (_, both) in groups[key].items() if math.isfinite(both.false_alarms.value)})
+            for key in ours
+        ]
+        there = [run for run in begun if source in ("", run.column.source)]
+        complete |= dict(zip(ours, which_complete(reached, there), strict=True))
+    return complete
+
+
+def _flags_of(runs: Sequence[Run], truths: Mapping[Path, Truths], threshold: float, *, pool: bool) -> Flags:
     """Where the flags of every detector and reference fall, against every memorization of the run's labels."""
     shown = names_shown(runs)
     groups: Flags = {}
@@ -231,7 +270,8 @@ def _flags_of(runs: Sequence[Run], truths: Mapping[Path, Truths], threshold: flo
                 name, setup = both.detector, NOBODY
                 if kind != "reference":
                     name, setup = shown[run.setup, name, run.maker(name)], run.setup
-                group = groups.setdefault((name, kind, setup, truth.learner), {})
+                key = FlagsKey(name, kind, setup, truth.learner, "" if pool else run.column.source)
+                group = groups.setdefault(key, {})
                 group[run.column, run.seed] = (run, both)
     tell_left_out(faults, any_left=bool(groups))
     return groups
@@ -246,9 +286,11 @@ def _row(
     threshold: float,
     unfinished: int,
     unmeasured: int,
+    subject: Subject,
+    ablation: Ablation,
 ) -> BothRow:
     """One line of the table: means over the members, and the interval of its false alarms."""
-    detector, kind, setup, whose = key
+    detector, kind, setup, whose, source = key
     runs = [run for run, _ in members]
     alarms = cells_of((run, both.false_alarms.value) for run, both in members)
     false_alarms, low, high, interval = estimate(alarms, (0.0, 1.0))
@@ -271,6 +313,9 @@ def _row(
         **setup._asdict(),
         version=versions_of([] if setup == NOBODY else runs),
         **made_with(detector, kind, [(run, both.detector) for run, both in members], class_names)._asdict(),
+        source=source,
+        subject=subject,
+        ablation=ablation,
     )
 
 

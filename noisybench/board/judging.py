@@ -1,47 +1,42 @@
 """Judging: the board holds a run's scores against a truth when it is asked to, so that the order of commands decides nothing.
 
 Answers are kept in the user's own cache, by the digests of everything that they follow from: scores, truth, metric and
-the code of the metrics. They are not kept beside the runs, since a folder may be a stranger's, and its files say what he
-likes.
+the code of the metrics; see ``kept_answers``.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from noisybench import statistics
-from noisybench.board import agreement, references
+from noisybench.board import agreement, evidence, own_cut, references
 from noisybench.board.agreement import (
     Agreement,
+    against_flags,
     against_labels,
     against_mark,
     against_memorization,
     against_right_classes,
 )
+from noisybench.board.kept_answers import kept
+from noisybench.board.own_cut import own_flags
 from noisybench.board.references import reference_scores, reference_suggestions
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, Truths
+from noisybench.detection import suggesting
 from noisybench.detection.scoring import Kind, Scores, scores_path
 from noisybench.ground import random_streams
 from noisybench.ground.digests import file_digest
-from noisybench.ground.download import cache_folder
 from noisybench.ground.errors import BadData, Mismatch
-from noisybench.ground.files import replacing
+from noisybench.ground.lookup import find
 from noisybench.memorization import learner, reliability
 from noisybench.runs.reading import Run
 from noisybench.runs.suggestion_files import suggestion_digests
-from noisybench.statistics.detection_metrics import METRICS, Metric
-from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS
-from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS, SuggestionMetric
+from noisybench.statistics.metric import Metric
 
-DIGEST = hashlib.sha256().digest_size
-"""Bytes at the start of a kept answer: the digest of the others."""
 KNOW_NOTHING = ("random", "flag_nothing")
 """References that stand beside the marks of a source; the others know of mislabeled samples alone."""
 
@@ -52,20 +47,33 @@ def judge(run: Run, truths: Truths, asked: Asked) -> list[Agreement]:
     Args:
         run: A finished run.
         truths: Of its labels.
-        asked: Truth, metric and stratum; nothing is returned where the labels have no such truth.
+        asked: Truth, metric, stratum and class; nothing is returned where the labels have no such truth or class.
 
     Raises:
         BadData: Scores are missing, broken or not of as many samples.
         Mismatch: The run or its scores are of another variant.
     """
+    return _of_class(_judge(run, truths, asked), asked)
+
+
+def _of_class(rows: list[Agreement], asked: Asked) -> list[Agreement]:
+    """Rows of the class that is asked for, among those of every class."""
+    return rows if asked.given_class is None else [row for row in rows if row.given_class == asked.given_class]
+
+
+def _judge(run: Run, truths: Truths, asked: Asked) -> list[Agreement]:
+    """The rows of ``judge``; of every given class where one is asked for, in one pass over the scores."""
     ours = truths.variant.provenance.variant_id
     if run.record.variant_id != ours:
         msg = f"{run.path} holds a run of variant {run.record.variant_id[:12]}, the labels beside it are of {ours[:12]}; delete one"
         raise Mismatch(msg)
     if asked.truth not in truths.names:
         return []
-    if asked.metric in SUGGESTION_METRICS:
+    compares = _metric(asked).compares
+    if compares == "suggestion":
         return _judge_suggestions(run, truths, asked)
+    if compares == "cut":
+        return _judge_flags(run, truths, asked)
     digests = {name: file_digest(scores_path(run.path, name)) for name in run.kinds}
 
     def compute() -> list[Agreement]:
@@ -82,7 +90,14 @@ def _judge_suggestions(run: Run, truths: Truths, asked: Asked) -> list[Agreement
         rows: list[Agreement] = []
         for name, kind in run.kinds.items():
             suggestion = run.suggestion(name, truths.variant)
-            rows += against_right_classes(suggestion, truths.variant, detector=name, kind=kind, metrics=(asked.metric,))
+            rows += against_right_classes(
+                suggestion,
+                truths.variant,
+                detector=name,
+                kind=kind,
+                metrics=(asked.metric,),
+                classes=_classes(truths, asked),
+            )
         return rows
 
     if set(digests) != set(run.kinds):
@@ -90,20 +105,57 @@ def _judge_suggestions(run: Run, truths: Truths, asked: Asked) -> list[Agreement
     return _kept({"suggestions": digests, "kinds": dict(run.kinds)}, truths, asked, compute)
 
 
+def _judge_flags(run: Run, truths: Truths, asked: Asked) -> list[Agreement]:
+    """The same for the flags at each detector's own cut, which follow from its scores and from what the run answered."""
+
+    def compute() -> list[Agreement]:
+        flags = own_flags(run, truths.variant)
+        rows: list[Agreement] = []
+        for name, kind in run.kinds.items():
+            rows += against_flags(
+                flags[name],
+                truths.variant,
+                detector=name,
+                kind=kind,
+                metrics=(asked.metric,),
+                classes=_classes(truths, asked),
+            )
+        return rows
+
+    return _kept(flags_follow_from(run), truths, asked, compute)
+
+
+def flags_follow_from(run: Run) -> dict[str, object]:
+    """Digests of all that the flags of a run's detectors follow from, but its labels."""
+    trace = run.path / "trace"
+    return {
+        "scores": {name: file_digest(scores_path(run.path, name)) for name in run.kinds},
+        "kinds": dict(run.kinds),
+        "form": run.record.form,
+        "trace": {file.name: file_digest(file) for file in sorted(trace.glob("*")) if file.is_file()},
+    }
+
+
 def judge_references(truths: Truths, asked: Asked, *, seed: int) -> list[Agreement]:
     """Agreement of what detectors are read against: the references, and memorization itself as a detector.
 
     Args:
         truths: Of one label column.
-        asked: Truth, metric and stratum.
+        asked: Truth, metric, stratum and class.
         seed: Decides the random reference.
     """
-    if asked.truth not in truths.names:
+    return _of_class(_judge_references(truths, asked, seed=seed), asked)
+
+
+def _judge_references(truths: Truths, asked: Asked, *, seed: int) -> list[Agreement]:
+    """The rows of ``judge_references``; of every given class where one is asked for. A reference has no cut of its own."""
+    compares = _metric(asked).compares
+    if asked.truth not in truths.names or compares == "cut":
         return []
 
     def compute() -> list[Agreement]:
         rows: list[Agreement] = []
-        if asked.metric in SUGGESTION_METRICS:
+        if compares == "suggestion":
             for suggested in reference_suggestions(truths.variant, seed=seed):
                 rows += against_right_classes(
                     suggested,
@@ -111,6 +163,7 @@ def judge_references(truths: Truths, asked: Asked, *, seed: int) -> list[Agreeme
                     detector=suggested.detector,
                     kind="reference",
                     metrics=(asked.metric,),
+                    classes=_classes(truths, asked),
                 )
             return rows
         for reference in reference_scores(truths.variant, seed=seed):
@@ -130,11 +183,11 @@ def judge_references(truths: Truths, asked: Asked, *, seed: int) -> list[Agreeme
 
 def _against(scores: Scores, truths: Truths, asked: Asked, kind: Kind) -> list[Agreement]:
     """One detector against one truth, by one metric: a row, or one for each measured memorization."""
-    metrics = (asked.metric,)
+    metrics, classes = (asked.metric,), _classes(truths, asked)
     if asked.truth == MISLABELED:
-        return against_labels(scores, truths.variant, kind=kind, metrics=metrics)
+        return against_labels(scores, truths.variant, kind=kind, metrics=metrics, classes=classes)
     if asked.truth != MEMORIZATION:
-        return against_mark(scores, truths.variant, asked.truth, kind=kind, metrics=metrics)
+        return against_mark(scores, truths.variant, asked.truth, kind=kind, metrics=metrics, classes=classes)
     rows: list[Agreement] = []
     for one in truths.measured:
         rows += against_memorization(
@@ -145,8 +198,19 @@ def _against(scores: Scores, truths: Truths, asked: Asked, kind: Kind) -> list[A
             held_out_error=one.held_out_error,
             metrics=metrics,
             strata=(asked.stratum,),
+            classes=classes,
         )
     return rows
+
+
+def _metric(asked: Asked) -> Metric:
+    found: Metric = find("metrics", asked.metric)
+    return found
+
+
+def _classes(truths: Truths, asked: Asked) -> range | None:
+    """Every class where one is asked for, None where samples are compared together."""
+    return None if asked.given_class is None else range(truths.variant.num_classes)
 
 
 def _kept(
@@ -158,41 +222,32 @@ def _kept(
         return compute()
     what = {
         **follows_from,
-        "asked": asdict(asked),
+        "asked": {**asdict(asked), "given_class": None if asked.given_class is None else "each"},
         "metric": metric,
         "variant": dict(truths.digests),
         "measured": [dict(one.digests) for one in truths.measured] if asked.truth == MEMORIZATION else [],
         "code": digest_of_code(),
     }
-    key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
-    path = cache_folder() / "agreement" / key[:2] / f"{key}.msgpack"
-    with suppress(OSError, msgspec.DecodeError):  # missing or damaged: computed again
-        content = path.read_bytes()
-        if hashlib.sha256(content[DIGEST:]).digest() == content[:DIGEST]:
-            return msgspec.msgpack.decode(content[DIGEST:], type=list[Agreement])
-    rows = compute()
-    content = msgspec.msgpack.encode(rows)  # which knows NaN, unlike JSON
-    with suppress(OSError), replacing(path, sync=False) as part:  # a cache that is not written saves and harms nothing
-        part.write_bytes(hashlib.sha256(content).digest() + content)
-    return rows
+    return kept(what, compute, list[Agreement])
 
 
 def _own_metric(asked: Asked) -> str | None:
     """What a metric calls, in words; None where that is not noisybench's own, whose code is part of the key."""
-    every: dict[str, Metric | SuggestionMetric] = {**METRICS, **SUGGESTION_METRICS}
-    compute = (MEMORIZATION_METRICS if asked.truth == MEMORIZATION else every)[asked.metric].compute
-    function = getattr(compute, "func", compute)  # a partial's
-    if str(function.__module__).partition(".")[0] != "noisybench":
+    metric = _metric(asked)
+    function = getattr(metric.compute, "func", metric.compute)  # a partial's
+    if str(getattr(function, "__module__", "")).partition(".")[0] != "noisybench":
         return None
-    given = getattr(compute, "args", ()), getattr(compute, "keywords", {})  # as precision_at(10, …)
-    return f"{function.__module__}.{function.__qualname__} {given}"
+    given = getattr(metric.compute, "args", ()), getattr(metric.compute, "keywords", {})  # as precision_at(10, …)
+    if not all(isinstance(value, int | float | str) for value in (*given[0], *given[1].values())):
+        return None  # of which two may look alike
+    return f"{metric.compares}: {function.__module__}.{function.__qualname__} {given} {metric.needs_held_out_error}"
 
 
 @cache
 def digest_of_code(*more: Path) -> str:
     """Digest of the code that agreement follows from, and of more, so that a changed metric finds nothing in the cache."""
-    others = (agreement, references, reliability, learner, random_streams)
-    files = [*sorted(Path(str(statistics.__file__)).parent.glob("*.py")), *map(_file_of, others), *more]
+    others = (agreement, evidence, own_cut, references, suggesting, reliability, learner, random_streams)
+    files = [*sorted(Path(str(statistics.__file__)).parent.rglob("*.py")), *map(_file_of, others), *more]
     return hashlib.sha256("".join(map(file_digest, files)).encode()).hexdigest()
 
 
@@ -207,15 +262,39 @@ def judge_all(
 
     The second result says what is wrong with the runs that cannot be judged, which the first does not hold.
     """
+    found, faults = _judge_all(runs, truths, asked)
+    return {path: _of_class(rows, asked) for path, rows in found.items()}, faults
+
+
+def judge_all_by_class(
+    runs: Sequence[Run], truths: Mapping[Path, Truths], asked: Asked
+) -> tuple[dict[int, dict[Path, list[Agreement]]], list[BadData]]:
+    """Given class → what ``judge_all`` finds among its samples alone, for every class in one pass over each run's scores.
+
+    A run whose labels have fewer classes is in fewer of them.
+    """
+    found, faults = _judge_all(runs, truths, replace(asked, given_class=0))  # any class, which gives the rows of all
+    by_class: dict[int, dict[Path, list[Agreement]]] = {}
+    for path, rows in found.items():
+        for row in rows:
+            if row.given_class is not None:
+                by_class.setdefault(row.given_class, {}).setdefault(path, []).append(row)
+    return dict(sorted(by_class.items())), faults
+
+
+def _judge_all(
+    runs: Sequence[Run], truths: Mapping[Path, Truths], asked: Asked
+) -> tuple[dict[Path, list[Agreement]], list[BadData]]:
+    """What ``judge_all`` finds; of every given class where one is asked for."""
     beside: dict[tuple[Path, int], list[Agreement]] = {}
     found: dict[Path, list[Agreement]] = {}
     faults = []
     for run in runs:
         of = truths[run.home]
         if (run.home, run.seed) not in beside:
-            beside[run.home, run.seed] = judge_references(of, asked, seed=run.seed)
+            beside[run.home, run.seed] = _judge_references(of, asked, seed=run.seed)
         try:
-            found[run.path] = judge(run, of, asked) + beside[run.home, run.seed]
+            found[run.path] = _judge(run, of, asked) + beside[run.home, run.seed]
         except BadData as error:
             faults.append(error)
     return found, faults

@@ -3,13 +3,17 @@
 import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from noisybench.board.captions import caption
+from noisybench.board.captions import caption, without_truth
 from noisybench.board.detector_table import Row, detector_rows
 from noisybench.board.flags_table import HIGH_MEMORIZATION, BothRow, both_rows
+from noisybench.board.latex import to_latex
 from noisybench.board.model_table import ModelRow, model_rows
-from noisybench.board.rendering import cells_for_people, to_csv, to_json, to_latex, to_markdown, to_records
+from noisybench.board.records import to_csv, to_json, to_records
+from noisybench.board.rendering import cells_for_people, headings_of, to_markdown
+from noisybench.board.table_files import write_table
 from noisybench.board.truths import MISLABELED
 from noisybench.runs.reading import Paths, Run
 
@@ -44,7 +48,13 @@ class Leaderboard(Generic[AnyRow]):
         return caption(self.rows)
 
     def to_records(self) -> list[dict[str, Any]]:
-        """Every field of every row, NaN as None."""
+        """Every field of every row, NaN as None, several values as a list.
+
+        Behind the fields of a row stands what it is of (``source``, ``samples``, and by noise ``noise``, ``rate``,
+        ``wrong_share`` and ``draws``), options that tell rows apart (``lr``), and for each part of a table ``mean[NAME]``,
+        ``low[NAME]``, ``high[NAME]``, ``rank[NAME]`` and ``rank_low[NAME]``: ``filter(like="mean[")`` of pandas takes the
+        values.
+        """
         return to_records(self.rows)
 
     def to_markdown(self) -> str:
@@ -56,49 +66,88 @@ class Leaderboard(Generic[AnyRow]):
         return to_latex(self.rows)
 
     def to_csv(self) -> str:
-        """CSV with every field; NaN and None are empty."""
+        """CSV with every field; NaN and None are empty, several values stand in one cell."""
         return to_csv(self.rows)
 
     def to_json(self) -> str:
         """A JSON list of ``to_records``."""
         return to_json(self.rows)
 
+    def to_parquet(self, path: str | Path) -> Path:
+        """Write ``to_records`` as Parquet."""
+        return write_table(self.rows, path, style="parquet")
+
+    def write(self, path: str | Path, *, style: str | None = None) -> Path:
+        """Write the table to a file, whose ending says the format: .csv, .json, .md, .tex or .parquet.
+
+        Args:
+            path: The file; what it held is replaced.
+            style: ``markdown``, ``csv``, ``json``, ``latex`` or ``parquet``; None takes the ending.
+
+        Raises:
+            UnknownName: No such format.
+            BadUsage: The ending says none, or the file would lie in the folder of a run or a variant.
+        """
+        return write_table(self.rows, path, style=style)
+
     def _repr_html_(self) -> str:
         """The table for people in a notebook."""
+        if without_truth(self.rows):
+            return f"<p>{html.escape(without_truth(self.rows))}</p>"
         header, body = cells_for_people(self.rows)
 
         def line(cells: Sequence[str], kind: str) -> str:
             return "<tr>" + "".join(f"<{kind}>{html.escape(cell)}</{kind}>" for cell in cells) + "</tr>"
 
-        lines = "".join(line(cells, "td") for cells in body)
+        headings = headings_of(self.rows)
+        lines = ""
+        for number, cells in enumerate(body):
+            if number in headings:
+                lines += f'<tr><th colspan="{len(header)}">{html.escape(headings[number])}</th></tr>'
+            lines += line(cells, "td")
         words = html.escape(self.caption)
         return f"<table><caption>{words}</caption><thead>{line(header, 'th')}</thead><tbody>{lines}</tbody></table>"
 
 
 def leaderboard(
-    runs: Sequence[Run] | Paths, *, truth: str = MISLABELED, metric: str | None = None, stratum: str = "all"
+    runs: Sequence[Run] | Paths,
+    *,
+    truth: str = MISLABELED,
+    metric: str | None = None,
+    stratum: str = "all",
+    by: str | None = None,
+    pool: bool = False,
+    more: bool = False,
 ) -> Leaderboard[Row]:
     """Detectors compared over variants and seeds: ranked ones, incomplete ones, controls, references, each best first.
+
+    Each data set has a block of its own, in which detectors rank among themselves.
 
     Args:
         runs: Runs, or folders above them.
         truth: See ``detector_rows``, as the next two.
         metric: By what they are ranked.
         stratum: Over which samples.
+        by: ``noise``, ``source``, ``rate`` or ``variant``: a column for each of them, beside their mean.
+        pool: Whether several data sets are averaged, as they are by ``source``.
+        more: Whether further figures are computed: worst class, overlap of the top between seeds, flags on clean sets.
 
     Raises:
-        UnknownName: The labels of no run have that truth, or it has no such metric or stratum.
+        UnknownName: The labels of no run have that truth, it has no such metric or stratum, or there is no such ``by``.
         BadData: There is no finished run, or a file is broken.
         Mismatch: Scores or a memorization are of other labels than their run.
     """
-    return Leaderboard(tuple(detector_rows(runs, truth=truth, metric=metric, stratum=stratum)))
+    rows = detector_rows(runs, truth=truth, metric=metric, stratum=stratum, by=by, pool=pool, more=more)
+    return Leaderboard(tuple(rows))
 
 
-def models_board(runs: Sequence[Run] | Paths) -> Leaderboard[ModelRow]:
-    """Trained models compared at the end of training; see ``model_rows``."""
-    return Leaderboard(tuple(model_rows(runs)))
+def models_board(runs: Sequence[Run] | Paths, *, pool: bool = False) -> Leaderboard[ModelRow]:
+    """Trained models compared at the end of training, a block for each data set; see ``model_rows``."""
+    return Leaderboard(tuple(model_rows(runs, pool=pool)))
 
 
-def flags_board(runs: Sequence[Run] | Paths, *, threshold: float = HIGH_MEMORIZATION) -> Leaderboard[BothRow]:
+def flags_board(
+    runs: Sequence[Run] | Paths, *, threshold: float = HIGH_MEMORIZATION, pool: bool = False
+) -> Leaderboard[BothRow]:
     """Where each detector's flags fall among wrong and clean, memorized and other samples; see ``both_rows``."""
-    return Leaderboard(tuple(both_rows(runs, threshold=threshold)))
+    return Leaderboard(tuple(both_rows(runs, threshold=threshold, pool=pool)))

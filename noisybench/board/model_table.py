@@ -1,12 +1,14 @@
 """The table of trained models."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from noisybench.board.ablation import Ablation, ablations_of
 from noisybench.board.admission import admit
 from noisybench.board.averages import counts_of, history_of, versions_of, which_complete
+from noisybench.board.subject import NO_SUBJECT, Subject, sources_of, subject_of, with_sources, wrong_shares_of
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import FITS, Paths, Run, finished_and_begun
 from noisybench.runs.record import Regime, Setup
@@ -42,6 +44,9 @@ class ModelRow:
         n: Training samples, summed over the label columns.
         complete: Whether it was run on every label column of any row, with as many seeds.
         unfinished: Runs, of all that were given, that have begun and not ended.
+        source: As in ``Row``, as the next two.
+        subject: Data sets, noises, label columns and versions.
+        ablation: Options by name.
     """
 
     learner: Learner
@@ -68,46 +73,68 @@ class ModelRow:
     n: int
     complete: bool
     unfinished: int
+    source: str = ""
+    subject: Subject = NO_SUBJECT
+    ablation: Ablation = ()
 
 
-def model_rows(runs: Sequence[Run] | Paths) -> list[ModelRow]:
-    """One row per trained learner, in the order of model, recipe and setup; none for pools and given scores.
+def model_rows(runs: Sequence[Run] | Paths, *, pool: bool = False) -> list[ModelRow]:
+    """One row per data set and trained learner, in the order of model, recipe and setup; none for pools and given scores.
 
     Args:
         runs: Runs, or folders above them.
+        pool: Whether several data sets are averaged.
 
     Raises:
         BadData: There is no finished run, or a file is broken.
     """
     ended, begun = ([run for run in some if run.setup.regime == "training"] for some in finished_and_begun(runs))
-    ended, _ = admit(ended, bare=True)
-    groups: dict[Setup, list[Run]] = {}
+    ended, truths = admit(ended, bare=True)
+    sources = sources_of([*ended, *begun])
+    ended, begun = with_sources(ended, sources), with_sources(begun, sources)
+    wrong_shares, ablations = wrong_shares_of(one.variant for one in truths.values()), ablations_of(ended)
+    groups: dict[tuple[str, Setup], list[Run]] = {}
     for run in ended:
-        groups.setdefault(run.setup, []).append(run)
-    complete = which_complete(
-        [(setup, {(run.column, run.seed) for run in members}) for setup, members in groups.items()], begun
-    )
-    rows = []
-    for whole, (setup, members) in zip(complete, groups.items(), strict=True):
-        values: dict[str, Any] = {}
-        intervals: set[Interval] = set()
-        for name in FITS:
-            bounds = (-math.inf, math.inf) if name == "susceptibility" else (0.0, 1.0)
-            values[name], values[f"{name}_low"], values[f"{name}_high"], interval = estimate(
-                history_of(members, name), bounds
-            )
-            if not math.isnan(values[name]):
-                intervals.add(interval)
-        rows.append(
-            ModelRow(
-                **setup._asdict(),
-                version=versions_of(members),
-                **values,
-                interval=weakest(intervals),
-                **counts_of(members),
-                n=sum({run.column: run.record.n for run in members}.values()),
-                complete=whole,
-                unfinished=len(begun),
-            )
+        groups.setdefault(("" if pool else run.column.source, run.setup), []).append(run)
+    whole = _whole(groups, begun)
+    rows = [
+        ModelRow(
+            **setup._asdict(),
+            version=versions_of(members),
+            **_fits(members),
+            **counts_of(members),
+            n=sum({run.column: run.record.n for run in members}.values()),
+            complete=whole[source, setup],
+            unfinished=len(begun),
+            source=source,
+            subject=subject_of(members, sources, wrong_shares),
+            ablation=ablations[setup],
         )
-    return sorted(rows, key=lambda row: (row.learner.model, row.learner.recipe, row.setup))
+        for (source, setup), members in groups.items()
+    ]
+    return sorted(rows, key=lambda row: (row.source, row.learner.model, row.learner.recipe, row.setup))
+
+
+def _whole(groups: Mapping[tuple[str, Setup], Sequence[Run]], begun: Sequence[Run]) -> dict[tuple[str, Setup], bool]:
+    """Whether each learner has every label column and seed that another has of the same data set."""
+    whole: dict[tuple[str, Setup], bool] = {}
+    for source in dict.fromkeys(source for source, _ in groups):
+        ours = [(key, {(run.column, run.seed) for run in runs}) for key, runs in groups.items() if key[0] == source]
+        there = [run for run in begun if source in ("", run.column.source)]
+        found = which_complete([(setup, reached) for (_, setup), reached in ours], there)
+        whole |= dict(zip((key for key, _ in ours), found, strict=True))
+    return whole
+
+
+def _fits(members: Sequence[Run]) -> dict[str, Any]:
+    """What the runs of a learner are like at the end of training, each with its interval."""
+    values: dict[str, Any] = {}
+    intervals: set[Interval] = set()
+    for name in FITS:
+        bounds = (-math.inf, math.inf) if name == "susceptibility" else (0.0, 1.0)
+        values[name], values[f"{name}_low"], values[f"{name}_high"], interval = estimate(
+            history_of(members, name), bounds
+        )
+        if not math.isnan(values[name]):
+            intervals.add(interval)
+    return {**values, "interval": weakest(intervals)}

@@ -12,7 +12,7 @@ from noisybench.ground.arrays import Bools
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import Run
 from noisybench.statistics.comparisons import compare, equivalent_to, rank_sets, resolution_floor, surely_worse
-from noisybench.statistics.crossed import RowValues, SampleParts, coverage, parts_of
+from noisybench.statistics.crossed import RowValues, SampleParts, coverage, variance_parts
 from noisybench.statistics.resampling import Interval, LabelColumn, mean, settings_of
 from noisybench.statistics.row_intervals import Law, row_intervals
 
@@ -130,7 +130,7 @@ def _standings(
     """Standing of each of some rows that have the same label columns."""
     means = np.array([mean({column: [*seeds.values()] for column, seeds in row.items()}) for row in rows])
     covered = [coverage(row, samples=samples is not None) for row in rows]
-    parts = parts_of(rows, samples)
+    parts = variance_parts(rows, samples)
     ends = row_intervals(means, parts, samples, law, about.bounds) if parts else []
     found = [
         Standing(value, *(ends[i] if covered[i] != "none" else (math.nan, math.nan)), covered[i])

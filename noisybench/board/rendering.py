@@ -1,17 +1,12 @@
-"""The leaderboard's rows as text: for the terminal, Markdown, CSV, JSON and LaTeX."""
+"""The leaderboard's rows as people read them: their cells, alike in every form, on the terminal and in Markdown."""
 
-import csv
-import io
-import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from noisybench.board.captions import also_known_as, caption
-from noisybench.board.curvature_steps import CurvatureStep
+from noisybench.board.captions import also_known_as, caption, without_truth
 from noisybench.board.detector_table import Row
 from noisybench.board.flags_table import BothRow, Quarters
 from noisybench.board.information import in_words
@@ -19,117 +14,42 @@ from noisybench.board.model_table import ModelRow
 from noisybench.board.row_words import (
     AnyRow,
     Rows,
+    ablated,
     blocks_of,
     digits,
     metric_title,
     model_words,
     recipe_words,
     short,
+    shown_parts,
+    span,
     versions_differ,
 )
-from noisybench.ground.text import cell, markdown_cell, spreadsheet_cell, visible
+from noisybench.ground.text import cell, markdown_cell
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
+MOST_OPTIONS = 2
+"""Options that have a column each for people; more of them share one."""
 NOTHING = {"–", "– / –"}
-_LATER = ("declared", "aliases", "clustered")  # fields since 0.4.0, last in every form
-_OF_DETECTORS = (*CurvatureStep._fields, "neighbours_alike")
-_NOT_YET_SHOWN = ("source", "subject", "parts", "ablation")
-
-
-def to_records(rows: Rows) -> list[dict[str, Any]]:
-    """Every field of every row, NaN as None: for JSON, pandas and others."""
-    return [
-        {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in _flat(row).items()}
-        for row in rows
-    ]
-
-
-def _flat(row: AnyRow) -> dict[str, Any]:
-    """Field → value in the order of 0.1.0, then what came since; a learner as its fields, whose memorization in words."""
-    flat: dict[str, Any] = {}
-    for field in fields(row):
-        value = getattr(row, field.name)
-        if field.name == "learner":
-            flat |= {"model": value.model, "recipe": value.recipe, "setup": row.setup, "observe": row.observe}
-            flat |= {"features": value.features, "regime": row.regime, "trained": value.trained, "epochs": value.epochs}
-        elif field.name == "truth_learner":
-            flat[field.name] = value.name if value is not None else ""
-        elif field.name not in (
-            "version",
-            "information",
-            "pretrained",
-            "block",
-            *_LATER,
-            *_OF_DETECTORS,
-            *_NOT_YET_SHOWN,
-        ):
-            flat[field.name] = value
-    flat["version"] = row.version
-    if not isinstance(row, ModelRow):
-        told = row.pretrained
-        flat |= {"information": ", ".join(row.information), "block": row.block}
-        flat |= {"pretrained": None, "pretrained_supervised": None, "pretrained_overlap": None}
-        if told is not None:
-            flat |= {
-                "pretrained": told.data,
-                "pretrained_supervised": told.supervised,
-                "pretrained_overlap": told.overlap,
-            }
-        flat |= {"declared": row.declared, "aliases": ", ".join(row.aliases), "clustered": row.clustered}
-    if isinstance(row, Row):
-        flat |= {name: getattr(row, name) for name in _OF_DETECTORS}
-    return flat
-
-
-def to_json(rows: Rows) -> str:
-    """A JSON list of ``to_records``."""
-    return visible(json.dumps(to_records(rows), indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def to_csv(rows: Rows) -> str:
-    """CSV with every field; NaN and None are empty."""
-    text = io.StringIO()
-    names = list(_flat(rows[0])) if rows else []
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    for record in to_records(rows):
-        writer.writerow(
-            {name: spreadsheet_cell(value) if isinstance(value, str) else value for name, value in record.items()}
-        )
-    return text.getvalue()
 
 
 def to_markdown(rows: Rows) -> str:
-    """A Markdown table for people, under its caption."""
+    """A Markdown table for people, under its caption; that alone where there is no truth to rank by."""
+    if without_truth(rows):
+        return f"{markdown_cell(without_truth(rows))}\n"
     below = markdown_cell(also_known_as(rows))
-    table = f"{caption(rows).replace('<', '&lt;')}\n\n{markdown(*cells_for_people(rows))}"
-    return f"{table}\n{below}\n" if below else table
-
-
-def to_latex(rows: Rows) -> str:
-    r"""A LaTeX table for people; needs ``\usepackage{booktabs}``."""
     header, body = cells_for_people(rows)
-    lines = [" & ".join(map(_latex, line)) + r" \\" for line in (header, *body)]
-    for end in sorted(ends_of_blocks(rows), reverse=True):
-        lines.insert(end + 2, r"\midrule")
-    return "\n".join(
-        [
-            r"\begin{table}",
-            rf"\caption{{{_latex(caption(rows))}}}",
-            rf"\begin{{tabular}}{{{'l' * len(header)}}}",
-            r"\toprule",
-            lines[0],
-            r"\midrule",
-            *lines[1:],
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
+    headings = headings_of(rows)
+    lines = [header, ["---"] * len(header)]
+    for number, line in enumerate(body):
+        if number in headings:
+            lines.append(_heading(header, f"**{markdown_cell(headings[number])}**"))
+        lines.append([markdown_cell(one) for one in line])
+    table = f"{caption(rows).replace('<', '&lt;')}\n\n{_piped(lines)}"
+    return f"{table}\n{below}\n" if below else table
 
 
 def to_table(rows: Rows) -> "Table":
@@ -139,29 +59,60 @@ def to_table(rows: Rows) -> "Table":
     from rich.text import Text
 
     header, body = cells_for_people(rows)
-    own = ("rank", "kind", "detector", header[2])
-    alike = [  # but for references, which have none
-        name
-        for name, *cells in zip(header, *body, strict=True)
-        if len(rows) > 1 and len(set(cells) - NOTHING) == 1 and name not in own and not isinstance(rows[0], ModelRow)
-    ]
-    said = "; ".join(f"{name} {body[0][header.index(name)]}" for name in alike)  # references come last
-    words = "\n".join(filter(None, (caption(rows) + (f" In all rows: {said}." if alike else ""), also_known_as(rows))))
+    alike, said = alike_in_all(rows, header, body)
+    words = "\n".join(filter(None, (caption(rows) + said, also_known_as(rows))))
     # Text, since a name may look like rich's markup
     table = Table(caption=Text(words), caption_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     shown = [position for position, name in enumerate(header) if name not in alike]
+    kept = {*OWN, header[2], *shown_parts(rows)}
     for position in shown:
-        table.add_column(Text(header[position]), no_wrap=header[position] in own, overflow="fold")
-    ends = ends_of_blocks(rows)
+        table.add_column(Text(header[position]), no_wrap=header[position] in kept, overflow="fold")
+    ends, headings = ends_of_blocks(rows), headings_of(rows)
     for number, line in enumerate(body):
+        if number in headings:
+            heading = _heading(header, headings[number])
+            table.add_row(*(Text(heading[position], style="bold") for position in shown))
         table.add_row(*(Text(line[position]) for position in shown), end_section=number in ends)
     return table
 
 
 def markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     """Any header and lines of cells as a Markdown table."""
-    lines = [header, ["---"] * len(header), *body]
-    return "".join("| " + " | ".join(map(markdown_cell, line)) + " |\n" for line in lines)
+    return _piped([list(map(markdown_cell, line)) for line in (header, ["---"] * len(header), *body)])
+
+
+def _piped(lines: Sequence[Sequence[str]]) -> str:
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+OWN = {"rank", "kind", "detector"}
+"""Columns that a table keeps, also where all rows are alike in them; so is that of the value."""
+
+
+def alike_in_all(rows: Rows, header: Sequence[str], body: Sequence[Sequence[str]]) -> tuple[list[str], str]:
+    """Names of the columns that are alike in all rows but references, which have none, and a sentence of what they hold."""
+    if len(rows) < 2 or isinstance(rows[0], ModelRow):  # noqa: PLR2004 - a table of one row has nothing to save
+        return [], ""
+    kept = {*OWN, header[2], *shown_parts(rows)}
+    columns = {name: cells for name, *cells in zip(header, *body, strict=True) if name not in kept}
+    alike = [name for name, cells in columns.items() if len(set(cells) - NOTHING) == 1]
+    told = set() if {"model", "recipe"} - {*alike} else {"model", "recipe"}  # which the caption says
+    said = "; ".join(f"{name} {columns[name][0]}" for name in alike if name not in told)  # references come last
+    return alike, f" In all rows: {said}." if said else ""
+
+
+def headings_of(rows: Rows) -> dict[int, str]:
+    """Line of a table → the data set whose rows begin with it; empty where there is one, which the caption names."""
+    sources = [row.source for row in rows]
+    if len(set(sources)) < 2:  # noqa: PLR2004 - nothing to tell apart
+        return {}
+    return {i: source for i, source in enumerate(sources) if i == 0 or sources[i - 1] != source}
+
+
+def _heading(header: Sequence[str], words: str) -> list[str]:
+    """A line that names the rows below it, in the column of their names."""
+    place = header.index("detector") if "detector" in header else 0
+    return ["" if i != place else words for i in range(len(header))]
 
 
 def cells_for_people(rows: Rows) -> tuple[list[str], list[list[str]]]:
@@ -174,6 +125,11 @@ def cells_for_people(rows: Rows) -> tuple[list[str], list[list[str]]]:
         if isinstance(first, BothRow)
         else _of_detectors(rows)
     )
+    options = ablated(rows)
+    if len(options) > MOST_OPTIONS:
+        shape["options"] = partial(_options, options)
+    else:
+        shape |= {f"option {name}" if name in shape else name: partial(_option, name) for name in options}
     shape["variants × seeds"] = _runs
     if versions_differ(rows):
         shape["trained by"] = lambda row: row.version or "–"
@@ -218,6 +174,7 @@ def _of_detectors(rows: Rows) -> Shape:
         "rank": _rank,
         "detector": lambda row: row.detector,
         title: lambda row: _span(row, "mean", "low", "high"),
+        **{name: partial(_part, name) for name in shown_parts(rows)},
         "model": model_words,
         "recipe": recipe_words(rows),
         "information": _information,
@@ -225,7 +182,37 @@ def _of_detectors(rows: Rows) -> Shape:
         "memorized / clean fitted": lambda row: f"{short(row.mislabeled_fit)} / {short(row.clean_fit)}",
         "seconds": lambda row: short(row.seconds),
         "extra passes": lambda row: "–" if math.isnan(row.passes) else f"{row.passes:g}",
+        **_further(rows),
     }
+
+
+def _further(rows: Rows) -> Shape:
+    """The further figures of rows that have any, see ``Further``."""
+    shape: Shape = {}
+    known = [row for row in rows if isinstance(row, Row)]
+    if any(row.worst_class for row in known):
+        shape["worst class"] = lambda row: (
+            f"{row.worst_class}: {digits(row.worst_class_value)}" if row.worst_class else "–"
+        )
+    if any(not math.isnan(row.top_overlap) for row in known):
+        shape["same top between seeds"] = lambda row: short(row.top_overlap)
+    if any(not math.isnan(row.false_flags) for row in known):
+        shape["flagged of a clean set"] = lambda row: digits(row.false_flags)
+    return shape
+
+
+def _part(name: str, row: Row) -> str:
+    return next((span(part.mean, part.low, part.high) for part in row.parts if part.name == name), "–")
+
+
+def _option(name: str, row: AnyRow) -> str:
+    value = dict(row.ablation).get(name)
+    return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _options(names: Sequence[str], row: AnyRow) -> str:
+    told = [f"{name}={_option(name, row)}" for name in names if name in dict(row.ablation)]
+    return ", ".join(told) or "–"
 
 
 def _runs(row: AnyRow) -> str:
@@ -241,10 +228,13 @@ def _information(row: Row | BothRow) -> str:
 
 
 def ends_of_blocks(rows: Rows) -> set[int]:
-    """The lines of a table behind which another block of detectors, or the controls, begin; none of a table of one block."""
+    """The lines behind which another data set, block of detectors, or the controls begin; none of a table of one block."""
+    kinds = [
+        (row.source, None if isinstance(row, ModelRow) else (row.kind, row.kind == "detector" and row.block))
+        for row in rows
+    ]
     if len(blocks_of(rows)) < 2 and not any(blocks_of(rows)):  # noqa: PLR2004 - nothing to tell apart
-        return set()
-    kinds = [None if isinstance(row, ModelRow) else (row.kind, row.kind == "detector" and row.block) for row in rows]
+        kinds = [(source, None) for source, _ in kinds]
     return {i for i, (one, after) in enumerate(pairwise(kinds)) if one != after}
 
 
@@ -264,17 +254,4 @@ def _rank(row: Row) -> str:
 
 
 def _span(row: AnyRow, name: str, low: str = "", high: str = "") -> str:
-    mean, *ends = (getattr(row, field) for field in (name, low or f"{name}_low", high or f"{name}_high"))
-    return digits(mean) if any(map(math.isnan, ends)) else f"{digits(mean)} [{', '.join(map(digits, ends))}]"
-
-
-def _latex(text: str) -> str:
-    special: dict[str, str | int | None] = {
-        **{c: f"\\{c}" for c in "&%$#_{}"},
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "×": r"$\times$",
-        "–": "--",
-    }
-    return cell(text).translate(str.maketrans(special))
+    return span(*(getattr(row, field) for field in (name, low or f"{name}_low", high or f"{name}_high")))

@@ -77,8 +77,7 @@ class Result(os.PathLike[str]):
         """Agreement of each of its detectors with a truth; several rows each where several memorizations were measured.
 
         Args:
-            metric: A key of ``METRICS`` or ``SUGGESTION_METRICS`` or, for memorization, of ``MEMORIZATION_METRICS``; None
-                takes the AUROC, or Spearman's correlation.
+            metric: Name of a metric of that truth; None takes the AUROC, or Spearman's correlation.
             truth: ``mislabeled``, ``memorization`` where it was measured, or a mark of the source.
             stratum: For memorization: ``all`` samples, the ``clean`` or the ``mislabeled`` ones.
 

@@ -10,18 +10,21 @@ from noisybench.board.information import RowBlock
 from noisybench.board.model_table import ModelRow
 from noisybench.memorization.learner import Learner
 
+MOST_PARTS = 12
+"""Columns of parts that people are shown."""
+MOST_DECIMALS = 4
 AnyRow: TypeAlias = Row | ModelRow | BothRow
 Rows: TypeAlias = Sequence[Row] | Sequence[ModelRow] | Sequence[BothRow]
 
 
 def recipe_words(rows: Rows) -> Callable[[AnyRow], str]:
-    """What a table says of a row's recipe: its digest too, where a row of other options would look alike."""
+    """What a table says of a row's recipe: its digest too, where no recorded option tells another row from it."""
     setups: dict[tuple[object, ...], set[str]] = {}
     for row in rows:
-        setups.setdefault((*shown_of(row.learner), row.observe), set()).add(row.setup)
+        setups.setdefault((*shown_of(row.learner), row.observe, row.ablation), set()).add(row.setup)
 
     def said(row: AnyRow) -> str:
-        same = len(setups[*shown_of(row.learner), row.observe]) == 1
+        same = len(setups[*shown_of(row.learner), row.observe, row.ablation]) == 1
         if row.regime == "given":
             return row.learner.recipe or "–"
         if row.regime == "features":
@@ -70,6 +73,38 @@ def shown_of(learner: Learner) -> tuple[str, str, int, str]:
 def blocks_of(rows: Rows) -> list[RowBlock]:
     """The blocks of the detectors of a table, in order."""
     return list(dict.fromkeys(row.block for row in rows if not isinstance(row, ModelRow) and row.kind == "detector"))
+
+
+def ablated(rows: Rows) -> list[str]:
+    """Names of the options that have a column each, since rows differ in nothing else that a table shows."""
+    return list(dict.fromkeys(name for row in rows for name, _ in row.ablation))
+
+
+def shown_parts(rows: Rows) -> list[str]:
+    """Names of the parts that have a column for people: all, or of very many those in which the best detector is worst."""
+    found = [row for row in rows if isinstance(row, Row) and row.parts]
+    if not found:
+        return []
+    best = next((row for row in found if row.rank == 1), found[0])
+    names = [part.name for part in best.parts]
+    if len(names) <= MOST_PARTS:
+        return names
+    sign = 1 if about_metric(best.metric).higher_is_better else -1
+    worst = sorted(best.parts, key=lambda part: (math.isnan(part.mean), sign * part.mean))
+    return [part.name for part in worst[:MOST_PARTS]]
+
+
+def span(mean: float, low: float, high: float) -> str:
+    """A value and its interval, rounded so that half the width of this has two digits, to at most four decimals."""
+    half = (high - low) / 2
+    if math.isnan(half):
+        return digits(mean)
+    decimals = 3 if half <= 0 else min(max(1 - math.floor(math.log10(half)), 1), MOST_DECIMALS)
+
+    def rounded(value: float) -> str:
+        return digits(value) if 0 < abs(value) < 1e-3 else f"{value:.{decimals}f}"  # noqa: PLR2004 - else 0.000
+
+    return f"{rounded(mean)} [{rounded(low)}, {rounded(high)}]"
 
 
 def short(value: float) -> str:

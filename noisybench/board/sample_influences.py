@@ -4,39 +4,35 @@ Scores are read one file at a time, and what comes out are a few matrices of row
 the digests of everything that they follow from, as agreement is: a table that was made before reads no score.
 """
 
-import hashlib
-import io
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeAlias
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.board.agreement import Agreement, Stratum
-from noisybench.board.judging import DIGEST, digest_of_code
+from noisybench.board.judging import digest_of_code
+from noisybench.board.kept_answers import kept
 from noisybench.board.ranking import Group, SampleEvidence
 from noisybench.board.references import reference_scores, reference_suggestions
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, Truths
 from noisybench.detection.scoring import scores_path
 from noisybench.ground.arrays import Bools, Floats, Labels
 from noisybench.ground.digests import file_digest
-from noisybench.ground.download import cache_folder
-from noisybench.ground.files import replacing
+from noisybench.ground.lookup import find
 from noisybench.memorization.reliability import reliability
 from noisybench.runs.reading import Run
 from noisybench.runs.suggestion_files import suggestion_digests
 from noisybench.statistics.crossed import SampleParts, SampleSums
 from noisybench.statistics.influences import INFLUENCES, Influence, suggestion_influence
-from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS, Compared, correlation_influence
+from noisybench.statistics.memorization_metrics import Compared, correlation_influence
+from noisybench.statistics.metric import Metric
 from noisybench.statistics.resampling import LabelColumn, Setting, settings_of
 from noisybench.statistics.row_intervals import LAWS
-from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS
 from noisybench.variants.clustered import in_clusters
 from noisybench.variants.variant import Variant
 
@@ -51,7 +47,10 @@ def sample_evidence(truths: Mapping[Path, Truths], asked: Asked) -> SampleEviden
         truths: Folder of all that is known of a variant's labels → its truths.
         asked: Truth, metric and stratum of the table.
     """
-    return SampleEvidence(partial(sample_parts, truths=truths, asked=asked), LAWS.get(asked.metric))
+    return SampleEvidence(
+        partial(sample_parts, truths=truths, asked=asked),
+        LAWS.get(asked.metric) if _is_ours(asked) else None,
+    )
 
 
 def sample_parts(groups: Sequence[Group], *, truths: Mapping[Path, Truths], asked: Asked) -> SampleParts | None:
@@ -72,19 +71,37 @@ def sample_parts(groups: Sequence[Group], *, truths: Mapping[Path, Truths], aske
     if not _has_influence(asked):
         return None
     places = [{at: one for at, one in group.items() if np.isfinite(one[1].value)} for group in groups]
-    path = _kept_at(places, truths, asked)
-    found = None if path is None else _read(path)
-    if found is None:
+    what = _follows_from(places, truths, asked)
+    if what is None:
         found = _computed(places, truths, asked)
-        if path is not None:
-            _write(found, path)
+    else:
+        fields = kept(what, lambda: _packed(_computed(places, truths, asked)), list[bytes])
+        found = _unpacked(fields, len(places))
     return found if found.freedom >= 1 else None
 
 
 def _has_influence(asked: Asked) -> bool:
-    if asked.truth == MEMORIZATION:
-        return asked.metric in MEMORIZATION_METRICS
-    return asked.metric in INFLUENCES or asked.metric in SUGGESTION_METRICS
+    """Whether there may be an influence: of a correlation that is told by its first sample."""
+    compares = _metric(asked).compares
+    if compares == "mislabeled":
+        return _influence(asked) is not None
+    return compares == "memorization" or asked.metric == "suggestion_accuracy"
+
+
+def _metric(asked: Asked) -> Metric:
+    found: Metric = find("metrics", asked.metric)
+    return found
+
+
+def _is_ours(asked: Asked) -> bool:
+    """Whether a metric is noisybench's own, whose code is known."""
+    compute = _metric(asked).compute
+    return str(getattr(compute, "func", compute).__module__).partition(".")[0] == "noisybench"
+
+
+def _influence(asked: Asked) -> Influence | None:
+    """The influence of a metric that compares scores with a mask: its own, or one that is known."""
+    return _metric(asked).influence or (INFLUENCES.get(asked.metric) if _is_ours(asked) else None)
 
 
 _NONE = np.zeros(0)
@@ -167,15 +184,17 @@ def influence_of(
     if asked.truth == MEMORIZATION:
         return _on_memorization(run, agreement, truths, asked)
     result = np.zeros(len(variant.labels))
-    if asked.metric in SUGGESTION_METRICS:
+    if asked.metric == "suggestion_accuracy":
         suggested = _suggested(run, agreement, variant)
         if suggested is None:
             return None
-        wrong, right = variant.mislabeled & variant.class_known, np.inf
+        wrong, right = variant.mislabeled & variant.class_known & _of_class(variant, agreement), np.inf
         result[wrong] = suggestion_influence(suggested[wrong], variant.clean[wrong])
     else:
-        counted, wrong = _counted(variant, asked.truth)
-        compute: Influence = INFLUENCES[asked.metric]
+        counted, wrong = (mask & _of_class(variant, agreement) for mask in _counted(variant, asked.truth))
+        compute = _influence(asked)
+        if compute is None:
+            return None
         values = _scores_of(run, agreement, truths)[counted]
         result[counted] = compute(values, wrong[counted], variant.labels[counted])
         right = float(counted.sum() - wrong.sum())
@@ -193,6 +212,11 @@ def _counted(variant: Variant, truth: str) -> tuple[Bools, Bools]:
     return (bears | ~variant.mislabeled) & ~variant.dropped, bears
 
 
+def _of_class(variant: Variant, agreement: Agreement) -> Bools:
+    """The samples of the given class that an agreement is of, (n,); all where it is of every class."""
+    return (variant.labels == agreement.given_class) | (agreement.given_class is None)
+
+
 def _stratum(variant: Variant, stratum: Stratum) -> Bools:
     """The samples of a stratum, (n,)."""
     wrong = variant.mislabeled
@@ -206,8 +230,8 @@ def _on_memorization(
     variant = truths.variant
     measured = next(one for one in truths.measured if one.memorization.learner == agreement.learner)
     truth, held_out = measured.memorization, measured.held_out_error
-    counted = _stratum(variant, asked.stratum) & ~np.isnan(truth.values)
-    if MEMORIZATION_METRICS[asked.metric].needs_held_out_error and held_out is not None:
+    counted = _stratum(variant, asked.stratum) & _of_class(variant, agreement) & ~np.isnan(truth.values)
+    if _metric(asked).needs_held_out_error and held_out is not None:
         counted &= ~np.isnan(held_out)
     values = _scores_of(run, agreement, truths)[counted]
     beside = np.zeros(0) if held_out is None else held_out[counted]
@@ -282,18 +306,18 @@ def _in_clusters(
 # Keeping
 
 
-def _kept_at(
+def _follows_from(
     rows: Sequence[Mapping[Place, tuple[Run, Agreement]]], truths: Mapping[Path, Truths], asked: Asked
-) -> Path | None:
-    """Where the parts of such rows are kept, by the digests of all that they follow from; None where one has none."""
+) -> dict[str, object] | None:
+    """Digests of all that the parts of such rows follow from; None where one has none."""
     homes = {run.home for row in rows for run, _ in row.values()}
     digests = [[_digest_of(*one, asked) for one in row.values()] for row in rows]
-    if any(digest is None for row in digests for digest in row):
+    if not _is_ours(asked) or any(digest is None for row in digests for digest in row):
         return None
-    what = {
-        "rows": digests,
+    return {
+        "samples": digests,
         "places": [[[*column, seed] for column, seed in row] for row in rows],
-        "learners": [sorted({repr(held.learner) for _, held in row.values()}) for row in rows],
+        "of": [sorted({repr((held.learner, held.given_class)) for _, held in row.values()}) for row in rows],
         "asked": asdict(asked),
         "truths": sorted(
             [sorted(truths[home].digests.items()), *(sorted(one.digests.items()) for one in truths[home].measured)]
@@ -301,33 +325,22 @@ def _kept_at(
         ),
         "code": digest_of_code(Path(__file__)),
     }
-    key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
-    return cache_folder() / "samples" / key[:2] / f"{key}.npz"
 
 
 def _digest_of(run: Run, held: Agreement, asked: Asked) -> str | None:
     """Digest of what an agreement is of; None of what was suggested by no file."""
     if held.kind == "reference":
         return f"{held.detector} of seed {run.seed}"
-    if asked.metric in SUGGESTION_METRICS:
+    if asked.metric == "suggestion_accuracy":
         return suggestion_digests(run.path, run.record).get(held.detector)
     return file_digest(scores_path(run.path, held.detector))
 
 
-def _read(path: Path) -> SampleParts | None:
-    """What is kept; None where it is missing or damaged."""
-    with suppress(OSError, ValueError, KeyError, BadZipFile):
-        content = path.read_bytes()
-        if hashlib.sha256(content[DIGEST:]).digest() == content[:DIGEST]:
-            with np.load(io.BytesIO(content[DIGEST:]), allow_pickle=False) as stored:
-                found = SampleParts(*(stored[f"arr_{i}"] for i in range(len(SampleParts._fields))))
-            return found._replace(freedom=float(found.freedom))
-    return None
+def _packed(parts: SampleParts) -> list[bytes]:
+    return [np.asarray(field, dtype=np.float64).tobytes() for field in parts]
 
 
-def _write(parts: SampleParts, path: Path) -> None:
-    text = io.BytesIO()
-    np.savez(text, *parts)
-    content = text.getvalue()
-    with suppress(OSError), replacing(path, sync=False) as part:  # a cache that is not written harms nothing
-        part.write_bytes(hashlib.sha256(content).digest() + content)
+def _unpacked(fields: Sequence[bytes], rows: int) -> SampleParts:
+    measured, elsewhere, freedom, *sizes = (np.frombuffer(field) for field in fields)
+    shape = (rows, rows) if measured.size else (0,)
+    return SampleParts(measured.reshape(shape), elsewhere.reshape(shape), float(freedom[0]), *sizes)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.board.agreement import settled
 from noisybench.board.page_items import page_items
 from noisybench.board.suspects_page import PageItem, suspects_page
 from noisybench.data.source import Source
@@ -16,7 +17,6 @@ from noisybench.ground.arrays import Bools, Floats, Labels
 from noisybench.ground.checks import a_path, whole
 from noisybench.ground.html.page import write_page
 from noisybench.ground.html.pictures import data_address
-from noisybench.variants.corrections import CHECKED, DROPPED
 from noisybench.variants.variant import Variant
 
 if TYPE_CHECKING:
@@ -298,26 +298,3 @@ class Suspects:
     @property
     def _flags(self) -> Bools:
         return np.zeros(len(self), dtype=bool) if self.flagged is None else self.flagged
-
-
-def settled(variant: Variant) -> Bools:
-    """Samples that a person decided about: labels that were chosen or confirmed, and samples left out; shape (n,)."""
-    decided = np.zeros(len(variant.labels), dtype=bool)
-    if variant.corrections is not None:
-        for mark in (CHECKED, DROPPED):
-            decided |= variant.marks[mark]
-    return decided
-
-
-def flag(suspicion: Floats, against: Bools, *, but: Bools) -> Bools:
-    """As many samples as the evidence contradicts, those of highest suspicion, ties in sample order; shape (n,).
-
-    Args:
-        suspicion: Shape (n,).
-        against: Whose label the evidence contradicts, shape (n,).
-        but: Samples that are not flagged and do not count, shape (n,).
-    """
-    flags = np.zeros(len(suspicion), dtype=bool)
-    order = np.argsort(-suspicion, kind="stable")
-    flags[order[~but[order]][: int((against & ~but).sum())]] = True
-    return flags

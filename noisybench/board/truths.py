@@ -10,12 +10,11 @@ from noisybench.ground.arrays import Floats
 from noisybench.ground.checks import unknown
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, Mismatch, UnknownName
+from noisybench.ground.lookup import find
 from noisybench.memorization.estimate import Memorization, read_memorizations
 from noisybench.memorization.learner import Learner
 from noisybench.runs.folder import read_run_record
-from noisybench.statistics.detection_metrics import METRICS
-from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS
-from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS
+from noisybench.statistics.metric import COMPARED, Compares, Metric, metrics_of
 from noisybench.variants.variant import Variant, read_variant
 
 MISLABELED, MEMORIZATION = "mislabeled", "memorization"
@@ -60,11 +59,19 @@ class Truths:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One question to the board: against what, by which metric, over which samples."""
+    """One question to the board.
+
+    Attributes:
+        truth: Against what.
+        metric: By which metric.
+        stratum: Over which samples.
+        given_class: The class whose samples alone are compared, by their given labels; None takes all.
+    """
 
     truth: str = MISLABELED
     metric: str = "auroc"
     stratum: Stratum = "all"
+    given_class: int | None = None
 
 
 def read_truths(home: Path, *, measured_too: bool = True) -> Truths:
@@ -117,8 +124,7 @@ def check_asked(truth: str, metric: str | None, stratum: str, there: list[Truths
 
     Args:
         truth: What scores shall be held against.
-        metric: A key of ``METRICS``, for the mislabeled mask also of ``SUGGESTION_METRICS``, or, for memorization, of
-            ``MEMORIZATION_METRICS``; None takes the AUROC, or Spearman's correlation.
+        metric: Name of a metric of that truth; None takes the AUROC, or Spearman's correlation.
         stratum: Which samples.
         there: The truths of every label column.
 
@@ -126,17 +132,44 @@ def check_asked(truth: str, metric: str | None, stratum: str, there: list[Truths
         UnknownName: None of them has that truth, or it has no such metric or stratum.
     """
     truths = sorted({name for truths in there for name in truths.names})
+    if truth == MEMORIZATION and truth not in truths:
+        msg = (
+            "memorization was not measured of the labels of these runs; 'noisybench memorize VARIANT --out RUNS' measures "
+            "it, with the folder that the runs were written to"
+        )
+        raise UnknownName(msg)
     if truth not in truths:
         raise UnknownName(unknown(truth, tuple(truths), "truth"))
-    if truth == MEMORIZATION:
-        held_out = any(one.held_out_error is not None for truths in there for one in truths.measured)
-        metrics = [name for name, about in MEMORIZATION_METRICS.items() if held_out or not about.needs_held_out_error]
-    else:
-        metrics = [*METRICS, *(SUGGESTION_METRICS if truth == MISLABELED else ())]
     metric = metric or ("spearman" if truth == MEMORIZATION else "auroc")
+    _check_metric(metric, truth, there)
     strata = STRATA if truth == MEMORIZATION else STRATA[:1]
-    if metric not in metrics:
-        raise UnknownName(unknown(metric, tuple(sorted(metrics)), "metric"))
     if stratum not in strata:
         raise UnknownName(unknown(stratum, tuple(sorted(strata)), f"stratum of '{truth}'"))
     return Asked(truth, metric, stratum)
+
+
+def _check_metric(name: str, truth: str, there: list[Truths]) -> None:
+    """Raise ``UnknownName`` for a metric that nobody knows, of another truth, or of what was not measured."""
+    metric: Metric = find("metrics", name)
+    fits = _compared_with(truth)
+    if metric.compares not in fits:
+        which = "with a mask" if truth not in (MISLABELED, MEMORIZATION) else f"with '{truth}'"
+        msg = (
+            f"metric '{name}' compares {COMPARED[metric.compares]}, which is not asked {which}; there are: "
+            f"{', '.join(metrics_of(*fits))}"
+        )
+        raise UnknownName(msg)
+    held_out = any(one.held_out_error is not None for truths in there for one in truths.measured)
+    if metric.needs_held_out_error and not held_out:
+        msg = (
+            f"metric '{name}' needs held-out errors of the learner whose memorization was measured; 'noisybench memorize "
+            f"VARIANT --pool detector' measures them"
+        )
+        raise UnknownName(msg)
+
+
+def _compared_with(truth: str) -> tuple[Compares, ...]:
+    """What can be compared with a truth; a mark says nothing of right classes, nor of what a detector should flag."""
+    if truth == MEMORIZATION:
+        return ("memorization",)
+    return ("mislabeled", "suggestion", "cut") if truth == MISLABELED else ("mislabeled",)

@@ -11,9 +11,7 @@ from noisybench.data.extraction import choose_features, features_kind
 from noisybench.ground.docstrings import read_docstring
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.lookup import Drawer, find, summary
-from noisybench.statistics.detection_metrics import METRICS
-from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS
-from noisybench.statistics.suggestion_metrics import SUGGESTION_METRICS
+from noisybench.statistics.metric import COMPARED, Metric
 
 _WORDS = {int: "whole number", float: "number", bool: "true or false", str: "text", Path: "file"}
 _VALUES: Mapping[Any, str] = {int: "2", float: "2", bool: "true", str: "TEXT", Path: "FILE"}
@@ -100,7 +98,7 @@ def item_page(drawer: Drawer, name: str) -> ItemPage:
         [one for one in _options(item) if said is None or one.name != "architecture"] if isinstance(item, type) else []
     )
     told = read_docstring(_docstring(item))
-    listed = summary(drawer, name)  # none of what is not from here
+    listed = summary(drawer, name) or str(getattr(item, "words", ""))  # no file of what is not from here
     card = read_data_card(drawer, name) if drawer in ("sources", "noises") else None
     facts = {} if card is None else card.facts
     return ItemPage(
@@ -116,32 +114,12 @@ def item_page(drawer: Drawer, name: str) -> ItemPage:
     )
 
 
-def metric_names() -> tuple[str, ...]:
-    """Every metric, those against the mislabeled mask first."""
-    return (*METRICS, *SUGGESTION_METRICS, *MEMORIZATION_METRICS)
-
-
-def metric_page(name: str) -> ItemPage:
-    """What there is to say of a metric."""
-    metric = METRICS.get(name) or SUGGESTION_METRICS.get(name) or MEMORIZATION_METRICS[name]
-    compute = getattr(metric.compute, "func", metric.compute)  # of a partial, what it is of
-    truth = "memorization" if name in MEMORIZATION_METRICS else "mislabeled"
-    told = read_docstring(compute.__doc__)
-    low, high = (f"{bound:g}" for bound in metric.bounds)
-    return ItemPage(
-        drawer="metrics",
-        name=name,
-        summary=f"{metric.title[:1].upper()}{metric.title[1:]}.",
-        text=told.text,
-        facts={"against": truth, "values": f"{low} to {high}"},
-        example=f"noisybench leaderboard runs --truth {truth} --metric {name}",
-    )
-
-
 def _docstring(item: Any) -> str | None:  # noqa: ANN401 - any drawer's item
-    """That of a class or a function; of a detector, a probe or a partial, that of the function that it is made of."""
-    inner = [getattr(item, name) for name in ("score", "ask", "func") if hasattr(item, name)]
-    return (item if isinstance(item, type) or not inner else inner[0]).__doc__
+    """That of a class or a function; of a detector, metric, probe or partial, that of the function that it is made of."""
+    inner = [getattr(item, name) for name in ("score", "compute", "ask", "func") if hasattr(item, name)]
+    if isinstance(item, type) or not inner:
+        return str(item.__doc__ or "")
+    return _docstring(inner[0])
 
 
 def _trained_on(name: str) -> dict[str, str]:
@@ -154,9 +132,11 @@ def _trained_on(name: str) -> dict[str, str]:
 
 
 def _facts(item: Any) -> dict[str, str]:  # noqa: ANN401
-    """Fields of a detector and of a probe."""
+    """Fields of a detector, of a metric and of a probe."""
     if isinstance(item, type):
         return {}
+    if isinstance(item, Metric):
+        return _facts_of_metric(item)
     facts = {}
     if hasattr(item, "needs"):
         facts["needs"] = ", ".join(item.needs)
@@ -171,6 +151,28 @@ def _facts(item: Any) -> dict[str, str]:  # noqa: ANN401
     if hasattr(item, "passes"):
         more = getattr(item, "passes_a_further_class", 0.0)
         facts["extra passes"] = f"{item.passes:g}" + (f", and {more:g} for each further class" if more else "")
+    return facts
+
+
+def _facts_of_metric(metric: Metric) -> dict[str, str]:
+    """What it is read by."""
+    least, greatest = (f"{bound:g}" for bound in metric.bounds)
+    facts = {
+        "title": metric.title,
+        "against": "memorization" if metric.compares == "memorization" else "mislabeled",
+        "compares": COMPARED[metric.compares],
+        "values": f"{least} to {greatest}",
+        "direction": f"{'higher' if metric.higher_is_better else 'lower'} is better",
+        "chance": "depends on more than the share of wrong labels",
+    }
+    if callable(metric.chance):
+        facts["chance"] = ", ".join(
+            f"{metric.chance_at(share):g} with {share:.0%} wrong labels" for share in (0.1, 0.3)
+        )
+    elif metric.chance is not None:
+        facts["chance"] = f"{metric.chance:g}"
+    if metric.needs_held_out_error:
+        facts["needs"] = "held-out errors (memorize --pool detector)"
     return facts
 
 
@@ -209,6 +211,9 @@ def _example(drawer: Drawer, name: str, options: Sequence[ItemOption], access: s
     if drawer == "detectors":
         regime = next(iter(find(drawer, name).fed_by), "training")
         return f"noisybench {_RUNS[regime][1]}".format(name=name)
+    if drawer == "metrics":
+        truth = "memorization" if find(drawer, name).compares == "memorization" else "mislabeled"
+        return f"noisybench leaderboard runs --truth {truth} --metric {name}"
     if drawer in _CALLS:
         inner = ", ".join(f"{key}={value}" for key, value in needed.items())
         return "noisybench " + _CALLS[drawer].format(name=name, call=f"{name}({inner})" if inner else name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noisybench.cli.printing import Data, Json, OwnSource, print_json, say, status, tell, whole_number
+from noisybench.cli.printing import Data, Json, OwnSource, print_json, say, status, tell, tell_suspects, whole_number
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.text import one_line
 
@@ -151,6 +151,7 @@ def score(
         return
     say_told(told)
     say(str(result.path))
+    tell_suspects([result.path])
 
 
 def _check_one_road(
@@ -303,6 +304,7 @@ def _report_answers(results: "Sequence[Result]", *, as_json: bool) -> None:
     say_told(told)
     for result in results:
         say(str(result.path))
+    tell_suspects([result.path for result in results])
 
 
 def _report_features(result: "Result", *, as_json: bool) -> None:
@@ -329,13 +331,14 @@ def _report_features(result: "Result", *, as_json: bool) -> None:
         return
     say_told(told)
     say(str(result.path))
+    tell_suspects([result.path])
 
 
 def told_of(result: "Result") -> dict[str, dict[str, dict[str, float | None]]]:
     """Detector → metric → value and interval, None for NaN, of a run: against the mask, and each memorization."""
-    from noisybench.statistics.detection_metrics import METRICS
+    from noisybench.statistics.metric import metrics_of
 
-    rows = [(metric, row) for metric in METRICS for row in result.agreement(metric)]
+    rows = [(metric, row) for metric in metrics_of("mislabeled") for row in result.agreement(metric)]
     if "memorization" in result.truths():
         found = result.agreement("spearman", truth="memorization")
         rows += [(f"spearman with memorization by {row.learner.name}", row) for row in found if row.learner]

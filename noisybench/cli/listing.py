@@ -12,8 +12,6 @@ from noisybench.cli.printing import Json, print_json
 if TYPE_CHECKING:
     from noisybench.cards.item_page import ItemPage
 
-METRICS = "metrics"
-"""A list of its own: metrics are no files of a drawer, and take longer to import than the others to be listed."""
 DETECTORS: Literal["detectors"] = "detectors"
 """Name of the list that also says which of the sets of ``evaluate --detectors`` each is in, and what feeds it."""
 ABOUT_SETS = """\
@@ -55,14 +53,9 @@ def list_(
 def _print_names(drawer: str | None, *, as_json: bool) -> None:
     from noisybench.ground.lookup import Drawer, names, summary
 
-    if drawer == METRICS:
-        from noisybench.cards.item_page import metric_names, metric_page
-
-        found = {METRICS: [{"name": item, "summary": metric_page(item).summary} for item in metric_names()]}
-    else:
-        _check_drawer(drawer)
-        drawers = [one for one in get_args(Drawer) if drawer in (None, one)]
-        found = {one: [{"name": item, "summary": summary(one, item)} for item in names(one)] for one in drawers}
+    _check_drawer(drawer)
+    drawers = [one for one in get_args(Drawer) if drawer in (None, one)]
+    found = {one: [{"name": item, "summary": summary(one, item)} for item in names(one)] for one in drawers}
     about = _about_detectors() if drawer == DETECTORS else {}
     if as_json:
         told = {title: [{**item, **about.get(item["name"], {})} for item in items] for title, items in found.items()}
@@ -83,8 +76,6 @@ def _print_names(drawer: str | None, *, as_json: bool) -> None:
     if drawer in (None, "models", "features"):
         what = "models and features" if drawer is None else drawer
         typer.echo(f"{what} may also be torchvision:NAME, timm:NAME or your own package.module:attribute")
-    if drawer is None:
-        typer.echo("'noisybench list metrics' shows the metrics of leaderboards")
     example = "noises symmetric" if drawer is None else f"{drawer} {found[drawer][0]['name']}"
     typer.echo(f"'noisybench list {example}' tells all of one: options, an example, and its data card")
 
@@ -113,22 +104,15 @@ def _check_drawer(drawer: str | None) -> None:
     from noisybench.ground.errors import UnknownName
     from noisybench.ground.lookup import Drawer
 
-    known = (*get_args(Drawer), METRICS)
-    if drawer is not None and drawer not in known:
-        raise UnknownName(unknown(drawer, known, "list"))
+    if drawer is not None and drawer not in get_args(Drawer):
+        raise UnknownName(unknown(drawer, get_args(Drawer), "list"))
 
 
 def _page(drawer: str, name: str) -> "ItemPage":
-    from noisybench.cards.item_page import item_page, metric_names, metric_page
-    from noisybench.ground.checks import unknown
-    from noisybench.ground.errors import UnknownName
+    from noisybench.cards.item_page import item_page
 
     _check_drawer(drawer)
-    if drawer != METRICS:
-        return item_page(drawer, name)  # type: ignore[arg-type]  # checked above
-    if name not in metric_names():
-        raise UnknownName(unknown(name, metric_names(), "metric"))
-    return metric_page(name)
+    return item_page(drawer, name)  # type: ignore[arg-type]  # checked above
 
 
 def page_lines(page: "ItemPage", width: int) -> Iterator[str]:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -80,15 +81,19 @@ def print_json(value: Any) -> None:  # noqa: ANN401 - what JSON holds
 
 def print_rows(rows: "Rows", style: str) -> None:
     """Print a leaderboard in one of its formats."""
-    from noisybench.board.rendering import to_csv, to_json, to_latex, to_markdown, to_table
+    from noisybench.board.captions import without_truth
+    from noisybench.board.rendering import to_table
+    from noisybench.board.table_files import TEXTS
 
     if style == "table":
-        console().print(to_table(rows))
+        if without_truth(rows):
+            say(without_truth(rows))
+        else:
+            console().print(to_table(rows))
         return
-    forms = {"markdown": to_markdown, "csv": to_csv, "json": to_json, "latex": to_latex}
-    if style not in forms:
-        raise no_format(style, ("table", *forms))
-    say(forms[style](rows).rstrip("\n"))
+    if style not in TEXTS:
+        raise no_format(style, ("table", *TEXTS))
+    say(TEXTS[style](rows).rstrip("\n"))
 
 
 def print_lines(header: Sequence[str], lines: Sequence[Sequence[str]], style: str) -> None:
@@ -126,6 +131,24 @@ def no_format(style: str, known: tuple[str, ...]) -> UnknownName:
 def tell(sentence: str) -> None:
     """Print on stderr what was chosen for the user, or is hard to believe."""
     typer.echo(one_line(sentence), err=True)
+
+
+def tell_suspects(folders: Sequence[Path]) -> None:
+    """Name on stderr the command for runs of whose labels nobody knows which are wrong, one for each variant."""
+    from noisybench.variants.variant import read_variant
+
+    homes: dict[Path, list[Path]] = {}
+    for folder in folders:
+        homes.setdefault(folder.parent.parent, []).append(folder)
+    for home, runs in homes.items():
+        variant = read_variant(home / "variant")
+        if not variant.known.any():
+            first = [run for run in runs if run.parent == runs[0].parent]  # suspects are of one setup
+            shown = first[0].parent if len(first) > 1 else first[0]
+            tell(
+                f"{variant.name}: of no label is it known whether it is wrong; 'noisybench suspects {quote(str(shown))}' "
+                f"lists the most suspicious ones"
+            )
 
 
 def warn(description: "Description") -> None:

@@ -22,6 +22,7 @@ from noisybench.cli.printing import (
     progress_bar,
     say,
     status,
+    tell_suspects,
     whole_number,
 )
 from noisybench.ground.errors import BadUsage
@@ -104,6 +105,8 @@ def evaluate(
             print_json(costs)
         return
     report_runs(folders, as_json=as_json)
+    if not as_json:
+        tell_suspects(folders)
 
 
 def memorize(
@@ -232,6 +235,7 @@ def _report_detected(detected: "Detected", variant: "Variant", *, as_json: bool)
     realised = f"; realised {variant.mislabeled[known].mean():.1%}" if known.any() else ""
     say(f"estimated noise rate     {noise.rate:.1%} by confident learning{realised}")
     say(str(detected.path))
+    tell_suspects([detected.path])
 
 
 def count_workers(asked: int | None, device: str, runs: int) -> int:

@@ -1,4 +1,4 @@
-"""Finding a source, alteration, noise, features, a model, probe or detector by name.
+"""Finding a source, alteration, noise, features, a model, probe, detector or metric by name.
 
 A name is that of a file in the drawer, of an entry point of another package (group ``noisybench.<drawer>``), or
 ``package.module:attribute`` of the user's own. Models and features may also be ``torchvision:NAME`` and ``timm:NAME``.
@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 from noisybench.ground.checks import check_kind, unknown
 from noisybench.ground.errors import BadData, BadUsage, MissingPackage, UnknownName
 
-Drawer = Literal["sources", "alterations", "noises", "features", "models", "probes", "detectors"]
+Drawer = Literal["sources", "alterations", "noises", "features", "models", "probes", "detectors", "metrics"]
 HOMES: dict[Drawer, str] = {
     "sources": "noisybench.data.sources",
     "alterations": "noisybench.data.alterations",
@@ -28,6 +28,7 @@ HOMES: dict[Drawer, str] = {
     "models": "noisybench.training.models",
     "probes": "noisybench.training.probes",
     "detectors": "noisybench.detection.detectors",
+    "metrics": "noisybench.statistics.metrics",
 }
 """The package of each drawer."""
 PACKAGE = Path(__file__).parents[1]
@@ -90,7 +91,7 @@ def summary(drawer: Drawer, name: str) -> str:
 
 
 def find(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any drawer's item; noisybench.items has the types
-    """What the item of that name gives: its ``SOURCE``, ``ALTERATION``, ``NOISE``, ``FEATURE``, ``MODEL``, ``PROBE`` or ``DETECTOR``.
+    """What the item of that name gives: its ``SOURCE``, ``NOISE``, ``DETECTOR``, ``METRIC``, or as its drawer is called.
 
     Raises:
         UnknownName: Nothing of that name; the message names the nearest.
@@ -162,9 +163,11 @@ def _named_elsewhere(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any dr
         "models": callable(item),
         "probes": callable(item) and all(hasattr(item, part) for part in ("name", "passes", "gradient")),
         "detectors": is_dataclass(item) and all(hasattr(item, part) for part in ("name", "needs", "score")),
+        "metrics": is_dataclass(item) and all(hasattr(item, part) for part in ("compute", "compares", "bounds")),
     }
     if not fits[drawer]:
-        msg = f"'{name}' is a {type(item).__name__}, which is no {drawer.removesuffix('s')}; README.md shows one"
+        page = "docs/metrics.md" if drawer == "metrics" else "README.md"
+        msg = f"'{name}' is a {type(item).__name__}, which is no {drawer.removesuffix('s')}; {page} shows one"
         raise BadUsage(msg)
     return item
 

@@ -115,7 +115,7 @@ def products(influences: NDArray[np.float32]) -> Floats:
     return total
 
 
-def parts_of(rows: Sequence[RowValues], samples: SampleParts | None) -> list[VariancePart]:
+def variance_parts(rows: Sequence[RowValues], samples: SampleParts | None) -> list[VariancePart]:
     """The parts of the covariance of the means of rows that have the same label columns."""
     parts = []
     for setting in settings_of(rows[0]):

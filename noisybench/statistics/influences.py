@@ -76,6 +76,11 @@ def false_negative_rate_influence(values: Floats, wrong: Bools, given: Labels) -
     return -_hits_influence(values, wrong, count) / count
 
 
+def precision_at_true_count_influence(values: Floats, wrong: Bools, given: Labels) -> Floats:
+    """Influence on the share of wrong labels among as many flags as are wrong: (n,)."""
+    return -false_negative_rate_influence(values, wrong, given)
+
+
 def precision_at_influence(percent: float, values: Floats, wrong: Bools, given: Labels) -> Floats:  # noqa: ARG001
     """Influence on the share of wrong labels among the ``percent`` % most suspicious: (n,)."""
     count = share_count(len(values), percent)
@@ -88,6 +93,7 @@ INFLUENCES: Mapping[str, Influence] = {
     "average_precision": average_precision_influence,
     "average_precision_normalised": average_precision_normalised_influence,
     "false_negative_rate": false_negative_rate_influence,
+    "precision_at_true_count": precision_at_true_count_influence,
     **{f"precision_at_{percent}": partial(precision_at_influence, percent) for percent in (1, 5, 10)},
 }
 """Influences on the metrics against wrong labels, by the name of the metric."""

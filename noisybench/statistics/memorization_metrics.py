@@ -11,7 +11,6 @@ scores carry Pearson's correlation, its interval covers much less; those by rank
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -38,24 +37,6 @@ class Compared(NamedTuple):
     memorization: Floats
     reliability: float
     held_out_error: Floats
-
-
-class MemorizationMetric(NamedTuple):
-    """One way to compare scores with memorization.
-
-    Attributes:
-        title: For people.
-        compute: Samples → estimate; the ends are NaN where no interval is honest.
-        higher_is_better: Whether a better detector has the higher value.
-        bounds: Least and greatest value there can be.
-        needs_held_out_error: Whether it is left out where no held-out error is given.
-    """
-
-    title: str
-    compute: Callable[[Compared], Estimate]
-    higher_is_better: bool = True
-    bounds: tuple[float, float] = (-1.0, 1.0)
-    needs_held_out_error: bool = False
 
 
 # Correlations. Each comes with every sample's influence on it, from which its interval follows.
@@ -143,31 +124,6 @@ def overlap_chance(percent: float, compared: Compared) -> Estimate:
     """Mean overlap over all permutations of the scores: the share of the samples that is taken."""
     n = len(compared.scores)
     return Estimate(share_count(n, percent) / n, np.nan, np.nan) if n else NOTHING
-
-
-MEMORIZATION_METRICS: dict[str, MemorizationMetric] = {
-    "spearman": MemorizationMetric("Spearman's ρ", spearman),
-    "spearman_corrected": MemorizationMetric(
-        "Spearman's ρ, corrected for attenuation", spearman_corrected, bounds=(-np.inf, np.inf)
-    ),
-    "kendall": MemorizationMetric("Kendall's τ-b", kendall),
-    "pearson": MemorizationMetric("Pearson's r", pearson),
-    "cosine": MemorizationMetric("cosine", cosine),
-    "cosine_constant": MemorizationMetric("cosine of a constant", cosine_constant),
-    "cosine_permuted": MemorizationMetric("cosine of the permuted scores", cosine_permuted),
-    **{
-        name: MemorizationMetric(title, partial(compute, percent), bounds=(0.0, 1.0))
-        for percent in (1, 5, 10)
-        for name, title, compute in (
-            (f"overlap_{percent}", f"overlap of the top {percent} %", overlap),
-            (f"overlap_chance_{percent}", f"chance overlap of the top {percent} %", overlap_chance),
-        )
-    },
-    "partial_spearman": MemorizationMetric(
-        "Spearman's ρ given the held-out error", partial_spearman, needs_held_out_error=True
-    ),
-}
-"""The metrics against memorization, by name."""
 
 
 def _pearson(x: Floats, y: Floats) -> Correlation:

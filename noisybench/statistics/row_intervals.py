@@ -38,6 +38,7 @@ LAWS: Mapping[str, Law] = {
     "auroc": auroc_law,
     "auroc_within_class": auroc_law,
     "false_negative_rate": partial(_share_law, None),
+    "precision_at_true_count": partial(_share_law, None),
     **{f"precision_at_{percent}": partial(_share_law, percent) for percent in (1, 5, 10)},
 }
 """Laws by metric."""

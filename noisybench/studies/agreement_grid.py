@@ -23,11 +23,12 @@ from noisybench.board.averages import cells_of, counts_of
 from noisybench.board.rendering import markdown
 from noisybench.ground.arrays import Floats, Labels
 from noisybench.ground.errors import BadData, Mismatch
+from noisybench.ground.lookup import find
 from noisybench.ground.text import spreadsheet_cell, visible
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import Paths, Run, finished_and_begun, leave_out
 from noisybench.runs.record import Setup
-from noisybench.statistics.detection_metrics import METRICS
+from noisybench.statistics.metric import Metric
 from noisybench.statistics.resampling import Interval, estimate, weakest
 from noisybench.training.trace import Trace, read_trace
 from noisybench.variants.variant import Variant
@@ -314,7 +315,11 @@ def _judge(suspicion: Floats, variant: Variant) -> Mapping[str, float]:
     """Value of each metric over the samples whose truth is known."""
     known = variant.known
     values, wrong, given = suspicion[known], variant.mislabeled[known], variant.labels[known]
-    return {metric: METRICS[metric].compute(values, wrong, given).value for metric in SHOWN}
+    return {name: metric.compute(values, wrong, given).value for name, metric in _metrics().items()}
+
+
+def _metrics() -> dict[str, Metric]:
+    return {name: find("metrics", name) for name in SHOWN}
 
 
 def _row(
@@ -326,9 +331,9 @@ def _row(
     values = [(run, found) for run, found in judged if not isinstance(found, str)]
     told: dict[str, Any] = {}
     intervals: set[Interval] = set()
-    for metric in SHOWN:
-        cells = cells_of((run, found[metric]) for run, found in values)
-        told[metric], told[f"{metric}_low"], told[f"{metric}_high"], interval = estimate(cells, METRICS[metric].bounds)
+    for name, metric in _metrics().items():
+        cells = cells_of((run, found[name]) for run, found in values)
+        told[name], told[f"{name}_low"], told[f"{name}_high"], interval = estimate(cells, metric.bounds)
         intervals.add(interval)
     return GridRow(
         learner=setup.learner,

@@ -16,16 +16,18 @@ from noisybench.ground.arrays import UNKNOWN, Bools, Floats, Labels
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.lookup import find
 from noisybench.statistics.detection_metrics import (
-    METRICS,
     auroc,
     auroc_within_class,
     average_precision,
     false_negative_rate,
     precision_at,
 )
+from noisybench.statistics.intervals import auroc_interval
+from noisybench.statistics.metric import metrics_of
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant
 
+METRICS = metrics_of("mislabeled")
 NO_CLASS = np.zeros(0, dtype=np.int64)
 
 
@@ -82,6 +84,7 @@ def test_constant_score_is_chance() -> None:
         "average_precision_normalised": 0.0,
         "false_negative_rate": 1 - share,
     }
+    assert {name: metric.chance_at(share) for name, metric in METRICS.items()} == pytest.approx(expected, abs=1e-12)
     found = measured(np.full(1000, 3.0), variant)
     assert {name: agreement.value for name, agreement in found.items()} == pytest.approx(expected, abs=1e-12)
 
@@ -131,39 +134,23 @@ def definition(high: Floats, low: Floats) -> tuple[float, float]:
     return float(wins.mean()), float(variance)
 
 
-def logit_interval(area: float, variance: float) -> list[float]:
-    reach = norm.ppf(0.975) * np.sqrt(variance) / (area * (1 - area))
-    return [1 / (1 + np.exp(-(np.log(area / (1 - area)) + side * reach))) for side in (-1, 1)]
-
-
 def test_delong_is_its_definition() -> None:
-    """The interval by midranks equals that of DeLong's variance over all pairs, overall and summed over classes."""
+    """The interval by midranks is that of DeLong's variance over all pairs, overall and summed over classes."""
     values, variant = drawn(400, 9)
     score, wrong, given = values[variant.known], variant.mislabeled[variant.known], variant.labels[variant.known]
-    assert [*auroc(score, wrong, given)[1:]] == pytest.approx(
-        logit_interval(*definition(score[wrong], score[~wrong])), abs=1e-12
-    )
+    m, n = wrong.sum(), (~wrong).sum()
+    assert auroc(score, wrong, given) == pytest.approx(auroc_interval(*definition(score[wrong], score[~wrong]), m, n))
     parts = [definition(score[wrong & (given == c)], score[~wrong & (given == c)]) for c in (0, 1)]
     area, variance = np.mean([part[0] for part in parts]), sum(part[1] for part in parts) / 4
-    assert [*auroc_within_class(score, wrong, given)[1:]] == pytest.approx(
-        logit_interval(float(area), variance), abs=1e-12
-    )
-
-
-def test_auroc_interval_covers() -> None:
-    """In 500 draws of a binormal law whose AUROC is known, the interval holds it in about 95 % (three sigmas: ± 3)."""
-    rng = np.random.default_rng(1)
-    truth, shift = 0.85, norm.ppf(0.85) * np.sqrt(2)
-    wrong = np.arange(200) < 50
-    found = [auroc(rng.normal(size=200) + shift * wrong, wrong, NO_CLASS) for _ in range(500)]
-    assert np.mean([low <= truth <= high for _, low, high in found]) == pytest.approx(0.95, abs=0.03)
+    counts = np.array([[(kind & (given == c)).sum() for c in (0, 1)] for kind in (wrong, ~wrong)])
+    assert auroc_within_class(score, wrong, given) == pytest.approx(auroc_interval(float(area), variance, *counts))
 
 
 def test_one_mislabeled_sample_has_the_widest_spread() -> None:
     """A single mislabeled sample shows no spread of its own: its part is A (1 − A), the largest there can be."""
     values, wrong = np.arange(11.0), np.arange(11) == 7
     area, part = 0.7, np.r_[np.ones(7), np.zeros(3)].var(ddof=1) / 10
-    assert [*auroc(values, wrong, NO_CLASS)] == pytest.approx([area, *logit_interval(area, area * (1 - area) + part)])
+    assert auroc(values, wrong, NO_CLASS) == pytest.approx(auroc_interval(area, area * (1 - area) + part, 1, 10))
 
 
 @pytest.mark.parametrize("values", [[3, 2, 2, 2, 1, 1], [1, 1, 1, 1, 1, 1], [6, 5, 5, 3, 3, 1]])
@@ -192,14 +179,15 @@ def test_shares_have_the_wilson_interval() -> None:
     assert [*false_negative_rate(wrong * 1.0, wrong, NO_CLASS)][:2] == [0, 0]
 
 
-def test_average_precision_has_the_logit_interval() -> None:
-    """The interval is symmetric on the logit scale with variance 1 / (m AP (1 − AP)) for m mislabeled samples."""
+def test_average_precision_has_the_wilson_interval() -> None:
+    """The interval is Wilson's of as many as are mislabeled, and has a width where all are told apart."""
     values, variant = drawn(300, 50)
     wrong: Bools = variant.mislabeled
     value, low, high = average_precision(values, wrong, NO_CLASS)
-    reach = norm.ppf(0.975) / np.sqrt(wrong.sum() * value * (1 - value))
-    centre = np.log(value / (1 - value))
-    assert [np.log(end / (1 - end)) for end in (low, high)] == pytest.approx([centre - reach, centre + reach])
+    m, reach = wrong.sum(), norm.ppf(0.975)
+    for end in (low, high):
+        assert (value - end) ** 2 == pytest.approx(reach**2 * end * (1 - end) / m)
+    assert average_precision(wrong.astype(np.float64), wrong, NO_CLASS).low == pytest.approx(1 / (1 + reach**2 / m))
 
 
 def test_references_are_what_they_are_called() -> None:
@@ -213,7 +201,7 @@ def test_references_are_what_they_are_called() -> None:
     random, nothing, perfect = (measured(first[name], variant) for name in ("random", "flag_nothing", "perfect"))
     assert random["auroc"].low < 0.5 < random["auroc"].high
     assert nothing["auroc"].value == 0.5
-    assert [perfect[name].value for name in METRICS] == [1, 1, 1, 1, 0, 1, 1, 1]
+    assert {name: perfect[name].value for name in METRICS} == dict.fromkeys(METRICS, 1) | {"false_negative_rate": 0}
 
 
 def test_scores_of_other_labels_are_refused() -> None:

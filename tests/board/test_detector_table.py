@@ -19,8 +19,10 @@ from rich.console import Console
 from noisybench.board.agreement import Agreement
 from noisybench.board.captions import caption
 from noisybench.board.detector_table import Row, rows_of_agreements
+from noisybench.board.latex import to_latex
 from noisybench.board.model_table import model_rows
-from noisybench.board.rendering import to_csv, to_json, to_latex, to_markdown, to_records, to_table
+from noisybench.board.records import to_csv, to_json, to_records
+from noisybench.board.rendering import to_markdown, to_table
 from noisybench.board.row_words import Rows
 from noisybench.board.truths import Asked
 from noisybench.detection.scoring import Kind, Scores, scores_path, write_scores
@@ -105,6 +107,13 @@ def rows_of_runs(paths: Sequence[Run] | Paths, metric: str = "auroc") -> list[Ro
             for name, value in values.items()
         ]
     return rows_of_agreements(judged, ended, begun, Asked(metric=metric))
+
+
+def as_cell(name: str, value: object) -> str:
+    """What a cell of CSV holds of a value of a record: nothing for None, several values in one."""
+    if isinstance(value, list):
+        return (", " if name == "aliases" else "; ").join(as_cell(name, one) for one in value)
+    return "" if value is None else str(value)
 
 
 def by_name(rows: list[Row]) -> dict[str, Row]:
@@ -294,7 +303,7 @@ def test_csv_and_json_parse_back(tables: dict[str, Rows], kind: str) -> None:
     assert json.loads(to_json(rows)) == records
     assert any(value is None for record in records for value in record.values())
     read = list(csv.DictReader(io.StringIO(to_csv(rows))))
-    assert read == [{key: "" if value is None else str(value) for key, value in record.items()} for record in records]
+    assert read == [{key: as_cell(key, value) for key, value in record.items()} for record in records]
     needed = {
         "detector",
         "kind",
@@ -320,7 +329,7 @@ def test_tables_for_people(tables: dict[str, Rows]) -> None:
         "AUROC against 'mislabeled', mean over noise families; 95 % intervals cover new training"
     )
     assert lines[2].startswith("| rank | detector | AUROC | model | recipe | information | memorized / clean fitted |")
-    assert lines[4].startswith("| 1 [1, 2] | aum | 0.850 [")
+    assert lines[4].startswith("| 1 [1, 2] | aum | 0.85 [")
     assert r"my\|own_[b]" in lines[5]
     assert "standard, 30 epochs | unknown | 0.35 / 0.95 | 1.00 | 20 | 1 × 2 |" in lines[5]
     assert lines[6].startswith("| control | entropy | – |")
@@ -333,10 +342,11 @@ def test_tables_for_people(tables: dict[str, Rows]) -> None:
     console = Console(width=300, file=io.StringIO(), record=True)
     console.print(to_table(rows))
     printed = " ".join(console.export_text().split())
-    for cell in ("my|own_[b]", "0.850", "–", "confidence set"):
+    for cell in ("my|own_[b]", "0.85 [", "–", "confidence set"):
         assert cell in printed
     # What is alike in all rows is said once.
-    assert "In all rows: model torchvision:resnet18; recipe standard, 30 epochs;" in printed
+    assert "Scores by torchvision:resnet18, standard, 30 epochs." in printed
+    assert "In all rows: memorized / clean fitted 0.35 / 0.95;" in printed
     assert printed.count("torchvision:resnet18") == 1
 
 

@@ -2,29 +2,34 @@
 
 import inspect
 import pickle
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from shell import shell
+from sklearn.metrics import f1_score
 
 from noisybench.board.agreement import Agreement
 from noisybench.board.finding import find_suspects
-from noisybench.board.judging import DIGEST
+from noisybench.board.judging import judge, judge_all, judge_all_by_class
+from noisybench.board.kept_answers import DIGEST
 from noisybench.board.leaderboard import leaderboard
+from noisybench.board.own_cut import own_flags
 from noisybench.board.results import MeasuredMemorization, Result, evaluate, memorize, score_given
+from noisybench.board.truths import Asked, read_truths
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source
 from noisybench.detection.scoring import read_scores, scores_path, write_scores
-from noisybench.ground.arrays import Bools, Floats, Labels
 from noisybench.ground.errors import BadUsage, UnknownName
+from noisybench.ground.lookup import find
 from noisybench.memorization.subset_plan import plan_learner
 from noisybench.noise.noises.symmetric import Symmetric
+from noisybench.runs.reading import read_run
 from noisybench.runs.verify import verify_runs
-from noisybench.statistics.detection_metrics import METRICS, Metric, precision_at
-from noisybench.statistics.intervals import Estimate
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant
 
@@ -54,18 +59,45 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def mean_of_the_wrong(values: Floats, mislabeled: Bools, given: Labels) -> Estimate:
-    """A metric that nobody had when the runs were made."""
-    return Estimate(float(values[mislabeled].mean()), np.nan, np.nan)
+OWN = """
+from functools import partial
+
+import numpy as np
+
+from noisybench import Metric
+from noisybench.statistics.detection_metrics import precision_at
+from noisybench.statistics.intervals import Estimate
 
 
-def test_a_metric_added_later_is_had_for_older_runs(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One more line in ``METRICS``: the table has it, with numpy's own values, and the runs are still whole."""
+def mean_of_the_wrong(values, mislabeled, given):
+    return Estimate(FACTOR * float(values[mislabeled].mean()), np.nan, np.nan)
+
+
+FACTOR = 1
+METRIC = Metric("mean of the wrong", "Mean score of wrong labels.", mean_of_the_wrong, bounds=(-np.inf, np.inf))
+FIFTH = Metric("precision", "Of a fifth.", partial(precision_at, 20))
+ALL = Metric("precision", "Of all.", partial(precision_at, 100))
+"""
+"""A module of metrics of one's own."""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A folder with ``own_metrics.py``, which Python imports from."""
+    (tmp_path / "own_metrics.py").write_text(OWN, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    sys.modules.pop("own_metrics", None)
+
+
+@pytest.mark.usefixtures("own")
+def test_a_metric_of_ones_own_is_had_for_older_runs(out: Path) -> None:
+    """By ``package.module:attribute``: the table has it, with numpy's own values, and the runs are still whole."""
     with pytest.raises(UnknownName, match="no metric is called 'mean_of_the_wrong'"):
         leaderboard(out, metric="mean_of_the_wrong")
-    metric = Metric("mean of the wrong", mean_of_the_wrong, bounds=(-np.inf, np.inf))
-    monkeypatch.setitem(METRICS, "mean_of_the_wrong", metric)
-    rows = {row.detector: row.mean for row in leaderboard(out, metric="mean_of_the_wrong")}
+    board = leaderboard(out, metric="own_metrics:METRIC")
+    assert "mean of the wrong" in board.caption
+    rows = {row.detector: row.mean for row in board}
     (home,) = out.iterdir()
     runs = sorted(home.glob("mlp-*/seed-*"))
     mask = build_variant(load_source("digits", limit=150), Symmetric(0.2)).mislabeled
@@ -73,30 +105,86 @@ def test_a_metric_added_later_is_had_for_older_runs(out: Path, monkeypatch: pyte
         means = [read_scores(scores_path(run, name)).values[mask].mean() for run in runs]
         assert rows[name] == pytest.approx(np.mean(means), abs=1e-12)
     assert sum("follow from the trace" in sentence for sentence in verify_runs(out)) == 2
+    told = shell("leaderboard", out, "--metric", "own_metrics:METRIC", "--format", "csv").out
+    assert "own_metrics:METRIC" in told
+    assert "mean of the wrong" in shell("list", "metrics", "own_metrics:METRIC").out
+    done = shell("leaderboard", out, "--metric", "own_metrics:FACTOR")
+    told = "error: 'own_metrics:FACTOR' is a int, which is no metric; docs/metrics.md shows one"
+    assert (done.code, done.err.strip().splitlines()[-1]) == (2, told)
 
 
+@pytest.mark.usefixtures("own")
 def test_a_metric_of_ones_own_is_never_kept(out: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its code is no part of what answers are kept by, so that another of the same name would find the first one's."""
-    monkeypatch.setitem(METRICS, "own", Metric("own", mean_of_the_wrong, bounds=(-np.inf, np.inf)))
-    first = {row.detector: row.mean for row in leaderboard(out, metric="own")}
+    first = {row.detector: row.mean for row in leaderboard(out, metric="own_metrics:METRIC")}
     assert not list(cache.rglob("*.msgpack"))
-
-    def twice(values: Floats, mislabeled: Bools, given: Labels) -> Estimate:
-        return Estimate(2 * mean_of_the_wrong(values, mislabeled, given).value, np.nan, np.nan)
-
-    monkeypatch.setitem(METRICS, "own", Metric("own", twice, bounds=(-np.inf, np.inf)))
-    second = {row.detector: row.mean for row in leaderboard(out, metric="own")}
+    monkeypatch.setattr("own_metrics.FACTOR", 2)
+    second = {row.detector: row.mean for row in leaderboard(out, metric="own_metrics:METRIC")}
     assert second["aum"] == pytest.approx(2 * first["aum"])
 
 
-def test_a_metric_of_another_argument_is_another(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of one name and one function of noisybench: what it is called with is part of what answers are kept by."""
-    found = []
-    for percent in (20, 100):
-        monkeypatch.setitem(METRICS, "precision", Metric("precision", partial(precision_at, percent)))
-        found.append({row.detector: row.mean for row in leaderboard(out, metric="precision")}["aum"])
-    assert found[0] > 0.5
-    assert found[1] == pytest.approx(0.2)  # the share of wrong labels among all
+@pytest.mark.usefixtures("own")
+def test_a_metric_of_another_argument_is_another(out: Path, cache: Path) -> None:
+    """Of one function of noisybench: what it is called with is part of what answers are kept by."""
+    found = [
+        {row.detector: row.mean for row in leaderboard(out, metric=f"own_metrics:{name}")} for name in ("FIFTH", "ALL")
+    ]
+    assert found[0]["aum"] > 0.5
+    assert found[1]["aum"] == pytest.approx(0.2)  # the share of wrong labels among all
+    assert list(cache.rglob("*.msgpack"))
+
+
+@pytest.mark.parametrize("metric", ["auroc", "suggestion_accuracy", "cut_recall", "precision_at_10"])
+def test_a_class_is_judged_over_its_samples_alone(out: Path, variant: Variant, metric: str, cache: Path) -> None:
+    """Every class in one pass, kept in one file: as the metric says of the samples of that given class."""
+    (home,) = out.iterdir()
+    truths = read_truths(home)
+    runs = [read_run(path) for path in sorted(home.glob("mlp-*/seed-*"))]
+    by_class, faults = judge_all_by_class(runs, {home: truths}, Asked(metric=metric))
+    assert (list(by_class), faults) == (list(range(10)), [])
+    kept = len(list(cache.rglob("*.msgpack")))
+    run, about = runs[0], find("metrics", metric)
+    for label, judged in by_class.items():
+        asked = Asked(metric=metric, given_class=label)
+        assert repr(judged[run.path][: len(run.kinds)]) == repr(judge(run, truths, asked))
+        assert repr(judge_all(runs, {home: truths}, asked)[0]) == repr(judged)
+        of = variant.labels == label
+        for row in judged[run.path][: len(run.kinds)]:
+            wrong, given = variant.mislabeled[of], variant.labels[of]
+            if metric == "suggestion_accuracy":
+                suggestion = run.suggestion(row.detector, variant)
+                assert suggestion is not None
+                hits = (suggestion.labels == variant.clean)[variant.mislabeled & of]
+                expected, n = hits.mean() if len(hits) else np.nan, len(hits)
+            else:
+                values = run.scores(row.detector).values
+                said = own_flags(run, variant)[row.detector] if metric == "cut_recall" else values
+                assert said is not None
+                one_kind = not wrong.any() or wrong.all()
+                expected, n = np.nan if one_kind else about.compute(said[of], wrong, given).value, of.sum()
+            assert (row.given_class, row.n) == (label, n)
+            assert row.value == pytest.approx(expected, nan_ok=True, abs=1e-12)
+    assert len(list(cache.rglob("*.msgpack"))) == kept
+
+
+def test_the_flags_of_a_cut_are_those_of_suspects(out: Path, variant: Variant) -> None:
+    """Precision, recall, F1 and calibration are of what ``suspects`` flags in the run, detector by detector."""
+    (home,) = out.iterdir()
+    truths = read_truths(home)
+    for path in sorted(home.glob("mlp-*/seed-*")):
+        run = read_run(path)
+        found = {
+            metric: {row.detector: row.value for row in judge(run, truths, Asked(metric=metric))}
+            for metric in ("cut_precision", "cut_recall", "cut_f1", "cut_calibration_error")
+        }
+        for name in run.kinds:
+            flagged = find_suspects(path, detector=name).flagged
+            assert flagged is not None
+            wrong = variant.mislabeled
+            assert found["cut_precision"][name] == pytest.approx(wrong[flagged].mean())
+            assert found["cut_recall"][name] == pytest.approx(flagged[wrong].mean())
+            assert found["cut_f1"][name] == pytest.approx(f1_score(wrong, flagged))
+            assert found["cut_calibration_error"][name] == pytest.approx(abs(flagged.mean() - wrong.mean()))
 
 
 def test_what_makes_runs_shows_what_it_returns_and_can_be_sent() -> None:

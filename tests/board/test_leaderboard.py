@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from noisybench.board import rendering
+from noisybench.board import latex, records, rendering
 from noisybench.board.captions import caption
 from noisybench.board.detector_table import Row
 from noisybench.board.information import made_with
@@ -28,6 +28,7 @@ from noisybench.detection.scoring import Scores, scores_path, write_scores
 from noisybench.ground.arrays import Floats
 from noisybench.ground.errors import BadData, Mismatch, UnknownName
 from noisybench.ground.files import write_columns, write_json
+from noisybench.ground.version import __version__
 from noisybench.memorization.estimate import Memorization, write_memorization
 from noisybench.memorization.learner import Learner
 from noisybench.noise.noises.as_found import AsFound
@@ -160,7 +161,7 @@ def test_a_truth_that_comes_later_needs_no_other_run(home: Path) -> None:
 def test_an_answer_from_the_cache_is_the_one_that_was_computed(home: Path, cache: Path) -> None:
     """The second table has every row of the first, learner and NaN included; a damaged cache is computed again."""
     measure(home, made())
-    questions: list[dict[str, str]] = [{}, {"truth": "memorization", "stratum": "clean"}, {"metric": "precision_at_5"}]
+    questions: list[dict[str, Any]] = [{}, {"truth": "memorization", "stratum": "clean"}, {"metric": "precision_at_5"}]
     first = [leaderboard(home, **asked).to_records() for asked in questions]
     kept = {path: path.stat().st_mtime_ns for path in cache.rglob("*.msgpack")}
     assert kept
@@ -202,27 +203,44 @@ def test_a_copy_of_a_run_without_its_variant_is_passed_over(home: Path) -> None:
     assert leaderboard(home.parent).to_records() == leaderboard(home).to_records()
 
 
+OF_A_SUBJECT = {
+    "samples": N,
+    "noise": ["as_found"],
+    "rate": [None],
+    "wrong_share": [made().mislabeled.mean()],
+    "draws": [1],
+    "variant_ids": [made().provenance.variant_id],
+    "noisybench": __version__,
+}
+
+
 def test_records_are_the_rows(home: Path) -> None:
     """Every field of every row, a learner's among them by its own names, NaN as None, and plain values alone."""
     board = leaderboard(home)
     records = board.to_records()
     assert len(records) == len(board) == 7
     for record, row in zip(records, board.rows, strict=True):
-        assert set(record) == {f.name for f in fields(Row)} - {"learner"} | {
-            "model", "recipe", "features", "trained", "epochs", "pretrained_supervised", "pretrained_overlap"
+        assert set(record) == {f.name for f in fields(Row)} - {"learner", "subject", "parts", "ablation"} | {
+            "model", "recipe", "features", "trained", "epochs", "pretrained_supervised", "pretrained_overlap",
+            "samples", "noise", "rate", "wrong_share", "draws", "variant_ids", "noisybench"
         }  # fmt: skip
         for name, value in record.items():
             learnt = name in ("model", "recipe", "features", "trained", "epochs")
+            if name in OF_A_SUBJECT:
+                assert value == OF_A_SUBJECT[name]
+                continue
             expected = getattr(row.learner if learnt else row, name, None)  # of what no row is pretrained on
             if name == "truth_learner":
                 assert value == ""
-            elif name in ("information", "aliases"):
-                assert value == ", ".join(getattr(row, name))
+            elif name == "information":
+                assert value == ", ".join(row.information)
+            elif name == "aliases":
+                assert value == list(row.aliases)
             elif isinstance(expected, float) and np.isnan(expected):
                 assert value is None
             else:
                 assert value == expected
-            assert type(value) in (str, int, float, bool, type(None))
+            assert type(value) in (str, int, float, bool, list, type(None))
     assert json.loads(board.to_json()) == records
 
 
@@ -282,7 +300,13 @@ def test_csv_parses_back(home: Path) -> None:
     """The standard library reads the fields of ``to_records``, with nothing for None."""
     board = leaderboard(home)
     read = list(csv.DictReader(io.StringIO(board.to_csv())))
-    assert read == [{k: "" if v is None else str(v) for k, v in record.items()} for record in board.to_records()]
+    joined = {"aliases", *OF_A_SUBJECT}
+    for line, record in zip(read, board.to_records(), strict=True):
+        assert list(line) == list(record)
+        assert {k: v for k, v in line.items() if k not in joined} == {
+            k: "" if v is None else str(v) for k, v in record.items() if k not in joined
+        }
+        assert (line["noise"], line["rate"], line["draws"]) == ("as_found", "", "1")
 
 
 def test_text_forms_are_those_of_rendering(home: Path) -> None:
@@ -293,7 +317,8 @@ def test_text_forms_are_those_of_rendering(home: Path) -> None:
         assert len(board) > 0
         for form in ("to_markdown", "to_latex", "to_csv", "to_json", "to_records", "caption"):
             got = getattr(board, form)
-            expected = getattr(rendering, form)(board.rows)
+            of = latex if form == "to_latex" else rendering if form in ("to_markdown", "caption") else records
+            expected = getattr(of, form)(board.rows)
             assert (got if form == "caption" else got()) == expected
 
 

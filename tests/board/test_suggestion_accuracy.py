@@ -13,14 +13,14 @@ from noisybench.board.agreement import against_right_classes
 from noisybench.board.leaderboard import leaderboard
 from noisybench.board.references import reference_suggestions
 from noisybench.board.results import evaluate
-from noisybench.cards.item_page import metric_names, metric_page
+from noisybench.cards.item_page import item_page
 from noisybench.data.loading import load_source
 from noisybench.data.source import source_from_arrays
 from noisybench.detection.scoring import RESERVED, Suggestion
 from noisybench.detection.suggesting import suggest
 from noisybench.ground.arrays import UNKNOWN, WRONG
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, UnknownName
-from noisybench.ground.lookup import find
+from noisybench.ground.lookup import find, names
 from noisybench.noise.noises.as_found import AsFound
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.runs.training_run import choose_detectors
@@ -145,8 +145,8 @@ def test_there_may_be_no_truth_to_rank_by(tmp_path: Path) -> None:
 
 def test_the_metric_is_listed_and_its_reference_is_no_detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``list metrics`` has it; a user's detector of the reference's name is refused."""
-    assert "suggestion_accuracy" in metric_names()
-    page = metric_page("suggestion_accuracy")
+    assert "suggestion_accuracy" in names("metrics")
+    page = item_page("metrics", "suggestion_accuracy")
     assert (page.facts["against"], page.facts["values"]) == ("mislabeled", "0 to 1")
     (tmp_path / "own_likeliest.py").write_text(
         "from noisybench import Detector\nD = Detector('likeliest_other_class', ('loss',), lambda t: t['loss'][-1], 'me')\n",

@@ -11,7 +11,7 @@ import typer
 from shell import shell
 
 from noisybench.cards.data_cards import read_data_card
-from noisybench.cards.item_page import item_page, metric_names, metric_page, type_words
+from noisybench.cards.item_page import item_page, type_words
 from noisybench.cli.app import app
 from noisybench.data.recognising import OWN
 from noisybench.ground.errors import UnknownName
@@ -79,12 +79,15 @@ def test_defaults_can_be_said_again() -> None:
                 assert parse_value(get_type_hints(item)[field.name], default, field.name) == field.default
 
 
-@pytest.mark.parametrize("name", metric_names())
+@pytest.mark.parametrize("name", names("metrics"))
 def test_a_metric_has_a_page_too(name: str) -> None:
     """What it is, against which truth, and a command."""
-    page = metric_page(name)
+    page, metric = item_page("metrics", name), find("metrics", name)
+    assert (page.summary, page.facts["title"]) == (metric.words, metric.title)
     assert page.text
     assert page.facts["against"] in ("mislabeled", "memorization")
+    assert page.facts["direction"] == ("higher is better" if metric.higher_is_better else "lower is better")
+    assert {"values", "chance", "compares"} <= set(page.facts)
     assert page.example.endswith(f"--metric {name}")
 
 

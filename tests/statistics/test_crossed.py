@@ -14,7 +14,7 @@ from noisybench.statistics.crossed import (
     coverage,
     of_differences,
     of_means,
-    parts_of,
+    variance_parts,
 )
 from noisybench.statistics.resampling import LabelColumn
 
@@ -76,7 +76,7 @@ def test_seeds_are_paired_where_rows_share_them() -> None:
     values = rng.normal(size=(4, 3))
     values[2, 2] = values[3, 1:] = np.nan
     samples = SampleParts(np.zeros((4, 4)), np.zeros((4, 4)), 20.0, *NO_SIZES)
-    found = of_differences(parts_of(one_column(values), None))
+    found = of_differences(variance_parts(one_column(values), None))
     paired = (values[0] - values[1]).var(ddof=1) / 3
     assert found.variance[0, 1] == pytest.approx(paired)
     assert found.freedom[0, 1] == pytest.approx(2)
@@ -87,19 +87,19 @@ def test_seeds_are_paired_where_rows_share_them() -> None:
     rows = one_column(values)
     assert [coverage(row, samples=True) for row in rows] == ["samples, seeds"] * 3 + ["samples"]
     assert [coverage(row, samples=False) for row in rows] == ["seeds"] * 3 + ["none"]
-    assert of_means(parts_of(rows, samples)).variance[3] == 0
+    assert of_means(variance_parts(rows, samples)).variance[3] == 0
 
 
 def test_seeds_of_a_pair_are_no_less_than_in_proportion() -> None:
     """A pair whose seeds hardly differ by chance has the mean share of all pairs, a row without seeds none of it."""
     values = np.array([[0.0, 1, 2], [0, 1, 2.001], [0, 2, 0], [0.5, np.nan, np.nan]])
     samples = SampleParts(np.eye(4), np.zeros((4, 4)), 50.0, *NO_SIZES)
-    found = of_differences(parts_of(one_column(values), samples))
-    alone = of_differences(parts_of(one_column(values), None)).variance
+    found = of_differences(variance_parts(one_column(values), samples))
+    alone = of_differences(variance_parts(one_column(values), None)).variance
     share = alone.sum() / (2 * (alone > 0)).sum()
     assert found.variance[0, 1] == pytest.approx(2 + 2 * share)
     assert found.variance[0, 2] == pytest.approx(2 + max(alone[0, 2], 2 * share))
-    only = of_differences([part for part in parts_of(one_column(values), samples) if part.of == "samples"])
+    only = of_differences([part for part in variance_parts(one_column(values), samples) if part.of == "samples"])
     assert found.variance[0, 1] > only.variance[0, 1] == pytest.approx(2)
 
 
@@ -109,12 +109,12 @@ def test_ranks_follow_paired_differences() -> None:
     common, own = rng.normal(0, 0.1, 6), rng.normal(0, 1e-3, (3, 6))
     values = np.stack([0.8 + common, 0.8 + common, 0.75 + common]) + own
     rows: list[RowValues] = [{column(d): {0: v} for d, v in enumerate(row.tolist())} for row in values]
-    sets = rank_sets(compare(values.mean(1), parts_of(rows, None), higher_is_better=True))
+    sets = rank_sets(compare(values.mean(1), variance_parts(rows, None), higher_is_better=True))
     sure = [ttest_rel(values[i], values[j]).pvalue < 0.05 / 3 for i, j in ((0, 1), (0, 2), (1, 2))]
     assert sure == [False, True, True]
     assert {sets[0][0], sets[1][0]} == {1, 2}
     assert [one[1:] for one in sets] == [(1, 2), (1, 2), (3, 3)]
-    worst, _, best = rank_sets(compare(values.mean(1), parts_of(rows, None), higher_is_better=False))
+    worst, _, best = rank_sets(compare(values.mean(1), variance_parts(rows, None), higher_is_better=False))
     assert best == (1, 1, 1)
     assert worst[1:] == (2, 3)
 
@@ -126,7 +126,7 @@ def boards_with_a_false_difference(design: Design, boards: int, *, samples: bool
     for _ in range(boards):
         rows, of_samples = drawn_board(design, rng)
         means = np.array([np.mean([np.mean([*seeds.values()]) for seeds in row.values()]) for row in rows])
-        compared = compare(means, parts_of(rows, of_samples if samples else None), higher_is_better=True)
+        compared = compare(means, variance_parts(rows, of_samples if samples else None), higher_is_better=True)
         false += any((low, high) != (1, len(rows)) for _, low, high in rank_sets(compared))
         pairs = np.triu_indices(len(rows), 1)
         held.append((np.abs(compared.gain) <= 2.1 * compared.error)[pairs].mean())

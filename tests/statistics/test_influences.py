@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from noisybench.ground.arrays import Bools, Floats, Labels
-from noisybench.statistics.detection_metrics import METRICS
+from noisybench.ground.lookup import find
 from noisybench.statistics.influences import (
     INFLUENCES,
     auroc_influence,
@@ -108,7 +108,7 @@ def test_counts_at_a_threshold_vary_as_fresh_samples_do(name: str, *, ties: bool
     squares: list[Floats] = []
     for _ in range(1500):
         both = fresh()
-        values.append([METRICS[name].compute(one, wrong, given).value for one in both])
+        values.append([find("metrics", name).compute(one, wrong, given).value for one in both])
         if len(squares) < 200:
             found = np.stack([influence(one, wrong, given) for one in both])
             squares.append(found @ found.T)

@@ -19,10 +19,12 @@ from noisybench.ground.lookup import find
 from noisybench.memorization.estimate import Memorization
 from noisybench.memorization.learner import Learner
 from noisybench.memorization.reliability import reliability
-from noisybench.statistics.memorization_metrics import MEMORIZATION_METRICS, Compared, overlap, overlap_chance
+from noisybench.statistics.memorization_metrics import Compared, overlap, overlap_chance
+from noisybench.statistics.metric import metrics_of
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant
 
+MEMORIZATION_METRICS = metrics_of("memorization")
 NAN = float("nan")
 NOTHING_HELD_OUT = np.zeros(0)
 LEARNER = Learner("mlp", "overfit", 45, "abc123", fraction=0.7)

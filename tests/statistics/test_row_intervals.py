@@ -7,7 +7,7 @@ from scipy.stats import t
 from simulated_boards import Design, drawn_board
 
 from noisybench.ground.arrays import Bools
-from noisybench.statistics.crossed import SampleParts, VariancePart, parts_of
+from noisybench.statistics.crossed import SampleParts, VariancePart, variance_parts
 from noisybench.statistics.intervals import wilson
 from noisybench.statistics.row_intervals import LAWS, auroc_law, row_intervals
 
@@ -79,6 +79,6 @@ def test_intervals_cover_with_few_wrong_labels(visible: float) -> None:
     for _ in range(80):
         rows, of = drawn_board(design, rng)
         means = np.array([np.mean([np.mean([*seeds.values()]) for seeds in row.values()]) for row in rows])
-        ends = np.array(row_intervals(means, parts_of(rows, of), of, auroc_law, (0.0, 1.0)))
+        ends = np.array(row_intervals(means, variance_parts(rows, of), of, auroc_law, (0.0, 1.0)))
         held.append((ends[:, 0] <= design.truth) & (design.truth <= ends[:, 1]))
     assert np.mean(held) >= 0.91

@@ -1,0 +1,11 @@
+"""Mean AUROC over the given classes that hold both wrong and right labels."""
+
+from noisybench.statistics.detection_metrics import auroc_within_class
+from noisybench.statistics.metric import Metric
+
+METRIC = Metric(
+    title="AUROC within given class",
+    words=__doc__,
+    compute=auroc_within_class,
+    chance=0.5,
+)

@@ -1,0 +1,12 @@
+"""Average precision with chance at 0 and perfection at 1."""
+
+from noisybench.statistics.detection_metrics import average_precision_normalised
+from noisybench.statistics.metric import Metric
+
+METRIC = Metric(
+    title="average precision above chance",
+    words=__doc__,
+    compute=average_precision_normalised,
+    chance=0.0,
+    bounds=(-float("inf"), 1.0),
+)

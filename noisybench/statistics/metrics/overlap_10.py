@@ -1,0 +1,14 @@
+"""Share of the 10 % most suspicious samples that are among as many most memorized ones."""
+
+from functools import partial
+
+from noisybench.statistics.memorization_metrics import overlap
+from noisybench.statistics.metric import Metric
+
+METRIC = Metric(
+    title="overlap of the top 10 %",
+    words=__doc__,
+    compute=partial(overlap, 10),
+    compares="memorization",
+    chance=0.1,
+)

@@ -1,0 +1,13 @@
+"""Share of wrong labels among the 10 % most suspicious."""
+
+from functools import partial
+
+from noisybench.statistics.detection_metrics import precision_at
+from noisybench.statistics.metric import Metric
+
+METRIC = Metric(
+    title="precision at 10 %",
+    words=__doc__,
+    compute=partial(precision_at, 10),
+    chance=lambda share: share,
+)
