@@ -7,6 +7,7 @@ from noisybench.board.curvature_steps import steps_in_words
 from noisybench.board.detector_table import Row, about_metric
 from noisybench.board.flags_table import MOST_MEMORIZED, BothRow, Quarters
 from noisybench.board.information import RowBlock
+from noisybench.board.interval_words import cluster_words, covered_words, differences_words
 from noisybench.board.model_table import ModelRow
 from noisybench.board.neighbourhoods import ENOUGH_ALIKE
 from noisybench.board.row_words import (
@@ -22,7 +23,6 @@ from noisybench.board.subject import SHOWN_OF_AN_ID, NoiseUsed, joined
 from noisybench.ground.text import one_line
 from noisybench.ground.version import __version__
 from noisybench.runs.fit_words import on_susceptibility
-from noisybench.statistics.resampling import weakest
 from noisybench.variants.clustered import CANNOT_BE_TOLD
 
 BLOCK_WORDS: Mapping[RowBlock, str] = {
@@ -41,11 +41,7 @@ def caption(rows: Rows) -> str:
     if without_truth(rows):
         return without_truth(rows)
     ranked = [row for row in rows if not isinstance(row, Row) or row.rank is not None] or list(rows)
-    covers = {
-        "draws": "95 % intervals cover new noise draws and training seeds",
-        "seeds": "95 % intervals cover new training seeds only, as some setting has one noise draw",
-        "none": "no intervals, as some setting has a single run",
-    }[weakest({row.interval for row in ranked})]
+    covers = covered_words(ranked)
     if isinstance(first, Row):
         part = "" if first.stratum == "all" else f" of {first.stratum} samples"
         what = f"{metric_title(first)} against '{first.truth}'{part}, mean over noise families"
@@ -61,6 +57,7 @@ def caption(rows: Rows) -> str:
     told = [
         f"{what}; {covers}.",
         *about_subject(rows),
+        *differences_words([row for row in rows if isinstance(row, Row)]),
         *([f"{missing[0][:1].upper()}{'; '.join(missing)[1:]}."] if missing else ()),
         *([steps] if steps else ()),
         *_about_further(rows),
@@ -70,6 +67,7 @@ def caption(rows: Rows) -> str:
     clustered = max((row.clustered for row in rows if not isinstance(row, ModelRow)), default=0)
     if clustered:
         told.append(f"In {clustered} of {max(row.variants for row in rows)} label columns {CANNOT_BE_TOLD}.")
+        told += cluster_words([row for row in rows if isinstance(row, Row)])
     return one_line(" ".join(filter(None, told)))  # names come from files, which may hold any character
 
 

@@ -28,7 +28,8 @@ from noisybench.board.judging import judge_all, judge_all_by_class
 from noisybench.board.neighbourhoods import least_alike
 from noisybench.board.parts import (
     MEAN_OF_CLASSES,
-    By,
+    UNDIVIDED,
+    Division,
     RowPart,
     check_by,
     groups_by,
@@ -36,8 +37,9 @@ from noisybench.board.parts import (
     named_classes,
     parts_of,
 )
-from noisybench.board.ranking import Group, League, Standing, standings_of
+from noisybench.board.ranking import NO_SAMPLES, Group, League, SampleEvidence, Standing, standings_of
 from noisybench.board.row_groups import RowKey, complete_rows, groups_of
+from noisybench.board.sample_influences import sample_evidence
 from noisybench.board.subject import (
     NO_SUBJECT,
     NOTHING_KNOWN,
@@ -74,8 +76,7 @@ class Row:
         mean: Over families, settings, label columns and seeds, in this order.
         low: Lower end of the 95 % interval.
         high: Upper end.
-        interval: What was resampled: noise draws, or, where a setting has one draw only, its training seeds; ``none``
-            where a setting has a single run.
+        interval: What the interval covers, see ``Interval``: ``draws`` of noise with their seeds, or only seeds of one draw.
         rank: 1 is the best of the complete detectors; equal means share a rank.
         rank_low: Best rank in the 95 % confidence set.
         rank_high: Worst rank in it.
@@ -108,6 +109,9 @@ class Row:
         subject: Data sets, noises, label columns and versions that the row is of.
         parts: Where a table has a column for each noise, source, rate, class or variant: the row's value in each.
         ablation: Options by name, of those that tell apart rows whose words are alike, as ``("lr", 0.02)``.
+        surely_worse: Whether it is surely not the best of those ranked: the others hold the best one in 95 % of tables.
+        equivalent: Whether the paired 90 % interval of its difference to the best lies within ± .01; None of the best.
+        floor: Difference to another row that can be told here with 80 % power, median over all pairs; NaN where unknown.
         neighbours_alike: Of detectors that take the two nearest others to share a sample's true class: the share of
             samples of which they do; None of others, and where no truth is known.
         worst_class: Where they were asked for, see ``further_figures.FurtherFigures``, as the next three.
@@ -162,6 +166,9 @@ class Row:
     worst_class_value: float = math.nan
     top_overlap: float = math.nan
     false_flags: float = math.nan
+    surely_worse: bool | None = None
+    equivalent: bool | None = None
+    floor: float = math.nan
 
 
 # Rows
@@ -210,7 +217,16 @@ def detector_rows(
     by_class = judge_all_by_class(left, truths, asked)[0] if by == "class" else {}
     labels = KnownOfLabels(class_names, wrong_shares_of(variants), named_classes(by_class, left, class_names))
     further: AskFurther = ask_further(left, truths, asked) if more else lambda _: NO_FURTHER
-    return rows_of_agreements(judged, left, begun, asked, labels=labels, division=division, more=further)
+    return rows_of_agreements(
+        judged,
+        left,
+        begun,
+        asked,
+        labels=labels,
+        division=division,
+        more=further,
+        evidence=sample_evidence(truths, asked),
+    )
 
 
 class KnownOfLabels(NamedTuple):
@@ -227,20 +243,7 @@ class KnownOfLabels(NamedTuple):
     by_class: Mapping[str, Mapping[Path, Sequence[Agreement]]] = MappingProxyType({})
 
 
-class Division(NamedTuple):
-    """What a table is divided into.
-
-    Attributes:
-        by: What it has a column for each of.
-        pool: Whether several data sets are averaged; they have a block each otherwise.
-    """
-
-    by: By | None = None
-    pool: bool = False
-
-
 NOTHING_MORE = KnownOfLabels()
-UNDIVIDED = Division()
 
 
 def rows_of_agreements(
@@ -252,6 +255,7 @@ def rows_of_agreements(
     labels: KnownOfLabels = NOTHING_MORE,
     division: Division = UNDIVIDED,
     more: AskFurther = lambda _: NO_FURTHER,
+    evidence: SampleEvidence = NO_SAMPLES,
 ) -> list[Row]:
     """The rows of ``detector_rows`` from agreements that are given.
 
@@ -263,6 +267,7 @@ def rows_of_agreements(
         labels: What is known of the label columns.
         division: What the table is divided into.
         more: Gives further figures of what a row averages over.
+        evidence: How to know what samples do to rows.
     """
     about, sources = about_metric(asked.metric), sources_of([*ended, *begun])
     ended, begun = with_sources(ended, sources), with_sources(begun, sources)
@@ -278,14 +283,14 @@ def rows_of_agreements(
         League(key.whose, one.block, key.source) if key.kind == "detector" and whole else None
         for key, one, whole in zip(groups, made, complete, strict=True)
     ]
-    standings = standings_of(averaged, leagues, about)
+    standings = standings_of(averaged, leagues, about, evidence)
     named = {} if division.by in (None, "class") else groups_by(averaged, division.by)
     for name, found in labels.by_class.items():
         of_class = groups_of(found, ended, shown, pool=division.pool)
         named[name] = [of_class.get(key, {}) for key in groups]
     if labels.by_class:
         named = {MEAN_OF_CLASSES: mean_of_classes(named), **named}
-    parts, ablations = parts_of(named, leagues, about), ablations_of(ended)
+    parts, ablations = parts_of(named, leagues, about, evidence), ablations_of(ended)
     rows = [
         _row(
             key,

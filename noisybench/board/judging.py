@@ -252,10 +252,10 @@ def _own_metric(asked: Asked) -> str | None:
 
 
 @cache
-def digest_of_code() -> str:
-    """Digest of the code that agreement follows from, so that a changed metric finds nothing in the cache."""
+def digest_of_code(*more: Path) -> str:
+    """Digest of the code that agreement follows from, and of more, so that a changed metric finds nothing in the cache."""
     others = (agreement, evidence, own_cut, references, suggesting, reliability, learner, random_streams)
-    files = [*sorted(Path(str(statistics.__file__)).parent.rglob("*.py")), *map(_file_of, others)]
+    files = [*sorted(Path(str(statistics.__file__)).parent.rglob("*.py")), *map(_file_of, others), *more]
     return hashlib.sha256("".join(map(file_digest, files)).encode()).hexdigest()
 
 

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 import numpy as np
 
 from noisybench.board.agreement import Agreement
-from noisybench.board.ranking import AboutMetric, Group, League, standings_of
+from noisybench.board.ranking import NO_SAMPLES, AboutMetric, Group, League, SampleEvidence, standings_of
 from noisybench.board.subject import SHOWN_OF_AN_ID, nominal_rate
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import UnknownName
@@ -40,6 +40,22 @@ class RowPart(NamedTuple):
     high: float
     rank: int | None
     rank_low: int | None
+
+
+class Division(NamedTuple):
+    """What a table is divided into.
+
+    Attributes:
+        by: What it has a column for each of.
+        pool: Whether several data sets are averaged; they have a block each otherwise.
+    """
+
+    by: By | None = None
+    pool: bool = False
+
+
+UNDIVIDED = Division()
+"""One average over all, of each data set."""
 
 
 def check_by(by: str | None) -> By | None:
@@ -109,7 +125,10 @@ def mean_of_classes(by_class: Mapping[str, Sequence[Group]]) -> list[Group]:
 
 
 def parts_of(
-    named: Mapping[str, Sequence[Group]], leagues: Sequence[League | None], about: AboutMetric
+    named: Mapping[str, Sequence[Group]],
+    leagues: Sequence[League | None],
+    about: AboutMetric,
+    evidence: SampleEvidence = NO_SAMPLES,
 ) -> list[tuple[RowPart, ...]]:
     """The parts of each row, in the order given.
 
@@ -117,10 +136,12 @@ def parts_of(
         named: Name of each part → what each row averages over in it.
         leagues: With whom each row competes.
         about: The metric.
+        evidence: How to know what samples do to rows; of the mean of classes it is not known.
     """
     rows: list[list[RowPart]] = [[] for _ in leagues]
     for name, groups in named.items():
-        for row, standing in zip(rows, standings_of(groups, leagues, about), strict=True):
+        known = NO_SAMPLES if name == MEAN_OF_CLASSES else evidence
+        for row, standing in zip(rows, standings_of(groups, leagues, about, known), strict=True):
             row.append(RowPart(name, standing.mean, standing.low, standing.high, standing.rank, standing.rank_low))
     return [tuple(row) for row in rows]
 

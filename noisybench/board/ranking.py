@@ -1,14 +1,20 @@
 """Standing of each row of a table: its mean and interval, its rank among the rows that it competes with, and how sure."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
+import numpy as np
+
 from noisybench.board.agreement import Agreement
-from noisybench.board.averages import cells_of
 from noisybench.board.information import RowBlock
+from noisybench.ground.arrays import Bools
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import Run
-from noisybench.statistics.resampling import Interval, LabelColumn, estimate, rank_sets
+from noisybench.statistics.comparisons import compare, equivalent_to, rank_sets, resolution_floor, surely_worse
+from noisybench.statistics.crossed import RowValues, SampleParts, coverage, variance_parts
+from noisybench.statistics.resampling import Interval, LabelColumn, mean, settings_of
+from noisybench.statistics.row_intervals import Law, row_intervals
 
 Group: TypeAlias = "Mapping[tuple[LabelColumn, int], tuple[Run, Agreement]]"
 """What a row averages over: label column and seed → run and its agreement."""
@@ -35,9 +41,16 @@ class Standing(NamedTuple):
     low: float
     high: float
     interval: Interval
-    rank: int | None
-    rank_low: int | None
-    rank_high: int | None
+    rank: int | None = None
+    rank_low: int | None = None
+    rank_high: int | None = None
+    surely_worse: bool | None = None
+    equivalent: bool | None = None
+    floor: float = math.nan
+
+
+NOWHERE = Standing(math.nan, math.nan, math.nan, "none")
+"""Standing of a row without a value."""
 
 
 class AboutMetric(Protocol):
@@ -52,18 +65,97 @@ class AboutMetric(Protocol):
         """Least and greatest value there can be."""
 
 
-def standings_of(groups: Sequence[Group], leagues: Sequence[League | None], about: AboutMetric) -> list[Standing]:
+class SampleEvidence(NamedTuple):
+    """How to know what samples do to rows.
+
+    Attributes:
+        parts: Rows that have the same label columns → what samples do to their means; None where that is not known.
+        law: Of the metric, see ``row_intervals``.
+    """
+
+    parts: Callable[[Sequence[Group]], SampleParts | None]
+    law: Law | None
+
+
+NO_SAMPLES = SampleEvidence(lambda _: None, None)
+"""What is known where values alone are given."""
+
+
+def standings_of(
+    groups: Sequence[Group],
+    leagues: Sequence[League | None],
+    about: AboutMetric,
+    evidence: SampleEvidence = NO_SAMPLES,
+) -> list[Standing]:
     """Standing of each row.
 
     Args:
         groups: What each row averages over.
         leagues: With whom each competes; None of one that has no rank.
         about: The metric.
+        evidence: How to know what samples do to rows.
     """
-    cells = [cells_of((run, held.value) for run, held in group.values()) for group in groups]
-    ranks: dict[int, tuple[int, int, int]] = {}
-    for league in {one: None for one in leagues if one is not None}:
-        contenders = [i for i, one in enumerate(leagues) if one == league and cells[i]]
-        sets = rank_sets([cells[i] for i in contenders], higher_is_better=about.higher_is_better)
-        ranks |= dict(zip(contenders, sets, strict=True))
-    return [Standing(*estimate(cells[i], about.bounds), *ranks.get(i, (None, None, None))) for i in range(len(groups))]
+    values = [_values_of(group) for group in groups]
+    standings = [NOWHERE] * len(groups)
+    for members, ranked in _companies(values, leagues):
+        samples = evidence.parts([groups[i] for i in members])
+        found = _standings([values[i] for i in members], samples, evidence.law, about, ranked=ranked)
+        for i, standing in zip(members, found, strict=True):
+            standings[i] = standing
+    return standings
+
+
+def _values_of(group: Group) -> RowValues:
+    """The finite values of a row."""
+    found: dict[LabelColumn, dict[int, float]] = {}
+    for (column, seed), (_, held) in group.items():
+        if math.isfinite(held.value):
+            found.setdefault(column, {})[seed] = held.value
+    return found
+
+
+def _companies(values: Sequence[RowValues], leagues: Sequence[League | None]) -> Iterator[tuple[list[int], bool]]:
+    """Rows that have a value and the same label columns: those of each league, and those of none."""
+    found: dict[object, list[int]] = {}
+    for i, (row, league) in enumerate(zip(values, leagues, strict=True)):
+        if row:
+            found.setdefault((league, frozenset(row)), []).append(i)
+    for (league, _), members in found.items():  # type: ignore[misc]
+        yield members, league is not None
+
+
+def _standings(
+    rows: Sequence[RowValues], samples: SampleParts | None, law: Law | None, about: AboutMetric, *, ranked: bool
+) -> list[Standing]:
+    """Standing of each of some rows that have the same label columns."""
+    means = np.array([mean({column: [*seeds.values()] for column, seeds in row.items()}) for row in rows])
+    covered = [coverage(row, samples=samples is not None) for row in rows]
+    parts = variance_parts(rows, samples)
+    ends = row_intervals(means, parts, samples, law, about.bounds) if parts else []
+    found = [
+        Standing(value, *(ends[i] if covered[i] != "none" else (math.nan, math.nan)), covered[i])
+        for i, value in enumerate(means.tolist())
+    ]
+    if not ranked:
+        return found
+    unknown = _spreadless(rows) if samples is None else None
+    compared = compare(means, parts, higher_is_better=about.higher_is_better, unknown=unknown)
+    best = int(np.argmax(means if about.higher_is_better else -means))
+    floor, worse, same = resolution_floor(compared), surely_worse(compared), equivalent_to(best, compared)
+    return [
+        Standing(*one[:4], *ranks, bool(worse[i]), None if i == best else bool(same[i]), floor)
+        for i, (one, ranks) in enumerate(zip(found, rank_sets(compared), strict=True))
+    ]
+
+
+def _spreadless(rows: Sequence[RowValues]) -> Bools:
+    """Rows that show no spread of their own in a setting of one label column, though seeds are all that is known, (r,).
+
+    No one is surely better or worse than they: a row that has fewer seeds than others, and all where none has two.
+    """
+    found = np.zeros(len(rows), dtype=bool)
+    for setting in settings_of(rows[0]):
+        if len(setting.columns) == 1:
+            sizes = np.array([len(row[setting.columns[0]]) for row in rows])
+            found |= (sizes < sizes.max()) | (sizes.max() < 2)  # noqa: PLR2004 - a spread needs two
+    return found

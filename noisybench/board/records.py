@@ -18,7 +18,8 @@ from noisybench.ground.text import spreadsheet_cell, visible
 from noisybench.ground.version import __version__
 
 _LATER = ("declared", "aliases", "clustered")  # fields since 0.4.0, last in every form
-_OF_DETECTORS = (*CurvatureStep._fields, "neighbours_alike", *FurtherFigures._fields)
+_IN_PAIRS = ("surely_worse", "equivalent", "floor")
+_OF_DETECTORS = (*CurvatureStep._fields, "neighbours_alike", *_IN_PAIRS, *FurtherFigures._fields)
 _IN_COLUMNS_OF_THEIR_OWN = ("source", "subject", "parts", "ablation")
 PART = ("mean", "low", "high", "rank", "rank_low")
 """What there is of a row in each part of a table: columns such as ``mean[symmetric]``."""
@@ -148,6 +149,7 @@ _LISTS = {
 }
 _MAYBE_EMPTY = {
     "pretrained": "string", "pretrained_overlap": "string", "pretrained_supervised": "bool_", "matched": "bool_",
+    "surely_worse": "bool_", "equivalent": "bool_", "worst_class": "string",
     "rank": "int64", "rank_low": "int64", "rank_high": "int64",
 }  # fmt: skip
 """Types of columns that may hold nothing but None, where they are no numbers with decimals."""

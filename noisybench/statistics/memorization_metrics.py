@@ -77,12 +77,7 @@ def kendall(compared: Compared) -> Estimate:
 
     Source: Kendall 1945, doi:10.1093/biomet/33.3.239.
     """
-    x, y = compared.scores, compared.memorization
-    if not (_varies(x) and _varies(y)):
-        return NOTHING
-    # Ties cancel: each of the four takes the earlier of two tied samples as below, whatever the sign.
-    concordance = _below(x, y) + _below(-x, -y) - _below(x, -y) - _below(-x, y)
-    return _estimate(_ratio(concordance / len(x), _untied(x), _untied(y), degree=2))
+    return _estimate(_kendall(compared.scores, compared.memorization))
 
 
 def cosine(compared: Compared) -> Estimate:
@@ -109,15 +104,7 @@ def partial_spearman(compared: Compared) -> Estimate:
 
     Source: Yule 1907, doi:10.1098/rspa.1907.0028 (partial correlation).
     """
-    x, y, z = compared.scores, compared.memorization, compared.held_out_error
-    xy, xz, yz = _spearman(x, y), _spearman(x, z), _spearman(y, z)
-    a, b, c = xy.value, xz.value, yz.value
-    if not (b * b < 1 - ROUNDING and c * c < 1 - ROUNDING):  # NaN, or nothing is left of one side
-        return NOTHING
-    scale = np.sqrt((1 - b * b) * (1 - c * c))
-    slopes = 1 / scale, (a * b - c) / ((1 - b * b) * scale), (a * c - b) / ((1 - c * c) * scale)
-    influence = sum(slope * r.influence for slope, r in zip(slopes, (xy, xz, yz), strict=True))
-    return _estimate(Correlation((a - b * c) / scale, influence))
+    return _estimate(_partial_spearman(compared))
 
 
 def overlap(percent: float, compared: Compared) -> Estimate:
@@ -159,6 +146,56 @@ def _spearman(x: Floats, y: Floats) -> Correlation:
     # One more sample also moves the ranks of those above it: what it does to them is summed from above.
     (a, above_x), (b, above_y) = _ranked(x), _ranked(y)
     return _ratio(a * b + above_x(b) + above_y(a), a * a + 2 * above_x(a), b * b + 2 * above_y(b), degree=3)
+
+
+def _kendall(x: Floats, y: Floats) -> Correlation:
+    if not (_varies(x) and _varies(y)):
+        return _unknown(len(x))
+    # Ties cancel: each of the four takes the earlier of two tied samples as below, whatever the sign.
+    concordance = _below(x, y) + _below(-x, -y) - _below(x, -y) - _below(-x, y)
+    return _ratio(concordance / len(x), _untied(x), _untied(y), degree=2)
+
+
+def _partial_spearman(compared: Compared) -> Correlation:
+    x, y, z = compared.scores, compared.memorization, compared.held_out_error
+    xy, xz, yz = _spearman(x, y), _spearman(x, z), _spearman(y, z)
+    a, b, c = xy.value, xz.value, yz.value
+    if not (b * b < 1 - ROUNDING and c * c < 1 - ROUNDING):  # NaN, or nothing is left of one side
+        return _unknown(len(x))
+    scale = np.sqrt((1 - b * b) * (1 - c * c))
+    slopes = 1 / scale, (a * b - c) / ((1 - b * b) * scale), (a * c - b) / ((1 - c * c) * scale)
+    influence = slopes[0] * xy.influence + slopes[1] * xz.influence + slopes[2] * yz.influence
+    return Correlation((a - b * c) / scale, influence)
+
+
+def _spearman_corrected(compared: Compared) -> Correlation:
+    found = _spearman(compared.scores, compared.memorization)
+    if not compared.reliability > 0:
+        return _unknown(len(compared.scores))
+    return Correlation(*(part / compared.reliability**0.5 for part in found))
+
+
+_INFLUENTIAL: dict[str, Callable[[Compared], Correlation]] = {
+    "spearman": lambda compared: _spearman(compared.scores, compared.memorization),
+    "spearman_corrected": _spearman_corrected,
+    "kendall": lambda compared: _kendall(compared.scores, compared.memorization),
+    "pearson": lambda compared: _pearson(compared.scores, compared.memorization),
+    "cosine": lambda compared: _cosine(compared.scores, compared.memorization),
+    "partial_spearman": _partial_spearman,
+}
+
+
+def correlation_influence(metric: str, compared: Compared) -> Floats | None:
+    """Influence of each sample on a correlation, scaled such that the sum of squares is its variance: (n,).
+
+    None of a metric that is no correlation, or has no value.
+    """
+    compute = _INFLUENTIAL.get(metric)
+    found = None if compute is None else compute(compared)
+    n = len(compared.scores)
+    if found is None or np.isnan(found.value) or n <= FEWEST:
+        return None
+    return found.influence / np.sqrt(n * (n - FEWEST))
 
 
 def _ratio(product: Floats, left: Floats, right: Floats, *, degree: int) -> Correlation:

@@ -1,0 +1,70 @@
+"""What a table says of its intervals, of the differences that it can tell, and of rows that are as good as the best."""
+
+import math
+from collections.abc import Sequence
+
+from noisybench.board.detector_table import Row
+from noisybench.board.row_words import AnyRow, digits, model_words, recipe_words
+from noisybench.runs.record import Regime
+from noisybench.statistics.comparisons import DELTA
+from noisybench.statistics.resampling import Interval, weakest
+
+UNTRAINED: tuple[Regime, ...] = ("features", "answers", "given")
+"""Regimes whose scores have no training seed."""
+MOST_NAMES = 8
+COVERED: dict[Interval, str] = {
+    "samples, draws": "95 % intervals cover other samples, noise draws and training seeds",
+    "samples, seeds": "95 % intervals cover other samples of the same labelling process and other training seeds, not "
+    "another noise draw",
+    "samples": "95 % intervals cover other samples of the same labelling process, not another noise draw",
+    "draws": "95 % intervals cover new noise draws and training seeds",
+    "seeds": "95 % intervals cover new training seeds only, as some setting has one noise draw",
+    "none": "no intervals, as some setting has a single run",
+}
+"""What an interval covers, in words."""
+
+
+def covered_words(rows: Sequence[AnyRow]) -> str:
+    """What the intervals of a table cover: the least that any row does, where it has training seeds at all."""
+    told = [(row.interval, row.regime) for row in rows]
+    one_seed = any(interval == "samples" and regime not in UNTRAINED for interval, regime in told)
+    seeded: set[Interval] = {interval for interval, _ in told if interval != "samples"}
+    if not one_seed and "samples" in {interval for interval, _ in told} and seeded == {"samples, draws"}:
+        return COVERED["samples"]  # a setting with one draw, of which nobody has seeds
+    covered = COVERED[weakest(seeded)] if seeded else COVERED["samples"]
+    if not one_seed:
+        return covered
+    if not seeded:
+        return f"{covered} or training seed"
+    return f"{covered}; those of a single training or pool cover no other seed"
+
+
+def differences_words(rows: Sequence[Row]) -> list[str]:
+    """Sentences about rows in pairs: what difference can be told, which may be the best, which are equivalent to it."""
+    ranked = [row for row in rows if row.rank is not None]
+    floors = sorted({digits(row.floor) for row in ranked if not math.isnan(row.floor)})
+    told = []
+    if floors:
+        ends = floors[0] if len(floors) == 1 else f"{floors[0]} to {floors[-1]}, by block,"
+        told.append(f"Differences below {ends} cannot be told here (80 % power, all pairs at once).")
+    open_ones = sum(row.surely_worse is False for row in ranked)
+    if floors and open_ones < len(ranked):
+        told.append(f"{open_ones} of {len(ranked)} ranked rows may be the best (95 %).")
+    same = [row for row in ranked if row.equivalent]
+    if same:
+        alike = len({row.setup for row in ranked}) == 1
+        names = [
+            row.detector if alike else f"{row.detector} ({model_words(row)}, {recipe_words(rows)(row)})" for row in same
+        ]
+        more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+        told.append(
+            f"Equivalent to the best, ± {DELTA:g} by paired 90 % intervals: {', '.join(names[:MOST_NAMES])}{more}."
+        )
+    return told
+
+
+def cluster_words(rows: Sequence[Row]) -> list[str]:
+    """A sentence where wrong labels come in clusters, of which none is written down."""
+    if not any(row.clustered and "samples" in row.interval for row in rows):
+        return []
+    return ["There, the wrong labels of one right and one given class count as one in intervals and ranks."]

@@ -1,0 +1,346 @@
+"""What samples do to the rows of a table: the influences of each run's scores, summed over seeds and label columns.
+
+Scores are read one file at a time, and what comes out are a few matrices of rows by rows, kept in the user's own cache by
+the digests of everything that they follow from, as agreement is: a table that was made before reads no score.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisybench.board.agreement import Agreement, Stratum
+from noisybench.board.judging import digest_of_code
+from noisybench.board.kept_answers import kept
+from noisybench.board.ranking import Group, SampleEvidence
+from noisybench.board.references import reference_scores, reference_suggestions
+from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, Truths
+from noisybench.detection.scoring import scores_path
+from noisybench.ground.arrays import Bools, Floats, Labels
+from noisybench.ground.digests import file_digest
+from noisybench.ground.lookup import find
+from noisybench.memorization.reliability import reliability
+from noisybench.runs.reading import Run
+from noisybench.runs.suggestion_files import suggestion_digests
+from noisybench.statistics.crossed import SampleParts, SampleSums
+from noisybench.statistics.influences import INFLUENCES, Influence, suggestion_influence
+from noisybench.statistics.memorization_metrics import Compared, correlation_influence
+from noisybench.statistics.metric import Metric
+from noisybench.statistics.resampling import LabelColumn, Setting, settings_of
+from noisybench.statistics.row_intervals import LAWS
+from noisybench.variants.clustered import in_clusters
+from noisybench.variants.variant import Variant
+
+Place: TypeAlias = "tuple[LabelColumn, int]"
+"""Label column and training seed."""
+
+
+def sample_evidence(truths: Mapping[Path, Truths], asked: Asked) -> SampleEvidence:
+    """How to know what samples do to the rows of a table, from the scores of their runs.
+
+    Args:
+        truths: Folder of all that is known of a variant's labels → its truths.
+        asked: Truth, metric and stratum of the table.
+    """
+    return SampleEvidence(
+        partial(sample_parts, truths=truths, asked=asked),
+        LAWS.get(asked.metric) if _is_ours(asked) else None,
+    )
+
+
+def sample_parts(groups: Sequence[Group], *, truths: Mapping[Path, Truths], asked: Asked) -> SampleParts | None:
+    """What samples do to the means of some rows that have the same label columns.
+
+    None where the metric has no influence that is known, where something was suggested by no file, or where a label column
+    has one sample of a kind.
+
+    Args:
+        groups: What each row averages over.
+        truths: Folder of all that is known of a variant's labels → its truths.
+        asked: Truth, metric and stratum.
+
+    Raises:
+        BadData: A file of scores is broken.
+        Mismatch: Scores are of another variant.
+    """
+    if not _has_influence(asked):
+        return None
+    places = [{at: one for at, one in group.items() if np.isfinite(one[1].value)} for group in groups]
+    what = _follows_from(places, truths, asked)
+    if what is None:
+        found = _computed(places, truths, asked)
+    else:
+        fields = kept(what, lambda: _packed(_computed(places, truths, asked)), list[bytes])
+        found = _unpacked(fields, len(places))
+    return found if found.freedom >= 1 else None
+
+
+def _has_influence(asked: Asked) -> bool:
+    """Whether there may be an influence: of a correlation that is told by its first sample."""
+    compares = _metric(asked).compares
+    if compares == "mislabeled":
+        return _influence(asked) is not None
+    return compares == "memorization" or asked.metric == "suggestion_accuracy"
+
+
+def _metric(asked: Asked) -> Metric:
+    found: Metric = find("metrics", asked.metric)
+    return found
+
+
+def _is_ours(asked: Asked) -> bool:
+    """Whether a metric is noisybench's own, whose code is known."""
+    compute = _metric(asked).compute
+    return str(getattr(compute, "func", compute).__module__).partition(".")[0] == "noisybench"
+
+
+def _influence(asked: Asked) -> Influence | None:
+    """The influence of a metric that compares scores with a mask: its own, or one that is known."""
+    return _metric(asked).influence or (INFLUENCES.get(asked.metric) if _is_ours(asked) else None)
+
+
+_NONE = np.zeros(0)
+NOT_KNOWN = SampleParts(_NONE, _NONE, 0.0, _NONE, _NONE, _NONE)
+"""Parts of rows of whose influences one is not known."""
+
+
+def _computed(
+    rows: Sequence[Mapping[Place, tuple[Run, Agreement]]], truths: Mapping[Path, Truths], asked: Asked
+) -> SampleParts:
+    """The parts from the scores of every run."""
+    homes = {column: run.home for row in rows for (column, _), (run, _) in row.items()}
+    sets: dict[object, list[Setting]] = {}
+    for setting in settings_of(homes):
+        sets.setdefault(_sample_set(rows, setting.columns[0]), []).append(setting)
+    measured, elsewhere = (np.zeros((len(rows), len(rows))) for _ in range(2))
+    weights: list[float] = []
+    sizes: list[tuple[float, float]] = []
+    for members in sets.values():
+        n = len(truths[homes[members[0].columns[0]]].variant.labels)
+        sums = SampleSums(n, len(rows))
+        for setting in members:
+            draws = len(setting.columns)
+            for column in setting.columns:
+                found = _of_column(rows, column, truths[homes[column]], asked)
+                if found is None:
+                    return NOT_KNOWN
+                sums.add(found[0], setting.weight / draws, draws)
+                weights.append(setting.weight / draws)
+                sizes.append(found[1])
+            sums.close_setting(draws)
+        sums.close()
+        measured += sums.measured
+        elsewhere += sums.elsewhere
+    wrong, right = np.array(sizes).T
+    return SampleParts(
+        measured,
+        elsewhere,
+        float(min(wrong.min(), right.min()) - 1),
+        np.array(weights),
+        wrong,
+        right,
+    )
+
+
+def _sample_set(rows: Sequence[Mapping[Place, tuple[Run, Agreement]]], column: LabelColumn) -> object:
+    """What the samples of a label column are, whatever their labels."""
+    record = next(run for row in rows for (at, _), (run, _) in row.items() if at == column).record
+    return record.source, record.source_sha256, json.dumps(dict(record.source_options), sort_keys=True), record.limit
+
+
+def _of_column(
+    rows: Sequence[Mapping[Place, tuple[Run, Agreement]]], column: LabelColumn, truths: Truths, asked: Asked
+) -> tuple[NDArray[np.float32], tuple[float, float]] | None:
+    """Influences of the samples of a label column on every row, averaged over its seeds, (n, p), and how many of each kind.
+
+    None where one is not known.
+    """
+    means = np.zeros((len(truths.variant.labels), len(rows)), dtype=np.float32)
+    sizes = np.inf, np.inf
+    for i, row in enumerate(rows):
+        members = [one for (at, _), one in row.items() if at == column]
+        for run, agreement in members:
+            found = influence_of(run, agreement, truths, asked)
+            if found is None:
+                return None
+            means[:, i] += found[0] / len(members)
+            sizes = min(sizes[0], found[1][0]), min(sizes[1], found[1][1])
+    return means, sizes
+
+
+def influence_of(
+    run: Run, agreement: Agreement, truths: Truths, asked: Asked
+) -> tuple[Floats, tuple[float, float]] | None:
+    """Influence of each sample on an agreement, (n,), 0 of those that do not count, and how many there are of either kind.
+
+    Wrong labels that come in clusters count as one, with the influence of them all, by ``clusters_of``.
+    """
+    variant = truths.variant
+    if asked.truth == MEMORIZATION:
+        return _on_memorization(run, agreement, truths, asked)
+    result = np.zeros(len(variant.labels))
+    if asked.metric == "suggestion_accuracy":
+        suggested = _suggested(run, agreement, variant)
+        if suggested is None:
+            return None
+        wrong, right = variant.mislabeled & variant.class_known & _of_class(variant, agreement), np.inf
+        result[wrong] = suggestion_influence(suggested[wrong], variant.clean[wrong])
+    else:
+        counted, wrong = (mask & _of_class(variant, agreement) for mask in _counted(variant, asked.truth))
+        compute = _influence(asked)
+        if compute is None:
+            return None
+        values = _scores_of(run, agreement, truths)[counted]
+        result[counted] = compute(values, wrong[counted], variant.labels[counted])
+        right = float(counted.sum() - wrong.sum())
+    clusters = clusters_of(variant, wrong)
+    if clusters is None:
+        return result, (float(wrong.sum()), right)
+    return _in_clusters(result, wrong, clusters, right)
+
+
+def _counted(variant: Variant, truth: str) -> tuple[Bools, Bools]:
+    """Which samples count against the mislabeled mask or a mark, and which of them shall be found: as in ``agreement``."""
+    if truth == MISLABELED:
+        return variant.known, variant.mislabeled
+    bears = variant.marks[truth] & ~variant.dropped
+    return (bears | ~variant.mislabeled) & ~variant.dropped, bears
+
+
+def _of_class(variant: Variant, agreement: Agreement) -> Bools:
+    """The samples of the given class that an agreement is of, (n,); all where it is of every class."""
+    return (variant.labels == agreement.given_class) | (agreement.given_class is None)
+
+
+def _stratum(variant: Variant, stratum: Stratum) -> Bools:
+    """The samples of a stratum, (n,)."""
+    wrong = variant.mislabeled
+    return {"all": np.ones_like(wrong), "clean": variant.known & ~wrong, "mislabeled": wrong}[stratum]
+
+
+def _on_memorization(
+    run: Run, agreement: Agreement, truths: Truths, asked: Asked
+) -> tuple[Floats, tuple[float, float]] | None:
+    """Influence of each sample on a correlation with memorization."""
+    variant = truths.variant
+    measured = next(one for one in truths.measured if one.memorization.learner == agreement.learner)
+    truth, held_out = measured.memorization, measured.held_out_error
+    counted = _stratum(variant, asked.stratum) & _of_class(variant, agreement) & ~np.isnan(truth.values)
+    if _metric(asked).needs_held_out_error and held_out is not None:
+        counted &= ~np.isnan(held_out)
+    values = _scores_of(run, agreement, truths)[counted]
+    beside = np.zeros(0) if held_out is None else held_out[counted]
+    compared = Compared(values, truth.values[counted], reliability(truth, counted), beside)
+    found = correlation_influence(asked.metric, compared)
+    if found is None:
+        return None
+    result = np.zeros(len(counted))
+    result[counted] = found
+    return result, (float(counted.sum()), np.inf)
+
+
+def _scores_of(run: Run, agreement: Agreement, truths: Truths) -> Floats:
+    """Scores that an agreement is of, (n,)."""
+    if agreement.kind != "reference":
+        return run.scores(agreement.detector).values
+    known = _references(truths.variant, run.seed)
+    if agreement.detector in known:
+        return known[agreement.detector]
+    return next(
+        one.memorization.values
+        for one in truths.measured
+        if agreement.detector == f"memorization by {one.memorization.learner.name}"
+    )
+
+
+def _suggested(run: Run, agreement: Agreement, variant: Variant) -> Labels | None:
+    """Labels that an agreement is of, (n,); None where nothing is suggested."""
+    if agreement.kind != "reference":
+        suggestion = run.suggestion(agreement.detector, variant)
+        return None if suggestion is None else suggestion.labels
+    found = reference_suggestions(variant, seed=run.seed)
+    return next((one.labels for one in found if one.detector == agreement.detector), None)
+
+
+@lru_cache(maxsize=2)
+def _references(variant: Variant, seed: int) -> dict[str, Floats]:
+    return {one.detector: one.values for one in reference_scores(variant, seed=seed)}
+
+
+# Clusters
+
+
+def clusters_of(variant: Variant, wrong: Bools) -> NDArray[np.int64] | None:
+    """Number of the cluster of each wrong label, shape (m,); None where each counts by itself.
+
+    The clusters of a noise are not written down. All wrong labels of one right and one given class stand for them, in which
+    every cluster lies: the variance is right where few clusters share a pair of classes, and too large otherwise.
+    """
+    if not in_clusters(variant.provenance.noise, variant.provenance.params):
+        return None
+    pairs = np.stack([variant.clean[wrong], variant.labels[wrong]])
+    numbers: NDArray[np.int64] = np.unique(pairs, axis=1, return_inverse=True)[1].reshape(-1)
+    return numbers
+
+
+def _in_clusters(
+    influence: Floats, wrong: Bools, clusters: NDArray[np.int64], right: float
+) -> tuple[Floats, tuple[float, float]]:
+    """Influences with those of each cluster in the place of its first member, and the effective number of clusters."""
+    sizes = np.bincount(clusters)
+    m, count = float(len(clusters)), float(sizes.sum() ** 2 / (sizes**2).sum())
+    result = influence.copy()
+    result[wrong] = 0
+    if count > 1 and m > 1:
+        first = np.flatnonzero(wrong)[np.unique(clusters, return_index=True)[1]]
+        # The variance of a mean of clusters has their number less one below it, not that of samples.
+        result[first] = np.bincount(clusters, influence[wrong]) * np.sqrt(count / (count - 1) * (m - 1) / m)
+    return result, (count, right)
+
+
+# Keeping
+
+
+def _follows_from(
+    rows: Sequence[Mapping[Place, tuple[Run, Agreement]]], truths: Mapping[Path, Truths], asked: Asked
+) -> dict[str, object] | None:
+    """Digests of all that the parts of such rows follow from; None where one has none."""
+    homes = {run.home for row in rows for run, _ in row.values()}
+    digests = [[_digest_of(*one, asked) for one in row.values()] for row in rows]
+    if not _is_ours(asked) or any(digest is None for row in digests for digest in row):
+        return None
+    return {
+        "samples": digests,
+        "places": [[[*column, seed] for column, seed in row] for row in rows],
+        "of": [sorted({repr((held.learner, held.given_class)) for _, held in row.values()}) for row in rows],
+        "asked": asdict(asked),
+        "truths": sorted(
+            [sorted(truths[home].digests.items()), *(sorted(one.digests.items()) for one in truths[home].measured)]
+            for home in homes
+        ),
+        "code": digest_of_code(Path(__file__)),
+    }
+
+
+def _digest_of(run: Run, held: Agreement, asked: Asked) -> str | None:
+    """Digest of what an agreement is of; None of what was suggested by no file."""
+    if held.kind == "reference":
+        return f"{held.detector} of seed {run.seed}"
+    if asked.metric == "suggestion_accuracy":
+        return suggestion_digests(run.path, run.record).get(held.detector)
+    return file_digest(scores_path(run.path, held.detector))
+
+
+def _packed(parts: SampleParts) -> list[bytes]:
+    return [np.asarray(field, dtype=np.float64).tobytes() for field in parts]
+
+
+def _unpacked(fields: Sequence[bytes], rows: int) -> SampleParts:
+    measured, elsewhere, freedom, *sizes = (np.frombuffer(field) for field in fields)
+    shape = (rows, rows) if measured.size else (0,)
+    return SampleParts(measured.reshape(shape), elsewhere.reshape(shape), float(freedom[0]), *sizes)

@@ -1,0 +1,162 @@
+"""What samples do to the rows of a table, against loops over the scores of run folders, and how the table tells it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import t
+
+from noisybench.board import sample_influences
+from noisybench.board.captions import caption
+from noisybench.board.leaderboard import leaderboard
+from noisybench.data.loading import load_source
+from noisybench.detection.scoring import Scores, read_scores, scores_path, write_scores
+from noisybench.ground.arrays import Bools, Floats
+from noisybench.ground.files import write_columns
+from noisybench.noise.noises.symmetric import Symmetric
+from noisybench.runs.folder import finish, keep_variant
+from noisybench.runs.record import Regime, RunRecord, about_labels
+from noisybench.statistics.crossed import SampleParts
+from noisybench.variants.building import build_variant
+from noisybench.variants.variant import Variant, read_variant
+
+NAMES = ("aum", "forgetting", "final_loss")
+LIFTS = (1.0, 1.1, 2.5)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache of each test's own."""
+    monkeypatch.setenv("NOISYBENCH_CACHE", str(tmp_path / "cache"))
+
+
+def write_runs(folder: Path, *, draws: Sequence[int] = (0,), seeds: int = 3, regime: Regime = "training") -> Path:
+    """Runs of three detectors whose scores share what a sample is like."""
+    source = load_source("digits", limit=200)
+    rng = np.random.default_rng(0)
+    alike = rng.normal(size=200)
+    for draw in draws:
+        variant = build_variant(source, Symmetric(0.2), seed=draw)
+        keep_variant(variant, folder / variant.name / "variant")
+        for seed in range(seeds):
+            home = folder / variant.name / f"{regime}-standard-00000000" / f"seed-{seed}"
+            for name, lift in zip(NAMES, LIFTS, strict=True):
+                values = np.round(alike + lift * variant.mislabeled + 0.3 * rng.normal(size=200), 1)
+                write_scores(Scores(name, values, variant.provenance.variant_id), scores_path(home, name))
+            write_columns({"epoch": np.array([3])}, home / "history.parquet")
+            record = RunRecord(
+                regime=regime, features="input", **about_labels(variant), model="mlp", recipe="standard",
+                setup="0" * 64, trained="0" * 6, epochs=3, observe="after", seed=seed, detectors={},
+            )  # fmt: skip
+            finish(home, record, {name: name for name in NAMES}, dict.fromkeys(NAMES, "detector"))
+    return folder
+
+
+def placements(values: Floats, wrong: Bools) -> tuple[float, Floats]:
+    """AUROC and influences by a loop over pairs of a wrong and a right label."""
+    above = (values[wrong][:, None] > values[~wrong]) + 0.5 * (values[wrong][:, None] == values[~wrong])
+    influence = np.zeros(len(values))
+    for kind, share in ((wrong, above.mean(1)), (~wrong, above.mean(0))):
+        influence[kind] = (share - share.mean()) / np.sqrt(len(share) * (len(share) - 1))
+    return float(above.mean()), influence
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[SampleParts]:
+    """The parts that are computed, in order; those of the league are of its three rows."""
+    found: list[SampleParts] = []
+    compute = sample_influences._computed
+
+    def noted(*given: Any) -> SampleParts:  # noqa: ANN401 - as they are
+        found.append(compute(*given))
+        return found[-1]
+
+    monkeypatch.setattr(sample_influences, "_computed", noted)
+    return found
+
+
+def read_all(folder: Path) -> list[tuple[Variant, list[Path]]]:
+    """Each variant with its run folders."""
+    homes = sorted(folder.iterdir())
+    return [(read_variant(home / "variant"), sorted(home.glob("*-standard-*/seed-*"))) for home in homes]
+
+
+def test_one_label_column_is_delong_of_averages_and_seeds(tmp_path: Path, computed: list[SampleParts]) -> None:
+    """The interval follows from placements averaged over seeds and from the spread of seeds; it says what it covers."""
+    board = leaderboard(write_runs(tmp_path / "runs"))
+    ((variant, runs),) = read_all(tmp_path / "runs")
+    for row in board:
+        if row.kind == "detector":
+            found = [placements(read_scores(scores_path(run, row.detector)).values, variant.mislabeled) for run in runs]
+            values = np.array([value for value, _ in found])
+            samples = (np.mean([influence for _, influence in found], axis=0) ** 2).sum()
+            total = samples + values.var(ddof=1) / 3
+            assert row.mean == pytest.approx(values.mean())
+            league = next(parts for parts in computed if parts.measured.shape == (3, 3))
+            assert np.abs(np.diagonal(league.measured) / samples - 1).min() < 1e-5
+            assert row.high - row.low >= 2 * 1.96 * total**0.5 * 0.999
+            assert row.interval == "samples, seeds"
+    assert "cover other samples of the same labelling process and other training seeds, not another" in caption(
+        board.rows
+    )
+    assert "cannot be told here (80 % power" in caption(board.rows)
+
+
+def test_draws_of_the_same_samples_share_what_samples_do(tmp_path: Path, computed: list[SampleParts]) -> None:
+    """Of two draws the products of different ones count, by the formula in a loop, and the caption says so."""
+    folder = write_runs(tmp_path / "runs", draws=(0, 1), seeds=2)
+    board = leaderboard(folder)
+    row = next(row for row in board if row.detector == "aum")
+    assert row.interval == "samples, draws"
+    assert "95 % intervals cover other samples, noise draws and training seeds" in caption(board.rows)
+    means, averaged = [], []
+    for variant, runs in read_all(folder):
+        found = [placements(read_scores(scores_path(run, "aum")).values, variant.mislabeled) for run in runs]
+        means.append(np.mean([value for value, _ in found]))
+        averaged.append(np.mean([influence for _, influence in found], axis=0))
+    between, common = np.var(means, ddof=1) / 2, float(averaged[0] @ averaged[1])
+    league = next(parts for parts in computed if parts.measured.shape == (3, 3))
+    assert np.abs(np.diagonal(league.measured - league.elsewhere) - common).min() < 1e-9
+    gross = ((averaged[0] + averaged[1]) ** 2).sum() / 2
+    total = between + max(common, 0)
+    freedom = total**2 / (between**2 + gross**2 / 39)
+    assert row.high - row.low >= 2 * t.ppf(0.975, freedom) * total**0.5 * 0.99 or row.high == 1
+
+
+def test_a_table_that_was_made_reads_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second table has the same rows without an influence computed; a changed score is noticed."""
+    folder = write_runs(tmp_path / "runs")
+    first = leaderboard(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(sample_influences, "influence_of", lambda *_: pytest.fail("computed again"))
+        assert leaderboard(folder).to_records() == first.to_records()
+    ((variant, runs),) = read_all(folder)
+    scores = read_scores(scores_path(runs[0], "aum"))
+    write_scores(replace(scores, values=scores.values + 3.0 * variant.mislabeled), scores_path(runs[0], "aum"))
+    again = {row.detector: row for row in leaderboard(folder)}
+    assert again["aum"].floor != next(row.floor for row in first if row.detector == "aum")
+
+
+@pytest.mark.parametrize(
+    "metric", ["average_precision", "false_negative_rate", "auroc_within_class", "precision_at_10"]
+)
+def test_other_metrics_cover_samples_too(metric: str, tmp_path: Path) -> None:
+    """Every metric against wrong labels has an interval within its bounds that covers samples."""
+    for row in leaderboard(write_runs(tmp_path / "runs", seeds=2), metric=metric):
+        if row.kind == "detector":
+            assert row.interval == "samples, seeds"
+            assert 0 <= row.low <= row.mean <= row.high <= 1
+            assert row.high > row.low
+
+
+@pytest.mark.parametrize(("regime", "words"), [("training", "draw or training seed"), ("features", "noise draw;")])
+def test_a_single_run_covers_samples_and_says_no_more(regime: Regime, words: str, tmp_path: Path) -> None:
+    """One training has an interval that leaves out its seed, and says so; a row without a training has no seed to cover."""
+    board = leaderboard(write_runs(tmp_path / "runs", seeds=1, regime=regime))
+    best, *_ = [row for row in board if row.kind == "detector"]
+    assert (best.detector, best.interval, best.surely_worse, best.equivalent) == ("final_loss", "samples", False, None)
+    assert [row.surely_worse for row in board if row.kind == "detector"][1:] == [True, True]
+    assert words in caption(board.rows)
