@@ -16,7 +16,6 @@ from noisybench.data.loading import load_source
 from noisybench.detection.scoring import Scores, read_scores, scores_path, write_scores
 from noisybench.ground.arrays import Bools, Floats
 from noisybench.ground.files import write_columns
-from noisybench.noise.noises.coherent import Coherent
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.runs.folder import finish, keep_variant
 from noisybench.runs.record import Regime, RunRecord, about_labels
@@ -166,7 +165,8 @@ def test_a_single_run_covers_samples_and_says_no_more(regime: Regime, words: str
 def test_clusters_of_wrong_labels_count_as_one(tmp_path: Path) -> None:
     """Where whole clusters are wrong, the wrong labels' part is the variance of means of cells of two classes, by a loop."""
     source = load_source("digits", limit=400)
-    variant = build_variant(source, Coherent(0.2, cluster_size=8))
+    variant = build_variant(source, Symmetric(0.2))
+    variant = replace(variant, provenance=replace(variant.provenance, noise="coherent", params={"rate": 0.2}))
     rng = np.random.default_rng(0)
     values = rng.normal(size=400) + variant.mislabeled
     wrong = variant.mislabeled
