@@ -201,7 +201,7 @@ def influence_of(
     clusters = clusters_of(variant, wrong)
     if clusters is None:
         return result, (float(wrong.sum()), right)
-    return _in_clusters(result, wrong, clusters, right)
+    return in_whole_clusters(result, wrong, clusters, right)
 
 
 def _counted(variant: Variant, truth: str) -> tuple[Bools, Bools]:
@@ -288,7 +288,7 @@ def clusters_of(variant: Variant, wrong: Bools) -> NDArray[np.int64] | None:
     return numbers
 
 
-def _in_clusters(
+def in_whole_clusters(
     influence: Floats, wrong: Bools, clusters: NDArray[np.int64], right: float
 ) -> tuple[Floats, tuple[float, float]]:
     """Influences with those of each cluster in the place of its first member, and the effective number of clusters."""

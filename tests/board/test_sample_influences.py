@@ -160,3 +160,36 @@ def test_a_single_run_covers_samples_and_says_no_more(regime: Regime, words: str
     assert (best.detector, best.interval, best.surely_worse, best.equivalent) == ("final_loss", "samples", False, None)
     assert [row.surely_worse for row in board if row.kind == "detector"][1:] == [True, True]
     assert words in caption(board.rows)
+
+
+def test_clusters_of_wrong_labels_count_as_one(tmp_path: Path) -> None:
+    """Where whole clusters are wrong, the wrong labels' part is the variance of means of cells of two classes, by a loop."""
+    source = load_source("digits", limit=400)
+    variant = build_variant(source, Symmetric(0.2))
+    variant = replace(variant, provenance=replace(variant.provenance, noise="coherent", params={"rate": 0.2}))
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=400) + variant.mislabeled
+    wrong = variant.mislabeled
+    cells = sample_influences.clusters_of(variant, wrong)
+    assert cells is not None
+    pairs = list(zip(variant.clean[wrong].tolist(), variant.labels[wrong].tolist(), strict=True))
+    assert len(set(zip(cells.tolist(), pairs, strict=True))) == len(set(pairs)) == cells.max() + 1
+    _, influence = placements(values, wrong)
+    found, (count, right) = sample_influences.in_whole_clusters(influence, wrong, cells, 320.0)
+    assert right == 320.0
+    np.testing.assert_array_equal(found[~wrong], influence[~wrong])
+    sums = [influence[wrong][cells == cell].sum() for cell in range(cells.max() + 1)]
+    sizes = np.bincount(cells)
+    assert count == pytest.approx(sizes.sum() ** 2 / (sizes**2).sum())
+    scale = count / (count - 1) * (wrong.sum() - 1) / wrong.sum()
+    assert (found[wrong] ** 2).sum() == pytest.approx(scale * np.square(sums).sum())
+    assert sample_influences.clusters_of(build_variant(source, Symmetric(0.2)), wrong) is None
+
+
+def test_equal_clusters_give_the_variance_of_their_means() -> None:
+    """Of clusters of one size the sum of squares is the variance of a mean of cluster means, as if each were one sample."""
+    placed = np.random.default_rng(0).normal(size=40)
+    influence = (placed - placed.mean()) / np.sqrt(40 * 39)
+    found, (count, _) = sample_influences.in_whole_clusters(influence, np.ones(40, dtype=bool), np.arange(40) // 5, 9.0)
+    assert count == 8
+    assert (found**2).sum() == pytest.approx(placed.reshape(8, 5).mean(1).var(ddof=1) / 8)

@@ -93,7 +93,7 @@ def test_average_precision_follows_weights() -> None:
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("name", ["false_negative_rate", "precision_at_10"])
 def test_counts_at_a_threshold_vary_as_fresh_samples_do(name: str, *, ties: bool) -> None:
-    """Sums of squares and of products are the covariance over 1,500 fresh sets of samples, within a fifth of a variance."""
+    """Sums of squares and of products are the covariance over 800 fresh sets of samples, within a fifth of a variance."""
     rng = np.random.default_rng(3)
     m, n = 60, 240
     wrong, given = np.arange(m + n) < m, np.zeros(m + n, dtype=np.int64)
@@ -106,7 +106,7 @@ def test_counts_at_a_threshold_vary_as_fresh_samples_do(name: str, *, ties: bool
     influence = INFLUENCES[name]
     values: list[list[float]] = []
     squares: list[Floats] = []
-    for _ in range(1500):
+    for _ in range(800):
         both = fresh()
         values.append([find("metrics", name).compute(one, wrong, given).value for one in both])
         if len(squares) < 200:
