@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from noisybench.data.source import Source, source_from_arrays
-from noisybench.detection.scoring import Kind, Scores, Suggestion, scores_path, write_scores
+from noisybench.detection.scoring import Detector, Kind, Scores, Suggestion, scores_path, write_scores
 from noisybench.detection.suggesting import suggestion_path, write_suggestion
 from noisybench.ground.files import write_columns
-from noisybench.ground.lookup import find
+from noisybench.ground.lookup import find, is_ours
 from noisybench.memorization.estimate import Memorization, write_memorization
 from noisybench.memorization.learner import Learner
 from noisybench.runs.folder import finish, keep_variant
@@ -97,9 +97,17 @@ def _run(
         write_scores(Scores(name, values, variant.provenance.variant_id), scores_path(folder, name))
         other = (variant.labels + generator.integers(1, variant.num_classes, len(values))) % variant.num_classes
         write_suggestion(Suggestion(name, other, variant.provenance.variant_id), suggestion_path(folder, name))
-    kinds: dict[str, Kind] = {name: "control" if name == "entropy" else "detector" for name in skills}
+    kinds: dict[str, Kind] = {name: _kind(name) for name in skills}
     finish(folder, record, {name: name for name in skills}, kinds)
     return folder
+
+
+def _kind(name: str) -> Kind:
+    """What the catalog says of a detector; one that it does not know is a detector."""
+    if not is_ours("detectors", name):
+        return "detector"
+    found: Detector = find("detectors", name)
+    return "control" if found.control else "detector"
 
 
 def _measure(home: Path, variant: Variant, generator: np.random.Generator) -> None:

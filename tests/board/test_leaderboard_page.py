@@ -197,6 +197,32 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
     assert "takes no --by" in shell("leaderboard", tmp_path, "--to", path, "--by", "noise").err
 
 
+def test_data_sets_stand_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has rows and ranks of its own, a filter, and details of its own runs; a metric of the caller's is taken."""
+    monkeypatch.setenv("NOISYBENCH_CACHE", str(tmp_path / "cache"))
+    for source in (source_of(30, name="a"), source_of(40, name="b")):
+        make_runs(
+            tmp_path,
+            source,
+            noises=[("symmetric", 0.2)],
+            draws=1,
+            recipes=["standard"],
+            skills={"aum": 1.0},
+            measured=False,
+        )
+    data = page_data(tmp_path, metric="average_precision")
+    assert data["sources"] == {"name": ["a", "b"], "samples": [30, 40]}
+    table = data["views"][0]["tables"][0]
+    assert data["views"][0]["metric_title"] == "average precision"
+    assert table["chance"] == pytest.approx(0.2, abs=0.01)
+    rows = table["rows"]
+    ranked = [at for at, rank in enumerate(rows["rank"]) if rank is not None]
+    assert [(rows["source"][at], rows["rank"][at], rows["n"][at]) for at in ranked] == [(0, 1, 30), (1, 1, 40)]
+    assert len({rows["entry"][at] for at in ranked}) == 1
+    assert {data["runs"]["source"][run] for run in data["details"]["run"]} == {0, 1}
+    assert data["slices"]["source"] == [-1, -1, -1, -1, 0, 0, 0, 0, 1, 1, 1, 1]
+
+
 def test_an_unknown_metric_is_named(runs: Path) -> None:
     """With those that there are."""
     with pytest.raises(UnknownName, match="auroc"):
