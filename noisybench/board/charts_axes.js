@@ -303,25 +303,16 @@ const drawing = (() => {
     const drawing = element("div", wide ? { className: "drawing scrolls", tabIndex: 0 } : { className: "drawing" }, root);
     const parts = [...controls, entries.length ? legend(entries) : null, drawing, numbers(table)];
     plot.replaceChildren(...parts.filter(Boolean));
-    tell(plot.parentElement.querySelector("figcaption"), words);
-  }
-
-  /** Puts a sentence behind the name of a figure. */
-  function tell(caption, words) {
-    let said = caption.querySelector("span");
-    if (!said) {
-      said = element("span");
-      caption.append(caption.textContent.trimEnd().endsWith(".") ? " " : ". ", said);
-    }
-    said.textContent = words;
+    const name = element("b", { textContent: `${title.replace(/[:.].*$/s, "")}.` });
+    plot.parentElement.querySelector("figcaption").replaceChildren(name, " ", element("span", { textContent: words }));
   }
 
   /** Draws a chart in the plot of a figure in place of what is there, once the script that asks is done, and again when its
       width changes.
 
-      `draw(width)` gives its title and a sentence that stands in the caption, `controls` above the picture where there are
-      any, `entries` of its legend, the picture `root` and the `table` of its numbers (`head`, `rows`). The title is for
-      those who do not see the picture. */
+      `draw(width)` gives its title, which stands in the caption up to a colon, and a sentence behind it, `controls` above the picture where there are
+      any, `entries` of its legend, the picture `root` and the `table` of its numbers (`head`, `rows`). All of the
+      title is for those who do not see the picture. */
   function into(figure, draw) {
     const plot = figure.querySelector(".plot");
     if (!drawn.has(plot)) resized.observe(plot);

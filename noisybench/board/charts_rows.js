@@ -80,7 +80,7 @@
     const said = new Map(called(rows, at).map((one, i) => [at[i], one]));
     const ranked = at.some((row) => known(rows.rank_low[row]));
     const title = `${view.metric_title} of each row, and its interval.`;
-    let words = `${view.metric_title}, best first; ${direction(view)}.`;
+    let words = `Best first; ${direction(view)}.`;
     if (ranked) {
       words += " Filled: no row of its block is surely better (95 %). On the right its rank, from one more than the rows";
       words += " that are surely better to the last place before those surely worse.";
@@ -222,7 +222,7 @@
     const cells = columns.map((column) => valuesOf(view.tables[column.table].rows, table.rows, at, by === "source"));
     const ranked = at.map((row, i) => [row, i]).filter(([row]) => kind(row) === "detector").map(([, i]) => i);
     const range = extent(ranked.length ? cells.flatMap((one) => ranked.map((i) => one[i])) : cells.flat());
-    const words = `${view.metric_title} by ${DIMENSIONS[by]}; ${direction(view)}. Stronger colours are better, from ${value(range[0])} to ${value(range[1])}, the detectors' ends.`;
+    const words = `Rows in the order of the table; ${direction(view)}. Stronger colours are better, from ${value(range[0])} to ${value(range[1])}, the detectors' ends.`;
 
     function draw(width) {
       const labels = said.map(whole);
@@ -308,7 +308,7 @@
     const at = priced(by);
     const said = new Map(called(rows, at).map((one, i) => [at[i], whole(one)]));
     const title = `${view.metric_title} against cost.`;
-    const words = `${view.metric_title}, ${direction(view)}. Joined by the line: rows that no other beats in both, the Pareto front.`;
+    const words = `Joined by the line: rows that no other beats in both, the Pareto front; ${direction(view)}.`;
     const best = front(costs, rows.mean, view.higher, at);
     const again = () => pareto(figure, data, state);
     const scaled = scaleOf(figure, view, rows, at);

@@ -93,7 +93,7 @@
         return made.root;
       };
       const first = panel(grids.false_alarms, found, "right labels flagged (false alarms)", "wrong labels found", null, "roc");
-      const second = panel(grids.recall, precision, "wrong labels found (recall)", "wrong among the flagged (precision)", chance, "precision");
+      const second = panel(grids.recall, precision, "wrong labels found (recall)", "precision", chance, "precision");
       second.setAttribute(two ? "x" : "y", side + (two ? 24 : 16));
       root.append(first, second);
       const rows = grids.false_alarms.map((one, i) => [value(one), value(found[i]), value(grids.recall[i]), value(precision[i])]);

@@ -94,23 +94,28 @@ def draw_families(figure: "Figure", data: Mapping[str, Any], view: Mapping[str, 
     along = {name: _along(data["slices"], name) for name in DIMENSIONS}
     by = next((name for name, found in along.items() if len({table for _, table in found}) > 1), "")
     rows = view["tables"][0]["rows"]
-    at = _with_values(rows)
+    kinds = data["entries"]["kind"]
+    at = [row for row in _with_values(rows) if kinds[rows["entry"][row]] != "reference"]
     if by == "source":  # a contestant has a row for each of them
         first: dict[tuple[int, int], int] = {}
         for row in at:
             first.setdefault((rows["entry"][row], rows["truth_learner"][row]), row)
         at = list(first.values())
     at = at[:MOST_ROWS]
-    if not by:
+    if not by or not at:
         msg = "there is one noise, rate and data set here, so there are no families to compare; give more runs"
         raise BadData(msg)
     columns = along[by]
     names = {"noise": data["noises"], "rate": data["rates"], "source": data["sources"]["name"]}[by]
     cells = np.array([_there(view["tables"][table]["rows"], rows, at, by) for _, table in columns], dtype=np.float64).T
-    figure.set_size_inches(max(4.0, 2.6 + 0.62 * len(columns)), 1.9 + 0.2 * len(at))
+    named = {**rows, "source": [-1] * len(rows["entry"])} if by == "source" else rows
+    labels = [_name(data, named, row, at) for row in at]
+    figure.set_size_inches(0.055 * max(map(len, labels)) + 0.6 * len(columns) + 0.8, 1.9 + 0.2 * len(at))
     panel: Axes = figure.subplots()
     colours = mpl.colormaps["Blues" if view["higher"] else "Blues_r"].with_extremes(bad="#EEEEEE")
-    low, high = float(np.nanmin(cells)), float(np.nanmax(cells))
+    ranked = np.array([kinds[rows["entry"][row]] == "detector" for row in at])
+    told = cells[ranked] if ranked.any() else cells
+    low, high = float(np.nanmin(told)), float(np.nanmax(told))
     reach = (high - low) or 1.0
     # Ends beyond the numbers keep every cell light enough for black figures.
     ends = (low, high + 0.6 * reach) if view["higher"] else (low - 0.6 * reach, high)
@@ -120,11 +125,10 @@ def draw_families(figure: "Figure", data: Mapping[str, Any], view: Mapping[str, 
             panel.text(j, i, _short(float(cells[i, j])), ha="center", va="center", fontsize=7)
     panel.set_xticks(range(len(columns)), [names[one] for one, _ in columns], rotation=35, ha="left", rotation_mode="anchor", fontsize=7)  # fmt: skip
     panel.xaxis.tick_top()
-    named = {**rows, "source": [-1] * len(rows["entry"])} if by == "source" else rows
-    panel.set_yticks(range(len(at)), [_name(data, named, row, at) for row in at], fontsize=7)
+    panel.set_yticks(range(len(at)), labels, fontsize=7)
     panel.tick_params(length=0)
     panel.spines[:].set_visible(False)
-    return f"{view['metric_title']} ({view['title']}) of each row by {DIMENSIONS[by]}; stronger colours are better, from {low:.3f} to {high:.3f}."  # fmt: skip
+    return f"{view['metric_title']} ({view['title']}) of each row by {DIMENSIONS[by]}; stronger colours are better, from {low:.3f} to {high:.3f}, the detectors' ends."  # fmt: skip
 
 
 def draw_cost(figure: "Figure", data: Mapping[str, Any], view: Mapping[str, Any]) -> str:
