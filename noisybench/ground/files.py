@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from noisybench.ground.arrow_columns import column_of
 from noisybench.ground.claims import (
     array_header,
     check_claim,
@@ -198,7 +199,7 @@ def read_columns(path: Path, names: list[str] | None = None) -> tuple[dict[str, 
                 columns=names, use_threads=file.metadata.num_rows > SMALL
             )  # threads cost a small file more
             metadata = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
-        columns = {name: _to_numpy(table[name].combine_chunks()) for name in table.column_names}
+        columns = {name: column_of(table[name].combine_chunks()) for name in table.column_names}
     except (OSError, pa.ArrowException, UnicodeDecodeError, KeyError) as error:
         msg = f"{path} cannot be read as Parquet: {_reason(error)}; make it again"
         raise BadData(msg) from None
@@ -376,41 +377,6 @@ def _short(text: str) -> int:
 
 DIGITS = 100
 """Characters of the longest whole number in our records, such as a seed."""
-
-
-def _to_numpy(values: Any) -> NDArray[Any]:  # noqa: ANN401 - pyarrow is untyped
-    if values.null_count:
-        msg = f"{values.null_count} values are missing"
-        raise pa.ArrowInvalid(msg)
-    if pa.types.is_fixed_size_list(values.type):
-        flat = _numbers(values.flatten())
-        return flat.reshape(len(values), values.type.list_size)
-    if pa.types.is_dictionary(values.type):  # each text once in memory
-        texts: NDArray[Any] = np.array(values.dictionary.to_pylist(), dtype=object)
-        return texts[_numbers(values.indices)]
-    return _numbers(values)
-
-
-def _numbers(values: Any) -> NDArray[Any]:  # noqa: ANN401 - pyarrow is untyped
-    """An array of Arrow without missing values, shape (n,): where it lies, if it can be; pyarrow's way imports pandas."""
-    first, n, buffer = values.offset, len(values), values.buffers()[-1] if len(values) else None
-    if buffer is not None and pa.types.is_boolean(values.type):
-        bits = np.unpackbits(np.frombuffer(buffer, np.uint8), count=first + n, bitorder="little")
-        return bits[first:].view(np.bool_)
-    kind = _KINDS.get(str(values.type))
-    if buffer is None or kind is None:
-        array: NDArray[Any] = values.to_numpy(zero_copy_only=False)
-        return array
-    return np.frombuffer(buffer, kind, count=n, offset=first * kind.itemsize)
-
-
-_KINDS = {
-    **{name: np.dtype(name) for size in (8, 16, 32, 64) for name in (f"int{size}", f"uint{size}")},
-    "halffloat": np.dtype(np.float16),
-    "float": np.dtype(np.float32),
-    "double": np.dtype(np.float64),
-}
-"""Name of a type of Arrow → NumPy's."""
 
 
 def _first_line(error: BaseException) -> str:

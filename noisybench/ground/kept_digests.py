@@ -52,7 +52,7 @@ _kept: ContextVar[_Kept | None] = ContextVar("kept", default=None)
 
 @contextmanager
 def keeping_digests(folders: Sequence[str | os.PathLike[str]]) -> Iterator[None]:
-    """Within, ``kept_digest`` and ``looks_whole`` read no file twice, and what they find is kept for the next time.
+    """Within, ``kept_digest`` and ``stands_whole`` read no file twice, and what they find is kept for the next time.
 
     Args:
         folders: What is read; what is kept is kept for them together.
@@ -89,8 +89,8 @@ def kept_digest(path: Path | str) -> str:
     return digest
 
 
-def looks_whole(path: Path | str) -> bool:
-    """As that of ``ground.mending``; within ``keeping_digests`` what stands unchanged is not opened again."""
+def stands_whole(path: Path | str) -> bool:
+    """As ``looks_whole`` of ``ground.mending``; within ``keeping_digests`` what stands unchanged is not opened again."""
     kept = _kept.get()
     if kept is None:
         return has_both_ends(path)

@@ -24,7 +24,7 @@ from noisybench.ground.digests import file_digest
 from noisybench.ground.durability import rename_durably, synced_together, temporary
 from noisybench.ground.errors import BadData
 from noisybench.ground.files import column_names, own_file_name, read_columns, write_json
-from noisybench.ground.kept_digests import looks_whole
+from noisybench.ground.kept_digests import stands_whole
 from noisybench.ground.lookup import find, is_ours
 from noisybench.ground.records import read_json_as
 from noisybench.runs.detector_codes import codes_in, information_in
@@ -109,7 +109,7 @@ def is_finished(folder: Path, record: RunRecord) -> bool:
         *_epochs(folder, record),
         *(f"{folder}{os.sep}{name}" for name in suggested & {*(record.files_sha256 or ())}),
     ]
-    return bool(record.detectors) and all(looks_whole(path) for path in files)
+    return bool(record.detectors) and all(stands_whole(path) for path in files)
 
 
 def epochs_of(folder: Path, record: RunRecord) -> list[Path]:

@@ -171,8 +171,12 @@ def trace_rows(folder: Path) -> dict[Path, int]:
     return {path: count_rows(path) for path in sorted(folder.glob("epoch-*.parquet"))}
 
 
-def read_trace(folder: str | Path) -> Trace:
+def read_trace(folder: str | Path, *, keep: bool = False) -> Trace:
     """The trace in a folder of ``write_observation``; a column is read when it is asked for.
+
+    Args:
+        folder: Of the trace.
+        keep: Whether the columns of a small trace stay in memory once they are read, for whoever asks for them often.
 
     Raises:
         BadData: No epoch is there, or a file is broken.
@@ -196,7 +200,7 @@ def read_trace(folder: str | Path) -> Trace:
     if len(ids) != 1:
         msg = f"{folder} holds epochs of {len(ids)} variants; a trace is of one"
         raise Mismatch(msg)
-    return Trace(_Files(columns), ids.pop())
+    return Trace(_Files(columns, keep=keep), ids.pop())
 
 
 def _epoch_of(path: Path) -> int:
@@ -207,13 +211,30 @@ def _epoch_of(path: Path) -> int:
     return int(number)
 
 
-class _Files(Mapping[str, Column]):
-    """Columns on disk, by probe name. Nothing is kept: one column of a large trace is all that is ever in memory."""
+SMALL = 1 << 25
+"""Bytes of the files of a trace, 32 MiB, below which its columns may stay in memory."""
 
-    def __init__(self, paths: dict[str, list[Path]]) -> None:
+
+class _Files(Mapping[str, Column]):
+    """Columns on disk, by probe name. Nothing is kept: one column of a large trace is all that is ever in memory.
+
+    Of a small one each column may be: then it is read once, and cannot be written to.
+    """
+
+    def __init__(self, paths: dict[str, list[Path]], *, keep: bool = False) -> None:
         self._paths = paths
+        size = sum(path.stat().st_size for path in {path for some in paths.values() for path in some}) if keep else 0
+        self._kept: dict[str, Column] | None = {} if keep and size < SMALL else None
 
     def __getitem__(self, name: str) -> Column:
+        if self._kept is None:
+            return self._read(name)
+        if name not in self._kept:
+            self._kept[name] = column = self._read(name)
+            column.values.flags.writeable = False
+        return self._kept[name]
+
+    def _read(self, name: str) -> Column:
         paths = self._paths[name]
         epochs = np.array([_epoch_of(path) for path in paths], dtype=np.int64)
         first = read_columns(paths[0], [name])[0][name]

@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
+from noisybench.ground.arrow_columns import column_of
 from noisybench.ground.errors import BadData
 from noisybench.ground.files import (
-    _to_numpy,
     column_names,
     read_array,
     read_columns,
@@ -60,7 +60,7 @@ def test_numbers_are_those_that_arrow_holds(values: NDArray[Any]) -> None:
     )
     for first in range(min(3, len(values) + 1)):
         part = held[first:]
-        found = _to_numpy(part.dictionary_encode() if values.dtype == object else part)
+        found = column_of(part.dictionary_encode() if values.dtype == object else part)
         assert np.array_equal(found, values[first:])
         assert found.dtype == values.dtype
         assert found.shape == values[first:].shape

@@ -10,7 +10,7 @@ import pytest
 from noisybench.ground import kept_digests
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData
-from noisybench.ground.kept_digests import is_unchanged, keeping_digests, kept_digest, looks_whole
+from noisybench.ground.kept_digests import is_unchanged, keeping_digests, kept_digest, stands_whole
 from noisybench.ground.mending import looks_whole as has_both_ends
 
 WHOLE = b"PAR1 of one content PAR1"
@@ -52,15 +52,15 @@ def file(tmp_path: Path) -> Path:
 
 def looked_at(file: Path) -> tuple[str, bool]:
     with keeping_digests([file.parent]):
-        return kept_digest(file), looks_whole(file)
+        return kept_digest(file), stands_whole(file)
 
 
 def test_what_stands_unchanged_is_read_once(file: Path, read: list[Path]) -> None:
     """Within a table, and for the next one; outside of tables it is read each time."""
     expected = sha256(WHOLE).hexdigest(), True
     with keeping_digests([file.parent]):
-        assert (kept_digest(file), looks_whole(str(file))) == expected
-        assert (kept_digest(str(file)), looks_whole(file)) == expected
+        assert (kept_digest(file), stands_whole(str(file))) == expected
+        assert (kept_digest(str(file)), stands_whole(file)) == expected
     assert read == [file, file]
     assert looked_at(file) == expected
     assert len(read) == 2
@@ -114,7 +114,7 @@ def test_a_damaged_cache_is_not_believed(file: Path, cache: Path, read: list[Pat
     assert len(read) == 4
     file.unlink()
     with keeping_digests([file.parent]):
-        assert not looks_whole(file)
+        assert not stands_whole(file)
         with pytest.raises(BadData, match="cannot be read"):
             kept_digest(file)
 

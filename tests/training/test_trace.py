@@ -65,6 +65,20 @@ def test_a_column_is_read_when_it_is_asked_for(tmp_path: Path, monkeypatch: pyte
     assert set(asked) == {"curvature"}
 
 
+def test_a_small_trace_may_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then a column is read once, and nobody can change it for the next; that of a large one is read each time."""
+    plain = written(tmp_path)
+    trace = read_trace(tmp_path, keep=True)
+    for name in plain.columns:
+        assert np.array_equal(trace[name], plain[name])
+        assert trace[name] is trace[name]
+    with pytest.raises(ValueError, match="read-only"):
+        trace["margin"][0] = 0
+    monkeypatch.setattr("noisybench.training.trace.SMALL", 1)
+    large = read_trace(tmp_path, keep=True)
+    assert large["margin"] is not large["margin"]
+
+
 def test_an_epoch_written_again_takes_the_place_of_the_old(tmp_path: Path) -> None:
     """As happens when a run is resumed; other columns stay if asked to, and files that are no epochs are left alone."""
     written(tmp_path)
