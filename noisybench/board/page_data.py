@@ -56,7 +56,8 @@ are text of strangers: a page sets them as text alone.
     Columns ``entry``, ``run``, ``truth_learner`` (a name), ``spearman``, ``low``, ``high`` (of memorization, ends of the
     horizontal axis), ``cells``: flat list of (cell, right labels, wrong labels, labels of unknown truth); a cell is
     ``row * grids.cells + column``, the column counts memorization from low to high, the row the rank of suspicion from
-    least to most. Of the runs of ``details`` whose labels' memorization was measured.
+    least to most. Of the runs of ``details`` whose labels' memorization was measured, at most
+    500.
 ``class_names``
     Variant (12 digits) → names of its classes, of those in ``details``.
 

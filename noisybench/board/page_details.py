@@ -28,6 +28,8 @@ CELLS = 24
 """Cells along each axis of a map."""
 MOST_DETAILS = 2000
 """Scored runs at most that have details; a page of more is thinned evenly over settings."""
+MOST_MAPS = 500
+"""Maps of memorization and suspicion at most: each takes as much room as ten histograms."""
 MOST_CURVES = 1000
 """Runs at most that have learning curves."""
 MOST_CLASSES = 100
@@ -98,11 +100,7 @@ def chosen(book: Book) -> tuple[list[tuple[Run, str]], str]:
             if entry != NONE:
                 every += 1
                 first.setdefault((entry, run.column[:3]), (run, name))
-    by_entry: dict[int, list[tuple[Run, str]]] = {}
-    for (entry, _), one in sorted(first.items(), key=lambda item: item[0]):
-        by_entry.setdefault(entry, []).append(one)
-    room = max(1, MOST_DETAILS // max(1, len(by_entry)))
-    kept = [one for some in by_entry.values() for one in some[:room]][:MOST_DETAILS]
+    kept, room = _thinned(book, [one for _, one in sorted(first.items(), key=lambda item: item[0])], MOST_DETAILS)
     if len(kept) == every:
         return kept, "Details are of every run."
     if len(kept) == len(first):
@@ -114,6 +112,15 @@ def chosen(book: Book) -> tuple[list[tuple[Run, str]], str]:
         f"Details are of {len(kept):,} of {every:,} scored runs: of each detector the first draw and seed in up to {room} "
         f"settings."
     )
+
+
+def _thinned(book: Book, some: Sequence[tuple[Run, str]], most: int) -> tuple[list[tuple[Run, str]], int]:
+    """So many of each contestant's that they are no more than ``most`` together, and how many that is."""
+    by_entry: dict[int, list[tuple[Run, str]]] = {}
+    for run, name in some:
+        by_entry.setdefault(book.entry_of(run, name), []).append((run, name))
+    room = max(1, most // max(1, len(by_entry)))
+    return [one for members in by_entry.values() for one in members[:room]][:most], room
 
 
 def details_of(book: Book, truths: Mapping[Path, Truths], some: Sequence[tuple[Run, str]]) -> PageColumns:
@@ -136,10 +143,11 @@ def details_of(book: Book, truths: Mapping[Path, Truths], some: Sequence[tuple[R
 
 
 def maps_of(book: Book, truths: Mapping[Path, Truths], some: Sequence[tuple[Run, str]]) -> PageColumns:
-    """The columns of ``memorization``: of those of some scored runs whose labels' memorization was measured."""
+    """The columns of ``memorization``: of those of some scored runs whose labels' memorization was measured, the first ones."""
     columns: PageColumns = {name: [] for name in _MAPS}
     measured = [(run, name) for run, name in some if truths[run.home].measured]
-    for run, name, values in _scores(measured):
+    learners = max((len(truths[run.home].measured) for run, _ in measured), default=1)
+    for run, name, values in _scores(_thinned(book, measured, MOST_MAPS // learners)[0]):
         of = truths[run.home]
         for one in of.measured:
             for key, value in {
