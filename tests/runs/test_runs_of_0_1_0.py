@@ -39,8 +39,7 @@ SETUP = "mlp-standard-eb9a0ce2"
 OPTIONS = {"curvature": "authors", "curvature_every": "3"}
 SINCE = (
     "version", "information", "block", "pretrained", "pretrained_supervised", "pretrained_overlap", "curvature_step",
-    "activation_change", "declared", "aliases", "clustered", "neighbours_alike", "worst_class", "worst_class_value",
-    "top_overlap", "false_flags",
+    "activation_change", "declared", "aliases", "clustered", "neighbours_alike",
 )  # fmt: skip
 """Fields of records that 0.1.0 did not have."""
 
