@@ -36,7 +36,7 @@ from noisybench.statistics.row_intervals import LAWS
 from noisybench.variants.clustered import in_clusters
 from noisybench.variants.variant import Variant
 
-Place: TypeAlias = "tuple[LabelColumn, int]"
+ColumnAndSeed: TypeAlias = "tuple[LabelColumn, int]"
 """Label column and training seed."""
 
 
@@ -110,7 +110,7 @@ NOT_KNOWN = SampleParts(_NONE, _NONE, 0.0, _NONE, _NONE, _NONE)
 
 
 def _computed(
-    rows: Sequence[Mapping[Place, tuple[Run, Agreement]]], truths: Mapping[Path, Truths], asked: Asked
+    rows: Sequence[Mapping[ColumnAndSeed, tuple[Run, Agreement]]], truths: Mapping[Path, Truths], asked: Asked
 ) -> SampleParts:
     """The parts from the scores of every run."""
     homes = {column: run.home for row in rows for (column, _), (run, _) in row.items()}
@@ -147,14 +147,14 @@ def _computed(
     )
 
 
-def _sample_set(rows: Sequence[Mapping[Place, tuple[Run, Agreement]]], column: LabelColumn) -> object:
+def _sample_set(rows: Sequence[Mapping[ColumnAndSeed, tuple[Run, Agreement]]], column: LabelColumn) -> object:
     """What the samples of a label column are, whatever their labels."""
     record = next(run for row in rows for (at, _), (run, _) in row.items() if at == column).record
     return record.source, record.source_sha256, json.dumps(dict(record.source_options), sort_keys=True), record.limit
 
 
 def _of_column(
-    rows: Sequence[Mapping[Place, tuple[Run, Agreement]]], column: LabelColumn, truths: Truths, asked: Asked
+    rows: Sequence[Mapping[ColumnAndSeed, tuple[Run, Agreement]]], column: LabelColumn, truths: Truths, asked: Asked
 ) -> tuple[NDArray[np.float32], tuple[float, float]] | None:
     """Influences of the samples of a label column on every row, averaged over its seeds, (n, p), and how many of each kind.
 
@@ -307,7 +307,7 @@ def in_whole_clusters(
 
 
 def _follows_from(
-    rows: Sequence[Mapping[Place, tuple[Run, Agreement]]], truths: Mapping[Path, Truths], asked: Asked
+    rows: Sequence[Mapping[ColumnAndSeed, tuple[Run, Agreement]]], truths: Mapping[Path, Truths], asked: Asked
 ) -> dict[str, object] | None:
     """Digests of all that the parts of such rows follow from; None where one has none."""
     homes = {run.home for row in rows for run, _ in row.values()}
