@@ -96,6 +96,7 @@ from noisybench.board.judging import judge_all
 from noisybench.board.page_details import GRIDS, chosen, class_names_of, curves_of, details_of, histories_of, maps_of
 from noisybench.board.page_entries import NONE, Book, PageColumns, rounded
 from noisybench.board.page_words import WORDS, about_page, truth_title, view_words
+from noisybench.board.sample_influences import sample_evidence
 from noisybench.board.subject import wrong_shares_of
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, Truths, check_asked
 from noisybench.ground.text import cell
@@ -211,11 +212,12 @@ def _view(judged: _Judged, shown: _Shown) -> dict[str, Any]:
     asked = judged.asked
     about = about_metric(asked.metric)
     whose: dict[str, int] = {}
+    evidence = sample_evidence(truths, asked)
     tables = []
     for some in shown.members:
         runs = [book.runs[at] for at in some]
         runs = [run for run in runs if run.path in judged.agreements]
-        rows = rows_of_agreements(judged.agreements, runs, shown.begun, asked, labels=labels)
+        rows = rows_of_agreements(judged.agreements, runs, shown.begun, asked, labels=labels, evidence=evidence)
         rows = [row for row in rows if math.isfinite(row.mean) or row.kind != "reference"]
         share = _share(runs, truths, asked.truth)
         tables.append(

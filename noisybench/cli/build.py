@@ -233,14 +233,19 @@ def describe(
         Path | None, typer.Option(metavar="FILE", help="Draw matrix and difficulty: .png, .svg or .pdf.")
     ] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page for a browser as well.")] = None,
+    plan: Annotated[
+        bool,
+        typer.Option("--plan", help="Say too how small a difference of two detectors can be found, as 'plan' does."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show a variant's rates, transition matrices and ceilings, and how its errors follow a difficulty."""
-    from dataclasses import replace
+    from dataclasses import asdict, replace
 
     from noisybench.cards.description import describe as measure
     from noisybench.cards.description_text import to_record, to_text
     from noisybench.cards.picture import draw
+    from noisybench.cli.planning import plan_lines, planned
     from noisybench.ground.drawing import check_picture
     from noisybench.memorization.difficulty_files import is_circular, read_difficulty
     from noisybench.variants.sample_files.values import read_given
@@ -253,6 +258,7 @@ def describe(
     if plot is not None:
         check_picture(plot)
     found = read_variant(variant)
+    comparison = planned(variant, found) if plan else None
     named = read_names(variant, len(found.labels))
     description = measure(
         found,
@@ -276,9 +282,12 @@ def describe(
         _write_description(found, description, html)
     if as_json:
         place = {} if plot is None else {"plot": str(plot)}
-        print_json({"path": str(variant), **place, **to_record(found, description, matrices=True)})
+        beside = {} if comparison is None else {"plan": asdict(comparison)}
+        print_json({"path": str(variant), **place, **to_record(found, description, matrices=True), **beside})
         return
     say(to_text(found, description))
+    for line in () if comparison is None else plan_lines(comparison):
+        say(line)
     if plot is not None:
         say(str(plot))
 

@@ -11,6 +11,7 @@ from noisybench.ground.errors import BadUsage
 
 if TYPE_CHECKING:
     from noisybench.statistics.planning import ComparisonPlan
+    from noisybench.variants.variant import Variant
 
 ASSUMED = 0.9
 
@@ -39,21 +40,54 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Say how small a difference of two detectors' AUROCs can be found, and what it takes to find a given one."""
-    from noisybench.board.comparison import measure_runs
-    from noisybench.statistics.planning import MEASURED, plan_comparison
     from noisybench.variants.variant import read_variant
 
-    found = read_variant(variant)
-    counted = found.known & ~found.dropped
-    wrong = int(found.mislabeled[counted].sum())
+    made = planned(
+        variant,
+        read_variant(variant),
+        runs=runs,
+        auroc=auroc,
+        draws=draws,
+        seeds=seeds,
+        detectors=detectors,
+        difference=difference,
+    )
+    if as_json:
+        print_json({"path": str(variant), **asdict(made)})
+        return
+    for line in plan_lines(made):
+        say(line)
+
+
+def planned(
+    path: Path,
+    variant: "Variant",
+    *,
+    runs: Path | None = None,
+    auroc: float | None = None,
+    draws: int = 1,
+    seeds: int = 1,
+    detectors: int | None = None,
+    difference: float = 0.01,
+) -> "ComparisonPlan":
+    """A plan for the labels of a variant; what is not given is measured in the runs, or taken to be as elsewhere.
+
+    Raises:
+        BadUsage: It has no wrong labels that are known, or no right ones.
+    """
+    from noisybench.board.comparison import measure_runs
+    from noisybench.statistics.planning import MEASURED, plan_comparison
+
+    counted = variant.known & ~variant.dropped
+    wrong = int(variant.mislabeled[counted].sum())
     if not 0 < wrong < counted.sum():
         msg = (
-            f"{variant} has {wrong} wrong labels of {int(counted.sum())} that are known to be right or wrong, and an AUROC "
+            f"{path} has {wrong} wrong labels of {int(counted.sum())} that are known to be right or wrong, and an AUROC "
             f"needs both; plan_comparison(area, wrong, right) in Python takes the numbers themselves"
         )
         raise BadUsage(msg)
-    varied = None if runs is None else measure_runs(runs, found)
-    made = plan_comparison(
+    varied = None if runs is None else measure_runs(runs, variant)
+    return plan_comparison(
         auroc if auroc is not None else ASSUMED if varied is None else varied.area,
         wrong,
         int(counted.sum()) - wrong,
@@ -63,11 +97,6 @@ def plan(
         detectors=detectors if detectors is not None else 2 if varied is None else varied.detectors,
         difference=difference,
     )
-    if as_json:
-        print_json({"path": str(variant), **asdict(made)})
-        return
-    for line in plan_lines(made):
-        say(line)
 
 
 def plan_lines(plan: "ComparisonPlan") -> list[str]:

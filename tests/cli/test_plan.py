@@ -72,6 +72,16 @@ def test_runs_tell_their_correlations(folder: Path) -> None:
         assert record["correlations"]["measured_on"] == "these runs (mlp, 3 detectors, draws: 2, seeds: 2)"
 
 
+def test_a_description_holds_it_when_asked(folder: Path) -> None:
+    """The same lines, and the same record."""
+    alone, beside = shell("plan", folder / "a"), shell("describe", folder / "a", "--plan")
+    assert beside.out.endswith(alone.out)
+    record = json.loads(shell("plan", folder / "a", "--json").out)
+    del record["path"]
+    assert json.loads(shell("describe", folder / "a", "--plan", "--json").out)["plan"] == record
+    assert "plan" not in json.loads(shell("describe", folder / "a", "--json").out)
+
+
 def test_one_seed_takes_what_is_stated(folder: Path, tmp_path: Path) -> None:
     """Of one draw and one seed, the correlations of both are the stated ones, and the words say so."""
     source = load_source("digits", limit=200)
