@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from browser import Browser, chromium
 
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source
@@ -40,6 +41,20 @@ def data() -> Path:
 @pytest.fixture(scope="session")
 def digits() -> Source:
     return load_source("digits")
+
+
+@pytest.fixture(scope="session")
+def started_browser() -> Iterator[Browser]:
+    """One browser for every page: each start takes seconds."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def browser(started_browser: Browser) -> Browser:
+    """That browser, with nothing left to say of an earlier test's page."""
+    started_browser.faults()
+    return started_browser
 
 
 LONG = ("test_readme.py", "test_resume.py", "test_contributing.py", "test_training_run.py")

@@ -49,7 +49,7 @@ def to_markdown(rows: Rows) -> str:
         if number in headings:
             lines.append(_heading(header, f"**{markdown_cell(headings[number])}**"))
         lines.append([markdown_cell(one) for one in line])
-    table = f"{caption(rows).replace('<', '&lt;')}\n\n{_piped(lines)}"
+    table = f"{markdown_cell(caption(rows))}\n\n{_piped(lines)}"
     return f"{table}\n{below}\n" if below else table
 
 

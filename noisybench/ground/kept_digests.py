@@ -60,16 +60,24 @@ def keeping_digests(folders: Sequence[str | os.PathLike[str]]) -> Iterator[None]
     if _kept.get() is not None:
         yield
         return
-    words = "\0".join(str(Path(folder).absolute()) for folder in folders)
-    place = cache_folder() / "digests" / f"{hashlib.sha256(words.encode(errors='surrogatepass')).hexdigest()}.kept"
-    kept = _Kept(_read(place))
+    place = _place_of(folders)
+    kept = _Kept({} if place is None else _read(place))
     token = _kept.set(kept)
     try:
         yield
     finally:
         _kept.reset(token)
-    if kept.changed:
+    if kept.changed and place is not None:
         _write(kept, place)
+
+
+def _place_of(folders: Sequence[str | os.PathLike[str]]) -> Path | None:
+    """Where digests are kept; None for a folder that is said from a working folder which was deleted."""
+    try:
+        words = "\0".join(str(Path(folder).absolute()) for folder in folders)
+    except FileNotFoundError:
+        return None
+    return cache_folder() / "digests" / f"{hashlib.sha256(words.encode(errors='surrogatepass')).hexdigest()}.kept"
 
 
 def kept_digest(path: Path | str) -> str:

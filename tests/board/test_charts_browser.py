@@ -4,13 +4,12 @@ The references are the made-up data and numpy: places are read from the SVG and 
 """
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from browser import Browser, chromium
+from browser import Browser
 from charted import BINS, CELLS, CHARTS, chart_data, write_charts
 from numpy.typing import NDArray
 
@@ -50,12 +49,6 @@ return {
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_charts(tmp_path_factory.mktemp("charts") / "charts.html", DATA)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module", params=SIZES)

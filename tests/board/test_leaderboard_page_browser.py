@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import NARROW, WIDE, Browser, chromium
+from browser import NARROW, WIDE, Browser
 from made_runs import make_runs, source_of
 
 from noisybench.board.page import leaderboard_page
@@ -19,12 +19,6 @@ CELLS = "return [...document.querySelectorAll(`tr.row td.${arguments[0]}`)].map(
 ADDRESS = "return decodeURIComponent(location.hash)"
 FITS = "return document.documentElement.scrollWidth <= innerWidth"
 DOWN, ENTER, ESCAPE, END = "\ue015", "\ue007", "\ue00c", "\ue010"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,11 @@ import csv
 import io
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import NARROW, WIDE, Browser, chromium
+from browser import NARROW, WIDE, Browser
 
 from noisybench.board.suspects_page import PageItem, suspects_page
 from noisybench.ground.html.pictures import thumbnail
@@ -26,12 +25,6 @@ FIRST, SAVE = "0f0f0f0f", "document.getElementById('save').click()"
 STATES = "return [...document.querySelectorAll('.item')].map((item) => item.dataset.action ?? '').join(' ')"
 SHOWN = "return [...document.querySelectorAll('.item')].map((item) => Number(item.dataset.at))"
 COUNTS = "return [...document.querySelectorAll('#states b')].map((count) => count.textContent).join(' ')"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(autouse=True)

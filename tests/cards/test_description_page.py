@@ -1,13 +1,12 @@
 """The page of a description: its figures against the description, strange names, and a narrow window."""
 
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import NARROW, Browser, chromium
+from browser import NARROW, Browser
 from shell import shell
 
 from noisybench.cards.description import describe
@@ -107,12 +106,6 @@ def test_many_classes_are_listed_by_their_worst() -> None:
     shares = [float(row[2].rstrip("%")) for row in confusions[1:]]
     assert shares == sorted(shares, reverse=True)
     assert len(text.encode()) < 120_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.mark.browser

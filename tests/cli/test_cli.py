@@ -78,7 +78,7 @@ def test_version_and_list() -> None:
     assert noisybench.__version__ in run("--version").out
     assert "cumulative_loss" in run("list").out
     listed = json.loads(run("list", "--json").out)
-    assert set(listed) == {"sources", "alterations", "noises", "features", "models", "probes", "detectors"}
+    assert set(listed) == {"sources", "alterations", "noises", "features", "models", "probes", "detectors", "metrics"}
     names = {item["name"]: item["summary"] for item in json.loads(run("list", "noises", "--json").out)}
     assert {"symmetric", "asymmetric", "pair_flip", "transition", "instance", "cifar_n", "as_found"} <= set(names)
     assert all(names.values())
@@ -377,7 +377,7 @@ def test_progress_goes_to_stderr_only(built: Path, tmp_path: Path, monkeypatch: 
 
 def test_quickstart_ends_with_both_leaderboards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The README's command, with fewer samples, draws, seeds and models and no further process: both tables, and folders."""
-    monkeypatch.setattr("noisybench.data.loading.load_source", partial(load_source, limit=300))
+    monkeypatch.setattr("noisybench.data.loading.load_source", partial(load_source, limit=120))
     monkeypatch.setattr("noisybench.cli.quickstart.QUICKSTART_NOISES", (("symmetric", "0.2"),))
     monkeypatch.setattr("noisybench.cli.quickstart.QUICKSTART_DRAWS", (0, 1))
     monkeypatch.setattr("noisybench.cli.quickstart.QUICKSTART_SEEDS", (0,))

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from browser import WIDE, chromium
+from browser import WIDE, Browser
 from photographs import write_photographs
 from shell import Result, shell
 
@@ -66,19 +66,18 @@ def test_from_a_file_to_corrected_folders(place: Path) -> None:
 
 
 @pytest.mark.browser
-def test_from_the_page_to_corrected_folders(place: Path) -> None:
+def test_from_the_page_to_corrected_folders(browser: Browser, place: Path) -> None:
     """Accepted, dropped and kept by keys on the page of a real folder; the file that it saves comes back through build."""
     told = json.loads(said(*LOOK, "--html", place / "s.html", "--top", 6, "--json").out)
     one, two, three = told["suspects"][:3]
-    with chromium() as browser:
-        browser.show(place / "s.html", WIDE)
-        assert browser.run("return document.querySelectorAll('.item img').length") == 6
-        loaded = "return [...document.querySelectorAll('.item img')].slice(0, 3).every((one) => one.naturalWidth > 0)"
-        assert browser.wait(loaded)
-        browser.press("adr")
-        browser.run("document.getElementById('save').click()")
-        content = browser.saved(f"corrections-{told['variant_id'][:8]}.csv")
-        assert browser.faults() == []
+    browser.show(place / "s.html", WIDE)
+    assert browser.run("return document.querySelectorAll('.item img').length") == 6
+    loaded = "return [...document.querySelectorAll('.item img')].slice(0, 3).every((one) => one.naturalWidth > 0)"
+    assert browser.wait(loaded)
+    browser.press("adr")
+    browser.run("document.getElementById('save').click()")
+    content = browser.saved(f"corrections-{told['variant_id'][:8]}.csv")
+    assert browser.faults() == []
     path = place / "saved.csv"
     path.write_bytes(content)
     rows = list(csv.reader(content.decode().splitlines()[2:]))

@@ -23,7 +23,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_without_truth_ends_with_its_suspects_command(home: Path) -> None:
     """The command that it names runs; machines get JSON alone; the leaderboard is a sentence, but for machines."""
     (variant,) = (home / "variants").iterdir()
-    words = ("evaluate", variant, "--epochs", 1, "--detectors", "aum", "--out", home / "runs")
+    words = ("evaluate", variant, "--epochs", 1, "--detectors", "aum", "--workers", 1, "--out", home / "runs")
     one, both = (shell(*words, "--seeds", seeds).err.splitlines()[-1] for seeds in ("0", "0,1"))
     told = rf"{variant.name}: of no label is it known whether it is wrong; 'noisybench suspects (\S+)' lists the most"
     named = [re.match(told, line) for line in (one, both)]
