@@ -290,6 +290,11 @@ def rows_of_agreements(
         named[name] = [of_class.get(key, {}) for key in groups]
     if labels.by_class:
         named = {MEAN_OF_CLASSES: mean_of_classes(named), **named}
+    subjects: dict[tuple[int, ...], Subject] = {}  # most rows are of the same runs
+    for group in averaged:
+        whose = tuple(id(run) for run, _ in group.values())
+        if whose not in subjects:
+            subjects[whose] = subject_of([run for run, _ in group.values()], sources, labels.wrong_shares)
     parts, ablations = parts_of(named, leagues, about, evidence), ablations_of(ended)
     rows = [
         _row(
@@ -300,7 +305,7 @@ def rows_of_agreements(
             made=made[i],
             complete=complete[i],
             unfinished=len(begun),
-            subject=subject_of([run for run, _ in group.values()], sources, labels.wrong_shares),
+            subject=subjects[tuple(id(run) for run, _ in group.values())],
             parts=parts[i],
             ablation=ablations.get(key.setup, ()),
             further=more(group),

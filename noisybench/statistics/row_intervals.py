@@ -16,17 +16,11 @@ import numpy as np
 
 from noisybench.ground.arrays import Floats
 from noisybench.statistics.crossed import SampleParts, VariancePart, Variances, of_means
+from noisybench.statistics.intervals import auroc_law
 from noisybench.statistics.resampling import LEVEL, student
 
 Law: TypeAlias = Callable[[float, Floats, Floats], Floats]
 """Value, wrong and right labels of each label column, (c,) → variance of the metric under the value, (c,)."""
-
-
-def auroc_law(value: float, wrong: Floats, right: Floats) -> Floats:
-    """Variance of an AUROC if scores had exponential laws: Hanley and McNeil's, with mean numbers of either kind."""
-    count = (wrong + right) / 2 - 1
-    spread = 1 + count * (1 - value) / (2 - value) + count * value / (1 + value)
-    return value * (1 - value) * spread / (wrong * right)
 
 
 def _share_law(percent: float | None, value: float, wrong: Floats, right: Floats) -> Floats:

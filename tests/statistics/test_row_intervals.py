@@ -8,8 +8,8 @@ from simulated_boards import Design, drawn_board
 
 from noisybench.ground.arrays import Bools
 from noisybench.statistics.crossed import SampleParts, VariancePart, variance_parts
-from noisybench.statistics.intervals import wilson
-from noisybench.statistics.row_intervals import LAWS, auroc_law, row_intervals
+from noisybench.statistics.intervals import auroc_law, wilson
+from noisybench.statistics.row_intervals import LAWS, row_intervals
 
 
 def samples(variance: float, wrong: float, right: float, freedom: float = 1e9) -> SampleParts:
