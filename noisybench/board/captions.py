@@ -45,7 +45,9 @@ def caption(rows: Rows) -> str:
     if isinstance(first, Row):
         part = "" if first.stratum == "all" else f" of {first.stratum} samples"
         what = f"{metric_title(first)} against '{first.truth}'{part}, mean over noise families"
-        covers += "; behind a rank stands its 95 % confidence set"
+        moderated = any(isinstance(row, Row) and row.moderated for row in ranked)
+        how = " by moderated t over draws or seeds, other samples left out" if moderated else ""
+        covers += f"; behind a rank stands its 95 % confidence set{how}"
     elif isinstance(first, BothRow):
         what = _about_both(rows, first.threshold)
     else:

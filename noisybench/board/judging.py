@@ -39,7 +39,7 @@ from noisybench.runs.reading import Run
 from noisybench.runs.suggestion_files import suggestion_digests
 from noisybench.statistics.metric import Metric
 
-BY_SEED = ("random",)
+DRAWN_BY_SEED = ("random",)
 """References that the seed of a run decides."""
 KNOW_NOTHING = ("random", "flag_nothing")
 """References that stand beside the marks of a source; the others know of mislabeled samples alone."""
@@ -165,7 +165,7 @@ def _judge_by_seed(truths: Truths, asked: Asked, seed: int | None) -> list[Agree
         return []
 
     def wanted(name: str) -> bool:
-        return (name in BY_SEED) == (seed is not None)
+        return (name in DRAWN_BY_SEED) == (seed is not None)
 
     def compute() -> list[Agreement]:
         rows: list[Agreement] = []

@@ -50,8 +50,8 @@ def auroc_interval(
     Wilson 1927, doi:10.1080/01621459.1927.10502953 (score form).
     """
     spread = value * (1 - value)
-    drawn_out = (variance / spread, further / spread) if spread > 0 else (0.0, 0.0)
-    low, high = _ends(float(value), *map(float, drawn_out), wrong, right, quantile=quantile)
+    observed, more = (variance / spread, further / spread) if spread > 0 else (0.0, 0.0)
+    low, high = _ends(float(value), float(observed), float(more), wrong, right, quantile=quantile)
     return Estimate(value, float(low), float(high))
 
 
@@ -102,10 +102,10 @@ def _ends(
     """Ends of ``auroc_ends``; ``observed`` and ``more`` are variances by θ (1 − θ). One AUROC is quickest as a plain float."""
     from scipy.special import ndtr, stdtrit
 
-    wrong, right = np.atleast_1d(wrong).astype(np.float64), np.atleast_1d(right).astype(np.float64)
-    freedom = max(float(np.minimum(wrong, right).sum()) - len(wrong), 1.0)
+    of_wrong, of_right = (np.atleast_1d(count).astype(np.float64) for count in (wrong, right))
+    freedom = max(float(np.minimum(of_wrong, of_right).sum()) - len(of_wrong), 1.0)
     student = float(stdtrit(freedom, float(ndtr(quantile))))
-    plain, paired = (float(part.sum()) / len(wrong) ** 2 for part in _of_counts(wrong, right))
+    plain, paired = (float(part.sum()) / len(of_wrong) ** 2 for part in _of_counts(of_wrong, of_right))
     ends = []
     for side in (-1, 1):
         end = value
