@@ -316,14 +316,15 @@ def _follows_from(
     rows: Sequence[Mapping[ColumnAndSeed, tuple[Run, Agreement]]], truths: Mapping[Path, Truths], asked: Asked
 ) -> dict[str, object] | None:
     """Digests of all that the parts of such rows follow from; None where one has none."""
-    homes = {run.home for row in rows for run, _ in row.values()}
+    runs = {id(run): run for row in rows for run, _ in row.values()}
+    homes = {run.home for run in runs.values()}
     digests = [[_digest_of(*one, asked) for one in row.values()] for row in rows]
     if not _is_ours(asked) or any(digest is None for row in digests for digest in row):
         return None
     return {
         "samples": digests,
         "places": [[[*column, seed] for column, seed in row] for row in rows],
-        "of": [sorted({repr((held.learner, held.given_class)) for _, held in row.values()}) for row in rows],
+        "of": [sorted(map(repr, {(held.learner, held.given_class) for _, held in row.values()})) for row in rows],
         "asked": asdict(asked),
         "truths": sorted(
             [sorted(truths[home].digests.items()), *(sorted(one.digests.items()) for one in truths[home].measured)]

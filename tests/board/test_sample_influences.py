@@ -134,10 +134,11 @@ def test_draws_of_the_same_samples_share_what_samples_do(tmp_path: Path, compute
     assert [found_ranks[name] for name in NAMES] == moderated_rank_sets(np.array(areas))
     assert "by moderated t over draws or seeds, other samples left out" in moderated.caption
     assert all(record["moderated"] for record in moderated.to_records() if record["rank"] is not None)
-    assert "moderated" not in board.caption
-    for refused in ({"metric": "average_precision"}, {"by": "rate"}):
-        with pytest.raises(BadUsage, match="leave one of the two out"):
-            leaderboard(folder, moderated=True, **refused)
+    assert "confidence set, which covers the same." in board.caption
+    with pytest.raises(BadUsage, match="not of 'average_precision'; leave one of the two out"):
+        leaderboard(folder, moderated=True, metric="average_precision")
+    with pytest.raises(BadUsage, match="not of parts of a table; leave one of the two out"):
+        leaderboard(folder, moderated=True, by="rate")
     gross = ((averaged[0] + averaged[1]) ** 2).sum() / 2
     total = between + max(common, 0)
     freedom = total**2 / (between**2 + gross**2 / 39)
