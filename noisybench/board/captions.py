@@ -7,7 +7,7 @@ from noisybench.board.curvature_steps import steps_in_words
 from noisybench.board.detector_table import Row, about_metric
 from noisybench.board.flags_table import MOST_MEMORIZED, BothRow, Quarters
 from noisybench.board.information import RowBlock
-from noisybench.board.interval_words import cluster_words, covered_words, differences_words
+from noisybench.board.interval_words import cluster_words, covered_words, differences_words, found_words
 from noisybench.board.model_table import ModelRow
 from noisybench.board.neighbourhoods import ENOUGH_ALIKE
 from noisybench.board.row_words import (
@@ -45,7 +45,9 @@ def caption(rows: Rows) -> str:
     if isinstance(first, Row):
         part = "" if first.stratum == "all" else f" of {first.stratum} samples"
         what = f"{metric_title(first)} against '{first.truth}'{part}, mean over noise families"
-        covers += "; behind a rank stands its 95 % confidence set"
+        moderated = any(isinstance(row, Row) and row.moderated for row in ranked)
+        how = " by moderated t over draws or seeds, other samples left out" if moderated else ", which covers the same"
+        covers += f"; behind a rank stands its 95 % confidence set{how}"
     elif isinstance(first, BothRow):
         what = _about_both(rows, first.threshold)
     else:
@@ -68,6 +70,7 @@ def caption(rows: Rows) -> str:
     if clustered:
         told.append(f"In {clustered} of {max(row.variants for row in rows)} label columns {CANNOT_BE_TOLD}.")
         told += cluster_words([row for row in rows if isinstance(row, Row)])
+    told += found_words([row for row in rows if isinstance(row, Row)])
     return one_line(" ".join(filter(None, told)))  # names come from files, which may hold any character
 
 

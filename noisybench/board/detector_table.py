@@ -37,7 +37,15 @@ from noisybench.board.parts import (
     named_classes,
     parts_of,
 )
-from noisybench.board.ranking import NO_SAMPLES, Group, League, SampleEvidence, Standing, standings_of
+from noisybench.board.ranking import (
+    NO_SAMPLES,
+    Group,
+    League,
+    SampleEvidence,
+    Standing,
+    check_moderated,
+    standings_of,
+)
 from noisybench.board.row_groups import RowKey, complete_rows, groups_of
 from noisybench.board.sample_influences import sample_evidence
 from noisybench.board.subject import (
@@ -112,6 +120,7 @@ class Row:
         surely_worse: Whether it is surely not the best of those ranked: the others hold the best one in 95 % of tables.
         equivalent: Whether the paired 90 % interval of its difference to the best lies within ± .01; None of the best.
         floor: Difference to another row that can be told here with 80 % power, median over all pairs; NaN where unknown.
+        moderated: Whether ranks are by moderated t over draws or seeds, which was asked for; they have no floor.
         neighbours_alike: Of detectors that take the two nearest others to share a sample's true class: the share of
             samples of which they do; None of others, and where no truth is known.
         worst_class: Where they were asked for, see ``further_figures.FurtherFigures``, as the next three.
@@ -169,6 +178,7 @@ class Row:
     surely_worse: bool | None = None
     equivalent: bool | None = None
     floor: float = math.nan
+    moderated: bool = False
 
 
 # Rows
@@ -183,6 +193,7 @@ def detector_rows(
     by: str | None = None,
     pool: bool = False,
     more: bool = False,
+    moderated: bool = False,
 ) -> list[Row]:
     """One row per detector, setup and data set: ranked detectors, incomplete ones, controls, references, each best first.
 
@@ -199,8 +210,10 @@ def detector_rows(
             is a given one, whose samples alone are compared, and beside the classes stands their mean.
         pool: Whether several data sets are averaged, as they are by ``source``.
         more: Whether further figures are computed: worst class, overlap of the top between seeds, flags on clean sets.
+        moderated: Whether ranks are by moderated t over draws or seeds of one setting, see ``moderated_rank_sets``.
 
     Raises:
+        BadUsage: There are no moderated ranks of that metric, of several settings, or of one run.
         UnknownName: The labels of no run have that truth, it has no such metric or stratum, or there is no such ``by``.
         BadData: There is no finished run, or a file is broken.
         Mismatch: Scores or a memorization are of other labels than their run.
@@ -209,6 +222,8 @@ def detector_rows(
     ended, begun = finished_and_begun(runs)
     ended, truths = admit(ended, memorization=truth == MEMORIZATION)
     asked = check_asked(truth, metric, stratum, list(truths.values()))
+    if moderated:
+        check_moderated(asked.metric, division.by)
     judged, faults = judge_all(ended, truths, asked)
     tell_left_out(faults, any_left=bool(judged))
     variants = [one.variant for one in truths.values()]
@@ -226,6 +241,7 @@ def detector_rows(
         division=division,
         more=further,
         evidence=sample_evidence(truths, asked),
+        moderated=moderated,
     )
 
 
@@ -256,6 +272,7 @@ def rows_of_agreements(
     division: Division = UNDIVIDED,
     more: AskFurther = lambda _: NO_FURTHER,
     evidence: SampleEvidence = NO_SAMPLES,
+    moderated: bool = False,
 ) -> list[Row]:
     """The rows of ``detector_rows`` from agreements that are given.
 
@@ -268,6 +285,7 @@ def rows_of_agreements(
         division: What the table is divided into.
         more: Gives further figures of what a row averages over.
         evidence: How to know what samples do to rows.
+        moderated: Whether ranks are by moderated t.
     """
     about, sources = about_metric(asked.metric), sources_of([*ended, *begun])
     ended, begun = with_sources(ended, sources), with_sources(begun, sources)
@@ -283,13 +301,16 @@ def rows_of_agreements(
         League(key.whose, one.block, key.source) if key.kind == "detector" and whole else None
         for key, one, whole in zip(groups, made, complete, strict=True)
     ]
-    standings = standings_of(averaged, leagues, about, evidence)
+    standings = standings_of(averaged, leagues, about, evidence, moderated=moderated)
     named = {} if division.by in (None, "class") else groups_by(averaged, division.by)
     for name, found in labels.by_class.items():
         of_class = groups_of(found, ended, shown, pool=division.pool)
         named[name] = [of_class.get(key, {}) for key in groups]
     if labels.by_class:
         named = {MEAN_OF_CLASSES: mean_of_classes(named), **named}
+    members = [[run for run, _ in group.values()] for group in averaged]
+    same = {tuple(map(id, runs)): runs for runs in members}  # most rows are of the same runs
+    subjects = {ids: subject_of(runs, sources, labels.wrong_shares) for ids, runs in same.items()}
     parts, ablations = parts_of(named, leagues, about, evidence), ablations_of(ended)
     rows = [
         _row(
@@ -300,7 +321,7 @@ def rows_of_agreements(
             made=made[i],
             complete=complete[i],
             unfinished=len(begun),
-            subject=subject_of([run for run, _ in group.values()], sources, labels.wrong_shares),
+            subject=subjects[tuple(map(id, members[i]))],
             parts=parts[i],
             ablation=ablations.get(key.setup, ()),
             further=more(group),

@@ -1,10 +1,12 @@
 """What a table says of its intervals, of the differences that it can tell, and of rows that are as good as the best."""
 
 import math
+import re
 from collections.abc import Sequence
 
 from noisybench.board.detector_table import Row
 from noisybench.board.row_words import AnyRow, digits, model_words, recipe_words
+from noisybench.ground.lookup import find, is_ours
 from noisybench.runs.record import Regime
 from noisybench.statistics.comparisons import DELTA
 from noisybench.statistics.resampling import Interval, weakest
@@ -68,3 +70,16 @@ def cluster_words(rows: Sequence[Row]) -> list[str]:
     if not any(row.clustered and "samples" in row.interval for row in rows):
         return []
     return ["There, the wrong labels of one right and one given class count as one in intervals and ranks."]
+
+
+def found_words(rows: Sequence[Row]) -> list[str]:
+    """A sentence where wrong labels were found and not drawn, so that nobody knows whether they come in clusters."""
+    names = {
+        re.split(r"\W", noise.words)[0] for row in rows if "samples" in row.interval for noise in row.subject.noises
+    }
+    found = [name for name in sorted(names) if is_ours("noises", name) and find("noises", name).found]
+    if not found:
+        return []
+    return [
+        f"Errors of {', '.join(found)} may come in clusters that nobody knows: intervals and ranks are too narrow then."
+    ]

@@ -39,6 +39,8 @@ from noisybench.runs.reading import Run
 from noisybench.runs.suggestion_files import suggestion_digests
 from noisybench.statistics.metric import Metric
 
+DRAWN_BY_SEED = ("random",)
+"""References that the seed of a run decides."""
 KNOW_NOTHING = ("random", "flag_nothing")
 """References that stand beside the marks of a source; the others know of mislabeled samples alone."""
 
@@ -153,14 +155,23 @@ def judge_references(truths: Truths, asked: Asked, *, seed: int) -> list[Agreeme
 
 def _judge_references(truths: Truths, asked: Asked, *, seed: int) -> list[Agreement]:
     """The rows of ``judge_references``; of every given class where one is asked for. A reference has no cut of its own."""
+    return [*_judge_by_seed(truths, asked, seed), *_judge_by_seed(truths, asked, None)]
+
+
+def _judge_by_seed(truths: Truths, asked: Asked, seed: int | None) -> list[Agreement]:
+    """The references that a seed decides; where it is None, the others, which are alike in all runs of the labels."""
     compares = _metric(asked).compares
     if asked.truth not in truths.names or compares == "cut":
         return []
 
+    def wanted(name: str) -> bool:
+        return (name in DRAWN_BY_SEED) == (seed is not None)
+
     def compute() -> list[Agreement]:
         rows: list[Agreement] = []
         if compares == "suggestion":
-            for suggested in reference_suggestions(truths.variant, seed=seed):
+            references = reference_suggestions(truths.variant, seed=seed or 0)
+            for suggested in (one for one in references if wanted(one.detector)):
                 rows += against_right_classes(
                     suggested,
                     truths.variant,
@@ -170,10 +181,11 @@ def _judge_references(truths: Truths, asked: Asked, *, seed: int) -> list[Agreem
                     classes=_classes(truths, asked),
                 )
             return rows
-        for reference in reference_scores(truths.variant, seed=seed):
-            if asked.truth in (MISLABELED, MEMORIZATION) or reference.detector in KNOW_NOTHING:
+        for reference in reference_scores(truths.variant, seed=seed or 0):
+            known = asked.truth in (MISLABELED, MEMORIZATION) or reference.detector in KNOW_NOTHING
+            if known and wanted(reference.detector):
                 rows += _against(reference, truths, asked, "reference")
-        for one in truths.measured if asked.truth == MISLABELED else ():
+        for one in truths.measured if asked.truth == MISLABELED and seed is None else ():
             memorization = one.memorization
             if np.isfinite(memorization.values).all():
                 name = f"memorization by {memorization.learner.name}"
@@ -294,15 +306,16 @@ def _judge_all(
     runs: Sequence[Run], truths: Mapping[Path, Truths], asked: Asked
 ) -> tuple[dict[Path, list[Agreement]], list[BadData]]:
     """What ``judge_all`` finds; of every given class where one is asked for."""
-    beside: dict[tuple[Path, int], list[Agreement]] = {}
+    beside: dict[tuple[Path, int | None], list[Agreement]] = {}
     found: dict[Path, list[Agreement]] = {}
     faults = []
     for run in runs:
         of = truths[run.home]
-        if (run.home, run.seed) not in beside:
-            beside[run.home, run.seed] = _judge_references(of, asked, seed=run.seed)
+        for seed in (run.seed, None):
+            if (run.home, seed) not in beside:
+                beside[run.home, seed] = _judge_by_seed(of, asked, seed)
         try:
-            found[run.path] = _judge(run, of, asked) + beside[run.home, run.seed]
+            found[run.path] = _judge(run, of, asked) + beside[run.home, run.seed] + beside[run.home, None]
         except BadData as error:
             faults.append(error)
     return found, faults

@@ -119,6 +119,7 @@ def leaderboard(
     by: str | None = None,
     pool: bool = False,
     more: bool = False,
+    moderated: bool = False,
 ) -> Leaderboard[Row]:
     """Detectors compared over variants and seeds: ranked ones, incomplete ones, controls, references, each best first.
 
@@ -132,13 +133,18 @@ def leaderboard(
         by: ``noise``, ``source``, ``rate``, ``class`` or ``variant``: a column for each of them, beside their mean.
         pool: Whether several data sets are averaged, as they are by ``source``.
         more: Whether further figures are computed: worst class, overlap of the top between seeds, flags on clean sets.
+        moderated: Whether ranks are by moderated t, which says more where draws or seeds are few and takes them to vary
+            alike: of AUROCs, over the draws of one noise at one setting, or the seeds of its one draw.
 
     Raises:
+        BadUsage: There are no moderated ranks of that metric, of several settings, or of one run.
         UnknownName: The labels of no run have that truth, it has no such metric or stratum, or there is no such ``by``.
         BadData: There is no finished run, or a file is broken.
         Mismatch: Scores or a memorization are of other labels than their run.
     """
-    rows = detector_rows(runs, truth=truth, metric=metric, stratum=stratum, by=by, pool=pool, more=more)
+    rows = detector_rows(
+        runs, truth=truth, metric=metric, stratum=stratum, by=by, pool=pool, more=more, moderated=moderated
+    )
     return Leaderboard(tuple(rows))
 
 

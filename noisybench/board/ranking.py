@@ -8,11 +8,14 @@ import numpy as np
 
 from noisybench.board.agreement import Agreement
 from noisybench.board.information import RowBlock
+from noisybench.board.truths import MEMORIZATION
 from noisybench.ground.arrays import Bools
+from noisybench.ground.errors import BadUsage
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import Run
 from noisybench.statistics.comparisons import compare, equivalent_to, rank_sets, resolution_floor, surely_worse
 from noisybench.statistics.crossed import RowValues, SampleParts, coverage, variance_parts
+from noisybench.statistics.moderation import moderated_rank_sets
 from noisybench.statistics.resampling import Interval, LabelColumn, mean, settings_of
 from noisybench.statistics.row_intervals import Law, row_intervals
 
@@ -47,8 +50,11 @@ class Standing(NamedTuple):
     surely_worse: bool | None = None
     equivalent: bool | None = None
     floor: float = math.nan
+    moderated: bool = False
 
 
+EXACT = ("flag_nothing", "perfect")
+"""References whose values follow from the numbers of wrong and right labels alone."""
 NOWHERE = Standing(math.nan, math.nan, math.nan, "none")
 """Standing of a row without a value."""
 
@@ -86,6 +92,8 @@ def standings_of(
     leagues: Sequence[League | None],
     about: AboutMetric,
     evidence: SampleEvidence = NO_SAMPLES,
+    *,
+    moderated: bool = False,
 ) -> list[Standing]:
     """Standing of each row.
 
@@ -94,12 +102,19 @@ def standings_of(
         leagues: With whom each competes; None of one that has no rank.
         about: The metric.
         evidence: How to know what samples do to rows.
+        moderated: Whether ranks are by moderated t over draws or seeds, see ``moderation``; of AUROCs alone.
+
+    Raises:
+        BadUsage: They cannot be, see ``moderated_ranks``.
     """
     values = [_values_of(group) for group in groups]
     standings = [NOWHERE] * len(groups)
     for members, ranked in _companies(values, leagues):
         samples = evidence.parts([groups[i] for i in members])
-        found = _standings([values[i] for i in members], samples, evidence.law, about, ranked=ranked)
+        exact = np.array([all(_is_exact(held) for _, held in groups[i].values()) for i in members])
+        found = _standings([values[i] for i in members], samples, evidence.law, about, exact, ranked=ranked)
+        if moderated and ranked:
+            found = moderated_ranks([values[i] for i in members], found)
         for i, standing in zip(members, found, strict=True):
             standings[i] = standing
     return standings
@@ -124,14 +139,28 @@ def _companies(values: Sequence[RowValues], leagues: Sequence[League | None]) ->
         yield members, league is not None
 
 
+def _is_exact(held: Agreement) -> bool:
+    """Whether an agreement is what it is whatever the samples: of the truth with itself, or of no opinion."""
+    return held.kind == "reference" and held.detector in EXACT and held.truth != MEMORIZATION
+
+
 def _standings(
-    rows: Sequence[RowValues], samples: SampleParts | None, law: Law | None, about: AboutMetric, *, ranked: bool
+    rows: Sequence[RowValues],
+    samples: SampleParts | None,
+    law: Law | None,
+    about: AboutMetric,
+    exact: Bools,
+    *,
+    ranked: bool,
 ) -> list[Standing]:
-    """Standing of each of some rows that have the same label columns."""
+    """Standing of each of some rows that have the same label columns; a law says nothing of those that are exact."""
     means = np.array([mean({column: [*seeds.values()] for column, seeds in row.items()}) for row in rows])
     covered = [coverage(row, samples=samples is not None) for row in rows]
     parts = variance_parts(rows, samples)
     ends = row_intervals(means, parts, samples, law, about.bounds) if parts else []
+    if parts and exact.any():
+        alone = row_intervals(means, parts, samples, None, about.bounds)
+        ends = [alone[i] if exact[i] else one for i, one in enumerate(ends)]
     found = [
         Standing(value, *(ends[i] if covered[i] != "none" else (math.nan, math.nan)), covered[i])
         for i, value in enumerate(means.tolist())
@@ -146,6 +175,41 @@ def _standings(
         Standing(*one[:4], *ranks, bool(worse[i]), None if i == best else bool(same[i]), floor)
         for i, (one, ranks) in enumerate(zip(found, rank_sets(compared), strict=True))
     ]
+
+
+def moderated_ranks(rows: Sequence[RowValues], standings: Sequence[Standing]) -> list[Standing]:
+    """The standings with ranks by moderated t, over the draws of one setting, or the seeds of its one draw.
+
+    Raises:
+        BadUsage: There are several settings, other seeds of each row, or one draw and one seed.
+    """
+    settings = settings_of(rows[0])
+    columns = settings[0].columns
+    seeds = sorted(rows[0][columns[0]])
+    if len(settings) > 1:
+        msg = f"moderated ranks are of one noise at one setting, and there are {len(settings)}; give the runs of one"
+        raise BadUsage(msg)
+    if len(columns) > 1:
+        areas = np.array([[np.mean([*row[column].values()]) for column in columns] for row in rows])
+    elif len(seeds) > 1 and all(sorted(row[columns[0]]) == seeds for row in rows):
+        areas = np.array([[row[columns[0]][seed] for seed in seeds] for row in rows])
+    else:
+        msg = "moderated ranks need several noise draws, or several training seeds that all ranked rows have; leave them out"
+        raise BadUsage(msg)
+    return [
+        one._replace(rank=rank, rank_low=low, rank_high=high, surely_worse=low > 1, floor=math.nan, moderated=True)
+        for one, (rank, low, high) in zip(standings, moderated_rank_sets(areas), strict=True)
+    ]
+
+
+def check_moderated(metric: str, by: str | None) -> None:
+    """Raise ``BadUsage`` for what has no moderated ranks: another metric than AUROC, or a table with columns of parts."""
+    if metric != "auroc":
+        msg = f"moderated ranks are of AUROCs, not of '{metric}'; leave one of the two out"
+        raise BadUsage(msg)
+    if by is not None:
+        msg = "moderated ranks are of one noise at one setting, not of parts of a table; leave one of the two out"
+        raise BadUsage(msg)
 
 
 def _spreadless(rows: Sequence[RowValues]) -> Bools:

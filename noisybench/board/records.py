@@ -18,7 +18,7 @@ from noisybench.ground.text import spreadsheet_cell, visible
 from noisybench.ground.version import __version__
 
 _LATER = ("declared", "aliases", "clustered")  # fields since 0.4.0, last in every form
-_IN_PAIRS = ("surely_worse", "equivalent", "floor")
+_IN_PAIRS = ("surely_worse", "equivalent", "floor", "moderated")
 _OF_DETECTORS = (*CurvatureStep._fields, "neighbours_alike", *_IN_PAIRS, *FurtherFigures._fields)
 _IN_COLUMNS_OF_THEIR_OWN = ("source", "subject", "parts", "ablation")
 PART = ("mean", "low", "high", "rank", "rank_low")

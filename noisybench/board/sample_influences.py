@@ -20,15 +20,15 @@ from noisybench.board.kept_answers import kept
 from noisybench.board.ranking import Group, SampleEvidence
 from noisybench.board.references import reference_scores, reference_suggestions
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, Truths
-from noisybench.detection.scoring import scores_path
+from noisybench.detection.scoring import scores_file
 from noisybench.ground.arrays import Bools, Floats, Labels
-from noisybench.ground.digests import file_digest
+from noisybench.ground.kept_digests import kept_digest
 from noisybench.ground.lookup import find
 from noisybench.memorization.reliability import reliability
 from noisybench.runs.reading import Run
 from noisybench.runs.suggestion_files import suggestion_digests
 from noisybench.statistics.crossed import SampleParts, SampleSums
-from noisybench.statistics.influences import INFLUENCES, Influence, suggestion_influence
+from noisybench.statistics.influences import Influence, suggestion_influence
 from noisybench.statistics.memorization_metrics import Compared, correlation_influence
 from noisybench.statistics.metric import Metric
 from noisybench.statistics.resampling import LabelColumn, Setting, settings_of
@@ -82,10 +82,10 @@ def sample_parts(groups: Sequence[Group], *, truths: Mapping[Path, Truths], aske
 
 def _has_influence(asked: Asked) -> bool:
     """Whether there may be an influence: of a correlation that is told by its first sample."""
-    compares = _metric(asked).compares
-    if compares == "mislabeled":
-        return _influence(asked) is not None
-    return compares == "memorization" or asked.metric == "suggestion_accuracy"
+    metric = _metric(asked)
+    if metric.compares == "mislabeled":
+        return metric.influence is not None
+    return metric.compares == "memorization" or asked.metric == "suggestion_accuracy"
 
 
 def _metric(asked: Asked) -> Metric:
@@ -99,11 +99,6 @@ def _is_ours(asked: Asked) -> bool:
     return str(getattr(compute, "func", compute).__module__).partition(".")[0] == "noisybench"
 
 
-def _influence(asked: Asked) -> Influence | None:
-    """The influence of a metric that compares scores with a mask: its own, or one that is known."""
-    return _metric(asked).influence or (INFLUENCES.get(asked.metric) if _is_ours(asked) else None)
-
-
 _NONE = np.zeros(0)
 NOT_KNOWN = SampleParts(_NONE, _NONE, 0.0, _NONE, _NONE, _NONE)
 """Parts of rows of whose influences one is not known."""
@@ -114,6 +109,7 @@ def _computed(
 ) -> SampleParts:
     """The parts from the scores of every run."""
     homes = {column: run.home for row in rows for (column, _), (run, _) in row.items()}
+    compute = _metric(asked).influence  # looked up once, not for each file
     sets: dict[object, list[Setting]] = {}
     for setting in settings_of(homes):
         sets.setdefault(_sample_set(rows, setting.columns[0]), []).append(setting)
@@ -126,7 +122,7 @@ def _computed(
         for setting in members:
             draws = len(setting.columns)
             for column in setting.columns:
-                found = _of_column(rows, column, truths[homes[column]], asked)
+                found = _of_column(rows, column, truths[homes[column]], asked, compute)
                 if found is None:
                     return NOT_KNOWN
                 sums.add(found[0], setting.weight / draws, draws)
@@ -154,7 +150,11 @@ def _sample_set(rows: Sequence[Mapping[ColumnAndSeed, tuple[Run, Agreement]]], c
 
 
 def _of_column(
-    rows: Sequence[Mapping[ColumnAndSeed, tuple[Run, Agreement]]], column: LabelColumn, truths: Truths, asked: Asked
+    rows: Sequence[Mapping[ColumnAndSeed, tuple[Run, Agreement]]],
+    column: LabelColumn,
+    truths: Truths,
+    asked: Asked,
+    compute: Influence | None,
 ) -> tuple[NDArray[np.float32], tuple[float, float]] | None:
     """Influences of the samples of a label column on every row, averaged over its seeds, (n, p), and how many of each kind.
 
@@ -165,7 +165,7 @@ def _of_column(
     for i, row in enumerate(rows):
         members = [one for (at, _), one in row.items() if at == column]
         for run, agreement in members:
-            found = influence_of(run, agreement, truths, asked)
+            found = influence_of(run, agreement, truths, asked, compute)
             if found is None:
                 return None
             means[:, i] += found[0] / len(members)
@@ -174,11 +174,18 @@ def _of_column(
 
 
 def influence_of(
-    run: Run, agreement: Agreement, truths: Truths, asked: Asked
+    run: Run, agreement: Agreement, truths: Truths, asked: Asked, compute: Influence | None
 ) -> tuple[Floats, tuple[float, float]] | None:
     """Influence of each sample on an agreement, (n,), 0 of those that do not count, and how many there are of either kind.
 
     Wrong labels that come in clusters count as one, with the influence of them all, by ``clusters_of``.
+
+    Args:
+        run: Whose scores they are.
+        agreement: What they were held against, and of which class.
+        truths: Of its labels.
+        asked: Truth, metric and stratum.
+        compute: The metric's influence; of suggestions and of memorization it is another.
     """
     variant = truths.variant
     if asked.truth == MEMORIZATION:
@@ -192,7 +199,6 @@ def influence_of(
         result[wrong] = suggestion_influence(suggested[wrong], variant.clean[wrong])
     else:
         counted, wrong = (mask & _of_class(variant, agreement) for mask in _counted(variant, asked.truth))
-        compute = _influence(asked)
         if compute is None:
             return None
         values = _scores_of(run, agreement, truths)[counted]
@@ -310,14 +316,15 @@ def _follows_from(
     rows: Sequence[Mapping[ColumnAndSeed, tuple[Run, Agreement]]], truths: Mapping[Path, Truths], asked: Asked
 ) -> dict[str, object] | None:
     """Digests of all that the parts of such rows follow from; None where one has none."""
-    homes = {run.home for row in rows for run, _ in row.values()}
+    runs = {id(run): run for row in rows for run, _ in row.values()}
+    homes = {run.home for run in runs.values()}
     digests = [[_digest_of(*one, asked) for one in row.values()] for row in rows]
     if not _is_ours(asked) or any(digest is None for row in digests for digest in row):
         return None
     return {
         "samples": digests,
         "places": [[[*column, seed] for column, seed in row] for row in rows],
-        "of": [sorted({repr((held.learner, held.given_class)) for _, held in row.values()}) for row in rows],
+        "of": [sorted(map(repr, {(held.learner, held.given_class) for _, held in row.values()})) for row in rows],
         "asked": asdict(asked),
         "truths": sorted(
             [sorted(truths[home].digests.items()), *(sorted(one.digests.items()) for one in truths[home].measured)]
@@ -333,7 +340,7 @@ def _digest_of(run: Run, held: Agreement, asked: Asked) -> str | None:
         return f"{held.detector} of seed {run.seed}"
     if asked.metric == "suggestion_accuracy":
         return suggestion_digests(run.path, run.record).get(held.detector)
-    return file_digest(scores_path(run.path, held.detector))
+    return kept_digest(scores_file(run.path, held.detector))
 
 
 def _packed(parts: SampleParts) -> list[bytes]:

@@ -36,6 +36,9 @@ def leaderboard(
     more: Annotated[
         bool, typer.Option("--more", help="Also the worst class, the same top between seeds, flags on clean sets.")
     ] = False,
+    moderated: Annotated[
+        bool, typer.Option("--moderated", help="Ranks by moderated t over few draws or seeds of one noise; of AUROC.")
+    ] = False,
     style: Annotated[
         str | None, typer.Option("--format", help="table (default), markdown, csv, json, latex, parquet or html.")
     ] = None,
@@ -63,7 +66,7 @@ def leaderboard(
     others = {
         "--both": both, "--models": models, "--truth": truth != "mislabeled", "--stratum": stratum != "all",
         "--by": by is not None, "--pool": pool, "--format": style is not None, "--to": to is not None,
-        "--plot": plot is not None, "--picture": picture is not None,
+        "--plot": plot is not None, "--picture": picture is not None, "--moderated": moderated,
     }  # fmt: skip
     if style == "html" or (style is None and to is not None and to.suffix == ".html"):
         _write_page(
@@ -93,14 +96,17 @@ def leaderboard(
             "--stratum": stratum != "all",
             "--by": by is not None,
             "--more": more,
+            "--moderated": moderated,
         }
         _refuse(others, "--both")
         _show(flags_board(runs, pool=pool).rows, style, to)
     elif models:
-        _refuse({"--by": by is not None, "--more": more}, "--models")
+        _refuse({"--by": by is not None, "--more": more, "--moderated": moderated}, "--models")
         _show(models_board(runs, pool=pool).rows, style, to)
     else:
-        board = rank(runs, truth=truth, metric=metric, stratum=stratum, by=by, pool=pool, more=more)
+        board = rank(
+            runs, truth=truth, metric=metric, stratum=stratum, by=by, pool=pool, more=more, moderated=moderated
+        )
         _show(board.rows, style, to)
 
 

@@ -189,16 +189,17 @@ def read_columns(path: Path, names: list[str] | None = None) -> tuple[dict[str, 
     """
     check_regular(path)
     try:
-        with _opened(path) as file:
-            missing = [name for name in names or [] if name not in file.schema_arrow.names]
+        with _opened(path) as (file, schema):
+            there = schema.names
+            missing = [name for name in names or [] if name not in there]
             if missing:
-                msg = f"{path} has no column '{missing[0]}'; it has: {', '.join(file.schema_arrow.names)}"
+                msg = f"{path} has no column '{missing[0]}'; it has: {', '.join(there)}"
                 raise BadData(msg)
-            check_table(path, file.metadata.num_rows, file.schema_arrow, names)
+            check_table(path, file.metadata.num_rows, schema, names)
             table = file.read(
                 columns=names, use_threads=file.metadata.num_rows > SMALL
             )  # threads cost a small file more
-            metadata = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
+            metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
         columns = {name: column_of(table[name].combine_chunks()) for name in table.column_names}
     except (OSError, pa.ArrowException, UnicodeDecodeError, KeyError) as error:
         msg = f"{path} cannot be read as Parquet: {_reason(error)}; make it again"
@@ -207,15 +208,17 @@ def read_columns(path: Path, names: list[str] | None = None) -> tuple[dict[str, 
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[pq.ParquetFile]:
-    """A Parquet file whose texts are read once each: a small file may repeat a long one without end."""
+def _opened(path: Path) -> Iterator[tuple[pq.ParquetFile, pa.Schema]]:
+    """A Parquet file and its schema, whose texts are read once each: a small file may repeat a long one without end."""
     file = pq.ParquetFile(path, page_checksum_verification=True)
-    texts = [field.name for field in file.schema_arrow if holds_texts(field.type)]
+    schema = file.schema_arrow  # which each asking makes anew
+    texts = [field.name for field in schema if holds_texts(field.type)]
     if texts:
         file.close()
         file = pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=texts)
+        schema = file.schema_arrow
     with file:
-        yield file
+        yield file, schema
 
 
 def column_names(path: Path) -> list[str]:

@@ -44,6 +44,7 @@ class _Kept:
     before: _Folders
     now: _Folders = field(default_factory=dict)
     young: set[tuple[str, str]] = field(default_factory=set)
+    told: dict[str, str] = field(default_factory=dict)
     changed: bool = False
 
 
@@ -89,6 +90,15 @@ def kept_digest(path: Path | str) -> str:
     kept = _kept.get()
     if kept is None:
         return file_digest(Path(path))
+    name = str(path)
+    if name in kept.told:  # a table asks for each several times
+        return kept.told[name]
+    kept.told[name] = found = _kept_digest(kept, path)
+    return found
+
+
+def _kept_digest(kept: _Kept, path: Path | str) -> str:
+    """The digest of a file that was not asked for before."""
     known = _known(kept, path)
     if len(known) > _STATE.size + 1:
         return known[_STATE.size + 1 :].hex()

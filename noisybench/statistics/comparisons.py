@@ -19,6 +19,8 @@ from noisybench.statistics.resampling import LEVEL, student
 
 DELTA = 0.01
 """Largest difference of rows that are called equivalent."""
+NO_ERROR = 1e-9
+"""Standard error that stands for none."""
 POWER_80 = 0.8416212335729143  # 80 % point of the standard normal law
 
 
@@ -41,7 +43,8 @@ def compare(
 ) -> Comparison:
     """Every two rows compared.
 
-    A difference that never varied, but for rounding, has an unknown error: no one is surely better by it.
+    A difference that never varied, but for rounding, has an unknown error: no one is surely better by it. Of two rows that
+    vary, and always alike and about one mean, it has none: they are one ranking under two names.
 
     Args:
         means: Of p rows, shape (p,).
@@ -55,7 +58,9 @@ def compare(
     error, freedom = np.full_like(gain, np.inf), np.ones_like(gain)
     if parts:
         variance, freedom = of_differences(parts)
-        error = np.where(variance > 0, np.sqrt(variance), np.inf)
+        varies = np.sum([np.diagonal(part.measured) for part in parts], axis=0) > 0
+        one = varies[:, None] & varies & (np.abs(gain) < NO_ERROR / 1000)
+        error = np.where(variance > 0, np.sqrt(variance), np.where(one, NO_ERROR, np.inf))
     if unknown is not None:
         error[unknown] = error[:, unknown] = np.inf
     return Comparison(gain, error, freedom)
@@ -122,7 +127,7 @@ def resolution_floor(found: Comparison) -> float:
     p = len(found.gain)
     pairs: tuple[NDArray[np.int64], NDArray[np.int64]] = np.triu_indices(p, 1)
     error, freedom = found.error[pairs], found.freedom[pairs]
-    known = np.isfinite(error)
+    known = np.isfinite(error) & (error > NO_ERROR)
     if not known.any():
         return float("nan")
     reach = student(freedom[known], LEVEL / len(known)) + POWER_80

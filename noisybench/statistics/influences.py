@@ -7,8 +7,7 @@ them. A sample that is one of its kind shows no spread, and has none here.
 Source: DeLong et al. 1988, doi:10.2307/2531595 (placements); Hampel 1974, doi:10.1080/01621459.1974.10482962 (influence).
 """
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
@@ -85,18 +84,6 @@ def precision_at_influence(percent: float, values: Floats, wrong: Bools, given: 
     """Influence on the share of wrong labels among the ``percent`` % most suspicious: (n,)."""
     count = share_count(len(values), percent)
     return _hits_influence(values, wrong, count) / count
-
-
-INFLUENCES: Mapping[str, Influence] = {
-    "auroc": auroc_influence,
-    "auroc_within_class": auroc_within_class_influence,
-    "average_precision": average_precision_influence,
-    "average_precision_normalised": average_precision_normalised_influence,
-    "false_negative_rate": false_negative_rate_influence,
-    "precision_at_true_count": precision_at_true_count_influence,
-    **{f"precision_at_{percent}": partial(precision_at_influence, percent) for percent in (1, 5, 10)},
-}
-"""Influences on the metrics against wrong labels, by the name of the metric."""
 
 
 def suggestion_influence(suggested: Labels, right: Labels) -> Floats:

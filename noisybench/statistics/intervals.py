@@ -1,11 +1,12 @@
 """Estimates with their 95 % intervals over samples."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from noisybench.ground.arrays import Floats, Labels
 
+Number = TypeVar("Number", float, Floats)
 Z95 = 1.959963984540054  # 97.5 % point of the standard normal law
 
 
@@ -48,7 +49,9 @@ def auroc_interval(
     Source: Newcombe 2006, doi:10.1002/sim.2324 (method 5); Hanley and McNeil 1982, doi:10.1148/radiology.143.1.7063747;
     Wilson 1927, doi:10.1080/01621459.1927.10502953 (score form).
     """
-    low, high = auroc_ends(np.array(value), np.array(variance), wrong, right, further=further, quantile=quantile)
+    spread = value * (1 - value)
+    observed, more = (variance / spread, further / spread) if spread > 0 else (0.0, 0.0)
+    low, high = _ends(float(value), float(observed), float(more), wrong, right, quantile=quantile)
     return Estimate(value, float(low), float(high))
 
 
@@ -65,36 +68,57 @@ def auroc_ends(
 
     See ``auroc_interval``.
     """
-    from scipy.special import ndtr, stdtrit
-
-    wrong, right = np.atleast_1d(wrong).astype(np.float64), np.atleast_1d(right).astype(np.float64)
     spread = value * (1 - value)
-    more, observed = (
+    observed, more = (
         np.divide(part, spread, out=np.zeros_like(spread), where=spread > 0)
-        for part in (np.broadcast_to(further, spread.shape), variance)
+        for part in (variance, np.broadcast_to(further, spread.shape))
     )
-    student = stdtrit(max(float(np.minimum(wrong, right).sum()) - len(wrong), 1.0), float(ndtr(quantile)))
-    plain = (1 / (wrong * right)).sum() / len(wrong) ** 2
-    paired = (((wrong + right) / 2 - 1) / (wrong * right)).sum() / len(wrong) ** 2
-    side = np.array([-1, 1]).reshape(2, *[1] * spread.ndim)
-    ends = value
-    for _ in range(8):  # the factor of θ (1 − θ) in Hanley and McNeil's variance hardly depends on θ: exact to 1e-8
-        ends = _score_ends(value, quantile**2 * (plain + more + paired * _share_of_pairs(ends)), side)
-    others = _score_ends(value, student**2 * observed + quantile**2 * more, side)
-    return np.clip(np.minimum(ends[0], others[0]), 0, value), np.clip(np.maximum(ends[1], others[1]), value, 1)
+    return _ends(value, observed, more, wrong, right, quantile=quantile)
 
 
-def _share_of_pairs(theta: Floats) -> Floats:
+def auroc_law(value: Number, wrong: Floats, right: Floats) -> Floats:
+    """Variance of an AUROC whose true value is known, of strata, (s,): Hanley and McNeil's, with mean numbers of either kind.
+
+    Source: Hanley and McNeil 1982, doi:10.1148/radiology.143.1.7063747; Newcombe 2006, doi:10.1002/sim.2324 (method 5).
+    """
+    plain, paired = _of_counts(wrong, right)
+    return value * (1 - value) * (plain + paired * _share_of_pairs(value))
+
+
+def _of_counts(wrong: Floats, right: Floats) -> tuple[Floats, Floats]:
+    """What that variance has of the counts alone, and what is multiplied by the share of pairs."""
+    return 1 / (wrong * right), ((wrong + right) / 2 - 1) / (wrong * right)
+
+
+def _share_of_pairs(theta: Number) -> Number:
     """(1 − θ) / (2 − θ) + θ / (1 + θ), which Hanley and McNeil's variance has beside the counts."""
     spread = theta * (1 - theta)
     return (1 + 2 * spread) / (2 + spread)
 
 
-def _score_ends(value: Floats, factor: Floats, side: Labels) -> Floats:
-    """The roots θ of (value − θ)² = factor θ (1 − θ) below (side −1) and above the value (1), shape (2, ...)."""
-    reach = np.sqrt(factor * (factor / 4 + value * (1 - value)))
-    ends: Floats = (value + factor / 2 + side * reach) / (1 + factor)
-    return ends
+def _ends(
+    value: Number, observed: Number, more: Number, wrong: int | Labels, right: int | Labels, *, quantile: float
+) -> tuple[Floats, Floats]:
+    """Ends of ``auroc_ends``; ``observed`` and ``more`` are variances by θ (1 − θ). One AUROC is quickest as a plain float."""
+    from scipy.special import ndtr, stdtrit
+
+    of_wrong, of_right = (np.atleast_1d(count).astype(np.float64) for count in (wrong, right))
+    freedom = max(float(np.minimum(of_wrong, of_right).sum()) - len(of_wrong), 1.0)
+    student = float(stdtrit(freedom, float(ndtr(quantile))))
+    plain, paired = (float(part.sum()) / len(of_wrong) ** 2 for part in _of_counts(of_wrong, of_right))
+    ends = []
+    for side in (-1, 1):
+        end = value
+        for _ in range(8):  # the factor of θ (1 − θ) in Hanley and McNeil's variance hardly depends on θ: exact to 1e-8
+            end = _score_end(value, quantile**2 * (plain + more + paired * _share_of_pairs(end)), side)
+        ends.append((end, _score_end(value, student**2 * observed + quantile**2 * more, side)))
+    return np.clip(np.minimum(*ends[0]), 0, value), np.clip(np.maximum(*ends[1]), value, 1)
+
+
+def _score_end(value: Number, factor: Number, side: int) -> Number:
+    """The root θ of (value − θ)² = factor θ (1 − θ) below (side −1) or above the value (1)."""
+    reach = (factor * (factor / 4 + value * (1 - value))) ** 0.5
+    return (value + factor / 2 + side * reach) / (1 + factor)
 
 
 def wilson(share: float, n: int) -> Estimate:

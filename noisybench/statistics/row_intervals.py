@@ -16,17 +16,11 @@ import numpy as np
 
 from noisybench.ground.arrays import Floats
 from noisybench.statistics.crossed import SampleParts, VariancePart, Variances, of_means
+from noisybench.statistics.intervals import auroc_law
 from noisybench.statistics.resampling import LEVEL, student
 
 Law: TypeAlias = Callable[[float, Floats, Floats], Floats]
 """Value, wrong and right labels of each label column, (c,) → variance of the metric under the value, (c,)."""
-
-
-def auroc_law(value: float, wrong: Floats, right: Floats) -> Floats:
-    """Variance of an AUROC if scores had exponential laws: Hanley and McNeil's, with mean numbers of either kind."""
-    count = (wrong + right) / 2 - 1
-    spread = 1 + count * (1 - value) / (2 - value) + count * value / (1 + value)
-    return value * (1 - value) * spread / (wrong * right)
 
 
 def _share_law(percent: float | None, value: float, wrong: Floats, right: Floats) -> Floats:
@@ -37,6 +31,8 @@ def _share_law(percent: float | None, value: float, wrong: Floats, right: Floats
 LAWS: Mapping[str, Law] = {
     "auroc": auroc_law,
     "auroc_within_class": auroc_law,
+    "average_precision": partial(_share_law, None),
+    "suggestion_accuracy": partial(_share_law, None),
     "false_negative_rate": partial(_share_law, None),
     "precision_at_true_count": partial(_share_law, None),
     **{f"precision_at_{percent}": partial(_share_law, percent) for percent in (1, 5, 10)},
@@ -64,21 +60,34 @@ def row_intervals(
     reach = student(freedom, LEVEL) * np.sqrt(total)
     seeds = [part for part in parts if part.of == "seeds"]
     by_seed = of_means(seeds) if seeds else Variances(np.zeros_like(total), np.ones_like(total))
-    return [
-        _ends(value, partial(_reach, measured, Variances(*more), samples, law), bounds)
-        for value, measured, *more in zip(means.tolist(), reach, *by_seed, strict=True)
-    ]
-
-
-def _reach(measured: float, by_seed: Variances, samples: SampleParts | None, law: Law | None, value: float) -> float:
-    """How far from a value a mean may lie: by what was measured, or by the law under the value where that is more."""
     if samples is None or law is None:
-        return measured
+        return [_ends(value, partial(_alike, one), bounds) for value, one in zip(means.tolist(), reach, strict=True)]
+    reaches = (
+        partial(_reach, mean=value, measured=one, by_seed=Variances(*seeded), samples=samples, law=law)
+        for value, one, *seeded in zip(means.tolist(), reach, *by_seed, strict=True)
+    )
+    return [_ends(value, one, bounds) for value, one in zip(means.tolist(), reaches, strict=True)]
+
+
+def _alike(measured: float, _: float) -> float:
+    """A reach that is the same at every value."""
+    return measured
+
+
+def _reach(value: float, *, mean: float, measured: float, by_seed: Variances, samples: SampleParts, law: Law) -> float:
+    """How far from a value a mean may lie: by what was measured, or by the law under the value where that is more.
+
+    What was measured is drawn out from the mean to the value like θ (1 − θ) where that is more, as in ``auroc_interval``,
+    so that the interval of a row of one run holds that of the run.
+    """
+    drawn_out = max(value * (1 - value) / (mean * (1 - mean)), 1.0) if 0 < mean < 1 else 1.0
     by_law = float(samples.weights**2 @ law(value, samples.wrong, samples.right))
-    together = by_law + by_seed.variance
+    of_seeds = float(by_seed.variance) * drawn_out
+    together = by_law + of_seeds
+    measured = measured * drawn_out**0.5
     if not together > 0:
         return measured
-    freedom = by_seed.freedom * (together / by_seed.variance) ** 2 if by_seed.variance > 0 else np.inf
+    freedom = by_seed.freedom * (together / of_seeds) ** 2 if of_seeds > 0 else np.inf
     return max(measured, float(student(freedom, LEVEL) * np.sqrt(together)))
 
 

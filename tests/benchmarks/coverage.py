@@ -15,7 +15,8 @@ from simulated_boards import Design, drawn_board
 from noisybench.ground.arrays import Bools, Floats
 from noisybench.statistics.comparisons import Comparison, compare, rank_sets, surely_worse
 from noisybench.statistics.crossed import variance_parts
-from noisybench.statistics.row_intervals import auroc_law, row_intervals
+from noisybench.statistics.intervals import auroc_law
+from noisybench.statistics.row_intervals import row_intervals
 
 EQUAL = (1.5,) * 11
 STEPS = tuple(float(ndtri(auroc)) * 1.41 for auroc in np.linspace(0.8, 0.9, 11))

@@ -15,11 +15,13 @@ from noisybench.board.leaderboard import leaderboard
 from noisybench.data.loading import load_source
 from noisybench.detection.scoring import Scores, read_scores, scores_path, write_scores
 from noisybench.ground.arrays import Bools, Floats
+from noisybench.ground.errors import BadUsage
 from noisybench.ground.files import write_columns
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.runs.folder import finish, keep_variant
 from noisybench.runs.record import Regime, RunRecord, about_labels
 from noisybench.statistics.crossed import SampleParts
+from noisybench.statistics.moderation import moderated_rank_sets
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant, read_variant
 
@@ -120,6 +122,23 @@ def test_draws_of_the_same_samples_share_what_samples_do(tmp_path: Path, compute
     between, common = np.var(means, ddof=1) / 2, float(averaged[0] @ averaged[1])
     league = next(parts for parts in computed if parts.measured.shape == (3, 3))
     assert np.abs(np.diagonal(league.measured - league.elsewhere) - common).min() < 1e-9
+    areas = []
+    for name in NAMES:
+        of_draws = [
+            [placements(read_scores(scores_path(run, name)).values, variant.mislabeled)[0] for run in runs]
+            for variant, runs in read_all(folder)
+        ]
+        areas.append(np.mean(of_draws, axis=1))
+    moderated = leaderboard(folder, moderated=True)
+    found_ranks = {one.detector: (one.rank, one.rank_low, one.rank_high) for one in moderated if one.rank is not None}
+    assert [found_ranks[name] for name in NAMES] == moderated_rank_sets(np.array(areas))
+    assert "by moderated t over draws or seeds, other samples left out" in moderated.caption
+    assert all(record["moderated"] for record in moderated.to_records() if record["rank"] is not None)
+    assert "confidence set, which covers the same." in board.caption
+    with pytest.raises(BadUsage, match="not of 'average_precision'; leave one of the two out"):
+        leaderboard(folder, moderated=True, metric="average_precision")
+    with pytest.raises(BadUsage, match="not of parts of a table; leave one of the two out"):
+        leaderboard(folder, moderated=True, by="rate")
     gross = ((averaged[0] + averaged[1]) ** 2).sum() / 2
     total = between + max(common, 0)
     freedom = total**2 / (between**2 + gross**2 / 39)
@@ -160,6 +179,12 @@ def test_a_single_run_covers_samples_and_says_no_more(regime: Regime, words: str
     assert (best.detector, best.interval, best.surely_worse, best.equivalent) == ("final_loss", "samples", False, None)
     assert [row.surely_worse for row in board if row.kind == "detector"][1:] == [True, True]
     assert words in caption(board.rows)
+    exact = {row.detector: (row.low, row.mean, row.high) for row in board if row.kind == "reference"}
+    assert exact["perfect"] == pytest.approx((1, 1, 1), abs=0)
+    assert exact["flag_nothing"] == pytest.approx((0.5, 0.5, 0.5), abs=0)
+    assert exact["random"][0] < exact["random"][1] < exact["random"][2]
+    with pytest.raises(BadUsage, match="several noise draws, or several training seeds"):
+        leaderboard(tmp_path / "runs", moderated=True)
 
 
 def test_clusters_of_wrong_labels_count_as_one(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ OPTIONS = {"curvature": "authors", "curvature_every": "3"}
 SINCE = (
     "version", "information", "block", "pretrained", "pretrained_supervised", "pretrained_overlap", "curvature_step",
     "activation_change", "declared", "aliases", "clustered", "neighbours_alike",
-    "surely_worse", "equivalent", "floor", "worst_class", "worst_class_value", "top_overlap", "false_flags",
+    "surely_worse", "equivalent", "floor", "moderated", "worst_class", "worst_class_value", "top_overlap", "false_flags",
     "source", "samples", "noise", "rate", "wrong_share", "draws", "variant_ids", "noisybench",
 )  # fmt: skip
 """Fields of records that 0.1.0 did not have."""

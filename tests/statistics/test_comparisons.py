@@ -54,6 +54,13 @@ def test_a_difference_that_never_varied_is_not_sure() -> None:
     found = compare(np.array([0.5, 0.505]), [part], higher_is_better=True)
     assert rank_sets(found) == [(2, 1, 2), (1, 1, 2)]
     assert not equivalent_to(1, found)[0]
+    three = VariancePart("draws", np.full((3, 3), 0.01), np.zeros((3, 3)), 1.0)
+    twins = compare(np.array([0.5, 0.5, 0.505]), [three], higher_is_better=True)
+    assert equivalent_to(0, twins).tolist() == [True, True, False]  # one ranking under two names
+    assert rank_sets(twins) == [(2, 1, 3), (2, 1, 3), (1, 1, 3)]
+    assert np.isnan(resolution_floor(twins))
+    still = compare(np.array([1.0, 1.0]), [part._replace(measured=np.zeros((2, 2)))], higher_is_better=True)
+    assert not equivalent_to(0, still)[1]  # two that tell all apart here need not elsewhere
     unknown = compare(
         np.array([0.5, 0.9]),
         [part._replace(measured=np.eye(2) * 1e-6)],

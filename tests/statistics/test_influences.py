@@ -9,13 +9,20 @@ from sklearn.metrics import average_precision_score
 from noisybench.ground.arrays import Bools, Floats, Labels
 from noisybench.ground.lookup import find
 from noisybench.statistics.influences import (
-    INFLUENCES,
+    Influence,
     auroc_influence,
     auroc_within_class_influence,
     average_precision_influence,
     suggestion_influence,
 )
 from noisybench.statistics.memorization_metrics import Compared, correlation_influence, spearman
+from noisybench.statistics.metric import metrics_of
+
+
+def known(name: str) -> Influence:
+    """The influence of a metric by name."""
+    found: Influence = find("metrics", name).influence
+    return found
 
 
 def drawn(n: int = 60, share: float = 0.3, seed: int = 0) -> tuple[Floats, Bools, Labels]:
@@ -86,7 +93,7 @@ def test_average_precision_follows_weights() -> None:
     expected = scaled(weighted(metric, values, wrong, 1e-4), wrong)
     np.testing.assert_allclose(average_precision_influence(values, wrong, given), expected, atol=1e-8)
     chance = wrong.mean()
-    found = INFLUENCES["average_precision_normalised"](values, wrong, given)
+    found = known("average_precision_normalised")(values, wrong, given)
     np.testing.assert_allclose(found, expected / (1 - chance), atol=1e-7)
 
 
@@ -103,7 +110,7 @@ def test_counts_at_a_threshold_vary_as_fresh_samples_do(name: str, *, ties: bool
         two = one + rng.normal(size=m + n)
         return [np.asarray(np.round(each, 1 if ties else 9), dtype=np.float64) for each in (one, two)]
 
-    influence = INFLUENCES[name]
+    influence = known(name)
     values: list[list[float]] = []
     squares: list[Floats] = []
     for _ in range(800):
@@ -127,7 +134,7 @@ def test_a_sample_that_is_one_of_its_kind_shows_no_spread() -> None:
     """One wrong label has no influence of its own, and nothing is divided by zero."""
     wrong = np.arange(20) == 0
     values = np.linspace(0, 1, 20)
-    for influence in INFLUENCES.values():
+    for influence in filter(None, (metric.influence for metric in metrics_of("mislabeled").values())):
         found = influence(values, wrong, np.zeros(20, dtype=np.int64))
         assert np.isfinite(found).all()
         assert found[0] == 0

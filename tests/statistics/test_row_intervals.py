@@ -8,8 +8,8 @@ from simulated_boards import Design, drawn_board
 
 from noisybench.ground.arrays import Bools
 from noisybench.statistics.crossed import SampleParts, VariancePart, variance_parts
-from noisybench.statistics.intervals import wilson
-from noisybench.statistics.row_intervals import LAWS, auroc_law, row_intervals
+from noisybench.statistics.intervals import auroc_interval, auroc_law, wilson
+from noisybench.statistics.row_intervals import LAWS, row_intervals
 
 
 def samples(variance: float, wrong: float, right: float, freedom: float = 1e9) -> SampleParts:
@@ -55,6 +55,16 @@ def test_a_share_is_wilsons() -> None:
     of = samples(0.0, 40.0, 160.0)
     found = row_intervals(np.array([0.25]), [part(of)], of, LAWS["false_negative_rate"], (0.0, 1.0))[0]
     assert found == pytest.approx(wilson(0.25, 40)[1:], abs=1e-5)
+
+
+@pytest.mark.parametrize(("value", "variance"), [(0.95, 0.0016), (0.7, 0.004), (0.99, 0.00001)])
+def test_a_row_of_one_run_holds_the_interval_of_the_run(value: float, variance: float) -> None:
+    """The lower end is that of the AUROC's own interval, which is drawn out towards one half; the upper one no lower."""
+    of = samples(variance, 14.0, 300.0, freedom=13.0)
+    low, high = row_intervals(np.array([value]), [part(of)], of, auroc_law, (0.0, 1.0))[0]
+    own = auroc_interval(value, variance, 14, 300)
+    assert low == pytest.approx(own.low, abs=1e-6)
+    assert high >= own.high - 1e-9
 
 
 def test_seeds_come_beside_the_law() -> None:

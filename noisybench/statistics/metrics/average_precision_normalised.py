@@ -1,6 +1,7 @@
 """Average precision with chance at 0 and perfection at 1."""
 
 from noisybench.statistics.detection_metrics import average_precision_normalised
+from noisybench.statistics.influences import average_precision_normalised_influence
 from noisybench.statistics.metric import Metric
 
 METRIC = Metric(
@@ -9,4 +10,5 @@ METRIC = Metric(
     compute=average_precision_normalised,
     chance=0.0,
     bounds=(-float("inf"), 1.0),
+    influence=average_precision_normalised_influence,
 )

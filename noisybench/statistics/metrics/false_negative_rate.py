@@ -1,6 +1,7 @@
 """Share of wrong labels that are missed when exactly as many labels are flagged as are wrong."""
 
 from noisybench.statistics.detection_metrics import false_negative_rate
+from noisybench.statistics.influences import false_negative_rate_influence
 from noisybench.statistics.metric import Metric
 
 METRIC = Metric(
@@ -9,4 +10,5 @@ METRIC = Metric(
     compute=false_negative_rate,
     chance=lambda share: 1 - share,
     higher_is_better=False,
+    influence=false_negative_rate_influence,
 )

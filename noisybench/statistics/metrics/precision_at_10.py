@@ -3,6 +3,7 @@
 from functools import partial
 
 from noisybench.statistics.detection_metrics import precision_at
+from noisybench.statistics.influences import precision_at_influence
 from noisybench.statistics.metric import Metric
 
 METRIC = Metric(
@@ -10,4 +11,5 @@ METRIC = Metric(
     words=__doc__,
     compute=partial(precision_at, 10),
     chance=lambda share: share,
+    influence=partial(precision_at_influence, 10),
 )
