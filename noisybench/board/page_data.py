@@ -38,7 +38,7 @@ are text of strangers: a page sets them as text alone.
     ``caption`` (a text), ``draws`` (label columns), ``seeds``, ``runs`` (counts), ``chance`` (a number or null), and
     ``rows``: columns ``entry``, ``source``
     (-1 where all are pooled), ``mean``, ``low``, ``high``, ``interval`` (what it covers), ``rank``, ``rank_low``,
-    ``rank_high``, ``truth_learner``, ``matched`` (true, false, null), ``seeds``, ``variants``, ``n``, ``complete``,
+    ``rank_high``, ``surely_worse`` and ``equivalent`` (to the best), ``truth_learner``, ``matched`` (true, false, null), ``seeds``, ``variants``, ``n``, ``complete``,
     ``mislabeled_fit``, ``clean_fit``, ``susceptibility``, ``seconds``, ``passes``. Best first, references last.
 ``curves``
     Columns ``run``, ``epoch`` (list of at most 64), ``mislabeled_fit``, ``clean_fit``, ``test_accuracy``,
@@ -96,6 +96,7 @@ from noisybench.board.judging import judge_all
 from noisybench.board.page_details import GRIDS, chosen, class_names_of, curves_of, details_of, histories_of, maps_of
 from noisybench.board.page_entries import NONE, Book, PageColumns, rounded
 from noisybench.board.page_words import WORDS, about_page, truth_title, view_words
+from noisybench.board.sample_influences import sample_evidence
 from noisybench.board.subject import wrong_shares_of
 from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, Truths, check_asked
 from noisybench.ground.text import cell
@@ -209,13 +210,13 @@ def _view(judged: _Judged, shown: _Shown) -> dict[str, Any]:
         {variant.provenance.variant_id: variant.class_names for variant in variants}, wrong_shares_of(variants)
     )
     asked = judged.asked
-    about = about_metric(asked.metric)
+    about, evidence = about_metric(asked.metric), sample_evidence(truths, asked)
     whose: dict[str, int] = {}
     tables = []
     for some in shown.members:
         runs = [book.runs[at] for at in some]
         runs = [run for run in runs if run.path in judged.agreements]
-        rows = rows_of_agreements(judged.agreements, runs, shown.begun, asked, labels=labels)
+        rows = rows_of_agreements(judged.agreements, runs, shown.begun, asked, labels=labels, evidence=evidence)
         rows = [row for row in rows if math.isfinite(row.mean) or row.kind != "reference"]
         share = _share(runs, truths, asked.truth)
         tables.append(
@@ -264,11 +265,14 @@ def _row_columns(rows: Sequence[Row], runs: Sequence[Run], book: Book, whose: di
     return columns
 
 
-_AS_THEY_ARE = ("interval", "rank", "rank_low", "rank_high", "matched", "seeds", "variants", "n", "complete")
+_AS_THEY_ARE = (
+    "interval", "rank", "rank_low", "rank_high", "surely_worse", "equivalent", "matched", "seeds", "variants", "n",
+    "complete",
+)  # fmt: skip
 _NUMBERS = ("mean", "low", "high", "mislabeled_fit", "clean_fit", "seconds", "passes")
 _ROW_COLUMNS = (
-    "entry", "source", "mean", "low", "high", "interval", "rank", "rank_low", "rank_high", "truth_learner", "matched",
-    "seeds", "variants", "n", "complete", "mislabeled_fit", "clean_fit", "susceptibility", "seconds", "passes",
+    "entry", "source", "mean", "low", "high", "interval", "rank", "rank_low", "rank_high", "surely_worse", "equivalent",
+    "truth_learner", "matched", "seeds", "variants", "n", "complete", "mislabeled_fit", "clean_fit", "susceptibility", "seconds", "passes",
 )  # fmt: skip
 
 

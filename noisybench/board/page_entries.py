@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from noisybench.board.ablation import ablations_of
 from noisybench.board.averages import names_shown
 from noisybench.board.detector_table import Row
 from noisybench.board.information import in_words
@@ -79,6 +80,7 @@ class Book:
             Place(at, noises.index(run.column.noise), rates.index(_rate(run)))
             for at, run in zip(of, self.runs, strict=True)
         ]
+        self._ablations = ablations_of(self.runs)
         self._learners: dict[Setup, int] = {}
         self._entries: dict[tuple[str, str, Setup], int] = {}
         self._rows: list[Row] = []
@@ -214,10 +216,14 @@ class Book:
         return columns, [list(runs) for runs in tables]
 
     def _words(self, setup: Setup) -> str:
-        """What people call a learner; with its digest where another one would be called the same."""
+        """What people call a learner; with options, or else its digest, where another one would be called the same."""
         words = _learner_words(setup)
-        alike = sum(_learner_words(other) == words for other in self._learners)
-        return cell(words if alike == 1 else f"{words} ({setup.setup[:8]})")
+        if sum(_learner_words(other) == words for other in self._learners) == 1:
+            return cell(words)
+        told = self._ablations.get(setup, ())
+        alone = [self._ablations.get(other) for other in self._learners].count(told) == 1
+        options = [f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in told]
+        return cell(f"{words} ({', '.join(options) if told and alone else setup.setup[:8]})")
 
 
 def rounded(value: float | None, digits: int = 4) -> float | None:
