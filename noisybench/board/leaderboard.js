@@ -6,7 +6,7 @@
   const { element, fixed, short, seconds, counted, span, learnerWords, rankWords, valueWords, panel } = page.board;
   const byId = (id) => document.getElementById(id);
   const MOST = 1000; // rows that are shown at once
-  const PAUSE = 120; // ms without a key before a search redraws the table and its charts
+  const PAUSE = 120; // ms without a key before a search redraws the charts
   const INFORMATION = {
     in_sample: "in-sample", held_out: "held-out", several_trainings: "several trainings", pretrained: "pretrained",
     annotators: "annotators", knows_rate: "knows the rate", knows_clean: "knows clean labels", unknown: "unknown",
@@ -174,7 +174,7 @@
     axis = { from: from - room, to: to + room, chance };
   }
 
-  function render() {
+  function render({ charts = true } = {}) {
     const openKey = opened?.key;
     close({ quiet: true });
     lookUp();
@@ -214,7 +214,7 @@
     const again = openKey && [...table.querySelectorAll("tr.row")].find((row) => row.dataset.key === openKey);
     if (again) open(again);
     write();
-    drawAll();
+    if (charts) drawAll();
   }
 
   /** Titles of groups and details are as wide as the columns that a narrow window leaves. */
@@ -313,8 +313,9 @@
     let pause = 0;
     byId("find").oninput = (event) => {
       asked.find = event.target.value.trim();
+      changed({ charts: false });
       clearTimeout(pause);
-      pause = setTimeout(changed, PAUSE);
+      pause = setTimeout(drawAll, PAUSE);
     };
     byId("clear").onclick = clear;
     byId("show-all").onclick = clear;
@@ -339,8 +340,8 @@
     });
   }
 
-  function changed() {
-    render();
+  function changed(how) {
+    render(how);
     page.say(`${counted(state.shown.length, "row")}.`);
   }
 

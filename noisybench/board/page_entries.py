@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from noisybench.board.ablation import ablations_of
+from noisybench.board.ablation import Ablation, ablations_of
 from noisybench.board.averages import names_shown
 from noisybench.board.detector_table import Row
 from noisybench.board.information import in_words
@@ -126,7 +126,7 @@ class Book:
                 "trained": setup.learner.trained,
                 "words": self._words(setup),
                 "options": _options(first),
-                "command": _command(first),
+                "command": _command(first, self._ablations.get(setup, ())),
                 "versions": ", ".join(sorted({run.version for run in members} - {""})),
             }
             for name, value in said.items():
@@ -272,8 +272,8 @@ def _options(run: Run) -> str:
     return cell(", ".join(told))
 
 
-def _command(run: Run) -> str:
-    """The command that makes such a run; empty of given scores, whose file nobody here knows."""
+def _command(run: Run, told: Ablation = ()) -> str:
+    """The command that makes such a run, with the options that tell it apart; empty of given scores, whose file nobody knows."""
     record = run.record
     parts: Sequence[str] = ()
     if record.regime in ("training", "second_split", "threshold"):
@@ -294,6 +294,8 @@ def _command(run: Run) -> str:
         parts = ("score", "VARIANT", "--features", record.features)
     elif record.regime == "answers":
         parts = ("score", "VARIANT", "--answers", *(["--without-given"] if record.without_given else []))
+    if record.regime in ("training", "second_split", "threshold", "pool"):
+        parts = (*parts, *(word for name, value in told if name in _OPTIONS for word in ("--set", f"{name}={value}")))
     return cell(" ".join(("noisybench", *(shlex.quote(part) for part in parts)))) if parts else ""
 
 

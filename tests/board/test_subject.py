@@ -262,7 +262,11 @@ def test_ablations_are_named(tmp_path: Path) -> None:
         assert {row["lr"] for row in board.to_records() if row["setup"]} == {0.02, 0.1}
         assert "0.02" in board.to_csv()
         assert r" & 0.02 " in board.to_latex()
-    assert page_data(tmp_path)["learners"]["words"] == [f"mlp, standard, 30 epochs (lr {lr})" for lr in (0.02, 0.1)]
+    learners = page_data(tmp_path)["learners"]
+    assert learners["words"] == [f"mlp, standard, 30 epochs (lr {lr})" for lr in (0.02, 0.1)]
+    assert [
+        command.endswith(f" --set lr={lr}") for lr, command in zip((0.02, 0.1), learners["command"], strict=True)
+    ] == [True, True]
     write_runs(tmp_path, made(60), setup="c" * 64, lr=0.02)
     assert {"standard, 30 epochs, aaaaaaaa", "standard, 30 epochs, cccccccc"} <= {
         cell for line in leaderboard(tmp_path).to_markdown().splitlines() for cell in line.split(" | ")
