@@ -151,6 +151,8 @@ def _table(entries: list[tuple[str, int]], kinds: list[str], blocks: list[str], 
             "rank": [ranks[i] for i in order],
             "rank_low": [None if (r := ranks[i]) is None else max(1, r - 3) for i in order],
             "rank_high": [None if (r := ranks[i]) is None else r + 2 for i in order],
+            "surely_worse": [None if (r := ranks[i]) is None else r > 4 for i in order],
+            "equivalent": [None for _ in order],
             "truth_learner": [-1 for _ in order],
             "complete": [True for _ in order],
             "seconds": [

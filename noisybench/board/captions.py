@@ -46,8 +46,8 @@ def caption(rows: Rows) -> str:
         part = "" if first.stratum == "all" else f" of {first.stratum} samples"
         what = f"{metric_title(first)} against '{first.truth}'{part}, mean over noise families"
         moderated = any(isinstance(row, Row) and row.moderated for row in ranked)
-        how = " by moderated t over draws or seeds, other samples left out" if moderated else ", which covers the same"
-        covers += f"; behind a rank stands its 95 % confidence set{how}"
+        how = " by moderated t over draws or seeds, other samples left out" if moderated else ""
+        covers += f"; behind a rank its 95 % confidence set{how}"
     elif isinstance(first, BothRow):
         what = _about_both(rows, first.threshold)
     else:
@@ -57,7 +57,7 @@ def caption(rows: Rows) -> str:
         [row for row in rows if isinstance(row, Row)], lambda row: f"{model_words(row)}, {recipe_words(rows)(row)}"
     )
     told = [
-        f"{what}; {covers}.",
+        f"{what[:1].upper()}{what[1:]}; {covers}.",
         *about_subject(rows),
         *differences_words([row for row in rows if isinstance(row, Row)]),
         *([f"{missing[0][:1].upper()}{'; '.join(missing)[1:]}."] if missing else ()),
@@ -96,9 +96,9 @@ def about_subject(rows: Rows) -> list[str]:
     for source in dict.fromkeys(row.source for row in rows):
         subject = joined(row.subject for row in rows if row.source == source)
         named = " and ".join(one.words for one in subject.sources)
-        columns = f"{len(subject.variants)} label column{'s' * (len(subject.variants) != 1)}"
         ids = _listed([one[:SHOWN_OF_AN_ID] for one in subject.variants])
-        said.append(f"Of {named}: {_listed([_noise(noise) for noise in subject.noises], '; ')}; {columns} ({ids}).")
+        columns = f"label column{'s' * (len(subject.variants) != 1)} {ids}"
+        said.append(f"Of {named}: {_listed([_noise(noise) for noise in subject.noises], '; ')}; {columns}.")
     recipe = recipe_words(rows)
     learners = [
         f"{model_words(row)}, {recipe(row)}" for row in rows if not isinstance(row, ModelRow) and row.learner.model
@@ -110,11 +110,12 @@ def about_subject(rows: Rows) -> list[str]:
         said.append(f"Memorization by {_listed(list(dict.fromkeys(whose)), '; ')}.")
     trained = joined(row.subject for row in rows).versions
     by = f"Trained by noisybench {trained}; table" if trained else "Table"
+    by = "Trained and table" if trained == __version__ else by
     return [*said, f"{by} by noisybench {__version__}."]
 
 
 def _noise(noise: NoiseUsed) -> str:
-    wrong = "" if math.isnan(noise.wrong_share) else f", {noise.wrong_share:.3f} of labels wrong"
+    wrong = "" if math.isnan(noise.wrong_share) else f", {noise.wrong_share:.3f} wrong"
     return f"{noise.words}, {noise.draws} draw{'s' * (noise.draws != 1)}{wrong}"
 
 

@@ -82,7 +82,7 @@
     const title = `${view.metric_title} of each row, and its interval.`;
     let words = `Best first; ${direction(view)}.`;
     if (ranked) {
-      words += " Filled: no row of its block is surely better (95 %). On the right its rank, from one more than the rows";
+      words += " Filled: may be the best of its block (95 %). On the right its rank, from one more than the rows";
       words += " that are surely better to the last place before those surely worse.";
     }
     if (some.length > at.length) words += ` The first ${MOST_ROWS} of ${page.number(some.length)} rows.`;
@@ -133,7 +133,7 @@
       function one(row, above, scale, ranking) {
         const line = above + (beside ? step / 2 : 26);
         const entry = rows.entry[row];
-        const best = rows.rank_low[row] === 1;
+        const best = rows.surely_worse[row] === false;
         const kind = `${entries().kind[entry]} ${best ? "best" : "other"}`;
         const [mean, low, high] = [rows.mean[row], rows.low[row], rows.high[row]];
         const name = whole(said.get(row));

@@ -141,7 +141,7 @@
         const last = Math.max(...members.flatMap((i) => curves.epoch[i]));
         const made = drawing.axes({
           width: wide, height: tall - 12, top: 40, xWords: "epoch", yWords: name, gridX: false,
-          makeX: (ends) => linear([0, Math.max(1, last)], ends, { round: false, most: Math.floor(wide / 60) }),
+          makeX: (ends) => linear([0, Math.max(1, last)], ends, { round: false, most: Math.max(1, Math.min(last, Math.floor(wide / 60))) }),
           makeY: (ends) => ({ ...linear([0, 1], ends, { most: 4 }), ticks: [0, 0.25, 0.5, 0.75, 1], words: (one) => percent(one) }),
         });
         made.root.append(text("labels fitted", 0, 29, { kind: "tick" }));

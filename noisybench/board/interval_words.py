@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from noisybench.board.detector_table import Row
+from noisybench.board.detector_table import Row, about_metric
 from noisybench.board.row_words import AnyRow, digits, model_words, recipe_words
 from noisybench.ground.lookup import find, is_ours
 from noisybench.runs.record import Regime
@@ -13,12 +13,11 @@ from noisybench.statistics.resampling import Interval, weakest
 
 UNTRAINED: tuple[Regime, ...] = ("features", "answers", "given")
 """Regimes whose scores have no training seed."""
-MOST_NAMES = 8
+MOST_NAMES = 3
 COVERED: dict[Interval, str] = {
     "samples, draws": "95 % intervals cover other samples, noise draws and training seeds",
-    "samples, seeds": "95 % intervals cover other samples of the same labelling process and other training seeds, not "
-    "another noise draw",
-    "samples": "95 % intervals cover other samples of the same labelling process, not another noise draw",
+    "samples, seeds": "95 % intervals cover other samples and training seeds, not another noise draw",
+    "samples": "95 % intervals cover other samples, not another noise draw",
     "draws": "95 % intervals cover new noise draws and training seeds",
     "seeds": "95 % intervals cover new training seeds only, as some setting has one noise draw",
     "none": "no intervals, as some setting has a single run",
@@ -42,27 +41,36 @@ def covered_words(rows: Sequence[AnyRow]) -> str:
 
 
 def differences_words(rows: Sequence[Row]) -> list[str]:
-    """Sentences about rows in pairs: what difference can be told, which may be the best, which are equivalent to it."""
+    """A sentence about rows in pairs: what difference can be told, which may be the best, which are equivalent to it."""
     ranked = [row for row in rows if row.rank is not None]
-    floors = sorted({digits(row.floor) for row in ranked if not math.isnan(row.floor)})
+    floors = sorted({row.floor for row in ranked if not math.isnan(row.floor)})
     told = []
+    best = "the best" + " of its block" * (len({(row.source, row.block, row.truth_learner) for row in ranked}) > 1)
     if floors:
-        ends = floors[0] if len(floors) == 1 else f"{floors[0]} to {floors[-1]}, by block,"
-        told.append(f"Differences below {ends} cannot be told here (80 % power, all pairs at once).")
-    open_ones = sum(row.surely_worse is False for row in ranked)
-    if floors and open_ones < len(ranked):
-        told.append(f"{open_ones} of {len(ranked)} ranked rows may be the best (95 %).")
+        open_ones = sum(row.surely_worse is False for row in ranked)
+        if open_ones < len(ranked):
+            told.append(f"{open_ones} of {len(ranked)} ranked rows may be {best}")
+        low, high = about_metric(ranked[0].metric).bounds
+        ends = digits(floors[0]) if len(floors) == 1 else f"{digits(floors[0])} to {digits(floors[-1])} (by block)"
+        what = f"differences below {ends}" if floors[-1] < high - low else "even the largest differences"
+        told.append(f"{what} cannot be told here (80 % power, all pairs at once)")
     same = [row for row in ranked if row.equivalent]
     if same:
         alike = len({row.setup for row in ranked}) == 1
         names = [
-            row.detector if alike else f"{row.detector} ({model_words(row)}, {recipe_words(rows)(row)})" for row in same
+            row.detector
+            if alike
+            else f"{row.detector} ({', '.join([model_words(row), recipe_words(rows)(row), *_options(row)])})"
+            for row in same
         ]
         more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-        told.append(
-            f"Equivalent to the best, ± {DELTA:g} by paired 90 % intervals: {', '.join(names[:MOST_NAMES])}{more}."
-        )
-    return told
+        told.append(f"equivalent to {best} (± {DELTA:g}): {', '.join(names[:MOST_NAMES])}{more}")
+    words = "; ".join(told)
+    return [f"{words[:1].upper()}{words[1:]}."] if told else []
+
+
+def _options(row: Row) -> list[str]:
+    return [f"{name}={value}" for name, value in row.ablation]
 
 
 def cluster_words(rows: Sequence[Row]) -> list[str]:

@@ -9,7 +9,7 @@ from noisybench.board.rendering import alike_in_all, cells_for_people, ends_of_b
 from noisybench.board.row_words import AnyRow, Rows, metric_title
 from noisybench.ground.text import cell
 
-MARKS = "Bold: the best of its block. Underlined: not surely worse than it."
+MARKS = "Bold: best of its block. Underlined: may be the best."
 
 
 def to_latex(rows: Rows) -> str:
@@ -59,7 +59,7 @@ def _marks(row: AnyRow) -> dict[str, str]:
     """Column → how its value is set."""
     if not isinstance(row, Row):
         return {}
-    ranks = {metric_title(row): (row.rank, row.rank_low)}
+    ranks = {metric_title(row): (row.rank, 1 if row.surely_worse is False else row.rank_low)}
     ranks |= {part.name: (part.rank, part.rank_low) for part in row.parts}
     return {
         name: r"\textbf" if rank == 1 else r"\underline"
@@ -100,6 +100,7 @@ def _escaped(text: str) -> str:
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
         "×": r"$\times$",
+        "±": r"$\pm$",
         "–": "--",
         "ρ": r"$\rho$",
         "<": r"\textless{}",

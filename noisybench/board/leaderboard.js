@@ -6,6 +6,7 @@
   const { element, fixed, short, seconds, counted, span, learnerWords, rankWords, valueWords, panel } = page.board;
   const byId = (id) => document.getElementById(id);
   const MOST = 1000; // rows that are shown at once
+  const PAUSE = 120; // ms without a key before a search redraws the charts
   const INFORMATION = {
     in_sample: "in-sample", held_out: "held-out", several_trainings: "several trainings", pretrained: "pretrained",
     annotators: "annotators", knows_rate: "knows the rate", knows_clean: "knows clean labels", unknown: "unknown",
@@ -38,7 +39,7 @@
   const COLUMNS = {
     rank: { title: () => "rank", words: "Rank and its 95 % confidence set", className: "rank", by: (at) => at, cell: rankCell },
     detector: { title: () => "detector", className: "detector", by: (at) => entries.detector[state.rows.entry[at]], cell: detectorCell },
-    mean: { title: () => view().metric_title, className: "value", by: (at) => state.rows.mean[at], down: () => view().higher, cell: valueCell },
+    mean: { title: () => view().metric_title, className: "value", shown: () => state.rows.mean.some((value) => value !== null), by: (at) => state.rows.mean[at], down: () => view().higher, cell: valueCell },
     learner: { title: () => "learner", className: "learner p2", shown: () => different((at) => learnerWords(state.rows.entry[at])), by: (at) => learnerWords(state.rows.entry[at]), cell: (at) => learnerWords(state.rows.entry[at]) },
     truth: { title: () => "memorization by", className: "truth p3", shown: () => different(truthWords), by: truthWords, cell: truthWords },
     made: { title: () => "made with", className: "made p3", shown: () => different((at) => entries.made_with[state.rows.entry[at]]), by: (at) => entries.made_with[state.rows.entry[at]], cell: (at) => entries.made_with[state.rows.entry[at]] || "–" },
@@ -127,7 +128,7 @@
     const made = element("tr", "row");
     made.dataset.at = at;
     made.classList.toggle("ranked", state.rows.rank[at] !== null);
-    made.classList.toggle("best", state.rows.rank_low[at] === 1);
+    made.classList.toggle("best", state.rows.surely_worse[at] === false);
     for (const name of columns) {
       const column = COLUMNS[name];
       const cell = element(name === "detector" ? "th" : "td", column.className ?? "");
@@ -173,7 +174,7 @@
     axis = { from: from - room, to: to + room, chance };
   }
 
-  function render() {
+  function render({ charts = true } = {}) {
     const openKey = opened?.key;
     close({ quiet: true });
     lookUp();
@@ -213,7 +214,7 @@
     const again = openKey && [...table.querySelectorAll("tr.row")].find((row) => row.dataset.key === openKey);
     if (again) open(again);
     write();
-    drawAll();
+    if (charts) drawAll();
   }
 
   /** Titles of groups and details are as wide as the columns that a narrow window leaves. */
@@ -224,15 +225,17 @@
 
   function words() {
     const held = view().tables[state.table];
-    byId("table-title").textContent = `${view().title[0].toUpperCase()}${view().title.slice(1)}, by ${view().metric_title}`;
+    const nothing = state.rows.mean.every((value) => value === null); // then the caption says why
+    byId("table-title").textContent = nothing ? "Detectors" : `${view().title[0].toUpperCase()}${view().title.slice(1)}, by ${view().metric_title}`;
     const chance = held.chance === null ? "" : ` Chance is ${fixed(held.chance).replace(/\.?0+$/, "")}, the dashed line.`;
-    const best = state.rows.rank.some((rank) => rank !== null) ? " In colour: not surely worse than the best." : "";
+    const best = state.rows.rank.some((rank) => rank !== null) ? " In colour: may be the best of its block (95 %)." : "";
     const over = `${counted(held.draws, "label column")}, ${counted(held.seeds, "seed")}, ${counted(held.runs, "run")}.`;
     const measured = held.rows.truth_learner.findIndex((learner) => learner >= 0);
     const whose = columns.includes("truth") || measured < 0 ? "" : ` Memorization by ${truthWords(measured)}.`;
-    byId("about").textContent = `${view().words}${whose}${chance}${best} ${over}`;
-    byId("caption").textContent = held.caption;
-    const names = ["ranks", "mislabeled_fit", "clean_fit", ...(columns.includes("susceptibility") ? ["susceptibility"] : []), ...(view().truth === "memorization" ? ["memorization"] : [])];
+    byId("about").textContent = nothing ? `${held.caption} ${over}` : `${view().words}${whose}${chance}${best} ${over}`;
+    byId("caption").textContent = nothing ? "" : held.caption;
+    const said = { ranks: best !== "", mislabeled_fit: has("mislabeled_fit") || has("clean_fit"), clean_fit: has("clean_fit"), susceptibility: columns.includes("susceptibility"), memorization: view().truth === "memorization" };
+    const names = Object.keys(said).filter((name) => said[name]);
     byId("words").replaceChildren(...names.map((name) => element("dd", "", data.words[name] ?? "")));
   }
 
@@ -307,9 +310,12 @@
         changed();
       };
     }
+    let pause = 0;
     byId("find").oninput = (event) => {
       asked.find = event.target.value.trim();
-      changed();
+      changed({ charts: false });
+      clearTimeout(pause);
+      pause = setTimeout(drawAll, PAUSE);
     };
     byId("clear").onclick = clear;
     byId("show-all").onclick = clear;
@@ -334,8 +340,8 @@
     });
   }
 
-  function changed() {
-    render();
+  function changed(how) {
+    render(how);
     page.say(`${counted(state.shown.length, "row")}.`);
   }
 

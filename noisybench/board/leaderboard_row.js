@@ -56,7 +56,7 @@ page.board = (() => {
     if (rows.rank[at] !== null) return [String(rows.rank[at]), ` [${rows.rank_low[at]}, ${rows.rank_high[at]}]`];
     const kind = entries.kind[rows.entry[at]];
     if (kind !== "detector") return [NONE, ""];
-    return [rows.complete[at] || rows.mean[at] === null ? NONE : "incomplete", ""];
+    return rows.complete[at] || rows.mean[at] === null ? [NONE, ""] : ["", "incomplete"]; // small, as the column is narrow
   }
 
   /** The command that makes a row's runs; empty where nobody knows it. */
@@ -86,6 +86,10 @@ page.board = (() => {
     const told = [[view.metric_title, valueWords(rows, at)]];
     if (rows.rank[at] !== null) {
       told.push(["Rank", `${rows.rank[at]}; between ${rows.rank_low[at]} and ${rows.rank_high[at]} with 95 % confidence`]);
+    }
+    if (rows.equivalent[at] !== null && rows.surely_worse[at] !== null) {
+      const found = rows.equivalent[at] ? "equivalent, within ± 0.01" : rows.surely_worse[at] ? "surely worse" : "not told apart";
+      told.push(["Against the best", found]);
     }
     if (rows.truth_learner[at] >= 0) {
       const fits = { true: " (matched: the row’s own learner)", false: " (transferred from another learner)" }[rows.matched[at]] ?? "";

@@ -38,7 +38,7 @@ are text of strangers: a page sets them as text alone.
     ``caption`` (a text), ``draws`` (label columns), ``seeds``, ``runs`` (counts), ``chance`` (a number or null), and
     ``rows``: columns ``entry``, ``source``
     (-1 where all are pooled), ``mean``, ``low``, ``high``, ``interval`` (what it covers), ``rank``, ``rank_low``,
-    ``rank_high``, ``truth_learner``, ``matched`` (true, false, null), ``seeds``, ``variants``, ``n``, ``complete``,
+    ``rank_high``, ``surely_worse`` and ``equivalent`` (to the best), ``truth_learner``, ``matched`` (true, false, null), ``seeds``, ``variants``, ``n``, ``complete``,
     ``mislabeled_fit``, ``clean_fit``, ``susceptibility``, ``seconds``, ``passes``. Best first, references last.
 ``curves``
     Columns ``run``, ``epoch`` (list of at most 64), ``mislabeled_fit``, ``clean_fit``, ``test_accuracy``,
@@ -210,9 +210,8 @@ def _view(judged: _Judged, shown: _Shown) -> dict[str, Any]:
         {variant.provenance.variant_id: variant.class_names for variant in variants}, wrong_shares_of(variants)
     )
     asked = judged.asked
-    about = about_metric(asked.metric)
+    about, evidence = about_metric(asked.metric), sample_evidence(truths, asked)
     whose: dict[str, int] = {}
-    evidence = sample_evidence(truths, asked)
     tables = []
     for some in shown.members:
         runs = [book.runs[at] for at in some]
@@ -266,11 +265,14 @@ def _row_columns(rows: Sequence[Row], runs: Sequence[Run], book: Book, whose: di
     return columns
 
 
-_AS_THEY_ARE = ("interval", "rank", "rank_low", "rank_high", "matched", "seeds", "variants", "n", "complete")
+_AS_THEY_ARE = (
+    "interval", "rank", "rank_low", "rank_high", "surely_worse", "equivalent", "matched", "seeds", "variants", "n",
+    "complete",
+)  # fmt: skip
 _NUMBERS = ("mean", "low", "high", "mislabeled_fit", "clean_fit", "seconds", "passes")
 _ROW_COLUMNS = (
-    "entry", "source", "mean", "low", "high", "interval", "rank", "rank_low", "rank_high", "truth_learner", "matched",
-    "seeds", "variants", "n", "complete", "mislabeled_fit", "clean_fit", "susceptibility", "seconds", "passes",
+    "entry", "source", "mean", "low", "high", "interval", "rank", "rank_low", "rank_high", "surely_worse", "equivalent",
+    "truth_learner", "matched", "seeds", "variants", "n", "complete", "mislabeled_fit", "clean_fit", "susceptibility", "seconds", "passes",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from noisybench.board.ablation import Ablation, ablations_of
 from noisybench.board.averages import names_shown
 from noisybench.board.detector_table import Row
 from noisybench.board.information import in_words
@@ -79,6 +80,7 @@ class Book:
             Place(at, noises.index(run.column.noise), rates.index(_rate(run)))
             for at, run in zip(of, self.runs, strict=True)
         ]
+        self._ablations = ablations_of(self.runs)
         self._learners: dict[Setup, int] = {}
         self._entries: dict[tuple[str, str, Setup], int] = {}
         self._rows: list[Row] = []
@@ -124,7 +126,7 @@ class Book:
                 "trained": setup.learner.trained,
                 "words": self._words(setup),
                 "options": _options(first),
-                "command": _command(first),
+                "command": _command(first, self._ablations.get(setup, ())),
                 "versions": ", ".join(sorted({run.version for run in members} - {""})),
             }
             for name, value in said.items():
@@ -214,10 +216,14 @@ class Book:
         return columns, [list(runs) for runs in tables]
 
     def _words(self, setup: Setup) -> str:
-        """What people call a learner; with its digest where another one would be called the same."""
+        """What people call a learner; with options, or else its digest, where another one would be called the same."""
         words = _learner_words(setup)
-        alike = sum(_learner_words(other) == words for other in self._learners)
-        return cell(words if alike == 1 else f"{words} ({setup.setup[:8]})")
+        if sum(_learner_words(other) == words for other in self._learners) == 1:
+            return cell(words)
+        told = self._ablations.get(setup, ())
+        alone = [self._ablations.get(other) for other in self._learners].count(told) == 1
+        options = [f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in told]
+        return cell(f"{words} ({', '.join(options) if told and alone else setup.setup[:8]})")
 
 
 def rounded(value: float | None, digits: int = 4) -> float | None:
@@ -266,8 +272,8 @@ def _options(run: Run) -> str:
     return cell(", ".join(told))
 
 
-def _command(run: Run) -> str:
-    """The command that makes such a run; empty of given scores, whose file nobody here knows."""
+def _command(run: Run, told: Ablation = ()) -> str:
+    """The command that makes such a run, with the options that tell it apart; empty of given scores, whose file nobody knows."""
     record = run.record
     parts: Sequence[str] = ()
     if record.regime in ("training", "second_split", "threshold"):
@@ -288,6 +294,8 @@ def _command(run: Run) -> str:
         parts = ("score", "VARIANT", "--features", record.features)
     elif record.regime == "answers":
         parts = ("score", "VARIANT", "--answers", *(["--without-given"] if record.without_given else []))
+    if record.regime in ("training", "second_split", "threshold", "pool"):
+        parts = (*parts, *(word for name, value in told if name in _OPTIONS for word in ("--set", f"{name}={value}")))
     return cell(" ".join(("noisybench", *(shlex.quote(part) for part in parts)))) if parts else ""
 
 

@@ -53,18 +53,27 @@ def to_markdown(rows: Rows) -> str:
     return f"{table}\n{below}\n" if below else table
 
 
-def to_table(rows: Rows) -> "Table":
-    """A table for the terminal, with its caption, where what is alike in all rows is said once to save width."""
+def to_table(rows: Rows, width: int | None = None) -> "Table":
+    """A table for the terminal, with its caption, where what is alike in all rows is said once to save width.
+
+    Args:
+        rows: A line each.
+        width: Characters that a line has; columns of parts that have no room lose their intervals, then the last go. None
+            keeps all.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     header, body = cells_for_people(rows)
     alike, said = alike_in_all(rows, header, body)
-    words = "\n".join(filter(None, (caption(rows) + said, also_known_as(rows))))
-    # Text, since a name may look like rich's markup
-    table = Table(caption=Text(words), caption_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    parts = {header.index(name) for name in shown_parts(rows)}
     shown = [position for position, name in enumerate(header) if name not in alike]
+    if width is not None:
+        shown, body, left = _fitting(header, body, shown, parts, width)
+        said += left
+    # Text, since a name may look like rich's markup
+    table = Table(caption=Text(caption(rows) + said), caption_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     kept = {*OWN, header[2], *shown_parts(rows)}
     for position in shown:
         table.add_column(Text(header[position]), no_wrap=header[position] in kept, overflow="fold")
@@ -75,6 +84,26 @@ def to_table(rows: Rows) -> "Table":
             table.add_row(*(Text(heading[position], style="bold") for position in shown))
         table.add_row(*(Text(line[position]) for position in shown), end_section=number in ends)
     return table
+
+
+def _fitting(
+    header: Sequence[str], body: list[list[str]], shown: list[int], parts: set[int], width: int
+) -> tuple[list[int], list[list[str]], str]:
+    """Columns and cells for lines of a width, and a sentence on what of the parts is left out; of few parts, all."""
+
+    def needed() -> int:
+        return 1 + sum(2 + max(len(line[i]) for line in (header, *body)) for i in shown)
+
+    if not parts or needed() <= width:
+        return shown, body, ""
+    body = [[text.partition(" [")[0] if i in parts else text for i, text in enumerate(line)] for line in body]
+    there = [i for i in shown if i in parts]
+    while len(there) > 1 and needed() > width:
+        shown = [i for i in shown if i != there[-1]]
+        there.pop()
+    less = len(parts) - len(there)
+    further = f" and {less} further part{'s' * (less != 1)}" if less else ""
+    return shown, body, f" Intervals of parts{further} have no room here; markdown, csv and json have them."
 
 
 def markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:

@@ -61,7 +61,7 @@ def draw_intervals(figure: "Figure", data: Mapping[str, Any], view: Mapping[str,
     words = f"{view['metric_title']} of each row with its interval, best first; {_direction(view)}."
     if ranked:
         words += (
-            " Filled: no row of its block is surely better (95 %). Right: rank, from one more than the rows surely better "
+            " Filled: may be the best of its block (95 %). Right: rank, from one more than the rows surely better "
             "to the last place before those surely worse."
         )
     if means.get_xscale() == "logit":
@@ -72,9 +72,9 @@ def draw_intervals(figure: "Figure", data: Mapping[str, Any], view: Mapping[str,
 
 
 def _draw_row(panels: "Sequence[Axes]", rows: Mapping[str, Any], row: int, y: int, mark: tuple[str, str]) -> None:
-    """Draw one row of ``draw_intervals``; what no row of its block surely beats is filled."""
+    """Draw one row of ``draw_intervals``; what may be the best of its block is filled."""
     form, colour = mark
-    filled = colour if rows["rank_low"][row] == 1 else "white"
+    filled = colour if rows["surely_worse"][row] is False else "white"
     style: dict[str, Any] = {"color": colour, "marker": form, "mfc": filled, "ms": 4, "linestyle": ""}
     if rows["low"][row] is not None:
         panels[0].plot([rows["low"][row], rows["high"][row]], [y, y], color=colour, linewidth=1.3)

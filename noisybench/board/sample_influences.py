@@ -5,7 +5,7 @@ the digests of everything that they follow from, as agreement is: a table that w
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
@@ -48,12 +48,41 @@ def sample_evidence(truths: Mapping[Path, Truths], asked: Asked) -> SampleEviden
         asked: Truth, metric and stratum of the table.
     """
     return SampleEvidence(
-        partial(sample_parts, truths=truths, asked=asked),
+        partial(sample_parts, truths=truths, asked=asked, before=_Columns()),
         LAWS.get(asked.metric) if _is_ours(asked) else None,
     )
 
 
-def sample_parts(groups: Sequence[Group], *, truths: Mapping[Path, Truths], asked: Asked) -> SampleParts | None:
+_OfColumn: TypeAlias = "tuple[NDArray[np.float32], tuple[float, float]] | None"
+"""Influences of the samples of a label column on rows, (n, p), and how many there are of either kind."""
+
+
+class _Columns:
+    """Influences of label columns, for further tables of the same runs; as many as there is room for."""
+
+    def __init__(self) -> None:
+        self._held: dict[object, _OfColumn] = {}
+        self._room = MOST_KEPT
+
+    def of(self, key: object, compute: Callable[[], _OfColumn]) -> _OfColumn:
+        """What ``compute`` gives, or gave before."""
+        if key in self._held:
+            return self._held[key]
+        found = compute()
+        size = 0 if found is None else found[0].nbytes
+        if size <= self._room:
+            self._room -= size
+            self._held[key] = found
+        return found
+
+
+MOST_KEPT = 2**26
+"""Bytes of influences that are kept for further tables."""
+
+
+def sample_parts(
+    groups: Sequence[Group], *, truths: Mapping[Path, Truths], asked: Asked, before: _Columns | None = None
+) -> SampleParts | None:
     """What samples do to the means of some rows that have the same label columns.
 
     None where the metric has no influence that is known, where something was suggested by no file, or where a label column
@@ -63,6 +92,7 @@ def sample_parts(groups: Sequence[Group], *, truths: Mapping[Path, Truths], aske
         groups: What each row averages over.
         truths: Folder of all that is known of a variant's labels → its truths.
         asked: Truth, metric and stratum.
+        before: Influences of other tables of the same truths and metric.
 
     Raises:
         BadData: A file of scores is broken.
@@ -72,10 +102,11 @@ def sample_parts(groups: Sequence[Group], *, truths: Mapping[Path, Truths], aske
         return None
     places = [{at: one for at, one in group.items() if np.isfinite(one[1].value)} for group in groups]
     what = _follows_from(places, truths, asked)
+    compute = partial(_computed, places, truths, asked, before or _Columns())
     if what is None:
-        found = _computed(places, truths, asked)
+        found = compute()
     else:
-        fields = kept(what, lambda: _packed(_computed(places, truths, asked)), list[bytes])
+        fields = kept(what, lambda: _packed(compute()), list[bytes])
         found = _unpacked(fields, len(places))
     return found if found.freedom >= 1 else None
 
@@ -105,11 +136,13 @@ NOT_KNOWN = SampleParts(_NONE, _NONE, 0.0, _NONE, _NONE, _NONE)
 
 
 def _computed(
-    rows: Sequence[Mapping[ColumnAndSeed, tuple[Run, Agreement]]], truths: Mapping[Path, Truths], asked: Asked
+    rows: Sequence[Mapping[ColumnAndSeed, tuple[Run, Agreement]]],
+    truths: Mapping[Path, Truths],
+    asked: Asked,
+    before: _Columns,
 ) -> SampleParts:
     """The parts from the scores of every run."""
     homes = {column: run.home for row in rows for (column, _), (run, _) in row.items()}
-    compute = _metric(asked).influence  # looked up once, not for each file
     sets: dict[object, list[Setting]] = {}
     for setting in settings_of(homes):
         sets.setdefault(_sample_set(rows, setting.columns[0]), []).append(setting)
@@ -122,7 +155,7 @@ def _computed(
         for setting in members:
             draws = len(setting.columns)
             for column in setting.columns:
-                found = _of_column(rows, column, truths[homes[column]], asked, compute)
+                found = _of_column(rows, column, truths[homes[column]], asked, before)
                 if found is None:
                     return NOT_KNOWN
                 sums.add(found[0], setting.weight / draws, draws)
@@ -154,21 +187,31 @@ def _of_column(
     column: LabelColumn,
     truths: Truths,
     asked: Asked,
-    compute: Influence | None,
-) -> tuple[NDArray[np.float32], tuple[float, float]] | None:
+    before: _Columns,
+) -> _OfColumn:
     """Influences of the samples of a label column on every row, averaged over its seeds, (n, p), and how many of each kind.
 
     None where one is not known.
     """
-    means = np.zeros((len(truths.variant.labels), len(rows)), dtype=np.float32)
+    members = [[one for (at, _), one in row.items() if at == column] for row in rows]
+    key = tuple(
+        tuple((run.path, held.detector, held.kind, held.learner, held.given_class) for run, held in some)
+        for some in members
+    )
+    return before.of(key, lambda: _averaged(members, truths, asked))
+
+
+def _averaged(members: Sequence[Sequence[tuple[Run, Agreement]]], truths: Truths, asked: Asked) -> _OfColumn:
+    """See ``_of_column``; of the runs of each row."""
+    compute = _metric(asked).influence  # looked up once, not for each file
+    means = np.zeros((len(truths.variant.labels), len(members)), dtype=np.float32)
     sizes = np.inf, np.inf
-    for i, row in enumerate(rows):
-        members = [one for (at, _), one in row.items() if at == column]
-        for run, agreement in members:
+    for i, some in enumerate(members):
+        for run, agreement in some:
             found = influence_of(run, agreement, truths, asked, compute)
             if found is None:
                 return None
-            means[:, i] += found[0] / len(members)
+            means[:, i] += found[0] / len(some)
             sizes = min(sizes[0], found[1][0]), min(sizes[1], found[1][1])
     return means, sizes
 

@@ -89,7 +89,11 @@ def print_rows(rows: "Rows", style: str) -> None:
         if without_truth(rows):
             say(without_truth(rows))
         else:
-            console().print(to_table(rows))
+            where = console()
+            table = to_table(rows, where.width)
+            words, table.caption = table.caption, None  # as wide as the terminal, however narrow the table
+            where.print(table)
+            where.print(words, width=min(where.width, 120))
         return
     if style not in TEXTS:
         raise no_format(style, ("table", *TEXTS))

@@ -64,7 +64,9 @@ def test_intervals_hold_means_ends_and_ranks() -> None:
     assert [line.get_xdata()[0] for line in marks] == [ROWS["mean"][row] for row in KNOWN]
     assert [line.get_ydata()[0] for line in marks] == list(range(len(KNOWN)))
     assert means.yaxis_inverted()
-    assert [line.get_markerfacecolor() != "white" for line in marks] == [ROWS["rank_low"][row] == 1 for row in KNOWN]
+    assert [line.get_markerfacecolor() != "white" for line in marks] == [
+        ROWS["surely_worse"][row] is False for row in KNOWN
+    ]
     sets = [tuple(line.get_xdata()) for line in ranks.lines if len(line.get_xdata()) == 2]
     assert sets == [(ROWS["rank_low"][row], ROWS["rank_high"][row]) for row in KNOWN if ROWS["rank"][row] is not None]
     assert means.get_yticklabels()[0].get_text() == "cumulative_loss · mlp, standard, 30 epochs"

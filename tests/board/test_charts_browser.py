@@ -125,7 +125,7 @@ def test_intervals_and_ranks_stand_where_the_table_says(drawn: dict[str, Any]) -
         assert abs(values(middle(marks[0])[0]) - ROWS["mean"][row]) < 2 * pixel
         ends = [values(lines["interval"][0]), values(lines["interval"][0] + lines["interval"][2])]
         assert np.abs(np.array(ends) - [ROWS["low"][row], ROWS["high"][row]]).max() < 3 * pixel
-        assert ("best" in marks[0]["kind"]) == (ROWS["rank_low"][row] == 1)
+        assert ("best" in marks[0]["kind"]) == (ROWS["surely_worse"][row] is False)
         assert len(marks) == 1 + (KINDS[row] == "detector")
         if len(marks) > 1:
             assert abs(places(middle(marks[1])[0]) - ROWS["rank"][row]) < 2 * step

@@ -96,7 +96,7 @@ def test_a_metric_of_ones_own_is_had_for_older_runs(out: Path) -> None:
     with pytest.raises(UnknownName, match="no metric is called 'mean_of_the_wrong'"):
         leaderboard(out, metric="mean_of_the_wrong")
     board = leaderboard(out, metric="judged_metrics:METRIC")
-    assert "mean of the wrong" in board.caption
+    assert "Mean of the wrong" in board.caption
     rows = {row.detector: row.mean for row in board}
     (home,) = out.iterdir()
     runs = sorted(home.glob("mlp-*/seed-*"))

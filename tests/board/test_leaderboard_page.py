@@ -69,6 +69,10 @@ def test_the_first_table_is_the_leaderboard(runs: Path, data: dict[str, Any]) ->
             assert data["entries"]["detector"][entry] == row.detector
             assert (rows["rank"][at], rows["seeds"][at], rows["n"][at]) == (row.rank, row.seeds, row.n)
             assert rows["mean"][at] == pytest.approx(row.mean, abs=6e-5)
+            ends = [np.nan if rows[end][at] is None else rows[end][at] for end in ("low", "high")]
+            assert ends == pytest.approx([row.low, row.high], abs=6e-5, nan_ok=True)
+            assert (rows["interval"][at], rows["rank_low"][at]) == (row.interval, row.rank_low)
+            assert rows["equivalent"][at] == row.equivalent
     assert [kind != "reference" for kind in data["entries"]["kind"]].count(True) == 8
     assert lengths(data["runs"]) == 12
     assert lengths(data["learners"]) == 2

@@ -20,6 +20,7 @@ from sklearn.metrics import roc_auc_score
 
 from noisybench.board.detector_table import Row
 from noisybench.board.leaderboard import Leaderboard, leaderboard, models_board
+from noisybench.board.page_data import page_data
 from noisybench.board.rendering import to_table
 from noisybench.board.row_words import MOST_PARTS, shown_parts, span
 from noisybench.board.subject import sources_of
@@ -238,6 +239,13 @@ def test_of_many_parts_people_see_the_worst(tmp_path: Path) -> None:
         in board.caption.lower()
     )
     assert sum(name.startswith("mean[class") for name in board.to_records()[0]) == 14
+    for width, columns in ((None, 18), (200, 18), (110, 8)):  # no column is cut: intervals go, then the last parts
+        console = Console(width=width or 400, file=io.StringIO(), record=True)
+        console.print(to_table(board.rows, width))
+        printed = console.export_text()
+        assert printed.splitlines()[1].count("class") <= columns
+        assert f"{best.rank} [{best.rank_low}, {best.rank_high}]" in printed
+        assert ("no room here" in printed.replace("\n", " ")) == (width is not None)
     with pytest.raises(UnknownName, match="no column of parts is called 'clas'; did you mean 'class'"):
         leaderboard(tmp_path, by="clas")
 
@@ -254,6 +262,11 @@ def test_ablations_are_named(tmp_path: Path) -> None:
         assert {row["lr"] for row in board.to_records() if row["setup"]} == {0.02, 0.1}
         assert "0.02" in board.to_csv()
         assert r" & 0.02 " in board.to_latex()
+    learners = page_data(tmp_path)["learners"]
+    assert learners["words"] == [f"mlp, standard, 30 epochs (lr {lr})" for lr in (0.02, 0.1)]
+    assert [
+        command.endswith(f" --set lr={lr}") for lr, command in zip((0.02, 0.1), learners["command"], strict=True)
+    ] == [True, True]
     write_runs(tmp_path, made(60), setup="c" * 64, lr=0.02)
     assert {"standard, 30 epochs, aaaaaaaa", "standard, 30 epochs, cccccccc"} <= {
         cell for line in leaderboard(tmp_path).to_markdown().splitlines() for cell in line.split(" | ")
