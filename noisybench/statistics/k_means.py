@@ -43,8 +43,8 @@ def k_means(points: Floats, clusters: int) -> tuple[NDArray[np.int64], Floats] |
         if not sizes.all():
             return None
         places = labels[:, None] * points.shape[1] + np.arange(points.shape[1])
-        moved = np.bincount(places.ravel(), points.ravel(), centers.size).reshape(centers.shape)
-        moved *= (1.0 / sizes)[:, None]
+        sums = np.bincount(places.ravel(), points.ravel(), centers.size).astype(np.float64, copy=False)
+        moved = sums.reshape(centers.shape) * (1.0 / sizes)[:, None]
         shift = (((moved - centers) ** 2).sum(1)).sum()
         centers = moved
         if before is not None and np.array_equal(labels, before):
