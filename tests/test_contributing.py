@@ -48,6 +48,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "tests").mkdir()
     needed = (
         "conftest.py",
+        "browser.py",
         "test_conformance.py",
         "golden_draws.json",
         "stub.py",

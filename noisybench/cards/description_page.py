@@ -12,11 +12,12 @@ from noisybench.cards.data_cards import correction_words
 from noisybench.cards.description import Description
 from noisybench.cards.description_text import RATE_WORDS, ceiling_lines, known_words, worst_classes
 from noisybench.ground.arrays import Floats
+from noisybench.ground.checks import check_kind
 from noisybench.ground.html.page import asset, heading, page
 from noisybench.ground.text import cell
 from noisybench.ground.version import __version__
 from noisybench.variants.transitions import SparseTransition
-from noisybench.variants.variant import Variant
+from noisybench.variants.variant import Variant, check_variant
 
 WRITTEN = 20
 """Classes up to which a cell of a matrix shows its number."""
@@ -36,6 +37,8 @@ def description_page(variant: Variant, description: Description) -> str:
         variant: What is described.
         description: Of it.
     """
+    check_variant(variant)
+    check_kind(description, Description, "description", "describe(variant) gives one")
     provenance = variant.provenance
     params = ", ".join(f"{name} {value}" for name, value in provenance.params.items())
     title = f"{provenance.noise} noise on {provenance.source}"

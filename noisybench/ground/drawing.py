@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, simplefilter
 
+from noisybench.ground.checks import a_path
 from noisybench.ground.errors import BadUsage, MissingPackage
 from noisybench.ground.files import replacing
 
@@ -34,7 +35,7 @@ def check_picture(path: str | Path) -> Path:
         BadUsage: Its name ends in something else than .png, .svg or .pdf.
         MissingPackage: matplotlib is not installed.
     """
-    path = Path(path)
+    path = a_path(path)
     if path.suffix.lower() not in FORMATS:
         msg = f"{path} is no {', '.join(FORMATS)} file; name the picture so"
         raise BadUsage(msg)

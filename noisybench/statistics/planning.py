@@ -22,10 +22,12 @@ from itertools import combinations
 import numpy as np
 
 from noisybench.ground.arrays import Bools, Floats
+from noisybench.ground.checks import check_kind, whole
 from noisybench.ground.errors import BadUsage
 
 LEVEL = 0.05
 POWER = 0.8
+NUMBER = (int, float, np.integer, np.floating)
 MOST = 1_000_000
 """Draws, seeds or times as many samples, beyond which none is named."""
 
@@ -51,6 +53,7 @@ class Correlations:
     def __post_init__(self) -> None:
         for name in ("detectors", "seeds", "draws"):
             value = getattr(self, name)
+            check_kind(value, NUMBER, name, "give a number")
             if not -1 <= value <= 1 or (name != "detectors" and value < 0):
                 least = -1 if name == "detectors" else 0
                 msg = f"the correlation '{name}' is {value}, which lies outside [{least}, 1]"
@@ -58,6 +61,7 @@ class Correlations:
         if self.draws > self.seeds:
             msg = f"the correlation of draws, {self.draws:g}, is above that of seeds, {self.seeds:g}: a draw shares more with itself"
             raise BadUsage(msg)
+        check_kind(self.spread, NUMBER, "spread", "give a number")
         if not (self.spread > 0 and math.isfinite(self.spread)):
             msg = f"spread = {self.spread}, expected a number above 0"
             raise BadUsage(msg)
@@ -143,6 +147,7 @@ def plan_comparison(  # a plan is what is asked, field by field
         BadUsage: A number is out of its range.
     """
     _check(area, wrong, right, draws, seeds, detectors, difference, level, power)
+    check_kind(correlations, Correlations, "correlations", "measure_runs(runs, variant).correlations are some")
     reach = reach_of(level, power, detectors)
 
     def variance(draws: float, seeds: float, times: float = 1.0) -> float:
@@ -277,6 +282,7 @@ def _check(  # noqa: PLR0917 - one line for each number
 ) -> None:
     """Raise ``BadUsage`` for a number out of its range."""
     for name, value in (("area", area), ("difference", difference), ("level", level), ("power", power)):
+        check_kind(value, NUMBER, name, "give a number between 0 and 1")
         if not 0 < value < 1:
             msg = f"{name} = {value}, expected a number between 0 and 1"
             raise BadUsage(msg)
@@ -288,6 +294,6 @@ def _check(  # noqa: PLR0917 - one line for each number
         "detectors": (detectors, 2),
     }
     for name, (count, least) in counts.items():
-        if count < least:
+        if whole(count, name) < least:
             msg = f"{name} = {count}, expected at least {least}"
             raise BadUsage(msg)

@@ -52,8 +52,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module", params=SIZES)
-def drawn(request: pytest.FixtureRequest, browser: Browser, page: Path) -> dict[str, Any]:
+def drawn(request: pytest.FixtureRequest, started_browser: Browser, page: Path) -> dict[str, Any]:
     """Every chart as the browser has drawn it, at one size."""
+    browser = started_browser
+    browser.faults()  # of an earlier test's page
     browser.show(page, SIZES[request.param])
     charts = {name: browser.run(READ, name) for name in CHARTS}
     assert browser.faults() == []

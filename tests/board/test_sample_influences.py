@@ -134,7 +134,7 @@ def test_draws_of_the_same_samples_share_what_samples_do(tmp_path: Path, compute
     assert [found_ranks[name] for name in NAMES] == moderated_rank_sets(np.array(areas))
     assert "by moderated t over draws or seeds, other samples left out" in moderated.caption
     assert all(record["moderated"] for record in moderated.to_records() if record["rank"] is not None)
-    assert "confidence set, which covers the same." in board.caption
+    assert "behind a rank its 95 % confidence set." in board.caption
     with pytest.raises(BadUsage, match="not of 'average_precision'; leave one of the two out"):
         leaderboard(folder, moderated=True, metric="average_precision")
     with pytest.raises(BadUsage, match="not of parts of a table; leave one of the two out"):

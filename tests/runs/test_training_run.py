@@ -107,7 +107,7 @@ def test_a_result_says_what_it_can_be_asked_for(results: list[Result], runs: lis
     assert results[0].history["test_accuracy"] == read_columns(runs[0] / "history.parquet")[0]["test_accuracy"][-1]
     for asked, message in (
         ({"metric": "aurock"}, "no metric is called 'aurock'; did you mean 'auroc'"),
-        ({"truth": "memorization"}, "no truth is called 'memorization'"),
+        ({"truth": "memorization"}, "'noisybench memorize VARIANT --out RUNS' measures it"),
         ({"stratum": "clean"}, "no stratum of 'mislabeled' is called 'clean'"),
     ):
         with pytest.raises(UnknownName, match=message):
