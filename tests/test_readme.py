@@ -39,6 +39,8 @@ def test_the_first_page_is_short_and_knows_the_others() -> None:
     text = README.read_text(encoding="utf-8")
     assert text.count("\n") < MOST_LINES
     assert {path.name for path in PAGES} == set(re.findall(r"\(docs/(\S+\.md)\)", text))
+    told = "".join(page.read_text(encoding="utf-8") for page in (README, *PAGES))
+    assert all(f"{picture.name})" in told for picture in (ROOT / "docs").glob("*.png"))
     for page in (README, *PAGES):
         for target in re.findall(r"\]\(([^)#:\s]+)(?:#\S*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} names {target}, which is not there"
