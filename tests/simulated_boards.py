@@ -7,8 +7,8 @@ from scipy.special import ndtr
 from scipy.stats import rankdata
 
 from noisybench.ground.arrays import Bools, Floats
+from noisybench.statistics.column_means import LabelColumn
 from noisybench.statistics.crossed import RowValues, SampleParts
-from noisybench.statistics.resampling import LabelColumn
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from noisybench.memorization.learner import Learner
 from noisybench.runs.folder import log
 from noisybench.runs.reading import Maker, Run
 from noisybench.runs.record import BY_SEED, NOBODY, Setup
-from noisybench.statistics.resampling import Cells, LabelColumn
+from noisybench.statistics.column_means import Cells, LabelColumn
 
 
 def is_matched(setup: Setup, whose: Learner | None) -> bool | None:

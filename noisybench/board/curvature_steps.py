@@ -9,7 +9,7 @@ from noisybench.board.averages import cells_of
 from noisybench.detection.scoring import Detector
 from noisybench.ground.lookup import find, is_ours
 from noisybench.runs.reading import Run
-from noisybench.statistics.resampling import mean
+from noisybench.statistics.column_means import mean
 
 
 class CurvatureStep(NamedTuple):

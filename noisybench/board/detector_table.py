@@ -1,6 +1,6 @@
 """The table of detectors: rows, ranks and their uncertainty, from any number of run folders.
 
-How runs are averaged, and how sure a mean and a rank are, is said in ``noisybench.statistics.resampling``.
+How runs are averaged, and how sure a mean and a rank are, is said in ``noisybench.statistics.column_means``.
 """
 
 import math
@@ -64,8 +64,8 @@ from noisybench.ground.lookup import find
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import Paths, Run, finished_and_begun
 from noisybench.runs.record import NOBODY, Pretrained, Regime
+from noisybench.statistics.column_means import Interval, mean
 from noisybench.statistics.metric import Metric
-from noisybench.statistics.resampling import Interval, mean
 
 
 @dataclass(frozen=True, slots=True)

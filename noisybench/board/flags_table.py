@@ -26,9 +26,9 @@ from noisybench.memorization.estimate import Memorization
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import Paths, Run, finished_and_begun
 from noisybench.runs.record import NOBODY, Pretrained, Regime, Setup
+from noisybench.statistics.column_means import Interval, LabelColumn, estimate, mean
 from noisybench.statistics.intervals import NOTHING, Estimate, wilson
 from noisybench.statistics.memorization_metrics import chance_of_top, share_count
-from noisybench.statistics.resampling import Interval, LabelColumn, estimate, mean
 from noisybench.variants.variant import Variant
 
 HIGH_MEMORIZATION = 0.25

@@ -23,8 +23,8 @@ from noisybench.ground.digests import file_digest
 from noisybench.ground.lookup import find
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import Run
+from noisybench.statistics.column_means import LabelColumn, mean
 from noisybench.statistics.metric import Metric
-from noisybench.statistics.resampling import LabelColumn, mean
 from noisybench.statistics.stability import false_flag_share, top_overlap
 from noisybench.variants.variant import Variant
 

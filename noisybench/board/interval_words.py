@@ -8,8 +8,8 @@ from noisybench.board.detector_table import Row, about_metric
 from noisybench.board.row_words import AnyRow, digits, model_words, recipe_words
 from noisybench.ground.lookup import find, is_ours
 from noisybench.runs.record import Regime
+from noisybench.statistics.column_means import Interval, weakest
 from noisybench.statistics.comparisons import DELTA
-from noisybench.statistics.resampling import Interval, weakest
 
 UNTRAINED: tuple[Regime, ...] = ("features", "answers", "given")
 """Regimes whose scores have no training seed."""

@@ -13,7 +13,7 @@ from noisybench.memorization.learner import Learner
 from noisybench.runs.fit_words import FITS
 from noisybench.runs.reading import Paths, Run, finished_and_begun
 from noisybench.runs.record import Regime, Setup
-from noisybench.statistics.resampling import Interval, estimate, weakest
+from noisybench.statistics.column_means import Interval, estimate, weakest
 
 
 @dataclass(frozen=True, slots=True)

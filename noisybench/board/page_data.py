@@ -102,8 +102,8 @@ from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, Truths, che
 from noisybench.ground.text import cell
 from noisybench.ground.version import __version__
 from noisybench.runs.reading import Paths, Run, finished_and_begun, leave_out_all
+from noisybench.statistics.column_means import mean
 from noisybench.statistics.metric import metrics_of
-from noisybench.statistics.resampling import mean
 
 FORMAT = 1
 """Number of the schema above."""

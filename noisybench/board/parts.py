@@ -14,7 +14,7 @@ from noisybench.board.subject import SHOWN_OF_AN_ID, nominal_rate
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import UnknownName
 from noisybench.runs.reading import Run
-from noisybench.statistics.resampling import LabelColumn
+from noisybench.statistics.column_means import LabelColumn
 
 By = Literal["noise", "source", "rate", "class", "variant"]
 """What a table has a column for each of."""

@@ -13,10 +13,10 @@ from noisybench.ground.arrays import Bools
 from noisybench.ground.errors import BadUsage
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import Run
+from noisybench.statistics.column_means import Interval, LabelColumn, mean, settings_of
 from noisybench.statistics.comparisons import compare, equivalent_to, rank_sets, resolution_floor, surely_worse
 from noisybench.statistics.crossed import RowValues, SampleParts, coverage, variance_parts
 from noisybench.statistics.moderation import moderated_rank_sets
-from noisybench.statistics.resampling import Interval, LabelColumn, mean, settings_of
 from noisybench.statistics.row_intervals import Law, row_intervals
 
 Group: TypeAlias = "Mapping[tuple[LabelColumn, int], tuple[Run, Agreement]]"

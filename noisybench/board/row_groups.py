@@ -11,7 +11,7 @@ from noisybench.detection.scoring import Kind
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import Maker, Run
 from noisybench.runs.record import NOBODY, Setup
-from noisybench.statistics.resampling import LabelColumn
+from noisybench.statistics.column_means import LabelColumn
 
 
 class RowKey(NamedTuple):

@@ -27,11 +27,11 @@ from noisybench.ground.lookup import find
 from noisybench.memorization.reliability import reliability
 from noisybench.runs.reading import Run
 from noisybench.runs.suggestion_files import suggestion_digests
+from noisybench.statistics.column_means import LabelColumn, Setting, settings_of
 from noisybench.statistics.crossed import SampleParts, SampleSums
 from noisybench.statistics.influences import Influence, suggestion_influence
 from noisybench.statistics.memorization_metrics import Compared, correlation_influence
 from noisybench.statistics.metric import Metric
-from noisybench.statistics.resampling import LabelColumn, Setting, settings_of
 from noisybench.statistics.row_intervals import LAWS
 from noisybench.variants.clustered import in_clusters
 from noisybench.variants.variant import Variant

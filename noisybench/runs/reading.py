@@ -23,7 +23,7 @@ from noisybench.runs.fit_words import FITS
 from noisybench.runs.folder import RECORD, is_finished, kinds_of, log, read_run_record
 from noisybench.runs.record import WITH_HISTORY, RunRecord, Setup, setup_of
 from noisybench.runs.suggestion_files import suggestion_of
-from noisybench.statistics.resampling import LabelColumn
+from noisybench.statistics.column_means import LabelColumn
 from noisybench.variants.variant import Variant
 
 MOST_LINES = 20

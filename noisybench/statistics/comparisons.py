@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.ground.arrays import Bools, Floats
+from noisybench.statistics.column_means import LEVEL, student
 from noisybench.statistics.crossed import VariancePart, of_differences
-from noisybench.statistics.resampling import LEVEL, student
 
 DELTA = 0.01
 """Largest difference of rows that are called equivalent."""

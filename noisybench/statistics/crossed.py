@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.ground.arrays import Floats
-from noisybench.statistics.resampling import Interval, LabelColumn, Setting, satterthwaite, settings_of, weakest
+from noisybench.statistics.column_means import Interval, LabelColumn, Setting, satterthwaite, settings_of, weakest
 
 RowValues: TypeAlias = "Mapping[LabelColumn, Mapping[int, float]]"
 """What a row averages over: label column → training seed → finite value."""

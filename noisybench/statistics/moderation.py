@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from noisybench.ground.arrays import Floats, Labels
-from noisybench.statistics.resampling import LEVEL
+from noisybench.statistics.column_means import LEVEL
 
 SAME = 1e-9
 """Greatest difference in every draw of rows that are one ranking."""
@@ -65,7 +65,7 @@ def squeeze(variances: Floats, freedom: float) -> Squeezed:
 def moderated_rank_sets(areas: Floats, *, level: float = LEVEL) -> list[tuple[int, int, int]]:
     """Rank, and best and worst rank in the confidence set, of AUROCs on the same draws: shape (p, u), u draws or seeds.
 
-    As ``resampling.rank_sets``: all pairs are compared, simultaneously at ``level`` by Bonferroni, here by moderated t on
+    As ``comparisons.rank_sets``: all pairs are compared, simultaneously at ``level`` by Bonferroni, here by moderated t on
     the logit scale. An AUROC of 0 or 1 counts as half the smallest distance to it that there is.
     """
     from scipy.special import stdtrit

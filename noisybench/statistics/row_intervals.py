@@ -15,9 +15,9 @@ from typing import TypeAlias
 import numpy as np
 
 from noisybench.ground.arrays import Floats
+from noisybench.statistics.column_means import LEVEL, student
 from noisybench.statistics.crossed import SampleParts, VariancePart, Variances, of_means
 from noisybench.statistics.intervals import auroc_law
-from noisybench.statistics.resampling import LEVEL, student
 
 Law: TypeAlias = Callable[[float, Floats, Floats], Floats]
 """Value, wrong and right labels of each label column, (c,) → variance of the metric under the value, (c,)."""

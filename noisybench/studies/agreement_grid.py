@@ -28,8 +28,8 @@ from noisybench.ground.text import spreadsheet_cell, visible
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import Paths, Run, finished_and_begun, leave_out
 from noisybench.runs.record import Setup
+from noisybench.statistics.column_means import Interval, estimate, weakest
 from noisybench.statistics.metric import Metric
-from noisybench.statistics.resampling import Interval, estimate, weakest
 from noisybench.training.trace import Trace, read_trace
 from noisybench.variants.variant import Variant
 

@@ -1,6 +1,6 @@
 """The rows of the leaderboard from agreements that are given.
 
-How scores are judged is tested in test_leaderboard, the statistics themselves in test_resampling.
+How scores are judged is tested in test_leaderboard, the statistics themselves in test_column_means.
 """
 
 import csv

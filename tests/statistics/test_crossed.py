@@ -6,6 +6,7 @@ from scipy.stats import ttest_rel
 from simulated_boards import Design, drawn_board
 
 from noisybench.ground.arrays import Floats
+from noisybench.statistics.column_means import LabelColumn
 from noisybench.statistics.comparisons import compare, rank_sets
 from noisybench.statistics.crossed import (
     RowValues,
@@ -16,7 +17,6 @@ from noisybench.statistics.crossed import (
     of_means,
     variance_parts,
 )
-from noisybench.statistics.resampling import LabelColumn
 
 NO_SIZES = (np.ones(1),) * 3
 

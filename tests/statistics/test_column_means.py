@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import t, ttest_1samp
 
 from noisybench.ground.arrays import Floats
-from noisybench.statistics.resampling import Cells, LabelColumn, estimate, mean, weakest
+from noisybench.statistics.column_means import Cells, LabelColumn, estimate, mean, weakest
 
 UNBOUNDED = (-np.inf, np.inf)
 
