@@ -318,7 +318,7 @@ def against_memorization(
         raise BadData(msg)
     rows = []
     for stratum in strata:
-        members = _members(variant, stratum)
+        members = stratum_members(variant, stratum)
         for name, metric in _chosen(metrics, "memorization").items():
             counted, held_out = members & ~np.isnan(truth.values), np.zeros(0)
             if metric.needs_held_out_error:
@@ -367,7 +367,7 @@ def check_same_labels(scores: Scores, truth: Memorization, variant: Variant) -> 
             raise BadData(msg)
 
 
-def _members(variant: Variant, stratum: Stratum) -> Bools:
+def stratum_members(variant: Variant, stratum: Stratum) -> Bools:
     """The samples of a stratum, shape (n,)."""
     wrong = variant.mislabeled
     return {"all": np.ones_like(wrong), "clean": variant.known & ~wrong, "mislabeled": wrong}[stratum]

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.board.agreement import Agreement, Stratum
+from noisybench.board.agreement import Agreement, stratum_members
 from noisybench.board.judging import digest_of_code
 from noisybench.board.kept_answers import kept
 from noisybench.board.ranking import Group, SampleEvidence
@@ -266,12 +266,6 @@ def _of_class(variant: Variant, agreement: Agreement) -> Bools:
     return (variant.labels == agreement.given_class) | (agreement.given_class is None)
 
 
-def _stratum(variant: Variant, stratum: Stratum) -> Bools:
-    """The samples of a stratum, (n,)."""
-    wrong = variant.mislabeled
-    return {"all": np.ones_like(wrong), "clean": variant.known & ~wrong, "mislabeled": wrong}[stratum]
-
-
 def _on_memorization(
     run: Run, agreement: Agreement, truths: Truths, asked: Asked
 ) -> tuple[Floats, tuple[float, float]] | None:
@@ -279,7 +273,7 @@ def _on_memorization(
     variant = truths.variant
     measured = next(one for one in truths.measured if one.memorization.learner == agreement.learner)
     truth, held_out = measured.memorization, measured.held_out_error
-    counted = _stratum(variant, asked.stratum) & _of_class(variant, agreement) & ~np.isnan(truth.values)
+    counted = stratum_members(variant, asked.stratum) & _of_class(variant, agreement) & ~np.isnan(truth.values)
     if _metric(asked).needs_held_out_error and held_out is not None:
         counted &= ~np.isnan(held_out)
     values = _scores_of(run, agreement, truths)[counted]
