@@ -81,6 +81,7 @@ from .statistics.audit import AuditEstimates as AuditEstimates
 from .statistics.audit import AuditSample as AuditSample
 from .statistics.audit import audit_estimates as audit_estimates
 from .statistics.audit import draw_audit as draw_audit
+from .statistics.equal_fit import wrong_at_right as wrong_at_right
 from .statistics.grouping import find_groups as find_groups
 from .statistics.intervals import Estimate as Estimate
 from .statistics.linear_probe import HeldOut as HeldOut

@@ -1,7 +1,7 @@
 """The leaderboard's rows as people read them: their cells, alike in every form, on the terminal and in Markdown."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -11,6 +11,15 @@ from noisybench.board.detector_table import Row
 from noisybench.board.flags_table import BothRow, Quarters
 from noisybench.board.information import in_words
 from noisybench.board.model_table import ModelRow
+from noisybench.board.model_words import (
+    CORRECTED,
+    OWN_DETECTION,
+    SECONDS,
+    at_share,
+    equal_fit_title,
+    percent,
+    shares_shown,
+)
 from noisybench.board.row_words import (
     AnyRow,
     Rows,
@@ -171,11 +180,27 @@ Shape: TypeAlias = "dict[str, Callable[[Any], str]]"
 
 
 def _of_models(rows: Rows) -> Shape:
+    known = [row for row in rows if isinstance(row, ModelRow)]
+    shares = shares_shown(known)
     return {
         "model": lambda row: row.learner.model,
         "recipe": recipe_words(rows),
         **{words: partial(_span, name=name) for name, words in FIT_WORDS.items()},
+        **({equal_fit_title([*shares.values()]): partial(_at_right, shares)} if shares else {}),
+        **({OWN_DETECTION: partial(_span, name="own_detection")} if any(row.own_detector for row in known) else {}),
+        **(
+            {CORRECTED: partial(_span, name="corrected")} if any(not math.isnan(row.corrected) for row in known) else {}
+        ),
+        **({SECONDS: lambda row: short(row.seconds)} if any(not math.isnan(row.seconds) for row in known) else {}),
     }
+
+
+def _at_right(shares: Mapping[str, float], row: ModelRow) -> str:
+    """Wrong labels fitted at the share of right labels of a row's data set, which is named where data sets differ in it."""
+    at = at_share(row, shares.get(row.source))
+    if at is None or math.isnan(at.wrong):
+        return "–"
+    return span(at.wrong, at.low, at.high) + (f" at {percent(at.right)}" if len(set(shares.values())) > 1 else "")
 
 
 def _of_flags(rows: Rows) -> Shape:
