@@ -245,7 +245,7 @@ def cross_entropy() -> Objective:
 
 
 def _short(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
 
 def choose_objective(objective: "str | Objective", options: Mapping[str, str] | None = None) -> NamedObjective:
