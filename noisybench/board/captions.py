@@ -130,7 +130,7 @@ def _listed(words: Sequence[str], between: str = ", ") -> str:
 def _missing(rows: Rows) -> list[str]:
     """What is left out of a table, stands apart in it, or does not hold of it."""
     first = rows[0]
-    said = [] if isinstance(first, ModelRow) else [BLOCK_WORDS[block] for block in blocks_of(rows) if block]
+    said = [BLOCK_WORDS[block] for block in blocks_of(rows) if block and not isinstance(first, ModelRow)]
     cutless = _without_cut(rows)
     incomplete = sum(
         not row.complete
@@ -140,6 +140,8 @@ def _missing(rows: Rows) -> list[str]:
     missing = []
     if said:
         missing.append(f"{' and '.join(said)} stand in a block of their own, and rank among themselves")
+    if isinstance(first, ModelRow) and any(blocks_of(rows)):
+        missing.append("learners whose objective knows something of the truth stand in a block of their own")
     if versions_differ(rows):
         missing.append("rows were trained by different versions of noisybench")
     if first.unfinished:

@@ -10,6 +10,7 @@ from noisybench.board.ablation import Ablation, ablations_of
 from noisybench.board.admission import admit
 from noisybench.board.agreement import Agreement
 from noisybench.board.averages import cells_of, counts_of, history_of, versions_of, which_complete
+from noisybench.board.information import RowBlock
 from noisybench.board.judging import judge_all
 from noisybench.board.subject import NO_SUBJECT, Subject, sources_of, subject_of, with_sources, wrong_shares_of
 from noisybench.board.truths import Asked, Truths
@@ -22,6 +23,8 @@ from noisybench.statistics.column_means import Interval, estimate, mean, weakest
 OWN_DETECTORS = ("objective_indicator", "objective_target")
 """Detectors that read what an objective leaves of each sample; the first that a run has is the objective's own."""
 TARGET = OWN_DETECTORS[1]
+NOTHING = "nothing"
+"""What an objective knows of the truth unless its record says otherwise."""
 
 
 class AtRight(NamedTuple):
@@ -81,6 +84,7 @@ class ModelRow:
         corrected_low: Lower end.
         corrected_high: Upper end.
         seconds: Of the training alone, mean a run.
+        knows: What the objective was told of the truth: ``nothing``, ``rate`` or ``transition``.
     """
 
     learner: Learner
@@ -119,10 +123,18 @@ class ModelRow:
     corrected_low: float = math.nan
     corrected_high: float = math.nan
     seconds: float = math.nan
+    knows: str = NOTHING
+
+    @property
+    def block(self) -> RowBlock:
+        """Those that were told something of the truth stand apart."""
+        return "" if self.knows == NOTHING else "knows_truth"
 
 
 def model_rows(runs: Sequence[Run] | Paths, *, pool: bool = False) -> list[ModelRow]:
-    """One row per data set and trained learner, in the order of model, recipe and setup; none for pools and given scores.
+    """One row per data set and trained learner, by model, recipe, objective and setup; none for pools and given scores.
+
+    Learners whose objective knows something of the truth come last.
 
     Args:
         runs: Runs, or folders above them.
@@ -147,6 +159,7 @@ def model_rows(runs: Sequence[Run] | Paths, *, pool: bool = False) -> list[Model
             **_fits(members),
             at_right=_at_right(members),
             **_own(members, judged),
+            knows=members[0].record.objective_knows or NOTHING,
             seconds=mean(cells_of((run, run.training_seconds) for run in members)),
             **counts_of(members),
             n=sum({run.column: run.record.n for run in members}.values()),
@@ -158,7 +171,11 @@ def model_rows(runs: Sequence[Run] | Paths, *, pool: bool = False) -> list[Model
         )
         for (source, setup), members in groups.items()
     ]
-    return sorted(rows, key=lambda row: (row.source, row.learner.model, row.learner.recipe, row.setup))
+    return sorted(rows, key=_order)
+
+
+def _order(row: ModelRow) -> tuple[str, ...]:
+    return row.source, row.block, row.learner.model, row.learner.recipe, row.learner.objective, row.setup
 
 
 def _whole(groups: Mapping[tuple[str, Setup], Sequence[Run]], begun: Sequence[Run]) -> dict[tuple[str, Setup], bool]:

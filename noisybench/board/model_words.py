@@ -1,12 +1,15 @@
 """Words of the table of models: at which share of right labels it compares, and what stands in its columns."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from noisybench.board.model_table import AtRight, ModelRow
 from noisybench.runs.fit_words import RIGHT_SHARES
 
 OWN_DETECTION, CORRECTED, SECONDS = "own detection", "corrected labels", "seconds of training"
+
+KNOWS: Mapping[str, str] = {"nothing": "nothing", "rate": "the rate", "transition": "the transition matrix"}
+"""What an objective is told of the truth, in words."""
 
 
 def shares_shown(rows: Sequence[ModelRow]) -> dict[str, float]:

@@ -51,7 +51,11 @@ def about_page(runs: Sequence[Run], begun: Sequence[Run], wrong_shares: WrongSha
     subject = subject_of(runs, wrong_shares=wrong_shares)
     noises = dict.fromkeys(map(_noise_words, subject.noises))
     learners = dict.fromkeys(
-        f"{run.record.model}, {run.record.recipe}, {run.record.epochs} epochs" for run in runs if run.record.epochs
+        ", ".join(
+            filter(None, (run.record.model, run.record.recipe, f"{run.record.epochs} epochs", run.record.objective))
+        )
+        for run in runs
+        if run.record.epochs
     )
     counts = f"{len(runs):,}" + (f", and {len(begun):,} unfinished left out" if begun else "")
     seeds = len({run.seed for run in runs})

@@ -12,17 +12,18 @@ from noisybench.board.curvature_steps import CurvatureStep
 from noisybench.board.detector_table import Row
 from noisybench.board.further_figures import FurtherFigures
 from noisybench.board.model_table import ModelRow
-from noisybench.board.row_words import AnyRow, Rows
+from noisybench.board.row_words import CROSS_ENTROPY, AnyRow, Rows
 from noisybench.ground.files import replacing
 from noisybench.ground.text import spreadsheet_cell, visible
 from noisybench.ground.version import __version__
+from noisybench.runs.record import WITH_HISTORY
 
 _LATER = ("declared", "aliases", "clustered")  # fields since 0.4.0, last in every form
 _IN_PAIRS = ("surely_worse", "equivalent", "floor", "moderated")
 _OF_DETECTORS = (*CurvatureStep._fields, "neighbours_alike", *_IN_PAIRS, *FurtherFigures._fields)
 _OF_MODELS = (
     "own_detector", "own_detection", "own_detection_low", "own_detection_high", "corrected", "corrected_low",
-    "corrected_high", "seconds",
+    "corrected_high", "seconds", "knows",
 )  # fmt: skip
 _IN_COLUMNS_OF_THEIR_OWN = ("source", "subject", "parts", "ablation", "at_right")
 PART = ("mean", "low", "high", "rank", "rank_low")
@@ -76,6 +77,7 @@ def _flat(row: AnyRow, options: list[str]) -> dict[str, Any]:
         flat |= {name: getattr(row, name) for name in _OF_DETECTORS}
     if isinstance(row, ModelRow):
         flat |= _at_right(row) | {name: getattr(row, name) for name in _OF_MODELS}
+    flat["objective"] = row.learner.objective or (CROSS_ENTROPY if row.regime in WITH_HISTORY else "")
     return flat | _subject(row) | _divided(row, options, taken=set(flat))
 
 

@@ -13,6 +13,7 @@ from noisybench.board.information import in_words
 from noisybench.board.model_table import ModelRow
 from noisybench.board.model_words import (
     CORRECTED,
+    KNOWS,
     OWN_DETECTION,
     SECONDS,
     at_share,
@@ -28,6 +29,7 @@ from noisybench.board.row_words import (
     digits,
     metric_title,
     model_words,
+    objective_words,
     recipe_words,
     short,
     shown_parts,
@@ -181,10 +183,12 @@ Shape: TypeAlias = "dict[str, Callable[[Any], str]]"
 
 def _of_models(rows: Rows) -> Shape:
     known = [row for row in rows if isinstance(row, ModelRow)]
-    shares = shares_shown(known)
+    shares, by = shares_shown(known), objective_words(row.learner for row in known)
     return {
         "model": lambda row: row.learner.model,
-        "recipe": recipe_words(rows),
+        "recipe": recipe_words(rows, objective_too=False),
+        **({"objective": lambda row: by(row.learner)} if any(row.learner.objective for row in known) else {}),
+        **({"knows": lambda row: KNOWS.get(row.knows, row.knows)} if any(row.block for row in known) else {}),
         **{words: partial(_span, name=name) for name, words in FIT_WORDS.items()},
         **({equal_fit_title([*shares.values()]): partial(_at_right, shares)} if shares else {}),
         **({OWN_DETECTION: partial(_span, name="own_detection")} if any(row.own_detector for row in known) else {}),
@@ -282,11 +286,11 @@ def _information(row: Row | BothRow) -> str:
 def ends_of_blocks(rows: Rows) -> set[int]:
     """The lines behind which another data set, block of detectors, or the controls begin; none of a table of one block."""
     kinds = [
-        (row.source, None if isinstance(row, ModelRow) else (row.kind, row.kind == "detector" and row.block))
+        (row.source, row.block if isinstance(row, ModelRow) else (row.kind, row.kind == "detector" and row.block))
         for row in rows
     ]
     if len(blocks_of(rows)) < 2 and not any(blocks_of(rows)):  # noqa: PLR2004 - nothing to tell apart
-        kinds = [(source, None) for source, _ in kinds]
+        kinds = [(source, "") for source, _ in kinds]
     return {i for i, (one, after) in enumerate(pairwise(kinds)) if one != after}
 
 

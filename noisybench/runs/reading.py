@@ -239,7 +239,7 @@ def _costs(path: Path) -> tuple[dict[str, tuple[float, float]], float]:
     """
     try:
         timing = read_record(path / "timing.json")
-        detectors = msgspec.convert(timing.get("detectors"), dict[str, dict[str, float | int | None]])
+        detectors = msgspec.convert(timing.get("detectors", {}), dict[str, dict[str, float | int | None]])
         purposes = msgspec.convert(timing.get("purposes", {}), dict[str, float])
     except (BadData, msgspec.ValidationError):
         return {}, math.nan
@@ -283,5 +283,5 @@ def finished_and_begun(runs: Sequence[Run] | Paths) -> tuple[list[Run], list[Run
 
 def _order(setup: Setup) -> tuple[object, ...]:
     learner = setup.learner
-    said = (learner.model, learner.recipe, setup.setup, learner.epochs, setup.observe)
+    said = (learner.model, learner.recipe, learner.objective, setup.setup, learner.epochs, setup.observe)
     return (*said, learner.features, setup.regime, learner.trained)

@@ -41,10 +41,11 @@ SINCE = (
     "activation_change", "declared", "aliases", "clustered", "neighbours_alike",
     "surely_worse", "equivalent", "floor", "moderated", "worst_class", "worst_class_value", "top_overlap", "false_flags",
     "source", "samples", "noise", "rate", "wrong_share", "draws", "variant_ids", "noisybench",
+    "objective",
 )  # fmt: skip
 """Fields of records that 0.1.0 did not have."""
 SINCE_OF_MODELS = (
-    "own_detector", "own_detection", "corrected", "seconds", "wrong_at_right_50", "wrong_at_right_70",
+    "own_detector", "own_detection", "corrected", "seconds", "knows", "wrong_at_right_50", "wrong_at_right_70",
     "wrong_at_right_80", "wrong_at_right_90", "wrong_at_right_95",
 )  # fmt: skip
 """The same of models."""
