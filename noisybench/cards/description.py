@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from noisybench.cards.ceilings import Ceilings, ceilings_of
 from noisybench.cards.crowd import Crowd, crowd_of
 from noisybench.cards.dependence import Dependence, against_difficulty, second_choice_share
-from noisybench.cards.estimated_transitions import TransitionEstimates, doubts, estimate_transitions
+from noisybench.cards.estimated_transitions import TransitionEstimates, estimate_warnings, estimate_transitions
 from noisybench.ground.arrays import Floats, Labels
 from noisybench.statistics.intervals import NOTHING, Estimate, wilson
 from noisybench.variants.clustered import CANNOT_BE_TOLD, in_clusters
@@ -132,7 +132,7 @@ def describe(variant: Variant, *, pred_probs: Floats | None = None, difficulty: 
         difficulty=None if difficulty is None else against_difficulty(variant, difficulty),
         crowd=crowd_of(variant),
         transition_estimates=estimates,
-        warnings=(*_warnings(variant, ceilings), *(() if estimates is None else doubts(estimates))),
+        warnings=(*_warnings(variant, ceilings), *(() if estimates is None else estimate_warnings(estimates))),
     )
 
 

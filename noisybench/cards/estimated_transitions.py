@@ -1,4 +1,4 @@
-"""What class probabilities tell of a variant's noise: estimated transition matrices, their errors, and doubts about them."""
+"""What class probabilities tell of a variant's noise: estimated transition matrices, their errors, and estimate_warnings about them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -123,7 +123,7 @@ def estimate_transitions(
     )
 
 
-def doubts(found: TransitionEstimates) -> Iterator[str]:
+def estimate_warnings(found: TransitionEstimates) -> Iterator[str]:
     """Sentences about why the estimates may be wrong: a model that saw the labels, or probabilities that are no chances."""
     advice = "give held-out probabilities, or those of a training that was stopped before it fitted wrong labels"
     if found.wrong_agreement > FITTED:
