@@ -27,8 +27,8 @@ def ablations_of(runs: Iterable[Run]) -> dict[Setup, Ablation]:
     alike: dict[tuple[object, ...], list[RunRecord]] = {}
     for setup, record in records.items():
         learner = setup.learner
-        shown = (learner.model, learner.recipe, learner.objective, learner.epochs, learner.features)
-        words = (*shown, setup.observe, setup.regime)
+        # Not by objective: where one was trained with another learning rate, a table has to say so.
+        words = (learner.model, learner.recipe, learner.epochs, learner.features, setup.observe, setup.regime)
         alike.setdefault(words, []).append(record)
     names = [name for name in OPTIONS if any(_differs(name, group) for group in alike.values())]
     return {

@@ -85,7 +85,7 @@ def to_table(rows: Rows, width: int | None = None) -> "Table":
         said += left
     # Text, since a name may look like rich's markup
     table = Table(caption=Text(caption(rows) + said), caption_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    kept = {*OWN, header[2], *shown_parts(rows)}
+    kept = {*OWN, FIT_WORDS["test_accuracy"] if "objective" in header else header[2], *shown_parts(rows)}
     for position in shown:
         table.add_column(Text(header[position]), no_wrap=header[position] in kept, overflow="fold")
     ends, headings = ends_of_blocks(rows), headings_of(rows)
@@ -132,12 +132,13 @@ OWN = {"rank", "kind", "detector"}
 
 def alike_in_all(rows: Rows, header: Sequence[str], body: Sequence[Sequence[str]]) -> tuple[list[str], str]:
     """Names of the columns that are alike in all rows but references, which have none, and a sentence of what they hold."""
-    if len(rows) < 2 or isinstance(rows[0], ModelRow):  # noqa: PLR2004 - a table of one row has nothing to save
+    of_models = bool(rows) and isinstance(rows[0], ModelRow)
+    if len(rows) < 2 or (of_models and "objective" not in header):  # noqa: PLR2004 - a table of one row has nothing to save
         return [], ""
-    kept = {*OWN, header[2], *shown_parts(rows)}
+    kept = {*OWN, header[2], *shown_parts(rows)} if not of_models else {*header} - {"model", "recipe"}
     columns = {name: cells for name, *cells in zip(header, *body, strict=True) if name not in kept}
     alike = [name for name, cells in columns.items() if len(set(cells) - NOTHING) == 1]
-    told = set() if {"model", "recipe"} - {*alike} else {"model", "recipe"}  # which the caption says
+    told = set() if of_models or {"model", "recipe"} - {*alike} else {"model", "recipe"}  # which the caption says
     said = "; ".join(f"{name} {columns[name][0]}" for name in alike if name not in told)  # references come last
     return alike, f" In all rows: {said}." if said else ""
 

@@ -182,12 +182,12 @@ def draw_wrong_by_right(figure: "Figure", data: Mapping[str, Any], view: Mapping
     learners = list(dict.fromkeys(learner for _, lines in shown for learner in lines))[:MOST_CURVES]
     names = dict(zip(learners, without_shared([data["learners"]["words"][one] for one in learners]), strict=True))
     across = min(3, len(shown))
-    figure.set_size_inches(max(4.6, 3 * across), 1 + 3 * -(-len(shown) // across) + 0.15 * len(learners) / across)
+    figure.set_size_inches(max(WIDTH, 3 * across), 1 + 3 * -(-len(shown) // across) + 0.15 * len(learners) / across)
     panels = figure.subplots(-(-len(shown) // across), across, squeeze=False).ravel()
     lines: dict[int, Any] = {}
     for panel, ((source, noise), members) in zip(panels, shown, strict=False):
         panel.plot([0, 100], [0, 100], color="#555555", linestyle=":", linewidth=1)
-        least = 100.0
+        least, most = 100.0, 0.0
         for k, learner in enumerate(learners):
             if learner not in members:
                 continue
@@ -195,14 +195,18 @@ def draw_wrong_by_right(figure: "Figure", data: Mapping[str, Any], view: Mapping
                 100 * mean_curve([(curves["epoch"][i], _shares(curves[key][i])) for i in members[learner]])[1]
                 for key in ("clean_fit", "mislabeled_fit")
             )
-            colour, dash, form = TINTS[k % len(TINTS)], ("-", "--", "-.")[k // len(TINTS)], FORMS[k % len(FORMS)]
+            colour, dash, form = (
+                TINTS[k % len(TINTS)],
+                ("-", "--", "-.")[k // len(TINTS)],
+                FORMS[(k + k // len(TINTS)) % len(FORMS)],
+            )
             panel.plot(right, wrong, color=colour, linestyle=dash, linewidth=1.3)
             panel.plot(right[-1:], wrong[-1:], color=colour, marker=form, ms=4.5, linestyle="")
             lines[learner] = panel.plot(
                 [], [], color=colour, linestyle=dash, marker=form, ms=4.5, label=names[learner]
             )[0]
-            least = min(least, *right)
-        panel.set(xlim=(max(0, least - 2), 101), ylim=(0, None), xlabel="right labels fitted, %")
+            least, most = min(least, *right), max(most, *wrong)
+        panel.set(xlim=(max(0, least - 2), 101), ylim=(0, 1.1 * most + 1), xlabel="right labels fitted, %")
         panel.set_title(f"{data['sources']['name'][source]}, {data['noises'][noise]}", fontsize=8)
         plain_axes(panel, "both")
     for panel in panels[len(shown) :]:

@@ -136,13 +136,13 @@ class Case:
 
 CASES: Mapping[SetName, Case] = {
     "digits": Case("digits", None, "mlp", "standard", 30, 0.1, tuned_draws=3),
-    "mnist": Case("mnist", 5_000, "mlp", "overfit", 20, 0.1),
-    "cifar": Case("cifar", 10_000, "small_cnn", "overfit", 10, 0.1, {"batch_size": "64"}, draws=1),
+    "mnist": Case("mnist", 5_000, "mlp", "overfit", 20, 0.02),
+    "cifar": Case("cifar", 10_000, "small_cnn", "overfit", 10, 0.05, {"batch_size": "64"}, draws=1),
 }
 QUICK: Mapping[SetName, Case] = {
     "digits": Case("digits", 300, "mlp", "standard", 6, 0.1, draws=2, tuned_draws=1),
-    "mnist": Case("mnist", 400, "mlp", "overfit", 6, 0.1, draws=2, tests=500),
-    "cifar": Case("cifar", 400, "small_cnn", "overfit", 4, 0.1, draws=1, tests=500),
+    "mnist": Case("mnist", 400, "mlp", "overfit", 6, 0.02, draws=2, tests=500),
+    "cifar": Case("cifar", 400, "small_cnn", "overfit", 4, 0.05, draws=1, tests=500),
 }
 
 
