@@ -278,8 +278,10 @@ def _shares(text: str) -> tuple[float, ...]:
 
 def say_plan(planned: "Evaluation") -> None:
     """What was chosen and what it costs, on stderr: stdout is for results."""
+    from noisybench.training.recipe import recorded
+
     source, plan, workers = planned.source, planned.plan, planned.machine.workers
-    recipe = ", ".join(f"{name}={value}" for name, value in asdict(plan.recipe).items() if name != "epochs")
+    recipe = ", ".join(f"{name}={value}" for name, value in recorded(plan.recipe).items() if name != "epochs")
     typer.echo(
         f"{source.name} ({len(source.labels)} samples): model {plan.model}, recipe {plan.recipe_name} "
         f"({recipe}), {plan.recipe.epochs} epochs, seeds {','.join(map(str, planned.seeds))}, "

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from noisybench.data.source import Source
@@ -23,6 +23,7 @@ from noisybench.runs.training_task import around
 from noisybench.training.machine import Machine
 from noisybench.training.phases import train_in_phases
 from noisybench.training.plan import Plan
+from noisybench.training.recipe import recorded
 from noisybench.training.trace import epochs_observed, mend_trace, read_trace, write_observation
 from noisybench.training.training import TIMING, read_timing
 from noisybench.variants.variant import Variant
@@ -162,7 +163,7 @@ def _record(task: FurtherTask) -> RunRecord:
         recipe=plan.recipe_name,
         setup=scheme.setup(plan.trained),
         trained=plan.trained,
-        **asdict(plan.recipe),
+        **recorded(plan.recipe),
         observe=scheme.words,
         seed=task.seed,
         detectors={},

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 from noisybench.data.pretraining import Overlap
 from noisybench.data.source import Option
 from noisybench.memorization.learner import Learner
+from noisybench.training.recipe import LATER_OPTIONS, Recipe
 from noisybench.variants.variant import Variant
 
 Regime = Literal["training", "pool", "given", "features", "second_split", "threshold", "answers"]
@@ -78,6 +79,11 @@ class RunRecord:
         schedule: See ``Recipe``.
         augmentation: See ``Recipe``.
         precision: See ``Recipe``.
+        optimizer: See ``Recipe``; None at its default, as the next four.
+        cosine_cycles: See ``Recipe``.
+        cosine_floor: See ``Recipe``.
+        milestones: See ``Recipe``.
+        milestone_factor: See ``Recipe``.
         curvature_every: A field of ``Watch``, as the next six; of one observed training.
         curvature_draws: See ``Watch``.
         curvature_step: See ``Watch``.
@@ -145,6 +151,11 @@ class RunRecord:
     schedule: str | None = None
     augmentation: str | None = None
     precision: str | None = None
+    optimizer: str | None = None
+    cosine_cycles: int | None = None
+    cosine_floor: float | None = None
+    milestones: Sequence[float] | None = None
+    milestone_factor: float | None = None
     curvature_every: int | None = None
     curvature_draws: int | None = None
     curvature_step: float | None = None
@@ -202,8 +213,16 @@ HOW_LABELS_CAME = ("source_options", "limit", "noise", "params", "mode", "noise_
 """Fields of a record that tell how labels came to be; which labels they are, the variant id says."""
 WHAT_CAME_OUT = ("detectors", "controls", "codes", "information", "files_sha256", "scores_sha256")
 """Fields of a record that tell what a run has left, and do not decide it."""
+DEFAULTS = {field.name: field.default for field in fields(Recipe) if field.name in LATER_OPTIONS}
+"""Option of a recipe that stands in no record at its default → that default."""
 TRAINED_BY = ("versions", "machine")
 """Fields of a record that decide the last bits of a training, and nothing of what is made of its trace."""
+
+
+def option_of(record: RunRecord, name: str) -> object:
+    """What a field of a record says; of an option that came later, and stands in no record at its default, that default."""
+    told = getattr(record, name)
+    return DEFAULTS.get(name) if told is None and record.lr is not None else told
 
 
 def about_labels(variant: Variant) -> dict[str, Any]:

@@ -314,7 +314,7 @@ def _check_setup_of_pool(path: Path, record: RunRecord, setups: list[dict[str, A
         msg = f"{path} has another setup or folder than its models give; {again(record)}"
         raise Mismatch(msg)
     for field in fields(Recipe):
-        if field.name in setups[-1] and setups[-1][field.name] != getattr(record, field.name):
+        if setups[-1].get(field.name) != getattr(record, field.name):
             msg = f"{path / 'run.json'} says another {field.name} than its models were trained with; {again(record)}"
             raise Mismatch(msg)
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from noisybench.ground.errors import BadData, TrainingFailed
 from noisybench.ground.files import replacing
+from noisybench.training.optimizers import as_kept, fits_state, names_kept
 
 CHECKPOINT = "checkpoint.safetensors"
 """Name of the file in a run's folder."""
@@ -57,7 +58,7 @@ class Checkpoint:
                 )
                 raise BadData(msg)
 
-    def restore(self, model: nn.Module, optimizer: torch.optim.SGD, path: Path) -> None:
+    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer, path: Path) -> None:
         """Put weights and optimiser back, bit for bit.
 
         Raises:
@@ -66,11 +67,16 @@ class Checkpoint:
         own = weights_of(model)
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         keys = {key: (int(key.partition(".")[0]), key.partition(".")[2]) for key in self.optimizer}
+        kept: dict[int, set[str]] = {}
+        for k, name in keys.values():
+            kept.setdefault(k, set()).add(name)
         fits = own.keys() == self.weights.keys()
         fits = fits and all(_alike(tensor, self.weights[name]) for name, tensor in own.items())
         fits = fits and all(
-            k < len(parameters) and _alike(parameters[k], self.optimizer[key]) for key, (k, _) in keys.items()
+            k < len(parameters) and fits_state(name, self.optimizer[key], parameters[k])
+            for key, (k, name) in keys.items()
         )
+        fits = fits and all(names == names_kept(optimizer) for names in kept.values())
         if not fits:
             msg = f"{path} holds the weights of another model; delete it to train this run again"
             raise BadData(msg)
@@ -79,8 +85,7 @@ class Checkpoint:
             for name, tensor in own.items():
                 tensor.copy_(self.weights[name])
             for key, (k, name) in keys.items():
-                # Strides as the optimiser made them, those of the parameter: a kernel for others may round otherwise.
-                state.setdefault(k, {})[name] = torch.empty_like(parameters[k]).copy_(self.optimizer[key])
+                state.setdefault(k, {})[name] = as_kept(name, self.optimizer[key], parameters[k])
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
@@ -93,7 +98,7 @@ def weights_of(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
-def state_of(optimizer: torch.optim.SGD) -> dict[str, Tensor]:
+def state_of(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Every tensor that an optimiser keeps, as ``Checkpoint.optimizer`` names them."""
     state = optimizer.state_dict()["state"]
     return {f"{k}.{name}": value for k, kept in state.items() for name, value in kept.items() if torch.is_tensor(value)}

@@ -17,6 +17,7 @@ from noisybench.training.asking import check_logits
 from noisybench.training.batches import Inputs
 from noisybench.training.machine import generator_of
 from noisybench.training.observing import evaluating
+from noisybench.training.optimizers import optimizer_of
 from noisybench.training.recipe import Recipe, learning_rate
 from noisybench.training.recorder import Recorder
 from noisybench.training.susceptibility import SusceptibilityTracker
@@ -50,7 +51,7 @@ class RunInProgress:
     data: Inputs
     seed: int
     rows: Tensor | None = None
-    optimizer: torch.optim.SGD = field(init=False)
+    optimizer: torch.optim.Optimizer = field(init=False)
     labels: Tensor = field(init=False)
     test: tuple[Inputs, Tensor] | None = field(init=False, default=None)
     history: dict[str, list[float]] = field(init=False, default_factory=dict)
@@ -59,14 +60,7 @@ class RunInProgress:
     _accuracy: float = field(init=False, default=float("nan"))
 
     def __post_init__(self) -> None:
-        recipe = self.recipe
-        self.optimizer = torch.optim.SGD(
-            self.model.parameters(),
-            lr=recipe.lr,
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-            nesterov=recipe.momentum > 0,
-        )
+        self.optimizer = optimizer_of(self.model.parameters(), self.recipe)
         self.labels = torch.tensor(self.variant.labels, device=self.data.device)
         if self.source.test_inputs is not None and self.source.test_labels is not None:
             workers = self.data.loader_workers

@@ -19,7 +19,7 @@ from noisybench.ground.options import parse_options
 from noisybench.training.machine import choose_device
 from noisybench.training.model import BuildModel
 from noisybench.training.probe import MOST_EPOCHS, Probe, When
-from noisybench.training.recipe import RECIPE_OF_0_1_0, Observe, Recipe, digest_of_training
+from noisybench.training.recipe import Observe, Optimizer, Recipe, digest_of_training, recorded
 from noisybench.training.susceptibility import Susceptibility
 
 RecipeName = Literal["standard", "overfit"]
@@ -124,14 +124,13 @@ class Plan:
     def setup(self) -> str:
         """Digest of model, recipe and options: runs that differ in anything but labels and seed differ in it."""
         what = {"model": self.model, "code": self.code, "name": self.recipe_name}
-        what |= {**named_options(self.recipe, RECIPE_OF_0_1_0), **named_options(self.watch, WATCH_OF_0_1_0)}
+        what |= {**recorded(self.recipe), **named_options(self.watch, WATCH_OF_0_1_0)}
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
     @property
     def trained(self) -> str:
         """Short digest of what decides the training, however it is watched: model, code and recipe."""
-        options = named_options(self.recipe, RECIPE_OF_0_1_0)
-        return digest_of_training(self.model, self.code, self.recipe_name, options)
+        return digest_of_training(self.model, self.code, self.recipe_name, recorded(self.recipe))
 
     @property
     def folder(self) -> str:
@@ -182,7 +181,9 @@ def plan_run(
         model=label,
         build=build,
         recipe_name=name,
-        recipe=replace(_recipe(name, source, device), **{key: getattr(chosen, key) for key in recipe_options}),
+        recipe=replace(
+            _recipe(name, source, device, chosen.optimizer), **{key: getattr(chosen, key) for key in recipe_options}
+        ),
         watch=parse_options(Watch, watch_options, what="'evaluate'"),
         code=code_of(getattr(build, "func", build)),
     )
@@ -227,23 +228,30 @@ def _name_of(build: BuildModel) -> str:
     return f"{build.__module__}:{name}"
 
 
-def _recipe(name: RecipeName, source: Source, device: str) -> Recipe:
-    """A recipe that suits the size of the source."""
+def _recipe(name: RecipeName, source: Source, device: str, optimizer: Optimizer) -> Recipe:
+    """A recipe that suits the size of the source, and the optimiser: AdamW wants smaller rates, and has its own decay."""
     small = len(source.labels) <= SMALL
     precision: Literal["float32", "bfloat16"] = "float32"
     if device.startswith("cuda") and torch.cuda.is_bf16_supported():
         precision = "bfloat16"
+    adamw = optimizer == "adamw"
     if name == "overfit":
         return Recipe(
             epochs=60 if small else 30,
             batch_size=32,
-            lr=0.1 if small else 0.05,
+            lr=ADAMW_LR if adamw else 0.1 if small else 0.05,
             weight_decay=0.0,
             precision=precision,
         )
     return Recipe(
         epochs=30 if small else 20,
         batch_size=32 if small else 128,
+        lr=ADAMW_LR if adamw else 0.1,
+        weight_decay=ADAMW_DECAY if adamw else 5e-4,
         augmentation=source.augmentation,
         precision=precision,
     )
+
+
+ADAMW_LR, ADAMW_DECAY = 1e-3, 1e-2
+"""Learning rate and weight decay of AdamW where none is given: those of its authors' code, and of torch."""

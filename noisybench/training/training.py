@@ -35,7 +35,7 @@ from noisybench.training.machine import Machine, deterministic_torch, surroundin
 from noisybench.training.model import BuildModel, build_model, errors_as_training_failed
 from noisybench.training.observing import evaluating
 from noisybench.training.probe import Probe
-from noisybench.training.recipe import Observe, Recipe
+from noisybench.training.recipe import Observe, Recipe, recorded
 from noisybench.training.recorder import Recorder
 from noisybench.training.susceptibility import Susceptibility, SusceptibilityTracker
 from noisybench.training.trace import Observation, Trace, epochs_observed, mend_trace
@@ -244,7 +244,7 @@ def _made_by(
     run = watched.run
     return {
         "variant_id": run.variant.provenance.variant_id,
-        **asdict(run.recipe),
+        **recorded(run.recipe),
         "seed": run.seed,
         "observe": watched.observe,
         "every": dict(every),
