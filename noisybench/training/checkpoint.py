@@ -37,6 +37,7 @@ class Checkpoint:
         susceptibility: Sum of the drops so far, in nats.
         weights: Every parameter and buffer of the model by name, those that ``state_dict`` leaves out as well.
         optimizer: ``"{parameter}.{name}"`` → the optimiser's tensor of that name for that parameter.
+        objective: Name → what the objective keeps.
         memory: Name of a probe → what it remembers of the epochs so far; an empty tensor is nothing.
     """
 
@@ -46,6 +47,7 @@ class Checkpoint:
     susceptibility: float
     weights: Mapping[str, Tensor]
     optimizer: Mapping[str, Tensor]
+    objective: Mapping[str, Tensor] = field(default_factory=dict)
     memory: Mapping[str, Tensor] = field(default_factory=dict)
 
     def check(self, made_by: Mapping[str, Any], path: Path) -> None:
@@ -58,35 +60,49 @@ class Checkpoint:
                 )
                 raise BadData(msg)
 
-    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer, path: Path) -> None:
-        """Put weights and optimiser back, bit for bit.
+    def restore(
+        self,
+        own: Mapping[str, Tensor],
+        optimizer: torch.optim.Optimizer,
+        path: Path,
+        state: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Put weights, optimiser and what the objective keeps back, bit for bit.
+
+        Args:
+            own: Every parameter and buffer by name, which is written over; see ``weights_of``.
+            optimizer: Of these.
+            path: The file, for the message.
+            state: Of the objective, which is written over; None of one that keeps nothing.
 
         Raises:
             BadData: They are those of another model.
         """
-        own = weights_of(model)
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         keys = {key: (int(key.partition(".")[0]), key.partition(".")[2]) for key in self.optimizer}
-        kept: dict[int, set[str]] = {}
-        for k, name in keys.values():
-            kept.setdefault(k, set()).add(name)
-        fits = own.keys() == self.weights.keys()
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, (k, name) in keys.items():
+            moments.setdefault(k, {})[name] = self.optimizer[key]
+        kept = {} if state is None else state
+        fits = (own.keys(), kept.keys()) == (self.weights.keys(), self.objective.keys())
+        fits = fits and all(_alike(tensor, self.objective[name]) for name, tensor in kept.items())
         fits = fits and all(_alike(tensor, self.weights[name]) for name, tensor in own.items())
         fits = fits and all(
             k < len(parameters) and fits_state(name, self.optimizer[key], parameters[k])
             for key, (k, name) in keys.items()
         )
-        fits = fits and all(names == names_kept(optimizer) for names in kept.values())
+        fits = fits and all(tensors.keys() == names_kept(optimizer) for tensors in moments.values())
         if not fits:
             msg = f"{path} holds the weights of another model; delete it to train this run again"
             raise BadData(msg)
-        state: dict[int, dict[str, Tensor]] = {}
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(self.weights[name])
+            for name, tensor in kept.items():
+                tensor.copy_(self.objective[name])
             for key, (k, name) in keys.items():
-                state.setdefault(k, {})[name] = as_kept(name, self.optimizer[key], parameters[k])
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+                moments[k][name] = as_kept(name, self.optimizer[key], parameters[k])
+        optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:
@@ -105,7 +121,7 @@ def state_of(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 PLAIN = ("epoch", "made_by", "history", "susceptibility")
-TENSORS = ("weights", "optimizer", "memory")
+TENSORS = ("weights", "optimizer", "objective", "memory")
 METADATA = "noisybench"
 """Key of the one text beside the tensors."""
 
@@ -212,7 +228,7 @@ def _parts(plain: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Checkpoin
     if not whole:
         msg = "no checkpoint"
         raise ValueError(msg)
-    return Checkpoint(**content, weights=groups["weights"], optimizer=groups["optimizer"], memory=groups["memory"])
+    return Checkpoint(**content, **groups)  # type: ignore[arg-type]  # by the names of TENSORS
 
 
 def _is_history(column: object, epochs: int) -> bool:

@@ -12,7 +12,7 @@ from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.lookup import find
 from noisybench.memorization.stacking import can_stack
-from noisybench.training.checkpoint import CHECKPOINT, read_checkpoint
+from noisybench.training.checkpoint import CHECKPOINT, read_checkpoint, weights_of
 from noisybench.training.optimizers import optimizer_of
 from noisybench.training.plan import plan_run
 from noisybench.training.recipe import LATER_OPTIONS, Recipe, learning_rate, recorded
@@ -155,7 +155,7 @@ def test_a_checkpoint_that_lacks_some_of_adamw_is_refused(
     trained = train(small, variant, find("models", "mlp"), recipe, [], seed=0, folder=tmp_path)
     found = read_checkpoint(tmp_path / CHECKPOINT)
     optimizer = optimizer_of(trained.model.parameters(), recipe)
-    found.restore(trained.model, optimizer, tmp_path)
+    found.restore(weights_of(trained.model), optimizer, tmp_path)
     assert {key.partition(".")[2] for key in found.optimizer} == {"step", "exp_avg", "exp_avg_sq"}
     for changed in (
         {key: value for key, value in found.optimizer.items() if key != lost},
@@ -164,7 +164,7 @@ def test_a_checkpoint_that_lacks_some_of_adamw_is_refused(
     ):
         object.__setattr__(found, "optimizer", changed)
         with pytest.raises(BadData, match="weights of another model"):
-            found.restore(trained.model, optimizer, tmp_path)
+            found.restore(weights_of(trained.model), optimizer, tmp_path)
 
 
 def test_what_is_at_its_default_stands_in_no_record(small: Source) -> None:
