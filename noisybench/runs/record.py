@@ -13,13 +13,17 @@ from noisybench.memorization.learner import Learner
 from noisybench.training.recipe import LATER_OPTIONS, Recipe
 from noisybench.variants.variant import Variant
 
-Regime = Literal["training", "pool", "given", "features", "second_split", "threshold", "answers"]
+Regime = Literal[
+    "training", "pool", "given", "features", "second_split", "threshold", "answers", "noisy_validation", "ratt", "pmv"
+]
 """Where a run's scores come from: one observed training, many models on random subsets, someone else's code, frozen
 features without a training, trainings on one half and then the other, trainings with a class of threshold samples, or the
-answers of several people."""
-WITH_HISTORY: tuple[Regime, ...] = ("training", "pool", "second_split", "threshold")
+answers of several people. The last three feed no detector: each is a rule of stopping with trainings of its own."""
+OF_RULES: tuple[Regime, ...] = ("noisy_validation", "ratt", "pmv")
+"""Regimes whose runs feed no detector, but a rule of stopping of that name."""
+WITH_HISTORY: tuple[Regime, ...] = ("training", "pool", "second_split", "threshold", *OF_RULES)
 """Regimes whose runs train something, and leave a history of it."""
-BY_SEED: tuple[Regime, ...] = ("training", "second_split", "threshold")
+BY_SEED: tuple[Regime, ...] = ("training", "second_split", "threshold", *OF_RULES)
 """Regimes whose runs are of the seeds that ``evaluate`` was given."""
 
 
@@ -63,7 +67,7 @@ class RunRecord:
         trained: Short digest of what decides the training, however it is watched.
         epochs: Epochs of training: of the recipe, which several trainings go through several times; 0 where nothing is trained.
         observe: When or how the samples were observed: ``after`` or ``during`` training, ``held out``, ``given``, ``two
-            halves``, ``threshold samples``, ``with the given`` answer or ``without the given``.
+            halves``, ``threshold samples``, ``labels held out``, ``some labels random``, ``labels perturbed``, ``with the given`` answer or ``without the given``.
         seed: Seed of the training, of its halves or threshold samples, of folds, or of the answers that are left out.
         detectors: Name of each detector → what the catalog finds it by; empty until every one of them is scored.
         controls: Names of those that are there for comparison; None in records of 0.1.0.
@@ -201,6 +205,11 @@ class RunRecord:
     files_sha256: Mapping[str, str] | None = None
     scores_sha256: Mapping[str, str] | None = None
     corrections: str | None = None
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the run was said to be finished: it names its detectors, or, of a rule of stopping, its files."""
+        return bool(self.detectors) or (self.regime in OF_RULES and self.files_sha256 is not None)
 
     @property
     def learner(self) -> "Learner":

@@ -16,7 +16,15 @@ from noisybench.ground.files import file_name, read_columns
 from noisybench.ground.lookup import find, is_ours, names
 from noisybench.runs.detector_codes import faults_of_codes, faults_of_information
 from noisybench.runs.objective_checks import OBJECTIVE, faults_of_objective, is_known_objective, objective_of
-from noisybench.runs.record import BY_SEED, DEFAULTS, HOW_LABELS_CAME, WHAT_CAME_OUT, RunRecord, about_labels
+from noisybench.runs.record import (
+    BY_SEED,
+    DEFAULTS,
+    HOW_LABELS_CAME,
+    OF_RULES,
+    WHAT_CAME_OUT,
+    RunRecord,
+    about_labels,
+)
 from noisybench.training.recipe import LATER_OPTIONS, RECIPE_OF_0_1_0, Recipe
 from noisybench.variants.variant import Variant
 
@@ -30,8 +38,7 @@ OF_REGIME: Mapping[str, tuple[str, ...]] = {
     "pool": (*RECIPE, "fractions", "balanced", "models", "neighbours"),
     "given": ("form", "file_sha256", "lower_is_suspicious"),
     "features": ("features_sha256", "folds", "neighbours", "penalties", "groups"),
-    "second_split": (*RECIPE, "device", "threads"),
-    "threshold": (*RECIPE, "device", "threads"),
+    **dict.fromkeys(("second_split", "threshold", *OF_RULES), (*RECIPE, "device", "threads")),
     "answers": ("answers_sha256", "answers", "annotators", "without_given", "smoothing"),
 }
 """Regime → optional fields that each of its records has; it has none of those of another regime."""
@@ -40,8 +47,7 @@ AT_WILL: Mapping[str, tuple[str, ...]] = {
     "pool": ("corrections", "threads", *LATER_OPTIONS),
     "given": ("corrections", "file", "column"),
     "features": ("corrections", "threads", "pretrained", "grouped_by", "groups_sha256"),
-    "second_split": ("corrections", *LATER_OPTIONS, *OBJECTIVE),
-    "threshold": ("corrections", *LATER_OPTIONS, *OBJECTIVE),
+    **dict.fromkeys(("second_split", "threshold", *OF_RULES), ("corrections", *LATER_OPTIONS, *OBJECTIVE)),
     "answers": ("corrections", "threads", "pretrained", "features_sha256", "folds", "groups", "given_from"),
 }
 """Regime → optional fields that some of its records have: corrections, threads other than one, what a file was called, and
@@ -93,8 +99,7 @@ def check_record(path: Path, record: RunRecord) -> None:
         "pool": _faults_of_pool,
         "given": _faults_of_given,
         "features": _faults_of_features,
-        "second_split": _faults_of_several,
-        "threshold": _faults_of_several,
+        **dict.fromkeys(("second_split", "threshold", *OF_RULES), _faults_of_several),
         "answers": _faults_of_answers,
     }[record.regime]
     _refuse(path, record, faults(path, record))

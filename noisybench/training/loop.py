@@ -207,7 +207,7 @@ class RunInProgress:
             "mislabeled_fit": float("nan"),
             "clean_fit": float("nan"),
             "activation_change": _mean(seen.values.get("activation_change", np.zeros(0))),
-            "test_accuracy": self._test(),
+            "test_accuracy": self.test_accuracy(),
             "susceptibility": float("nan") if tracker is None else tracker.value,
             "susceptibility_drop": float("nan") if tracker is None else tracker.drop,
         }
@@ -218,7 +218,7 @@ class RunInProgress:
         for name, value in row.items():
             self.history.setdefault(name, []).append(value)
 
-    def _test(self) -> float:
+    def test_accuracy(self) -> float:
         """Accuracy on the test set; NaN without one."""
         if self.test is None:
             return float("nan")
