@@ -12,7 +12,7 @@ import numpy as np
 from noisybench.ground.arrays import Bools, Floats
 from noisybench.ground.errors import BadData
 from noisybench.ground.random_streams import derive
-from noisybench.runs.several_trainings import Scheme, as_column, asking_prediction
+from noisybench.runs.several_trainings import LEAST_OF_RULES, Scheme, as_column, asking_prediction
 from noisybench.statistics.splitting import disjoint_sets
 from noisybench.training.trace import Observation, Trace
 from noisybench.variants.variant import Variant
@@ -36,7 +36,7 @@ def held_out_samples(variant: Variant, seed: int) -> Bools:
     """
     kept = np.flatnonzero(~variant.dropped)
     size = round(SHARE * len(kept))
-    if size < 1:
+    if len(kept) < LEAST_OF_RULES:
         msg = f"{len(kept)} samples are too few to hold out a tenth of them; leave noisy_validation out of the rules"
         raise BadData(msg)
     members = np.zeros(len(variant.labels), dtype=bool)

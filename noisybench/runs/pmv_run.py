@@ -16,7 +16,7 @@ import numpy as np
 from noisybench.ground.arrays import Floats, Labels
 from noisybench.ground.errors import BadData
 from noisybench.ground.random_streams import derive, permutation, uniforms
-from noisybench.runs.several_trainings import Scheme, as_column, asking_prediction
+from noisybench.runs.several_trainings import LEAST_OF_RULES, Scheme, as_column, asking_prediction
 from noisybench.statistics.stopping import perturbation_score
 from noisybench.training.trace import Observation, Trace
 from noisybench.variants.variant import Variant
@@ -30,8 +30,6 @@ FITS, LABELS = "pmv.fits", "pmv.labels"
 """Columns: whether each training predicts its own label of a sample, and these labels, shape (n, 4) each."""
 CURVE = "pmv_score"
 """Column of the history: minus the slope of training accuracy on the rate."""
-LEAST = 10
-"""Samples of the smallest set: a tenth of it is one."""
 
 
 def perturbed_labels(variant: Variant, seed: int) -> Labels:
@@ -41,7 +39,7 @@ def perturbed_labels(variant: Variant, seed: int) -> Labels:
         BadData: There are too few samples.
     """
     kept, own = np.flatnonzero(~variant.dropped), derive(seed, "pmv")
-    if len(kept) < LEAST:
+    if len(kept) < LEAST_OF_RULES:
         msg = f"{len(kept)} samples are too few to perturb a tenth of their labels; leave pmv out of the rules"
         raise BadData(msg)
     order, k = kept[permutation(own, "perturbed", len(kept))], variant.num_classes

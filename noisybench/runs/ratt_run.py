@@ -16,7 +16,7 @@ import numpy as np
 from noisybench.ground.arrays import Bools, Floats, Labels
 from noisybench.ground.errors import BadData
 from noisybench.ground.random_streams import derive, uniforms
-from noisybench.runs.several_trainings import Scheme, as_column, asking_prediction
+from noisybench.runs.several_trainings import LEAST_OF_RULES, Scheme, as_column, asking_prediction
 from noisybench.statistics.splitting import disjoint_sets
 from noisybench.statistics.stopping import ratt_bound
 from noisybench.training.trace import Observation, Trace
@@ -41,7 +41,7 @@ def random_labels(variant: Variant, seed: int) -> tuple[Bools, Labels]:
     """
     kept, own = np.flatnonzero(~variant.dropped), derive(seed, "ratt")
     size = round(SHARE * len(kept))
-    if not 0 < size < len(kept) - 1:
+    if len(kept) < LEAST_OF_RULES:
         msg = f"{len(kept)} samples are too few to give a fifth of them random labels; leave ratt out of the rules"
         raise BadData(msg)
     members = np.zeros(len(variant.labels), dtype=bool)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from noisybench.training.phases import PhasedTraining
 
+LEAST_OF_RULES = 10
+"""Samples of the smallest set of which a rule of stopping can hold out, or change, a tenth."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scheme:

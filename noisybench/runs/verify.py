@@ -90,7 +90,8 @@ def verify_runs(folder: Path, *, further: Further = lambda _: ()) -> Iterator[st
     for run in runs:
         check_seed(run.path, run.record)
         if not run.finished and run.record.is_ended:
-            msg = f"{run.path} was finished, and has lost files that it left; the command that made it makes them again"
+            lost = "names detectors, and has lost files that they need" if run.record.detectors else "has lost files"
+            msg = f"{run.path} {lost}; the command that made it makes them again"
             raise BadData(msg)
         if not run.finished:
             yield f"{run.path}: unfinished; the command that began it goes on with it"
