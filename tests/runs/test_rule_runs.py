@@ -319,7 +319,10 @@ FORGERIES: dict[str, tuple[Callable[[Path], None], str]] = {
     "labels": (changed("ratt", LAST, "ratt.labels", lambda v: (v + 1) % 10), "'ratt.labels' that its seed does not"),
     "perturbed": (changed("pmv", LAST, "pmv.labels", lambda v: (v + 1) % 10), "'pmv.labels' that its seed does not"),
     "fits": (changed("pmv", LAST, "pmv.fits", lambda v: 1 - v), "'pmv.fits' that 'prediction' contradicts"),
-    "halves": (changed("pmv", LAST, "pmv.fits", lambda v: v * np.float32([1, 1, 1, 0.5])), "neither yes nor no"),
+    "halves": (
+        changed("pmv", LAST, "pmv.fits", lambda v: v * np.array([1, 1, 1, 0.5], np.float32)),
+        "neither yes nor no",
+    ),
     "curve": (changed("ratt", "history.parquet", "ratt_bound", lambda v: v - 1), "ratt_bound of epoch 1 is"),
     "share": (changed("pmv", "history.parquet", "test_accuracy", lambda v: v + 1), "no test_accuracy that is a share"),
     "further": (changed("ratt", "history.parquet", "pmv_score", lambda _: np.ones(EPOCHS)), "a column 'pmv_score'"),
