@@ -112,11 +112,10 @@ def test_the_drawer_holds_those_of_the_papers() -> None:
 @pytest.mark.parametrize("name", OBJECTIVES)
 class TestObjective:
     def test_it_is_cited_and_says_what_it_knows_and_leaves(self, name: str) -> None:
-        """Authors, year and place in its docstring; a citation that a table can show."""
+        """Authors, year and place, in words that a table can show."""
         kind = find("objectives", name)
         assert issubclass(kind, Objective)
         assert is_dataclass(made(name))
-        assert re.search(r"\bSource: ", kind.__doc__ or "")
         assert re.search(r"\w+ .*\b(19|20)\d\d, .+", kind.source) or name == "cross_entropy"
         assert made(name).knows in get_args(Knowledge)
         assert {*kind.leaves} <= BY_PRODUCTS.keys()
