@@ -107,9 +107,9 @@ class ConfidenceAdaptiveRegularization(Objective):
         target = step.state["target"]
         if self._moves(step.epoch, step.task.epochs):
             trusted = trust.detach() >= self.least_trust
-            move(target, step.chosen[trusted], answers[trusted], self.momentum)
+            moved = move(target, step.chosen[trusted], answers[trusted], self.momentum)
             if self.form == "code":
-                target.clamp_(min=LEAST)
+                target[step.chosen[trusted]] = moved.clamp(min=LEAST)
         return target[step.chosen]
 
     def _moves(self, epoch: int, epochs: int) -> bool:
