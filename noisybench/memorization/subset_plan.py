@@ -10,6 +10,7 @@ from typing import Any
 from noisybench.data.extraction import choose_features, features_of
 from noisybench.data.source import Source
 from noisybench.ground.arrays import Features
+from noisybench.ground.checks import check_kind
 from noisybench.ground.digests import named_options
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.files import file_name
@@ -59,6 +60,7 @@ class SubsetPlan:
     features: str = "input"
 
     def __post_init__(self) -> None:
+        check_kind(self.plan, Plan, "plan", "plan_run(source) gives one")
         check_objective(self.plan.chosen.name)
 
     @property

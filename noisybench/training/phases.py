@@ -35,7 +35,7 @@ from noisybench.training.checkpoint import (
 from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
 from noisybench.training.machine import Machine, deterministic_torch, generator_of
 from noisybench.training.model import BuildModel, build_model, errors_as_training_failed
-from noisybench.training.objective import Objective, cross_entropy
+from noisybench.training.objective import Objective, plain_objective
 from noisybench.training.observing import evaluating
 from noisybench.training.recipe import Recipe
 from noisybench.training.timing import TIMING, read_timing
@@ -121,7 +121,7 @@ def train_in_phases(
             rows = torch.tensor(wanted.phases[phase], device=device)
             own = derive(seed, "phase", phase)
             return RunInProgress(
-                seen, variant, recipe, model, data, own, rows, objective or cross_entropy(), wanted.labels
+                seen, variant, recipe, model, data, own, rows, objective or plain_objective(), wanted.labels
             )
 
         done, seconds = _done(folder, made_by, wanted.columns), _seconds_before(folder)
