@@ -92,6 +92,9 @@ from .statistics.planning import Correlations as Correlations
 from .statistics.planning import plan_comparison as plan_comparison
 from .statistics.ridge import RidgeAnswers as RidgeAnswers
 from .statistics.ridge import leave_one_out_ridge as leave_one_out_ridge
+from .statistics.transition_estimation import TransitionError as TransitionError
+from .statistics.transition_estimation import estimate_transition as estimate_transition
+from .statistics.transition_estimation import transition_error as transition_error
 from .studies.agreement_grid import AgreementGrid as AgreementGrid
 from .studies.agreement_grid import GridRow as GridRow
 from .studies.agreement_grid import agreement_grid as agreement_grid
