@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from noisybench.cards.ceilings import Ceilings, ceilings_of
 from noisybench.cards.crowd import Crowd, crowd_of
 from noisybench.cards.dependence import Dependence, against_difficulty, second_choice_share
-from noisybench.cards.estimated_transitions import TransitionEstimates, estimate_warnings, estimate_transitions
+from noisybench.cards.estimated_transitions import TransitionEstimates, estimate_transitions, estimate_warnings
 from noisybench.ground.arrays import Floats, Labels
 from noisybench.statistics.intervals import NOTHING, Estimate, wilson
 from noisybench.variants.clustered import CANNOT_BE_TOLD, in_clusters
