@@ -164,7 +164,8 @@ def plan_evaluation(
     Arguments and errors are those of ``train_and_score``.
     """
     check_kind(out, (str, Path), "out", "give the path of a folder for runs")
-    numbers, chosen, asked = check_seeds(seeds), choose_detectors(detectors), choose_rules(rules)
+    numbers, asked = check_seeds(seeds), choose_rules(rules)
+    chosen = choose_detectors(detectors, plan.objective.leaves)
     given = [variants] if isinstance(variants, Variant | str | os.PathLike) else list(variants)
     for variant in given:
         check_source(source, variant)
