@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from noisybench.data.source import Source, inputs_of
+from noisybench.data.source import Source, inputs_of, untested
 from noisybench.ground.arrays import Floats32, Indices, Labels
 from noisybench.ground.durability import synced_together
 from noisybench.ground.errors import TrainingFailed
@@ -151,7 +151,7 @@ def widened(source: Source, classes: int) -> Source:
     names = list(source.class_names)
     while len(names) < classes:
         names.append(next(name for name in _fresh_names() if name not in names))
-    return replace(source, class_names=tuple(names), test_inputs=None, test_labels=None)
+    return replace(untested(source), class_names=tuple(names))
 
 
 def _fresh_names() -> "Sequence[str]":
