@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from noisybench.ground.errors import BadUsage
 from noisybench.training.objective import State, Task
+from noisybench.training.objectives._options import number
 
 TARGET, INDICATOR = "objective.target", "objective.indicator"
 """Columns of a trace: targets after the last epoch, shape (n, k); trust in the given label after each, shape (n,)."""
@@ -48,13 +48,9 @@ def move_dropped(state: State, task: Task, momentum: float, probabilities: Calla
 
 def check_share(value: float, name: str) -> None:
     """Raise ``BadUsage`` unless an option is a share, from 0 to 1."""
-    if not 0 <= value <= 1:
-        msg = f"{name} must lie in [0, 1], got {value:g}"
-        raise BadUsage(msg)
+    number(value, name, least=0, most=1)
 
 
 def check_weight(value: float, name: str) -> None:
     """Raise ``BadUsage`` unless an option is the weight of a term, finite and not negative."""
-    if not 0 <= value < float("inf"):
-        msg = f"{name} must be a number of at least 0, got {value:g}"
-        raise BadUsage(msg)
+    number(value, name, least=0)
