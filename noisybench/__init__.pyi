@@ -83,6 +83,7 @@ from .statistics.audit import AuditEstimates as AuditEstimates
 from .statistics.audit import AuditSample as AuditSample
 from .statistics.audit import audit_estimates as audit_estimates
 from .statistics.audit import draw_audit as draw_audit
+from .statistics.equal_fit import wrong_at_right as wrong_at_right
 from .statistics.grouping import find_groups as find_groups
 from .statistics.intervals import Estimate as Estimate
 from .statistics.linear_probe import HeldOut as HeldOut
@@ -106,9 +107,6 @@ from .training.asking import Batch as Batch
 from .training.machine import Machine as Machine
 from .training.model import BuildModel as BuildModel
 from .training.model import check_images as check_images
-from .training.objective import Objective as Objective
-from .training.objective import Step as Step
-from .training.objective import Task as Task
 from .training.observing import observe as observe
 from .training.probe import Gathering as Gathering
 from .training.probe import Probe as Probe
