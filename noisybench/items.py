@@ -1,4 +1,4 @@
-"""Finding a source, alteration, noise, features, a model, probe, detector or metric by name, each with its type.
+"""Finding a source, alteration, noise, features, a model, objective, probe, detector or metric by name, each with its type.
 
 For users and for the command line. Inside the wings, ``noisybench.ground.lookup`` finds the same and knows no wing.
 """
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from noisybench.detection.scoring import Detector
     from noisybench.statistics.metric import Metric
     from noisybench.training.model import BuildModel
+    from noisybench.training.objective import Objective
     from noisybench.training.probe import Probe
     from noisybench.variants.noise import Noise
 
@@ -31,6 +32,8 @@ def find(drawer: Literal["noises"], name: str) -> "type[Noise]": ...
 def find(drawer: Literal["features"], name: str) -> "type[ExtractFeatures]": ...
 @overload
 def find(drawer: Literal["models"], name: str) -> "BuildModel": ...
+@overload
+def find(drawer: Literal["objectives"], name: str) -> "type[Objective]": ...
 @overload
 def find(drawer: Literal["probes"], name: str) -> "Probe": ...
 @overload

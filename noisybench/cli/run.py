@@ -42,6 +42,10 @@ def evaluate(
     seeds: Annotated[str, typer.Option(help="Of training, as in 0,1,2.")] = "0,1,2",
     detectors: Annotated[str, typer.Option(help="fast, standard or all, or names as in aum,cores.")] = "standard",
     settings: Settings = None,
+    objective: Annotated[
+        str, typer.Option(help="What is minimised: a name of 'list objectives', or package.module:attribute.")
+    ] = "cross_entropy",
+    objective_set: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the objective.")] = None,
     observe: Annotated[str | None, typer.Option(help="after each epoch (default), or during training.")] = None,
     workers: Annotated[
         int | None, typer.Option(parser=whole_number, metavar="N", help="Processes; default: one a core or GPU.")
@@ -65,6 +69,7 @@ def evaluate(
     from noisybench.ground.options import split_pairs
     from noisybench.runs.training_run import carry_out, check_seeds, choose_detectors, plan_evaluation, regimes_of
     from noisybench.training.machine import Machine
+    from noisybench.training.objective import choose_objective
     from noisybench.training.plan import plan_run
     from noisybench.variants.location import by_source, source_of
 
@@ -75,6 +80,8 @@ def evaluate(
             raise BadUsage(msg)
         options["observe"] = observe
     # All of this before a source is read: a refused command says one line, at once.
+    of_objective = split_pairs(objective_set or [], flag="--objective-set")
+    choose_objective(objective, of_objective)
     numbers = check_seeds(_numbers(seeds))
     wanted = split_names(detectors)
     regimes = regimes_of(choose_detectors(wanted))
@@ -86,7 +93,16 @@ def evaluate(
         with status(f"reading {first.provenance.source}"):
             source = source_of(first, path, data, own_source)
         count = count_workers(workers, machine.device, len(members) * len(numbers) * len(regimes))
-        plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=machine.device)
+        plan = plan_run(
+            source,
+            model=model,
+            recipe=recipe,
+            epochs=epochs,
+            options=options,
+            objective=objective,
+            objective_options=of_objective,
+            device=machine.device,
+        )
         many = replace(machine, workers=count)
         planned = plan_evaluation(
             list(members.values()), source, plan, seeds=numbers, detectors=wanted, machine=many, out=out
@@ -127,6 +143,9 @@ def memorize(
     recipe: Annotated[str, typer.Option(help="standard or overfit.")] = "overfit",
     epochs: Annotated[int | None, typer.Option(parser=whole_number, metavar="N", help="Default: 45.")] = None,
     settings: Settings = None,
+    objective: Annotated[
+        str, typer.Option(help="cross_entropy alone: memorization is defined by it.")
+    ] = "cross_entropy",
     workers: Annotated[
         int | None, typer.Option(parser=whole_number, metavar="N", help="Processes; default: one a core or GPU.")
     ] = None,
@@ -142,7 +161,7 @@ def memorize(
     from noisybench.board.results import memorize as measure
     from noisybench.ground.checks import whole
     from noisybench.ground.options import split_pairs
-    from noisybench.memorization.subset_plan import plan_learner
+    from noisybench.memorization.subset_plan import check_objective, plan_learner
     from noisybench.memorization.subsets import check_fraction
     from noisybench.runs.pool_run import check_purpose
     from noisybench.training.machine import Machine
@@ -151,6 +170,7 @@ def memorize(
 
     # All of this before anything is read, computed or said: a refused command says one line.
     models, seed = whole(models, "models", least=2), whole(seed, "seed", least=0)
+    check_objective(objective)
     fractions = _shares(fraction)
     check_purpose(pool, fractions)
     of_features = split_pairs(features_set or [], flag="--features-set")
@@ -280,9 +300,10 @@ def say_plan(planned: "Evaluation") -> None:
     """What was chosen and what it costs, on stderr: stdout is for results."""
     source, plan, workers = planned.source, planned.plan, planned.machine.workers
     recipe = ", ".join(f"{name}={value}" for name, value in asdict(plan.recipe).items() if name != "epochs")
+    by = f", objective {plan.chosen.words}" if plan.chosen.words else ""
     typer.echo(
         f"{source.name} ({len(source.labels)} samples): model {plan.model}, recipe {plan.recipe_name} "
-        f"({recipe}), {plan.recipe.epochs} epochs, seeds {','.join(map(str, planned.seeds))}, "
+        f"({recipe}){by}, {plan.recipe.epochs} epochs, seeds {','.join(map(str, planned.seeds))}, "
         f"observed {plan.watch.observe}, {planned.machine.device}, {workers} {'worker' if workers == 1 else 'workers'}",
         err=True,
     )

@@ -19,13 +19,16 @@ from typing import Any, Literal, get_args
 from noisybench.ground.checks import check_kind, unknown
 from noisybench.ground.errors import BadData, BadUsage, MissingPackage, UnknownName
 
-Drawer = Literal["sources", "alterations", "noises", "features", "models", "probes", "detectors", "metrics"]
+Drawer = Literal[
+    "sources", "alterations", "noises", "features", "models", "objectives", "probes", "detectors", "metrics"
+]  # fmt: skip
 HOMES: dict[Drawer, str] = {
     "sources": "noisybench.data.sources",
     "alterations": "noisybench.data.alterations",
     "noises": "noisybench.noise.noises",
     "features": "noisybench.data.features",
     "models": "noisybench.training.models",
+    "objectives": "noisybench.training.objectives",
     "probes": "noisybench.training.probes",
     "detectors": "noisybench.detection.detectors",
     "metrics": "noisybench.statistics.metrics",
@@ -161,12 +164,13 @@ def _named_elsewhere(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any dr
         "noises": isinstance(item, type) and is_dataclass(item) and hasattr(item, "found"),
         "features": isinstance(item, type) and is_dataclass(item),
         "models": callable(item),
+        "objectives": isinstance(item, type) and is_dataclass(item) and hasattr(item, "loss"),
         "probes": callable(item) and all(hasattr(item, part) for part in ("name", "passes", "gradient")),
         "detectors": is_dataclass(item) and all(hasattr(item, part) for part in ("name", "needs", "score")),
         "metrics": is_dataclass(item) and all(hasattr(item, part) for part in ("compute", "compares", "bounds")),
     }
     if not fits[drawer]:
-        page = "docs/metrics.md" if drawer == "metrics" else "README.md"
+        page = {"metrics": "docs/metrics.md", "objectives": "docs/objectives.md"}.get(drawer, "README.md")
         msg = f"'{name}' is a {type(item).__name__}, which is no {drawer.removesuffix('s')}; {page} shows one"
         raise BadUsage(msg)
     return item

@@ -20,6 +20,7 @@ class Learner:
         features: What the model saw, in one word: ``input``, or the name of frozen features.
         fraction: Share of the samples in each random subset; None where it was trained on all.
         balanced: Whether every sample was left out equally often.
+        objective: What was minimised, in words such as ``elr(strength=1)``; empty of cross-entropy.
     """
 
     model: str
@@ -29,19 +30,21 @@ class Learner:
     features: str = "input"
     fraction: float | None = None
     balanced: bool = True
+    objective: str = ""
 
     @property
     def name(self) -> str:
         """In words, for people; nothing is decided by them."""
         share = "" if self.fraction is None else f"{'' if self.balanced else 'random '}fraction {self.fraction:g}, "
-        return f"{self.model}, {self.recipe}, {self.epochs} epochs ({self.trained}), {share}on {self.features}"
+        by = f"{self.objective}, " if self.objective else ""
+        return f"{self.model}, {self.recipe}, {by}{self.epochs} epochs ({self.trained}), {share}on {self.features}"
 
     def is_same_training(self, other: "Learner") -> bool:
         """Whether both train the same model, in the same way, on the same features, be it on all samples or on subsets."""
         return all(getattr(self, name) == getattr(other, name) for name in TRAINING)
 
 
-TRAINING = ("model", "recipe", "epochs", "trained", "features")
+TRAINING = ("model", "recipe", "objective", "epochs", "trained", "features")
 """Fields of a learner that say how it trains; the others say on which samples."""
 
 

@@ -17,6 +17,7 @@ from noisybench.memorization.learner import Learner
 from noisybench.memorization.pool import Purpose
 from noisybench.training.machine import choose_device, limited_threads
 from noisybench.training.model import BuildModel
+from noisybench.training.objective import CROSS_ENTROPY
 from noisybench.training.plan import WATCH_OPTIONS, Plan, plan_run
 from noisybench.training.recipe import RECIPE_OF_0_1_0
 
@@ -26,6 +27,15 @@ def folder_of_pool(setup: Mapping[str, Any], *, purpose: Purpose, seed: int) -> 
     what = json.dumps({**setup, "purpose": purpose, "seed": seed}, sort_keys=True)
     digest = hashlib.sha256(what.encode()).hexdigest()[:8]
     return f"{file_name(setup['model'])}-{setup['recipe']}-{file_name(setup['features'])}-{purpose}-{digest}"
+
+
+def check_objective(objective: str) -> None:
+    """Raise ``BadUsage`` for another objective than cross-entropy."""
+    if objective != CROSS_ENTROPY:
+        msg = (
+            f"memorization is measured on models that minimise cross-entropy, got objective '{objective}'; leave it out"
+        )
+        raise BadUsage(msg)
 
 
 EPOCHS = 45
@@ -47,6 +57,9 @@ class SubsetPlan:
     fraction: float = 0.7
     balanced: bool = True
     features: str = "input"
+
+    def __post_init__(self) -> None:
+        check_objective(self.plan.chosen.name)
 
     @property
     def learner(self) -> Learner:

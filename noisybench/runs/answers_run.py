@@ -48,8 +48,8 @@ from noisybench.runs.record import Pretrained, RunRecord, about_labels
 from noisybench.statistics.annotators import SMOOTHING
 from noisybench.statistics.linear_probe import held_out_probabilities
 from noisybench.training.machine import Machine, limited_threads
+from noisybench.training.timing import TIMING
 from noisybench.training.trace import Observation, write_observation
-from noisybench.training.training import TIMING
 from noisybench.variants.variant import Variant, check_source, check_variant
 
 NO_CLASSIFIER = "none"

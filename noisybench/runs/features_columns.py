@@ -26,7 +26,7 @@ from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.statistics.ridge import PENALTIES, leave_one_out_ridge
 from noisybench.statistics.shapley import knn_shapley
 from noisybench.statistics.vicinity import NOBODY, vicinity
-from noisybench.training.training import TIMING, read_timing
+from noisybench.training.timing import TIMING, read_timing
 from noisybench.variants.variant import Variant
 
 FOLDS = 5

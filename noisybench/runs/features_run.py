@@ -37,8 +37,8 @@ from noisybench.runs.mending import mend, recognise
 from noisybench.runs.record import Pretrained, RunRecord, about_labels
 from noisybench.statistics.ridge import PENALTIES
 from noisybench.training.machine import Machine, limited_threads
+from noisybench.training.timing import TIMING
 from noisybench.training.trace import Observation, epochs_observed, read_trace, write_observation
-from noisybench.training.training import TIMING
 from noisybench.variants.variant import Variant, check_source, check_variant
 
 

@@ -23,8 +23,8 @@ from noisybench.runs.training_task import around
 from noisybench.training.machine import Machine
 from noisybench.training.phases import train_in_phases
 from noisybench.training.plan import Plan
+from noisybench.training.timing import TIMING, read_timing
 from noisybench.training.trace import epochs_observed, mend_trace, read_trace, write_observation
-from noisybench.training.training import TIMING, read_timing
 from noisybench.variants.variant import Variant
 
 
@@ -117,6 +117,7 @@ def _train(task: FurtherTask, source: Source, record: RunRecord, progress: Progr
             plan.build,
             plan.recipe,
             part,
+            objective=plan.objective,
             seed=derive(task.seed, task.regime, number),
             machine=task.machine,
             folder=folder / PARTS / part.name,
@@ -163,6 +164,7 @@ def _record(task: FurtherTask) -> RunRecord:
         setup=scheme.setup(plan.trained),
         trained=plan.trained,
         **asdict(plan.recipe),
+        **plan.chosen.recorded,
         observe=scheme.words,
         seed=task.seed,
         detectors={},

@@ -21,8 +21,8 @@ from noisybench.ground.records import record_as
 from noisybench.runs.folder import LEFT_BY_A_RUN, RECORD, begin, epochs_of, suggestion_files, whole_record
 from noisybench.runs.record import TRAINED_BY, RunRecord, first_difference
 from noisybench.training.checkpoint import CHECKPOINT, read_checkpoint
+from noisybench.training.timing import TIMING, read_timing
 from noisybench.training.trace import mend_trace
-from noisybench.training.training import TIMING, read_timing
 
 log = logging.getLogger("noisybench")
 

@@ -78,6 +78,9 @@ class RunRecord:
         schedule: See ``Recipe``.
         augmentation: See ``Recipe``.
         precision: See ``Recipe``.
+        objective: What was minimised, in words; None of cross-entropy, as the next two.
+        objective_options: Its options.
+        objective_knows: What it was told of the truth: ``nothing``, ``rate`` or ``transition``.
         curvature_every: A field of ``Watch``, as the next six; of one observed training.
         curvature_draws: See ``Watch``.
         curvature_step: See ``Watch``.
@@ -145,6 +148,9 @@ class RunRecord:
     schedule: str | None = None
     augmentation: str | None = None
     precision: str | None = None
+    objective: str | None = None
+    objective_options: Mapping[str, Option] | None = None
+    objective_knows: str | None = None
     curvature_every: int | None = None
     curvature_draws: int | None = None
     curvature_step: float | None = None
@@ -190,7 +196,8 @@ class RunRecord:
         """What was trained; of a pool, on the largest of its subsets."""
         largest = max(self.fractions) if self.fractions else None
         balanced = True if self.balanced is None else self.balanced
-        return Learner(self.model, self.recipe, self.epochs, self.trained, self.features, largest, balanced)
+        trained = (self.model, self.recipe, self.epochs, self.trained, self.features)
+        return Learner(*trained, largest, balanced, self.objective or "")
 
     def as_json(self) -> dict[str, Any]:
         """What the file holds: every field but those that the regime does not have."""

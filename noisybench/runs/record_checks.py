@@ -15,6 +15,7 @@ from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import file_name, read_columns
 from noisybench.ground.lookup import find, is_ours, names
 from noisybench.runs.detector_codes import faults_of_codes, faults_of_information
+from noisybench.runs.objective_checks import OBJECTIVE, faults_of_objective, is_known_objective, objective_of
 from noisybench.runs.record import BY_SEED, HOW_LABELS_CAME, WHAT_CAME_OUT, RunRecord, about_labels
 from noisybench.training.recipe import Recipe
 from noisybench.variants.variant import Variant
@@ -35,12 +36,12 @@ OF_REGIME: Mapping[str, tuple[str, ...]] = {
 }
 """Regime → optional fields that each of its records has; it has none of those of another regime."""
 AT_WILL: Mapping[str, tuple[str, ...]] = {
-    "training": ("corrections",),
+    "training": ("corrections", *OBJECTIVE),
     "pool": ("corrections", "threads"),
     "given": ("corrections", "file", "column"),
     "features": ("corrections", "threads", "pretrained", "grouped_by", "groups_sha256"),
-    "second_split": ("corrections",),
-    "threshold": ("corrections",),
+    "second_split": ("corrections", *OBJECTIVE),
+    "threshold": ("corrections", *OBJECTIVE),
     "answers": ("corrections", "threads", "pretrained", "features_sha256", "folds", "groups", "given_from"),
 }
 """Regime → optional fields that some of its records have: corrections, threads other than one, what a file was called."""
@@ -85,6 +86,7 @@ def check_record(path: Path, record: RunRecord) -> None:
     _refuse(path, record, faults_of_codes(path, record))
     _refuse(path, record, faults_of_information(path, record))
     _refuse(path, record, _faults_of_fields(record))
+    _refuse(path, record, faults_of_objective(record))
     faults = {
         "training": _faults_of_training,
         "pool": _faults_of_pool,
@@ -165,10 +167,10 @@ def _faults_of_training(path: Path, record: RunRecord) -> Iterator[str]:
             f"says recipe '{record.recipe[:40]}' on '{record.features[:40]}', observed '{record.observe[:40]}', which is "
             f"no training of noisybench"
         )
-    elif code_is_known(record.model):
+    elif code_is_known(record.model) and is_known_objective(record):
         name: Any = record.recipe
         try:
-            plan = Plan(record.model, _nothing, name, recipe_of(record), _of(Watch, record), None)
+            plan = Plan(record.model, _nothing, name, recipe_of(record), _of(Watch, record), None, objective_of(record))
         except BadUsage as error:
             yield f"says what cannot be: {error}"
             return
@@ -277,10 +279,10 @@ def _faults_of_several(path: Path, record: RunRecord) -> Iterator[str]:
             f"run of {scheme.words}"
         )
         return
-    if code_is_known(record.model):
+    if code_is_known(record.model) and is_known_objective(record):
         name: Any = record.recipe
         try:
-            made = Plan(record.model, _nothing, name, recipe_of(record), Watch(), None).trained
+            made = Plan(record.model, _nothing, name, recipe_of(record), Watch(), None, objective_of(record)).trained
         except BadUsage as error:
             yield f"says what cannot be: {error}"
             return

@@ -19,6 +19,7 @@ from noisybench.runs.schemes import SCHEMES
 from noisybench.runs.training_task import TrainingTask, carry_out_one
 from noisybench.training.machine import Machine
 from noisybench.training.model import BuildModel, check_model
+from noisybench.training.objective import CROSS_ENTROPY, Objective
 from noisybench.training.phases import widened
 from noisybench.training.plan import Plan, plan_run
 from noisybench.variants.variant import Variant, check_source
@@ -36,6 +37,8 @@ def train_and_score(
     seeds: Sequence[int] = (0, 1, 2),
     detectors: str | Sequence[str] = "standard",
     options: Mapping[str, str] | None = None,
+    objective: str | Objective = CROSS_ENTROPY,
+    objective_options: Mapping[str, str] | None = None,
     machine: Machine | None = None,
     out: str | Path = "runs",
     progress: Progress = lambda: None,
@@ -50,12 +53,14 @@ def train_and_score(
     Args:
         variants: One or more variants of ``source``.
         source: Their inputs.
-        model: See ``plan_run``; also ``recipe``, ``epochs`` and ``options``.
+        model: See ``plan_run``; also ``recipe``, ``epochs``, ``options``, ``objective`` and ``objective_options``.
         recipe: Name of the recipe.
         epochs: None takes the recipe's.
         seeds: Of training; each is a run.
         detectors: Names, or one of the sets ``fast``, ``standard`` and ``all``; see ``DetectorSet``.
         options: Fields of ``Recipe`` and ``Watch`` as text.
+        objective: What is minimised, by its name; or an objective.
+        objective_options: Its options as text.
         machine: How the runs are run; None takes one worker, on a GPU where there is one.
         out: Folder of runs.
         progress: Called after each epoch of each run.
@@ -70,7 +75,16 @@ def train_and_score(
     """
     machine = machine or Machine(device="auto")
     check_kind(source, Source, "source", "load_source('digits') or source_from_arrays(…) gives one")
-    plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options, device=machine.device)
+    plan = plan_run(
+        source,
+        model=model,
+        recipe=recipe,
+        epochs=epochs,
+        options=options,
+        objective=objective,
+        objective_options=objective_options,
+        device=machine.device,
+    )
     planned = plan_evaluation(variants, source, plan, seeds=seeds, detectors=detectors, machine=machine, out=out)
     return carry_out(planned, progress)
 

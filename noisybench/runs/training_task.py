@@ -28,14 +28,9 @@ from noisybench.training.checkpoint import CHECKPOINT, epochs_trained
 from noisybench.training.gathering import due_columns, is_observed
 from noisybench.training.machine import Machine, surroundings
 from noisybench.training.plan import Plan
+from noisybench.training.timing import TIMING, read_timing
 from noisybench.training.trace import epochs_observed, read_trace
-from noisybench.training.training import (
-    TIMING,
-    digest_of_test_set,
-    read_timing,
-    restore_history,
-    train,
-)
+from noisybench.training.training import digest_of_test_set, restore_history, train
 from noisybench.variants.variant import Variant
 
 log = logging.getLogger("noisybench")
@@ -74,7 +69,8 @@ def carry_out_one(task: TrainingTask, source: Source, progress: Progress) -> Pat
         asked = task.detectors if found is None else _addable(task, found, record)
         wanted = dict(sorted({**listed, **asked}.items()))
         here = _scored_here(task, wanted)
-        columns = sorted({column for name in here for column in _detector(wanted[name]).needs} | RECORDED)
+        read = {column for name in here for column in _detector(wanted[name]).needs}
+        columns = sorted(read | RECORDED | {*task.plan.objective.leaves})
         trained = found is not None and _is_trained(task, found, record, columns, more=wanted != listed)
         own = any(":" in spec for spec in task.detectors.values())  # a user's own may have been edited
         costs = read_timing(folder).get("detectors", {})
@@ -208,6 +204,7 @@ def _train(task: TrainingTask, source: Source, record: RunRecord, columns: Seque
         [plan.watch.probe(name) for name in columns],
         seed=task.seed,
         machine=task.machine,
+        objective=plan.objective,
         observe=plan.watch.observe,
         every=plan.watch.every(columns),
         susceptibility=plan.watch.tracker(),
@@ -304,6 +301,7 @@ def _record(task: TrainingTask, source: Source) -> RunRecord:
         setup=plan.setup,
         trained=plan.trained,
         **asdict(plan.recipe),
+        **plan.chosen.recorded,
         **asdict(plan.watch),
         seed=task.seed,
         detectors={},

@@ -185,6 +185,16 @@ def _heads_watched(model: nn.Module, k: int | None) -> Iterator[list[tuple[nn.Li
             handle.remove()
 
 
+def head_of(model: nn.Module, inputs: Tensor, num_classes: int) -> nn.Linear | None:
+    """The linear layer whose outputs are the logits of a model in eval mode; None where there is no such layer."""
+    with _heads_watched(model, num_classes) as heads:
+        logits = ask(model, inputs)
+    if not heads or heads[-1][1].numel() != len(inputs) * heads[-1][0].in_features:
+        return None
+    layer, given = heads[-1]
+    return layer if _is_head(layer, given.reshape(len(inputs), -1), logits.float()) else None
+
+
 def _is_head(layer: nn.Linear, features: Tensor, logits: Tensor) -> bool:
     """Whether a linear layer makes these logits (b, k) of these features (b, d); those of a diverged model are let pass."""
     with torch.no_grad():

@@ -36,6 +36,7 @@ class Checkpoint:
         susceptibility: Sum of the drops so far, in nats.
         weights: Every parameter and buffer of the model by name, those that ``state_dict`` leaves out as well.
         optimizer: ``"{parameter}.{name}"`` → the optimiser's tensor of that name for that parameter.
+        objective: Name → what the objective keeps.
         memory: Name of a probe → what it remembers of the epochs so far; an empty tensor is nothing.
     """
 
@@ -45,6 +46,7 @@ class Checkpoint:
     susceptibility: float
     weights: Mapping[str, Tensor]
     optimizer: Mapping[str, Tensor]
+    objective: Mapping[str, Tensor] = field(default_factory=dict)
     memory: Mapping[str, Tensor] = field(default_factory=dict)
 
     def check(self, made_by: Mapping[str, Any], path: Path) -> None:
@@ -57,16 +59,29 @@ class Checkpoint:
                 )
                 raise BadData(msg)
 
-    def restore(self, model: nn.Module, optimizer: torch.optim.SGD, path: Path) -> None:
-        """Put weights and optimiser back, bit for bit.
+    def restore(
+        self,
+        own: Mapping[str, Tensor],
+        optimizer: torch.optim.SGD,
+        path: Path,
+        state: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Put weights, optimiser and what the objective keeps back, bit for bit.
+
+        Args:
+            own: Every parameter and buffer by name, which is written over; see ``weights_of``.
+            optimizer: Of these.
+            path: The file, for the message.
+            state: Of the objective, which is written over; None of one that keeps nothing.
 
         Raises:
             BadData: They are those of another model.
         """
-        own = weights_of(model)
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         keys = {key: (int(key.partition(".")[0]), key.partition(".")[2]) for key in self.optimizer}
-        fits = own.keys() == self.weights.keys()
+        kept = {} if state is None else state
+        fits = (own.keys(), kept.keys()) == (self.weights.keys(), self.objective.keys())
+        fits = fits and all(_alike(tensor, self.objective[name]) for name, tensor in kept.items())
         fits = fits and all(_alike(tensor, self.weights[name]) for name, tensor in own.items())
         fits = fits and all(
             k < len(parameters) and _alike(parameters[k], self.optimizer[key]) for key, (k, _) in keys.items()
@@ -74,14 +89,16 @@ class Checkpoint:
         if not fits:
             msg = f"{path} holds the weights of another model; delete it to train this run again"
             raise BadData(msg)
-        state: dict[int, dict[str, Tensor]] = {}
+        moments: dict[int, dict[str, Tensor]] = {}
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(self.weights[name])
+            for name, tensor in kept.items():
+                tensor.copy_(self.objective[name])
             for key, (k, name) in keys.items():
                 # Strides as the optimiser made them, those of the parameter: a kernel for others may round otherwise.
-                state.setdefault(k, {})[name] = torch.empty_like(parameters[k]).copy_(self.optimizer[key])
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+                moments.setdefault(k, {})[name] = torch.empty_like(parameters[k]).copy_(self.optimizer[key])
+        optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:
@@ -100,7 +117,7 @@ def state_of(optimizer: torch.optim.SGD) -> dict[str, Tensor]:
 
 
 PLAIN = ("epoch", "made_by", "history", "susceptibility")
-TENSORS = ("weights", "optimizer", "memory")
+TENSORS = ("weights", "optimizer", "objective", "memory")
 METADATA = "noisybench"
 """Key of the one text beside the tensors."""
 
@@ -207,7 +224,7 @@ def _parts(plain: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Checkpoin
     if not whole:
         msg = "no checkpoint"
         raise ValueError(msg)
-    return Checkpoint(**content, weights=groups["weights"], optimizer=groups["optimizer"], memory=groups["memory"])
+    return Checkpoint(**content, **groups)  # type: ignore[arg-type]  # by the names of TENSORS
 
 
 def _is_history(column: object, epochs: int) -> bool:

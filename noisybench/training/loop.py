@@ -1,26 +1,32 @@
 """The one loop of training."""
 
 import time
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from noisybench.data.source import Source
-from noisybench.ground.errors import TrainingFailed
+from noisybench.ground.arrays import Floats, Labels
+from noisybench.ground.errors import BadUsage, TrainingFailed
 from noisybench.ground.random_streams import derive
 from noisybench.training.asking import check_logits
 from noisybench.training.batches import Inputs
+from noisybench.training.branch import Branch, last_linear
+from noisybench.training.checkpoint import weights_of
 from noisybench.training.machine import generator_of
+from noisybench.training.objective import Objective, State, Step, Task, cross_entropy
 from noisybench.training.observing import evaluating
 from noisybench.training.recipe import Recipe, learning_rate
 from noisybench.training.recorder import Recorder
 from noisybench.training.susceptibility import SusceptibilityTracker
 from noisybench.training.trace import Observation
+from noisybench.variants.transitions import all_entries, count_transitions
 from noisybench.variants.variant import Variant
 
 
@@ -36,8 +42,13 @@ class RunInProgress:
         data: Inputs of the training set.
         seed: Decides order, augmentation and what layers draw.
         rows: Samples of ``data`` that are trained on, ascending; None: all.
-        optimizer: Of all parameters of the model.
-        labels: Given labels of ``data``, shape (n,), int64.
+        objective: What is minimised.
+        given: Labels of ``data`` to train on, shape (n,); None takes those of the variant.
+        branch: What the objective adds to the model; None where it adds nothing.
+        optimizer: Of all parameters of model and branch.
+        labels: The labels that are trained on, shape (n,), int64.
+        task: What the objective is told.
+        state: What the objective keeps.
         test: Inputs and labels of the test set; None without one.
         history: Column → its value at each epoch so far.
         seconds: What was spent, by purpose: training and testing.
@@ -50,8 +61,13 @@ class RunInProgress:
     data: Inputs
     seed: int
     rows: Tensor | None = None
+    objective: Objective = field(default_factory=cross_entropy)
+    given: Labels | None = None
+    branch: Branch | None = field(init=False, default=None)
     optimizer: torch.optim.SGD = field(init=False)
     labels: Tensor = field(init=False)
+    task: Task = field(init=False)
+    state: State = field(init=False)
     test: tuple[Inputs, Tensor] | None = field(init=False, default=None)
     history: dict[str, list[float]] = field(init=False, default_factory=dict)
     seconds: dict[str, float] = field(init=False)
@@ -60,19 +76,75 @@ class RunInProgress:
 
     def __post_init__(self) -> None:
         recipe = self.recipe
+        self.branch = self._branch()
         self.optimizer = torch.optim.SGD(
-            self.model.parameters(),
+            self._parameters(),
             lr=recipe.lr,
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
             nesterov=recipe.momentum > 0,
         )
-        self.labels = torch.tensor(self.variant.labels, device=self.data.device)
+        labels = self.variant.labels if self.given is None else self.given
+        self.labels = torch.tensor(labels, device=self.data.device)
+        self.task = self._task()
+        self.state = self.objective.start(self.task)
         if self.source.test_inputs is not None and self.source.test_labels is not None:
             workers = self.data.loader_workers
             inputs = Inputs(self.source.test_inputs, self.data.device, like=self.data, loader_workers=workers)
             self.test = inputs, torch.tensor(self.source.test_labels, device=self.data.device)
         self.seconds = {"training": 0.0, "testing": 0.0}
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """Every parameter and buffer by name, those of the branch under ``objective.``."""
+        added = {} if self.branch is None else weights_of(self.branch.module)
+        return {**weights_of(self.model), **{f"objective.{name}": tensor for name, tensor in added.items()}}
+
+    def _parameters(self) -> list[nn.Parameter]:
+        added = [] if self.branch is None else [*self.branch.module.parameters()]
+        return [*self.model.parameters(), *added]
+
+    def _branch(self) -> Branch | None:
+        """What the objective adds, its weights drawn from a stream of their own; None where it adds nothing."""
+        if type(self.objective).branch is Objective.branch:
+            return None
+        torch.manual_seed(derive(self.seed, "objective"))
+        head = last_linear(self.model, self.data.batch(slice(0, 2)), self.source.num_classes)
+        module = self.objective.branch(head.in_features)
+        return None if module is None else Branch(module.to(self.data.device), head)
+
+    def _task(self) -> Task:
+        """What the objective is told, of the truth no more than it says that it knows.
+
+        Raises:
+            BadUsage: It must know what nobody does.
+        """
+        device, k = self.data.device, self.source.num_classes
+        rows = torch.arange(len(self.labels), device=device) if self.rows is None else self.rows
+        task = Task(self.labels, k, self.recipe.epochs, rows)
+        if self.objective.knows == "nothing":
+            return task
+        known = self.variant.known
+        if self.objective.knows == "rate":
+            if not known.any():
+                msg = f"{self.objective!r} must know the rate of wrong labels, and no clean label of {self.variant.name} is known"
+                raise BadUsage(msg)
+            return replace(task, rate=float(self.variant.mislabeled[known].mean()))
+        transition = true_transition(self.variant)
+        if transition is None or transition.shape != (k, k):
+            msg = (
+                f"{self.objective!r} must know the transition matrix of {k} classes, and {self.variant.name} has none that is "
+                f"known; let it be estimated"
+            )
+            raise BadUsage(msg)
+        return replace(task, transition=torch.tensor(transition, dtype=torch.float32, device=device))
+
+    def probabilities(self, epoch: int) -> Tensor:
+        """What the model says of every sample, un-augmented and in eval mode, shape (n, k), float32; model left as it was."""
+        own = derive(self.seed, "objective", epoch)
+        with torch.no_grad(), evaluating(self.model, seed=own, device=self.data.device):
+            parts = [self.model(batch).float().softmax(1) for batch in self.data.batches(EVALUATION_BATCH)]
+        return torch.cat(parts)
 
     def epoch(self, epoch: int, recorder: Recorder | None) -> None:
         """One pass over the training set. ``recorder`` is given each batch's own logits."""
@@ -82,34 +154,54 @@ class RunInProgress:
         order = torch.randperm(size, generator=generator_of(self.seed, "order", epoch)).to(device)
         order = order if self.rows is None else self.rows[order]
         augment = generator_of(self.seed, "augment", epoch)
+        own = generator_of(self.seed, "objective", epoch)
+        parameters = self._parameters()
         torch.manual_seed(derive(self.seed, "layers", epoch))
         batches = batches_of(order, recipe.batch_size)
         total, hits = torch.zeros((), device=device), torch.zeros((), device=device)
+
+        def ask(numbers: Tensor) -> Tensor:
+            return self._logits(self.data.augmented(numbers, recipe.augmentation, own)).float()
+
         self.model.train()
+        listening = nullcontext() if self.branch is None else self.branch.listening()
         stream = zip(batches, self.data.stream(batches, recipe.augmentation, augment), strict=True)
-        for step, (chosen, inputs) in enumerate(stream, start=(epoch - 1) * len(batches)):
-            for group in self.optimizer.param_groups:
-                group["lr"] = learning_rate(recipe, step, recipe.epochs * len(batches))
-            labels = self.labels[chosen]
-            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-                logits = check_logits(self.model(inputs), len(chosen), self.source.num_classes)
-            if not logits.requires_grad:
-                msg = "the model's outputs depend on no parameter that is trained; expected logits with a gradient"
-                raise TrainingFailed(msg)
-            loss = F.cross_entropy(logits.float(), labels)
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-            total += loss.detach() * len(chosen)
-            hits += (logits.detach().argmax(1) == labels).sum()
-            if recorder is not None:
-                recorder.update(logits, chosen)
+        with listening:
+            for step, (chosen, inputs) in enumerate(stream, start=(epoch - 1) * len(batches)):
+                for group in self.optimizer.param_groups:
+                    group["lr"] = learning_rate(recipe, step, recipe.epochs * len(batches))
+                labels = self.labels[chosen]
+                logits = self._logits(inputs)
+                if not logits.requires_grad:
+                    msg = "the model's outputs depend on no parameter that is trained; expected logits with a gradient"
+                    raise TrainingFailed(msg)
+                branch = None if self.branch is None else self.branch.answer()
+                seen = Step(logits.float(), labels, chosen, epoch, self.state, self.task, own, ask, branch)
+                loss = self.objective.loss(seen)
+                self.optimizer.zero_grad()
+                loss.backward()
+                self.objective.after_backward(parameters, self.task, epoch)
+                self.optimizer.step()
+                total += loss.detach() * len(chosen)
+                hits += (logits.detach().argmax(1) == labels).sum()
+                if recorder is not None:
+                    recorder.update(logits, chosen)
+        self.objective.end_epoch(self.state, self.task, epoch, partial(self.probabilities, epoch))
         self._loss = float(total) / len(order)
         self._accuracy = float(hits) / len(order)
         self.seconds["training"] += time.perf_counter() - began
         if not np.isfinite(self._loss):
             msg = f"the training loss is {self._loss} in epoch {epoch}; lower the learning rate (now lr={recipe.lr:g})"
             raise TrainingFailed(msg)
+
+    def _logits(self, inputs: Tensor) -> Tensor:
+        """What the model gives for a batch in train mode, at the precision of the recipe.
+
+        Raises:
+            TrainingFailed: It is no logit a class.
+        """
+        with torch.autocast(self.data.device.type, dtype=torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+            return check_logits(self.model(inputs), len(inputs), self.source.num_classes)
 
     def note(self, epoch: int, seen: Observation, tracker: SusceptibilityTracker | None) -> None:
         """Add this epoch's line to the history."""
@@ -156,6 +248,22 @@ def batches_of(order: Tensor, size: int) -> list[Tensor]:
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches
+
+
+def true_transition(variant: Variant) -> Floats | None:
+    """T[i, j] = P(given j | clean i), shape (k, k): of the noise where it tells it, else the shares that are realised.
+
+    A class without samples keeps its label. None where no clean label is known.
+    """
+    if variant.transition is not None:
+        return all_entries(variant.transition)
+    known = variant.known
+    if not known.any():
+        return None
+    counts = count_transitions(variant.labels[known], variant.clean[known], variant.num_classes).astype(np.float64)
+    counts[counts.sum(1) == 0] = np.eye(variant.num_classes)[counts.sum(1) == 0]
+    matrix: Floats = counts / counts.sum(1, keepdims=True)
+    return matrix
 
 
 def _mean(values: NDArray[Any]) -> float:

@@ -30,16 +30,16 @@ from noisybench.training.checkpoint import (
     epochs_trained,
     read_checkpoint,
     state_of,
-    weights_of,
     write_checkpoint,
 )
 from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
 from noisybench.training.machine import Machine, deterministic_torch, generator_of
 from noisybench.training.model import BuildModel, build_model, errors_as_training_failed
+from noisybench.training.objective import Objective, cross_entropy
 from noisybench.training.observing import evaluating
 from noisybench.training.recipe import Recipe
+from noisybench.training.timing import TIMING, read_timing
 from noisybench.training.trace import Observation, Trace, epochs_observed, mend_trace, read_trace, write_observation
-from noisybench.training.training import TIMING, read_timing
 from noisybench.variants.variant import Variant, check_source
 
 Question = Callable[[Tensor, Tensor], Mapping[str, Tensor]]
@@ -80,6 +80,7 @@ def train_in_phases(
     machine: Machine,
     folder: Path,
     made_by: Mapping[str, Any],
+    objective: Objective | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> Trace:
     """Train a fresh model in phases; the answers about the samples that are asked, columns (p · e, a).
@@ -97,6 +98,7 @@ def train_in_phases(
         machine: How it is run.
         folder: Of this training alone.
         made_by: Everything that decides the bytes, as JSON, which must be the same when the training goes on.
+        objective: What each phase minimises, begun anew in each; None is cross-entropy.
         progress: Called after each epoch.
 
     Raises:
@@ -114,19 +116,18 @@ def train_in_phases(
         data = Inputs(inputs, device, loader_workers=machine.loader_workers)
         model = build_model(build, seen, data)
         made_by = {**made_by, "training": wanted.name, "layers": hashlib.sha256(repr(model).encode()).hexdigest()}
-        labels = torch.tensor(wanted.labels, device=device)
 
         def begin(phase: int) -> RunInProgress:
             rows = torch.tensor(wanted.phases[phase], device=device)
             own = derive(seed, "phase", phase)
-            run = RunInProgress(seen, variant, recipe, model, data, own, rows)
-            run.labels = labels
-            return run
+            return RunInProgress(
+                seen, variant, recipe, model, data, own, rows, objective or cross_entropy(), wanted.labels
+            )
 
         done, seconds = _done(folder, made_by, wanted.columns), _seconds_before(folder)
         run = begin(max(done - 1, 0) // recipe.epochs)
         if done:
-            read_checkpoint(folder / CHECKPOINT).restore(model, run.optimizer, folder / CHECKPOINT)
+            read_checkpoint(folder / CHECKPOINT).restore(run.weights, run.optimizer, folder / CHECKPOINT, run.state)
         for epoch in range(1, epochs + 1):
             if epoch > done:
                 began = time.perf_counter()
@@ -206,7 +207,8 @@ def _write_checkpoint(run: RunInProgress, epoch: int, made_by: Mapping[str, Any]
         made_by=made_by,
         history={"epoch": [float(number) for number in range(1, epoch + 1)]},
         susceptibility=0.0,
-        weights=weights_of(run.model),
+        weights=run.weights,
         optimizer=state_of(run.optimizer),
+        objective=run.state,
     )
     write_checkpoint(checkpoint, path)

@@ -1,9 +1,10 @@
-"""What decides a run but its labels and seed: the model, the recipe and how it is watched, chosen to suit the source."""
+"""What decides a run but its labels and seed: model, recipe, objective and how it is watched, chosen to suit the source."""
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Literal
 
 import torch
@@ -18,6 +19,14 @@ from noisybench.ground.lookup import find
 from noisybench.ground.options import parse_options
 from noisybench.training.machine import choose_device
 from noisybench.training.model import BuildModel
+from noisybench.training.objective import (
+    BY_PRODUCTS,
+    CROSS_ENTROPY,
+    NamedObjective,
+    Objective,
+    by_product,
+    choose_objective,
+)
 from noisybench.training.probe import MOST_EPOCHS, Probe, When
 from noisybench.training.recipe import RECIPE_OF_0_1_0, Observe, Recipe, digest_of_training
 from noisybench.training.susceptibility import Susceptibility
@@ -64,12 +73,14 @@ class Watch:
 
     def every(self, probes: Iterable[str]) -> dict[str, int]:
         """Probe → epochs between two observations, where that is not one, of some probes by name; the last has all."""
-        whens = {name: getattr(find("probes", name), "when", "every_epoch") for name in probes}
+        whens = {name: getattr(self.probe(name), "when", "every_epoch") for name in probes}
         epochs: dict[When, int] = {"with_curvature": self.curvature_every, "last_epoch": MOST_EPOCHS}
         return {name: epochs[when] for name, when in whens.items() if when in epochs}
 
     def probe(self, name: str) -> Probe:
         """The probe of that name, with the options of this watch."""
+        if name in BY_PRODUCTS:
+            return by_product(name)
         how = {
             "curvature": {"draws": self.curvature_draws, "step": self.curvature_step, "power": self.curvature_power},
             "curvature_zeroth": {"step": self.curvature_step},
@@ -111,6 +122,7 @@ class Plan:
         recipe: How to train.
         watch: How to look.
         code: Digest of the file that a model of the user's own stands in: an edited model is another one.
+        chosen: The objective, and what it was found by.
     """
 
     model: str
@@ -119,18 +131,25 @@ class Plan:
     recipe: Recipe
     watch: Watch
     code: str | None
+    chosen: NamedObjective = field(default_factory=partial(choose_objective, CROSS_ENTROPY))
+
+    @property
+    def objective(self) -> Objective:
+        """What is minimised."""
+        return self.chosen.objective
 
     @property
     def setup(self) -> str:
-        """Digest of model, recipe and options: runs that differ in anything but labels and seed differ in it."""
+        """Digest of model, recipe, objective and options: runs that differ in anything but labels and seed differ in it."""
         what = {"model": self.model, "code": self.code, "name": self.recipe_name}
         what |= {**named_options(self.recipe, RECIPE_OF_0_1_0), **named_options(self.watch, WATCH_OF_0_1_0)}
+        what |= self.chosen.digested
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
     @property
     def trained(self) -> str:
-        """Short digest of what decides the training, however it is watched: model, code and recipe."""
-        options = named_options(self.recipe, RECIPE_OF_0_1_0)
+        """Short digest of what decides the training, however it is watched: model, code, recipe and objective."""
+        options = {**named_options(self.recipe, RECIPE_OF_0_1_0), **self.chosen.digested}
         return digest_of_training(self.model, self.code, self.recipe_name, options)
 
     @property
@@ -146,6 +165,8 @@ def plan_run(
     recipe: str = "standard",
     epochs: int | None = None,
     options: Mapping[str, str] | None = None,
+    objective: str | Objective = CROSS_ENTROPY,
+    objective_options: Mapping[str, str] | None = None,
     device: str = "auto",
 ) -> Plan:
     """Choose what was left open, to suit the source.
@@ -157,10 +178,12 @@ def plan_run(
         epochs: None takes the recipe's.
         options: Fields of ``Recipe`` and ``Watch`` as text; or ``curvature``, a name of ``CURVATURE``, whose options those
             that are given themselves go before.
+        objective: What is minimised: name of a file of ``objectives/``, or ``package.module:attribute``; or an objective.
+        objective_options: Its options as text, where it is given by name.
         device: Where it will be trained, which decides the precision; ``auto`` takes a GPU where there is one.
 
     Raises:
-        UnknownName: No such model, recipe or option.
+        UnknownName: No such model, recipe, objective or option.
         BadUsage: A value that cannot be meant.
     """
     inputs_of(source, "a training")
@@ -185,6 +208,7 @@ def plan_run(
         recipe=replace(_recipe(name, source, device), **{key: getattr(chosen, key) for key in recipe_options}),
         watch=parse_options(Watch, watch_options, what="'evaluate'"),
         code=code_of(getattr(build, "func", build)),
+        chosen=choose_objective(objective, objective_options),
     )
 
 

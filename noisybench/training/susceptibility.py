@@ -147,7 +147,7 @@ def drop_of_fresh_step(model: nn.Module, inputs: Tensor, labels: Tensor, *, lr: 
         def loss_now() -> float:
             return sum(float(F.cross_entropy(model(x).float(), y, reduction="sum")) for x, y in parts) / len(labels)
 
-        return before - _undone(model, step, loss_now)
+        return before - _undone([*model.parameters()], step, loss_now)
 
 
 def drop_of_training_step(
@@ -156,13 +156,16 @@ def drop_of_training_step(
     """Loss before minus after a step of the training optimiser, train mode. Model and optimiser are left bit-equal."""
     modes = [(module, module.training) for module in model.modules()]
     state = copy.deepcopy(optimizer.state_dict())
-    gradients = [parameter.grad for parameter in model.parameters()]
+    stepped = [
+        parameter for group in optimizer.param_groups for parameter in group["params"]
+    ]  # an objective's branch, too
+    gradients = [parameter.grad for parameter in stepped]
     buffers = [buffer.clone() for buffer in model.buffers()]
     with evaluating(model, seed=seed, device=labels.device):
         model.train()
         try:
             loss = F.cross_entropy(model(inputs).float(), labels)
-            for parameter in model.parameters():
+            for parameter in stepped:
                 parameter.grad = None
 
             def step() -> None:
@@ -171,11 +174,11 @@ def drop_of_training_step(
                 optimizer.step()
 
             return float(loss.detach()) - _undone(
-                model, step, lambda: float(F.cross_entropy(model(inputs).float(), labels))
+                stepped, step, lambda: float(F.cross_entropy(model(inputs).float(), labels))
             )
         finally:
             optimizer.load_state_dict(state)
-            for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+            for parameter, gradient in zip(stepped, gradients, strict=True):
                 parameter.grad = gradient
             with torch.no_grad():
                 for buffer, kept in zip(model.buffers(), buffers, strict=True):
@@ -184,13 +187,13 @@ def drop_of_training_step(
                 module.training = training
 
 
-def _undone(model: nn.Module, step: Callable[[], None], loss: Callable[[], float]) -> float:
+def _undone(parameters: list[nn.Parameter], step: Callable[[], None], loss: Callable[[], float]) -> float:
     """The loss after a step, with every parameter put back bit for bit, also when something fails."""
-    kept = [parameter.detach().clone() for parameter in model.parameters()]
+    kept = [parameter.detach().clone() for parameter in parameters]
     with torch.no_grad():
         try:
             step()
             return loss()
         finally:
-            for parameter, value in zip(model.parameters(), kept, strict=True):
+            for parameter, value in zip(parameters, kept, strict=True):
                 parameter.copy_(value)

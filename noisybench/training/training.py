@@ -15,10 +15,9 @@ from noisybench.data.source import Source, inputs_of, source_digest
 from noisybench.ground.checks import whole
 from noisybench.ground.durability import synced_together
 from noisybench.ground.errors import BadData
-from noisybench.ground.files import read_columns, read_record, write_columns, write_json
+from noisybench.ground.files import read_columns, write_columns
 from noisybench.ground.mending import can_be_read, take_away
 from noisybench.ground.random_streams import derive
-from noisybench.ground.records import check_fields
 from noisybench.training.batches import Inputs
 from noisybench.training.checkpoint import (
     CHECKPOINT,
@@ -26,23 +25,22 @@ from noisybench.training.checkpoint import (
     epochs_trained,
     read_checkpoint,
     state_of,
-    weights_of,
     write_checkpoint,
 )
 from noisybench.training.gathering import asked_columns, due_columns, is_observed, remembering
 from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
 from noisybench.training.machine import Machine, deterministic_torch, surroundings
 from noisybench.training.model import BuildModel, build_model, errors_as_training_failed
+from noisybench.training.objective import CROSS_ENTROPY, Objective, choose_objective, reading
 from noisybench.training.observing import evaluating
 from noisybench.training.probe import Probe
 from noisybench.training.recipe import Observe, Recipe
 from noisybench.training.recorder import Recorder
 from noisybench.training.susceptibility import Susceptibility, SusceptibilityTracker
+from noisybench.training.timing import spent_before, write_timing
 from noisybench.training.trace import Observation, Trace, epochs_observed, mend_trace
 from noisybench.variants.variant import Variant, check_source
 
-TIMING = "timing.json"
-"""Name of the file that says what a run took."""
 OLD_CHECKPOINT = "checkpoint.pt"
 """Name of what version 0.1.0 wrote: it is never read, and goes when the first checkpoint of this version comes."""
 
@@ -78,6 +76,7 @@ def train(
     *,
     seed: int,
     machine: Machine = Machine(),
+    objective: str | Objective = CROSS_ENTROPY,
     observe: Observe = "after",
     every: Mapping[str, int] | None = None,
     susceptibility: Susceptibility | None = None,
@@ -101,6 +100,7 @@ def train(
         probes: What every training sample is asked.
         seed: Decides weights, order, augmentation and dropout, each through a stream of its own.
         machine: How it is run: all but its workers, of which one run has one.
+        objective: What is minimised: the name of an objective, or one with its options.
         observe: ``after`` each epoch, un-augmented and in eval mode, or ``during`` training, from the batches' own
             logits; probes that need more than logits observe after the epoch in both.
         every: Probe name → observe only every so many epochs, and after the last.
@@ -116,7 +116,7 @@ def train(
         BadData: The folder holds a run that was made differently, or a broken file.
     """
     check_source(source, variant)
-    inputs = inputs_of(source, "a training")
+    inputs, wanted = inputs_of(source, "a training"), choose_objective(objective).objective
     seed, device = whole(seed, "seed", least=0), torch.device(machine.device)
     with deterministic_torch(device, machine.threads):
         torch.manual_seed(derive(seed, "weights"))
@@ -124,7 +124,8 @@ def train(
             _take_away_damaged(folder)
         data = Inputs(inputs, device, loader_workers=machine.loader_workers)
         rows = torch.tensor(np.flatnonzero(~variant.dropped), device=device) if variant.dropped.any() else None
-        run = RunInProgress(source, variant, recipe, build_model(build, source, data), data, seed, rows)
+        run = RunInProgress(source, variant, recipe, build_model(build, source, data), data, seed, rows, wanted)
+        probes = reading(probes, wanted, run.state, run.task)
         watched = _watch(run, probes, observe=observe, every=every or {}, susceptibility=susceptibility, folder=folder)
         if made_by is None:
             made_by = _made_by(watched, every or {}, susceptibility, machine)
@@ -137,7 +138,7 @@ def train(
                     if folder is not None:
                         _write_history(run, folder)
                 if folder is not None and (epoch % machine.checkpoint_every == 0 or epoch == recipe.epochs):
-                    _write_timing(watched.seconds, folder)
+                    write_timing(watched.seconds, folder)
                     _write_checkpoint(watched, made_by, folder)
             progress()
         if folder is not None:
@@ -250,6 +251,7 @@ def _made_by(
         "every": dict(every),
         "probes": {probe.name: _options_of(probe) for probe in watched.recorder.probes},
         "susceptibility": None if susceptibility is None else asdict(susceptibility),
+        "objective": repr(run.objective),
         "test_sha256": digest_of_test_set(run.source),
         **surroundings(run.data.device, machine.threads),
     }
@@ -280,11 +282,11 @@ def _resume(watched: _WatchedRun, made_by: Mapping[str, Any], folder: Path) -> i
         return 0
     if not _recall(watched, checkpoint):
         return 0
-    checkpoint.restore(run.model, run.optimizer, path)
+    checkpoint.restore(run.weights, run.optimizer, path, run.state)
     for group in run.optimizer.param_groups:  # before the next step sets it, susceptibility may step at the last rate
         group["lr"] = checkpoint.history["learning_rate"][-1]
     run.history.update({name: list(values) for name, values in checkpoint.history.items()})
-    run.seconds.update(_spent_before(folder))
+    run.seconds.update(spent_before(folder))
     if watched.tracker is not None:
         watched.tracker.total = checkpoint.susceptibility
     return checkpoint.epoch
@@ -354,41 +356,15 @@ def _write_columns(history: Mapping[str, list[float]], variant: Variant, folder:
     write_columns(columns, path, metadata={"variant_id": variant.provenance.variant_id})
 
 
-def _write_timing(purposes: Mapping[str, float], folder: Path) -> None:
-    """Write what was spent so far; the one file of a run that is no part of any comparison of bytes.
-
-    A run that is trained again for a further probe keeps what its first training took until it has taken more.
-    """
-    before = _spent_before(folder)
-    most = {name: max(before.get(name, 0.0), purposes.get(name, 0.0)) for name in sorted({*before, *purposes})}
-    write_json({**read_timing(folder), "purposes": most}, folder / TIMING, sync=False)
-
-
-def _spent_before(folder: Path) -> dict[str, float]:
-    """Seconds by purpose of the training so far; nothing where their file was lost."""
-    return dict(read_timing(folder).get("purposes", {}))
-
-
-def read_timing(folder: Path) -> dict[str, Any]:
-    """What a run took so far; empty where the file was lost, or is damaged: no result depends on it."""
-    path = folder / TIMING
-    kinds = {"purposes": Mapping[str, float], "detectors": Mapping[str, Mapping[str, float | int | None]]}
-    try:
-        record = read_record(path)
-        check_fields(record, {name: kind for name, kind in kinds.items() if name in record}, path)
-    except BadData:
-        return {}
-    return record
-
-
 def _write_checkpoint(watched: _WatchedRun, made_by: Mapping[str, Any], folder: Path) -> None:
     """Write where the run stands, in place of what an earlier version left."""
     run = watched.run
     checkpoint = Checkpoint(
         epoch=len(run.history["epoch"]),
         made_by=made_by,
-        weights=weights_of(run.model),
+        weights=run.weights,
         optimizer=state_of(run.optimizer),
+        objective=run.state,
         history=run.history,
         susceptibility=0.0 if watched.tracker is None else watched.tracker.total,
         memory=_memory(watched),

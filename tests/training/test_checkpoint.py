@@ -137,7 +137,7 @@ def test_weights_and_momenta_are_put_back_as_they_lay(tmp_path: Path) -> None:
     fresh = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 4, 3), nn.Flatten(), nn.Linear(64, 5))
     fresh = fresh.to(memory_format=torch.channels_last)
     other = torch.optim.SGD(fresh.parameters(), lr=0.1, momentum=0.9)
-    read_checkpoint(tmp_path / "x").restore(fresh, other, tmp_path / "x")
+    read_checkpoint(tmp_path / "x").restore(weights_of(fresh), other, tmp_path / "x")
     for before, after in ((weights_of(model), weights_of(fresh)), (state_of(optimizer), state_of(other))):
         assert {name: bits(tensor) for name, tensor in before.items()} == {n: bits(t) for n, t in after.items()}
         assert {name: tensor.stride() for name, tensor in before.items()} == {n: t.stride() for n, t in after.items()}
@@ -166,7 +166,7 @@ def test_weights_of_another_model_are_refused(part: str, name: str, tensor: Tens
     parts[part] |= {} if tensor is None else {name: tensor}
     write_checkpoint(checkpoint(**parts), tmp_path / "x")
     with pytest.raises(BadData, match="x holds the weights of another model; delete it to train this run again"):
-        read_checkpoint(tmp_path / "x").restore(model, optimizer, tmp_path / "x")
+        read_checkpoint(tmp_path / "x").restore(weights_of(model), optimizer, tmp_path / "x")
     assert {key: bits(value) for key, value in weights_of(model).items()} == before
 
 
