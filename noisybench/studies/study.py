@@ -95,7 +95,10 @@ class StudyFindings:
     def to_markdown(self) -> str:
         """Everything for people: what was run, the verdicts, and each table under its caption."""
         tables = (self._verdicts(), *self.tables)
-        parts = [self.about, *(f"{table.caption}\n\n{markdown(table.header, table.lines).rstrip()}" for table in tables)]
+        parts = [
+            self.about,
+            *(f"{table.caption}\n\n{markdown(table.header, table.lines).rstrip()}" for table in tables),
+        ]
         return "\n\n".join(parts) + "\n"
 
     def to_csv(self, name: str = "verdicts") -> str:
