@@ -75,8 +75,8 @@ class StudyFindings:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the tables, that of the verdicts last."""
-        return (*(table.name for table in self.tables), "verdicts")
+        """Names of the tables, that of the verdicts first."""
+        return ("verdicts", *(table.name for table in self.tables))
 
     def table(self, name: str) -> StudyTable:
         """One of the tables, that of the verdicts among them.
@@ -92,9 +92,9 @@ class StudyFindings:
         """Every field of every row of a table."""
         return [dict(record) for record in self.table(name).records]
 
-    def to_markdown(self) -> str:
-        """Everything for people: what was run, the verdicts, and each table under its caption."""
-        tables = (self._verdicts(), *self.tables)
+    def to_markdown(self, *names: str) -> str:
+        """For people: what was run, and the named tables under their captions; all of them where none is named."""
+        tables = [self.table(name) for name in names or self.names]
         parts = [
             self.about,
             *(f"{table.caption}\n\n{markdown(table.header, table.lines).rstrip()}" for table in tables),
