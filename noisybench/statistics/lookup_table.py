@@ -43,7 +43,7 @@ SAME = 1e-12
 """Difference up to which two targets, or two errors, are the same."""
 
 
-def answers_of(targets: Floats) -> Floats:
+def table_answers(targets: Floats) -> Floats:
     """The table's answers under −Σ_j t_j log h_j: (u, k) → (u, k), rows of sum 1; see the top of this file."""
     positive = np.where(targets > SAME, targets, 0.0)
     leading = (targets >= targets.max(1, keepdims=True) - SAME).astype(np.float64)
@@ -61,7 +61,7 @@ def smoothed_answers(shares: Floats, smoothing: float) -> Floats:
     if not smoothing <= 1:
         msg = f"smoothing must be at most 1, got {smoothing:g}"
         raise BadUsage(msg)
-    return answers_of((1 - smoothing) * shares + smoothing / shares.shape[1])
+    return table_answers((1 - smoothing) * shares + smoothing / shares.shape[1])
 
 
 def backward_answers(shares: Floats, transition: Floats) -> Floats:
@@ -76,7 +76,7 @@ def backward_answers(shares: Floats, transition: Floats) -> Floats:
     except np.linalg.LinAlgError:
         msg = "a transition matrix without an inverse cannot be corrected for"
         raise BadUsage(msg) from None
-    return answers_of(np.asarray(targets, dtype=np.float64))
+    return table_answers(np.asarray(targets, dtype=np.float64))
 
 
 def forward_answers(shares: Floats, rate: float) -> Floats:
@@ -105,7 +105,7 @@ def peer_answers(shares: Floats, weight: float = 1.0, marginal: Floats | None = 
         marginal: Shares of the classes among all labels, p̄, shape (k,); None takes 1/k.
     """
     k = shares.shape[1]
-    return answers_of(shares - weight * (np.full(k, 1 / k) if marginal is None else marginal))
+    return table_answers(shares - weight * (np.full(k, 1 / k) if marginal is None else marginal))
 
 
 def symmetric_matrix(rate: float, num_classes: int) -> Floats:

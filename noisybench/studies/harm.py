@@ -15,7 +15,7 @@ from noisybench.ground.drawing import check_picture
 from noisybench.ground.engines.processes import Progress
 from noisybench.ground.errors import UnknownName
 from noisybench.studies.harm_networks import (
-    cells_of,
+    grid_cells,
     detector_table,
     failures_of,
     harm_table,
@@ -79,7 +79,7 @@ def harm(
     spectra, answers = run_grid(grid, out, machine=machine or Machine(device="auto"), progress=progress)
     source = spectra[grid.draws[0]].source
     domain = Domain(grid.frequencies, grid.units, source.num_classes)
-    cells = cells_of(grid, spectra, answers)
+    cells = grid_cells(grid, spectra, answers)
     theory = (costs(domain), bounds(), lookup(domain, grid.rates), paradox(domain, grid.rates))
     networks = (
         treatment_table(grid, cells),

@@ -61,7 +61,7 @@ class Cell(NamedTuple):
     answered: tuple[Answered, ...]
 
 
-def cells_of(grid: HarmGrid, spectra: Mapping[int, Spectrum], answers: Sequence[Answered]) -> list[Cell]:
+def grid_cells(grid: HarmGrid, spectra: Mapping[int, Spectrum], answers: Sequence[Answered]) -> list[Cell]:
     """The cells of the grid, of the draws in which all three trainings ended."""
     errors = {}
     for one in answers:

@@ -280,7 +280,7 @@ def flagged_shares(suspicion: Floats, count: int) -> Floats:
     return found
 
 
-class Flags(NamedTuple):
+class Flagged(NamedTuple):
     """What a detector flags in one run, at the number of wrong labels.
 
     Attributes:
@@ -294,14 +294,14 @@ class Flags(NamedTuple):
     wrong: Bools
 
 
-def flags_of(answered: Answered, variant: Variant) -> list[Flags]:
+def flags_of(answered: Answered, variant: Variant) -> list[Flagged]:
     """What every detector of a run flags; nothing where no label is wrong."""
     count = int(variant.mislabeled.sum())
     if answered.path is None or not count:
         return []
     run = read_run(answered.path)
     return [
-        Flags(name, flagged_shares(run.scores(name).values, count), variant.mislabeled)
+        Flagged(name, flagged_shares(run.scores(name).values, count), variant.mislabeled)
         for name, kind in run.kinds.items()
         if kind == "detector"
     ]

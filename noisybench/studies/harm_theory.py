@@ -83,14 +83,14 @@ class Domain:
         return np.repeat(np.array(self.frequencies, dtype=np.float64), self.units) / self.samples
 
 
-class Found(NamedTuple):
+class TheoryPart(NamedTuple):
     """A table of the theory, and the verdicts that it gives."""
 
     table: StudyTable
     verdicts: tuple[Verdict, ...]
 
 
-def bounds(seed: int = 0) -> Found:
+def bounds(seed: int = 0) -> TheoryPart:
     """The theorems' bounds against the truth and a simulation, at ``LABELS`` and ``RATES``."""
     generator, records = np.random.default_rng(derive(seed, "harm", "bounds")), []
     for rate in RATES:
@@ -118,7 +118,7 @@ def bounds(seed: int = 0) -> Found:
         "at odd l its formula is shown beside it."
     )
     header = ("e", "l", *COLUMNS.values(), "simulated: helps")
-    return Found(StudyTable("bounds", caption, tuple(records), header, lines), _bound_verdicts(records))
+    return TheoryPart(StudyTable("bounds", caption, tuple(records), header, lines), _bound_verdicts(records))
 
 
 COLUMNS = {
@@ -163,7 +163,7 @@ def _reaches(count: int, bound: float) -> bool:
     return count / SIMULATED >= bound - ERRORS * float(np.sqrt(bound * (1 - bound) / SIMULATED)) - SLACK
 
 
-def costs(domain: Domain) -> Found:
+def costs(domain: Domain) -> TheoryPart:
     """What a wrong answer costs by l, τ_l, in three domains: that of the study, equal masses, and masses like 1/rank."""
     ranks = 1 / np.arange(1, len(domain.masses) + 1)
     domains = {
@@ -200,14 +200,14 @@ def costs(domain: Domain) -> Found:
             f"at {sum(below)} of {len(below)} domains × l, with 1 as the constant that is not said",
         ),
     )
-    return Found(StudyTable("costs", caption, tuple(records), header, lines), verdicts)
+    return TheoryPart(StudyTable("costs", caption, tuple(records), header, lines), verdicts)
 
 
 SQUARE = 2
 """Slope that l² would have."""
 
 
-def lookup(domain: Domain, rates: Sequence[float], seed: int = 0) -> Found:
+def lookup(domain: Domain, rates: Sequence[float], seed: int = 0) -> TheoryPart:
     """What each treatment makes of the table, for two classes and for those of the domain: exact, and simulated."""
     records: list[dict[str, Any]] = []
     agreed = {"same": 0, "instances": 0}
@@ -255,7 +255,7 @@ def lookup(domain: Domain, rates: Sequence[float], seed: int = 0) -> Found:
         "them, and so is worse by construction where most labels are right."
     )
     table = StudyTable("lookup", caption, tuple(records), header, lines)
-    return Found(table, _lookup_verdicts(records, agreed))
+    return TheoryPart(table, _lookup_verdicts(records, agreed))
 
 
 AS_THE_SHARE_SAYS = ("backward_correction, true", "forward_correction, true", "peer_loss")
@@ -282,7 +282,7 @@ def _lookup_verdicts(records: Sequence[Mapping[str, Any]], agreed: Mapping[str, 
     )
 
 
-def paradox(domain: Domain, rates: Sequence[float], seed: int = 0) -> Found:
+def paradox(domain: Domain, rates: Sequence[float], seed: int = 0) -> TheoryPart:
     """The corrected training loss of a memorizer against its expectation under independence, exact and simulated."""
     records, near, unbiased = [], [], []
     for classes in dict.fromkeys((2, domain.classes)):
@@ -315,7 +315,7 @@ def paradox(domain: Domain, rates: Sequence[float], seed: int = 0) -> Found:
         f"on its own labels it lies too low at {len(unbiased) - sum(unbiased)} of {len(unbiased)} classes × rates × l; by as much as "
         f"the closed form says, and on fresh labels it is right: within {ERRORS:g} standard errors at {sum(near)} of {len(near)}",
     )
-    return Found(StudyTable("paradox", caption, tuple(records), header, lines), (verdict,))
+    return TheoryPart(StudyTable("paradox", caption, tuple(records), header, lines), (verdict,))
 
 
 def corrected_losses(answers: Floats, labels: Floats, rate: float) -> Floats:

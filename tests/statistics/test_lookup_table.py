@@ -9,7 +9,7 @@ from noisybench.ground.arrays import Floats
 from noisybench.ground.errors import BadUsage
 from noisybench.statistics.harm import failing, helping, majority_wrong, posterior_mass
 from noisybench.statistics.lookup_table import (
-    answers_of,
+    table_answers,
     backward_answers,
     count_law,
     decided_errors,
@@ -86,7 +86,7 @@ def test_identities() -> None:
         peer_answers(shares, 0.0),
     ):
         assert answers == pytest.approx(shares, abs=1e-9)
-    assert answers_of(np.array([[-1.0, -1.0, -2.0]])).tolist() == [[0.5, 0.5, 0.0]]
+    assert table_answers(np.array([[-1.0, -1.0, -2.0]])).tolist() == [[0.5, 0.5, 0.0]]
 
 
 @pytest.mark.parametrize(("copies", "k"), [(1, 3), (4, 3), (5, 2), (5, 4)])

@@ -16,7 +16,7 @@ from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.statistics.lookup_table import symmetric_matrix
 from noisybench.studies.harm import PRESETS, TABLES, harm, preset_of
 from noisybench.studies.harm_networks import (
-    cells_of,
+    grid_cells,
     harm_table,
     over_draws,
     paradox_table,
@@ -85,7 +85,7 @@ def test_tables_equal_loops_over_units(tmp_path: Path, monkeypatch: pytest.Monke
             each["better"].append(own < before)
         return float(np.mean(each[what]))
 
-    cells = cells_of(GRID, spectra, answers)
+    cells = grid_cells(GRID, spectra, answers)
     records = {(one["treatment"], one["copies"]): one for one in harm_table(GRID, cells, K).records}
     for copies, units in ((1, (0, 1)), (3, (2, 3))):
         for name in ("error", "harm", "gain", "worse", "better"):

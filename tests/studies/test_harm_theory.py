@@ -5,14 +5,14 @@ import pytest
 
 from noisybench.statistics.harm import corrected_loss_gap, fail_bound, posterior_mass
 from noisybench.statistics.lookup_table import symmetric_matrix
-from noisybench.studies.harm_theory import Domain, Found, bounds, corrected_losses, costs, lookup, paradox
+from noisybench.studies.harm_theory import Domain, TheoryPart, bounds, corrected_losses, costs, lookup, paradox
 
 HERE = "noisybench.studies.harm_theory"
 DOMAIN = Domain((1, 2, 4, 8), units=8, classes=4, repeats=150)
 
 
 @pytest.fixture(scope="module")
-def found() -> dict[str, Found]:
+def found() -> dict[str, TheoryPart]:
     return {
         "costs": costs(DOMAIN),
         "bounds": bounds(),
@@ -21,7 +21,7 @@ def found() -> dict[str, Found]:
     }
 
 
-def test_what_is_proven_holds_and_what_is_not_fails(found: dict[str, Found]) -> None:
+def test_what_is_proven_holds_and_what_is_not_fails(found: dict[str, TheoryPart]) -> None:
     verdicts = {name: [verdict.holds for verdict in part.verdicts] for name, part in found.items()}
     assert verdicts == {
         "costs": [False, True],
@@ -35,7 +35,7 @@ def test_what_is_proven_holds_and_what_is_not_fails(found: dict[str, Found]) -> 
     assert "at 108 of 180 odd l" in evidence[2]
 
 
-def test_records_hold_what_the_tables_show(found: dict[str, Found]) -> None:
+def test_records_hold_what_the_tables_show(found: dict[str, TheoryPart]) -> None:
     assert len(found["bounds"].table.records) == 40 * 9
     assert [one["fail_bound"] for one in found["bounds"].table.records[:3]][::2] == [None, None]
     of_two = [one for one in found["lookup"].table.records if one["classes"] == 2 and one["treatment"] == "peer_loss"]
