@@ -74,6 +74,7 @@ PROTOCOLS: dict[Any, tuple[str, str | None]] = {
     "features": ("FEATURE", "type[ExtractFeatures]"),
     "noises": ("NOISE", "type[Noise]"),
     "models": ("MODEL", "BuildModel"),
+    "objectives": ("OBJECTIVE", "type[Objective]"),
     "probes": ("PROBE", "Probe"),
     "detectors": ("DETECTOR", None),  # an instance of a class, which needs no other annotation
     "metrics": ("METRIC", None),

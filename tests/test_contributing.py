@@ -26,6 +26,7 @@ DRAWERS: dict[str, Drawer] = {
     "SOURCE": "sources",
     "NOISE": "noises",
     "MODEL": "models",
+    "OBJECTIVE": "objectives",
     "PROBE": "probes",
     "DETECTOR": "detectors",
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from noisybench.data.source import PARENT, Option
+from noisybench.data.source import FREQUENCY, PARENT, UNIT, Option
 from noisybench.ground.arrays import UNKNOWN, WRONG
 from noisybench.variants.corrections import CHECKED, DROPPED
 from noisybench.variants.variant import MARK, Variant
@@ -86,6 +86,8 @@ ANSWER_COLUMNS = (
 
 MEANINGS = {
     PARENT: "Sample of the base source whose input it is; -1 for one from elsewhere.",
+    UNIT: "Sub-population that the sample is of; -1 of none.",
+    FREQUENCY: "Training samples of that sub-population; 0 of none.",
     "votes": "How many annotators gave the label that most of them gave.",
     "split": "Each annotator gave another label.",
     CHECKED: "A person chose or confirmed the label.",

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from noisybench.cards.ceilings import Ceilings, ceilings_of
 from noisybench.cards.crowd import Crowd, crowd_of
 from noisybench.cards.dependence import Dependence, against_difficulty, second_choice_share
+from noisybench.cards.estimated_transitions import TransitionEstimates, estimate_transitions, estimate_warnings
 from noisybench.ground.arrays import Floats, Labels
 from noisybench.statistics.intervals import NOTHING, Estimate, wilson
 from noisybench.variants.clustered import CANNOT_BE_TOLD, in_clusters
@@ -49,6 +50,7 @@ class Description:
             were given; None where none were.
         difficulty: How the wrong labels are spread over the difficulty that was given; None where none was.
         crowd: What several annotators answered; None where that is not known.
+        transition_estimates: Matrices estimated from the probabilities that were given; None where none were.
         warnings: Sentences about what makes the variant hard to use or to interpret.
     """
 
@@ -74,6 +76,7 @@ class Description:
     second_choice_share: Estimate | None
     difficulty: Dependence | None
     crowd: Crowd | None
+    transition_estimates: TransitionEstimates | None
     warnings: tuple[str, ...]
 
     def __repr__(self) -> str:
@@ -86,7 +89,8 @@ def describe(variant: Variant, *, pred_probs: Floats | None = None, difficulty: 
 
     Args:
         variant: The labels.
-        pred_probs: Class probabilities, out of sample, shape (n, k), for ``second_choice_share``.
+        pred_probs: Class probabilities, out of sample, shape (n, k), for ``second_choice_share`` and
+            ``transition_estimates``.
         difficulty: Higher is harder, shape (n,), NaN where it is unknown, for ``difficulty``.
 
     Raises:
@@ -102,6 +106,8 @@ def describe(variant: Variant, *, pred_probs: Floats | None = None, difficulty: 
     rate = variant.provenance.params.get("rate")
     expected = _expected_class_rates(variant, sizes)
     ceilings = ceilings_of(variant, transition)
+    second = None if pred_probs is None else second_choice_share(variant, pred_probs)
+    estimates = None if pred_probs is None else estimate_transitions(variant, pred_probs, transition, nominal)
     return Description(
         n=len(known),
         known=int(known.sum()),
@@ -122,10 +128,11 @@ def describe(variant: Variant, *, pred_probs: Floats | None = None, difficulty: 
         expected_transition=_expected_transition(nominal, expected),
         nominal_transition=nominal,
         ceilings=ceilings,
-        second_choice_share=None if pred_probs is None else second_choice_share(variant, pred_probs),
+        second_choice_share=second,
         difficulty=None if difficulty is None else against_difficulty(variant, difficulty),
         crowd=crowd_of(variant),
-        warnings=tuple(_warnings(variant, ceilings)),
+        transition_estimates=estimates,
+        warnings=(*_warnings(variant, ceilings), *(() if estimates is None else estimate_warnings(estimates))),
     )
 
 

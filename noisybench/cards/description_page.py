@@ -11,6 +11,8 @@ from noisybench.cards.crowd import crowd_rows
 from noisybench.cards.data_cards import correction_words
 from noisybench.cards.description import Description
 from noisybench.cards.description_text import RATE_WORDS, ceiling_lines, known_words, worst_classes
+from noisybench.cards.estimated_transitions import TransitionEstimates
+from noisybench.cards.estimates_text import UNKNOWN, confusion_words, error_rows
 from noisybench.ground.arrays import Floats
 from noisybench.ground.checks import check_kind
 from noisybench.ground.html.page import asset, heading, page
@@ -67,6 +69,10 @@ def description_page(variant: Variant, description: Description) -> str:
         parts.append(_section("Classes", _classes(variant, description)))
         parts += _matrices(variant, description)
         parts.append(_section("Ceilings", _ceilings(ceiling_lines(variant, description.ceilings))))
+    if description.transition_estimates is not None:
+        parts.append(
+            _section("Noise estimated from probabilities", _estimates(variant, description.transition_estimates))
+        )
     css = asset("noisybench.cards", "description.css") + "\n" + _colours()
     return page(title=cell(title), body="\n".join([*parts, "</main>"]), styles=[css])
 
@@ -158,6 +164,27 @@ def _matrices(variant: Variant, description: Description) -> list[str]:
             continue
         parts.append(_section(title, _matrix(variant.class_names, matrix)))
     return parts
+
+
+def _estimates(variant: Variant, found: TransitionEstimates) -> str:
+    """A table of the estimated matrices: mean rates, errors against what is known, and the largest confusions."""
+    errors = list(error_rows(found))
+    head = "".join(
+        f'<th scope="col" class="number">{words}</th>' for words in ("mean rate", *(words for words, _ in errors))
+    )
+    lines = []
+    for at, one in enumerate(found.estimates):
+        rate = UNKNOWN if math.isnan(one.mean_rate) else f"{one.mean_rate:.1%}"
+        cells = "".join(f'<td class="number">{said}</td>' for said in (rate, *(row[at] for _, row in errors)))
+        lines.append(
+            f'<tr><th scope="row">{one.method}</th>{cells}<td dir="auto">{_text(confusion_words(variant, one))}</td></tr>'
+        )
+    left = "".join(f"<p>{method}: not estimated, {_text(reason)}.</p>" for method, reason in found.left_out)
+    return (
+        f"<p>The likeliest class is the given label of {found.agreement:.1%} of the samples, with a mean confidence of "
+        f'{found.confidence:.1%}.</p>{_SCROLLED}<table><thead><tr><th scope="col">method</th>{head}'
+        f'<th scope="col">what it says</th></tr></thead><tbody>{"".join(lines)}</tbody></table></div>{left}'
+    )
 
 
 def _matrix(names: Sequence[str], matrix: Floats) -> str:

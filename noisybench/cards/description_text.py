@@ -12,6 +12,8 @@ from noisybench.cards.crowd import crowd_record, crowd_rows
 from noisybench.cards.data_cards import correction_words
 from noisybench.cards.dependence import Dependence
 from noisybench.cards.description import Description
+from noisybench.cards.estimated_transitions import estimates_record
+from noisybench.cards.estimates_text import estimate_lines
 from noisybench.statistics.intervals import Estimate
 from noisybench.variants.transitions import SparseTransition, is_large
 from noisybench.variants.variant import Variant
@@ -58,6 +60,7 @@ def to_record(variant: Variant, description: Description, *, matrices: bool = Fa
         record["ceilings"] = _ceilings_record(variant, description.ceilings)
         record["second_choice_share"] = _estimate_record(description.second_choice_share)
         record["difficulty"] = None if description.difficulty is None else _dependence_record(description.difficulty)
+        record["transition_estimates"] = estimates_record(variant, description.transition_estimates)
     return {key: _plain(value) for key, value in record.items()}
 
 
@@ -152,17 +155,25 @@ def to_text(variant: Variant, description: Description, *, ceilings: bool = True
     if description.class_counts.any():
         lines += _class_span(variant, description)
         lines += ceiling_lines(variant, description.ceilings) if ceilings else []
-    if description.second_choice_share is not None:
-        lines.append(
-            f"wrong labels that are the second most likely class: {_interval(description.second_choice_share)}"
-        )
-    if description.difficulty is not None:
-        lines += _difficulty_lines(description.difficulty)
+    lines += _lines_of_files(variant, description)
     if not description.class_counts.any() or variant.num_classes > PRINTED_CLASSES:
         left = "" if ceilings else "'noisybench describe' has their ceilings, "
         where = f"{left}'noisybench describe --json' has their matrices"
         return "\n".join([*lines, f"{variant.num_classes} classes; {where}"])
     return "\n".join([*lines, *_class_table(variant, description), *_matrix_tables(variant, description)])
+
+
+def _lines_of_files(variant: Variant, description: Description) -> list[str]:
+    """What is told from probabilities and a difficulty, where they were given."""
+    lines = []
+    second, estimates = description.second_choice_share, description.transition_estimates
+    if second is not None:
+        lines.append(f"wrong labels that are the second most likely class: {_interval(second)}")
+    if description.difficulty is not None:
+        lines += _difficulty_lines(description.difficulty)
+    if estimates is not None:
+        lines += estimate_lines(variant, estimates, description.class_rates)
+    return lines
 
 
 def known_words(description: Description) -> str:

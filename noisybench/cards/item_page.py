@@ -10,7 +10,7 @@ from noisybench.cards.data_cards import as_option, read_data_card
 from noisybench.data.extraction import choose_features, features_kind
 from noisybench.ground.docstrings import read_docstring
 from noisybench.ground.errors import BadUsage
-from noisybench.ground.lookup import Drawer, find, summary
+from noisybench.ground.lookup import Drawer, find, objectives_leaving, summary
 from noisybench.statistics.metric import COMPARED, Metric
 
 _WORDS = {int: "whole number", float: "number", bool: "true or false", str: "text", Path: "file"}
@@ -141,6 +141,8 @@ def _facts(item: Any) -> dict[str, str]:  # noqa: ANN401
     if hasattr(item, "needs"):
         facts["needs"] = ", ".join(item.needs)
         facts["fed by"] = ", or ".join(_RUNS[regime][0] for regime in item.fed_by) or "a run with its columns"
+        if item.left_by_objective:
+            facts["fed by"] += f" with objective {' or '.join(objectives_leaving(item.left_by_objective))}"
         if {"training", "second_split", "threshold"} & {*item.fed_by}:  # which 'evaluate' makes
             facts["smallest set"] = f"{item.smallest_set}, which adds {_SETS[item.smallest_set]}"
         facts["kind"] = "control, which need not beat chance" if item.control else "detector"
@@ -209,8 +211,10 @@ def _example(drawer: Drawer, name: str, options: Sequence[ItemOption], access: s
     if drawer == "probes":
         return f'Recorder(variant, ["{name}"])'
     if drawer == "detectors":
-        regime = next(iter(find(drawer, name).fed_by), "training")
-        return f"noisybench {_RUNS[regime][1]}".format(name=name)
+        detector = find(drawer, name)
+        able = objectives_leaving(detector.left_by_objective) if detector.left_by_objective else []
+        told = f"noisybench {_RUNS[next(iter(detector.fed_by), 'training')][1]}".format(name=name)
+        return f"{told} --objective {able[0]}" if able else told
     if drawer == "metrics":
         truth = "memorization" if find(drawer, name).compares == "memorization" else "mislabeled"
         return f"noisybench leaderboard runs --truth {truth} --metric {name}"

@@ -227,7 +227,7 @@ def describe(
         bool, typer.Option("--lower-is-harder", help="The difficulty has the other sign, as C-scores have.")
     ] = False,
     pred_probs: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Out-of-sample class probabilities: do errors follow them?")
+        Path | None, typer.Option(metavar="FILE", help="Out-of-sample class probabilities: what noise do they tell of?")
     ] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw matrix and difficulty: .png, .svg or .pdf.")

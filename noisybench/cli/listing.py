@@ -19,6 +19,7 @@ sets of 'evaluate --detectors', each in the next; 'evaluate VARIANT --dry-run' s
   fast       nothing but the looking, a third of the training
   standard   one or two trainings, together (the default)
   all        no bound; may train again
+objective_* are in theirs where the objective leaves what they read, as with 'evaluate --objective elr' or car
 others: 'memorize --pool detector' (pool), 'score --features' (features), 'score --answers' (answers)"""
 _WIDEST = 100
 
@@ -93,6 +94,7 @@ def _about_detectors() -> dict[str, dict[str, Any]]:
             about[name] = {
                 "set": one.smallest_set if {*OF_EVALUATE} & {*one.fed_by} else None,
                 "fed_by": list(one.fed_by),
+                "left_by_objective": list(one.left_by_objective),
                 "information": sorted(one.information),
                 "aliases": ", ".join(one.aliases),
             }

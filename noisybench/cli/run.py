@@ -81,10 +81,10 @@ def evaluate(
         options["observe"] = observe
     # All of this before a source is read: a refused command says one line, at once.
     of_objective = split_pairs(objective_set or [], flag="--objective-set")
-    choose_objective(objective, of_objective)
+    leaves = choose_objective(objective, of_objective).objective.leaves
     numbers = check_seeds(_numbers(seeds))
     wanted = split_names(detectors)
-    regimes = regimes_of(choose_detectors(wanted))
+    regimes = regimes_of(choose_detectors(wanted, leaves))
     machine = Machine(device, threads, 1, checkpoint_every, loader_workers)
     folders: list[Path] = []
     costs: list[dict[str, Any]] = []

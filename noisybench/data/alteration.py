@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.inputs import rows_of
-from noisybench.data.source import PARENT, LoadSource, Source, inputs_of, source_digest
+from noisybench.data.source import FREQUENCY, PARENT, UNIT, LoadSource, Source, inputs_of, source_digest
 from noisybench.data.tables.row_words import words_at
 from noisybench.ground.arrays import Labels, read_only
 from noisybench.ground.checks import check_rate, unknown
@@ -54,7 +54,8 @@ def changed(
         inputs: Shape (n, ...); None leaves them.
         labels: Shape (n,); None leaves them.
         clean: Shape (n,); None leaves them.
-        kept: Which samples stay, ascending; None keeps all. Other columns are those before.
+        kept: Which samples stay, ascending, one that stands twice becomes two; None keeps all. Other columns are those
+            before.
         marks: Name → (n,) of this alteration, of the samples before; a mark that is there is joined with.
         fields: Further fields of the new source.
 
@@ -64,6 +65,12 @@ def changed(
     """
     before_inputs = alterable(source)
     n = len(source.labels)
+    if {UNIT, FREQUENCY} <= {*source.marks}:
+        msg = (
+            "what comes after frequency_spectrum would make its frequencies untrue: let it be the last step, without a "
+            "limit; its option 'others' says how many other samples stay"
+        )
+        raise BadUsage(msg)
     kept = np.arange(n) if kept is None else kept
     left = (source.clean if clean is None else clean)[kept]
     if (source.clean >= 0).any() and not (left >= 0).any():

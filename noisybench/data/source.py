@@ -3,7 +3,7 @@
 import hashlib
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, get_args
 
@@ -18,7 +18,11 @@ from noisybench.ground.checks import check_kind, unknown, whole
 from noisybench.ground.errors import BadData, BadUsage, Mismatch, UnknownName
 
 PARENT = "parent"
-"""The one mark that is no yes or no: which sample of the base an input is of; -1 for one that came from elsewhere."""
+"""Mark that is no yes or no: which sample of the base an input is of; -1 for one that came from elsewhere."""
+
+UNIT, FREQUENCY = "unit", "frequency"
+"""Marks of a frequency spectrum: number of the sub-population a sample is of, -1 for none; and how many of its samples are
+trained on, 0 for none. The two test marks are those of held-out siblings."""
 
 SCORE_INSTEAD = (
     "name the inputs when you build it, or bring what a model of your own says of each sample: noisybench score VARIANT "
@@ -63,6 +67,8 @@ class Source:
         originals: The images as their files hold them, where ``inputs`` are those brought to one side: what gives them at
             another, see ``noisybench.data.images.files.images_at``. None where the inputs are all there is. Neither these
             nor texts and rows are part of the digest.
+        test_marks: What is said of test samples, by name, each of shape (m,), such as the ``unit`` they are siblings of;
+            no part of the digest.
     """
 
     name: str
@@ -85,11 +91,13 @@ class Source:
     texts: Sequence[str] | None = None
     rows: Sequence[str] | None = None
     originals: Any = None  # ImageFiles | ArrowRows | None, which are no spine of this file
+    test_marks: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_array(self.labels, f"source '{self.name}': labels", dimensions=1)
         check_array(self.clean, f"source '{self.name}': clean", dimensions=1)
         check_marks(self.marks, len(self.labels))
+        check_marks(self.test_marks, 0 if self.test_labels is None else len(self.test_labels), "test mark")
         check_answers(self.answers, len(self.labels), self.num_classes, f"source '{self.name}'")
         check_labels(self.labels, self.num_classes, what=f"source '{self.name}': labels")
         check_labels(self.clean, self.num_classes, allow_unknown=True, what=f"source '{self.name}': clean labels")
@@ -203,6 +211,7 @@ def source_from_arrays(
     texts: Sequence[str] | None = None,
     rows: Sequence[str] | None = None,
     originals: Any = None,  # noqa: ANN401 - of Source.originals
+    test_marks: Mapping[str, NDArray[Any]] | None = None,
 ) -> Source:
     """A source from arrays, from inputs that are read lazily, or from labels alone.
 
@@ -231,6 +240,7 @@ def source_from_arrays(
         texts: The text of each sample, shape (n,), as a list, an array or a column of strings; see ``Source``.
         rows: The row of a table of each sample, in words, shape (n,).
         originals: The images before they were brought to one side, shape (n,) or as many as ``inputs``.
+        test_marks: What is said of test samples, by name, shape (m,), of all that are given.
 
     Raises:
         BadUsage: A limit that is no positive whole number, or an augmentation that does not exist.
@@ -247,14 +257,16 @@ def source_from_arrays(
     reference = np.full_like(given, UNKNOWN) if columns.clean is None else columns.clean
     test = None if test_inputs is None else as_inputs(test_inputs, f"test inputs of source '{name}'")
     unlabelled: list[str] = []
+    tested_marks = dict(test_marks or {})
     if test is not None and tested is not None and len(test) == len(tested) and (tested == UNKNOWN).any():
         labelled = np.flatnonzero(tested != UNKNOWN)
         unlabelled = [without_labels("the test set", len(tested) - len(labelled), len(tested))]
         test, tested = (rows_of(test, labelled), tested[labelled]) if labelled.size else (None, None)
+        tested_marks = {mark: values[labelled] for mark, values in tested_marks.items() if labelled.size}
     read = None if inputs is None else as_inputs(inputs, f"inputs of source '{name}'")
     if read is None:
         if test is None and tested is not None:  # only a model could be tested
-            tested = None
+            tested, tested_marks = None, {}
             unlabelled = ["the test set has no inputs and is left out"]
         unlabelled.append(WITHOUT_INPUTS)
     elif limit is not None and limit < len(read):
@@ -283,7 +295,13 @@ def source_from_arrays(
         texts=_first_words(texts, limit),
         rows=_first_words(rows, limit),
         originals=originals if originals is None or len(originals) == len(given) else originals.take(kept),
+        test_marks={mark: read_only(values) for mark, values in tested_marks.items()},
     )
+
+
+def untested(source: Source) -> Source:
+    """The source without its test set, for what is not tested or sees other inputs."""
+    return replace(source, test_inputs=None, test_labels=None, test_marks={})
 
 
 def _first_words(words: Sequence[str] | None, limit: int | None) -> Sequence[str] | None:
@@ -350,14 +368,14 @@ def check_words(words: Sequence[str] | None, n: int, what: str) -> None:
             raise BadData(msg)
 
 
-def check_marks(marks: Mapping[str, NDArray[Any]], n: int) -> None:
+def check_marks(marks: Mapping[str, NDArray[Any]], n: int, what: str = "mark") -> None:
     """Raise ``BadData`` unless every mark has a plain name and is true or false, or an index, for each of n samples."""
     for name, mark in marks.items():
         if not (name.isidentifier() and name.isascii()):
-            msg = f"a mark is called {name!r}; expected a name of letters, digits and underscores"
+            msg = f"a {what} is called {name!r}; expected a name of letters, digits and underscores"
             raise BadData(msg)
         if mark.shape != (n,) or mark.dtype not in (np.bool_, np.int64):
-            msg = f"mark '{name}' is {mark.dtype} of shape {mark.shape}, expected bool or int64 of shape ({n},)"
+            msg = f"{what} '{name}' is {mark.dtype} of shape {mark.shape}, expected bool or int64 of shape ({n},)"
             raise BadData(msg)
 
 

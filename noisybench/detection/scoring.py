@@ -69,6 +69,8 @@ COLUMNS: Mapping[FedRegime, tuple[str, ...]] = {
 """Columns that runs leave which are no observed training."""
 PREFIXES = ("held_out.", "neighbours.", "features.", "second_split.", "threshold.", "answers.")
 """Prefixes of the columns that those runs leave, and no probe."""
+BY_OBJECTIVE = "objective."
+"""Prefix of the columns that a training leaves where its objective does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,13 @@ class Detector:
             raise BadData(msg)
 
     @property
+    def left_by_objective(self) -> tuple[str, ...]:
+        """Those of the columns it reads that a training leaves with some objectives alone, such as the target of one."""
+        return tuple(name for name in self.needs if name.startswith(BY_OBJECTIVE))
+
+    @property
     def fed_by(self) -> tuple[FedRegime, ...]:
-        """The regimes whose runs leave the columns that it reads; an observed training has every column of a probe."""
+        """The regimes whose runs leave the columns that it reads; an observed training has those of probes and objective."""
         fed = tuple(regime for regime, columns in COLUMNS.items() if {*self.needs} <= {*columns})
         of_probes = not any(name.startswith(PREFIXES) for name in self.needs)
         return ("training",) if of_probes and not (fed and "given" in self.needs) else fed

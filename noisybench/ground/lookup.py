@@ -7,6 +7,7 @@ This module knows no wing; ``noisybench.items`` gives the same to users, with th
 
 import ast
 import sys
+from collections.abc import Collection
 from dataclasses import is_dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -110,6 +111,12 @@ def find(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any drawer's item;
     if name not in names(drawer):
         raise UnknownName(_also_known(drawer, name) or unknown(name, names(drawer), drawer.removesuffix("s")))
     return next(iter(_items_of_others(drawer).select(name=name))).load()
+
+
+def objectives_leaving(columns: Collection[str]) -> list[str]:
+    """Names of noisybench's objectives whose trainings leave all of some columns."""
+    ours = (name for name in names("objectives") if is_ours("objectives", name))
+    return [name for name in ours if {*columns} <= {*find("objectives", name).leaves}]
 
 
 def _also_known(drawer: Drawer, name: str) -> str:

@@ -96,6 +96,8 @@ def parse_call(text: str, *, what: str) -> tuple[str, dict[str, str]]:
 
     >>> parse_call(" pair_flip ( rate = 0.2 ) ", what="a noise")
     ('pair_flip', {'rate': '0.2'})
+    >>> parse_call("transition(rows=1, 2, form=dense)", what="a noise")
+    ('transition', {'rows': '1,2', 'form': 'dense'})
 
     Raises:
         BadUsage: It does not read so, or an option is given twice.
@@ -104,7 +106,12 @@ def parse_call(text: str, *, what: str) -> tuple[str, dict[str, str]]:
     if match is None:
         msg = f"{what} reads name(option=value, …), got '{text.strip()[:80]}'"
         raise BadUsage(msg)
-    pairs = [part.strip() for part in (match[2] or "").split(",") if part.strip()]
+    pairs: list[str] = []
+    for part in filter(None, (part.strip() for part in (match[2] or "").split(","))):
+        if pairs and "=" not in part:  # a value that is a list
+            pairs[-1] += f",{part}"
+        else:
+            pairs.append(part)
     return match[1], split_pairs([re.sub(r"\s*=\s*", "=", pair, count=1) for pair in pairs], flag=f"'{match[1]}'")
 
 

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from noisybench.data.source import Source, check_unchanged
+from noisybench.data.source import Source, check_unchanged, untested
 from noisybench.ground.arrays import Bools
 from noisybench.ground.checks import check_room, unknown, whole
 from noisybench.ground.durability import rename_durably, temporary
@@ -147,7 +147,7 @@ def _seen(source: Source, learner: SubsetPlan, features: NDArray[np.float32] | N
     if (features is None) != (learner.features == "input"):
         msg = f"the learner is one on '{learner.features}'; give features with any learner that is not on 'input'"
         raise BadUsage(msg)
-    seen = replace(source, test_inputs=None, test_labels=None)
+    seen = untested(source)
     if features is None:
         return seen
     if len(features) != len(source.labels):
@@ -215,6 +215,7 @@ def _train_block(task: _Task, shared: _Shared, progress: Progress) -> None:
         seed=seed,
         balanced=learner.balanced,
         dropped=variant.dropped,
+        groups=variant.copies,
     )
     seeds = [derive(seed, "model", number) for number in numbers]
     device = torch.device(task.device)

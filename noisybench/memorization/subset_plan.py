@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from noisybench.data.extraction import choose_features, features_of
-from noisybench.data.source import Source
+from noisybench.data.source import Source, untested
 from noisybench.ground.arrays import Features
+from noisybench.ground.checks import check_kind
 from noisybench.ground.digests import named_options
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.files import file_name
@@ -59,6 +60,7 @@ class SubsetPlan:
     features: str = "input"
 
     def __post_init__(self) -> None:
+        check_kind(self.plan, Plan, "plan", "plan_run(source) gives one")
         check_objective(self.plan.chosen.name)
 
     @property
@@ -150,5 +152,5 @@ def plan_learner(
         cache = Path(cache) / f"threads-{threads}"
     with limited_threads(threads):
         seen = features_of(source, chosen, device=choose_device(device), cache=cache)
-    shown = replace(source, inputs=seen, test_inputs=None, test_labels=None, augmentation="none")
+    shown = replace(untested(source), inputs=seen, augmentation="none")
     return SubsetPlan(plan_run(shown, model=model, device=device, **how), fraction, balanced, chosen.word), seen

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from noisybench.data.source import Source, inputs_of
+from noisybench.data.source import Source, inputs_of, untested
 from noisybench.ground.arrays import Floats, Indices
 from noisybench.ground.checks import check_count, check_room
 from noisybench.ground.errors import BadData, BadUsage
@@ -208,7 +208,7 @@ def _classroom(source: Source, model: str | None) -> Iterator[_Classroom]:
     from noisybench.training.plan import plan_run
 
     check_teachable(source)
-    source = replace(source, test_inputs=None, test_labels=None)
+    source = untested(source)
     device = torch.device("cpu")
     plan = plan_run(source, model=model, device="cpu")
     with deterministic_torch(device, 1):

@@ -12,6 +12,7 @@ from noisybench.runs.folder import RECORD, whole_record
 from noisybench.runs.training_run import Evaluation, choose_detectors
 from noisybench.runs.training_task import RECORDED, around, missing_columns
 from noisybench.training.model import BuildModel
+from noisybench.training.objective import CROSS_ENTROPY, Objective
 from noisybench.training.plan import Plan, plan_run
 
 
@@ -39,6 +40,8 @@ def detector_costs(
     recipe: str = "standard",
     epochs: int | None = None,
     options: Mapping[str, str] | None = None,
+    objective: str | Objective = CROSS_ENTROPY,
+    objective_options: Mapping[str, str] | None = None,
 ) -> Costs:
     """What each detector would add to a run of ``evaluate``, in multiples of its training; nothing is trained.
 
@@ -55,13 +58,23 @@ def detector_costs(
         recipe: Name of the recipe.
         epochs: None takes the recipe's.
         options: Fields of ``Recipe`` and ``Watch`` as text.
+        objective: What would be minimised, which decides whether there is a target or an indicator for a detector to read.
+        objective_options: Its options as text.
 
     Raises:
-        UnknownName: No such detector, model, recipe or option.
+        UnknownName: No such detector, model, recipe, objective or option.
         BadUsage: See ``evaluate``.
     """
-    plan = plan_run(source, model=model, recipe=recipe, epochs=epochs, options=options)
-    return _costs(plan, choose_detectors(detectors), source)
+    plan = plan_run(
+        source,
+        model=model,
+        recipe=recipe,
+        epochs=epochs,
+        options=options,
+        objective=objective,
+        objective_options=objective_options,
+    )
+    return _costs(plan, choose_detectors(detectors, plan.objective.leaves), source)
 
 
 def costs_of_evaluation(planned: Evaluation) -> Costs:

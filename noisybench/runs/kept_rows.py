@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from noisybench.ground.arrays import Bools, Features, Floats32, Labels
 from noisybench.ground.errors import BadData
-from noisybench.statistics.grouping import find_groups
+from noisybench.statistics.grouping import find_groups, united
 from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.variants.variant import Variant
 
@@ -29,6 +29,8 @@ def with_dropped(values: NDArray[Any], variant: Variant, neutral: float) -> NDAr
 def groups_of_kept(features: Features, variant: Variant, given: Labels | None) -> Labels:
     """Number of each sample's group, see ``find_groups``; a dropped sample is a group of its own: (n, d) → (n,).
 
+    Copies of which the variant knows are together, however many they are.
+
     Raises:
         BadData: All samples have the same features, which tell nothing apart.
     """
@@ -38,7 +40,8 @@ def groups_of_kept(features: Features, variant: Variant, given: Labels | None) -
             f"all {len(features[kept])} samples have the same features, so that nothing tells them apart; choose others"
         )
         raise BadData(msg)
-    found = find_groups(features[kept], None if given is None else given[kept])
+    told = [groups[kept] for groups in (given, variant.copies) if groups is not None]
+    found = find_groups(features[kept], united(told) if told else None)
     groups: Labels = with_dropped(found, variant, -1)
     alone = groups < 0
     groups[alone] = found.max() + 1 + np.arange(int(alone.sum()))

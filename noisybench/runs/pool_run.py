@@ -104,7 +104,7 @@ def score_pool(
     folder = home / folder_of_pools([one.setup for one in learners]) / f"seed-{seed}"
     check_source(source, variant)
     for one in learners:
-        _check_held_out(one, int((~variant.dropped).sum()), models, seed)
+        _check_held_out(one, variant, models, seed)
     kept = keep_variant(variant, home / "variant", source.sample_names)
     record = _record(learners[-1], kept, shares, models=models, seed=seed)
     if machine.threads > 1:
@@ -143,10 +143,19 @@ def score_pool(
     return DetectorPool(folder, estimate_noise(variant.labels[rows], pools[-1].held_out[rows]))
 
 
-def _check_held_out(learner: SubsetPlan, n: int, models: int, seed: int) -> None:
+def _check_held_out(learner: SubsetPlan, variant: Variant, models: int, seed: int) -> None:
     """Raise ``BadUsage`` for subsets that cannot be drawn, or where each of the models would see some sample."""
+    rows = kept_rows(variant)
+    n = len(variant.labels[rows])
     check_fraction(learner.fraction, n)
-    included = subsets(range(models), n, learner.fraction, seed=derive(seed, "detector"), balanced=learner.balanced)
+    included = subsets(
+        range(models),
+        n,
+        learner.fraction,
+        seed=derive(seed, "detector"),
+        balanced=learner.balanced,
+        groups=None if variant.copies is None else variant.copies[rows],
+    )
     seen = int(included.all(0).sum())
     if seen:
         more = f"at least {group_size(learner.fraction)}" if learner.balanced else "more, or balanced subsets"
@@ -180,7 +189,7 @@ def _score_all(
 ) -> None:
     """Write the held-out answers, the shares fitted, every detector's scores and what they took, and run.json last."""
     began = time.perf_counter()
-    neighbours = None if near is None else neighbour_labels_of_kept(near, variant, NEIGHBOURS)
+    neighbours = None if near is None else neighbour_labels_of_kept(near, variant, NEIGHBOURS, variant.copies)
     apart = time.perf_counter() - began
     answers = held_out_answers(pools, variant, epoch=record.epochs, neighbours=neighbours)
     with synced_together():

@@ -2,7 +2,7 @@
 
 Half A is learnt, then half B with the same recipe and a fresh optimiser; after each epoch of both every sample of A is
 asked, in eval mode and without augmentation. Then the same with A and B swapped, so that each sample is asked. The
-halves have the same share of each given class. A sample that a person dropped is in neither training, and asked with
+halves have the same share of each given class; copies of which the variant knows are in one half. A sample that a person dropped is in neither training, and asked with
 the first.
 
 Source: Maini, Garg, Lipton, Kolter 2022 (arXiv:2210.15031). Their code evaluates under ``no_grad`` with the model in
@@ -37,7 +37,7 @@ LEAST = 4
 
 def halves_of(variant: Variant, seed: int) -> Labels:
     """Half of each sample in the run of a seed, 0 or 1, shape (n,)."""
-    return stratified_halves(variant.labels, derive(seed, "second split"), but=variant.dropped)
+    return stratified_halves(variant.labels, derive(seed, "second split"), but=variant.dropped, groups=variant.copies)
 
 
 def _plan(variant: Variant, seed: int) -> "tuple[PhasedTraining, ...]":

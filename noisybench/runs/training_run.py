@@ -12,7 +12,7 @@ from noisybench.detection.scoring import OF_EVALUATE, RESERVED, Detector, Detect
 from noisybench.ground.checks import check_kind, whole
 from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.lookup import find, names
+from noisybench.ground.lookup import find, names, objectives_leaving
 from noisybench.runs.folder import keep_variant
 from noisybench.runs.further_task import FurtherTask, carry_out_further
 from noisybench.runs.schemes import SCHEMES
@@ -151,7 +151,7 @@ def plan_evaluation(
     Arguments and errors are those of ``train_and_score``.
     """
     check_kind(out, (str, Path), "out", "give the path of a folder for runs")
-    numbers, chosen = check_seeds(seeds), choose_detectors(detectors)
+    numbers, chosen = check_seeds(seeds), choose_detectors(detectors, plan.objective.leaves)
     given = [variants] if isinstance(variants, Variant | str | os.PathLike) else list(variants)
     for variant in given:
         check_source(source, variant)
@@ -297,15 +297,17 @@ def check_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
     return numbers
 
 
-def choose_detectors(detectors: str | Sequence[str]) -> dict[str, str]:
+def choose_detectors(detectors: str | Sequence[str], leaves: Collection[str] = ()) -> dict[str, str]:
     """Name of each detector → what the catalog finds it by.
 
     Args:
-        detectors: Names, and sets: ``fast``, ``standard`` or ``all`` that trainings feed, see ``DetectorSet``.
+        detectors: Names, and sets: ``fast``, ``standard`` or ``all`` that trainings feed, see ``DetectorSet``; those that
+            read what an objective leaves are in a set where it does.
+        leaves: Columns that the objective of the training leaves.
 
     Raises:
-        BadUsage: A name that does not exist or is taken, a detector that no training feeds, two detectors of one name, or
-            one of the user's own that reads columns of several trainings.
+        BadUsage: A name that does not exist or is taken, a detector that no training feeds, or none with this objective,
+            two detectors of one name, or one of the user's own that reads columns of several trainings.
     """
     asked = [detectors] if isinstance(detectors, str) else [*detectors]
     sets = [spec for spec in asked if spec in get_args(DetectorSet)]
@@ -315,11 +317,15 @@ def choose_detectors(detectors: str | Sequence[str]) -> dict[str, str]:
     }
     for spec in alone:
         _check_fed(found[spec], spec)
+        _check_left(found[spec], leaves)
     within = {smallest for one in sets for smallest in get_args(DetectorSet)[: get_args(DetectorSet).index(one) + 1]}
     listed = [
         spec
         for spec, detector in found.items()
-        if spec not in alone and {*OF_EVALUATE} & {*detector.fed_by} and detector.smallest_set in within
+        if spec not in alone
+        and {*OF_EVALUATE} & {*detector.fed_by}
+        and {*detector.left_by_objective} <= {*leaves}
+        and detector.smallest_set in within
     ]
     wanted = [*alone, *listed]
     chosen = {found[spec].name: spec for spec in wanted}
@@ -351,4 +357,15 @@ def _check_fed(detector: Detector, spec: str) -> None:
     what = " or ".join(NEEDS[regime] for regime in fed)
     commands = " or ".join(f"'noisybench {COMMANDS[regime]}'" for regime in fed)
     msg = f"detector '{detector.name}' needs {what}; {commands} scores it"
+    raise BadUsage(msg)
+
+
+def _check_left(detector: Detector, leaves: Collection[str]) -> None:
+    """Raise ``BadUsage`` for a detector that reads what the objective does not leave; the sentence names those that do."""
+    lacking = [name for name in detector.left_by_objective if name not in leaves]
+    if not lacking:
+        return
+    able = objectives_leaving(lacking)
+    mend = f"objective {' or '.join(able)} leaves it" if able else "none of noisybench's does"
+    msg = f"detector '{detector.name}' reads {' and '.join(lacking)}, which this objective does not leave; {mend}"
     raise BadUsage(msg)

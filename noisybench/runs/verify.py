@@ -152,6 +152,7 @@ def _check_subsets(folder: Path, pool: Pool, variant: Variant) -> None:
             seed=derive(pool.seed, pool.purpose),
             balanced=learner.balanced,
             dropped=variant.dropped,
+            groups=variant.copies,
         )
     except BadUsage as error:
         msg = f"{folder} holds models of subsets that cannot be: {error}; delete that folder to train them again"

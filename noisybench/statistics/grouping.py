@@ -56,7 +56,7 @@ def find_groups(features: NDArray[Any], given_groups: NDArray[Any] | None = None
         links.append(_near(coordinates))
     if given_groups is not None:
         links.append(check_groups(given_groups, n, several=False))
-    return _united(links)
+    return united(links)
 
 
 def group_batches(groups: Labels | None, n: int, *, most: int) -> Iterator[NDArray[np.intp]]:
@@ -73,7 +73,7 @@ def group_batches(groups: Labels | None, n: int, *, most: int) -> Iterator[NDArr
             yield order[starts[i : i + step, None] + np.arange(size)]
 
 
-def _united(links: list[Labels]) -> Labels:
+def united(links: list[Labels]) -> Labels:
     """Groups that are joined where they share a sample: several (n,) → (n,), numbered in sample order."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

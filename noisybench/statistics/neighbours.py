@@ -103,6 +103,49 @@ def similarities(
         yield start, similar
 
 
+def two_nearest(features: NDArray[Any], n: int) -> Labels:
+    """The two nearest others of each sample by cosine, nearest first: (n, d) → (n, 2), -1 where there is none.
+
+    Of those tied, the next in the order of the samples, around the end: where many are alike, as saturated probabilities
+    are, the first of all would otherwise stand for everyone.
+
+    Args:
+        features: Shape (n, d), finite.
+        n: Samples there must be.
+
+    Raises:
+        BadData: Features of another shape, or that are not finite.
+    """
+    check_features(features, n)
+    two = np.full((n, 2), -1)
+    for start, similar in similarities(features, np.arange(n)):
+        rows = np.arange(len(similar))
+        first = similar.argmax(1)
+        highest = similar[rows, first]
+        similar[rows, first] = -np.inf
+        second = similar.argmax(1)
+        lowest = similar[rows, second]
+        similar[rows, second] = -np.inf
+        third = similar[rows, similar.argmax(1)]  # faster than the maximum
+        similar[rows, second] = lowest
+        similar[rows, first] = highest  # last, as the second is the first again where there is no other
+        for row in np.flatnonzero((lowest >= highest - np.float32(TIED)) | (third >= lowest - np.float32(TIED))):
+            first[row], second[row] = _next_two(similar[row], start + int(row))
+        two[start + rows] = np.column_stack([first, second])
+    two[:, max(0, n - 1) :] = -1
+    return two
+
+
+def _next_two(similar: Floats32, sample: int) -> tuple[int, int]:
+    """The two nearest, of those tied the next after the sample: similarities (n,), minus infinity of the sample itself."""
+    places = []
+    for _ in range(2):
+        tied = np.flatnonzero(similar >= similar.max() - np.float32(TIED))
+        places.append(int(tied[np.searchsorted(tied, sample) % len(tied)]))
+        similar[places[-1]] = -np.inf
+    return places[0], places[1]
+
+
 def shared_places(similar: Floats32, near: Labels) -> tuple[Indices, Indices, Floats]:
     """Row, column and weight of each neighbour: ``near`` of each row (b,), of similarities (b, n), all of shape (m,).
 

@@ -6,22 +6,40 @@ from noisybench.ground.arrays import Bools, Indices, Labels
 from noisybench.ground.random_streams import permutation
 
 
-def stratified_halves(labels: Labels, seed: int, *, but: Bools | None = None) -> Labels:
+def stratified_halves(labels: Labels, seed: int, *, but: Bools | None = None, groups: Labels | None = None) -> Labels:
     """Half of each sample, 0 or 1: (n,) → (n,), int64. Each class is split evenly, to one sample, and so are all samples.
 
     Args:
         labels: Shape (n,).
         seed: Decides who is in which half.
         but: Samples that do not count, shape (n,); they are put into half 0 and unbalance nothing.
+        groups: Who goes with whom, a number each, shape (n,): groups are then split in place of samples, those of one size
+            and commonest label evenly. None: everybody goes alone.
 
     >>> stratified_halves(np.array([0, 0, 0, 1, 1, 1, 1, 2]), seed=0).sum()
     np.int64(4)
     """
+    if groups is not None:
+        return _halves_of_groups(labels, seed, np.zeros(len(labels), dtype=np.bool_) if but is None else but, groups)
     halves = np.zeros(len(labels), dtype=np.int64)
     order = permutation(seed, "halves", len(labels))
     order = order if but is None else order[~but[order]]
     order = order[np.argsort(labels[order], kind="stable")]  # class by class, in random order within each
     halves[order[1::2]] = 1
+    return halves
+
+
+def _halves_of_groups(labels: Labels, seed: int, but: Bools, groups: Labels) -> Labels:
+    """As ``stratified_halves``, of groups that stay together."""
+    halves, counted = np.zeros(len(labels), dtype=np.int64), np.flatnonzero(~but)
+    _, member, sizes = np.unique(groups[counted], return_inverse=True, return_counts=True)
+    votes = np.zeros((len(sizes), int(labels.max()) + 1), dtype=np.int64)
+    np.add.at(votes, (member, labels[counted]), 1)
+    order = permutation(seed, "halves", len(sizes))
+    order = order[np.lexsort((votes.argmax(1)[order], -sizes[order]))]  # which is stable
+    side = np.zeros(len(sizes), dtype=np.int64)
+    side[order[1::2]] = 1
+    halves[counted] = side[member]
     return halves
 
 

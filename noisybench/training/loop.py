@@ -20,7 +20,7 @@ from noisybench.training.batches import Inputs
 from noisybench.training.branch import Branch, last_linear
 from noisybench.training.checkpoint import weights_of
 from noisybench.training.machine import generator_of
-from noisybench.training.objective import Objective, State, Step, Task, cross_entropy
+from noisybench.training.objective import Objective, State, Step, Task, plain_objective
 from noisybench.training.observing import evaluating
 from noisybench.training.recipe import Recipe, learning_rate
 from noisybench.training.recorder import Recorder
@@ -61,7 +61,7 @@ class RunInProgress:
     data: Inputs
     seed: int
     rows: Tensor | None = None
-    objective: Objective = field(default_factory=cross_entropy)
+    objective: Objective = field(default_factory=plain_objective)
     given: Labels | None = None
     branch: Branch | None = field(init=False, default=None)
     optimizer: torch.optim.SGD = field(init=False)

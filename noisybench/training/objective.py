@@ -162,7 +162,7 @@ def by_product(name: str) -> Probe:
     return ByProduct(name, BY_PRODUCTS[name])
 
 
-def reading(probes: Sequence[Probe], objective: Objective, state: State, task: Task) -> list[Probe]:
+def able_to_read(probes: Sequence[Probe], objective: Objective, state: State, task: Task) -> list[Probe]:
     """The probes, those of by-products able to ask an objective.
 
     Raises:
@@ -239,7 +239,7 @@ CROSS_ENTROPY = "cross_entropy"
 """Name of the objective of a training that is told none."""
 
 
-def cross_entropy() -> Objective:
+def plain_objective() -> Objective:
     """What a training minimises that is told no objective."""
     return choose_objective(CROSS_ENTROPY).objective
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from noisybench.data.source import Source, inputs_of
+from noisybench.data.source import Source, inputs_of, untested
 from noisybench.ground.arrays import Floats32, Indices, Labels
 from noisybench.ground.durability import synced_together
 from noisybench.ground.errors import TrainingFailed
@@ -35,7 +35,7 @@ from noisybench.training.checkpoint import (
 from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
 from noisybench.training.machine import Machine, deterministic_torch, generator_of
 from noisybench.training.model import BuildModel, build_model, errors_as_training_failed
-from noisybench.training.objective import Objective, cross_entropy
+from noisybench.training.objective import Objective, plain_objective
 from noisybench.training.observing import evaluating
 from noisybench.training.recipe import Recipe
 from noisybench.training.timing import TIMING, read_timing
@@ -121,7 +121,7 @@ def train_in_phases(
             rows = torch.tensor(wanted.phases[phase], device=device)
             own = derive(seed, "phase", phase)
             return RunInProgress(
-                seen, variant, recipe, model, data, own, rows, objective or cross_entropy(), wanted.labels
+                seen, variant, recipe, model, data, own, rows, objective or plain_objective(), wanted.labels
             )
 
         done, seconds = _done(folder, made_by, wanted.columns), _seconds_before(folder)
@@ -151,7 +151,7 @@ def widened(source: Source, classes: int) -> Source:
     names = list(source.class_names)
     while len(names) < classes:
         names.append(next(name for name in _fresh_names() if name not in names))
-    return replace(source, class_names=tuple(names), test_inputs=None, test_labels=None)
+    return replace(untested(source), class_names=tuple(names))
 
 
 def _fresh_names() -> "Sequence[str]":

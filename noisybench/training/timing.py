@@ -12,7 +12,7 @@ TIMING = "timing.json"
 """Name of the file that says what a run took."""
 
 
-def write_timing(purposes: Mapping[str, float], folder: Path) -> None:
+def write_purposes(purposes: Mapping[str, float], folder: Path) -> None:
     """Write what was spent so far; the one file of a run that is no part of any comparison of bytes.
 
     A run that is trained again for a further probe keeps what its first training took until it has taken more.

@@ -31,13 +31,13 @@ from noisybench.training.gathering import asked_columns, due_columns, is_observe
 from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
 from noisybench.training.machine import Machine, deterministic_torch, surroundings
 from noisybench.training.model import BuildModel, build_model, errors_as_training_failed
-from noisybench.training.objective import CROSS_ENTROPY, Objective, choose_objective, reading
+from noisybench.training.objective import CROSS_ENTROPY, Objective, able_to_read, choose_objective
 from noisybench.training.observing import evaluating
 from noisybench.training.probe import Probe
 from noisybench.training.recipe import Observe, Recipe
 from noisybench.training.recorder import Recorder
 from noisybench.training.susceptibility import Susceptibility, SusceptibilityTracker
-from noisybench.training.timing import spent_before, write_timing
+from noisybench.training.timing import spent_before, write_purposes
 from noisybench.training.trace import Observation, Trace, epochs_observed, mend_trace
 from noisybench.variants.variant import Variant, check_source
 
@@ -125,7 +125,7 @@ def train(
         data = Inputs(inputs, device, loader_workers=machine.loader_workers)
         rows = torch.tensor(np.flatnonzero(~variant.dropped), device=device) if variant.dropped.any() else None
         run = RunInProgress(source, variant, recipe, build_model(build, source, data), data, seed, rows, wanted)
-        probes = reading(probes, wanted, run.state, run.task)
+        probes = able_to_read(probes, wanted, run.state, run.task)
         watched = _watch(run, probes, observe=observe, every=every or {}, susceptibility=susceptibility, folder=folder)
         if made_by is None:
             made_by = _made_by(watched, every or {}, susceptibility, machine)
@@ -138,7 +138,7 @@ def train(
                     if folder is not None:
                         _write_history(run, folder)
                 if folder is not None and (epoch % machine.checkpoint_every == 0 or epoch == recipe.epochs):
-                    write_timing(watched.seconds, folder)
+                    write_purposes(watched.seconds, folder)
                     _write_checkpoint(watched, made_by, folder)
             progress()
         if folder is not None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.crowd.answers import COLUMNS, Answers, check_answers
-from noisybench.data.source import Option, Source, check_marks, check_names
+from noisybench.data.source import FREQUENCY, PARENT, UNIT, Option, Source, check_marks, check_names
 from noisybench.ground.archives import read_archive, write_archive
 from noisybench.ground.arrays import UNKNOWN, Labels, check_array, check_labels, read_only
 from noisybench.ground.checks import a_path, check_kind
@@ -180,6 +180,18 @@ class Variant:
             return np.zeros(len(self.labels), dtype=np.bool_)
         dropped: NDArray[np.bool_] = self.marks[DROPPED]
         return dropped
+
+    @property
+    def copies(self) -> Labels | None:
+        """Number of each sample's group, shape (n,): of units of copies, see ``frequency_spectrum``; else None.
+
+        Copies are in the same subsets, folds and halves, so that no held-out answer rests on a copy of what it is about.
+        """
+        if not {UNIT, FREQUENCY, PARENT} <= {*self.marks}:
+            return None
+        parent, n = self.marks[PARENT], len(self.labels)
+        groups = np.unique(np.where(parent < 0, parent.max() + 1 + np.arange(n), parent), return_inverse=True)[1]
+        return groups.astype(np.int64) if groups.max() + 1 < n else None
 
     @property
     def known(self) -> NDArray[np.bool_]:

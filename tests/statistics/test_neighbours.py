@@ -8,7 +8,7 @@ from sklearn.neighbors import NearestNeighbors
 from noisybench.ground import checks
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.statistics import neighbours
-from noisybench.statistics.neighbours import neighbour_labels
+from noisybench.statistics.neighbours import neighbour_labels, two_nearest
 
 
 def looped(
@@ -180,3 +180,21 @@ def test_shares_beyond_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
     ):
         neighbour_labels(*drawn(5, 2), 4, 2)
     assert neighbour_labels(*drawn(5, 2, classes=3), 3, 2).shape == (5, 3)
+
+
+def test_the_two_nearest_are_scikit_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By cosine, also in chunks of a few rows; who has no other, or one, has -1."""
+    features, _ = drawn(300, 5)
+    expected = NearestNeighbors(n_neighbors=3, metric="cosine").fit(features).kneighbors(features)[1][:, 1:]
+    for chunk in (2**23, 1000):
+        monkeypatch.setattr(neighbours, "CHUNK", chunk)
+        assert np.array_equal(two_nearest(features, 300), expected)
+    assert two_nearest(features[:1], 1).tolist() == [[-1, -1]]
+    assert two_nearest(features[:2], 2).tolist() == [[1, -1], [0, -1]]
+
+
+def test_of_many_alike_each_has_the_next_two() -> None:
+    """Around the end; a pair of twins has each other, and then the nearest of the rest."""
+    assert two_nearest(np.ones((4, 2)), 4).tolist() == [[1, 2], [2, 3], [3, 0], [0, 1]]
+    twins = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.9, 0.1], [0.1, 0.9]])
+    assert two_nearest(twins, 5).tolist() == [[2, 3], [4, 3], [0, 3], [0, 2], [1, 3]]

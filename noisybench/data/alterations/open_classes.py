@@ -56,6 +56,7 @@ class OpenClasses:
             class_names=source.class_names[:left],
             test_inputs=None if tested is None or source.test_inputs is None else rows_of(source.test_inputs, tested),
             test_labels=None if source.test_labels is None else read_only(source.test_labels[tested]),
+            test_marks={name: read_only(mark[tested]) for name, mark in source.test_marks.items()},
         )
 
 

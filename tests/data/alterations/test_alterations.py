@@ -51,6 +51,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "duplicates": {"rate": 0.1},
     "long_tail": {"factor": 10.0},
     "corruption": {"rate": 0.3},
+    "frequency_spectrum": {},
 }
 
 
