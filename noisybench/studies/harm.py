@@ -15,9 +15,9 @@ from noisybench.ground.drawing import check_picture
 from noisybench.ground.engines.processes import Progress
 from noisybench.ground.errors import UnknownName
 from noisybench.studies.harm_networks import (
-    grid_cells,
     detector_table,
     failures_of,
+    grid_cells,
     harm_table,
     paradox_table,
     treatment_table,

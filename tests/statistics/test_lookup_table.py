@@ -9,7 +9,6 @@ from noisybench.ground.arrays import Floats
 from noisybench.ground.errors import BadUsage
 from noisybench.statistics.harm import failing, helping, majority_wrong, posterior_mass
 from noisybench.statistics.lookup_table import (
-    table_answers,
     backward_answers,
     count_law,
     decided_errors,
@@ -19,6 +18,7 @@ from noisybench.statistics.lookup_table import (
     peer_answers,
     smoothed_answers,
     symmetric_matrix,
+    table_answers,
     table_harm,
 )
 
