@@ -59,7 +59,8 @@ def made() -> Spectrum:
 
 def answered(draw: int, rate: float, treatment: str, path: Path) -> Answered:
     rng = np.random.default_rng([draw, round(10 * rate), len(treatment)])
-    return Answered(draw, rate, treatment, path, *(rng.dirichlet(np.ones(K), size=8) for _ in range(2)))
+    siblings, samples = (rng.dirichlet(np.ones(K), size=8) for _ in range(2))
+    return Answered(draw, rate, treatment, path, siblings, samples)
 
 
 def test_tables_equal_loops_over_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +149,7 @@ def test_flags_are_the_expectation_over_orders(suspicion: list[float]) -> None:
 def test_a_study_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Finished trainings are not repeated, a lost one is made again with the same findings, and the picture is small."""
     monkeypatch.setenv("NOISYBENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setitem(PRESETS, "quick", GRID)  # type: ignore[misc]  # a dict
+    monkeypatch.setitem(PRESETS, "quick", GRID)
     steps: list[int] = []
     first = harm(tmp_path / "harm", preset=GRID, plot=tmp_path / "harm.png", progress=lambda: steps.append(1))
     assert len(steps) == GRID.trainings * GRID.epochs
