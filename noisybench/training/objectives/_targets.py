@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from noisybench.training.objective import State, Task
-from noisybench.training.objectives._options import number
 
 TARGET, INDICATOR = "objective.target", "objective.indicator"
 """Columns of a trace: targets after the last epoch, shape (n, k); trust in the given label after each, shape (n,)."""
