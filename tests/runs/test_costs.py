@@ -15,9 +15,10 @@ from noisybench.detection.scoring import DetectorSet
 from noisybench.ground.files import read_json, write_json
 from noisybench.items import find, names
 from noisybench.runs.costs import FORWARD, count_passes
+from noisybench.runs.detector_choice import choose_detectors
 from noisybench.runs.forecast import costs_of_evaluation, detector_costs, repeats_of
 from noisybench.runs.schemes import SCHEMES
-from noisybench.runs.training_run import Evaluation, choose_detectors, plan_evaluation
+from noisybench.runs.training_run import Evaluation, plan_evaluation
 from noisybench.training.gathering import asked_columns
 from noisybench.training.machine import Machine
 from noisybench.training.observing import observe

@@ -17,8 +17,9 @@ from noisybench.ground.errors import BadUsage
 from noisybench.ground.lookup import objectives_leaving
 from noisybench.items import find, names
 from noisybench.noise.noises.symmetric import Symmetric
+from noisybench.runs.detector_choice import choose_detectors
 from noisybench.runs.forecast import detector_costs
-from noisybench.runs.training_run import choose_detectors, train_and_score
+from noisybench.runs.training_run import train_and_score
 from noisybench.training.objective import BY_PRODUCTS
 from noisybench.training.trace import Column, Trace, read_trace
 from noisybench.variants.building import build_variant
