@@ -77,6 +77,8 @@ from .memorization.subset_plan import plan_learner as plan_learner
 from .runs.costs import Cost as Cost
 from .runs.costs import Costs as Costs
 from .runs.forecast import detector_costs as detector_costs
+from .runs.stopping import StoppedAt as StoppedAt
+from .runs.stopping import stopping_of as stopping_of
 from .statistics.audit import AuditEstimates as AuditEstimates
 from .statistics.audit import AuditSample as AuditSample
 from .statistics.audit import audit_estimates as audit_estimates
@@ -92,6 +94,8 @@ from .statistics.planning import Correlations as Correlations
 from .statistics.planning import plan_comparison as plan_comparison
 from .statistics.ridge import RidgeAnswers as RidgeAnswers
 from .statistics.ridge import leave_one_out_ridge as leave_one_out_ridge
+from .statistics.stopping import Stop as Stop
+from .statistics.stopping import label_wave as label_wave
 from .statistics.transition_estimation import TransitionError as TransitionError
 from .statistics.transition_estimation import estimate_transition as estimate_transition
 from .statistics.transition_estimation import transition_error as transition_error

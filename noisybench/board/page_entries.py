@@ -36,7 +36,10 @@ FAMILIES: Mapping[Regime, str] = {
     "given": "given scores",
 }
 """What the scores of a regime come from."""
-_OPTIONS = ("batch_size", "lr", "momentum", "weight_decay", "schedule", "augmentation", "precision")
+_OPTIONS = (
+    "batch_size", "lr", "momentum", "weight_decay", "schedule", "augmentation", "precision",
+    "optimizer", "cosine_cycles", "cosine_floor", "milestones", "milestone_factor",
+)  # fmt: skip
 
 
 _NOTHING: Floats = np.array([math.nan])

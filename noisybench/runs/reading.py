@@ -21,7 +21,7 @@ from noisybench.ground.kept_digests import keeping_digests
 from noisybench.ground.walking import find_below, reached
 from noisybench.runs.fit_words import FITS
 from noisybench.runs.folder import RECORD, is_finished, kinds_of, log, read_run_record
-from noisybench.runs.record import WITH_HISTORY, RunRecord, Setup, setup_of
+from noisybench.runs.record import OF_RULES, WITH_HISTORY, RunRecord, Setup, setup_of
 from noisybench.runs.suggestion_files import suggestion_of
 from noisybench.statistics.column_means import LabelColumn
 from noisybench.variants.variant import Variant
@@ -249,6 +249,7 @@ def finished_and_begun(runs: Sequence[Run] | Paths) -> tuple[list[Run], list[Run
     """The finished runs in order, and those that have begun and not ended."""
     given = _several(runs)
     known = given if given and all(isinstance(run, Run) for run in given) else read_runs(given)
+    known = [run for run in known if run.record.regime not in OF_RULES]  # they feed no detector
     ended = sorted((run for run in known if run.finished), key=lambda run: (*_order(run.setup), run.column, run.seed))
     return ended, [run for run in known if not run.finished]
 
