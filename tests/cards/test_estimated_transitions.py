@@ -193,7 +193,7 @@ def test_the_command_tells_it_in_every_form(tmp_path: Path) -> None:
     assert "total variation from the nominal matrix" in done.out
     page = (tmp_path / "v.html").read_text(encoding="utf-8")
     assert "<h2>Noise estimated from probabilities</h2>" in page
-    assert '<th scope="row">dual_t</th>' in page
+    assert '<th scope="row" class="method">dual_t</th>' in page
     assert "&lt;cat&gt; → ant" in page
     record = json.loads(shell("describe", tmp_path / "v", "--pred-probs", tmp_path / "p.npy", "--json").out)
     assert [one["method"] for one in record["transition_estimates"]["methods"]] == list(METHODS)
