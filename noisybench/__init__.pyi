@@ -96,6 +96,9 @@ from .statistics.ridge import RidgeAnswers as RidgeAnswers
 from .statistics.ridge import leave_one_out_ridge as leave_one_out_ridge
 from .statistics.stopping import Stop as Stop
 from .statistics.stopping import label_wave as label_wave
+from .statistics.transition_estimation import TransitionError as TransitionError
+from .statistics.transition_estimation import estimate_transition as estimate_transition
+from .statistics.transition_estimation import transition_error as transition_error
 from .studies.agreement_grid import AgreementGrid as AgreementGrid
 from .studies.agreement_grid import GridRow as GridRow
 from .studies.agreement_grid import agreement_grid as agreement_grid
@@ -103,6 +106,9 @@ from .training.asking import Batch as Batch
 from .training.machine import Machine as Machine
 from .training.model import BuildModel as BuildModel
 from .training.model import check_images as check_images
+from .training.objective import Objective as Objective
+from .training.objective import Step as Step
+from .training.objective import Task as Task
 from .training.observing import observe as observe
 from .training.probe import Gathering as Gathering
 from .training.probe import Probe as Probe

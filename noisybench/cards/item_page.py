@@ -19,6 +19,7 @@ _CALLS = {
     "alterations": 'build altered --source-set base=digits --source-set "steps={call}" --noise symmetric --rate 0.2',
     "features": "memorize variants/NAME --features {name}",
     "models": "evaluate variants/NAME --model {name}",
+    "objectives": "evaluate variants/NAME --objective {name}",
 }
 _RUNS = {
     "training": ("one observed training", "evaluate variants/NAME --detectors {name}"),
@@ -107,7 +108,12 @@ def item_page(drawer: Drawer, name: str) -> ItemPage:
         summary=listed or next(iter(told.text), "No item of noisybench's own, found by its name."),
         text=told.text if listed else told.text[1:],
         options=options,
-        flag={"sources": "--source-set", "noises": "--set", "features": "--features-set"}.get(drawer, ""),
+        flag={
+            "sources": "--source-set",
+            "noises": "--set",
+            "features": "--features-set",
+            "objectives": "--objective-set",
+        }.get(drawer, ""),
         facts=_trained_on(name) if drawer == "features" else _facts(item),
         example=str(facts.get("example") or _example(drawer, name, options, str(facts.get("access", "")))),
         card=None if card is None else card.text,
@@ -132,9 +138,9 @@ def _trained_on(name: str) -> dict[str, str]:
 
 
 def _facts(item: Any) -> dict[str, str]:  # noqa: ANN401
-    """Fields of a detector, of a metric and of a probe."""
+    """Fields of a detector, of a metric, of an objective and of a probe."""
     if isinstance(item, type):
-        return {}
+        return _facts_of_objective(item) if hasattr(item, "leaves") else {}
     if isinstance(item, Metric):
         return _facts_of_metric(item)
     facts = {}
@@ -154,6 +160,11 @@ def _facts(item: Any) -> dict[str, str]:  # noqa: ANN401
         more = getattr(item, "passes_a_further_class", 0.0)
         facts["extra passes"] = f"{item.passes:g}" + (f", and {more:g} for each further class" if more else "")
     return facts
+
+
+def _facts_of_objective(kind: Any) -> dict[str, str]:  # noqa: ANN401 - a class of training's, which is not known here
+    facts = {} if any(field.default is MISSING for field in fields(kind)) else {"knows of the truth": kind().knows}
+    return {**facts, "leaves": ", ".join(kind.leaves)} if kind.leaves else facts
 
 
 def _facts_of_metric(metric: Metric) -> dict[str, str]:

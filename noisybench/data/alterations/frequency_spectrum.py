@@ -38,18 +38,21 @@ class FrequencySpectrum:
     each. Noise comes later and takes each copy for a sample of its own; copies are together in all that is held out. It is
     the last step, and takes no limit.
 
-    - ``exact``: l copies of one sample, with its label. Its one sibling is the sample itself: what is measured on it is
-      which label was memorized, and nothing of inputs not seen.
-    - ``near``: l near copies of one sample, which is itself in neither set; its siblings are further ones. Images are moved
-      by up to ``strength`` of a side over their edge, brightened or darkened by up to ``strength``, and have normal noise
-      whose deviation is ``strength`` of the range of all inputs; columns have noise of ``strength`` of their deviation.
-    - ``fine``: classes become coarse ones, and each class is a unit, of which l members are drawn; within a coarse class
-      they take turns at the frequencies, the largest first, in a drawn order. Siblings are members of the test set, or,
-      without one, further members. With ``frequencies=500,250,125,62,31`` of CIFAR-100 this is the rare groups of SSFT.
-    - ``clusters``: each class is cut into as many clusters as there are units, or up to twice as many where some are too
-      small, by k-means on its inputs (of columns brought to one scale, in at most 32 principal components); those large
-      enough become units, of which l members are drawn, and siblings are further members. A cluster of a large frequency
-      has at least so many members, one of a small frequency may have fewer.
+    Units of ``exact`` are l copies of one sample, with its label. Its one sibling is the sample itself: what is measured on
+    it is which label was memorized, and nothing of inputs not seen.
+
+    Units of ``near`` are l near copies of one sample, which is itself in neither set; its siblings are further ones. Images
+    are moved by up to ``strength`` of a side over their edge, brightened or darkened by up to ``strength``, and have normal
+    noise whose deviation is ``strength`` of the range of all inputs; columns have noise of ``strength`` of their deviation.
+
+    With ``fine``, classes become coarse ones, and each class is a unit, of which l members are drawn; within a coarse class
+    they take turns at the frequencies, the largest first, in a drawn order. Siblings are members of the test set, or,
+    without one, further members. With ``frequencies=500,250,125,62,31`` of CIFAR-100 these are the rare groups of SSFT.
+
+    With ``clusters``, each class is cut into as many clusters as there are units, or up to twice as many where some are too
+    small, by k-means on its inputs (of columns brought to one scale, in at most 32 principal components); those large
+    enough become units, of which l members are drawn, and siblings are further members. A cluster of a large frequency has
+    at least so many members, one of a small frequency may have fewer.
 
     Attributes:
         how: What a unit is.
