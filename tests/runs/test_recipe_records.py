@@ -30,7 +30,7 @@ def small() -> Source:
 
 @pytest.fixture(scope="module")
 def variant(small: Source) -> Variant:
-    return build_variant(small, find("noises", "symmetric")(rate=0.2))  # type: ignore[call-arg]
+    return build_variant(small, find("noises", "symmetric")(rate=0.2))
 
 
 @pytest.fixture(scope="module")
