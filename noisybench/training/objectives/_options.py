@@ -32,7 +32,7 @@ def number(
             (False, True): f"{'below' if without == most else 'at most'} {most:g} and finite",
             (True, True): f"in {opening}{least:g}, {most:g}{closing}",
         }
-        msg = f"{name} must be a number {bounds[np.isfinite(least), np.isfinite(most)]}, got {str(value)[:60]!r}"
+        msg = f"{name} must be a number {bounds[np.isfinite(least), np.isfinite(most)]}, got {repr(value)[:60]}"
         raise BadUsage(msg)
     return float(value) + 0.0  # -0.0 + 0.0 is 0.0
 
