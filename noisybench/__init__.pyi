@@ -83,6 +83,7 @@ from .statistics.audit import AuditEstimates as AuditEstimates
 from .statistics.audit import AuditSample as AuditSample
 from .statistics.audit import audit_estimates as audit_estimates
 from .statistics.audit import draw_audit as draw_audit
+from .statistics.equal_fit import wrong_at_right as wrong_at_right
 from .statistics.grouping import find_groups as find_groups
 from .statistics.intervals import Estimate as Estimate
 from .statistics.linear_probe import HeldOut as HeldOut
@@ -102,6 +103,11 @@ from .statistics.transition_estimation import transition_error as transition_err
 from .studies.agreement_grid import AgreementGrid as AgreementGrid
 from .studies.agreement_grid import GridRow as GridRow
 from .studies.agreement_grid import agreement_grid as agreement_grid
+from .studies.harm import harm as harm
+from .studies.harm_runs import HarmGrid as HarmGrid
+from .studies.study import StudyFindings as StudyFindings
+from .studies.study import StudyTable as StudyTable
+from .studies.study import Verdict as Verdict
 from .training.asking import Batch as Batch
 from .training.machine import Machine as Machine
 from .training.model import BuildModel as BuildModel

@@ -28,6 +28,7 @@ def ablations_of(runs: Iterable[Run]) -> dict[Setup, Ablation]:
     alike: dict[tuple[object, ...], list[RunRecord]] = {}
     for setup, record in records.items():
         learner = setup.learner
+        # Not by objective: where one was trained with another learning rate, a table has to say so.
         words = (learner.model, learner.recipe, learner.epochs, learner.features, setup.observe, setup.regime)
         alike.setdefault(words, []).append(record)
     names = [name for name in OPTIONS if any(_differs(name, group) for group in alike.values())]

@@ -147,8 +147,8 @@ def _facts(item: Any) -> dict[str, str]:  # noqa: ANN401
     if hasattr(item, "needs"):
         facts["needs"] = ", ".join(item.needs)
         facts["fed by"] = ", or ".join(_RUNS[regime][0] for regime in item.fed_by) or "a run with its columns"
-        if item.left_by_objective:
-            facts["fed by"] += f" with objective {' or '.join(objectives_leaving(item.left_by_objective))}"
+        if able := objectives_leaving(item.left_by_objective):
+            facts["fed by"] += f" with objective {' or '.join(able)}"
         if {"training", "second_split", "threshold"} & {*item.fed_by}:  # which 'evaluate' makes
             facts["smallest set"] = f"{item.smallest_set}, which adds {_SETS[item.smallest_set]}"
         facts["kind"] = "control, which need not beat chance" if item.control else "detector"
@@ -223,9 +223,8 @@ def _example(drawer: Drawer, name: str, options: Sequence[ItemOption], access: s
         return f'Recorder(variant, ["{name}"])'
     if drawer == "detectors":
         detector = find(drawer, name)
-        able = objectives_leaving(detector.left_by_objective) if detector.left_by_objective else []
         told = f"noisybench {_RUNS[next(iter(detector.fed_by), 'training')][1]}".format(name=name)
-        return f"{told} --objective {able[0]}" if able else told
+        return " ".join([told, *(f"--objective {one}" for one in objectives_leaving(detector.left_by_objective)[:1])])
     if drawer == "metrics":
         truth = "memorization" if find(drawer, name).compares == "memorization" else "mislabeled"
         return f"noisybench leaderboard runs --truth {truth} --metric {name}"

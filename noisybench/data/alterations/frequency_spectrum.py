@@ -65,7 +65,7 @@ class FrequencySpectrum:
             CIFAR-100.
         tested: What the test set holds: ``siblings`` alone, or ``all``: those of the base come first, as of no unit.
 
-    Source: Liu 2021, arXiv:2102.05336, section 2, whose frequencies are drawn and here are equally many; Feldman 2020,
+    Source: Liu 2021, arXiv:2102.05336, whose frequencies are drawn and here are equally many; Feldman 2020,
     arXiv:1906.05271; Maini et al. 2022, arXiv:2210.15031 (SSFT), its code for ``fine``.
     """
 

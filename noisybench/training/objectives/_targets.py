@@ -1,4 +1,4 @@
-"""What objectives with targets of their own share: how these move, and the check of options that are shares."""
+"""Targets that an objective estimates for each sample: a running mean of what the model answers."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from noisybench.training.objective import State, Task
-from noisybench.training.objectives._options import number
 
 TARGET, INDICATOR = "objective.target", "objective.indicator"
 """Columns of a trace: targets after the last epoch, shape (n, k); trust in the given label after each, shape (n,)."""
@@ -44,13 +43,3 @@ def move_dropped(state: State, task: Task, momentum: float, probabilities: Calla
     numbers = dropped(task)
     if len(numbers):
         move(state["target"], numbers, probabilities()[numbers], momentum)
-
-
-def check_share(value: float, name: str) -> None:
-    """Raise ``BadUsage`` unless an option is a share, from 0 to 1."""
-    number(value, name, least=0, most=1)
-
-
-def check_weight(value: float, name: str) -> None:
-    """Raise ``BadUsage`` unless an option is the weight of a term, finite and not negative."""
-    number(value, name, least=0)

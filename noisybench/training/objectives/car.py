@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar, Literal, get_args
 
 import torch
@@ -11,11 +12,10 @@ from torch import Tensor, nn
 from noisybench.ground.checks import check_choice
 from noisybench.ground.errors import BadUsage
 from noisybench.training.objective import Objective, State, Step, Task
+from noisybench.training.objectives._options import check_numbers
 from noisybench.training.objectives._targets import (
     INDICATOR,
     TARGET,
-    check_share,
-    check_weight,
     dropped,
     move,
     move_dropped,
@@ -70,10 +70,7 @@ class ConfidenceAdaptiveRegularization(Objective):
     leaves: ClassVar[tuple[str, ...]] = (TARGET, INDICATOR)
 
     def __post_init__(self) -> None:
-        for name in ("penalty", "auxiliary"):
-            check_weight(getattr(self, name), name)
-        for name in ("begin", "every", "momentum", "least_trust"):
-            check_share(getattr(self, name), name)
+        check_numbers(self, penalty=inf, auxiliary=inf, begin=1, every=1, momentum=1, least_trust=1)
         check_choice(self.form, "form", get_args(Form))
 
     def branch(self, features: int) -> nn.Module:

@@ -1,0 +1,182 @@
+"""The networks of the harm study: measures against loops over hand-made answers, and a small study from end to end."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import t
+from shell import shell
+
+from noisybench.data.source import source_from_arrays
+from noisybench.ground.arrays import Floats
+from noisybench.ground.errors import BadUsage, UnknownName
+from noisybench.noise.noises.symmetric import Symmetric
+from noisybench.statistics.lookup_table import symmetric_matrix
+from noisybench.studies.harm import PRESETS, TABLES, harm, preset_of
+from noisybench.studies.harm_networks import (
+    grid_cells,
+    harm_table,
+    over_draws,
+    paradox_table,
+    treatment_table,
+    unit_errors,
+)
+from noisybench.studies.harm_runs import Answered, HarmGrid, Spectrum, flagged_shares
+from noisybench.variants.building import build_variant
+
+K = 3
+GRID = HarmGrid(
+    frequencies=(1, 3),
+    units=2,
+    siblings=2,
+    rates=(0.4,),
+    draws=(0, 1),
+    epochs=2,
+    treatments=("cross_entropy", "label_smoothing .4"),
+    detectors=("aum",),
+)
+
+
+def made() -> Spectrum:
+    """Two units of one copy, two of three, and two siblings of each."""
+    unit = np.array([0, 1, 2, 2, 2, 3, 3, 3])
+    labels, tested = np.array([0, 1, 2, 0])[unit], np.repeat(np.arange(4), 2)
+    source = source_from_arrays(
+        "made",
+        np.zeros((8, 1), dtype=np.float32),
+        labels,
+        clean=labels,
+        test_inputs=np.zeros((8, 1), dtype=np.float32),
+        test_labels=np.array([0, 1, 2, 0])[tested],
+        class_names=list("abc"),
+        marks={"unit": unit, "frequency": np.array([1, 1, 3, 3])[unit]},
+        test_marks={"unit": tested, "frequency": np.array([1, 1, 3, 3])[tested]},
+    )
+    return Spectrum(source, {rate: build_variant(source, Symmetric(rate), mode="bernoulli") for rate in (0.0, 0.4)})
+
+
+def answered(draw: int, rate: float, treatment: str, path: Path) -> Answered:
+    rng = np.random.default_rng([draw, round(10 * rate), len(treatment)])
+    siblings, samples = (rng.dirichlet(np.ones(K), size=8) for _ in range(2))
+    return Answered(draw, rate, treatment, path, siblings, samples)
+
+
+def test_tables_equal_loops_over_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Harm, gain, shares, weights and disparity of hand-made answers, one unit and one draw at a time."""
+    spectra = {draw: made() for draw in GRID.draws}
+    answers = [answered(draw, 0.0, "cross_entropy", tmp_path) for draw in GRID.draws]
+    answers += [answered(draw, 0.4, name, tmp_path) for draw in GRID.draws for name in GRID.treatments]
+
+    def error(one: Answered, unit: int, *, decided: bool) -> float:
+        rows, right = one.siblings[2 * unit : 2 * unit + 2], [0, 1, 2, 0][unit]
+        return float(np.mean([row.argmax() != right if decided else 1 - row[right] for row in rows]))
+
+    def mean(units: tuple[int, ...], what: str, draw: int, *, decided: bool) -> float:
+        of = {(one.draw, one.rate, one.treatment): one for one in answers}
+        clean, learnt = of[draw, 0.0, "cross_entropy"], of[draw, 0.4, "cross_entropy"]
+        mine = of[draw, 0.4, "label_smoothing .4"]
+        each = {"error": [], "harm": [], "gain": [], "worse": [], "better": []}  # type: dict[str, list[float]]
+        for unit in units:
+            own, right, before = (error(one, unit, decided=decided) for one in (mine, clean, learnt))
+            for name, value in (("error", own), ("harm", own - right), ("gain", before - own)):
+                each[name].append(value)
+            each["worse"].append(own > before)
+            each["better"].append(own < before)
+        return float(np.mean(each[what]))
+
+    cells = grid_cells(GRID, spectra, answers)
+    records = {(one["treatment"], one["copies"]): one for one in harm_table(GRID, cells, K).records}
+    for copies, units in ((1, (0, 1)), (3, (2, 3))):
+        for name in ("error", "harm", "gain", "worse", "better"):
+            for ending, decided in (("", True), ("_drawn", False)):
+                by_hand = np.mean([mean(units, name, draw, decided=decided) for draw in GRID.draws])
+                assert records["label_smoothing .4", copies][f"{name}{ending}"] == pytest.approx(by_hand)
+        assert records["cross_entropy", copies]["gain"] == 0
+        assert records["(lookup table)", copies]["harm_drawn"] == pytest.approx(0.4)
+
+    class Finished:
+        history = {"mislabeled_fit": 0.5, "clean_fit": 1.0}  # noqa: RUF012 - nobody writes there
+
+    monkeypatch.setattr("noisybench.studies.harm_networks.read_run", lambda _: Finished())
+    line = treatment_table(GRID, cells).records[1]
+    gains = [[mean(units, "gain", draw, decided=True) for draw in GRID.draws] for units in ((0, 1), (2, 3))]
+    harms = [[mean(units, "harm", draw, decided=False) for draw in GRID.draws] for units in ((0, 1), (2, 3))]
+    assert line["disparity"] == pytest.approx(np.mean(gains[1]) - np.mean(gains[0]))
+    assert line["weighted_harm_drawn"] == pytest.approx(np.mean(harms[0]) / 4 + np.mean(harms[1]) * 3 / 4)
+    assert (line["mislabeled_fit"], line["draws"]) == (0.5, 2)
+
+    found = paradox_table(GRID, spectra, cells).records[0]
+    inverse = np.linalg.inv(symmetric_matrix(0.4, K))
+    by_draw = []
+    for draw in GRID.draws:
+        one = answered(draw, 0.4, "cross_entropy", tmp_path)
+        given = spectra[draw].variants[0.4].labels[:2]
+        by_draw.append(np.mean([sum(inverse[y, k] * (1 - row[k]) for k in range(K)) for row, y in zip(one.samples, given, strict=False)]))  # fmt: skip
+    assert found["corrected"] == pytest.approx(np.mean(by_draw))
+
+
+def test_errors_of_tied_answers_are_shared() -> None:
+    answers = np.array([[0.5, 0.5, 0.0], [0.2, 0.2, 0.6]])
+    errors = unit_errors(answers, np.array([0, 0]), np.array([0, 0]))
+    assert errors.decided.tolist() == [0.75]
+    assert errors.drawn.tolist() == pytest.approx([0.65])
+
+
+def test_intervals_are_student_s() -> None:
+    values = [0.1, 0.2, 0.6]
+    low, high = t.interval(0.95, 2, loc=np.mean(values), scale=np.std(values, ddof=1) / np.sqrt(3))
+    assert over_draws(values) == pytest.approx((0.3, low, high))
+    assert over_draws([*values, np.nan], 0.0)[1] == 0
+    assert np.isnan(over_draws([0.5])[1:]).all()
+    assert np.isnan(over_draws([])).all()
+
+
+@pytest.mark.parametrize("suspicion", [[3.0, 1.0, 2.0, 2.0, 0.0], [1.0, 1.0, 1.0, 1.0, 1.0], [5.0, 4.0, 3.0, 2.0, 1.0]])
+def test_flags_are_the_expectation_over_orders(suspicion: list[float]) -> None:
+    """Ties are broken at random; here by many orders."""
+    values: Floats = np.array(suspicion)
+    rng = np.random.default_rng(0)
+    for count in range(1, 6):
+        flagged = np.zeros(5)
+        for _ in range(2_000):
+            order = rng.permutation(5)
+            flagged[order[np.argsort(-values[order], kind="stable")[:count]]] += 1 / 2_000
+        assert flagged_shares(values, count) == pytest.approx(flagged, abs=0.05)
+
+
+def test_a_study_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finished trainings are not repeated, a lost one is made again with the same findings, and the picture is small."""
+    monkeypatch.setenv("NOISYBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(PRESETS, "quick", GRID)
+    steps: list[int] = []
+    first = harm(tmp_path / "harm", preset=GRID, plot=tmp_path / "harm.png", progress=lambda: steps.append(1))
+    assert len(steps) == GRID.trainings * GRID.epochs
+    assert (tmp_path / "harm.png").stat().st_size < 200_000
+    assert first.names == ("verdicts", *(name for name in first.names if name != "verdicts"))
+    assert {*first.names} == {*TABLES}
+    with monkeypatch.context() as refused:
+        refused.setattr("noisybench.runs.training_task.train", lambda *_, **__: pytest.fail("trained again"))
+        again = shell("study", "harm", "--out", tmp_path / "harm", "--preset", "quick", "--workers", "1", "--json")
+    told = json.loads(first.to_json())
+    assert json.loads(again.out) == told
+    lost = sorted((tmp_path / "harm").glob("*/*/seed-1"))
+    assert len(lost) == 3
+    shutil.rmtree(lost[0])
+    assert json.loads(harm(tmp_path / "harm", preset=GRID).to_json()) == told
+    assert {one["detector"] for one in told["detectors"]} == {"aum"}
+    assert all(0 <= one["harm"] + 1 <= 2 for one in told["networks"])
+
+
+def test_what_cannot_be_meant_is_refused() -> None:
+    with pytest.raises(UnknownName, match="no preset is called 'quik'; did you mean 'quick'?"):
+        preset_of("quik")
+    with pytest.raises(UnknownName, match="no treatment is called 'elrr'; did you mean 'elr'?"):
+        HarmGrid(treatments=("cross_entropy", "elrr"))
+    with pytest.raises(BadUsage, match="treatments are compared with 'cross_entropy', got elr; add it"):
+        HarmGrid(treatments=("elr",))
+    with pytest.raises(BadUsage, match="rates must be different and ascending, got 0.4, 0.2"):
+        HarmGrid(rates=(0.4, 0.2))
+    with pytest.raises(BadUsage, match="preset is the int '3'; say quick, standard, exact, or give a HarmGrid"):
+        preset_of(3)  # type: ignore[arg-type]
