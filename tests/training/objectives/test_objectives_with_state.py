@@ -398,7 +398,7 @@ def test_labels_are_corrected_within_twenty_epochs(objective: Objective) -> None
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("elr", {"momentum": "1.5"}, r"momentum must be a number in \[0, 1\], got '1.5'"),
+        ("elr", {"momentum": "1.5"}, r"momentum must be a number in \[0, 1\], got 1.5"),
         ("elr", {"strength": "-1"}, "strength must be a number at least 0 and finite"),
         ("selc", {"begin": "nan"}, r"begin .* \[0, 1\]"),
         ("selc", {"momentum": "-0.1"}, "momentum"),
