@@ -80,7 +80,8 @@ class ModelRow:
         own_detection: Its AUROC against the wrong labels.
         own_detection_low: Lower end.
         own_detection_high: Upper end.
-        corrected: Share of wrong labels whose right class the objective's target gives, as ``suggestion_accuracy``.
+        corrected: Share of wrong labels whose right class has the greatest share of the objective's target but for the
+            given one, as ``suggestion_accuracy``.
         corrected_low: Lower end.
         corrected_high: Upper end.
         seconds: Of the training alone, mean a run.

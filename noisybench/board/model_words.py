@@ -58,6 +58,6 @@ def about_models(rows: Sequence[ModelRow]) -> list[str]:
     if any(row.own_detector for row in rows):
         said.append(
             "Own detection: AUROC against wrong labels of what the objective leaves of each sample. Corrected labels: share "
-            "of the wrong labels whose right class its target gives."
+            "of the wrong labels whose right class has the greatest share of its target but for the given one."
         )
     return said

@@ -213,7 +213,7 @@ def draw_wrong_by_right(figure: "Figure", data: Mapping[str, Any], view: Mapping
         panel.set_visible(False)
     for first in panels[::across]:
         first.set_ylabel("wrong labels fitted, %")
-    figure.legend(handles=[lines[one] for one in learners], loc="outside upper left", ncols=across + (across == 1), frameon=False, fontsize=7)  # fmt: skip
+    figure.legend(handles=[lines[one] for one in learners], loc="outside upper left", ncols=across + (across == 1), frameon=False, fontsize=7, handlelength=3.5)  # fmt: skip
     more = f" The first {len(shown)} of {len(groups)} labels." if len(groups) > len(shown) else ""
     return (
         "Each line goes through the epochs to the mark, the last one: means of the runs at each epoch. The lower it is where "

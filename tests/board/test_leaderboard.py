@@ -226,7 +226,8 @@ def test_records_are_the_rows(home: Path) -> None:
     for record, row in zip(records, board.rows, strict=True):
         assert set(record) == {f.name for f in fields(Row)} - {"learner", "subject", "parts", "ablation"} | {
             "model", "recipe", "features", "trained", "epochs", "pretrained_supervised", "pretrained_overlap",
-            "samples", "noise", "rate", "wrong_share", "draws", "variant_ids", "noisybench"
+            "samples", "noise", "rate", "wrong_share", "draws", "variant_ids", "noisybench",
+            "objective",
         }  # fmt: skip
         for name, value in record.items():
             learnt = name in ("model", "recipe", "features", "trained", "epochs")
@@ -240,6 +241,8 @@ def test_records_are_the_rows(home: Path) -> None:
                 assert value == ", ".join(row.information)
             elif name == "aliases":
                 assert value == list(row.aliases)
+            elif name == "objective":
+                assert value == ("" if row.kind == "reference" else "cross_entropy")
             elif isinstance(expected, float) and np.isnan(expected):
                 assert value is None
             else:
