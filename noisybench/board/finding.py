@@ -335,7 +335,7 @@ def _of_runs(folder: Path, detector: str | None, variant: Variant | None) -> Sus
     if not runs:
         msg = (
             f"{folder} holds no finished run: what is there was begun and not ended, or has lost files; give the command "
-            f"that made it again, or name your data or a variant"
+            f"that made it again, or name your data or a variant; a run of a rule of stopping has no scores"
         )
         raise BadData(msg)
     if detector is not None:  # runs of other setups, which do not have it, are not meant
@@ -385,9 +385,9 @@ def _ranking(runs: Sequence[Run], folder: Path, detector: str | None) -> str:
 
 
 def _finished_below(folder: Path) -> list[Run]:
-    """The finished runs in a folder and below it, in the order of their paths."""
+    """The finished runs in a folder and below it that have scores, in the order of their paths."""
     runs = (read_run(path.parent) for path in find_below(reached(folder), {RECORD}).paths)
-    return [run for run in runs if run.finished]
+    return [run for run in runs if run.finished and run.kinds]
 
 
 def _unchanged(run: Run, name: str) -> Scores:

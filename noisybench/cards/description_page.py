@@ -177,7 +177,7 @@ def _estimates(variant: Variant, found: TransitionEstimates) -> str:
         rate = UNKNOWN if math.isnan(one.mean_rate) else f"{one.mean_rate:.1%}"
         cells = "".join(f'<td class="number">{said}</td>' for said in (rate, *(row[at] for _, row in errors)))
         lines.append(
-            f'<tr><th scope="row">{one.method}</th>{cells}<td dir="auto">{_text(confusion_words(variant, one))}</td></tr>'
+            f'<tr><th scope="row" class="method">{one.method}</th>{cells}<td dir="auto">{_text(confusion_words(variant, one))}</td></tr>'
         )
     left = "".join(f"<p>{method}: not estimated, {_text(reason)}.</p>" for method, reason in found.left_out)
     return (

@@ -138,11 +138,10 @@ def estimate_warnings(found: TransitionEstimates) -> Iterator[str]:
             f"right, or the model has seen them, and the estimated matrices see too little noise: {advice}"
         )
     if abs(found.confidence - found.agreement) > UNSURE:
-        more, less = ("sure", "little") if found.confidence > found.agreement else ("unsure", "much")
         yield (
-            f"the probabilities are too {more}: on average {found.confidence:.1%} for the likeliest class, which is the "
-            f"given label of {found.agreement:.1%} of the samples; anchor points take them for chances of the given label, "
-            f"and see too {less} noise"
+            f"the probabilities are too {'sure' if found.confidence > found.agreement else 'unsure'}: on average "
+            f"{found.confidence:.1%} for the likeliest class, which is the given label of {found.agreement:.1%} of the "
+            f"samples; anchor points take them for the chances of the given label, which they are not"
         )
 
 

@@ -23,7 +23,9 @@ def leaderboard(
         str | None, typer.Option(help="auroc, average_precision, …; of memorization: spearman, overlap_5, …")
     ] = None,
     stratum: Annotated[str, typer.Option(help="all, clean or mislabeled samples; of memorization.")] = "all",
-    models: Annotated[bool, typer.Option("--models", help="A table of the trained models, recipes and objectives instead.")] = False,
+    models: Annotated[
+        bool, typer.Option("--models", help="A table of the trained models, recipes and objectives instead.")
+    ] = False,
     both: Annotated[
         bool, typer.Option("--both", help="Where flags fall among wrong × memorized, instead of a ranking.")
     ] = False,

@@ -37,6 +37,7 @@ def cost_lines(planned: "Evaluation") -> list[str]:
 def record_of_costs(planned: "Evaluation") -> dict[str, Any]:
     """The same as JSON."""
     from noisybench.runs.forecast import costs_of_evaluation, repeats_of
+    from noisybench.runs.schemes import SCHEMES
 
     costs, repeats = costs_of_evaluation(planned), repeats_of(planned)
     detectors = {name: asdict(cost) for name, cost in costs.detectors.items()}
@@ -53,4 +54,5 @@ def record_of_costs(planned: "Evaluation") -> dict[str, Any]:
         "finished": repeats.finished,
         "trained_again": repeats.again,
         "lacking": list(repeats.lacking),
+        "rules": {rule: SCHEMES[rule].trainings for rule in planned.rules},
     }

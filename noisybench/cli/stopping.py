@@ -30,7 +30,8 @@ def record_of_stopping(stops: "Sequence[StoppedAt]") -> list[dict[str, Any]]:
 
 def stopping_line(stops: "Sequence[StoppedAt]") -> str:
     """The rules of a run in a line: ``stopped by Label Wave at epoch 12 (test accuracy 0.934, regret 0.002)``, and so on."""
-    return "stopped by " + "; ".join(f"{WORDS[stop.rule]} at {_said(stop)}" for stop in stops)
+    told = [stop for stop in stops if stop.rule != "best_test_accuracy" or stop.epoch is not None]
+    return "stopped by " + "; ".join(f"{WORDS[stop.rule]} at {_said(stop)}" for stop in told)
 
 
 def _said(stop: "StoppedAt") -> str:

@@ -274,10 +274,19 @@ def reads_runs(table: Callable[P, T]) -> Callable[P, T]:
 
 
 def finished_and_begun(runs: Sequence[Run] | Paths) -> tuple[list[Run], list[Run]]:
-    """The finished runs in order, and those that have begun and not ended."""
+    """The finished runs in order, and those that have begun and not ended; none of rules of stopping, which have no scores.
+
+    Raises:
+        BadData: There are no others.
+    """
     given = _several(runs)
-    known = given if given and all(isinstance(run, Run) for run in given) else read_runs(given)
-    known = [run for run in known if run.record.regime not in OF_RULES]  # they feed no detector
+    all_of_them = given if given and all(isinstance(run, Run) for run in given) else read_runs(given)
+    known = [run for run in all_of_them if run.record.regime not in OF_RULES]
+    if all_of_them and not known:
+        msg = (
+            f"{all_of_them[0].path} is of a rule of stopping, and feeds no detector; give folders that hold other runs"
+        )
+        raise BadData(msg)
     ended = sorted((run for run in known if run.finished), key=lambda run: (*_order(run.setup), run.column, run.seed))
     return ended, [run for run in known if not run.finished]
 

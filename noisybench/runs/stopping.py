@@ -103,7 +103,10 @@ def _history(folder: Path) -> Mapping[str, Floats]:
 
 
 def _label_wave(folder: Path) -> Stop:
-    """Label Wave on the recorded predictions."""
-    column = read_trace(folder / "trace").column("prediction")
+    """Label Wave on the recorded predictions; no epoch where an old run recorded none."""
+    trace = read_trace(folder / "trace")
+    if "prediction" not in trace.columns:
+        return Stop(None, found=False)
+    column = trace.column("prediction")
     stop = label_wave(column.values)
     return Stop(None if stop.epoch is None else int(column.epochs[stop.epoch - 1]), stop.found)

@@ -50,7 +50,7 @@ def main() -> None:
     )
     stops = defaultdict(list)
     for run in runs:
-        for stop in stopping_of(run):
+        for stop in stopping_of(run)[:-1]:  # the last is no rule
             stops[stop.rule].append(stop)
     print("| rule | epochs | test accuracy | regret | lowest | highest | of itself |")
     print("| --- | --- | --- | --- | --- | --- | --- |")

@@ -78,7 +78,17 @@ def test_version_and_list() -> None:
     assert noisybench.__version__ in run("--version").out
     assert "cumulative_loss" in run("list").out
     listed = json.loads(run("list", "--json").out)
-    assert set(listed) == {"sources", "alterations", "noises", "features", "models", "probes", "detectors", "metrics"}
+    assert set(listed) == {
+        "sources",
+        "alterations",
+        "noises",
+        "features",
+        "models",
+        "objectives",
+        "probes",
+        "detectors",
+        "metrics",
+    }
     names = {item["name"]: item["summary"] for item in json.loads(run("list", "noises", "--json").out)}
     assert {"symmetric", "asymmetric", "pair_flip", "transition", "instance", "cifar_n", "as_found"} <= set(names)
     assert all(names.values())

@@ -12,6 +12,7 @@ import pytest
 import torch
 from shell import shell
 
+from noisybench.board.finding import suspects_of_runs
 from noisybench.board.leaderboard import leaderboard, models_board
 from noisybench.board.results import evaluate
 from noisybench.board.verification import verify
@@ -210,6 +211,12 @@ def test_tables_stand_runs_that_feed_no_detector(runs: Path) -> None:
     begun.write_text(json.dumps({name: value for name, value in record.items() if name != "files_sha256"}), "utf-8")
     assert not read_run(begun.parent).finished
     assert (leaderboard(runs).to_json(), models_board(runs).to_json()) == with_them
+    assert suspects_of_runs(runs).detector == "final_loss"  # of one setup, the others having no scores
+    alone = folder_of(runs, "ratt")
+    with pytest.raises(BadData, match="is of a rule of stopping, and feeds no detector"):
+        leaderboard(alone)
+    with pytest.raises(BadData, match="holds no finished run: .* a run of a rule of stopping has no scores"):
+        suspects_of_runs(alone)
     for rule in RULES:
         shutil.rmtree(folder_of(runs, rule).parent)
     assert (leaderboard(runs).to_json(), models_board(runs).to_json()) == with_them

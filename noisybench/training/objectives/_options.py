@@ -32,7 +32,7 @@ def number(
             (False, True): f"{'below' if without == most else 'at most'} {most:g} and finite",
             (True, True): f"in {opening}{least:g}, {most:g}{closing}",
         }
-        msg = f"{name} must be a number {bounds[np.isfinite(least), np.isfinite(most)]}, got {str(value)[:60]!r}"
+        msg = f"{name} must be a number {bounds[np.isfinite(least), np.isfinite(most)]}, got {repr(value)[:60]}"
         raise BadUsage(msg)
     return float(value) + 0.0  # -0.0 + 0.0 is 0.0
 
@@ -50,7 +50,7 @@ def check_numbers(objective: Any, **most: float) -> None:  # noqa: ANN401 - a da
 def ramp(done: float, begin: float, full: float) -> float:
     """A weight from 0 to 1: zero up to the share ``begin`` of the training, growing in a straight line, one from ``full`` on.
 
-    >>> [ramp(done, 0.1, 0.3) for done in (0.0, 0.1, 0.2, 0.3, 1.0)]
+    >>> [ramp(done, 0.25, 0.75) for done in (0.0, 0.25, 0.5, 0.75, 1.0)]
     [0.0, 0.0, 0.5, 1.0, 1.0]
     """
     if done >= full:

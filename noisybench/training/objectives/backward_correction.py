@@ -30,7 +30,8 @@ class BackwardCorrection(Correction):
             ``estimate_transition`` says: ``anchor_points`` and ``anchor_percentile`` (both of the paper),
             ``confident_joint``, ``hoc`` (neighbours in these outputs), ``dual_t``. A class of which nothing is told
             counts as rightly labeled.
-        warm_up: Share of the training with cross-entropy, after which the matrix is estimated, at least one epoch.
+        warm_up: Share of the training with cross-entropy, after which the matrix is estimated, at least one epoch. The
+            more wrong labels are fitted by then, the nearer an estimate comes to the identity.
         mix: Share of the identity in the matrix; the paper advises it where the inverse is ill-conditioned.
         floor: Addend to probabilities before their logarithm: the authors' code raises those below 1e-7 to it. 0 is
             cross-entropy itself, with which trainings end in losses that are no number.

@@ -24,7 +24,8 @@ class ForwardCorrection(Correction):
             ``estimate_transition`` says: ``anchor_points`` and ``anchor_percentile`` (both of the paper),
             ``confident_joint``, ``hoc`` (neighbours in these outputs), ``dual_t``. A class of which nothing is told
             counts as rightly labeled.
-        warm_up: Share of the training with cross-entropy, after which the matrix is estimated, at least one epoch.
+        warm_up: Share of the training with cross-entropy, after which the matrix is estimated, at least one epoch. The
+            more wrong labels are fitted by then, the nearer an estimate comes to the identity.
         mix: Share of the identity in the matrix; the paper advises it where the inverse is ill-conditioned.
 
     Source: Patrini et al. 2017, arXiv:1609.03683, the procedure "forward". Deviation: the paper estimates after a whole

@@ -213,7 +213,7 @@ def test_what_cannot_be_corrected_is_said(kind: type[Correction]) -> None:
     """Options that are none, no matrix, and no epoch for it."""
     with pytest.raises(BadUsage, match="transition must be one of true, anchor_points, .*, got 'known'"):
         kind(transition="known")  # type: ignore[arg-type]
-    with pytest.raises(BadUsage, match=r"mix must be a number in \[0, 1\), got '1'"):
+    with pytest.raises(BadUsage, match=r"mix must be a number in \[0, 1\), got 1"):
         kind(mix=1)
     with pytest.raises(BadUsage, match="no transition matrix that is known.*say transition=anchor_points"):
         kind(transition="true").start(task_of(LABELS, K))
