@@ -83,7 +83,7 @@ def harm(
     theory = (costs(domain), bounds(), lookup(domain, grid.rates), paradox(domain, grid.rates))
     networks = (
         treatment_table(grid, cells),
-        harm_table(grid, cells, source.num_classes),
+        harm_table(grid, spectra, cells),
         paradox_table(grid, spectra, cells),
         detector_table(grid, spectra, answers),
     )

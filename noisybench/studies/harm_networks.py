@@ -85,13 +85,17 @@ def grid_cells(grid: HarmGrid, spectra: Mapping[int, Spectrum], answers: Sequenc
     return cells
 
 
-def harm_table(grid: HarmGrid, cells: Sequence[Cell], classes: int) -> StudyTable:
+def harm_table(grid: HarmGrid, spectra: Mapping[int, Spectrum], cells: Sequence[Cell]) -> StudyTable:
     """Harm, gain and share of units that are worse off, for each treatment, rate and frequency."""
-    records = []
+    records, classes = [], spectra[grid.draws[0]].source.num_classes
     for cell in cells:
         for copies in grid.frequencies:
             told: dict[str, Any] = {"treatment": cell.treatment, "rate": cell.rate, "copies": copies}
             told |= {"units": grid.units, "draws": len(cell.own)}
+            fitted = [wrong_fitted(one, spectra[one.draw], copies) for one in cell.answered]
+            told |= dict(
+                zip(("wrong_fitted", "wrong_fitted_low", "wrong_fitted_high"), over_draws(fitted, 0.0), strict=True)
+            )
             for name, values in _by_measure(cell, copies).items():
                 told |= dict(
                     zip(
@@ -121,6 +125,13 @@ def harm_table(grid: HarmGrid, cells: Sequence[Cell], classes: int) -> StudyTabl
         f"{LOOKUP}: the largest answer of a table that holds the shares of the l labels, exactly."
     )
     return StudyTable("networks", caption, tuple(records), header, tuple(sorted(lines, key=lambda line: line[0])))
+
+
+def wrong_fitted(answered: Answered, spectrum: Spectrum, copies: int) -> float:
+    """Share of the wrong labels of units with so many copies that a network answers with; NaN where there are none."""
+    variant = spectrum.variants[answered.rate]
+    here = (spectrum.source.marks[FREQUENCY] == copies) & variant.mislabeled
+    return float((answered.samples[here].argmax(1) == variant.labels[here]).mean()) if here.any() else np.nan
 
 
 def _by_measure(cell: Cell, copies: int) -> Mapping[str, list[float]]:

@@ -87,7 +87,7 @@ def test_tables_equal_loops_over_units(tmp_path: Path, monkeypatch: pytest.Monke
         return float(np.mean(each[what]))
 
     cells = grid_cells(GRID, spectra, answers)
-    records = {(one["treatment"], one["copies"]): one for one in harm_table(GRID, cells, K).records}
+    records = {(one["treatment"], one["copies"]): one for one in harm_table(GRID, spectra, cells).records}
     for copies, units in ((1, (0, 1)), (3, (2, 3))):
         for name in ("error", "harm", "gain", "worse", "better"):
             for ending, decided in (("", True), ("_drawn", False)):
@@ -95,6 +95,13 @@ def test_tables_equal_loops_over_units(tmp_path: Path, monkeypatch: pytest.Monke
                 assert records["label_smoothing .4", copies][f"{name}{ending}"] == pytest.approx(by_hand)
         assert records["cross_entropy", copies]["gain"] == 0
         assert records["(lookup table)", copies]["harm_drawn"] == pytest.approx(0.4)
+
+    fitted = []
+    for draw in GRID.draws:
+        one, variant = answered(draw, 0.4, "cross_entropy", tmp_path), spectra[draw].variants[0.4]
+        wrong = [i for i in range(2, 8) if variant.labels[i] != variant.clean[i]]
+        fitted.append(np.mean([one.samples[i].argmax() == variant.labels[i] for i in wrong]))
+    assert records["cross_entropy", 3]["wrong_fitted"] == pytest.approx(np.mean(fitted))
 
     class Finished:
         history = {"mislabeled_fit": 0.5, "clean_fit": 1.0}  # noqa: RUF012 - nobody writes there
@@ -166,7 +173,25 @@ def test_a_study_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.Monkey
     shutil.rmtree(lost[0])
     assert json.loads(harm(tmp_path / "harm", preset=GRID).to_json()) == told
     assert {one["detector"] for one in told["detectors"]} == {"aum"}
+    of_detectors = shell(
+        "study", "harm", "--out", tmp_path / "harm", "--preset", "quick", "--format", "csv", "--table", "detectors"
+    )
+    assert of_detectors.out.splitlines()[0].startswith("detector,rate,copies,recall,recall_low")
+    assert len(of_detectors.out.splitlines()) == 3
     assert all(0 <= one["harm"] + 1 <= 2 for one in told["networks"])
+
+
+def test_the_command_refuses_what_is_not_there(tmp_path: Path) -> None:
+    for arguments, words in (
+        (("--preset", "quik"), "no preset is called 'quik'; did you mean 'quick'?"),
+        (("--table", "bonds"), "no table of this study is called 'bonds'; did you mean 'bounds'?"),
+        (("--format", "xml"), "no format is called 'xml'"),
+        (("--plot", tmp_path / "a.gif"), "is no .png, .svg, .pdf file"),
+    ):
+        result = shell("study", "harm", "--out", tmp_path / "harm", *arguments)
+        assert (result.code, result.out) == (2, "")
+        assert words in result.err
+    assert not (tmp_path / "harm").exists()
 
 
 def test_what_cannot_be_meant_is_refused() -> None:
