@@ -32,7 +32,7 @@ LOOKS: Mapping[str, tuple[str, str]] = {
 """Colour and mark of each treatment: colours of a family are alike."""
 
 
-DOTS = 100
+DOTS = 88
 """Dots an inch of a .png, which so stays below 200 kB."""
 
 

@@ -16,6 +16,7 @@ from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.statistics.lookup_table import symmetric_matrix
 from noisybench.studies.harm import PRESETS, TABLES, harm, preset_of
 from noisybench.studies.harm_networks import (
+    failures_of,
     grid_cells,
     harm_table,
     over_draws,
@@ -113,6 +114,15 @@ def test_tables_equal_loops_over_units(tmp_path: Path, monkeypatch: pytest.Monke
     assert line["disparity"] == pytest.approx(np.mean(gains[1]) - np.mean(gains[0]))
     assert line["weighted_harm_drawn"] == pytest.approx(np.mean(harms[0]) / 4 + np.mean(harms[1]) * 3 / 4)
     assert (line["mislabeled_fit"], line["draws"]) == (0.5, 2)
+
+    lost = [one for one in answers if one.treatment == "cross_entropy"]
+    failed = Answered(0, 0.4, "label_smoothing .4", None, np.zeros((0, K)), np.zeros((0, K)), "diverged")
+    of_failed = treatment_table(GRID, grid_cells(GRID, spectra, [*lost, failed]))
+    assert of_failed.records[1].keys() == line.keys()
+    assert (of_failed.records[1]["draws"], of_failed.records[1]["weighted_harm"]) == (0, None)
+    assert [*failures_of([*lost, failed])] == [
+        "label_smoothing .4 at rate 0.4 could not be trained in 1 draw: diverged."
+    ]
 
     found = paradox_table(GRID, spectra, cells).records[0]
     inverse = np.linalg.inv(symmetric_matrix(0.4, K))
