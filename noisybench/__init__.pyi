@@ -77,10 +77,13 @@ from .memorization.subset_plan import plan_learner as plan_learner
 from .runs.costs import Cost as Cost
 from .runs.costs import Costs as Costs
 from .runs.forecast import detector_costs as detector_costs
+from .runs.stopping import StoppedAt as StoppedAt
+from .runs.stopping import stopping_of as stopping_of
 from .statistics.audit import AuditEstimates as AuditEstimates
 from .statistics.audit import AuditSample as AuditSample
 from .statistics.audit import audit_estimates as audit_estimates
 from .statistics.audit import draw_audit as draw_audit
+from .statistics.equal_fit import wrong_at_right as wrong_at_right
 from .statistics.grouping import find_groups as find_groups
 from .statistics.intervals import Estimate as Estimate
 from .statistics.linear_probe import HeldOut as HeldOut
@@ -92,6 +95,11 @@ from .statistics.planning import Correlations as Correlations
 from .statistics.planning import plan_comparison as plan_comparison
 from .statistics.ridge import RidgeAnswers as RidgeAnswers
 from .statistics.ridge import leave_one_out_ridge as leave_one_out_ridge
+from .statistics.stopping import Stop as Stop
+from .statistics.stopping import label_wave as label_wave
+from .statistics.transition_estimation import TransitionError as TransitionError
+from .statistics.transition_estimation import estimate_transition as estimate_transition
+from .statistics.transition_estimation import transition_error as transition_error
 from .studies.agreement_grid import AgreementGrid as AgreementGrid
 from .studies.agreement_grid import GridRow as GridRow
 from .studies.agreement_grid import agreement_grid as agreement_grid
@@ -104,6 +112,9 @@ from .training.asking import Batch as Batch
 from .training.machine import Machine as Machine
 from .training.model import BuildModel as BuildModel
 from .training.model import check_images as check_images
+from .training.objective import Objective as Objective
+from .training.objective import Step as Step
+from .training.objective import Task as Task
 from .training.observing import observe as observe
 from .training.probe import Gathering as Gathering
 from .training.probe import Probe as Probe

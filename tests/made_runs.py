@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import Detector, Kind, Scores, Suggestion, scores_path, write_scores
 from noisybench.detection.suggesting import suggestion_path, write_suggestion
-from noisybench.ground.files import write_columns
+from noisybench.ground.files import file_name, write_columns
 from noisybench.ground.lookup import find, is_ours
 from noisybench.memorization.estimate import Memorization, write_memorization
 from noisybench.memorization.learner import Learner
@@ -39,11 +41,12 @@ def make_runs(
     draws: int = 2,
     seeds: int = 2,
     recipes: Sequence[str] = ("standard", "overfit"),
+    objectives: Mapping[str, str] = MappingProxyType({"": "nothing"}),
     skills: Mapping[str, float] = SKILLS,
     epochs: int = 8,
     measured: bool = True,
 ) -> list[Path]:
-    """The folders of finished runs: noises × draws × recipes × seeds."""
+    """The folders of finished runs: noises × draws × recipes × objectives (in words → what they know) × seeds."""
     made = []
     generator = np.random.default_rng(0)
     for name, rate in noises:
@@ -55,8 +58,10 @@ def make_runs(
             if measured and draw == 0:
                 _measure(home, variant, generator)
             for recipe in recipes:
-                for seed in range(seeds):
-                    made.append(_run(home, variant, recipe, seed, skills, epochs, generator))  # noqa: PERF401
+                for words, knows in objectives.items():
+                    by = {"objective": words, "objective_options": {}, "objective_knows": knows} if words else {}
+                    for seed in range(seeds):
+                        made.append(_run(home, variant, recipe, seed, skills, epochs, generator, by))  # noqa: PERF401
     return made
 
 
@@ -68,21 +73,24 @@ def _run(
     skills: Mapping[str, float],
     epochs: int,
     generator: np.random.Generator,
+    by: Mapping[str, Any],
 ) -> Path:
-    folder = home / f"mlp-{recipe}-00000000" / f"seed-{seed}"
+    setup = f"{recipe}{by.get('objective', '')}"
+    folder = home / f"mlp-{file_name(setup)}-00000000" / f"seed-{seed}"
     record = RunRecord(
         regime="training",
         features="input",
         **about_labels(variant),
         model="mlp",
         recipe=recipe,
-        setup=f"{recipe:0<64}",
+        setup=f"{setup:0<64}",
         trained="abc123",
         epochs=epochs,
         observe="after",
         seed=seed,
         detectors={},
         lr=0.1,
+        **by,
         versions={"noisybench": "0.5.0"},
     )
     epoch = np.arange(1.0, epochs + 1)

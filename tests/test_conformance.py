@@ -58,6 +58,7 @@ from noisybench.statistics.threshold_samples import margins_below_cuts
 from noisybench.statistics.vicinity import vicinity
 from noisybench.training.asking import Batch
 from noisybench.training.gathering import remembers
+from noisybench.training.objective import BY_PRODUCTS
 from noisybench.training.observing import observe
 from noisybench.training.probe import Gathering, Probe
 from noisybench.training.recorder import Recorder
@@ -155,7 +156,7 @@ def planted() -> tuple[Variant, Trace]:
     model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     recorder = Recorder(variant, names("probes"))
-    order = np.random.default_rng(0)
+    order, target, trusts = np.random.default_rng(0), torch.nn.functional.one_hot(labels, 10).float(), []
     for epoch in range(1, 26):
         for chosen in np.array_split(order.permutation(600), 10):
             optimizer.zero_grad()
@@ -163,10 +164,15 @@ def planted() -> tuple[Variant, Trace]:
             optimizer.step()
         asked = [probe for probe in recorder.probes if epoch == 25 or getattr(probe, "when", "") != "last_epoch"]
         recorder.observe(model, inputs, epoch=epoch, probes=asked)
+        with torch.no_grad():
+            target = 0.8 * target + 0.2 * model(inputs).softmax(1)
+        trusts.append(target[np.arange(600), labels].numpy())
     seen = recorder.trace()
     columns = {**pool_columns(inputs.numpy(), variant.labels), **frozen_columns(inputs.numpy(), variant.labels)}
     columns |= several_columns(inputs, variant.labels)
     columns |= answers_of_people(variant)
+    columns["objective.target"] = Column(np.array([25]), target[None].numpy())
+    columns["objective.indicator"] = Column(np.arange(1, 26), np.stack(trusts))
     trace = replace(seen, columns={**seen.columns, **columns})
     return variant, over_columns(trace, lambda column: replace(column, values=read_only(column.values)))
 
@@ -325,7 +331,8 @@ class TestDetector:
         assert re.search(r"\w+ .*\b(19|20)\d\d, .+", detector.source)
         assert detector.needs
         trained = "training" in detector.fed_by
-        assert {*detector.needs} <= ({*names("probes")} if trained else POOL | FROZEN | SEVERAL | PEOPLE)
+        observed = {*names("probes"), *BY_PRODUCTS}
+        assert {*detector.needs} <= (observed if trained else POOL | FROZEN | SEVERAL | PEOPLE)
         assert detector.fed_by
         columns = Watched(planted[1].columns)
         detector.score(replace(planted[1], columns=columns))

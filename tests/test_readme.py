@@ -21,7 +21,7 @@ ROOT = Path(noisybench.__file__).parents[1]
 if not (ROOT / "README.md").is_file():  # the package was installed: the pages lie beside the tests
     ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
 GOES_ON = "<!-- goes on from README.md -->"
 BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<language>python|sh)\n(?P<code>.*?)```", re.DOTALL)
 MOST_LINES = 250
@@ -38,9 +38,11 @@ def test_the_first_page_is_short_and_knows_the_others() -> None:
     """A page that the README does not name is not found; one that it names is there, as is every picture."""
     text = README.read_text(encoding="utf-8")
     assert text.count("\n") < MOST_LINES
-    assert {path.name for path in PAGES} == set(re.findall(r"\(docs/(\S+\.md)\)", text))
+    assert {path.relative_to(ROOT / "docs").as_posix() for path in PAGES} == set(
+        re.findall(r"\(docs/(\S+\.md)\)", text)
+    )
     told = "".join(page.read_text(encoding="utf-8") for page in (README, *PAGES))
-    assert all(f"{picture.name})" in told for picture in (ROOT / "docs").glob("*.png"))
+    assert all(f"{picture.name})" in told for picture in (ROOT / "docs").rglob("*.png"))
     for page in (README, *PAGES):
         for target in re.findall(r"\]\(([^)#:\s]+)(?:#\S*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} names {target}, which is not there"

@@ -5,12 +5,13 @@ from typing import TypeAlias
 
 from noisybench.data.source import Option
 from noisybench.runs.reading import Run
-from noisybench.runs.record import RunRecord, Setup
+from noisybench.runs.record import RunRecord, Setup, option_of
 
 Ablation: TypeAlias = tuple[tuple[str, Option], ...]
 """Options by the name of their field in ``run.json``, as ``("lr", 0.02)``."""
 OPTIONS = (
     "batch_size", "lr", "momentum", "weight_decay", "schedule", "augmentation", "precision",
+    "optimizer", "cosine_cycles", "cosine_floor", "milestones", "milestone_factor",
     "curvature_every", "curvature_draws", "curvature_step", "curvature_power",
     "susceptibility", "susceptibility_samples", "susceptibility_lr",
     "fractions", "balanced", "models", "neighbours", "folds", "penalties", "grouped_by", "without_given", "smoothing",
@@ -27,17 +28,18 @@ def ablations_of(runs: Iterable[Run]) -> dict[Setup, Ablation]:
     alike: dict[tuple[object, ...], list[RunRecord]] = {}
     for setup, record in records.items():
         learner = setup.learner
+        # Not by objective: where one was trained with another learning rate, a table has to say so.
         words = (learner.model, learner.recipe, learner.epochs, learner.features, setup.observe, setup.regime)
         alike.setdefault(words, []).append(record)
     names = [name for name in OPTIONS if any(_differs(name, group) for group in alike.values())]
     return {
-        setup: tuple((name, _option(getattr(record, name))) for name in names if getattr(record, name) is not None)
+        setup: tuple((name, _option(told)) for name in names if (told := option_of(record, name)) is not None)
         for setup, record in records.items()
     }
 
 
 def _differs(name: str, records: Sequence[RunRecord]) -> bool:
-    first, *others = (_option(getattr(record, name)) for record in records)
+    first, *others = (_option(option_of(record, name)) for record in records)
     return any(other != first for other in others)
 
 

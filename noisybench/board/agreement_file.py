@@ -36,6 +36,7 @@ INTERVALS = "score"
 COMMANDS: Mapping[Regime, str] = {
     "training": "evaluate", "pool": "memorize --pool detector", "given": "score", "features": "score --features",
     "second_split": "evaluate", "threshold": "evaluate",
+    "noisy_validation": "evaluate --rules noisy_validation", "ratt": "evaluate --rules ratt", "pmv": "evaluate --rules pmv",
     "answers": "score --answers",
 }  # fmt: skip
 """Regime → the command that makes its runs, and this file again."""

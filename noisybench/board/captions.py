@@ -9,6 +9,7 @@ from noisybench.board.flags_table import MOST_MEMORIZED, BothRow, Quarters
 from noisybench.board.information import RowBlock
 from noisybench.board.interval_words import cluster_words, covered_words, differences_words, found_words
 from noisybench.board.model_table import ModelRow
+from noisybench.board.model_words import about_models
 from noisybench.board.neighbourhoods import ENOUGH_ALIKE
 from noisybench.board.row_words import (
     Rows,
@@ -64,8 +65,9 @@ def caption(rows: Rows) -> str:
         *([steps] if steps else ()),
         *_about_further(rows),
     ]
-    if isinstance(first, ModelRow):
-        told.append(on_susceptibility(row.susceptibility for row in rows if isinstance(row, ModelRow)))
+    models = [row for row in rows if isinstance(row, ModelRow)]
+    told += about_models(models)
+    told.append(on_susceptibility(row.susceptibility for row in models))
     clustered = max((row.clustered for row in rows if not isinstance(row, ModelRow)), default=0)
     if clustered:
         told.append(f"In {clustered} of {max(row.variants for row in rows)} label columns {CANNOT_BE_TOLD}.")
@@ -128,7 +130,7 @@ def _listed(words: Sequence[str], between: str = ", ") -> str:
 def _missing(rows: Rows) -> list[str]:
     """What is left out of a table, stands apart in it, or does not hold of it."""
     first = rows[0]
-    said = [] if isinstance(first, ModelRow) else [BLOCK_WORDS[block] for block in blocks_of(rows) if block]
+    said = [BLOCK_WORDS[block] for block in blocks_of(rows) if block and not isinstance(first, ModelRow)]
     cutless = _without_cut(rows)
     incomplete = sum(
         not row.complete
@@ -138,6 +140,8 @@ def _missing(rows: Rows) -> list[str]:
     missing = []
     if said:
         missing.append(f"{' and '.join(said)} stand in a block of their own, and rank among themselves")
+    if isinstance(first, ModelRow) and any(blocks_of(rows)):
+        missing.append("learners whose objective knows something of the truth stand in a block of their own")
     if versions_differ(rows):
         missing.append("rows were trained by different versions of noisybench")
     if first.unfinished:

@@ -99,7 +99,8 @@ def evidence_of(records: Sequence[RunRecord], traces: Sequence[Trace]) -> tuple[
         return tuple(told)
     if first.regime == "answers":
         return _of_answers(first)
-    learner = f"{first.model}, {first.recipe}" + ("" if first.features == "input" else f", on {first.features}")
+    on = "" if first.features == "input" else f"on {first.features}"
+    learner = ", ".join(filter(None, (first.model, first.recipe, first.objective, on)))
     if first.regime == "pool":
         return (f"{first.models} models ({learner}) on random subsets, each asked of the samples that it did not see",)
     if first.regime in BY_SEED:

@@ -43,6 +43,8 @@ OF_REFERENCES: Mapping[str, frozenset[Information]] = {
 }  # fmt: skip
 OF_MEMORIZATION: frozenset[Information] = frozenset({"held_out", "several_trainings"})
 NO_NAMES: Mapping[str, Sequence[str]] = MappingProxyType({})
+TOLD = ("rate", "transition")
+"""What an objective may be told of the truth: then all that its training leaves was made with it."""
 KNOWS_TRUTH: frozenset[Information] = frozenset({"knows_rate", "knows_clean"})
 
 
@@ -109,6 +111,8 @@ def information_of(run: Run, detector: str) -> frozenset[Information]:
         own = frozenset({"unknown" if _named(run, pretraining).data == UNSAID else "pretrained"})
     spec = run.record.detectors[detector]
     models = frozenset[Information]() if _asks_no_model(spec) else OF_REGIME[run.record.regime]
+    if run.record.objective_knows in TOLD:
+        models |= {"knows_rate"}
     declared = frozenset(word for word in WORDS if word in (run.record.information or {}).get(detector, ()))
     return (declared or information_of_detector(spec)) | models | own
 

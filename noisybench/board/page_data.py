@@ -18,8 +18,9 @@ are text of strangers: a page sets them as text alone.
     Columns ``source``, ``noise``, ``rate`` (-1: all of them), ``table``: what the filters choose, every combination that
     holds a label column. Combinations of the same label columns have the same table. The first is of everything.
 ``learners``
-    Columns ``model``, ``recipe``, ``epochs``, ``features``, ``regime``, ``observe``, ``setup`` (digest), ``words``,
-    ``options`` (a text), ``command``, ``versions``. What was trained, and how.
+    Columns ``model``, ``recipe``, ``epochs``, ``objective`` (in words; empty where all minimised cross-entropy),
+    ``features``, ``regime``, ``observe``, ``setup`` (digest), ``words``, ``options`` (a text), ``command``, ``versions``.
+    What was trained, and how.
 ``entries``
     Columns ``detector``, ``kind`` (detector, control, reference), ``learner`` (-1 of references), ``family`` (what its
     scores come from, in words), ``information`` (list of keys), ``made_with`` (the same in words), ``block`` (empty,

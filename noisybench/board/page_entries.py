@@ -13,13 +13,14 @@ from noisybench.board.ablation import Ablation, ablations_of
 from noisybench.board.averages import names_shown
 from noisybench.board.detector_table import Row
 from noisybench.board.information import in_words
+from noisybench.board.row_words import objective_words
 from noisybench.board.subject import sources_of, with_sources
 from noisybench.detection.scoring import Detector
 from noisybench.ground.arrays import Floats
 from noisybench.ground.lookup import find, is_ours
 from noisybench.ground.text import cell
 from noisybench.runs.reading import Run
-from noisybench.runs.record import NOBODY, Regime, Setup
+from noisybench.runs.record import NOBODY, WITH_HISTORY, Regime, Setup
 
 PageColumns: TypeAlias = "dict[str, list[Any]]"
 """Name → values, all of one length."""
@@ -36,7 +37,10 @@ FAMILIES: Mapping[Regime, str] = {
     "given": "given scores",
 }
 """What the scores of a regime come from."""
-_OPTIONS = ("batch_size", "lr", "momentum", "weight_decay", "schedule", "augmentation", "precision")
+_OPTIONS = (
+    "batch_size", "lr", "momentum", "weight_decay", "schedule", "augmentation", "precision",
+    "optimizer", "cosine_cycles", "cosine_floor", "milestones", "milestone_factor",
+)  # fmt: skip
 
 
 _NOTHING: Floats = np.array([math.nan])
@@ -81,6 +85,7 @@ class Book:
             for at, run in zip(of, self.runs, strict=True)
         ]
         self._ablations = ablations_of(self.runs)
+        self._by = objective_words(run.setup.learner for run in self.runs)
         self._learners: dict[Setup, int] = {}
         self._entries: dict[tuple[str, str, Setup], int] = {}
         self._rows: list[Row] = []
@@ -119,6 +124,7 @@ class Book:
                 "model": cell(setup.learner.model),
                 "recipe": cell(setup.learner.recipe),
                 "epochs": setup.learner.epochs,
+                "objective": cell(self._objective(setup)),
                 "features": cell(setup.learner.features),
                 "regime": setup.regime,
                 "observe": setup.observe,
@@ -215,10 +221,27 @@ class Book:
                             columns[name].append(value)
         return columns, [list(runs) for runs in tables]
 
+    def _objective(self, setup: Setup) -> str:
+        """What was minimised, where the learners of the page differ in it; empty where nothing was trained."""
+        return self._by(setup.learner) if setup.regime in WITH_HISTORY else ""
+
+    def _learner_words(self, setup: Setup) -> str:
+        learner = setup.learner
+        if setup.regime == "features":
+            return f"frozen {learner.features}"
+        if setup.regime == "answers":
+            return f"answers, {setup.observe}"
+        if setup.regime == "given":
+            return learner.model
+        on = "" if learner.features == "input" else f"on {learner.features}"
+        how = "" if setup.observe == "after" else setup.observe
+        words = (learner.model, learner.recipe, f"{learner.epochs} epochs", self._objective(setup), on, how)
+        return ", ".join(filter(None, words))
+
     def _words(self, setup: Setup) -> str:
         """What people call a learner; with options, or else its digest, where another one would be called the same."""
-        words = _learner_words(setup)
-        if sum(_learner_words(other) == words for other in self._learners) == 1:
+        words = self._learner_words(setup)
+        if sum(self._learner_words(other) == words for other in self._learners) == 1:
             return cell(words)
         told = self._ablations.get(setup, ())
         alone = [self._ablations.get(other) for other in self._learners].count(told) == 1
@@ -246,19 +269,6 @@ def _rate(run: Run) -> tuple[float, str]:
         return float(rate), f"{rate:g}"
     others = ", ".join(f"{name} {value}" for name, value in params.items())
     return math.inf, cell(others) or "as found"
-
-
-def _learner_words(setup: Setup) -> str:
-    learner = setup.learner
-    if setup.regime == "features":
-        return f"frozen {learner.features}"
-    if setup.regime == "answers":
-        return f"answers, {setup.observe}"
-    if setup.regime == "given":
-        return learner.model
-    words = f"{learner.model}, {learner.recipe}, {learner.epochs} epochs"
-    words += "" if learner.features == "input" else f", on {learner.features}"
-    return words if setup.observe == "after" else f"{words}, {setup.observe}"
 
 
 def _options(run: Run) -> str:
@@ -294,6 +304,10 @@ def _command(run: Run, told: Ablation = ()) -> str:
         parts = ("score", "VARIANT", "--features", record.features)
     elif record.regime == "answers":
         parts = ("score", "VARIANT", "--answers", *(["--without-given"] if record.without_given else []))
+    if record.objective:
+        name, _, options = record.objective.removesuffix(")").partition("(")
+        said = (word for option in filter(None, options.split(", ")) for word in ("--objective-set", option))
+        parts = (*parts, "--objective", name, *said)
     if record.regime in ("training", "second_split", "threshold", "pool"):
         parts = (*parts, *(word for name, value in told if name in _OPTIONS for word in ("--set", f"{name}={value}")))
     return cell(" ".join(("noisybench", *(shlex.quote(part) for part in parts)))) if parts else ""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from noisybench.board.agreement import Stratum
 from noisybench.board.detector_table import about_metric
+from noisybench.board.row_words import CROSS_ENTROPY
 from noisybench.board.subject import NoiseUsed, WrongShares, subject_of
 from noisybench.board.truths import MEMORIZATION, MISLABELED
 from noisybench.ground.text import cell
@@ -50,9 +51,9 @@ def about_page(runs: Sequence[Run], begun: Sequence[Run], wrong_shares: WrongSha
     """What a page is of, as columns ``term`` and ``words``; names in it are any text."""
     subject = subject_of(runs, wrong_shares=wrong_shares)
     noises = dict.fromkeys(map(_noise_words, subject.noises))
-    learners = dict.fromkeys(
-        f"{run.record.model}, {run.record.recipe}, {run.record.epochs} epochs" for run in runs if run.record.epochs
-    )
+    trained = [run.record for run in runs if run.record.epochs]
+    learners = dict.fromkeys(f"{one.model}, {one.recipe}, {one.epochs} epochs" for one in trained)
+    objectives = dict.fromkeys(one.objective or CROSS_ENTROPY for one in trained)
     counts = f"{len(runs):,}" + (f", and {len(begun):,} unfinished left out" if begun else "")
     seeds = len({run.seed for run in runs})
     facts = {
@@ -60,6 +61,7 @@ def about_page(runs: Sequence[Run], begun: Sequence[Run], wrong_shares: WrongSha
         "Noises": _some(noises),
         "Label columns": f"{len(subject.variants):,}: {_some(dict.fromkeys(one[:8] for one in subject.variants), 4)}",
         "Trained": _some(learners, 6) or "nothing",
+        "Objectives": _some(objectives, 20) if [*objectives] != [CROSS_ENTROPY] else "",
         "Runs": f"{counts}; {seeds} seed{'s' * (seeds != 1)}",
         "Trained by": f"noisybench {subject.versions}" if subject.versions else "",
         "Page by": f"noisybench {__version__}",

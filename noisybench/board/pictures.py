@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from noisybench.board.page_data import page_data
 from noisybench.board.row_pictures import draw_cost, draw_families, draw_intervals
-from noisybench.board.run_pictures import draw_fits, draw_histogram, draw_memorization, draw_regions, draw_roc
+from noisybench.board.run_pictures import (
+    draw_fits,
+    draw_histogram,
+    draw_memorization,
+    draw_regions,
+    draw_roc,
+    draw_wrong_by_right,
+)
 from noisybench.board.truths import MEMORIZATION, MISLABELED
 from noisybench.ground.checks import unknown
 from noisybench.ground.drawing import check_picture, in_style, save_picture
@@ -24,6 +31,7 @@ PICTURES: Mapping[str, Callable[["Figure", Mapping[str, Any], Mapping[str, Any]]
     "histogram": draw_histogram,
     "roc": draw_roc,
     "fits": draw_fits,
+    "wrong_by_right": draw_wrong_by_right,
     "regions": draw_regions,
     "memorization": draw_memorization,
 }

@@ -12,15 +12,20 @@ from noisybench.board.curvature_steps import CurvatureStep
 from noisybench.board.detector_table import Row
 from noisybench.board.further_figures import FurtherFigures
 from noisybench.board.model_table import ModelRow
-from noisybench.board.row_words import AnyRow, Rows
+from noisybench.board.row_words import CROSS_ENTROPY, AnyRow, Rows
 from noisybench.ground.files import replacing
 from noisybench.ground.text import spreadsheet_cell, visible
 from noisybench.ground.version import __version__
+from noisybench.runs.record import WITH_HISTORY
 
 _LATER = ("declared", "aliases", "clustered")  # fields since 0.4.0, last in every form
 _IN_PAIRS = ("surely_worse", "equivalent", "floor", "moderated")
 _OF_DETECTORS = (*CurvatureStep._fields, "neighbours_alike", *_IN_PAIRS, *FurtherFigures._fields)
-_IN_COLUMNS_OF_THEIR_OWN = ("source", "subject", "parts", "ablation")
+_OF_MODELS = (
+    "own_detector", "own_detection", "own_detection_low", "own_detection_high", "corrected", "corrected_low",
+    "corrected_high", "seconds", "knows",
+)  # fmt: skip
+_IN_COLUMNS_OF_THEIR_OWN = ("source", "subject", "parts", "ablation", "at_right")
 PART = ("mean", "low", "high", "rank", "rank_low")
 """What there is of a row in each part of a table: columns such as ``mean[symmetric]``."""
 
@@ -46,6 +51,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - a field of any kind
 def _flat(row: AnyRow, options: list[str]) -> dict[str, Any]:
     """Field → value in the order of 0.1.0, then what came since; a learner as its fields, whose memorization in words."""
     flat: dict[str, Any] = {}
+    later = (*_LATER, *_OF_DETECTORS, *_IN_COLUMNS_OF_THEIR_OWN, *(_OF_MODELS if isinstance(row, ModelRow) else ()))
     for field in fields(row):
         value = getattr(row, field.name)
         if field.name == "learner":
@@ -53,15 +59,7 @@ def _flat(row: AnyRow, options: list[str]) -> dict[str, Any]:
             flat |= {"features": value.features, "regime": row.regime, "trained": value.trained, "epochs": value.epochs}
         elif field.name == "truth_learner":
             flat[field.name] = value.name if value is not None else ""
-        elif field.name not in (
-            "version",
-            "information",
-            "pretrained",
-            "block",
-            *_LATER,
-            *_OF_DETECTORS,
-            *_IN_COLUMNS_OF_THEIR_OWN,
-        ):
+        elif field.name not in ("version", "information", "pretrained", "block", *later):
             flat[field.name] = value
     flat["version"] = row.version
     if not isinstance(row, ModelRow):
@@ -77,7 +75,19 @@ def _flat(row: AnyRow, options: list[str]) -> dict[str, Any]:
         flat |= {"declared": row.declared, "aliases": row.aliases, "clustered": row.clustered}
     if isinstance(row, Row):
         flat |= {name: getattr(row, name) for name in _OF_DETECTORS}
+    if isinstance(row, ModelRow):
+        flat |= _at_right(row) | {name: getattr(row, name) for name in _OF_MODELS}
+    flat["objective"] = row.learner.objective or (CROSS_ENTROPY if row.regime in WITH_HISTORY else "")
     return flat | _subject(row) | _divided(row, options, taken=set(flat))
+
+
+def _at_right(row: ModelRow) -> dict[str, Any]:
+    """Wrong labels fitted at each share of right labels, as ``wrong_at_right_90`` and the ends of its interval."""
+    found: dict[str, Any] = {}
+    for at in row.at_right:
+        name = f"wrong_at_right_{100 * at.right:.0f}"
+        found |= {name: at.wrong, f"{name}_low": at.low, f"{name}_high": at.high}
+    return found
 
 
 def _subject(row: AnyRow) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The leaderboard's rows as people read them: their cells, alike in every form, on the terminal and in Markdown."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -11,6 +11,16 @@ from noisybench.board.detector_table import Row
 from noisybench.board.flags_table import BothRow, Quarters
 from noisybench.board.information import in_words
 from noisybench.board.model_table import ModelRow
+from noisybench.board.model_words import (
+    CORRECTED,
+    KNOWS,
+    OWN_DETECTION,
+    SECONDS,
+    at_share,
+    equal_fit_title,
+    percent,
+    shares_shown,
+)
 from noisybench.board.row_words import (
     AnyRow,
     Rows,
@@ -19,6 +29,7 @@ from noisybench.board.row_words import (
     digits,
     metric_title,
     model_words,
+    objective_words,
     recipe_words,
     short,
     shown_parts,
@@ -74,7 +85,7 @@ def to_table(rows: Rows, width: int | None = None) -> "Table":
         said += left
     # Text, since a name may look like rich's markup
     table = Table(caption=Text(caption(rows) + said), caption_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    kept = {*OWN, header[2], *shown_parts(rows)}
+    kept = {*OWN, FIT_WORDS["test_accuracy"] if "objective" in header else header[2], *shown_parts(rows)}
     for position in shown:
         table.add_column(Text(header[position]), no_wrap=header[position] in kept, overflow="fold")
     ends, headings = ends_of_blocks(rows), headings_of(rows)
@@ -121,12 +132,13 @@ OWN = {"rank", "kind", "detector"}
 
 def alike_in_all(rows: Rows, header: Sequence[str], body: Sequence[Sequence[str]]) -> tuple[list[str], str]:
     """Names of the columns that are alike in all rows but references, which have none, and a sentence of what they hold."""
-    if len(rows) < 2 or isinstance(rows[0], ModelRow):  # noqa: PLR2004 - a table of one row has nothing to save
+    of_models = bool(rows) and isinstance(rows[0], ModelRow)
+    if len(rows) < 2 or (of_models and "objective" not in header):  # noqa: PLR2004 - a table of one row has nothing to save
         return [], ""
-    kept = {*OWN, header[2], *shown_parts(rows)}
+    kept = {*OWN, header[2], *shown_parts(rows)} if not of_models else {*header} - {"model", "recipe"}
     columns = {name: cells for name, *cells in zip(header, *body, strict=True) if name not in kept}
     alike = [name for name, cells in columns.items() if len(set(cells) - NOTHING) == 1]
-    told = set() if {"model", "recipe"} - {*alike} else {"model", "recipe"}  # which the caption says
+    told = set() if of_models or {"model", "recipe"} - {*alike} else {"model", "recipe"}  # which the caption says
     said = "; ".join(f"{name} {columns[name][0]}" for name in alike if name not in told)  # references come last
     return alike, f" In all rows: {said}." if said else ""
 
@@ -171,11 +183,29 @@ Shape: TypeAlias = "dict[str, Callable[[Any], str]]"
 
 
 def _of_models(rows: Rows) -> Shape:
+    known = [row for row in rows if isinstance(row, ModelRow)]
+    shares, by = shares_shown(known), objective_words(row.learner for row in known)
     return {
         "model": lambda row: row.learner.model,
-        "recipe": recipe_words(rows),
+        "recipe": recipe_words(rows, objective_too=False),
+        **({"objective": lambda row: by(row.learner)} if any(row.learner.objective for row in known) else {}),
+        **({"knows": lambda row: KNOWS.get(row.knows, row.knows)} if any(row.block for row in known) else {}),
         **{words: partial(_span, name=name) for name, words in FIT_WORDS.items()},
+        **({equal_fit_title([*shares.values()]): partial(_at_right, shares)} if shares else {}),
+        **({OWN_DETECTION: partial(_span, name="own_detection")} if any(row.own_detector for row in known) else {}),
+        **(
+            {CORRECTED: partial(_span, name="corrected")} if any(not math.isnan(row.corrected) for row in known) else {}
+        ),
+        **({SECONDS: lambda row: short(row.seconds)} if any(not math.isnan(row.seconds) for row in known) else {}),
     }
+
+
+def _at_right(shares: Mapping[str, float], row: ModelRow) -> str:
+    """Wrong labels fitted at the share of right labels of a row's data set, which is named where data sets differ in it."""
+    at = at_share(row, shares.get(row.source))
+    if at is None or math.isnan(at.wrong):
+        return "–"
+    return span(at.wrong, at.low, at.high) + (f" at {percent(at.right)}" if len(set(shares.values())) > 1 else "")
 
 
 def _of_flags(rows: Rows) -> Shape:
@@ -257,11 +287,11 @@ def _information(row: Row | BothRow) -> str:
 def ends_of_blocks(rows: Rows) -> set[int]:
     """The lines behind which another data set, block of detectors, or the controls begin; none of a table of one block."""
     kinds = [
-        (row.source, None if isinstance(row, ModelRow) else (row.kind, row.kind == "detector" and row.block))
+        (row.source, row.block if isinstance(row, ModelRow) else (row.kind, row.kind == "detector" and row.block))
         for row in rows
     ]
     if len(blocks_of(rows)) < 2 and not any(blocks_of(rows)):  # noqa: PLR2004 - nothing to tell apart
-        kinds = [(source, None) for source, _ in kinds]
+        kinds = [(source, "") for source, _ in kinds]
     return {i for i, (one, after) in enumerate(pairwise(kinds)) if one != after}
 
 

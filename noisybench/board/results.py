@@ -25,6 +25,7 @@ from noisybench.runs.given_run import keep_given
 from noisybench.runs.measurement import measure_memorization
 from noisybench.runs.pool_run import DetectorPool, score_pool
 from noisybench.runs.reading import Run, read_run
+from noisybench.runs.record import OF_RULES
 from noisybench.runs.training_run import train_and_score
 from noisybench.runs.verify import verify_memorization, verify_run
 from noisybench.statistics.confident_learning import NoiseEstimate
@@ -170,6 +171,8 @@ def keep_results(paths: Iterable[Path], *, since: float) -> None:
     truths: dict[Path, Truths] = {}
     for path in paths:
         run = read_run(path)
+        if run.record.regime in OF_RULES:  # it feeds no detector
+            continue
         of = truths[run.home] = truths.get(run.home) or read_truths(run.home, measured_too=False)
         if not is_vouched_for(run, of) and (is_made_since(path, since) or _is_whole(partial(_exhaust, run, of))):
             vouch(run, of)

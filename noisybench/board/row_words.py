@@ -1,7 +1,7 @@
 """Words of a row: what every table and its caption say of a learner, a recipe, a metric and a block."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from noisybench.board.detector_table import Row, about_metric
@@ -14,12 +14,20 @@ from noisybench.memorization.learner import Learner
 MOST_PARTS = 12
 """Columns of parts that people are shown."""
 MOST_DECIMALS = 4
+CROSS_ENTROPY = "cross_entropy"
+"""What a table calls the objective of a learner that names none, beside others that do."""
 AnyRow: TypeAlias = Row | ModelRow | BothRow
 Rows: TypeAlias = Sequence[Row] | Sequence[ModelRow] | Sequence[BothRow]
 
 
-def recipe_words(rows: Rows) -> Callable[[AnyRow], str]:
-    """What a table says of a row's recipe: its digest too, where no recorded option tells another row from it."""
+def recipe_words(rows: Rows, *, objective_too: bool = True) -> Callable[[AnyRow], str]:
+    """What a table says of a row's recipe: its digest too, where no recorded option tells another row from it.
+
+    Args:
+        rows: Of the table.
+        objective_too: Whether it says the objective, which a table of models has a column for.
+    """
+    by = objective_words(row.learner for row in rows) if objective_too else lambda _: ""
     setups: dict[tuple[object, ...], set[str]] = {}
     for row in rows:
         setups.setdefault((*shown_of(row.learner), row.observe, row.ablation), set()).add(row.setup)
@@ -32,7 +40,7 @@ def recipe_words(rows: Rows) -> Callable[[AnyRow], str]:
             return "no training" if same else f"no training, {row.setup[:8]}"
         if row.regime == "answers":
             return f"no training, {row.observe}" if same else f"no training, {row.observe}, {row.setup[:8]}"
-        words = f"{row.learner.recipe}, {row.learner.epochs} epochs"
+        words = ", ".join(filter(None, (row.learner.recipe, f"{row.learner.epochs} epochs", by(row.learner))))
         words += {
             "after": "",
             "held out": ", pool",
@@ -42,6 +50,12 @@ def recipe_words(rows: Rows) -> Callable[[AnyRow], str]:
         return words if same else f"{words}, {row.setup[:8]}"
 
     return said
+
+
+def objective_words(learners: Iterable[Learner]) -> Callable[[Learner], str]:
+    """What some learners are told apart by: what each minimised; nothing where all of them minimised cross-entropy."""
+    named = any(learner.objective for learner in learners)
+    return lambda learner: (learner.objective or CROSS_ENTROPY) if named and learner.epochs else ""
 
 
 def versions_differ(rows: Rows) -> bool:
@@ -66,14 +80,14 @@ def model_words(row: Row | BothRow) -> str:
     return learner.model if learner.features in ("input", "given") else f"{learner.model} on {learner.features}"
 
 
-def shown_of(learner: Learner) -> tuple[str, str, int, str]:
+def shown_of(learner: Learner) -> tuple[str, str, str, int, str]:
     """What a table shows of a learner."""
-    return learner.model, learner.recipe, learner.epochs, learner.features
+    return learner.model, learner.recipe, learner.objective, learner.epochs, learner.features
 
 
 def blocks_of(rows: Rows) -> list[RowBlock]:
-    """The blocks of the detectors of a table, in order."""
-    return list(dict.fromkeys(row.block for row in rows if not isinstance(row, ModelRow) and row.kind == "detector"))
+    """The blocks of the detectors, or learners, of a table, in order."""
+    return list(dict.fromkeys(row.block for row in rows if isinstance(row, ModelRow) or row.kind == "detector"))
 
 
 def ablated(rows: Rows) -> list[str]:

@@ -19,6 +19,8 @@ SIDES = (("right", "right labels", BLUE, "-"), ("wrong", "wrong labels", VERMILL
 FITS = (("clean_fit", "right labels fitted", BLUE, "-"), ("mislabeled_fit", "wrong labels fitted", VERMILLION, "--"))
 MOST_PANELS = 6
 """Panels of learning curves at most."""
+MOST_CURVES = 18
+"""Learners at most in one panel: the tints and dashes that there are."""
 FORMS = ("o", "s", "^", "D", "P", "X")
 TINTS = (BLUE, VERMILLION, "#009E73", "#A8457F", "#8A6100", "#4B5563")
 REGIONS = ("1 trainable, resistant", "2 trainable, not resistant", "3 not trainable, resistant", "4 neither")
@@ -160,6 +162,77 @@ def draw_fits(figure: "Figure", data: Mapping[str, Any], view: Mapping[str, Any]
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=2, frameon=False, fontsize=8)
     more = f" The first {len(shown)} of {len(groups)} {'learners' if several else 'noises'}." if len(groups) > len(shown) else ""  # fmt: skip
     return f"Bold: mean of the runs; thin: each run. {data['words']['mislabeled_fit']}{more}"
+
+
+def draw_wrong_by_right(figure: "Figure", data: Mapping[str, Any], view: Mapping[str, Any]) -> str:  # noqa: ARG001 - as the others
+    """Wrong labels fitted against right ones, epoch by epoch: a line for each learner, a panel for each data set and noise."""
+    curves, runs = data["curves"], data["runs"]
+    at = [
+        i for i in range(len(curves["run"])) if all(any(one is not None for one in curves[key][i]) for key, *_ in FITS)
+    ]
+    if not at:
+        msg = "nothing can be drawn: no run here has a training of several epochs, with right and wrong labels among its own"
+        raise BadData(msg)
+    groups: dict[tuple[int, int], dict[int, list[int]]] = {}
+    for i in at:
+        run = curves["run"][i]
+        of_labels = groups.setdefault((runs["source"][run], runs["noise"][run]), {})
+        of_labels.setdefault(runs["learner"][run], []).append(i)
+    shown = list(groups.items())[:MOST_PANELS]
+    learners = list(dict.fromkeys(learner for _, lines in shown for learner in lines))[:MOST_CURVES]
+    names = dict(zip(learners, without_shared([data["learners"]["words"][one] for one in learners]), strict=True))
+    across = min(3, len(shown))
+    figure.set_size_inches(max(WIDTH, 3 * across), 1 + 3 * -(-len(shown) // across) + 0.15 * len(learners) / across)
+    panels = figure.subplots(-(-len(shown) // across), across, squeeze=False).ravel()
+    lines: dict[int, Any] = {}
+    for panel, ((source, noise), members) in zip(panels, shown, strict=False):
+        panel.plot([0, 100], [0, 100], color="#555555", linestyle=":", linewidth=1)
+        least, most = 100.0, 0.0
+        for k, learner in enumerate(learners):
+            if learner not in members:
+                continue
+            right, wrong = (
+                100 * mean_curve([(curves["epoch"][i], _shares(curves[key][i])) for i in members[learner]])[1]
+                for key in ("clean_fit", "mislabeled_fit")
+            )
+            colour, dash, form = (
+                TINTS[k % len(TINTS)],
+                ("-", "--", "-.")[k // len(TINTS)],
+                FORMS[(k + k // len(TINTS)) % len(FORMS)],
+            )
+            panel.plot(right, wrong, color=colour, linestyle=dash, linewidth=1.3)
+            panel.plot(right[-1:], wrong[-1:], color=colour, marker=form, ms=4.5, linestyle="")
+            lines[learner] = panel.plot(
+                [], [], color=colour, linestyle=dash, marker=form, ms=4.5, label=names[learner]
+            )[0]
+            least, most = min(least, *right), max(most, *wrong)
+        panel.set(xlim=(max(0, least - 2), 101), ylim=(0, 1.1 * most + 1), xlabel="right labels fitted, %")
+        panel.set_title(f"{data['sources']['name'][source]}, {data['noises'][noise]}", fontsize=8)
+        plain_axes(panel, "both")
+    for panel in panels[len(shown) :]:
+        panel.set_visible(False)
+    for first in panels[::across]:
+        first.set_ylabel("wrong labels fitted, %")
+    figure.legend(handles=[lines[one] for one in learners], loc="outside upper left", ncols=across + (across == 1), frameon=False, fontsize=7)  # fmt: skip
+    more = f" The first {len(shown)} of {len(groups)} labels." if len(groups) > len(shown) else ""
+    return (
+        "Each line goes through the epochs to the mark, the last one: means of the runs at each epoch. The lower it is where "
+        "the same share of right labels is fitted, the fewer wrong labels were fitted with them; dotted: both alike. "
+        f"{data['words']['mislabeled_fit']}{more}"
+    )
+
+
+def without_shared(words: Sequence[str]) -> list[str]:
+    """Names of learners without what all of them begin with, as far as each keeps something.
+
+    >>> without_shared(["mlp, standard, 30 epochs, elr(strength=3)", "mlp, standard, 30 epochs, cross_entropy"])
+    ['elr(strength=3)', 'cross_entropy']
+    """
+    parts = [one.split(", ") for one in words]
+    shared = 0
+    while len(words) > 1 and all(len(one) > shared + 1 for one in parts) and len({one[shared] for one in parts}) == 1:
+        shared += 1
+    return [", ".join(one[shared:]) for one in parts]
 
 
 def mean_curve(curves: Sequence[tuple[Sequence[int], Floats]]) -> tuple[list[int], Floats]:

@@ -1,4 +1,4 @@
-"""What class probabilities tell of a variant's noise: estimated transition matrices, their errors, and estimate_warnings about them."""
+"""What class probabilities tell of a variant's noise: estimated transition matrices, their errors, and doubts about them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

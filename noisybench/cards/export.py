@@ -121,7 +121,7 @@ def export_variant(
     with replacing_folder(folder) as part:
         data = part / "data"
         data.mkdir()
-        schema = _features(variant, source.inputs).arrow_schema
+        schema = _features(variant, source).arrow_schema
         inputs, columns = source.inputs, _training_columns(variant, source)
         if without_dropped and variant.dropped.any():
             kept = np.flatnonzero(~variant.dropped)
@@ -130,9 +130,8 @@ def export_variant(
         _write_split(data / "train", schema, inputs, columns, progress=progress)
         if source.test_inputs is not None and source.test_labels is not None:
             files["test"] = "data/test-*.parquet"
-            _write_split(
-                data / "test", schema, source.test_inputs, _test_columns(source.test_labels), progress=progress
-            )
+            columns = _test_columns(source.test_labels, source.test_marks, variant)
+            _write_split(data / "test", schema, source.test_inputs, columns, progress=progress)
         home = part / "noisybench"
         write_variant(variant, home)
         write_cards(variant, home)
@@ -148,7 +147,7 @@ def export_variant(
                 options["input"] = "features"  # whatever else holds numbers or lists
             write_location_within(home, source="huggingface", data="..", source_set=options)
         use = _use(variant, exact=exact, whole=whole, inputs=source.inputs is not None)
-        card = card_of(variant, Exported(files, use, list(_columns(variant, source.inputs))))
+        card = card_of(variant, Exported(files, use, list(_columns(variant, source))))
         (part / README).write_bytes(encoded(card))
     return folder
 
@@ -207,8 +206,9 @@ def check_push(repository: str, variant: Variant, *, may_publish: bool) -> None:
 # Columns
 
 
-def _columns(variant: Variant, inputs: AnyInputs | None) -> Iterator[tuple[str, str, str]]:
+def _columns(variant: Variant, source: Source) -> Iterator[tuple[str, str, str]]:
     """Name, type and meaning of each column, in their order."""
+    inputs = source.inputs
     told = {name: (kind, meaning) for name, kind, meaning in columns_of(variant)}
     yield "sample", "int64", "Number of the sample: in training, its place in the source."
     if inputs is not None and inputs.ndim == IMAGE_DIMENSIONS:
@@ -227,13 +227,16 @@ def _columns(variant: Variant, inputs: AnyInputs | None) -> Iterator[tuple[str, 
     yield "mislabeled", "bool", "Whether the given label is wrong; empty where nobody knows, and in the test set."
     for name in ("flip_probability", "selected", *(f"{MARK}{mark}" for mark in variant.marks)):
         if name in told:
-            yield name, told[name][0], f"{told[name][1]} Empty in the test set."
+            both = name.removeprefix(MARK) in source.test_marks
+            tested = "It is told of test samples too." if both else "Empty in the test set."
+            yield name, told[name][0], f"{told[name][1]} {tested}"
 
 
-def _features(variant: Variant, inputs: AnyInputs | None) -> Any:  # noqa: ANN401 - datasets.Features
+def _features(variant: Variant, source: Source) -> Any:  # noqa: ANN401 - datasets.Features
     """The types of the columns, as the package datasets names them."""
     from datasets import Array3D, ClassLabel, Features, Image, List, Value
 
+    inputs: AnyInputs | None = source.inputs
     shape = () if inputs is None else inputs.shape[1:]
     kinds: dict[str, Callable[[], Any]] = {
         "class": lambda: ClassLabel(names=list(variant.class_names)),
@@ -241,7 +244,7 @@ def _features(variant: Variant, inputs: AnyInputs | None) -> Any:  # noqa: ANN40
         "uint8": lambda: Array3D(shape, "uint8"),
         "list of float32": lambda: List(Value("float32"), length=shape[0]),
     }
-    told = _columns(variant, inputs)
+    told = _columns(variant, source)
     return Features({name: kinds[kind]() if kind in kinds else Value(kind) for name, kind, _ in told})
 
 
@@ -259,8 +262,9 @@ def _training_columns(variant: Variant, source: Source) -> ExportedColumns:
     }
 
 
-def _test_columns(labels: Labels) -> ExportedColumns:
-    return {"sample": np.arange(len(labels)), "label": labels, "clean_label": labels, "source_label": labels}
+def _test_columns(labels: Labels, marks: Mapping[str, NDArray[Any]], variant: Variant) -> ExportedColumns:
+    given = {"sample": np.arange(len(labels)), "label": labels, "clean_label": labels, "source_label": labels}
+    return {**given, **{f"{MARK}{name}": mark for name, mark in marks.items() if name in variant.marks}}
 
 
 # Files

@@ -19,6 +19,7 @@ _CALLS = {
     "alterations": 'build altered --source-set base=digits --source-set "steps={call}" --noise symmetric --rate 0.2',
     "features": "memorize variants/NAME --features {name}",
     "models": "evaluate variants/NAME --model {name}",
+    "objectives": "evaluate variants/NAME --objective {name}",
 }
 _RUNS = {
     "training": ("one observed training", "evaluate variants/NAME --detectors {name}"),
@@ -107,7 +108,12 @@ def item_page(drawer: Drawer, name: str) -> ItemPage:
         summary=listed or next(iter(told.text), "No item of noisybench's own, found by its name."),
         text=told.text if listed else told.text[1:],
         options=options,
-        flag={"sources": "--source-set", "noises": "--set", "features": "--features-set"}.get(drawer, ""),
+        flag={
+            "sources": "--source-set",
+            "noises": "--set",
+            "features": "--features-set",
+            "objectives": "--objective-set",
+        }.get(drawer, ""),
         facts=_trained_on(name) if drawer == "features" else _facts(item),
         example=str(facts.get("example") or _example(drawer, name, options, str(facts.get("access", "")))),
         card=None if card is None else card.text,
@@ -132,17 +138,17 @@ def _trained_on(name: str) -> dict[str, str]:
 
 
 def _facts(item: Any) -> dict[str, str]:  # noqa: ANN401
-    """Fields of a detector, of a metric and of a probe."""
+    """Fields of a detector, of a metric, of an objective and of a probe."""
     if isinstance(item, type):
-        return {}
+        return _facts_of_objective(item) if hasattr(item, "leaves") else {}
     if isinstance(item, Metric):
         return _facts_of_metric(item)
     facts = {}
     if hasattr(item, "needs"):
         facts["needs"] = ", ".join(item.needs)
         facts["fed by"] = ", or ".join(_RUNS[regime][0] for regime in item.fed_by) or "a run with its columns"
-        if item.left_by_objective:
-            facts["fed by"] += f" with objective {' or '.join(objectives_leaving(item.left_by_objective))}"
+        if able := objectives_leaving(item.left_by_objective):
+            facts["fed by"] += f" with objective {' or '.join(able)}"
         if {"training", "second_split", "threshold"} & {*item.fed_by}:  # which 'evaluate' makes
             facts["smallest set"] = f"{item.smallest_set}, which adds {_SETS[item.smallest_set]}"
         facts["kind"] = "control, which need not beat chance" if item.control else "detector"
@@ -154,6 +160,11 @@ def _facts(item: Any) -> dict[str, str]:  # noqa: ANN401
         more = getattr(item, "passes_a_further_class", 0.0)
         facts["extra passes"] = f"{item.passes:g}" + (f", and {more:g} for each further class" if more else "")
     return facts
+
+
+def _facts_of_objective(kind: Any) -> dict[str, str]:  # noqa: ANN401 - a class of training's, which is not known here
+    facts = {} if any(field.default is MISSING for field in fields(kind)) else {"knows of the truth": kind().knows}
+    return {**facts, "leaves": ", ".join(kind.leaves)} if kind.leaves else facts
 
 
 def _facts_of_metric(metric: Metric) -> dict[str, str]:
@@ -212,9 +223,8 @@ def _example(drawer: Drawer, name: str, options: Sequence[ItemOption], access: s
         return f'Recorder(variant, ["{name}"])'
     if drawer == "detectors":
         detector = find(drawer, name)
-        able = objectives_leaving(detector.left_by_objective) if detector.left_by_objective else []
         told = f"noisybench {_RUNS[next(iter(detector.fed_by), 'training')][1]}".format(name=name)
-        return f"{told} --objective {able[0]}" if able else told
+        return " ".join([told, *(f"--objective {one}" for one in objectives_leaving(detector.left_by_objective)[:1])])
     if drawer == "metrics":
         truth = "memorization" if find(drawer, name).compares == "memorization" else "mislabeled"
         return f"noisybench leaderboard runs --truth {truth} --metric {name}"

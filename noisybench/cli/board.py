@@ -54,7 +54,7 @@ def leaderboard(
     picture: Annotated[
         str | None,
         typer.Option(
-            help="Which one: intervals (default), families, cost, histogram, roc, fits, regions or memorization."
+            help="Which one: intervals (default), families, cost, histogram, roc, fits, wrong_by_right, regions or memorization."
         ),
     ] = None,
 ) -> None:

@@ -28,7 +28,8 @@ def list_(
     drawer: Annotated[
         str | None,
         typer.Argument(
-            metavar="LIST", help="sources, alterations, noises, features, models, probes, detectors or metrics."
+            metavar="LIST",
+            help="sources, alterations, noises, features, models, objectives, probes, detectors or metrics.",
         ),
     ] = None,
     name: Annotated[

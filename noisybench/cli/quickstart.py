@@ -30,7 +30,8 @@ def quickstart(
     from noisybench.ground.options import parse_options
     from noisybench.items import find
     from noisybench.memorization.subset_plan import SubsetPlan
-    from noisybench.runs.training_run import carry_out, choose_detectors, plan_evaluation
+    from noisybench.runs.detector_choice import choose_detectors
+    from noisybench.runs.training_run import carry_out, plan_evaluation
     from noisybench.training.machine import Machine
     from noisybench.training.plan import plan_run
     from noisybench.variants.building import build_variant

@@ -25,6 +25,7 @@ from noisybench.cli.printing import (
     tell_suspects,
     whole_number,
 )
+from noisybench.cli.stopping import record_of_stopping, stopping_line
 from noisybench.ground.errors import BadUsage
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ def evaluate(
     ] = "cross_entropy",
     objective_set: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the objective.")] = None,
     observe: Annotated[str | None, typer.Option(help="after each epoch (default), or during training.")] = None,
+    rules: Annotated[
+        str | None,
+        typer.Option(help="Rules of stopping with trainings of their own: noisy_validation, ratt and pmv, or some."),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(parser=whole_number, metavar="N", help="Processes; default: one a core or GPU.")
     ] = None,
@@ -67,7 +72,8 @@ def evaluate(
     """Train a model on variants, score every detector, and compare with the truth."""
     from noisybench.board.results import keep_results
     from noisybench.ground.options import split_pairs
-    from noisybench.runs.training_run import carry_out, check_seeds, choose_detectors, plan_evaluation, regimes_of
+    from noisybench.runs.detector_choice import choose_detectors, regimes_of
+    from noisybench.runs.training_run import carry_out, check_seeds, choose_rules, plan_evaluation
     from noisybench.training.machine import Machine
     from noisybench.training.objective import choose_objective
     from noisybench.training.plan import plan_run
@@ -84,7 +90,8 @@ def evaluate(
     leaves = choose_objective(objective, of_objective).objective.leaves
     numbers = check_seeds(_numbers(seeds))
     wanted = split_names(detectors)
-    regimes = regimes_of(choose_detectors(wanted, leaves))
+    asked = choose_rules(split_names(rules) if rules else ())
+    regimes = (*regimes_of(choose_detectors(wanted, leaves)), *asked)
     machine = Machine(device, threads, 1, checkpoint_every, loader_workers)
     folders: list[Path] = []
     costs: list[dict[str, Any]] = []
@@ -105,7 +112,14 @@ def evaluate(
         )
         many = replace(machine, workers=count)
         planned = plan_evaluation(
-            list(members.values()), source, plan, seeds=numbers, detectors=wanted, machine=many, out=out
+            list(members.values()),
+            source,
+            plan,
+            seeds=numbers,
+            detectors=wanted,
+            machine=many,
+            out=out,
+            rules=asked,
         )
         say_plan(planned)
         if dry_run:
@@ -298,8 +312,10 @@ def _shares(text: str) -> tuple[float, ...]:
 
 def say_plan(planned: "Evaluation") -> None:
     """What was chosen and what it costs, on stderr: stdout is for results."""
+    from noisybench.training.recipe import recorded
+
     source, plan, workers = planned.source, planned.plan, planned.machine.workers
-    recipe = ", ".join(f"{name}={value}" for name, value in asdict(plan.recipe).items() if name != "epochs")
+    recipe = ", ".join(f"{name}={value}" for name, value in recorded(plan.recipe).items() if name != "epochs")
     by = f", objective {plan.chosen.words}" if plan.chosen.words else ""
     typer.echo(
         f"{source.name} ({len(source.labels)} samples): model {plan.model}, recipe {plan.recipe_name} "
@@ -317,20 +333,26 @@ def report_runs(folders: Sequence[Path], *, as_json: bool) -> None:
     """Print where runs are, and what they were like at the end of training."""
     from noisybench.runs.fit_words import FIT_WORDS, on_susceptibility
     from noisybench.runs.reading import read_run
+    from noisybench.runs.stopping import stopping_of
 
     rows: list[dict[str, Any]] = []
+    lines: list[str] = []
     for folder in folders:
         run = read_run(folder)
         known = {name: None if isnan(value) else value for name, value in run.history.items()}
-        rows.append({"path": str(folder), "seed": run.seed, **known})
+        stops = stopping_of(run)
+        rows.append({"path": str(folder), "seed": run.seed, **known, "stopping": record_of_stopping(stops)})
+        lines.append(stopping_line(stops) if stops else "")
     if as_json:
         print_json(rows)
         return
-    for row in rows:
+    for row, line in zip(rows, lines, strict=True):
         numbers = ", ".join(
             f"{words} {row[name]:.3f}" for name, words in FIT_WORDS.items() if row.get(name) is not None
         )
         say(f"{row['path']}: {numbers}")
+        if line:
+            say(f"  {line}")
     sentence = on_susceptibility(row["susceptibility"] for row in rows if row.get("susceptibility") is not None)
     if sentence:
         say(sentence)

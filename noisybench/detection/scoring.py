@@ -67,7 +67,9 @@ COLUMNS: Mapping[FedRegime, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 """Columns that runs leave which are no observed training."""
-PREFIXES = ("held_out.", "neighbours.", "features.", "second_split.", "threshold.", "answers.")
+PREFIXES = (
+    "held_out.", "neighbours.", "features.", "second_split.", "threshold.", "answers.", "noisy_validation.", "ratt.", "pmv.",
+)  # fmt: skip
 """Prefixes of the columns that those runs leave, and no probe."""
 BY_OBJECTIVE = "objective."
 """Prefix of the columns that a training leaves where its objective does."""

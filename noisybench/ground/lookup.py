@@ -114,8 +114,8 @@ def find(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any drawer's item;
 
 
 def objectives_leaving(columns: Collection[str]) -> list[str]:
-    """Names of noisybench's objectives whose trainings leave all of some columns."""
-    ours = (name for name in names("objectives") if is_ours("objectives", name))
+    """Names of noisybench's objectives whose trainings leave all of some columns; none where no column is asked for."""
+    ours = [name for name in names("objectives") if columns and is_ours("objectives", name)]
     return [name for name in ours if {*columns} <= {*find("objectives", name).leaves}]
 
 

@@ -18,7 +18,8 @@ def parse_options(kind: type[T], values: Mapping[str, str], *, what: str) -> T:
     """An instance of the dataclass ``kind`` from strings.
 
     Args:
-        kind: A dataclass whose fields are numbers, booleans, strings, paths or a closed choice of strings.
+        kind: A dataclass whose fields are numbers, booleans, strings, paths, a closed choice of strings, or several of one
+            of these with commas between them.
         values: Field name → text.
         what: Of whom these are the options, for messages.
 
@@ -59,6 +60,8 @@ def parse_value(kind: Any, text: str, what: str) -> Any:  # noqa: ANN401 - a typ
             msg = f"{what} must be one of {', '.join(map(str, get_args(kind)))}, got '{text}'"
             raise BadUsage(msg)
         return text
+    if get_origin(kind) is tuple:
+        return tuple(parse_value(get_args(kind)[0], part.strip(), what) for part in text.split(","))
     if kind is bool:
         if text.lower() not in ("true", "false", "yes", "no", "1", "0"):
             msg = f"{what} must be true or false, got '{text}'"

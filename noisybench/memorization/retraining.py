@@ -1,7 +1,7 @@
 """Retraining: many models on random subsets of a variant, in blocks of 50 that are written once they are whole.
 
 Each model is what ``training`` makes of its subset: same loop, same recipe, with a seed of its own. Perceptrons without
-augmentation are trained many at a time as batched matrix products, to the same weights.
+augmentation, by SGD, are trained many at a time as batched matrix products, to the same weights; all else one by one.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ from noisybench.memorization.pool import (
     read_block,
     write_block,
 )
-from noisybench.memorization.stacking import STACK_BYTES, STACKED_BATCH, linear_layers, train_together
+from noisybench.memorization.stacking import STACK_BYTES, STACKED_BATCH, can_stack, train_together
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.subsets import check_fraction, group_size, subsets
 from noisybench.training.batches import Inputs
@@ -223,7 +223,7 @@ def _train_block(task: _Task, shared: _Shared, progress: Progress) -> None:
         data = Inputs(shared.source.inputs, device)
         answers = _Answers(included, torch.tensor(variant.labels, device=device), variant.num_classes)
         augmented = data.is_image and learner.plan.recipe.augmentation != "none"
-        stackable = not augmented and linear_layers(_fresh(shared, data, seeds[0])) is not None
+        stackable = not augmented and can_stack(_fresh(shared, data, seeds[0]), learner.plan.recipe)
         for row, model in (_together if stackable else _one_by_one)(shared, data, included, seeds):
             answers.ask(row, model, data, batch_size=STACKED_BATCH if stackable else EVALUATION_BATCH)
             progress()

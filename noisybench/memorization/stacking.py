@@ -37,6 +37,14 @@ def linear_layers(model: nn.Module) -> list[nn.Linear] | None:
     return layers if whole else None
 
 
+def can_stack(model: nn.Module, recipe: Recipe) -> bool:
+    """Whether such models can be trained together: perceptrons with ReLU, by SGD, on any schedule; augmentation apart.
+
+    What cannot is trained one by one, by the loop of ``training``, to what it gives.
+    """
+    return recipe.optimizer == "sgd" and linear_layers(model) is not None
+
+
 @torch.no_grad()
 def train_together(
     models: Sequence[nn.Module],
@@ -58,7 +66,7 @@ def train_together(
         inputs: Normalised, shape (n, d); or such as are read a batch at a time, to the same weights.
         labels: Given labels, shape (n,).
         chosen: Samples of each subset, shape (K, s), ascending.
-        recipe: How to train; its augmentation is not done.
+        recipe: How to train, by SGD; its augmentation is not done.
         seeds: Of each model; the order of each epoch follows from it.
     """
     stack = _Stack(models, inputs, labels, recipe)

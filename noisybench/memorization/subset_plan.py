@@ -11,7 +11,6 @@ from noisybench.data.extraction import choose_features, features_of
 from noisybench.data.source import Source, untested
 from noisybench.ground.arrays import Features
 from noisybench.ground.checks import check_kind
-from noisybench.ground.digests import named_options
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.files import file_name
 from noisybench.memorization.learner import Learner
@@ -20,7 +19,7 @@ from noisybench.training.machine import choose_device, limited_threads
 from noisybench.training.model import BuildModel
 from noisybench.training.objective import CROSS_ENTROPY
 from noisybench.training.plan import WATCH_OPTIONS, Plan, plan_run
-from noisybench.training.recipe import RECIPE_OF_0_1_0
+from noisybench.training.recipe import recorded
 
 
 def folder_of_pool(setup: Mapping[str, Any], *, purpose: Purpose, seed: int) -> str:
@@ -84,7 +83,7 @@ class SubsetPlan:
             "model": self.plan.model,
             "code": self.plan.code,
             "recipe": self.plan.recipe_name,
-            **named_options(self.plan.recipe, RECIPE_OF_0_1_0),
+            **recorded(self.plan.recipe),
             "fraction": self.fraction,
             "balanced": self.balanced,
             "features": self.features,

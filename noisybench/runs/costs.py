@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from noisybench.detection.scoring import Detector, DetectorSet, FedRegime
+from noisybench.detection.scoring import OF_EVALUATE, Detector, DetectorSet, FedRegime
 from noisybench.ground.lookup import find
+from noisybench.runs.record import Regime
 from noisybench.runs.schemes import SCHEMES
 from noisybench.training.gathering import asked_columns
 from noisybench.training.plan import Watch
@@ -88,12 +89,12 @@ def costs_of(
     )
 
 
-def further_passes(regime: FedRegime, epochs: int) -> float:
+def further_passes(regime: Regime, epochs: int) -> float:
     """Passes over the training set of a run of further trainings: as many to ask as to train."""
     return 2.0 * SCHEMES[regime].trainings * epochs if regime in SCHEMES else 0.0
 
 
-def further_trainings(regime: FedRegime) -> float:
+def further_trainings(regime: Regime) -> float:
     """What such a run costs, in multiples of the training: its trainings, and a forward pass for each of theirs."""
     return SCHEMES[regime].trainings * (1 + FORWARD) if regime in SCHEMES else 0.0
 
@@ -118,7 +119,7 @@ def _detector(spec: str) -> Detector:
 
 def _regime_of(detector: Detector) -> FedRegime:
     """What feeds a detector in an evaluation: a training, if one can."""
-    return next(one for one in ("training", *SCHEMES, *detector.fed_by) if one in detector.fed_by)
+    return next(one for one in (*OF_EVALUATE, *detector.fed_by) if one in detector.fed_by)
 
 
 def _times(columns: Iterable[str], epochs: int, watch: Watch) -> list[tuple[Probe, int]]:

@@ -11,6 +11,8 @@ FIT_WORDS: Mapping[str, str] = {
 }
 """Name of a column of a history → what tables and commands call it."""
 FITS = tuple(FIT_WORDS)
+RIGHT_SHARES = (0.5, 0.7, 0.8, 0.9, 0.95)
+"""Shares of right labels fitted at which tables compare the wrong labels fitted."""
 
 SUSCEPTIBILITY = (
     "Susceptibility: by how many nats one step on randomly labelled inputs lowers their mean loss, mean over the epochs; "

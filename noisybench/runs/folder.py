@@ -109,7 +109,7 @@ def is_finished(folder: Path, record: RunRecord) -> bool:
         *_epochs(folder, record),
         *(f"{folder}{os.sep}{name}" for name in suggested & {*(record.files_sha256 or ())}),
     ]
-    return bool(record.detectors) and all(stands_whole(path) for path in files)
+    return record.is_ended and all(stands_whole(path) for path in files)
 
 
 def epochs_of(folder: Path, record: RunRecord) -> list[Path]:

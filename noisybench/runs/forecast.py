@@ -8,8 +8,9 @@ from noisybench.data.source import Source
 from noisybench.ground.errors import BadData
 from noisybench.ground.lookup import find, names
 from noisybench.runs.costs import Costs, costs_of
+from noisybench.runs.detector_choice import choose_detectors
 from noisybench.runs.folder import RECORD, whole_record
-from noisybench.runs.training_run import Evaluation, choose_detectors
+from noisybench.runs.training_run import Evaluation
 from noisybench.runs.training_task import RECORDED, around, missing_columns
 from noisybench.training.model import BuildModel
 from noisybench.training.objective import CROSS_ENTROPY, Objective

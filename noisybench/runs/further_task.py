@@ -2,30 +2,37 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from noisybench.data.source import Source
-from noisybench.detection.scoring import FedRegime
+from noisybench.ground.arrays import Floats
 from noisybench.ground.durability import synced_together
 from noisybench.ground.engines.processes import Progress
 from noisybench.ground.files import write_columns, write_json
 from noisybench.ground.locks import locked
+from noisybench.ground.mending import can_be_read
 from noisybench.ground.random_streams import derive
 from noisybench.runs.column_scoring import score_added, score_columns
 from noisybench.runs.costs import further_passes
 from noisybench.runs.folder import PARTS, begin, digests_of, finish
 from noisybench.runs.mending import begin_again, check_same_training, mend, recognise
-from noisybench.runs.record import HOW_LABELS_CAME, WHAT_CAME_OUT, RunRecord, about_labels
+from noisybench.runs.record import HOW_LABELS_CAME, WHAT_CAME_OUT, Regime, RunRecord, about_labels
 from noisybench.runs.schemes import SCHEMES
 from noisybench.runs.several_trainings import Scheme
 from noisybench.runs.training_task import around
 from noisybench.training.machine import Machine
-from noisybench.training.phases import train_in_phases
+from noisybench.training.phases import tested_accuracies, train_in_phases
 from noisybench.training.plan import Plan
+from noisybench.training.recipe import recorded
 from noisybench.training.timing import TIMING, read_timing
 from noisybench.training.trace import epochs_observed, mend_trace, read_trace, write_observation
+from noisybench.training.training import digest_of_test_set
 from noisybench.variants.variant import Variant
+
+HISTORY = "history.parquet"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +48,7 @@ class FurtherTask:
         home: Folder of all that is known of the labels.
     """
 
-    regime: FedRegime
+    regime: Regime
     variant: Variant
     plan: Plan
     seed: int
@@ -67,11 +74,11 @@ def carry_out_further(task: FurtherTask, source: Source, progress: Progress) -> 
     """
     folder, scheme, epochs = task.folder, task.scheme, task.plan.recipe.epochs
     with locked(folder):
-        wanted = _record(task)
+        wanted = _record(task, source)
         found = recognise(folder, wanted)
         if found is not None:
             mend(folder, found)
-            if not found.detectors:
+            if not found.is_ended:
                 begin_again(folder, found, wanted)
                 found = None
         observed = _is_observed(scheme, folder, epochs)
@@ -93,8 +100,13 @@ def carry_out_further(task: FurtherTask, source: Source, progress: Progress) -> 
 
 
 def _is_observed(scheme: Scheme, folder: Path, epochs: int) -> bool:
-    """Whether the trace of a run has every column at each of its epochs; what is damaged of it is taken away."""
+    """Whether the trace of a run has every column at each of its epochs; what is damaged of it is taken away.
+
+    And its history, where that holds what the trace does not.
+    """
     mend_trace(folder / "trace")
+    if scheme.curve is not None and not can_be_read(folder / HISTORY):
+        return False
     seen = epochs_observed(folder / "trace")
     return all(name in seen.get(epoch, set()) for name in scheme.columns for epoch in scheme.epochs_of(name, epochs))
 
@@ -131,6 +143,9 @@ def _train(task: FurtherTask, source: Source, record: RunRecord, progress: Progr
     with synced_together():
         for observation in scheme.join(answers, task.variant, task.seed):
             write_observation(observation, folder / "trace", variant_id=record.variant_id)
+        if scheme.curve is not None:
+            tested = np.array(tested_accuracies(folder / PARTS / parts[0].name))
+            _write_history(task, {"test_accuracy": tested})
 
 
 def _seconds_of(part: Path) -> float:
@@ -140,10 +155,10 @@ def _seconds_of(part: Path) -> float:
 
 def _score(task: FurtherTask, record: RunRecord) -> None:
     """Write the history, every detector's scores and what they took, and run.json last."""
-    folder, scheme = task.folder, task.scheme
-    history = scheme.history(read_trace(folder / "trace"), task.variant)
+    folder = task.folder
     with synced_together():
-        write_columns(history, folder / "history.parquet", metadata={"variant_id": record.variant_id})
+        if task.scheme.curve is None:  # else it is there, with what the trace does not hold
+            _write_history(task, {})
         kinds = score_columns(folder, task.variant)
     seconds = read_timing(folder).get("seconds")  # None where nobody knows any more
     passes = further_passes(task.regime, task.plan.recipe.epochs)
@@ -152,18 +167,25 @@ def _score(task: FurtherTask, record: RunRecord) -> None:
     finish(folder, record, {name: name for name in sorted(kinds)}, kinds)
 
 
-def _record(task: FurtherTask) -> RunRecord:
+def _write_history(task: FurtherTask, further: Mapping[str, Floats]) -> None:
+    """Write what follows from the trace epoch by epoch, and what is told beside."""
+    history = {**task.scheme.history(read_trace(task.folder / "trace"), task.variant), **further}
+    write_columns(history, task.folder / HISTORY, metadata={"variant_id": task.variant.provenance.variant_id})
+
+
+def _record(task: FurtherTask, source: Source) -> RunRecord:
     """Everything that decides the bytes of a run."""
     plan, scheme = task.plan, task.scheme
     return RunRecord(
         regime=scheme.regime,
         features="input",
         **about_labels(task.variant),
+        test_sha256=None if scheme.curve is None else digest_of_test_set(source),
         model=plan.model,
         recipe=plan.recipe_name,
         setup=scheme.setup(plan.trained),
         trained=plan.trained,
-        **asdict(plan.recipe),
+        **recorded(plan.recipe),
         **plan.chosen.recorded,
         observe=scheme.words,
         seed=task.seed,

@@ -64,9 +64,20 @@ def check_history(path: Path, trace: Trace, record: RunRecord, variant: Variant)
         raise BadData(msg)
 
 
-def check_history_of_fits(path: Path, made: Mapping[str, Floats]) -> None:
-    """Each column of a history of several trainings is what their trace gives."""
+def check_history_of_fits(path: Path, made: Mapping[str, Floats], *, tested: bool = False) -> None:
+    """Each column of a history of several trainings is what their trace gives; accuracy on the test set is a share.
+
+    Args:
+        path: The run's folder.
+        made: Columns that follow from its trace.
+        tested: Whether the test set was asked.
+    """
     history = read_columns(path / "history.parquet")[0]
+    if tested:
+        values = history.pop("test_accuracy", np.full(1, 2.0))
+        if len(values) != len(made["epoch"]) or not ((values >= 0) & (values <= 1) | np.isnan(values)).all():
+            msg = f"{path}: history.parquet has no test_accuracy that is a share for each epoch; delete that folder and evaluate again"
+            raise BadData(msg)
     odd = sorted({*history} - {*made})
     if odd:
         msg = f"{path}: history.parquet has a column '{odd[0][:60]}', which such a run has not; delete that folder and evaluate again"

@@ -102,7 +102,7 @@ def mend(folder: Path, record: RunRecord) -> None:
         elif path not in epochs and not can_be_read(path):
             take_away(path)
     mend_trace(folder / "trace", but=checked)
-    if record.detectors and not read_timing(folder):
+    if record.is_ended and not read_timing(folder):
         log.warning("%s is lost: nobody knows any more what the run took", folder / TIMING)
         (folder / TIMING).unlink(missing_ok=True)
 

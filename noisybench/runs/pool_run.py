@@ -8,7 +8,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from math import isnan
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +38,7 @@ from noisybench.runs.mending import mend, recognise
 from noisybench.runs.record import RunRecord, about_labels
 from noisybench.statistics.confident_learning import NoiseEstimate, estimate_noise
 from noisybench.training.machine import Machine, limited_threads
+from noisybench.training.recipe import recorded
 from noisybench.training.trace import write_observation
 from noisybench.variants.variant import Variant, check_source, check_variant
 
@@ -241,7 +242,7 @@ def _record(learner: SubsetPlan, variant: Variant, fractions: Sequence[float], *
         recipe=plan.recipe_name,
         trained=plan.trained,
         setup=digest_of_setup(learner.setup),
-        **asdict(plan.recipe),
+        **recorded(plan.recipe),
         observe="held out",
         features=learner.features,
         fractions=list(fractions),

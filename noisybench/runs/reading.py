@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from noisybench.detection.scoring import Kind, Scores, Suggestion, read_scores, scores_path
 from noisybench.ground.checks import a_path
@@ -19,11 +20,12 @@ from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import read_columns, read_record
 from noisybench.ground.kept_digests import keeping_digests
 from noisybench.ground.walking import find_below, reached
-from noisybench.runs.fit_words import FITS
+from noisybench.runs.fit_words import FITS, RIGHT_SHARES
 from noisybench.runs.folder import RECORD, is_finished, kinds_of, log, read_run_record
-from noisybench.runs.record import WITH_HISTORY, RunRecord, Setup, setup_of
+from noisybench.runs.record import OF_RULES, WITH_HISTORY, RunRecord, Setup, setup_of
 from noisybench.runs.suggestion_files import suggestion_of
 from noisybench.statistics.column_means import LabelColumn
+from noisybench.statistics.equal_fit import wrong_at_right
 from noisybench.variants.variant import Variant
 
 MOST_LINES = 20
@@ -53,6 +55,9 @@ class Run:
         history: Name → value at the end of training, NaN where unknown; ``activation_change`` is the mean over the epochs
             of curvature, as the score made of it is.
         costs: Detector → (seconds, extra passes over the training set).
+        at_right: Of a training, the share of wrong labels fitted where each of ``RIGHT_SHARES`` of the right ones is first
+            fitted, see ``wrong_at_right``.
+        training_seconds: Of the training alone; NaN where nobody knows.
     """
 
     path: Path
@@ -63,6 +68,8 @@ class Run:
     kinds: Mapping[str, Kind]
     history: Mapping[str, float]
     costs: Mapping[str, tuple[float, float]]
+    at_right: tuple[float, ...] = (math.nan,) * len(RIGHT_SHARES)
+    training_seconds: float = math.nan
 
     @property
     def seed(self) -> int:
@@ -175,6 +182,9 @@ def read_run(path: Path) -> Run:
     """
     record = read_run_record(path)
     finished = is_finished(path, record)
+    columns = _history(path) if finished and record.regime in WITH_HISTORY else {}
+    costs, seconds = _costs(path) if finished else ({}, math.nan)
+    one = record.regime == "training"
     return Run(
         path=path,
         record=record,
@@ -182,8 +192,10 @@ def read_run(path: Path) -> Run:
         setup=setup_of(record),
         finished=finished,
         kinds=kinds_of(path, record) if finished else {},
-        history=_last_of_history(path) if finished and record.regime in WITH_HISTORY else {},
-        costs=_costs(path) if finished else {},
+        history=_last_of_history(columns),
+        costs=costs,
+        at_right=_at_right(columns if one else {}),
+        training_seconds=seconds if one else math.nan,
     )
 
 
@@ -196,27 +208,43 @@ def _column_of(record: RunRecord) -> LabelColumn:
     return LabelColumn(record.source, family, setting, record.variant_id)
 
 
-def _last_of_history(path: Path) -> dict[str, float]:
-    """What is known of the end of training, by name."""
+def _history(path: Path) -> dict[str, NDArray[Any]]:
+    """The columns of a history, one number an epoch each."""
     columns = read_columns(path / "history.parquet")[0]
     for name, values in columns.items():
         if values.dtype.kind not in "fiu" or values.ndim != 1:
             msg = f"{path / 'history.parquet'}: '{name}' holds no numbers, one an epoch; evaluate again"
             raise BadData(msg)
+    return columns
+
+
+def _last_of_history(columns: Mapping[str, NDArray[Any]]) -> dict[str, float]:
+    """What is known of the end of training, by name."""
     found = {name: float(columns[name][-1]) for name in FITS if name in columns and len(columns[name])}
     changes = columns.get("activation_change", np.zeros(0))
     known = changes[np.isfinite(changes)]
     return {**found, "activation_change": float(known.mean())} if known.size else found
 
 
-def _costs(path: Path) -> dict[str, tuple[float, float]]:
-    """Seconds and extra passes of each detector; empty where the file was lost, or is damaged: no result depends on it."""
+def _at_right(columns: Mapping[str, NDArray[Any]]) -> tuple[float, ...]:
+    """The share of wrong labels fitted where each of ``RIGHT_SHARES`` of the right ones is first fitted."""
+    right, wrong = (columns.get(name, np.zeros(0)) for name in ("clean_fit", "mislabeled_fit"))
+    return tuple(wrong_at_right(right, wrong, RIGHT_SHARES).tolist())
+
+
+def _costs(path: Path) -> tuple[dict[str, tuple[float, float]], float]:
+    """Seconds and extra passes of each detector, and seconds of training.
+
+    Nothing is known where the file was lost, or is damaged: no result depends on it.
+    """
     try:
         timing = read_record(path / "timing.json")
-        detectors = msgspec.convert(timing.get("detectors"), dict[str, dict[str, float | int | None]])
+        detectors = msgspec.convert(timing.get("detectors", {}), dict[str, dict[str, float | int | None]])
+        purposes = msgspec.convert(timing.get("purposes", {}), dict[str, float])
     except (BadData, msgspec.ValidationError):
-        return {}
-    return {name: (_number(cost.get("seconds")), _number(cost.get("passes"))) for name, cost in detectors.items()}
+        return {}, math.nan
+    costs = {name: (_number(cost.get("seconds")), _number(cost.get("passes"))) for name, cost in detectors.items()}
+    return costs, purposes.get("training", math.nan)
 
 
 def _number(value: float | None) -> float:
@@ -249,11 +277,12 @@ def finished_and_begun(runs: Sequence[Run] | Paths) -> tuple[list[Run], list[Run
     """The finished runs in order, and those that have begun and not ended."""
     given = _several(runs)
     known = given if given and all(isinstance(run, Run) for run in given) else read_runs(given)
+    known = [run for run in known if run.record.regime not in OF_RULES]  # they feed no detector
     ended = sorted((run for run in known if run.finished), key=lambda run: (*_order(run.setup), run.column, run.seed))
     return ended, [run for run in known if not run.finished]
 
 
 def _order(setup: Setup) -> tuple[object, ...]:
     learner = setup.learner
-    said = (learner.model, learner.recipe, setup.setup, learner.epochs, setup.observe)
+    said = (learner.model, learner.recipe, learner.objective, setup.setup, learner.epochs, setup.observe)
     return (*said, learner.features, setup.regime, learner.trained)

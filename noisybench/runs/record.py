@@ -10,15 +10,20 @@ from typing import Any, Literal, NamedTuple
 from noisybench.data.pretraining import Overlap
 from noisybench.data.source import Option
 from noisybench.memorization.learner import Learner
+from noisybench.training.recipe import LATER_OPTIONS, Recipe
 from noisybench.variants.variant import Variant
 
-Regime = Literal["training", "pool", "given", "features", "second_split", "threshold", "answers"]
+Regime = Literal[
+    "training", "pool", "given", "features", "second_split", "threshold", "answers", "noisy_validation", "ratt", "pmv"
+]
 """Where a run's scores come from: one observed training, many models on random subsets, someone else's code, frozen
 features without a training, trainings on one half and then the other, trainings with a class of threshold samples, or the
-answers of several people."""
-WITH_HISTORY: tuple[Regime, ...] = ("training", "pool", "second_split", "threshold")
+answers of several people. The last three feed no detector: each is a rule of stopping with trainings of its own."""
+OF_RULES: tuple[Regime, ...] = ("noisy_validation", "ratt", "pmv")
+"""Regimes whose runs feed no detector, but a rule of stopping of that name."""
+WITH_HISTORY: tuple[Regime, ...] = ("training", "pool", "second_split", "threshold", *OF_RULES)
 """Regimes whose runs train something, and leave a history of it."""
-BY_SEED: tuple[Regime, ...] = ("training", "second_split", "threshold")
+BY_SEED: tuple[Regime, ...] = ("training", "second_split", "threshold", *OF_RULES)
 """Regimes whose runs are of the seeds that ``evaluate`` was given."""
 
 
@@ -62,7 +67,7 @@ class RunRecord:
         trained: Short digest of what decides the training, however it is watched.
         epochs: Epochs of training: of the recipe, which several trainings go through several times; 0 where nothing is trained.
         observe: When or how the samples were observed: ``after`` or ``during`` training, ``held out``, ``given``, ``two
-            halves``, ``threshold samples``, ``with the given`` answer or ``without the given``.
+            halves``, ``threshold samples``, ``labels held out``, ``some labels random``, ``labels perturbed``, ``with the given`` answer or ``without the given``.
         seed: Seed of the training, of its halves or threshold samples, of folds, or of the answers that are left out.
         detectors: Name of each detector → what the catalog finds it by; empty until every one of them is scored.
         controls: Names of those that are there for comparison; None in records of 0.1.0.
@@ -78,6 +83,11 @@ class RunRecord:
         schedule: See ``Recipe``.
         augmentation: See ``Recipe``.
         precision: See ``Recipe``.
+        optimizer: See ``Recipe``; None at its default, as the next four.
+        cosine_cycles: See ``Recipe``.
+        cosine_floor: See ``Recipe``.
+        milestones: See ``Recipe``.
+        milestone_factor: See ``Recipe``.
         objective: What was minimised, in words; None of cross-entropy, as the next two.
         objective_options: Its options.
         objective_knows: What it was told of the truth: ``nothing``, ``rate`` or ``transition``.
@@ -148,6 +158,11 @@ class RunRecord:
     schedule: str | None = None
     augmentation: str | None = None
     precision: str | None = None
+    optimizer: str | None = None
+    cosine_cycles: int | None = None
+    cosine_floor: float | None = None
+    milestones: Sequence[float] | None = None
+    milestone_factor: float | None = None
     objective: str | None = None
     objective_options: Mapping[str, Option] | None = None
     objective_knows: str | None = None
@@ -192,6 +207,11 @@ class RunRecord:
     corrections: str | None = None
 
     @property
+    def is_ended(self) -> bool:
+        """Whether the run was said to be finished: it names its detectors, or, of a rule of stopping, its files."""
+        return bool(self.detectors) or (self.regime in OF_RULES and self.files_sha256 is not None)
+
+    @property
     def learner(self) -> "Learner":
         """What was trained; of a pool, on the largest of its subsets."""
         largest = max(self.fractions) if self.fractions else None
@@ -209,8 +229,16 @@ HOW_LABELS_CAME = ("source_options", "limit", "noise", "params", "mode", "noise_
 """Fields of a record that tell how labels came to be; which labels they are, the variant id says."""
 WHAT_CAME_OUT = ("detectors", "controls", "codes", "information", "files_sha256", "scores_sha256")
 """Fields of a record that tell what a run has left, and do not decide it."""
+DEFAULTS = {field.name: field.default for field in fields(Recipe) if field.name in LATER_OPTIONS}
+"""Option of a recipe that stands in no record at its default → that default."""
 TRAINED_BY = ("versions", "machine")
 """Fields of a record that decide the last bits of a training, and nothing of what is made of its trace."""
+
+
+def option_of(record: RunRecord, name: str) -> object:
+    """What a field of a record says; of an option that came later, and stands in no record at its default, that default."""
+    told = getattr(record, name)
+    return DEFAULTS.get(name) if told is None and record.lr is not None else told
 
 
 def about_labels(variant: Variant) -> dict[str, Any]:

@@ -16,11 +16,19 @@ from noisybench.ground.files import file_name, read_columns
 from noisybench.ground.lookup import find, is_ours, names
 from noisybench.runs.detector_codes import faults_of_codes, faults_of_information
 from noisybench.runs.objective_checks import OBJECTIVE, faults_of_objective, is_known_objective, objective_of
-from noisybench.runs.record import BY_SEED, HOW_LABELS_CAME, WHAT_CAME_OUT, RunRecord, about_labels
-from noisybench.training.recipe import Recipe
+from noisybench.runs.record import (
+    BY_SEED,
+    DEFAULTS,
+    HOW_LABELS_CAME,
+    OF_RULES,
+    WHAT_CAME_OUT,
+    RunRecord,
+    about_labels,
+)
+from noisybench.training.recipe import LATER_OPTIONS, RECIPE_OF_0_1_0, Recipe
 from noisybench.variants.variant import Variant
 
-RECIPE = tuple(field.name for field in fields(Recipe) if field.name != "epochs")
+RECIPE = tuple(name for name in RECIPE_OF_0_1_0 if name != "epochs")
 WATCH = (
     "curvature_every", "curvature_draws", "curvature_step", "curvature_power", "susceptibility",
     "susceptibility_samples", "susceptibility_lr",
@@ -30,21 +38,20 @@ OF_REGIME: Mapping[str, tuple[str, ...]] = {
     "pool": (*RECIPE, "fractions", "balanced", "models", "neighbours"),
     "given": ("form", "file_sha256", "lower_is_suspicious"),
     "features": ("features_sha256", "folds", "neighbours", "penalties", "groups"),
-    "second_split": (*RECIPE, "device", "threads"),
-    "threshold": (*RECIPE, "device", "threads"),
+    **dict.fromkeys(("second_split", "threshold", *OF_RULES), (*RECIPE, "device", "threads")),
     "answers": ("answers_sha256", "answers", "annotators", "without_given", "smoothing"),
 }
 """Regime → optional fields that each of its records has; it has none of those of another regime."""
 AT_WILL: Mapping[str, tuple[str, ...]] = {
-    "training": ("corrections", *OBJECTIVE),
-    "pool": ("corrections", "threads"),
+    "training": ("corrections", *LATER_OPTIONS, *OBJECTIVE),
+    "pool": ("corrections", "threads", *LATER_OPTIONS),
     "given": ("corrections", "file", "column"),
     "features": ("corrections", "threads", "pretrained", "grouped_by", "groups_sha256"),
-    "second_split": ("corrections", *OBJECTIVE),
-    "threshold": ("corrections", *OBJECTIVE),
+    **dict.fromkeys(("second_split", "threshold", *OF_RULES), ("corrections", *LATER_OPTIONS, *OBJECTIVE)),
     "answers": ("corrections", "threads", "pretrained", "features_sha256", "folds", "groups", "given_from"),
 }
-"""Regime → optional fields that some of its records have: corrections, threads other than one, what a file was called."""
+"""Regime → optional fields that some of its records have: corrections, threads other than one, what a file was called, and
+of a recipe what is not at its default."""
 MOST_FRACTIONS = 50
 
 
@@ -92,8 +99,7 @@ def check_record(path: Path, record: RunRecord) -> None:
         "pool": _faults_of_pool,
         "given": _faults_of_given,
         "features": _faults_of_features,
-        "second_split": _faults_of_several,
-        "threshold": _faults_of_several,
+        **dict.fromkeys(("second_split", "threshold", *OF_RULES), _faults_of_several),
         "answers": _faults_of_answers,
     }[record.regime]
     _refuse(path, record, faults(path, record))
@@ -128,6 +134,9 @@ def _faults_of_fields(record: RunRecord) -> Iterator[str]:
     for name in sorted(others - {*ours, *AT_WILL[record.regime]}):
         if getattr(record, name) is not None:
             yield f"has '{name}', and regime '{record.regime}' has none"
+    for name, default in DEFAULTS.items():
+        if getattr(record, name) is not None and _as_json(getattr(record, name)) == _as_json(default):
+            yield f"says {name} = {default}, which stands in no record, being the default"
 
 
 def _faults_of_detectors(record: RunRecord) -> Iterator[str]:

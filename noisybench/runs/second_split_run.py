@@ -10,7 +10,7 @@ training mode, so that batch norm normalises by each batch and its running stati
 bug, and not ours. It also trains to full accuracy; here each phase is the whole recipe, whose shares fitted are told.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,14 +18,12 @@ import numpy as np
 from noisybench.ground.arrays import Floats, Floats32, Labels
 from noisybench.ground.errors import BadData
 from noisybench.ground.random_streams import derive
-from noisybench.runs.several_trainings import Scheme, as_column
+from noisybench.runs.several_trainings import Scheme, as_column, asking_prediction
 from noisybench.statistics.splitting import stratified_halves
 from noisybench.training.trace import Observation, Trace
 from noisybench.variants.variant import Variant
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from noisybench.training.phases import PhasedTraining
 
 FIRST, SECOND, HALF = "second_split.first", "second_split.second", "second_split.half"
@@ -57,14 +55,10 @@ def _plan(variant: Variant, seed: int) -> "tuple[PhasedTraining, ...]":
             labels=variant.labels,
             asked=np.flatnonzero(halves == half),
             columns=("prediction",),
-            ask=_ask,
+            ask=asking_prediction,
         )
         for half in (0, 1)
     )
-
-
-def _ask(logits: "Tensor", labels: "Tensor") -> "Mapping[str, Tensor]":  # noqa: ARG001 - what the label is follows
-    return {"prediction": logits.argmax(1)}
 
 
 def _join(answers: Sequence[Trace], variant: Variant, seed: int) -> Iterator[Observation]:

@@ -15,7 +15,12 @@ from noisybench.training.trace import Observation, Trace
 from noisybench.variants.variant import Variant
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from noisybench.training.phases import PhasedTraining
+
+LEAST_OF_RULES = 10
+"""Samples of the smallest set of which a rule of stopping can hold out, or change, a tenth."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +40,9 @@ class Scheme:
         join: What each training answered, labels and seed → the epochs of the run's trace.
         fitted: A trace and the labels → share of the trainings in which each label is fitted, shape (e, n).
         faults: A trace, whose columns have their shapes, labels and seed → what does not follow.
+        curve: A trace and the labels → further columns of the history, shape (e,): by what a rule of stopping chooses.
+            None of a regime that feeds detectors. Where there is one, the test set is asked after each epoch of the first
+            training, and its accuracy is in the history.
     """
 
     regime: Regime
@@ -47,6 +55,7 @@ class Scheme:
     join: Callable[[Sequence[Trace], Variant, int], Iterator[Observation]]
     fitted: Callable[[Trace, Variant], Floats]
     faults: Callable[[Trace, Variant, int], Iterator[str]]
+    curve: Callable[[Trace, Variant], Mapping[str, Floats]] | None = None
 
     def setup(self, trained: str) -> str:
         """Digest of everything that decides a run but labels and seed, from that of the training."""
@@ -68,13 +77,14 @@ class Scheme:
         return epochs * max(lengths[1] for lengths, _ in self.columns.values() if lengths is not None)
 
     def history(self, trace: Trace, variant: Variant) -> dict[str, Floats]:
-        """Epochs of the trainings, and the shares of wrong and of right labels that they have fitted by then."""
+        """Epochs of the trainings, the shares of wrong and of right labels that they have fitted by then, and the curve."""
         fitted = self.fitted(trace, variant)
-        wrong = variant.mislabeled
+        wrong, counted = variant.mislabeled, np.isfinite(fitted).all(0)
         return {
             "epoch": np.arange(1.0, len(fitted) + 1),
-            "mislabeled_fit": _shares(fitted, wrong),
-            "clean_fit": _shares(fitted, variant.known & ~wrong),
+            "mislabeled_fit": _shares(fitted, wrong & counted),
+            "clean_fit": _shares(fitted, variant.known & ~wrong & counted),
+            **({} if self.curve is None else self.curve(trace, variant)),
         }
 
     def faults_of_trace(self, trace: Trace, variant: Variant, record: RunRecord) -> Iterator[str]:
@@ -105,6 +115,11 @@ def _shares(fitted: Floats, chosen: Bools) -> Floats:
     """Mean over the chosen samples, at each epoch; NaN of none: (e, n) → (e,)."""
     shares: Floats = fitted[:, chosen].mean(1) if chosen.any() else np.full(len(fitted), np.nan)
     return shares
+
+
+def asking_prediction(logits: "Tensor", labels: "Tensor") -> "Mapping[str, Tensor]":  # noqa: ARG001 - what the label is follows
+    """The predicted class, as a ``Question``."""
+    return {"prediction": logits.argmax(1)}
 
 
 def as_column(values: Labels | Bools | Floats) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":

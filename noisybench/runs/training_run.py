@@ -5,16 +5,17 @@ import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
 
 from noisybench.data.source import Source, check_unchanged
-from noisybench.detection.scoring import OF_EVALUATE, RESERVED, Detector, DetectorSet, FedRegime
-from noisybench.ground.checks import check_kind, whole
+from noisybench.detection.scoring import FedRegime
+from noisybench.ground.checks import check_kind, unknown, whole
 from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
-from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.lookup import find, names, objectives_leaving
+from noisybench.ground.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.lookup import find, names
+from noisybench.runs.detector_choice import choose_detectors, fed_by, regimes_of
 from noisybench.runs.folder import keep_variant
 from noisybench.runs.further_task import FurtherTask, carry_out_further
+from noisybench.runs.record import OF_RULES, Regime
 from noisybench.runs.schemes import SCHEMES
 from noisybench.runs.training_task import TrainingTask, carry_out_one
 from noisybench.training.machine import Machine
@@ -41,6 +42,7 @@ def train_and_score(
     objective_options: Mapping[str, str] | None = None,
     machine: Machine | None = None,
     out: str | Path = "runs",
+    rules: Sequence[str] = (),
     progress: Progress = lambda: None,
 ) -> list[Path]:
     """Train on each variant with each seed, and score every detector.
@@ -63,6 +65,8 @@ def train_and_score(
         objective_options: Its options as text.
         machine: How the runs are run; None takes one worker, on a GPU where there is one.
         out: Folder of runs.
+        rules: Rules of stopping that need trainings of their own, ``noisy_validation``, ``ratt`` and ``pmv``: each is a
+            run too, which feeds no detector; see ``stopping_of``.
         progress: Called after each epoch of each run.
 
     Returns:
@@ -85,7 +89,9 @@ def train_and_score(
         objective_options=objective_options,
         device=machine.device,
     )
-    planned = plan_evaluation(variants, source, plan, seeds=seeds, detectors=detectors, machine=machine, out=out)
+    planned = plan_evaluation(
+        variants, source, plan, seeds=seeds, detectors=detectors, machine=machine, out=out, rules=rules
+    )
     return carry_out(planned, progress)
 
 
@@ -102,6 +108,7 @@ class Evaluation:
         machine: How the runs are run.
         out: Folder of runs.
         named: Detectors that were asked for by their names, and not as part of a set.
+        rules: Rules of stopping that need trainings of their own.
     """
 
     variants: tuple[Variant, ...]
@@ -112,11 +119,13 @@ class Evaluation:
     machine: Machine
     out: Path
     named: frozenset[str]
+    rules: tuple[Regime, ...] = ()
 
     @property
     def epochs(self) -> int:
         """Epochs of all trainings together."""
         lengths = sum(1 if regime not in SCHEMES else SCHEMES[regime].lengths for regime in self.regimes)
+        lengths += sum(SCHEMES[rule].lengths for rule in self.rules)
         return len(self.variants) * len(self.seeds) * lengths * self.plan.recipe.epochs
 
     @property
@@ -126,13 +135,16 @@ class Evaluation:
 
     @property
     def further(self) -> tuple[str, ...]:
-        """What detectors cost that need a run of further trainings, a sentence for each such regime."""
+        """What detectors and rules cost that need a run of further trainings, a sentence for each such regime."""
         told = []
         for regime in self.regimes:
             if regime in SCHEMES:
-                own = ", ".join(name for name, spec in self.detectors.items() if regime in _fed_by(spec))
+                own = ", ".join(name for name, spec in self.detectors.items() if regime in fed_by(spec))
                 cost = f"{SCHEMES[regime].trainings} times the training of each seed"
                 told.append(f"{own}: {SCHEMES[regime].words}, a run of {cost}, which is in the sum")
+        for rule in self.rules:
+            cost = f"{SCHEMES[rule].trainings} times the training of each seed"
+            told.append(f"rule {rule}: {SCHEMES[rule].words}, a run of {cost}, beside the sum")
         return tuple(told)
 
 
@@ -145,40 +157,43 @@ def plan_evaluation(
     seeds: Sequence[int] = (0, 1, 2),
     detectors: str | Sequence[str] = "standard",
     out: str | Path = "runs",
+    rules: Sequence[str] = (),
 ) -> Evaluation:
     """The runs of a plan, checked as far as that goes without a training; nothing is written.
 
     Arguments and errors are those of ``train_and_score``.
     """
     check_kind(out, (str, Path), "out", "give the path of a folder for runs")
-    numbers, chosen = check_seeds(seeds), choose_detectors(detectors, plan.objective.leaves)
+    numbers, asked = check_seeds(seeds), choose_rules(rules)
+    chosen = choose_detectors(detectors, plan.objective.leaves)
     given = [variants] if isinstance(variants, Variant | str | os.PathLike) else list(variants)
     for variant in given:
         check_source(source, variant)
     check_unchanged(source)
     different = {variant.provenance.variant_id: variant for variant in given}
     regimes, alone = regimes_of(chosen), {detectors} if isinstance(detectors, str) else {*detectors}
-    if machine.workers > 1 and len(different) * len(numbers) * len(regimes) > 1:
+    if machine.workers > 1 and len(different) * len(numbers) * (len(regimes) + len(asked)) > 1:
         check_sendable(plan.build, f"model '{plan.model}'")
     left_out = _unaskable(chosen, plan, source, machine.device)
     left_out |= _too_few_for(chosen, different.values(), numbers[0])
     chosen = _without(chosen, left_out, alone)
-    classes = {*(k for one in different.values() for k in _outputs(one, numbers[0], regimes_of(chosen)))}
+    trained = (*regimes_of(chosen), *asked)
+    classes = {*(k for one in different.values() for k in _outputs(one, numbers[0], trained))}
     for k in sorted(classes - {source.num_classes}):
         check_model(plan.build, widened(source, k), device=machine.device)
     named = frozenset(name for name, spec in chosen.items() if spec in alone)
-    return Evaluation(tuple(different.values()), source, plan, numbers, chosen, machine, Path(out), named)
+    return Evaluation(tuple(different.values()), source, plan, numbers, chosen, machine, Path(out), named, asked)
 
 
 def carry_out(planned: Evaluation, progress: Progress = lambda: None) -> list[Path]:
     """The folders of the planned runs, each finished; see ``train_and_score``."""
     tasks: list[TrainingTask | FurtherTask] = []
-    observed = {name: spec for name, spec in planned.detectors.items() if "training" in _fed_by(spec)}
+    observed = {name: spec for name, spec in planned.detectors.items() if "training" in fed_by(spec)}
     for variant in planned.variants:
         home = planned.out / variant.name
         kept = keep_variant(variant, home / "variant", planned.source.sample_names)
         for seed in planned.seeds:
-            for regime in planned.regimes:
+            for regime in (*planned.regimes, *planned.rules):
                 own = replace(planned.machine, device=planned.machine.device_of(len(tasks)), workers=1)
                 if regime in SCHEMES:
                     tasks.append(FurtherTask(regime, kept, planned.plan, seed, own, home))
@@ -195,33 +210,20 @@ def _carry_out_task(task: TrainingTask | FurtherTask, source: Source, progress: 
     return carry_out_one(task, source, progress)
 
 
-def _fed_by(spec: str) -> tuple[FedRegime, ...]:
-    detector: Detector = find("detectors", spec)
-    return detector.fed_by
+def choose_rules(rules: str | Sequence[str]) -> tuple[Regime, ...]:
+    """The rules of stopping that need trainings of their own, each once.
 
-
-def regimes_of(detectors: Mapping[str, str]) -> tuple[FedRegime, ...]:
-    """The regimes of ``evaluate`` that feed some detectors, the observed training first.
-
-    Args:
-        detectors: Name of each → what the catalog finds it by.
+    Raises:
+        UnknownName: No such rule.
     """
-    fed = [_fed_by(spec) for spec in detectors.values()]
-    return tuple(regime for regime in OF_EVALUATE if any(regime in one for one in fed))
+    asked = [rules] if isinstance(rules, str) else [*rules]
+    for rule in asked:
+        if rule not in OF_RULES:
+            raise UnknownName(unknown(rule, OF_RULES, "rule of stopping that needs trainings of its own"))
+    return tuple(rule for rule in OF_RULES if rule in asked)
 
 
-COMMANDS: Mapping[FedRegime, str] = {
-    "pool": "memorize VARIANT --pool detector",
-    "features": "score VARIANT --features NAME",
-    "answers": "score VARIANT --answers",
-}
-"""Regime of other commands → the command whose runs feed its detectors."""
-NEEDS: Mapping[FedRegime, str] = {
-    "pool": "a pool of models", "features": "frozen features", "answers": "answers of several people",
-}  # fmt: skip
-
-
-def _outputs(variant: Variant, seed: int, regimes: Sequence[FedRegime]) -> set[int]:
+def _outputs(variant: Variant, seed: int, regimes: Sequence[Regime]) -> set[int]:
     """How many outputs the models of several trainings have; raises where there are too few samples for them."""
     planned = [SCHEMES[regime].plan(variant, seed) for regime in regimes if regime in SCHEMES]
     return {part.classes for parts in planned for part in parts}
@@ -256,7 +258,7 @@ def _too_few_for(chosen: Mapping[str, str], variants: Iterable[Variant], seed: i
                 _outputs(variant, seed, [regime])
             except (BadData, BadUsage) as error:
                 refused[regime] = str(error)
-    return {name: why for name, spec in chosen.items() for regime, why in refused.items() if regime in _fed_by(spec)}
+    return {name: why for name, spec in chosen.items() for regime, why in refused.items() if regime in fed_by(spec)}
 
 
 def _without(chosen: Mapping[str, str], left_out: Mapping[str, str], alone: Collection[str]) -> dict[str, str]:
@@ -295,77 +297,3 @@ def check_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
         msg = f"seeds must be different and not negative, got {','.join(map(str, numbers)) or 'none'}"
         raise BadUsage(msg)
     return numbers
-
-
-def choose_detectors(detectors: str | Sequence[str], leaves: Collection[str] = ()) -> dict[str, str]:
-    """Name of each detector → what the catalog finds it by.
-
-    Args:
-        detectors: Names, and sets: ``fast``, ``standard`` or ``all`` that trainings feed, see ``DetectorSet``; those that
-            read what an objective leaves are in a set where it does.
-        leaves: Columns that the objective of the training leaves.
-
-    Raises:
-        BadUsage: A name that does not exist or is taken, a detector that no training feeds, or none with this objective,
-            two detectors of one name, or one of the user's own that reads columns of several trainings.
-    """
-    asked = [detectors] if isinstance(detectors, str) else [*detectors]
-    sets = [spec for spec in asked if spec in get_args(DetectorSet)]
-    alone = [spec for spec in asked if spec not in sets]
-    found: dict[str, Detector] = {
-        spec: find("detectors", spec) for spec in (*alone, *(names("detectors") if sets else ()))
-    }
-    for spec in alone:
-        _check_fed(found[spec], spec)
-        _check_left(found[spec], leaves)
-    within = {smallest for one in sets for smallest in get_args(DetectorSet)[: get_args(DetectorSet).index(one) + 1]}
-    listed = [
-        spec
-        for spec, detector in found.items()
-        if spec not in alone
-        and {*OF_EVALUATE} & {*detector.fed_by}
-        and {*detector.left_by_objective} <= {*leaves}
-        and detector.smallest_set in within
-    ]
-    wanted = [*alone, *listed]
-    chosen = {found[spec].name: spec for spec in wanted}
-    if len(chosen) < len(wanted):
-        mend = "rename your own" if len(set(wanted)) == len(wanted) else "name each once"
-        msg = f"two of the detectors {', '.join(wanted)} have one name; {mend}"
-        raise BadUsage(msg)
-    for name, spec in chosen.items():
-        ours = name in names("detectors") and find("detectors", name) != found[spec]
-        if ours or name in RESERVED or name.startswith("memorization by "):
-            msg = f"detector {spec} is called '{name}', as one of noisybench's detectors or references; rename your own"
-            raise BadUsage(msg)
-    return chosen
-
-
-def _check_fed(detector: Detector, spec: str) -> None:
-    """Raise ``BadUsage`` for a detector that no run of ``evaluate`` feeds; the sentence names the command that does."""
-    fed = detector.fed_by
-    if "training" in fed or ({*OF_EVALUATE} & {*fed} and spec in names("detectors")):
-        return
-    if {*OF_EVALUATE} & {*fed}:
-        msg = (
-            f"detector '{detector.name}' is your own and reads columns of several trainings; expected columns of probes"
-        )
-        raise BadUsage(msg)
-    if not fed:
-        msg = f"detector '{detector.name}' needs {', '.join(detector.needs)}, which no run leaves together"
-        raise BadUsage(msg)
-    what = " or ".join(NEEDS[regime] for regime in fed)
-    commands = " or ".join(f"'noisybench {COMMANDS[regime]}'" for regime in fed)
-    msg = f"detector '{detector.name}' needs {what}; {commands} scores it"
-    raise BadUsage(msg)
-
-
-def _check_left(detector: Detector, leaves: Collection[str]) -> None:
-    """Raise ``BadUsage`` for a detector that reads what the objective does not leave; the sentence names those that do."""
-    lacking = [name for name in detector.left_by_objective if name not in leaves]
-    if not lacking:
-        return
-    able = objectives_leaving(lacking)
-    mend = f"objective {' or '.join(able)} leaves it" if able else "none of noisybench's does"
-    msg = f"detector '{detector.name}' reads {' and '.join(lacking)}, which this objective does not leave; {mend}"
-    raise BadUsage(msg)

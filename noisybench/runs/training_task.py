@@ -28,6 +28,7 @@ from noisybench.training.checkpoint import CHECKPOINT, epochs_trained
 from noisybench.training.gathering import due_columns, is_observed
 from noisybench.training.machine import Machine, surroundings
 from noisybench.training.plan import Plan
+from noisybench.training.recipe import recorded
 from noisybench.training.timing import TIMING, read_timing
 from noisybench.training.trace import epochs_observed, read_trace
 from noisybench.training.training import digest_of_test_set, restore_history, train
@@ -300,7 +301,7 @@ def _record(task: TrainingTask, source: Source) -> RunRecord:
         recipe=plan.recipe_name,
         setup=plan.setup,
         trained=plan.trained,
-        **asdict(plan.recipe),
+        **recorded(plan.recipe),
         **plan.chosen.recorded,
         **asdict(plan.watch),
         seed=task.seed,

@@ -89,8 +89,9 @@ def verify_runs(folder: Path, *, further: Further = lambda _: ()) -> Iterator[st
         read_runs([folder])  # which says what there is instead
     for run in runs:
         check_seed(run.path, run.record)
-        if not run.finished and run.record.detectors:
-            msg = f"{run.path} names detectors, and has lost files that they need; the command that made it makes them again"
+        if not run.finished and run.record.is_ended:
+            lost = "names detectors, and has lost files that they need" if run.record.detectors else "has lost files"
+            msg = f"{run.path} {lost}; the command that made it makes them again"
             raise BadData(msg)
         if not run.finished:
             yield f"{run.path}: unfinished; the command that began it goes on with it"
@@ -260,7 +261,11 @@ def _check_trace(run: Run, variant: Variant) -> tuple[Trace | None, str]:
     if record.regime == "pool":
         _check_answers(path, trace, record, variant)
         return trace, f"answers follow from the pool's models (but for neighbours), {detectors} from the answers"
-    return trace, f"{_check_of_trainings(path, trace, record, variant)} and {detectors} follow from the trace"
+    whole = _check_of_trainings(path, trace, record, variant)
+    return (
+        trace,
+        f"{whole} and {detectors} follow from the trace" if record.detectors else f"{whole} follow from the trace",
+    )
 
 
 def _check_of_trainings(path: Path, trace: Trace, record: RunRecord, variant: Variant) -> str:
@@ -273,7 +278,7 @@ def _check_of_trainings(path: Path, trace: Trace, record: RunRecord, variant: Va
     for fault in scheme.faults_of_trace(trace, variant, record):
         msg = f"{path}: the trace {fault}; {again(record)}"
         raise BadData(msg)
-    check_history_of_fits(path, scheme.history(trace, variant))
+    check_history_of_fits(path, scheme.history(trace, variant), tested=scheme.curve is not None)
     return f"{scheme.words}, history"
 
 
@@ -315,7 +320,7 @@ def _check_setup_of_pool(path: Path, record: RunRecord, setups: list[dict[str, A
         msg = f"{path} has another setup or folder than its models give; {again(record)}"
         raise Mismatch(msg)
     for field in fields(Recipe):
-        if field.name in setups[-1] and setups[-1][field.name] != getattr(record, field.name):
+        if setups[-1].get(field.name) != getattr(record, field.name):
             msg = f"{path / 'run.json'} says another {field.name} than its models were trained with; {again(record)}"
             raise Mismatch(msg)
 

@@ -144,21 +144,20 @@ class AgreementGrid:
     def lines(self) -> list[tuple[str, ...]]:
         """Cells for people, under ``HEADER``; a recipe with its digest, where others of its name stand beside it."""
         setups: dict[tuple[str, str, str], set[str]] = {}
-        for row in self.rows:
-            setups.setdefault((row.learner.model, row.learner.recipe, row.asked), set()).add(row.setup)
+        recipes = [", ".join(filter(None, (row.learner.recipe, row.learner.objective))) for row in self.rows]
+        for row, recipe in zip(self.rows, recipes, strict=True):
+            setups.setdefault((row.learner.model, recipe, row.asked), set()).add(row.setup)
         return [
             (
                 row.learner.model,
-                f"{row.learner.recipe}, {row.setup[:8]}"
-                if len(setups[row.learner.model, row.learner.recipe, row.asked]) > 1
-                else row.learner.recipe,
+                f"{recipe}, {row.setup[:8]}" if len(setups[row.learner.model, recipe, row.asked]) > 1 else recipe,
                 row.asked,
                 row.aggregation,
                 row.agreement,
                 *(_span(row, metric) for metric in SHOWN),
                 str(row.runs),
             )
-            for row in self.rows
+            for row, recipe in zip(self.rows, recipes, strict=True)
         ]
 
     def to_records(self) -> list[dict[str, Any]]:
@@ -167,6 +166,7 @@ class AgreementGrid:
         for row in self.rows:
             learner = row.learner
             told = {"model": learner.model, "recipe": learner.recipe, "epochs": learner.epochs}
+            told |= {"objective": learner.objective or "cross_entropy"}
             told |= {name: value for name, value in asdict(row).items() if name != "learner"}
             records.append({key: None if isinstance(v, float) and math.isnan(v) else v for key, v in told.items()})
         return records

@@ -15,9 +15,10 @@ from noisybench.ground.checks import unknown, whole
 from noisybench.ground.engines.processes import Progress, run_tasks
 from noisybench.ground.errors import BadData, BadUsage, TrainingFailed, UnknownName
 from noisybench.ground.lookup import find
+from noisybench.runs.detector_choice import choose_detectors
 from noisybench.runs.folder import keep_variant
 from noisybench.runs.reading import read_run
-from noisybench.runs.training_run import carry_out, choose_detectors, plan_evaluation
+from noisybench.runs.training_run import carry_out, plan_evaluation
 from noisybench.training.batches import Inputs
 from noisybench.training.checkpoint import CHECKPOINT, read_checkpoint, weights_of
 from noisybench.training.loop import EVALUATION_BATCH

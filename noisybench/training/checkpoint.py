@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from noisybench.ground.errors import BadData, TrainingFailed
 from noisybench.ground.files import replacing
+from noisybench.training.optimizers import as_kept, fits_state, names_kept
 
 CHECKPOINT = "checkpoint.safetensors"
 """Name of the file in a run's folder."""
@@ -62,7 +63,7 @@ class Checkpoint:
     def restore(
         self,
         own: Mapping[str, Tensor],
-        optimizer: torch.optim.SGD,
+        optimizer: torch.optim.Optimizer,
         path: Path,
         state: Mapping[str, Tensor] | None = None,
     ) -> None:
@@ -79,25 +80,28 @@ class Checkpoint:
         """
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         keys = {key: (int(key.partition(".")[0]), key.partition(".")[2]) for key in self.optimizer}
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, (k, name) in keys.items():
+            moments.setdefault(k, {})[name] = self.optimizer[key]
         kept = {} if state is None else state
         fits = (own.keys(), kept.keys()) == (self.weights.keys(), self.objective.keys())
         fits = fits and all(_alike(tensor, self.objective[name]) for name, tensor in kept.items())
         fits = fits and all(_alike(tensor, self.weights[name]) for name, tensor in own.items())
         fits = fits and all(
-            k < len(parameters) and _alike(parameters[k], self.optimizer[key]) for key, (k, _) in keys.items()
+            k < len(parameters) and fits_state(name, self.optimizer[key], parameters[k])
+            for key, (k, name) in keys.items()
         )
+        fits = fits and all(tensors.keys() == names_kept(optimizer) for tensors in moments.values())
         if not fits:
             msg = f"{path} holds the weights of another model; delete it to train this run again"
             raise BadData(msg)
-        moments: dict[int, dict[str, Tensor]] = {}
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(self.weights[name])
             for name, tensor in kept.items():
                 tensor.copy_(self.objective[name])
             for key, (k, name) in keys.items():
-                # Strides as the optimiser made them, those of the parameter: a kernel for others may round otherwise.
-                moments.setdefault(k, {})[name] = torch.empty_like(parameters[k]).copy_(self.optimizer[key])
+                moments[k][name] = as_kept(name, self.optimizer[key], parameters[k])
         optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
@@ -110,7 +114,7 @@ def weights_of(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
-def state_of(optimizer: torch.optim.SGD) -> dict[str, Tensor]:
+def state_of(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Every tensor that an optimiser keeps, as ``Checkpoint.optimizer`` names them."""
     state = optimizer.state_dict()["state"]
     return {f"{k}.{name}": value for k, kept in state.items() for name, value in kept.items() if torch.is_tensor(value)}

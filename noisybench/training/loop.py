@@ -22,6 +22,7 @@ from noisybench.training.checkpoint import weights_of
 from noisybench.training.machine import generator_of
 from noisybench.training.objective import Objective, State, Step, Task, plain_objective
 from noisybench.training.observing import evaluating
+from noisybench.training.optimizers import optimizer_of
 from noisybench.training.recipe import Recipe, learning_rate
 from noisybench.training.recorder import Recorder
 from noisybench.training.susceptibility import SusceptibilityTracker
@@ -64,7 +65,7 @@ class RunInProgress:
     objective: Objective = field(default_factory=plain_objective)
     given: Labels | None = None
     branch: Branch | None = field(init=False, default=None)
-    optimizer: torch.optim.SGD = field(init=False)
+    optimizer: torch.optim.Optimizer = field(init=False)
     labels: Tensor = field(init=False)
     task: Task = field(init=False)
     state: State = field(init=False)
@@ -75,15 +76,8 @@ class RunInProgress:
     _accuracy: float = field(init=False, default=float("nan"))
 
     def __post_init__(self) -> None:
-        recipe = self.recipe
         self.branch = self._branch()
-        self.optimizer = torch.optim.SGD(
-            self._parameters(),
-            lr=recipe.lr,
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-            nesterov=recipe.momentum > 0,
-        )
+        self.optimizer = optimizer_of(self._parameters(), self.recipe)
         labels = self.variant.labels if self.given is None else self.given
         self.labels = torch.tensor(labels, device=self.data.device)
         self.task = self._task()
@@ -213,7 +207,7 @@ class RunInProgress:
             "mislabeled_fit": float("nan"),
             "clean_fit": float("nan"),
             "activation_change": _mean(seen.values.get("activation_change", np.zeros(0))),
-            "test_accuracy": self._test(),
+            "test_accuracy": self.test_accuracy(),
             "susceptibility": float("nan") if tracker is None else tracker.value,
             "susceptibility_drop": float("nan") if tracker is None else tracker.drop,
         }
@@ -224,7 +218,7 @@ class RunInProgress:
         for name, value in row.items():
             self.history.setdefault(name, []).append(value)
 
-    def _test(self) -> float:
+    def test_accuracy(self) -> float:
         """Accuracy on the test set; NaN without one."""
         if self.test is None:
             return float("nan")

@@ -58,6 +58,7 @@ class PhasedTraining:
         asked: Samples that are asked about, ascending, shape (a,).
         columns: Names of what ``ask`` gives.
         ask: What is recorded of the model's logits, un-augmented and in eval mode.
+        tested: Whether the test set is asked too, after every epoch; see ``tested_accuracies``.
     """
 
     name: str
@@ -67,6 +68,7 @@ class PhasedTraining:
     asked: Indices
     columns: tuple[str, ...]
     ask: Question
+    tested: bool = False
 
 
 def train_in_phases(
@@ -109,6 +111,8 @@ def train_in_phases(
     check_source(source, variant)
     inputs, epochs = inputs_of(source, "a training"), len(wanted.phases) * recipe.epochs
     seen = widened(source, wanted.classes)
+    if wanted.tested:
+        seen = replace(seen, test_inputs=source.test_inputs, test_labels=source.test_labels)
     device = torch.device(machine.device)
     _take_away_damaged(folder)
     with deterministic_torch(device, machine.threads):
@@ -126,7 +130,9 @@ def train_in_phases(
 
         done, seconds = _done(folder, made_by, wanted.columns), _seconds_before(folder)
         run = begin(max(done - 1, 0) // recipe.epochs)
+        tested: list[float] = []
         if done:
+            tested += tested_accuracies(folder)
             read_checkpoint(folder / CHECKPOINT).restore(run.weights, run.optimizer, folder / CHECKPOINT, run.state)
         for epoch in range(1, epochs + 1):
             if epoch > done:
@@ -136,14 +142,21 @@ def train_in_phases(
                 with errors_as_training_failed(f"training failed in epoch {epoch}", but=OSError):
                     run.epoch(within + 1, None)
                     answers = _answers(run, wanted, epoch=epoch, seed=seed)
+                    if wanted.tested:
+                        tested.append(run.test_accuracy())
                 with synced_together():  # on the disk before the checkpoint, which counts on them, is begun
                     write_observation(Observation(epoch, answers), folder, variant_id=variant.provenance.variant_id)
                 seconds += time.perf_counter() - began
                 if epoch % machine.checkpoint_every == 0 or epoch == epochs:
                     write_json({"purposes": {"training": seconds}}, folder / TIMING, sync=False)
-                    _write_checkpoint(run, epoch, made_by, folder / CHECKPOINT)
+                    _write_checkpoint(run, epoch, made_by, folder / CHECKPOINT, tested)
             progress()
     return read_trace(folder)
+
+
+def tested_accuracies(folder: Path) -> list[float]:
+    """Accuracy on the test set after each epoch up to the checkpoint of a training; empty of one that does not ask it."""
+    return [*read_checkpoint(folder / CHECKPOINT).history.get("test_accuracy", [])]
 
 
 def widened(source: Source, classes: int) -> Source:
@@ -201,11 +214,14 @@ def _seconds_before(folder: Path) -> float:
     return float(read_timing(folder).get("purposes", {}).get("training", 0.0))
 
 
-def _write_checkpoint(run: RunInProgress, epoch: int, made_by: Mapping[str, Any], path: Path) -> None:
+def _write_checkpoint(
+    run: RunInProgress, epoch: int, made_by: Mapping[str, Any], path: Path, tested: list[float]
+) -> None:
+    history = {"epoch": [float(number) for number in range(1, epoch + 1)]}
     checkpoint = Checkpoint(
         epoch=epoch,
         made_by=made_by,
-        history={"epoch": [float(number) for number in range(1, epoch + 1)]},
+        history=history | ({"test_accuracy": tested} if tested else {}),
         susceptibility=0.0,
         weights=run.weights,
         optimizer=state_of(run.optimizer),

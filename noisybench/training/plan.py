@@ -28,7 +28,7 @@ from noisybench.training.objective import (
     choose_objective,
 )
 from noisybench.training.probe import MOST_EPOCHS, Probe, When
-from noisybench.training.recipe import RECIPE_OF_0_1_0, Observe, Recipe, digest_of_training
+from noisybench.training.recipe import Observe, Optimizer, Recipe, digest_of_training, recorded
 from noisybench.training.susceptibility import Susceptibility
 
 RecipeName = Literal["standard", "overfit"]
@@ -142,14 +142,14 @@ class Plan:
     def setup(self) -> str:
         """Digest of model, recipe, objective and options: runs that differ in anything but labels and seed differ in it."""
         what = {"model": self.model, "code": self.code, "name": self.recipe_name}
-        what |= {**named_options(self.recipe, RECIPE_OF_0_1_0), **named_options(self.watch, WATCH_OF_0_1_0)}
+        what |= {**recorded(self.recipe), **named_options(self.watch, WATCH_OF_0_1_0)}
         what |= self.chosen.digested
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
     @property
     def trained(self) -> str:
         """Short digest of what decides the training, however it is watched: model, code, recipe and objective."""
-        options = {**named_options(self.recipe, RECIPE_OF_0_1_0), **self.chosen.digested}
+        options = {**recorded(self.recipe), **self.chosen.digested}
         return digest_of_training(self.model, self.code, self.recipe_name, options)
 
     @property
@@ -205,7 +205,9 @@ def plan_run(
         model=label,
         build=build,
         recipe_name=name,
-        recipe=replace(_recipe(name, source, device), **{key: getattr(chosen, key) for key in recipe_options}),
+        recipe=replace(
+            _recipe(name, source, device, chosen.optimizer), **{key: getattr(chosen, key) for key in recipe_options}
+        ),
         watch=parse_options(Watch, watch_options, what="'evaluate'"),
         code=code_of(getattr(build, "func", build)),
         chosen=choose_objective(objective, objective_options),
@@ -251,23 +253,30 @@ def _name_of(build: BuildModel) -> str:
     return f"{build.__module__}:{name}"
 
 
-def _recipe(name: RecipeName, source: Source, device: str) -> Recipe:
-    """A recipe that suits the size of the source."""
+def _recipe(name: RecipeName, source: Source, device: str, optimizer: Optimizer) -> Recipe:
+    """A recipe that suits the size of the source, and the optimiser: AdamW wants smaller rates, and has its own decay."""
     small = len(source.labels) <= SMALL
     precision: Literal["float32", "bfloat16"] = "float32"
     if device.startswith("cuda") and torch.cuda.is_bf16_supported():
         precision = "bfloat16"
+    adamw = optimizer == "adamw"
     if name == "overfit":
         return Recipe(
             epochs=60 if small else 30,
             batch_size=32,
-            lr=0.1 if small else 0.05,
+            lr=ADAMW_LR if adamw else 0.1 if small else 0.05,
             weight_decay=0.0,
             precision=precision,
         )
     return Recipe(
         epochs=30 if small else 20,
         batch_size=32 if small else 128,
+        lr=ADAMW_LR if adamw else 0.1,
+        weight_decay=ADAMW_DECAY if adamw else 5e-4,
         augmentation=source.augmentation,
         precision=precision,
     )
+
+
+ADAMW_LR, ADAMW_DECAY = 1e-3, 1e-2
+"""Learning rate and weight decay of AdamW where none is given: those of its authors' code, and of torch."""

@@ -75,7 +75,10 @@ class Trace:
         """
         if name not in self.columns:
             had = ", ".join(sorted(self.columns)) or "none"
-            msg = f"no column '{name}' in this trace, which has: {had}; observe with the probe '{name}'"
+            mend = f"observe with the probe '{name}'"
+            if name.startswith("objective."):
+                mend = "train with an objective that leaves it, such as evaluate --objective car"
+            msg = f"no column '{name}' in this trace, which has: {had}; {mend}"
             raise MissingColumn(msg)
         return self.columns[name]
 

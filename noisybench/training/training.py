@@ -34,7 +34,7 @@ from noisybench.training.model import BuildModel, build_model, errors_as_trainin
 from noisybench.training.objective import CROSS_ENTROPY, Objective, able_to_read, choose_objective
 from noisybench.training.observing import evaluating
 from noisybench.training.probe import Probe
-from noisybench.training.recipe import Observe, Recipe
+from noisybench.training.recipe import Observe, Recipe, recorded
 from noisybench.training.recorder import Recorder
 from noisybench.training.susceptibility import Susceptibility, SusceptibilityTracker
 from noisybench.training.timing import spent_before, write_purposes
@@ -245,7 +245,7 @@ def _made_by(
     run = watched.run
     return {
         "variant_id": run.variant.provenance.variant_id,
-        **asdict(run.recipe),
+        **recorded(run.recipe),
         "seed": run.seed,
         "observe": watched.observe,
         "every": dict(every),

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from charted import CELLS, chart_data
+from charted import CELLS, CURVE, chart_data
 from shell import shell
 
 from noisybench.board.detector_table import detector_rows
 from noisybench.board.page_data import page_data
 from noisybench.board.pictures import PICTURES, draw_board, figure_of
 from noisybench.board.row_pictures import pareto_front
-from noisybench.board.run_pictures import regions_of
+from noisybench.board.run_pictures import regions_of, without_shared
 from noisybench.data.source import source_from_arrays
 from noisybench.detection.scoring import Scores, scores_path, write_scores
 from noisybench.ground.drawing import in_style, save_picture
@@ -182,6 +182,33 @@ def test_fits_are_means_of_the_runs() -> None:
     assert "Wrong labels fitted:" in words_of(panels[0].figure)
 
 
+def test_wrong_by_right_goes_through_the_means_at_each_epoch() -> None:
+    """A panel for each data set and noise, a line for each learner in it, its mark at the last epoch; names lose what all share."""
+    figure = picture_of(DATA, "wrong_by_right", VIEW)
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    runs, curves = DATA["runs"], DATA["curves"]
+    assert [panel.get_title() for panel in panels] == [f"digits, {noise}" for noise in DATA["noises"]]
+    for noise, panel in enumerate(panels):
+        lines = [line for line in panel.lines if line.get_linewidth() == 1.3]
+        marks = [line for line in panel.lines if line.get_linestyle() == "None" and len(line.get_xdata()) == 1]
+        for learner, (line, mark) in enumerate(zip(lines, marks, strict=True)):
+            ours = [
+                i
+                for i, run in enumerate(curves["run"])
+                if (runs["noise"][run], runs["learner"][run]) == (noise, learner)
+            ]
+            right, wrong = (np.mean([curves[key][i] for i in ours], 0) / 10 for key in ("clean_fit", "mislabeled_fit"))
+            assert line.get_xdata() == pytest.approx(right)
+            assert line.get_ydata() == pytest.approx(wrong)
+            assert (mark.get_xdata()[0], mark.get_ydata()[0]) == pytest.approx((right[-1], wrong[-1]))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == DATA["learners"]["words"]
+    assert without_shared(["a, b, c", "a, b"]) == ["b, c", "b"]
+    assert without_shared(["a, b"]) == ["a, b"]
+    unknown = [[None] * CURVE for _ in curves["run"]]
+    with pytest.raises(BadData, match="with right and wrong labels among its own"):
+        picture_of({**DATA, "curves": {**curves, "mislabeled_fit": unknown}}, "wrong_by_right", VIEW)
+
+
 def test_regions_meet_at_the_means() -> None:
     """Every model is in the region that a loop finds, ties with the mean included; the counts stand in the corners."""
     across, up = np.array([0.1, 0.3, 0.1, 0.3, 0.2]), np.array([0.9, 0.9, 0.5, 0.5, 0.7])
@@ -277,4 +304,4 @@ def test_what_can_be_drawn_is_refused_by_name() -> None:
         draw_board("nowhere", "a.pdf", picture="bars")
     with pytest.raises(BadUsage, match="a.txt is no"):
         draw_board("nowhere", "a.txt")
-    assert len(PICTURES) == 8
+    assert len(PICTURES) == 9

@@ -340,7 +340,7 @@ def test_tables_for_people(tables: dict[str, Rows]) -> None:
     assert r"my\|own_[b]" in lines[5]
     assert "standard, 30 epochs | unknown | 0.35 / 0.95 | 1.00 | 20 | 1 × 2 |" in lines[5]
     assert lines[6].startswith("| control | entropy | – |")
-    assert to_markdown(tables["models"]).splitlines()[4].count("[") == 3
+    assert to_markdown(tables["models"]).splitlines()[4].count("[") == 4
     latex = to_latex(rows)
     assert r"my|own\_[b]" in latex
     assert r"95 \% intervals" in latex

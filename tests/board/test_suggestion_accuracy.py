@@ -23,7 +23,7 @@ from noisybench.ground.errors import BadData, BadUsage, Mismatch, UnknownName
 from noisybench.ground.lookup import find, names
 from noisybench.noise.noises.as_found import AsFound
 from noisybench.noise.noises.symmetric import Symmetric
-from noisybench.runs.training_run import choose_detectors
+from noisybench.runs.detector_choice import choose_detectors
 from noisybench.training.machine import Machine
 from noisybench.training.trace import read_trace
 from noisybench.variants.building import build_variant

@@ -359,3 +359,20 @@ def test_the_command_says_what_it_refuses_in_one_line(
     result = shell("export", "v", "--to", "e", "--push", "me/it", "--may-publish")
     assert result.code == 2
     assert "--push needs a token of the Hugging Face hub: say 'hf auth login', or set HF_TOKEN" in result.err
+
+
+def test_marks_of_a_test_set_are_exported(tmp_path: Path) -> None:
+    """Those of siblings stand beside their labels; other marks are empty there, and a mark of tests alone is left out."""
+    unit = np.arange(40) // 4
+    source = replace(
+        made(3),
+        marks={"unit": unit, "odd": unit % 2 == 1},
+        test_marks={"unit": np.arange(9), "seen": np.ones(9, dtype=bool)},
+    )
+    export_variant(build_variant(source, AsFound()), source, tmp_path / "export")
+    found = opened(tmp_path / "export")
+    assert found["train"]["mark_unit"] == unit.tolist()
+    assert found["test"]["mark_unit"] == list(range(9))
+    assert found["test"]["mark_odd"] == [None] * 9
+    assert "mark_seen" not in found["test"].column_names
+    assert "It is told of test samples too." in (tmp_path / "export" / "README.md").read_text(encoding="utf-8")

@@ -325,6 +325,14 @@ def test_nothing_is_read_whole_unseen(files: ImageFiles, rows: ArrowRows) -> Non
     fewer = alteration(source, seed=0, foreign=None)
     assert isinstance(fewer.inputs, ImageFiles)
     assert len(fewer.inputs) == len(fewer.labels) < N
+    exact, near = parse_alterations("frequency_spectrum(units=2); frequency_spectrum(units=2, how=near)")
+    copied = exact(source, seed=0, foreign=None)
+    assert isinstance(copied.inputs, ImageFiles)
+    assert np.array_equal(copied.inputs[:], files[copied.marks["parent"]])
+    unit, first = np.unique(copied.marks["unit"], return_index=True)
+    assert np.array_equal(copied.test_inputs, copied.inputs[first[unit >= 0]])
+    with pytest.raises(BadUsage, match="frequency_spectrum by near copies needs all inputs at once"):
+        near(source, seed=0, foreign=None)
 
 
 @pytest.mark.parametrize("noise", [Instance(rate=0.2), BoundedInstance(rate=0.2)])

@@ -14,12 +14,14 @@ from noisybench.items import find
 from noisybench.memorization.pool import read_pool
 from noisybench.memorization.subset_plan import plan_learner
 from noisybench.memorization.subsets import subsets
+from noisybench.runs.features_run import group_numbers
 from noisybench.runs.kept_rows import groups_of_kept, neighbour_labels_of_kept
 from noisybench.runs.second_split_run import halves_of
 from noisybench.runs.verify import verify_runs
 from noisybench.statistics.splitting import stratified_halves
 from noisybench.variants.building import build_variant, correct_variant
 from noisybench.variants.corrections import Corrections
+from noisybench.variants.sample_files.groups import read_groups
 from noisybench.variants.variant import Variant
 
 SIZES = np.repeat([40, 4, 1], [10, 10, 80])
@@ -150,6 +152,14 @@ def test_folds_and_neighbours_know_copies_however_many(source: Source, variant: 
     for seed in range(3):
         halves = halves_of(variant, seed)
         assert all(len(set(halves[copies == number])) == 1 for number in np.unique(copies))
+
+
+def test_who_is_in_no_unit_shares_no_group_with_others(source: Source, variant: Variant) -> None:
+    """``score --groups unit`` leaves units out as a whole, and each other sample alone."""
+    groups = group_numbers(read_groups("unit", variant, source, None), len(variant.labels))
+    unit = variant.marks["unit"]
+    assert np.array_equal(groups[unit >= 0][:, None] == groups, unit[unit >= 0][:, None] == unit)
+    assert len(np.unique(groups)) == 30 + 60
 
 
 def test_pools_and_features_of_a_spectrum_are_made_and_verified(

@@ -28,12 +28,13 @@ from noisybench.ground.files import read_columns, write_columns
 from noisybench.ground.random_streams import derive
 from noisybench.items import find
 from noisybench.runs import further_task
+from noisybench.runs.detector_choice import choose_detectors, regimes_of
 from noisybench.runs.folder import keep_variant
 from noisybench.runs.further_task import FurtherTask, carry_out_further
 from noisybench.runs.reading import read_run
 from noisybench.runs.second_split_run import halves_of
 from noisybench.runs.threshold_run import threshold_samples
-from noisybench.runs.training_run import choose_detectors, plan_evaluation, regimes_of
+from noisybench.runs.training_run import plan_evaluation
 from noisybench.training import phases
 from noisybench.training.loop import RunInProgress
 from noisybench.training.machine import Machine

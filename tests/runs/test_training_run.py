@@ -21,7 +21,8 @@ from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed
 from noisybench.ground.files import read_columns, read_json, write_columns, write_json
 from noisybench.ground.version import __version__
 from noisybench.items import find
-from noisybench.runs.training_run import choose_detectors, plan_evaluation
+from noisybench.runs.detector_choice import choose_detectors
+from noisybench.runs.training_run import plan_evaluation
 from noisybench.runs.verify import verify_runs
 from noisybench.training.machine import Machine
 from noisybench.training.plan import plan_run

@@ -198,3 +198,5 @@ def test_of_many_alike_each_has_the_next_two() -> None:
     assert two_nearest(np.ones((4, 2)), 4).tolist() == [[1, 2], [2, 3], [3, 0], [0, 1]]
     twins = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.9, 0.1], [0.1, 0.9]])
     assert two_nearest(twins, 5).tolist() == [[2, 3], [4, 3], [0, 3], [0, 2], [1, 3]]
+    degrees = np.deg2rad([30, 50, 55, 70])  # 50 is as far from 70 as from 30, and 55 is between
+    assert two_nearest(np.column_stack([np.cos(degrees), np.sin(degrees)]), 4)[1].tolist() == [2, 3]

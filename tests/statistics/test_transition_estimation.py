@@ -88,6 +88,15 @@ def test_tied_anchors_are_averaged_so_that_order_does_not_matter() -> None:
         np.testing.assert_allclose(back, estimate_transition(probabilities, labels, method=method), atol=1e-12)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_rows_sum_to_1_whatever_the_digits_of_the_probabilities(method: str) -> None:
+    """Those of float16 sum to 1 only to three digits."""
+    probabilities, labels = exact(300, anchors=0.8)
+    found = estimate_transition(probabilities.astype(np.float16), labels, method=method)
+    np.testing.assert_allclose(found.sum(1), 1, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(found, TRUE, atol=0.25)
+
+
 @pytest.mark.parametrize("method", ["confident_joint", "dual_t"])
 def test_certain_predictions_of_the_clean_class_give_the_counted_matrix(method: str) -> None:
     """Then the joint counts every sample in its place, and what dual-T has from anchors is the identity."""

@@ -86,15 +86,15 @@ def cluster_features(inputs: NDArray[Any], *, seed: int) -> Floats:
     from sklearn.decomposition import PCA
     from threadpoolctl import threadpool_limits
 
-    flat = inputs.reshape(len(inputs), -1).astype(np.float64)
+    flat = inputs.reshape(len(inputs), -1).astype(np.float32)
     if inputs.ndim != IMAGE_DIMENSIONS:
         deviation = flat.std(0)
         flat /= np.where(deviation > 0, deviation, 1)
     if min(flat.shape) <= DIMENSIONS:
-        return flat
+        return flat.astype(np.float64)
     reduce = PCA(DIMENSIONS, svd_solver="randomized", random_state=derive(seed, "frequency/pca") % 2**32)
     with threadpool_limits(1):  # other threads would give other last bits
-        reduced: Floats = reduce.fit_transform(flat)
+        reduced: Floats = reduce.fit_transform(flat).astype(np.float64)
     return reduced
 
 

@@ -38,18 +38,21 @@ class FrequencySpectrum:
     each. Noise comes later and takes each copy for a sample of its own; copies are together in all that is held out. It is
     the last step, and takes no limit.
 
-    - ``exact``: l copies of one sample, with its label. Its one sibling is the sample itself: what is measured on it is
-      which label was memorized, and nothing of inputs not seen.
-    - ``near``: l near copies of one sample, which is itself in neither set; its siblings are further ones. Images are moved
-      by up to ``strength`` of a side over their edge, brightened or darkened by up to ``strength``, and have normal noise
-      whose deviation is ``strength`` of the range of all inputs; columns have noise of ``strength`` of their deviation.
-    - ``fine``: classes become coarse ones, and each class is a unit, of which l members are drawn; within a coarse class
-      they take turns at the frequencies, the largest first, in a drawn order. Siblings are members of the test set, or,
-      without one, further members. With ``frequencies=500,250,125,62,31`` of CIFAR-100 this is the rare groups of SSFT.
-    - ``clusters``: each class is cut into as many clusters as there are units, or up to twice as many where some are too
-      small, by k-means on its inputs (of columns brought to one scale, in at most 32 principal components); those large
-      enough become units, of which l members are drawn, and siblings are further members. A cluster of a large frequency
-      has at least so many members, one of a small frequency may have fewer.
+    Units of ``exact`` are l copies of one sample, with its label. Its one sibling is the sample itself: what is measured on
+    it is which label was memorized, and nothing of inputs not seen.
+
+    Units of ``near`` are l near copies of one sample, which is itself in neither set; its siblings are further ones. Images
+    are moved by up to ``strength`` of a side over their edge, brightened or darkened by up to ``strength``, and have normal
+    noise whose deviation is ``strength`` of the range of all inputs; columns have noise of ``strength`` of their deviation.
+
+    With ``fine``, classes become coarse ones, and each class is a unit, of which l members are drawn; within a coarse class
+    they take turns at the frequencies, the largest first, in a drawn order. Siblings are members of the test set, or,
+    without one, further members. With ``frequencies=500,250,125,62,31`` of CIFAR-100 these are the rare groups of SSFT.
+
+    With ``clusters``, each class is cut into as many clusters as there are units, or up to twice as many where some are too
+    small, by k-means on its inputs (of columns brought to one scale, in at most 32 principal components); those large
+    enough become units, of which l members are drawn, and siblings are further members. A cluster of a large frequency has
+    at least so many members, one of a small frequency may have fewer.
 
     Attributes:
         how: What a unit is.
@@ -62,7 +65,7 @@ class FrequencySpectrum:
             CIFAR-100.
         tested: What the test set holds: ``siblings`` alone, or ``all``: those of the base come first, as of no unit.
 
-    Source: Liu 2021, arXiv:2102.05336, section 2, whose frequencies are drawn and here are equally many; Feldman 2020,
+    Source: Liu 2021, arXiv:2102.05336, whose frequencies are drawn and here are equally many; Feldman 2020,
     arXiv:1906.05271; Maini et al. 2022, arXiv:2210.15031 (SSFT), its code for ``fine``.
     """
 

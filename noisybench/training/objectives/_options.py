@@ -37,6 +37,16 @@ def number(
     return float(value) + 0.0  # -0.0 + 0.0 is 0.0
 
 
+def check_numbers(objective: Any, **most: float) -> None:  # noqa: ANN401 - a dataclass with these fields
+    """Make options plain floats from 0 to ``most``, each given by its name: a share of the training is at most 1.
+
+    Raises:
+        BadUsage: One is out of its range.
+    """
+    for name, highest in most.items():
+        object.__setattr__(objective, name, number(getattr(objective, name), name, least=0, most=highest))
+
+
 def ramp(done: float, begin: float, full: float) -> float:
     """A weight from 0 to 1: zero up to the share ``begin`` of the training, growing in a straight line, one from ``full`` on.
 
@@ -66,9 +76,7 @@ def check_weights(objective: Any, weight: str) -> None:  # noqa: ANN401 - a data
     Raises:
         BadUsage: One is out of its range, or the weight is whole before it begins.
     """
-    highest = {weight: np.inf, "begin": 1.0, "full": 1.0, "floor": 1.0}
-    for name, most in highest.items():
-        object.__setattr__(objective, name, number(getattr(objective, name), name, least=0, most=most))
+    check_numbers(objective, begin=1, full=1, floor=1, **{weight: np.inf})
     if objective.full < objective.begin:
         msg = f"full must be at least begin, got full={objective.full:g} and begin={objective.begin:g}"
         raise BadUsage(msg)

@@ -1,4 +1,4 @@
-"""What objectives with targets of their own share: how these move, and the check of options that are shares."""
+"""Targets that an objective estimates for each sample: a running mean of what the model answers."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from noisybench.ground.errors import BadUsage
 from noisybench.training.objective import State, Task
 
 TARGET, INDICATOR = "objective.target", "objective.indicator"
@@ -44,17 +43,3 @@ def move_dropped(state: State, task: Task, momentum: float, probabilities: Calla
     numbers = dropped(task)
     if len(numbers):
         move(state["target"], numbers, probabilities()[numbers], momentum)
-
-
-def check_share(value: float, name: str) -> None:
-    """Raise ``BadUsage`` unless an option is a share, from 0 to 1."""
-    if not 0 <= value <= 1:
-        msg = f"{name} must lie in [0, 1], got {value:g}"
-        raise BadUsage(msg)
-
-
-def check_weight(value: float, name: str) -> None:
-    """Raise ``BadUsage`` unless an option is the weight of a term, finite and not negative."""
-    if not 0 <= value < float("inf"):
-        msg = f"{name} must be a number of at least 0, got {value:g}"
-        raise BadUsage(msg)

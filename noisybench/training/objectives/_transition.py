@@ -23,7 +23,7 @@ SMALLEST = 1e-8
 """Least entry of an estimated matrix, so that no given label is impossible."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Correction(Objective):
     """Correction of the loss by a transition matrix T[i, j] = P(given j | clean i); its two subclasses say how.
 
@@ -72,7 +72,7 @@ class Correction(Objective):
         """Cross-entropy up to the estimate, then the corrected loss."""
         if self.transition != "true" and step.epoch <= self.warm_epochs(step.task):
             return F.cross_entropy(step.logits, step.labels)
-        return self.corrected(F.log_softmax(step.logits, dim=1), step.labels, step.state)
+        return self.corrected(step.logits, step.labels, step.state)
 
     def end_epoch(self, state: State, task: Task, epoch: int, probabilities: Callable[[], Tensor]) -> None:
         """Estimate the matrix after the last epoch with cross-entropy."""
@@ -91,8 +91,8 @@ class Correction(Objective):
         """What ``corrected`` needs of a matrix."""
         raise NotImplementedError
 
-    def corrected(self, logs: Tensor, labels: Tensor, state: State) -> Tensor:
-        """The corrected loss, a scalar, of log-probabilities (b, k) and given labels (b,)."""
+    def corrected(self, logits: Tensor, labels: Tensor, state: State) -> Tensor:
+        """The corrected loss, a scalar, of logits (b, k) and given labels (b,)."""
         raise NotImplementedError
 
 

@@ -8,20 +8,21 @@ from torch import Tensor
 
 from noisybench.ground.errors import TrainingFailed
 from noisybench.training.objective import Objective, State, Task
+from noisybench.training.objectives._options import log_probabilities, number
 from noisybench.training.objectives._transition import Correction, Matrix
 
 HIGHEST_CONDITION = 1e6
 """Condition number from which on a matrix counts as having no inverse: float32 has no digit to spare then."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BackwardCorrection(Correction):
     """Mean over the batch of (T⁻¹ ℓ)[given] = Σ_k T⁻¹[given, k] ℓ(x, k), with ℓ(x, k) = −log p(k | x).
 
     Its expectation over the given labels of a sample is the loss of its clean label, if the prediction does not depend
     on the given label that was drawn: true of other samples, and no longer of those that are learnt by heart. The
-    weights of other labels are mostly negative, so that the loss has no lower bound. With the identity as T this is
-    cross-entropy.
+    weights of other labels are mostly negative: without a ``floor`` the loss falls without end as predictions become
+    surer. With the identity as T this is cross-entropy, but for the floor.
 
     Attributes:
         transition: ``true`` takes the nominal matrix of the noise (or, of a noise without one, the realised shares),
@@ -31,6 +32,8 @@ class BackwardCorrection(Correction):
             counts as rightly labeled.
         warm_up: Share of the training with cross-entropy, after which the matrix is estimated, at least one epoch.
         mix: Share of the identity in the matrix; the paper advises it where the inverse is ill-conditioned.
+        floor: Addend to probabilities before their logarithm: the authors' code raises those below 1e-7 to it. 0 is
+            cross-entropy itself, with which trainings end in losses that are no number.
 
     Source: Patrini et al. 2017, arXiv:1609.03683, the procedure "backward"; Natarajan et al. 2013 for two classes.
     Deviation: the paper estimates after a whole training with cross-entropy, and then trains afresh.
@@ -39,6 +42,11 @@ class BackwardCorrection(Correction):
     transition: Matrix = "anchor_points"
     warm_up: float = 0.2
     mix: float = 0.0
+    floor: float = 1e-7
+
+    def __post_init__(self) -> None:
+        Correction.__post_init__(self)
+        object.__setattr__(self, "floor", number(self.floor, "floor", least=0, most=1))
 
     def prepared(self, transition: Tensor, task: Task) -> State:
         """T, and its inverse.
@@ -57,9 +65,9 @@ class BackwardCorrection(Correction):
         inverse = torch.tensor(np.linalg.inv(matrix), dtype=transition.dtype, device=task.labels.device)
         return {"transition": transition, "inverse": inverse}
 
-    def corrected(self, logs: Tensor, labels: Tensor, state: State) -> Tensor:
+    def corrected(self, logits: Tensor, labels: Tensor, state: State) -> Tensor:
         """Σ_k T⁻¹[given, k] (−log p[k]), mean over the batch."""
-        return -(state["inverse"][labels] * logs).sum(1).mean()
+        return -(state["inverse"][labels] * log_probabilities(logits, self.floor)).sum(1).mean()
 
 
 OBJECTIVE: type[Objective] = BackwardCorrection

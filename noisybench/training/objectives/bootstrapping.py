@@ -12,7 +12,7 @@ from noisybench.training.objectives._options import log_probabilities, number
 Gradient = Literal["through", "stopped"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Bootstrapping(Objective):
     """Mean over the batch of −Σ_k t[k] log p[k], with the target t = β onehot(given) + (1 − β) p.
 

@@ -1,7 +1,8 @@
-"""Confidence-adaptive regularization (CAR): a branch says how far each label is to be trusted; targets replace them."""
+"""Confidence-adaptive regularization (CAR): a branch learns whom to trust, and in time targets replace labels."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar, Literal, get_args
 
 import torch
@@ -11,11 +12,10 @@ from torch import Tensor, nn
 from noisybench.ground.checks import check_choice
 from noisybench.ground.errors import BadUsage
 from noisybench.training.objective import Objective, State, Step, Task
+from noisybench.training.objectives._options import check_numbers
 from noisybench.training.objectives._targets import (
     INDICATOR,
     TARGET,
-    check_share,
-    check_weight,
     dropped,
     move,
     move_dropped,
@@ -39,10 +39,11 @@ class ConfidenceAdaptiveRegularization(Objective):
     it, momentum · t + (1 − momentum) · p for the samples whose τ is at least ``least_trust``, with p as answered in
     training. With τ = 1 it is cross-entropy.
 
-    For a fixed p the loss is least at τ = penalty / (1 + penalty) / (1 − p_t), where that is below 1 (t a label): so τ
-    stays 1 of every sample whose label has a chance above 1 / (1 + penalty), and never falls below penalty / (1 + penalty).
-    The order tells wrong labels, not the value. A sample that a person dropped is in no batch: its target follows the
-    un-augmented answer, and its τ is the mean of the others.
+    While t is a label y, and for given p, the loss is least at τ = penalty / (1 + penalty) / (1 − p_y), or at 1 where that
+    is more: so τ is not drawn below penalty / (1 + penalty), .91 for 10, and not below 1 once p_y is above
+    1 / (1 + penalty). Once targets have moved, there is less for a small τ to keep away, and it rises again. It is a
+    function of the input alone, so that what sets it apart is the label that the features have come to hold. A sample
+    that a person dropped is in no batch: its target follows the un-augmented answer, and its τ is the mean of the others.
 
     Attributes:
         penalty: Weight λ of the penalty on small τ. In the paper .5, 10 or 50, by data set; 10 for CIFAR.
@@ -69,10 +70,7 @@ class ConfidenceAdaptiveRegularization(Objective):
     leaves: ClassVar[tuple[str, ...]] = (TARGET, INDICATOR)
 
     def __post_init__(self) -> None:
-        for name in ("penalty", "auxiliary"):
-            check_weight(getattr(self, name), name)
-        for name in ("begin", "every", "momentum", "least_trust"):
-            check_share(getattr(self, name), name)
+        check_numbers(self, penalty=inf, auxiliary=inf, begin=1, every=1, momentum=1, least_trust=1)
         check_choice(self.form, "form", get_args(Form))
 
     def branch(self, features: int) -> nn.Module:
@@ -107,9 +105,9 @@ class ConfidenceAdaptiveRegularization(Objective):
         target = step.state["target"]
         if self._moves(step.epoch, step.task.epochs):
             trusted = trust.detach() >= self.least_trust
-            move(target, step.chosen[trusted], answers[trusted], self.momentum)
+            moved = move(target, step.chosen[trusted], answers[trusted], self.momentum)
             if self.form == "code":
-                target.clamp_(min=LEAST)
+                target[step.chosen[trusted]] = moved.clamp(min=LEAST)
         return target[step.chosen]
 
     def _moves(self, epoch: int, epochs: int) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar
 
 import torch
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from noisybench.training.objective import Knowledge, Objective, Step, Task
-from noisybench.training.objectives._targets import check_share, check_weight
+from noisybench.training.objectives._options import check_numbers
 
 MASKED = (2, 4)
 """Dimensions of the tensors that are masked: weights of linear layers and of convolutions of images."""
@@ -39,8 +40,7 @@ class RobustEarlyLearning(Objective):
     source: ClassVar[str] = "Xia et al. 2021, openreview.net/forum?id=Eql5b1_hTE4, equations 3 to 6"
 
     def __post_init__(self) -> None:
-        check_weight(self.decay, "decay")
-        check_share(self.gradual, "gradual")
+        check_numbers(self, decay=inf, gradual=1)
 
     @property
     def knows(self) -> Knowledge:
@@ -63,7 +63,7 @@ class RobustEarlyLearning(Objective):
         size = sum(each.numel() for each in scores)
         count = size - int(lost * size)
         if count in (0, size):
-            return 0.0 if count else torch.inf
+            return 0.0 if count else inf
         return torch.cat([each.flatten() for each in scores]).topk(count, sorted=False).values.min()
 
 

@@ -10,14 +10,14 @@ from noisybench.training.objective import Objective, State, Step, Task
 from noisybench.training.objectives._options import check_weights, log_probabilities, number, of_labels, ramp
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cores(Objective):
     """Mean over the batch of ℓ(x, given) − β Σ_k π_k ℓ(x, k), with ℓ(x, y) = −log p(y | x).
 
     π are the shares of the given labels in the training. β is 0 up to the share ``begin`` of the training, grows in a
     straight line up to the share ``full``, and then stays. With equal shares and β = 1 the loss is the criterion of the
-    sieve, which the detector of the same name reads from any training. It has no lower bound for β ≥ 1 without a
-    ``floor``.
+    sieve, which the detector of the same name reads from any training. Without a ``floor`` it falls without end as
+    predictions become surer.
 
     Attributes:
         strength: β in the end.
@@ -25,7 +25,8 @@ class Cores(Objective):
         full: Share of the training from which on β is whole.
         sieve: Share of the training from which on a sample counts only where ℓ(x, given) ≤ mean_k ℓ(x, k), by the
             outputs of the batch itself; 1 never leaves one out. The authors begin at 0.31.
-        floor: Addend to probabilities before the logarithm of the regulariser; the authors' code has 1e-8.
+        floor: Addend to probabilities before the logarithm of the regulariser: that of the authors' code. The formula has
+            none (0), and trainings with it end in losses that are no number.
         divided: Divide the loss by 1 + β. The authors' code divides the learning rate, which for their SGD without
             momentum and weight decay is the same.
 
@@ -38,7 +39,7 @@ class Cores(Objective):
     begin: float = 0.1
     full: float = 0.4
     sieve: float = 1.0
-    floor: float = 0.0
+    floor: float = 1e-8
     divided: bool = False
     source: ClassVar[str] = "Cheng et al. 2021, arXiv:2010.02347"
 

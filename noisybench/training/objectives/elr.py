@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar
 
 import torch
@@ -9,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from noisybench.training.objective import Objective, State, Step, Task
-from noisybench.training.objectives._targets import TARGET, check_share, check_weight, move, move_dropped
+from noisybench.training.objectives._options import check_numbers
+from noisybench.training.objectives._targets import TARGET, move, move_dropped
 
 LEAST = 1e-4
 """Probability below which, and above one minus which, answers are cut off: the logarithm stays finite."""
@@ -37,8 +39,7 @@ class EarlyLearningRegularization(Objective):
     leaves: ClassVar[tuple[str, ...]] = (TARGET,)
 
     def __post_init__(self) -> None:
-        check_weight(self.strength, "strength")
-        check_share(self.momentum, "momentum")
+        check_numbers(self, strength=inf, momentum=1)
 
     def start(self, task: Task) -> State:
         return {"target": torch.zeros(len(task.labels), task.num_classes, device=task.labels.device)}

@@ -7,10 +7,11 @@ from torch import Tensor
 
 from noisybench.ground.errors import BadUsage
 from noisybench.training.objective import Objective, State, Task
+from noisybench.training.objectives._options import log_probabilities
 from noisybench.training.objectives._transition import Correction, Matrix
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ForwardCorrection(Correction):
     """Mean over the batch of −log (Tᵀ p)[given] = −log Σ_i p[i] T[i, given], where T[i, j] = P(given j | clean i).
 
@@ -48,9 +49,9 @@ class ForwardCorrection(Correction):
             raise BadUsage(msg)
         return {"transition": transition}
 
-    def corrected(self, logs: Tensor, labels: Tensor, state: State) -> Tensor:
+    def corrected(self, logits: Tensor, labels: Tensor, state: State) -> Tensor:
         """−log (Tᵀ p)[given], mean over the batch."""
-        return -torch.logsumexp(logs + state["transition"].log().T[labels], dim=1).mean()
+        return -torch.logsumexp(log_probabilities(logits) + state["transition"].log().T[labels], dim=1).mean()
 
 
 OBJECTIVE: type[Objective] = ForwardCorrection

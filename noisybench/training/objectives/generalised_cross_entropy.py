@@ -10,7 +10,7 @@ from noisybench.training.objective import Objective, Step
 from noisybench.training.objectives._options import log_probabilities, number, of_labels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GeneralisedCrossEntropy(Objective):
     """Mean over the batch of (1 − p[given]^q) / q, whose limit at q = 0 is −log p[given].
 

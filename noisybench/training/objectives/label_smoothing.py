@@ -9,18 +9,18 @@ from noisybench.training.objective import Objective, Step
 from noisybench.training.objectives._options import log_probabilities, number, of_labels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LabelSmoothing(Objective):
     """Mean over the batch of −(1 − r) log p[given] − r mean_k log p[k], with r = ``smoothing``.
 
     This is the cross-entropy with the target (1 − a) onehot(given) + a / K of classical smoothing, with a = r: one form
     serves both. For r < 0 the target is above 1 at the given label and below 0 elsewhere, which no distribution is: the
-    loss then has no lower bound, and drives a model to extreme predictions.
+    loss then falls without end as predictions become surer, and at usual learning rates a training ends in losses that
+    are no number. The authors go on from a model trained with cross-entropy, at a learning rate of 1e-6.
 
     Attributes:
         smoothing: r: above 0 smooths, 0 is cross-entropy, below 0 is negative smoothing. The paper tries −8 to 0.8.
-        warm_up: Share of the training with plain cross-entropy before; the authors go on from a model trained so where
-            the rate of wrong labels is high, their formula begins at once.
+        warm_up: Share of the training with plain cross-entropy before.
 
     Source: Szegedy et al. 2016, arXiv:1512.00567, section 7 (positive); Wei et al. 2022, arXiv:2106.04149, and its code
     (one form for both signs).

@@ -9,7 +9,7 @@ from noisybench.training.objective import Objective, Step
 from noisybench.training.objectives._options import log_probabilities, number, of_labels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NormalisedAndReverse(Objective):
     """Mean over the batch of α log p[given] / Σ_k log p[k] − β Σ_k p[k] log y[k], where y is the one-hot given label.
 

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from noisybench.training.objective import Objective, State, Step, Task
-from noisybench.training.objectives._targets import TARGET, check_share, move, move_dropped, one_hot
+from noisybench.training.objectives._options import check_numbers
+from noisybench.training.objectives._targets import TARGET, move, move_dropped, one_hot
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,7 @@ class SelfEnsembleLabelCorrection(Objective):
     leaves: ClassVar[tuple[str, ...]] = (TARGET,)
 
     def __post_init__(self) -> None:
-        check_share(self.begin, "begin")
-        check_share(self.momentum, "momentum")
+        check_numbers(self, begin=1, momentum=1)
 
     def start(self, task: Task) -> State:
         return {"target": one_hot(task)}

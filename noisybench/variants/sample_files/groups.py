@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from noisybench.data.source import Source
+from noisybench.data.source import PARENT, UNIT, Source
 from noisybench.data.tables.columns import header, read_table
 from noisybench.data.tables.layout import SUFFIXES, layout_of
 from noisybench.ground.errors import BadData, BadUsage
@@ -38,7 +38,9 @@ def read_groups(where: str, variant: Variant, source: Source, table: Path | None
     if path.is_file():
         return _fitting(_of_file(path, variant), n, str(path))
     if where in source.marks:
-        return list(source.marks[where].tolist())
+        marked = source.marks[where].tolist()
+        # -1 is none: such samples have nothing in common.
+        return [None if where in (PARENT, UNIT) and mark < 0 else mark for mark in marked]
     if table is not None and table.is_file() and table.name.lower().endswith(SUFFIXES):
         layout = layout_of(table)
         if where in header(layout):

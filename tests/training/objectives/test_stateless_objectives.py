@@ -70,9 +70,10 @@ FORMULAS: dict[str, tuple[Objective, Callable[[list[Tensor], int], Tensor]]] = {
     "nce+rce 100": (NormalisedAndReverse(alpha=10, beta=0.1, log_zero=np.log(1e-4)), nce_rce(10, 0.1, np.log(1e-4))),
     "bootstrapping": (Bootstrapping(), mixed(0.95)),
     "bootstrapping .3": (Bootstrapping(beta=0.3), mixed(0.3)),
-    "cores": (Cores(), regularised(2)),
-    "cores .5": (Cores(strength=0.5, floor=1e-8), regularised(0.5, 1e-8)),
-    "cores divided": (Cores(divided=True), lambda p, y: regularised(2)(p, y) / 3),
+    "cores": (Cores(), regularised(2, 1e-8)),
+    "cores without floor": (Cores(floor=0), regularised(2)),
+    "cores .5": (Cores(strength=0.5, floor=1e-3), regularised(0.5, 1e-3)),
+    "cores divided": (Cores(divided=True), lambda p, y: regularised(2, 1e-8)(p, y) / 3),
 }
 
 
@@ -96,8 +97,8 @@ CROSS_ENTROPIES: dict[str, tuple[Objective, int]] = {
     "smoothing that waits": (LabelSmoothing(smoothing=0.5, warm_up=0.5), 10),
     "q = 0": (GeneralisedCrossEntropy(q=0), 20),
     "beta = 1": (Bootstrapping(beta=1), 20),
-    "no pair": (PeerLoss(alpha=0), 20),
-    "a pair that waits": (PeerLoss(begin=0.5, full=0.6), 11),
+    "no pair": (PeerLoss(alpha=0, floor=0), 20),
+    "a pair that waits": (PeerLoss(begin=0.5, full=0.6, floor=0), 11),
     "no regulariser": (Cores(strength=0), 20),
     "a regulariser that waits": (Cores(), 3),
 }
@@ -159,7 +160,7 @@ def test_pairs_are_drawn_independently_from_all_that_are_trained_on() -> None:
     own = values[0, 0]
     counts = np.zeros(36)
     generator = torch.Generator().manual_seed(3)
-    objective = PeerLoss(alpha=1)
+    objective = PeerLoss(floor=0)
     for _ in range(1080):
         step = replace(
             step_of(TABLE[batch], GIVEN[batch], task, {}, ask=lambda numbers: TABLE[numbers]), generator=generator
@@ -181,7 +182,7 @@ def test_the_mean_peer_loss_is_that_over_all_pairs() -> None:
     generator, total, steps = torch.Generator().manual_seed(4), torch.zeros(()).double(), 10
     for _ in range(steps):
         step = step_of(leaf[batch], GIVEN[batch], task, {}, ask=lambda numbers: leaf[numbers])
-        total = total + PeerLoss(alpha=alpha).loss(replace(step, generator=generator)) / steps
+        total = total + PeerLoss(alpha=alpha, floor=0).loss(replace(step, generator=generator)) / steps
     total.backward()
     deviation = alpha / (steps * len(batch)) ** 0.5
     assert abs((total - expected).item()) < 4 * deviation * pairs.std().item()
@@ -189,7 +190,7 @@ def test_the_mean_peer_loss_is_that_over_all_pairs() -> None:
     torch.testing.assert_close(leaf.grad, slope, rtol=0.0, atol=4 * deviation * 0.5)
     assert not leaf.grad[[0, 7]].any()
 
-    cores = Cores(strength=alpha, begin=0, full=0)
+    cores = Cores(strength=alpha, begin=0, full=0, floor=0)
     loss = cores.loss(step_of(table[rows], GIVEN[rows], task, cores.start(task)))
     torch.testing.assert_close(loss, expected, rtol=1e-7, atol=1e-9)
 
@@ -216,7 +217,7 @@ def test_a_divided_loss_is_that_of_a_divided_learning_rate() -> None:
 
 def test_the_sieve_leaves_out_what_fits_its_label_less_than_others() -> None:
     """From its share of the training on, by the outputs of the batch; where it leaves none, nothing is learnt."""
-    cores, task = Cores(sieve=0.5), task_of(LABELS, K)
+    cores, task = Cores(sieve=0.5, floor=0), task_of(LABELS, K)
     logs = F.log_softmax(LOGITS, 1)
     given = logs.gather(1, LABELS[:, None])[:, 0]
     kept = -given <= -logs.mean(1)
@@ -235,7 +236,7 @@ def test_the_sieve_leaves_out_what_fits_its_label_less_than_others() -> None:
 def test_with_equal_shares_the_regulariser_is_the_criterion_of_the_sieve() -> None:
     """β = 1: the mean logit less that of the label."""
     labels = torch.arange(K)
-    loss, _ = loss_and_gradient(Cores(strength=1), LOGITS[:K], labels)
+    loss, _ = loss_and_gradient(Cores(strength=1, floor=0), LOGITS[:K], labels)
     torch.testing.assert_close(loss, (LOGITS[:K].mean(1) - LOGITS[labels, labels]).mean(), rtol=1e-6, atol=1e-7)
 
 

@@ -1,7 +1,7 @@
 """Forward and backward correction: plain float64 arithmetic, what theory promises of them, and how a matrix is found."""
 
 from collections.abc import Callable
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -33,6 +33,24 @@ def backward(logits: Tensor, y: int) -> Tensor:
     return torch.linalg.solve(TRUE.double(), losses)[y]
 
 
+def exact(kind: type[Correction], **options: Any) -> Correction:  # noqa: ANN401 - of either
+    """One without the floor by which the backward loss differs from its formula."""
+    return kind(**(options | {"floor": 0.0} if kind is BackwardCorrection else options))
+
+
+def test_the_floor_of_the_backward_loss_bounds_it() -> None:
+    """A probability of zero is a loss of log(1e7); one of a half is the same to seven digits."""
+    losses = [backward(LOGITS[i], int(LABELS[i])) for i in range(len(LABELS))]
+    task = task_of(LABELS, K, transition=TRUE)
+    loss, _ = loss_and_gradient(BackwardCorrection(transition="true"), LOGITS, LABELS, task)
+    torch.testing.assert_close(loss, torch.stack(losses).mean(), rtol=1e-3, atol=0.0)
+    sure = 1e4 * F.one_hot(LABELS, K).double()
+    loss, _ = loss_and_gradient(BackwardCorrection(transition="true"), sure, LABELS, task)
+    most = torch.linalg.inv(TRUE.double()).abs().sum(1).max() * np.log(1e7)
+    assert -most < loss < 0
+    assert loss_and_gradient(exact(BackwardCorrection, transition="true"), sure, LABELS, task)[0] < -10 * most
+
+
 @pytest.mark.parametrize(("kind", "formula"), zip(BOTH, (forward, backward), strict=True))
 def test_loss_and_gradient_are_those_of_the_formula(
     kind: type[Correction], formula: Callable[[Tensor, int], Tensor]
@@ -45,7 +63,7 @@ def test_loss_and_gradient_are_those_of_the_formula(
     assert leaf.grad is not None
     for dtype, tolerance in ((torch.float64, 1e-6), (torch.float32, 1e-5)):
         task = task_of(LABELS, K, transition=TRUE)
-        loss, gradient = loss_and_gradient(kind(transition="true"), LOGITS.to(dtype), LABELS, task, epoch=1)
+        loss, gradient = loss_and_gradient(exact(kind, transition="true"), LOGITS.to(dtype), LABELS, task, epoch=1)
         torch.testing.assert_close(loss.double(), expected.detach(), rtol=tolerance, atol=tolerance)
         torch.testing.assert_close(gradient.double(), leaf.grad, rtol=tolerance, atol=tolerance)
 
@@ -54,7 +72,7 @@ def test_loss_and_gradient_are_those_of_the_formula(
 def test_with_the_identity_it_is_cross_entropy(kind: type[Correction]) -> None:
     """To the last digits, as before the estimate of a matrix."""
     task = task_of(LABELS, K, transition=torch.eye(K))
-    for objective, epoch in ((kind(transition="true"), 20), (kind(), 4)):
+    for objective, epoch in ((exact(kind, transition="true"), 20), (exact(kind), 4)):
         loss, gradient = loss_and_gradient(objective, LOGITS, LABELS, task, epoch=epoch)
         torch.testing.assert_close(loss, F.cross_entropy(LOGITS, LABELS), rtol=1e-13, atol=0.0)
         expected = (F.softmax(LOGITS, 1) - F.one_hot(LABELS, K)) / len(LABELS)
@@ -73,7 +91,7 @@ def test_the_backward_loss_is_unbiased() -> None:
     """Over the labels that a sample may be given, its mean is the cross-entropy of the clean class, whatever is predicted."""
     for clean in range(K):
         for logits in LOGITS:
-            mean = expected_loss(BackwardCorrection(transition="true"), logits, clean)
+            mean = expected_loss(exact(BackwardCorrection, transition="true"), logits, clean)
             torch.testing.assert_close(mean, -F.log_softmax(logits, 0)[clean], rtol=1e-5, atol=1e-5)
 
 
@@ -99,7 +117,7 @@ def test_entries_of_zero_and_sure_predictions_leave_finite_numbers(kind: type[Co
     pairs = 0.7 * torch.eye(K) + 0.3 * torch.eye(K).roll(1, dims=1)
     logits = 300 * F.one_hot(torch.tensor([2, 2, 2, 2]), K).float()
     task = task_of(torch.arange(4), K, transition=pairs)
-    loss, gradient = loss_and_gradient(kind(transition="true"), logits, torch.arange(4), task)
+    loss, gradient = loss_and_gradient(exact(kind, transition="true"), logits, torch.arange(4), task)
     assert loss.isfinite()
     assert gradient.isfinite().all()
     assert gradient.abs().sum() > 0

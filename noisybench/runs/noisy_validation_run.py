@@ -1,0 +1,104 @@
+"""Runs of noisy validation: a tenth of the given labels is held out, and the epoch most accurate on them is chosen.
+
+The held-out labels are as wrong as the others, so their accuracy cannot reach 1, and fewer labels are trained on. The
+samples that are held out are drawn from all that are trained on otherwise.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from noisybench.ground.arrays import Bools, Floats
+from noisybench.ground.errors import BadData
+from noisybench.ground.random_streams import derive
+from noisybench.runs.several_trainings import LEAST_OF_RULES, Scheme, as_column, asking_prediction
+from noisybench.statistics.splitting import disjoint_sets
+from noisybench.training.trace import Observation, Trace
+from noisybench.variants.variant import Variant
+
+if TYPE_CHECKING:
+    from noisybench.training.phases import PhasedTraining
+
+SHARE = 0.1
+"""Share of the given labels that is held out."""
+MEMBERS = "noisy_validation.held_out"
+"""Column: whether a sample is held out, shape (n,)."""
+CURVE = "noisy_validation_accuracy"
+"""Column of the history: accuracy on the given labels of the samples that are held out."""
+
+
+def held_out_samples(variant: Variant, seed: int) -> Bools:
+    """Who is held out in the run of a seed, shape (n,).
+
+    Raises:
+        BadData: There are too few samples.
+    """
+    kept = np.flatnonzero(~variant.dropped)
+    size = round(SHARE * len(kept))
+    if len(kept) < LEAST_OF_RULES:
+        msg = f"{len(kept)} samples are too few to hold out a tenth of them; leave noisy_validation out of the rules"
+        raise BadData(msg)
+    members = np.zeros(len(variant.labels), dtype=bool)
+    members[disjoint_sets(kept, size, 1, derive(seed, "noisy validation"), "held out")[0]] = True
+    return members
+
+
+def _plan(variant: Variant, seed: int) -> "tuple[PhasedTraining, ...]":
+    """One training on all others."""
+    from noisybench.training.phases import PhasedTraining  # brings torch
+
+    rows = np.flatnonzero(~variant.dropped & ~held_out_samples(variant, seed))
+    training = PhasedTraining(
+        name="training",
+        classes=variant.num_classes,
+        phases=(rows,),
+        labels=variant.labels,
+        asked=np.arange(len(variant.labels)),
+        columns=("prediction",),
+        ask=asking_prediction,
+        tested=True,
+    )
+    return (training,)
+
+
+def _join(answers: Sequence[Trace], variant: Variant, seed: int) -> Iterator[Observation]:
+    predictions = answers[0]["prediction"]
+    for row, prediction in enumerate(predictions):
+        values = {"prediction": prediction}
+        if row == len(predictions) - 1:
+            values |= {"given": as_column(variant.labels), MEMBERS: as_column(held_out_samples(variant, seed))}
+        yield Observation(row + 1, values)
+
+
+def _fitted(trace: Trace, variant: Variant) -> Floats:
+    """Whether each label is predicted, NaN of those that are held out, shape (e, n)."""
+    right: Floats = (trace["prediction"] == variant.labels).astype(np.float64)
+    right[:, trace[MEMBERS][-1] > 0] = np.nan
+    return right
+
+
+def _curve(trace: Trace, variant: Variant) -> Mapping[str, Floats]:
+    held_out = trace[MEMBERS][-1] > 0
+    return {CURVE: (trace["prediction"] == variant.labels)[:, held_out].mean(1)}
+
+
+def _faults(trace: Trace, variant: Variant, seed: int) -> Iterator[str]:
+    if not np.array_equal(trace[MEMBERS][-1], held_out_samples(variant, seed)):
+        yield f"has samples in '{MEMBERS}' that its seed does not give"
+
+
+SCHEME = Scheme(
+    regime="noisy_validation",
+    words="labels held out",
+    rules=(SHARE,),
+    lengths=1,
+    trainings=1,
+    columns={"prediction": ((0, 1), None), "given": (None, None), MEMBERS: (None, None)},
+    plan=_plan,
+    join=_join,
+    fitted=_fitted,
+    faults=_faults,
+    curve=_curve,
+)
+"""One training, without a tenth of the labels."""
