@@ -168,7 +168,7 @@ def test_a_study_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("NOISYBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(PRESETS, "quick", GRID)
     steps: list[int] = []
-    first = harm(tmp_path / "harm", preset=GRID, plot=tmp_path / "harm.png", progress=lambda: steps.append(1))
+    first = harm(GRID, tmp_path / "harm", plot=tmp_path / "harm.png", progress=lambda: steps.append(1))
     assert len(steps) == GRID.trainings * GRID.epochs
     assert (tmp_path / "harm.png").stat().st_size < 200_000
     assert first.names == ("verdicts", *(name for name in first.names if name != "verdicts"))
@@ -181,7 +181,7 @@ def test_a_study_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.Monkey
     lost = sorted((tmp_path / "harm").glob("*/*/seed-1"))
     assert len(lost) == 3
     shutil.rmtree(lost[0])
-    assert json.loads(harm(tmp_path / "harm", preset=GRID).to_json()) == told
+    assert json.loads(harm(GRID, tmp_path / "harm").to_json()) == told
     assert {one["detector"] for one in told["detectors"]} == {"aum"}
     of_detectors = shell(
         "study", "harm", "--out", tmp_path / "harm", "--preset", "quick", "--format", "csv", "--table", "detectors"
