@@ -51,7 +51,7 @@ def over_draws(values: Sequence[float], least: float = -1.0) -> tuple[float, flo
 
 def _intervals(values: Mapping[str, Sequence[float]]) -> dict[str, float]:
     """Field → its values in each draw, as the fields of a record: the mean, ``_low`` and ``_high``."""
-    told = {}
+    told: dict[str, float] = {}
     for name, each in values.items():
         ends = over_draws(each, LEAST.get(name.removesuffix("_drawn"), 0.0))
         told |= dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
