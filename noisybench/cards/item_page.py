@@ -1,7 +1,7 @@
 """What there is to say of one item of a drawer: what it is, its options, how it is called, and its card."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -193,7 +193,10 @@ def _options(item: type) -> list[ItemOption]:
     """The fields of a class, as ``parse_options`` takes them."""
     types = get_type_hints(item)
     known: Any = item
-    meanings = read_docstring(item.__doc__, names=tuple(field.name for field in fields(known))).meanings
+    names = tuple(field.name for field in fields(known))
+    meanings: dict[str, str] = {}
+    for kind in filter(is_dataclass, reversed(item.__mro__)):  # options may be those of a class above
+        meanings |= read_docstring(kind.__doc__, names=names).meanings
     found = []
     for one in fields(known):
         required = one.default is MISSING and one.default_factory is MISSING

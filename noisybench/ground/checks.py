@@ -1,8 +1,9 @@
-"""Checks of single values: whole numbers, rates, closed choices, and names that do not exist."""
+"""Checks of single values: whole numbers, rates and other numbers, closed choices, and names that do not exist."""
 
 import operator
 import os
 from difflib import get_close_matches
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,36 @@ def whole(value: Any, what: str, *, least: int | None = None) -> int:  # noqa: A
         msg = f"{what} must {f'be at least {least}' if least else 'not be negative'}, got {number}"
         raise BadUsage(msg)
     return number
+
+
+def number(
+    value: Any,  # noqa: ANN401 - whatever a caller gives
+    name: str,
+    *,
+    least: float = -inf,
+    most: float = inf,
+    without: float | None = None,
+) -> float:
+    """``value`` as a plain float that is not -0.0; ``without`` is an end that it may not reach.
+
+    Raises:
+        BadUsage: It is no finite number, or outside.
+    """
+    import numpy as np  # here, as above
+
+    array = np.asarray(value)
+    fits = array.ndim == 0 and array.dtype.kind in "iuf" and bool(np.isfinite(array)) and least <= value <= most
+    if not fits or value == without:
+        opening, closing = ("(" if without == least else "["), (")" if without == most else "]")
+        bounds = {
+            (False, False): "finite",
+            (True, False): f"{'more than' if without == least else 'at least'} {least:g} and finite",
+            (False, True): f"{'below' if without == most else 'at most'} {most:g} and finite",
+            (True, True): f"in {opening}{least:g}, {most:g}{closing}",
+        }
+        msg = f"{name} must be a number {bounds[isfinite(least), isfinite(most)]}, got {repr(value)[:60]}"
+        raise BadUsage(msg)
+    return float(value) + 0.0  # -0.0 + 0.0 is 0.0
 
 
 def check_kind(value: object, kind: type | tuple[type, ...], what: str, mend: str) -> None:

@@ -5,14 +5,14 @@ samples that are held out are drawn from all that are trained on otherwise.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from noisybench.ground.arrays import Bools, Floats
-from noisybench.ground.errors import BadData
 from noisybench.ground.random_streams import derive
-from noisybench.runs.several_trainings import LEAST_OF_RULES, Scheme, as_column, asking_prediction
+from noisybench.runs.several_trainings import Scheme, as_column, fitted_by_others, kept_for_rule, observed_training
 from noisybench.statistics.splitting import disjoint_sets
 from noisybench.training.trace import Observation, Trace
 from noisybench.variants.variant import Variant
@@ -34,32 +34,16 @@ def held_out_samples(variant: Variant, seed: int) -> Bools:
     Raises:
         BadData: There are too few samples.
     """
-    kept = np.flatnonzero(~variant.dropped)
-    size = round(SHARE * len(kept))
-    if len(kept) < LEAST_OF_RULES:
-        msg = f"{len(kept)} samples are too few to hold out a tenth of them; leave noisy_validation out of the rules"
-        raise BadData(msg)
+    kept = kept_for_rule(variant, "noisy_validation", "hold out a tenth of them")
     members = np.zeros(len(variant.labels), dtype=bool)
-    members[disjoint_sets(kept, size, 1, derive(seed, "noisy validation"), "held out")[0]] = True
+    members[disjoint_sets(kept, round(SHARE * len(kept)), 1, derive(seed, "noisy validation"), "held out")[0]] = True
     return members
 
 
 def _plan(variant: Variant, seed: int) -> "tuple[PhasedTraining, ...]":
     """One training on all others."""
-    from noisybench.training.phases import PhasedTraining  # brings torch
-
     rows = np.flatnonzero(~variant.dropped & ~held_out_samples(variant, seed))
-    training = PhasedTraining(
-        name="training",
-        classes=variant.num_classes,
-        phases=(rows,),
-        labels=variant.labels,
-        asked=np.arange(len(variant.labels)),
-        columns=("prediction",),
-        ask=asking_prediction,
-        tested=True,
-    )
-    return (training,)
+    return (observed_training("training", variant, rows, variant.labels),)
 
 
 def _join(answers: Sequence[Trace], variant: Variant, seed: int) -> Iterator[Observation]:
@@ -69,13 +53,6 @@ def _join(answers: Sequence[Trace], variant: Variant, seed: int) -> Iterator[Obs
         if row == len(predictions) - 1:
             values |= {"given": as_column(variant.labels), MEMBERS: as_column(held_out_samples(variant, seed))}
         yield Observation(row + 1, values)
-
-
-def _fitted(trace: Trace, variant: Variant) -> Floats:
-    """Whether each label is predicted, NaN of those that are held out, shape (e, n)."""
-    right: Floats = (trace["prediction"] == variant.labels).astype(np.float64)
-    right[:, trace[MEMBERS][-1] > 0] = np.nan
-    return right
 
 
 def _curve(trace: Trace, variant: Variant) -> Mapping[str, Floats]:
@@ -97,7 +74,7 @@ SCHEME = Scheme(
     columns={"prediction": ((0, 1), None), "given": (None, None), MEMBERS: (None, None)},
     plan=_plan,
     join=_join,
-    fitted=_fitted,
+    fitted=partial(fitted_by_others, members=MEMBERS),
     faults=_faults,
     curve=_curve,
 )

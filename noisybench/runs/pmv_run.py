@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from noisybench.ground.arrays import Floats, Labels
-from noisybench.ground.errors import BadData
 from noisybench.ground.random_streams import derive, permutation, uniforms
-from noisybench.runs.several_trainings import LEAST_OF_RULES, Scheme, as_column, asking_prediction
+from noisybench.runs.several_trainings import Scheme, as_column, kept_for_rule, observed_training
 from noisybench.statistics.stopping import perturbation_score
 from noisybench.training.trace import Observation, Trace
 from noisybench.variants.variant import Variant
@@ -38,10 +37,7 @@ def perturbed_labels(variant: Variant, seed: int) -> Labels:
     Raises:
         BadData: There are too few samples.
     """
-    kept, own = np.flatnonzero(~variant.dropped), derive(seed, "pmv")
-    if len(kept) < LEAST_OF_RULES:
-        msg = f"{len(kept)} samples are too few to perturb a tenth of their labels; leave pmv out of the rules"
-        raise BadData(msg)
+    kept, own = kept_for_rule(variant, "pmv", "perturb a tenth of their labels"), derive(seed, "pmv")
     order, k = kept[permutation(own, "perturbed", len(kept))], variant.num_classes
     step = 1 + np.floor(uniforms(own, "labels", len(variant.labels)) * (k - 1)).astype(np.int64)
     labels = np.repeat(variant.labels[:, None], len(RATES), axis=1)
@@ -53,21 +49,10 @@ def perturbed_labels(variant: Variant, seed: int) -> Labels:
 
 def _plan(variant: Variant, seed: int) -> "tuple[PhasedTraining, ...]":
     """A training at each rate, of which the first is asked about the test set too."""
-    from noisybench.training.phases import PhasedTraining  # brings torch
-
-    labels = perturbed_labels(variant, seed)
+    rows = np.flatnonzero(~variant.dropped)
     return tuple(
-        PhasedTraining(
-            name=f"perturbed-{training}",
-            classes=variant.num_classes,
-            phases=(np.flatnonzero(~variant.dropped),),
-            labels=labels[:, training],
-            asked=np.arange(len(variant.labels)),
-            columns=("prediction",),
-            ask=asking_prediction,
-            tested=training == 0,
-        )
-        for training in range(len(RATES))
+        observed_training(f"perturbed-{training}", variant, rows, labels, tested=training == 0)
+        for training, labels in enumerate(perturbed_labels(variant, seed).T)
     )
 
 

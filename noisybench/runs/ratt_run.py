@@ -9,14 +9,14 @@ Source: Garg, Balakrishnan, Kolter and Lipton 2021 (ICML), arXiv:2105.00303; a f
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from noisybench.ground.arrays import Bools, Floats, Labels
-from noisybench.ground.errors import BadData
 from noisybench.ground.random_streams import derive, uniforms
-from noisybench.runs.several_trainings import LEAST_OF_RULES, Scheme, as_column, asking_prediction
+from noisybench.runs.several_trainings import Scheme, as_column, fitted_by_others, kept_for_rule, observed_training
 from noisybench.statistics.splitting import disjoint_sets
 from noisybench.statistics.stopping import ratt_bound
 from noisybench.training.trace import Observation, Trace
@@ -39,32 +39,17 @@ def random_labels(variant: Variant, seed: int) -> tuple[Bools, Labels]:
     Raises:
         BadData: There are too few samples.
     """
-    kept, own = np.flatnonzero(~variant.dropped), derive(seed, "ratt")
-    size = round(SHARE * len(kept))
-    if len(kept) < LEAST_OF_RULES:
-        msg = f"{len(kept)} samples are too few to give a fifth of them random labels; leave ratt out of the rules"
-        raise BadData(msg)
+    kept, own = kept_for_rule(variant, "ratt", "give a fifth of them random labels"), derive(seed, "ratt")
     members = np.zeros(len(variant.labels), dtype=bool)
-    members[disjoint_sets(kept, size, 1, own, "random labels")[0]] = True
+    members[disjoint_sets(kept, round(SHARE * len(kept)), 1, own, "random labels")[0]] = True
     drawn = np.floor(uniforms(own, "labels", len(members)) * variant.num_classes).astype(np.int64)
     return members, np.where(members, drawn, variant.labels)
 
 
 def _plan(variant: Variant, seed: int) -> "tuple[PhasedTraining, ...]":
     """One training on all samples."""
-    from noisybench.training.phases import PhasedTraining  # brings torch
-
-    training = PhasedTraining(
-        name="training",
-        classes=variant.num_classes,
-        phases=(np.flatnonzero(~variant.dropped),),
-        labels=random_labels(variant, seed)[1],
-        asked=np.arange(len(variant.labels)),
-        columns=("prediction",),
-        ask=asking_prediction,
-        tested=True,
-    )
-    return (training,)
+    labels = random_labels(variant, seed)[1]
+    return (observed_training("training", variant, np.flatnonzero(~variant.dropped), labels),)
 
 
 def _join(answers: Sequence[Trace], variant: Variant, seed: int) -> Iterator[Observation]:
@@ -74,13 +59,6 @@ def _join(answers: Sequence[Trace], variant: Variant, seed: int) -> Iterator[Obs
         if row == len(predictions) - 1:
             values |= {"given": as_column(variant.labels), MEMBERS: as_column(members), LABELS: as_column(labels)}
         yield Observation(row + 1, values)
-
-
-def _fitted(trace: Trace, variant: Variant) -> Floats:
-    """Whether each label is predicted, NaN of samples with random ones, shape (e, n)."""
-    right: Floats = (trace["prediction"] == variant.labels).astype(np.float64)
-    right[:, trace[MEMBERS][-1] > 0] = np.nan
-    return right
 
 
 def _curve(trace: Trace, variant: Variant) -> Mapping[str, Floats]:
@@ -104,7 +82,7 @@ SCHEME = Scheme(
     columns={"prediction": ((0, 1), None), "given": (None, None), MEMBERS: (None, None), LABELS: (None, None)},
     plan=_plan,
     join=_join,
-    fitted=_fitted,
+    fitted=partial(fitted_by_others, members=MEMBERS),
     faults=_faults,
     curve=_curve,
 )

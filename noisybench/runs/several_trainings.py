@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noisybench.ground.arrays import Bools, Floats, Labels
+from noisybench.ground.arrays import Bools, Floats, Indices, Labels
+from noisybench.ground.errors import BadData
 from noisybench.ground.files import file_name
 from noisybench.runs.record import Regime, RunRecord
 from noisybench.training.trace import Observation, Trace
@@ -115,6 +116,44 @@ def _shares(fitted: Floats, chosen: Bools) -> Floats:
     """Mean over the chosen samples, at each epoch; NaN of none: (e, n) → (e,)."""
     shares: Floats = fitted[:, chosen].mean(1) if chosen.any() else np.full(len(fitted), np.nan)
     return shares
+
+
+def kept_for_rule(variant: Variant, rule: str, purpose: str) -> Indices:
+    """Samples that are not dropped, ascending, of which a rule of stopping holds out or changes a part, shape (m,).
+
+    Raises:
+        BadData: There are too few; the message says for what ``purpose``.
+    """
+    kept = np.flatnonzero(~variant.dropped)
+    if len(kept) < LEAST_OF_RULES:
+        msg = f"{len(kept)} samples are too few to {purpose}; leave {rule} out of the rules"
+        raise BadData(msg)
+    return kept
+
+
+def observed_training(
+    name: str, variant: Variant, rows: Indices, labels: Labels, *, tested: bool = True
+) -> "PhasedTraining":
+    """One training on some samples (m,) with some labels (n,), in which each sample's prediction is asked every epoch."""
+    from noisybench.training.phases import PhasedTraining  # brings torch
+
+    return PhasedTraining(
+        name=name,
+        classes=variant.num_classes,
+        phases=(rows,),
+        labels=labels,
+        asked=np.arange(len(variant.labels)),
+        columns=("prediction",),
+        ask=asking_prediction,
+        tested=tested,
+    )
+
+
+def fitted_by_others(trace: Trace, variant: Variant, members: str) -> Floats:
+    """Whether each label is predicted, NaN of the samples that the column ``members`` marks, shape (e, n)."""
+    right: Floats = (trace["prediction"] == variant.labels).astype(np.float64)
+    right[:, trace[members][-1] > 0] = np.nan
+    return right
 
 
 def asking_prediction(logits: "Tensor", labels: "Tensor") -> "Mapping[str, Tensor]":  # noqa: ARG001 - what the label is follows

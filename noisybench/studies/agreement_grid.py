@@ -7,9 +7,6 @@ leave enough for is held against the mislabeled mask.
 Source: Pickler, Kamassury and Silva 2025, arXiv:2510.16211.
 """
 
-import csv
-import io
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -24,12 +21,12 @@ from noisybench.board.rendering import markdown
 from noisybench.ground.arrays import Floats, Labels
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.lookup import find
-from noisybench.ground.text import spreadsheet_cell, visible
 from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import Paths, Run, finished_and_begun, leave_out
 from noisybench.runs.record import Setup
 from noisybench.statistics.column_means import Interval, estimate, weakest
 from noisybench.statistics.metric import Metric
+from noisybench.studies.study import csv_of, json_of, plain
 from noisybench.training.trace import Trace, read_trace
 from noisybench.variants.variant import Variant
 
@@ -168,7 +165,7 @@ class AgreementGrid:
             told = {"model": learner.model, "recipe": learner.recipe, "epochs": learner.epochs}
             told |= {"objective": learner.objective or "cross_entropy"}
             told |= {name: value for name, value in asdict(row).items() if name != "learner"}
-            records.append({key: None if isinstance(v, float) and math.isnan(v) else v for key, v in told.items()})
+            records.append(plain(told))
         return records
 
     def to_markdown(self) -> str:
@@ -177,19 +174,11 @@ class AgreementGrid:
 
     def to_csv(self) -> str:
         """CSV with every field; None is empty."""
-        text = io.StringIO()
-        records = self.to_records()
-        writer = csv.DictWriter(text, list(records[0]) if records else [], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(
-            {key: spreadsheet_cell(value) if isinstance(value, str) else value for key, value in record.items()}
-            for record in records
-        )
-        return text.getvalue()
+        return csv_of(self.to_records())
 
     def to_json(self) -> str:
         """A JSON list of ``to_records``."""
-        return visible(json.dumps(self.to_records(), indent=2, ensure_ascii=False, allow_nan=False))
+        return json_of(self.to_records())
 
 
 def agreement_grid(runs: Sequence[Run] | Paths) -> AgreementGrid:
@@ -247,7 +236,6 @@ def in_sample(trace: Trace, labels: Labels) -> Suspicions:
     if lacking:
         reason = f"the trace has no '{lacking[0]}', which 'evaluate --detectors fast' observes"
         found |= {cell: reason for cell in CELLS if cell[0] != "agreement of the mean"}
-        means = None
     else:
         loss, margin, correct = (trace[name] for name in ("loss", "margin", "correct"))
         sums = {agreement: np.zeros(len(labels)) for agreement in get_args(LabelAgreement)}

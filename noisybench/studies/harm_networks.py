@@ -15,11 +15,11 @@ from noisybench.studies.study import StudyTable, pivoted, plain
 
 LOOKUP = "(lookup table)"
 """Name of the line of what a memorizing table would do."""
-
-
 MEASURES = ("error", "harm", "gain", "worse", "better")
 """Fields of each treatment, rate and frequency; again with the ending ``_drawn`` for answers drawn from the probabilities."""
-SIGNED = {"harm": -1.0, "gain": -1.0, "weighted_harm": -1.0, "disparity": -2.0}
+LEAST = {"harm": -1.0, "gain": -1.0, "weighted_harm": -1.0, "disparity": -2.0} | dict.fromkeys(
+    ("corrected", "right", "gap"), -np.inf
+)
 """Least value of what is no share."""
 
 
@@ -49,6 +49,15 @@ def over_draws(values: Sequence[float], least: float = -1.0) -> tuple[float, flo
         return middle, np.nan, np.nan
     reach = float(student(len(found) - 1, LEVEL)) * float(found.std(ddof=1)) / np.sqrt(len(found))
     return middle, max(middle - reach, least), min(middle + reach, 1.0)
+
+
+def _intervals(values: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Field → its values in each draw, as the fields of a record: the mean, ``_low`` and ``_high``."""
+    told: dict[str, float] = {}
+    for name, each in values.items():
+        ends = over_draws(each, LEAST.get(name.removesuffix("_drawn"), 0.0))
+        told |= dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
+    return told
 
 
 class Cell(NamedTuple):
@@ -95,18 +104,7 @@ def harm_table(grid: HarmGrid, spectra: Mapping[int, Spectrum], cells: Sequence[
             told: dict[str, Any] = {"treatment": cell.treatment, "rate": cell.rate, "copies": copies}
             told |= {"units": grid.units, "draws": len(cell.own)}
             fitted = [wrong_fitted(one, spectra[one.draw], copies) for one in cell.answered]
-            told |= dict(
-                zip(("wrong_fitted", "wrong_fitted_low", "wrong_fitted_high"), over_draws(fitted, 0.0), strict=True)
-            )
-            for name, values in _by_measure(cell, copies).items():
-                told |= dict(
-                    zip(
-                        (name, f"{name}_low", f"{name}_high"),
-                        over_draws(values, SIGNED.get(name.removesuffix("_drawn"), 0.0)),
-                        strict=True,
-                    )
-                )
-            records.append(plain(told))
+            records.append(plain(told | _intervals({"wrong_fitted": fitted, **_by_measure(cell, copies)})))
     for rate in grid.rates:
         for copies in grid.frequencies:
             law = count_law(copies, rate, classes)
@@ -171,10 +169,7 @@ def treatment_table(grid: HarmGrid, cells: Sequence[Cell]) -> StudyTable:
             values[f"weighted_harm{ending}"] = [float(shares @ one) for one in harm]
             values[f"disparity{ending}"] = [one[-1] - one[0] for one in gain]
         told: dict[str, Any] = {"treatment": cell.treatment, "rate": cell.rate, "draws": len(cell.own)}
-        for name, each in values.items():
-            ends = over_draws(each, SIGNED.get(name.removesuffix("_drawn"), 0.0))
-            told |= dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
-        records.append(plain(told))
+        records.append(plain(told | _intervals(values)))
     shown = ("accuracy", "mislabeled_fit", "clean_fit", "weighted_harm", "disparity")
     header = ("rate", "treatment", "accuracy on siblings", "wrong labels fitted", "right labels fitted",
               "harm, weighted by mass", "gain of the head over the tail", "draws")  # fmt: skip
@@ -208,9 +203,7 @@ def detector_table(grid: HarmGrid, spectra: Mapping[int, Spectrum], answers: Seq
     records = []
     for (detector, rate, copies), found in sorted(values.items(), key=lambda one: (one[0][1], one[0][0], one[0][2])):
         told: dict[str, Any] = {"detector": detector, "rate": rate, "copies": copies}
-        for name, each in found.items():
-            told |= dict(zip((name, f"{name}_low", f"{name}_high"), over_draws(each, 0.0), strict=True))
-        records.append(plain(told))
+        records.append(plain(told | _intervals(found)))
     shown = [{**one, "cell": f"{_span(one, 'recall')} / {_span(one, 'false_alarms')}"} for one in records]
     header, lines = pivoted(shown, ("rate", "detector"), "copies", "cell", prefix="l = ")
     caption = (
@@ -231,9 +224,7 @@ def paradox_table(grid: HarmGrid, spectra: Mapping[int, Spectrum], cells: Sequen
                 for name, value in (("corrected", corrected), ("right", right), ("gap", right - corrected)):
                     values[name].append(value)
             told: dict[str, Any] = {"treatment": cell.treatment, "rate": cell.rate, "copies": copies}
-            for name, each in values.items():
-                told |= dict(zip((name, f"{name}_low", f"{name}_high"), over_draws(each, -np.inf), strict=True))
-            records.append(plain(told))
+            records.append(plain(told | _intervals(values)))
     shown = [{**one, "cell": f"{_span(one, 'corrected')} / {_span(one, 'right')}"} for one in records]
     header, lines = pivoted(shown, ("rate", "treatment"), "copies", "cell", prefix="l = ")
     caption = (

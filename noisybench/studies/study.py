@@ -103,20 +103,12 @@ class StudyFindings:
 
     def to_csv(self, name: str = "verdicts") -> str:
         """CSV of one table, with every field; None is empty."""
-        records, text = self.to_records(name), io.StringIO()
-        fields = dict.fromkeys(key for record in records for key in record)
-        writer = csv.DictWriter(text, [*fields], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(
-            {key: spreadsheet_cell(value) if isinstance(value, str) else value for key, value in record.items()}
-            for record in records
-        )
-        return text.getvalue()
+        return csv_of(self.to_records(name))
 
     def to_json(self) -> str:
         """A JSON object: what was run, and the records of each table by its name."""
         told = {"study": self.study, "about": self.about, **{name: self.to_records(name) for name in self.names}}
-        return visible(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False))
+        return json_of(told)
 
     def _verdicts(self) -> StudyTable:
         lines = tuple((one.claim, one.word, one.evidence) for one in self.verdicts)
@@ -128,6 +120,24 @@ def plain(record: Mapping[str, Any]) -> dict[str, Any]:
     """A record for programs: NaN is None, and numbers of NumPy are Python's."""
     found = {key: value.item() if hasattr(value, "item") else value for key, value in record.items()}
     return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in found.items()}
+
+
+def csv_of(records: Sequence[Mapping[str, Any]]) -> str:
+    """CSV of records, with every field that one of them has; None is empty."""
+    text = io.StringIO()
+    fields = dict.fromkeys(key for record in records for key in record)
+    writer = csv.DictWriter(text, [*fields], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(
+        {key: spreadsheet_cell(value) if isinstance(value, str) else value for key, value in record.items()}
+        for record in records
+    )
+    return text.getvalue()
+
+
+def json_of(told: object) -> str:
+    """JSON of records or of an object that holds some, which have no NaN."""
+    return visible(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def pivoted(

@@ -62,6 +62,11 @@ def tables(runs: Path) -> list[list[dict[str, Any]]]:
     return [leaderboard(runs, truth=truth, metric=metric).to_records() for truth, metric in asked]
 
 
+@pytest.fixture(scope="module")
+def honest_tables(honest: Path) -> list[list[dict[str, Any]]]:
+    return tables(honest / "runs")
+
+
 class Forger:
     """The folders of a copy, by what they are, and what can be done to them."""
 
@@ -434,7 +439,11 @@ FORGERIES: dict[str, Callable[[Forger], None]] = {
 
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_a_forgery_is_noticed_and_marked(
-    honest: Path, tmp_path: Path, forgery: str, caplog: pytest.LogCaptureFixture
+    honest: Path,
+    honest_tables: list[list[dict[str, Any]]],
+    tmp_path: Path,
+    forgery: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """``verify`` refuses; a table refuses, leaves it out or marks it in a line, or does not differ to the last field."""
     shutil.copytree(honest / "runs", tmp_path / "runs")
@@ -449,7 +458,7 @@ def test_a_forgery_is_noticed_and_marked(
     told += caplog.messages
     assert all("left out: " in line or "neither made nor verified here" in line for line in told)
     if not told:
-        assert shown == tables(honest / "runs")
+        assert shown == honest_tables
     with pytest.raises(BadData) as refused:
         verify(tmp_path / "runs")
     assert "\n" not in str(refused.value)

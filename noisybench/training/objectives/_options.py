@@ -1,40 +1,13 @@
 """What objectives have in common: checks of their options, shares of a training, and logarithms with a floor."""
 
+from math import inf
 from typing import Any
 
-import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
+from noisybench.ground.checks import number
 from noisybench.ground.errors import BadUsage
-
-
-def number(
-    value: Any,  # noqa: ANN401 - whatever a caller gives
-    name: str,
-    *,
-    least: float = -np.inf,
-    most: float = np.inf,
-    without: float | None = None,
-) -> float:
-    """``value`` as a plain float that is not -0.0; ``without`` is an end that it may not reach.
-
-    Raises:
-        BadUsage: It is no finite number, or outside.
-    """
-    array = np.asarray(value)
-    fits = array.ndim == 0 and array.dtype.kind in "iuf" and bool(np.isfinite(array)) and least <= value <= most
-    if not fits or value == without:
-        opening, closing = ("(" if without == least else "["), (")" if without == most else "]")
-        bounds = {
-            (False, False): "finite",
-            (True, False): f"{'more than' if without == least else 'at least'} {least:g} and finite",
-            (False, True): f"{'below' if without == most else 'at most'} {most:g} and finite",
-            (True, True): f"in {opening}{least:g}, {most:g}{closing}",
-        }
-        msg = f"{name} must be a number {bounds[np.isfinite(least), np.isfinite(most)]}, got {repr(value)[:60]}"
-        raise BadUsage(msg)
-    return float(value) + 0.0  # -0.0 + 0.0 is 0.0
 
 
 def check_numbers(objective: Any, **most: float) -> None:  # noqa: ANN401 - a dataclass with these fields
@@ -76,7 +49,7 @@ def check_weights(objective: Any, weight: str) -> None:  # noqa: ANN401 - a data
     Raises:
         BadUsage: One is out of its range, or the weight is whole before it begins.
     """
-    check_numbers(objective, begin=1, full=1, floor=1, **{weight: np.inf})
+    check_numbers(objective, begin=1, full=1, floor=1, **{weight: inf})
     if objective.full < objective.begin:
         msg = f"full must be at least begin, got full={objective.full:g} and begin={objective.begin:g}"
         raise BadUsage(msg)

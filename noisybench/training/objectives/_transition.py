@@ -11,11 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from noisybench.ground.arrays import Floats, Labels
-from noisybench.ground.checks import check_choice
+from noisybench.ground.checks import check_choice, number
 from noisybench.ground.errors import BadUsage
 from noisybench.statistics.transition_estimation import estimate_transition
 from noisybench.training.objective import Knowledge, Objective, State, Step, Task
-from noisybench.training.objectives._options import number
 
 Matrix = Literal["true", "anchor_points", "anchor_percentile", "confident_joint", "hoc", "dual_t"]
 """Where the matrix comes from: the truth, or a method of ``estimate_transition``."""
@@ -29,6 +28,16 @@ class Correction(Objective):
 
     The matrix is the true one; or estimated once, after a share ``warm_up`` of the training with cross-entropy, from
     what the model then says of the samples that it is trained on, in eval mode and without augmentation.
+
+    Attributes:
+        transition: ``true`` takes the nominal matrix of the noise (or, of a noise without one, the realised shares),
+            which is to know something of the truth; the others estimate it from the model's own outputs, as
+            ``estimate_transition`` says: ``anchor_points`` and ``anchor_percentile`` (both of the paper),
+            ``confident_joint``, ``hoc`` (neighbours in these outputs), ``dual_t``. A class of which nothing is told
+            counts as rightly labeled.
+        warm_up: Share of the training with cross-entropy, after which the matrix is estimated, at least one epoch. The
+            more wrong labels are fitted by then, the nearer an estimate comes to the identity.
+        mix: Share of the identity in the matrix; the paper advises it where the inverse is ill-conditioned.
     """
 
     transition: Matrix = "anchor_points"

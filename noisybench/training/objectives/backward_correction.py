@@ -8,8 +8,8 @@ from torch import Tensor
 
 from noisybench.ground.errors import TrainingFailed
 from noisybench.training.objective import Objective, State, Task
-from noisybench.training.objectives._options import log_probabilities, number
-from noisybench.training.objectives._transition import Correction, Matrix
+from noisybench.training.objectives._options import check_numbers, log_probabilities
+from noisybench.training.objectives._transition import Correction
 
 HIGHEST_CONDITION = 1e6
 """Condition number from which on a matrix counts as having no inverse: float32 has no digit to spare then."""
@@ -25,14 +25,6 @@ class BackwardCorrection(Correction):
     surer. With the identity as T this is cross-entropy, but for the floor.
 
     Attributes:
-        transition: ``true`` takes the nominal matrix of the noise (or, of a noise without one, the realised shares),
-            which is to know something of the truth; the others estimate it from the model's own outputs, as
-            ``estimate_transition`` says: ``anchor_points`` and ``anchor_percentile`` (both of the paper),
-            ``confident_joint``, ``hoc`` (neighbours in these outputs), ``dual_t``. A class of which nothing is told
-            counts as rightly labeled.
-        warm_up: Share of the training with cross-entropy, after which the matrix is estimated, at least one epoch. The
-            more wrong labels are fitted by then, the nearer an estimate comes to the identity.
-        mix: Share of the identity in the matrix; the paper advises it where the inverse is ill-conditioned.
         floor: Addend to probabilities before their logarithm: the authors' code raises those below 1e-7 to it. 0 is
             cross-entropy itself, with which trainings end in losses that are no number.
 
@@ -40,14 +32,11 @@ class BackwardCorrection(Correction):
     Deviation: the paper estimates after a whole training with cross-entropy, and then trains afresh.
     """
 
-    transition: Matrix = "anchor_points"
-    warm_up: float = 0.2
-    mix: float = 0.0
     floor: float = 1e-7
 
     def __post_init__(self) -> None:
         Correction.__post_init__(self)
-        object.__setattr__(self, "floor", number(self.floor, "floor", least=0, most=1))
+        check_numbers(self, floor=1)
 
     def prepared(self, transition: Tensor, task: Task) -> State:
         """T, and its inverse.

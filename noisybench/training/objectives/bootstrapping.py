@@ -5,9 +5,9 @@ from typing import ClassVar, Literal, get_args
 
 from torch import Tensor
 
-from noisybench.ground.checks import check_choice
+from noisybench.ground.checks import check_choice, number
 from noisybench.training.objective import Objective, Step
-from noisybench.training.objectives._options import log_probabilities, number
+from noisybench.training.objectives._options import log_probabilities
 
 Gradient = Literal["through", "stopped"]
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from noisybench.training.objective import Objective, State, Step, Task
-from noisybench.training.objectives._options import check_weights, log_probabilities, number, of_labels, ramp
+from noisybench.training.objectives._options import check_numbers, check_weights, log_probabilities, of_labels, ramp
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Cores(Objective):
 
     def __post_init__(self) -> None:
         check_weights(self, "strength")
-        object.__setattr__(self, "sieve", number(self.sieve, "sieve", least=0, most=1))
+        check_numbers(self, sieve=1)
 
     def start(self, task: Task) -> State:
         counts = torch.bincount(task.labels[task.rows], minlength=task.num_classes)

@@ -8,7 +8,7 @@ from torch import Tensor
 from noisybench.ground.errors import BadUsage
 from noisybench.training.objective import Objective, State, Task
 from noisybench.training.objectives._options import log_probabilities
-from noisybench.training.objectives._transition import Correction, Matrix
+from noisybench.training.objectives._transition import Correction
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,23 +18,9 @@ class ForwardCorrection(Correction):
     With the identity as T this is cross-entropy. Its minimum over all of the distribution is where p is that of the
     clean label, if T is right. Computed as a log-sum-exp, so that no probability becomes zero on the way.
 
-    Attributes:
-        transition: ``true`` takes the nominal matrix of the noise (or, of a noise without one, the realised shares),
-            which is to know something of the truth; the others estimate it from the model's own outputs, as
-            ``estimate_transition`` says: ``anchor_points`` and ``anchor_percentile`` (both of the paper),
-            ``confident_joint``, ``hoc`` (neighbours in these outputs), ``dual_t``. A class of which nothing is told
-            counts as rightly labeled.
-        warm_up: Share of the training with cross-entropy, after which the matrix is estimated, at least one epoch. The
-            more wrong labels are fitted by then, the nearer an estimate comes to the identity.
-        mix: Share of the identity in the matrix; the paper advises it where the inverse is ill-conditioned.
-
     Source: Patrini et al. 2017, arXiv:1609.03683, the procedure "forward". Deviation: the paper estimates after a whole
     training with cross-entropy, and then trains afresh.
     """
-
-    transition: Matrix = "anchor_points"
-    warm_up: float = 0.2
-    mix: float = 0.0
 
     def prepared(self, transition: Tensor, task: Task) -> State:
         """T itself.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from noisybench.training.objective import Objective, Step
-from noisybench.training.objectives._options import log_probabilities, number, of_labels
+from noisybench.training.objectives._options import check_numbers, log_probabilities, of_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class GeneralisedCrossEntropy(Objective):
     source: ClassVar[str] = "Zhang and Sabuncu 2018, arXiv:1805.07836"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "q", number(self.q, "q", least=0, most=1))
+        check_numbers(self, q=1)
 
     def loss(self, step: Step) -> Tensor:
         logs = of_labels(log_probabilities(step.logits), step.labels)

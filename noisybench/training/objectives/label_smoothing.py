@@ -5,8 +5,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from noisybench.ground.checks import number
 from noisybench.training.objective import Objective, Step
-from noisybench.training.objectives._options import log_probabilities, number, of_labels
+from noisybench.training.objectives._options import log_probabilities, of_labels
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,14 @@
 """Normalised and reverse cross-entropy: an active loss and a passive one, each robust to symmetric noise."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar
 
 from torch import Tensor
 
+from noisybench.ground.checks import number
 from noisybench.training.objective import Objective, Step
-from noisybench.training.objectives._options import log_probabilities, number, of_labels
+from noisybench.training.objectives._options import check_numbers, log_probabilities, of_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,7 @@ class NormalisedAndReverse(Objective):
     source: ClassVar[str] = "Ma et al. 2020, arXiv:2006.13554; Wang et al. 2019, arXiv:1908.06112"
 
     def __post_init__(self) -> None:
-        for name in ("alpha", "beta"):
-            object.__setattr__(self, name, number(getattr(self, name), name, least=0))
+        check_numbers(self, alpha=inf, beta=inf)
         object.__setattr__(self, "log_zero", number(self.log_zero, "log_zero", most=0, without=0))
 
     def loss(self, step: Step) -> Tensor:

@@ -12,9 +12,10 @@ from scipy.stats import chi2
 from torch import Tensor
 from torch.nn import functional as F
 
+from noisybench.ground.checks import number
 from noisybench.ground.errors import BadUsage
 from noisybench.training.objective import Objective, Task
-from noisybench.training.objectives._options import number, ramp
+from noisybench.training.objectives._options import ramp
 from noisybench.training.objectives.bootstrapping import Bootstrapping
 from noisybench.training.objectives.cores import Cores
 from noisybench.training.objectives.generalised_cross_entropy import GeneralisedCrossEntropy
