@@ -69,7 +69,7 @@ def harm(
     grid, machine = preset_of(preset), Machine(device)
     machine = replace(machine, workers=count_workers(workers, machine.device, grid.trainings))
     with progress_bar("study harm", grid.trainings * grid.epochs) as step:
-        findings = carry_out(out, preset=grid, plot=plot, machine=machine, progress=step)
+        findings = carry_out(grid, out, plot=plot, machine=machine, progress=step)
     if as_json or style == "json":
         say(findings.to_json())
     elif style == "csv":

@@ -57,7 +57,7 @@ def mass_lower_bound(masses: Floats, samples: int, copies: Sequence[int] | Label
     The weight is the summed mass of the instances whose mass lies in [⅔ (l − 1)/(n − 1), 4l/(3n)]. It depends on l itself, so
     that the bound predicts no slope of 2: what is grown there like l², the weight takes away.
 
-    Source: Liu 2021, arXiv:2102.05336, theorem 2, whose constant is not said.
+    Source: Liu 2021, arXiv:2102.05336, theorem 2, whose constant is not said; the ends of the interval are quoted at second hand.
     """
     alpha, n = _masses(masses), whole(samples, "samples", least=2)
     occurring = _copies(copies, least=1)

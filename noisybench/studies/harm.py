@@ -50,9 +50,9 @@ TABLES = (
 
 
 def harm(
+    preset: str | HarmGrid,
     out: str | Path = "harm",
     *,
-    preset: str | HarmGrid = "standard",
     plot: str | Path | None = None,
     machine: Machine | None = None,
     progress: Progress = lambda: None,
@@ -62,20 +62,19 @@ def harm(
     Runs are kept below ``out``: a study that was stopped goes on, and finished trainings are not repeated.
 
     Args:
-        out: Folder of runs.
         preset: A key of ``PRESETS``, or a grid.
+        out: Folder of runs.
         plot: A .png, .svg or .pdf file for the picture.
         machine: How the networks are trained; None takes one worker, on a GPU where there is one.
         progress: Called after each epoch of each training.
 
     Raises:
         UnknownName: There is no such preset.
-        BadUsage: Another kind of picture.
+        BadUsage: A preset of another kind, or another kind of picture.
         MissingPackage: The picture needs matplotlib.
     """
-    out = a_path(out, "out")
+    grid, out = preset_of(preset), a_path(out, "out")
     picture = None if plot is None else check_picture(plot)
-    grid = preset_of(preset)
     spectra, answers = run_grid(grid, out, machine=machine or Machine(device="auto"), progress=progress)
     source = spectra[grid.draws[0]].source
     domain = Domain(grid.frequencies, grid.units, source.num_classes)
@@ -83,7 +82,7 @@ def harm(
     theory = (costs(domain), bounds(), lookup(domain, grid.rates), paradox(domain, grid.rates))
     networks = (
         treatment_table(grid, cells),
-        harm_table(grid, cells, source.num_classes),
+        harm_table(grid, spectra, cells),
         paradox_table(grid, spectra, cells),
         detector_table(grid, spectra, answers),
     )

@@ -17,6 +17,8 @@ LOOKUP = "(lookup table)"
 """Name of the line of what a memorizing table would do."""
 
 
+MEASURES = ("error", "harm", "gain", "worse", "better")
+"""Fields of each treatment, rate and frequency; again with the ending ``_drawn`` for answers drawn from the probabilities."""
 SIGNED = {"harm": -1.0, "gain": -1.0, "weighted_harm": -1.0, "disparity": -2.0}
 """Least value of what is no share."""
 
@@ -85,13 +87,17 @@ def grid_cells(grid: HarmGrid, spectra: Mapping[int, Spectrum], answers: Sequenc
     return cells
 
 
-def harm_table(grid: HarmGrid, cells: Sequence[Cell], classes: int) -> StudyTable:
+def harm_table(grid: HarmGrid, spectra: Mapping[int, Spectrum], cells: Sequence[Cell]) -> StudyTable:
     """Harm, gain and share of units that are worse off, for each treatment, rate and frequency."""
-    records = []
+    records, classes = [], spectra[grid.draws[0]].source.num_classes
     for cell in cells:
         for copies in grid.frequencies:
             told: dict[str, Any] = {"treatment": cell.treatment, "rate": cell.rate, "copies": copies}
             told |= {"units": grid.units, "draws": len(cell.own)}
+            fitted = [wrong_fitted(one, spectra[one.draw], copies) for one in cell.answered]
+            told |= dict(
+                zip(("wrong_fitted", "wrong_fitted_low", "wrong_fitted_high"), over_draws(fitted, 0.0), strict=True)
+            )
             for name, values in _by_measure(cell, copies).items():
                 told |= dict(
                     zip(
@@ -123,24 +129,26 @@ def harm_table(grid: HarmGrid, cells: Sequence[Cell], classes: int) -> StudyTabl
     return StudyTable("networks", caption, tuple(records), header, tuple(sorted(lines, key=lambda line: line[0])))
 
 
+def wrong_fitted(answered: Answered, spectrum: Spectrum, copies: int) -> float:
+    """Share of the wrong labels of units with so many copies that a network answers with; NaN where there are none."""
+    variant = spectrum.variants[answered.rate]
+    here = (spectrum.source.marks[FREQUENCY] == copies) & variant.mislabeled
+    return float((answered.samples[here].argmax(1) == variant.labels[here]).mean()) if here.any() else np.nan
+
+
 def _by_measure(cell: Cell, copies: int) -> Mapping[str, list[float]]:
     """Values of each draw by the name of the field."""
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[float]] = {f"{name}{ending}": [] for ending in ("", "_drawn") for name in MEASURES}
     for frequencies, own, clean, memorizing in zip(
         cell.frequencies, cell.own, cell.clean, cell.memorizing, strict=True
     ):
         here = frequencies == copies
         for measure, ending in (("decided", ""), ("drawn", "_drawn")):
             mine, right, learnt = (getattr(one, measure)[here] for one in (own, clean, memorizing))
-            values = {
-                "error": mine.mean(),
-                "harm": (mine - right).mean(),
-                "gain": (learnt - mine).mean(),
-                "worse": (mine > learnt + SAME).mean(),
-                "better": (mine < learnt - SAME).mean(),
-            }
-            for name, value in values.items():
-                found.setdefault(f"{name}{ending}", []).append(float(value))
+            worse, better = mine > learnt + SAME, mine < learnt - SAME
+            values = (mine, mine - right, learnt - mine, worse, better)
+            for name, value in zip(MEASURES, (one.mean() for one in values), strict=True):
+                found[f"{name}{ending}"].append(float(value))
     return found
 
 
@@ -157,12 +165,11 @@ def treatment_table(grid: HarmGrid, cells: Sequence[Cell]) -> StudyTable:
             "mislabeled_fit": [fit["mislabeled_fit"] for fit in fits],
             "clean_fit": [fit["clean_fit"] for fit in fits],
         }
-        if cell.own:
-            for ending in ("", "_drawn"):
-                harm = [[one[f"harm{ending}"][draw] for one in by_copies] for draw in draws]
-                gain = [[one[f"gain{ending}"][draw] for one in by_copies] for draw in draws]
-                values[f"weighted_harm{ending}"] = [float(shares @ one) for one in harm]
-                values[f"disparity{ending}"] = [one[-1] - one[0] for one in gain]
+        for ending in ("", "_drawn"):
+            harm = [[one[f"harm{ending}"][draw] for one in by_copies] for draw in draws]
+            gain = [[one[f"gain{ending}"][draw] for one in by_copies] for draw in draws]
+            values[f"weighted_harm{ending}"] = [float(shares @ one) for one in harm]
+            values[f"disparity{ending}"] = [one[-1] - one[0] for one in gain]
         told: dict[str, Any] = {"treatment": cell.treatment, "rate": cell.rate, "draws": len(cell.own)}
         for name, each in values.items():
             ends = over_draws(each, SIGNED.get(name.removesuffix("_drawn"), 0.0))

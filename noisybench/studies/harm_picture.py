@@ -32,7 +32,7 @@ LOOKS: Mapping[str, tuple[str, str]] = {
 """Colour and mark of each treatment: colours of a family are alike."""
 
 
-DOTS = 110
+DOTS = 88
 """Dots an inch of a .png, which so stays below 200 kB."""
 
 
@@ -93,6 +93,13 @@ def _draw_costs(panel: "Axes", findings: StudyFindings) -> None:
         [2 * one["stderr"] for one in own],
         color=VERMILLION, fmt="o", markersize=4, label="table of this spectrum, simulated",
     )  # fmt: skip
+    networks = [
+        one for one in findings.to_records("networks")
+        if (one["rate"], one["treatment"]) == (rate, MEMORIZING) and (one.get("harm_drawn") or 0) > 0
+    ]  # fmt: skip
+    samples = sum(one["copies"] * one["units"] for one in networks)
+    harms = [one["copies"] / samples * one["harm_drawn"] for one in networks]
+    _line(panel, networks, harms, color="black", linestyle="", marker="x", label="networks, cross-entropy: l/n · harm")
     _axes(panel, {one["copies"] for one in costs}, "Excess error of an instance")
     panel.set_yscale("log")
     panel.yaxis.set_major_formatter(lambda value, _: f"{value:g}")

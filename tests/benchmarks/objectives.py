@@ -1,7 +1,7 @@
 """Training that resists: every objective on digits, MNIST and CIFAR-10N, tuned with the same budget by noisy validation.
 
 Run: ``OMP_NUM_THREADS=1 NOISYBENCH_TEST_DATA=… python tests/benchmarks/objectives.py OUT [digits] [mnist] [cifar] [--quick]
-[--workers 2]``. What is finished is not repeated. All three sets take some 25 minutes of two quiet cores; ``--quick`` looks
+[--workers 2]``. What is finished is not repeated. All three sets take some half an hour of two quiet cores; ``--quick`` looks
 in two minutes whether all of it works.
 
 Labels: digits and 5,000 images of MNIST with 40 % symmetric noise, three draws, of which draw i is trained with seed i; the
@@ -10,7 +10,8 @@ cross-entropy fits wrong labels, for else there is nothing to resist.
 
 Each objective has three settings, listed in ``ROWS``. One that has no option to choose, or none that is the user's to
 choose, has three learning rates. A setting is trained on nine tenths of the given labels and judged by its accuracy on the
-given, noisy labels of the other tenth; no clean label and no test set has a say. The best is then trained on all labels.
+given, noisy labels of the other tenth; no clean label and no test set has a say. The best, of equal ones the first, is then
+trained on all labels.
 """
 
 import argparse
@@ -86,12 +87,13 @@ ROWS: Mapping[str, tuple[str, tuple[Setting, ...]]] = {
     "CORES": ("cores", of("strength", 0.5, 1.0, 2.0)),
     "bootstrapping": ("bootstrapping", of("beta", 0.95, 0.8, 0.6)),
     "ELR": ("elr", of("strength", 1.0, 3.0, 7.0)),
-    "SELC": ("selc", of("begin", 0.15, 0.3, 0.5)),
-    "CAR": ("car", of("penalty", 0.5, 10.0, 50.0)),
+    "SELC": ("selc", (Setting(), *of("begin", 0.15, 0.3, momentum="0.7"))),
+    "CAR": ("car", (Setting(), *of("penalty", 10.0, 50.0, momentum="0.7"))),
     "CDR": ("cdr", of("decay", 0.0, 1e-4, 1e-3)),
     "forward, true": ("forward_correction", rates(transition="true")),
 }
-"""Row → objective and its settings, three each."""
+"""Row → objective and its settings, three each. Targets move once an epoch: of SELC and CAR, whose papers train for
+hundreds, a momentum of .9 leaves the given label .43 after eight moves, so that .7 is among the settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +137,11 @@ class Case:
 
 
 CASES: Mapping[SetName, Case] = {
-    "digits": Case("digits", None, "mlp", "standard", 30, 0.1, tuned_draws=3),
+    "digits": Case("digits", None, "mlp", "standard", 30, 0.1, tuned_draws=2),
     "mnist": Case("mnist", 5_000, "mlp", "overfit", 20, 0.02),
-    "cifar": Case("cifar", 10_000, "small_cnn", "overfit", 10, 0.05, {"batch_size": "64"}, draws=1),
+    "cifar": Case(
+        "cifar", 10_000, "small_cnn", "overfit", 10, 0.05, {"batch_size": "64"}, draws=1, tuned=4_000, tests=2_500
+    ),
 }
 QUICK: Mapping[SetName, Case] = {
     "digits": Case("digits", 300, "mlp", "standard", 6, 0.1, draws=2, tuned_draws=1),

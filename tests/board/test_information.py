@@ -24,5 +24,9 @@ from noisybench.runs.reading import Run
 )
 def test_a_run_adds_what_its_models_are(regime: str, detector: str, expected: set[str]) -> None:
     told = {"features": "input", "pretrained": None, "information": None, "detectors": {detector: detector}}
-    record = SimpleNamespace(regime=regime, **told)
+    record = SimpleNamespace(regime=regime, objective_knows=None, **told)
     assert information_of(cast("Run", SimpleNamespace(record=record)), detector) == expected
+    for knows in ("nothing", "rate", "transition"):
+        record.objective_knows = knows
+        found = information_of(cast("Run", SimpleNamespace(record=record)), detector)
+        assert found == expected | ({"knows_rate"} if knows != "nothing" and regime != "given" else set())

@@ -16,6 +16,7 @@ from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.statistics.lookup_table import symmetric_matrix
 from noisybench.studies.harm import PRESETS, TABLES, harm, preset_of
 from noisybench.studies.harm_networks import (
+    failures_of,
     grid_cells,
     harm_table,
     over_draws,
@@ -87,7 +88,7 @@ def test_tables_equal_loops_over_units(tmp_path: Path, monkeypatch: pytest.Monke
         return float(np.mean(each[what]))
 
     cells = grid_cells(GRID, spectra, answers)
-    records = {(one["treatment"], one["copies"]): one for one in harm_table(GRID, cells, K).records}
+    records = {(one["treatment"], one["copies"]): one for one in harm_table(GRID, spectra, cells).records}
     for copies, units in ((1, (0, 1)), (3, (2, 3))):
         for name in ("error", "harm", "gain", "worse", "better"):
             for ending, decided in (("", True), ("_drawn", False)):
@@ -95,6 +96,13 @@ def test_tables_equal_loops_over_units(tmp_path: Path, monkeypatch: pytest.Monke
                 assert records["label_smoothing .4", copies][f"{name}{ending}"] == pytest.approx(by_hand)
         assert records["cross_entropy", copies]["gain"] == 0
         assert records["(lookup table)", copies]["harm_drawn"] == pytest.approx(0.4)
+
+    fitted = []
+    for draw in GRID.draws:
+        one, variant = answered(draw, 0.4, "cross_entropy", tmp_path), spectra[draw].variants[0.4]
+        wrong = [i for i in range(2, 8) if variant.labels[i] != variant.clean[i]]
+        fitted.append(np.mean([one.samples[i].argmax() == variant.labels[i] for i in wrong]))
+    assert records["cross_entropy", 3]["wrong_fitted"] == pytest.approx(np.mean(fitted))
 
     class Finished:
         history = {"mislabeled_fit": 0.5, "clean_fit": 1.0}  # noqa: RUF012 - nobody writes there
@@ -106,6 +114,15 @@ def test_tables_equal_loops_over_units(tmp_path: Path, monkeypatch: pytest.Monke
     assert line["disparity"] == pytest.approx(np.mean(gains[1]) - np.mean(gains[0]))
     assert line["weighted_harm_drawn"] == pytest.approx(np.mean(harms[0]) / 4 + np.mean(harms[1]) * 3 / 4)
     assert (line["mislabeled_fit"], line["draws"]) == (0.5, 2)
+
+    lost = [one for one in answers if one.treatment == "cross_entropy"]
+    failed = Answered(0, 0.4, "label_smoothing .4", None, np.zeros((0, K)), np.zeros((0, K)), "diverged")
+    of_failed = treatment_table(GRID, grid_cells(GRID, spectra, [*lost, failed]))
+    assert of_failed.records[1].keys() == line.keys()
+    assert (of_failed.records[1]["draws"], of_failed.records[1]["weighted_harm"]) == (0, None)
+    assert [*failures_of([*lost, failed])] == [
+        "label_smoothing .4 at rate 0.4 could not be trained in 1 draw: diverged."
+    ]
 
     found = paradox_table(GRID, spectra, cells).records[0]
     inverse = np.linalg.inv(symmetric_matrix(0.4, K))
@@ -151,7 +168,7 @@ def test_a_study_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("NOISYBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(PRESETS, "quick", GRID)
     steps: list[int] = []
-    first = harm(tmp_path / "harm", preset=GRID, plot=tmp_path / "harm.png", progress=lambda: steps.append(1))
+    first = harm(GRID, tmp_path / "harm", plot=tmp_path / "harm.png", progress=lambda: steps.append(1))
     assert len(steps) == GRID.trainings * GRID.epochs
     assert (tmp_path / "harm.png").stat().st_size < 200_000
     assert first.names == ("verdicts", *(name for name in first.names if name != "verdicts"))
@@ -164,9 +181,27 @@ def test_a_study_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.Monkey
     lost = sorted((tmp_path / "harm").glob("*/*/seed-1"))
     assert len(lost) == 3
     shutil.rmtree(lost[0])
-    assert json.loads(harm(tmp_path / "harm", preset=GRID).to_json()) == told
+    assert json.loads(harm(GRID, tmp_path / "harm").to_json()) == told
     assert {one["detector"] for one in told["detectors"]} == {"aum"}
+    some = ("--workers", "1", "--format", "csv", "--table", "detectors")
+    of_detectors = shell("study", "harm", "--out", tmp_path / "harm", "--preset", "quick", *some)
+    assert of_detectors.code == 0, of_detectors.err
+    assert of_detectors.out.splitlines()[0].startswith("detector,rate,copies,recall,recall_low")
+    assert len(of_detectors.out.splitlines()) == 3
     assert all(0 <= one["harm"] + 1 <= 2 for one in told["networks"])
+
+
+def test_the_command_refuses_what_is_not_there(tmp_path: Path) -> None:
+    for arguments, words in (
+        (("--preset", "quik"), "no preset is called 'quik'; did you mean 'quick'?"),
+        (("--table", "bonds"), "no table of this study is called 'bonds'; did you mean 'bounds'?"),
+        (("--format", "xml"), "no format is called 'xml'"),
+        (("--plot", tmp_path / "a.gif"), "is no .png, .svg, .pdf file"),
+    ):
+        result = shell("study", "harm", "--out", tmp_path / "harm", *arguments)
+        assert (result.code, result.out) == (2, "")
+        assert words in result.err
+    assert not (tmp_path / "harm").exists()
 
 
 def test_what_cannot_be_meant_is_refused() -> None:
