@@ -7,7 +7,7 @@ from noisybench.board.curvature_steps import steps_in_words
 from noisybench.board.detector_table import Row, about_metric
 from noisybench.board.flags_table import MOST_MEMORIZED, BothRow, Quarters
 from noisybench.board.information import RowBlock
-from noisybench.board.interval_words import cluster_words, covered_words, differences_words, found_words
+from noisybench.board.interval_words import cluster_words, copies_words, covered_words, differences_words, found_words
 from noisybench.board.model_table import ModelRow
 from noisybench.board.model_words import about_models
 from noisybench.board.neighbourhoods import ENOUGH_ALIKE
@@ -72,6 +72,7 @@ def caption(rows: Rows) -> str:
     if clustered:
         told.append(f"In {clustered} of {max(row.variants for row in rows)} label columns {CANNOT_BE_TOLD}.")
         told += cluster_words([row for row in rows if isinstance(row, Row)])
+    told += copies_words([row for row in rows if isinstance(row, Row)])
     told += found_words([row for row in rows if isinstance(row, Row)])
     return one_line(" ".join(filter(None, told)))  # names come from files, which may hold any character
 

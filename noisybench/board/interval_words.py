@@ -80,6 +80,13 @@ def cluster_words(rows: Sequence[Row]) -> list[str]:
     return ["There, the wrong labels of one right and one given class count as one in intervals and ranks."]
 
 
+def copies_words(rows: Sequence[Row]) -> list[str]:
+    """A sentence where samples are copies of one."""
+    if not any(source.copies for row in rows if "samples" in row.interval for source in row.subject.sources):
+        return []
+    return ["Copies of one sample count as one in intervals and ranks."]
+
+
 def found_words(rows: Sequence[Row]) -> list[str]:
     """A sentence where wrong labels were found and not drawn, so that nobody knows whether they come in clusters."""
     names = {

@@ -57,7 +57,7 @@ def about_page(runs: Sequence[Run], begun: Sequence[Run], wrong_shares: WrongSha
     counts = f"{len(runs):,}" + (f", and {len(begun):,} unfinished left out" if begun else "")
     seeds = len({run.seed for run in runs})
     facts = {
-        "Sources": "; ".join(f"{name} ({samples:,} samples)" for name, samples in subject.sources),
+        "Sources": "; ".join(f"{one.name} ({one.samples:,} samples)" for one in subject.sources),
         "Noises": _some(noises),
         "Label columns": f"{len(subject.variants):,}: {_some(dict.fromkeys(one[:8] for one in subject.variants), 4)}",
         "Trained": _some(learners, 6) or "nothing",

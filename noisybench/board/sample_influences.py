@@ -33,6 +33,7 @@ from noisybench.statistics.influences import Influence, suggestion_influence
 from noisybench.statistics.memorization_metrics import Compared, correlation_influence
 from noisybench.statistics.metric import Metric
 from noisybench.statistics.row_intervals import LAWS
+from noisybench.statistics.sample_clusters import effective_number, in_whole_clusters, in_whole_groups
 from noisybench.variants.clustered import in_clusters
 from noisybench.variants.variant import Variant
 
@@ -53,8 +54,10 @@ def sample_evidence(truths: Mapping[Path, Truths], asked: Asked) -> SampleEviden
     )
 
 
-_OfColumn: TypeAlias = "tuple[NDArray[np.float32], tuple[float, float]] | None"
-"""Influences of the samples of a label column on rows, (n, p), and how many there are of either kind."""
+_Sizes: TypeAlias = tuple[float, float, float]
+"""Wrong labels, or clusters of them; right ones; and how many independent ones tell what the rarer kind does."""
+_OfColumn: TypeAlias = "tuple[NDArray[np.float32], _Sizes] | None"
+"""Influences of the samples of a label column on rows, (n, p), and how many there are."""
 
 
 class _Columns:
@@ -148,7 +151,7 @@ def _computed(
         sets.setdefault(_sample_set(rows, setting.columns[0]), []).append(setting)
     measured, elsewhere = (np.zeros((len(rows), len(rows))) for _ in range(2))
     weights: list[float] = []
-    sizes: list[tuple[float, float]] = []
+    sizes: list[_Sizes] = []
     for members in sets.values():
         n = len(truths[homes[members[0].columns[0]]].variant.labels)
         sums = SampleSums(n, len(rows))
@@ -165,11 +168,11 @@ def _computed(
         sums.close()
         measured += sums.measured
         elsewhere += sums.elsewhere
-    wrong, right = np.array(sizes).T
+    wrong, right, apart = np.array(sizes).T
     return SampleParts(
         measured,
         elsewhere,
-        float(min(wrong.min(), right.min()) - 1),
+        float(apart.min() - 1),
         np.array(weights),
         wrong,
         right,
@@ -205,23 +208,25 @@ def _averaged(members: Sequence[Sequence[tuple[Run, Agreement]]], truths: Truths
     """See ``_of_column``; of the runs of each row."""
     compute = _metric(asked).influence  # looked up once, not for each file
     means = np.zeros((len(truths.variant.labels), len(members)), dtype=np.float32)
-    sizes = np.inf, np.inf
+    sizes = np.inf, np.inf, np.inf
     for i, some in enumerate(members):
         for run, agreement in some:
             found = influence_of(run, agreement, truths, asked, compute)
             if found is None:
                 return None
             means[:, i] += found[0] / len(some)
-            sizes = min(sizes[0], found[1][0]), min(sizes[1], found[1][1])
+            wrong, right, apart = map(min, sizes, found[1])
+            sizes = wrong, right, apart
     return means, sizes
 
 
 def influence_of(
     run: Run, agreement: Agreement, truths: Truths, asked: Asked, compute: Influence | None
-) -> tuple[Floats, tuple[float, float]] | None:
-    """Influence of each sample on an agreement, (n,), 0 of those that do not count, and how many there are of either kind.
+) -> tuple[Floats, _Sizes] | None:
+    """Influence of each sample on an agreement, (n,), 0 of those that do not count, and how many there are.
 
-    Wrong labels that come in clusters count as one, with the influence of them all, by ``clusters_of``.
+    Wrong labels that come in clusters count as one, with the influence of them all, by ``clusters_of``. So do copies of one
+    sample, right or wrong; their number stays, as wrong and right copies undo much of what the sample is like.
 
     Args:
         run: Whose scores they are.
@@ -230,15 +235,33 @@ def influence_of(
         asked: Truth, metric and stratum.
         compute: The metric's influence; of suggestions and of memorization it is another.
     """
+    on = _on_memorization if asked.truth == MEMORIZATION else partial(_on_labels, compute=compute)
+    found, copies = on(run, agreement, truths, asked), truths.variant.copies
+    if found is None:
+        return None
+    influence, (wrong, right), counted = found
+    apart = min(wrong, right)
+    if copies is None:
+        return influence, (wrong, right, apart)
+    return in_whole_groups(influence, counted, copies), (wrong, right, min(apart, effective_number(copies[counted])))
+
+
+_Found: TypeAlias = "tuple[Floats, tuple[float, float], Bools]"
+"""Influences of samples, (n,); how many there are of either kind, or clusters of them; and who counts, (n,)."""
+
+
+def _on_labels(
+    run: Run, agreement: Agreement, truths: Truths, asked: Asked, compute: Influence | None
+) -> "_Found | None":
+    """Influence of each sample on an agreement with wrong labels or with a mark, or on suggestions."""
     variant = truths.variant
-    if asked.truth == MEMORIZATION:
-        return _on_memorization(run, agreement, truths, asked)
     result = np.zeros(len(variant.labels))
     if asked.metric == "suggestion_accuracy":
         suggested = _suggested(run, agreement, variant)
         if suggested is None:
             return None
-        wrong, right = variant.mislabeled & variant.class_known & _of_class(variant, agreement), np.inf
+        counted = wrong = variant.mislabeled & variant.class_known & _of_class(variant, agreement)
+        right = np.inf
         result[wrong] = suggestion_influence(suggested[wrong], variant.clean[wrong])
     else:
         counted, wrong = (mask & _of_class(variant, agreement) for mask in _counted(variant, asked.truth))
@@ -249,8 +272,8 @@ def influence_of(
         right = float(counted.sum() - wrong.sum())
     clusters = clusters_of(variant, wrong)
     if clusters is None:
-        return result, (float(wrong.sum()), right)
-    return in_whole_clusters(result, wrong, clusters, right)
+        return result, (float(wrong.sum()), right), counted
+    return *in_whole_clusters(result, wrong, clusters, right), counted
 
 
 def _counted(variant: Variant, truth: str) -> tuple[Bools, Bools]:
@@ -266,9 +289,7 @@ def _of_class(variant: Variant, agreement: Agreement) -> Bools:
     return (variant.labels == agreement.given_class) | (agreement.given_class is None)
 
 
-def _on_memorization(
-    run: Run, agreement: Agreement, truths: Truths, asked: Asked
-) -> tuple[Floats, tuple[float, float]] | None:
+def _on_memorization(run: Run, agreement: Agreement, truths: Truths, asked: Asked) -> "_Found | None":
     """Influence of each sample on a correlation with memorization."""
     variant = truths.variant
     measured = next(one for one in truths.measured if one.memorization.learner == agreement.learner)
@@ -284,7 +305,7 @@ def _on_memorization(
         return None
     result = np.zeros(len(counted))
     result[counted] = found
-    return result, (float(counted.sum()), np.inf)
+    return result, (float(counted.sum()), np.inf), counted
 
 
 def _scores_of(run: Run, agreement: Agreement, truths: Truths) -> Floats:
@@ -329,21 +350,6 @@ def clusters_of(variant: Variant, wrong: Bools) -> NDArray[np.int64] | None:
     pairs = np.stack([variant.clean[wrong], variant.labels[wrong]])
     numbers: NDArray[np.int64] = np.unique(pairs, axis=1, return_inverse=True)[1].reshape(-1)
     return numbers
-
-
-def in_whole_clusters(
-    influence: Floats, wrong: Bools, clusters: NDArray[np.int64], right: float
-) -> tuple[Floats, tuple[float, float]]:
-    """Influences with those of each cluster in the place of its first member, and the effective number of clusters."""
-    sizes = np.bincount(clusters)
-    m, count = float(len(clusters)), float(sizes.sum() ** 2 / (sizes**2).sum())
-    result = influence.copy()
-    result[wrong] = 0
-    if count > 1 and m > 1:
-        first = np.flatnonzero(wrong)[np.unique(clusters, return_index=True)[1]]
-        # The variance of a mean of clusters has their number less one below it, not that of samples.
-        result[first] = np.bincount(clusters, influence[wrong]) * np.sqrt(count / (count - 1) * (m - 1) / m)
-    return result, (count, right)
 
 
 # Keeping

@@ -12,6 +12,7 @@ from noisybench.board.averages import versions_of
 from noisybench.data.source import Option
 from noisybench.runs.reading import Run
 from noisybench.runs.record import RunRecord
+from noisybench.variants.clustered import in_copies
 from noisybench.variants.variant import Variant
 
 WrongShares: TypeAlias = Mapping[str, float]
@@ -27,10 +28,12 @@ class SourceUsed(NamedTuple):
     Attributes:
         name: With its options, or its digest, where another data set of the table has the same name.
         samples: Training samples.
+        copies: Whether some are copies of one, as units of ``frequency_spectrum`` are.
     """
 
     name: str
     samples: int
+    copies: bool = False
 
     @property
     def words(self) -> str:
@@ -102,7 +105,7 @@ def sources_of(runs: Iterable[Run]) -> Sources:
             for option, value in record.source_options.items()
             if any(other.get(option) != value for other in others)
         }
-        named[one] = SourceUsed(f"{record.source}{_in_words(told)}", record.n)
+        named[one] = SourceUsed(f"{record.source}{_in_words(told)}", record.n, in_copies(record.source_options))
     words = list(named.values())
     return {
         one: used if words.count(used) == 1 else used._replace(name=f"{used.name} {_told_apart(one, found)}")

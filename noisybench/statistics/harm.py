@@ -1,8 +1,9 @@
-"""The harm of a memorised wrong label: what it costs by how often an instance occurs, and the theorems on its treatment.
+"""The harm of a wrong label that is learnt by heart: its cost by how often an instance occurs, and theorems on treatments.
 
 A finite domain: each instance x has a mass D(x), and occurs l times among n independent samples, each time with a label
-that is wrong with probability e. A model that memorises answers with the shares of these l labels. It errs at x with the
-empirical wrong share, and that costs this share times what D(x) is expected to be given l, the posterior mass τ_l.
+that is wrong with probability e. The paper's *memorizer* answers with the shares of these l labels (which has nothing to do
+with the measured quantity of Feldman and Zhang, ``memorize``). It errs at x with the empirical wrong share, and that costs
+this share times what D(x) is expected to be given l, the posterior mass τ_l.
 
 Source: Liu 2021, arXiv:2102.05336 (set-up, theorems 2, 7 and 8), after Feldman 2020, arXiv:1906.05271.
 """
@@ -80,7 +81,7 @@ def majority_wrong(copies: Sequence[int] | Labels, rate: float) -> Floats:
 
 
 def failing(copies: Sequence[int] | Labels, rate: float) -> Floats:
-    """P[the empirical wrong share is ½ or more], ties among them: l (c,) → (c,); where a correction fails.
+    """P[the empirical wrong share is ½ or more], ties among them: l (c,) → (c,); where a correction errs no less.
 
     >>> failing([1, 2, 3], 0.4).round(3).tolist()
     [0.4, 0.64, 0.352]
@@ -92,7 +93,7 @@ def failing(copies: Sequence[int] | Labels, rate: float) -> Floats:
 
 
 def helping(copies: Sequence[int] | Labels, rate: float) -> Floats:
-    """P[the empirical wrong share is below ½]: l (c,) → (c,); where a correction helps."""
+    """P[the empirical wrong share is below ½]: l (c,) → (c,); where a correction errs no more."""
     return np.asarray(1 - failing(copies, rate), dtype=np.float64)
 
 

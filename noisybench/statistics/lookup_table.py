@@ -1,4 +1,4 @@
-"""A lookup table: the model that memorises a finite domain, and what each treatment of noisy labels makes of it, exactly.
+"""A lookup table: the paper's memorizer of a finite domain, and what each treatment of noisy labels makes of it, exactly.
 
 The table has an answer of its own for each instance, a distribution h over k classes, and nothing ties two instances. What a
 loss makes of it follows from the shares P̃ of the classes among the labels of the instance alone: every loss here is
@@ -23,8 +23,10 @@ Karush, Kuhn and Tucker give h_j = max(0, P̃_j/μ − c/(1 − ck)) with μ suc
 
 For two classes and noise of one rate e, all of these are functions of the wrong share s: the correction answers wrongly with
 probability max(0, min(1, (s − e)/(1 − 2e))), and peer loss with 0, ½ or 1; both below s where 0 < s < ½ and above it where ½ < s < 1.
-So they help with s < ½ and fail with s ≥ ½, whatever e is. With k classes, of which m have a label and a target above 0, the
-right class gains from correction where its share is above 1/m. A single label (l = 1) is left as it is by either.
+So with s < ½ neither errs more than the memorizer, and with s ≥ ½ neither errs less, whatever e is: the theorems' *help* and
+*fail*, of which s = 0, ½ and 1 are the equal cases. With k classes, where m have a label and all of these a target above 0,
+the right class gains from correction where its share is above 1/m; where a class with a label has a target below 0, which is cut
+off, it gains sooner. A single label (l = 1) is left as it is by either.
 
 Source: Liu 2021, arXiv:2102.05336, section 4; the targets are ours.
 """

@@ -3,6 +3,9 @@
 First a lookup table, exactly and simulated, against the theorems; then networks on a frequency spectrum, which are described and
 not tested: no theorem is about them.
 
+*Memorised* here is the paper's word for a label that a model answers with; how much a sample is memorized in the sense of Feldman
+and Zhang is measured by ``memorize``.
+
 Source: Liu 2021, arXiv:2102.05336.
 """
 

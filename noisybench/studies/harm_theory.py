@@ -113,8 +113,8 @@ def bounds(seed: int = 0) -> TheoryPart:
         for one in shown
     )  # fmt: skip
     caption = (
-        "A correction helps where fewer than half of the l labels of an instance are wrong, and fails where half or more are: "
-        "the exact probabilities, the theorems' bounds, and a simulation. The lower bound of failing is one at even l alone; "
+        "A correction helps (errs no more than the memorizer) where fewer than half of the l labels of an instance are wrong, "
+        "and fails (errs no less) where half or more are: the exact probabilities, the theorems' bounds, and a simulation. The lower bound of failing is one at even l alone; "
         "at odd l its formula is shown beside it."
     )
     header = ("e", "l", *COLUMNS.values(), "simulated: helps")

@@ -1,4 +1,4 @@
-"""Noises by which whole clusters are wrong together, and what that means for whoever looks for wrong labels."""
+"""Noises by which whole clusters are wrong together, what that means for whoever looks for wrong labels, and copies."""
 
 import re
 from collections.abc import Mapping
@@ -24,3 +24,13 @@ def in_clusters(noise: str, params: Mapping[str, Any]) -> bool:
         steps = re.findall(r"(?:^|;)\s*(\w+)", str(params.get("steps", "")))
         return any(step in NOISES for step in steps)
     return noise in NOISES and (noise != "coherent" or params.get("coherence") != 0)
+
+
+def in_copies(source_options: Mapping[str, Any]) -> bool:
+    """Whether a source with these options has units of copies, see ``Variant.copies``.
+
+    >>> in_copies({"steps": "frequency_spectrum(how=near, units=4)"}), in_copies({"steps": "frequency_spectrum(how=fine)"})
+    (True, False)
+    """
+    found = re.search(r"(?:^|;)\s*frequency_spectrum\b(.*)", str(source_options.get("steps", "")))
+    return found is not None and re.search(r"\bhow\s*=\s*(fine|clusters)\b", found[1]) is None

@@ -13,6 +13,7 @@ from noisybench.board import sample_influences
 from noisybench.board.captions import caption
 from noisybench.board.leaderboard import leaderboard
 from noisybench.data.loading import load_source
+from noisybench.data.source import Source
 from noisybench.detection.scoring import Scores, read_scores, scores_path, write_scores
 from noisybench.ground.arrays import Bools, Floats
 from noisybench.ground.errors import BadUsage
@@ -22,6 +23,7 @@ from noisybench.runs.folder import finish, keep_variant
 from noisybench.runs.record import Regime, RunRecord, about_labels
 from noisybench.statistics.crossed import SampleParts
 from noisybench.statistics.moderation import moderated_rank_sets
+from noisybench.statistics.sample_clusters import in_whole_clusters
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant, read_variant
 
@@ -35,18 +37,25 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOISYBENCH_CACHE", str(tmp_path / "cache"))
 
 
-def write_runs(folder: Path, *, draws: Sequence[int] = (0,), seeds: int = 3, regime: Regime = "training") -> Path:
-    """Runs of three detectors whose scores share what a sample is like."""
-    source = load_source("digits", limit=200)
-    rng = np.random.default_rng(0)
-    alike = rng.normal(size=200)
+def write_runs(
+    folder: Path,
+    *,
+    draws: Sequence[int] = (0,),
+    seeds: int = 3,
+    regime: Regime = "training",
+    source: Source | None = None,
+) -> Path:
+    """Runs of three detectors whose scores share what a sample is like, and what copies of it are."""
+    source = source or load_source("digits", limit=200)
+    rng, n = np.random.default_rng(0), len(source.labels)
+    alike = rng.normal(size=n)[source.marks["unit"] if "unit" in source.marks else np.arange(n)]
     for draw in draws:
         variant = build_variant(source, Symmetric(0.2), seed=draw)
         keep_variant(variant, folder / variant.name / "variant")
         for seed in range(seeds):
             home = folder / variant.name / f"{regime}-standard-00000000" / f"seed-{seed}"
             for name, lift in zip(NAMES, LIFTS, strict=True):
-                values = np.round(alike + lift * variant.mislabeled + 0.3 * rng.normal(size=200), 1)
+                values = np.round(alike + lift * variant.mislabeled + 0.3 * rng.normal(size=n), 1)
                 write_scores(Scores(name, values, variant.provenance.variant_id), scores_path(home, name))
             write_columns({"epoch": np.array([3])}, home / "history.parquet")
             record = RunRecord(
@@ -200,7 +209,7 @@ def test_clusters_of_wrong_labels_count_as_one(tmp_path: Path) -> None:
     pairs = list(zip(variant.clean[wrong].tolist(), variant.labels[wrong].tolist(), strict=True))
     assert len(set(zip(cells.tolist(), pairs, strict=True))) == len(set(pairs)) == cells.max() + 1
     _, influence = placements(values, wrong)
-    found, (count, right) = sample_influences.in_whole_clusters(influence, wrong, cells, 320.0)
+    found, (count, right) = in_whole_clusters(influence, wrong, cells, 320.0)
     assert right == 320.0
     np.testing.assert_array_equal(found[~wrong], influence[~wrong])
     sums = [influence[wrong][cells == cell].sum() for cell in range(cells.max() + 1)]
@@ -211,10 +220,32 @@ def test_clusters_of_wrong_labels_count_as_one(tmp_path: Path) -> None:
     assert sample_influences.clusters_of(build_variant(source, Symmetric(0.2)), wrong) is None
 
 
+def test_copies_count_as_one(tmp_path: Path, computed: list[SampleParts]) -> None:
+    """What copies do is added up before it is squared, by a loop, and the caption says so; members of a class are no copies."""
+    spectrum = "frequency_spectrum(frequencies=1,4,8, units=8, others=0)"
+    copied = load_source("altered", base="digits", steps=spectrum)
+    board = leaderboard(write_runs(tmp_path / "runs", source=copied))
+    assert "Copies of one sample count as one in intervals and ranks." in board.caption
+    ((variant, runs),) = read_all(tmp_path / "runs")
+    of_seeds = [placements(read_scores(scores_path(run, "aum")).values, variant.mislabeled)[1] for run in runs]
+    influence, units = np.mean(of_seeds, axis=0), variant.marks["unit"].tolist()
+    groups = [[i for i, unit in enumerate(units) if unit == one] for one in range(24)]
+    count = len(units) ** 2 / sum(len(group) ** 2 for group in groups)
+    scale = count / (count - 1) * (len(units) - 1) / len(units)
+    league = next(parts for parts in computed if parts.measured.shape == (3, 3))
+    together = scale * sum(influence[group].sum() ** 2 for group in groups)
+    assert np.abs(np.diagonal(league.measured) / together - 1).min() < 1e-5
+    assert abs(together / (influence**2).sum() - 1) > 0.02
+    assert league.wrong.tolist() == [variant.mislabeled.sum()]
+    assert league.freedom == pytest.approx(min(count, variant.mislabeled.sum()) - 1)
+    fine = load_source("altered", base="digits", steps="frequency_spectrum(how=fine, coarse=2, frequencies=20)")
+    assert "Copies of one" not in leaderboard(write_runs(tmp_path / "fine", seeds=1, source=fine)).caption
+
+
 def test_equal_clusters_give_the_variance_of_their_means() -> None:
     """Of clusters of one size the sum of squares is the variance of a mean of cluster means, as if each were one sample."""
     placed = np.random.default_rng(0).normal(size=40)
     influence = (placed - placed.mean()) / np.sqrt(40 * 39)
-    found, (count, _) = sample_influences.in_whole_clusters(influence, np.ones(40, dtype=bool), np.arange(40) // 5, 9.0)
+    found, (count, _) = in_whole_clusters(influence, np.ones(40, dtype=bool), np.arange(40) // 5, 9.0)
     assert count == 8
     assert (found**2).sum() == pytest.approx(placed.reshape(8, 5).mean(1).var(ddof=1) / 8)

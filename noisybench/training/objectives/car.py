@@ -49,7 +49,8 @@ class ConfidenceAdaptiveRegularization(Objective):
         penalty: Weight λ of the penalty on small τ. In the paper .5, 10 or 50, by data set; 10 for CIFAR.
         auxiliary: Weight β of the auxiliary term. In the paper 0 for CIFAR and .1 for labels of people.
         begin: Share of the training after which targets move: in the paper .04, .12 or .2, epochs 20, 60 or 100 of 500.
-        every: Share of the training between two moves, at least an epoch: 10 of 500 in the paper.
+        every: Share of the training between two moves, at least an epoch: 10 of 500 in the paper. So targets move 44 times
+            in the paper and 17 times in 20 epochs, after which the given label has the weight .9^17 = .17 of a target.
         momentum: Share of the old target that stays, in [0, 1]: .7, .9 or .99 in the paper.
         least_trust: τ from which a target moves, δ; 0 moves all.
         form: That of the authors' code has q in place of p in the auxiliary term, targets that hold at least 1e-4 in
