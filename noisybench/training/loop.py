@@ -21,7 +21,7 @@ from noisybench.training.branch import Branch, last_linear
 from noisybench.training.checkpoint import weights_of
 from noisybench.training.machine import generator_of
 from noisybench.training.objective import Objective, State, Step, Task, plain_objective
-from noisybench.training.objective_contract import Shapes, begin, check_kept, checked_loss, shapes_of, task_of
+from noisybench.training.objective_contract import Shapes, begin_objective, check_kept, checked_loss, shapes_of, task_of
 from noisybench.training.observing import evaluating
 from noisybench.training.optimizers import optimizer_of
 from noisybench.training.recipe import Recipe, learning_rate
@@ -85,7 +85,7 @@ class RunInProgress:
         self.task = task_of(
             self.objective, self.variant, self.labels, rows, classes=self.source.num_classes, epochs=self.recipe.epochs
         )
-        self.state = begin(self.objective, self.task)
+        self.state = begin_objective(self.objective, self.task)
         self._kept = shapes_of(self.state)
         if self.source.test_inputs is not None and self.source.test_labels is not None:
             workers = self.data.loader_workers

@@ -71,7 +71,7 @@ def true_transition(variant: Variant) -> Floats | None:
     return matrix
 
 
-def begin(objective: Objective, task: Task) -> State:
+def begin_objective(objective: Objective, task: Task) -> State:
     """What the objective keeps, before the first step.
 
     Raises:
@@ -101,7 +101,7 @@ def check_begin(
         epochs: Of the training.
     """
     told = task_of(objective, variant, torch.tensor(labels), torch.tensor(rows), classes=classes, epochs=epochs)
-    begin(objective, told)
+    begin_objective(objective, told)
 
 
 def shapes_of(state: State) -> Shapes:

@@ -35,7 +35,7 @@ from noisybench.training.objective import (
     by_product,
     choose_objective,
 )
-from noisybench.training.objective_contract import begin, check_kept, checked_loss, shapes_of
+from noisybench.training.objective_contract import begin_objective, check_kept, checked_loss, shapes_of
 from noisybench.training.plan import plan_run
 from noisybench.training.recipe import Recipe
 from noisybench.training.susceptibility import Susceptibility
@@ -260,7 +260,7 @@ def test_a_state_is_tensors_of_its_own() -> None:
     ):
         Odd.kept = staticmethod(kept) if callable(kept) else kept
         with pytest.raises(TrainingFailed, match=fault):
-            begin(Odd(), task)
+            begin_objective(Odd(), task)
     kept = shapes_of({"a": one})
     check_kept(Odd(), {"a": one + 1}, kept, task)
     for state in ({}, {"a": one, "b": torch.ones(1)}, {"a": torch.zeros(3)}, {"a": one.double()}, {"a": 3}):
