@@ -24,7 +24,7 @@ from noisybench.ground.checks import a_path, check_kind, unknown
 from noisybench.ground.digests import file_digest
 from noisybench.ground.download import cache_folder
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
-from noisybench.ground.lookup import find
+from noisybench.ground.lookup import find, objectives_leaving
 from noisybench.ground.version import __version__
 from noisybench.ground.walking import find_below, reached
 from noisybench.runs.features_run import score_frozen
@@ -259,10 +259,11 @@ def _computed(detector: str | None) -> list[str]:
     """What is computed for: the fast detectors, and the one that is asked for, which frozen features must feed."""
     if detector is None or ":" in detector:
         return ["fast"]
-    fed = find("detectors", detector).fed_by
-    if "features" in fed:
+    asked = find("detectors", detector)
+    if "features" in asked.fed_by:
         return ["fast", detector]
-    command, *flags = COMMANDS[fed[0]].split() if fed else ("evaluate",)
+    command, *flags = COMMANDS[asked.fed_by[0]].split() if asked.fed_by else ("evaluate",)
+    flags += [f"--objective {name}" for name in objectives_leaving(asked.left_by_objective)[:1]]
     words = " ".join([command, "VARIANT", *flags, *([f"--detectors {detector}"] if command == "evaluate" else [])])
     msg = (
         f"detector '{detector}' is not scored from frozen features, by which suspects are found here; 'noisybench {words}' "
@@ -351,13 +352,12 @@ def _of_runs(folder: Path, detector: str | None, variant: Variant | None) -> Sus
             msg = f"{folder} holds scores of other labels than its variant; evaluate again"
             raise BadData(msg)
     suspicion = read_only(np.mean([scores.values for scores in scored], axis=0))
-    records = [one.record for one in runs]
-    traces = [] if records[0].form == "scores" else [answers_of(one, variant) for one in runs]
+    traces = [] if runs[0].record.form == "scores" else [answers_of(one, variant) for one in runs]
     against = contradicted(traces, variant)
     return Suspects(
         variant=variant,
         detector=detector,
-        evidence=evidence_of(records, traces),
+        evidence=evidence_of([one.record for one in runs], traces),
         suggested=suggested(traces, detector, variant.labels),
         suspicion=suspicion,
         flagged=None if against is None else flag(suspicion, against, but=settled(variant)),

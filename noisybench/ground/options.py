@@ -12,6 +12,8 @@ from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadUsage, UnknownName
 
 T = TypeVar("T")
+FLAGS = {"source": "--source-set", "objective": "--objective-set"}
+"""Of whom options are → how they are said, where it is not ``--set``."""
 
 
 def parse_options(kind: type[T], values: Mapping[str, str], *, what: str) -> T:
@@ -38,7 +40,7 @@ def parse_options(kind: type[T], values: Mapping[str, str], *, what: str) -> T:
         if name not in values and field.default is MISSING and field.default_factory is MISSING
     ]
     if missing:
-        flag = f"{'--source-set' if what.startswith('source') else '--set'} {missing[0]}=…"
+        flag = next((said for whose, said in FLAGS.items() if what.startswith(whose)), "--set") + f" {missing[0]}=…"
         flag = "--rate 0.2" if missing[0] == "rate" and what.startswith("noise") else flag
         msg = f"{what} needs '{missing[0]}': say {flag}"
         raise BadUsage(msg)

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from noisybench.data.source import Source, check_unchanged
 from noisybench.detection.scoring import FedRegime
 from noisybench.ground.checks import check_kind, unknown, whole
@@ -21,6 +23,7 @@ from noisybench.runs.training_task import TrainingTask, carry_out_one
 from noisybench.training.machine import Machine
 from noisybench.training.model import BuildModel, check_model
 from noisybench.training.objective import CROSS_ENTROPY, Objective
+from noisybench.training.objective_contract import check_begin
 from noisybench.training.phases import widened
 from noisybench.training.plan import Plan, plan_run
 from noisybench.variants.variant import Variant, check_source
@@ -174,11 +177,14 @@ def plan_evaluation(
     regimes, alone = regimes_of(chosen), {detectors} if isinstance(detectors, str) else {*detectors}
     if machine.workers > 1 and len(different) * len(numbers) * (len(regimes) + len(asked)) > 1:
         check_sendable(plan.build, f"model '{plan.model}'")
+    for variant in different.values():
+        rows, k = np.flatnonzero(~variant.dropped), source.num_classes
+        check_begin(plan.objective, variant, variant.labels, rows, classes=k, epochs=plan.recipe.epochs)
     left_out = _unaskable(chosen, plan, source, machine.device)
-    left_out |= _too_few_for(chosen, different.values(), numbers[0])
+    left_out |= _unable_for(chosen, plan, different.values(), numbers[0])
     chosen = _without(chosen, left_out, alone)
     trained = (*regimes_of(chosen), *asked)
-    classes = {*(k for one in different.values() for k in _outputs(one, numbers[0], trained))}
+    classes = {*(k for one in different.values() for k in _outputs(one, plan, numbers[0], trained))}
     for k in sorted(classes - {source.num_classes}):
         check_model(plan.build, widened(source, k), device=machine.device)
     named = frozenset(name for name, spec in chosen.items() if spec in alone)
@@ -223,10 +229,14 @@ def choose_rules(rules: str | Sequence[str]) -> tuple[Regime, ...]:
     return tuple(rule for rule in OF_RULES if rule in asked)
 
 
-def _outputs(variant: Variant, seed: int, regimes: Sequence[Regime]) -> set[int]:
-    """How many outputs the models of several trainings have; raises where there are too few samples for them."""
-    planned = [SCHEMES[regime].plan(variant, seed) for regime in regimes if regime in SCHEMES]
-    return {part.classes for parts in planned for part in parts}
+def _outputs(variant: Variant, plan: Plan, seed: int, regimes: Sequence[Regime]) -> set[int]:
+    """How many outputs the models of several trainings have; raises where they cannot be made of these labels."""
+    planned = [part for regime in regimes if regime in SCHEMES for part in SCHEMES[regime].plan(variant, seed)]
+    for part in planned:
+        told = {"classes": part.classes, "epochs": plan.recipe.epochs}
+        for rows in part.phases:
+            check_begin(plan.objective, variant, part.labels, rows, **told)
+    return {part.classes for part in planned}
 
 
 def _unaskable(chosen: Mapping[str, str], plan: Plan, source: Source, device: str) -> dict[str, str]:
@@ -245,17 +255,18 @@ def _unaskable(chosen: Mapping[str, str], plan: Plan, source: Source, device: st
             )
             raise BadUsage(msg)
     probes = [find("probes", name) for name in names("probes") if any(name in need for need in needs.values())]
-    refused = check_model(plan.build, source, probes, device=device)
+    adds = type(plan.objective).branch is not Objective.branch
+    refused = check_model(plan.build, source, probes, device=device, ends_linear=adds)
     return {name: why for name, need in needs.items() for probe, why in refused.items() if probe in need}
 
 
-def _too_few_for(chosen: Mapping[str, str], variants: Iterable[Variant], seed: int) -> dict[str, str]:
+def _unable_for(chosen: Mapping[str, str], plan: Plan, variants: Iterable[Variant], seed: int) -> dict[str, str]:
     """Name of each detector whose run of further trainings cannot be made of some variant → why."""
     refused: dict[FedRegime, str] = {}
     for variant in variants:
         for regime in regimes_of(chosen):
             try:
-                _outputs(variant, seed, [regime])
+                _outputs(variant, plan, seed, [regime])
             except (BadData, BadUsage) as error:
                 refused[regime] = str(error)
     return {name: why for name, spec in chosen.items() for regime, why in refused.items() if regime in fed_by(spec)}

@@ -2,7 +2,7 @@
 
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from noisybench.data.source import Source
-from noisybench.ground.arrays import Floats, Labels
-from noisybench.ground.errors import BadUsage, TrainingFailed
+from noisybench.ground.arrays import Labels
+from noisybench.ground.errors import TrainingFailed
 from noisybench.ground.random_streams import derive
 from noisybench.training.asking import check_logits
 from noisybench.training.batches import Inputs
@@ -21,13 +21,13 @@ from noisybench.training.branch import Branch, last_linear
 from noisybench.training.checkpoint import weights_of
 from noisybench.training.machine import generator_of
 from noisybench.training.objective import Objective, State, Step, Task, plain_objective
+from noisybench.training.objective_contract import Shapes, begin_objective, check_kept, checked_loss, shapes_of, task_of
 from noisybench.training.observing import evaluating
 from noisybench.training.optimizers import optimizer_of
 from noisybench.training.recipe import Recipe, learning_rate
 from noisybench.training.recorder import Recorder
 from noisybench.training.susceptibility import SusceptibilityTracker
 from noisybench.training.trace import Observation
-from noisybench.variants.transitions import all_entries, count_transitions
 from noisybench.variants.variant import Variant
 
 
@@ -72,6 +72,7 @@ class RunInProgress:
     test: tuple[Inputs, Tensor] | None = field(init=False, default=None)
     history: dict[str, list[float]] = field(init=False, default_factory=dict)
     seconds: dict[str, float] = field(init=False)
+    _kept: Shapes = field(init=False, default_factory=dict)
     _loss: float = field(init=False, default=float("nan"))
     _accuracy: float = field(init=False, default=float("nan"))
 
@@ -80,8 +81,12 @@ class RunInProgress:
         self.optimizer = optimizer_of(self._parameters(), self.recipe)
         labels = self.variant.labels if self.given is None else self.given
         self.labels = torch.tensor(labels, device=self.data.device)
-        self.task = self._task()
-        self.state = self.objective.start(self.task)
+        rows = torch.arange(len(self.labels), device=self.data.device) if self.rows is None else self.rows
+        self.task = task_of(
+            self.objective, self.variant, self.labels, rows, classes=self.source.num_classes, epochs=self.recipe.epochs
+        )
+        self.state = begin_objective(self.objective, self.task)
+        self._kept = shapes_of(self.state)
         if self.source.test_inputs is not None and self.source.test_labels is not None:
             workers = self.data.loader_workers
             inputs = Inputs(self.source.test_inputs, self.data.device, like=self.data, loader_workers=workers)
@@ -105,33 +110,12 @@ class RunInProgress:
         torch.manual_seed(derive(self.seed, "objective"))
         head = last_linear(self.model, self.data.batch(slice(0, 2)), self.source.num_classes)
         module = self.objective.branch(head.in_features)
-        return None if module is None else Branch(module.to(self.data.device), head)
-
-    def _task(self) -> Task:
-        """What the objective is told, of the truth no more than it says that it knows.
-
-        Raises:
-            BadUsage: It must know what nobody does.
-        """
-        device, k = self.data.device, self.source.num_classes
-        rows = torch.arange(len(self.labels), device=device) if self.rows is None else self.rows
-        task = Task(self.labels, k, self.recipe.epochs, rows)
-        if self.objective.knows == "nothing":
-            return task
-        known = self.variant.known
-        if self.objective.knows == "rate":
-            if not known.any():
-                msg = f"{self.objective!r} must know the rate of wrong labels, and no clean label of {self.variant.name} is known"
-                raise BadUsage(msg)
-            return replace(task, rate=float(self.variant.mislabeled[known].mean()))
-        transition = true_transition(self.variant)
-        if transition is None or transition.shape != (k, k):
-            msg = (
-                f"{self.objective!r} must know the transition matrix of {k} classes, and {self.variant.name} has none that is "
-                f"known; let it be estimated"
-            )
-            raise BadUsage(msg)
-        return replace(task, transition=torch.tensor(transition, dtype=torch.float32, device=device))
+        if module is None:
+            return None
+        if not isinstance(module, nn.Module):
+            msg = f"{self.objective!r} adds a {type(module).__name__} as its branch; expected an nn.Module or None"
+            raise TrainingFailed(msg)
+        return Branch(module.to(self.data.device), head)
 
     def probabilities(self, epoch: int) -> Tensor:
         """What the model says of every sample, un-augmented and in eval mode, shape (n, k), float32; model left as it was."""
@@ -171,7 +155,7 @@ class RunInProgress:
                     raise TrainingFailed(msg)
                 branch = None if self.branch is None else self.branch.answer()
                 seen = Step(logits.float(), labels, chosen, epoch, self.state, self.task, own, ask, branch)
-                loss = self.objective.loss(seen)
+                loss = checked_loss(self.objective, self.objective.loss(seen))
                 self.optimizer.zero_grad()
                 loss.backward()
                 self.objective.after_backward(parameters, self.task, epoch)
@@ -181,6 +165,7 @@ class RunInProgress:
                 if recorder is not None:
                     recorder.update(logits, chosen)
         self.objective.end_epoch(self.state, self.task, epoch, partial(self.probabilities, epoch))
+        check_kept(self.objective, self.state, self._kept, self.task)
         self._loss = float(total) / len(order)
         self._accuracy = float(hits) / len(order)
         self.seconds["training"] += time.perf_counter() - began
@@ -242,22 +227,6 @@ def batches_of(order: Tensor, size: int) -> list[Tensor]:
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches
-
-
-def true_transition(variant: Variant) -> Floats | None:
-    """T[i, j] = P(given j | clean i), shape (k, k): of the noise where it tells it, else the shares that are realised.
-
-    A class without samples keeps its label. None where no clean label is known.
-    """
-    if variant.transition is not None:
-        return all_entries(variant.transition)
-    known = variant.known
-    if not known.any():
-        return None
-    counts = count_transitions(variant.labels[known], variant.clean[known], variant.num_classes).astype(np.float64)
-    counts[counts.sum(1) == 0] = np.eye(variant.num_classes)[counts.sum(1) == 0]
-    matrix: Floats = counts / counts.sum(1, keepdims=True)
-    return matrix
 
 
 def _mean(values: NDArray[Any]) -> float:

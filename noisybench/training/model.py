@@ -13,6 +13,7 @@ from noisybench.ground.checks import check_kind
 from noisybench.ground.errors import BadUsage, NoisybenchError, TrainingFailed
 from noisybench.training.asking import Batch, check_logits
 from noisybench.training.batches import Inputs
+from noisybench.training.branch import last_linear
 from noisybench.training.machine import deterministic_torch
 from noisybench.training.observing import evaluating
 from noisybench.training.probe import Probe
@@ -26,7 +27,7 @@ class BuildModel(Protocol):
 
 
 def check_model(
-    build: BuildModel, source: Source, probes: Sequence[Probe] = (), *, device: str = "cpu"
+    build: BuildModel, source: Source, probes: Sequence[Probe] = (), *, device: str = "cpu", ends_linear: bool = False
 ) -> dict[str, str]:
     """Raise what ``train`` would for a model that cannot be built or run, or does not give a logit a class.
 
@@ -35,6 +36,7 @@ def check_model(
         source: Whose first sample it is asked about.
         probes: Of those that ask for features, it is seen whether the model has any.
         device: Where it is built.
+        ends_linear: Whether its logits must be those of a last linear layer, to which an objective adds a branch.
 
     Returns:
         Name of each probe that this model cannot be asked → why.
@@ -43,6 +45,8 @@ def check_model(
     refused = {}
     with deterministic_torch(data.device, 1):
         model = build_model(build, source, data)
+        if ends_linear:
+            last_linear(model, data.batch(slice(0, 1)), source.num_classes)
         label = torch.zeros(1, dtype=torch.int64, device=data.device)
         for probe in probes:
             if probe.gradient and not probe.passes:

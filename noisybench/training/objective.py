@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from noisybench.ground.checks import check_kind
+from noisybench.ground.checks import check_choice, check_kind
 from noisybench.ground.digests import code_of
-from noisybench.ground.errors import BadUsage
+from noisybench.ground.errors import BadUsage, TrainingFailed
 from noisybench.ground.lookup import HOMES, find
 from noisybench.ground.options import parse_options, plain_options
 from noisybench.training.asking import Batch
@@ -181,7 +181,20 @@ def able_to_read(probes: Sequence[Probe], objective: Objective, state: State, ta
 
 
 def _by_product(objective: Objective, state: State, task: Task, name: str) -> Tensor:
-    return objective.by_products(state, task)[name]
+    """A column of all samples.
+
+    Raises:
+        TrainingFailed: The objective does not give it, or in another shape.
+    """
+    left = objective.by_products(state, task)
+    column = left.get(name) if isinstance(left, Mapping) else None
+    n = len(task.labels)
+    expected = (n,) if BY_PRODUCTS[name] == "every_epoch" else (n, task.num_classes)
+    if not isinstance(column, Tensor) or column.shape != expected:
+        given = f"a tensor of shape {(*column.shape,)}" if isinstance(column, Tensor) else f"a {type(column).__name__}"
+        msg = f"by_products of {objective!r} gave {given} as '{name}', expected a tensor of shape {expected}"
+        raise TrainingFailed(msg)
+    return column
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +277,7 @@ def choose_objective(objective: "str | Objective", options: Mapping[str, str] | 
         module, name = kind.__module__, kind.__qualname__
         home = f"{HOMES['objectives']}."
         own = module.removeprefix(home) if module.startswith(home) else f"{module}:{name}"
+        _check_declared(own, objective)
         return NamedObjective(own, objective, code_of(kind))
     check_kind(objective, str, "objective", "give the name of one, such as 'elr', or an Objective")
     kind = find("objectives", objective)
@@ -271,4 +285,18 @@ def choose_objective(objective: "str | Objective", options: Mapping[str, str] | 
     if not isinstance(made, Objective):
         msg = f"objective '{objective}' must be a frozen dataclass derived from noisybench.Objective; docs/objectives.md shows one"
         raise BadUsage(msg)
+    _check_declared(objective, made)
     return NamedObjective(objective, made, code_of(kind))
+
+
+def _check_declared(name: str, objective: Objective) -> None:
+    """Raise ``BadUsage`` for an objective that declares what there is not, or has options that no record holds."""
+    what = f"objective '{name}'"
+    if not isinstance(objective.leaves, tuple) or {*objective.leaves} - {*BY_PRODUCTS}:
+        msg = f"{what} leaves {objective.leaves!r}; expected a tuple of some of {', '.join(BY_PRODUCTS)}"
+        raise BadUsage(msg)
+    check_choice(objective.knows, f"knows of {what}", get_args(Knowledge))
+    for option, value in plain_options(objective).items():
+        if not isinstance(value, str | int | float | bool):
+            msg = f"option '{option}' of {what} is {value!r}; expected a number, a text, or true or false"
+            raise BadUsage(msg)

@@ -44,7 +44,7 @@ from noisybench.runs.folder import keep_variant
 from noisybench.runs.reading import Run, read_runs
 from noisybench.statistics.detection_metrics import auroc
 from noisybench.training.checkpoint import CHECKPOINT, read_checkpoint
-from noisybench.training.loop import true_transition
+from noisybench.training.objective_contract import true_transition
 from noisybench.training.trace import read_trace
 
 HELD_OUT = 10

@@ -50,6 +50,7 @@ def test_what_was_not_made_yet_is_named_by_its_command(home: Path) -> None:
         ("aum", "evaluate VARIANT --detectors aum"),
         ("c_score", "memorize VARIANT --pool detector"),
         ("glad", "score VARIANT --answers"),
+        ("objective_target", "evaluate VARIANT --objective car --detectors objective_target"),
     ):
         done = shell("suspects", variant, "--detector", detector)
         assert done.code == 2

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -17,13 +17,25 @@ from torch import Tensor, nn
 from noisybench.board.verification import verify
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.arrays import UNKNOWN
-from noisybench.ground.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.errors import BadData, BadUsage, TrainingFailed, UnknownName
 from noisybench.items import find
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.runs.folder import read_run_record
-from noisybench.runs.training_run import train_and_score
+from noisybench.runs.training_run import plan_evaluation, train_and_score
+from noisybench.training.asking import Batch
 from noisybench.training.checkpoint import CHECKPOINT, read_checkpoint
-from noisybench.training.objective import Knowledge, Objective, State, Step, Task, choose_objective
+from noisybench.training.machine import Machine
+from noisybench.training.objective import (
+    Knowledge,
+    Objective,
+    State,
+    Step,
+    Task,
+    able_to_read,
+    by_product,
+    choose_objective,
+)
+from noisybench.training.objective_contract import begin_objective, check_kept, checked_loss, shapes_of
 from noisybench.training.plan import plan_run
 from noisybench.training.recipe import Recipe
 from noisybench.training.susceptibility import Susceptibility
@@ -200,12 +212,110 @@ def test_it_is_told_what_it_says_that_it_knows(small: Source, variant: Variant, 
 
 
 @pytest.mark.parametrize(("about", "what"), [("rate", "rate of wrong labels"), ("transition", "transition matrix")])
-def test_what_nobody_knows_cannot_be_told(small: Source, about: str, what: str) -> None:
-    """One sentence."""
+def test_what_nobody_knows_cannot_be_told(small: Source, tmp_path: Path, about: str, what: str) -> None:
+    """One sentence, before anything is written."""
     unknown = source_from_arrays("x", small.inputs, small.labels, clean=np.full(len(small.labels), UNKNOWN))
     found = build_variant(unknown, find("noises", "as_found")())
     with pytest.raises(BadUsage, match=f"must know the {what}"):
         train(unknown, found, with_batch_norm, RECIPE, [], seed=0, objective=Telling(about))
+    with pytest.raises(BadUsage, match=f"must know the {what}"):
+        train_and_score(found, unknown, objective=Telling(about), detectors="fast", out=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_matrix_of_other_classes_is_no_threshold_samples(small: Source, variant: Variant) -> None:
+    """Their further class has no row in the true matrix: left out of a set, refused by name, before anything is written."""
+    plan, machine = plan_run(small, objective=Telling("transition")), Machine()
+    planned = plan_evaluation(variant, small, plan, machine=machine, detectors="all")
+    assert "aum_threshold" not in planned.detectors
+    assert "second_split_forgetting" in planned.detectors
+    with pytest.raises(BadUsage, match=r"'aum_threshold': .* transition matrix of 11 classes"):
+        plan_evaluation(variant, small, plan, machine=machine, detectors=["aum_threshold"])
+
+
+def told(classes: int = 3) -> Task:
+    return Task(torch.tensor([0, 1, 2, 0]), classes, 2, torch.arange(4))
+
+
+def test_a_state_is_tensors_of_its_own() -> None:
+    """What a checkpoint could not give back as it was is refused in a sentence that names the objective."""
+
+    class Odd(Telling):
+        kept: ClassVar[object] = None
+
+        def start(self, task: Task) -> Any:  # noqa: ANN401, ARG002 - what a user may give
+            return self.kept() if callable(self.kept) else self.kept
+
+    task, one = told(), torch.zeros(2)
+    with_gradient = torch.zeros(1, requires_grad=True)
+    for kept, fault in (
+        (None, "expected a dict of names and tensors"),
+        ({"a": 3}, "expected a dict of names and tensors"),
+        ({3: one}, "expected a dict of names and tensors"),
+        ({"a": one, "b": one[:1]}, "'b' of the state of .* shares its memory"),
+        ({"a": task.labels}, "shares its memory"),
+        ({"a": torch.eye(2).to_sparse()}, "is not dense"),
+        ({"a": with_gradient}, "has a gradient"),
+        (lambda: 1 / 0, "cannot begin: ZeroDivisionError"),
+    ):
+        Odd.kept = staticmethod(kept) if callable(kept) else kept
+        with pytest.raises(TrainingFailed, match=fault):
+            begin_objective(Odd(), task)
+    kept = shapes_of({"a": one})
+    check_kept(Odd(), {"a": one + 1}, kept, task)
+    for state in ({}, {"a": one, "b": torch.ones(1)}, {"a": torch.zeros(3)}, {"a": one.double()}, {"a": 3}):
+        with pytest.raises(TrainingFailed, match="of its state to another shape or kind"):
+            check_kept(Odd(), state, kept, task)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("loss", "given"),
+    [
+        (1.5, "a float"),
+        (None, "a NoneType"),
+        (torch.ones(3), r"shape \(3,\)"),
+        (torch.ones(()), "a loss without gradient"),
+    ],
+)
+def test_a_loss_is_a_scalar_with_a_gradient(loss: Any, given: str) -> None:  # noqa: ANN401 - what a user may give
+    """Else one sentence says what it is."""
+    with pytest.raises(TrainingFailed, match=f"gave .*{given}.* expected a scalar"):
+        checked_loss(Telling(), loss)
+    fine = torch.ones((), requires_grad=True)
+    assert checked_loss(Telling(), fine) is fine
+
+
+@pytest.mark.parametrize("left", [{}, None, {"objective.target": torch.zeros(4)}, {"objective.target": [0.5]}])
+def test_a_column_has_its_shape(left: Any) -> None:  # noqa: ANN401 - what a user may give
+    """A target has a row of classes for each sample."""
+
+    class Leaving(Telling):
+        leaves: ClassVar[tuple[str, ...]] = ("objective.target",)
+
+        def by_products(self, state: State, task: Task) -> Mapping[str, Tensor]:  # noqa: ARG002
+            return left  # type: ignore[no-any-return]
+
+    (probe,) = able_to_read([by_product("objective.target")], Leaving(), {}, told())
+    with pytest.raises(TrainingFailed, match=r"as 'objective.target', expected a tensor of shape \(4, 3\)"):
+        probe(Batch(nn.Identity(), torch.zeros(2, 1), torch.zeros(2, dtype=torch.int64), num_classes=3))
+
+
+def test_what_is_declared_is_what_there_is() -> None:
+    """Columns, what it knows and its options, before anything is read."""
+
+    @dataclass(frozen=True)
+    class Odd(Telling):
+        pair: tuple[int, ...] = (1, 2)
+
+    with pytest.raises(BadUsage, match=r"option 'pair' .* is \(1, 2\)"):
+        choose_objective(Odd())
+    for declared, fault in (
+        ({"leaves": ("objective.what",)}, "leaves .*expected a tuple of some of objective.target"),
+        ({"leaves": "objective.target"}, "leaves 'objective.target'; expected a tuple"),
+        ({"knows": "everything"}, "knows of objective .* must be one of nothing, rate, transition"),
+    ):
+        with pytest.raises(BadUsage, match=fault):
+            choose_objective(type("Odd", (Telling,), declared)())
 
 
 def test_what_is_not_left_cannot_be_asked(small: Source, variant: Variant) -> None:
