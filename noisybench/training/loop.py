@@ -109,7 +109,7 @@ class RunInProgress:
             return None
         torch.manual_seed(derive(self.seed, "objective"))
         head = last_linear(self.model, self.data.batch(slice(0, 2)), self.source.num_classes)
-        module = self.objective.branch(head.in_features)
+        module: Any = self.objective.branch(head.in_features)  # of a user, until it is looked at
         if module is None:
             return None
         if not isinstance(module, nn.Module):

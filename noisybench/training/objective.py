@@ -296,7 +296,8 @@ def _check_declared(name: str, objective: Objective) -> None:
         msg = f"{what} leaves {objective.leaves!r}; expected a tuple of some of {', '.join(BY_PRODUCTS)}"
         raise BadUsage(msg)
     check_choice(objective.knows, f"knows of {what}", get_args(Knowledge))
-    for option, value in plain_options(objective).items():
+    options: dict[str, Any] = plain_options(objective)  # of one of the user's own, anything
+    for option, value in options.items():
         if not isinstance(value, str | int | float | bool):
             msg = f"option '{option}' of {what} is {value!r}; expected a number, a text, or true or false"
             raise BadUsage(msg)

@@ -261,11 +261,11 @@ def test_a_state_is_tensors_of_its_own() -> None:
         Odd.kept = staticmethod(kept) if callable(kept) else kept
         with pytest.raises(TrainingFailed, match=fault):
             begin_objective(Odd(), task)
-    kept = shapes_of({"a": one})
-    check_kept(Odd(), {"a": one + 1}, kept, task)
+    shapes = shapes_of({"a": one})
+    check_kept(Odd(), {"a": one + 1}, shapes, task)
     for state in ({}, {"a": one, "b": torch.ones(1)}, {"a": torch.zeros(3)}, {"a": one.double()}, {"a": 3}):
         with pytest.raises(TrainingFailed, match="of its state to another shape or kind"):
-            check_kept(Odd(), state, kept, task)  # type: ignore[arg-type]
+            check_kept(Odd(), state, shapes, task)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ def test_a_column_has_its_shape(left: Any) -> None:  # noqa: ANN401 - what a use
         leaves: ClassVar[tuple[str, ...]] = ("objective.target",)
 
         def by_products(self, state: State, task: Task) -> Mapping[str, Tensor]:  # noqa: ARG002
-            return left  # type: ignore[no-any-return]
+            return left
 
     (probe,) = able_to_read([by_product("objective.target")], Leaving(), {}, told())
     with pytest.raises(TrainingFailed, match=r"as 'objective.target', expected a tensor of shape \(4, 3\)"):
