@@ -27,7 +27,8 @@ Information = Literal[
     "unknown",
 ]
 """What a score was made with: a model that was trained on the sample, or one that was not; many trainings; features that
-were trained on other data; the answers of several people; the true rate of wrong labels, or clean labels; or nobody knows."""
+were trained on other data; the answers of several people; the true rate of wrong labels or
+their transition matrix, or clean labels; or nobody knows."""
 
 
 REFERENCES = ("random", "flag_nothing", "perfect", "given_label_only")
