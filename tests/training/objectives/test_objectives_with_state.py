@@ -117,7 +117,7 @@ CASES: list[tuple[Any, Callable[[Any, Step, dict[int, Tensor]], Tensor]]] = [
 ]
 
 
-@pytest.mark.parametrize(("objective", "by_hand"), CASES, ids=lambda case: repr(case)[:60])
+@pytest.mark.parametrize(("objective", "by_hand"), CASES, ids=lambda case: getattr(case, "__name__", repr(case)[:60]))
 def test_losses_gradients_and_targets_are_those_of_the_formula(
     objective: Objective, by_hand: Callable[[Any, Step, dict[int, Tensor]], Tensor]
 ) -> None:
