@@ -115,9 +115,11 @@ class TestFile:
         """Each option is in the docstring of its class, which ``list`` prints; and no other is."""
         item = find(drawer, name)
         options = [field.name for field in fields(item)] if isinstance(item, type) else []
-        told = read_docstring(item.__doc__, names=tuple(options))
-        assert [option for option in options if not re.search(r"\w", told.meanings.get(option, ""))] == []
-        assert set(told.meanings) <= set(options) or not isinstance(item, type)
+        own = read_docstring(item.__doc__, names=tuple(options)).meanings
+        above = [one for one in getattr(item, "__mro__", ())[1:] if is_dataclass(one)]  # whose options it has, too
+        told = [own, *(read_docstring(one.__doc__, names=tuple(options)).meanings for one in above)]
+        assert [option for option in options if not any(re.search(r"\w", one.get(option, "")) for one in told)] == []
+        assert set(own) <= set(options) or not isinstance(item, type)
 
     def test_it_knows_no_other_item(self, drawer: Drawer, name: str) -> None:
         """It imports the spine and private files of its own drawer, no item and nothing that finds items by name."""

@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +21,15 @@ from noisybench.memorization.pool import BLOCK, Block, Pool, block_path, read_bl
 from noisybench.memorization.reliability import reliability, split_half, summarise
 from noisybench.memorization.subsets import group_size, subsets
 from noisybench.noise.noises.symmetric import Symmetric
-from noisybench.training.recipe import Recipe, digest_of_training
+from noisybench.training.recipe import Recipe, digest_of_training, recorded
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant
 
 SETUP = {
-    "model": "net", "code": None, "recipe": "made_up", **asdict(Recipe(epochs=3)),
+    "model": "net", "code": None, "recipe": "made_up", **recorded(Recipe(epochs=3)),
     "fraction": 0.7, "balanced": False, "features": "pca(components=20)",
 }  # fmt: skip
-TRAINED = digest_of_training("net", None, "made_up", asdict(Recipe(epochs=3)))
+TRAINED = digest_of_training("net", None, "made_up", recorded(Recipe(epochs=3)))
 MADE_UP = Learner("net", "made_up", 3, TRAINED, "pca(components=20)", 0.7, balanced=False)
 
 
