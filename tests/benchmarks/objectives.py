@@ -1,7 +1,7 @@
 """Training that resists: every objective on digits, MNIST and CIFAR-10N, tuned with the same budget by noisy validation.
 
 Run: ``OMP_NUM_THREADS=1 NOISYBENCH_TEST_DATA=… python tests/benchmarks/objectives.py OUT [digits] [mnist] [cifar] [--quick]
-[--workers 2]``. What is finished is not repeated. All three sets take some half an hour of two quiet cores; ``--quick`` looks
+[--workers 2]``. What is finished is not repeated. All three sets take over an hour of two quiet cores, CIFAR-10N most of it; ``--quick`` looks
 in two minutes whether all of it works.
 
 Labels: digits and 5,000 images of MNIST with 40 % symmetric noise, three draws, of which draw i is trained with seed i; the
