@@ -1,7 +1,8 @@
 """Runs of noisy validation: a tenth of the given labels is held out, and the epoch most accurate on them is chosen.
 
 The held-out labels are as wrong as the others, so their accuracy cannot reach 1, and fewer labels are trained on. The
-samples that are held out are drawn from all that are trained on otherwise.
+samples that are held out are drawn from all that are trained on otherwise; copies of which the variant knows are held out
+together, for a model that has seen one of them has seen the others.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from noisybench.ground.arrays import Bools, Floats
+from noisybench.ground.errors import BadData
 from noisybench.ground.random_streams import derive
 from noisybench.runs.several_trainings import Scheme, as_column, fitted_by_others, kept_for_rule, observed_training
-from noisybench.statistics.splitting import disjoint_sets
+from noisybench.statistics.splitting import disjoint_sets, part_of_groups
 from noisybench.training.trace import Observation, Trace
 from noisybench.variants.variant import Variant
 
@@ -32,11 +34,18 @@ def held_out_samples(variant: Variant, seed: int) -> Bools:
     """Who is held out in the run of a seed, shape (n,).
 
     Raises:
-        BadData: There are too few samples.
+        BadData: There are too few samples, or all are copies of one.
     """
     kept = kept_for_rule(variant, "noisy_validation", "hold out a tenth of them")
     members = np.zeros(len(variant.labels), dtype=bool)
-    members[disjoint_sets(kept, round(SHARE * len(kept)), 1, derive(seed, "noisy validation"), "held out")[0]] = True
+    size, own = round(SHARE * len(kept)), derive(seed, "noisy validation")
+    if variant.copies is None:
+        members[disjoint_sets(kept, size, 1, own, "held out")[0]] = True
+        return members
+    if len({*variant.copies[kept].tolist()}) < 2:  # noqa: PLR2004 - one to hold out, one to train on
+        msg = "all samples are copies of one, so that none of them can be held out; leave noisy_validation out"
+        raise BadData(msg)
+    members[part_of_groups(kept, size, own, "held out", variant.copies)] = True
     return members
 
 

@@ -55,3 +55,23 @@ def disjoint_sets(candidates: Indices, size: int, sets: int, seed: int, purpose:
     """
     order = candidates[permutation(seed, purpose, len(candidates))]
     return [np.sort(order[start : start + size]) for start in range(0, size * sets, size)]
+
+
+def part_of_groups(candidates: Indices, size: int, seed: int, purpose: str, groups: Labels) -> Indices:
+    """A random set of at most ``size`` samples, ascending, in which groups are whole; the first group where it is larger.
+
+    Args:
+        candidates: Samples that may be drawn, shape (m,), of at least two groups.
+        size: Of the set.
+        seed: Decides the draw.
+        purpose: Of the draw, which has a stream of its own.
+        groups: Who goes with whom, a number for each sample, shape (n,).
+
+    >>> part_of_groups(np.arange(6), 3, 0, "held out", np.array([0, 0, 1, 1, 2, 2])).size
+    2
+    """
+    member = np.unique(groups[candidates], return_inverse=True)[1]
+    order = permutation(seed, purpose, int(member.max()) + 1)
+    together = np.cumsum(np.bincount(member)[order])
+    drawn = order[: max(1, int(np.searchsorted(together, size, side="right")))]
+    return np.sort(candidates[np.isin(member, drawn)])

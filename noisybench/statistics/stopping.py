@@ -16,7 +16,7 @@ from noisybench.ground.checks import whole
 from noisybench.ground.errors import BadData, BadUsage
 
 WINDOW = 3
-"""Epochs over which Label Wave averages: the paper's."""
+"""Epochs over which Label Wave averages: the paper's, by a summary of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from noisybench.memorization.subset_plan import plan_learner
 from noisybench.memorization.subsets import subsets
 from noisybench.runs.features_run import group_numbers
 from noisybench.runs.kept_rows import groups_of_kept, neighbour_labels_of_kept
+from noisybench.runs.noisy_validation_run import held_out_samples
 from noisybench.runs.second_split_run import halves_of
 from noisybench.runs.verify import verify_runs
 from noisybench.statistics.splitting import stratified_halves
@@ -108,6 +109,17 @@ def test_halves_part_no_group() -> None:
                 assert abs(2 * sides.sum() - len(sides)) <= 2
             assert not halves[~counted].any()
         assert not np.array_equal(halves, stratified_halves(labels, seed + 5, but=out, groups=GROUPS))
+
+
+def test_noisy_validation_holds_out_whole_groups(variant: Variant) -> None:
+    """No copy of a sample that is held out is trained on, with any seed; a tenth is held out, to the size of a group."""
+    copies, n = variant.copies, len(variant.labels)
+    assert copies is not None
+    drawn = [held_out_samples(variant, seed) for seed in range(8)]
+    for members in drawn:
+        assert not {*copies[members].tolist()} & {*copies[~members].tolist()}
+        assert 1 <= members.sum() <= max(40, round(0.1 * n))
+    assert len({members.tobytes() for members in drawn}) == len(drawn)
 
 
 def test_which_samples_of_a_variant_are_copies(variant: Variant) -> None:
