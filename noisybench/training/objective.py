@@ -292,6 +292,10 @@ def choose_objective(objective: "str | Objective", options: Mapping[str, str] | 
 def _check_declared(name: str, objective: Objective) -> None:
     """Raise ``BadUsage`` for an objective that declares what there is not, or has options that no record holds."""
     what = f"objective '{name}'"
+    declared: Any = getattr(type(objective), "__dataclass_params__", None)  # None of one that is no dataclass
+    if declared is None or not declared.frozen:
+        msg = f"{what} must be a frozen dataclass, whose options stay as they are; say @dataclass(frozen=True)"
+        raise BadUsage(msg)
     if not isinstance(objective.leaves, tuple) or {*objective.leaves} - {*BY_PRODUCTS}:
         msg = f"{what} leaves {objective.leaves!r}; expected a tuple of some of {', '.join(BY_PRODUCTS)}"
         raise BadUsage(msg)

@@ -331,6 +331,17 @@ def test_what_is_not_left_cannot_be_asked(small: Source, variant: Variant) -> No
         train(small, variant, scaled, RECIPE, [], seed=0, objective=Everything())
 
 
+def test_its_options_stay_as_they_are() -> None:
+    """Else what is minimised could become another thing than the record says."""
+
+    @dataclass
+    class Loose(Objective):
+        pull: float = 1.0
+
+    with pytest.raises(BadUsage, match=r"must be a frozen dataclass, .* say @dataclass\(frozen=True\)"):
+        choose_objective(Loose())
+
+
 def test_it_is_found_by_name_and_named_in_words() -> None:
     """Options as text; cross-entropy has no words, and no part in a digest."""
     plain = choose_objective("cross_entropy")
