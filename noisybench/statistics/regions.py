@@ -8,12 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from noisybench.ground.arrays import Bools, Floats, Indices, Labels
+from noisybench.ground.arrays import Bools, Floats, Labels
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import UnknownName
 
-Thresholds = tuple[float, float]
-"""Least training accuracy of a trainable model, and largest susceptibility of a resistant one."""
 RULES: Mapping[str, tuple[float | None, float | None]] = {
     "mean": (None, None),
     "median": (0.5, 0.5),
@@ -23,8 +21,18 @@ RULES: Mapping[str, tuple[float | None, float | None]] = {
 ``tercile``: the third of highest training accuracy, without the third of highest susceptibility."""
 
 
-def thresholds_of(accuracy: Floats, susceptibility: Floats, rule: str = "mean") -> Thresholds:
-    """Where the four regions meet: of a pool of models, shape (m,) each; models that are unknown in one are left out.
+def mean_where(values: Floats, which: Bools) -> Floats:
+    """Mean along the last axis of the values that are asked for, NaN where there are none: (…, m), (…, m) → (…)."""
+    count = which.sum(-1)
+    with np.errstate(invalid="ignore"):
+        found: Floats = np.where(which, values, 0.0).sum(-1) / count
+    return found
+
+
+def thresholds_of(accuracy: Floats, susceptibility: Floats, rule: str = "mean") -> tuple[Floats, Floats]:
+    """Least training accuracy and largest susceptibility of region 1, of pools of models: (…, m), (…, m) → (…), (…).
+
+    Models that are unknown in one of the two are left out.
 
     Raises:
         UnknownName: There is no such rule.
@@ -32,40 +40,57 @@ def thresholds_of(accuracy: Floats, susceptibility: Floats, rule: str = "mean") 
     if rule not in RULES:
         raise UnknownName(unknown(rule, tuple(RULES), "rule of thresholds"))
     known = np.isfinite(accuracy) & np.isfinite(susceptibility)
-    if not known.any():
-        return float("nan"), float("nan")
-    ends = [
-        float(values[known].mean() if part is None else np.quantile(values[known], part))
+    fitted, drops = (
+        mean_where(values, known) if part is None else _quantile(np.where(known, values, np.nan), part)
         for values, part in zip((accuracy, susceptibility), RULES[rule], strict=True)
-    ]
-    return ends[0], ends[1]
+    )
+    return fitted, drops
 
 
-def regions_at(accuracy: Floats, susceptibility: Floats, at: Thresholds) -> Labels:
-    """Region of each model, (m,), (m,) → (m,): 1 trainable and resistant, 2 trainable, 3 resistant, 4 neither; 0 unknown."""
-    trainable, resistant = accuracy >= at[0], susceptibility <= at[1]
+def _quantile(values: Floats, part: float) -> Floats:
+    """A quantile along the last axis of what is known, between neighbours by a line, as NumPy's: (…, m) → (…)."""
+    ordered, count = np.sort(values, axis=-1), np.isfinite(values).sum(-1)  # NaN comes last
+    place = part * np.maximum(count - 1, 0)
+    below = np.floor(place).astype(np.int64)
+    above = np.minimum(below + 1, np.maximum(count - 1, 0))
+    low, high = (np.take_along_axis(ordered, at[..., None], axis=-1)[..., 0] for at in (below, above))
+    found: Floats = low + (place - below) * (high - low)
+    return found
+
+
+def regions_at(accuracy: Floats, susceptibility: Floats, at: tuple[Floats, Floats]) -> Labels:
+    """Region of each model, (…, m), (…, m) → (…, m): 1 trainable and resistant, 2 trainable, 3 resistant, 4 neither; 0 unknown.
+
+    Args:
+        accuracy: Training accuracy of each model.
+        susceptibility: Of each model.
+        at: Thresholds of each pool, shape (…) each.
+    """
+    least, most = (np.asarray(end)[..., None] for end in at)
+    trainable, resistant = accuracy >= least, susceptibility <= most
     region = np.where(trainable, np.where(resistant, 1, 2), np.where(resistant, 3, 4))
-    return np.where(np.isfinite(accuracy) & np.isfinite(susceptibility) & np.isfinite(at).all(), region, 0)
+    return np.where(np.isfinite(accuracy + susceptibility + least + most), region, 0)
 
 
 def upper_half(accuracy: Floats) -> Bools:
-    """The half of the models with the highest training accuracy, ties with the last of them included: (m,) → (m,)."""
-    known = np.isfinite(accuracy)
-    if not known.any():
-        return known
-    ordered = np.sort(accuracy[known])[::-1]
-    return known & (accuracy >= ordered[(len(ordered) + 1) // 2 - 1])
+    """The half of the models with the highest training accuracy, ties with the last of them included: (…, m) → (…, m)."""
+    if not accuracy.shape[-1]:
+        return np.isfinite(accuracy)
+    ordered, count = np.sort(-accuracy, axis=-1), np.isfinite(accuracy).sum(-1)  # NaN comes last
+    last = np.maximum((count + 1) // 2 - 1, 0)
+    half: Bools = -accuracy <= np.take_along_axis(ordered, last[..., None], axis=-1)
+    return half
 
 
 class Pool(NamedTuple):
-    """Models that are judged, one for each setting in one order, and those that thresholds are taken from.
+    """Models that are judged, and those that thresholds are taken from; leading axes are of several such pools.
 
     Attributes:
-        accuracy: Training accuracy of the judged, shape (m,).
-        susceptibility: Of the judged, shape (m,).
-        test: Test accuracy of the judged, shape (m,).
-        other_accuracy: Of the models that thresholds come from, shape (m,).
-        other_susceptibility: Of these, shape (m,).
+        accuracy: Training accuracy of the judged, shape (…, m).
+        susceptibility: Of the judged, shape (…, m).
+        test: Test accuracy of the judged, shape (…, m).
+        other_accuracy: Of the models that thresholds come from, shape (…, o).
+        other_susceptibility: Of these, shape (…, o).
     """
 
     accuracy: Floats
@@ -74,37 +99,29 @@ class Pool(NamedTuple):
     other_accuracy: Floats
     other_susceptibility: Floats
 
-    def at(self, chosen: Indices | Bools) -> "Pool":
-        """The same of some settings, one perhaps several times."""
-        return Pool(*(part[chosen] for part in self))
-
-    def regions(self, rule: str = "mean") -> Labels:
-        """Region of each judged model, by thresholds of the others."""
-        return regions_at(
-            self.accuracy, self.susceptibility, thresholds_of(self.other_accuracy, self.other_susceptibility, rule)
-        )
+    def first_region(self, rule: str = "mean") -> Bools:
+        """Which of the judged models whose test accuracy is known are in region 1, by thresholds of the others, (…, m)."""
+        at = thresholds_of(self.other_accuracy, self.other_susceptibility, rule)
+        return (regions_at(self.accuracy, self.susceptibility, at) == 1) & np.isfinite(self.test)
 
 
-def gain_of_region(pool: Pool, rule: str = "mean") -> float:
-    """Mean test accuracy of region 1 minus that of a random model of the upper half; NaN where no model is in region 1."""
-    first, half = pool.regions(rule) == 1, upper_half(pool.accuracy) & np.isfinite(pool.test)
-    first &= np.isfinite(pool.test)
-    if not first.any() or not half.any():
-        return float("nan")
-    return float(pool.test[first].mean() - pool.test[half].mean())
+def gain_of_region(pool: Pool, rule: str = "mean") -> Floats:
+    """Mean test accuracy of region 1 minus that of a random model of the upper half, (…); NaN where no model is in region 1."""
+    half = upper_half(pool.accuracy) & np.isfinite(pool.test)
+    found: Floats = mean_where(pool.test, pool.first_region(rule)) - mean_where(pool.test, half)
+    return found
 
 
 def random_gains(pool: Pool, rule: str, order: Floats) -> Floats:
-    """``gain_of_region`` had as many models been drawn at random from the upper half, (r, m) → (r,).
+    """``gain_of_region`` of one pool, had as many models been drawn at random from the upper half, (r, m) → (r,).
 
     Args:
         pool: The models.
         rule: Of the thresholds.
         order: Random numbers, a row a draw: the models of the upper half with the lowest are taken.
     """
-    count = int(((pool.regions(rule) == 1) & np.isfinite(pool.test)).sum())
     half = np.flatnonzero(upper_half(pool.accuracy) & np.isfinite(pool.test))
-    count = min(count, len(half))
+    count = min(int(pool.first_region(rule).sum()), len(half))
     if not count:
         return np.full(len(order), np.nan)
     taken = np.argsort(order[:, half], axis=1)[:, :count]
@@ -117,5 +134,8 @@ def chance_of(gains: Floats, found: float) -> float:
     known = gains[~np.isnan(gains)]
     if np.isnan(found) or not len(known):
         return float("nan")
-    above, below = (known >= found - 1e-12).sum() + 1, (known <= found + 1e-12).sum() + 1
+    above, below = (known >= found - ROUNDING).sum() + 1, (known <= found + ROUNDING).sum() + 1
     return float(min(1.0, 2 * min(above, below) / (len(known) + 1)))
+
+
+ROUNDING = 1e-12

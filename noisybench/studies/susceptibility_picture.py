@@ -72,7 +72,7 @@ def _draw_variant(figure: "Figure", panel: "Axes", one: Trained) -> None:
             accuracy[here], zeta[here], c=tested[here], marker=mark, s=34, cmap="viridis", vmin=limits[0], vmax=limits[1],
             edgecolors="black", linewidths=0.4, plotnonfinite=True,
         )  # fmt: skip
-    at = thresholds_of(accuracy, zeta)
+    at = [float(end) for end in thresholds_of(accuracy, zeta)]
     if np.isfinite(at).all():
         panel.axvline(at[0], color="black", linewidth=0.8, linestyle="--")
         panel.axhline(at[1], color="black", linewidth=0.8, linestyle="--")

@@ -1,12 +1,13 @@
 """What the trainings of the susceptibility study left, as arrays: settings by seeds, and the pools that models are chosen from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from noisybench.ground.arrays import Floats, Indices
 from noisybench.ground.random_streams import permutation
+from noisybench.statistics.association import resampled
 from noisybench.statistics.intervals import wilson
 from noisybench.statistics.regions import Pool
 from noisybench.studies.results import StudyResults
@@ -76,12 +77,23 @@ class Trained(NamedTuple):
             )
         return ""
 
-    def places_of_halves(self, taken: Indices) -> tuple[Indices, Indices]:
-        """Some places of settings, those in each random half, which is always the same."""
-        half = permutation(0, "halves of settings", len(self.settings)) < len(self.settings) // 2
-        return taken[half[taken]], taken[~half[taken]]
+    @property
+    def parts(self) -> tuple[Indices, ...]:
+        """Places of the settings that are redrawn together: all, or, where there is one seed, each of two random halves."""
+        if len(self.seeds) > 1:
+            return (np.arange(len(self.settings)),)
+        first = permutation(0, "halves of settings", len(self.settings)) < len(self.settings) // 2
+        return np.flatnonzero(first), np.flatnonzero(~first)
 
-    def pools(self, reading: str, chosen: Indices | None = None) -> list[Pool]:
+    def redrawn(self, random: np.random.Generator, count: int) -> tuple[Indices, ...]:
+        """Resamples of each of the parts, shape (count, m) each."""
+        return tuple(part[resampled(len(part), random, count)] for part in self.parts)
+
+    def judged(self, parts: Sequence[Indices]) -> list[Indices]:
+        """Places of the settings of each pool, in the order of ``pools``."""
+        return [parts[0]] * len(self.seeds) if len(self.seeds) > 1 else [*parts]
+
+    def pools(self, reading: str, parts: Sequence[Indices] | None = None) -> list[Pool]:
         """Pools of which one is judged by thresholds of another.
 
         With several seeds, the trainings of one seed are judged by the means of the others. With one, each random half of
@@ -89,23 +101,22 @@ class Trained(NamedTuple):
 
         Args:
             reading: Of susceptibility.
-            chosen: Places of settings, one perhaps several times; None: all.
+            parts: Places of settings as of ``redrawn``; None: each once.
         """
-        taken: Indices = np.arange(len(self.settings)) if chosen is None else chosen
+        taken = self.parts if parts is None else parts
         fields = ("train_accuracy", f"zeta.{reading}", "test_accuracy")
         unknown = np.full((len(self.settings), len(self.seeds)), np.nan)
         accuracy, zeta, test = (self.values.get(field, unknown) for field in fields)
         if len(self.seeds) == 1:
-            parts = self.places_of_halves(taken)
             return [
                 Pool(accuracy[own, 0], zeta[own, 0], test[own, 0], accuracy[other, 0], zeta[other, 0])
-                for own, other in (parts, parts[::-1])
+                for own, other in (taken, taken[::-1])
             ]
-        found = []
+        found, own = [], taken[0]
         for place in range(len(self.seeds)):
             others = [other for other in range(len(self.seeds)) if other != place]
-            told = (accuracy[taken, place], zeta[taken, place], test[taken, place])
-            found.append(Pool(*told, accuracy[taken][:, others].mean(1), zeta[taken][:, others].mean(1)))
+            told = (accuracy[own, place], zeta[own, place], test[own, place])
+            found.append(Pool(*told, accuracy[own][..., others].mean(-1), zeta[own][..., others].mean(-1)))
         return found
 
 

@@ -6,15 +6,25 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from noisybench.ground.arrays import Floats, Indices
-from noisybench.statistics.association import interval_of, resampled
-from noisybench.statistics.regions import RULES, Pool, chance_of, gain_of_region, random_gains, upper_half
+from noisybench.statistics.association import interval_of
+from noisybench.statistics.regions import (
+    RULES,
+    Pool,
+    chance_of,
+    gain_of_region,
+    mean_where,
+    random_gains,
+    regions_at,
+    thresholds_of,
+    upper_half,
+)
 from noisybench.statistics.replication import holm, share_beyond
 from noisybench.studies.hypotheses import Effect
 from noisybench.studies.study import StudyTable, plain
 from noisybench.studies.susceptibility_grid import PRIMARY
 from noisybench.studies.susceptibility_pools import Trained
 
-RESAMPLES, RANDOM = 400, 2_000
+RESAMPLES, RANDOM = 2_000, 2_000
 """Bootstrap resamples of settings, and random choices out of the upper half."""
 REGIONS = {
     1: "1 trainable, resistant",
@@ -31,7 +41,8 @@ def region_table(trained: Sequence[Trained]) -> StudyTable:
     for one in trained:
         groups: dict[str, list[float]] = {name: [] for name in (*REGIONS.values(), HALF, ALL)}
         for pool in one.pools(PRIMARY):
-            regions, known = pool.regions(), np.isfinite(pool.test)
+            at = thresholds_of(pool.other_accuracy, pool.other_susceptibility)
+            regions, known = regions_at(pool.accuracy, pool.susceptibility, at), np.isfinite(pool.test)
             for number, name in REGIONS.items():
                 groups[name] += pool.test[(regions == number) & known].tolist()
             groups[HALF] += pool.test[upper_half(pool.accuracy) & known].tolist()
@@ -79,37 +90,26 @@ class Gain(NamedTuple):
 
 def gain_of(trained: Sequence[Trained], reading: str, rule: str) -> Gain:
     """The gain of region 1 by a reading and a rule of thresholds."""
-    settings = len(trained[0].settings)
     random = np.random.default_rng(0)
-    order = random.random((RANDOM, settings))
+    order = random.random((RANDOM, len(trained[0].settings)))
     own = [[gain_of_region(pool, rule) for pool in one.pools(reading)] for one in trained]
-    lots = []
-    for one in trained:
-        chosen = _orders(one, reading, order)
-        lots.append(_mean_known([random_gains(pool, rule, numbers) for pool, numbers in chosen]))
-    drawn = np.array(
-        [
-            _mean_known(
-                [_mean_known([gain_of_region(pool, rule) for pool in one.pools(reading, again)]) for one in trained]
-            )
-            for again in resampled(settings, random, RESAMPLES)
-        ]
+    lots = [
+        _mean_known(
+            [
+                random_gains(pool, rule, order[:, places])
+                for pool, places in zip(one.pools(reading), one.judged(one.parts), strict=True)
+            ]
+        )
+        for one in trained
+    ]
+    parts = trained[0].redrawn(random, RESAMPLES)
+    drawn = _mean_known(
+        [_mean_known([gain_of_region(pool, rule) for pool in one.pools(reading, parts)]) for one in trained]
     )
     value = float(_mean_known([_mean_known(gains) for gains in own]))
     empty = sum(bool(np.isnan(gain)) for gains in own for gain in gains)
     chance = chance_of(_mean_known(lots), value)
     return Gain(value, *interval_of(drawn), chance, empty, sum(map(len, own)))
-
-
-def _orders(one: Trained, reading: str, order: Floats) -> list[tuple[Pool, Floats]]:
-    """Each pool with the random numbers of its settings, the same for one setting in every pool."""
-    if len(one.seeds) > 1:
-        return [(pool, order) for pool in one.pools(reading)]
-    pools, start, found = one.pools(reading), 0, []
-    for pool in pools:
-        found.append((pool, order[:, start : start + len(pool.test)]))
-        start += len(pool.test)
-    return found
 
 
 def _mean_known(values: Sequence[Any]) -> Any:  # noqa: ANN401 - numbers or arrays
@@ -174,42 +174,38 @@ class Judge(NamedTuple):
     """Test accuracy of each setting at the epoch where Label Wave stops."""
 
 
-Rule = Callable[[Judge], float]
+Rule = Callable[[Judge], Floats]
 
 
-def _best(score: Floats, test: Floats) -> float:
-    """Test accuracy of the model of highest score, the mean over several; NaN where none has one."""
+def _best(score: Floats, test: Floats) -> Floats:
+    """Test accuracy of the model of highest score, the mean over several, (…, m) → (…); NaN where none has one."""
     known = np.isfinite(score) & np.isfinite(test)
-    return float(test[known & (score == score[known].max())].mean()) if known.any() else float("nan")
+    filled = np.where(known, score, -np.inf)
+    return mean_where(test, known & (filled == filled.max(-1, initial=-np.inf, keepdims=True)))
 
 
-def _mean_test(judge: Judge, which: Any) -> float:  # noqa: ANN401 - a mask
-    test = judge.pool.test[which & np.isfinite(judge.pool.test)]
-    return float(test.mean()) if len(test) else float("nan")
-
-
-SCORES = ("noisy_validation", "ratt", "pmv", "sum_of_losses", "label_wave")
 CHOICES: Mapping[str, Rule] = {
-    "region 1, any": lambda judge: _mean_test(judge, judge.pool.regions() == 1),
+    "region 1, any": lambda judge: mean_where(judge.pool.test, judge.pool.first_region()),
     "region 1, most accurate": lambda judge: _best(
-        np.where(judge.pool.regions() == 1, judge.pool.accuracy, np.nan), judge.pool.test
+        np.where(judge.pool.first_region(), judge.pool.accuracy, np.nan), judge.pool.test
     ),
     "training accuracy": lambda judge: _best(judge.pool.accuracy, judge.pool.test),
-    "upper half, any": lambda judge: _mean_test(judge, upper_half(judge.pool.accuracy)),
+    "upper half, any": lambda judge: mean_where(
+        judge.pool.test, upper_half(judge.pool.accuracy) & np.isfinite(judge.pool.test)
+    ),
     "noisy validation": lambda judge: _best(judge.scores["noisy_validation"], judge.pool.test),
     "Label Wave": lambda judge: _best(judge.scores["label_wave"], judge.wave_test),
     "RATT": lambda judge: _best(judge.scores["ratt"], judge.pool.test),
     "PMV": lambda judge: _best(judge.scores["pmv"], judge.pool.test),
     "sum of training losses": lambda judge: _best(judge.scores["sum_of_losses"], judge.pool.test),
-    "last epoch, any": lambda judge: _mean_test(judge, np.ones(len(judge.pool.test), dtype=bool)),
-    "oracle": lambda judge: float(np.nanmax(judge.pool.test, initial=-np.inf)),
+    "last epoch, any": lambda judge: mean_where(judge.pool.test, np.isfinite(judge.pool.test)),
+    "oracle": lambda judge: _best(judge.pool.test, judge.pool.test),
 }
 """Rule → test accuracy of the model that it chooses; ``any`` is a random one."""
 
 
-def judges_of(one: Trained, chosen: Indices | None = None) -> list[Judge]:
-    """The pools of a variant with the scores of each setting."""
-    taken: Indices = np.arange(len(one.settings)) if chosen is None else chosen
+def judges_of(one: Trained, parts: Sequence[Indices] | None = None) -> list[Judge]:
+    """The pools of a variant with the scores of each setting; ``parts`` as of ``Trained.pools``."""
     scores = {
         "noisy_validation": one.mean("rival.noisy_validation"),
         "ratt": -one.mean("rival.ratt"),
@@ -217,23 +213,18 @@ def judges_of(one: Trained, chosen: Indices | None = None) -> list[Judge]:
         "sum_of_losses": -one.mean("sum_of_losses"),
         "label_wave": -one.mean("wave_changes"),
     }
-    if len(one.seeds) > 1:
-        parts = [taken] * len(one.seeds)
-    else:
-        halves = one.places_of_halves(taken)
-        parts = [*halves]
-    wave = one.mean("wave_test")
+    wave, places = one.mean("wave_test"), one.judged(one.parts if parts is None else parts)
     return [
-        Judge(pool, {name: score[part] for name, score in scores.items()}, wave[part])
-        for pool, part in zip(one.pools(PRIMARY, chosen), parts, strict=True)
+        Judge(pool, {name: score[here] for name, score in scores.items()}, wave[here])
+        for pool, here in zip(one.pools(PRIMARY, parts), places, strict=True)
     ]
 
 
-def regrets_of(judges: Sequence[Judge]) -> dict[str, float]:
-    """Rule → test accuracy of the best model of a pool minus that of the chosen one, mean over pools."""
+def regrets_of(judges: Sequence[Judge]) -> dict[str, Floats]:
+    """Rule → test accuracy of the best model of a pool minus that of the chosen one, mean over pools, shape (…)."""
     best = [CHOICES["oracle"](judge) for judge in judges]
     return {
-        name: float(_mean_known([top - rule(judge) for judge, top in zip(judges, best, strict=True)]))
+        name: _mean_known([top - rule(judge) for judge, top in zip(judges, best, strict=True)])
         for name, rule in CHOICES.items()
     }
 
@@ -248,13 +239,10 @@ class Regrets(NamedTuple):
 
 def all_regrets(trained: Sequence[Trained]) -> Regrets:
     """Regret of each rule on variants with a test set, and on resamples of the settings."""
-    own = [regrets_of(judges_of(one)) for one in trained]
-    random = np.random.default_rng(1)
-    again = [
-        [regrets_of(judges_of(one, chosen)) for one in trained]
-        for chosen in resampled(len(trained[0].settings), random, RESAMPLES)
-    ]
-    drawn = {name: np.array([_mean_known([one[name] for one in row]) for row in again]) for name in CHOICES}
+    own = [{name: float(found) for name, found in regrets_of(judges_of(one)).items()} for one in trained]
+    parts = trained[0].redrawn(np.random.default_rng(1), RESAMPLES)
+    again = [regrets_of(judges_of(one, parts)) for one in trained]
+    drawn = {name: _mean_known([one[name] for one in again]) for name in CHOICES}
     return Regrets(own, {name: float(_mean_known([one[name] for one in own])) for name in CHOICES}, drawn)
 
 

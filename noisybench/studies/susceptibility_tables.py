@@ -12,6 +12,8 @@ from noisybench.studies.study import StudyTable, plain
 from noisybench.studies.susceptibility_grid import PRIMARY
 from noisybench.studies.susceptibility_pools import Trained
 
+ROUNDED = 12
+"""Digits of a difference that count."""
 MEASURES = ("spearman", "pearson", "within_rates", "given_accuracy")
 
 
@@ -105,7 +107,8 @@ def _span(record: Mapping[str, Any], name: str) -> str:
 def change_correlations(one: Trained, reading: str) -> Floats:
     """Spearman of first differences over epochs of a reading with those of wrong labels fitted: a mean for each setting, (s,)."""
     zeta, fitted = (one.epochs[field] for field in (f"zeta.{reading}", "mislabeled_fit"))
-    found = ranked(np.diff(zeta), np.diff(fitted))
+    steps = (np.diff(one).round(ROUNDED) for one in (zeta, fitted))  # equal steps are ties, but for the last bits
+    found = ranked(*steps)
     known = np.isfinite(found)
     with np.errstate(invalid="ignore"):
         means: Floats = np.where(known, found, 0.0).sum(1) / known.sum(1)
