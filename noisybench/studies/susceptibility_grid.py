@@ -137,7 +137,7 @@ class SusceptibilityGrid:
 
 AXES = ("models", "learning_rates", "schedules", "recipes", "objectives")
 """Fields of a grid whose combinations are settings, in the order of a setting's own fields."""
-FEWEST_SETTINGS = 8
+FEWEST_SETTINGS = 6
 PRESETS: Mapping[str, SusceptibilityGrid] = {
     "quick": SusceptibilityGrid(
         models=("mlp(width=16)", "mlp(width=512)"), learning_rates=(0.01, 0.02, 0.05, 0.1), schedules=("one_cycle",),

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import pearsonr, rankdata, spearmanr
 
+from noisybench.ground.arrays import Floats
 from noisybench.ground.errors import BadUsage
 from noisybench.statistics.association import associate, linear, partial_ranked, ranked
 
 
-def three(seed: int, units: int = 15) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def three(seed: int, units: int = 15) -> tuple[Floats, Floats, Floats]:
     """Three quantities that go together, with ties."""
     random = np.random.default_rng(seed)
     common = random.normal(size=units)
@@ -23,7 +24,7 @@ def test_correlations_are_scipys(seed: int) -> None:
     assert ranked(x, y) == pytest.approx(spearmanr(x, y).statistic, abs=1e-12)
     assert linear(x, y) == pytest.approx(pearsonr(x, y).statistic, abs=1e-12)
     stack = np.stack([x, y, -x])
-    np.testing.assert_allclose(ranked(stack, np.stack([y, y, x])), [ranked(x, y), 1, -1], atol=1e-12)
+    np.testing.assert_allclose(ranked(stack, np.stack([y, y, x])), [float(ranked(x, y)), 1.0, -1.0], atol=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(4))

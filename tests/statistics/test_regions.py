@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from noisybench.ground.arrays import Floats
 from noisybench.ground.errors import UnknownName
 from noisybench.statistics.regions import (
     RULES,
@@ -16,7 +17,7 @@ from noisybench.statistics.regions import (
 )
 
 
-def models(seed: int, count: int = 11) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def models(seed: int, count: int = 11) -> tuple[Floats, Floats, Floats]:
     random = np.random.default_rng(seed)
     return random.random(count).round(1), random.normal(size=count), random.random(count)
 

@@ -23,11 +23,11 @@ from noisybench.studies.susceptibility_regions import CHOICES
 from noisybench.training.model import find_model
 
 GRID = SusceptibilityGrid(
-    models=("mlp(width=4)", "mlp(width=8)"), learning_rates=(0.05, 0.1), schedules=("constant", "cosine"),
+    models=("mlp(width=4)", "mlp(width=8)"), learning_rates=(0.02, 0.05, 0.1), schedules=("constant",),
     recipes=("overfit",), objectives=("cross_entropy",), half=False, seeds=(0,), epochs=4, rivals=("noisy_validation",),
 )  # fmt: skip
 JSON = {
-    "models": ["mlp(width=4)", "mlp(width=8)"], "learning_rates": [0.05, 0.1], "schedules": ["constant", "cosine"],
+    "models": ["mlp(width=4)", "mlp(width=8)"], "learning_rates": [0.02, 0.05, 0.1], "schedules": ["constant"],
     "recipes": ["overfit"], "objectives": ["cross_entropy"], "half": False, "seeds": [0], "epochs": 4,
     "rivals": ["noisy_validation"],
 }  # fmt: skip
@@ -113,7 +113,7 @@ def test_nothing_memorized_is_said_in_place_of_a_correlation() -> None:
     """No setting fits more of the wrong labels than random answers would."""
     results = made(fitted=0.05, variants=1)
     findings = susceptibility_findings(results)
-    assert "made 0: memorized nothing. At most 5.0% of the wrong labels are fitted" in findings.about
+    assert "made 0: memorized nothing. At most 4.8% of the wrong labels are fitted" in findings.about
     assert findings.to_records("correlations") == []
     assert "nothing was memorized" in str(measure_susceptibility(results)["susceptibility_tracks_fit"])
     assert {row["verdict"] for row in findings.to_records("claims") if "tracks" in row["name"]} == {"not measured"}
@@ -189,12 +189,12 @@ def test_a_small_study(tmp_path: Path) -> None:
     run = results.of("run")[0]
     assert {"zeta.authors.training", "zeta.fixed.noise", "rival.noisy_validation", "wave_changes"} <= {*run}
     assert "zeta.authors.source" not in run, "the other source is the variant's own"
-    assert len(results.of("epoch")) == 8 * 4
+    assert len(results.of("epoch")) == 6 * 4
     before = (tmp_path / "s" / RESULTS).read_bytes()
     planned = shell(*asked, "--dry-run")
-    assert planned.out == "16 runs, 16 of them finished: nothing is trained\n"
+    assert planned.out == "12 runs, 12 of them finished: nothing is trained\n"
     shutil.rmtree(next((tmp_path / "s").glob("*/mlp*overfit-????????")))
-    assert "16 runs, 15 of them finished; the others take about" in shell(*asked, "--dry-run").out
+    assert "12 runs, 11 of them finished; the others take about" in shell(*asked, "--dry-run").out
     again = shell(*asked, "--json")
     assert again.out == first.out
     assert (tmp_path / "s" / RESULTS).read_bytes() == before
@@ -230,7 +230,7 @@ def test_presets_can_be_trained_and_have_their_size() -> None:
         ({"rivals": ["label_wave"]}, UnknownName, "no rival is called 'label_wave'"),
         ({"objectives": ["cross"]}, UnknownName, "no objective is called 'cross'"),
         ({"epochs": 2}, BadUsage, "epochs of the grid must be at least 4, got 2"),
-        ({"models": ["mlp"], "learning_rates": [0.1]}, BadUsage, "the grid has 4 settings, expected at least 8"),
+        ({"models": ["mlp"], "learning_rates": [0.1]}, BadUsage, "the grid has 4 settings, expected at least 6"),
         ([1], NoisybenchError, "holds a list, expected an object"),
         ("{", NoisybenchError, "grid.json"),
     ],
