@@ -82,7 +82,7 @@ def upper_half(accuracy: Floats) -> Bools:
     return half
 
 
-class Pool(NamedTuple):
+class ModelPool(NamedTuple):
     """Models that are judged, and those that thresholds are taken from; leading axes are of several such pools.
 
     Attributes:
@@ -105,14 +105,14 @@ class Pool(NamedTuple):
         return (regions_at(self.accuracy, self.susceptibility, at) == 1) & np.isfinite(self.test)
 
 
-def gain_of_region(pool: Pool, rule: str = "mean") -> Floats:
+def gain_of_region(pool: ModelPool, rule: str = "mean") -> Floats:
     """Mean test accuracy of region 1 minus that of a random model of the upper half, (…); NaN where no model is in region 1."""
     half = upper_half(pool.accuracy) & np.isfinite(pool.test)
     found: Floats = mean_where(pool.test, pool.first_region(rule)) - mean_where(pool.test, half)
     return found
 
 
-def random_gains(pool: Pool, rule: str, order: Floats) -> Floats:
+def random_gains(pool: ModelPool, rule: str, order: Floats) -> Floats:
     """``gain_of_region`` of one pool, had as many models been drawn at random from the upper half, (r, m) → (r,).
 
     Args:

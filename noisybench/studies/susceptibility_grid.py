@@ -23,7 +23,7 @@ PRIMARY = "authors.training"
 """The reading of the paper's code, and its images: what the first column of every history holds here."""
 
 
-class Setting(NamedTuple):
+class GridSetting(NamedTuple):
     """A way to train, without its seed: the unit of the study."""
 
     model: str
@@ -93,11 +93,11 @@ class SusceptibilityGrid:
             raise BadUsage(msg)
 
     @property
-    def settings(self) -> tuple[Setting, ...]:
+    def settings(self) -> tuple[GridSetting, ...]:
         """Every setting."""
         places = product(*(range(len(getattr(self, name))) for name in AXES))
         return tuple(
-            Setting(*(getattr(self, name)[k] for name, k in zip(AXES, place, strict=True)))
+            GridSetting(*(getattr(self, name)[k] for name, k in zip(AXES, place, strict=True)))
             for place in places
             if not self.half or sum(place) % 2 == 0
         )
@@ -118,7 +118,7 @@ class SusceptibilityGrid:
         """The other source, none where all are the variant's own."""
         return next((name for name in self.others if name != source.name), None)
 
-    def plan(self, source: Source, setting: Setting, device: str) -> Plan:
+    def plan(self, source: Source, setting: GridSetting, device: str) -> Plan:
         """How a setting is trained and watched."""
         readings = self.readings(source)
         watch = {"susceptibility": "authors", "susceptibility_also": ",".join(readings)}

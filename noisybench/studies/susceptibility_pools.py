@@ -9,9 +9,9 @@ from noisybench.ground.arrays import Floats, Indices
 from noisybench.ground.random_streams import permutation
 from noisybench.statistics.association import resampled
 from noisybench.statistics.intervals import wilson
-from noisybench.statistics.regions import Pool
+from noisybench.statistics.regions import ModelPool
 from noisybench.studies.results import StudyResults
-from noisybench.studies.susceptibility_grid import PRIMARY, Setting, grid_in
+from noisybench.studies.susceptibility_grid import PRIMARY, GridSetting, grid_in
 from noisybench.training.susceptibility import READINGS
 
 MEMORIZING = 2
@@ -32,7 +32,7 @@ class Trained(NamedTuple):
 
     variant: str
     about: Mapping[str, Any]
-    settings: tuple[Setting, ...]
+    settings: tuple[GridSetting, ...]
     seeds: tuple[int, ...]
     values: Mapping[str, Floats]
     epochs: Mapping[str, Floats]
@@ -93,7 +93,7 @@ class Trained(NamedTuple):
         """Places of the settings of each pool, in the order of ``pools``."""
         return [parts[0]] * len(self.seeds) if len(self.seeds) > 1 else [*parts]
 
-    def pools(self, reading: str, parts: Sequence[Indices] | None = None) -> list[Pool]:
+    def pools(self, reading: str, parts: Sequence[Indices] | None = None) -> list[ModelPool]:
         """Pools of which one is judged by thresholds of another.
 
         With several seeds, the trainings of one seed are judged by the means of the others. With one, each random half of
@@ -109,14 +109,14 @@ class Trained(NamedTuple):
         accuracy, zeta, test = (self.values.get(field, unknown) for field in fields)
         if len(self.seeds) == 1:
             return [
-                Pool(accuracy[own, 0], zeta[own, 0], test[own, 0], accuracy[other, 0], zeta[other, 0])
+                ModelPool(accuracy[own, 0], zeta[own, 0], test[own, 0], accuracy[other, 0], zeta[other, 0])
                 for own, other in (taken, taken[::-1])
             ]
         found, own = [], taken[0]
         for place in range(len(self.seeds)):
             others = [other for other in range(len(self.seeds)) if other != place]
             told = (accuracy[own, place], zeta[own, place], test[own, place])
-            found.append(Pool(*told, accuracy[own][..., others].mean(-1), zeta[own][..., others].mean(-1)))
+            found.append(ModelPool(*told, accuracy[own][..., others].mean(-1), zeta[own][..., others].mean(-1)))
         return found
 
 

@@ -9,7 +9,7 @@ from noisybench.ground.arrays import Floats, Indices
 from noisybench.statistics.association import interval_of
 from noisybench.statistics.regions import (
     RULES,
-    Pool,
+    ModelPool,
     chance_of,
     gain_of_region,
     mean_where,
@@ -167,14 +167,14 @@ def _points(record: Mapping[str, Any], name: str) -> str:
 class Judge(NamedTuple):
     """A pool to choose from, with what rules read of each of its models."""
 
-    pool: Pool
+    pool: ModelPool
     scores: Mapping[str, Floats]
     """Rule → score of each setting, higher is better; NaN where it was not measured."""
     wave_test: Floats
     """Test accuracy of each setting at the epoch where Label Wave stops."""
 
 
-Rule = Callable[[Judge], Floats]
+Choice = Callable[[Judge], Floats]
 
 
 def _best(score: Floats, test: Floats) -> Floats:
@@ -184,7 +184,7 @@ def _best(score: Floats, test: Floats) -> Floats:
     return mean_where(test, known & (filled == filled.max(-1, initial=-np.inf, keepdims=True)))
 
 
-CHOICES: Mapping[str, Rule] = {
+CHOICES: Mapping[str, Choice] = {
     "region 1, any": lambda judge: mean_where(judge.pool.test, judge.pool.first_region()),
     "region 1, most accurate": lambda judge: _best(
         np.where(judge.pool.first_region(), judge.pool.accuracy, np.nan), judge.pool.test

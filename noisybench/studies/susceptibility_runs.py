@@ -18,7 +18,7 @@ from noisybench.runs.stopping import CURVES
 from noisybench.runs.training_run import Evaluation, carry_out, plan_evaluation
 from noisybench.statistics.stopping import WINDOW, changed_predictions, label_wave, moving_mean
 from noisybench.studies.forecast import StudyForecast, forecast_trainings
-from noisybench.studies.susceptibility_grid import PRIMARY, Setting, SusceptibilityGrid
+from noisybench.studies.susceptibility_grid import PRIMARY, GridSetting, SusceptibilityGrid
 from noisybench.training.machine import Machine
 from noisybench.training.trace import read_trace
 from noisybench.variants.location import by_source, source_of
@@ -28,7 +28,7 @@ SCORED = ("final_loss",)
 """Detector of every run: the cheapest, as none is asked for."""
 
 
-class Labelled(NamedTuple):
+class NoisySource(NamedTuple):
     """A variant, its source, and what both are called in tables."""
 
     variant: Variant
@@ -48,7 +48,7 @@ class SettingTask(NamedTuple):
 
     place: int
     """Of the variant."""
-    setting: Setting
+    setting: GridSetting
     seed: int
     grid: SusceptibilityGrid
     variant: Variant
@@ -56,7 +56,7 @@ class SettingTask(NamedTuple):
     device: str
 
 
-def read_variants(folders: Sequence[str | Path], data: Path | None = None) -> list[Labelled]:
+def read_variants(folders: Sequence[str | Path], data: Path | None = None) -> list[NoisySource]:
     """The variants of some folders with their sources.
 
     Raises:
@@ -70,7 +70,7 @@ def read_variants(folders: Sequence[str | Path], data: Path | None = None) -> li
     for members in by_source([Path(one) for one in folders], data):
         path, first = next(iter(members.items()))
         source = source_of(first, path, data)
-        found += [Labelled(variant, source) for variant in members.values()]
+        found += [NoisySource(variant, source) for variant in members.values()]
     if len({one.variant.provenance.variant_id for one in found}) < len(folders):
         msg = "the same labels are named twice; name each variant once"
         raise BadUsage(msg)
@@ -78,7 +78,7 @@ def read_variants(folders: Sequence[str | Path], data: Path | None = None) -> li
 
 
 def planned_runs(
-    grid: SusceptibilityGrid, labelled: Sequence[Labelled], out: Path, device: str = "cpu"
+    grid: SusceptibilityGrid, labelled: Sequence[NoisySource], out: Path, device: str = "cpu"
 ) -> Iterator[Evaluation]:
     """Every setting on every variant with every seed; rivals, which are planned apart, not among them."""
     for one in labelled:
@@ -87,14 +87,14 @@ def planned_runs(
 
 
 def _planned(
-    grid: SusceptibilityGrid, one: Labelled, setting: Setting, *, seeds: Sequence[int], out: Path, device: str
+    grid: SusceptibilityGrid, one: NoisySource, setting: GridSetting, *, seeds: Sequence[int], out: Path, device: str
 ) -> Evaluation:
     plan = grid.plan(one.source, setting, device)
     machine = Machine(device)
     return plan_evaluation(one.variant, one.source, plan, machine=machine, seeds=seeds, detectors=SCORED, out=out)
 
 
-def forecast_runs(grid: SusceptibilityGrid, labelled: Sequence[Labelled], out: Path, device: str) -> StudyForecast:
+def forecast_runs(grid: SusceptibilityGrid, labelled: Sequence[NoisySource], out: Path, device: str) -> StudyForecast:
     """Runs, finished ones and the time of the others; a rival takes as long as the trainings it consists of."""
     total = StudyForecast(0, 0, 0.0, "")
     for planned in planned_runs(grid, labelled, out, device):
@@ -120,7 +120,7 @@ def _regime(rule: str) -> Regime:
 
 def run_settings(
     grid: SusceptibilityGrid,
-    labelled: Sequence[Labelled],
+    labelled: Sequence[NoisySource],
     out: Path,
     *,
     machine: Machine,
@@ -143,7 +143,7 @@ def run_settings(
     return [*told, *(record for records in found for record in records)]
 
 
-def _about(one: Labelled) -> dict[str, Any]:
+def _about(one: NoisySource) -> dict[str, Any]:
     """The record of a variant."""
     variant, source = one.variant, one.source
     known = variant.known
@@ -161,7 +161,7 @@ def _about(one: Labelled) -> dict[str, Any]:
 
 def _train(task: SettingTask, sources: Mapping[int, Source], progress: Progress) -> list[dict[str, Any]]:
     """Train one setting, or find it trained, and tell what it left."""
-    one, grid = Labelled(task.variant, sources[task.place]), task.grid
+    one, grid = NoisySource(task.variant, sources[task.place]), task.grid
     key = {"variant": one.name, "setting": task.setting.name, "seed": task.seed}
     own = _planned(grid, one, task.setting, seeds=(task.seed,), out=task.out, device=task.device)
     try:

@@ -24,10 +24,10 @@ PART = AUTHORS_BATCH * 3 * 32 * 32
 """Floats of inputs at a time: 128 images of CIFAR, whose activations a CPU's cache holds, or all of the digits at once."""
 
 
-Kind = Literal["fixed", "authors"]
+StepKind = Literal["fixed", "authors"]
 IMAGES = ("training", "test", "source", "noise")
 """Whose images random labels are given to: the training set's, the test set's, another source's, or Gaussian noise."""
-READINGS = tuple(f"{kind}.{images}" for kind, images in product(get_args(Kind), IMAGES))
+READINGS = tuple(f"{kind}.{images}" for kind, images in product(get_args(StepKind), IMAGES))
 """Names of what can be measured beside a training, all of it at once."""
 
 
@@ -45,7 +45,7 @@ class Susceptibility:
         source: Name of the other source, for readings ``….source``; None where there are none.
     """
 
-    kind: Kind = "fixed"
+    kind: StepKind = "fixed"
     samples: int = 512
     lr: float = 0.01
     also: tuple[str, ...] = ()
@@ -136,7 +136,7 @@ class SusceptibilityTracker:
         self._samples = self._some(how.samples, generator)
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> StepKind:
         """How a step is taken."""
         return self._how.kind
 

@@ -7,7 +7,7 @@ from noisybench.ground.arrays import Floats
 from noisybench.ground.errors import UnknownName
 from noisybench.statistics.regions import (
     RULES,
-    Pool,
+    ModelPool,
     chance_of,
     gain_of_region,
     random_gains,
@@ -22,7 +22,7 @@ def models(seed: int, count: int = 11) -> tuple[Floats, Floats, Floats]:
     return random.random(count).round(1), random.normal(size=count), random.random(count)
 
 
-def in_a_loop(pool: Pool, rule: str) -> float:
+def in_a_loop(pool: ModelPool, rule: str) -> float:
     """The gain, model by model."""
     known = [
         k for k in range(len(pool.other_accuracy)) if np.isfinite(pool.other_accuracy[k] + pool.other_susceptibility[k])
@@ -49,10 +49,10 @@ def test_gains_are_those_of_a_loop(rule: str) -> None:
         accuracy, zeta, test = models(seed)
         other_accuracy, other_zeta, _ = models(seed + 100)
         accuracy[seed % 11], other_zeta[(seed + 3) % 11], test[(seed + 5) % 11] = (np.nan,) * 3
-        pools.append(Pool(accuracy, zeta, test, other_accuracy, other_zeta))
+        pools.append(ModelPool(accuracy, zeta, test, other_accuracy, other_zeta))
     expected = [in_a_loop(pool, rule) for pool in pools]
     np.testing.assert_allclose([gain_of_region(pool, rule) for pool in pools], expected)
-    stacked = Pool(*(np.stack(parts) for parts in zip(*pools, strict=True)))
+    stacked = ModelPool(*(np.stack(parts) for parts in zip(*pools, strict=True)))
     np.testing.assert_allclose(gain_of_region(stacked, rule), expected)
 
 
@@ -80,7 +80,7 @@ def test_random_choices_are_of_the_upper_half() -> None:
     accuracy = np.array([0.9, 0.8, 0.7, 0.6, 0.1, 0.1, 0.1, 0.1])
     zeta = np.array([0.0, 0.0, 9, 9, 0, 0, 0, 0])
     test = np.array([8.0, 4, 2, 1, 0, 0, 0, 0])
-    pool = Pool(accuracy, zeta, test, accuracy, zeta)
+    pool = ModelPool(accuracy, zeta, test, accuracy, zeta)
     drawn = random_gains(pool, "mean", np.random.default_rng(0).random((4000, 8)))
     pairs = [(test[a] + test[b]) / 2 - 3.75 for a in range(4) for b in range(a)]
     values, counts = np.unique(drawn.round(9), return_counts=True)
@@ -88,7 +88,7 @@ def test_random_choices_are_of_the_upper_half() -> None:
     np.testing.assert_allclose(counts / 4000, 1 / 6, atol=0.025)
     assert chance_of(drawn, float(gain_of_region(pool))) == pytest.approx(2 / 6, abs=0.05)
     assert np.isnan(chance_of(drawn, float("nan")))
-    empty = Pool(accuracy, zeta + 9, test, accuracy, zeta)
+    empty = ModelPool(accuracy, zeta + 9, test, accuracy, zeta)
     assert np.isnan(random_gains(empty, "mean", np.zeros((3, 8)))).all()
 
 
@@ -98,7 +98,7 @@ def test_susceptibility_that_says_nothing_is_found_out() -> None:
     for trial in range(300):
         zeta, test = random.random((2, 12))
         zeta = zeta if trial else -test
-        pool = Pool(np.ones(12), zeta, test, np.zeros(2), np.full(2, np.median(zeta)))
+        pool = ModelPool(np.ones(12), zeta, test, np.zeros(2), np.full(2, np.median(zeta)))
         chances.append(chance_of(random_gains(pool, "mean", random.random((400, 12))), float(gain_of_region(pool))))
     assert chances[0] < 0.01
     assert 0.02 <= (np.array(chances[1:]) <= 0.05).mean() <= 0.09
