@@ -158,8 +158,9 @@ def memorize(
     epochs: Annotated[int | None, typer.Option(parser=whole_number, metavar="N", help="Default: 45.")] = None,
     settings: Settings = None,
     objective: Annotated[
-        str, typer.Option(help="cross_entropy alone: memorization is defined by it.")
+        str, typer.Option(help="What each model minimises: a name of 'list objectives', or package.module:attribute.")
     ] = "cross_entropy",
+    objective_set: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the objective.")] = None,
     workers: Annotated[
         int | None, typer.Option(parser=whole_number, metavar="N", help="Processes; default: one a core or GPU.")
     ] = None,
@@ -171,20 +172,23 @@ def memorize(
     as_json: Json = False,
 ) -> None:
     """Measure the memorization of each label, or score detectors of held-out answers, with many subset models."""
+    from noisybench.board.model_words import KNOWS
     from noisybench.board.results import detect as score_held_out
     from noisybench.board.results import memorize as measure
     from noisybench.ground.checks import whole
     from noisybench.ground.options import split_pairs
-    from noisybench.memorization.subset_plan import check_objective, plan_learner
+    from noisybench.memorization.subset_plan import plan_learner
     from noisybench.memorization.subsets import check_fraction
     from noisybench.runs.pool_run import check_purpose
     from noisybench.training.machine import Machine
+    from noisybench.training.objective import choose_objective
     from noisybench.variants.location import source_of
     from noisybench.variants.variant import read_variant
 
     # All of this before anything is read, computed or said: a refused command says one line.
     models, seed = whole(models, "models", least=2), whole(seed, "seed", least=0)
-    check_objective(objective)
+    of_objective = split_pairs(objective_set or [], flag="--objective-set")
+    knows = choose_objective(objective, of_objective).objective.knows
     fractions = _shares(fraction)
     check_purpose(pool, fractions)
     of_features = split_pairs(features_set or [], flag="--features-set")
@@ -204,15 +208,18 @@ def memorize(
             device=machine.device,
             features=features,
             features_options=of_features,
+            objective=objective,
+            objective_options=of_objective,
             fraction=fractions[-1],
             balanced=balanced,
             cache=out / "features",
             threads=machine.threads,
         )
     machine = replace(machine, workers=count_workers(workers, machine.device, models))
+    told = "" if knows == "nothing" else f", told {KNOWS[knows]}"
     many = f"{models} models" if len(fractions) == 1 else f"{models} models for each of {len(fractions)} fractions"
     typer.echo(
-        f"{found.name}: {many} of {learner.learner.name}, seed {seed}, {pool}, {machine.device}, {machine.workers} workers",
+        f"{found.name}: {many} of {learner.learner.name}{told}, seed {seed}, {pool}, {machine.device}, {machine.workers} workers",
         err=True,
     )
     asked: dict[str, Any] = {"models": models, "seed": seed, "features": seen, "machine": machine}
