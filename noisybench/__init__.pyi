@@ -113,6 +113,8 @@ from .studies.results import read_results as read_results
 from .studies.study import StudyFindings as StudyFindings
 from .studies.study import StudyTable as StudyTable
 from .studies.study import Verdict as Verdict
+from .studies.susceptibility import susceptibility as susceptibility
+from .studies.susceptibility_grid import SusceptibilityGrid as SusceptibilityGrid
 from .training.asking import Batch as Batch
 from .training.machine import Machine as Machine
 from .training.model import BuildModel as BuildModel

@@ -79,6 +79,60 @@ def harm(
     report_study(findings, style, as_json=as_json, table=table, first=TABLES[0], plot=plot)
 
 
+@study.command()
+def susceptibility(
+    variants: Annotated[list[Path], typer.Argument(metavar="VARIANT…", help="Folders of variants.")],
+    *,
+    out: Out = Path("studies/susceptibility"),
+    preset: Annotated[str | None, typer.Option(help="quick, standard (CPU-sized) or full; default: standard.")] = None,
+    grid: Annotated[
+        str | None, typer.Option(metavar="PRESET|FILE", help="A preset, or a .json file of a grid.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Where the files of the source are, if they moved.")] = None,
+    plot: Plot = None,
+    style: Style = "table",
+    table: Table = None,
+    workers: Workers = None,
+    device: Device = "auto",
+    dry_run: DryRun = False,
+    remake: Remake = False,
+    as_json: Json = False,
+) -> None:
+    """Does susceptibility track how much of the wrong labels is fitted, and do training accuracy and it choose good models?"""
+    from dataclasses import replace
+
+    from noisybench.cli.run import count_workers
+    from noisybench.ground.errors import BadUsage
+    from noisybench.studies.results import read_results
+    from noisybench.studies.susceptibility import TABLES, forecast_susceptibility, susceptibility_findings
+    from noisybench.studies.susceptibility import susceptibility as carry_out
+    from noisybench.studies.susceptibility_grid import grid_of
+    from noisybench.studies.susceptibility_picture import draw_susceptibility
+    from noisybench.training.machine import Machine
+
+    check_report(style, table, TABLES)
+    if preset is not None and grid is not None:
+        msg = "the grid is given twice, by --preset and by --grid; say one of them"
+        raise BadUsage(msg)
+    if remake:
+        results = read_results(out, "susceptibility")
+        findings = susceptibility_findings(results)
+        if plot is not None:
+            draw_susceptibility(results, plot)
+        report_study(findings, style, as_json=as_json, table=table, first=TABLES[0], plot=plot)
+        return
+    chosen, machine = grid_of(grid or preset or "standard"), Machine(device)
+    trainings = chosen.trainings * len(variants)
+    machine = replace(machine, workers=count_workers(workers, machine.device, trainings))
+    if dry_run:
+        found = forecast_susceptibility(variants, chosen, out, data=data, machine=machine)
+        say(found.in_words(machine.workers))
+        return
+    with progress_bar("study susceptibility", trainings * chosen.epochs) as step:
+        findings = carry_out(variants, chosen, out, plot=plot, data=data, machine=machine, progress=step)
+    report_study(findings, style, as_json=as_json, table=table, first=TABLES[0], plot=plot)
+
+
 def check_report(style: str, table: str | None, tables: Sequence[str]) -> None:
     """Raise unless there are such a format and such a table; before anything is trained.
 

@@ -33,6 +33,62 @@ SUSCEPTIBILITY = (
             0.039, "61.80 % of region 1 against 57.89 % of region 2, Clothing1M, 19 settings; authors' README"
         ),
     ),
+    Hypothesis(
+        "tracks_fit_within_rates",
+        "Forouzesh 2023",
+        "susceptibility",
+        "Susceptibility tracks memorization among trainings of one learning rate",
+        "Spearman correlation of the primary claim within each learning rate, mean weighted by settings",
+        smallest=0.3,
+    ),
+    Hypothesis(
+        "tracks_fit_given_accuracy",
+        "Forouzesh 2023",
+        "susceptibility",
+        "Susceptibility tells more of memorization than training accuracy does",
+        "partial Spearman correlation of the primary claim given training accuracy",
+        smallest=0.2,
+    ),
+    Hypothesis(
+        "tracks_fit_by_noise",
+        "Forouzesh 2023",
+        "susceptibility",
+        "Susceptibility tracks memorization whatever the images of the step are",
+        "Spearman correlation of the primary claim, with susceptibility measured on Gaussian noise",
+        smallest=0.3,
+    ),
+    Hypothesis(
+        "tracks_fit_over_epochs",
+        "Forouzesh 2023",
+        "susceptibility",
+        "Susceptibility rises in the epochs in which wrong labels are fitted",
+        "Spearman correlation of first differences over epochs, mean over settings",
+        smallest=0.2,
+    ),
+    Hypothesis(
+        "region_beats_accuracy",
+        "Forouzesh 2023",
+        "susceptibility",
+        "Training accuracy and susceptibility choose better than training accuracy alone",
+        "regret of the model of highest training accuracy minus that of the most accurate one of region 1",
+        smallest=0.01,
+    ),
+    Hypothesis(
+        "region_beats_validation",
+        "Forouzesh 2023",
+        "susceptibility",
+        "Training accuracy and susceptibility choose better than validation on noisy labels",
+        "regret of noisy validation minus that of the most accurate model of region 1",
+        smallest=0.01,
+    ),
+    Hypothesis(
+        "region_beats_losses",
+        "Forouzesh 2023",
+        "susceptibility",
+        "Training accuracy and susceptibility choose better than the sum of training losses",
+        "regret of the lowest sum of training losses minus that of the most accurate model of region 1",
+        smallest=0.01,
+    ),
 )
 CURVATURE = (
     Hypothesis(
