@@ -16,8 +16,13 @@ from pathlib import Path
 from noisybench.ground.checks import a_path, check_kind, unknown
 from noisybench.ground.drawing import check_picture
 from noisybench.ground.engines.processes import Progress
-from noisybench.ground.errors import UnknownName
+from noisybench.ground.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.records import record_as
+from noisybench.studies.forecast import StudyForecast, forecast_trainings
+from noisybench.studies.harm_claims import measured_harm
+from noisybench.studies.harm_measured import measured_records
 from noisybench.studies.harm_networks import (
+    classes_of,
     detector_table,
     failures_of,
     grid_cells,
@@ -25,9 +30,11 @@ from noisybench.studies.harm_networks import (
     paradox_table,
     treatment_table,
 )
-from noisybench.studies.harm_picture import draw_harm
-from noisybench.studies.harm_runs import HarmGrid, run_grid
+from noisybench.studies.harm_picture import draw_findings
+from noisybench.studies.harm_runs import HarmGrid, planned_trainings, run_grid
 from noisybench.studies.harm_theory import Domain, bounds, costs, lookup, paradox
+from noisybench.studies.hypotheses import Measured
+from noisybench.studies.results import StudyResults, read_results, results_of, write_results
 from noisybench.studies.study import StudyFindings
 from noisybench.training.machine import Machine
 
@@ -54,7 +61,7 @@ TABLES = (
 
 def harm(
     preset: str | HarmGrid,
-    out: str | Path = "harm",
+    out: str | Path = "studies/harm",
     *,
     plot: str | Path | None = None,
     machine: Machine | None = None,
@@ -62,7 +69,8 @@ def harm(
 ) -> StudyFindings:
     """What a memorised wrong label costs, exactly, simulated and in networks; and where treatments help.
 
-    Runs are kept below ``out``: a study that was stopped goes on, and finished trainings are not repeated.
+    Runs are kept below ``out``: a study that was stopped goes on, and finished trainings are not repeated. What they gave
+    is ``out/results.parquet``, of which ``harm_findings`` makes the findings again.
 
     Args:
         preset: A key of ``PRESETS``, or a grid.
@@ -79,25 +87,77 @@ def harm(
     grid, out = preset_of(preset), a_path(out, "out")
     picture = None if plot is None else check_picture(plot)
     spectra, answers = run_grid(grid, out, machine=machine or Machine(device="auto"), progress=progress)
-    source = spectra[grid.draws[0]].source
-    domain = Domain(grid.frequencies, grid.units, source.num_classes)
-    cells = grid_cells(grid, spectra, answers)
+    write_results(results_of("harm", grid, [*measured_records(grid, spectra, answers)]), out)
+    findings = harm_findings(read_results(out, "harm"))
+    if picture is not None:
+        draw_findings(findings, picture)
+    return findings
+
+
+def forecast_harm(
+    preset: str | HarmGrid, out: str | Path = "studies/harm", machine: Machine | None = None
+) -> StudyForecast:
+    """What ``harm`` would train: its runs, those that are finished, and how long the others take; nothing is written.
+
+    Raises:
+        UnknownName: There is no such preset.
+    """
+    planned = planned_trainings(preset_of(preset), a_path(out, "out"), machine or Machine(device="auto"))
+    return forecast_trainings(planned)
+
+
+def harm_findings(results: StudyResults) -> StudyFindings:
+    """Tables and verdicts of what the runs gave; the lookup table's are computed again, which takes seconds.
+
+    Raises:
+        BadData: The results are not what this study leaves.
+    """
+    grid = grid_of(results)
+    domain = Domain(grid.frequencies, grid.units, classes_of(results))
+    cells = grid_cells(grid, results)
     theory = (costs(domain), bounds(), lookup(domain, grid.rates), paradox(domain, grid.rates))
     networks = (
-        treatment_table(grid, cells),
-        harm_table(grid, spectra, cells),
-        paradox_table(grid, spectra, cells),
-        detector_table(grid, spectra, answers),
+        treatment_table(grid, results, cells),
+        harm_table(grid, results, cells),
+        paradox_table(grid, results, cells),
+        detector_table(results),
     )
-    findings = StudyFindings(
+    return StudyFindings(
         study="harm",
-        about=_about(grid, domain, [*failures_of(answers)]),
+        about=_about(grid, domain, [*failures_of(results)]),
         tables=(*networks[:2], *(one.table for one in theory), *networks[2:]),
         verdicts=tuple(verdict for one in theory for verdict in one.verdicts),
     )
-    if picture is not None:
-        draw_harm(findings, picture)
-    return findings
+
+
+def draw_harm(results: StudyResults, path: str | Path) -> None:
+    """Draw the picture of what the runs gave into a .png, .svg or .pdf file.
+
+    Raises:
+        BadUsage: Another kind of picture.
+        MissingPackage: It needs matplotlib.
+    """
+    picture = check_picture(path)
+    draw_findings(harm_findings(results), picture)
+
+
+def measure_harm(results: StudyResults) -> Mapping[str, Measured | str]:
+    """Name of each hypothesis on harm → what the networks say of it, or in words why nothing; see ``harm_claims``."""
+    grid = grid_of(results)
+    return measured_harm(grid, grid_cells(grid, results))
+
+
+def grid_of(results: StudyResults) -> HarmGrid:
+    """The grid that the results are of.
+
+    Raises:
+        BadData: It is no grid of this study, or none that can be meant.
+    """
+    try:
+        return record_as(results.grid, HarmGrid, Path("the results"), mend="carry out 'noisybench study harm' again")
+    except BadUsage as error:
+        msg = f"the results are of no grid of study 'harm': {error}"
+        raise BadData(msg) from None
 
 
 def preset_of(preset: str | HarmGrid) -> HarmGrid:

@@ -15,6 +15,7 @@ from noisybench.ground.errors import BadUsage, UnknownName
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.statistics.lookup_table import symmetric_matrix
 from noisybench.studies.harm import PRESETS, TABLES, harm, preset_of
+from noisybench.studies.harm_measured import measured_records, unit_errors
 from noisybench.studies.harm_networks import (
     failures_of,
     grid_cells,
@@ -22,9 +23,9 @@ from noisybench.studies.harm_networks import (
     over_draws,
     paradox_table,
     treatment_table,
-    unit_errors,
 )
 from noisybench.studies.harm_runs import Answered, HarmGrid, Spectrum, flagged_shares
+from noisybench.studies.results import StudyResults, results_of
 from noisybench.variants.building import build_variant
 
 K = 3
@@ -64,6 +65,10 @@ def answered(draw: int, rate: float, treatment: str, path: Path) -> Answered:
     return Answered(draw, rate, treatment, path, siblings, samples)
 
 
+def results_from(spectra: dict[int, Spectrum], answers: list[Answered]) -> StudyResults:
+    return results_of("harm", GRID, [*measured_records(GRID, spectra, answers)])
+
+
 def test_tables_equal_loops_over_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Harm, gain, shares, weights and disparity of hand-made answers, one unit and one draw at a time."""
     spectra = {draw: made() for draw in GRID.draws}
@@ -87,8 +92,14 @@ def test_tables_equal_loops_over_units(tmp_path: Path, monkeypatch: pytest.Monke
             each["better"].append(own < before)
         return float(np.mean(each[what]))
 
-    cells = grid_cells(GRID, spectra, answers)
-    records = {(one["treatment"], one["copies"]): one for one in harm_table(GRID, spectra, cells).records}
+    class Finished:
+        history = {"mislabeled_fit": 0.5, "clean_fit": 1.0}  # noqa: RUF012 - nobody writes there
+
+    monkeypatch.setattr("noisybench.studies.harm_measured.read_run", lambda _: Finished())
+    monkeypatch.setattr("noisybench.studies.harm_measured.flags_of", lambda *_: [])
+    results = results_from(spectra, answers)
+    cells = grid_cells(GRID, results)
+    records = {(one["treatment"], one["copies"]): one for one in harm_table(GRID, results, cells).records}
     for copies, units in ((1, (0, 1)), (3, (2, 3))):
         for name in ("error", "harm", "gain", "worse", "better"):
             for ending, decided in (("", True), ("_drawn", False)):
@@ -104,11 +115,7 @@ def test_tables_equal_loops_over_units(tmp_path: Path, monkeypatch: pytest.Monke
         fitted.append(np.mean([one.samples[i].argmax() == variant.labels[i] for i in wrong]))
     assert records["cross_entropy", 3]["wrong_fitted"] == pytest.approx(np.mean(fitted))
 
-    class Finished:
-        history = {"mislabeled_fit": 0.5, "clean_fit": 1.0}  # noqa: RUF012 - nobody writes there
-
-    monkeypatch.setattr("noisybench.studies.harm_networks.read_run", lambda _: Finished())
-    line = treatment_table(GRID, cells).records[1]
+    line = treatment_table(GRID, results, cells).records[1]
     gains = [[mean(units, "gain", draw, decided=True) for draw in GRID.draws] for units in ((0, 1), (2, 3))]
     harms = [[mean(units, "harm", draw, decided=False) for draw in GRID.draws] for units in ((0, 1), (2, 3))]
     assert line["disparity"] == pytest.approx(np.mean(gains[1]) - np.mean(gains[0]))
@@ -117,14 +124,13 @@ def test_tables_equal_loops_over_units(tmp_path: Path, monkeypatch: pytest.Monke
 
     lost = [one for one in answers if one.treatment == "cross_entropy"]
     failed = Answered(0, 0.4, "label_smoothing .4", None, np.zeros((0, K)), np.zeros((0, K)), "diverged")
-    of_failed = treatment_table(GRID, grid_cells(GRID, spectra, [*lost, failed]))
+    without = results_from(spectra, [*lost, failed])
+    of_failed = treatment_table(GRID, without, grid_cells(GRID, without))
     assert of_failed.records[1].keys() == line.keys()
     assert (of_failed.records[1]["draws"], of_failed.records[1]["weighted_harm"]) == (0, None)
-    assert [*failures_of([*lost, failed])] == [
-        "label_smoothing .4 at rate 0.4 could not be trained in 1 draw: diverged."
-    ]
+    assert [*failures_of(without)] == ["label_smoothing .4 at rate 0.4 could not be trained in 1 draw: diverged."]
 
-    found = paradox_table(GRID, spectra, cells).records[0]
+    found = paradox_table(GRID, results, cells).records[0]
     inverse = np.linalg.inv(symmetric_matrix(0.4, K))
     by_draw = []
     for draw in GRID.draws:
