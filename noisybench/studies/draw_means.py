@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from noisybench.statistics.column_means import LEVEL, student
-from noisybench.studies.hypotheses import Measured
+from noisybench.studies.hypotheses import Effect
 
 
-def measured_over(values: Sequence[float], said: str, *, null: float = 0.0) -> Measured:
+def measured_over(values: Sequence[float], said: str, *, null: float = 0.0) -> Effect:
     """Mean of independent values with its 95 % interval and p-value by Student's t; no interval of a single one.
 
     Args:
@@ -19,10 +19,10 @@ def measured_over(values: Sequence[float], said: str, *, null: float = 0.0) -> M
     each = np.array(values, dtype=np.float64)
     middle, units = float(each.mean()), len(each)
     if units == 1:
-        return Measured(middle, np.nan, np.nan, 1, said, null)
+        return Effect(middle, np.nan, np.nan, 1, said, null)
     error = float(each.std(ddof=1)) / np.sqrt(units)
     reach = float(student(units - 1, LEVEL)) * error
-    return Measured(
+    return Effect(
         middle, middle - reach, middle + reach, units, said, null, _p_value(middle - max(0.0, null), error, units)
     )
 

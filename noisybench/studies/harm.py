@@ -33,7 +33,7 @@ from noisybench.studies.harm_networks import (
 from noisybench.studies.harm_picture import draw_findings
 from noisybench.studies.harm_runs import HarmGrid, planned_trainings, run_grid
 from noisybench.studies.harm_theory import Domain, bounds, costs, lookup, paradox
-from noisybench.studies.hypotheses import Measured
+from noisybench.studies.hypotheses import Effect
 from noisybench.studies.results import StudyResults, read_results, results_of, write_results
 from noisybench.studies.study import StudyFindings
 from noisybench.training.machine import Machine
@@ -50,8 +50,10 @@ PRESETS: Mapping[str, HarmGrid] = {
     ),
     "standard": HarmGrid(),
     "exact": replace(HarmGrid(), how="exact"),
+    "full": replace(HarmGrid(), base="cifar10", units=64, draws=(0, 1, 2, 3, 4), epochs=100),
 }
-"""Name → what the networks are trained on. ``exact`` has exact copies, which a network cannot tell apart, like the table."""
+"""Name → what the networks are trained on. ``exact`` has exact copies, which a network cannot tell apart, like the table;
+``standard`` is CPU-sized, and ``full`` has images of the paper's experiments."""
 
 TABLES = (
     "networks", "treatments", "detectors", "network_paradox", "costs", "bounds", "lookup", "paradox", "verdicts",
@@ -141,7 +143,7 @@ def draw_harm(results: StudyResults, path: str | Path) -> None:
     draw_findings(harm_findings(results), picture)
 
 
-def measure_harm(results: StudyResults) -> Mapping[str, Measured | str]:
+def measure_harm(results: StudyResults) -> Mapping[str, Effect | str]:
     """Name of each hypothesis on harm → what the networks say of it, or in words why nothing; see ``harm_claims``."""
     grid = grid_of(results)
     return measured_harm(grid, grid_cells(grid, results))

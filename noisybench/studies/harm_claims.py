@@ -18,7 +18,7 @@ from noisybench.statistics.lookup_table import SAME
 from noisybench.studies.draw_means import measured_over
 from noisybench.studies.harm_networks import Cell
 from noisybench.studies.harm_runs import MEMORIZING, HarmGrid
-from noisybench.studies.hypotheses import Measured
+from noisybench.studies.hypotheses import Effect
 
 FEW, MANY = 2, 16
 """Copies up to which an instance has few labels, and from which many."""
@@ -34,9 +34,9 @@ Ends = tuple[Sequence[int], Sequence[int]]
 """Frequencies at the top, and at the bottom."""
 
 
-def measured_harm(grid: HarmGrid, cells: Sequence[Cell]) -> dict[str, Measured | str]:
+def measured_harm(grid: HarmGrid, cells: Sequence[Cell]) -> dict[str, Effect | str]:
     """Name of each hypothesis on harm → what was measured, or why it was not."""
-    found: dict[str, Measured | str] = {}
+    found: dict[str, Effect | str] = {}
     third = len(grid.frequencies) // 3
     if not third:
         why = f"frequencies {', '.join(map(str, grid.frequencies))} have no upper and lower third"
@@ -97,7 +97,7 @@ def _worse_difference(ends: Ends, measure: str) -> OfDraw:
     return difference
 
 
-def _over_draws(grid: HarmGrid, cells: Sequence[Cell], treatment: str, value: OfDraw) -> Measured | str:
+def _over_draws(grid: HarmGrid, cells: Sequence[Cell], treatment: str, value: OfDraw) -> Effect | str:
     """Mean over draws and its interval; each draw's value is the mean over the rates, and a draw without one is left out."""
     own = [cell for cell in cells if cell.treatment == treatment]
     whole = [draw for draw in grid.draws if all(draw in cell.draws for cell in own)]
