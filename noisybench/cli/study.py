@@ -66,7 +66,7 @@ def harm(
     *,
     out: Out = Path("studies/harm"),
     preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="quick, standard, exact or full; default standard.")
+        str | None, typer.Option(metavar="NAME", help="quick, standard, exact, claims or full; default standard.")
     ] = None,
     grid: GridFile = None,
     plot: Plot = None,
@@ -83,10 +83,10 @@ def harm(
     from noisybench.studies.harm_runs import HarmGrid
 
     check_report(style, table, module.TABLES)
-    own = OwnStudy("harm", HarmGrid, module.preset_of, module.harm, module.forecast_harm, module.harm_findings, module.draw_harm)  # fmt: skip
+    own = OwnStudy("harm", HarmGrid, module.harm_grid, module.harm, module.forecast_harm, module.harm_findings, module.draw_harm)  # fmt: skip
     chosen = choose_grid(own, preset, grid)
     asked = Asked(out, plot, workers, device, dry_run=dry_run, remake=remake)
-    total = module.preset_of(chosen or "standard")
+    total = module.harm_grid(chosen or "standard")
     found = answer_study(own, chosen, asked, tasks=total.trainings, steps=total.trainings * total.epochs)
     if found is not None:
         report_study(found, style, as_json=as_json, table=table, first=module.TABLES[0], plot=plot)
@@ -112,10 +112,10 @@ def reproduce(
     from noisybench.studies.reproduce_runs import ReproduceGrid
 
     check_report(style, table, module.TABLES)
-    own = OwnStudy("reproduce", ReproduceGrid, module.preset_of, module.reproduce, module.forecast_reproduce, module.reproduce_findings, module.draw_reproduce)  # fmt: skip
+    own = OwnStudy("reproduce", ReproduceGrid, module.reproduce_grid, module.reproduce, module.forecast_reproduce, module.reproduce_findings, module.draw_reproduce)  # fmt: skip
     chosen = choose_grid(own, preset, grid)
     asked = Asked(out, plot, workers, device, dry_run=dry_run, remake=remake)
-    total = module.preset_of(chosen or "standard")
+    total = module.reproduce_grid(chosen or "standard")
     found = answer_study(own, chosen, asked, tasks=total.tasks, steps=total.steps)
     if found is not None:
         report_study(found, style, as_json=as_json, table=table, first=module.TABLES[0], plot=plot)
@@ -127,7 +127,7 @@ class OwnStudy(NamedTuple):
     Attributes:
         name: Of the study.
         kind: Of its grid, a dataclass.
-        preset_of: Gives the grid of a name.
+        grid_of: Gives the grid of a name.
         carry_out: Trains what is missing.
         forecast: Says what that would be.
         findings: Of results.
@@ -136,7 +136,7 @@ class OwnStudy(NamedTuple):
 
     name: str
     kind: type[Any]
-    preset_of: Callable[[Any], Any]
+    grid_of: Callable[[Any], Any]
     carry_out: Callable[..., "StudyFindings"]
     forecast: Callable[..., "StudyForecast"]
     findings: Callable[["StudyResults"], "StudyFindings"]
@@ -171,7 +171,7 @@ def choose_grid(own: OwnStudy, preset: str | None, file: Path | None) -> Any:  #
         raise BadUsage(msg)
     if file is not None:
         return read_json_as(file, own.kind, mend=f"give the fields of a {own.kind.__name__}")
-    return None if preset is None else own.preset_of(preset)
+    return None if preset is None else own.grid_of(preset)
 
 
 def answer_study(own: OwnStudy, grid: Any, asked: Asked, *, tasks: int, steps: int) -> "StudyFindings | None":  # noqa: ANN401
@@ -211,7 +211,7 @@ def answer_study(own: OwnStudy, grid: Any, asked: Asked, *, tasks: int, steps: i
         return found
     machine = Machine(asked.device)
     machine = replace(machine, workers=count_workers(asked.workers, machine.device, tasks))
-    chosen = own.preset_of("standard") if grid is None else grid
+    chosen = own.grid_of("standard") if grid is None else grid
     if asked.dry_run:
         with status(f"study {own.name}"):
             forecast = own.forecast(chosen, asked.out, machine)

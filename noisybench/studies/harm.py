@@ -50,10 +50,22 @@ PRESETS: Mapping[str, HarmGrid] = {
     ),
     "standard": HarmGrid(),
     "exact": replace(HarmGrid(), how="exact"),
-    "full": replace(HarmGrid(), base="cifar10", units=64, draws=(0, 1, 2, 3, 4), epochs=100),
+    "claims": HarmGrid(
+        draws=tuple(range(10)),
+        treatments=(
+            "cross_entropy",
+            "backward_correction, true",
+            "backward_correction, hoc",
+            "forward_correction, true",
+            "peer_loss",
+        ),
+        detectors=("final_loss",),
+    ),
+    "full": HarmGrid(base="cifar10", units=64, draws=tuple(range(10)), epochs=100),
 }
 """Name → what the networks are trained on. ``exact`` has exact copies, which a network cannot tell apart, like the table;
-``standard`` is CPU-sized, and ``full`` has images of the paper's experiments."""
+``claims`` has more draws of what hypotheses are about. ``standard`` and these are CPU-sized; ``full`` has images of the paper's
+experiments."""
 
 TABLES = (
     "networks", "treatments", "detectors", "network_paradox", "costs", "bounds", "lookup", "paradox", "verdicts",
@@ -86,7 +98,7 @@ def harm(
         BadUsage: A preset of another kind, or another kind of picture.
         MissingPackage: The picture needs matplotlib.
     """
-    grid, out = preset_of(preset), a_path(out, "out")
+    grid, out = harm_grid(preset), a_path(out, "out")
     picture = None if plot is None else check_picture(plot)
     spectra, answers = run_grid(grid, out, machine=machine or Machine(device="auto"), progress=progress)
     write_results(results_of("harm", grid, [*measured_records(grid, spectra, answers)]), out)
@@ -104,7 +116,7 @@ def forecast_harm(
     Raises:
         UnknownName: There is no such preset.
     """
-    planned = planned_trainings(preset_of(preset), a_path(out, "out"), machine or Machine(device="auto"))
+    planned = planned_trainings(harm_grid(preset), a_path(out, "out"), machine or Machine(device="auto"))
     return forecast_trainings(planned)
 
 
@@ -114,7 +126,7 @@ def harm_findings(results: StudyResults) -> StudyFindings:
     Raises:
         BadData: The results are not what this study leaves.
     """
-    grid = grid_of(results)
+    grid = _grid_of(results)
     domain = Domain(grid.frequencies, grid.units, classes_of(results))
     cells = grid_cells(grid, results)
     theory = (costs(domain), bounds(), lookup(domain, grid.rates), paradox(domain, grid.rates))
@@ -145,11 +157,11 @@ def draw_harm(results: StudyResults, path: str | Path) -> None:
 
 def measure_harm(results: StudyResults) -> Mapping[str, Effect | str]:
     """Name of each hypothesis on harm → what the networks say of it, or in words why nothing; see ``harm_claims``."""
-    grid = grid_of(results)
+    grid = _grid_of(results)
     return measured_harm(grid, grid_cells(grid, results))
 
 
-def grid_of(results: StudyResults) -> HarmGrid:
+def _grid_of(results: StudyResults) -> HarmGrid:
     """The grid that the results are of.
 
     Raises:
@@ -162,7 +174,7 @@ def grid_of(results: StudyResults) -> HarmGrid:
         raise BadData(msg) from None
 
 
-def preset_of(preset: str | HarmGrid) -> HarmGrid:
+def harm_grid(preset: str | HarmGrid) -> HarmGrid:
     """The grid of a preset.
 
     Raises:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from noisybench.ground.arrays import Labels
+from noisybench.ground.errors import BadData
 from noisybench.statistics.column_means import LEVEL, student
 from noisybench.statistics.lookup_table import SAME, count_law, table_harm
 from noisybench.studies.harm_measured import UnitErrors
@@ -219,8 +220,16 @@ def paradox_table(grid: HarmGrid, results: StudyResults, cells: Sequence[Cell]) 
 
 
 def classes_of(results: StudyResults) -> int:
-    """Classes of the labels."""
-    return int(results.of("setting")[0]["classes"])
+    """Classes of the labels.
+
+    Raises:
+        BadData: The results do not say.
+    """
+    found = [one["classes"] for one in results.of("setting") if "classes" in one]
+    if not found:
+        msg = "the results of study 'harm' say nothing of their labels; carry out 'noisybench study harm' again"
+        raise BadData(msg)
+    return int(found[0])
 
 
 def failures_of(results: StudyResults) -> Iterator[str]:

@@ -33,7 +33,7 @@ from noisybench.training.machine import Machine
 from noisybench.training.timing import read_timing
 
 PRESETS: Mapping[str, ReproduceGrid] = {
-    "quick": ReproduceGrid(studies=dict.fromkeys(PARTS, "quick"), limit=400, draws=(0, 1), epochs=15, models=10),
+    "quick": ReproduceGrid(studies=dict.fromkeys(PARTS, "quick"), limit=400, draws=(0, 1, 2), epochs=15),
     "standard": ReproduceGrid(),
     "full": ReproduceGrid(
         studies=dict.fromkeys(PARTS, "full"),
@@ -78,7 +78,7 @@ def reproduce(
         BadUsage: A preset of another kind, or another kind of picture.
         MissingPackage: The picture needs matplotlib.
     """
-    grid, out = preset_of(preset), a_path(out, "out")
+    grid, out = reproduce_grid(preset), a_path(out, "out")
     picture = None if plot is None else check_picture(plot)
     for name, chosen in grid.studies.items():
         grid_of_part(name, chosen)  # refused before anything is trained
@@ -100,7 +100,7 @@ def forecast_reproduce(
     Raises:
         UnknownName: There is no such preset, or a study has none of that name.
     """
-    grid, out, machine = preset_of(preset), a_path(out, "out"), machine or Machine(device="auto")
+    grid, out, machine = reproduce_grid(preset), a_path(out, "out"), machine or Machine(device="auto")
     source, tasks = planned_runs(grid, out, machine)
     planned = [task.planned(source) for task in tasks if task.what == "training"]
     trainings = forecast_trainings(planned)
@@ -135,7 +135,7 @@ def reproduce_findings(results: StudyResults) -> StudyFindings:
     Raises:
         BadData: The results are not what this study leaves.
     """
-    grid, judged = grid_of(results), judged_claims(results)
+    grid, judged = _grid_of(results), judged_claims(results)
     primary = [one for one in judged if one.hypothesis.primary]
     secondary = [one for one in judged if not one.hypothesis.primary and one.measured is not None]
     sized = f"CPU-sized where the setting says so; at the size of the papers: {FULL}."
@@ -166,7 +166,7 @@ def draw_reproduce(results: StudyResults, path: str | Path) -> None:
 
 def measure_reproduce(results: StudyResults) -> Mapping[str, Effect | str]:
     """Name of each hypothesis → what was measured, by this study or by another, or in words why nothing was."""
-    grid = grid_of(results)
+    grid = _grid_of(results)
     found: dict[str, Effect | str] = {
         one.name: f"this grid leaves out study '{one.study}'" for one in HYPOTHESES if one.study in PARTS
     }
@@ -184,7 +184,7 @@ def judged_claims(results: StudyResults) -> tuple[Judged, ...]:
     return judge(HYPOTHESES, measure_reproduce(results))
 
 
-def preset_of(preset: str | ReproduceGrid) -> ReproduceGrid:
+def reproduce_grid(preset: str | ReproduceGrid) -> ReproduceGrid:
     """The grid of a preset.
 
     Raises:
@@ -199,7 +199,7 @@ def preset_of(preset: str | ReproduceGrid) -> ReproduceGrid:
     return PRESETS[preset]
 
 
-def grid_of(results: StudyResults) -> ReproduceGrid:
+def _grid_of(results: StudyResults) -> ReproduceGrid:
     """The grid that the results are of.
 
     Raises:

@@ -16,7 +16,7 @@ from noisybench.studies.study import StudyFindings
 from noisybench.training.machine import Machine
 
 
-class Part(NamedTuple):
+class PartStudy(NamedTuple):
     """A study that measures claims.
 
     Attributes:
@@ -32,10 +32,10 @@ class Part(NamedTuple):
     measure: Callable[[StudyResults], Mapping[str, Effect | str]]
 
 
-def parts() -> dict[str, Part]:
+def part_studies() -> dict[str, PartStudy]:
     """Every such study by its name."""
     return {
-        "harm": Part(harm_study.PRESETS, harm_study.harm, harm_study.forecast_harm, harm_study.measure_harm),
+        "harm": PartStudy(harm_study.PRESETS, harm_study.harm, harm_study.forecast_harm, harm_study.measure_harm),
     }
 
 
@@ -45,7 +45,7 @@ def grid_of_part(name: str, preset: str) -> Any:  # noqa: ANN401 - each study ha
     Raises:
         UnknownName: It has no such preset.
     """
-    presets = parts()[name].presets
+    presets = part_studies()[name].presets
     if preset not in presets:
         raise UnknownName(unknown(preset, tuple(presets), f"preset of study {name}"))
     return presets[preset]
@@ -85,10 +85,10 @@ def part_records(
     for name, preset in studies.items():
         found = finished_part(name, preset, out)
         if found is None:
-            parts()[name].carry_out(preset, out / name, machine=machine, progress=progress)
+            part_studies()[name].carry_out(preset, out / name, machine=machine, progress=progress)
             found = read_results(out / name, name)
         yield {"record": "part", "study": name, "preset": preset, "version": found.version}
-        for hypothesis, one in parts()[name].measure(found).items():
+        for hypothesis, one in part_studies()[name].measure(found).items():
             about = {"study": name, "hypothesis": hypothesis}
             if isinstance(one, Effect):
                 yield {"record": "measured", **about, **asdict(one)}
@@ -101,5 +101,5 @@ def forecast_parts(studies: Mapping[str, str], out: Path, machine: Machine) -> S
     found = NOTHING_TO_DO
     for name, preset in studies.items():
         if finished_part(name, preset, out) is None:
-            found += parts()[name].forecast(preset, out / name, machine)
+            found += part_studies()[name].forecast(preset, out / name, machine)
     return found

@@ -65,14 +65,14 @@ class ReproduceGrid:
         fraction: Share of the samples in each subset.
     """
 
-    studies: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(PARTS, "standard"))
+    studies: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(PARTS, "standard") | {"harm": "claims"})
     base: str = "digits"
     limit: int | None = None
     model: str | None = None
     rate: float = 0.4
-    draws: tuple[int, ...] = (0, 1, 2, 3, 4)
+    draws: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7)
     epochs: int = 45
-    models: int = 20
+    models: int = 10
     fraction: float = 0.7
 
     def __post_init__(self) -> None:
