@@ -167,6 +167,7 @@ def _grid_of(results: StudyResults) -> HarmGrid:
     Raises:
         BadData: It is no grid of this study, or none that can be meant.
     """
+    check_kind(results, StudyResults, "results", "read_results('studies/harm', 'harm') gives them")
     try:
         return record_as(results.grid, HarmGrid, Path("the results"), mend="carry out 'noisybench study harm' again")
     except BadUsage as error:

@@ -174,7 +174,11 @@ def measure_reproduce(results: StudyResults) -> Mapping[str, Effect | str]:
     for one in results.of("measured"):
         ends = {name: one.get(name, float("nan")) for name in ("value", "low", "high")}
         found[one["hypothesis"]] = Effect(
-            **ends, units=int(one["units"]), of=one["of"], null=one["null"], p_value=one.get("p_value")
+            **ends,
+            units=int(one["units"]),
+            of=one["of"],
+            null=one.get("null", float("nan")),
+            p_value=one.get("p_value"),
         )
     return found | measured_own(grid, results)
 
@@ -205,6 +209,7 @@ def _grid_of(results: StudyResults) -> ReproduceGrid:
     Raises:
         BadData: It is no grid of this study, or none that can be meant.
     """
+    check_kind(results, StudyResults, "results", "read_results('studies/reproduce', 'reproduce') gives them")
     mend = "carry out 'noisybench study reproduce' again"
     try:
         return record_as(results.grid, ReproduceGrid, Path("the results"), mend=mend)

@@ -23,24 +23,33 @@ CLAIM = 62
 """Letters of a claim in a line."""
 DOTS = 100
 """Dots an inch of a .png, which so stays below 200 kB."""
+MOST_SECONDARY = 24
+"""Secondary claims up to which they are drawn, too."""
 TICKS = (-100, -30, -10, -3, -1, 0, 1, 3, 10, 30, 100)
 
 
 def draw_judged(judged: Sequence[Judged], path: Path) -> None:
-    """Draw every claim that was measured into a .png, .svg or .pdf file, primary ones first, those of a paper together."""
+    """Draw every claim that was measured into a .png, .svg or .pdf file, those of a paper together.
+
+    Primary claims are drawn first; of very many secondary ones the table has to tell.
+    """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    rows = [[one for one in judged if one.measured and one.hypothesis.primary is primary] for primary in (True, False)]
+    found = [one for one in judged if one.measured is not None and not math.isnan(one.measured.value)]
+    primary, secondary = ([one for one in found if one.hypothesis.primary is rank] for rank in (True, False))
+    parts = [(primary, "Primary claims")]
+    if len(secondary) <= MOST_SECONDARY:
+        parts.append((secondary, "Secondary claims"))
     with in_style():
         mpl.rcParams["savefig.dpi"] = DOTS
-        heights = [max(len(part), 1) for part in rows]
+        heights = [max(len(part), 1) for part, _ in parts]
         figure = Figure(figsize=(10, 1.8 + 0.36 * sum(heights)), layout="constrained")
-        panels = figure.subplots(2, 1, sharex=True, height_ratios=heights)
-        reach = _reach([one for part in rows for one in part])
-        for panel, part, title in zip(panels, rows, ("Primary claims", "Secondary claims"), strict=True):
+        panels = figure.subplots(len(parts), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
+        reach = _reach([one for part, _ in parts for one in part])
+        for panel, (part, title) in zip(panels, parts, strict=True):
             _draw_claims(panel, part, title, reach)
-        panels[1].set_xlabel(
+        panels[-1].set_xlabel(
             "Effect in multiples of the smallest effect of interest (linear up to 1, logarithmic beyond)"
         )
         marks = [*LOOKS.values(), ("black", "|")]
