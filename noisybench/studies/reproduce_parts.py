@@ -24,18 +24,26 @@ class PartStudy(NamedTuple):
         carry_out: Trains what is missing, and leaves its results in its folder.
         forecast: What it would train.
         measure: Name of each of its hypotheses → what was measured, or why it was not.
+        steps: Of a grid, by which progress is told.
     """
 
     presets: Mapping[str, Any]
     carry_out: Callable[..., StudyFindings]
     forecast: Callable[[Any, Path, Machine], StudyForecast]
     measure: Callable[[StudyResults], Mapping[str, Effect | str]]
+    steps: Callable[[Any], int]
 
 
 def part_studies() -> dict[str, PartStudy]:
     """Every such study by its name."""
     return {
-        "harm": PartStudy(harm_study.PRESETS, harm_study.harm, harm_study.forecast_harm, harm_study.measure_harm),
+        "harm": PartStudy(
+            harm_study.PRESETS,
+            harm_study.harm,
+            harm_study.forecast_harm,
+            harm_study.measure_harm,
+            lambda grid: grid.trainings * grid.epochs,
+        ),
     }
 
 

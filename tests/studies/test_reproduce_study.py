@@ -243,6 +243,9 @@ def test_a_tiny_study_is_made_again_of_its_results(tmp_path: Path, monkeypatch: 
             refused.setattr(target, lambda *_, **__: pytest.fail("trained again"))
         again = reproduce(grid, out, machine=Machine())
         assert again.to_json() == first.to_json()
+    for lost in (next(out.glob("*/memorization/*")), next(out.glob("*/*/seed-1"))):
+        shutil.rmtree(lost)
+    assert reproduce(grid, out, machine=Machine()).to_json() == first.to_json()
     assert (forecast_reproduce(grid, out, Machine()).finished, carried) == (12, [out / "harm"])
     for path in out.iterdir():
         if path.is_dir():
