@@ -105,9 +105,15 @@ from .studies.agreement_grid import GridRow as GridRow
 from .studies.agreement_grid import agreement_grid as agreement_grid
 from .studies.claims import HYPOTHESES as HYPOTHESES
 from .studies.forecast import StudyForecast as StudyForecast
+from .studies.harm import draw_harm as draw_harm
 from .studies.harm import harm as harm
+from .studies.harm import harm_findings as harm_findings
 from .studies.harm_runs import HarmGrid as HarmGrid
 from .studies.hypotheses import Hypothesis as Hypothesis
+from .studies.reproduce import draw_reproduce as draw_reproduce
+from .studies.reproduce import reproduce as reproduce
+from .studies.reproduce import reproduce_findings as reproduce_findings
+from .studies.reproduce_runs import ReproduceGrid as ReproduceGrid
 from .studies.results import StudyResults as StudyResults
 from .studies.results import read_results as read_results
 from .studies.study import StudyFindings as StudyFindings
