@@ -110,5 +110,13 @@ def report_measured(measured: "MeasuredMemorization", learner: str, *, as_json: 
 
 FITTED = 0.5
 """Share of wrong labels fitted below which it is said why memorization is low."""
-OF_MODELS = ("models", "rms_stderr", "largest_stderr", "split_half", "split_half_corrected", "reliability", "models_per_second")
+OF_MODELS = (
+    "models",
+    "rms_stderr",
+    "largest_stderr",
+    "split_half",
+    "split_half_corrected",
+    "reliability",
+    "models_per_second",
+)
 """Fields of a summary that say nothing where each sample was left out exactly."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from noisybench.data.source import Source
 from noisybench.ground.arrays import Bools, Features, Floats, check_features, read_only
@@ -77,7 +78,9 @@ def leave_out_exactly(variant: Variant, plan: ClosedFormPlan, features: Features
     del units
     left = leave_out_each(fit, labels, k, groups)
     del fit
-    with_it, without = ((answers.argmax(1), -margin_against(answers, labels)) for answers in (left.fitted, left.answers))
+    with_it, without = (
+        (answers.argmax(1), -margin_against(answers, labels)) for answers in (left.fitted, left.answers)
+    )
     clean = variant.clean[kept]
     damage = (without[0] == clean).astype(np.float64) - (with_it[0] == clean)
     found = {
@@ -149,14 +152,15 @@ def refit_subsets(
         "setup": _setup_in_record(plan, features),
     }
     with locked(folder):
-        there, lacking = [], []
+        there: list[tuple[Path, dict[str, Any]]] = []
+        lacking: list[tuple[Path, dict[str, Any]]] = []
         for number, count in blocks(models):
             path = block_path(folder, number, count)
             own = {**record, "first": number * BLOCK, "models": count}
             (there if path.is_file() and mend_block(path, variant) else lacking).append((path, own))
         for path, own in there:
             check_block(path, own, variant, ignore=() if lacking else ("versions",))
-            for _ in range(own["models"]):
+            for _ in range(int(own["models"])):
                 progress()
         began = time.perf_counter()
         refit = None
@@ -174,7 +178,11 @@ def _refit_of(variant: Variant, plan: ClosedFormPlan, features: Features) -> Cal
 
 
 def _block(
-    variant: Variant, plan: ClosedFormPlan, refit: Callable[[Bools], Floats], record: Mapping[str, Any], progress: Progress
+    variant: Variant,
+    plan: ClosedFormPlan,
+    refit: Callable[[Bools], Floats],
+    record: Mapping[str, Any],
+    progress: Progress,
 ) -> Block:
     """What the refits of a block say; those left out are summed as they answer, since there is no softmax."""
     n, k, labels = len(variant.labels), variant.num_classes, variant.labels
@@ -188,7 +196,7 @@ def _block(
         dropped=variant.dropped,
         groups=variant.copies,
     )
-    predictions = np.zeros(included.shape, dtype=class_type(k))
+    predictions: NDArray[Any] = np.zeros(included.shape, dtype=class_type(k))
     margins, held_out = np.zeros(included.shape, dtype=np.float16), np.zeros((n, k))
     for row, chosen in enumerate(included):
         answers = refit(chosen)
@@ -222,7 +230,7 @@ def _setup_in_record(plan: ClosedFormPlan, features: Features) -> dict[str, Any]
 
 def digest_of_features(features: Features) -> str:
     """SHA-256 of features, as records hold it."""
-    return hashlib.sha256(np.ascontiguousarray(features)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(features).data).hexdigest()
 
 
 def setup_of_exact(path: Path) -> dict[str, Any]:

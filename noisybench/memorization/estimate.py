@@ -65,12 +65,24 @@ class Memorization:
             if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype.kind not in "iuf":
                 msg = f"'{name}' must be an array of one number a sample, got {type(array).__name__}"
                 raise BadData(msg)
-        exact = self.learner.is_exact
-        empty = np.isnan(self.values) if exact else (self.n_in == 0) | (self.n_out == 0)
         for name in (*MEASURES, "n_out"):
             if getattr(self, name).shape != self.n_in.shape:
                 msg = f"'{name}' has shape {getattr(self, name).shape}, 'n_in' has {self.n_in.shape}"
                 raise BadData(msg)
+        self._check_numbers()
+        counts = self.n_in + self.n_out
+        if (self.n_in < 0).any() or (self.n_out < 0).any() or (counts != self.models).any():
+            first = np.flatnonzero((self.n_in < 0) | (self.n_out < 0) | (counts != self.models))[0]
+            msg = f"sample {first}: {self.n_in[first]} models in and {self.n_out[first]} out are not all {self.models}"
+            raise BadData(msg)
+        if self.learner.is_exact and (self.models or np.nan_to_num(self.stderr).any()):
+            msg = f"leaving out each sample exactly draws no model and has no error; got {self.models} models"
+            raise BadData(msg)
+
+    def _check_numbers(self) -> None:
+        """Raise ``BadData`` for what is infinite, or NaN where it is known, or a number where it cannot be."""
+        exact = self.learner.is_exact
+        empty = np.isnan(self.values) if exact else (self.n_in == 0) | (self.n_out == 0)
         for name in MEASURES:
             column = getattr(self, name)
             wrong = np.isnan(column) != empty
@@ -79,22 +91,12 @@ class Memorization:
             wrong |= np.isinf(column)
             if wrong.any():
                 first = np.flatnonzero(wrong)[0]
+                beside = f"with {self.n_in[first]} models that saw the sample and {self.n_out[first]} that did not"
+                only = "one of the two is none"
                 if exact:
-                    msg = f"{name}[{first}] = {column[first]}, values[{first}] = {self.values[first]}; expected numbers, or NaN in both"
-                    raise BadData(msg)
-                msg = (
-                    f"{name}[{first}] = {column[first]} with {self.n_in[first]} models that saw the sample and "
-                    f"{self.n_out[first]} that did not; expected a number, and NaN only where one of the two is none"
-                )
+                    beside, only = f"with memorization {self.values[first]}", "that is NaN"
+                msg = f"{name}[{first}] = {column[first]} {beside}; expected a number, and NaN only where {only}"
                 raise BadData(msg)
-        counts = self.n_in + self.n_out
-        if (self.n_in < 0).any() or (self.n_out < 0).any() or (counts != self.models).any():
-            first = np.flatnonzero((self.n_in < 0) | (self.n_out < 0) | (counts != self.models))[0]
-            msg = f"sample {first}: {self.n_in[first]} models in and {self.n_out[first]} out are not all {self.models}"
-            raise BadData(msg)
-        if exact and (self.models or np.nan_to_num(self.stderr).any()):
-            msg = f"leaving out each sample exactly draws no model and has no error; got {self.models} models"
-            raise BadData(msg)
 
     def __repr__(self) -> str:
         size = f"{len(self.values)} samples" + ("" if self.learner.is_exact else f", {self.models} models")
@@ -176,7 +178,9 @@ def write_memorization(
         metadata: What else the file says of itself.
     """
     columns: dict[str, NDArray[Any]] = {"sample": np.arange(len(memorization.values), dtype=np.int64)}
-    columns |= {COLUMNS[name]: getattr(memorization, name) for name in _measures_in_file(memorization.learner)}
+    columns |= {
+        COLUMNS[name]: getattr(memorization, name) for name in _measures_in_file(exact=memorization.learner.is_exact)
+    }
     columns |= answers or {}
     told = {
         "variant_id": memorization.variant_id,
@@ -186,9 +190,9 @@ def write_memorization(
     write_columns(columns, path, metadata={**told, **(metadata or {})})
 
 
-def _measures_in_file(learner: Learner) -> list[str]:
-    """Fields of ``Memorization`` that a file of a learner has a column of."""
-    return [name for name in COLUMNS if not (learner.is_exact and name in COUNTED)]
+def _measures_in_file(*, exact: bool) -> list[str]:
+    """Fields of ``Memorization`` that a file has a column of."""
+    return [name for name in COLUMNS if not (exact and name in COUNTED)]
 
 
 def read_memorization(path: Path, variant_id: str | None = None) -> Memorization:
@@ -204,8 +208,33 @@ def read_memorization(path: Path, variant_id: str | None = None) -> Memorization
     """
     path = a_path(path)
     exact = _says_exact(read_metadata(path).get("learner", ""))
-    of_file = [name for column, name in COLUMNS.items() if not (exact and column in COUNTED)]
+    of_file = [COLUMNS[name] for name in _measures_in_file(exact=exact)]
     columns, metadata = read_columns(path, ["sample", *of_file, *(ANSWERS if exact else ())])
+    _check_file(path, columns, metadata, variant_id)
+    learner = _learner_of(metadata["learner"], path)
+    one, other = ("answer_in", "answer_out") if learner.estimand == "leave_one_out_margin" else ("p_in", "p_out")
+    if not np.array_equal(columns[one] - columns[other], columns["memorization"], equal_nan=True):
+        msg = f"{path}: memorization is not {one} - {other}; it was changed after it was written: estimate again"
+        raise BadData(msg)
+    if exact:
+        columns["stderr"] = np.where(np.isnan(columns["memorization"]), np.nan, 0.0)
+        columns["n_in"] = columns["n_out"] = np.zeros(len(columns["sample"]), dtype=np.int64)
+    try:
+        return Memorization(
+            **{name: read_only(columns[column]) for name, column in COLUMNS.items()},
+            models=int(metadata["models"]),
+            learner=learner,
+            variant_id=metadata["variant_id"],
+        )
+    except BadData as error:
+        msg = f"{path}: {error}; estimate again"
+        raise BadData(msg) from None
+
+
+def _check_file(
+    path: Path, columns: Mapping[str, NDArray[Any]], metadata: Mapping[str, str], variant_id: str | None
+) -> None:
+    """Raise ``BadData`` or ``Mismatch`` for columns and metadata that no measurement of a variant has."""
     for name, values in columns.items():
         kind = np.int64 if name in ("sample", "n_in", "n_out") else np.float64
         if values.dtype != kind or values.ndim != 1:
@@ -225,24 +254,6 @@ def read_memorization(path: Path, variant_id: str | None = None) -> Memorization
         if outside.size:
             msg = f"{path}: {name}[{outside[0]}] = {columns[name][outside[0]]} is no share; estimate again"
             raise BadData(msg)
-    learner = _learner_of(metadata["learner"], path)
-    one, other = ("answer_in", "answer_out") if learner.estimand == "leave_one_out_margin" else ("p_in", "p_out")
-    if not np.array_equal(columns[one] - columns[other], columns["memorization"], equal_nan=True):
-        msg = f"{path}: memorization is not {one} - {other}; it was changed after it was written: estimate again"
-        raise BadData(msg)
-    if exact:
-        columns["stderr"] = np.where(np.isnan(columns["memorization"]), np.nan, 0.0)
-        columns["n_in"] = columns["n_out"] = np.zeros(len(columns["sample"]), dtype=np.int64)
-    try:
-        return Memorization(
-            **{name: read_only(columns[column]) for name, column in COLUMNS.items()},
-            models=int(metadata["models"]),
-            learner=learner,
-            variant_id=metadata["variant_id"],
-        )
-    except BadData as error:
-        msg = f"{path}: {error}; estimate again"
-        raise BadData(msg) from None
 
 
 def _says_exact(text: str) -> bool:

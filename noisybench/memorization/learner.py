@@ -96,7 +96,10 @@ def learner_of_setup(setup: Mapping[str, Any]) -> Learner:
 def _solved(setup: Mapping[str, Any]) -> Learner:
     """The learner of what is solved in closed form, see ``ClosedFormPlan.setup``."""
     options, exact = dict(setup["options"]), setup["estimand"] != "subsets"
-    told = ",".join(f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in sorted(options.items()))
+    told = ",".join(
+        f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in sorted(options.items())
+    )
     return Learner(
         model=setup["model"],
         recipe=CLOSED_FORM,

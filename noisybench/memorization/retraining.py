@@ -20,14 +20,11 @@ from torch import Tensor, nn
 from noisybench.data.source import Source, check_unchanged, untested
 from noisybench.ground.arrays import Bools
 from noisybench.ground.checks import check_room, unknown, whole
-from noisybench.ground.durability import rename_durably, temporary
 from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
-from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed, UnknownName
-from noisybench.ground.files import read_record, write_json
+from noisybench.ground.errors import BadUsage, TrainingFailed, UnknownName
 from noisybench.ground.locks import locked
-from noisybench.ground.mending import take_away
 from noisybench.ground.random_streams import derive
-from noisybench.ground.records import check_fields
+from noisybench.memorization.kept_blocks import check_block, mend_block, pace
 from noisybench.memorization.pool import (
     BLOCK,
     PURPOSES,
@@ -36,7 +33,6 @@ from noisybench.memorization.pool import (
     block_path,
     blocks,
     class_type,
-    read_block,
     write_block,
 )
 from noisybench.memorization.stacking import STACK_BYTES, STACKED_BATCH, can_stack, train_together
@@ -130,7 +126,8 @@ def retrain(
             else:
                 tasks.append(task)
         for task in there:  # versions guard the training: they matter where some models are still to be trained
-            check_block(task.path, {**record, "first": task.first, "models": task.count}, variant, ignore=() if tasks else ("versions",))
+            own = {**record, "first": task.first, "models": task.count}
+            check_block(task.path, own, variant, ignore=() if tasks else ("versions",))
         began = time.perf_counter()
         shared = _Shared(seen, variant, learner, record)
         run_tasks(_train_block, tasks, shared, workers=machine.workers, progress=progress)

@@ -38,7 +38,10 @@ def verify_left_out(path: Path, told: Memorization, variant: Variant) -> str:
     ]
     if variant.copies is None:
         faults.append(
-            ("answer_in is not answer_out + leverage (1 - answer_out)", answer_out + leverage * (1 - answer_out) - answer_in)
+            (
+                "answer_in is not answer_out + leverage (1 - answer_out)",
+                answer_out + leverage * (1 - answer_out) - answer_in,
+            )
         )
     known = ~np.isnan(told.values)
     if not np.array_equal(known, ~variant.dropped):
@@ -52,7 +55,9 @@ def verify_left_out(path: Path, told: Memorization, variant: Variant) -> str:
     damage = told.p_out - told.p_in
     right = known & variant.class_known & (variant.clean == variant.labels)
     if not np.array_equal(told.clean_damage[right], damage[right]):
-        msg = f"{path}: 'clean_damage' of right labels is not p_out - p_in; it was changed after it was written: {again}"
+        msg = (
+            f"{path}: 'clean_damage' of right labels is not p_out - p_in; it was changed after it was written: {again}"
+        )
         raise BadData(msg)
     setup = {name: value for name, value in setup_of_exact(path).items() if name not in AROUND_SETUP}
     if learner_of_setup(setup) != told.learner:

@@ -75,7 +75,9 @@ def measure_memorization(
     check_kind(learner, (SubsetPlan, ClosedFormPlan), "learner", mend)
     solved = isinstance(learner, ClosedFormPlan)
     home = a_path(out, "out") / variant.name
-    name = learner.folder(seed=seed) if isinstance(learner, ClosedFormPlan) else learner.folder(purpose="truth", seed=seed)
+    name = (
+        learner.folder(seed=seed) if isinstance(learner, ClosedFormPlan) else learner.folder(purpose="truth", seed=seed)
+    )
     folder = home / "memorization" / name
     for path in sorted(folder.parent.glob("*/memorization.parquet")):
         if path.parent != folder and _learner_in(path) == learner.learner:

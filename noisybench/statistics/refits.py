@@ -22,7 +22,7 @@ from noisybench.ground.arrays import Bools, Floats, Labels
 from noisybench.ground.checks import check_room, number
 from noisybench.ground.errors import BadUsage
 from noisybench.statistics.grouping import group_batches
-from noisybench.statistics.ridge import class_sums, left_out
+from noisybench.statistics.ridge import answers_left_out, class_sums
 from noisybench.statistics.spectrum import BLOCK, spectrum
 
 MOST_EXACT = 10_000
@@ -172,18 +172,20 @@ def leave_out_each(fit: Fit, labels: Labels, k: int, groups: Labels | None = Non
         groups: Number of each sample's group, from 0, at least two of them, shape (n,); None leaves out each sample alone.
     """
     n = len(labels)
-    check_room(n, 2 * k, "an answer of ridge regression for each class, with the sample and without", "take fewer samples")
+    check_room(
+        n, 2 * k, "an answer of ridge regression for each class, with the sample and without", "take fewer samples"
+    )
     fitted, answers, leverage = np.empty((n, k)), np.empty((n, k)), np.empty(n)
     if isinstance(fit, RidgeFit):
         sums = class_sums(fit.coordinates, labels, k)
         for members in group_batches(groups, n, most=BLOCK // (len(sums) + k)):
             own, flat = fit.coordinates[members], members.reshape(-1)
             fitted[flat] = (own.reshape(-1, len(sums)) / fit.penalised) @ sums
-            left, weights = left_out(own, labels[members], fit.penalised, sums)
+            left, weights = answers_left_out(own, labels[members], fit.penalised, sums)
             answers[flat], leverage[flat] = left.reshape(-1, k), weights.reshape(-1)
         return LeftOut(fitted, answers, leverage)
     errors = class_sums(fit.residuals, labels, k)
-    wanted = one_hot(labels, k)
+    wanted = coded(labels, k)
     np.subtract(wanted, errors, out=fitted)
     np.subtract(1, fit.residuals.diagonal(), out=leverage)
     largest = 1 if groups is None else int(np.bincount(groups).max())
@@ -215,8 +217,8 @@ def _by_coordinates(fit: RidgeFit, labels: Labels, sums: Floats, included: Bools
     out = np.flatnonzero(~included)
     if len(out) < r:
         own = z[out]
-        left, _ = left_out(own[None], labels[out][None], fit.penalised, sums)
-        moved = sums + own.T @ (left[0] - one_hot(labels[out], k))
+        left, _ = answers_left_out(own[None], labels[out][None], fit.penalised, sums)
+        moved = sums + own.T @ (left[0] - coded(labels[out], k))
         weights = moved / fit.penalised[:, None]
     elif len(out) <= len(z) - len(out):
         weights = np.linalg.solve(np.diag(fit.penalised) - _gram(z, out), sums - class_sums(z[out], labels[out], k))
@@ -245,13 +247,13 @@ def _by_kernel(residuals: Floats, labels: Labels, errors: Floats, included: Bool
     out = np.flatnonzero(~included)
     rows = residuals[out]
     moved = np.linalg.solve(rows[:, out], errors[out])
-    answers: Floats = one_hot(labels, errors.shape[1]) - errors
+    answers: Floats = coded(labels, errors.shape[1]) - errors
     answers += rows.T @ moved
     answers[out] -= moved
     return answers
 
 
-def one_hot(labels: Labels, k: int) -> Floats:
+def coded(labels: Labels, k: int) -> Floats:
     """1 at each label's class: (n,) → (n, k)."""
     found = np.zeros((len(labels), k))
     found[np.arange(len(labels)), labels] = 1

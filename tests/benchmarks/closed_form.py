@@ -10,16 +10,10 @@ that fit 99 % of the wrong labels of the median set, and among these the pair of
 the given labels. The rule was first to ask the 99 % of every set; iris, of four columns, allows no pair that.
 """
 
-import argparse
-import resource
-import time
-
 import numpy as np
 from feature_consensus import tuning_sets, with_errors
-from measuring import Row, report
 
-from noisybench.ground.arrays import Floats
-from noisybench.statistics.refits import fit_kernel_ridge, fit_ridge, leave_out_each
+from noisybench.statistics.refits import fit_kernel_ridge, leave_out_each
 from noisybench.statistics.spectrum import centred_units
 
 WIDTHS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4)
@@ -36,9 +30,9 @@ def choose() -> None:
     for name, x, y in tuning_sets():
         given, k = with_errors(x, y, "uniform", 0.2, 0), int(y.max()) + 1
         wrong, units = given != y, centred_units(x, len(x))
-        for width, penalty in fits:
+        for (width, penalty), fitted in fits.items():
             left = leave_out_each(fit_kernel_ridge(units, penalty, width), given, k)
-            fits[width, penalty].append(float((left.fitted.argmax(1) == given)[wrong].mean()))
+            fitted.append(float((left.fitted.argmax(1) == given)[wrong].mean()))
             hits[width, penalty].append(float((left.answers.argmax(1) == given).mean()))
         print(f"{name}: {len(x)} × {x.shape[1]}, {k} classes", flush=True)
     for (width, penalty), fitted in fits.items():
