@@ -11,12 +11,13 @@ import numpy as np
 from noisybench.board.agreement import STRATA, Stratum, stratum_members
 from noisybench.board.truths import Truths, read_truths
 from noisybench.ground.arrays import Bools, Floats, Labels
+from noisybench.ground.checks import as_list, check_kind
 from noisybench.ground.walking import find_below, reached
 from noisybench.memorization.estimate import Memorization, check_same
 from noisybench.memorization.learner import Learner
 from noisybench.memorization.reliability import reliability
 from noisybench.statistics.memorization_metrics import Compared, pearson, spearman
-from noisybench.variants.variant import Variant
+from noisybench.variants.variant import Variant, check_variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,11 @@ def compare_memorizations(
 
     Source: Spearman 1904, doi:10.2307/1412159 (correction for attenuation).
     """
+    check_variant(variant)
+    mend = "memorize(…).memorization or read_memorization(path) gives one"
+    measured = as_list(measured, "measured", f"give at least two memorizations; {mend}")
     for one in measured:
+        check_kind(one, Memorization, "each of measured", mend)
         check_same(one, variant)
     rows = []
     for one, other in combinations(measured, 2):

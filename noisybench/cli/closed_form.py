@@ -94,9 +94,8 @@ def report_measured(measured: "MeasuredMemorization", learner: str, *, as_json: 
     if as_json:
         print_json({key: None if isinstance(value, float) and isnan(value) else value for key, value in record.items()})
         return
-    exact = measured.memorization.learner.is_exact
     for name, value in asdict(summary).items():
-        if exact and name in OF_MODELS:
+        if not summary.models and name in OF_MODELS:
             continue
         key = FIT_WORDS.get(name, name)
         say(f"{key.replace('_', ' '):<26}{value:.4g}" if isinstance(value, float) else f"{key:<26}{value}")

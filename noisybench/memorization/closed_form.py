@@ -143,7 +143,7 @@ def refit_subsets(
     check_source(source, variant)
     models, seed = whole(models, "models", least=2), whole(seed, "seed", least=0)
     check_fraction(plan.fraction, int((~variant.dropped).sum()))
-    record = {
+    record: dict[str, Any] = {
         "variant_id": variant.provenance.variant_id,
         "learner": plan.learner.name,
         "purpose": "truth",
@@ -160,7 +160,7 @@ def refit_subsets(
             (there if path.is_file() and mend_block(path, variant) else lacking).append((path, own))
         for path, own in there:
             check_block(path, own, variant, ignore=() if lacking else ("versions",))
-            for _ in range(int(own["models"])):
+            for _ in range(own["models"]):
                 progress()
         began = time.perf_counter()
         refit = None

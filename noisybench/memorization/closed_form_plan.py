@@ -23,7 +23,15 @@ from noisybench.ground.files import file_name
 from noisybench.ground.options import parse_options, plain_options
 from noisybench.ground.random_streams import permutation
 from noisybench.memorization.learner import CLOSED_FORM, ESTIMANDS, Estimand, Learner, learner_of_setup
-from noisybench.statistics.refits import Fit, check_exact, check_positive, fit_kernel_ridge, fit_nystrom, fit_ridge
+from noisybench.statistics.refits import (
+    Fit,
+    check_exact,
+    check_penalty,
+    check_width,
+    fit_kernel_ridge,
+    fit_nystrom,
+    fit_ridge,
+)
 from noisybench.statistics.spectrum import MOST_SIDE
 
 PENALTY = 3.0
@@ -41,14 +49,14 @@ class Ridge:
     """Ridge regression on the features.
 
     Attributes:
-        penalty: λ, above 0.
+        penalty: λ, at least 1e-6.
     """
 
     penalty: float = PENALTY
 
     def check(self, _: int) -> None:
         """Raise ``BadUsage`` for what cannot be meant of so many samples."""
-        check_positive(self.penalty, "penalty")
+        check_penalty(self.penalty)
 
     def fit(self, units: Floats, _: Bools) -> Fit:
         """The fit on rows (n, d), which are overwritten."""
@@ -60,7 +68,7 @@ class KernelRidge:
     """Kernel ridge regression, exactly, of up to ``refits.MOST_EXACT`` samples.
 
     Attributes:
-        penalty: λ, above 0.
+        penalty: λ, at least 1e-6.
         width: Of the Gaussian kernel exp(-‖u - v‖² / (2 width²)), above 0; None takes the linear kernel.
     """
 
@@ -69,9 +77,8 @@ class KernelRidge:
 
     def check(self, n: int) -> None:
         """Raise ``BadUsage`` for what cannot be meant of so many samples."""
-        check_positive(self.penalty, "penalty")
-        if self.width is not None:
-            check_positive(self.width, "width")
+        check_penalty(self.penalty)
+        check_width(self.width)
         check_exact(n)
 
     def fit(self, units: Floats, _: Bools) -> Fit:
@@ -97,9 +104,8 @@ class KernelRidgeNystrom:
 
     def check(self, _: int) -> None:
         """Raise ``BadUsage`` for what cannot be meant."""
-        check_positive(self.penalty, "penalty")
-        if self.width is not None:
-            check_positive(self.width, "width")
+        check_penalty(self.penalty)
+        check_width(self.width)
         if whole(self.landmarks, "landmarks", least=1) > MOST_SIDE:
             msg = f"landmarks must be at most {MOST_SIDE}, got {self.landmarks}: as large a matrix is decomposed"
             raise BadUsage(msg)

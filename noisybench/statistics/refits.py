@@ -27,6 +27,8 @@ from noisybench.statistics.spectrum import BLOCK, spectrum
 
 MOST_EXACT = 10_000
 """Samples of the largest kernel matrix that is inverted: 0.8 GB."""
+LEAST_PENALTY = 1e-6
+"""Smallest penalty, rows being of length one: below it float64 keeps few digits of what 10,000 samples answer."""
 FLAT_PART = 1e-12
 """Part of the largest eigenvalue of the landmarks' kernel from which one counts as more than rounding."""
 
@@ -79,9 +81,9 @@ def fit_ridge(values: Floats, penalty: float) -> RidgeFit:
     """Ridge regression on values of shape (n, d), which are overwritten.
 
     Raises:
-        BadUsage: The penalty is no number above 0, or there are more than ``spectrum.MOST_SIDE`` samples and features.
+        BadUsage: The penalty is too small, or there are more than ``spectrum.MOST_SIDE`` samples and features.
     """
-    penalty = check_positive(penalty, "penalty")
+    penalty = check_penalty(penalty)
     n = len(values)
     values -= values.mean(axis=0)
     coordinates, squares = spectrum(values)
@@ -99,11 +101,11 @@ def fit_kernel_ridge(values: Floats, penalty: float, width: float | None) -> Ker
         width: Of the Gaussian kernel exp(-‖u - v‖² / (2 width²)); None takes the linear kernel uᵀv.
 
     Raises:
-        BadUsage: The penalty or the width is no number above 0, or there are more than ``MOST_EXACT`` samples.
+        BadUsage: The penalty is too small, the width is none, or there are more than ``MOST_EXACT`` samples.
     """
     from scipy.linalg import lapack
 
-    penalty = check_positive(penalty, "penalty")
+    penalty = check_penalty(penalty)
     n = len(values)
     check_exact(n)
     inverse = kernel(values, values, width)
@@ -135,7 +137,7 @@ def fit_nystrom(values: Floats, penalty: float, width: float | None, landmarks: 
         width: See ``fit_kernel_ridge``.
         landmarks: Rows of the landmarks, shape (m,).
     """
-    penalty = check_positive(penalty, "penalty")
+    penalty = check_penalty(penalty)
     chosen = values[landmarks]
     squares, axes = np.linalg.eigh(kernel(chosen, chosen, width))
     kept = squares > FLAT_PART * squares[-1]
@@ -151,9 +153,9 @@ def fit_nystrom(values: Floats, penalty: float, width: float | None, landmarks: 
 def kernel(left: Floats, right: Floats, width: float | None) -> Floats:
     """Kernel of each two rows: (n, d), (m, d) → (n, m); Gaussian of a width, or linear where that is None."""
     found: Floats = left @ right.T
+    width = check_width(width)
     if width is None:
         return found
-    width = check_positive(width, "width")
     found *= 2
     found -= np.einsum("ij,ij->i", left, left)[:, None]
     found -= np.einsum("ij,ij->i", right, right)
@@ -270,13 +272,22 @@ def check_exact(n: int) -> None:
         raise BadUsage(msg)
 
 
-def check_positive(value: float, what: str) -> float:
-    """``value`` as a float above 0.
+def check_penalty(penalty: float) -> float:
+    """A penalty as a float.
 
     Raises:
-        BadUsage: It is none.
+        BadUsage: It is no number of at least ``LEAST_PENALTY``.
     """
-    return number(value, what, least=0, without=0)
+    return number(penalty, "penalty", least=LEAST_PENALTY)
+
+
+def check_width(width: float | None) -> float | None:
+    """The width of a Gaussian kernel as a float, or None of the linear one.
+
+    Raises:
+        BadUsage: It is neither.
+    """
+    return None if width is None else number(width, "width", least=0, without=0)
 
 
 def _mirror(square: Floats) -> None:
