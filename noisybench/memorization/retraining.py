@@ -255,14 +255,16 @@ def _one_by_one(
     shared: _Shared, data: Inputs, included: Bools, seeds: Sequence[int]
 ) -> Iterator[tuple[int, nn.Module]]:
     """Row and model of every model of a block, each trained by the loop of ``training``."""
-    plan = shared.learner.plan
+    plan, labels = shared.learner.plan, shared.variant.labels
     for row, seed in enumerate(seeds):
-        rows = torch.tensor(np.flatnonzero(included[row]), device=data.device)
+        chosen = np.flatnonzero(included[row])
+        subset = data.subset(chosen)  # an objective is not shown the label of any other sample
         model = _fresh(shared, data, seed)
         if data.is_image:
             model = model.to(memory_format=torch.channels_last)
+        told = shared.source, shared.variant, plan.recipe, model, subset, seed
         with errors_as_training_failed("a model of the pool cannot be trained", but=OSError):
-            run = RunInProgress(shared.source, shared.variant, plan.recipe, model, data, seed, rows, plan.objective)
+            run = RunInProgress(*told, objective=plan.objective, given=labels[chosen])
             for epoch in range(1, plan.recipe.epochs + 1):
                 run.epoch(epoch, None)
         yield row, run.model
