@@ -1,0 +1,113 @@
+"""Numbers of the curvature study by draw and training, their means and intervals: from its records alone."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from noisybench.statistics.column_means import LEVEL, student
+
+Cells = Mapping[tuple[int, int], float]
+"""(draw, seed of training) → a number."""
+
+
+class Spread(NamedTuple):
+    """A mean and its 95 % interval.
+
+    Attributes:
+        value: Mean of the means of the draws; NaN of nothing.
+        low: NaN where there is one number, and no interval over samples.
+        high: The other end.
+        over: What the interval covers, in words; empty where there is none.
+        stderr: Standard error that the interval is made with; NaN of one over samples.
+        freedom: Degrees of freedom of Student's t; NaN of one over samples.
+    """
+
+    value: float
+    low: float
+    high: float
+    over: str
+    stderr: float = math.nan
+    freedom: float = math.nan
+
+    def above(self, null: float) -> float:
+        """One-sided p-value of the mean being at most ``null``; NaN where there is no t."""
+        from scipy.special import stdtr
+
+        if math.isnan(self.freedom):
+            return math.nan
+        if self.stderr == 0:
+            return 0.0 if self.value > null else 1.0
+        return float(stdtr(self.freedom, -(self.value - null) / self.stderr))
+
+    def __str__(self) -> str:
+        if math.isnan(self.value):
+            return "–"
+        return f"{self.value:.3f}" if math.isnan(self.low) else f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+NOTHING = Spread(math.nan, math.nan, math.nan, "")
+
+
+def cells_of(records: Iterable[Mapping[str, Any]], field: str, **where: Any) -> dict[tuple[int, int], float]:  # noqa: ANN401
+    """A number of each record that has certain values, by draw and seed; unknown ones are left out.
+
+    Args:
+        records: Of one kind.
+        field: Of the number.
+        where: Field → value; None is that of a field without one.
+    """
+    return {
+        (int(one["draw"]), int(one["seed"])): float(one[field])
+        for one in records
+        if one.get(field) is not None and all(one.get(key) == value for key, value in where.items())
+    }
+
+
+def minus(cells: Cells, others: Cells) -> dict[tuple[int, int], float]:
+    """Differences of what has the same draw and seed.
+
+    What was measured once a draw, as memorization, stands against the mean over the seeds of that draw.
+    """
+    if len({seed for _, seed in others}) == 1 < len({seed for _, seed in cells}):
+        cells = {(draw, seed): value for (draw, seed) in others for value in [_mean_of_draw(cells, draw)]}
+    return {key: value - others[key] for key, value in cells.items() if key in others and not math.isnan(value)}
+
+
+def _mean_of_draw(cells: Cells, draw: int) -> float:
+    own = [value for (each, _), value in cells.items() if each == draw]
+    return float(np.mean(own)) if own else math.nan
+
+
+def mean_over(several: Sequence[Cells]) -> dict[tuple[int, int], float]:
+    """Means over several quantities, of draws and seeds that all of them have."""
+    if not several:
+        return {}
+    keys = [key for key in several[0] if all(key in one for one in several)]
+    return {key: float(np.mean([one[key] for one in several])) for key in keys}
+
+
+def spread(cells: Cells, *, bounds: tuple[float, float] = (-1, 1), own: tuple[float, float] | None = None) -> Spread:
+    """Mean and interval: over draws, each the mean of its trainings; of one draw over its trainings; of one, over samples.
+
+    Args:
+        cells: By draw and seed.
+        bounds: Least and greatest value.
+        own: Interval over samples, for where there is one number.
+    """
+    if not cells:
+        return NOTHING
+    draws = sorted({draw for draw, _ in cells})
+    seeds = len({seed for _, seed in cells})
+    means = np.array([_mean_of_draw(cells, draw) for draw in draws])
+    over = f"{len(draws)} draws" + (f", {seeds} trainings each" if seeds > 1 else "")
+    if len(draws) == 1:
+        means, over = np.array([*cells.values()]), f"{len(cells)} trainings of one draw"
+    middle = float(means.mean())
+    if len(means) == 1:
+        ends = (math.nan, math.nan) if own is None else own
+        return Spread(middle, *ends, "" if own is None else "samples, of one draw and training")
+    freedom, error = len(means) - 1, float(means.std(ddof=1)) / math.sqrt(len(means))
+    reach = float(student(freedom, LEVEL)) * error
+    return Spread(middle, max(middle - reach, bounds[0]), min(middle + reach, bounds[1]), over, error, freedom)
