@@ -103,8 +103,13 @@ from .statistics.transition_estimation import transition_error as transition_err
 from .studies.agreement_grid import AgreementGrid as AgreementGrid
 from .studies.agreement_grid import GridRow as GridRow
 from .studies.agreement_grid import agreement_grid as agreement_grid
+from .studies.claims import HYPOTHESES as HYPOTHESES
+from .studies.forecast import StudyForecast as StudyForecast
 from .studies.harm import harm as harm
 from .studies.harm_runs import HarmGrid as HarmGrid
+from .studies.hypotheses import Hypothesis as Hypothesis
+from .studies.results import StudyResults as StudyResults
+from .studies.results import read_results as read_results
 from .studies.study import StudyFindings as StudyFindings
 from .studies.study import StudyTable as StudyTable
 from .studies.study import Verdict as Verdict

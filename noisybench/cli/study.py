@@ -1,21 +1,36 @@
 """The commands of studies: questions that are answered by many runs."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from noisybench.cli.printing import Json, no_format, print_lines, progress_bar, say, tell, whole_number
 
+if TYPE_CHECKING:
+    from noisybench.studies.study import StudyFindings
+
 study = typer.Typer(help="Questions that are answered by many runs.", no_args_is_help=True)
 """The group of commands ``study``."""
+STYLES = ("table", "md", "markdown", "csv", "json")
+Out = Annotated[Path, typer.Option(help="Folder of its runs and results; a study that was stopped goes on there.")]
+Plot = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the picture: .png, .svg or .pdf.")]
+Style = Annotated[str, typer.Option("--format", help="table, md, csv or json.")]
+Table = Annotated[str | None, typer.Option(metavar="NAME", help="One of its tables alone.")]
+Workers = Annotated[
+    int | None, typer.Option(parser=whole_number, metavar="N", help="Processes; default: one a core or GPU.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say how many runs it has and what they take; train nothing.")]
+Remake = Annotated[bool, typer.Option("--remake", help="From the results that are in its folder; nothing is run.")]
 
 
 @study.command("agreement-grid")
 def agreement_grid(
     runs: Annotated[list[Path], typer.Argument(metavar="RUNS…", help="Any folders above runs.")],
     *,
-    style: Annotated[str, typer.Option("--format", help="table, md, csv or json.")] = "table",
+    style: Style = "table",
     as_json: Json = False,
 ) -> None:
     """How answer and label are compared × what is averaged × in-sample or held-out, each against the wrong labels."""
@@ -39,41 +54,64 @@ def agreement_grid(
 @study.command()
 def harm(
     *,
-    out: Annotated[Path, typer.Option(help="Folder of its runs; a study that was stopped goes on there.")] = Path(
-        "harm"
-    ),
+    out: Out = Path("harm"),
     preset: Annotated[str, typer.Option(help="quick, standard or exact.")] = "standard",
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the picture: .png, .svg or .pdf.")] = None,
-    style: Annotated[str, typer.Option("--format", help="table, md, csv or json.")] = "table",
-    table: Annotated[str | None, typer.Option(metavar="NAME", help="One of its tables alone.")] = None,
-    workers: Annotated[
-        int | None, typer.Option(parser=whole_number, metavar="N", help="Processes; default: one a core or GPU.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    plot: Plot = None,
+    style: Style = "table",
+    table: Table = None,
+    workers: Workers = None,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """What a memorised wrong label costs, by how often its instance occurs, and where treatments help or worsen that."""
     from dataclasses import replace
 
     from noisybench.cli.run import count_workers
-    from noisybench.ground.checks import unknown
-    from noisybench.ground.errors import UnknownName
     from noisybench.studies.harm import TABLES, preset_of
     from noisybench.studies.harm import harm as carry_out
     from noisybench.training.machine import Machine
 
-    if style not in STYLES:
-        raise no_format(style, STYLES)
-    if table is not None and table not in TABLES:
-        raise UnknownName(unknown(table, TABLES, "table of this study"))
+    check_report(style, table, TABLES)
     grid, machine = preset_of(preset), Machine(device)
     machine = replace(machine, workers=count_workers(workers, machine.device, grid.trainings))
     with progress_bar("study harm", grid.trainings * grid.epochs) as step:
         findings = carry_out(grid, out, plot=plot, machine=machine, progress=step)
+    report_study(findings, style, as_json=as_json, table=table, first=TABLES[0], plot=plot)
+
+
+def check_report(style: str, table: str | None, tables: Sequence[str]) -> None:
+    """Raise unless there are such a format and such a table; before anything is trained.
+
+    Raises:
+        BadUsage: No such format.
+        UnknownName: No such table.
+    """
+    from noisybench.ground.checks import unknown
+    from noisybench.ground.errors import UnknownName
+
+    if style not in STYLES:
+        raise no_format(style, STYLES)
+    if table is not None and table not in tables:
+        raise UnknownName(unknown(table, tuple(tables), "table of this study"))
+
+
+def report_study(
+    findings: "StudyFindings", style: str, *, as_json: bool, table: str | None, first: str, plot: Path | None
+) -> None:
+    """Print what a study found, and say where its picture is.
+
+    Args:
+        findings: Of the study.
+        style: One of ``STYLES``.
+        as_json: The same as the style json.
+        table: One of its tables alone; None prints all, and CSV the first.
+        first: Name of the table that CSV has unless another is asked for.
+        plot: File of the picture that was drawn.
+    """
     if as_json or style == "json":
         say(findings.to_json())
     elif style == "csv":
-        say(findings.to_csv(table or TABLES[0]).rstrip("\n"))
+        say(findings.to_csv(table or first).rstrip("\n"))
     elif style in ("md", "markdown"):
         say(findings.to_markdown(*([] if table is None else [table])).rstrip("\n"))
     else:
@@ -84,6 +122,3 @@ def harm(
             print_lines(found.header, found.lines, "table")
     if plot is not None:
         tell(f"the picture is {plot}")
-
-
-STYLES = ("table", "md", "markdown", "csv", "json")

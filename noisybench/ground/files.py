@@ -187,38 +187,40 @@ def read_columns(path: Path, names: list[str] | None = None) -> tuple[dict[str, 
     Raises:
         BadData: The file is missing, is no Parquet, lacks a column, or claims far more than it can hold.
     """
-    check_regular(path)
-    try:
-        with _opened(path) as (file, schema):
-            there = schema.names
-            missing = [name for name in names or [] if name not in there]
-            if missing:
-                msg = f"{path} has no column '{missing[0]}'; it has: {', '.join(there)}"
-                raise BadData(msg)
-            check_table(path, file.metadata.num_rows, schema, names)
-            table = file.read(
-                columns=names, use_threads=file.metadata.num_rows > SMALL
-            )  # threads cost a small file more
-            metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+    with opened_parquet(path) as (file, schema):
+        there = schema.names
+        missing = [name for name in names or [] if name not in there]
+        if missing:
+            msg = f"{path} has no column '{missing[0]}'; it has: {', '.join(there)}"
+            raise BadData(msg)
+        check_table(path, file.metadata.num_rows, schema, names)
+        table = file.read(columns=names, use_threads=file.metadata.num_rows > SMALL)  # threads cost a small file more
+        metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
         columns = {name: column_of(table[name].combine_chunks()) for name in table.column_names}
-    except (OSError, pa.ArrowException, UnicodeDecodeError, KeyError) as error:
-        msg = f"{path} cannot be read as Parquet: {_reason(error)}; make it again"
-        raise BadData(msg) from None
     return columns, metadata
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[pq.ParquetFile, pa.Schema]]:
-    """A Parquet file and its schema, whose texts are read once each: a small file may repeat a long one without end."""
-    file = pq.ParquetFile(path, page_checksum_verification=True)
-    schema = file.schema_arrow  # which each asking makes anew
-    texts = [field.name for field in schema if holds_texts(field.type)]
-    if texts:
-        file.close()
-        file = pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=texts)
-        schema = file.schema_arrow
-    with file:
-        yield file, schema
+def opened_parquet(path: Path) -> Iterator[tuple[pq.ParquetFile, pa.Schema]]:
+    """A Parquet file and its schema, whose texts are read once each: a small file may repeat a long one without end.
+
+    Raises:
+        BadData: The file is missing or is no Parquet, or what is read there within this context is damaged.
+    """
+    check_regular(path)
+    try:
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+        schema = file.schema_arrow  # which each asking makes anew
+        texts = [field.name for field in schema if holds_texts(field.type)]
+        if texts:
+            file.close()
+            file = pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=texts)
+            schema = file.schema_arrow
+        with file:
+            yield file, schema
+    except (OSError, pa.ArrowException, UnicodeDecodeError, KeyError) as error:
+        msg = f"{path} cannot be read as Parquet: {_reason(error)}; make it again"
+        raise BadData(msg) from None
 
 
 def column_names(path: Path) -> list[str]:
