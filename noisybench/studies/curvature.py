@@ -11,12 +11,14 @@ from noisybench.ground.checks import a_path, check_kind, unknown
 from noisybench.ground.drawing import check_picture
 from noisybench.ground.engines.processes import Progress
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
-from noisybench.ground.records import record_as
+from noisybench.ground.records import read_json_as, record_as
 from noisybench.studies.claims import hypotheses_of
+from noisybench.studies.curvature_cells import Found
 from noisybench.studies.curvature_claims import MEMORIZES, measured_curvature
 from noisybench.studies.curvature_picture import draw_panels, draw_sheets
 from noisybench.studies.curvature_records import records_of
 from noisybench.studies.curvature_runs import (
+    AUTHORS_STEP,
     OWN_STEP,
     CurvatureGrid,
     Labelled,
@@ -27,7 +29,6 @@ from noisybench.studies.curvature_runs import (
     tuned_on,
 )
 from noisybench.studies.curvature_tables import (
-    Found,
     agreement_table,
     duplicates_table,
     epochs_table,
@@ -39,25 +40,35 @@ from noisybench.studies.curvature_tables import (
     tops_table,
 )
 from noisybench.studies.forecast import StudyForecast, forecast_trainings
-from noisybench.studies.hypotheses import Measured, claims_table, judge, verdicts_of
+from noisybench.studies.hypotheses import Effect, claims_table, judge, verdicts_of
 from noisybench.studies.results import StudyResults, read_results, results_of, write_results
 from noisybench.studies.study import StudyFindings
 from noisybench.training.machine import Machine
 
 PRESETS: Mapping[str, CurvatureGrid] = {
     "quick": CurvatureGrid(
-        limit=300,
-        epochs=30,
+        limit=200,
+        epochs=20,
         rates=(0.05,),
-        steps=(1e-3, 0.1),
+        steps=(AUTHORS_STEP, OWN_STEP),
         directions=2,
-        every=15,
+        every=10,
         activations=("relu",),
         draws=(0, 1),
         models=20,
     ),
     "standard": CurvatureGrid(),
-    "images": CurvatureGrid(sources=("mnist", "cifar10"), limit=1_000, rates=(0.02, 0.1), rate=0.1),
+    "photographs": CurvatureGrid(
+        sources=("cifar10",),
+        limit=1_000,
+        rates=(0.05,),
+        steps=(AUTHORS_STEP, OWN_STEP),
+        directions=3,
+        every=15,
+        activations=("relu",),
+        draws=(0, 1),
+        models=0,
+    ),
     "full": CurvatureGrid(
         sources=("cifar10", "cifar100"),
         model="resnet18",
@@ -76,7 +87,7 @@ PRESETS: Mapping[str, CurvatureGrid] = {
         },
     ),
 }
-"""Name → what is trained. ``full`` is of the size of the paper, and for GPUs."""
+"""Name → what is trained. ``standard`` and ``photographs`` are sized for CPUs; ``full`` is of the size of the paper."""
 
 TABLES = (
     "claims", "fit", "flips", "epochs", "duplicates", "rivals", "steps", "agreement", "tops", "top_kinds",
@@ -179,7 +190,7 @@ def curvature_findings(results: StudyResults) -> StudyFindings:
     )
 
 
-def measure_curvature(results: StudyResults) -> Mapping[str, Measured | str]:
+def measure_curvature(results: StudyResults) -> Mapping[str, Effect | str]:
     """Name of each hypothesis on curvature → what was measured, or in words why it was not."""
     return measured_curvature(Found(results, grid_of(results)))
 
@@ -234,6 +245,16 @@ def preset_of(preset: str | CurvatureGrid) -> CurvatureGrid:
     if preset not in PRESETS:
         raise UnknownName(unknown(preset, tuple(PRESETS), "preset"))
     return PRESETS[preset]
+
+
+def read_grid(path: Path) -> CurvatureGrid:
+    """A grid from a JSON file of its fields; those that are left out are as in the preset ``standard``.
+
+    Raises:
+        BadData: The file is missing or broken, or holds fields that no grid has.
+        BadUsage: A value that cannot be meant.
+    """
+    return read_json_as(path, CurvatureGrid, mend="write an object of fields of CurvatureGrid")
 
 
 def _sources(grid: CurvatureGrid, labelled: Mapping[Place, Labelled]) -> Iterator[dict[str, Any]]:

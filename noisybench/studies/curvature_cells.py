@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from noisybench.statistics.column_means import LEVEL, student
+from noisybench.studies.curvature_records import LAST, MEMORIZATION
+from noisybench.studies.curvature_runs import CURVATURE, RIVALS, CurvatureGrid, Setting
+from noisybench.studies.results import StudyResults
 
 Cells = Mapping[tuple[int, int], float]
 """(draw, seed of training) → a number."""
@@ -31,15 +34,15 @@ class Spread(NamedTuple):
     stderr: float = math.nan
     freedom: float = math.nan
 
-    def above(self, null: float) -> float:
-        """One-sided p-value of the mean being at most ``null``; NaN where there is no t."""
+    def two_sided(self, null: float) -> float:
+        """P-value of the mean being ``null``, by Student's t; NaN where there is none."""
         from scipy.special import stdtr
 
         if math.isnan(self.freedom):
             return math.nan
         if self.stderr == 0:
-            return 0.0 if self.value > null else 1.0
-        return float(stdtr(self.freedom, -(self.value - null) / self.stderr))
+            return 1.0 if self.value == null else 0.0
+        return float(2 * stdtr(self.freedom, -abs(self.value - null) / self.stderr))
 
     def __str__(self) -> str:
         if math.isnan(self.value):
@@ -47,22 +50,26 @@ class Spread(NamedTuple):
         return f"{self.value:.3f}" if math.isnan(self.low) else f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
+SHARES = (0.0, 1.0)
+"""Least and greatest value of a share, and of an AUROC."""
 NOTHING = Spread(math.nan, math.nan, math.nan, "")
 
 
 def cells_of(records: Iterable[Mapping[str, Any]], field: str, **where: Any) -> dict[tuple[int, int], float]:  # noqa: ANN401
     """A number of each record that has certain values, by draw and seed; unknown ones are left out.
 
+    Several of one draw and seed give their mean.
+
     Args:
         records: Of one kind.
         field: Of the number.
         where: Field → value; None is that of a field without one.
     """
-    return {
-        (int(one["draw"]), int(one["seed"])): float(one[field])
-        for one in records
-        if one.get(field) is not None and all(one.get(key) == value for key, value in where.items())
-    }
+    found: dict[tuple[int, int], list[float]] = {}
+    for one in records:
+        if one.get(field) is not None and all(one.get(key) == value for key, value in where.items()):
+            found.setdefault((int(one["draw"]), int(one["seed"])), []).append(float(one[field]))
+    return {key: sum(values) / len(values) for key, values in found.items()}
 
 
 def minus(cells: Cells, others: Cells) -> dict[tuple[int, int], float]:
@@ -111,3 +118,68 @@ def spread(cells: Cells, *, bounds: tuple[float, float] = (-1, 1), own: tuple[fl
     freedom, error = len(means) - 1, float(means.std(ddof=1)) / math.sqrt(len(means))
     reach = float(student(freedom, LEVEL)) * error
     return Spread(middle, max(middle - reach, bounds[0]), min(middle + reach, bounds[1]), over, error, freedom)
+
+
+def setting_of(record: Mapping[str, Any]) -> Setting:
+    """The cell of a record."""
+    return Setting(record["source"], record.get("rate"), record["activation"], record["weight_decay"], record["step"])
+
+
+class Found:
+    """The records of a study, and spreads of what they hold.
+
+    Attributes:
+        grid: That they are of.
+        sources: Name of each source → its record.
+    """
+
+    def __init__(self, results: StudyResults, grid: CurvatureGrid) -> None:
+        self.grid = grid
+        self.sources = {str(one["source"]): one for one in results.of("source")}
+        self._kinds: dict[tuple[str, Setting | None], list[Mapping[str, Any]]] = {}
+        for one in results.records:
+            keys: list[tuple[str, Setting | None]] = [(one["record"], None)]
+            if "weight_decay" in one:
+                keys.append((one["record"], setting_of(one)))
+            for key in keys:
+                self._kinds.setdefault(key, []).append(one)
+
+    def of(self, kind: str, setting: Setting | None = None) -> Sequence[Mapping[str, Any]]:
+        """The records of one kind, those of one cell where one is named."""
+        return self._kinds.get((kind, setting), [])
+
+    def cells(self, kind: str, setting: Setting, field: str, **where: Any) -> dict[tuple[int, int], float]:  # noqa: ANN401
+        """A number of the records of a cell that have certain values, by draw and seed."""
+        return cells_of(self.of(kind, setting), field, **where)
+
+    def centre(self, source: str) -> Setting:
+        """The cell that all others of a source differ from in one thing."""
+        grid, own = self.grid, self.sources[source]
+        return Setting(source, own.get("rate"), grid.activations[0], grid.weight_decays[0], own["step"])
+
+    def settings(self, source: str) -> list[Setting]:
+        """The cells of a source that were trained, in the order of the grid."""
+        return list(dict.fromkeys(setting_of(one) for one in self.of("run") if one["source"] == source))
+
+    def rates(self, source: str) -> list[float | None]:
+        """Rates of planted flips, ascending; None of a variant that was given."""
+        own = self.sources[source].get("rate")
+        return [None] if own is None else [*self.grid.rates]
+
+    def measures(self, setting: Setting) -> list[str]:
+        """What scores the samples of a cell, curvature first."""
+        there = {one["measure"] for one in self.of("score", setting)}
+        return [one for one in (CURVATURE, LAST, *RIVALS, MEMORIZATION) if one in there]
+
+    def scores(self, setting: Setting, measure: str, target: str) -> dict[tuple[int, int], float]:
+        """AUROC by draw and seed."""
+        return self.cells("score", setting, "auroc", measure=measure, target=target)
+
+    def auroc(self, setting: Setting, measure: str, target: str) -> Spread:
+        """Mean AUROC with its interval; over samples where there is one training of one draw."""
+        ends = [
+            (one["low"], one["high"])
+            for one in self.of("score", setting)
+            if "low" in one and (one["measure"], one["target"]) == (measure, target)
+        ]
+        return spread(self.scores(setting, measure, target), bounds=SHARES, own=ends[0] if ends else None)

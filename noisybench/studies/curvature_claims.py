@@ -4,17 +4,17 @@ Each draw (other duplicates, other flips, other trainings) gives one value, the 
 source: the first on which noisybench's own step was not chosen, at that step; else the first, at the authors' step.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from noisybench.studies.curvature_cells import Cells, cells_of, mean_over, minus
+from noisybench.studies.curvature_cells import Cells, Found, mean_over, minus, spread
 from noisybench.studies.curvature_records import LAST, MEMORIZATION
 from noisybench.studies.curvature_runs import AUTHORS_STEP, CURVATURE, OWN_STEP, RIVALS, SMOOTH, Setting
-from noisybench.studies.curvature_tables import Found, overlaps, rank_of_steps
-from noisybench.studies.draw_means import measured_over
-from noisybench.studies.hypotheses import Measured
+from noisybench.studies.curvature_tables import overlaps, rank_of_steps
+from noisybench.studies.hypotheses import Effect
 
 INTERPOLATES = 0.9
 """Share of the wrong labels that is fitted, on average, by what is called an interpolating network."""
@@ -33,7 +33,7 @@ class Claims:
         self.found = found
         self.source = (names or [*found.sources])[0]
         self.centre = found.centre(self.source)
-        self.measured: dict[str, Measured | str] = {}
+        self.measured: dict[str, Effect | str] = {}
 
     def put(self, name: str, cells: Cells | str, *, null: float = 0.0, less: float = 0.0, note: str = "") -> None:
         """Keep what was measured, or why it was not."""
@@ -42,12 +42,12 @@ class Claims:
                 cells if isinstance(cells, str) and cells else "the grid has not the cells that it needs"
             )
             return
-        draws = sorted({draw for draw, _ in cells})
-        by_draw = [[value for (each, _), value in cells.items() if each == draw] for draw in draws]
-        units = by_draw[0] if len(draws) == 1 else [float(np.mean(one)) for one in by_draw]
-        what = "trainings" if len(draws) == 1 else "draws"
-        said = f"{self.setting}{'; ' if note else ''}{note}; units are {what}"
-        self.measured[name] = measured_over([one - less for one in units], said, null=null)
+        of = spread({key: value - less for key, value in cells.items()}, bounds=(-math.inf, math.inf))
+        one_draw = len({draw for draw, _ in cells}) == 1
+        said = f"{self.setting}{'; ' if note else ''}{note}; units are {'trainings' if one_draw else 'draws'}"
+        units = len(cells) if one_draw else len({draw for draw, _ in cells})
+        p_value = None if math.isnan(of.freedom) else of.two_sided(max(0.0, null))
+        self.measured[name] = Effect(of.value, of.low, of.high, units, said, null, p_value)
 
     @property
     def setting(self) -> str:
@@ -68,11 +68,11 @@ class Claims:
 
     def fitted(self, **changed: Any) -> float:  # noqa: ANN401
         """Mean share of the wrong labels fitted; NaN where there are none."""
-        cells = cells_of(self.found.of("run"), "mislabeled_fit", **self._cell(**changed)._asdict())
+        cells = self.found.cells("run", self._cell(**changed), "mislabeled_fit")
         return float(np.mean([*cells.values()])) if cells else float("nan")
 
 
-def measured_curvature(found: Found) -> Mapping[str, Measured | str]:
+def measured_curvature(found: Found) -> Mapping[str, Effect | str]:
     """Name of each hypothesis on curvature → what was measured, or in words why it was not."""
     claims = Claims(found)
     _flips(claims)
@@ -156,10 +156,7 @@ def _weight_decay(claims: Claims) -> None:
     ):
         shares = [
             minus(
-                *(
-                    cells_of(found.of("kind_of_top"), field, **claims.centre._replace(weight_decay=one)._asdict())
-                    for one in (first, last)
-                )
+                *(found.cells("kind_of_top", claims.centre._replace(weight_decay=one), field) for one in (first, last))
             )
             for field in fields
         ]
@@ -188,19 +185,19 @@ def _agreement(claims: Claims) -> None:
         claims.measured |= dict.fromkeys(AGREEMENT, why)
         return
     for name, (measure, stratum) in AGREEMENT.items():
-        where = {**centre._asdict(), "measure": measure, "stratum": stratum}
-        rank = cells_of(found.of("agreement"), "spearman", **where)
+        where = {"measure": measure, "stratum": stratum}
+        rank = found.cells("agreement", centre, "spearman", **where)
         if not rank:
             claims.put(name, _no_truth(claims))
         elif name == "curvature_agrees_with_memorization":
             angles, *nulls = (
-                cells_of(found.of("agreement"), field, **where)
+                found.cells("agreement", centre, field, **where)
                 for field in ("cosine", "cosine_constant", "cosine_permuted")
             )
             largest = {key: max(one[key] for one in nulls) for key in angles}
             claims.put(name, minus(angles, largest), note="cosine less the larger null")
         else:
-            less = cells_of(found.of("agreement"), "spearman", **{**where, "measure": CURVATURE})
+            less = found.cells("agreement", centre, "spearman", **{**where, "measure": CURVATURE})
             compared = measure != CURVATURE
             claims.put(
                 name,

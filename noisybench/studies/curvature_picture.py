@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from noisybench.board.row_pictures import plain_axes
 from noisybench.ground.drawing import BLUE, VERMILLION, in_style, save_picture
 from noisybench.ground.errors import BadData
-from noisybench.studies.curvature_cells import Spread, cells_of, spread
+from noisybench.studies.curvature_cells import SHARES, Found, Spread, cells_of, spread
 from noisybench.studies.curvature_records import LAST, pixels_of
 from noisybench.studies.curvature_runs import CURVATURE
-from noisybench.studies.curvature_tables import SHARES, Found, named
+from noisybench.studies.curvature_tables import named
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,8 +61,7 @@ def _draw_epochs(panel: "Axes", found: Found, source: str) -> None:
         (CURVATURE, "curvature", "pairs", "--"),
     )
     for mean, measure, target, style in lines:
-        where = {**centre._asdict(), "measure": measure, "target": target}
-        own = [one for one in found.of("epoch") if all(one.get(key) == value for key, value in where.items())]
+        own = [one for one in found.of("epoch", centre) if (one["measure"], one["target"]) == (measure, target)]
         epochs = sorted({int(one["epoch"]) for one in own})
         if not epochs:
             continue
@@ -73,7 +72,7 @@ def _draw_epochs(panel: "Axes", found: Found, source: str) -> None:
     panel.set_xlabel("Epoch (thin: mean over epochs)")
     panel.set_ylabel("AUROC")
     panel.set_title(f"{source}: single epochs")
-    panel.legend(fontsize=7, frameon=False)
+    panel.legend(fontsize=7, frameon=False, handlelength=3)
     plain_axes(panel, "both")
 
 
@@ -112,7 +111,7 @@ def _draw_steps(panel: "Axes", found: Found, source: str) -> None:
     panel.set_xticks([], minor=True)
     panel.set_xlabel("Step")
     panel.set_title("Mean curvature by step")
-    panel.legend(fontsize=7, frameon=False)
+    panel.legend(fontsize=7, frameon=False, handlelength=3)
     plain_axes(panel, "both")
 
 
@@ -121,6 +120,8 @@ def _line(panel: "Axes", at: Sequence[float], values: Sequence[Spread], **looks:
     middle = [one.value for one in values]
     reach = [[max(one.value - one.low, 0) for one in values], [max(one.high - one.value, 0) for one in values]]
     panel.errorbar(at, middle, reach, elinewidth=0.8, **looks)
+    bottom, _ = panel.get_ylim() if panel.lines else (1.0, 1.0)
+    panel.set_ylim(min(bottom, min(middle) - 0.05), 1.01)  # intervals may go on below
 
 
 def draw_sheets(found: Found, path: Path) -> None:

@@ -129,7 +129,10 @@ def records_of(
             found += _of_run(own, targets, column.variant)
         truth = truths.get(place)
         if truth is not None:
-            found += _of_truth(grid, place, truth, here, targets, column.variant)
+            centre = grid.centre(place[0])
+            about = {**centre._asdict(), "draw": place[2], "seed": grid.seeds[0]}
+            alike = [one for one in here if one.trained.setting._replace(step=centre.step) == centre]
+            found += _of_truth(about, truth, alike, targets, column.variant)
         if place[1] == grid.centre(place[0]).rate:
             found += _of_tops(grid, place, seen, targets, truth)
             found += _of_steps(grid, place, seen)
@@ -177,13 +180,19 @@ def _auroc(values: Floats, sought: Bools, right: Bools, variant: Variant) -> tup
 
 
 def _of_truth(
-    grid: CurvatureGrid, place: Place, truth: Memorization, here: Sequence[Seen], targets: Targets, variant: Variant
+    about: Record, truth: Memorization, here: Sequence[Seen], targets: Targets, variant: Variant
 ) -> Iterator[Record]:
-    """Agreement of each measure with memorization, beside its nulls; and memorization's own AUROC."""
-    centre = grid.centre(place[0])
+    """Agreement of each measure with memorization, beside its nulls; and memorization's own AUROC.
+
+    Args:
+        about: Where the truth stands: the centre of its source, a draw, and a seed.
+        truth: Of these labels.
+        here: Trainings that the truth's subset models are like.
+        targets: Kinds of the samples.
+        variant: The labels.
+    """
     values = truth.values
     memorized = float(np.mean(values[targets.flips] >= HIGH_MEMORIZATION)) if targets.flips.any() else np.nan
-    about = {**centre._asdict(), "draw": place[2], "seed": grid.seeds[0]}
     yield {
         "record": "truth", **about, "learner": truth.learner.name, "models": truth.models, "flips_memorized": memorized,
         "right_memorized": float(np.mean(values[targets.right] >= HIGH_MEMORIZATION)),
@@ -193,8 +202,6 @@ def _of_truth(
     known = ~np.isnan(values)
     strata = {"all": targets.flips | targets.right, "right labels": targets.right, "wrong labels": targets.flips}
     for one in here:
-        if one.trained.setting._replace(step=centre.step) != centre:
-            continue
         for name, scores in one.measures.items():
             for stratum, mask in strata.items():
                 chosen = mask & known

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from noisybench.data.alteration import load_base
-from noisybench.data.loading import load_source
+from noisybench.data.loading import load_at_side
+from noisybench.data.recognising import Recognised
 from noisybench.data.source import Source, untested
 from noisybench.ground.checks import check_rate, whole
 from noisybench.ground.engines.processes import Progress, run_tasks
@@ -75,7 +76,7 @@ class CurvatureGrid:
         data: Folder of the files of a source, or of a folder for each by its name; None takes the cache.
         model: Name of a model; None takes one that suits the source. With the activation ``relu`` it is as it stands.
         recipe: ``overfit`` interpolates.
-        epochs: None takes the recipe's.
+        epochs: Of each training, and of each subset model.
         duplicates: Share of the samples that become exact copies of others, under conflicting labels.
         rates: Shares of symmetric flips, ascending.
         rate: The one of them at which all else is compared.
@@ -96,7 +97,7 @@ class CurvatureGrid:
     data: str | None = None
     model: str | None = None
     recipe: str = "overfit"
-    epochs: int | None = None
+    epochs: int = 60
     duplicates: float = 0.02
     rates: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1)
     rate: float = 0.05
@@ -122,7 +123,7 @@ class CurvatureGrid:
                 msg = f"{name} must be ascending, got {', '.join(map(str, values))}"
                 raise BadUsage(msg)
             object.__setattr__(self, name, tuple(values))
-        for name in ("directions", "every"):
+        for name in ("directions", "every", "epochs"):
             whole(getattr(self, name), name, least=1)
         whole(self.models, "models", least=0)
         for name in ("duplicates", "rate", "top"):
@@ -138,6 +139,19 @@ class CurvatureGrid:
         if unknown:
             msg = f"activations are relu and {SMOOTH}, got '{unknown[0]}'"
             raise BadUsage(msg)
+
+    @property
+    def trainings(self) -> int:
+        """Trainings in all, beside the subset models."""
+        return sum(len(self.settings(name)) * self._draws(name) * len(self.seeds) for name in self.sources)
+
+    @property
+    def progress(self) -> int:
+        """Epochs of all trainings and subset models in all."""
+        return self.trainings * self.epochs + self.models * sum(self._draws(name) for name in self.sources)
+
+    def _draws(self, source: str) -> int:
+        return 1 if is_variant(source) else len(self.draws)
 
     def settings(self, source: str) -> list[Setting]:
         """The cells of one source, the centre of all comparisons first."""
@@ -183,7 +197,7 @@ class CurvatureGrid:
         options = {"base": name, "steps": f"duplicates(rate={self.duplicates:g})", "seed": str(draw)}
         if self.limit is not None:
             options["base_limit"] = str(self.limit)
-        return untested(load_source("altered", place, **options))
+        return untested(load_at_side(Recognised("altered", place), options, side=None))
 
     def plan(self, source: Source, setting: Setting, device: str) -> Plan:
         """How a cell is trained and watched."""

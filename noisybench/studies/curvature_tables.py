@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from noisybench.studies.curvature_cells import Cells, Spread, cells_of, minus, spread
-from noisybench.studies.curvature_records import LAST, MEMORIZATION
-from noisybench.studies.curvature_runs import AUTHORS_STEP, CURVATURE, OWN_STEP, RIVALS, CurvatureGrid, Setting
-from noisybench.studies.results import StudyResults
+from noisybench.studies.curvature_cells import SHARES, Cells, Found, Spread, cells_of, minus, spread
+from noisybench.studies.curvature_records import MEMORIZATION
+from noisybench.studies.curvature_runs import AUTHORS_STEP, CURVATURE, OWN_STEP, Setting
 from noisybench.studies.study import StudyTable, pivoted, plain
 
 TARGETS = ("flips", "pairs", "copies", "twins")
@@ -24,66 +23,6 @@ KINDS = {
     "right": "right labels in all",
 }
 """Field of a record of the top → the kind of sample in words."""
-SHARES = (0.0, 1.0)
-
-
-class Found:
-    """The records of a study, and spreads of what they hold.
-
-    Attributes:
-        grid: That they are of.
-        sources: Name of each source → its record.
-    """
-
-    def __init__(self, results: StudyResults, grid: CurvatureGrid) -> None:
-        self.grid = grid
-        self.sources = {str(one["source"]): one for one in results.of("source")}
-        self._kinds: dict[str, list[dict[str, Any]]] = {}
-        self._results = results
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        """The records of one kind."""
-        if kind not in self._kinds:
-            self._kinds[kind] = self._results.of(kind)
-        return self._kinds[kind]
-
-    def centre(self, source: str) -> Setting:
-        """The cell that all others of a source differ from in one thing."""
-        grid, own = self.grid, self.sources[source]
-        return Setting(source, own.get("rate"), grid.activations[0], grid.weight_decays[0], own["step"])
-
-    def settings(self, source: str) -> list[Setting]:
-        """The cells of a source that were trained, in the order of the grid."""
-        return list(dict.fromkeys(setting_of(one) for one in self.of("run") if one["source"] == source))
-
-    def rates(self, source: str) -> list[float | None]:
-        """Rates of planted flips, ascending; None of a variant that was given."""
-        own = self.sources[source].get("rate")
-        return [None] if own is None else [*self.grid.rates]
-
-    def measures(self, setting: Setting) -> list[str]:
-        """What scores the samples of a cell, curvature first."""
-        there = {one["measure"] for one in self.of("score") if setting_of(one) == setting}
-        return [one for one in (CURVATURE, LAST, *RIVALS, MEMORIZATION) if one in there]
-
-    def scores(self, setting: Setting, measure: str, target: str) -> dict[tuple[int, int], float]:
-        """AUROC by draw and seed."""
-        return cells_of(self.of("score"), "auroc", **setting._asdict(), measure=measure, target=target)
-
-    def auroc(self, setting: Setting, measure: str, target: str) -> Spread:
-        """Mean AUROC with its interval; over samples where there is one training of one draw."""
-        where = {**setting._asdict(), "measure": measure, "target": target}
-        ends = [
-            (one["low"], one["high"])
-            for one in self.of("score")
-            if "low" in one and all(one.get(key) == value for key, value in where.items())
-        ]
-        return spread(self.scores(setting, measure, target), bounds=SHARES, own=ends[0] if ends else None)
-
-
-def setting_of(record: Mapping[str, Any]) -> Setting:
-    """The cell of a record."""
-    return Setting(record["source"], record.get("rate"), record["activation"], record["weight_decay"], record["step"])
 
 
 def said(of: Spread) -> dict[str, Any]:
@@ -116,7 +55,7 @@ def fit_table(found: Found) -> StudyTable:
         for source in found.sources:
             for setting in found.settings(source):
                 for field, word in (("mislabeled_fit", "wrong labels fitted"), ("clean_fit", "right labels fitted")):
-                    cells = cells_of(found.of("run"), field, **setting._asdict())
+                    cells = found.cells("run", setting, field)
                     yield {**setting._asdict(), "what": word, **said(spread(cells, bounds=SHARES))}
 
     caption = (
@@ -163,9 +102,8 @@ def epochs_table(found: Found) -> StudyTable:
             centre = found.centre(source)
             for target in ("flips", "pairs"):
                 for measure, mean in (("curvature", CURVATURE), ("loss", "cumulative_loss")):
-                    where = {**centre._asdict(), "measure": measure, "target": target}
                     own = [
-                        one for one in found.of("epoch") if all(one.get(key) == value for key, value in where.items())
+                        one for one in found.of("epoch", centre) if (one["measure"], one["target"]) == (measure, target)
                     ]
                     about = {"source": source, "target": target, "measure": measure}
                     for epoch in sorted({int(one["epoch"]) for one in own}):
@@ -244,18 +182,18 @@ def steps_table(found: Found) -> StudyTable:
                     about = {"source": source, "activation": activation, "step": step}
                     for target in ("flips", "pairs"):
                         yield {**about, "what": f"AUROC, {target}", **said(found.auroc(setting, CURVATURE, target))}
-                    changed = cells_of(found.of("run"), "activation_change", **setting._asdict())
+                    changed = found.cells("run", setting, "activation_change")
                     yield {**about, "what": "steps that cross a kink", **said(spread(changed, bounds=SHARES))}
                     yield {
                         **about,
                         "what": f"Spearman with step {AUTHORS_STEP:g}",
                         **said(spread(rank_of_steps(found, setting))),
                     }
-                    other = {**setting._asdict(), "other_step": step}
+                    again = found.cells("steps", setting, "spearman", other_step=step)
                     yield {
                         **about,
                         "what": "Spearman with another seed",
-                        **said(spread(cells_of(found.of("steps"), "spearman", **other))),
+                        **said(spread(again)),
                     }
 
     caption = (
@@ -269,9 +207,9 @@ def steps_table(found: Found) -> StudyTable:
 def rank_of_steps(found: Found, setting: Setting, step: float = AUTHORS_STEP) -> dict[tuple[int, int], float]:
     """Spearman's correlation of curvature at two steps in one training, by draw and seed."""
     first, second = sorted((step, setting.step))
-    where = {**setting._asdict(), "step": first, "other_step": second}
-    same = [one for one in found.of("steps") if one["seed"] == one["other_seed"]]
-    return cells_of(same, "spearman", **where)
+    own = found.of("steps", setting._replace(step=first))
+    same = [one for one in own if one["seed"] == one["other_seed"]]
+    return cells_of(same, "spearman", other_step=second)
 
 
 def agreement_table(found: Found) -> StudyTable:
@@ -282,9 +220,8 @@ def agreement_table(found: Found) -> StudyTable:
             centre = found.centre(source)
             for measure in found.measures(centre):
                 for stratum in STRATA:
-                    own = {**centre._asdict(), "measure": measure, "stratum": stratum}
                     for field, word in AGREEMENTS.items():
-                        cells = cells_of(found.of("agreement"), field, **own)
+                        cells = found.cells("agreement", centre, field, measure=measure, stratum=stratum)
                         if cells:
                             yield {
                                 "source": source,
@@ -347,7 +284,7 @@ def top_kinds_table(found: Found) -> StudyTable:
             for decay in found.grid.weight_decays:
                 setting = found.centre(source)._replace(weight_decay=decay)
                 for field, word in KINDS.items():
-                    cells = cells_of(found.of("kind_of_top"), field, **setting._asdict())
+                    cells = found.cells("kind_of_top", setting, field)
                     yield {"source": source, "weight_decay": decay, "kind": word, **said(spread(cells, bounds=SHARES))}
 
     caption = (
