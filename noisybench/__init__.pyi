@@ -117,6 +117,7 @@ from .training.asking import Batch as Batch
 from .training.machine import Machine as Machine
 from .training.model import BuildModel as BuildModel
 from .training.model import check_images as check_images
+from .training.model import find_model as find_model
 from .training.objective import Objective as Objective
 from .training.objective import Step as Step
 from .training.objective import Task as Task

@@ -192,7 +192,7 @@ def _faults_of_training(path: Path, record: RunRecord) -> Iterator[str]:
 
 def code_is_known(model: str) -> bool:
     """Whether the digest of a setup follows from its record: a model of the user's own is in it by its code."""
-    return is_ours("models", model) or model.partition(":")[0] in ("torchvision", "timm")
+    return is_ours("models", model.partition("(")[0]) or model.partition(":")[0] in ("torchvision", "timm")
 
 
 def recipe_of(record: RunRecord) -> Recipe:

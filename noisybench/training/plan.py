@@ -18,7 +18,7 @@ from noisybench.ground.files import file_name
 from noisybench.ground.lookup import find
 from noisybench.ground.options import parse_options
 from noisybench.training.machine import choose_device
-from noisybench.training.model import BuildModel
+from noisybench.training.model import BuildModel, find_model
 from noisybench.training.objective import (
     BY_PRODUCTS,
     CROSS_ENTROPY,
@@ -81,9 +81,10 @@ class Watch:
         """The probe of that name, with the options of this watch."""
         if name in BY_PRODUCTS:
             return by_product(name)
-        how = {
+        how: dict[str, dict[str, float]] = {
             "curvature": {"draws": self.curvature_draws, "step": self.curvature_step, "power": self.curvature_power},
             "curvature_zeroth": {"step": self.curvature_step},
+            "curvature_exact": {"draws": self.curvature_draws, "power": self.curvature_power},
         }
         found = find("probes", name)
         probe: Probe = replace(found, **how[name]) if name in how else found
@@ -173,7 +174,7 @@ def plan_run(
 
     Args:
         source: What will be trained on.
-        model: Name, or a function of the caller's; None takes ``small_cnn`` for images of at least 16 × 16, else ``mlp``.
+        model: Name, with options where it has some (``small_cnn(width=8)``), or a function of the caller's; None takes ``small_cnn`` for images of at least 16 × 16, else ``mlp``.
         recipe: ``standard`` (augmentation where the source allows it, weight decay) or ``overfit`` (neither).
         epochs: None takes the recipe's.
         options: Fields of ``Recipe`` and ``Watch`` as text; or ``curvature``, a name of ``CURVATURE``, whose options those
@@ -197,8 +198,7 @@ def plan_run(
     if model is None:
         large = len(source.input_shape) == IMAGE_DIMENSIONS - 1 and min(source.input_shape[1:]) >= SMALL_SIDE
         model = "small_cnn" if large else "mlp"
-    build: BuildModel = find("models", model) if isinstance(model, str) else model
-    label = model if isinstance(model, str) else _name_of(model)
+    label, build = find_model(model) if isinstance(model, str) else (_name_of(model), model)
     recipe_options, watch_options = _split_options(options or {}, epochs)
     chosen = parse_options(Recipe, recipe_options, what="the recipe")
     return Plan(
