@@ -104,6 +104,8 @@ from .studies.agreement_grid import AgreementGrid as AgreementGrid
 from .studies.agreement_grid import GridRow as GridRow
 from .studies.agreement_grid import agreement_grid as agreement_grid
 from .studies.claims import HYPOTHESES as HYPOTHESES
+from .studies.curvature import curvature as curvature
+from .studies.curvature_runs import CurvatureGrid as CurvatureGrid
 from .studies.forecast import StudyForecast as StudyForecast
 from .studies.harm import harm as harm
 from .studies.harm_runs import HarmGrid as HarmGrid

@@ -89,7 +89,7 @@ def curvature(
     ] = None,
     *,
     out: Out = Path("studies/curvature"),
-    preset: Annotated[str, typer.Option(help="quick, standard, photographs or full.")] = "standard",
+    preset: Annotated[str, typer.Option(help="quick, standard, images or full.")] = "standard",
     grid: Annotated[Path | None, typer.Option(metavar="FILE", help="A grid of one's own, as JSON.")] = None,
     data: Annotated[
         Path | None, typer.Option(help="Folder of the source's files, or of a folder for each source.")

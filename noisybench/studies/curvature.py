@@ -10,7 +10,7 @@ from typing import Any
 from noisybench.ground.checks import a_path, check_kind, unknown
 from noisybench.ground.drawing import check_picture
 from noisybench.ground.engines.processes import Progress
-from noisybench.ground.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.errors import UnknownName
 from noisybench.ground.records import read_json_as, record_as
 from noisybench.studies.claims import hypotheses_of
 from noisybench.studies.curvature_cells import Found
@@ -58,8 +58,8 @@ PRESETS: Mapping[str, CurvatureGrid] = {
         models=20,
     ),
     "standard": CurvatureGrid(),
-    "photographs": CurvatureGrid(
-        sources=("cifar10",),
+    "images": CurvatureGrid(
+        sources=("mnist", "cifar10"),
         limit=1_000,
         rates=(0.05,),
         steps=(AUTHORS_STEP, OWN_STEP),
@@ -87,7 +87,7 @@ PRESETS: Mapping[str, CurvatureGrid] = {
         },
     ),
 }
-"""Name → what is trained. ``standard`` and ``photographs`` are sized for CPUs; ``full`` is of the size of the paper."""
+"""Name → what is trained. ``standard`` and ``images`` are sized for CPUs; ``full`` is of the size of the paper."""
 
 TABLES = (
     "claims", "fit", "flips", "epochs", "duplicates", "rivals", "steps", "agreement", "tops", "top_kinds",
@@ -224,12 +224,8 @@ def grid_of(results: StudyResults) -> CurvatureGrid:
     Raises:
         BadData: It is no grid of this study, or none that can be meant.
     """
-    try:
-        mend = "carry out 'noisybench study curvature' again"
-        return record_as(results.grid, CurvatureGrid, Path("the results"), mend=mend)
-    except BadUsage as error:
-        msg = f"the results are of no grid of study 'curvature': {error}"
-        raise BadData(msg) from None
+    mend = "carry out 'noisybench study curvature' again"
+    return record_as(results.grid, CurvatureGrid, Path("the grid of these results"), mend=mend)
 
 
 def preset_of(preset: str | CurvatureGrid) -> CurvatureGrid:
@@ -251,8 +247,7 @@ def read_grid(path: Path) -> CurvatureGrid:
     """A grid from a JSON file of its fields; those that are left out are as in the preset ``standard``.
 
     Raises:
-        BadData: The file is missing or broken, or holds fields that no grid has.
-        BadUsage: A value that cannot be meant.
+        BadData: The file is missing or broken, or holds a field that no grid has, or a value that cannot be meant.
     """
     return read_json_as(path, CurvatureGrid, mend="write an object of fields of CurvatureGrid")
 
