@@ -125,7 +125,7 @@ def curvature(
                 draw(results, path)
         findings = of_curvature.curvature_findings(results)
     else:
-        chosen = of_curvature.preset_of(preset) if grid is None else of_curvature.read_grid(grid)
+        chosen = of_curvature.curvature_grid(preset) if grid is None else of_curvature.read_curvature_grid(grid)
         chosen = replace(
             chosen,
             sources=tuple(sources) if sources else chosen.sources,

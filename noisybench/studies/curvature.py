@@ -13,7 +13,7 @@ from noisybench.ground.engines.processes import Progress
 from noisybench.ground.errors import UnknownName
 from noisybench.ground.records import read_json_as, record_as
 from noisybench.studies.claims import hypotheses_of
-from noisybench.studies.curvature_cells import Found
+from noisybench.studies.curvature_cells import Readings
 from noisybench.studies.curvature_claims import MEMORIZES, measured_curvature
 from noisybench.studies.curvature_picture import draw_panels, draw_sheets
 from noisybench.studies.curvature_records import records_of
@@ -21,8 +21,8 @@ from noisybench.studies.curvature_runs import (
     AUTHORS_STEP,
     OWN_STEP,
     CurvatureGrid,
-    Labelled,
-    Place,
+    GridLabels,
+    GridPlace,
     measure_truths,
     tasks_of,
     train_all,
@@ -123,7 +123,7 @@ def curvature(
         BadData: The files of a source are missing.
         MissingPackage: A picture needs matplotlib.
     """
-    grid, out = preset_of(preset), a_path(out, "out")
+    grid, out = curvature_grid(preset), a_path(out, "out")
     pictures = [None if path is None else check_picture(path) for path in (plot, sheet)]
     machine = machine or Machine(device="auto")
     labelled = grid.labelled()
@@ -149,7 +149,7 @@ def forecast_curvature(
     Raises:
         UnknownName: There is no such preset.
     """
-    grid, out, machine = preset_of(preset), a_path(out, "out"), machine or Machine(device="auto")
+    grid, out, machine = curvature_grid(preset), a_path(out, "out"), machine or Machine(device="auto")
     labelled = grid.labelled()
     tasks = tasks_of(grid, labelled, out, machine)
     found = forecast_trainings([task.planned(labelled[task.place].source) for task in tasks])
@@ -165,7 +165,7 @@ def curvature_findings(results: StudyResults) -> StudyFindings:
     Raises:
         BadData: The results are not what this study leaves.
     """
-    found = Found(results, grid_of(results))
+    found = Readings(results, _grid_of(results))
     judged = judge(hypotheses_of("curvature"), measured_curvature(found))
     caption = (
         "Claims on curvature: effects are turned so that the claim says that they are above zero. Reproduced: the interval "
@@ -192,7 +192,7 @@ def curvature_findings(results: StudyResults) -> StudyFindings:
 
 def measure_curvature(results: StudyResults) -> Mapping[str, Effect | str]:
     """Name of each hypothesis on curvature → what was measured, or in words why it was not."""
-    return measured_curvature(Found(results, grid_of(results)))
+    return measured_curvature(Readings(results, _grid_of(results)))
 
 
 def draw_curvature(results: StudyResults, path: str | Path) -> None:
@@ -203,7 +203,7 @@ def draw_curvature(results: StudyResults, path: str | Path) -> None:
         MissingPackage: It needs matplotlib.
     """
     picture = check_picture(path)
-    draw_panels(Found(results, grid_of(results)), picture)
+    draw_panels(Readings(results, _grid_of(results)), picture)
 
 
 def draw_most_curved(results: StudyResults, path: str | Path) -> None:
@@ -215,10 +215,10 @@ def draw_most_curved(results: StudyResults, path: str | Path) -> None:
         MissingPackage: It needs matplotlib.
     """
     picture = check_picture(path)
-    draw_sheets(Found(results, grid_of(results)), picture)
+    draw_sheets(Readings(results, _grid_of(results)), picture)
 
 
-def grid_of(results: StudyResults) -> CurvatureGrid:
+def _grid_of(results: StudyResults) -> CurvatureGrid:
     """The grid that the results are of.
 
     Raises:
@@ -228,7 +228,7 @@ def grid_of(results: StudyResults) -> CurvatureGrid:
     return record_as(results.grid, CurvatureGrid, Path("the grid of these results"), mend=mend)
 
 
-def preset_of(preset: str | CurvatureGrid) -> CurvatureGrid:
+def curvature_grid(preset: str | CurvatureGrid) -> CurvatureGrid:
     """The grid of a preset.
 
     Raises:
@@ -243,7 +243,7 @@ def preset_of(preset: str | CurvatureGrid) -> CurvatureGrid:
     return PRESETS[preset]
 
 
-def read_grid(path: Path) -> CurvatureGrid:
+def read_curvature_grid(path: Path) -> CurvatureGrid:
     """A grid from a JSON file of its fields; those that are left out are as in the preset ``standard``.
 
     Raises:
@@ -252,7 +252,7 @@ def read_grid(path: Path) -> CurvatureGrid:
     return read_json_as(path, CurvatureGrid, mend="write an object of fields of CurvatureGrid")
 
 
-def _sources(grid: CurvatureGrid, labelled: Mapping[Place, Labelled]) -> Iterator[dict[str, Any]]:
+def _sources(grid: CurvatureGrid, labelled: Mapping[GridPlace, GridLabels]) -> Iterator[dict[str, Any]]:
     """A record of each source: at which step it is looked at, and on what ours was chosen where that is this set."""
     for name in grid.sources:
         centre = grid.centre(name)
@@ -264,7 +264,7 @@ def _sources(grid: CurvatureGrid, labelled: Mapping[Place, Labelled]) -> Iterato
         }  # fmt: skip
 
 
-def _about(found: Found) -> Iterator[str]:
+def _about(found: Readings) -> Iterator[str]:
     """What was run, in sentences."""
     grid = found.grid
     for name, one in found.sources.items():

@@ -8,10 +8,10 @@ import numpy as np
 
 from noisybench.statistics.column_means import LEVEL, student
 from noisybench.studies.curvature_records import LAST, MEMORIZATION
-from noisybench.studies.curvature_runs import CURVATURE, RIVALS, CurvatureGrid, Setting
+from noisybench.studies.curvature_runs import CURVATURE, RIVALS, CurvatureCell, CurvatureGrid
 from noisybench.studies.results import StudyResults
 
-Cells = Mapping[tuple[int, int], float]
+ByRun = Mapping[tuple[int, int], float]
 """(draw, seed of training) → a number."""
 
 
@@ -55,7 +55,7 @@ SHARES = (0.0, 1.0)
 NOTHING = Spread(math.nan, math.nan, math.nan, "")
 
 
-def cells_of(records: Iterable[Mapping[str, Any]], field: str, **where: Any) -> dict[tuple[int, int], float]:  # noqa: ANN401
+def by_run(records: Iterable[Mapping[str, Any]], field: str, **where: Any) -> dict[tuple[int, int], float]:  # noqa: ANN401
     """A number of each record that has certain values, by draw and seed; unknown ones are left out.
 
     Several of one draw and seed give their mean.
@@ -72,7 +72,7 @@ def cells_of(records: Iterable[Mapping[str, Any]], field: str, **where: Any) -> 
     return {key: sum(values) / len(values) for key, values in found.items()}
 
 
-def minus(cells: Cells, others: Cells) -> dict[tuple[int, int], float]:
+def minus(cells: ByRun, others: ByRun) -> dict[tuple[int, int], float]:
     """Differences of what has the same draw and seed.
 
     What was measured once a draw, as memorization, stands against the mean over the seeds of that draw.
@@ -82,12 +82,12 @@ def minus(cells: Cells, others: Cells) -> dict[tuple[int, int], float]:
     return {key: value - others[key] for key, value in cells.items() if key in others and not math.isnan(value)}
 
 
-def _mean_of_draw(cells: Cells, draw: int) -> float:
+def _mean_of_draw(cells: ByRun, draw: int) -> float:
     own = [value for (each, _), value in cells.items() if each == draw]
     return float(np.mean(own)) if own else math.nan
 
 
-def mean_over(several: Sequence[Cells]) -> dict[tuple[int, int], float]:
+def mean_over(several: Sequence[ByRun]) -> dict[tuple[int, int], float]:
     """Means over several quantities, of draws and seeds that all of them have."""
     if not several:
         return {}
@@ -95,7 +95,7 @@ def mean_over(several: Sequence[Cells]) -> dict[tuple[int, int], float]:
     return {key: float(np.mean([one[key] for one in several])) for key in keys}
 
 
-def spread(cells: Cells, *, bounds: tuple[float, float] = (-1, 1), own: tuple[float, float] | None = None) -> Spread:
+def spread(cells: ByRun, *, bounds: tuple[float, float] = (-1, 1), own: tuple[float, float] | None = None) -> Spread:
     """Mean and interval: over draws, each the mean of its trainings; of one draw over its trainings; of one, over samples.
 
     Args:
@@ -120,12 +120,14 @@ def spread(cells: Cells, *, bounds: tuple[float, float] = (-1, 1), own: tuple[fl
     return Spread(middle, max(middle - reach, bounds[0]), min(middle + reach, bounds[1]), over, error, freedom)
 
 
-def setting_of(record: Mapping[str, Any]) -> Setting:
+def setting_of(record: Mapping[str, Any]) -> CurvatureCell:
     """The cell of a record."""
-    return Setting(record["source"], record.get("rate"), record["activation"], record["weight_decay"], record["step"])
+    return CurvatureCell(
+        record["source"], record.get("rate"), record["activation"], record["weight_decay"], record["step"]
+    )
 
 
-class Found:
+class Readings:
     """The records of a study, and spreads of what they hold.
 
     Attributes:
@@ -136,28 +138,28 @@ class Found:
     def __init__(self, results: StudyResults, grid: CurvatureGrid) -> None:
         self.grid = grid
         self.sources = {str(one["source"]): one for one in results.of("source")}
-        self._kinds: dict[tuple[str, Setting | None], list[Mapping[str, Any]]] = {}
+        self._kinds: dict[tuple[str, CurvatureCell | None], list[Mapping[str, Any]]] = {}
         for one in results.records:
-            keys: list[tuple[str, Setting | None]] = [(one["record"], None)]
+            keys: list[tuple[str, CurvatureCell | None]] = [(one["record"], None)]
             if "weight_decay" in one:
                 keys.append((one["record"], setting_of(one)))
             for key in keys:
                 self._kinds.setdefault(key, []).append(one)
 
-    def of(self, kind: str, setting: Setting | None = None) -> Sequence[Mapping[str, Any]]:
+    def of(self, kind: str, setting: CurvatureCell | None = None) -> Sequence[Mapping[str, Any]]:
         """The records of one kind, those of one cell where one is named."""
         return self._kinds.get((kind, setting), [])
 
-    def cells(self, kind: str, setting: Setting, field: str, **where: Any) -> dict[tuple[int, int], float]:  # noqa: ANN401
+    def cells(self, kind: str, setting: CurvatureCell, field: str, **where: Any) -> dict[tuple[int, int], float]:  # noqa: ANN401
         """A number of the records of a cell that have certain values, by draw and seed."""
-        return cells_of(self.of(kind, setting), field, **where)
+        return by_run(self.of(kind, setting), field, **where)
 
-    def centre(self, source: str) -> Setting:
+    def centre(self, source: str) -> CurvatureCell:
         """The cell that all others of a source differ from in one thing."""
         grid, own = self.grid, self.sources[source]
-        return Setting(source, own.get("rate"), grid.activations[0], grid.weight_decays[0], own["step"])
+        return CurvatureCell(source, own.get("rate"), grid.activations[0], grid.weight_decays[0], own["step"])
 
-    def settings(self, source: str) -> list[Setting]:
+    def settings(self, source: str) -> list[CurvatureCell]:
         """The cells of a source that were trained, in the order of the grid."""
         return list(dict.fromkeys(setting_of(one) for one in self.of("run") if one["source"] == source))
 
@@ -166,16 +168,16 @@ class Found:
         own = self.sources[source].get("rate")
         return [None] if own is None else [*self.grid.rates]
 
-    def measures(self, setting: Setting) -> list[str]:
+    def measures(self, setting: CurvatureCell) -> list[str]:
         """What scores the samples of a cell, curvature first."""
         there = {one["measure"] for one in self.of("score", setting)}
         return [one for one in (CURVATURE, LAST, *RIVALS, MEMORIZATION) if one in there]
 
-    def scores(self, setting: Setting, measure: str, target: str) -> dict[tuple[int, int], float]:
+    def scores(self, setting: CurvatureCell, measure: str, target: str) -> dict[tuple[int, int], float]:
         """AUROC by draw and seed."""
         return self.cells("score", setting, "auroc", measure=measure, target=target)
 
-    def auroc(self, setting: Setting, measure: str, target: str) -> Spread:
+    def auroc(self, setting: CurvatureCell, measure: str, target: str) -> Spread:
         """Mean AUROC with its interval; over samples where there is one training of one draw."""
         ends = [
             (one["low"], one["high"])

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from noisybench.studies.curvature_cells import Cells, Found, mean_over, minus, spread
+from noisybench.studies.curvature_cells import ByRun, Readings, mean_over, minus, spread
 from noisybench.studies.curvature_records import LAST, MEMORIZATION
-from noisybench.studies.curvature_runs import AUTHORS_STEP, CURVATURE, OWN_STEP, RIVALS, SMOOTH, Setting
+from noisybench.studies.curvature_runs import AUTHORS_STEP, CURVATURE, OWN_STEP, RIVALS, SMOOTH, CurvatureCell
 from noisybench.studies.curvature_tables import overlaps, rank_of_steps
 from noisybench.studies.hypotheses import Effect
 
@@ -28,14 +28,14 @@ ROBUST = 0.9
 class Claims:
     """The hypotheses of one source."""
 
-    def __init__(self, found: Found) -> None:
+    def __init__(self, found: Readings) -> None:
         names = [name for name, one in found.sources.items() if one.get("tuned_on") is None]
         self.found = found
         self.source = (names or [*found.sources])[0]
         self.centre = found.centre(self.source)
         self.measured: dict[str, Effect | str] = {}
 
-    def put(self, name: str, cells: Cells | str, *, null: float = 0.0, less: float = 0.0, note: str = "") -> None:
+    def put(self, name: str, cells: ByRun | str, *, null: float = 0.0, less: float = 0.0, note: str = "") -> None:
         """Keep what was measured, or why it was not."""
         if isinstance(cells, str) or not cells:
             self.measured[name] = (
@@ -59,11 +59,11 @@ class Claims:
             f"epochs, {rate}, step {self.centre.step:g}"
         )
 
-    def auroc(self, measure: str, target: str, **changed: Any) -> Cells:  # noqa: ANN401
+    def auroc(self, measure: str, target: str, **changed: Any) -> ByRun:  # noqa: ANN401
         """AUROC of a cell that differs from the centre in something."""
         return self.found.scores(self._cell(**changed), measure, target)
 
-    def _cell(self, **changed: Any) -> Setting:  # noqa: ANN401
+    def _cell(self, **changed: Any) -> CurvatureCell:  # noqa: ANN401
         return self.centre._replace(**changed)
 
     def fitted(self, **changed: Any) -> float:  # noqa: ANN401
@@ -72,7 +72,7 @@ class Claims:
         return float(np.mean([*cells.values()])) if cells else float("nan")
 
 
-def measured_curvature(found: Found) -> Mapping[str, Effect | str]:
+def measured_curvature(found: Readings) -> Mapping[str, Effect | str]:
     """Name of each hypothesis on curvature → what was measured, or in words why it was not."""
     claims = Claims(found)
     _flips(claims)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from noisybench.board.row_pictures import plain_axes
 from noisybench.ground.drawing import BLUE, VERMILLION, in_style, save_picture
 from noisybench.ground.errors import BadData
-from noisybench.studies.curvature_cells import SHARES, Found, Spread, cells_of, spread
+from noisybench.studies.curvature_cells import SHARES, Readings, Spread, by_run, spread
 from noisybench.studies.curvature_records import LAST, pixels_of
 from noisybench.studies.curvature_runs import CURVATURE
 from noisybench.studies.curvature_tables import named
@@ -34,7 +34,7 @@ DOTS = 100
 """Dots an inch of a .png."""
 
 
-def draw_panels(found: Found, path: Path) -> None:
+def draw_panels(found: Readings, path: Path) -> None:
     """Draw a row of panels for each source: by epoch, by rate, and by step."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -52,7 +52,7 @@ def draw_panels(found: Found, path: Path) -> None:
         save_picture(figure, path)
 
 
-def _draw_epochs(panel: "Axes", found: Found, source: str) -> None:
+def _draw_epochs(panel: "Axes", found: Readings, source: str) -> None:
     """AUROC at single epochs, and of the mean over epochs as a line across."""
     centre = found.centre(source)
     lines = (
@@ -66,7 +66,7 @@ def _draw_epochs(panel: "Axes", found: Found, source: str) -> None:
         if not epochs:
             continue
         colour = LOOKS[mean][0]
-        values = [spread(cells_of(own, "auroc", epoch=epoch), bounds=SHARES) for epoch in epochs]
+        values = [spread(by_run(own, "auroc", epoch=epoch), bounds=SHARES) for epoch in epochs]
         _line(panel, epochs, values, color=colour, linestyle=style, marker=".", label=f"{measure}, {target}")
         panel.axhline(found.auroc(centre, mean, target).value, color=colour, linestyle=style, linewidth=0.8, alpha=0.6)
     panel.set_xlabel("Epoch (thin: mean over epochs)")
@@ -76,7 +76,7 @@ def _draw_epochs(panel: "Axes", found: Found, source: str) -> None:
     plain_axes(panel, "both")
 
 
-def _draw_rates(panel: "Axes", found: Found, source: str) -> None:
+def _draw_rates(panel: "Axes", found: Readings, source: str) -> None:
     """AUROC for flips by rate, of each measure."""
     centre, rates = found.centre(source), [one for one in found.rates(source) if one is not None]
     places = [*range(len(rates))]
@@ -91,7 +91,7 @@ def _draw_rates(panel: "Axes", found: Found, source: str) -> None:
     plain_axes(panel, "both")
 
 
-def _draw_steps(panel: "Axes", found: Found, source: str) -> None:
+def _draw_steps(panel: "Axes", found: Readings, source: str) -> None:
     """AUROC by step, of flips and of pairs, with each activation."""
     for activation, colour in zip(found.grid.activations, (BLUE, VERMILLION), strict=False):
         for target, style in (("flips", "-"), ("pairs", "--")):
@@ -124,7 +124,7 @@ def _line(panel: "Axes", at: Sequence[float], values: Sequence[Spread], **looks:
     panel.set_ylim(min(bottom, min(middle) - 0.05), 1.01)  # intervals may go on below
 
 
-def draw_sheets(found: Found, path: Path) -> None:
+def draw_sheets(found: Readings, path: Path) -> None:
     """Draw the most curved images of each source, the most curved first, with given and clean label and what was planted.
 
     Raises:

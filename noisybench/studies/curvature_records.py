@@ -23,7 +23,7 @@ from noisybench.statistics.memorization_metrics import (
     share_count,
     spearman,
 )
-from noisybench.studies.curvature_runs import CURVATURE, CurvatureGrid, Labelled, Place, Setting, Trained
+from noisybench.studies.curvature_runs import CURVATURE, CurvatureCell, CurvatureGrid, GridLabels, GridPlace, Trained
 from noisybench.studies.study import plain
 from noisybench.training.trace import read_trace
 from noisybench.variants.variant import Variant
@@ -80,7 +80,7 @@ def targets_of(source: Source, variant: Variant) -> Targets:
     )
 
 
-class Seen(NamedTuple):
+class Watched(NamedTuple):
     """What one training says of every sample: measure → (n,), and curvature and loss by epoch."""
 
     trained: Trained
@@ -92,7 +92,7 @@ class Seen(NamedTuple):
     epochs: int
 
 
-def see(trained: Trained, path: Path) -> Seen:
+def see(trained: Trained, path: Path) -> Watched:
     """Read a finished training from its folder."""
     run, trace = read_run(path), read_trace(path / "trace")
     curvature = trace.column("curvature")
@@ -105,20 +105,20 @@ def see(trained: Trained, path: Path) -> Seen:
         "curvature": (epochs, np.asarray(curvature.values, dtype=np.float64)),
         "loss": (epochs, np.asarray(loss.values, dtype=np.float64)[at]),
     }
-    return Seen(trained, measures, by_epoch, run.history, run.record.model, run.record.epochs)
+    return Watched(trained, measures, by_epoch, run.history, run.record.model, run.record.epochs)
 
 
 def records_of(
     grid: CurvatureGrid,
-    labelled: Mapping[Place, Labelled],
+    labelled: Mapping[GridPlace, GridLabels],
     trained: Sequence[Trained],
-    truths: Mapping[Place, Memorization],
+    truths: Mapping[GridPlace, Memorization],
 ) -> list[Record]:
     """Every record of the study, of the kinds run, score, epoch, agreement, top, kind_of_top, steps and image."""
     found: list[Record] = [
         {"record": "failure", **_about(one), "why": one.failure} for one in trained if one.path is None
     ]
-    seen: dict[tuple[Setting, int, int], Seen] = {}
+    seen: dict[tuple[CurvatureCell, int, int], Watched] = {}
     for one in trained:
         if one.path is not None:
             seen[one.setting, one.draw, one.seed] = see(one, one.path)
@@ -145,7 +145,7 @@ def _about(one: Trained) -> Record:
     return {**one.setting._asdict(), "draw": one.draw, "seed": one.seed}
 
 
-def _of_run(one: Seen, targets: Targets, variant: Variant) -> Iterator[Record]:
+def _of_run(one: Watched, targets: Targets, variant: Variant) -> Iterator[Record]:
     """The record of a run, and the AUROC of each measure and of each epoch for each kind."""
     about = _about(one.trained)
     counts = {name: int(mask.sum()) for name, mask in targets._asdict().items()}
@@ -180,7 +180,7 @@ def _auroc(values: Floats, sought: Bools, right: Bools, variant: Variant) -> tup
 
 
 def _of_truth(
-    about: Record, truth: Memorization, here: Sequence[Seen], targets: Targets, variant: Variant
+    about: Record, truth: Memorization, here: Sequence[Watched], targets: Targets, variant: Variant
 ) -> Iterator[Record]:
     """Agreement of each measure with memorization, beside its nulls; and memorization's own AUROC.
 
@@ -222,8 +222,8 @@ def top_of(values: Floats, share: float) -> Floats:
 
 def _of_tops(
     grid: CurvatureGrid,
-    place: Place,
-    seen: Mapping[tuple[Setting, int, int], Seen],
+    place: GridPlace,
+    seen: Mapping[tuple[CurvatureCell, int, int], Watched],
     targets: Targets,
     truth: Memorization | None,
 ) -> Iterator[Record]:
@@ -252,7 +252,9 @@ def _of_tops(
         }  # fmt: skip
 
 
-def _of_steps(grid: CurvatureGrid, place: Place, seen: Mapping[tuple[Setting, int, int], Seen]) -> Iterator[Record]:
+def _of_steps(
+    grid: CurvatureGrid, place: GridPlace, seen: Mapping[tuple[CurvatureCell, int, int], Watched]
+) -> Iterator[Record]:
     """Rank agreement of curvature at two steps in one training, and of two trainings at one step."""
     name, _, draw = place
     centre = grid.centre(name)
@@ -276,7 +278,10 @@ def _of_steps(grid: CurvatureGrid, place: Place, seen: Mapping[tuple[Setting, in
 
 
 def _images(
-    grid: CurvatureGrid, name: str, labelled: Mapping[Place, Labelled], seen: Mapping[tuple[Setting, int, int], Seen]
+    grid: CurvatureGrid,
+    name: str,
+    labelled: Mapping[GridPlace, GridLabels],
+    seen: Mapping[tuple[CurvatureCell, int, int], Watched],
 ) -> Iterator[Record]:
     """The most curved images of the first draw and training, with their pixels."""
     centre = grid.centre(name)

@@ -21,15 +21,15 @@ from noisybench.runs.folder import keep_variant
 from noisybench.runs.measurement import measure_memorization
 from noisybench.runs.training_run import Evaluation, carry_out, plan_evaluation
 from noisybench.training.machine import Machine
-from noisybench.training.plan import Plan, plan_run
-from noisybench.training.probes.curvature import STEP_CHOSEN_ON, Curvature
+from noisybench.training.plan import Plan, Watch, plan_run
+from noisybench.training.tuning_sets import STEP_CHOSEN_ON
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import source_of
 from noisybench.variants.variant import Variant, read_variant
 
 AUTHORS_STEP = 1e-3
 """Step of the paper's authors, with ten directions: chosen on none of our sets."""
-OWN_STEP = Curvature().step
+OWN_STEP = Watch().curvature_step
 """Step that noisybench takes where none is said, chosen on ``STEP_CHOSEN_ON``."""
 SMOOTH = "silu"
 """The activation whose model has a Hessian everywhere."""
@@ -40,7 +40,7 @@ RIVALS = (
 CURVATURE = "loss_curvature"
 
 
-class Setting(NamedTuple):
+class CurvatureCell(NamedTuple):
     """What is alike in every draw and training of a cell of the grid."""
 
     source: str
@@ -52,14 +52,14 @@ class Setting(NamedTuple):
     step: float
 
 
-class Labelled(NamedTuple):
+class GridLabels(NamedTuple):
     """Labels that are trained on, by where they stand in the grid."""
 
     source: Source
     variant: Variant
 
 
-Place = tuple[str, float | None, int]
+GridPlace = tuple[str, float | None, int]
 """Name of the source, rate, and number of the draw."""
 
 
@@ -153,10 +153,10 @@ class CurvatureGrid:
     def _draws(self, source: str) -> int:
         return 1 if is_variant(source) else len(self.draws)
 
-    def settings(self, source: str) -> list[Setting]:
+    def settings(self, source: str) -> list[CurvatureCell]:
         """The cells of one source, the centre of all comparisons first."""
         rate = None if is_variant(source) else self.rate
-        centre = Setting(source, rate, self.activations[0], self.weight_decays[0], primary_step(source))
+        centre = CurvatureCell(source, rate, self.activations[0], self.weight_decays[0], primary_step(source))
         found = [centre]
         if rate is not None:
             found += [
@@ -166,24 +166,24 @@ class CurvatureGrid:
         found += [centre._replace(weight_decay=one) for one in self.weight_decays]
         return list(dict.fromkeys(found))
 
-    def centre(self, source: str) -> Setting:
+    def centre(self, source: str) -> CurvatureCell:
         """The cell that all others of a source differ from in one thing."""
         return self.settings(source)[0]
 
-    def labelled(self) -> dict[Place, Labelled]:
+    def labelled(self) -> dict[GridPlace, GridLabels]:
         """All labels that are trained on, by where they stand."""
-        found: dict[Place, Labelled] = {}
+        found: dict[GridPlace, GridLabels] = {}
         for name in self.sources:
             if is_variant(name):
                 variant = read_variant(Path(name))
                 data = None if self.data is None else Path(self.data)
-                found[name, None, self.draws[0]] = Labelled(untested(source_of(variant, Path(name), data)), variant)
+                found[name, None, self.draws[0]] = GridLabels(untested(source_of(variant, Path(name), data)), variant)
                 continue
             for draw in self.draws:
                 source = self._source(name, draw)
                 for rate in self.rates:
                     noise = find("noises", "symmetric")(rate=rate)
-                    found[name, rate, draw] = Labelled(source, build_variant(source, noise, seed=draw))
+                    found[name, rate, draw] = GridLabels(source, build_variant(source, noise, seed=draw))
         return found
 
     def _source(self, name: str, draw: int) -> Source:
@@ -199,7 +199,7 @@ class CurvatureGrid:
             options["base_limit"] = str(self.limit)
         return untested(load_at_side(Recognised("altered", place), options, side=None))
 
-    def plan(self, source: Source, setting: Setting, device: str) -> Plan:
+    def plan(self, source: Source, setting: CurvatureCell, device: str) -> Plan:
         """How a cell is trained and watched."""
         options = {
             **self.options,
@@ -214,7 +214,7 @@ class CurvatureGrid:
             model = f"{model or plan_run(source, device=device).model}(activation={SMOOTH})"
         return plan_run(source, model=model, recipe=self.recipe, epochs=self.epochs, options=options, device=device)
 
-    def learner(self, source: Source, setting: Setting, device: str) -> SubsetPlan:
+    def learner(self, source: Source, setting: CurvatureCell, device: str) -> SubsetPlan:
         """What memorization is measured of: subset models that train as the cell does."""
         plan = self.plan(source, setting, device)
         options = {**self.options, "weight_decay": f"{setting.weight_decay:g}"}
@@ -245,8 +245,8 @@ def primary_step(source: str) -> float:
 class CurvatureTask(NamedTuple):
     """One training of the study: a unit of work, which finds its own folder finished or finishes it."""
 
-    setting: Setting
-    place: Place
+    setting: CurvatureCell
+    place: GridPlace
     seed: int
     variant: Variant
     grid: CurvatureGrid
@@ -282,7 +282,7 @@ class Trained(NamedTuple):
         failure: Why there is none.
     """
 
-    setting: Setting
+    setting: CurvatureCell
     draw: int
     seed: int
     path: Path | None
@@ -290,7 +290,7 @@ class Trained(NamedTuple):
 
 
 def tasks_of(
-    grid: CurvatureGrid, labelled: Mapping[Place, Labelled], out: Path, machine: Machine
+    grid: CurvatureGrid, labelled: Mapping[GridPlace, GridLabels], out: Path, machine: Machine
 ) -> list[CurvatureTask]:
     """Every training of the grid."""
     return [
@@ -307,7 +307,7 @@ def tasks_of(
 
 
 def train_all(
-    grid: CurvatureGrid, labelled: Mapping[Place, Labelled], out: Path, *, machine: Machine, progress: Progress
+    grid: CurvatureGrid, labelled: Mapping[GridPlace, GridLabels], out: Path, *, machine: Machine, progress: Progress
 ) -> list[Trained]:
     """Train every cell that is not finished."""
     for one in labelled.values():
@@ -317,7 +317,7 @@ def train_all(
     return run_tasks(_train, tasks, sources, workers=machine.workers, progress=progress)
 
 
-def _train(task: CurvatureTask, sources: Mapping[Place, Source], progress: Progress) -> Trained:
+def _train(task: CurvatureTask, sources: Mapping[GridPlace, Source], progress: Progress) -> Trained:
     """Train, or find trained."""
     about = (task.setting, task.place[2], task.seed)
     try:
@@ -327,8 +327,8 @@ def _train(task: CurvatureTask, sources: Mapping[Place, Source], progress: Progr
 
 
 def measure_truths(
-    grid: CurvatureGrid, labelled: Mapping[Place, Labelled], out: Path, *, machine: Machine, progress: Progress
-) -> dict[Place, Memorization]:
+    grid: CurvatureGrid, labelled: Mapping[GridPlace, GridLabels], out: Path, *, machine: Machine, progress: Progress
+) -> dict[GridPlace, Memorization]:
     """Memorization of the labels that all else is compared on, of models that train as the centre of their source does."""
     if not grid.models:
         return {}

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from noisybench.studies.curvature_cells import SHARES, Cells, Found, Spread, cells_of, minus, spread
+from noisybench.studies.curvature_cells import SHARES, ByRun, Readings, Spread, by_run, minus, spread
 from noisybench.studies.curvature_records import MEMORIZATION
-from noisybench.studies.curvature_runs import AUTHORS_STEP, CURVATURE, OWN_STEP, Setting
+from noisybench.studies.curvature_runs import AUTHORS_STEP, CURVATURE, OWN_STEP, CurvatureCell
 from noisybench.studies.study import StudyTable, pivoted, plain
 
 TARGETS = ("flips", "pairs", "copies", "twins")
@@ -48,7 +48,7 @@ def _blank(cell: str) -> str:
     return "–" if cell in ("None", "") else cell
 
 
-def fit_table(found: Found) -> StudyTable:
+def fit_table(found: Readings) -> StudyTable:
     """Whether the trainings interpolate: shares of wrong and of right labels fitted, by cell."""
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -65,7 +65,7 @@ def fit_table(found: Found) -> StudyTable:
     return _table("fit", caption, rows(), ("source", "rate", "activation", "weight_decay", "step"), "what")
 
 
-def flips_table(found: Found) -> StudyTable:
+def flips_table(found: Readings) -> StudyTable:
     """AUROC of each measure for planted flips, by rate, at the authors' step and our own."""
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -94,7 +94,7 @@ def flips_table(found: Found) -> StudyTable:
     )
 
 
-def epochs_table(found: Found) -> StudyTable:
+def epochs_table(found: Readings) -> StudyTable:
     """AUROC of curvature and of loss at single epochs, and of their means over epochs."""
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -124,10 +124,10 @@ def epochs_table(found: Found) -> StudyTable:
 
 
 def _at(records: Sequence[Mapping[str, Any]], epoch: int) -> Spread:
-    return spread(cells_of(records, "auroc", epoch=epoch), bounds=SHARES)
+    return spread(by_run(records, "auroc", epoch=epoch), bounds=SHARES)
 
 
-def duplicates_table(found: Found) -> StudyTable:
+def duplicates_table(found: Readings) -> StudyTable:
     """AUROC of each measure, memorization among them, for conflicting duplicates."""
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -149,7 +149,7 @@ def duplicates_table(found: Found) -> StudyTable:
     return _table("duplicates", caption, rows(), ("source", "measure"), "target")
 
 
-def rivals_table(found: Found) -> StudyTable:
+def rivals_table(found: Readings) -> StudyTable:
     """AUROC of averaged curvature less that of each other measure, by activation."""
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -171,7 +171,7 @@ def rivals_table(found: Found) -> StudyTable:
     return _table("rivals", caption, rows(), ("source", "activation", "measure"), "target")
 
 
-def steps_table(found: Found) -> StudyTable:
+def steps_table(found: Readings) -> StudyTable:
     """Each step with each activation: AUROC, kinks crossed, and rank agreement with the authors' step."""
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -204,15 +204,15 @@ def steps_table(found: Found) -> StudyTable:
     return _table("steps", caption, rows(), ("source", "activation", "step"), "what")
 
 
-def rank_of_steps(found: Found, setting: Setting, step: float = AUTHORS_STEP) -> dict[tuple[int, int], float]:
+def rank_of_steps(found: Readings, setting: CurvatureCell, step: float = AUTHORS_STEP) -> dict[tuple[int, int], float]:
     """Spearman's correlation of curvature at two steps in one training, by draw and seed."""
     first, second = sorted((step, setting.step))
     own = found.of("steps", setting._replace(step=first))
     same = [one for one in own if one["seed"] == one["other_seed"]]
-    return cells_of(same, "spearman", other_step=second)
+    return by_run(same, "spearman", other_step=second)
 
 
-def agreement_table(found: Found) -> StudyTable:
+def agreement_table(found: Readings) -> StudyTable:
     """Agreement of each measure with memorization, by rank and by angle, beside the nulls."""
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -246,7 +246,7 @@ AGREEMENTS = {
 }
 
 
-def tops_table(found: Found) -> StudyTable:
+def tops_table(found: Readings) -> StudyTable:
     """What two trainings have in common among the most curved samples."""
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -267,7 +267,7 @@ def tops_table(found: Found) -> StudyTable:
     return _table("tops", caption, rows(), ("source", "between"), "what")
 
 
-def overlaps(found: Found, source: str, between: str) -> Cells:
+def overlaps(found: Readings, source: str, between: str) -> ByRun:
     """Mean overlap of the tops of two trainings, by draw (and 0 for a seed)."""
     by_draw: dict[int, list[float]] = {}
     for one in found.of("top"):
@@ -276,7 +276,7 @@ def overlaps(found: Found, source: str, between: str) -> Cells:
     return {(draw, 0): sum(values) / len(values) for draw, values in by_draw.items()}
 
 
-def top_kinds_table(found: Found) -> StudyTable:
+def top_kinds_table(found: Readings) -> StudyTable:
     """What the most curved samples are, by weight decay."""
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -298,7 +298,7 @@ def _first(step: float) -> Any:  # noqa: ANN401 - a key of sorting
     return lambda one: (one != step, one)
 
 
-def _over(found: Found) -> str:
+def _over(found: Readings) -> str:
     """What intervals are over."""
     grid = found.grid
     if len(grid.draws) > 1 and all(one.get("rate") is not None for one in found.sources.values()):

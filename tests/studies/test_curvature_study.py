@@ -22,14 +22,14 @@ from noisybench.studies.curvature import (
     TABLES,
     curvature,
     curvature_findings,
+    curvature_grid,
     draw_most_curved,
     forecast_curvature,
     measure_curvature,
-    preset_of,
 )
-from noisybench.studies.curvature_cells import cells_of, minus, spread
+from noisybench.studies.curvature_cells import by_run, minus, spread
 from noisybench.studies.curvature_records import pixels_of, targets_of
-from noisybench.studies.curvature_runs import AUTHORS_STEP, OWN_STEP, CurvatureGrid, Labelled, primary_step
+from noisybench.studies.curvature_runs import AUTHORS_STEP, OWN_STEP, CurvatureGrid, GridLabels, primary_step
 from noisybench.studies.hypotheses import Effect
 from noisybench.studies.results import StudyResults, read_results, results_of
 from noisybench.training.machine import Machine
@@ -67,7 +67,7 @@ def results(out: Path) -> StudyResults:
 
 
 @pytest.fixture(scope="module")
-def column() -> Labelled:
+def column() -> GridLabels:
     return GRID.labelled()["digits", 0.1, 0]
 
 
@@ -112,7 +112,7 @@ def test_kinds_of_samples_equal_a_loop() -> None:
     assert variant.mislabeled[5:10].any()
 
 
-def test_areas_equal_a_loop_over_pairs(out: Path, results: StudyResults, column: Labelled) -> None:
+def test_areas_equal_a_loop_over_pairs(out: Path, results: StudyResults, column: GridLabels) -> None:
     """Of detectors, of the last epoch, of each epoch and of memorization, for each kind of sample."""
     run, targets = run_of(out, step=AUTHORS_STEP), targets_of(*column)
     about = {"step": AUTHORS_STEP, "weight_decay": 0.0, "seed": 0}
@@ -131,7 +131,7 @@ def test_areas_equal_a_loop_over_pairs(out: Path, results: StudyResults, column:
     assert targets.copies.sum() == 9
 
 
-def test_tops_and_steps_equal_sets_and_scipy(out: Path, results: StudyResults, column: Labelled) -> None:
+def test_tops_and_steps_equal_sets_and_scipy(out: Path, results: StudyResults, column: GridLabels) -> None:
     """Overlaps of the nine most curved, what they are, and rank agreement of two steps and of two seeds."""
 
     def values(**what: Any) -> Floats:  # noqa: ANN401
@@ -162,7 +162,7 @@ def test_tops_and_steps_equal_sets_and_scipy(out: Path, results: StudyResults, c
     assert again["spearman"] == pytest.approx(rank)
 
 
-def test_agreement_equals_scipy_and_its_nulls_a_mean(out: Path, results: StudyResults, column: Labelled) -> None:
+def test_agreement_equals_scipy_and_its_nulls_a_mean(out: Path, results: StudyResults, column: GridLabels) -> None:
     """Rank and angle with memorization over the samples in no pair, right and wrong ones together and apart."""
     from noisybench.memorization.estimate import read_memorization
 
@@ -183,7 +183,7 @@ def test_agreement_equals_scipy_and_its_nulls_a_mean(out: Path, results: StudyRe
         assert one["cosine_permuted"] == pytest.approx(np.mean(shuffled), abs=4 * np.std(shuffled) / 4_000**0.5)
 
 
-def test_images_are_those_of_the_source(results: StudyResults, column: Labelled) -> None:
+def test_images_are_those_of_the_source(results: StudyResults, column: GridLabels) -> None:
     """The most curved first, with the labels and pixels that they have."""
     images = results.of("image")
     curvatures = [one["curvature"] for one in images]
@@ -246,8 +246,8 @@ def test_spreads_equal_student_over_means_of_draws() -> None:
         {"draw": 0, "seed": 0, "x": 1.0, "y": None},
         {"draw": 0, "seed": 0, "x": 2.0, "y": 1},
     ]
-    assert cells_of(twice, "x") == {(0, 0): 1.5}
-    assert cells_of(twice, "x", y=None) == {(0, 0): 1.0}
+    assert by_run(twice, "x") == {(0, 0): 1.5}
+    assert by_run(twice, "x", y=None) == {(0, 0): 1.0}
 
 
 def made(*, fitted: float = 1.0, tuned: bool = False) -> StudyResults:
@@ -369,7 +369,7 @@ def test_grids_that_cannot_be_meant_are_refused(results: StudyResults, tmp_path:
     with pytest.raises(BadUsage, match="rates must be ascending"):
         CurvatureGrid(rates=(0.1, 0.05))
     with pytest.raises(UnknownName, match="preset"):
-        preset_of("quik")
+        curvature_grid("quik")
     with pytest.raises(BadData, match="no images"):
         draw_most_curved(made(), tmp_path / "s.png")
     broken = StudyResults("curvature", {**results.grid, "rate": 0.3}, results.records)
