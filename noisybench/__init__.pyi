@@ -108,6 +108,8 @@ from .studies.agreement_grid import AgreementGrid as AgreementGrid
 from .studies.agreement_grid import GridRow as GridRow
 from .studies.agreement_grid import agreement_grid as agreement_grid
 from .studies.claims import HYPOTHESES as HYPOTHESES
+from .studies.curvature import curvature as curvature
+from .studies.curvature_runs import CurvatureGrid as CurvatureGrid
 from .studies.forecast import StudyForecast as StudyForecast
 from .studies.harm import draw_harm as draw_harm
 from .studies.harm import harm as harm

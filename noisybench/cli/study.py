@@ -275,6 +275,71 @@ def susceptibility(
     report_study(findings, style, as_json=as_json, table=table, first=TABLES[0], plot=plot)
 
 
+@study.command()
+def curvature(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SOURCES…]", help="Names of sources, or folders of variants, in place of those of the preset."
+        ),
+    ] = None,
+    *,
+    out: Out = Path("studies/curvature"),
+    preset: Annotated[str, typer.Option(help="quick, standard, images or full.")] = "standard",
+    grid: Annotated[Path | None, typer.Option(metavar="FILE", help="A grid of one's own, as JSON.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the source's files, or of a folder for each source.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(parser=whole_number, metavar="N", help="First samples of each source.")
+    ] = None,
+    plot: Plot = None,
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the most curved images: .png, .svg or .pdf.")
+    ] = None,
+    style: Style = "table",
+    table: Table = None,
+    dry_run: DryRun = False,
+    remake: Remake = False,
+    workers: Workers = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Whether curvature finds planted errors and conflicting duplicates, and agrees with memorization."""
+    from dataclasses import replace
+
+    from noisybench.cli.run import count_workers
+    from noisybench.studies import curvature as of_curvature
+    from noisybench.studies.results import read_results
+    from noisybench.training.machine import Machine
+
+    check_report(style, table, of_curvature.TABLES)
+    if remake:
+        results = read_results(out, "curvature")
+        for path, draw in ((plot, of_curvature.draw_curvature), (sheet, of_curvature.draw_most_curved)):
+            if path is not None:
+                draw(results, path)
+        findings = of_curvature.curvature_findings(results)
+    else:
+        chosen = of_curvature.curvature_grid(preset) if grid is None else of_curvature.read_curvature_grid(grid)
+        chosen = replace(
+            chosen,
+            sources=tuple(sources) if sources else chosen.sources,
+            limit=chosen.limit if limit is None else limit,
+            data=chosen.data if data is None else str(data),
+        )
+        machine = Machine(device)
+        machine = replace(machine, workers=count_workers(workers, machine.device, chosen.trainings))
+        if dry_run:
+            say(of_curvature.forecast_curvature(chosen, out, machine).in_words(machine.workers))
+            return
+        with progress_bar("study curvature", chosen.progress, "steps") as step:
+            findings = of_curvature.curvature(chosen, out, plot=plot, sheet=sheet, machine=machine, progress=step)
+    report_study(findings, style, as_json=as_json, table=table, first=of_curvature.TABLES[0], plot=plot)
+    if sheet is not None:
+        tell(f"the most curved images are {sheet}")
+
+
 def check_report(style: str, table: str | None, tables: Sequence[str]) -> None:
     """Raise unless there are such a format and such a table; before anything is trained.
 
