@@ -1,6 +1,6 @@
 """The list of hypotheses: what the four founding papers claim, each with its smallest effect of interest.
 
-One list, primary and secondary, that stands here before anything is measured. Published figures are those that were checked
+One list, primary and secondary, that stands here before anything is measured. PublishedFigure figures are those that were checked
 in the paper or in its authors' files; others are not quoted.
 
 Source: Forouzesh, Sedghi and Thiran 2023, arXiv:2212.04461; Garg, Ravikumar and Roy 2024, arXiv:2307.05831; Liu 2021,
@@ -10,7 +10,7 @@ arXiv:2102.05336; Lu, Bo and He 2021, arXiv:2108.08212.
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import UnknownName
 from noisybench.studies.curvature_secondary import SECONDARY
-from noisybench.studies.hypotheses import Hypothesis, Published
+from noisybench.studies.hypotheses import Hypothesis, PublishedFigure
 
 SUSCEPTIBILITY = (
     Hypothesis(
@@ -30,7 +30,7 @@ SUSCEPTIBILITY = (
         "mean test accuracy of region 1 minus that of a random model of the upper half by training accuracy",
         smallest=0.01,
         primary=True,
-        published=Published(
+        published=PublishedFigure(
             0.039, "61.80 % of region 1 against 57.89 % of region 2, Clothing1M, 19 settings; authors' README"
         ),
     ),
@@ -118,7 +118,7 @@ CURVATURE = (
         "cosine of curvature and memorization minus the larger of those of a constant and of shuffled curvature",
         smallest=0.05,
         primary=True,
-        published=Published(
+        published=PublishedFigure(
             -0.12,
             "cosine .69 over all of CIFAR-100 minus that of a constant, .81 with C-scores as a stand-in; Ravikumar 2025, table 1",
         ),

@@ -22,7 +22,7 @@ from noisybench.memorization.pool import block_path, blocks
 from noisybench.runs.training_run import Evaluation
 from noisybench.studies.claims import HYPOTHESES
 from noisybench.studies.forecast import StudyForecast, forecast_trainings
-from noisybench.studies.hypotheses import Effect, Judged, claims_table, judge, verdicts_of
+from noisybench.studies.hypotheses import Effect, Judged, claims_table, judge_hypotheses, verdicts_of
 from noisybench.studies.reproduce_claims import measured_own, setting
 from noisybench.studies.reproduce_parts import forecast_parts, grid_of_part, part_records
 from noisybench.studies.reproduce_picture import draw_judged
@@ -185,7 +185,7 @@ def measure_reproduce(results: StudyResults) -> Mapping[str, Effect | str]:
 
 def judged_claims(results: StudyResults) -> tuple[Judged, ...]:
     """Every hypothesis of the list, judged."""
-    return judge(HYPOTHESES, measure_reproduce(results))
+    return judge_hypotheses(HYPOTHESES, measure_reproduce(results))
 
 
 def reproduce_grid(preset: str | ReproduceGrid) -> ReproduceGrid:

@@ -19,7 +19,7 @@ from noisybench.studies.claims import HYPOTHESES, hypotheses_of
 from noisybench.studies.draw_means import measured_over
 from noisybench.studies.forecast import StudyForecast
 from noisybench.studies.harm_runs import HarmGrid
-from noisybench.studies.hypotheses import Effect, judge
+from noisybench.studies.hypotheses import Effect, judge_hypotheses
 from noisybench.studies.reproduce import (
     PRESETS,
     TABLES,
@@ -66,7 +66,7 @@ def own_results(**means: float) -> StudyResults:
 
 
 def verdicts(results: StudyResults) -> dict[str, str]:
-    return {one.hypothesis.name: one.word for one in judge(HYPOTHESES, measure_reproduce(results))}
+    return {one.hypothesis.name: one.word for one in judge_hypotheses(HYPOTHESES, measure_reproduce(results))}
 
 
 def effect(results: StudyResults, name: str) -> Effect:
@@ -159,7 +159,7 @@ def test_means_of_draws_that_are_alike() -> None:
     assert measured_over([0.0, 0.0], "").p == 1
     one = measured_over([0.4], "")
     assert np.isnan([one.low, one.high, one.p]).all()
-    assert judge(hypotheses_of("reproduce"), {"indicator_separates": one})[0].word == "inconclusive"
+    assert judge_hypotheses(hypotheses_of("reproduce"), {"indicator_separates": one})[0].word == "inconclusive"
     assert measured_over([-0.9, 0.9], "").low == -1
     above = measured_over([0.4, 0.5, 0.6], "", null=0.3)
     assert above.p == pytest.approx(ttest_1samp([0.4, 0.5, 0.6], 0.3).pvalue)
