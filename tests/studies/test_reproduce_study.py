@@ -183,7 +183,7 @@ def fake_part(monkeypatch: pytest.MonkeyPatch, carried: list[Path]) -> None:
         }
 
     part = reproduce_parts.PartStudy(
-        of_harm.PRESETS, carry_out, lambda *_: StudyForecast(7, 2, 10.0, "by hand"), measure
+        of_harm.PRESETS, carry_out, lambda *_: StudyForecast(7, 2, 10.0, "by hand"), measure, lambda _: 7
     )
     monkeypatch.setattr("noisybench.studies.reproduce_parts.part_studies", lambda: {"harm": part})
 
