@@ -24,6 +24,8 @@ from .board.results import score_given as score_given
 from .board.suspects import Suspect as Suspect
 from .board.suspects import Suspects as Suspects
 from .board.suspects_files import write_suspects as write_suspects
+from .board.truth_agreement import TruthAgreement as TruthAgreement
+from .board.truth_agreement import compare_memorizations as compare_memorizations
 from .board.verification import verify as verify
 from .cards.description import Description as Description
 from .cards.description import describe as describe
@@ -69,6 +71,8 @@ from .ground.random_streams import uniforms as uniforms
 from .ground.version import __version__ as __version__
 from .items import find as find
 from .items import names as names
+from .memorization.closed_form_plan import ClosedFormPlan as ClosedFormPlan
+from .memorization.closed_form_plan import plan_closed_form as plan_closed_form
 from .memorization.estimate import Memorization as Memorization
 from .memorization.estimate import read_memorization as read_memorization
 from .memorization.learner import Learner as Learner
@@ -104,10 +108,18 @@ from .studies.agreement_grid import AgreementGrid as AgreementGrid
 from .studies.agreement_grid import GridRow as GridRow
 from .studies.agreement_grid import agreement_grid as agreement_grid
 from .studies.claims import HYPOTHESES as HYPOTHESES
+from .studies.curvature import curvature as curvature
+from .studies.curvature_runs import CurvatureGrid as CurvatureGrid
 from .studies.forecast import StudyForecast as StudyForecast
+from .studies.harm import draw_harm as draw_harm
 from .studies.harm import harm as harm
+from .studies.harm import harm_findings as harm_findings
 from .studies.harm_runs import HarmGrid as HarmGrid
 from .studies.hypotheses import Hypothesis as Hypothesis
+from .studies.reproduce import draw_reproduce as draw_reproduce
+from .studies.reproduce import reproduce as reproduce
+from .studies.reproduce import reproduce_findings as reproduce_findings
+from .studies.reproduce_runs import ReproduceGrid as ReproduceGrid
 from .studies.results import StudyResults as StudyResults
 from .studies.results import read_results as read_results
 from .studies.study import StudyFindings as StudyFindings

@@ -45,7 +45,7 @@ OF_REGIME: Mapping[str, tuple[str, ...]] = {
 """Regime → optional fields that each of its records has; it has none of those of another regime."""
 AT_WILL: Mapping[str, tuple[str, ...]] = {
     "training": ("corrections", *LATER_OPTIONS, *READINGS, *OBJECTIVE),
-    "pool": ("corrections", "threads", *LATER_OPTIONS),
+    "pool": ("corrections", "threads", *LATER_OPTIONS, *OBJECTIVE),
     "given": ("corrections", "file", "column"),
     "features": ("corrections", "threads", "pretrained", "grouped_by", "groups_sha256"),
     **dict.fromkeys(("second_split", "threshold", *OF_RULES), ("corrections", *LATER_OPTIONS, *OBJECTIVE)),

@@ -15,7 +15,7 @@ from noisybench.ground.drawing import check_picture
 from noisybench.ground.engines.processes import Progress
 from noisybench.studies.claims import hypotheses_of
 from noisybench.studies.forecast import StudyForecast
-from noisybench.studies.hypotheses import Effect, claims_table, judge, verdicts_of
+from noisybench.studies.hypotheses import Effect, claims_table, judge_hypotheses, verdicts_of
 from noisybench.studies.results import StudyResults, results_of, write_results
 from noisybench.studies.study import StudyFindings, StudyTable
 from noisybench.studies.susceptibility_grid import SusceptibilityGrid, grid_in, grid_of
@@ -99,7 +99,7 @@ def susceptibility_findings(results: StudyResults) -> StudyFindings:
     trained = trained_of(results)
     tested = _tested(trained)
     regrets = all_regrets(tested) if tested else None
-    judged = judge(hypotheses_of(STUDY), correlation_effects(trained) | region_effects(tested, regrets))
+    judged = judge_hypotheses(hypotheses_of(STUDY), correlation_effects(trained) | region_effects(tested, regrets))
     tables = [correlation_table(trained), change_table(trained)]
     if regrets is not None:
         tables += [region_table(tested), threshold_table(tested), selection_table(tested, regrets)]

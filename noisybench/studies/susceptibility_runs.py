@@ -77,7 +77,7 @@ def read_variants(folders: Sequence[str | Path], data: Path | None = None) -> li
     return found
 
 
-def planned_runs(
+def planned_settings(
     grid: SusceptibilityGrid, labelled: Sequence[NoisySource], out: Path, device: str = "cpu"
 ) -> Iterator[Evaluation]:
     """Every setting on every variant with every seed; rivals, which are planned apart, not among them."""
@@ -97,7 +97,7 @@ def _planned(
 def forecast_runs(grid: SusceptibilityGrid, labelled: Sequence[NoisySource], out: Path, device: str) -> StudyForecast:
     """Runs, finished ones and the time of the others; a rival takes as long as the trainings it consists of."""
     total = StudyForecast(0, 0, 0.0, "")
-    for planned in planned_runs(grid, labelled, out, device):
+    for planned in planned_settings(grid, labelled, out, device):
         own = forecast_trainings([planned])
         left = own.runs - own.finished
         each = None if own.seconds is None or not left else own.seconds / left

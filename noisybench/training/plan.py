@@ -85,9 +85,10 @@ class Watch:
         """The probe of that name, with the options of this watch."""
         if name in BY_PRODUCTS:
             return by_product(name)
-        how = {
+        how: dict[str, dict[str, float]] = {
             "curvature": {"draws": self.curvature_draws, "step": self.curvature_step, "power": self.curvature_power},
             "curvature_zeroth": {"step": self.curvature_step},
+            "curvature_exact": {"draws": self.curvature_draws, "power": self.curvature_power},
         }
         found = find("probes", name)
         probe: Probe = replace(found, **how[name]) if name in how else found

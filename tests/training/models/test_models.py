@@ -77,6 +77,8 @@ def test_a_missing_timm_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> N
         ("small_cnn(width=2)", "small_cnn(width=2)", 2 * 16 + 9 * (8 + 32 + 64) + 2 * (2 + 4 + 8 + 8) + 90),
         ("small_cnn(width=16)", "small_cnn", None),
         ("resnet18(width=64)", "resnet18", None),
+        ("mlp(activation=silu, width=8)", "mlp(width=8, activation=silu)", 64 * 8 + 8 + 8 * 10 + 10),
+        ("small_cnn(activation=relu)", "small_cnn", None),
     ],
 )
 def test_options_stand_in_brackets(spec: str, name: str, weights: int | None) -> None:
@@ -108,6 +110,7 @@ NARROW_AND_WIDE = ("resnet18(width=8)", "resnet18")
     [
         ("mlp(depth=3)", UnknownName, "no option of model 'mlp' is called 'depth'"),
         ("mlp(width=wide)", BadUsage, "option 'width' of model 'mlp' must be a whole number, got 'wide'"),
+        ("mlp(activation=elu)", BadUsage, "must be one of relu, silu, gelu, tanh, got 'elu'"),
         ("mlp(width=3", BadUsage, "a model reads name"),
         ("mlp(width=3, width=4)", BadUsage, "given twice"),
         ("mpl(width=3)", UnknownName, "did you mean 'mlp'"),
@@ -124,3 +127,32 @@ def test_a_width_of_none() -> None:
     """It is said before anything is trained, by whoever builds the model."""
     with pytest.raises(BadUsage, match="width must be at least 1, got 0"):
         find_model("mlp(width=0)")[1](num_classes=3, input_shape=(4,))
+
+
+@pytest.mark.parametrize("name", ["mlp", "small_cnn(width=2)", "resnet18(width=2)"])
+@pytest.mark.parametrize(("word", "kind"), [("silu", nn.SiLU), ("gelu", nn.GELU), ("tanh", nn.Tanh)])
+def test_another_activation_takes_the_place_of_each_relu(name: str, word: str, kind: type[nn.Module]) -> None:
+    """As many as there were, and the weights begin as they did: the activation is all that differs."""
+    told = name.partition("(")[2].rstrip(")")
+    spec = f"{name.partition('(')[0]}({', '.join(filter(None, (told, f'activation={word}')))})"
+    made = {}
+    for each in (name, spec):
+        torch.manual_seed(0)
+        found, build = find_model(each)
+        made[each] = build(num_classes=3, input_shape=(1, 8, 8)).eval()
+        assert found == each
+    before, after = (
+        [sum(isinstance(m, one) for m in model.modules()) for one in (nn.ReLU, kind)] for model in made.values()
+    )
+    assert before[0] > 0
+    assert after == [0, before[0]]
+    plain, other = (model.state_dict() for model in made.values())
+    assert all(torch.equal(plain[key], other[key]) for key in plain)
+    images = torch.randn(4, 1, 8, 8)
+    assert not torch.allclose(made[name](images), made[spec](images))
+
+
+def test_an_activation_of_none() -> None:
+    """From Python too it is one sentence."""
+    with pytest.raises(BadUsage, match="activation must be one of relu, silu, gelu, tanh, got 'elu'"):
+        find("models", "mlp")(num_classes=3, input_shape=(4,), activation="elu")
