@@ -62,7 +62,7 @@ def _needs(spec: str) -> frozenset[str]:
 
 
 def steps_in_words(rows: Sequence[AnyRow], of: Callable[[AnyRow], str]) -> str:
-    """A sentence about the steps behind the rows of a table; empty where there are none.
+    """What there is to say of the steps behind the rows of a table; empty where nothing is.
 
     Args:
         rows: Of the table.
@@ -76,4 +76,10 @@ def steps_in_words(rows: Sequence[AnyRow], of: Callable[[AnyRow], str]) -> str:
         share = "unknown how many" if math.isnan(row.activation_change) else f"{100 * row.activation_change:.0f} %"
         changes = f" ({share} change the activation pattern)" if "curvature" in _needs(row.detector) else ""
         said.append(f"{row.detector}{which} {row.curvature_step:g}{changes}")
-    return f"Steps of curvature: {'; '.join(said)}." if said else ""
+    sentences = [f"Steps of curvature: {'; '.join(said)}."] if said else []
+    if any("curvature_exact" in _needs(row.detector) for row in rows):
+        sentences.append(WITHOUT_STEP)
+    return " ".join(sentences)
+
+
+WITHOUT_STEP = "exact_curvature takes no step: of a ReLU or max-pooling model it is the Gauss-Newton part alone, which the label is not in."

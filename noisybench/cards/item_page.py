@@ -1,5 +1,7 @@
 """What there is to say of one item of a drawer: what it is, its options, how it is called, and its card."""
 
+import inspect
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ _VALUES: Mapping[Any, str] = {int: "2", float: "2", bool: "true", str: "TEXT", P
 _CALLS = {
     "alterations": 'build altered --source-set base=digits --source-set "steps={call}" --noise symmetric --rate 0.2',
     "features": "memorize variants/NAME --features {name}",
-    "models": "evaluate variants/NAME --model {name}",
+    "models": "evaluate variants/NAME --model {word}",
     "objectives": "evaluate variants/NAME --objective {name}",
 }
 _RUNS = {
@@ -95,9 +97,8 @@ def item_page(drawer: Drawer, name: str) -> ItemPage:
     item, said = features_kind(name) if drawer == "features" else (find(drawer, name), None)
     if said is not None:
         find("models", name)  # which knows the architectures
-    options = (
-        [one for one in _options(item) if said is None or one.name != "architecture"] if isinstance(item, type) else []
-    )
+    options = _options_of_model(item) if drawer == "models" else _options(item) if isinstance(item, type) else []
+    options = [one for one in options if said is None or one.name != "architecture"]
     told = read_docstring(_docstring(item))
     listed = summary(drawer, name) or str(getattr(item, "words", ""))  # no file of what is not from here
     card = read_data_card(drawer, name) if drawer in ("sources", "noises") else None
@@ -206,6 +207,29 @@ def _options(item: type) -> list[ItemOption]:
     return found
 
 
+def _options_of_model(build: Any) -> list[ItemOption]:  # noqa: ANN401 - a function of training's, which is not known here
+    """Arguments with defaults of the function that builds a model; they stand in brackets behind its name."""
+    function = getattr(build, "func", build)
+    taken = [one for one in inspect.signature(build).parameters.values() if one.default is not one.empty]
+    taken = [one for one in taken if one.name not in ("num_classes", "input_shape")]
+    if not taken:
+        return []
+    types, meanings = (
+        get_type_hints(function),
+        read_docstring(_docstring(build), names=tuple(o.name for o in taken)).meanings,
+    )
+    return [
+        ItemOption(
+            one.name,
+            type_words(types.get(one.name, type(one.default))),
+            required=False,
+            default=as_option(one.default)[0],
+            meaning=meanings.get(one.name, ""),
+        )
+        for one in taken
+    ]
+
+
 def type_words(kind: Any) -> str:  # noqa: ANN401 - a type hint
     """A type in words.
 
@@ -232,8 +256,10 @@ def _example(drawer: Drawer, name: str, options: Sequence[ItemOption], access: s
         truth = "memorization" if find(drawer, name).compares == "memorization" else "mislabeled"
         return f"noisybench leaderboard runs --truth {truth} --metric {name}"
     if drawer in _CALLS:
-        inner = ", ".join(f"{key}={value}" for key, value in needed.items())
-        return "noisybench " + _CALLS[drawer].format(name=name, call=f"{name}({inner})" if inner else name)
+        shown = {option.name: option.default for option in options} if drawer == "models" else needed
+        inner = ", ".join(f"{key}={value}" for key, value in shown.items())
+        call = f"{name}({inner})" if inner else name
+        return "noisybench " + _CALLS[drawer].format(name=name, call=call, word=shlex.quote(call))
     rate = f" --rate {needed.pop('rate')}" if "rate" in needed else ""
     if drawer == "noises":
         return f"noisybench build digits --noise {name}{rate}" + "".join(f" --set {k}={v}" for k, v in needed.items())

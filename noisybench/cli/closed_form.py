@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from noisybench.variants.variant import Variant
 
 
-def check_options(model: str | None, estimand: str | None, *, pool: str, epochs: int | None) -> None:
+def check_options(model: str | None, estimand: str | None, *, pool: str, epochs: int | None, objective: str) -> None:
     """Raise ``BadUsage`` for options of a closed form without its model, and for those that it does not have."""
     from noisybench.ground.checks import check_choice
     from noisybench.memorization.learner import CLOSED_FORM_MODELS, ESTIMANDS
+    from noisybench.training.objective import CROSS_ENTROPY
 
     if estimand is not None:
         check_choice(estimand, "--estimand", ESTIMANDS)
@@ -41,6 +42,9 @@ def check_options(model: str | None, estimand: str | None, *, pool: str, epochs:
         raise BadUsage(msg)
     if epochs is not None:
         msg = f"model '{model}' is solved and not trained: leave out --epochs"
+        raise BadUsage(msg)
+    if objective != CROSS_ENTROPY:
+        msg = f"model '{model}' is solved for its squared error, got --objective {objective}: leave it out"
         raise BadUsage(msg)
 
 

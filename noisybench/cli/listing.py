@@ -21,6 +21,8 @@ sets of 'evaluate --detectors', each in the next; 'evaluate VARIANT --dry-run' s
   all        no bound; may train again
 objective_* are in theirs where the objective leaves what they read, as with 'evaluate --objective elr' or car
 others: 'memorize --pool detector' (pool), 'score --features' (features), 'score --answers' (answers)"""
+CALLED = ("models", "alterations")
+"""Lists whose items have their options in brackets behind their names, as the example shows."""
 _WIDEST = 100
 
 
@@ -132,7 +134,8 @@ def page_lines(page: "ItemPage", width: int) -> Iterator[str]:
         yield from wrapped(paragraph, "")
     if page.options:
         yield ""
-        yield f"options{f', said as {page.flag} NAME=VALUE' if page.flag else ''}:"
+        said = f"{page.flag} NAME=VALUE" if page.flag else "NAME=VALUE in brackets" if page.drawer in CALLED else ""
+        yield f"options{f', said as {said}' if said else ''}:"
     for option in page.options:
         default = "required" if option.required else f"default {option.default}"
         default += "; also --rate" if (page.drawer, option.name) == ("noises", "rate") else ""

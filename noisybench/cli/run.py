@@ -158,8 +158,9 @@ def memorize(
     epochs: Annotated[int | None, typer.Option(parser=whole_number, metavar="N", help="Default: 45.")] = None,
     settings: Settings = None,
     objective: Annotated[
-        str, typer.Option(help="cross_entropy alone: memorization is defined by it.")
+        str, typer.Option(help="What each model minimises: a name of 'list objectives', or package.module:attribute.")
     ] = "cross_entropy",
+    objective_set: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the objective.")] = None,
     estimand: Annotated[
         str | None,
         typer.Option(help="Of --model ridge, kernel_ridge: leave_one_out (default), leave_one_out_margin or subsets."),
@@ -178,27 +179,30 @@ def memorize(
 
     With --model ridge, kernel_ridge or kernel_ridge_nystrom nothing is trained: each sample is left out exactly.
     """
+    from noisybench.board.model_words import KNOWS
     from noisybench.board.results import detect as score_held_out
     from noisybench.board.results import memorize as measure
     from noisybench.cli.closed_form import check_options, memorize_in_closed_form, report_measured
     from noisybench.ground.checks import whole
     from noisybench.ground.options import split_pairs
     from noisybench.memorization.learner import CLOSED_FORM_MODELS
-    from noisybench.memorization.subset_plan import check_objective, plan_learner
+    from noisybench.memorization.subset_plan import plan_learner
     from noisybench.memorization.subsets import check_fraction
     from noisybench.runs.pool_run import check_purpose
     from noisybench.training.machine import Machine
+    from noisybench.training.objective import choose_objective
     from noisybench.variants.location import source_of
     from noisybench.variants.variant import read_variant
 
     # All of this before anything is read, computed or said: a refused command says one line.
     models, seed = whole(models, "models", least=2), whole(seed, "seed", least=0)
-    check_objective(objective)
+    of_objective = split_pairs(objective_set or [], flag="--objective-set")
+    knows = choose_objective(objective, of_objective).objective.knows
     fractions = _shares(fraction)
     check_purpose(pool, fractions)
     of_features = split_pairs(features_set or [], flag="--features-set")
     machine = Machine(device, threads)
-    check_options(model, estimand, pool=pool, epochs=epochs)
+    check_options(model, estimand, pool=pool, epochs=epochs, objective=objective)
     found = read_variant(variant)
     for share in fractions:
         check_fraction(share, len(found.labels))
@@ -235,15 +239,18 @@ def memorize(
             device=machine.device,
             features=features,
             features_options=of_features,
+            objective=objective,
+            objective_options=of_objective,
             fraction=fractions[-1],
             balanced=balanced,
             cache=out / "features",
             threads=machine.threads,
         )
     machine = replace(machine, workers=count_workers(workers, machine.device, models))
+    told = "" if knows == "nothing" else f", told {KNOWS[knows]}"
     many = f"{models} models" if len(fractions) == 1 else f"{models} models for each of {len(fractions)} fractions"
     typer.echo(
-        f"{found.name}: {many} of {learner.learner.name}, seed {seed}, {pool}, {machine.device}, {machine.workers} workers",
+        f"{found.name}: {many} of {learner.learner.name}{told}, seed {seed}, {pool}, {machine.device}, {machine.workers} workers",
         err=True,
     )
     asked: dict[str, Any] = {"models": models, "seed": seed, "features": seen, "machine": machine}

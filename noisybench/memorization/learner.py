@@ -82,14 +82,16 @@ def learner_of_setup(setup: Mapping[str, Any]) -> Learner:
     if setup["recipe"] == CLOSED_FORM:
         return _solved(setup)
     recipe = {field.name: setup[field.name] for field in fields(Recipe) if field.name in {*RECIPE_OF_0_1_0, *setup}}
+    by = {name: setup[name] for name in ("objective", "objective_code") if name in setup}
     return Learner(
         model=setup["model"],
         recipe=setup["recipe"],
         epochs=setup["epochs"],
-        trained=digest_of_training(setup["model"], setup["code"], setup["recipe"], recipe),
+        trained=digest_of_training(setup["model"], setup["code"], setup["recipe"], {**recipe, **by}),
         features=setup["features"],
         fraction=setup["fraction"],
         balanced=setup["balanced"],
+        objective=by.get("objective", ""),
     )
 
 

@@ -1,7 +1,8 @@
 """Retraining: many models on random subsets of a variant, in blocks of 50 that are written once they are whole.
 
-Each model is what ``training`` makes of its subset: same loop, same recipe, with a seed of its own. Perceptrons without
-augmentation, by SGD, are trained many at a time as batched matrix products, to the same weights; all else one by one.
+Each model is what ``training`` makes of its subset: same loop, same recipe, same objective, with a seed of its own.
+Perceptrons that minimise cross-entropy without augmentation, by SGD, are trained many at a time as batched matrix products,
+to the same weights; all else one by one.
 """
 
 import hashlib
@@ -41,7 +42,10 @@ from noisybench.memorization.subsets import check_fraction, group_size, subsets
 from noisybench.training.batches import Inputs
 from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
 from noisybench.training.machine import Machine, deterministic_torch, surroundings
-from noisybench.training.model import check_model
+from noisybench.training.model import check_model, errors_as_training_failed
+from noisybench.training.objective import Objective
+from noisybench.training.objective_contract import check_begin
+from noisybench.training.plan import Plan
 from noisybench.variants.variant import Variant, check_source
 
 log = logging.getLogger("noisybench")
@@ -81,12 +85,15 @@ def retrain(
 
     Model i depends on the learner, the labels, the seed, the purpose and i alone: not on how many are asked for, nor on
     the number of processes. A block that is there already is not trained again, and a call that was stopped goes on
-    after its last whole block, to the same bytes. Perceptrons are trained in float32 whatever the recipe's precision.
+    after its last whole block, to the same bytes. Perceptrons trained together are in float32 whatever the recipe's precision.
+
+    What an objective keeps is begun anew with each model, and it is told of the truth what it is told in ``train_and_score``:
+    the rate or the transition matrix of the whole variant.
 
     Args:
         source: The inputs; its labels are not used.
         variant: The labels to train on and to be asked for.
-        learner: Model, recipe and fraction.
+        learner: Model, recipe, objective and fraction.
         folder: Of this pool alone, such as ``out / variant.name / "memorization" / learner.folder(...)``.
         models: How many.
         seed: Decides every subset, weight and order.
@@ -96,7 +103,7 @@ def retrain(
         progress: Called after each model.
 
     Raises:
-        BadUsage: A number or a purpose that cannot be meant.
+        BadUsage: A number or a purpose that cannot be meant, or an objective that must know what nobody knows.
         BadData: The folder holds models that were made differently, or another process works on it.
         Mismatch: The variant was made from another source.
         TrainingFailed: The model cannot be built or run, or a loss is not finite.
@@ -110,7 +117,7 @@ def retrain(
     check_room(len(variant.labels), variant.num_classes, "an answer for each class", "take fewer samples")
     seen = _seen(source, learner, features)
     record = _record(variant, learner, features, machine, purpose=purpose, seed=seed)
-    check_model(learner.plan.build, seen, device=machine.device)  # before anything is written
+    _check_plan(learner.plan, seen, variant, machine.device)  # before anything is written
     if machine.workers > 1 and models > 1:
         check_sendable(learner.plan.build, f"model '{learner.plan.model}'")
     home = Path(folder)
@@ -133,6 +140,14 @@ def retrain(
         run_tasks(_train_block, tasks, shared, workers=machine.workers, progress=progress)
         trained = sum(task.count for task in tasks)
         return Retraining(home, models, trained, pace(home, trained, time.perf_counter() - began))
+
+
+def _check_plan(plan: Plan, seen: Source, variant: Variant, device: str) -> None:
+    """Raise what a training would for a model that cannot be built or run, or an objective that cannot begin with it."""
+    if not plan.chosen.is_default:
+        rows, classes = np.flatnonzero(~variant.dropped), seen.num_classes
+        check_begin(plan.objective, variant, variant.labels, rows, classes=classes, epochs=plan.recipe.epochs)
+    check_model(plan.build, seen, device=device, ends_linear=type(plan.objective).branch is not Objective.branch)
 
 
 def _seen(source: Source, learner: SubsetPlan, features: NDArray[np.float32] | None) -> Source:
@@ -220,7 +235,8 @@ def _train_block(task: _Task, shared: _Shared, progress: Progress) -> None:
         data = Inputs(shared.source.inputs, device)
         answers = _Answers(included, torch.tensor(variant.labels, device=device), variant.num_classes)
         augmented = data.is_image and learner.plan.recipe.augmentation != "none"
-        stackable = not augmented and can_stack(_fresh(shared, data, seeds[0]), learner.plan.recipe)
+        together = learner.plan.chosen.is_default and not augmented
+        stackable = together and can_stack(_fresh(shared, data, seeds[0]), learner.plan.recipe)
         for row, model in (_together if stackable else _one_by_one)(shared, data, included, seeds):
             answers.ask(row, model, data, batch_size=STACKED_BATCH if stackable else EVALUATION_BATCH)
             progress()
@@ -239,17 +255,18 @@ def _one_by_one(
     shared: _Shared, data: Inputs, included: Bools, seeds: Sequence[int]
 ) -> Iterator[tuple[int, nn.Module]]:
     """Row and model of every model of a block, each trained by the loop of ``training``."""
-    recipe = shared.learner.plan.recipe
+    plan, labels = shared.learner.plan, shared.variant.labels
     for row, seed in enumerate(seeds):
         chosen = np.flatnonzero(included[row])
-        subset = data.subset(chosen)
+        subset = data.subset(chosen)  # an objective is not shown the label of any other sample
         model = _fresh(shared, data, seed)
         if data.is_image:
             model = model.to(memory_format=torch.channels_last)
-        run = RunInProgress(shared.source, shared.variant, recipe, model, subset, seed)
-        run.labels = run.labels[torch.tensor(chosen, device=data.device)]
-        for epoch in range(1, recipe.epochs + 1):
-            run.epoch(epoch, None)
+        told = shared.source, shared.variant, plan.recipe, model, subset, seed
+        with errors_as_training_failed("a model of the pool cannot be trained", but=OSError):
+            run = RunInProgress(*told, objective=plan.objective, given=labels[chosen])
+            for epoch in range(1, plan.recipe.epochs + 1):
+                run.epoch(epoch, None)
         yield row, run.model
 
 

@@ -1,16 +1,20 @@
 """Models: what a file of ``models/`` gives, built and checked."""
 
-from collections.abc import Iterator, Sequence
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, get_type_hints
 
 import torch
 from torch import nn
 
 from noisybench.data.inputs import IMAGE_DIMENSIONS
 from noisybench.data.source import Source, inputs_of
-from noisybench.ground.checks import check_kind
-from noisybench.ground.errors import BadUsage, NoisybenchError, TrainingFailed
+from noisybench.ground.checks import check_kind, unknown
+from noisybench.ground.errors import BadUsage, NoisybenchError, TrainingFailed, UnknownName
+from noisybench.ground.lookup import find
+from noisybench.ground.options import parse_call, parse_value
 from noisybench.training.asking import Batch, check_logits
 from noisybench.training.batches import Inputs
 from noisybench.training.branch import last_linear
@@ -20,10 +24,64 @@ from noisybench.training.probe import Probe
 
 
 class BuildModel(Protocol):
-    """What a file of ``models/`` gives."""
+    """What a file of ``models/`` gives. Further arguments that have defaults are its options, see ``find_model``."""
 
     def __call__(self, *, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
         """A fresh model, its weights drawn from torch's own generator; input_shape is (c, h, w) or (d,)."""
+
+
+def find_model(spec: str) -> tuple[str, BuildModel]:
+    """The name and the function of a model that is called ``name`` or ``name(option=value, …)``.
+
+    Options are the arguments with defaults of the model's function. One that stands at its default is left out of the name,
+    and the others stand in the order of the function, so that one model has one name.
+
+    >>> find_model("mlp( width = 64 )")[0], find_model("mlp(width=128)")[0]
+    ('mlp(width=64)', 'mlp')
+
+    Args:
+        spec: Of a file of ``models/``, ``torchvision:NAME``, ``timm:NAME`` or ``package.module:function``, each with options
+            in brackets or without.
+
+    Raises:
+        UnknownName: There is no such model, or it has no such option.
+        BadUsage: It does not read so, or a value is not of its option's kind.
+    """
+    check_kind(spec, str, "model", "say its name, such as small_cnn or small_cnn(width=8)")
+    name, bracket, said = spec.partition("(")
+    name = name.strip() if bracket else spec
+    build: BuildModel = find("models", name)
+    if not bracket:
+        return name, build
+    if not said.rstrip().endswith(")"):
+        msg = f"a model reads name(option=value, …), got '{spec[:80]}'"
+        raise BadUsage(msg)
+    _, texts = parse_call(f"model({said}", what="a model")
+    known = options_of_model(build)
+    kinds = get_type_hints(getattr(build, "func", build)) if known else {}
+    values: dict[str, Any] = {}
+    for option, text in texts.items():
+        if option not in known:
+            what = f"option of model '{name}'"
+            raise UnknownName(unknown(option, (*known,), what) if known else f"model '{name}' has no options")
+        values[option] = parse_value(
+            kinds.get(option, type(known[option])), text, f"option '{option}' of model '{name}'"
+        )
+    chosen = {option: values[option] for option in known if values.get(option, known[option]) != known[option]}
+    if not chosen:
+        return name, build
+    words = ", ".join(f"{option}={value}" for option, value in chosen.items())
+    return f"{name}({words})", partial(build, **chosen)
+
+
+def options_of_model(build: BuildModel) -> Mapping[str, Any]:
+    """Option → default of a model's function; none of a function that only takes what every model takes."""
+    taken = inspect.signature(build).parameters.values()
+    return {
+        one.name: one.default
+        for one in taken
+        if one.default is not one.empty and one.name not in ("num_classes", "input_shape")
+    }
 
 
 def check_model(
@@ -34,7 +92,8 @@ def check_model(
     Args:
         build: Builds the model.
         source: Whose first sample it is asked about.
-        probes: Of those that ask for features, it is seen whether the model has any.
+        probes: Of those that ask for features, it is seen whether the model has any; and of those that may refuse a model,
+            whether they do.
         device: Where it is built.
         ends_linear: Whether its logits must be those of a last linear layer, to which an objective adds a branch.
 
@@ -49,7 +108,7 @@ def check_model(
             last_linear(model, data.batch(slice(0, 1)), source.num_classes)
         label = torch.zeros(1, dtype=torch.int64, device=data.device)
         for probe in probes:
-            if probe.gradient and not probe.passes:
+            if probe.gradient and (not probe.passes or getattr(probe, "may_refuse", False)):
                 one = data.batch(slice(0, 1))
                 batch = Batch(model, one, label, num_classes=source.num_classes, learning_rate=1.0)
                 try:

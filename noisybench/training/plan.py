@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -18,7 +18,7 @@ from noisybench.ground.files import file_name
 from noisybench.ground.lookup import find
 from noisybench.ground.options import parse_options
 from noisybench.training.machine import choose_device
-from noisybench.training.model import BuildModel
+from noisybench.training.model import BuildModel, find_model
 from noisybench.training.objective import (
     BY_PRODUCTS,
     CROSS_ENTROPY,
@@ -53,6 +53,8 @@ class Watch:
             ``off``.
         susceptibility_samples: Randomly labelled inputs of ``fixed``.
         susceptibility_lr: Rate of the one step of ``fixed``.
+        susceptibility_also: Further readings of it, as ``authors.noise``: see ``READINGS``.
+        susceptibility_source: Name of the other source for readings such as ``fixed.source``.
     """
 
     observe: Observe = "after"
@@ -63,6 +65,8 @@ class Watch:
     susceptibility: Literal["fixed", "authors", "off"] = "fixed"
     susceptibility_samples: int = 512
     susceptibility_lr: float = 0.01
+    susceptibility_also: tuple[str, ...] = ()
+    susceptibility_source: str | None = None
 
     def __post_init__(self) -> None:
         if self.curvature_every < 1:
@@ -81,9 +85,10 @@ class Watch:
         """The probe of that name, with the options of this watch."""
         if name in BY_PRODUCTS:
             return by_product(name)
-        how = {
+        how: dict[str, dict[str, float]] = {
             "curvature": {"draws": self.curvature_draws, "step": self.curvature_step, "power": self.curvature_power},
             "curvature_zeroth": {"step": self.curvature_step},
+            "curvature_exact": {"draws": self.curvature_draws, "power": self.curvature_power},
         }
         found = find("probes", name)
         probe: Probe = replace(found, **how[name]) if name in how else found
@@ -92,8 +97,17 @@ class Watch:
     def tracker(self) -> Susceptibility | None:
         """How to track susceptibility; None where it is off."""
         if self.susceptibility == "off":
+            if self.susceptibility_also or self.susceptibility_source:
+                msg = "susceptibility is off, and further readings of it are asked for; say susceptibility=fixed or authors"
+                raise BadUsage(msg)
             return None
-        return Susceptibility(self.susceptibility, self.susceptibility_samples, self.susceptibility_lr)
+        return Susceptibility(
+            self.susceptibility,
+            self.susceptibility_samples,
+            self.susceptibility_lr,
+            also=tuple(self.susceptibility_also),
+            source=self.susceptibility_source,
+        )
 
 
 WATCH_OF_0_1_0 = (
@@ -142,7 +156,7 @@ class Plan:
     def setup(self) -> str:
         """Digest of model, recipe, objective and options: runs that differ in anything but labels and seed differ in it."""
         what = {"model": self.model, "code": self.code, "name": self.recipe_name}
-        what |= {**recorded(self.recipe), **named_options(self.watch, WATCH_OF_0_1_0)}
+        what |= {**recorded(self.recipe), **watched_as(self.watch)}
         what |= self.chosen.digested
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
@@ -156,6 +170,12 @@ class Plan:
     def folder(self) -> str:
         """Name of its folder, safe on every file system."""
         return f"{file_name(self.model)}-{self.recipe_name}-{self.setup[:8]}"
+
+
+def watched_as(watch: Watch) -> dict[str, Any]:
+    """Field → value as digests and records hold it: what JSON knows, and of later fields those not at their default."""
+    told = named_options(watch, WATCH_OF_0_1_0)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
 
 
 def plan_run(
@@ -173,7 +193,7 @@ def plan_run(
 
     Args:
         source: What will be trained on.
-        model: Name, or a function of the caller's; None takes ``small_cnn`` for images of at least 16 × 16, else ``mlp``.
+        model: Name, with options where it has some (``small_cnn(width=8)``), or a function of the caller's; None takes ``small_cnn`` for images of at least 16 × 16, else ``mlp``.
         recipe: ``standard`` (augmentation where the source allows it, weight decay) or ``overfit`` (neither).
         epochs: None takes the recipe's.
         options: Fields of ``Recipe`` and ``Watch`` as text; or ``curvature``, a name of ``CURVATURE``, whose options those
@@ -197,8 +217,7 @@ def plan_run(
     if model is None:
         large = len(source.input_shape) == IMAGE_DIMENSIONS - 1 and min(source.input_shape[1:]) >= SMALL_SIDE
         model = "small_cnn" if large else "mlp"
-    build: BuildModel = find("models", model) if isinstance(model, str) else model
-    label = model if isinstance(model, str) else _name_of(model)
+    label, build = find_model(model) if isinstance(model, str) else (_name_of(model), model)
     recipe_options, watch_options = _split_options(options or {}, epochs)
     chosen = parse_options(Recipe, recipe_options, what="the recipe")
     return Plan(

@@ -17,6 +17,7 @@ from noisybench.data.recognising import OWN
 from noisybench.ground.errors import UnknownName
 from noisybench.ground.lookup import HOMES, Drawer, find, names
 from noisybench.ground.options import parse_call, parse_options, parse_value
+from noisybench.training.model import find_model, options_of_model
 
 ITEMS = [(drawer, name) for drawer in HOMES for name in names(drawer)]
 
@@ -28,6 +29,13 @@ def test_a_page_tells_all_of_an_item(drawer: Drawer, name: str) -> None:
     assert page.summary.endswith(".")
     assert page.text
     assert not any(paragraph.startswith(("Attributes", "Raises", ">>>")) for paragraph in page.text)
+    if drawer == "models":
+        assert {option.name: option.default for option in page.options} == {
+            one: str(default) for one, default in options_of_model(item).items()
+        }
+        assert all(option.meaning and option.type and not option.required for option in page.options)
+        assert find_model(shlex.split(page.example)[-1])[0] == name  # its options at their defaults
+        return
     known = fields(item) if isinstance(item, type) and is_dataclass(item) else ()
     assert [option.name for option in page.options] == [field.name for field in known]
     for option, field in zip(page.options, known, strict=True):
@@ -72,6 +80,8 @@ def test_defaults_can_be_said_again() -> None:
     """As they are printed, and give the same value."""
     for drawer, name in ITEMS:
         item = find(drawer, name)
+        if drawer == "models":
+            continue
         defaults = {option.name: option.default for option in item_page(drawer, name).options}
         for field in fields(item) if defaults else ():
             default = defaults[field.name]

@@ -172,6 +172,31 @@ def test_a_pool_is_its_models(small: Source, variant: Variant, tmp_path: Path, b
     np.testing.assert_allclose(pool.held_out, means, rtol=1e-3, atol=1e-5)
 
 
+def test_a_pool_of_another_activation_is_its_models(small: Source, variant: Variant, tmp_path: Path) -> None:
+    """Perceptrons with SiLU cannot be trained together, and answer as those of a plain loop do; with ReLU they would not."""
+    learner = learner_of(small, model="mlp(width=32, activation=silu)")
+    retrain(small, variant, learner, tmp_path, models=3, seed=5)
+    pool = read_pool(tmp_path, variant)
+    assert pool.learner.model == "mlp(width=32, activation=silu)"
+    inputs = Inputs(small.inputs, torch.device("cpu")).batch(slice(None))
+    labels = torch.tensor(variant.labels)
+    apart = {}
+    for kind in (nn.SiLU, nn.ReLU):
+        found = []
+        for number in range(3):
+            own = derive(derive(5, "truth"), "model", number)
+            model = perceptron((64, 32, 10), derive(own, "weights"))
+            model[2] = kind()
+            chosen = torch.tensor(np.flatnonzero(pool.included[number]))
+            train_plainly(model, inputs, labels, chosen, learner.plan.recipe, own)
+            logits = model(inputs).detach()
+            others = logits.scatter(1, labels[:, None], -torch.inf).amax(1)
+            found.append(logits[range(121), labels] - others)
+        apart[kind] = np.abs(pool.margins - torch.stack(found).numpy()).max()
+    assert apart[nn.SiLU] < 0.02 < apart[nn.ReLU]
+    assert not files(tmp_path).keys() - {"block-0000-of-3.npz"}
+
+
 def test_bytes_depend_on_the_seed_alone(
     small: Source, variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

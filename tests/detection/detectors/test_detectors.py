@@ -55,6 +55,7 @@ REFERENCE: dict[str, tuple[str, Callable[[list[float], list[int]], float]]] = {
     "cumulative_loss": ("loss", lambda values, _: math.fsum(values) / len(values)),
     "el2n": ("error_norm", lambda values, _: statistics.fmean(values[:2])),  # 5 to 10 % of 20 epochs: 1 and 2
     "entropy": ("entropy", lambda values, _: statistics.fmean(values)),
+    "exact_curvature": ("curvature_exact", lambda values, _: statistics.fmean(values)),
     "final_loss": ("loss", lambda values, _: values[-1]),
     "forgetting": ("correct", count_forgotten),
     "label_confidence": ("loss", lambda values, _: 1 - statistics.fmean(math.exp(-loss) for loss in values)),

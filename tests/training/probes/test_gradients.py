@@ -20,7 +20,7 @@ from noisybench.training.probes.curvature_zeroth import ZerothOrderCurvature
 from noisybench.training.probes.gauss_newton_trace import GaussNewtonTrace
 from noisybench.training.probes.variance_of_gradients import VarianceOfGradients, pixels_followed
 
-PROBES = ("input_gradient_norm", "curvature_zeroth", "gauss_newton_trace", "variance_of_gradients")
+PROBES = ("input_gradient_norm", "curvature_zeroth", "curvature_exact", "gauss_newton_trace", "variance_of_gradients")
 
 
 def smooth(features: int = 6, classes: int = 4) -> nn.Sequential:
@@ -228,6 +228,7 @@ def test_costs_are_told() -> None:
     assert told == {
         "input_gradient_norm": 1,
         "curvature_zeroth": 40,
+        "curvature_exact": 8.5,
         "gauss_newton_trace": 10,
         "variance_of_gradients": 1,
         "curvature": Curvature().draws + 1,
