@@ -94,12 +94,16 @@ def _fault(text: str, record: Mapping[str, Any], kind: type) -> str:
     ": 'seed' is 'x', expected int;"
     >>> _fault("Object missing required field `seed`", {}, Mapping)
     " lacks 'seed'; it is damaged, or of another version:"
+    >>> _fault("draws must be different, got 1, 1", {"draws": [1, 1]}, Mapping)
+    ': draws must be different, got 1, 1;'
     """
     reason, _, within = text.partition(" - at ")
     within = within.rpartition("$")[2].strip("`").removeprefix(".")
     missing = re.fullmatch("Object missing required field `(.*)`", reason)
     if missing:
         return f" lacks '{'.'.join(filter(None, (within, missing[1])))}'; it is damaged, or of another version:"
+    if not within:  # what the dataclass itself refuses
+        return f": {reason};"
     top = re.split(r"[.\[]", within)[0]
     expected = re.fullmatch("Expected `(.*)`, got `.*`", reason)  # else it is no word of a closed choice
     wanted = expected[1].replace("null", "None") if expected else str(get_type_hints(kind).get(top, reason))

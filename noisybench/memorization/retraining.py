@@ -21,14 +21,11 @@ from torch import Tensor, nn
 from noisybench.data.source import Source, check_unchanged, untested
 from noisybench.ground.arrays import Bools
 from noisybench.ground.checks import check_room, unknown, whole
-from noisybench.ground.durability import rename_durably, temporary
 from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
-from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed, UnknownName
-from noisybench.ground.files import read_record, write_json
+from noisybench.ground.errors import BadUsage, TrainingFailed, UnknownName
 from noisybench.ground.locks import locked
-from noisybench.ground.mending import take_away
 from noisybench.ground.random_streams import derive
-from noisybench.ground.records import check_fields
+from noisybench.memorization.kept_blocks import check_block, mend_block, pace
 from noisybench.memorization.pool import (
     BLOCK,
     PURPOSES,
@@ -37,7 +34,6 @@ from noisybench.memorization.pool import (
     block_path,
     blocks,
     class_type,
-    read_block,
     write_block,
 )
 from noisybench.memorization.stacking import STACK_BYTES, STACKED_BATCH, can_stack, train_together
@@ -130,19 +126,20 @@ def retrain(
         there: list[_Task] = []
         for number, count in blocks(models):
             task = _Task(number * BLOCK, count, machine.device_of(number), block_path(home, number, count))
-            if task.path.is_file() and _mend_block(task.path, variant):
+            if task.path.is_file() and mend_block(task.path, variant):
                 there.append(task)
                 for _ in range(count):
                     progress()
             else:
                 tasks.append(task)
         for task in there:  # versions guard the training: they matter where some models are still to be trained
-            _check_block(task, record, variant, ignore=() if tasks else ("versions",))
+            own = {**record, "first": task.first, "models": task.count}
+            check_block(task.path, own, variant, ignore=() if tasks else ("versions",))
         began = time.perf_counter()
         shared = _Shared(seen, variant, learner, record)
         run_tasks(_train_block, tasks, shared, workers=machine.workers, progress=progress)
         trained = sum(task.count for task in tasks)
-        return Retraining(home, models, trained, _pace(home, trained, time.perf_counter() - began))
+        return Retraining(home, models, trained, pace(home, trained, time.perf_counter() - began))
 
 
 def _check_plan(plan: Plan, seen: Source, variant: Variant, device: str) -> None:
@@ -324,61 +321,3 @@ class _Answers:
 
 HALF = float(np.finfo(np.float16).max)
 """Number of greatest size in float16, in which margins are kept."""
-
-
-def _mend_block(path: Path, variant: Variant) -> bool:
-    """Whether a block that is there can be read; a damaged one is taken away and one line says so, to be trained again.
-
-    One whose content is whole, as its checksums say, and whose other bytes are not, is written again.
-    """
-    try:
-        block = read_block(path, variant)
-    except Mismatch:
-        raise
-    except BadData:
-        take_away(path, "its models are trained again")
-        return False
-    with temporary(path) as fresh:
-        write_block(block, fresh)
-        same_versions = block.record["setup"].get("versions", {}).get("numpy") == np.__version__
-        if same_versions and fresh.read_bytes() != path.read_bytes():
-            log.warning("%s is damaged where no model is: it is written again", path)
-            rename_durably(fresh, path)
-    return True
-
-
-def _check_block(task: _Task, record: Mapping[str, Any], variant: Variant, *, ignore: Sequence[str]) -> None:
-    """Raise ``BadData`` unless a block that is there is the one that this task would train, but for some of its setup."""
-    found = dict(read_block(task.path, variant).record)
-    wanted = {**record, "first": task.first, "models": task.count}
-    setup, ours = found.pop("setup"), wanted.pop("setup")
-    differs = [(name, found.get(name), value) for name, value in wanted.items() if found.get(name) != value]
-    differs += [
-        (name, setup.get(name), value)
-        for name, value in ours.items()
-        if setup.get(name) != value and name not in ignore
-    ]
-    if differs:
-        name, there, here = differs[-1]
-        msg = (
-            f"{task.path} holds models with {name} = {there}, now it is {here}; "
-            f"give another --out, or delete {task.path.parent} to train them again"
-        )
-        raise BadData(msg)
-
-
-def _pace(folder: Path, trained: int, seconds: float) -> float:
-    """Models per second over every call that trained some in this folder; kept apart from what bytes are compared of."""
-    path = folder / "timing.json"
-    total: dict[str, Any] = {"models": 0, "seconds": 0.0}
-    try:
-        found = read_record(path)
-        check_fields(found, {"models": int, "seconds": float}, path)
-        total = found
-    except BadData:  # lost or damaged: no result depends on it
-        if path.is_file():
-            take_away(path, "nobody knows any more what these models took")
-    if trained:
-        total = {"models": total["models"] + trained, "seconds": total["seconds"] + seconds}
-        write_json(total, path, sync=False)
-    return total["models"] / total["seconds"] if total["models"] else float("nan")

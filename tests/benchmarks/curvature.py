@@ -34,8 +34,9 @@ from noisybench.training.batches import Inputs
 from noisybench.training.models.small_cnn import build
 from noisybench.training.observing import observe
 from noisybench.training.plan import plan_run
-from noisybench.training.probes.curvature import STEP_CHOSEN_ON, Curvature
+from noisybench.training.probes.curvature import Curvature
 from noisybench.training.training import train
+from noisybench.training.tuning_sets import STEP_CHOSEN_ON
 
 N, BATCH, DRAWS, STEP, REPEATS = 1_280, 128, 10, 1e-3, 5
 

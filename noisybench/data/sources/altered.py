@@ -23,6 +23,8 @@ class Altered:
         seed: Decides every draw of them.
         foreign: Name of the source with its options that gives the inputs of ``open_set``.
         foreign_data: Where its files are; None takes the cache.
+        base_limit: First samples of the base that are altered; None are all. A limit on what comes out would tear copies
+            from their twins.
     """
 
     base: str
@@ -30,6 +32,7 @@ class Altered:
     seed: int = 0
     foreign: str | None = None
     foreign_data: Path | None = None
+    base_limit: int | None = None
 
     def __call__(self, data: Path | None, *, limit: int | None) -> Source:
         seed = whole(self.seed, "seed", least=0)
@@ -38,7 +41,8 @@ class Altered:
             msg = "source 'altered' needs alterations, as --source-set 'steps=long_tail(factor=10)'"
             raise BadUsage(msg)
         limit = None if limit is None else whole(limit, "limit", least=1)
-        source = load_base(self.base, data)
+        first = None if self.base_limit is None else whole(self.base_limit, "base_limit", least=1)
+        source = load_base(self.base, data, limit=first)
         foreign = None if self.foreign is None else load_base(self.foreign, self.foreign_data)
         for number, alter in enumerate(alterations):
             source = alter(source, seed=derive(seed, "alteration", number), foreign=foreign)
@@ -49,6 +53,8 @@ class Altered:
         options: dict[str, Option] = {"base": self.base, "steps": self.steps, "seed": seed}
         if self.foreign is not None:
             options["foreign"] = self.foreign
+        if first is not None:
+            options["base_limit"] = first
         order = f"{source.order}, altered"
         return replace(source, name="altered", order=order, options=options, limit=limit)
 

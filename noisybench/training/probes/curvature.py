@@ -12,11 +12,6 @@ from noisybench.training.probe import Probe, When
 from noisybench.training.probes._directions import signs
 
 POWERS = (1, 2)
-STEP_CHOSEN_ON = {
-    "digits": "1,437 training digits of scikit-learn with the three noises of the quickstart, mlp",
-    "cifar10": "first 1,500 training images of CIFAR-10, small_cnn, where no step helped",
-}
-"""Sets on which steps had been compared when the default was chosen, and what each is: tuning sets for this default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +32,7 @@ class Curvature:
     step that crosses no kink measures something without the label. On digits, as ``tests/benchmarks/curvature.py
     --steps digits`` prints, 3 % of the steps of 1e-3 change the activation pattern (AUROC .84, mean of three noises), 57 %
     of those of 0.03 (.95), 94 % of those of 0.1 (.96), and all of those of 1 (.82). These noises of the quickstart are
-    thereby a tuning set for this default, see ``STEP_CHOSEN_ON``. Draws and period follow from the cost.
+    thereby a tuning set for this default, see ``tuning_sets.STEP_CHOSEN_ON``. Draws and period follow from the cost.
 
     Attributes:
         draws: Directions per sample.

@@ -25,7 +25,7 @@ class ZerothOrderCurvature:
     code. A difference of four losses has few digits left where the step is short: losses are taken in double precision,
     but the logits come from the model's own, in single precision. Twice a step is crossed along each direction; on ReLU
     models the kinks within count as they do for ``curvature``, whose default step this takes: it was not compared for this
-    probe, but ``curvature.STEP_CHOSEN_ON`` are tuning sets here too.
+    probe, but ``tuning_sets.STEP_CHOSEN_ON`` are tuning sets here too.
 
     Attributes:
         repeats: Pairs of directions per sample, each with four forward passes.
