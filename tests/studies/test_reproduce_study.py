@@ -35,7 +35,7 @@ from noisybench.studies.reproduce_runs import ReproduceGrid
 from noisybench.studies.results import StudyResults, read_results, results_of, write_results
 from noisybench.training.machine import Machine
 
-GRID = ReproduceGrid(studies={}, limit=60, draws=(0, 1), epochs=2)
+GRID = ReproduceGrid(studies={}, limit=60, draws=(0, 1), epochs=2, models=2, fraction=0.5)
 DRAWS = 6
 WIDE = replace(GRID, draws=tuple(range(DRAWS)))
 
