@@ -267,7 +267,7 @@ def test_a_study_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.Monkey
     shutil.rmtree(lost[0])
     assert json.loads(harm(GRID, tmp_path / "harm").to_json()) == told
     assert {one["detector"] for one in told["detectors"]} == {"aum"}
-    some = ("--workers", "1", "--format", "csv", "--table", "detectors")
+    some = ("--remake", "--format", "csv", "--table", "detectors")
     of_detectors = shell("study", "harm", "--out", tmp_path / "harm", "--preset", "quick", *some)
     assert of_detectors.code == 0, of_detectors.err
     assert of_detectors.out.splitlines()[0].startswith("detector,rate,copies,recall,recall_low")
