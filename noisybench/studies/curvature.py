@@ -13,8 +13,8 @@ from noisybench.ground.engines.processes import Progress
 from noisybench.ground.errors import UnknownName
 from noisybench.ground.records import read_json_as, record_as
 from noisybench.studies.claims import hypotheses_of
-from noisybench.studies.curvature_cells import Readings
-from noisybench.studies.curvature_claims import MEMORIZES, measured_curvature
+from noisybench.studies.curvature_cells import MEMORIZES, Readings
+from noisybench.studies.curvature_claims import measured_curvature
 from noisybench.studies.curvature_picture import draw_panels, draw_sheets
 from noisybench.studies.curvature_records import records_of
 from noisybench.studies.curvature_runs import (

@@ -329,7 +329,10 @@ def test_what_memorized_nothing_is_not_correlated() -> None:
     """Below one half of the wrong labels fitted the study says so; below nine tenths a network does not interpolate."""
     little, some = measure_curvature(made(fitted=0.2)), measure_curvature(made(fitted=0.7))
     assert "nothing was memorized" in str(little["curvature_agrees_with_memorization"])
-    assert "nothing was memorized to speak of" in curvature_findings(made(fitted=0.2)).about
+    told = curvature_findings(made(fitted=0.2))
+    assert "nothing was memorized to speak of" in told.about
+    assert not told.to_records("agreement")
+    assert "Nothing was memorized on made" in told.table("agreement").caption
     assert isinstance(some["curvature_agrees_with_memorization"], Effect)
     assert "an interpolating network fits 90%" in str(some["curvature_finds_flips"])
 
