@@ -21,8 +21,10 @@ from noisybench.board.row_words import (
     versions_differ,
 )
 from noisybench.board.subject import SHOWN_OF_AN_ID, NoiseUsed, joined
+from noisybench.board.truths import READ_RIDGE
 from noisybench.ground.text import one_line
 from noisybench.ground.version import __version__
+from noisybench.memorization.learner import CLOSED_FORM
 from noisybench.runs.fit_words import on_susceptibility
 from noisybench.variants.clustered import CANNOT_BE_TOLD
 
@@ -64,6 +66,7 @@ def caption(rows: Rows) -> str:
         *([f"{missing[0][:1].upper()}{'; '.join(missing)[1:]}."] if missing else ()),
         *([steps] if steps else ()),
         *_about_further(rows),
+        *_about_own_kind(rows),
     ]
     models = [row for row in rows if isinstance(row, ModelRow)]
     told += about_models(models)
@@ -89,6 +92,14 @@ def _about_further(rows: Rows) -> list[str]:
             "of those that either has."
         )
     return said
+
+
+def _about_own_kind(rows: Rows) -> list[str]:
+    """Which detectors are held against no memorization in closed form, where rows are of one."""
+    whose = [row.truth_learner for row in rows if not isinstance(row, ModelRow)]
+    if not any(learner is not None and learner.recipe == CLOSED_FORM for learner in whose):
+        return []
+    return [f"Not judged by a truth of its own kind, memorization by ridge regression: {', '.join(READ_RIDGE)}."]
 
 
 def about_subject(rows: Rows) -> list[str]:

@@ -19,7 +19,7 @@ from noisybench.board.averages import cells_of, counts_of, is_matched, names_sho
 from noisybench.board.information import BLOCKS, RowBlock, made_with
 from noisybench.board.references import reference_scores
 from noisybench.board.subject import NO_SUBJECT, Subject, sources_of, subject_of, with_sources, wrong_shares_of
-from noisybench.board.truths import Truths
+from noisybench.board.truths import Truths, is_of_own_kind
 from noisybench.detection.scoring import Information, Kind, Scores
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.memorization.estimate import Memorization
@@ -35,7 +35,6 @@ HIGH_MEMORIZATION = 0.25
 """From here on a sample counts as memorized: the least memorization of a high-influence pair in Feldman and Zhang 2020
 (arXiv:2008.03703)."""
 MOST_MEMORIZED = 5  # % of the clean samples among which false alarms are counted
-
 
 T = TypeVar("T", int, float)
 
@@ -267,12 +266,13 @@ def _flags_of(runs: Sequence[Run], truths: Mapping[Path, Truths], threshold: flo
             itself = Scores("memorization", np.nan_to_num(truth.values), truth.variant_id)  # unknown ones are left out
             found = both_truths([*scores, itself], truth, variant, threshold=threshold)
             for kind, both in zip([*kinds, "reference"], found, strict=True):
+                if is_of_own_kind(run, both.detector, truth.learner):
+                    continue
                 name, setup = both.detector, NOBODY
                 if kind != "reference":
                     name, setup = shown[run.setup, name, run.maker(name)], run.setup
                 key = FlagsKey(name, kind, setup, truth.learner, "" if pool else run.column.source)
-                group = groups.setdefault(key, {})
-                group[run.column, run.seed] = (run, both)
+                groups.setdefault(key, {})[run.column, run.seed] = (run, both)
     tell_left_out(faults, any_left=bool(groups))
     return groups
 

@@ -25,7 +25,7 @@ from noisybench.board.agreement import (
 from noisybench.board.kept_answers import kept
 from noisybench.board.own_cut import own_flags
 from noisybench.board.references import reference_scores, reference_suggestions
-from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, Truths
+from noisybench.board.truths import MEMORIZATION, MISLABELED, Asked, Truths, is_of_own_kind
 from noisybench.detection import suggesting
 from noisybench.detection.scoring import Kind, Scores, scores_file
 from noisybench.ground import random_streams
@@ -84,7 +84,8 @@ def _judge(run: Run, truths: Truths, asked: Asked) -> list[Agreement]:
     def compute() -> list[Agreement]:
         return [row for name, kind in run.kinds.items() for row in _against(run.scores(name), truths, asked, kind)]
 
-    return _kept({"scores": digests, "kinds": dict(run.kinds)}, truths, asked, compute, files.values())
+    rows = _kept({"scores": digests, "kinds": dict(run.kinds)}, truths, asked, compute, files.values())
+    return [row for row in rows if not is_of_own_kind(run, row.detector, row.learner)]
 
 
 def _judge_suggestions(run: Run, truths: Truths, asked: Asked) -> list[Agreement]:

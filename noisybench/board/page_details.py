@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from noisybench.board.page_entries import NONE, Book, PageColumns, rounded
-from noisybench.board.truths import Truths
+from noisybench.board.truths import Truths, is_of_own_kind
 from noisybench.ground.arrays import Bools, Floats, Labels
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import read_columns
@@ -150,6 +150,8 @@ def maps_of(book: Book, truths: Mapping[Path, Truths], some: Sequence[tuple[Run,
     for run, name, values in _scores(_thinned(book, measured, MOST_MAPS // learners)[0]):
         of = truths[run.home]
         for one in of.measured:
+            if is_of_own_kind(run, name, one.memorization.learner):
+                continue
             for key, value in {
                 "entry": book.entry_of(run, name),
                 "run": book.position[run.path],

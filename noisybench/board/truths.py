@@ -10,15 +10,19 @@ from noisybench.ground.arrays import Floats
 from noisybench.ground.checks import unknown
 from noisybench.ground.errors import BadData, Mismatch, UnknownName
 from noisybench.ground.kept_digests import kept_digest
-from noisybench.ground.lookup import find
+from noisybench.ground.lookup import find, is_ours
 from noisybench.memorization.estimate import Memorization, read_memorizations
-from noisybench.memorization.learner import Learner
+from noisybench.memorization.learner import CLOSED_FORM, Learner
 from noisybench.runs.folder import read_run_record
+from noisybench.runs.reading import Run
 from noisybench.statistics.metric import COMPARED, Compares, Metric, metrics_of
 from noisybench.variants.variant import Variant, read_variant
 
 MISLABELED, MEMORIZATION = "mislabeled", "memorization"
 """Names of the two truths that any variant may have; the others are marks of its source."""
+READ_RIDGE = ("cooks_distance", "feature_consensus", "ridge", "ridge_chosen", "ridge_leverage")
+"""Detectors that are made, alone or with others, of the leverages and of the answers without the sample that ridge
+regression has, which memorization in closed form is made of as well."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,3 +178,11 @@ def _compared_with(truth: str) -> tuple[Compares, ...]:
     if truth == MEMORIZATION:
         return ("memorization",)
     return ("mislabeled", "suggestion", "cut") if truth == MISLABELED else ("mislabeled",)
+
+
+def is_of_own_kind(run: Run, detector: str, learner: Learner | None) -> bool:
+    """Whether a detector of a run would be held against a memorization that is made as it is itself; it is not judged."""
+    if learner is None or learner.recipe != CLOSED_FORM:
+        return False
+    spec = run.record.detectors.get(detector, "")
+    return spec in READ_RIDGE and is_ours("detectors", spec)

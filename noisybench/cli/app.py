@@ -15,6 +15,7 @@ from noisybench.cli.quickstart import quickstart
 from noisybench.cli.run import evaluate, memorize
 from noisybench.cli.study import study
 from noisybench.cli.suspects import suspects
+from noisybench.cli.truths import truths
 from noisybench.ground.version import __version__
 
 app = typer.Typer(
@@ -44,6 +45,19 @@ def _root(
 
 
 app.command("list")(list_)
-for command in (build, describe, plan, verify, evaluate, memorize, score, leaderboard, suspects, export, quickstart):
+for command in (
+    build,
+    describe,
+    plan,
+    verify,
+    evaluate,
+    memorize,
+    score,
+    leaderboard,
+    truths,
+    suspects,
+    export,
+    quickstart,
+):
     app.command()(command)
 app.add_typer(study, name="study")

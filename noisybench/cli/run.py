@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,7 +29,7 @@ from noisybench.cli.stopping import record_of_stopping, stopping_line
 from noisybench.ground.errors import BadUsage
 
 if TYPE_CHECKING:
-    from noisybench.board.results import Detected, MeasuredMemorization
+    from noisybench.board.results import Detected
     from noisybench.runs.training_run import Evaluation
     from noisybench.variants.variant import Variant
 
@@ -158,8 +158,13 @@ def memorize(
     epochs: Annotated[int | None, typer.Option(parser=whole_number, metavar="N", help="Default: 45.")] = None,
     settings: Settings = None,
     objective: Annotated[
-        str, typer.Option(help="cross_entropy alone: memorization is defined by it.")
+        str, typer.Option(help="What each model minimises: a name of 'list objectives', or package.module:attribute.")
     ] = "cross_entropy",
+    objective_set: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the objective.")] = None,
+    estimand: Annotated[
+        str | None,
+        typer.Option(help="Of --model ridge, kernel_ridge: leave_one_out (default), leave_one_out_margin or subsets."),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(parser=whole_number, metavar="N", help="Processes; default: one a core or GPU.")
     ] = None,
@@ -170,30 +175,60 @@ def memorize(
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Measure the memorization of each label, or score detectors of held-out answers, with many subset models."""
+    """Measure the memorization of each label, or score detectors of held-out answers, with many subset models.
+
+    With --model ridge, kernel_ridge or kernel_ridge_nystrom nothing is trained: each sample is left out exactly.
+    """
+    from noisybench.board.model_words import KNOWS
     from noisybench.board.results import detect as score_held_out
     from noisybench.board.results import memorize as measure
+    from noisybench.cli.closed_form import check_options, memorize_in_closed_form, report_measured
     from noisybench.ground.checks import whole
     from noisybench.ground.options import split_pairs
-    from noisybench.memorization.subset_plan import check_objective, plan_learner
+    from noisybench.memorization.learner import CLOSED_FORM_MODELS
+    from noisybench.memorization.subset_plan import plan_learner
     from noisybench.memorization.subsets import check_fraction
     from noisybench.runs.pool_run import check_purpose
     from noisybench.training.machine import Machine
+    from noisybench.training.objective import choose_objective
     from noisybench.variants.location import source_of
     from noisybench.variants.variant import read_variant
 
     # All of this before anything is read, computed or said: a refused command says one line.
     models, seed = whole(models, "models", least=2), whole(seed, "seed", least=0)
-    check_objective(objective)
+    of_objective = split_pairs(objective_set or [], flag="--objective-set")
+    knows = choose_objective(objective, of_objective).objective.knows
     fractions = _shares(fraction)
     check_purpose(pool, fractions)
     of_features = split_pairs(features_set or [], flag="--features-set")
     machine = Machine(device, threads)
+    check_options(model, estimand, pool=pool, epochs=epochs, objective=objective)
     found = read_variant(variant)
     for share in fractions:
         check_fraction(share, len(found.labels))
     with status(f"reading {found.provenance.source}"):
         source = source_of(found, variant, data, own_source)
+    if model in CLOSED_FORM_MODELS:
+        options = split_pairs(settings or [], flag="--set")
+        memorize_in_closed_form(
+            source,
+            found,
+            out,
+            plan={
+                "model": model,
+                "options": options,
+                "features": features,
+                "features_options": of_features,
+                "estimand": estimand or "leave_one_out",
+                "fraction": fractions[-1],
+                "balanced": balanced,
+            },
+            models=models,
+            seed=seed,
+            machine=machine,
+            as_json=as_json,
+        )
+        return
     with status(f"features {features}") if features != "input" else nullcontext():
         learner, seen = plan_learner(
             source,
@@ -204,15 +239,18 @@ def memorize(
             device=machine.device,
             features=features,
             features_options=of_features,
+            objective=objective,
+            objective_options=of_objective,
             fraction=fractions[-1],
             balanced=balanced,
             cache=out / "features",
             threads=machine.threads,
         )
     machine = replace(machine, workers=count_workers(workers, machine.device, models))
+    told = "" if knows == "nothing" else f", told {KNOWS[knows]}"
     many = f"{models} models" if len(fractions) == 1 else f"{models} models for each of {len(fractions)} fractions"
     typer.echo(
-        f"{found.name}: {many} of {learner.learner.name}, seed {seed}, {pool}, {machine.device}, {machine.workers} workers",
+        f"{found.name}: {many} of {learner.learner.name}{told}, seed {seed}, {pool}, {machine.device}, {machine.workers} workers",
         err=True,
     )
     asked: dict[str, Any] = {"models": models, "seed": seed, "features": seen, "machine": machine}
@@ -224,31 +262,7 @@ def memorize(
     if pool == "detector":
         _report_detected(detected, found, as_json=as_json)
     else:
-        _report_measured(measured, learner.learner.name, as_json=as_json)
-
-
-def _report_measured(measured: "MeasuredMemorization", learner: str, *, as_json: bool) -> None:
-    """What a measurement of memorization found, and how good it is."""
-    from noisybench.runs.fit_words import FIT_WORDS
-
-    summary = measured.summary
-    record = {"path": str(measured.path), "learner": learner, **asdict(summary)}
-    if as_json:
-        print_json({key: None if isinstance(value, float) and isnan(value) else value for key, value in record.items()})
-        return
-    for name, value in asdict(summary).items():
-        key = FIT_WORDS.get(name, name)
-        say(f"{key.replace('_', ' '):<26}{value:.4g}" if isinstance(value, float) else f"{key:<26}{value}")
-    if summary.mislabeled_fit < FITTED:
-        typer.echo(
-            f"note: {summary.mislabeled_fit:.0%} wrong labels fitted by the models that are trained on them: of a learner "
-            f"that fits so few, memorization is low as it should be"
-        )
-    say(str(measured.path))
-
-
-FITTED = 0.5
-"""Share of wrong labels fitted below which it is said why memorization is low."""
+        report_measured(measured, learner.learner.name, as_json=as_json)
 
 
 def _report_detected(detected: "Detected", variant: "Variant", *, as_json: bool) -> None:

@@ -1,14 +1,17 @@
 """The commands of studies: questions that are answered by many runs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from noisybench.cli.printing import Json, no_format, print_lines, progress_bar, say, tell, whole_number
+from noisybench.cli.printing import Json, no_format, print_lines, progress_bar, say, status, tell, whole_number
 
 if TYPE_CHECKING:
+    from noisybench.studies.forecast import StudyForecast
+    from noisybench.studies.results import StudyResults
     from noisybench.studies.study import StudyFindings
 
 study = typer.Typer(help="Questions that are answered by many runs.", no_args_is_help=True)
@@ -23,6 +26,13 @@ Workers = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say how many runs it has and what they take; train nothing.")]
+Preset = Annotated[
+    str | None, typer.Option(metavar="NAME", help="A grid by name: quick, standard or full, default standard.")
+]
+GridFile = Annotated[
+    Path | None,
+    typer.Option("--grid", metavar="FILE", help="A grid of your own in place of a preset: its fields as JSON."),
+]
 Remake = Annotated[bool, typer.Option("--remake", help="From the results that are in its folder; nothing is run.")]
 
 
@@ -54,28 +64,214 @@ def agreement_grid(
 @study.command()
 def harm(
     *,
-    out: Out = Path("harm"),
-    preset: Annotated[str, typer.Option(help="quick, standard or exact.")] = "standard",
+    out: Out = Path("studies/harm"),
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="quick, standard, exact, claims or full; default standard.")
+    ] = None,
+    grid: GridFile = None,
     plot: Plot = None,
     style: Style = "table",
     table: Table = None,
+    dry_run: DryRun = False,
+    remake: Remake = False,
     workers: Workers = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """What a memorised wrong label costs, by how often its instance occurs, and where treatments help or worsen that."""
+    from noisybench.studies import harm as module
+    from noisybench.studies.harm_runs import HarmGrid
+
+    check_report(style, table, module.TABLES)
+    own = OwnStudy("harm", HarmGrid, module.harm_grid, module.harm, module.forecast_harm, module.harm_findings, module.draw_harm)  # fmt: skip
+    chosen = choose_grid(own, preset, grid)
+    asked = Asked(out, plot, workers, device, dry_run=dry_run, remake=remake)
+    total = module.harm_grid(chosen or "standard")
+    found = answer_study(own, chosen, asked, tasks=total.trainings, steps=total.trainings * total.epochs)
+    if found is not None:
+        report_study(found, style, as_json=as_json, table=table, first=module.TABLES[0], plot=plot)
+
+
+@study.command()
+def reproduce(
+    *,
+    out: Out = Path("studies/reproduce"),
+    preset: Preset = None,
+    grid: GridFile = None,
+    plot: Plot = None,
+    style: Style = "table",
+    table: Table = None,
+    dry_run: DryRun = False,
+    remake: Remake = False,
+    workers: Workers = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Every claim of the four founding papers that can be tested: the published figure, ours, the setting and the verdict."""
+    from noisybench.studies import reproduce as module
+    from noisybench.studies.reproduce_runs import ReproduceGrid
+
+    check_report(style, table, module.TABLES)
+    own = OwnStudy("reproduce", ReproduceGrid, module.reproduce_grid, module.reproduce, module.forecast_reproduce, module.reproduce_findings, module.draw_reproduce)  # fmt: skip
+    chosen = choose_grid(own, preset, grid)
+    asked = Asked(out, plot, workers, device, dry_run=dry_run, remake=remake)
+    total = module.reproduce_grid(chosen or "standard")
+    found = answer_study(own, chosen, asked, tasks=total.tasks, steps=total.steps)
+    if found is not None:
+        report_study(found, style, as_json=as_json, table=table, first=module.TABLES[0], plot=plot)
+
+
+class OwnStudy(NamedTuple):
+    """What the commands of studies have in common.
+
+    Attributes:
+        name: Of the study.
+        kind: Of its grid, a dataclass.
+        grid_of: Gives the grid of a name.
+        carry_out: Trains what is missing.
+        forecast: Says what that would be.
+        findings: Of results.
+        draw: Draws the picture of results.
+    """
+
+    name: str
+    kind: type[Any]
+    grid_of: Callable[[Any], Any]
+    carry_out: Callable[..., "StudyFindings"]
+    forecast: Callable[..., "StudyForecast"]
+    findings: Callable[["StudyResults"], "StudyFindings"]
+    draw: Callable[["StudyResults", Path], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of a study that do not choose its grid."""
+
+    out: Path
+    plot: Path | None
+    workers: int | None
+    device: str
+    dry_run: bool
+    remake: bool
+
+
+def choose_grid(own: OwnStudy, preset: str | None, file: Path | None) -> Any:  # noqa: ANN401 - each study has a grid of its own
+    """The grid that was asked for; None where nothing was said.
+
+    Raises:
+        BadUsage: Both a preset and a file.
+        UnknownName: No such preset.
+        BadData: The file holds no such grid.
+    """
+    from noisybench.ground.errors import BadUsage
+    from noisybench.ground.records import read_json_as
+
+    if preset is not None and file is not None:
+        msg = "--preset and --grid both choose the grid; leave one out"
+        raise BadUsage(msg)
+    if file is not None:
+        return read_json_as(file, own.kind, mend=f"give the fields of a {own.kind.__name__}")
+    return None if preset is None else own.grid_of(preset)
+
+
+def answer_study(own: OwnStudy, grid: Any, asked: Asked, *, tasks: int, steps: int) -> "StudyFindings | None":  # noqa: ANN401
+    """What a study finds, made anew of its results or carried out; None where it was only forecast.
+
+    Args:
+        own: The study.
+        grid: Of it; None takes the preset standard, and with ``remake`` whatever the results are of.
+        asked: The other options.
+        tasks: That can be done at once.
+        steps: By which progress is told.
+
+    Raises:
+        BadUsage: Both ``--dry-run`` and ``--remake``.
+        Mismatch: The results are of another grid than the one that was asked for.
+    """
     from dataclasses import replace
 
     from noisybench.cli.run import count_workers
-    from noisybench.studies.harm import TABLES, preset_of
-    from noisybench.studies.harm import harm as carry_out
+    from noisybench.ground.drawing import check_picture
+    from noisybench.ground.errors import BadUsage, Mismatch
+    from noisybench.studies.results import grid_as_json, read_results
+    from noisybench.training.machine import Machine
+
+    if asked.dry_run and asked.remake:
+        msg = "--dry-run says what would be trained, and --remake trains nothing; leave one out"
+        raise BadUsage(msg)
+    if asked.remake:
+        picture = None if asked.plot is None else check_picture(asked.plot)
+        results = read_results(asked.out, own.name)
+        if grid is not None and grid_as_json(grid) != results.grid:
+            msg = f"the results in {asked.out} are of another grid; leave out --preset and --grid, or --remake"
+            raise Mismatch(msg)
+        found = own.findings(results)
+        if picture is not None:
+            own.draw(results, picture)
+        return found
+    machine = Machine(asked.device)
+    machine = replace(machine, workers=count_workers(asked.workers, machine.device, tasks))
+    chosen = own.grid_of("standard") if grid is None else grid
+    if asked.dry_run:
+        with status(f"study {own.name}"):
+            forecast = own.forecast(chosen, asked.out, machine)
+        say(forecast.in_words(machine.workers))
+        return None
+    with progress_bar(f"study {own.name}", steps, "steps") as step:
+        return own.carry_out(chosen, asked.out, plot=asked.plot, machine=machine, progress=step)
+
+
+@study.command()
+def susceptibility(
+    variants: Annotated[list[Path], typer.Argument(metavar="VARIANT…", help="Folders of variants.")],
+    *,
+    out: Out = Path("studies/susceptibility"),
+    preset: Annotated[str | None, typer.Option(help="quick, standard (CPU-sized) or full; default: standard.")] = None,
+    grid: Annotated[
+        str | None, typer.Option(metavar="PRESET|FILE", help="A preset, or a .json file of a grid.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Where the files of the source are, if they moved.")] = None,
+    plot: Plot = None,
+    style: Style = "table",
+    table: Table = None,
+    workers: Workers = None,
+    device: Device = "auto",
+    dry_run: DryRun = False,
+    remake: Remake = False,
+    as_json: Json = False,
+) -> None:
+    """Does susceptibility track how much of the wrong labels is fitted, and do training accuracy and it choose good models?"""
+    from dataclasses import replace
+
+    from noisybench.cli.run import count_workers
+    from noisybench.ground.errors import BadUsage
+    from noisybench.studies.results import read_results
+    from noisybench.studies.susceptibility import TABLES, forecast_susceptibility, susceptibility_findings
+    from noisybench.studies.susceptibility import susceptibility as carry_out
+    from noisybench.studies.susceptibility_grid import grid_of
+    from noisybench.studies.susceptibility_picture import draw_susceptibility
     from noisybench.training.machine import Machine
 
     check_report(style, table, TABLES)
-    grid, machine = preset_of(preset), Machine(device)
-    machine = replace(machine, workers=count_workers(workers, machine.device, grid.trainings))
-    with progress_bar("study harm", grid.trainings * grid.epochs) as step:
-        findings = carry_out(grid, out, plot=plot, machine=machine, progress=step)
+    if preset is not None and grid is not None:
+        msg = "the grid is given twice, by --preset and by --grid; say one of them"
+        raise BadUsage(msg)
+    if remake:
+        results = read_results(out, "susceptibility")
+        findings = susceptibility_findings(results)
+        if plot is not None:
+            draw_susceptibility(results, plot)
+        report_study(findings, style, as_json=as_json, table=table, first=TABLES[0], plot=plot)
+        return
+    chosen, machine = grid_of(grid or preset or "standard"), Machine(device)
+    trainings = chosen.trainings * len(variants)
+    machine = replace(machine, workers=count_workers(workers, machine.device, trainings))
+    if dry_run:
+        found = forecast_susceptibility(variants, chosen, out, data=data, machine=machine)
+        say(found.in_words(machine.workers))
+        return
+    with progress_bar("study susceptibility", trainings * chosen.epochs) as step:
+        findings = carry_out(variants, chosen, out, plot=plot, data=data, machine=machine, progress=step)
     report_study(findings, style, as_json=as_json, table=table, first=TABLES[0], plot=plot)
 
 

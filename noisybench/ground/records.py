@@ -94,15 +94,15 @@ def _fault(text: str, record: Mapping[str, Any], kind: type) -> str:
     ": 'seed' is 'x', expected int;"
     >>> _fault("Object missing required field `seed`", {}, Mapping)
     " lacks 'seed'; it is damaged, or of another version:"
-    >>> _fault("rates must be ascending", {}, Mapping)
-    ': rates must be ascending;'
+    >>> _fault("draws must be different, got 1, 1", {"draws": [1, 1]}, Mapping)
+    ': draws must be different, got 1, 1;'
     """
     reason, _, within = text.partition(" - at ")
     within = within.rpartition("$")[2].strip("`").removeprefix(".")
     missing = re.fullmatch("Object missing required field `(.*)`", reason)
     if missing:
         return f" lacks '{'.'.join(filter(None, (within, missing[1])))}'; it is damaged, or of another version:"
-    if not within:  # what the dataclass itself says of its fields
+    if not within:  # what the dataclass itself refuses
         return f": {reason};"
     top = re.split(r"[.\[]", within)[0]
     expected = re.fullmatch("Expected `(.*)`, got `.*`", reason)  # else it is no word of a closed choice

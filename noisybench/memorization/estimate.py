@@ -2,7 +2,8 @@
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from noisybench.ground.arrays import Bools, Floats, read_only
 from noisybench.ground.checks import a_path
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
-from noisybench.ground.files import read_columns, write_columns
+from noisybench.ground.files import read_columns, read_metadata, write_columns
 from noisybench.ground.records import record_as
 from noisybench.memorization.learner import Learner, learner_in_words
 from noisybench.memorization.pool import BLOCK, Pool
@@ -25,12 +26,18 @@ class Memorization:
 
     All but the counts are NaN exactly where an arm is empty, that is, where every model saw the sample or none did.
 
+    Of a learner that is solved in closed form with each sample left out (``learner.is_exact``), no model is drawn: p_in says
+    whether the fit on all samples gives the label, and p_out whether that without the sample does; there are no models to
+    count, and ``stderr`` is 0, since nothing is estimated. NaN stands where the sample took no part.
+
     Attributes:
-        values: p_in - p_out, shape (n,), in [-1, 1]; higher is more memorized.
+        values: p_in - p_out, shape (n,), in [-1, 1]; higher is more memorized. With the estimand ``leave_one_out_margin`` the
+            answer for the label minus that without the sample.
         stderr: Standard error of ``values``, shape (n,).
         p_in: Share of the models that saw the sample and give its label, shape (n,).
         p_out: The same of the models that did not see it, shape (n,).
-        margin: Mean margin of the models that saw it minus that of the others, shape (n,), in logits.
+        margin: Mean margin of the models that saw it minus that of the others, shape (n,), in logits; in answers, which are
+            regressed on 0 and 1, of what is solved in closed form.
         clean_damage: Share that gives the right label without the sample minus the share with it, shape (n,); NaN also
             where the right label is unknown. Where the given label is right, it is minus the memorization.
         n_in: Models that saw it, shape (n,), int64.
@@ -58,11 +65,24 @@ class Memorization:
             if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype.kind not in "iuf":
                 msg = f"'{name}' must be an array of one number a sample, got {type(array).__name__}"
                 raise BadData(msg)
-        empty = (self.n_in == 0) | (self.n_out == 0)
         for name in (*MEASURES, "n_out"):
             if getattr(self, name).shape != self.n_in.shape:
                 msg = f"'{name}' has shape {getattr(self, name).shape}, 'n_in' has {self.n_in.shape}"
                 raise BadData(msg)
+        self._check_numbers()
+        counts = self.n_in + self.n_out
+        if (self.n_in < 0).any() or (self.n_out < 0).any() or (counts != self.models).any():
+            first = np.flatnonzero((self.n_in < 0) | (self.n_out < 0) | (counts != self.models))[0]
+            msg = f"sample {first}: {self.n_in[first]} models in and {self.n_out[first]} out are not all {self.models}"
+            raise BadData(msg)
+        if self.learner.is_exact and (self.models or np.nan_to_num(self.stderr).any()):
+            msg = f"leaving out each sample exactly draws no model and has no error; got {self.models} models"
+            raise BadData(msg)
+
+    def _check_numbers(self) -> None:
+        """Raise ``BadData`` for what is infinite, or NaN where it is known, or a number where it cannot be."""
+        exact = self.learner.is_exact
+        empty = np.isnan(self.values) if exact else (self.n_in == 0) | (self.n_out == 0)
         for name in MEASURES:
             column = getattr(self, name)
             wrong = np.isnan(column) != empty
@@ -71,19 +91,15 @@ class Memorization:
             wrong |= np.isinf(column)
             if wrong.any():
                 first = np.flatnonzero(wrong)[0]
-                msg = (
-                    f"{name}[{first}] = {column[first]} with {self.n_in[first]} models that saw the sample and "
-                    f"{self.n_out[first]} that did not; expected a number, and NaN only where one of the two is none"
-                )
+                beside = f"with {self.n_in[first]} models that saw the sample and {self.n_out[first]} that did not"
+                only = "one of the two is none"
+                if exact:
+                    beside, only = f"with memorization {self.values[first]}", "that is NaN"
+                msg = f"{name}[{first}] = {column[first]} {beside}; expected a number, and NaN only where {only}"
                 raise BadData(msg)
-        counts = self.n_in + self.n_out
-        if (self.n_in < 0).any() or (self.n_out < 0).any() or (counts != self.models).any():
-            first = np.flatnonzero((self.n_in < 0) | (self.n_out < 0) | (counts != self.models))[0]
-            msg = f"sample {first}: {self.n_in[first]} models in and {self.n_out[first]} out are not all {self.models}"
-            raise BadData(msg)
 
     def __repr__(self) -> str:
-        size = f"{len(self.values)} samples, {self.models} models"
+        size = f"{len(self.values)} samples" + ("" if self.learner.is_exact else f", {self.models} models")
         return f"Memorization({size}: {self.learner.name}; variant {self.variant_id[:8]})"
 
 
@@ -145,16 +161,38 @@ def estimate_from(pool: Pool, variant: Variant, chosen: Bools) -> Memorization:
     )
 
 
-def write_memorization(memorization: Memorization, path: Path) -> None:
-    """Write an estimate in sample order, with its learner, its number of models and the id of its variant."""
+def write_memorization(
+    memorization: Memorization,
+    path: Path,
+    *,
+    answers: Mapping[str, Floats] | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write an estimate in sample order, with its learner, its number of models and the id of its variant.
+
+    Args:
+        memorization: What was measured.
+        path: The file.
+        answers: The columns of ``ANSWERS``, where each sample was left out exactly: there is then no column of counts and
+            of errors.
+        metadata: What else the file says of itself.
+    """
     columns: dict[str, NDArray[Any]] = {"sample": np.arange(len(memorization.values), dtype=np.int64)}
-    columns |= {COLUMNS[name]: getattr(memorization, name) for name in COLUMNS}
-    metadata = {
+    columns |= {
+        COLUMNS[name]: getattr(memorization, name) for name in _measures_in_file(exact=memorization.learner.is_exact)
+    }
+    columns |= answers or {}
+    told = {
         "variant_id": memorization.variant_id,
-        "learner": json.dumps(asdict(memorization.learner)),
+        "learner": json.dumps(memorization.learner.as_json()),
         "models": str(memorization.models),
     }
-    write_columns(columns, path, metadata=metadata)
+    write_columns(columns, path, metadata={**told, **(metadata or {})})
+
+
+def _measures_in_file(*, exact: bool) -> list[str]:
+    """Fields of ``Memorization`` that a file has a column of."""
+    return [name for name in COLUMNS if not (exact and name in COUNTED)]
 
 
 def read_memorization(path: Path, variant_id: str | None = None) -> Memorization:
@@ -169,7 +207,34 @@ def read_memorization(path: Path, variant_id: str | None = None) -> Memorization
         Mismatch: It is of another variant.
     """
     path = a_path(path)
-    columns, metadata = read_columns(path, ["sample", *COLUMNS.values()])
+    exact = _says_exact(read_metadata(path).get("learner", ""))
+    of_file = [COLUMNS[name] for name in _measures_in_file(exact=exact)]
+    columns, metadata = read_columns(path, ["sample", *of_file, *(ANSWERS if exact else ())])
+    _check_file(path, columns, metadata, variant_id)
+    learner = _learner_of(metadata["learner"], path)
+    one, other = ("answer_in", "answer_out") if learner.estimand == "leave_one_out_margin" else ("p_in", "p_out")
+    if not np.array_equal(columns[one] - columns[other], columns["memorization"], equal_nan=True):
+        msg = f"{path}: memorization is not {one} - {other}; it was changed after it was written: estimate again"
+        raise BadData(msg)
+    if exact:
+        columns["stderr"] = np.where(np.isnan(columns["memorization"]), np.nan, 0.0)
+        columns["n_in"] = columns["n_out"] = np.zeros(len(columns["sample"]), dtype=np.int64)
+    try:
+        return Memorization(
+            **{name: read_only(columns[column]) for name, column in COLUMNS.items()},
+            models=int(metadata["models"]),
+            learner=learner,
+            variant_id=metadata["variant_id"],
+        )
+    except BadData as error:
+        msg = f"{path}: {error}; estimate again"
+        raise BadData(msg) from None
+
+
+def _check_file(
+    path: Path, columns: Mapping[str, NDArray[Any]], metadata: Mapping[str, str], variant_id: str | None
+) -> None:
+    """Raise ``BadData`` or ``Mismatch`` for columns and metadata that no measurement of a variant has."""
     for name, values in columns.items():
         kind = np.int64 if name in ("sample", "n_in", "n_out") else np.float64
         if values.dtype != kind or values.ndim != 1:
@@ -189,19 +254,15 @@ def read_memorization(path: Path, variant_id: str | None = None) -> Memorization
         if outside.size:
             msg = f"{path}: {name}[{outside[0]}] = {columns[name][outside[0]]} is no share; estimate again"
             raise BadData(msg)
-    if not np.array_equal(columns["p_in"] - columns["p_out"], columns["memorization"], equal_nan=True):
-        msg = f"{path}: memorization is not p_in - p_out; it was changed after it was written: estimate again"
-        raise BadData(msg)
+
+
+def _says_exact(text: str) -> bool:
+    """Whether the learner in a file's metadata is one whose samples were each left out exactly."""
     try:
-        return Memorization(
-            **{name: read_only(columns[column]) for name, column in COLUMNS.items()},
-            models=int(metadata["models"]),
-            learner=_learner_of(metadata["learner"], path),
-            variant_id=metadata["variant_id"],
-        )
-    except BadData as error:
-        msg = f"{path}: {error}; estimate again"
-        raise BadData(msg) from None
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(fields, dict) and fields.get("estimand", "subsets") != "subsets"
 
 
 def _learner_of(text: str, path: Path) -> Learner:
@@ -246,6 +307,10 @@ def already_measured(learner: str, there: Path, here: Path) -> str:
 
 COLUMNS = {name: "memorization" if name == "values" else name for name in (*MEASURES, "n_in", "n_out")}
 """Field of ``Memorization`` → column of its file."""
+COUNTED = ("stderr", "n_in", "n_out")
+"""Fields that come from counting models: no columns where each sample was left out exactly."""
+ANSWERS = ("answer_in", "answer_out", "leverage")
+"""Columns of a file where each sample was left out exactly: the answer for its label, that without it, and its leverage."""
 
 
 def check_same(what: Pool | Memorization, variant: Variant) -> None:

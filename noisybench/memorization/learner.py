@@ -2,10 +2,24 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
 
 from noisybench.training.recipe import RECIPE_OF_0_1_0, Recipe, digest_of_training
+
+Estimand = Literal["subsets", "leave_one_out", "leave_one_out_margin"]
+"""What is called a sample's memorization: of models on random subsets, the probability of its label with it minus that
+without it; of one model on all samples, whether it gives the label minus whether the refit without the sample does; or the
+model's answer for the label minus that of the refit."""
+ESTIMANDS: tuple[Estimand, ...] = get_args(Estimand)
+ESTIMAND_WORDS: Mapping[str, str] = {
+    "leave_one_out": "leave-one-out", "leave_one_out_margin": "leave-one-out margin"
+}  # fmt: skip
+
+CLOSED_FORM = "closed_form"
+"""Recipe of what is solved and not trained."""
+CLOSED_FORM_MODELS = ("ridge", "kernel_ridge", "kernel_ridge_nystrom")
+"""Models that are solved; the last is Nyström's approximation of the second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +35,7 @@ class Learner:
         fraction: Share of the samples in each random subset; None where it was trained on all.
         balanced: Whether every sample was left out equally often.
         objective: What was minimised, in words such as ``elr(strength=1)``; empty of cross-entropy.
+        estimand: What is called its memorization, see ``Estimand``.
     """
 
     model: str
@@ -31,13 +46,27 @@ class Learner:
     fraction: float | None = None
     balanced: bool = True
     objective: str = ""
+    estimand: Estimand = "subsets"
 
     @property
     def name(self) -> str:
         """In words, for people; nothing is decided by them."""
         share = "" if self.fraction is None else f"{'' if self.balanced else 'random '}fraction {self.fraction:g}, "
         by = f"{self.objective}, " if self.objective else ""
+        if self.recipe == CLOSED_FORM:
+            asked = f"{ESTIMAND_WORDS[self.estimand]}, " if self.is_exact else share
+            return f"{self.model}, {by}closed form ({self.trained}), {asked}on {self.features}"
         return f"{self.model}, {self.recipe}, {by}{self.epochs} epochs ({self.trained}), {share}on {self.features}"
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether its memorization is that of leaving out each sample, which no model is drawn for and no error has."""
+        return self.estimand != "subsets"
+
+    def as_json(self) -> dict[str, Any]:
+        """Field → value; of fields that came after version 0.4.0, those not at their default."""
+        told = asdict(self)
+        return told if self.is_exact else {name: value for name, value in told.items() if name != "estimand"}
 
     def is_same_training(self, other: "Learner") -> bool:
         """Whether both train the same model, in the same way, on the same features, be it on all samples or on subsets."""
@@ -50,15 +79,39 @@ TRAINING = ("model", "recipe", "objective", "epochs", "trained", "features")
 
 def learner_of_setup(setup: Mapping[str, Any]) -> Learner:
     """The learner that the record of a block of models describes, see ``SubsetPlan.setup``."""
+    if setup["recipe"] == CLOSED_FORM:
+        return _solved(setup)
     recipe = {field.name: setup[field.name] for field in fields(Recipe) if field.name in {*RECIPE_OF_0_1_0, *setup}}
+    by = {name: setup[name] for name in ("objective", "objective_code") if name in setup}
     return Learner(
         model=setup["model"],
         recipe=setup["recipe"],
         epochs=setup["epochs"],
-        trained=digest_of_training(setup["model"], setup["code"], setup["recipe"], recipe),
+        trained=digest_of_training(setup["model"], setup["code"], setup["recipe"], {**recipe, **by}),
         features=setup["features"],
         fraction=setup["fraction"],
         balanced=setup["balanced"],
+        objective=by.get("objective", ""),
+    )
+
+
+def _solved(setup: Mapping[str, Any]) -> Learner:
+    """The learner of what is solved in closed form, see ``ClosedFormPlan.setup``."""
+    options, exact = dict(setup["options"]), setup["estimand"] != "subsets"
+    told = ",".join(
+        f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in sorted(options.items())
+    )
+    return Learner(
+        model=setup["model"],
+        recipe=CLOSED_FORM,
+        epochs=0,
+        trained=digest_of_training(setup["model"], None, CLOSED_FORM, options),
+        features=setup["features"],
+        fraction=None if exact else setup["fraction"],
+        balanced=exact or setup["balanced"],
+        objective=f"squared_error({told})",
+        estimand=setup["estimand"],
     )
 
 

@@ -106,7 +106,10 @@ def summarise(
         Mismatch: The three are not of one variant.
     """
     check_same(memorization, variant)
-    halves = split_half(pool, variant)
+    return _summary(memorization, variant, split_half(pool, variant), models_per_second)
+
+
+def _summary(memorization: Memorization, variant: Variant, halves: SplitHalf, models_per_second: float) -> Summary:
     defined = np.isfinite(memorization.values)
     errors = memorization.stderr[defined]
     wrong, right = variant.mislabeled & defined, variant.known & ~variant.mislabeled & defined
@@ -125,3 +128,14 @@ def summarise(
         clean_damage=mean_of(memorization.clean_damage[wrong & variant.class_known]),
         models_per_second=models_per_second,
     )
+
+
+def summarise_exact(memorization: Memorization, variant: Variant) -> Summary:
+    """The same where each sample was left out exactly: there are no models, and no error.
+
+    Raises:
+        Mismatch: The two are not of one variant.
+    """
+    check_same(memorization, variant)
+    nothing = float("nan")
+    return _summary(memorization, variant, SplitHalf(nothing, nothing), nothing)

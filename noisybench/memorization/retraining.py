@@ -1,7 +1,8 @@
 """Retraining: many models on random subsets of a variant, in blocks of 50 that are written once they are whole.
 
-Each model is what ``training`` makes of its subset: same loop, same recipe, with a seed of its own. Perceptrons without
-augmentation, by SGD, are trained many at a time as batched matrix products, to the same weights; all else one by one.
+Each model is what ``training`` makes of its subset: same loop, same recipe, same objective, with a seed of its own.
+Perceptrons that minimise cross-entropy without augmentation, by SGD, are trained many at a time as batched matrix products,
+to the same weights; all else one by one.
 """
 
 import hashlib
@@ -20,14 +21,11 @@ from torch import Tensor, nn
 from noisybench.data.source import Source, check_unchanged, untested
 from noisybench.ground.arrays import Bools
 from noisybench.ground.checks import check_room, unknown, whole
-from noisybench.ground.durability import rename_durably, temporary
 from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
-from noisybench.ground.errors import BadData, BadUsage, Mismatch, TrainingFailed, UnknownName
-from noisybench.ground.files import read_record, write_json
+from noisybench.ground.errors import BadUsage, TrainingFailed, UnknownName
 from noisybench.ground.locks import locked
-from noisybench.ground.mending import take_away
 from noisybench.ground.random_streams import derive
-from noisybench.ground.records import check_fields
+from noisybench.memorization.kept_blocks import check_block, mend_block, pace
 from noisybench.memorization.pool import (
     BLOCK,
     PURPOSES,
@@ -36,7 +34,6 @@ from noisybench.memorization.pool import (
     block_path,
     blocks,
     class_type,
-    read_block,
     write_block,
 )
 from noisybench.memorization.stacking import STACK_BYTES, STACKED_BATCH, can_stack, train_together
@@ -45,7 +42,10 @@ from noisybench.memorization.subsets import check_fraction, group_size, subsets
 from noisybench.training.batches import Inputs
 from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
 from noisybench.training.machine import Machine, deterministic_torch, surroundings
-from noisybench.training.model import check_model
+from noisybench.training.model import check_model, errors_as_training_failed
+from noisybench.training.objective import Objective
+from noisybench.training.objective_contract import check_begin
+from noisybench.training.plan import Plan
 from noisybench.variants.variant import Variant, check_source
 
 log = logging.getLogger("noisybench")
@@ -85,12 +85,15 @@ def retrain(
 
     Model i depends on the learner, the labels, the seed, the purpose and i alone: not on how many are asked for, nor on
     the number of processes. A block that is there already is not trained again, and a call that was stopped goes on
-    after its last whole block, to the same bytes. Perceptrons are trained in float32 whatever the recipe's precision.
+    after its last whole block, to the same bytes. Perceptrons trained together are in float32 whatever the recipe's precision.
+
+    What an objective keeps is begun anew with each model, and it is told of the truth what it is told in ``train_and_score``:
+    the rate or the transition matrix of the whole variant.
 
     Args:
         source: The inputs; its labels are not used.
         variant: The labels to train on and to be asked for.
-        learner: Model, recipe and fraction.
+        learner: Model, recipe, objective and fraction.
         folder: Of this pool alone, such as ``out / variant.name / "memorization" / learner.folder(...)``.
         models: How many.
         seed: Decides every subset, weight and order.
@@ -100,7 +103,7 @@ def retrain(
         progress: Called after each model.
 
     Raises:
-        BadUsage: A number or a purpose that cannot be meant.
+        BadUsage: A number or a purpose that cannot be meant, or an objective that must know what nobody knows.
         BadData: The folder holds models that were made differently, or another process works on it.
         Mismatch: The variant was made from another source.
         TrainingFailed: The model cannot be built or run, or a loss is not finite.
@@ -114,7 +117,7 @@ def retrain(
     check_room(len(variant.labels), variant.num_classes, "an answer for each class", "take fewer samples")
     seen = _seen(source, learner, features)
     record = _record(variant, learner, features, machine, purpose=purpose, seed=seed)
-    check_model(learner.plan.build, seen, device=machine.device)  # before anything is written
+    _check_plan(learner.plan, seen, variant, machine.device)  # before anything is written
     if machine.workers > 1 and models > 1:
         check_sendable(learner.plan.build, f"model '{learner.plan.model}'")
     home = Path(folder)
@@ -123,19 +126,28 @@ def retrain(
         there: list[_Task] = []
         for number, count in blocks(models):
             task = _Task(number * BLOCK, count, machine.device_of(number), block_path(home, number, count))
-            if task.path.is_file() and _mend_block(task.path, variant):
+            if task.path.is_file() and mend_block(task.path, variant):
                 there.append(task)
                 for _ in range(count):
                     progress()
             else:
                 tasks.append(task)
         for task in there:  # versions guard the training: they matter where some models are still to be trained
-            _check_block(task, record, variant, ignore=() if tasks else ("versions",))
+            own = {**record, "first": task.first, "models": task.count}
+            check_block(task.path, own, variant, ignore=() if tasks else ("versions",))
         began = time.perf_counter()
         shared = _Shared(seen, variant, learner, record)
         run_tasks(_train_block, tasks, shared, workers=machine.workers, progress=progress)
         trained = sum(task.count for task in tasks)
-        return Retraining(home, models, trained, _pace(home, trained, time.perf_counter() - began))
+        return Retraining(home, models, trained, pace(home, trained, time.perf_counter() - began))
+
+
+def _check_plan(plan: Plan, seen: Source, variant: Variant, device: str) -> None:
+    """Raise what a training would for a model that cannot be built or run, or an objective that cannot begin with it."""
+    if not plan.chosen.is_default:
+        rows, classes = np.flatnonzero(~variant.dropped), seen.num_classes
+        check_begin(plan.objective, variant, variant.labels, rows, classes=classes, epochs=plan.recipe.epochs)
+    check_model(plan.build, seen, device=device, ends_linear=type(plan.objective).branch is not Objective.branch)
 
 
 def _seen(source: Source, learner: SubsetPlan, features: NDArray[np.float32] | None) -> Source:
@@ -223,7 +235,8 @@ def _train_block(task: _Task, shared: _Shared, progress: Progress) -> None:
         data = Inputs(shared.source.inputs, device)
         answers = _Answers(included, torch.tensor(variant.labels, device=device), variant.num_classes)
         augmented = data.is_image and learner.plan.recipe.augmentation != "none"
-        stackable = not augmented and can_stack(_fresh(shared, data, seeds[0]), learner.plan.recipe)
+        together = learner.plan.chosen.is_default and not augmented
+        stackable = together and can_stack(_fresh(shared, data, seeds[0]), learner.plan.recipe)
         for row, model in (_together if stackable else _one_by_one)(shared, data, included, seeds):
             answers.ask(row, model, data, batch_size=STACKED_BATCH if stackable else EVALUATION_BATCH)
             progress()
@@ -242,17 +255,18 @@ def _one_by_one(
     shared: _Shared, data: Inputs, included: Bools, seeds: Sequence[int]
 ) -> Iterator[tuple[int, nn.Module]]:
     """Row and model of every model of a block, each trained by the loop of ``training``."""
-    recipe = shared.learner.plan.recipe
+    plan, labels = shared.learner.plan, shared.variant.labels
     for row, seed in enumerate(seeds):
         chosen = np.flatnonzero(included[row])
-        subset = data.subset(chosen)
+        subset = data.subset(chosen)  # an objective is not shown the label of any other sample
         model = _fresh(shared, data, seed)
         if data.is_image:
             model = model.to(memory_format=torch.channels_last)
-        run = RunInProgress(shared.source, shared.variant, recipe, model, subset, seed)
-        run.labels = run.labels[torch.tensor(chosen, device=data.device)]
-        for epoch in range(1, recipe.epochs + 1):
-            run.epoch(epoch, None)
+        told = shared.source, shared.variant, plan.recipe, model, subset, seed
+        with errors_as_training_failed("a model of the pool cannot be trained", but=OSError):
+            run = RunInProgress(*told, objective=plan.objective, given=labels[chosen])
+            for epoch in range(1, plan.recipe.epochs + 1):
+                run.epoch(epoch, None)
         yield row, run.model
 
 
@@ -307,61 +321,3 @@ class _Answers:
 
 HALF = float(np.finfo(np.float16).max)
 """Number of greatest size in float16, in which margins are kept."""
-
-
-def _mend_block(path: Path, variant: Variant) -> bool:
-    """Whether a block that is there can be read; a damaged one is taken away and one line says so, to be trained again.
-
-    One whose content is whole, as its checksums say, and whose other bytes are not, is written again.
-    """
-    try:
-        block = read_block(path, variant)
-    except Mismatch:
-        raise
-    except BadData:
-        take_away(path, "its models are trained again")
-        return False
-    with temporary(path) as fresh:
-        write_block(block, fresh)
-        same_versions = block.record["setup"].get("versions", {}).get("numpy") == np.__version__
-        if same_versions and fresh.read_bytes() != path.read_bytes():
-            log.warning("%s is damaged where no model is: it is written again", path)
-            rename_durably(fresh, path)
-    return True
-
-
-def _check_block(task: _Task, record: Mapping[str, Any], variant: Variant, *, ignore: Sequence[str]) -> None:
-    """Raise ``BadData`` unless a block that is there is the one that this task would train, but for some of its setup."""
-    found = dict(read_block(task.path, variant).record)
-    wanted = {**record, "first": task.first, "models": task.count}
-    setup, ours = found.pop("setup"), wanted.pop("setup")
-    differs = [(name, found.get(name), value) for name, value in wanted.items() if found.get(name) != value]
-    differs += [
-        (name, setup.get(name), value)
-        for name, value in ours.items()
-        if setup.get(name) != value and name not in ignore
-    ]
-    if differs:
-        name, there, here = differs[-1]
-        msg = (
-            f"{task.path} holds models with {name} = {there}, now it is {here}; "
-            f"give another --out, or delete {task.path.parent} to train them again"
-        )
-        raise BadData(msg)
-
-
-def _pace(folder: Path, trained: int, seconds: float) -> float:
-    """Models per second over every call that trained some in this folder; kept apart from what bytes are compared of."""
-    path = folder / "timing.json"
-    total: dict[str, Any] = {"models": 0, "seconds": 0.0}
-    try:
-        found = read_record(path)
-        check_fields(found, {"models": int, "seconds": float}, path)
-        total = found
-    except BadData:  # lost or damaged: no result depends on it
-        if path.is_file():
-            take_away(path, "nobody knows any more what these models took")
-    if trained:
-        total = {"models": total["models"] + trained, "seconds": total["seconds"] + seconds}
-        write_json(total, path, sync=False)
-    return total["models"] / total["seconds"] if total["models"] else float("nan")

@@ -51,6 +51,7 @@ def check_history(path: Path, trace: Trace, record: RunRecord, variant: Variant)
             learning_rate(recipe, epoch * steps - 1, recipe.epochs * steps) for epoch in range(1, recipe.epochs + 1)
         ]
         check_history_column(path, "learning_rate", history["learning_rate"], np.array(rates), "the recipe gives")
+    _check_readings(path, history, record)
     for name in ("train_accuracy", "test_accuracy"):
         values = history.get(name, np.zeros(0))
         if not ((values >= 0) & (values <= 1) | np.isnan(values)).all():
@@ -62,6 +63,16 @@ def check_history(path: Path, trace: Trace, record: RunRecord, variant: Variant)
     if record.susceptibility == "off" and np.isfinite(history.get("susceptibility", np.zeros(0))).any():
         msg = f"{path}: history.parquet has a susceptibility, which the record says was off; delete that folder and evaluate again"
         raise BadData(msg)
+
+
+def _check_readings(path: Path, history: Mapping[str, Floats], record: RunRecord) -> None:
+    """Each further reading of susceptibility is the mean of its own drops."""
+    for name in record.susceptibility_also or ():
+        drops = history.get(f"susceptibility_drop.{name}", np.zeros(0))
+        counted = np.where(np.arange(len(drops)) < name.startswith("authors"), 0.0, drops)
+        made = np.cumsum(counted) / np.arange(1, len(drops) + 1)
+        column = f"susceptibility.{name}"
+        check_history_column(path, column, history.get(column), made, "the drops give")
 
 
 def check_history_of_fits(path: Path, made: Mapping[str, Floats], *, tested: bool = False) -> None:

@@ -1,6 +1,8 @@
-"""Measuring memorization: many models on random subsets, laid beside the runs of a variant."""
+"""Measuring memorization: many models on random subsets, or ridge regression left out, laid beside the runs of a variant."""
 
+import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from noisybench.data.source import Source
@@ -8,8 +10,16 @@ from noisybench.ground.arrays import Features
 from noisybench.ground.checks import a_path, check_kind
 from noisybench.ground.durability import rename_durably, temporary
 from noisybench.ground.engines.processes import Progress
-from noisybench.ground.errors import BadData
+from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.locks import locked
 from noisybench.ground.mending import can_be_read
+from noisybench.memorization.closed_form import (
+    digest_of_features,
+    leave_out_exactly,
+    refit_subsets,
+    setup_of_exact,
+)
+from noisybench.memorization.closed_form_plan import ClosedFormPlan
 from noisybench.memorization.estimate import (
     Memorization,
     already_measured,
@@ -19,12 +29,12 @@ from noisybench.memorization.estimate import (
 )
 from noisybench.memorization.learner import Learner
 from noisybench.memorization.pool import read_pool
-from noisybench.memorization.reliability import Summary, summarise
+from noisybench.memorization.reliability import Summary, summarise, summarise_exact
 from noisybench.memorization.retraining import retrain
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.runs.folder import keep_variant
-from noisybench.training.machine import Machine
-from noisybench.variants.variant import Variant, check_variant
+from noisybench.training.machine import Machine, limited_threads
+from noisybench.variants.variant import Variant, check_source, check_variant
 
 log = logging.getLogger("noisybench")
 
@@ -32,7 +42,7 @@ log = logging.getLogger("noisybench")
 def measure_memorization(
     source: Source,
     variant: Variant,
-    learner: SubsetPlan,
+    learner: SubsetPlan | ClosedFormPlan,
     out: str | Path = "runs",
     *,
     models: int = 500,
@@ -44,14 +54,14 @@ def measure_memorization(
     """Measure memorization, and leave it beside the runs of the variant, where the board finds it.
 
     Args:
-        source: See ``retrain``; also ``variant``, ``learner``, ``models``, ``seed`` and ``features``.
+        source: See ``retrain``; also ``variant``, ``models``, ``seed`` and ``features``.
         variant: Whose labels.
-        learner: Whose memorization.
+        learner: Whose memorization: what is trained on random subsets, or what is solved again in closed form.
         out: Folder of runs.
-        models: How many are trained.
+        models: How many are trained, or solved on random subsets; nothing where each sample is left out exactly.
         seed: Of subsets and training.
-        features: What the models see in place of the inputs.
-        machine: How the models are trained; None takes one worker, on a GPU where there is one.
+        features: What the models see in place of the inputs; of a plan in closed form always, also where it is ``input``.
+        machine: How the models are trained; None takes one worker, on a GPU where there is one. In closed form its threads.
         progress: Called after each model.
 
     Returns:
@@ -61,28 +71,84 @@ def measure_memorization(
         BadData: The memorization by a learner of this name was measured with another seed or other options.
     """
     check_variant(variant)
-    check_kind(learner, SubsetPlan, "learner", "plan_learner(source) gives one")
+    mend = "plan_learner(source) and plan_closed_form(source) give one, each with its features"
+    check_kind(learner, (SubsetPlan, ClosedFormPlan), "learner", mend)
+    solved = isinstance(learner, ClosedFormPlan)
     home = a_path(out, "out") / variant.name
-    folder = home / "memorization" / learner.folder(purpose="truth", seed=seed)
+    name = (
+        learner.folder(seed=seed) if isinstance(learner, ClosedFormPlan) else learner.folder(purpose="truth", seed=seed)
+    )
+    folder = home / "memorization" / name
     for path in sorted(folder.parent.glob("*/memorization.parquet")):
         if path.parent != folder and _learner_in(path) == learner.learner:
             raise BadData(already_measured(learner.learner.name, path.parent, folder))
-    done = retrain(
-        source,
-        variant,
-        learner,
-        folder,
-        models=models,
-        seed=seed,
-        features=features,
-        machine=machine or Machine(device="auto"),
-        progress=progress,
-    )
-    keep_variant(variant, home / "variant", source.sample_names)
+    if solved and features is None:
+        msg = "ridge regression needs features; plan_closed_form(source) gives them beside the plan"
+        raise BadUsage(msg)
+    check_source(source, variant)
+
+    def keep() -> None:
+        keep_variant(variant, home / "variant", source.sample_names)
+
+    if isinstance(learner, ClosedFormPlan) and features is not None:
+        with limited_threads((machine or Machine()).threads):
+            if learner.learner.is_exact:
+                return folder, _leave_out(variant, learner, features, folder, keep)
+            pace = refit_subsets(
+                source, variant, learner, features, folder, models=models, seed=seed, progress=progress
+            )
+    elif isinstance(learner, SubsetPlan):
+        pace = retrain(
+            source,
+            variant,
+            learner,
+            folder,
+            models=models,
+            seed=seed,
+            features=features,
+            machine=machine or Machine(device="auto"),
+            progress=progress,
+        ).models_per_second
+    keep()
     pool = read_pool(folder, variant, models=models)
     truth = estimate_memorization(pool, variant)
     _keep(truth, folder / "memorization.parquet")
-    return folder, summarise(truth, pool, variant, models_per_second=done.models_per_second)
+    return folder, summarise(truth, pool, variant, models_per_second=pace)
+
+
+def _leave_out(
+    variant: Variant, plan: ClosedFormPlan, features: Features, folder: Path, keep: Callable[[], None]
+) -> Summary:
+    """Leave out each sample exactly, unless that was done of the same features; the summary of what came out."""
+    path = folder / "memorization.parquet"
+    with locked(folder):
+        if path.is_file():
+            found = _found(path, variant, plan, features)
+            if found is not None:
+                keep()
+                return summarise_exact(found, variant)
+        done = leave_out_exactly(variant, plan, features)
+        keep()
+        write_memorization(done.memorization, path, answers=done.answers, metadata={"setup": json.dumps(done.record)})
+        return summarise_exact(done.memorization, variant)
+
+
+def _found(path: Path, variant: Variant, plan: ClosedFormPlan, features: Features) -> Memorization | None:
+    """What is there already; None of a damaged file, which is made again, and one line says so.
+
+    Raises:
+        BadData: It is of other features.
+    """
+    try:
+        found = read_memorization(path, variant.provenance.variant_id)
+        setup = setup_of_exact(path)
+    except BadData:
+        log.warning("%s is damaged: it is made again", path)
+        return None
+    if setup.get("features_sha256") != digest_of_features(features):
+        msg = f"{path} is of other features that are called '{plan.features}', too; give another --out, or delete it"
+        raise BadData(msg)
+    return found
 
 
 def _learner_in(path: Path) -> Learner | None:

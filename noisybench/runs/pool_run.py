@@ -243,6 +243,7 @@ def _record(learner: SubsetPlan, variant: Variant, fractions: Sequence[float], *
         trained=plan.trained,
         setup=digest_of_setup(learner.setup),
         **recorded(plan.recipe),
+        **plan.chosen.recorded,
         observe="held out",
         features=learner.features,
         fractions=list(fractions),

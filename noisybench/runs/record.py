@@ -98,6 +98,8 @@ class RunRecord:
         susceptibility: See ``Watch``.
         susceptibility_samples: See ``Watch``.
         susceptibility_lr: See ``Watch``.
+        susceptibility_also: See ``Watch``; None where there are no further readings, as the next.
+        susceptibility_source: See ``Watch``.
         fractions: Share of the samples in the subsets of each pool; of a pool, as the next four.
         balanced: Whether every sample is left out equally often.
         models: Models for each fraction.
@@ -173,6 +175,8 @@ class RunRecord:
     susceptibility: str | None = None
     susceptibility_samples: int | None = None
     susceptibility_lr: float | None = None
+    susceptibility_also: Sequence[str] | None = None
+    susceptibility_source: str | None = None
     fractions: Sequence[float] | None = None
     balanced: bool | None = None
     models: int | None = None

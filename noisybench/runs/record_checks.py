@@ -33,6 +33,7 @@ WATCH = (
     "curvature_every", "curvature_draws", "curvature_step", "curvature_power", "susceptibility",
     "susceptibility_samples", "susceptibility_lr",
 )  # fmt: skip
+READINGS = ("susceptibility_also", "susceptibility_source")
 OF_REGIME: Mapping[str, tuple[str, ...]] = {
     "training": (*RECIPE, *WATCH, "device", "threads"),
     "pool": (*RECIPE, "fractions", "balanced", "models", "neighbours"),
@@ -43,8 +44,8 @@ OF_REGIME: Mapping[str, tuple[str, ...]] = {
 }
 """Regime → optional fields that each of its records has; it has none of those of another regime."""
 AT_WILL: Mapping[str, tuple[str, ...]] = {
-    "training": ("corrections", *LATER_OPTIONS, *OBJECTIVE),
-    "pool": ("corrections", "threads", *LATER_OPTIONS),
+    "training": ("corrections", *LATER_OPTIONS, *READINGS, *OBJECTIVE),
+    "pool": ("corrections", "threads", *LATER_OPTIONS, *OBJECTIVE),
     "given": ("corrections", "file", "column"),
     "features": ("corrections", "threads", "pretrained", "grouped_by", "groups_sha256"),
     **dict.fromkeys(("second_split", "threshold", *OF_RULES), ("corrections", *LATER_OPTIONS, *OBJECTIVE)),

@@ -4,7 +4,7 @@ import logging
 import resource
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from noisybench.runs.suggestion_files import write_suggestions
 from noisybench.training.checkpoint import CHECKPOINT, epochs_trained
 from noisybench.training.gathering import due_columns, is_observed
 from noisybench.training.machine import Machine, surroundings
-from noisybench.training.plan import Plan
+from noisybench.training.plan import Plan, watched_as
 from noisybench.training.recipe import recorded
 from noisybench.training.timing import TIMING, read_timing
 from noisybench.training.trace import epochs_observed, read_trace
@@ -303,7 +303,7 @@ def _record(task: TrainingTask, source: Source) -> RunRecord:
         trained=plan.trained,
         **recorded(plan.recipe),
         **plan.chosen.recorded,
-        **asdict(plan.watch),
+        **watched_as(plan.watch),
         seed=task.seed,
         detectors={},
         **around(plan, task.machine),

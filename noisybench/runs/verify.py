@@ -16,12 +16,15 @@ from noisybench.ground.files import read_columns
 from noisybench.ground.lookup import find, is_ours
 from noisybench.ground.random_streams import derive
 from noisybench.ground.walking import find_below, reached
+from noisybench.memorization.closed_form_plan import folder_of_solved
 from noisybench.memorization.estimate import MEASURES, estimate_memorization, read_memorization
 from noisybench.memorization.held_out import held_out_answers, shares_fitted
+from noisybench.memorization.learner import CLOSED_FORM
 from noisybench.memorization.pool import BLOCK, Pool, block_path, read_block, read_pool
 from noisybench.memorization.subsets import subsets
 from noisybench.runs.folder import RECORD
 from noisybench.runs.history_checks import check_epochs, check_history, check_history_column, check_history_of_fits
+from noisybench.runs.left_out_checks import AROUND_SETUP, verify_left_out
 from noisybench.runs.reading import Run, read_run, read_runs
 from noisybench.runs.record import RunRecord
 from noisybench.runs.record_checks import (
@@ -39,7 +42,7 @@ from noisybench.training.trace import Trace, read_trace, trace_rows
 from noisybench.variants.variant import Variant, read_variant
 
 ON_TRUST = (
-    "what models answered (traces, blocks), test_accuracy, susceptibility and losses of histories, seconds and passes, "
+    "what models answered (traces, blocks, answers in closed form), test_accuracy, susceptibility and losses of histories, seconds and passes, "
     "versions and machines, names of samples, files that scores were given in"
 )
 """What tables show and nothing in a folder can compute again."""
@@ -125,6 +128,8 @@ def verify_memorization(path: Path) -> str:
     """
     variant = read_variant(path.parents[2] / "variant")
     told = read_memorization(path, variant.provenance.variant_id)
+    if told.learner.is_exact:
+        return verify_left_out(path, told, variant)
     pool = read_pool(path.parent, variant, models=told.models)
     found = estimate_memorization(pool, variant)
     for name in (*MEASURES, "n_in", "n_out", "learner"):
@@ -133,9 +138,13 @@ def verify_memorization(path: Path) -> str:
             msg = f"{path}: '{name}' does not follow from the models beside it; delete that file and memorize again"
             raise BadData(msg)
     _check_subsets(path.parent, pool, variant)
-    from noisybench.memorization.subset_plan import folder_of_pool  # brings torch
+    setup = setup_of_models(path.parent, pool, variant)
+    if setup["recipe"] == CLOSED_FORM:
+        wanted = folder_of_solved(setup, seed=pool.seed)
+    else:
+        from noisybench.memorization.subset_plan import folder_of_pool  # brings torch
 
-    wanted = folder_of_pool(setup_of_models(path.parent, pool, variant), purpose=pool.purpose, seed=pool.seed)
+        wanted = folder_of_pool(setup, purpose=pool.purpose, seed=pool.seed)
     if path.parent.name != wanted:
         msg = f"{path.parent} holds models that belong into a folder called {wanted}; it was renamed, or is a copy: delete it"
         raise Mismatch(msg)
@@ -166,8 +175,7 @@ def _check_subsets(folder: Path, pool: Pool, variant: Variant) -> None:
 def setup_of_models(folder: Path, pool: Pool, variant: Variant) -> dict[str, Any]:
     """What decides the models of a pool but labels, purpose and seed, as its first block says it."""
     block = read_block(block_path(folder, 0, min(BLOCK, len(pool.included))), variant)
-    around = ("features_sha256", "device", "versions")
-    return {name: value for name, value in block.record["setup"].items() if name not in around}
+    return {name: value for name, value in block.record["setup"].items() if name not in AROUND_SETUP}
 
 
 def verify_run(run: Run, variant: Variant) -> Iterator[str]:

@@ -116,14 +116,14 @@ def _answers(  # noqa: PLR0917 - what the public function has checked
     coordinates: Floats, squares: Floats, labels: Labels, k: int, groups: Labels | None, penalties: Floats
 ) -> RidgeAnswers:
     n = len(labels)
-    sums = _class_sums(coordinates, labels, k)
+    sums = class_sums(coordinates, labels, k)
     margins, leverage, errors = (np.empty((len(penalties), n)) for _ in range(3))
     hits = np.zeros(len(penalties), dtype=np.int64)
     mean = np.zeros((n, k))
     for members in group_batches(groups, n, most=BLOCK // (coordinates.shape[1] + k)):
         own, given = coordinates[members], labels[members]
         for i, penalty in enumerate(penalties):
-            answers, leverage[i, members] = _left_out(own, given, squares + penalty, sums)
+            answers, leverage[i, members] = answers_left_out(own, given, squares + penalty, sums)
             mean[members] += answers / len(penalties)
             answers, flat = answers.reshape(-1, k), given.reshape(-1)
             margins[i, members] = margin_against(answers, flat).reshape(members.shape)
@@ -137,7 +137,7 @@ def _answers(  # noqa: PLR0917 - what the public function has checked
     )
 
 
-def _class_sums(coordinates: Floats, labels: Labels, k: int) -> Floats:
+def class_sums(coordinates: Floats, labels: Labels, k: int) -> Floats:
     """ZᵀY of one-hot Y: (n, r) → (r, k)."""
     from scipy.sparse import csr_array
 
@@ -147,7 +147,7 @@ def _class_sums(coordinates: Floats, labels: Labels, k: int) -> Floats:
     return sums
 
 
-def _left_out(own: Floats, given: Labels, ridged: Floats, sums: Floats) -> tuple[Floats, Floats]:
+def answers_left_out(own: Floats, given: Labels, ridged: Floats, sums: Floats) -> tuple[Floats, Floats]:
     """Answers without the own group (b, m, k), and leverages (b, m), of groups with coordinates (b, m, r)."""
     b, m, r = own.shape
     k = sums.shape[1]

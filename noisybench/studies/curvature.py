@@ -40,7 +40,7 @@ from noisybench.studies.curvature_tables import (
     tops_table,
 )
 from noisybench.studies.forecast import StudyForecast, forecast_trainings
-from noisybench.studies.hypotheses import Effect, claims_table, judge, verdicts_of
+from noisybench.studies.hypotheses import Effect, claims_table, judge_hypotheses, verdicts_of
 from noisybench.studies.results import StudyResults, read_results, results_of, write_results
 from noisybench.studies.study import StudyFindings
 from noisybench.training.machine import Machine
@@ -166,7 +166,7 @@ def curvature_findings(results: StudyResults) -> StudyFindings:
         BadData: The results are not what this study leaves.
     """
     found = Readings(results, _grid_of(results))
-    judged = judge(hypotheses_of("curvature"), measured_curvature(found))
+    judged = judge_hypotheses(hypotheses_of("curvature"), measured_curvature(found))
     caption = (
         "Claims on curvature: effects are turned so that the claim says that they are above zero. Reproduced: the interval "
         "lies above zero and the null, after Holm's correction; not reproduced: wholly below the smallest effect of interest."

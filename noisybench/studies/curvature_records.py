@@ -23,7 +23,14 @@ from noisybench.statistics.memorization_metrics import (
     share_count,
     spearman,
 )
-from noisybench.studies.curvature_runs import CURVATURE, CurvatureCell, CurvatureGrid, GridLabels, GridPlace, Trained
+from noisybench.studies.curvature_runs import (
+    CURVATURE,
+    CurvatureCell,
+    CurvatureGrid,
+    GridLabels,
+    GridPlace,
+    TrainedCell,
+)
 from noisybench.studies.study import plain
 from noisybench.training.trace import read_trace
 from noisybench.variants.variant import Variant
@@ -36,7 +43,7 @@ SHOWN = 24
 IMAGE = (3, 4)
 """Dimensions of images, one or three channels last, without and with that of samples."""
 
-Record = dict[str, Any]
+PlainRecord = dict[str, Any]
 
 
 class Targets(NamedTuple):
@@ -83,7 +90,7 @@ def targets_of(source: Source, variant: Variant) -> Targets:
 class Watched(NamedTuple):
     """What one training says of every sample: measure → (n,), and curvature and loss by epoch."""
 
-    trained: Trained
+    trained: TrainedCell
     measures: Mapping[str, Floats]
     by_epoch: Mapping[str, tuple[tuple[int, ...], Floats]]
     """Measure → epochs (e,) and values (e, n)."""
@@ -92,7 +99,7 @@ class Watched(NamedTuple):
     epochs: int
 
 
-def see(trained: Trained, path: Path) -> Watched:
+def see(trained: TrainedCell, path: Path) -> Watched:
     """Read a finished training from its folder."""
     run, trace = read_run(path), read_trace(path / "trace")
     curvature = trace.column("curvature")
@@ -111,11 +118,11 @@ def see(trained: Trained, path: Path) -> Watched:
 def records_of(
     grid: CurvatureGrid,
     labelled: Mapping[GridPlace, GridLabels],
-    trained: Sequence[Trained],
+    trained: Sequence[TrainedCell],
     truths: Mapping[GridPlace, Memorization],
-) -> list[Record]:
+) -> list[PlainRecord]:
     """Every record of the study, of the kinds run, score, epoch, agreement, top, kind_of_top, steps and image."""
-    found: list[Record] = [
+    found: list[PlainRecord] = [
         {"record": "failure", **_about(one), "why": one.failure} for one in trained if one.path is None
     ]
     seen: dict[tuple[CurvatureCell, int, int], Watched] = {}
@@ -141,11 +148,11 @@ def records_of(
     return [plain(one) for one in found]
 
 
-def _about(one: Trained) -> Record:
+def _about(one: TrainedCell) -> PlainRecord:
     return {**one.setting._asdict(), "draw": one.draw, "seed": one.seed}
 
 
-def _of_run(one: Watched, targets: Targets, variant: Variant) -> Iterator[Record]:
+def _of_run(one: Watched, targets: Targets, variant: Variant) -> Iterator[PlainRecord]:
     """The record of a run, and the AUROC of each measure and of each epoch for each kind."""
     about = _about(one.trained)
     counts = {name: int(mask.sum()) for name, mask in targets._asdict().items()}
@@ -162,7 +169,7 @@ def _of_run(one: Watched, targets: Targets, variant: Variant) -> Iterator[Record
                 yield {"record": "epoch", **about, "measure": name, "epoch": epoch, "target": target, "auroc": value}
 
 
-def _scores(about: Record, name: str, values: Floats, targets: Targets, variant: Variant) -> Iterator[Record]:
+def _scores(about: PlainRecord, name: str, values: Floats, targets: Targets, variant: Variant) -> Iterator[PlainRecord]:
     """AUROC of a measure for each kind."""
     for target, mask in targets.sought.items():
         value, low, high = _auroc(values, mask, targets.right, variant)
@@ -180,8 +187,8 @@ def _auroc(values: Floats, sought: Bools, right: Bools, variant: Variant) -> tup
 
 
 def _of_truth(
-    about: Record, truth: Memorization, here: Sequence[Watched], targets: Targets, variant: Variant
-) -> Iterator[Record]:
+    about: PlainRecord, truth: Memorization, here: Sequence[Watched], targets: Targets, variant: Variant
+) -> Iterator[PlainRecord]:
     """Agreement of each measure with memorization, beside its nulls; and memorization's own AUROC.
 
     Args:
@@ -226,7 +233,7 @@ def _of_tops(
     seen: Mapping[tuple[CurvatureCell, int, int], Watched],
     targets: Targets,
     truth: Memorization | None,
-) -> Iterator[Record]:
+) -> Iterator[PlainRecord]:
     """What the most curved samples are, and how many of them two trainings have in common."""
     name, _, draw = place
     centre = grid.centre(name)
@@ -254,7 +261,7 @@ def _of_tops(
 
 def _of_steps(
     grid: CurvatureGrid, place: GridPlace, seen: Mapping[tuple[CurvatureCell, int, int], Watched]
-) -> Iterator[Record]:
+) -> Iterator[PlainRecord]:
     """Rank agreement of curvature at two steps in one training, and of two trainings at one step."""
     name, _, draw = place
     centre = grid.centre(name)
@@ -282,7 +289,7 @@ def _images(
     name: str,
     labelled: Mapping[GridPlace, GridLabels],
     seen: Mapping[tuple[CurvatureCell, int, int], Watched],
-) -> Iterator[Record]:
+) -> Iterator[PlainRecord]:
     """The most curved images of the first draw and training, with their pixels."""
     centre = grid.centre(name)
     place = (name, centre.rate, grid.draws[0])

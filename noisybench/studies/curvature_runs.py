@@ -273,7 +273,7 @@ class CurvatureTask(NamedTuple):
         )
 
 
-class Trained(NamedTuple):
+class TrainedCell(NamedTuple):
     """A training of the study.
 
     Attributes:
@@ -310,7 +310,7 @@ def tasks_of(
 
 def train_all(
     grid: CurvatureGrid, labelled: Mapping[GridPlace, GridLabels], out: Path, *, machine: Machine, progress: Progress
-) -> list[Trained]:
+) -> list[TrainedCell]:
     """Train every cell that is not finished."""
     for one in labelled.values():
         keep_variant(one.variant, out / one.variant.name / "variant")  # here, so that no two processes write it
@@ -319,13 +319,13 @@ def train_all(
     return run_tasks(_train, tasks, sources, workers=machine.workers, progress=progress)
 
 
-def _train(task: CurvatureTask, sources: Mapping[GridPlace, Source], progress: Progress) -> Trained:
+def _train(task: CurvatureTask, sources: Mapping[GridPlace, Source], progress: Progress) -> TrainedCell:
     """Train, or find trained."""
     about = (task.setting, task.place[2], task.seed)
     try:
-        return Trained(*about, carry_out(task.planned(sources[task.place]), progress)[0])
+        return TrainedCell(*about, carry_out(task.planned(sources[task.place]), progress)[0])
     except TrainingFailed as error:
-        return Trained(*about, None, str(error))
+        return TrainedCell(*about, None, str(error))
 
 
 def measure_truths(

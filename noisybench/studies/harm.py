@@ -16,8 +16,13 @@ from pathlib import Path
 from noisybench.ground.checks import a_path, check_kind, unknown
 from noisybench.ground.drawing import check_picture
 from noisybench.ground.engines.processes import Progress
-from noisybench.ground.errors import UnknownName
+from noisybench.ground.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.records import record_as
+from noisybench.studies.forecast import StudyForecast, forecast_trainings
+from noisybench.studies.harm_claims import measured_harm
+from noisybench.studies.harm_measured import measured_records
 from noisybench.studies.harm_networks import (
+    classes_of,
     detector_table,
     failures_of,
     grid_cells,
@@ -25,9 +30,11 @@ from noisybench.studies.harm_networks import (
     paradox_table,
     treatment_table,
 )
-from noisybench.studies.harm_picture import draw_harm
-from noisybench.studies.harm_runs import HarmGrid, run_grid
+from noisybench.studies.harm_picture import draw_findings
+from noisybench.studies.harm_runs import HarmGrid, planned_trainings, run_grid
 from noisybench.studies.harm_theory import Domain, bounds, costs, lookup, paradox
+from noisybench.studies.hypotheses import Effect
+from noisybench.studies.results import StudyResults, read_results, results_of, write_results
 from noisybench.studies.study import StudyFindings
 from noisybench.training.machine import Machine
 
@@ -43,8 +50,22 @@ PRESETS: Mapping[str, HarmGrid] = {
     ),
     "standard": HarmGrid(),
     "exact": replace(HarmGrid(), how="exact"),
+    "claims": HarmGrid(
+        draws=tuple(range(10)),
+        treatments=(
+            "cross_entropy",
+            "backward_correction, true",
+            "backward_correction, hoc",
+            "forward_correction, true",
+            "peer_loss",
+        ),
+        detectors=("final_loss",),
+    ),
+    "full": HarmGrid(base="cifar10", units=64, draws=tuple(range(10)), epochs=100),
 }
-"""Name → what the networks are trained on. ``exact`` has exact copies, which a network cannot tell apart, like the table."""
+"""Name → what the networks are trained on. ``exact`` has exact copies, which a network cannot tell apart, like the table;
+``claims`` has more draws of what hypotheses are about. ``standard`` and these are CPU-sized; ``full`` has images of the paper's
+experiments."""
 
 TABLES = (
     "networks", "treatments", "detectors", "network_paradox", "costs", "bounds", "lookup", "paradox", "verdicts",
@@ -54,7 +75,7 @@ TABLES = (
 
 def harm(
     preset: str | HarmGrid,
-    out: str | Path = "harm",
+    out: str | Path = "studies/harm",
     *,
     plot: str | Path | None = None,
     machine: Machine | None = None,
@@ -62,7 +83,8 @@ def harm(
 ) -> StudyFindings:
     """What a memorised wrong label costs, exactly, simulated and in networks; and where treatments help.
 
-    Runs are kept below ``out``: a study that was stopped goes on, and finished trainings are not repeated.
+    Runs are kept below ``out``: a study that was stopped goes on, and finished trainings are not repeated. What they gave
+    is ``out/results.parquet``, of which ``harm_findings`` makes the findings again.
 
     Args:
         preset: A key of ``PRESETS``, or a grid.
@@ -76,31 +98,84 @@ def harm(
         BadUsage: A preset of another kind, or another kind of picture.
         MissingPackage: The picture needs matplotlib.
     """
-    grid, out = preset_of(preset), a_path(out, "out")
+    grid, out = harm_grid(preset), a_path(out, "out")
     picture = None if plot is None else check_picture(plot)
     spectra, answers = run_grid(grid, out, machine=machine or Machine(device="auto"), progress=progress)
-    source = spectra[grid.draws[0]].source
-    domain = Domain(grid.frequencies, grid.units, source.num_classes)
-    cells = grid_cells(grid, spectra, answers)
-    theory = (costs(domain), bounds(), lookup(domain, grid.rates), paradox(domain, grid.rates))
-    networks = (
-        treatment_table(grid, cells),
-        harm_table(grid, spectra, cells),
-        paradox_table(grid, spectra, cells),
-        detector_table(grid, spectra, answers),
-    )
-    findings = StudyFindings(
-        study="harm",
-        about=_about(grid, domain, [*failures_of(answers)]),
-        tables=(*networks[:2], *(one.table for one in theory), *networks[2:]),
-        verdicts=tuple(verdict for one in theory for verdict in one.verdicts),
-    )
+    write_results(results_of("harm", grid, [*measured_records(grid, spectra, answers)]), out)
+    findings = harm_findings(read_results(out, "harm"))
     if picture is not None:
-        draw_harm(findings, picture)
+        draw_findings(findings, picture)
     return findings
 
 
-def preset_of(preset: str | HarmGrid) -> HarmGrid:
+def forecast_harm(
+    preset: str | HarmGrid, out: str | Path = "studies/harm", machine: Machine | None = None
+) -> StudyForecast:
+    """What ``harm`` would train: its runs, those that are finished, and how long the others take; nothing is written.
+
+    Raises:
+        UnknownName: There is no such preset.
+    """
+    planned = planned_trainings(harm_grid(preset), a_path(out, "out"), machine or Machine(device="auto"))
+    return forecast_trainings(planned)
+
+
+def harm_findings(results: StudyResults) -> StudyFindings:
+    """Tables and verdicts of what the runs gave; the lookup table's are computed again, which takes seconds.
+
+    Raises:
+        BadData: The results are not what this study leaves.
+    """
+    grid = _grid_of(results)
+    domain = Domain(grid.frequencies, grid.units, classes_of(results))
+    cells = grid_cells(grid, results)
+    theory = (costs(domain), bounds(), lookup(domain, grid.rates), paradox(domain, grid.rates))
+    networks = (
+        treatment_table(grid, results, cells),
+        harm_table(grid, results, cells),
+        paradox_table(grid, results, cells),
+        detector_table(results),
+    )
+    return StudyFindings(
+        study="harm",
+        about=_about(grid, domain, [*failures_of(results)]),
+        tables=(*networks[:2], *(one.table for one in theory), *networks[2:]),
+        verdicts=tuple(verdict for one in theory for verdict in one.verdicts),
+    )
+
+
+def draw_harm(results: StudyResults, path: str | Path) -> None:
+    """Draw the picture of what the runs gave into a .png, .svg or .pdf file.
+
+    Raises:
+        BadUsage: Another kind of picture.
+        MissingPackage: It needs matplotlib.
+    """
+    picture = check_picture(path)
+    draw_findings(harm_findings(results), picture)
+
+
+def measure_harm(results: StudyResults) -> Mapping[str, Effect | str]:
+    """Name of each hypothesis on harm → what the networks say of it, or in words why nothing; see ``harm_claims``."""
+    grid = _grid_of(results)
+    return measured_harm(grid, grid_cells(grid, results))
+
+
+def _grid_of(results: StudyResults) -> HarmGrid:
+    """The grid that the results are of.
+
+    Raises:
+        BadData: It is no grid of this study, or none that can be meant.
+    """
+    check_kind(results, StudyResults, "results", "read_results('studies/harm', 'harm') gives them")
+    try:
+        return record_as(results.grid, HarmGrid, Path("the results"), mend="carry out 'noisybench study harm' again")
+    except BadUsage as error:
+        msg = f"the results are of no grid of study 'harm': {error}"
+        raise BadData(msg) from None
+
+
+def harm_grid(preset: str | HarmGrid) -> HarmGrid:
     """The grid of a preset.
 
     Raises:

@@ -1,16 +1,17 @@
 """The networks' part of the harm study: harm on held-out siblings by frequency, and what detectors do there."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from noisybench.data.source import FREQUENCY, UNIT
-from noisybench.ground.arrays import Floats, Labels
-from noisybench.runs.reading import read_run
+from noisybench.ground.arrays import Labels
+from noisybench.ground.errors import BadData
 from noisybench.statistics.column_means import LEVEL, student
-from noisybench.statistics.lookup_table import SAME, count_law, decided_errors, symmetric_matrix, table_harm
-from noisybench.studies.harm_runs import MEMORIZING, Answered, HarmGrid, Spectrum, flags_of
+from noisybench.statistics.lookup_table import SAME, count_law, table_harm
+from noisybench.studies.harm_measured import UnitErrors
+from noisybench.studies.harm_runs import MEMORIZING, HarmGrid
+from noisybench.studies.results import StudyResults
 from noisybench.studies.study import StudyTable, pivoted, plain
 
 LOOKUP = "(lookup table)"
@@ -21,22 +22,6 @@ LEAST = {"harm": -1.0, "gain": -1.0, "weighted_harm": -1.0, "disparity": -2.0} |
     ("corrected", "right", "gap"), -np.inf
 )
 """Least value of what is no share."""
-
-
-class UnitErrors(NamedTuple):
-    """Errors of one network on the siblings of each unit, shape (u,) each."""
-
-    decided: Floats
-    """Of the largest answer."""
-    drawn: Floats
-    """Of an answer drawn from the probabilities: 1 − p of the right class."""
-
-
-def unit_errors(answers: Floats, right: Labels, unit: Labels) -> UnitErrors:
-    """Mean errors by unit: probabilities (m, k), right classes (m,) and units (m,) → (u,)."""
-    counts = np.bincount(unit)
-    each = decided_errors(answers, right), 1 - answers[np.arange(len(right)), right]
-    return UnitErrors(*(np.bincount(unit, weights=errors) / counts for errors in each))
 
 
 def over_draws(values: Sequence[float], least: float = -1.0) -> tuple[float, float, float]:
@@ -61,53 +46,67 @@ def _intervals(values: Mapping[str, Sequence[float]]) -> dict[str, float]:
 
 
 class Cell(NamedTuple):
-    """One treatment at one rate: unit errors of each draw that could be trained, beside those of clean and memorizing."""
+    """One treatment at one rate: unit errors of each draw that could be trained, beside those of clean and memorizing.
+
+    ``draws`` are their numbers, and ``frequencies`` the copies of each unit.
+    """
 
     treatment: str
     rate: float
+    draws: tuple[int, ...]
     frequencies: tuple[Labels, ...]
     own: tuple[UnitErrors, ...]
     clean: tuple[UnitErrors, ...]
     memorizing: tuple[UnitErrors, ...]
-    answered: tuple[Answered, ...]
 
 
-def grid_cells(grid: HarmGrid, spectra: Mapping[int, Spectrum], answers: Sequence[Answered]) -> list[Cell]:
+def grid_cells(grid: HarmGrid, results: StudyResults) -> list[Cell]:
     """The cells of the grid, of the draws in which all three trainings ended."""
-    errors = {}
-    for one in answers:
-        if one.path is not None:
-            source = spectra[one.draw].source
-            errors[one.draw, one.rate, one.treatment] = (
-                unit_errors(one.siblings, np.asarray(source.test_labels), source.test_marks[UNIT]),
-                one,
-            )
+    found: dict[tuple[int, float, str], list[dict[str, Any]]] = {}
+    for one in results.of("unit"):
+        found.setdefault((one["draw"], one["rate"], one["treatment"]), []).append(one)
+    errors = {
+        key: UnitErrors(*(np.array([one[name] for one in units]) for name in UnitErrors._fields))
+        for key, units in found.items()
+    }
     cells = []
     for rate in grid.rates:
         for name in grid.treatments:
             needed = {
                 draw: ((draw, rate, name), (draw, 0.0, MEMORIZING), (draw, rate, MEMORIZING)) for draw in grid.draws
             }
-            ended = [draw for draw, keys in needed.items() if all(key in errors for key in keys)]
-            own, clean, memorizing = (tuple(errors[needed[draw][part]][0] for draw in ended) for part in range(3))
-            frequencies = tuple(spectra[draw].frequencies for draw in ended)
-            trained = tuple(errors[needed[draw][0]][1] for draw in ended)
-            cells.append(Cell(name, rate, frequencies, own, clean, memorizing, trained))
+            ended = tuple(draw for draw, keys in needed.items() if all(key in errors for key in keys))
+            own, clean, memorizing = (tuple(errors[needed[draw][part]] for draw in ended) for part in range(3))
+            frequencies = tuple(np.array([one["copies"] for one in found[needed[draw][0]]]) for draw in ended)
+            cells.append(Cell(name, rate, ended, frequencies, own, clean, memorizing))
     return cells
 
 
-def harm_table(grid: HarmGrid, spectra: Mapping[int, Spectrum], cells: Sequence[Cell]) -> StudyTable:
+def _of_cell(results: StudyResults, kind: str) -> Callable[..., list[dict[str, Any]]]:
+    """Finds the records of one kind of a cell's draws, in their order."""
+    rows: dict[tuple[float, str], list[dict[str, Any]]] = {}
+    for one in results.of(kind):
+        rows.setdefault((one["rate"], one["treatment"]), []).append(one)
+
+    def of(cell: Cell, **fields: object) -> list[dict[str, Any]]:
+        own = rows.get((cell.rate, cell.treatment), [])
+        return [one for one in own if one["draw"] in cell.draws and all(one[name] == fields[name] for name in fields)]
+
+    return of
+
+
+def harm_table(grid: HarmGrid, results: StudyResults, cells: Sequence[Cell]) -> StudyTable:
     """Harm, gain and share of units that are worse off, for each treatment, rate and frequency."""
-    records, classes = [], spectra[grid.draws[0]].source.num_classes
+    records, buckets = [], _of_cell(results, "bucket")
     for cell in cells:
         for copies in grid.frequencies:
             told: dict[str, Any] = {"treatment": cell.treatment, "rate": cell.rate, "copies": copies}
             told |= {"units": grid.units, "draws": len(cell.own)}
-            fitted = [wrong_fitted(one, spectra[one.draw], copies) for one in cell.answered]
+            fitted = [one.get("wrong_fitted", np.nan) for one in buckets(cell, copies=copies)]
             records.append(plain(told | _intervals({"wrong_fitted": fitted, **_by_measure(cell, copies)})))
     for rate in grid.rates:
         for copies in grid.frequencies:
-            law = count_law(copies, rate, classes)
+            law = count_law(copies, rate, classes_of(results))
             table = table_harm(law.shares, law)
             told = {
                 "treatment": LOOKUP,
@@ -127,13 +126,6 @@ def harm_table(grid: HarmGrid, spectra: Mapping[int, Spectrum], cells: Sequence[
     return StudyTable("networks", caption, tuple(records), header, tuple(sorted(lines, key=lambda line: line[0])))
 
 
-def wrong_fitted(answered: Answered, spectrum: Spectrum, copies: int) -> float:
-    """Share of the wrong labels of units with so many copies that a network answers with; NaN where there are none."""
-    variant = spectrum.variants[answered.rate]
-    here = (spectrum.source.marks[FREQUENCY] == copies) & variant.mislabeled
-    return float((answered.samples[here].argmax(1) == variant.labels[here]).mean()) if here.any() else np.nan
-
-
 def _by_measure(cell: Cell, copies: int) -> Mapping[str, list[float]]:
     """Values of each draw by the name of the field."""
     found: dict[str, list[float]] = {f"{name}{ending}": [] for ending in ("", "_drawn") for name in MEASURES}
@@ -150,18 +142,18 @@ def _by_measure(cell: Cell, copies: int) -> Mapping[str, list[float]]:
     return found
 
 
-def treatment_table(grid: HarmGrid, cells: Sequence[Cell]) -> StudyTable:
+def treatment_table(grid: HarmGrid, results: StudyResults, cells: Sequence[Cell]) -> StudyTable:
     """Each treatment in one line: accuracy, labels fitted, harm weighted by mass, and head against tail."""
     shares = np.array(grid.frequencies) / sum(grid.frequencies)
-    records = []
+    records, trainings = [], _of_cell(results, "training")
     for cell in cells:
         by_copies = [_by_measure(cell, copies) for copies in grid.frequencies]
         draws = range(len(cell.own))
-        fits = [read_run(one.path).history for one in cell.answered if one.path is not None]
+        fits = trainings(cell)
         values: dict[str, list[float]] = {
             "accuracy": [1 - float(one.decided.mean()) for one in cell.own],
-            "mislabeled_fit": [fit["mislabeled_fit"] for fit in fits],
-            "clean_fit": [fit["clean_fit"] for fit in fits],
+            "mislabeled_fit": [fit.get("mislabeled_fit", np.nan) for fit in fits],
+            "clean_fit": [fit.get("clean_fit", np.nan) for fit in fits],
         }
         for ending in ("", "_drawn"):
             harm = [[one[f"harm{ending}"][draw] for one in by_copies] for draw in draws]
@@ -186,20 +178,13 @@ def treatment_table(grid: HarmGrid, cells: Sequence[Cell]) -> StudyTable:
     return StudyTable("treatments", caption, tuple(records), header, lines)
 
 
-def detector_table(grid: HarmGrid, spectra: Mapping[int, Spectrum], answers: Sequence[Answered]) -> StudyTable:
+def detector_table(results: StudyResults) -> StudyTable:
     """Recall and false alarms of each detector by frequency, when as many are flagged as are wrong."""
     values: dict[tuple[str, float, int], dict[str, list[float]]] = {}
-    for one in answers:
-        if one.treatment != MEMORIZING or not one.rate:
-            continue
-        spectrum = spectra[one.draw]
-        for flags in flags_of(one, spectrum.variants[one.rate]):
-            for copies in grid.frequencies:
-                here = spectrum.source.marks[FREQUENCY] == copies
-                cell = values.setdefault((flags.detector, one.rate, copies), {"recall": [], "false_alarms": []})
-                for name, which in (("recall", flags.wrong), ("false_alarms", ~flags.wrong)):
-                    chosen = flags.shares[here & which]
-                    cell[name].append(float(chosen.mean()) if len(chosen) else np.nan)
+    for one in results.of("flag"):
+        cell = values.setdefault((one["detector"], one["rate"], one["copies"]), {"recall": [], "false_alarms": []})
+        for name, each in cell.items():
+            each.append(one.get(name, np.nan))
     records = []
     for (detector, rate, copies), found in sorted(values.items(), key=lambda one: (one[0][1], one[0][0], one[0][2])):
         told: dict[str, Any] = {"detector": detector, "rate": rate, "copies": copies}
@@ -213,14 +198,14 @@ def detector_table(grid: HarmGrid, spectra: Mapping[int, Spectrum], answers: Seq
     return StudyTable("detectors", caption, tuple(records), header, lines)
 
 
-def paradox_table(grid: HarmGrid, spectra: Mapping[int, Spectrum], cells: Sequence[Cell]) -> StudyTable:
+def paradox_table(grid: HarmGrid, results: StudyResults, cells: Sequence[Cell]) -> StudyTable:
     """Corrected training loss of each network against its loss under the right labels, by frequency."""
-    records = []
+    records, buckets = [], _of_cell(results, "bucket")
     for cell in cells:
         for copies in grid.frequencies:
             values: dict[str, list[float]] = {"corrected": [], "right": [], "gap": []}
-            for one in cell.answered:
-                corrected, right = _training_losses(one, spectra[one.draw], copies)
+            for one in buckets(cell, copies=copies):
+                corrected, right = one.get("corrected", np.nan), one.get("right", np.nan)
                 for name, value in (("corrected", corrected), ("right", right), ("gap", right - corrected)):
                     values[name].append(value)
             told: dict[str, Any] = {"treatment": cell.treatment, "rate": cell.rate, "copies": copies}
@@ -234,22 +219,25 @@ def paradox_table(grid: HarmGrid, spectra: Mapping[int, Spectrum], cells: Sequen
     return StudyTable("network_paradox", caption, tuple(records), header, lines)
 
 
-def _training_losses(answered: Answered, spectrum: Spectrum, copies: int) -> tuple[float, float]:
-    """Corrected and right loss of the training samples of units with so many copies."""
-    here = spectrum.source.marks[FREQUENCY] == copies
-    variant, answers = spectrum.variants[answered.rate], answered.samples[here]
-    inverse = np.linalg.inv(symmetric_matrix(answered.rate, answers.shape[1]))
-    corrected = 1 - (inverse[variant.labels[here]] * answers).sum(1)
-    right = 1 - answers[np.arange(len(answers)), variant.clean[here]]
-    return float(corrected.mean()), float(right.mean())
+def classes_of(results: StudyResults) -> int:
+    """Classes of the labels.
+
+    Raises:
+        BadData: The results do not say.
+    """
+    found = [one["classes"] for one in results.of("setting") if "classes" in one]
+    if not found:
+        msg = "the results of study 'harm' say nothing of their labels; carry out 'noisybench study harm' again"
+        raise BadData(msg)
+    return int(found[0])
 
 
-def failures_of(answers: Sequence[Answered]) -> Iterator[str]:
+def failures_of(results: StudyResults) -> Iterator[str]:
     """A sentence for each treatment that could not be trained, with what it was told first."""
     failed: dict[tuple[str, float], list[str]] = {}
-    for one in answers:
-        if one.failure:
-            failed.setdefault((one.treatment, one.rate), []).append(one.failure)
+    for one in results.of("training"):
+        if "failure" in one:
+            failed.setdefault((one["treatment"], one["rate"]), []).append(one["failure"])
     for (treatment, rate), why in failed.items():
         yield f"{treatment} at rate {rate:g} could not be trained in {len(why)} draw{'s' * (len(why) > 1)}: {why[0]}."
 

@@ -36,7 +36,7 @@ DOTS = 88
 """Dots an inch of a .png, which so stays below 200 kB."""
 
 
-def draw_harm(findings: StudyFindings, path: Path) -> None:
+def draw_findings(findings: StudyFindings, path: Path) -> None:
     """Draw the four panels of the study into a .png, .svg or .pdf file."""
     import matplotlib as mpl
     from matplotlib.figure import Figure

@@ -18,7 +18,7 @@ from noisybench.ground.lookup import find
 from noisybench.runs.detector_choice import choose_detectors
 from noisybench.runs.folder import keep_variant
 from noisybench.runs.reading import read_run
-from noisybench.runs.training_run import carry_out, plan_evaluation
+from noisybench.runs.training_run import Evaluation, carry_out, plan_evaluation
 from noisybench.training.batches import Inputs
 from noisybench.training.checkpoint import CHECKPOINT, read_checkpoint, weights_of
 from noisybench.training.loop import EVALUATION_BATCH
@@ -202,13 +202,27 @@ def run_grid(
 
     A stopped study goes on where it was, and finished trainings are not repeated.
     """
+    spectra, tasks = _begun(grid, out, machine)
+    for spectrum in spectra.values():
+        for variant in spectrum.variants.values():
+            keep_variant(variant, out / variant.name / "variant")  # here, so that no two processes write it
+    sources = {draw: spectrum.source for draw, spectrum in spectra.items()}
+    return spectra, run_tasks(_answer, tasks, sources, workers=machine.workers, progress=progress)
+
+
+def planned_trainings(grid: HarmGrid, out: Path, machine: Machine) -> list[Evaluation]:
+    """Every training of a grid, none of them begun by this; nothing is written."""
+    spectra, tasks = _begun(grid, out, machine)
+    return [_planned(task, spectra[task.draw].source)[0] for task in tasks]
+
+
+def _begun(grid: HarmGrid, out: Path, machine: Machine) -> tuple[dict[int, Spectrum], list[HarmTask]]:
+    """What is known of each draw, and a task for each training."""
     choose_detectors(grid.detectors)
     spectra: dict[int, Spectrum] = {}
     for draw in grid.draws:
         source = grid.source(draw)
         spectra[draw] = Spectrum(source, {rate: grid.labels(source, rate, draw) for rate in (0.0, *grid.rates)})
-        for variant in spectra[draw].variants.values():
-            keep_variant(variant, out / variant.name / "variant")  # here, so that no two processes write it
     tasks = [
         HarmTask(draw, rate, name, spectra[draw].variants[rate], grid, out, machine.device_of(number))
         for draw in grid.draws
@@ -216,21 +230,25 @@ def run_grid(
             [(0.0, MEMORIZING), *((rate, name) for rate in grid.rates for name in grid.treatments)]
         )
     ]
-    sources = {draw: spectrum.source for draw, spectrum in spectra.items()}
-    return spectra, run_tasks(_answer, tasks, sources, workers=machine.workers, progress=progress)
+    return spectra, tasks
+
+
+def _planned(task: HarmTask, source: Source) -> tuple[Evaluation, Plan]:
+    """The run of a task, and its plan."""
+    plan = task.grid.plan(source, TREATMENTS[task.treatment], task.device)
+    scored = task.grid.detectors if task.rate and task.treatment == MEMORIZING else ("final_loss",)
+    planned = plan_evaluation(
+        task.variant, source, plan, machine=Machine(task.device), seeds=(task.draw,), detectors=scored, out=task.out
+    )
+    return planned, plan
 
 
 def _answer(task: HarmTask, sources: Mapping[int, Source], progress: Progress) -> Answered:
     """Train, or find trained, and ask."""
-    source, grid = sources[task.draw], task.grid
-    plan = grid.plan(source, TREATMENTS[task.treatment], task.device)
-    scored = grid.detectors if task.rate and task.treatment == MEMORIZING else ("final_loss",)
-    machine = Machine(task.device)
+    source = sources[task.draw]
+    planned, plan = _planned(task, source)
     nothing = np.zeros((0, source.num_classes))
     about = (task.draw, task.rate, task.treatment)
-    planned = plan_evaluation(
-        task.variant, source, plan, machine=machine, seeds=(task.draw,), detectors=scored, out=task.out
-    )
     try:
         path = carry_out(planned, progress)[0]
     except TrainingFailed as error:

@@ -23,7 +23,7 @@ LEVEL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedFigure:
     """A figure that a paper or its authors' code gives, and that was checked.
 
     Attributes:
@@ -59,7 +59,7 @@ class Hypothesis:
     measure: str
     smallest: float
     primary: bool = False
-    published: Published | None = None
+    published: PublishedFigure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Judged:
     word: Word
 
 
-def judge(hypotheses: Sequence[Hypothesis], measured: Mapping[str, Effect | str]) -> tuple[Judged, ...]:
+def judge_hypotheses(hypotheses: Sequence[Hypothesis], measured: Mapping[str, Effect | str]) -> tuple[Judged, ...]:
     """Every hypothesis judged, those of one rank (primary or secondary) corrected together.
 
     Args:

@@ -195,6 +195,7 @@ class RunInProgress:
             "test_accuracy": self.test_accuracy(),
             "susceptibility": float("nan") if tracker is None else tracker.value,
             "susceptibility_drop": float("nan") if tracker is None else tracker.drop,
+            **({} if tracker is None else tracker.columns),
         }
         if "correct" in seen.values:
             correct, mislabeled = seen.values["correct"], self.variant.mislabeled

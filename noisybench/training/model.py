@@ -92,7 +92,8 @@ def check_model(
     Args:
         build: Builds the model.
         source: Whose first sample it is asked about.
-        probes: Of those that ask for features, it is seen whether the model has any.
+        probes: Of those that ask for features, it is seen whether the model has any; and of those that may refuse a model,
+            whether they do.
         device: Where it is built.
         ends_linear: Whether its logits must be those of a last linear layer, to which an objective adds a branch.
 
@@ -107,7 +108,7 @@ def check_model(
             last_linear(model, data.batch(slice(0, 1)), source.num_classes)
         label = torch.zeros(1, dtype=torch.int64, device=data.device)
         for probe in probes:
-            if probe.gradient and not probe.passes:
+            if probe.gradient and (not probe.passes or getattr(probe, "may_refuse", False)):
                 one = data.batch(slice(0, 1))
                 batch = Batch(model, one, label, num_classes=source.num_classes, learning_rate=1.0)
                 try:

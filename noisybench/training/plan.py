@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -53,6 +53,8 @@ class Watch:
             ``off``.
         susceptibility_samples: Randomly labelled inputs of ``fixed``.
         susceptibility_lr: Rate of the one step of ``fixed``.
+        susceptibility_also: Further readings of it, as ``authors.noise``: see ``READINGS``.
+        susceptibility_source: Name of the other source for readings such as ``fixed.source``.
     """
 
     observe: Observe = "after"
@@ -63,6 +65,8 @@ class Watch:
     susceptibility: Literal["fixed", "authors", "off"] = "fixed"
     susceptibility_samples: int = 512
     susceptibility_lr: float = 0.01
+    susceptibility_also: tuple[str, ...] = ()
+    susceptibility_source: str | None = None
 
     def __post_init__(self) -> None:
         if self.curvature_every < 1:
@@ -93,8 +97,17 @@ class Watch:
     def tracker(self) -> Susceptibility | None:
         """How to track susceptibility; None where it is off."""
         if self.susceptibility == "off":
+            if self.susceptibility_also or self.susceptibility_source:
+                msg = "susceptibility is off, and further readings of it are asked for; say susceptibility=fixed or authors"
+                raise BadUsage(msg)
             return None
-        return Susceptibility(self.susceptibility, self.susceptibility_samples, self.susceptibility_lr)
+        return Susceptibility(
+            self.susceptibility,
+            self.susceptibility_samples,
+            self.susceptibility_lr,
+            also=tuple(self.susceptibility_also),
+            source=self.susceptibility_source,
+        )
 
 
 WATCH_OF_0_1_0 = (
@@ -143,7 +156,7 @@ class Plan:
     def setup(self) -> str:
         """Digest of model, recipe, objective and options: runs that differ in anything but labels and seed differ in it."""
         what = {"model": self.model, "code": self.code, "name": self.recipe_name}
-        what |= {**recorded(self.recipe), **named_options(self.watch, WATCH_OF_0_1_0)}
+        what |= {**recorded(self.recipe), **watched_as(self.watch)}
         what |= self.chosen.digested
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
@@ -157,6 +170,12 @@ class Plan:
     def folder(self) -> str:
         """Name of its folder, safe on every file system."""
         return f"{file_name(self.model)}-{self.recipe_name}-{self.setup[:8]}"
+
+
+def watched_as(watch: Watch) -> dict[str, Any]:
+    """Field → value as digests and records hold it: what JSON knows, and of later fields those not at their default."""
+    told = named_options(watch, WATCH_OF_0_1_0)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
 
 
 def plan_run(

@@ -19,7 +19,8 @@ class Probe(Protocol):
     remembers what it saw of earlier epochs, is a ``Gathering``. It may leave further columns in ``Batch.beside``. One
     that costs more with more classes says ``passes_a_further_class``, those beyond the first. One that uses a pass of
     the ``Batch`` which others of the same epoch use too says which it ``shares``: name of the property → how many of
-    its passes that is. One whose passes are forward alone says ``forward_only``.
+    its passes that is. One whose passes are forward alone says ``forward_only``. One that some models cannot be asked for
+    another reason than a lack of features says ``may_refuse``, so that this is seen before a training.
 
     Attributes:
         name: Column of the trace.

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,10 @@ from noisybench.training.model import BuildModel, build_model, errors_as_trainin
 from noisybench.training.objective import CROSS_ENTROPY, Objective, able_to_read, choose_objective
 from noisybench.training.observing import evaluating
 from noisybench.training.probe import Probe
+from noisybench.training.readings import recall, track
 from noisybench.training.recipe import Observe, Recipe, recorded
 from noisybench.training.recorder import Recorder
-from noisybench.training.susceptibility import Susceptibility, SusceptibilityTracker
+from noisybench.training.susceptibility import Susceptibility, SusceptibilityTracker, measured_as
 from noisybench.training.timing import spent_before, write_purposes
 from noisybench.training.trace import Observation, Trace, epochs_observed, mend_trace
 from noisybench.variants.variant import Variant, check_source
@@ -232,8 +233,8 @@ def _watch(
     )
     tracker = None
     if susceptibility is not None:
-        classes, augmentation = run.source.num_classes, run.recipe.augmentation
-        tracker = SusceptibilityTracker(susceptibility, run.data, classes, augmentation, seed=seed, rows=run.rows)
+        augmentation = run.recipe.augmentation
+        tracker = track(susceptibility, run.source, run.data, augmentation, seed=seed, rows=run.rows)
     asked, due = (columns(recorder.probes, epochs, every) for columns in (asked_columns, due_columns))
     return _WatchedRun(run, recorder, tracker, observe, asked, due)
 
@@ -250,7 +251,7 @@ def _made_by(
         "observe": watched.observe,
         "every": dict(every),
         "probes": {probe.name: _options_of(probe) for probe in watched.recorder.probes},
-        "susceptibility": None if susceptibility is None else asdict(susceptibility),
+        "susceptibility": None if susceptibility is None else measured_as(susceptibility),
         "objective": repr(run.objective),
         "test_sha256": digest_of_test_set(run.source),
         **surroundings(run.data.device, machine.threads),
@@ -288,7 +289,7 @@ def _resume(watched: _WatchedRun, made_by: Mapping[str, Any], folder: Path) -> i
     run.history.update({name: list(values) for name, values in checkpoint.history.items()})
     run.seconds.update(spent_before(folder))
     if watched.tracker is not None:
-        watched.tracker.total = checkpoint.susceptibility
+        recall(watched.tracker, checkpoint.susceptibility, checkpoint.history)
     return checkpoint.epoch
 
 

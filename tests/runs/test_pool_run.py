@@ -18,7 +18,7 @@ from noisybench.board.flags_table import both_rows
 from noisybench.board.leaderboard import leaderboard
 from noisybench.board.results import Detected, MeasuredMemorization, Result, detect, evaluate, memorize, score_given
 from noisybench.cli.app import app
-from noisybench.cli.run import _report_measured
+from noisybench.cli.closed_form import report_measured
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import read_scores, score
@@ -501,5 +501,5 @@ def test_low_memorization_is_explained_where_less_than_half_is_fitted(
     """The note is about a learner that fits few of the wrong labels; where none is known there is nothing to say."""
     numbers = dict.fromkeys((field.name for field in fields(Summary)), 1.0)
     summary = Summary(**{**numbers, "models": 20, "undefined": 0, "mislabeled_fit": fitted})  # type: ignore[arg-type]
-    _report_measured(MeasuredMemorization(Path("somewhere"), summary), "mlp", as_json=False)
+    report_measured(MeasuredMemorization(Path("somewhere"), summary), "mlp", as_json=False)
     assert ("memorization is low as it should be" in capsys.readouterr().out) == little

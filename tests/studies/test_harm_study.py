@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,9 @@ from noisybench.ground.arrays import Floats
 from noisybench.ground.errors import BadUsage, UnknownName
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.statistics.lookup_table import symmetric_matrix
-from noisybench.studies.harm import PRESETS, TABLES, harm, preset_of
+from noisybench.studies.claims import hypotheses_of
+from noisybench.studies.harm import PRESETS, TABLES, harm, harm_findings, harm_grid, measure_harm
+from noisybench.studies.harm_measured import measured_records, unit_errors
 from noisybench.studies.harm_networks import (
     failures_of,
     grid_cells,
@@ -22,9 +26,10 @@ from noisybench.studies.harm_networks import (
     over_draws,
     paradox_table,
     treatment_table,
-    unit_errors,
 )
 from noisybench.studies.harm_runs import Answered, HarmGrid, Spectrum, flagged_shares
+from noisybench.studies.hypotheses import Effect
+from noisybench.studies.results import StudyResults, grid_as_json, results_of, write_results
 from noisybench.variants.building import build_variant
 
 K = 3
@@ -38,6 +43,16 @@ GRID = HarmGrid(
     treatments=("cross_entropy", "label_smoothing .4"),
     detectors=("aum",),
 )
+
+
+CLAIMED = replace(
+    GRID,
+    frequencies=(1, 2, 16),
+    units=4,
+    draws=(0, 1, 2),
+    treatments=("cross_entropy", "backward_correction, true"),
+)
+"""A grid of which claims can be measured."""
 
 
 def made() -> Spectrum:
@@ -64,6 +79,10 @@ def answered(draw: int, rate: float, treatment: str, path: Path) -> Answered:
     return Answered(draw, rate, treatment, path, siblings, samples)
 
 
+def results_from(spectra: dict[int, Spectrum], answers: list[Answered]) -> StudyResults:
+    return results_of("harm", GRID, [*measured_records(GRID, spectra, answers)])
+
+
 def test_tables_equal_loops_over_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Harm, gain, shares, weights and disparity of hand-made answers, one unit and one draw at a time."""
     spectra = {draw: made() for draw in GRID.draws}
@@ -87,8 +106,14 @@ def test_tables_equal_loops_over_units(tmp_path: Path, monkeypatch: pytest.Monke
             each["better"].append(own < before)
         return float(np.mean(each[what]))
 
-    cells = grid_cells(GRID, spectra, answers)
-    records = {(one["treatment"], one["copies"]): one for one in harm_table(GRID, spectra, cells).records}
+    class Finished:
+        history = {"mislabeled_fit": 0.5, "clean_fit": 1.0}  # noqa: RUF012 - nobody writes there
+
+    monkeypatch.setattr("noisybench.studies.harm_measured.read_run", lambda _: Finished())
+    monkeypatch.setattr("noisybench.studies.harm_measured.flags_of", lambda *_: [])
+    results = results_from(spectra, answers)
+    cells = grid_cells(GRID, results)
+    records = {(one["treatment"], one["copies"]): one for one in harm_table(GRID, results, cells).records}
     for copies, units in ((1, (0, 1)), (3, (2, 3))):
         for name in ("error", "harm", "gain", "worse", "better"):
             for ending, decided in (("", True), ("_drawn", False)):
@@ -104,11 +129,7 @@ def test_tables_equal_loops_over_units(tmp_path: Path, monkeypatch: pytest.Monke
         fitted.append(np.mean([one.samples[i].argmax() == variant.labels[i] for i in wrong]))
     assert records["cross_entropy", 3]["wrong_fitted"] == pytest.approx(np.mean(fitted))
 
-    class Finished:
-        history = {"mislabeled_fit": 0.5, "clean_fit": 1.0}  # noqa: RUF012 - nobody writes there
-
-    monkeypatch.setattr("noisybench.studies.harm_networks.read_run", lambda _: Finished())
-    line = treatment_table(GRID, cells).records[1]
+    line = treatment_table(GRID, results, cells).records[1]
     gains = [[mean(units, "gain", draw, decided=True) for draw in GRID.draws] for units in ((0, 1), (2, 3))]
     harms = [[mean(units, "harm", draw, decided=False) for draw in GRID.draws] for units in ((0, 1), (2, 3))]
     assert line["disparity"] == pytest.approx(np.mean(gains[1]) - np.mean(gains[0]))
@@ -117,14 +138,13 @@ def test_tables_equal_loops_over_units(tmp_path: Path, monkeypatch: pytest.Monke
 
     lost = [one for one in answers if one.treatment == "cross_entropy"]
     failed = Answered(0, 0.4, "label_smoothing .4", None, np.zeros((0, K)), np.zeros((0, K)), "diverged")
-    of_failed = treatment_table(GRID, grid_cells(GRID, spectra, [*lost, failed]))
+    without = results_from(spectra, [*lost, failed])
+    of_failed = treatment_table(GRID, without, grid_cells(GRID, without))
     assert of_failed.records[1].keys() == line.keys()
     assert (of_failed.records[1]["draws"], of_failed.records[1]["weighted_harm"]) == (0, None)
-    assert [*failures_of([*lost, failed])] == [
-        "label_smoothing .4 at rate 0.4 could not be trained in 1 draw: diverged."
-    ]
+    assert [*failures_of(without)] == ["label_smoothing .4 at rate 0.4 could not be trained in 1 draw: diverged."]
 
-    found = paradox_table(GRID, spectra, cells).records[0]
+    found = paradox_table(GRID, results, cells).records[0]
     inverse = np.linalg.inv(symmetric_matrix(0.4, K))
     by_draw = []
     for draw in GRID.draws:
@@ -132,6 +152,70 @@ def test_tables_equal_loops_over_units(tmp_path: Path, monkeypatch: pytest.Monke
         given = spectra[draw].variants[0.4].labels[:2]
         by_draw.append(np.mean([sum(inverse[y, k] * (1 - row[k]) for k in range(K)) for row, y in zip(one.samples, given, strict=False)]))  # fmt: skip
     assert found["corrected"] == pytest.approx(np.mean(by_draw))
+
+
+def hand_made() -> list[dict[str, Any]]:
+    """Errors of every unit of each training, as the records of a study."""
+    rng = np.random.default_rng(3)
+    told = []
+    for draw in CLAIMED.draws:
+        for rate, name in ((0.0, "cross_entropy"), *((0.4, name) for name in CLAIMED.treatments)):
+            for unit, copies in enumerate(np.repeat(CLAIMED.frequencies, CLAIMED.units)):
+                errors = {"decided": float(rng.integers(0, 3)) / 2, "drawn": float(rng.random())}
+                about = {"draw": draw, "rate": rate, "treatment": name, "unit": unit, "copies": int(copies)}
+                told.append({"record": "unit", **about, **errors})
+    return told
+
+
+def test_claims_equal_loops_over_units_and_draws() -> None:
+    """Harm of the most frequent units against the rarest, and where a correction errs more, draw by draw."""
+    records = hand_made()
+    errors = {(one["draw"], one["rate"], one["treatment"], one["unit"]): one for one in records}
+    found = measure_harm(results_of("harm", CLAIMED, records))
+
+    def harm_of(draw: int, unit: int, kind: str) -> float:
+        noisy, clean = (errors[draw, rate, "cross_entropy", unit][kind] for rate in (0.4, 0.0))
+        return float(noisy - clean)
+
+    def mean_harm(draw: int, copies: int, kind: str) -> float:
+        units = [one["unit"] for one in records if one["copies"] == copies]
+        return float(np.mean([harm_of(draw, unit, kind) for unit in dict.fromkeys(units)]))
+
+    for name, kind, weights in (
+        ("frequent_harmed_more", "drawn", (16 / 19, 1 / 19)),
+        ("frequent_harmed_more_decided", "decided", (16 / 19, 1 / 19)),
+        ("frequent_harmed_more_unweighted", "drawn", (1, 1)),
+    ):
+        by_hand = [weights[0] * mean_harm(draw, 16, kind) - weights[1] * mean_harm(draw, 1, kind) for draw in range(3)]
+        low, high = t.interval(0.95, 2, loc=np.mean(by_hand), scale=np.std(by_hand, ddof=1) / np.sqrt(3))
+        one = found[name]
+        assert isinstance(one, Effect)
+        assert (one.value, one.low, one.high) == pytest.approx((np.mean(by_hand), max(low, -1), min(high, 1)))
+
+    def worse(draw: int, copies: tuple[int, ...], kind: str) -> float:
+        units = dict.fromkeys(one["unit"] for one in records if one["copies"] in copies)
+        pairs = [[errors[draw, 0.4, name, unit][kind] for name in CLAIMED.treatments] for unit in units]
+        return float(np.mean([corrected > plain for plain, corrected in pairs]))
+
+    for name, kind in (("correction_fails_at_small_l", "decided"), ("correction_fails_at_small_l_drawn", "drawn")):
+        one = found[name]
+        assert isinstance(one, Effect)
+        by_hand = [worse(draw, (1, 2), kind) - worse(draw, (16,), kind) for draw in range(3)]
+        assert one.value == pytest.approx(np.mean(by_hand))
+        assert one.units == 3
+    assert found["peer_loss_fails_at_small_l"] == "the grid leaves out treatment 'peer_loss'"
+    assert {*found} == {one.name for one in hypotheses_of("harm")}
+    lost = [one for one in records if (one["draw"], one["treatment"]) != (1, "backward_correction, true")]
+    left = measure_harm(results_of("harm", CLAIMED, lost))["correction_fails_at_small_l"]
+    assert isinstance(left, Effect)
+    assert left.units == 2
+    none = [one for one in records if one["treatment"] == "cross_entropy"]
+    why = measure_harm(results_of("harm", CLAIMED, none))["correction_fails_at_small_l"]
+    assert why == "backward_correction, true could not be trained"
+    narrow = replace(CLAIMED, frequencies=(3, 5))
+    assert measure_harm(results_of("harm", narrow, []))["frequent_harmed_more"] == (
+        "frequencies 3, 5 have no upper and lower third"
+    )
 
 
 def test_errors_of_tied_answers_are_shared() -> None:
@@ -191,6 +275,26 @@ def test_a_study_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.Monkey
     assert all(0 <= one["harm"] + 1 <= 2 for one in told["networks"])
 
 
+def test_findings_and_forecasts_need_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``--remake`` reads the results alone; ``--dry-run`` writes nothing; a grid may come from a file."""
+    results = results_of("harm", CLAIMED, [{"record": "setting", "classes": 10}, *hand_made()])
+    write_results(results, tmp_path / "harm")
+    made = shell("study", "harm", "--out", tmp_path / "harm", "--remake", "--plot", tmp_path / "a.png", "--json")
+    assert made.code == 0, made.err
+    assert json.loads(made.out) == json.loads(harm_findings(results).to_json())
+    assert (tmp_path / "a.png").is_file()
+    monkeypatch.setattr("noisybench.studies.forecast._first_epoch", lambda _: 2.0)
+    (tmp_path / "grid.json").write_text(json.dumps(grid_as_json(GRID)))
+    dry = shell(
+        "study", "harm", "--out", tmp_path / "new", "--grid", tmp_path / "grid.json", "--dry-run", "--workers", "1"
+    )
+    words = (
+        "6 runs, 0 of them finished; the others take about 24 s with 1 at once, by the first epoch of one of each kind"
+    )
+    assert (dry.code, dry.out.strip()) == (0, words)
+    assert not (tmp_path / "new").exists()
+
+
 def test_the_command_refuses_what_is_not_there(tmp_path: Path) -> None:
     for arguments, words in (
         (("--preset", "quik"), "no preset is called 'quik'; did you mean 'quick'?"),
@@ -206,12 +310,14 @@ def test_the_command_refuses_what_is_not_there(tmp_path: Path) -> None:
 
 def test_what_cannot_be_meant_is_refused() -> None:
     with pytest.raises(UnknownName, match="no preset is called 'quik'; did you mean 'quick'?"):
-        preset_of("quik")
+        harm_grid("quik")
     with pytest.raises(UnknownName, match="no treatment is called 'elrr'; did you mean 'elr'?"):
         HarmGrid(treatments=("cross_entropy", "elrr"))
     with pytest.raises(BadUsage, match="treatments are compared with 'cross_entropy', got elr; add it"):
         HarmGrid(treatments=("elr",))
     with pytest.raises(BadUsage, match="rates must be different and ascending, got 0.4, 0.2"):
         HarmGrid(rates=(0.4, 0.2))
-    with pytest.raises(BadUsage, match="preset is the int '3'; say quick, standard, exact, or give a HarmGrid"):
-        preset_of(3)  # type: ignore[arg-type]
+    with pytest.raises(
+        BadUsage, match="preset is the int '3'; say quick, standard, exact, claims, full, or give a HarmGrid"
+    ):
+        harm_grid(3)  # type: ignore[arg-type]

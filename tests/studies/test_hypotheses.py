@@ -9,15 +9,17 @@ from noisybench.studies.claims import HYPOTHESES, hypotheses_of
 from noisybench.studies.hypotheses import (
     Effect,
     Hypothesis,
-    Published,
+    PublishedFigure,
     claims_table,
-    judge,
+    judge_hypotheses,
     verdicts_of,
 )
 
 
 def hypothesis(name: str = "a", *, smallest: float = 0.1, primary: bool = True, n: int | None = None) -> Hypothesis:
-    return Hypothesis(name, "P 2000", "s", f"Claim {name}", "effect", smallest, primary, Published(0.5, "table 1", n))
+    return Hypothesis(
+        name, "P 2000", "s", f"Claim {name}", "effect", smallest, primary, PublishedFigure(0.5, "table 1", n)
+    )
 
 
 def measured(low: float, high: float, *, null: float = 0.0) -> Effect:
@@ -37,7 +39,7 @@ def measured(low: float, high: float, *, null: float = 0.0) -> Effect:
     ],
 )
 def test_verdicts_follow_the_rule(low: float, high: float, null: float, word: str) -> None:
-    (found,) = judge([hypothesis()], {"a": measured(low, high, null=null)})
+    (found,) = judge_hypotheses([hypothesis()], {"a": measured(low, high, null=null)})
     assert found.word == word
 
 
@@ -45,23 +47,25 @@ def test_holm_is_over_those_of_one_rank_that_were_measured() -> None:
     barely = measured(0.01, 0.39)  # p = .04
     names = [f"{rank}{k}" for rank in "ps" for k in range(3)]
     asked = [hypothesis(name, primary=name.startswith("p")) for name in names]
-    alone = {one.hypothesis.name: one for one in judge(asked, {"p0": barely, "p1": "no pool", "s0": barely})}
+    alone = {one.hypothesis.name: one for one in judge_hypotheses(asked, {"p0": barely, "p1": "no pool", "s0": barely})}
     assert alone["p0"].word == "reproduced"
     assert alone["p0"].adjusted_p == pytest.approx(alone["p0"].measured.p if alone["p0"].measured else 0)
     assert (alone["p1"].word, alone["p1"].why_not) == ("not measured", "no pool")
     assert "was not carried out" in alone["p2"].why_not
-    several = {one.hypothesis.name: one for one in judge(asked, {"p0": barely, "p1": barely, "s0": barely})}
+    several = {one.hypothesis.name: one for one in judge_hypotheses(asked, {"p0": barely, "p1": barely, "s0": barely})}
     assert [several[name].word for name in ("p0", "p1", "s0")] == ["inconclusive", "inconclusive", "reproduced"]
 
 
 def test_published_figures_predict_only_where_their_samples_are_known() -> None:
-    known, unknown = (judge([hypothesis(n=n)], {"a": measured(0.1, 0.5)})[0] for n in (50, None))
+    known, unknown = (judge_hypotheses([hypothesis(n=n)], {"a": measured(0.1, 0.5)})[0] for n in (50, None))
     assert known.predicted[0] < 0.5 < known.predicted[1]
     assert math.isnan(unknown.predicted[0])
 
 
 def test_tables_have_every_field_and_say_why_nothing_was_measured() -> None:
-    judged = judge([hypothesis("a", n=50), hypothesis("b")], {"a": measured(0.2, 0.4), "b": "nothing memorized"})
+    judged = judge_hypotheses(
+        [hypothesis("a", n=50), hypothesis("b")], {"a": measured(0.2, 0.4), "b": "nothing memorized"}
+    )
     table = claims_table(judged, "claims", "Claims.")
     a, b = table.records
     assert (a["verdict"], a["published_n"], a["units"], a["low"]) == ("reproduced", 50, 30, 0.2)

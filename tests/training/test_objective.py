@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from shell import shell
 from torch import Tensor, nn
 
 from noisybench.board.verification import verify
@@ -19,7 +18,6 @@ from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.arrays import UNKNOWN
 from noisybench.ground.errors import BadData, BadUsage, TrainingFailed, UnknownName
 from noisybench.items import find
-from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.runs.folder import read_run_record
 from noisybench.runs.training_run import plan_evaluation, train_and_score
 from noisybench.training.asking import Batch
@@ -41,7 +39,7 @@ from noisybench.training.recipe import Recipe
 from noisybench.training.susceptibility import Susceptibility
 from noisybench.training.training import Training, train
 from noisybench.variants.building import build_variant
-from noisybench.variants.variant import Variant, write_variant
+from noisybench.variants.variant import Variant
 
 RECIPE = Recipe(epochs=4, batch_size=32)
 
@@ -380,14 +378,3 @@ def test_a_run_says_its_objective(small: Source, variant: Variant, tmp_path: Pat
         with pytest.raises(BadData, match="run.json"):
             verify(forged)
         shutil.rmtree(forged)
-
-
-def test_memorization_is_of_cross_entropy_alone(small: Source, variant: Variant, tmp_path: Path) -> None:
-    """One sentence, from Python and from the shell."""
-    with pytest.raises(BadUsage, match="minimise cross-entropy, got objective"):
-        SubsetPlan(plan_run(small, objective=Everything()))
-    write_variant(variant, tmp_path / "variant")
-    refused = shell("memorize", tmp_path / "variant", "--objective", "elr")
-    assert refused.code == 2
-    assert refused.err.count("\n") == 1
-    assert "minimise cross-entropy, got objective 'elr'" in refused.err

@@ -64,6 +64,10 @@ class ExactCurvature:
     def gradient(self) -> bool:
         return True
 
+    @property
+    def may_refuse(self) -> bool:
+        return True
+
     def __call__(self, batch: Batch) -> Tensor:
         directions = torch.stack([signs(batch, draw) for draw in range(self.draws)])
         done = 0

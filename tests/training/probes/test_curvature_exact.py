@@ -11,10 +11,12 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from noisybench.board.curvature_steps import steps_in_words
+from noisybench.data.source import source_from_arrays
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.lookup import find
 from noisybench.runs.detector_choice import choose_detectors
 from noisybench.training.asking import Batch
+from noisybench.training.model import check_model
 from noisybench.training.plan import Watch
 from noisybench.training.probes import curvature_exact
 from noisybench.training.probes._directions import signs
@@ -127,6 +129,28 @@ def test_a_model_without_a_second_derivative_is_refused() -> None:
     """In a sentence that says what to do."""
     with pytest.raises(BadUsage, match=r"can be differentiated twice \(derivative for .*\); leave it out"):
         ExactCurvature()(Batch(FastAttention(), *samples(3)))
+
+
+def fast(*, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(input_shape[0], FEATURES), FastAttention(), nn.Linear(CLASSES, num_classes)
+    )
+
+
+def slow(*, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(input_shape[0], FEATURES), Attention(), nn.Linear(CLASSES, num_classes)
+    )
+
+
+def test_that_is_seen_before_a_training() -> None:
+    """So that a set of detectors goes on without it."""
+    inputs, labels = samples(6)
+    source = source_from_arrays("own", inputs.float().numpy(), labels.numpy())
+    refused = check_model(fast, source, [ExactCurvature(), Curvature()])
+    assert [*refused] == ["curvature_exact"]
+    assert "leave it out" in refused["curvature_exact"]
+    assert check_model(slow, source, [ExactCurvature(), Curvature()]) == {}
 
 
 def test_options_and_sets() -> None:

@@ -1,0 +1,191 @@
+"""What the susceptibility study trains: its grid of settings, read from a preset, from Python or from a JSON file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple, get_args, get_type_hints
+
+import msgspec
+
+from noisybench.data.source import Source
+from noisybench.ground.checks import a_path, unknown, whole
+from noisybench.ground.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.files import read_json
+from noisybench.runs.record import OF_RULES
+from noisybench.runs.schemes import SCHEMES
+from noisybench.training.objective import choose_objective
+from noisybench.training.plan import RECIPES, Plan, plan_run
+from noisybench.training.recipe import Schedule
+from noisybench.training.susceptibility import READINGS
+
+PRIMARY = "authors.training"
+"""The reading of the paper's code, and its images: what the first column of every history holds here."""
+
+
+class GridSetting(NamedTuple):
+    """A way to train, without its seed: the unit of the study."""
+
+    model: str
+    learning_rate: float
+    schedule: str
+    recipe: str
+    objective: str
+
+    @property
+    def name(self) -> str:
+        """In words."""
+        return f"{self.model}, lr {self.learning_rate:g}, {self.schedule}, {self.recipe}, {self.objective}"
+
+
+@dataclass(frozen=True, slots=True)
+class SusceptibilityGrid:
+    """Settings that are trained on each variant: every combination, or a half of them.
+
+    Attributes:
+        models: Names, with a width where they have one, as ``mlp(width=64)``.
+        learning_rates: Each of its own stratum.
+        schedules: See ``Recipe``.
+        recipes: ``standard``, ``overfit``.
+        objectives: Names of objectives.
+        half: Only every second combination: those of which the sum of places is even, a half fraction in which every two
+            axes are still crossed.
+        seeds: Trainings of each setting; their mean is what counts.
+        epochs: Of each.
+        rivals: Rules with trainings of their own to select by: ``noisy_validation`` and ``ratt`` take one training more of
+            each setting, ``pmv`` four; with the first seed alone.
+        others: Sources whose images are one of the readings: the first that is not the variant's own.
+        options: Of recipe and watch, as text, for all.
+    """
+
+    models: tuple[str, ...] = ("mlp(width=32)", "mlp(width=512)", "small_cnn(width=8)")
+    learning_rates: tuple[float, ...] = (0.01, 0.05)
+    schedules: tuple[str, ...] = ("constant", "cosine")
+    recipes: tuple[str, ...] = ("standard", "overfit")
+    objectives: tuple[str, ...] = ("cross_entropy", "elr")
+    half: bool = True
+    seeds: tuple[int, ...] = (0, 1)
+    epochs: int = 15
+    rivals: tuple[str, ...] = OF_RULES
+    others: tuple[str, ...] = ("digits",)
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in (*AXES, "seeds"):
+            values = getattr(self, name)
+            if not values or len({*values}) != len(values):
+                msg = f"{name} of the grid must be different ones, at least one, got {', '.join(map(str, values)) or 'none'}"
+                raise BadUsage(msg)
+        known = {"recipes": RECIPES, "schedules": get_args(Schedule), "rivals": OF_RULES}
+        for name, choices in known.items():
+            given: tuple[str, ...] = getattr(self, name)
+            for one in given:
+                if one not in choices:
+                    raise UnknownName(unknown(one, choices, name.removesuffix("s")))
+        for objective in self.objectives:
+            choose_objective(objective)
+        whole(self.epochs, "epochs of the grid", least=4)
+        if len(self.settings) < FEWEST_SETTINGS:
+            msg = (
+                f"the grid has {len(self.settings)} settings, expected at least {FEWEST_SETTINGS}: they are the units of every "
+                f"correlation; name more models, learning_rates, schedules, recipes or objectives"
+            )
+            raise BadUsage(msg)
+
+    @property
+    def settings(self) -> tuple[GridSetting, ...]:
+        """Every setting."""
+        places = product(*(range(len(getattr(self, name))) for name in AXES))
+        return tuple(
+            GridSetting(*(getattr(self, name)[k] for name, k in zip(AXES, place, strict=True)))
+            for place in places
+            if not self.half or sum(place) % 2 == 0
+        )
+
+    @property
+    def trainings(self) -> int:
+        """Trainings on one variant, those of rivals among them."""
+        further = sum(scheme.trainings for rule, scheme in SCHEMES.items() if rule in self.rivals)
+        return len(self.settings) * (len(self.seeds) + further)
+
+    def readings(self, source: Source) -> tuple[str, ...]:
+        """Readings beside the primary one: of those images that there are."""
+        lacking = set() if source.test_inputs is not None else {"test"}
+        lacking |= set() if self.other(source) else {"source"}
+        return tuple(name for name in READINGS if name != PRIMARY and name.partition(".")[2] not in lacking)
+
+    def other(self, source: Source) -> str | None:
+        """The other source, none where all are the variant's own."""
+        return next((name for name in self.others if name != source.name), None)
+
+    def plan(self, source: Source, setting: GridSetting, device: str) -> Plan:
+        """How a setting is trained and watched."""
+        readings = self.readings(source)
+        watch = {"susceptibility": "authors", "susceptibility_also": ",".join(readings)}
+        other = self.other(source)
+        watch |= {} if other is None else {"susceptibility_source": other}
+        return plan_run(
+            source,
+            model=setting.model,
+            recipe=setting.recipe,
+            epochs=self.epochs,
+            options={**watch, "lr": str(setting.learning_rate), "schedule": setting.schedule, **self.options},
+            objective=setting.objective,
+            device=device,
+        )
+
+
+AXES = ("models", "learning_rates", "schedules", "recipes", "objectives")
+"""Fields of a grid whose combinations are settings, in the order of a setting's own fields."""
+FEWEST_SETTINGS = 6
+PRESETS: Mapping[str, SusceptibilityGrid] = {
+    "quick": SusceptibilityGrid(
+        models=("mlp(width=16)", "mlp(width=512)"), learning_rates=(0.01, 0.02, 0.05, 0.1), schedules=("one_cycle",),
+        recipes=("overfit",), objectives=("cross_entropy",), half=False, seeds=(0,), epochs=12, rivals=("noisy_validation",),
+    ),
+    "standard": SusceptibilityGrid(),
+    "full": SusceptibilityGrid(
+        models=("resnet18", "resnet18(width=16)", "small_cnn(width=64)"), learning_rates=(0.01, 0.1),
+        seeds=(0, 1, 2), epochs=200, options={"batch_size": "128"},
+    ),
+}  # fmt: skip
+"""Name → grid. ``quick`` is for a look; ``standard`` is CPU-sized; ``full`` has the paper's network, batch and epochs."""
+
+
+def grid_of(preset: str | Path | SusceptibilityGrid) -> SusceptibilityGrid:
+    """The grid of a preset, or of a JSON file of its fields.
+
+    Raises:
+        UnknownName: There is no such preset, or no such field.
+        BadUsage: A field is not of its kind, or cannot be meant.
+        BadData: The file cannot be read.
+    """
+    if isinstance(preset, SusceptibilityGrid):
+        return preset
+    if isinstance(preset, str) and preset in PRESETS:
+        return PRESETS[preset]
+    path = a_path(preset, "preset")
+    if path.suffix != ".json":
+        raise UnknownName(unknown(str(preset), tuple(PRESETS), "preset") + "; or give a .json file of a grid")
+    told = read_json(path, mend='write the fields of a grid, such as {"models": ["mlp(width=64)"]}')
+    if not isinstance(told, dict):
+        msg = f"{path} holds a {type(told).__name__}, expected an object with the fields of a grid"
+        raise BadData(msg)
+    kinds, values = get_type_hints(SusceptibilityGrid), {}
+    for key, value in told.items():
+        if key not in kinds:
+            raise UnknownName(
+                unknown(str(key), tuple(one.name for one in fields(SusceptibilityGrid)), "field of a grid")
+            )
+        try:
+            values[key] = msgspec.convert(value, type=kinds[key])
+        except msgspec.ValidationError as error:
+            msg = f"'{key}' of the grid in {path}: {str(error).partition(' - at')[0]}"
+            raise BadUsage(msg) from None
+    return SusceptibilityGrid(**values)
+
+
+def grid_in(told: Mapping[str, Any]) -> SusceptibilityGrid:
+    """The grid that results were made with."""
+    kinds = get_type_hints(SusceptibilityGrid)
+    return SusceptibilityGrid(**{key: msgspec.convert(value, type=kinds[key]) for key, value in told.items()})

@@ -1,0 +1,259 @@
+"""The susceptibility study: a small one from end to end, and its tables from made-up results."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+from shell import shell
+
+from noisybench.ground.errors import BadUsage, Mismatch, NoisybenchError, UnknownName
+from noisybench.statistics.regions import upper_half
+from noisybench.studies.claims import hypotheses_of
+from noisybench.studies.hypotheses import Effect
+from noisybench.studies.results import RESULTS, read_results, results_of
+from noisybench.studies.susceptibility import TABLES, measure_susceptibility, susceptibility_findings
+from noisybench.studies.susceptibility_grid import PRESETS, SusceptibilityGrid, grid_in, grid_of
+from noisybench.studies.susceptibility_pools import trained_of
+from noisybench.studies.susceptibility_regions import CHOICES
+from noisybench.training.model import find_model
+
+GRID = SusceptibilityGrid(
+    models=("mlp(width=4)", "mlp(width=8)"), learning_rates=(0.02, 0.05, 0.1), schedules=("constant",),
+    recipes=("overfit",), objectives=("cross_entropy",), half=False, seeds=(0,), epochs=4, rivals=("noisy_validation",),
+)  # fmt: skip
+JSON = {
+    "models": ["mlp(width=4)", "mlp(width=8)"], "learning_rates": [0.02, 0.05, 0.1], "schedules": ["constant"],
+    "recipes": ["overfit"], "objectives": ["cross_entropy"], "half": False, "seeds": [0], "epochs": 4,
+    "rivals": ["noisy_validation"],
+}  # fmt: skip
+
+
+def made(*, seeds: int = 2, fitted: float = 1.0, tested: bool = True, variants: int = 2) -> Any:  # noqa: ANN401
+    """Results of trainings that never were: susceptibility is what is fitted, and noise; tests fall with it."""
+    grid = SusceptibilityGrid(seeds=tuple(range(seeds)), epochs=4)
+    random = np.random.default_rng(0)
+    records: list[dict[str, Any]] = []
+    for number in range(variants):
+        name = f"made {number}"
+        about = {"classes": 10, "wrong": 300, "wrong_share": 0.3, "samples": 1000, "tested": 100 if tested else 0}
+        records.append({"record": "variant", "variant": name, "variant_id": str(number), **about})
+        for setting in grid.settings:
+            fit = random.random()
+            for seed in grid.seeds:
+                key = {"variant": name, "setting": setting.name, "seed": seed}
+                fit_here = float(np.clip(fit + 0.05 * random.normal(), 0, 1))
+                told = {
+                    "train_accuracy": 0.6 + 0.4 * random.random(), "mislabeled_fit": fitted * fit_here, "clean_fit": 0.9,
+                    "zeta.authors.training": fit_here + 0.2 * random.normal(), "zeta.authors.noise": random.normal(),
+                    "test_accuracy": 0.9 - 0.3 * fit_here if tested else np.nan, "train_loss": random.random(),
+                }  # fmt: skip
+                rest = {"sum_of_losses": random.random(), "wave_changes": 0.1, "wave_test": 0.5, "wave_epoch": 3.0}
+                records.append({"record": "run", **key, **told, **rest, "rival.ratt": random.random()})
+                for epoch in range(1, 5):
+                    line = {name: float(value * epoch / 4) for name, value in told.items()}
+                    records.append({"record": "epoch", **key, "epoch": epoch, **line})
+    return results_of("susceptibility", grid, records)
+
+
+def test_correlations_are_over_settings_with_seeds_averaged() -> None:
+    """SciPy's on the means, within each variant and their mean; what says nothing is not said to track."""
+    results = made()
+    findings = susceptibility_findings(results)
+    expected = []
+    for one in trained_of(results):
+        means: dict[str, list[float]] = {"zeta.authors.training": [], "mislabeled_fit": []}
+        for setting in one.settings:
+            own = [run for run in results.of("run") if (run["variant"], run["setting"]) == (one.variant, setting.name)]
+            for field, into in means.items():
+                into.append(float(np.mean([run[field] for run in own])))
+        expected.append(float(spearmanr(means["zeta.authors.training"], means["mislabeled_fit"]).statistic))
+    rows = {(row["variant"], row["reading"]): row for row in findings.to_records("correlations")}
+    for one, value in zip(trained_of(results), expected, strict=True):
+        assert rows[one.variant, "authors.training"]["spearman"] == pytest.approx(value)
+        assert rows[one.variant, "authors.training"]["settings"] == 24
+    mean = rows["mean within variants", "authors.training"]
+    assert mean["spearman"] == pytest.approx(np.mean(expected))
+    assert mean["spearman_low"] < mean["spearman"] < mean["spearman_high"]
+    assert rows["across variants (not comparable)", "authors.noise"]["settings"] == 48
+    effects = measure_susceptibility(results)
+    assert {*effects} == {one.name for one in hypotheses_of("susceptibility")}
+    tracks, noise = effects["susceptibility_tracks_fit"], effects["tracks_fit_by_noise"]
+    assert isinstance(tracks, Effect)
+    assert isinstance(noise, Effect)
+    assert tracks.value == pytest.approx(np.mean(expected))
+    words = {row["name"]: row["verdict"] for row in findings.to_records("claims")}
+    assert words["susceptibility_tracks_fit"] == "reproduced"
+    assert words["tracks_fit_by_noise"] != "reproduced"
+
+
+def test_first_differences_are_over_epochs() -> None:
+    """Curves that rise together in even steps say nothing: their differences do not vary."""
+    changes = susceptibility_findings(made()).to_records("changes")
+    assert {row["changes"] for row in changes} == {None}
+    results = made(variants=1)
+    random = np.random.default_rng(1)
+    steps = {(r["setting"], r["seed"]): random.normal(size=(4, 2)).cumsum(0) for r in results.of("run")}
+    for record in results.records:
+        if record["record"] == "epoch":
+            zeta, fit = steps[record["setting"], record["seed"]][record["epoch"] - 1]
+            record.update({"zeta.authors.training": float(zeta), "mislabeled_fit": float(fit)})
+    per_run = {
+        key: float(spearmanr(np.diff(curve[:, 0]), np.diff(curve[:, 1])).statistic) for key, curve in steps.items()
+    }
+    found = susceptibility_findings(results).to_records("changes")[0]
+    assert found["changes"] == pytest.approx(np.mean([*per_run.values()]))
+
+
+def test_nothing_memorized_is_said_in_place_of_a_correlation() -> None:
+    """No setting fits more of the wrong labels than random answers would."""
+    results = made(fitted=0.05, variants=1)
+    findings = susceptibility_findings(results)
+    assert "made 0: memorized nothing. At most 4.8% of the wrong labels are fitted" in findings.about
+    assert findings.to_records("correlations") == []
+    assert "nothing was memorized" in str(measure_susceptibility(results)["susceptibility_tracks_fit"])
+    assert {row["verdict"] for row in findings.to_records("claims") if "tracks" in row["name"]} == {"not measured"}
+
+
+def test_without_a_test_set_nothing_is_chosen() -> None:
+    results = made(tested=False, variants=1)
+    findings = susceptibility_findings(results)
+    assert "no test set, so no model is chosen on it" in findings.about
+    assert {"regions", "thresholds", "selection"}.isdisjoint(findings.names)
+    assert measure_susceptibility(results)["regions_select"] == "no variant has a test set of known labels"
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_regret_is_that_of_a_loop_over_pools(seeds: int) -> None:
+    """Training accuracy, the upper half, any setting, RATT and the oracle, by hand; thresholds come from other models."""
+    results = made(seeds=seeds, variants=1)
+    one = trained_of(results)[0]
+    rows = {row["rule"]: row["regret"] for row in susceptibility_findings(results).to_records("selection")}
+    assert [*rows] == [*CHOICES]
+    expected: Mapping[str, list[float]] = {
+        name: [] for name in ("training accuracy", "upper half, any", "last epoch, any", "RATT")
+    }
+    for pool, places in zip(one.pools("authors.training"), one.judged(one.parts), strict=True):
+        best = pool.test.max()
+        expected["training accuracy"].append(best - pool.test[pool.accuracy.argmax()])
+        expected["upper half, any"].append(best - pool.test[upper_half(pool.accuracy)].mean())
+        expected["last epoch, any"].append(best - pool.test.mean())
+        expected["RATT"].append(best - pool.test[one.mean("rival.ratt")[places].argmin()])
+    for name, values in expected.items():
+        assert rows[name] == pytest.approx(np.mean(values)), name
+    assert rows["oracle"] == 0
+    assert rows["noisy validation"] is None
+
+
+def test_thresholds_come_from_models_that_are_not_judged() -> None:
+    """Of two seeds the other one's means; of one seed the other half of the settings."""
+    two, one = trained_of(made(seeds=2, variants=1))[0], trained_of(made(seeds=1, variants=1))[0]
+    first, second = two.pools("authors.training")
+    np.testing.assert_array_equal(first.other_accuracy, second.accuracy)
+    np.testing.assert_array_equal(second.other_susceptibility, first.susceptibility)
+    halves = one.judged(one.parts)
+    assert sorted(np.concatenate(halves).tolist()) == [*range(24)]
+    left, right = one.pools("authors.training")
+    np.testing.assert_array_equal(left.other_accuracy, right.accuracy)
+
+
+def test_a_small_study(tmp_path: Path) -> None:
+    """Trained, told, remade without its runs, gone on with; the forecast counts; the picture is drawn."""
+    built = shell("build", "digits", "--limit", "200", "--noise", "symmetric", "--rate", "0.4", "--out", tmp_path / "v")
+    assert built.code == 0, built.err
+    variant = next((tmp_path / "v").iterdir())
+    (tmp_path / "grid.json").write_text(json.dumps(JSON))
+    asked = (
+        "study",
+        "susceptibility",
+        variant,
+        "--grid",
+        tmp_path / "grid.json",
+        "--out",
+        tmp_path / "s",
+        "--workers",
+        "1",
+    )
+    first = shell(*asked, "--json", "--plot", tmp_path / "s.png")
+    assert first.code == 0, first.err
+    assert (tmp_path / "s.png").stat().st_size > 10_000
+    told = json.loads(first.out)
+    assert {*told} >= {"study", "about", *TABLES} - {"verdicts"}
+    assert [row["setting"] for row in told["settings"]] == [setting.name for setting in GRID.settings]
+    results = read_results(tmp_path / "s", "susceptibility")
+    assert grid_in(results.grid) == GRID
+    run = results.of("run")[0]
+    assert {"zeta.authors.training", "zeta.fixed.noise", "rival.noisy_validation", "wave_changes"} <= {*run}
+    assert "zeta.authors.source" not in run, "the other source is the variant's own"
+    assert len(results.of("epoch")) == 6 * 4
+    before = (tmp_path / "s" / RESULTS).read_bytes()
+    planned = shell(*asked, "--dry-run")
+    assert planned.out == "12 runs, 12 of them finished: nothing is trained\n"
+    shutil.rmtree(next((tmp_path / "s").glob("*/mlp*overfit-????????")))
+    assert "12 runs, 11 of them finished; the others take about" in shell(*asked, "--dry-run").out
+    again = shell(*asked, "--json")
+    assert again.out == first.out
+    assert (tmp_path / "s" / RESULTS).read_bytes() == before
+    shutil.move(tmp_path / "s" / RESULTS, tmp_path / "r.parquet")
+    remade = shell("study", "susceptibility", variant, "--out", tmp_path / "r.parquet", "--remake", "--json")
+    assert remade.out == first.out
+    with pytest.raises(Mismatch):
+        read_results(tmp_path / "r.parquet", "harm")
+
+
+def test_presets_can_be_trained_and_have_their_size() -> None:
+    """At least 24 settings but for the quick one; every model is found."""
+    for name, grid in PRESETS.items():
+        assert name == "quick" or len(grid.settings) >= 24
+        for model in grid.models:
+            find_model(model)
+        assert grid_of(name) == grid
+        assert grid.trainings >= len(grid.settings)
+    halved = PRESETS["standard"].settings
+    for axis in range(5):  # each two axes are crossed in a half fraction
+        for other in range(axis):
+            pairs = {(one[axis], one[other]) for one in halved}
+            assert len(pairs) == len({one[axis] for one in halved}) * len({one[other] for one in halved})
+
+
+@pytest.mark.parametrize(
+    ("told", "error", "words"),
+    [
+        ({"model": ["mlp"]}, UnknownName, "no field of a grid is called 'model'; did you mean 'models'"),
+        ({"models": "mlp"}, BadUsage, "'models' of the grid in .*Expected `array`, got `str`"),
+        ({"models": ["mlp", "mlp"]}, BadUsage, "models of the grid must be different ones"),
+        ({"schedules": ["slow"]}, UnknownName, "no schedule is called 'slow'"),
+        ({"rivals": ["label_wave"]}, UnknownName, "no rival is called 'label_wave'"),
+        ({"objectives": ["cross"]}, UnknownName, "no objective is called 'cross'"),
+        ({"epochs": 2}, BadUsage, "epochs of the grid must be at least 4, got 2"),
+        ({"models": ["mlp"], "learning_rates": [0.1]}, BadUsage, "the grid has 4 settings, expected at least 6"),
+        ([1], NoisybenchError, "holds a list, expected an object"),
+        ("{", NoisybenchError, "grid.json"),
+    ],
+)
+def test_bad_grids_are_refused_in_a_sentence(tmp_path: Path, told: object, error: type[Exception], words: str) -> None:
+    """By Python and by the shell, before anything is trained."""
+    path = tmp_path / "grid.json"
+    path.write_text("{" if told == "{" else json.dumps(told))
+    with pytest.raises(error, match=words):
+        grid_of(path)
+
+
+def test_bad_commands(tmp_path: Path) -> None:
+    """One line each, exit code 2 or 1, no traceback."""
+    cases = [
+        (("--grid", "quik"), "no preset is called 'quik'; did you mean 'quick'?"),
+        (("--grid", "quick", "--preset", "quick"), "the grid is given twice"),
+        (("--table", "correlation"), "did you mean 'correlations'"),
+        (("--remake",), "carry out 'noisybench study susceptibility' first"),
+        ((), "is no variant"),
+    ]
+    for options, words in cases:
+        result = shell("study", "susceptibility", tmp_path / "none", "--out", tmp_path / "s", *options)
+        assert result.code in (1, 2)
+        assert words in result.err
+        assert "Traceback" not in result.err
