@@ -128,6 +128,8 @@ class CurvatureGrid:
         for name in ("directions", "every", "epochs"):
             whole(getattr(self, name), name, least=1)
         whole(self.models, "models", least=0)
+        if self.limit is not None:
+            whole(self.limit, "limit", least=1)
         for name in ("duplicates", "rate", "top"):
             check_rate(getattr(self, name))
         if self.rate not in self.rates:

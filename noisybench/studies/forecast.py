@@ -1,11 +1,13 @@
 """What a study has to do, before it does it: its runs, those that are finished, and about how long the others take."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from noisybench.ground.lookup import names
 from noisybench.runs.folder import RECORD, whole_record
 from noisybench.runs.training_run import Evaluation, carry_out
 from noisybench.training.machine import Machine
@@ -84,20 +86,34 @@ def forecast_trainings(planned: Sequence[Evaluation], *, guess: bool = True) -> 
             seconds += len(others) * sum(own) / len(own)
             basis.add("by those that are finished")
         elif guess:
-            seconds += len(others) * _first_epoch(others[0]) * others[0].plan.recipe.epochs
-            basis.add("by the first epoch of one of each kind")
+            if GUESSED not in basis:
+                _first_epoch(others[0])  # what is loaded once is in no epoch
+            seconds += len(others) * _whole_training(others[0], _first_epoch(others[0]))
+            basis.add(GUESSED)
         else:
             return StudyForecast(runs, finished, None, "")
     return StudyForecast(runs, finished, seconds, " and ".join(sorted(basis)))
 
 
-def _first_epoch(one: Evaluation) -> float:
-    """Seconds of the first epoch of a training, which is thrown away."""
+GUESSED = "by the first epoch of one of each kind"
+
+
+def _first_epoch(one: Evaluation) -> dict[str, float]:
+    """Seconds of the first epoch of a training by purpose, which is thrown away."""
     plan = replace(one.plan, recipe=replace(one.plan.recipe, epochs=1))
     machine = Machine(one.machine.device, one.machine.threads)
     with TemporaryDirectory() as folder:
         path = carry_out(replace(one, plan=plan, machine=machine, out=Path(folder), rules=()))[0]
-        return float(sum(read_timing(path).get("purposes", {}).values()))
+        return dict(read_timing(path).get("purposes", {}))
+
+
+def _whole_training(one: Evaluation, purposes: Mapping[str, float]) -> float:
+    """Seconds of a training by those of its first epoch, which has all that is asked in the last, and rarely before."""
+    known = names("probes")
+    every = {"input_gradient": one.plan.watch.curvature_every}
+    every |= one.plan.watch.every(name for name in purposes if name in known)
+    epochs = one.plan.recipe.epochs
+    return float(sum(took * math.ceil(epochs / every.get(name, 1)) for name, took in purposes.items()))
 
 
 def _time(seconds: float) -> str:

@@ -223,7 +223,7 @@ def test_shell_remakes_tables_and_pictures_without_runs(out: Path, tmp_path: Pat
     assert "for 0.1 was chosen on this very set" in tables["about"]
     line = shell("study", "curvature", "--remake", "--out", tmp_path, "--format", "csv", "--table", "tops")
     assert line.out.splitlines()[0].startswith("source,between,what,value,low,high")
-    plan = shell("study", "curvature", "--preset", "full", "--grid", tmp_path / "none.json", "--dry-run")
+    plan = shell("study", "curvature", "--grid", tmp_path / "none.json", "--dry-run")
     assert (plan.code, "none.json" in plan.err) == (1, True)
 
 
@@ -363,6 +363,8 @@ def test_grids_that_cannot_be_meant_are_refused(results: StudyResults, tmp_path:
     """Each with what would be right."""
     with pytest.raises(BadUsage, match=r"must be one of the rates"):
         CurvatureGrid(rate=0.3)
+    with pytest.raises(BadUsage, match="limit must be at least 1"):
+        CurvatureGrid(limit=0)
     with pytest.raises(BadUsage, match=r"add 0.001"):
         CurvatureGrid(steps=(0.1,))
     with pytest.raises(BadUsage, match="activations are relu and silu"):
