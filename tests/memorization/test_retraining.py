@@ -172,6 +172,7 @@ def test_a_pool_is_its_models(small: Source, variant: Variant, tmp_path: Path, b
     np.testing.assert_allclose(pool.held_out, means, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_bytes_depend_on_the_seed_alone(
     small: Source, variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
