@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -231,7 +231,17 @@ def curvature(
     from noisybench.studies.results import read_results
 
     check_report(style, table, module.TABLES)
-    own = OwnStudy("curvature", CurvatureGrid, module.curvature_grid, module.curvature, module.forecast_curvature, module.curvature_findings, module.draw_curvature)  # fmt: skip
+    own = OwnStudy(
+        "curvature",
+        CurvatureGrid,
+        module.curvature_grid,
+        module.curvature,
+        module.forecast_curvature,
+        module.curvature_findings,
+        module.draw_curvature,
+        tasks=lambda one: one.trainings,
+        steps=lambda one: one.progress,
+    )
     chosen = choose_grid(own, preset, grid)
     given: Any = {"sources": tuple(sources) if sources else None, "limit": limit, "data": data and str(data)}
     given = {name: value for name, value in given.items() if value is not None}
@@ -239,8 +249,7 @@ def curvature(
         chosen = replace(chosen or module.curvature_grid("standard"), **given)
     images = None if sheet is None else check_picture(sheet)
     asked = Asked(out, plot, workers, device, dry_run=dry_run, remake=remake)
-    total = module.curvature_grid(chosen or "standard")
-    found = answer_study(own, chosen, asked, tasks=total.trainings, steps=total.progress)
+    found = answer_study(own, chosen, asked)
     if found is not None:
         if images is not None:
             module.draw_most_curved(read_results(out, "curvature"), images)
