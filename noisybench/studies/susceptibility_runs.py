@@ -102,7 +102,7 @@ def forecast_runs(grid: SusceptibilityGrid, labelled: Sequence[NoisySource], out
         left = own.runs - own.finished
         each = None if own.seconds is None or not left else own.seconds / left
         total += own
-        for rule in grid.rivals:
+        for rule in grid.rivals_on(len(planned.source.labels)):
             scheme = SCHEMES[_regime(rule)]
             home = out / planned.variants[0].name
             folder = home / scheme.folder(planned.plan.model, planned.plan.recipe_name, planned.plan.trained)
@@ -170,7 +170,7 @@ def _train(task: SettingTask, sources: Mapping[int, Source], progress: Progress)
         return [{"record": "failure", **key, "what": "training", "why": str(error)}]
     records: list[dict[str, Any]] = []
     rivals: dict[str, float] = {}
-    for rule in grid.rivals if task.seed == grid.seeds[0] else ():
+    for rule in grid.rivals_on(len(task.variant.labels)) if task.seed == grid.seeds[0] else ():
         planned = replace(own, rules=(_regime(rule),))
         try:
             path = carry_out(planned, progress)[-1]
