@@ -56,6 +56,7 @@ class SusceptibilityGrid:
         epochs: Of each.
         rivals: Rules with trainings of their own to select by: ``noisy_validation`` and ``ratt`` take one training more of
             each setting, ``pmv`` four; with the first seed alone.
+        pmv_samples: Samples of a variant up to which ``pmv`` is trained; None: always.
         tests: Test samples that are asked after each epoch, spread over the test set; None: all, which may take longer than a
             small training.
         others: Sources whose images are one of the readings: the first that is not the variant's own.
@@ -63,17 +64,18 @@ class SusceptibilityGrid:
     """
 
     models: tuple[str, ...] = ("mlp(width=32)", "mlp(width=256)", "small_cnn(width=8)")
-    learning_rates: tuple[float, ...] = (0.02, 0.1)
+    learning_rates: tuple[float, ...] = (0.01, 0.05)
     schedules: tuple[str, ...] = ("constant", "cosine")
     recipes: tuple[str, ...] = ("standard", "overfit")
     objectives: tuple[str, ...] = ("cross_entropy", "elr")
     half: bool = True
     seeds: tuple[int, ...] = (0, 1)
-    epochs: int = 12
+    epochs: int = 10
     rivals: tuple[str, ...] = OF_RULES
+    pmv_samples: int | None = 1_500
     tests: int | None = 2_000
     others: tuple[str, ...] = ("digits",)
-    options: Mapping[str, str] = field(default_factory=lambda: {"batch_size": "64"})
+    options: Mapping[str, str] = field(default_factory=lambda: {"batch_size": "64", "susceptibility_samples": "128"})
 
     def __post_init__(self) -> None:
         for name in (*AXES, "seeds"):
@@ -90,8 +92,9 @@ class SusceptibilityGrid:
         for objective in self.objectives:
             choose_objective(objective)
         whole(self.epochs, "epochs of the grid", least=4)
-        if self.tests is not None:
-            whole(self.tests, "tests of the grid", least=1)
+        for name in ("tests", "pmv_samples"):
+            if getattr(self, name) is not None:
+                whole(getattr(self, name), f"{name} of the grid", least=1)
         if len(self.settings) < FEWEST_SETTINGS:
             msg = (
                 f"the grid has {len(self.settings)} settings, expected at least {FEWEST_SETTINGS}: they are the units of every "
@@ -109,9 +112,14 @@ class SusceptibilityGrid:
             if not self.half or sum(place) % 2 == 0
         )
 
+    def rivals_on(self, samples: int) -> tuple[str, ...]:
+        """Rivals that are trained on a variant of so many samples."""
+        few = self.pmv_samples is None or samples <= self.pmv_samples
+        return tuple(rule for rule in self.rivals if rule != "pmv" or few)
+
     @property
     def trainings(self) -> int:
-        """Trainings on one variant, those of rivals among them."""
+        """Trainings on one variant at most, those of rivals among them."""
         further = sum(scheme.trainings for rule, scheme in SCHEMES.items() if rule in self.rivals)
         return len(self.settings) * (len(self.seeds) + further)
 
@@ -156,13 +164,13 @@ AXES = ("models", "learning_rates", "schedules", "recipes", "objectives")
 FEWEST_SETTINGS = 6
 PRESETS: Mapping[str, SusceptibilityGrid] = {
     "quick": SusceptibilityGrid(
-        models=("mlp(width=16)", "mlp(width=512)"), learning_rates=(0.01, 0.02, 0.05, 0.1), schedules=("one_cycle",),
-        recipes=("overfit",), objectives=("cross_entropy",), half=False, seeds=(0,), epochs=12, rivals=("noisy_validation",), options={},
+        models=("mlp(width=16)", "mlp(width=512)"), learning_rates=(0.02, 0.05, 0.1), schedules=("one_cycle",),
+        recipes=("overfit",), objectives=("cross_entropy",), half=False, seeds=(0,), epochs=10, rivals=("noisy_validation",), options={},
     ),
     "standard": SusceptibilityGrid(),
     "full": SusceptibilityGrid(
         models=("resnet18", "resnet18(width=16)", "small_cnn(width=64)"), learning_rates=(0.01, 0.1),
-        seeds=(0, 1, 2), epochs=200, tests=None, options={"batch_size": "128"},
+        seeds=(0, 1, 2), epochs=200, tests=None, pmv_samples=None, options={"batch_size": "128"},
     ),
 }  # fmt: skip
 """Name → grid. ``quick`` is for a look; ``standard`` is CPU-sized; ``full`` has the paper's network, batch and epochs."""

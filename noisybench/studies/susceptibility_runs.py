@@ -96,9 +96,9 @@ def _planned(
 
 def forecast_runs(grid: SusceptibilityGrid, labelled: Sequence[NoisySource], out: Path, device: str) -> StudyForecast:
     """Runs, finished ones and the time of the others; a rival takes as long as the trainings it consists of."""
-    rivals = tuple(_regime(rule) for rule in grid.rivals)
     planned = []
     for one in planned_settings(grid, labelled, out, device):
+        rivals = tuple(_regime(rule) for rule in grid.rivals_on(len(one.source.labels)))
         planned.append(replace(one, seeds=grid.seeds[:1], rules=rivals))
         planned += [replace(one, seeds=grid.seeds[1:])] if len(grid.seeds) > 1 else []
     return forecast_trainings(planned)
@@ -160,7 +160,7 @@ def _train(task: SettingTask, sources: Mapping[int, Source], progress: Progress)
         return [{"record": "failure", **key, "what": "training", "why": str(error)}]
     records: list[dict[str, Any]] = []
     rivals: dict[str, float] = {}
-    for rule in grid.rivals if task.seed == grid.seeds[0] else ():
+    for rule in grid.rivals_on(len(task.variant.labels)) if task.seed == grid.seeds[0] else ():
         planned = replace(own, rules=(_regime(rule),))
         try:
             path = carry_out(planned, progress)[-1]

@@ -270,3 +270,10 @@ def test_fewer_test_samples_are_spread_over_the_test_set(digits: Source) -> None
     assert few.sha256 == digits.sha256
     assert replace(GRID, tests=None).seen(digits) is digits
     assert GRID.seen(digits) is digits
+
+
+def test_pmv_is_trained_on_small_variants_alone() -> None:
+    """Four trainings of each setting are too many for a large one; the grid says up to where."""
+    assert PRESETS["standard"].rivals_on(1_500) == ("noisy_validation", "ratt", "pmv")
+    assert PRESETS["standard"].rivals_on(1_501) == ("noisy_validation", "ratt")
+    assert "pmv" in PRESETS["full"].rivals_on(50_000)
