@@ -1,17 +1,15 @@
 """The commands of studies: questions that are answered by many runs."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from noisybench.cli.printing import Json, no_format, print_lines, progress_bar, say, status, tell, whole_number
+from noisybench.cli.answering import Asked, OwnStudy, answer_study, choose_grid
+from noisybench.cli.printing import Json, no_format, print_lines, progress_bar, say, tell, whole_number
 
 if TYPE_CHECKING:
-    from noisybench.studies.forecast import StudyForecast
-    from noisybench.studies.results import StudyResults
     from noisybench.studies.study import StudyFindings
 
 study = typer.Typer(help="Questions that are answered by many runs.", no_args_is_help=True)
@@ -83,11 +81,19 @@ def harm(
     from noisybench.studies.harm_runs import HarmGrid
 
     check_report(style, table, module.TABLES)
-    own = OwnStudy("harm", HarmGrid, module.harm_grid, module.harm, module.forecast_harm, module.harm_findings, module.draw_harm)  # fmt: skip
-    chosen = choose_grid(own, preset, grid)
+    own = OwnStudy(
+        "harm",
+        HarmGrid,
+        module.harm_grid,
+        module.harm,
+        module.forecast_harm,
+        module.harm_findings,
+        module.draw_harm,
+        lambda wanted: wanted.trainings,
+        lambda wanted: wanted.trainings * wanted.epochs,
+    )
     asked = Asked(out, plot, workers, device, dry_run=dry_run, remake=remake)
-    total = module.harm_grid(chosen or "standard")
-    found = answer_study(own, chosen, asked, tasks=total.trainings, steps=total.trainings * total.epochs)
+    found = answer_study(own, choose_grid(own, preset, grid), asked)
     if found is not None:
         report_study(found, style, as_json=as_json, table=table, first=module.TABLES[0], plot=plot)
 
@@ -109,116 +115,25 @@ def reproduce(
 ) -> None:
     """Every claim of the four founding papers that can be tested: the published figure, ours, the setting and the verdict."""
     from noisybench.studies import reproduce as module
+    from noisybench.studies.reproduce_parts import steps_of_parts
     from noisybench.studies.reproduce_runs import ReproduceGrid
 
     check_report(style, table, module.TABLES)
-    own = OwnStudy("reproduce", ReproduceGrid, module.reproduce_grid, module.reproduce, module.forecast_reproduce, module.reproduce_findings, module.draw_reproduce)  # fmt: skip
-    chosen = choose_grid(own, preset, grid)
+    own = OwnStudy(
+        "reproduce",
+        ReproduceGrid,
+        module.reproduce_grid,
+        module.reproduce,
+        module.forecast_reproduce,
+        module.reproduce_findings,
+        module.draw_reproduce,
+        lambda wanted: wanted.tasks,
+        lambda wanted: wanted.steps + steps_of_parts(wanted, out),
+    )
     asked = Asked(out, plot, workers, device, dry_run=dry_run, remake=remake)
-    total = module.reproduce_grid(chosen or "standard")
-    found = answer_study(own, chosen, asked, tasks=total.tasks, steps=total.steps)
+    found = answer_study(own, choose_grid(own, preset, grid), asked)
     if found is not None:
         report_study(found, style, as_json=as_json, table=table, first=module.TABLES[0], plot=plot)
-
-
-class OwnStudy(NamedTuple):
-    """What the commands of studies have in common.
-
-    Attributes:
-        name: Of the study.
-        kind: Of its grid, a dataclass.
-        grid_of: Gives the grid of a name.
-        carry_out: Trains what is missing.
-        forecast: Says what that would be.
-        findings: Of results.
-        draw: Draws the picture of results.
-    """
-
-    name: str
-    kind: type[Any]
-    grid_of: Callable[[Any], Any]
-    carry_out: Callable[..., "StudyFindings"]
-    forecast: Callable[..., "StudyForecast"]
-    findings: Callable[["StudyResults"], "StudyFindings"]
-    draw: Callable[["StudyResults", Path], None]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The options of a study that do not choose its grid."""
-
-    out: Path
-    plot: Path | None
-    workers: int | None
-    device: str
-    dry_run: bool
-    remake: bool
-
-
-def choose_grid(own: OwnStudy, preset: str | None, file: Path | None) -> Any:  # noqa: ANN401 - each study has a grid of its own
-    """The grid that was asked for; None where nothing was said.
-
-    Raises:
-        BadUsage: Both a preset and a file.
-        UnknownName: No such preset.
-        BadData: The file holds no such grid.
-    """
-    from noisybench.ground.errors import BadUsage
-    from noisybench.ground.records import read_json_as
-
-    if preset is not None and file is not None:
-        msg = "--preset and --grid both choose the grid; leave one out"
-        raise BadUsage(msg)
-    if file is not None:
-        return read_json_as(file, own.kind, mend=f"give the fields of a {own.kind.__name__}")
-    return None if preset is None else own.grid_of(preset)
-
-
-def answer_study(own: OwnStudy, grid: Any, asked: Asked, *, tasks: int, steps: int) -> "StudyFindings | None":  # noqa: ANN401
-    """What a study finds, made anew of its results or carried out; None where it was only forecast.
-
-    Args:
-        own: The study.
-        grid: Of it; None takes the preset standard, and with ``remake`` whatever the results are of.
-        asked: The other options.
-        tasks: That can be done at once.
-        steps: By which progress is told.
-
-    Raises:
-        BadUsage: Both ``--dry-run`` and ``--remake``.
-        Mismatch: The results are of another grid than the one that was asked for.
-    """
-    from dataclasses import replace
-
-    from noisybench.cli.run import count_workers
-    from noisybench.ground.drawing import check_picture
-    from noisybench.ground.errors import BadUsage, Mismatch
-    from noisybench.studies.results import grid_as_json, read_results
-    from noisybench.training.machine import Machine
-
-    if asked.dry_run and asked.remake:
-        msg = "--dry-run says what would be trained, and --remake trains nothing; leave one out"
-        raise BadUsage(msg)
-    if asked.remake:
-        picture = None if asked.plot is None else check_picture(asked.plot)
-        results = read_results(asked.out, own.name)
-        if grid is not None and grid_as_json(grid) != results.grid:
-            msg = f"the results in {asked.out} are of another grid; leave out --preset and --grid, or --remake"
-            raise Mismatch(msg)
-        found = own.findings(results)
-        if picture is not None:
-            own.draw(results, picture)
-        return found
-    machine = Machine(asked.device)
-    machine = replace(machine, workers=count_workers(asked.workers, machine.device, tasks))
-    chosen = own.grid_of("standard") if grid is None else grid
-    if asked.dry_run:
-        with status(f"study {own.name}"):
-            forecast = own.forecast(chosen, asked.out, machine)
-        say(forecast.in_words(machine.workers))
-        return None
-    with progress_bar(f"study {own.name}", steps, "steps") as step:
-        return own.carry_out(chosen, asked.out, plot=asked.plot, machine=machine, progress=step)
 
 
 @study.command()
@@ -285,8 +200,10 @@ def curvature(
     ] = None,
     *,
     out: Out = Path("studies/curvature"),
-    preset: Annotated[str, typer.Option(help="quick, standard, images or full.")] = "standard",
-    grid: Annotated[Path | None, typer.Option(metavar="FILE", help="A grid of one's own, as JSON.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="quick, standard, images or full; default standard.")
+    ] = None,
+    grid: GridFile = None,
     data: Annotated[
         Path | None, typer.Option(help="Folder of the source's files, or of a folder for each source.")
     ] = None,
@@ -308,36 +225,36 @@ def curvature(
     """Whether curvature finds planted errors and conflicting duplicates, and agrees with memorization."""
     from dataclasses import replace
 
-    from noisybench.cli.run import count_workers
-    from noisybench.studies import curvature as of_curvature
+    from noisybench.ground.drawing import check_picture
+    from noisybench.studies import curvature as module
+    from noisybench.studies.curvature_runs import CurvatureGrid
     from noisybench.studies.results import read_results
-    from noisybench.training.machine import Machine
 
-    check_report(style, table, of_curvature.TABLES)
-    if remake:
-        results = read_results(out, "curvature")
-        for path, draw in ((plot, of_curvature.draw_curvature), (sheet, of_curvature.draw_most_curved)):
-            if path is not None:
-                draw(results, path)
-        findings = of_curvature.curvature_findings(results)
-    else:
-        chosen = of_curvature.curvature_grid(preset) if grid is None else of_curvature.read_curvature_grid(grid)
-        chosen = replace(
-            chosen,
-            sources=tuple(sources) if sources else chosen.sources,
-            limit=chosen.limit if limit is None else limit,
-            data=chosen.data if data is None else str(data),
-        )
-        machine = Machine(device)
-        machine = replace(machine, workers=count_workers(workers, machine.device, chosen.trainings))
-        if dry_run:
-            say(of_curvature.forecast_curvature(chosen, out, machine).in_words(machine.workers))
-            return
-        with progress_bar("study curvature", chosen.progress, "steps") as step:
-            findings = of_curvature.curvature(chosen, out, plot=plot, sheet=sheet, machine=machine, progress=step)
-    report_study(findings, style, as_json=as_json, table=table, first=of_curvature.TABLES[0], plot=plot)
-    if sheet is not None:
-        tell(f"the most curved images are {sheet}")
+    check_report(style, table, module.TABLES)
+    own = OwnStudy(
+        "curvature",
+        CurvatureGrid,
+        module.curvature_grid,
+        module.curvature,
+        module.forecast_curvature,
+        module.curvature_findings,
+        module.draw_curvature,
+        tasks=lambda one: one.trainings,
+        steps=lambda one: one.progress,
+    )
+    chosen = choose_grid(own, preset, grid)
+    given: Any = {"sources": tuple(sources) if sources else None, "limit": limit, "data": data and str(data)}
+    given = {name: value for name, value in given.items() if value is not None}
+    if given:
+        chosen = replace(chosen or module.curvature_grid("standard"), **given)
+    images = None if sheet is None else check_picture(sheet)
+    asked = Asked(out, plot, workers, device, dry_run=dry_run, remake=remake)
+    found = answer_study(own, chosen, asked)
+    if found is not None:
+        if images is not None:
+            module.draw_most_curved(read_results(out, "curvature"), images)
+            tell(f"the most curved images are {images}")
+        report_study(found, style, as_json=as_json, table=table, first=module.TABLES[0], plot=plot)
 
 
 def check_report(style: str, table: str | None, tables: Sequence[str]) -> None:

@@ -1,13 +1,12 @@
 """What a study has to do, before it does it: its runs, those that are finished, and about how long the others take."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-import numpy as np
-
+from noisybench.ground.lookup import names
 from noisybench.runs.folder import RECORD, whole_record
 from noisybench.runs.schemes import SCHEMES
 from noisybench.runs.training_run import Evaluation, carry_out
@@ -56,38 +55,33 @@ NOTHING_TO_DO = StudyForecast(0, 0, 0.0, "")
 """Of a study without runs."""
 
 
-class _Pace(NamedTuple):
-    """How long trainings of one kind take, in seconds.
-
-    Attributes:
-        epoch: Training and what is looked at after every epoch.
-        look: What is looked at after some epochs alone, such as curvature, each time.
-    """
-
-    epoch: float
-    look: float
-
-
 class _Due(NamedTuple):
     """One run of a plan.
 
     Attributes:
         kind: What its time depends on.
-        epochs: Of all its trainings.
-        looks: Epochs after which curvature is asked; none in runs for a rule of stopping.
+        trainings: That it consists of, which are observed where it is one alone.
         folder: Where it will be.
         planned: Of it alone, without further rules.
     """
 
     kind: str
-    epochs: int
-    looks: int
+    trainings: int
     folder: Path
     planned: Evaluation
 
-    def seconds(self, pace: _Pace) -> float:
-        """What it takes."""
-        return self.epochs * pace.epoch + self.looks * pace.look
+    def times(self, purposes: Iterable[str]) -> dict[str, int]:
+        """How often each purpose of ``timing.json`` takes its time: after every epoch, or after some, such as curvature."""
+        watch, epochs, known = self.planned.plan.watch, self.planned.plan.recipe.epochs, {*names("probes")}
+        every = {"input_gradient": watch.curvature_every} | watch.every(name for name in purposes if name in known)
+        if self.trainings > 1:
+            every |= dict.fromkeys(every, 0)
+        often = {name: every.get(name, 1) for name in purposes}
+        return {name: -(-epochs // each) * self.trainings if each else 0 for name, each in often.items()}
+
+    def seconds(self, each: Mapping[str, float]) -> float:
+        """What it takes, by what each time takes of each purpose."""
+        return sum(count * each[name] for name, count in self.times(each).items())
 
 
 def forecast_trainings(planned: Sequence[Evaluation], *, guess: bool = True) -> StudyForecast:
@@ -103,22 +97,22 @@ def forecast_trainings(planned: Sequence[Evaluation], *, guess: bool = True) -> 
     """
     due = [one for each in planned for one in _due(each)]
     left: dict[str, list[_Due]] = {}
-    paces: dict[str, list[_Pace]] = {}
+    known: dict[str, Mapping[str, float]] = {}
     for one in due:
         found = whole_record(one.folder) if (one.folder / RECORD).is_file() else None
         if found is None or not found.is_ended:
             left.setdefault(one.kind, []).append(one)
-        elif one.looks and (purposes := spent_before(one.folder)):
-            paces.setdefault(one.kind, []).append(_pace(purposes, one.epochs, one.looks))
+        elif one.trainings == 1 and (spent := spent_before(one.folder)):
+            times = one.times(spent)
+            known[one.kind] = {name: took / times[name] for name, took in spent.items()}
     finished = len(due) - sum(map(len, left.values()))
     seconds, bases = 0.0, set()
     for kind, others in left.items():
-        known = paces.get(kind, [])
-        if not known and not guess:
+        if kind not in known and not guess:
             return StudyForecast(len(due), finished, None, "")
-        pace = _Pace(*np.mean(known, axis=0).tolist()) if known else _tried(others[0].planned)
-        seconds += sum(one.seconds(pace) for one in others)
-        bases.add("by those that are finished" if known else "by a few epochs of one of each kind")
+        each = known[kind] if kind in known else _tried(others[0].planned)
+        seconds += sum(one.seconds(each) for one in others)
+        bases.add("by those that are finished" if kind in known else "by a few epochs of one of each kind")
     return StudyForecast(len(due), finished, seconds, " and ".join(sorted(bases)))
 
 
@@ -128,47 +122,40 @@ def _due(planned: Evaluation) -> Iterator[_Due]:
     options = {name: value for name, value in recorded(plan.recipe).items() if name not in NO_MATTER_OF_TIME}
     about = (plan.model, plan.code, plan.chosen.words, options, asdict(plan.watch), len(planned.source.labels))
     kind = repr((*about, sorted(planned.detectors)))
-    epochs = plan.recipe.epochs
-    looks = -(-epochs // plan.watch.curvature_every)
     for variant in planned.variants:
         home = planned.out / variant.name
         for seed in planned.seeds:
             alone = replace(planned, variants=(variant,), seeds=(seed,), rules=())
-            yield _Due(kind, epochs, looks, home / plan.folder / f"seed-{seed}", alone)
+            yield _Due(kind, 1, home / plan.folder / f"seed-{seed}", alone)
             for rule in planned.rules:
                 scheme = SCHEMES[rule]
                 folder = home / scheme.folder(plan.model, plan.recipe_name, plan.trained) / f"seed-{seed}"
-                yield _Due(kind, scheme.trainings * epochs, 0, folder, alone)
+                yield _Due(kind, scheme.trainings, folder, alone)
 
 
 NO_MATTER_OF_TIME = ("epochs", "lr", "schedule", "momentum", "weight_decay", "milestones", "cosine_cycles")
 """Options of a recipe on which the time of an epoch does not depend."""
-EVERY_EPOCH = ("training", "logits", "testing", "susceptibility")
-"""Purposes of ``timing.json`` that take their time in every epoch; the others are probes that are asked of some."""
 TRIED = (1, 3)
 """Epochs of two trainings; what the second takes beyond the first is the time of further epochs, without any beginning."""
 
 
-def _pace(purposes: Mapping[str, float], epochs: int, looks: int) -> _Pace:
-    """How long things took, by what was spent on each purpose."""
-    always = sum(purposes.get(name, 0.0) for name in EVERY_EPOCH)
-    return _Pace(always / epochs, (sum(purposes.values()) - always) / looks)
-
-
-def _tried(one: Evaluation) -> _Pace:
-    """How long a training takes that is begun twice elsewhere, and thrown away; each looks once, after its last epoch."""
+def _tried(one: Evaluation) -> dict[str, float]:
+    """Purpose → seconds each time, of a training that is begun twice elsewhere and thrown away."""
     machine = Machine(one.machine.device, one.machine.threads)
     short, longer = TRIED
     spent = []
     with TemporaryDirectory() as folder:
         for epochs in TRIED:
             recipe = replace(one.plan.recipe, epochs=epochs)
-            watch = replace(one.plan.watch, curvature_every=longer)
+            watch = replace(one.plan.watch, curvature_every=longer)  # in both once, after the last epoch
             plan = replace(one.plan, recipe=recipe, watch=watch)
-            path = carry_out(replace(one, plan=plan, machine=machine, out=Path(folder)))[0]
-            spent.append(_pace(spent_before(path), epochs, looks=1))
-    further = (longer * spent[1].epoch - short * spent[0].epoch) / (longer - short)
-    return _Pace(max(further, spent[1].epoch / 10), spent[1].look)
+            spent.append(spent_before(carry_out(replace(one, plan=plan, machine=machine, out=Path(folder)))[0]))
+    first, last = spent
+    times = _Due("", 1, Path(), replace(one, plan=plan)).times(last)
+    return {
+        name: took if times[name] == 1 else max((took - first[name]) / (longer - short), took / longer / 10)
+        for name, took in last.items()
+    }
 
 
 def _time(seconds: float) -> str:

@@ -33,14 +33,14 @@ from noisybench.training.machine import Machine
 from noisybench.training.timing import read_timing
 
 PRESETS: Mapping[str, ReproduceGrid] = {
-    "quick": ReproduceGrid(studies=dict.fromkeys(PARTS, "quick"), limit=400, draws=(0, 1, 2), epochs=15),
+    "quick": ReproduceGrid(studies=dict.fromkeys(PARTS, "quick"), limit=200, draws=(0, 1, 2), epochs=10),
     "standard": ReproduceGrid(),
     "full": ReproduceGrid(
         studies=dict.fromkeys(PARTS, "full"),
         base="cifar10",
         model="resnet18",
         draws=(0, 1, 2),
-        epochs=150,
+        epochs=100,
         models=100,
     ),
 }
@@ -84,7 +84,7 @@ def reproduce(
         grid_of_part(name, chosen)  # refused before anything is trained
     machine = machine or Machine(device="auto")
     records = own_records(grid, out, machine=machine, progress=progress)
-    records += part_records(grid.studies, out, machine=machine, progress=progress)
+    records += part_records(grid, out, machine=machine, progress=progress)
     write_results(results_of("reproduce", grid, records), out)
     results = read_results(out, "reproduce")
     if picture is not None:
@@ -113,7 +113,7 @@ def forecast_reproduce(
     seconds = None if each is None else sum(left) * grid.fraction * each
     basis = "of subset models by trainings on all samples" if sum(left) else ""
     own = trainings + StudyForecast(len(pools), left.count(0), seconds, basis)
-    return own + forecast_parts(grid.studies, out, machine)
+    return own + forecast_parts(grid, out, machine)
 
 
 def _seconds_each(trainings: StudyForecast, planned: Sequence[Evaluation]) -> float | None:

@@ -3,17 +3,27 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from noisybench.ground.checks import unknown
 from noisybench.ground.engines.processes import Progress
 from noisybench.ground.errors import BadData, Mismatch, UnknownName
+from noisybench.ground.lookup import find
+from noisybench.runs.folder import keep_variant
+from noisybench.studies import curvature as curvature_study
 from noisybench.studies import harm as harm_study
+from noisybench.studies import susceptibility as susceptibility_study
+from noisybench.studies import susceptibility_grid
 from noisybench.studies.forecast import NOTHING_TO_DO, StudyForecast
 from noisybench.studies.hypotheses import Effect
+from noisybench.studies.reproduce_runs import ReproduceGrid
 from noisybench.studies.results import RESULTS, StudyResults, grid_as_json, read_results
-from noisybench.studies.study import StudyFindings
 from noisybench.training.machine import Machine
+from noisybench.variants.building import build_variant
+
+SMALL = "CPU-sized"
+"""How the setting of every preset but ``full`` begins."""
 
 
 class PartStudy(NamedTuple):
@@ -21,30 +31,64 @@ class PartStudy(NamedTuple):
 
     Attributes:
         presets: Name → grid.
-        carry_out: Trains what is missing, and leaves its results in its folder.
+        carry_out: Trains what is missing, and leaves its results in a folder.
         forecast: What it would train.
         measure: Name of each of its hypotheses → what was measured, or why it was not.
-        steps: Of a grid, by which progress is told.
+        steps: Epochs and subset models of a grid of its own, by which progress is told.
     """
 
     presets: Mapping[str, Any]
-    carry_out: Callable[..., StudyFindings]
-    forecast: Callable[[Any, Path, Machine], StudyForecast]
+    carry_out: Callable[[ReproduceGrid, str, Path, Machine, Progress], object]
+    forecast: Callable[[ReproduceGrid, str, Path, Machine], StudyForecast]
     measure: Callable[[StudyResults], Mapping[str, Effect | str]]
-    steps: Callable[[Any], int]
+    steps: Callable[[ReproduceGrid, Any], int]
 
 
 def part_studies() -> dict[str, PartStudy]:
     """Every such study by its name."""
     return {
+        "susceptibility": PartStudy(
+            susceptibility_grid.PRESETS,
+            lambda grid, preset, out, machine, progress: susceptibility_study.susceptibility(
+                own_variants(grid, out / "variants"), preset, out, machine=machine, progress=progress
+            ),
+            _forecast_susceptibility,
+            susceptibility_study.measure_susceptibility,
+            lambda grid, own: own.trainings * own.epochs * len(grid.susceptibility_rates),
+        ),
+        "curvature": PartStudy(
+            curvature_study.PRESETS,
+            lambda _, preset, out, machine, progress: curvature_study.curvature(
+                preset, out, machine=machine, progress=progress
+            ),
+            lambda _, preset, out, machine: curvature_study.forecast_curvature(preset, out, machine),
+            curvature_study.measure_curvature,
+            lambda _, own: own.progress,
+        ),
         "harm": PartStudy(
             harm_study.PRESETS,
-            harm_study.harm,
-            harm_study.forecast_harm,
+            lambda _, preset, out, machine, progress: harm_study.harm(preset, out, machine=machine, progress=progress),
+            lambda _, preset, out, machine: harm_study.forecast_harm(preset, out, machine),
             harm_study.measure_harm,
-            lambda grid: grid.trainings * grid.epochs,
+            lambda _, own: own.trainings * own.epochs,
         ),
     }
+
+
+def own_variants(grid: ReproduceGrid, folder: Path) -> list[Path]:
+    """Folders of the variants that susceptibility is measured on, laid there unless they are."""
+    source, folders = grid.source(), []
+    for rate in grid.susceptibility_rates:
+        variant = build_variant(source, find("noises", "symmetric")(rate=rate), seed=grid.draws[0])
+        keep_variant(variant, folder / variant.name)
+        folders.append(folder / variant.name)
+    return folders
+
+
+def _forecast_susceptibility(grid: ReproduceGrid, preset: str, out: Path, machine: Machine) -> StudyForecast:
+    with TemporaryDirectory() as folder:
+        variants = own_variants(grid, Path(folder))
+        return susceptibility_study.forecast_susceptibility(variants, preset, out, machine=machine)
 
 
 def grid_of_part(name: str, preset: str) -> Any:  # noqa: ANN401 - each study has a grid of its own
@@ -77,12 +121,12 @@ def finished_part(name: str, preset: str, out: Path) -> StudyResults | None:
 
 
 def part_records(
-    studies: Mapping[str, str], out: Path, *, machine: Machine, progress: Progress = lambda: None
+    grid: ReproduceGrid, out: Path, *, machine: Machine, progress: Progress = lambda: None
 ) -> Iterator[dict[str, Any]]:
-    """What the studies measured, as plain records: ``part``, ``measured`` and ``unmeasured``.
+    """What the studies of a grid measured, as plain records: ``part``, ``measured`` and ``unmeasured``.
 
     Args:
-        studies: Study → its preset.
+        grid: Names the studies.
         out: Folder of this study: one that is not finished below or beside it is carried out below it.
         machine: How the networks are trained.
         progress: Called after each epoch of each training.
@@ -90,24 +134,36 @@ def part_records(
     Raises:
         UnknownName: A study has no such preset.
     """
-    for name, preset in studies.items():
+    studies = part_studies()
+    for name, preset in grid.studies.items():
         found = finished_part(name, preset, out)
         if found is None:
-            part_studies()[name].carry_out(preset, out / name, machine=machine, progress=progress)
+            studies[name].carry_out(grid, preset, out / name, machine, progress)
             found = read_results(out / name, name)
         yield {"record": "part", "study": name, "preset": preset, "version": found.version}
-        for hypothesis, one in part_studies()[name].measure(found).items():
+        for hypothesis, one in studies[name].measure(found).items():
             about = {"study": name, "hypothesis": hypothesis}
             if isinstance(one, Effect):
-                yield {"record": "measured", **about, **asdict(one)}
+                size = "" if preset == "full" or one.of.startswith(SMALL) else f"{SMALL}: "
+                yield {"record": "measured", **about, **asdict(one), "of": f"{size}{one.of}"}
             else:
                 yield {"record": "unmeasured", **about, "why": one}
 
 
-def forecast_parts(studies: Mapping[str, str], out: Path, machine: Machine) -> StudyForecast:
+def forecast_parts(grid: ReproduceGrid, out: Path, machine: Machine) -> StudyForecast:
     """What the studies would train that are not finished."""
-    found = NOTHING_TO_DO
-    for name, preset in studies.items():
+    found, studies = NOTHING_TO_DO, part_studies()
+    for name, preset in grid.studies.items():
         if finished_part(name, preset, out) is None:
-            found += part_studies()[name].forecast(preset, out / name, machine)
+            found += studies[name].forecast(grid, preset, out / name, machine)
     return found
+
+
+def steps_of_parts(grid: ReproduceGrid, out: Path) -> int:
+    """Steps of the studies that are not finished, by which progress is told."""
+    studies = part_studies()
+    return sum(
+        studies[name].steps(grid, grid_of_part(name, preset))
+        for name, preset in grid.studies.items()
+        if finished_part(name, preset, out) is None
+    )

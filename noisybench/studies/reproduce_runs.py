@@ -55,6 +55,7 @@ class ReproduceGrid:
 
     Attributes:
         studies: Study → the preset of it that is carried out; one that is left out leaves its claims unmeasured.
+        susceptibility_rates: Of symmetric noise on ``base``, one variant each, for the study of susceptibility.
         base: Source whose labels are made wrong.
         limit: Take its first samples alone.
         model: None takes what suits the source.
@@ -66,11 +67,12 @@ class ReproduceGrid:
     """
 
     studies: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(PARTS, "standard") | {"harm": "claims"})
+    susceptibility_rates: tuple[float, ...] = (0.2, 0.5)
     base: str = "digits"
     limit: int | None = None
     model: str | None = None
     rate: float = 0.4
-    draws: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7)
+    draws: tuple[int, ...] = (0, 1, 2, 3, 4, 5)
     epochs: int = 45
     models: int = 10
     fraction: float = 0.7

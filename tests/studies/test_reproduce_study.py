@@ -33,10 +33,9 @@ from noisybench.studies.reproduce import (
 from noisybench.studies.reproduce_parts import finished_part, part_records
 from noisybench.studies.reproduce_runs import ReproduceGrid
 from noisybench.studies.results import StudyResults, read_results, results_of, write_results
-from noisybench.studies.study import StudyFindings
 from noisybench.training.machine import Machine
 
-GRID = ReproduceGrid(studies={}, limit=60, draws=(0, 1), epochs=2)
+GRID = ReproduceGrid(studies={}, limit=60, draws=(0, 1), epochs=2, models=2, fraction=0.5)
 DRAWS = 6
 WIDE = replace(GRID, draws=tuple(range(DRAWS)))
 
@@ -171,10 +170,9 @@ def test_means_of_draws_that_are_alike() -> None:
 def fake_part(monkeypatch: pytest.MonkeyPatch, carried: list[Path]) -> None:
     """Study harm whose carrying out leaves results without a training."""
 
-    def carry_out(preset: str, out: Path, **_: object) -> StudyFindings:
+    def carry_out(_: ReproduceGrid, preset: str, out: Path, *__: object) -> None:
         carried.append(out)
         write_results(results_of("harm", of_harm.PRESETS[preset], [{"record": "setting", "classes": 3}]), out)
-        return StudyFindings("harm", "", (), ())
 
     def measure(_: StudyResults) -> dict[str, Effect | str]:
         return {
@@ -183,7 +181,7 @@ def fake_part(monkeypatch: pytest.MonkeyPatch, carried: list[Path]) -> None:
         }
 
     part = reproduce_parts.PartStudy(
-        of_harm.PRESETS, carry_out, lambda *_: StudyForecast(7, 2, 10.0, "by hand"), measure, lambda _: 7
+        of_harm.PRESETS, carry_out, lambda *_: StudyForecast(7, 2, 10.0, "by hand"), measure, lambda *_: 0
     )
     monkeypatch.setattr("noisybench.studies.reproduce_parts.part_studies", lambda: {"harm": part})
 
@@ -194,25 +192,26 @@ def test_a_study_is_taken_where_it_is_finished_and_else_carried_out(
     carried: list[Path] = []
     fake_part(monkeypatch, carried)
     out, machine = tmp_path / "reproduce", Machine()
-    beside = tmp_path / "harm"
+    beside, wanted = tmp_path / "harm", replace(GRID, studies={"harm": "quick"})
     write_results(results_of("harm", of_harm.PRESETS["standard"], [{"record": "setting", "classes": 3}]), beside)
     assert finished_part("harm", "quick", out) is None  # of another grid
     (beside / "results.parquet").write_bytes(b"no Parquet")
     assert finished_part("harm", "quick", out) is None
-    records = [*part_records({"harm": "quick"}, out, machine=machine)]
+    records = [*part_records(wanted, out, machine=machine)]
     assert carried == [out / "harm"]
     assert records[0] == {"record": "part", "study": "harm", "preset": "quick", "version": records[0]["version"]}
     assert records[1]["hypothesis"] == "frequent_harmed_more"
     assert records[1]["value"] == 0.3
+    assert records[1]["of"] == "CPU-sized: hand-made"
     assert records[2]["why"] == "no units"
-    assert [*part_records({"harm": "quick"}, out, machine=machine)] == records
+    assert [*part_records(wanted, out, machine=machine)] == records
     shutil.move(out / "harm" / "results.parquet", beside / "results.parquet")
-    assert [*part_records({"harm": "quick"}, out, machine=machine)] == records
+    assert [*part_records(wanted, out, machine=machine)] == records
     assert len(carried) == 1
-    results = results_of("reproduce", replace(GRID, studies={"harm": "quick"}), [*own_results().records, *records])
+    results = results_of("reproduce", wanted, [*own_results().records, *records])
     assert measure_reproduce(results)["correction_fails_at_small_l"] == "no units"
     # A p-value that is left to the interval is so after the file, too.
-    assert effect(results, "frequent_harmed_more") == Effect(0.3, 0.2, 0.4, 9, "hand-made")
+    assert effect(results, "frequent_harmed_more") == Effect(0.3, 0.2, 0.4, 9, "CPU-sized: hand-made")
     with pytest.raises(UnknownName, match="no preset of study harm is called 'quik'; did you mean 'quick'?"):
         reproduce(replace(GRID, studies={"harm": "quik"}), out)
 

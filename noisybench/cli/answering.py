@@ -1,0 +1,114 @@
+"""How a study is answered in the shell: its grid chosen, its time told, carried out, or made again of its results."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from noisybench.cli.printing import progress_bar, say, status
+
+if TYPE_CHECKING:
+    from noisybench.studies.forecast import StudyForecast
+    from noisybench.studies.results import StudyResults
+    from noisybench.studies.study import StudyFindings
+
+
+class OwnStudy(NamedTuple):
+    """What the commands of studies have in common.
+
+    Attributes:
+        name: Of the study.
+        kind: Of its grid, a dataclass.
+        grid_of: Gives the grid of a name.
+        carry_out: Trains what is missing.
+        forecast: Says what that would be.
+        findings: Of results.
+        draw: Draws the picture of results.
+        tasks: Of a grid, that can be done at once.
+        steps: Of a grid, by which progress is told.
+    """
+
+    name: str
+    kind: type[Any]
+    grid_of: Callable[[Any], Any]
+    carry_out: Callable[..., "StudyFindings"]
+    forecast: Callable[..., "StudyForecast"]
+    findings: Callable[["StudyResults"], "StudyFindings"]
+    draw: Callable[["StudyResults", Path], None]
+    tasks: Callable[[Any], int]
+    steps: Callable[[Any], int]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of a study that do not choose its grid."""
+
+    out: Path
+    plot: Path | None
+    workers: int | None
+    device: str
+    dry_run: bool
+    remake: bool
+
+
+def choose_grid(own: OwnStudy, preset: str | None, file: Path | None) -> Any:  # noqa: ANN401 - each study has a grid of its own
+    """The grid that was asked for; None where nothing was said.
+
+    Raises:
+        BadUsage: Both a preset and a file.
+        UnknownName: No such preset.
+        BadData: The file holds no such grid.
+    """
+    from noisybench.ground.errors import BadUsage
+    from noisybench.ground.records import read_json_as
+
+    if preset is not None and file is not None:
+        msg = "--preset and --grid both choose the grid; leave one out"
+        raise BadUsage(msg)
+    if file is not None:
+        return read_json_as(file, own.kind, mend=f"give the fields of a {own.kind.__name__}")
+    return None if preset is None else own.grid_of(preset)
+
+
+def answer_study(own: OwnStudy, grid: Any, asked: Asked) -> "StudyFindings | None":  # noqa: ANN401 - as choose_grid
+    """What a study finds, made anew of its results or carried out; None where it was only forecast.
+
+    Args:
+        own: The study.
+        grid: Of it; None takes the preset standard, and with ``remake`` whatever the results are of.
+        asked: The other options.
+
+    Raises:
+        BadUsage: Both ``--dry-run`` and ``--remake``.
+        Mismatch: The results are of another grid than the one that was asked for.
+    """
+    from dataclasses import replace
+
+    from noisybench.cli.run import count_workers
+    from noisybench.ground.drawing import check_picture
+    from noisybench.ground.errors import BadUsage, Mismatch
+    from noisybench.studies.results import grid_as_json, read_results
+    from noisybench.training.machine import Machine
+
+    if asked.dry_run and asked.remake:
+        msg = "--dry-run says what would be trained, and --remake trains nothing; leave one out"
+        raise BadUsage(msg)
+    if asked.remake:
+        picture = None if asked.plot is None else check_picture(asked.plot)
+        results = read_results(asked.out, own.name)
+        if grid is not None and grid_as_json(grid) != results.grid:
+            msg = f"the results in {asked.out} are of another grid; leave out --preset and --grid, or --remake"
+            raise Mismatch(msg)
+        found = own.findings(results)
+        if picture is not None:
+            own.draw(results, picture)
+        return found
+    chosen, machine = own.grid_of("standard") if grid is None else grid, Machine(asked.device)
+    machine = replace(machine, workers=count_workers(asked.workers, machine.device, own.tasks(chosen)))
+    if asked.dry_run:
+        with status(f"study {own.name}"):
+            forecast = own.forecast(chosen, asked.out, machine)
+        say(forecast.in_words(machine.workers))
+        return None
+    with progress_bar(f"study {own.name}", own.steps(chosen), "steps") as step:
+        return own.carry_out(chosen, asked.out, plot=asked.plot, machine=machine, progress=step)
