@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from noisybench.data.source import Source
+from noisybench.ground.checks import a_path, as_list
 from noisybench.ground.engines.processes import Progress, run_tasks
 from noisybench.ground.errors import BadUsage, TrainingFailed
 from noisybench.ground.files import read_columns
@@ -63,15 +64,17 @@ def read_variants(folders: Sequence[str | Path], data: Path | None = None) -> li
         BadUsage: No folder is named, or one variant twice.
         BadData: A folder is no variant, or its source cannot be read.
     """
-    if not folders:
+    one_alone = isinstance(folders, str | Path)
+    given = [folders] if one_alone else as_list(folders, "variants", "give the folders of variants, as ['variants/x']")
+    if not given:
         msg = "study susceptibility takes the folders of variants; 'noisybench build' makes one"
         raise BadUsage(msg)
     found = []
-    for members in by_source([Path(one) for one in folders], data):
+    for members in by_source([a_path(one, "a variant") for one in given], data):
         path, first = next(iter(members.items()))
         source = source_of(first, path, data)
         found += [NoisySource(variant, source) for variant in members.values()]
-    if len({one.variant.provenance.variant_id for one in found}) < len(folders):
+    if len({one.variant.provenance.variant_id for one in found}) < len(given):
         msg = "the same labels are named twice; name each variant once"
         raise BadUsage(msg)
     return found
