@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from importlib.util import find_spec
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,20 @@ def browser(started_browser: Browser) -> Browser:
     """That browser, with nothing left to say of an earlier test's page."""
     started_browser.faults()
     return started_browser
+
+
+@pytest.fixture
+def warm_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes are forked from one that has imported the libraries and nothing else, once for many tests.
+
+    They get what a spawned one gets, by pickle, and start in a fraction of a second instead of the seconds that an import
+    takes. Spawned as users have them, they are in tests/runs/test_resume.py and tests/ground/engines, and those that read
+    ahead in tests/data/test_lazy_inputs.py.
+    """
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["torch._dynamo", "torchvision.models", "sklearn", "scipy.stats", "pyarrow.parquet"])
+    monkeypatch.setattr("noisybench.ground.engines.processes.get_context", lambda _=None: context)
+    monkeypatch.setattr("torch.multiprocessing.get_context", lambda _=None: context)
 
 
 LONG = ("test_readme.py", "test_resume.py", "test_contributing.py", "test_training_run.py")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -200,8 +200,10 @@ def curvature(
     ] = None,
     *,
     out: Out = Path("studies/curvature"),
-    preset: Annotated[str, typer.Option(help="quick, standard, images or full.")] = "standard",
-    grid: Annotated[Path | None, typer.Option(metavar="FILE", help="A grid of one's own, as JSON.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="quick, standard, images or full; default standard.")
+    ] = None,
+    grid: GridFile = None,
     data: Annotated[
         Path | None, typer.Option(help="Folder of the source's files, or of a folder for each source.")
     ] = None,
@@ -223,36 +225,36 @@ def curvature(
     """Whether curvature finds planted errors and conflicting duplicates, and agrees with memorization."""
     from dataclasses import replace
 
-    from noisybench.cli.run import count_workers
-    from noisybench.studies import curvature as of_curvature
+    from noisybench.ground.drawing import check_picture
+    from noisybench.studies import curvature as module
+    from noisybench.studies.curvature_runs import CurvatureGrid
     from noisybench.studies.results import read_results
-    from noisybench.training.machine import Machine
 
-    check_report(style, table, of_curvature.TABLES)
-    if remake:
-        results = read_results(out, "curvature")
-        for path, draw in ((plot, of_curvature.draw_curvature), (sheet, of_curvature.draw_most_curved)):
-            if path is not None:
-                draw(results, path)
-        findings = of_curvature.curvature_findings(results)
-    else:
-        chosen = of_curvature.curvature_grid(preset) if grid is None else of_curvature.read_curvature_grid(grid)
-        chosen = replace(
-            chosen,
-            sources=tuple(sources) if sources else chosen.sources,
-            limit=chosen.limit if limit is None else limit,
-            data=chosen.data if data is None else str(data),
-        )
-        machine = Machine(device)
-        machine = replace(machine, workers=count_workers(workers, machine.device, chosen.trainings))
-        if dry_run:
-            say(of_curvature.forecast_curvature(chosen, out, machine).in_words(machine.workers))
-            return
-        with progress_bar("study curvature", chosen.progress, "steps") as step:
-            findings = of_curvature.curvature(chosen, out, plot=plot, sheet=sheet, machine=machine, progress=step)
-    report_study(findings, style, as_json=as_json, table=table, first=of_curvature.TABLES[0], plot=plot)
-    if sheet is not None:
-        tell(f"the most curved images are {sheet}")
+    check_report(style, table, module.TABLES)
+    own = OwnStudy(
+        "curvature",
+        CurvatureGrid,
+        module.curvature_grid,
+        module.curvature,
+        module.forecast_curvature,
+        module.curvature_findings,
+        module.draw_curvature,
+        tasks=lambda one: one.trainings,
+        steps=lambda one: one.progress,
+    )
+    chosen = choose_grid(own, preset, grid)
+    given: Any = {"sources": tuple(sources) if sources else None, "limit": limit, "data": data and str(data)}
+    given = {name: value for name, value in given.items() if value is not None}
+    if given:
+        chosen = replace(chosen or module.curvature_grid("standard"), **given)
+    images = None if sheet is None else check_picture(sheet)
+    asked = Asked(out, plot, workers, device, dry_run=dry_run, remake=remake)
+    found = answer_study(own, chosen, asked)
+    if found is not None:
+        if images is not None:
+            module.draw_most_curved(read_results(out, "curvature"), images)
+            tell(f"the most curved images are {images}")
+        report_study(found, style, as_json=as_json, table=table, first=module.TABLES[0], plot=plot)
 
 
 def check_report(style: str, table: str | None, tables: Sequence[str]) -> None:

@@ -54,6 +54,7 @@ def _ordered(of: "Truths") -> list["Measured"]:
 def _record(of: "Truths", row: "TruthAgreement") -> dict[str, object]:
     """A row for machines."""
     told = asdict(row) | {"one": row.one.name, "other": row.other.name}
+    told |= {"estimand_one": row.one.estimand, "estimand_other": row.other.estimand}
     known = {key: None if isinstance(value, float) and isnan(value) else value for key, value in told.items()}
     return {"variant_id": of.variant.provenance.variant_id, **known}
 

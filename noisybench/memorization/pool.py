@@ -37,7 +37,8 @@ class Pool:
         included: Whether the model was trained on the sample, shape (m, n).
         predictions: Predicted class, shape (m, n), uint8 or, for more than 256 classes, uint16.
         margins: Logit of the given label minus the best other, shape (m, n), float16.
-        held_out: Mean softmax over the models that did not see the sample, shape (n, k), float32; NaN where all did.
+        held_out: Mean softmax over the models that did not see the sample, shape (n, k), float32; NaN where all did. Of
+            ridge regression, which has no softmax, its mean answers.
         groups: Number of the balanced group of each model, shape (m,), int64; plain random subsets are a group each.
         learner: What was trained, on subsets: memorization belongs to it.
         purpose: ``truth``, or ``detector``; never both, since no model may judge itself.
@@ -277,7 +278,7 @@ def _learner_of(record: Mapping[str, Any], path: Path) -> Learner:
     """Whose pool it is, by the fields of the setup."""
     try:
         return learner_of_setup(record["setup"])
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         msg = f"{path} does not say in its setup what was trained ({error}); delete it to train its models again"
         raise BadData(msg) from None
 

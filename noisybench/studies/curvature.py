@@ -11,10 +11,10 @@ from noisybench.ground.checks import a_path, check_kind, unknown
 from noisybench.ground.drawing import check_picture
 from noisybench.ground.engines.processes import Progress
 from noisybench.ground.errors import UnknownName
-from noisybench.ground.records import read_json_as, record_as
+from noisybench.ground.records import record_as
 from noisybench.studies.claims import hypotheses_of
-from noisybench.studies.curvature_cells import Readings
-from noisybench.studies.curvature_claims import MEMORIZES, measured_curvature
+from noisybench.studies.curvature_cells import MEMORIZES, Readings
+from noisybench.studies.curvature_claims import measured_curvature
 from noisybench.studies.curvature_picture import draw_panels, draw_sheets
 from noisybench.studies.curvature_records import records_of
 from noisybench.studies.curvature_runs import (
@@ -241,15 +241,6 @@ def curvature_grid(preset: str | CurvatureGrid) -> CurvatureGrid:
     if preset not in PRESETS:
         raise UnknownName(unknown(preset, tuple(PRESETS), "preset"))
     return PRESETS[preset]
-
-
-def read_curvature_grid(path: Path) -> CurvatureGrid:
-    """A grid from a JSON file of its fields; those that are left out are as in the preset ``standard``.
-
-    Raises:
-        BadData: The file is missing or broken, or holds a field that no grid has, or a value that cannot be meant.
-    """
-    return read_json_as(path, CurvatureGrid, mend="write an object of fields of CurvatureGrid")
 
 
 def _sources(grid: CurvatureGrid, labelled: Mapping[GridPlace, GridLabels]) -> Iterator[dict[str, Any]]:

@@ -52,6 +52,8 @@ class Spread(NamedTuple):
 
 SHARES = (0.0, 1.0)
 """Least and greatest value of a share, and of an AUROC."""
+MEMORIZES = 0.5
+"""Share of the wrong labels fitted below which the study says that nothing was memorized, in place of correlating."""
 NOTHING = Spread(math.nan, math.nan, math.nan, "")
 
 
@@ -153,6 +155,11 @@ class Readings:
     def cells(self, kind: str, setting: CurvatureCell, field: str, **where: Any) -> dict[tuple[int, int], float]:  # noqa: ANN401
         """A number of the records of a cell that have certain values, by draw and seed."""
         return by_run(self.of(kind, setting), field, **where)
+
+    def fitted(self, cell: CurvatureCell) -> float:
+        """Mean share of the wrong labels that the trainings of a cell fit; NaN where there are none."""
+        each = self.cells("run", cell, "mislabeled_fit")
+        return sum(each.values()) / len(each) if each else math.nan
 
     def centre(self, source: str) -> CurvatureCell:
         """The cell that all others of a source differ from in one thing."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from noisybench.studies.curvature_cells import ByRun, Readings, mean_over, minus, spread
+from noisybench.studies.curvature_cells import MEMORIZES, ByRun, Readings, mean_over, minus, spread
 from noisybench.studies.curvature_records import LAST, MEMORIZATION
 from noisybench.studies.curvature_runs import AUTHORS_STEP, CURVATURE, OWN_STEP, RIVALS, SMOOTH, CurvatureCell
 from noisybench.studies.curvature_tables import overlaps, rank_of_steps
@@ -18,8 +18,6 @@ from noisybench.studies.hypotheses import Effect
 
 INTERPOLATES = 0.9
 """Share of the wrong labels that is fitted, on average, by what is called an interpolating network."""
-MEMORIZES = 0.5
-"""Share below which the study says that nothing was memorized, in place of correlating."""
 CHANCE = 0.5
 ROBUST = 0.9
 """Rank agreement of two steps above which curvature does not depend on the step."""
@@ -66,11 +64,6 @@ class Claims:
     def _cell(self, **changed: Any) -> CurvatureCell:  # noqa: ANN401
         return self.centre._replace(**changed)
 
-    def fitted(self, **changed: Any) -> float:  # noqa: ANN401
-        """Mean share of the wrong labels fitted; NaN where there are none."""
-        cells = self.found.cells("run", self._cell(**changed), "mislabeled_fit")
-        return float(np.mean([*cells.values()])) if cells else float("nan")
-
 
 def measured_curvature(found: Readings) -> Mapping[str, Effect | str]:
     """Name of each hypothesis on curvature → what was measured, or in words why it was not."""
@@ -89,7 +82,7 @@ def _flips(claims: Claims) -> None:
     """That flips are found, at the rate at which they are found worst; and at each rate, step and activation."""
     found, source = claims.found, claims.source
     cells = {rate: claims.auroc(CURVATURE, "flips", rate=rate) for rate in found.rates(source)}
-    fits = {rate: claims.fitted(rate=rate) for rate in cells}
+    fits = {rate: found.fitted(claims.centre._replace(rate=rate)) for rate in cells}
     known = {rate: one for rate, one in cells.items() if one}
     little = [fit for fit in fits.values() if fit < INTERPOLATES]
     if little:
@@ -179,7 +172,7 @@ def _steps(claims: Claims) -> None:
 def _agreement(claims: Claims) -> None:
     """That curvature agrees with memorization, by angle above both nulls, and by rank among all, right and wrong labels."""
     found, centre = claims.found, claims.centre
-    fit = claims.fitted()
+    fit = found.fitted(centre)
     if fit < MEMORIZES:
         why = f"{fit:.0%} of the wrong labels are fitted: nothing was memorized that a correlation could be with"
         claims.measured |= dict.fromkeys(AGREEMENT, why)

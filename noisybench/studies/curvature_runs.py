@@ -38,6 +38,8 @@ RIVALS = (
 )  # fmt: skip
 """Detectors that curvature is compared with; the last is of smooth models alone."""
 CURVATURE = "loss_curvature"
+CHECKPOINT_EVERY = 10
+"""Epochs that a training which is stopped repeats at most; they take seconds, and a checkpoint costs as much as an epoch."""
 
 
 class CurvatureCell(NamedTuple):
@@ -126,6 +128,8 @@ class CurvatureGrid:
         for name in ("directions", "every", "epochs"):
             whole(getattr(self, name), name, least=1)
         whole(self.models, "models", least=0)
+        if self.limit is not None:
+            whole(self.limit, "limit", least=1)
         for name in ("duplicates", "rate", "top"):
             check_rate(getattr(self, name))
         if self.rate not in self.rates:
@@ -264,7 +268,7 @@ class CurvatureTask(NamedTuple):
             self.variant,
             source,
             self.grid.plan(source, self.setting, self.device),
-            machine=Machine(self.device),
+            machine=Machine(self.device, checkpoint_every=CHECKPOINT_EVERY),
             seeds=(self.seed,),
             detectors=list(dict.fromkeys(asked)),
             out=self.out,

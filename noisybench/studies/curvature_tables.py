@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from noisybench.studies.curvature_cells import SHARES, ByRun, Readings, Spread, by_run, minus, spread
+from noisybench.studies.curvature_cells import MEMORIZES, SHARES, ByRun, Readings, Spread, by_run, minus, spread
 from noisybench.studies.curvature_records import MEMORIZATION
 from noisybench.studies.curvature_runs import AUTHORS_STEP, CURVATURE, OWN_STEP, CurvatureCell
 from noisybench.studies.study import StudyTable, pivoted, plain
@@ -218,6 +218,8 @@ def agreement_table(found: Readings) -> StudyTable:
     def rows() -> Iterator[dict[str, Any]]:
         for source in found.sources:
             centre = found.centre(source)
+            if found.fitted(centre) < MEMORIZES:
+                continue
             for measure in found.measures(centre):
                 for stratum in STRATA:
                     for field, word in AGREEMENTS.items():
@@ -231,9 +233,11 @@ def agreement_table(found: Readings) -> StudyTable:
                                 **said(spread(cells)),
                             }
 
+    little = [name for name in found.sources if found.fitted(found.centre(name)) < MEMORIZES]
+    words = f" Nothing was memorized on {', '.join(little)}, and so nothing is correlated there." if little else ""
     caption = (
         f"Agreement with memorization, measured with subset models that train alike, over samples that are in no pair: by rank "
-        f"(null: 0) and as cosine, whose nulls are the cosine of a constant and the mean over shuffled scores. {_over(found)}"
+        f"(null: 0) and as cosine, whose nulls are the cosine of a constant and the mean over shuffled scores. {_over(found)}{words}"
     )
     return _table("agreement", caption, rows(), ("source", "samples", "measure"), "what")
 

@@ -1,15 +1,18 @@
 """What a study has to do, before it does it: its runs, those that are finished, and about how long the others take."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from noisybench.ground.lookup import names
 from noisybench.runs.folder import RECORD, whole_record
+from noisybench.runs.schemes import SCHEMES
 from noisybench.runs.training_run import Evaluation, carry_out
 from noisybench.training.machine import Machine
-from noisybench.training.timing import read_timing
+from noisybench.training.recipe import recorded
+from noisybench.training.timing import spent_before
 
 
 class StudyForecast(NamedTuple):
@@ -52,52 +55,107 @@ NOTHING_TO_DO = StudyForecast(0, 0, 0.0, "")
 """Of a study without runs."""
 
 
+class _Due(NamedTuple):
+    """One run of a plan.
+
+    Attributes:
+        kind: What its time depends on.
+        trainings: That it consists of, which are observed where it is one alone.
+        folder: Where it will be.
+        planned: Of it alone, without further rules.
+    """
+
+    kind: str
+    trainings: int
+    folder: Path
+    planned: Evaluation
+
+    def times(self, purposes: Iterable[str]) -> dict[str, int]:
+        """How often each purpose of ``timing.json`` takes its time: after every epoch, or after some, such as curvature."""
+        watch, epochs, known = self.planned.plan.watch, self.planned.plan.recipe.epochs, {*names("probes")}
+        every = {"input_gradient": watch.curvature_every} | watch.every(name for name in purposes if name in known)
+        if self.trainings > 1:
+            every |= dict.fromkeys(every, 0)
+        often = {name: every.get(name, 1) for name in purposes}
+        return {name: -(-epochs // each) * self.trainings if each else 0 for name, each in often.items()}
+
+    def seconds(self, each: Mapping[str, float]) -> float:
+        """What it takes, by what each time takes of each purpose."""
+        return sum(count * each[name] for name, count in self.times(each).items())
+
+
 def forecast_trainings(planned: Sequence[Evaluation], *, guess: bool = True) -> StudyForecast:
     """What trainings cost that are planned, each evaluation with its own plan; nothing is written where they will be.
 
-    Trainings of one model and recipe on as many samples are alike in time: those that are finished say how long. Of a kind
-    that none is finished of, one training is begun for an epoch, elsewhere, and thrown away.
+    Trainings of one model, in batches of one size, on as many samples, watched alike, are alike in time: those that are
+    finished say how long an epoch takes. Of a kind that none is finished of, one training is begun for a few epochs,
+    elsewhere, and thrown away. Runs for rules of stopping take as long as the trainings they consist of.
 
     Args:
         planned: The trainings.
-        guess: Whether such an epoch is trained; else their time is unknown.
+        guess: Whether such epochs are trained; else their time is unknown.
     """
-    runs, finished = 0, 0
-    left: dict[tuple[str, int], list[Evaluation]] = {}
-    taken: dict[tuple[str, int], list[float]] = {}
-    for one in planned:
-        kind = (one.plan.setup, len(one.source.labels))
-        for variant in one.variants:
-            for seed in one.seeds:
-                folder = one.out / variant.name / one.plan.folder / f"seed-{seed}"
-                found = whole_record(folder) if (folder / RECORD).is_file() else None
-                runs += 1
-                if found is not None and found.detectors:
-                    finished += 1
-                    taken.setdefault(kind, []).append(sum(read_timing(folder).get("purposes", {}).values()))
-                else:
-                    left.setdefault(kind, []).append(replace(one, variants=(variant,), seeds=(seed,)))
-    seconds, basis = 0.0, set()
+    due = [one for each in planned for one in _due(each)]
+    left: dict[str, list[_Due]] = {}
+    known: dict[str, Mapping[str, float]] = {}
+    for one in due:
+        found = whole_record(one.folder) if (one.folder / RECORD).is_file() else None
+        if found is None or not found.is_ended:
+            left.setdefault(one.kind, []).append(one)
+        elif one.trainings == 1 and (spent := spent_before(one.folder)):
+            times = one.times(spent)
+            known[one.kind] = {name: took / times[name] for name, took in spent.items()}
+    finished = len(due) - sum(map(len, left.values()))
+    seconds, bases = 0.0, set()
     for kind, others in left.items():
-        own = [each for each in taken.get(kind, []) if each > 0]
-        if own:
-            seconds += len(others) * sum(own) / len(own)
-            basis.add("by those that are finished")
-        elif guess:
-            seconds += len(others) * _first_epoch(others[0]) * others[0].plan.recipe.epochs
-            basis.add("by the first epoch of one of each kind")
-        else:
-            return StudyForecast(runs, finished, None, "")
-    return StudyForecast(runs, finished, seconds, " and ".join(sorted(basis)))
+        if kind not in known and not guess:
+            return StudyForecast(len(due), finished, None, "")
+        each = known[kind] if kind in known else _tried(others[0].planned)
+        seconds += sum(one.seconds(each) for one in others)
+        bases.add("by those that are finished" if kind in known else "by a few epochs of one of each kind")
+    return StudyForecast(len(due), finished, seconds, " and ".join(sorted(bases)))
 
 
-def _first_epoch(one: Evaluation) -> float:
-    """Seconds of the first epoch of a training, which is thrown away."""
-    plan = replace(one.plan, recipe=replace(one.plan.recipe, epochs=1))
+def _due(planned: Evaluation) -> Iterator[_Due]:
+    """Every run of an evaluation."""
+    plan = planned.plan
+    options = {name: value for name, value in recorded(plan.recipe).items() if name not in NO_MATTER_OF_TIME}
+    about = (plan.model, plan.code, plan.chosen.words, options, asdict(plan.watch), len(planned.source.labels))
+    kind = repr((*about, sorted(planned.detectors)))
+    for variant in planned.variants:
+        home = planned.out / variant.name
+        for seed in planned.seeds:
+            alone = replace(planned, variants=(variant,), seeds=(seed,), rules=())
+            yield _Due(kind, 1, home / plan.folder / f"seed-{seed}", alone)
+            for rule in planned.rules:
+                scheme = SCHEMES[rule]
+                folder = home / scheme.folder(plan.model, plan.recipe_name, plan.trained) / f"seed-{seed}"
+                yield _Due(kind, scheme.trainings, folder, alone)
+
+
+NO_MATTER_OF_TIME = ("epochs", "lr", "schedule", "momentum", "weight_decay", "milestones", "cosine_cycles")
+"""Options of a recipe on which the time of an epoch does not depend."""
+TRIED = (1, 3)
+"""Epochs of two trainings; what the second takes beyond the first is the time of further epochs, without any beginning."""
+
+
+def _tried(one: Evaluation) -> dict[str, float]:
+    """Purpose → seconds each time, of a training that is begun twice elsewhere and thrown away."""
     machine = Machine(one.machine.device, one.machine.threads)
+    short, longer = TRIED
+    spent = []
     with TemporaryDirectory() as folder:
-        path = carry_out(replace(one, plan=plan, machine=machine, out=Path(folder), rules=()))[0]
-        return float(sum(read_timing(path).get("purposes", {}).values()))
+        for epochs in TRIED:
+            recipe = replace(one.plan.recipe, epochs=epochs)
+            watch = replace(one.plan.watch, curvature_every=longer)  # in both once, after the last epoch
+            plan = replace(one.plan, recipe=recipe, watch=watch)
+            spent.append(spent_before(carry_out(replace(one, plan=plan, machine=machine, out=Path(folder)))[0]))
+    first, last = spent
+    times = _Due("", 1, Path(), replace(one, plan=plan)).times(last)
+    return {
+        name: took if times[name] == 1 else max((took - first[name]) / (longer - short), took / longer / 10)
+        for name, took in last.items()
+    }
 
 
 def _time(seconds: float) -> str:

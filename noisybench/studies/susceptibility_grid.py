@@ -1,13 +1,15 @@
 """What the susceptibility study trains: its grid of settings, read from a preset, from Python or from a JSON file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
 
 import msgspec
+import numpy as np
 
+from noisybench.data.inputs import read_rows
 from noisybench.data.source import Source
 from noisybench.ground.checks import a_path, unknown, whole
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
@@ -54,21 +56,26 @@ class SusceptibilityGrid:
         epochs: Of each.
         rivals: Rules with trainings of their own to select by: ``noisy_validation`` and ``ratt`` take one training more of
             each setting, ``pmv`` four; with the first seed alone.
+        pmv_samples: Samples of a variant up to which ``pmv`` is trained; None: always.
+        tests: Test samples that are asked after each epoch, spread over the test set; None: all, which may take longer than a
+            small training.
         others: Sources whose images are one of the readings: the first that is not the variant's own.
         options: Of recipe and watch, as text, for all.
     """
 
-    models: tuple[str, ...] = ("mlp(width=32)", "mlp(width=512)", "small_cnn(width=8)")
+    models: tuple[str, ...] = ("mlp(width=32)", "mlp(width=256)", "small_cnn(width=8)")
     learning_rates: tuple[float, ...] = (0.01, 0.05)
     schedules: tuple[str, ...] = ("constant", "cosine")
     recipes: tuple[str, ...] = ("standard", "overfit")
     objectives: tuple[str, ...] = ("cross_entropy", "elr")
     half: bool = True
     seeds: tuple[int, ...] = (0, 1)
-    epochs: int = 15
+    epochs: int = 10
     rivals: tuple[str, ...] = OF_RULES
+    pmv_samples: int | None = 1_500
+    tests: int | None = 2_000
     others: tuple[str, ...] = ("digits",)
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=lambda: {"batch_size": "64", "susceptibility_samples": "128"})
 
     def __post_init__(self) -> None:
         for name in (*AXES, "seeds"):
@@ -85,6 +92,9 @@ class SusceptibilityGrid:
         for objective in self.objectives:
             choose_objective(objective)
         whole(self.epochs, "epochs of the grid", least=4)
+        for name in ("tests", "pmv_samples"):
+            if getattr(self, name) is not None:
+                whole(getattr(self, name), f"{name} of the grid", least=1)
         if len(self.settings) < FEWEST_SETTINGS:
             msg = (
                 f"the grid has {len(self.settings)} settings, expected at least {FEWEST_SETTINGS}: they are the units of every "
@@ -102,11 +112,25 @@ class SusceptibilityGrid:
             if not self.half or sum(place) % 2 == 0
         )
 
+    def rivals_on(self, samples: int) -> tuple[str, ...]:
+        """Rivals that are trained on a variant of so many samples."""
+        few = self.pmv_samples is None or samples <= self.pmv_samples
+        return tuple(rule for rule in self.rivals if rule != "pmv" or few)
+
     @property
     def trainings(self) -> int:
-        """Trainings on one variant, those of rivals among them."""
+        """Trainings on one variant at most, those of rivals among them."""
         further = sum(scheme.trainings for rule, scheme in SCHEMES.items() if rule in self.rivals)
         return len(self.settings) * (len(self.seeds) + further)
+
+    def seen(self, source: Source) -> Source:
+        """The source with as many test samples as are asked for."""
+        if self.tests is None or source.test_labels is None or len(source.test_labels) <= self.tests:
+            return source
+        rows = np.unique(np.linspace(0, len(source.test_labels) - 1, self.tests).round().astype(np.int64))
+        marks = {name: values[rows] for name, values in source.test_marks.items()}
+        inputs = source.test_inputs if source.test_inputs is None else read_rows(source.test_inputs, rows)
+        return replace(source, test_inputs=inputs, test_labels=source.test_labels[rows], test_marks=marks)
 
     def readings(self, source: Source) -> tuple[str, ...]:
         """Readings beside the primary one: of those images that there are."""
@@ -140,13 +164,13 @@ AXES = ("models", "learning_rates", "schedules", "recipes", "objectives")
 FEWEST_SETTINGS = 6
 PRESETS: Mapping[str, SusceptibilityGrid] = {
     "quick": SusceptibilityGrid(
-        models=("mlp(width=16)", "mlp(width=512)"), learning_rates=(0.01, 0.02, 0.05, 0.1), schedules=("one_cycle",),
-        recipes=("overfit",), objectives=("cross_entropy",), half=False, seeds=(0,), epochs=12, rivals=("noisy_validation",),
+        models=("mlp(width=16)", "mlp(width=512)"), learning_rates=(0.02, 0.05, 0.1), schedules=("one_cycle",),
+        recipes=("overfit",), objectives=("cross_entropy",), half=False, seeds=(0,), epochs=10, rivals=("noisy_validation",), options={},
     ),
     "standard": SusceptibilityGrid(),
     "full": SusceptibilityGrid(
         models=("resnet18", "resnet18(width=16)", "small_cnn(width=64)"), learning_rates=(0.01, 0.1),
-        seeds=(0, 1, 2), epochs=200, options={"batch_size": "128"},
+        seeds=(0, 1, 2), epochs=200, tests=None, pmv_samples=None, options={"batch_size": "128"},
     ),
 }  # fmt: skip
 """Name → grid. ``quick`` is for a look; ``standard`` is CPU-sized; ``full`` has the paper's network, batch and epochs."""

@@ -268,7 +268,7 @@ def selection_table(trained: Sequence[Trained], regrets: Regrets) -> StudyTable:
         "points, mean over pools; the mean over variants with its 95 % interval by the bootstrap over settings, then each "
         "variant. Label Wave takes the setting whose predictions change least where it stops, at that epoch, and may so be "
         "below 0. 'Any' is a random model of those that the rule leaves. Scores of noisy validation, RATT and PMV are of the "
-        "first seed, on trainings of their own."
+        "first seed, on trainings of their own; where one was not measured on a variant, its mean is over the others."
     )
     return StudyTable("selection", caption, tuple(records), ("rule", "mean regret, points", *names), lines)
 

@@ -102,6 +102,7 @@ def assert_same(ours: Training, theirs: Training) -> None:
         np.testing.assert_array_equal(ours.history[name], values)
 
 
+@pytest.mark.usefixtures("warm_processes")
 @pytest.mark.parametrize("loader_workers", [0, 2])
 def test_images_train_to_the_same_bits_as_in_memory(files: ImageFiles, loader_workers: int) -> None:
     """Weights, trace, history and test accuracy, with crops, flips, dropout, curvature and susceptibility."""
@@ -141,6 +142,7 @@ def test_subset_models_are_the_same(files: ImageFiles, rows: ArrowRows, tmp_path
         np.testing.assert_array_equal(getattr(pools[0], name), getattr(pools[1], name))
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_loader_workers_decide_nothing(rows: ArrowRows, tmp_path: Path) -> None:
     """They are no part of a run's record or folder: a run that is finished is not repeated with others."""
     source = source_of(rows)

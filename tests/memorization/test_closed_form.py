@@ -103,7 +103,7 @@ def test_leave_one_out_is_that_of_refits(source: Source, variant: Variant, *, dr
 
 def test_copies_are_left_out_together() -> None:
     """Exact copies of a wrong label would answer it: all of a unit are left out at once, as they are of subsets."""
-    spectrum = find("alterations", "frequency_spectrum")(frequencies="1,4,40", others=60)
+    spectrum = find("alterations", "frequency_spectrum")(frequencies="1,4,12", others=60)
     source = spectrum(load_source("digits", limit=150), seed=0, foreign=None)
     variant = build_variant(source, find("noises", "symmetric")(rate=0.2))
     features = np.asarray(source.inputs, dtype=np.float32).reshape(len(source.labels), -1)

@@ -197,6 +197,7 @@ def test_a_pool_of_another_activation_is_its_models(small: Source, variant: Vari
     assert not files(tmp_path).keys() - {"block-0000-of-3.npz"}
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_bytes_depend_on_the_seed_alone(
     small: Source, variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ Each forgery is one change of a stranger who knows the code: he writes every dig
 import json
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,15 +56,15 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def tables(runs: Path) -> list[list[dict[str, Any]]]:
-    """All that leaderboards show of a folder."""
-    asked = (("mislabeled", None), ("mislabeled", "suggestion_accuracy"), ("memorization", None))
-    return [leaderboard(runs, truth=truth, metric=metric).to_records() for truth, metric in asked]
+def tables(runs: Path) -> Iterator[list[dict[str, Any]]]:
+    """All that leaderboards show of a folder, one after the other."""
+    for truth, metric in (("mislabeled", None), ("mislabeled", "suggestion_accuracy"), ("memorization", None)):
+        yield leaderboard(runs, truth=truth, metric=metric).to_records()
 
 
 @pytest.fixture(scope="module")
 def honest_tables(honest: Path) -> list[list[dict[str, Any]]]:
-    return tables(honest / "runs")
+    return list(tables(honest / "runs"))
 
 
 class Forger:
@@ -448,14 +448,17 @@ def test_a_forgery_is_noticed_and_marked(
     """``verify`` refuses; a table refuses, leaves it out or marks it in a line, or does not differ to the last field."""
     shutil.copytree(honest / "runs", tmp_path / "runs")
     FORGERIES[forgery](Forger(tmp_path / "runs"))
-    told = []
+    told: list[str] = []
+    shown: list[list[dict[str, Any]]] = []
     with caplog.at_level(logging.WARNING, logger="noisybench"):
         try:
-            shown = tables(tmp_path / "runs")
-            told += ["left out: as unfinished" for row in shown[0] if row["unfinished"]][:1]
+            for table in tables(tmp_path / "runs"):
+                shown.append(table)
+                told += [*["left out: as unfinished" for row in table if row["unfinished"]][:1], *caplog.messages]
+                if told:  # the further tables read the same folders
+                    break
         except BadData as error:
-            told.append(f"left out: {error}")
-    told += caplog.messages
+            told += [f"left out: {error}", *caplog.messages]
     assert all("left out: " in line or "neither made nor verified here" in line for line in told)
     if not told:
         assert shown == honest_tables

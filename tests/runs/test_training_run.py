@@ -115,6 +115,7 @@ def test_a_result_says_what_it_can_be_asked_for(results: list[Result], runs: lis
             results[0].agreement(**asked)
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_processes_give_the_same_bytes(digits: Source, variant: Variant, runs: list[Path], tmp_path: Path) -> None:
     """Two workers write what one process writes, file for file, timing apart; and progress is told by each."""
     steps: list[None] = []
@@ -366,8 +367,9 @@ def test_another_truth_or_test_set_is_not_answered_from_old_runs(digits: Source,
                 evaluate(variant, source, seeds=(0,), detectors="aum", epochs=1, out=out)
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_models_of_other_libraries_go_to_other_processes(tmp_path: Path) -> None:
-    """A name such as torchvision:… reaches spawned workers."""
+    """A name such as torchvision:… reaches other processes."""
     few = load_source("digits", limit=100)
     results = evaluate(
         build_variant(few, find("noises", "symmetric")(rate=0.2)),

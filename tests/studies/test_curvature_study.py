@@ -213,17 +213,17 @@ def test_a_stopped_study_goes_on_and_trains_nothing_twice(out: Path, results: St
 
 
 def test_shell_remakes_tables_and_pictures_without_runs(out: Path, tmp_path: Path) -> None:
-    """From the one file, in another folder; every table has lines, and every format its say."""
+    """From the one file, in another folder; every table has lines but agreement, for three epochs memorize nothing."""
     shutil.copy(out / "results.parquet", tmp_path)
     told = shell("study", "curvature", "--remake", "--out", tmp_path, "--sheet", tmp_path / "s.png", "--json")
     assert told.code == 0
     assert (tmp_path / "s.png").read_bytes()[:4] == b"\x89PNG"
     tables = json.loads(told.out)
-    assert all(tables[name] for name in TABLES)
+    assert [name for name in TABLES if not tables[name]] == ["agreement"]
     assert "for 0.1 was chosen on this very set" in tables["about"]
     line = shell("study", "curvature", "--remake", "--out", tmp_path, "--format", "csv", "--table", "tops")
     assert line.out.splitlines()[0].startswith("source,between,what,value,low,high")
-    plan = shell("study", "curvature", "--preset", "full", "--grid", tmp_path / "none.json", "--dry-run")
+    plan = shell("study", "curvature", "--grid", tmp_path / "none.json", "--dry-run")
     assert (plan.code, "none.json" in plan.err) == (1, True)
 
 
@@ -329,7 +329,10 @@ def test_what_memorized_nothing_is_not_correlated() -> None:
     """Below one half of the wrong labels fitted the study says so; below nine tenths a network does not interpolate."""
     little, some = measure_curvature(made(fitted=0.2)), measure_curvature(made(fitted=0.7))
     assert "nothing was memorized" in str(little["curvature_agrees_with_memorization"])
-    assert "nothing was memorized to speak of" in curvature_findings(made(fitted=0.2)).about
+    told = curvature_findings(made(fitted=0.2))
+    assert "nothing was memorized to speak of" in told.about
+    assert not told.to_records("agreement")
+    assert "Nothing was memorized on made" in told.table("agreement").caption
     assert isinstance(some["curvature_agrees_with_memorization"], Effect)
     assert "an interpolating network fits 90%" in str(some["curvature_finds_flips"])
 
@@ -360,6 +363,8 @@ def test_grids_that_cannot_be_meant_are_refused(results: StudyResults, tmp_path:
     """Each with what would be right."""
     with pytest.raises(BadUsage, match=r"must be one of the rates"):
         CurvatureGrid(rate=0.3)
+    with pytest.raises(BadUsage, match="limit must be at least 1"):
+        CurvatureGrid(limit=0)
     with pytest.raises(BadUsage, match=r"add 0.001"):
         CurvatureGrid(steps=(0.1,))
     with pytest.raises(BadUsage, match="activations are relu and silu"):

@@ -283,14 +283,12 @@ def test_findings_and_forecasts_need_no_training(tmp_path: Path, monkeypatch: py
     assert made.code == 0, made.err
     assert json.loads(made.out) == json.loads(harm_findings(results).to_json())
     assert (tmp_path / "a.png").is_file()
-    monkeypatch.setattr("noisybench.studies.forecast._first_epoch", lambda _: 2.0)
+    monkeypatch.setattr("noisybench.studies.forecast._tried", lambda _: {"training": 2.0})
     (tmp_path / "grid.json").write_text(json.dumps(grid_as_json(GRID)))
     dry = shell(
         "study", "harm", "--out", tmp_path / "new", "--grid", tmp_path / "grid.json", "--dry-run", "--workers", "1"
     )
-    words = (
-        "6 runs, 0 of them finished; the others take about 24 s with 1 at once, by the first epoch of one of each kind"
-    )
+    words = "6 runs, 0 of them finished; the others take about 24 s with 1 at once, by a few epochs of one of each kind"
     assert (dry.code, dry.out.strip()) == (0, words)
     assert not (tmp_path / "new").exists()
 

@@ -1,5 +1,6 @@
 """Results of a study as a file, and what is said of its runs beforehand."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,27 @@ def test_files_that_are_no_results_are_refused(tmp_path: Path) -> None:
     pq.write_table(pq.read_table(path).replace_schema_metadata({}), path)
     with pytest.raises(BadData, match="does not say of which study"):
         read_results(tmp_path / RESULTS, "harm")
+
+
+def test_a_forecast_knows_what_is_asked_at_some_epochs_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of ten epochs three have curvature, and the last alone what is asked at the end; all else is of every epoch."""
+    source = load_source("digits", limit=60)
+    variant = build_variant(source, find("noises", "symmetric")(rate=0.2), seed=0)
+    plan = plan_run(source, epochs=10, options={"curvature_every": "4"}, device="cpu")
+    planned = plan_evaluation(
+        variant, source, plan, machine=Machine("cpu"), seeds=(0, 1), detectors=("aum",), out=tmp_path
+    )
+    each = {
+        "training": 1.0,
+        "logits": 2.0,
+        "curvature": 10.0,
+        "input_gradient": 100.0,
+        "self_influence_kronecker": 1000.0,
+    }
+    monkeypatch.setattr("noisybench.studies.forecast._tried", lambda _: each)
+    assert forecast_trainings([planned]).seconds == 2 * (10 + 20 + 30 + 300 + 1000)
+    ruled = replace(planned, seeds=(0,), rules=("pmv",))
+    assert forecast_trainings([ruled]).seconds == (10 + 20 + 30 + 300 + 1000) + 4 * (10 + 20)
 
 
 def test_a_forecast_counts_what_is_finished_and_reckons_the_rest(tmp_path: Path) -> None:

@@ -106,6 +106,20 @@ def test_open_set_inputs_are_foreign_and_brought_to_size(images: Source, coloure
         altered("open_set", images, foreign=columns, rate=0.2)
 
 
+def test_a_limit_of_the_base_tears_no_copy_from_its_twin() -> None:
+    """The first samples alone are altered: every pair is whole, and the option is on record; without it nothing is."""
+    options: dict[str, Any] = {"base": "digits", "steps": "duplicates(rate=0.1)"}
+    found = load_source("altered", **options, base_limit="50")
+    whole = load_source("digits", limit=50)
+    copies = found.marks["conflicting"]
+    assert (len(found.labels), copies.sum(), found.marks["duplicate"].sum()) == (50, 5, 10)
+    assert np.array_equal(found.inputs, whole.inputs[found.marks["parent"]])
+    assert found.options["base_limit"] == 50
+    assert "base_limit" not in load_source("altered", **options).options
+    with pytest.raises(BadUsage, match="base_limit"):
+        load_source("altered", **options, base_limit="0")
+
+
 def test_open_classes_leave_the_label_set(images: Source) -> None:
     """Two of eight: their samples stay, under labels of the other six that are drawn alike; the test set loses them."""
     found = altered("open_classes", images, share=0.25)
