@@ -35,6 +35,7 @@ class PartStudy(NamedTuple):
         forecast: What it would train.
         measure: Name of each of its hypotheses → what was measured, or why it was not.
         steps: Epochs and subset models of a grid of its own, by which progress is told.
+        whole_grid: Whether its grid says all that it measures; that of susceptibility leaves out the labels.
     """
 
     presets: Mapping[str, Any]
@@ -42,6 +43,7 @@ class PartStudy(NamedTuple):
     forecast: Callable[[ReproduceGrid, str, Path, Machine], StudyForecast]
     measure: Callable[[StudyResults], Mapping[str, Effect | str]]
     steps: Callable[[ReproduceGrid, Any], int]
+    whole_grid: bool = True
 
 
 def part_studies() -> dict[str, PartStudy]:
@@ -55,6 +57,7 @@ def part_studies() -> dict[str, PartStudy]:
             _forecast_susceptibility,
             susceptibility_study.measure_susceptibility,
             lambda grid, own: own.trainings * own.epochs * len(grid.susceptibility_rates),
+            whole_grid=False,
         ),
         "curvature": PartStudy(
             curvature_study.PRESETS,
@@ -106,10 +109,12 @@ def grid_of_part(name: str, preset: str) -> Any:  # noqa: ANN401 - each study ha
 def finished_part(name: str, preset: str, out: Path) -> StudyResults | None:
     """Results of a study of that preset below ``out`` or beside it; None where there are none.
 
-    Those of another grid are passed over, as is a file that cannot be read.
+    Those of another grid are passed over, as is a file that cannot be read. Beside it they are of whatever labels their user
+    chose; below it a study whose grid leaves out the labels is asked again, which trains nothing that is finished.
     """
     wanted = grid_as_json(grid_of_part(name, preset))
-    for folder in (out / name, out.parent / name):
+    below = [out / name] if part_studies()[name].whole_grid else []
+    for folder in (*below, out.parent / name):
         if (folder / RESULTS).is_file():
             try:
                 found = read_results(folder, name)

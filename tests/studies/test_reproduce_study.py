@@ -34,6 +34,7 @@ from noisybench.studies.reproduce_parts import finished_part, part_records
 from noisybench.studies.reproduce_runs import ReproduceGrid
 from noisybench.studies.results import StudyResults, read_results, results_of, write_results
 from noisybench.training.machine import Machine
+from noisybench.variants.variant import read_variant
 
 GRID = ReproduceGrid(studies={}, limit=60, draws=(0, 1), epochs=2, models=2, fraction=0.5)
 DRAWS = 6
@@ -299,6 +300,21 @@ def test_the_command_refuses_what_cannot_be_meant(tmp_path: Path) -> None:
         reproduce_grid(3)  # type: ignore[arg-type]
     with pytest.raises(BadData, match="the results has a field 'nothing'"):
         reproduce_findings(StudyResults("reproduce", {"nothing": 1}, ()))
+
+
+def test_labels_of_susceptibility_are_those_of_the_grid(tmp_path: Path) -> None:
+    """Its own grid says nothing of labels: results below the study may be of others, and are not taken unasked."""
+    grid = reproduce_parts.grid_of_part("susceptibility", "quick")
+    results = results_of("susceptibility", grid, [{"record": "setting"}])
+    write_results(results, tmp_path / "reproduce" / "susceptibility")
+    assert finished_part("susceptibility", "quick", tmp_path / "reproduce") is None
+    write_results(results, tmp_path / "susceptibility")
+    assert finished_part("susceptibility", "quick", tmp_path / "reproduce") == read_results(
+        tmp_path / "susceptibility", "susceptibility"
+    )
+    folders = reproduce_parts.own_variants(replace(GRID, susceptibility_rates=(0.1, 0.4)), tmp_path / "variants")
+    variants = [read_variant(folder) for folder in folders]
+    assert [round(float(one.mislabeled.mean()), 2) for one in variants] == [0.1, 0.4]
 
 
 def test_presets_name_presets_of_the_other_studies() -> None:
