@@ -48,6 +48,7 @@ def forecast_susceptibility(
     """Runs of the study, those that are finished, and about how long the others take; arguments as of ``susceptibility``."""
     grid, folder = grid_of(preset), a_path(out, "out")
     labelled = read_variants(variants, None if data is None else a_path(data, "data"))
+    labelled = [one._replace(source=grid.seen(one.source)) for one in labelled]
     return forecast_runs(grid, labelled, folder, (machine or Machine(device="auto")).device)
 
 
@@ -84,6 +85,7 @@ def susceptibility(
     if plot is not None:
         check_picture(a_path(plot, "plot"))
     labelled = read_variants(variants, None if data is None else a_path(data, "data"))
+    labelled = [one._replace(source=grid.seen(one.source)) for one in labelled]
     records = run_settings(grid, labelled, folder, machine=machine or Machine(device="auto"), progress=progress)
     results = results_of(STUDY, grid, records)
     write_results(results, folder)

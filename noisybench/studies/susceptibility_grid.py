@@ -1,13 +1,15 @@
 """What the susceptibility study trains: its grid of settings, read from a preset, from Python or from a JSON file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
 
 import msgspec
+import numpy as np
 
+from noisybench.data.inputs import read_rows
 from noisybench.data.source import Source
 from noisybench.ground.checks import a_path, unknown, whole
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
@@ -54,21 +56,24 @@ class SusceptibilityGrid:
         epochs: Of each.
         rivals: Rules with trainings of their own to select by: ``noisy_validation`` and ``ratt`` take one training more of
             each setting, ``pmv`` four; with the first seed alone.
+        tests: Test samples that are asked after each epoch, spread over the test set; None: all, which may take longer than a
+            small training.
         others: Sources whose images are one of the readings: the first that is not the variant's own.
         options: Of recipe and watch, as text, for all.
     """
 
-    models: tuple[str, ...] = ("mlp(width=32)", "mlp(width=512)", "small_cnn(width=8)")
-    learning_rates: tuple[float, ...] = (0.01, 0.05)
+    models: tuple[str, ...] = ("mlp(width=32)", "mlp(width=256)", "small_cnn(width=8)")
+    learning_rates: tuple[float, ...] = (0.02, 0.1)
     schedules: tuple[str, ...] = ("constant", "cosine")
     recipes: tuple[str, ...] = ("standard", "overfit")
     objectives: tuple[str, ...] = ("cross_entropy", "elr")
     half: bool = True
     seeds: tuple[int, ...] = (0, 1)
-    epochs: int = 15
+    epochs: int = 12
     rivals: tuple[str, ...] = OF_RULES
+    tests: int | None = 2_000
     others: tuple[str, ...] = ("digits",)
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=lambda: {"batch_size": "64"})
 
     def __post_init__(self) -> None:
         for name in (*AXES, "seeds"):
@@ -85,6 +90,8 @@ class SusceptibilityGrid:
         for objective in self.objectives:
             choose_objective(objective)
         whole(self.epochs, "epochs of the grid", least=4)
+        if self.tests is not None:
+            whole(self.tests, "tests of the grid", least=1)
         if len(self.settings) < FEWEST_SETTINGS:
             msg = (
                 f"the grid has {len(self.settings)} settings, expected at least {FEWEST_SETTINGS}: they are the units of every "
@@ -107,6 +114,15 @@ class SusceptibilityGrid:
         """Trainings on one variant, those of rivals among them."""
         further = sum(scheme.trainings for rule, scheme in SCHEMES.items() if rule in self.rivals)
         return len(self.settings) * (len(self.seeds) + further)
+
+    def seen(self, source: Source) -> Source:
+        """The source with as many test samples as are asked for."""
+        if self.tests is None or source.test_labels is None or len(source.test_labels) <= self.tests:
+            return source
+        rows = np.unique(np.linspace(0, len(source.test_labels) - 1, self.tests).round().astype(np.int64))
+        marks = {name: values[rows] for name, values in source.test_marks.items()}
+        inputs = source.test_inputs if source.test_inputs is None else read_rows(source.test_inputs, rows)
+        return replace(source, test_inputs=inputs, test_labels=source.test_labels[rows], test_marks=marks)
 
     def readings(self, source: Source) -> tuple[str, ...]:
         """Readings beside the primary one: of those images that there are."""
@@ -141,12 +157,12 @@ FEWEST_SETTINGS = 6
 PRESETS: Mapping[str, SusceptibilityGrid] = {
     "quick": SusceptibilityGrid(
         models=("mlp(width=16)", "mlp(width=512)"), learning_rates=(0.01, 0.02, 0.05, 0.1), schedules=("one_cycle",),
-        recipes=("overfit",), objectives=("cross_entropy",), half=False, seeds=(0,), epochs=12, rivals=("noisy_validation",),
+        recipes=("overfit",), objectives=("cross_entropy",), half=False, seeds=(0,), epochs=12, rivals=("noisy_validation",), options={},
     ),
     "standard": SusceptibilityGrid(),
     "full": SusceptibilityGrid(
         models=("resnet18", "resnet18(width=16)", "small_cnn(width=64)"), learning_rates=(0.01, 0.1),
-        seeds=(0, 1, 2), epochs=200, options={"batch_size": "128"},
+        seeds=(0, 1, 2), epochs=200, tests=None, options={"batch_size": "128"},
     ),
 }  # fmt: skip
 """Name → grid. ``quick`` is for a look; ``standard`` is CPU-sized; ``full`` has the paper's network, batch and epochs."""

@@ -11,7 +11,7 @@ from noisybench.data.source import Source
 from noisybench.ground.engines.processes import Progress, run_tasks
 from noisybench.ground.errors import BadUsage, TrainingFailed
 from noisybench.ground.files import read_columns
-from noisybench.runs.folder import RECORD, keep_variant, whole_record
+from noisybench.runs.folder import keep_variant
 from noisybench.runs.record import Regime
 from noisybench.runs.schemes import SCHEMES
 from noisybench.runs.stopping import CURVES
@@ -96,22 +96,12 @@ def _planned(
 
 def forecast_runs(grid: SusceptibilityGrid, labelled: Sequence[NoisySource], out: Path, device: str) -> StudyForecast:
     """Runs, finished ones and the time of the others; a rival takes as long as the trainings it consists of."""
-    total = StudyForecast(0, 0, 0.0, "")
-    for planned in planned_settings(grid, labelled, out, device):
-        own = forecast_trainings([planned])
-        left = own.runs - own.finished
-        each = None if own.seconds is None or not left else own.seconds / left
-        total += own
-        for rule in grid.rivals:
-            scheme = SCHEMES[_regime(rule)]
-            home = out / planned.variants[0].name
-            folder = home / scheme.folder(planned.plan.model, planned.plan.recipe_name, planned.plan.trained)
-            path = folder / f"seed-{grid.seeds[0]}"
-            record = whole_record(path) if (path / RECORD).is_file() else None
-            finished = record is not None and record.is_ended
-            seconds = 0.0 if finished else None if each is None else each * scheme.trainings
-            total += StudyForecast(1, int(finished), seconds, own.basis)
-    return total
+    rivals = tuple(_regime(rule) for rule in grid.rivals)
+    planned = []
+    for one in planned_settings(grid, labelled, out, device):
+        planned.append(replace(one, seeds=grid.seeds[:1], rules=rivals))
+        planned += [replace(one, seeds=grid.seeds[1:])] if len(grid.seeds) > 1 else []
+    return forecast_trainings(planned)
 
 
 def _regime(rule: str) -> Regime:

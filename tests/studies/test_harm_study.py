@@ -283,7 +283,7 @@ def test_findings_and_forecasts_need_no_training(tmp_path: Path, monkeypatch: py
     assert made.code == 0, made.err
     assert json.loads(made.out) == json.loads(harm_findings(results).to_json())
     assert (tmp_path / "a.png").is_file()
-    monkeypatch.setattr("noisybench.studies.forecast._first_epoch", lambda _: {"training": 2.0})
+    monkeypatch.setattr("noisybench.studies.forecast._first_epoch", lambda _: 2.0)
     (tmp_path / "grid.json").write_text(json.dumps(grid_as_json(GRID)))
     dry = shell(
         "study", "harm", "--out", tmp_path / "new", "--grid", tmp_path / "grid.json", "--dry-run", "--workers", "1"

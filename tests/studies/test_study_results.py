@@ -43,25 +43,6 @@ def test_files_that_are_no_results_are_refused(tmp_path: Path) -> None:
         read_results(tmp_path / RESULTS, "harm")
 
 
-def test_a_forecast_knows_what_is_asked_at_some_epochs_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of ten epochs three have curvature, and the last alone what is asked at the end; all else is of every epoch."""
-    source = load_source("digits", limit=60)
-    variant = build_variant(source, find("noises", "symmetric")(rate=0.2), seed=0)
-    plan = plan_run(source, epochs=10, options={"curvature_every": "4"}, device="cpu")
-    planned = plan_evaluation(
-        variant, source, plan, machine=Machine("cpu"), seeds=(0, 1), detectors=("aum",), out=tmp_path
-    )
-    took = {
-        "training": 1.0,
-        "logits": 2.0,
-        "curvature": 10.0,
-        "input_gradient": 100.0,
-        "self_influence_kronecker": 1000.0,
-    }
-    monkeypatch.setattr("noisybench.studies.forecast._first_epoch", lambda _: took)
-    assert forecast_trainings([planned]).seconds == 2 * (10 + 20 + 30 + 300 + 1000)
-
-
 def test_a_forecast_counts_what_is_finished_and_reckons_the_rest(tmp_path: Path) -> None:
     source = load_source("digits", limit=60)
     variant = build_variant(source, find("noises", "symmetric")(rate=0.2), seed=0)

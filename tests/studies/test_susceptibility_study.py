@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from scipy.stats import spearmanr
 from shell import shell
 
+from noisybench.data.source import Source
 from noisybench.ground.errors import BadUsage, Mismatch, NoisybenchError, UnknownName
 from noisybench.statistics.regions import upper_half
 from noisybench.studies.claims import hypotheses_of
@@ -257,3 +259,14 @@ def test_bad_commands(tmp_path: Path) -> None:
         assert result.code in (1, 2)
         assert words in result.err
         assert "Traceback" not in result.err
+
+
+def test_fewer_test_samples_are_spread_over_the_test_set(digits: Source) -> None:
+    """Every fourth or so, whose order may be that of classes; as many as there are where more are asked for."""
+    few = replace(GRID, tests=90).seen(digits)
+    assert digits.test_labels is not None
+    assert few.test_labels is not None
+    assert few.test_labels.tolist() == [int(digits.test_labels[round(k * 359 / 89)]) for k in range(90)]
+    assert few.sha256 == digits.sha256
+    assert replace(GRID, tests=None).seen(digits) is digits
+    assert GRID.seen(digits) is digits
