@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MARKS = "osD^vPX"
 """Marks of learning rates, in their order."""
+LINEAR = 0.1
+"""Susceptibility up to which its axis is linear; above, it is logarithmic, for one model that diverges may have hundreds."""
 DOTS = 110
 """Dots an inch of a .png."""
 CORNERS = {1: (0.98, 0.02, "right", "bottom"), 2: (0.98, 0.98, "right", "top"),
@@ -76,7 +78,9 @@ def _draw_variant(figure: "Figure", panel: "Axes", one: Trained) -> None:
     if np.isfinite(at).all():
         panel.axvline(at[0], color="black", linewidth=0.8, linestyle="--")
         panel.axhline(at[1], color="black", linewidth=0.8, linestyle="--")
-    panel.margins(0.16)
+    panel.margins(0.2)
+    panel.set_yscale("symlog", linthresh=LINEAR)
+    panel.yaxis.set_major_formatter("{x:g}")
     for region, (x, y, across, up) in CORNERS.items():
         panel.text(x, y, NAMES[region], transform=panel.transAxes, ha=across, va=up, fontsize=7, color="#444444")
     panel.set_title(one.variant)
