@@ -52,8 +52,9 @@ class Claims:
         """The centre, in words."""
         one, grid = self.found.sources[self.source], self.found.grid
         rate = "its own labels" if self.centre.rate is None else f"{self.centre.rate:g} of flips"
+        size = "" if grid.model == "resnet18" and grid.limit is None else "CPU-sized: "
         return (
-            f"CPU-sized: {one['model']} on {one['samples']:,} of '{self.source}', recipe {grid.recipe}, {one['epochs']} "
+            f"{size}{one['model']} on {one['samples']:,} of '{self.source}', recipe {grid.recipe}, {one['epochs']} "
             f"epochs, {rate}, step {self.centre.step:g}"
         )
 

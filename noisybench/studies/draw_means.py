@@ -31,7 +31,7 @@ def measured_over(values: Sequence[float], said: str, *, null: float = 0.0) -> E
     p_value = _p_value(middle - max(0.0, null), error, units)
     if error < ALIKE and 2.0 ** (1 - units) > LEVEL:
         return Effect(middle, np.nan, np.nan, units, said, null, p_value)
-    return Effect(middle, max(middle - reach, -1.0), min(middle + reach, 1.0), units, said, null, p_value)
+    return Effect(middle, max(float(middle - reach), -1.0), min(float(middle + reach), 1.0), units, said, null, p_value)
 
 
 def without_value(known: int, asked: int) -> str:

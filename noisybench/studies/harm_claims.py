@@ -117,8 +117,9 @@ def _over_draws(grid: HarmGrid, cells: Sequence[Cell], treatment: str, value: Of
         return f"{treatment} could not be trained"
     values = [float(np.mean([value(cell, cell.draws.index(draw)) for cell in own])) for draw in whole]
     rates = ", ".join(f"{rate:g}" for rate in grid.rates)
+    size = "" if grid.base == "cifar10" else "CPU-sized: "
     said = (
-        f"CPU-sized: small networks on '{grid.base}' as {grid.how} copies, {grid.units} units of each of "
+        f"{size}networks on '{grid.base}' as {grid.how} copies, {grid.units} units of each of "
         f"{', '.join(map(str, grid.frequencies))} copies, symmetric noise at {rates}, {grid.epochs} epochs; units are draws"
     )
     return measured_over(values, said + without_value(len(whole), len(grid.draws)))
