@@ -1,6 +1,6 @@
 """How a study is answered in the shell: its grid chosen, its time told, carried out, or made again of its results."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,8 +18,7 @@ class OwnStudy(NamedTuple):
 
     Attributes:
         name: Of the study.
-        kind: Of its grid, a dataclass.
-        grid_of: Gives the grid of a name.
+        presets: Name → grid.
         carry_out: Trains what is missing.
         forecast: Says what that would be.
         findings: Of results.
@@ -29,12 +28,11 @@ class OwnStudy(NamedTuple):
     """
 
     name: str
-    kind: type[Any]
-    grid_of: Callable[[Any], Any]
+    presets: Mapping[str, Any]
     carry_out: Callable[..., "StudyFindings"]
     forecast: Callable[..., "StudyForecast"]
     findings: Callable[["StudyResults"], "StudyFindings"]
-    draw: Callable[["StudyResults", Path], None]
+    draw: Callable[["StudyResults", Path], object]
     tasks: Callable[[Any], int]
     steps: Callable[[Any], int]
 
@@ -51,23 +49,22 @@ class Asked:
     remake: bool
 
 
-def choose_grid(own: OwnStudy, preset: str | None, file: Path | None) -> Any:  # noqa: ANN401 - each study has a grid of its own
+def chosen_grid(own: OwnStudy, preset: str | None, grid: str | None) -> Any:  # noqa: ANN401 - each study has a grid of its own
     """The grid that was asked for; None where nothing was said.
 
     Raises:
-        BadUsage: Both a preset and a file.
+        BadUsage: It is said twice.
         UnknownName: No such preset.
-        BadData: The file holds no such grid.
+        BadData: A file holds no such grid.
     """
     from noisybench.ground.errors import BadUsage
-    from noisybench.ground.records import read_json_as
+    from noisybench.studies.grids import choose_grid
 
-    if preset is not None and file is not None:
+    if preset is not None and grid is not None:
         msg = "--preset and --grid both choose the grid; leave one out"
         raise BadUsage(msg)
-    if file is not None:
-        return read_json_as(file, own.kind, mend=f"give the fields of a {own.kind.__name__}")
-    return None if preset is None else own.grid_of(preset)
+    asked = preset or grid
+    return None if asked is None else choose_grid(asked, own.presets)
 
 
 def answer_study(own: OwnStudy, grid: Any, asked: Asked) -> "StudyFindings | None":  # noqa: ANN401 - as choose_grid
@@ -103,11 +100,11 @@ def answer_study(own: OwnStudy, grid: Any, asked: Asked) -> "StudyFindings | Non
         if picture is not None:
             own.draw(results, picture)
         return found
-    chosen, machine = own.grid_of("standard") if grid is None else grid, Machine(asked.device)
+    chosen, machine = own.presets["standard"] if grid is None else grid, Machine(asked.device)
     machine = replace(machine, workers=count_workers(asked.workers, machine.device, own.tasks(chosen)))
     if asked.dry_run:
         with status(f"study {own.name}"):
-            forecast = own.forecast(chosen, asked.out, machine)
+            forecast = own.forecast(chosen, asked.out, machine=machine)
         say(forecast.in_words(machine.workers))
         return None
     with progress_bar(f"study {own.name}", own.steps(chosen), "steps") as step:

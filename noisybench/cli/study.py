@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from noisybench.cli.answering import Asked, OwnStudy, answer_study, choose_grid
-from noisybench.cli.printing import Json, no_format, print_lines, progress_bar, say, tell, whole_number
+from noisybench.cli.answering import Asked, OwnStudy, answer_study, chosen_grid
+from noisybench.cli.printing import Json, no_format, print_lines, say, tell, whole_number
 
 if TYPE_CHECKING:
     from noisybench.studies.study import StudyFindings
@@ -28,8 +28,10 @@ Preset = Annotated[
     str | None, typer.Option(metavar="NAME", help="A grid by name: quick, standard or full, default standard.")
 ]
 GridFile = Annotated[
-    Path | None,
-    typer.Option("--grid", metavar="FILE", help="A grid of your own in place of a preset: its fields as JSON."),
+    str | None,
+    typer.Option(
+        "--grid", metavar="PRESET|FILE", help="A preset, or a .json file of the fields of a grid of your own."
+    ),
 ]
 Remake = Annotated[bool, typer.Option("--remake", help="From the results that are in its folder; nothing is run.")]
 
@@ -78,13 +80,11 @@ def harm(
 ) -> None:
     """What a memorised wrong label costs, by how often its instance occurs, and where treatments help or worsen that."""
     from noisybench.studies import harm as module
-    from noisybench.studies.harm_runs import HarmGrid
 
     check_report(style, table, module.TABLES)
     own = OwnStudy(
         "harm",
-        HarmGrid,
-        module.harm_grid,
+        module.PRESETS,
         module.harm,
         module.forecast_harm,
         module.harm_findings,
@@ -93,7 +93,7 @@ def harm(
         lambda wanted: wanted.trainings * wanted.epochs,
     )
     asked = Asked(out, plot, workers, device, dry_run=dry_run, remake=remake)
-    found = answer_study(own, choose_grid(own, preset, grid), asked)
+    found = answer_study(own, chosen_grid(own, preset, grid), asked)
     if found is not None:
         report_study(found, style, as_json=as_json, table=table, first=module.TABLES[0], plot=plot)
 
@@ -116,13 +116,11 @@ def reproduce(
     """Every claim of the four founding papers that can be tested: the published figure, ours, the setting and the verdict."""
     from noisybench.studies import reproduce as module
     from noisybench.studies.reproduce_parts import steps_of_parts
-    from noisybench.studies.reproduce_runs import ReproduceGrid
 
     check_report(style, table, module.TABLES)
     own = OwnStudy(
         "reproduce",
-        ReproduceGrid,
-        module.reproduce_grid,
+        module.PRESETS,
         module.reproduce,
         module.forecast_reproduce,
         module.reproduce_findings,
@@ -131,63 +129,53 @@ def reproduce(
         lambda wanted: wanted.steps + steps_of_parts(wanted, out),
     )
     asked = Asked(out, plot, workers, device, dry_run=dry_run, remake=remake)
-    found = answer_study(own, choose_grid(own, preset, grid), asked)
+    found = answer_study(own, chosen_grid(own, preset, grid), asked)
     if found is not None:
         report_study(found, style, as_json=as_json, table=table, first=module.TABLES[0], plot=plot)
 
 
 @study.command()
 def susceptibility(
-    variants: Annotated[list[Path], typer.Argument(metavar="VARIANT…", help="Folders of variants.")],
+    variants: Annotated[
+        list[Path] | None, typer.Argument(metavar="VARIANT…", help="Folders of variants; --remake needs none.")
+    ] = None,
     *,
     out: Out = Path("studies/susceptibility"),
-    preset: Annotated[str | None, typer.Option(help="quick, standard (CPU-sized) or full; default: standard.")] = None,
-    grid: Annotated[
-        str | None, typer.Option(metavar="PRESET|FILE", help="A preset, or a .json file of a grid.")
-    ] = None,
+    preset: Preset = None,
+    grid: GridFile = None,
     data: Annotated[Path | None, typer.Option(help="Where the files of the source are, if they moved.")] = None,
     plot: Plot = None,
     style: Style = "table",
     table: Table = None,
-    workers: Workers = None,
-    device: Device = "auto",
     dry_run: DryRun = False,
     remake: Remake = False,
+    workers: Workers = None,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Does susceptibility track how much of the wrong labels is fitted, and do training accuracy and it choose good models?"""
-    from dataclasses import replace
+    from functools import partial
 
-    from noisybench.cli.run import count_workers
-    from noisybench.ground.errors import BadUsage
-    from noisybench.studies.results import read_results
-    from noisybench.studies.susceptibility import TABLES, forecast_susceptibility, susceptibility_findings
-    from noisybench.studies.susceptibility import susceptibility as carry_out
-    from noisybench.studies.susceptibility_grid import grid_of
+    from noisybench.studies import susceptibility as module
+    from noisybench.studies.susceptibility_grid import PRESETS
     from noisybench.studies.susceptibility_picture import draw_susceptibility
-    from noisybench.training.machine import Machine
 
-    check_report(style, table, TABLES)
-    if preset is not None and grid is not None:
-        msg = "the grid is given twice, by --preset and by --grid; say one of them"
-        raise BadUsage(msg)
-    if remake:
-        results = read_results(out, "susceptibility")
-        findings = susceptibility_findings(results)
-        if plot is not None:
-            draw_susceptibility(results, plot)
-        report_study(findings, style, as_json=as_json, table=table, first=TABLES[0], plot=plot)
-        return
-    chosen, machine = grid_of(grid or preset or "standard"), Machine(device)
-    trainings = chosen.trainings * len(variants)
-    machine = replace(machine, workers=count_workers(workers, machine.device, trainings))
-    if dry_run:
-        found = forecast_susceptibility(variants, chosen, out, data=data, machine=machine)
-        say(found.in_words(machine.workers))
-        return
-    with progress_bar("study susceptibility", trainings * chosen.epochs) as step:
-        findings = carry_out(variants, chosen, out, plot=plot, data=data, machine=machine, progress=step)
-    report_study(findings, style, as_json=as_json, table=table, first=TABLES[0], plot=plot)
+    check_report(style, table, module.TABLES)
+    folders = variants or []
+    own = OwnStudy(
+        "susceptibility",
+        PRESETS,
+        partial(module.susceptibility, folders, data=data),
+        partial(module.forecast_susceptibility, folders, data=data),
+        module.susceptibility_findings,
+        draw_susceptibility,
+        lambda wanted: wanted.trainings * len(folders),
+        lambda wanted: wanted.trainings * len(folders) * wanted.epochs,
+    )
+    asked = Asked(out, plot, workers, device, dry_run=dry_run, remake=remake)
+    found = answer_study(own, chosen_grid(own, preset, grid), asked)
+    if found is not None:
+        report_study(found, style, as_json=as_json, table=table, first=module.TABLES[0], plot=plot)
 
 
 @study.command()
@@ -227,14 +215,12 @@ def curvature(
 
     from noisybench.ground.drawing import check_picture
     from noisybench.studies import curvature as module
-    from noisybench.studies.curvature_runs import CurvatureGrid
     from noisybench.studies.results import read_results
 
     check_report(style, table, module.TABLES)
     own = OwnStudy(
         "curvature",
-        CurvatureGrid,
-        module.curvature_grid,
+        module.PRESETS,
         module.curvature,
         module.forecast_curvature,
         module.curvature_findings,
@@ -242,11 +228,11 @@ def curvature(
         tasks=lambda one: one.trainings,
         steps=lambda one: one.progress,
     )
-    chosen = choose_grid(own, preset, grid)
+    chosen = chosen_grid(own, preset, grid)
     given: Any = {"sources": tuple(sources) if sources else None, "limit": limit, "data": data and str(data)}
     given = {name: value for name, value in given.items() if value is not None}
     if given:
-        chosen = replace(chosen or module.curvature_grid("standard"), **given)
+        chosen = replace(chosen or module.PRESETS["standard"], **given)
     images = None if sheet is None else check_picture(sheet)
     asked = Asked(out, plot, workers, device, dry_run=dry_run, remake=remake)
     found = answer_study(own, chosen, asked)

@@ -7,11 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from noisybench.ground.checks import a_path, check_kind, unknown
+from noisybench.ground.checks import a_path
 from noisybench.ground.drawing import check_picture
 from noisybench.ground.engines.processes import Progress
-from noisybench.ground.errors import UnknownName
-from noisybench.ground.records import record_as
 from noisybench.studies.claims import hypotheses_of
 from noisybench.studies.curvature_cells import MEMORIZES, Readings
 from noisybench.studies.curvature_claims import measured_curvature
@@ -40,6 +38,7 @@ from noisybench.studies.curvature_tables import (
     tops_table,
 )
 from noisybench.studies.forecast import StudyForecast, forecast_trainings
+from noisybench.studies.grids import choose_grid, grid_of_results
 from noisybench.studies.hypotheses import Effect, claims_table, judge_hypotheses, verdicts_of
 from noisybench.studies.results import StudyResults, read_results, results_of, write_results
 from noisybench.studies.study import StudyFindings
@@ -96,7 +95,7 @@ TABLES = (
 
 
 def curvature(
-    preset: str | CurvatureGrid,
+    preset: str | Path | CurvatureGrid,
     out: str | Path = "studies/curvature",
     *,
     plot: str | Path | None = None,
@@ -123,7 +122,7 @@ def curvature(
         BadData: The files of a source are missing.
         MissingPackage: A picture needs matplotlib.
     """
-    grid, out = curvature_grid(preset), a_path(out, "out")
+    grid, out = choose_grid(preset, PRESETS), a_path(out, "out")
     pictures = [None if path is None else check_picture(path) for path in (plot, sheet)]
     machine = machine or Machine(device="auto")
     labelled = grid.labelled()
@@ -140,7 +139,7 @@ def curvature(
 
 
 def forecast_curvature(
-    preset: str | CurvatureGrid, out: str | Path = "studies/curvature", machine: Machine | None = None
+    preset: str | Path | CurvatureGrid, out: str | Path = "studies/curvature", machine: Machine | None = None
 ) -> StudyForecast:
     """What ``curvature`` would train: its runs, those that are finished, and how long the others take; nothing is written.
 
@@ -149,7 +148,7 @@ def forecast_curvature(
     Raises:
         UnknownName: There is no such preset.
     """
-    grid, out, machine = curvature_grid(preset), a_path(out, "out"), machine or Machine(device="auto")
+    grid, out, machine = choose_grid(preset, PRESETS), a_path(out, "out"), machine or Machine(device="auto")
     labelled = grid.labelled()
     tasks = tasks_of(grid, labelled, out, machine)
     found = forecast_trainings([task.planned(labelled[task.place].source) for task in tasks])
@@ -166,7 +165,7 @@ def curvature_findings(results: StudyResults) -> StudyFindings:
     Raises:
         BadData: The results are not what this study leaves.
     """
-    found = Readings(results, _grid_of(results))
+    found = Readings(results, grid_of_results(results, "curvature", CurvatureGrid))
     judged = judge_hypotheses(hypotheses_of("curvature"), measured_curvature(found))
     caption = (
         "Claims on curvature: effects are turned so that the claim says that they are above zero. Reproduced: the interval "
@@ -193,7 +192,7 @@ def curvature_findings(results: StudyResults) -> StudyFindings:
 
 def measure_curvature(results: StudyResults) -> Mapping[str, Effect | str]:
     """Name of each hypothesis on curvature → what was measured, or in words why it was not."""
-    return measured_curvature(Readings(results, _grid_of(results)))
+    return measured_curvature(Readings(results, grid_of_results(results, "curvature", CurvatureGrid)))
 
 
 def draw_curvature(results: StudyResults, path: str | Path) -> None:
@@ -204,7 +203,7 @@ def draw_curvature(results: StudyResults, path: str | Path) -> None:
         MissingPackage: It needs matplotlib.
     """
     picture = check_picture(path)
-    draw_panels(Readings(results, _grid_of(results)), picture)
+    draw_panels(Readings(results, grid_of_results(results, "curvature", CurvatureGrid)), picture)
 
 
 def draw_most_curved(results: StudyResults, path: str | Path) -> None:
@@ -216,32 +215,7 @@ def draw_most_curved(results: StudyResults, path: str | Path) -> None:
         MissingPackage: It needs matplotlib.
     """
     picture = check_picture(path)
-    draw_sheets(Readings(results, _grid_of(results)), picture)
-
-
-def _grid_of(results: StudyResults) -> CurvatureGrid:
-    """The grid that the results are of.
-
-    Raises:
-        BadData: It is no grid of this study, or none that can be meant.
-    """
-    mend = "carry out 'noisybench study curvature' again"
-    return record_as(results.grid, CurvatureGrid, Path("the grid of these results"), mend=mend)
-
-
-def curvature_grid(preset: str | CurvatureGrid) -> CurvatureGrid:
-    """The grid of a preset.
-
-    Raises:
-        UnknownName: There is none of that name.
-        BadUsage: It is neither a name nor a grid.
-    """
-    check_kind(preset, (str, CurvatureGrid), "preset", f"say {', '.join(PRESETS)}, or give a CurvatureGrid")
-    if isinstance(preset, CurvatureGrid):
-        return preset
-    if preset not in PRESETS:
-        raise UnknownName(unknown(preset, tuple(PRESETS), "preset"))
-    return PRESETS[preset]
+    draw_sheets(Readings(results, grid_of_results(results, "curvature", CurvatureGrid)), picture)
 
 
 def _sources(grid: CurvatureGrid, labelled: Mapping[GridPlace, GridLabels]) -> Iterator[dict[str, Any]]:

@@ -13,12 +13,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from noisybench.ground.checks import a_path, check_kind, unknown
+from noisybench.ground.checks import a_path
 from noisybench.ground.drawing import check_picture
 from noisybench.ground.engines.processes import Progress
-from noisybench.ground.errors import BadData, BadUsage, UnknownName
-from noisybench.ground.records import record_as
 from noisybench.studies.forecast import StudyForecast, forecast_trainings
+from noisybench.studies.grids import choose_grid, grid_of_results
 from noisybench.studies.harm_claims import measured_harm
 from noisybench.studies.harm_measured import measured_records
 from noisybench.studies.harm_networks import (
@@ -74,7 +73,7 @@ TABLES = (
 
 
 def harm(
-    preset: str | HarmGrid,
+    preset: str | Path | HarmGrid,
     out: str | Path = "studies/harm",
     *,
     plot: str | Path | None = None,
@@ -98,7 +97,7 @@ def harm(
         BadUsage: A preset of another kind, or another kind of picture.
         MissingPackage: The picture needs matplotlib.
     """
-    grid, out = harm_grid(preset), a_path(out, "out")
+    grid, out = choose_grid(preset, PRESETS), a_path(out, "out")
     picture = None if plot is None else check_picture(plot)
     spectra, answers = run_grid(grid, out, machine=machine or Machine(device="auto"), progress=progress)
     write_results(results_of("harm", grid, [*measured_records(grid, spectra, answers)]), out)
@@ -109,14 +108,14 @@ def harm(
 
 
 def forecast_harm(
-    preset: str | HarmGrid, out: str | Path = "studies/harm", machine: Machine | None = None
+    preset: str | Path | HarmGrid, out: str | Path = "studies/harm", machine: Machine | None = None
 ) -> StudyForecast:
     """What ``harm`` would train: its runs, those that are finished, and how long the others take; nothing is written.
 
     Raises:
         UnknownName: There is no such preset.
     """
-    planned = planned_trainings(harm_grid(preset), a_path(out, "out"), machine or Machine(device="auto"))
+    planned = planned_trainings(choose_grid(preset, PRESETS), a_path(out, "out"), machine or Machine(device="auto"))
     return forecast_trainings(planned)
 
 
@@ -126,7 +125,7 @@ def harm_findings(results: StudyResults) -> StudyFindings:
     Raises:
         BadData: The results are not what this study leaves.
     """
-    grid = _grid_of(results)
+    grid = grid_of_results(results, "harm", HarmGrid)
     domain = Domain(grid.frequencies, grid.units, classes_of(results))
     cells = grid_cells(grid, results)
     theory = (costs(domain), bounds(), lookup(domain, grid.rates), paradox(domain, grid.rates))
@@ -157,39 +156,10 @@ def draw_harm(results: StudyResults, path: str | Path) -> None:
 
 def measure_harm(results: StudyResults) -> Mapping[str, Effect | str]:
     """Name of each hypothesis on harm → what the networks say of it, or in words why nothing; see ``harm_claims``."""
-    grid = _grid_of(results)
+    grid = grid_of_results(results, "harm", HarmGrid)
     rarest = [one for one in results.of("bucket") if one["copies"] == grid.frequencies[0]]
     fits = [float(one["wrong_fitted"]) for one in rarest if one["treatment"] == MEMORIZING and "wrong_fitted" in one]
     return measured_harm(grid, grid_cells(grid, results), fits)
-
-
-def _grid_of(results: StudyResults) -> HarmGrid:
-    """The grid that the results are of.
-
-    Raises:
-        BadData: It is no grid of this study, or none that can be meant.
-    """
-    check_kind(results, StudyResults, "results", "read_results('studies/harm', 'harm') gives them")
-    try:
-        return record_as(results.grid, HarmGrid, Path("the results"), mend="carry out 'noisybench study harm' again")
-    except BadUsage as error:
-        msg = f"the results are of no grid of study 'harm': {error}"
-        raise BadData(msg) from None
-
-
-def harm_grid(preset: str | HarmGrid) -> HarmGrid:
-    """The grid of a preset.
-
-    Raises:
-        UnknownName: There is none of that name.
-        BadUsage: It is neither a name nor a grid.
-    """
-    check_kind(preset, (str, HarmGrid), "preset", f"say {', '.join(PRESETS)}, or give a HarmGrid")
-    if isinstance(preset, HarmGrid):
-        return preset
-    if preset not in PRESETS:
-        raise UnknownName(unknown(preset, tuple(PRESETS), "preset"))
-    return PRESETS[preset]
 
 
 def _about(grid: HarmGrid, domain: Domain, failures: list[str]) -> str:

@@ -13,15 +13,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from noisybench.ground.checks import a_path, check_kind, unknown
+from noisybench.ground.checks import a_path
 from noisybench.ground.drawing import check_picture
 from noisybench.ground.engines.processes import Progress
-from noisybench.ground.errors import BadData, BadUsage, UnknownName
-from noisybench.ground.records import record_as
 from noisybench.memorization.pool import block_path, blocks
 from noisybench.runs.training_run import Evaluation
 from noisybench.studies.claims import HYPOTHESES
 from noisybench.studies.forecast import StudyForecast, forecast_trainings
+from noisybench.studies.grids import choose_grid, grid_of_results
 from noisybench.studies.hypotheses import Effect, Judged, claims_table, judge_hypotheses, verdicts_of
 from noisybench.studies.reproduce_claims import measured_own, setting
 from noisybench.studies.reproduce_parts import forecast_parts, grid_of_part, part_records
@@ -52,7 +51,7 @@ FULL = "noisybench study reproduce --preset full"
 
 
 def reproduce(
-    preset: str | ReproduceGrid,
+    preset: str | Path | ReproduceGrid,
     out: str | Path = "studies/reproduce",
     *,
     plot: str | Path | None = None,
@@ -78,7 +77,7 @@ def reproduce(
         BadUsage: A preset of another kind, or another kind of picture.
         MissingPackage: The picture needs matplotlib.
     """
-    grid, out = reproduce_grid(preset), a_path(out, "out")
+    grid, out = choose_grid(preset, PRESETS), a_path(out, "out")
     picture = None if plot is None else check_picture(plot)
     for name, chosen in grid.studies.items():
         grid_of_part(name, chosen)  # refused before anything is trained
@@ -93,14 +92,14 @@ def reproduce(
 
 
 def forecast_reproduce(
-    preset: str | ReproduceGrid, out: str | Path = "studies/reproduce", machine: Machine | None = None
+    preset: str | Path | ReproduceGrid, out: str | Path = "studies/reproduce", machine: Machine | None = None
 ) -> StudyForecast:
     """What ``reproduce`` would train, the other studies with it; nothing is written. A pool of subset models is one run.
 
     Raises:
         UnknownName: There is no such preset, or a study has none of that name.
     """
-    grid, out, machine = reproduce_grid(preset), a_path(out, "out"), machine or Machine(device="auto")
+    grid, out, machine = choose_grid(preset, PRESETS), a_path(out, "out"), machine or Machine(device="auto")
     source, tasks = planned_runs(grid, out, machine)
     planned = [task.planned(source) for task in tasks if task.what == "training"]
     trainings = forecast_trainings(planned)
@@ -135,7 +134,7 @@ def reproduce_findings(results: StudyResults) -> StudyFindings:
     Raises:
         BadData: The results are not what this study leaves.
     """
-    grid, judged = _grid_of(results), judged_claims(results)
+    grid, judged = grid_of_results(results, "reproduce", ReproduceGrid), judged_claims(results)
     primary = [one for one in judged if one.hypothesis.primary]
     secondary = [one for one in judged if not one.hypothesis.primary and one.measured is not None]
     sized = f"CPU-sized where the setting says so; at the size of the papers: {FULL}."
@@ -166,7 +165,7 @@ def draw_reproduce(results: StudyResults, path: str | Path) -> None:
 
 def measure_reproduce(results: StudyResults) -> Mapping[str, Effect | str]:
     """Name of each hypothesis → what was measured, by this study or by another, or in words why nothing was."""
-    grid = _grid_of(results)
+    grid = grid_of_results(results, "reproduce", ReproduceGrid)
     found: dict[str, Effect | str] = {
         one.name: f"this grid leaves out study '{one.study}'" for one in HYPOTHESES if one.study in PARTS
     }
@@ -186,36 +185,6 @@ def measure_reproduce(results: StudyResults) -> Mapping[str, Effect | str]:
 def judged_claims(results: StudyResults) -> tuple[Judged, ...]:
     """Every hypothesis of the list, judged."""
     return judge_hypotheses(HYPOTHESES, measure_reproduce(results))
-
-
-def reproduce_grid(preset: str | ReproduceGrid) -> ReproduceGrid:
-    """The grid of a preset.
-
-    Raises:
-        UnknownName: There is none of that name.
-        BadUsage: It is neither a name nor a grid.
-    """
-    check_kind(preset, (str, ReproduceGrid), "preset", f"say {', '.join(PRESETS)}, or give a ReproduceGrid")
-    if isinstance(preset, ReproduceGrid):
-        return preset
-    if preset not in PRESETS:
-        raise UnknownName(unknown(preset, tuple(PRESETS), "preset"))
-    return PRESETS[preset]
-
-
-def _grid_of(results: StudyResults) -> ReproduceGrid:
-    """The grid that the results are of.
-
-    Raises:
-        BadData: It is no grid of this study, or none that can be meant.
-    """
-    check_kind(results, StudyResults, "results", "read_results('studies/reproduce', 'reproduce') gives them")
-    mend = "carry out 'noisybench study reproduce' again"
-    try:
-        return record_as(results.grid, ReproduceGrid, Path("the results"), mend=mend)
-    except BadUsage as error:
-        msg = f"the results are of no grid of study 'reproduce': {error}"
-        raise BadData(msg) from None
 
 
 def _unmeasured(judged: Sequence[Judged]) -> StudyTable:

@@ -15,10 +15,11 @@ from noisybench.ground.drawing import check_picture
 from noisybench.ground.engines.processes import Progress
 from noisybench.studies.claims import hypotheses_of
 from noisybench.studies.forecast import StudyForecast
+from noisybench.studies.grids import choose_grid, grid_of_results
 from noisybench.studies.hypotheses import Effect, claims_table, judge_hypotheses, verdicts_of
 from noisybench.studies.results import StudyResults, results_of, write_results
 from noisybench.studies.study import StudyFindings, StudyTable
-from noisybench.studies.susceptibility_grid import SusceptibilityGrid, grid_in, grid_of
+from noisybench.studies.susceptibility_grid import PRESETS, SusceptibilityGrid
 from noisybench.studies.susceptibility_picture import draw_susceptibility
 from noisybench.studies.susceptibility_pools import Trained, trained_of
 from noisybench.studies.susceptibility_regions import (
@@ -46,7 +47,7 @@ def forecast_susceptibility(
     machine: Machine | None = None,
 ) -> StudyForecast:
     """Runs of the study, those that are finished, and about how long the others take; arguments as of ``susceptibility``."""
-    grid, folder = grid_of(preset), a_path(out, "out")
+    grid, folder = choose_grid(preset, PRESETS), a_path(out, "out")
     labelled = read_variants(variants, None if data is None else a_path(data, "data"))
     labelled = [one._replace(source=grid.seen(one.source)) for one in labelled]
     return forecast_runs(grid, labelled, folder, (machine or Machine(device="auto")).device)
@@ -81,7 +82,7 @@ def susceptibility(
         BadUsage: A setting cannot be trained on a variant, no variant or one twice, or another kind of picture.
         BadData: A folder is no variant, or its source cannot be read.
     """
-    grid, folder = grid_of(preset), a_path(out, "out")
+    grid, folder = choose_grid(preset, PRESETS), a_path(out, "out")
     if plot is not None:
         check_picture(a_path(plot, "plot"))
     labelled = read_variants(variants, None if data is None else a_path(data, "data"))
@@ -151,7 +152,7 @@ def _setting_table(trained: Sequence[Trained]) -> StudyTable:
 
 def _about(results: StudyResults, trained: Sequence[Trained]) -> str:
     """What was run, in sentences."""
-    grid = grid_in(results.grid)
+    grid = grid_of_results(results, STUDY, SusceptibilityGrid)
     what = (
         f"{len(grid.settings)} settings ({', '.join(grid.models)}; learning rates {', '.join(f'{one:g}' for one in grid.learning_rates)}; "
         f"{', '.join(grid.schedules)}; {', '.join(grid.recipes)}; {', '.join(grid.objectives)}"

@@ -1,19 +1,16 @@
 """What the susceptibility study trains: its grid of settings, read from a preset, from Python or from a JSON file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
-from pathlib import Path
-from typing import Any, NamedTuple, get_args, get_type_hints
+from typing import NamedTuple, get_args
 
-import msgspec
 import numpy as np
 
 from noisybench.data.inputs import read_rows
 from noisybench.data.source import Source
-from noisybench.ground.checks import a_path, unknown, whole
-from noisybench.ground.errors import BadData, BadUsage, UnknownName
-from noisybench.ground.files import read_json
+from noisybench.ground.checks import unknown, whole
+from noisybench.ground.errors import BadUsage, UnknownName
 from noisybench.runs.record import OF_RULES
 from noisybench.runs.schemes import SCHEMES
 from noisybench.training.objective import choose_objective
@@ -174,42 +171,3 @@ PRESETS: Mapping[str, SusceptibilityGrid] = {
     ),
 }  # fmt: skip
 """Name → grid. ``quick`` is for a look; ``standard`` is CPU-sized; ``full`` has the paper's network, batch and epochs."""
-
-
-def grid_of(preset: str | Path | SusceptibilityGrid) -> SusceptibilityGrid:
-    """The grid of a preset, or of a JSON file of its fields.
-
-    Raises:
-        UnknownName: There is no such preset, or no such field.
-        BadUsage: A field is not of its kind, or cannot be meant.
-        BadData: The file cannot be read.
-    """
-    if isinstance(preset, SusceptibilityGrid):
-        return preset
-    if isinstance(preset, str) and preset in PRESETS:
-        return PRESETS[preset]
-    path = a_path(preset, "preset")
-    if path.suffix != ".json":
-        raise UnknownName(unknown(str(preset), tuple(PRESETS), "preset") + "; or give a .json file of a grid")
-    told = read_json(path, mend='write the fields of a grid, such as {"models": ["mlp(width=64)"]}')
-    if not isinstance(told, dict):
-        msg = f"{path} holds a {type(told).__name__}, expected an object with the fields of a grid"
-        raise BadData(msg)
-    kinds, values = get_type_hints(SusceptibilityGrid), {}
-    for key, value in told.items():
-        if key not in kinds:
-            raise UnknownName(
-                unknown(str(key), tuple(one.name for one in fields(SusceptibilityGrid)), "field of a grid")
-            )
-        try:
-            values[key] = msgspec.convert(value, type=kinds[key])
-        except msgspec.ValidationError as error:
-            msg = f"'{key}' of the grid in {path}: {str(error).partition(' - at')[0]}"
-            raise BadUsage(msg) from None
-    return SusceptibilityGrid(**values)
-
-
-def grid_in(told: Mapping[str, Any]) -> SusceptibilityGrid:
-    """The grid that results were made with."""
-    kinds = get_type_hints(SusceptibilityGrid)
-    return SusceptibilityGrid(**{key: msgspec.convert(value, type=kinds[key]) for key, value in told.items()})

@@ -10,8 +10,9 @@ from noisybench.ground.random_streams import permutation
 from noisybench.statistics.association import resampled
 from noisybench.statistics.intervals import wilson
 from noisybench.statistics.regions import ModelPool, mean_where
+from noisybench.studies.grids import grid_of_results
 from noisybench.studies.results import StudyResults
-from noisybench.studies.susceptibility_grid import PRIMARY, GridSetting, grid_in
+from noisybench.studies.susceptibility_grid import PRIMARY, GridSetting, SusceptibilityGrid
 from noisybench.training.susceptibility import READINGS
 
 MEMORIZING = 2
@@ -134,7 +135,7 @@ class Trained(NamedTuple):
 
 def trained_of(results: StudyResults) -> list[Trained]:
     """The trainings of some results, a variant each."""
-    grid = grid_in(results.grid)
+    grid = grid_of_results(results, "susceptibility", SusceptibilityGrid)
     places = {setting.name: k for k, setting in enumerate(grid.settings)}
     seeds = {seed: k for k, seed in enumerate(grid.seeds)}
     found = []

@@ -147,7 +147,8 @@ def threshold_table(trained: Sequence[Trained]) -> StudyTable:
     caption = (
         "Test accuracy of region 1 minus that of a random model of the upper half by training accuracy, in points, mean over "
         "variants and pools: by every reading and rule of thresholds. Intervals by the bootstrap over settings; p by random "
-        "choices of as many models from the upper half; that of all but the primary rule by Holm over them."
+        "choices of as many models from the upper half; that of all but the primary rule by Holm over them. Claims leave out "
+        "variants on which no wrong label is memorized."
     )
     header = ("reading", "thresholds", "gain, points", "p", "p (Holm)", "pools without region 1")
     return StudyTable("thresholds", caption, tuple(records), header, lines)

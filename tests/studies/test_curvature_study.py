@@ -23,7 +23,6 @@ from noisybench.studies.curvature import (
     TABLES,
     curvature,
     curvature_findings,
-    curvature_grid,
     draw_most_curved,
     forecast_curvature,
     measure_curvature,
@@ -392,7 +391,7 @@ def test_grids_that_cannot_be_meant_are_refused(results: StudyResults, tmp_path:
     with pytest.raises(BadUsage, match="rates must be ascending"):
         CurvatureGrid(rates=(0.1, 0.05))
     with pytest.raises(UnknownName, match="preset"):
-        curvature_grid("quik")
+        curvature("quik")
     with pytest.raises(BadData, match="no images"):
         draw_most_curved(made(), tmp_path / "s.png")
     broken = StudyResults("curvature", {**results.grid, "rate": 0.3}, results.records)

@@ -17,7 +17,7 @@ from noisybench.ground.errors import BadUsage, UnknownName
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.statistics.lookup_table import symmetric_matrix
 from noisybench.studies.claims import hypotheses_of
-from noisybench.studies.harm import PRESETS, TABLES, harm, harm_findings, harm_grid, measure_harm
+from noisybench.studies.harm import PRESETS, TABLES, harm, harm_findings, measure_harm
 from noisybench.studies.harm_measured import measured_records, unit_errors
 from noisybench.studies.harm_networks import (
     failures_of,
@@ -314,7 +314,7 @@ def test_the_command_refuses_what_is_not_there(tmp_path: Path) -> None:
 
 def test_what_cannot_be_meant_is_refused() -> None:
     with pytest.raises(UnknownName, match="no preset is called 'quik'; did you mean 'quick'?"):
-        harm_grid("quik")
+        harm("quik")
     with pytest.raises(UnknownName, match="no treatment is called 'elrr'; did you mean 'elr'?"):
         HarmGrid(treatments=("cross_entropy", "elrr"))
     with pytest.raises(BadUsage, match="treatments are compared with 'cross_entropy', got elr; add it"):
@@ -322,6 +322,7 @@ def test_what_cannot_be_meant_is_refused() -> None:
     with pytest.raises(BadUsage, match="rates must be different and ascending, got 0.4, 0.2"):
         HarmGrid(rates=(0.4, 0.2))
     with pytest.raises(
-        BadUsage, match="preset is the int '3'; say quick, standard, exact, claims, full, or give a HarmGrid"
+        BadUsage,
+        match="preset is the int '3'; say quick, standard, exact, claims, full, a .json file, or give a HarmGrid",
     ):
-        harm_grid(3)  # type: ignore[arg-type]
+        harm(3)  # type: ignore[arg-type]

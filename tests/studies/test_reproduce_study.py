@@ -28,7 +28,6 @@ from noisybench.studies.reproduce import (
     measure_reproduce,
     reproduce,
     reproduce_findings,
-    reproduce_grid,
 )
 from noisybench.studies.reproduce_parts import finished_part, part_records
 from noisybench.studies.reproduce_runs import ReproduceGrid
@@ -306,8 +305,8 @@ def test_the_command_refuses_what_cannot_be_meant(tmp_path: Path) -> None:
     assert "carry out 'noisybench study reproduce' first, or name its folder with --out" in missing.err
     with pytest.raises(UnknownName, match="no study that measures claims is called 'harms'; did you mean 'harm'?"):
         ReproduceGrid(studies={"harms": "quick"})
-    with pytest.raises(BadUsage, match="preset is the int '3'; say quick, standard, full, or give a ReproduceGrid"):
-        reproduce_grid(3)  # type: ignore[arg-type]
+    with pytest.raises(BadUsage, match="preset is the int '3'; say quick, standard, full, a .json file, or give"):
+        reproduce(3)  # type: ignore[arg-type]
     with pytest.raises(BadData, match="the results has a field 'nothing'"):
         reproduce_findings(StudyResults("reproduce", {"nothing": 1}, ()))
 
