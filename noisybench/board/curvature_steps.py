@@ -73,8 +73,9 @@ def steps_in_words(rows: Sequence[AnyRow], of: Callable[[AnyRow], str]) -> str:
     said = []
     for row in stepped:
         which = f" ({of(row)})" if names.count(row.detector) > 1 else ""
-        share = "unknown how many" if math.isnan(row.activation_change) else f"{100 * row.activation_change:.0f} %"
-        changes = f" ({share} change the activation pattern)" if "curvature" in _needs(row.detector) else ""
+        share = f"{100 * row.activation_change:.0f} % change the activation pattern"
+        seen = "no activation with a kink was recorded" if math.isnan(row.activation_change) else share
+        changes = f" ({seen})" if "curvature" in _needs(row.detector) else ""
         said.append(f"{row.detector}{which} {row.curvature_step:g}{changes}")
     sentences = [f"Steps of curvature: {'; '.join(said)}."] if said else []
     if any("curvature_exact" in _needs(row.detector) for row in rows):

@@ -1,7 +1,7 @@
 """The list of hypotheses: what the four founding papers claim, each with its smallest effect of interest.
 
-One list, primary and secondary, that stands here before anything is measured. PublishedFigure figures are those that were checked
-in the paper or in its authors' files; others are not quoted.
+One list, primary and secondary, that stands here before anything is measured. Published figures are those that were checked in
+a paper or in its authors' files, each with what it is of, which may be another quantity than ours; others are not quoted.
 
 Source: Forouzesh, Sedghi and Thiran 2023, arXiv:2212.04461; Garg, Ravikumar and Roy 2024, arXiv:2307.05831; Liu 2021,
 arXiv:2102.05336; Lu, Bo and He 2021, arXiv:2108.08212.
@@ -31,7 +31,8 @@ SUSCEPTIBILITY = (
         smallest=0.01,
         primary=True,
         published=PublishedFigure(
-            0.039, "61.80 % of region 1 against 57.89 % of region 2, Clothing1M, 19 settings; authors' README"
+            0.039,
+            "mean of region 1, 61.80 %, minus that of region 2, 57.89 %; Clothing1M, 19 settings; authors' README",
         ),
     ),
     Hypothesis(
@@ -119,8 +120,8 @@ CURVATURE = (
         smallest=0.05,
         primary=True,
         published=PublishedFigure(
-            -0.12,
-            "cosine .69 over all of CIFAR-100 minus that of a constant, .81 with C-scores as a stand-in; Ravikumar 2025, table 1",
+            0.69,
+            "the cosine itself, from which no null is taken; all of CIFAR-100; Ravikumar 2025, table 1",
         ),
     ),
     Hypothesis(

@@ -155,7 +155,8 @@ def forecast_curvature(
     pools = sum(place[1] == grid.centre(place[0]).rate for place in labelled)
     if not grid.models or found.runs == found.finished:
         return found
-    return found._replace(basis=f"{found.basis}, besides {pools} times {grid.models} subset models")
+    without = f"without {pools} times {grid.models} subset models"
+    return found._replace(basis="; ".join(phrase for phrase in (found.basis, without) if phrase))
 
 
 def curvature_findings(results: StudyResults) -> StudyFindings:

@@ -23,26 +23,12 @@ class Spread(NamedTuple):
         low: NaN where there is one number, and no interval over samples.
         high: The other end.
         over: What the interval covers, in words; empty where there is none.
-        stderr: Standard error that the interval is made with; NaN of one over samples.
-        freedom: Degrees of freedom of Student's t; NaN of one over samples.
     """
 
     value: float
     low: float
     high: float
     over: str
-    stderr: float = math.nan
-    freedom: float = math.nan
-
-    def two_sided(self, null: float) -> float:
-        """P-value of the mean being ``null``, by Student's t; NaN where there is none."""
-        from scipy.special import stdtr
-
-        if math.isnan(self.freedom):
-            return math.nan
-        if self.stderr == 0:
-            return 1.0 if self.value == null else 0.0
-        return float(2 * stdtr(self.freedom, -abs(self.value - null) / self.stderr))
 
     def __str__(self) -> str:
         if math.isnan(self.value):
@@ -97,6 +83,12 @@ def mean_over(several: Sequence[ByRun]) -> dict[tuple[int, int], float]:
     return {key: float(np.mean([one[key] for one in several])) for key in keys}
 
 
+def draw_values(cells: ByRun) -> list[float]:
+    """The mean of each draw over its trainings; of one draw alone, the value of each training."""
+    draws = sorted({draw for draw, _ in cells})
+    return [_mean_of_draw(cells, draw) for draw in draws] if len(draws) > 1 else [*cells.values()]
+
+
 def spread(cells: ByRun, *, bounds: tuple[float, float] = (-1, 1), own: tuple[float, float] | None = None) -> Spread:
     """Mean and interval: over draws, each the mean of its trainings; of one draw over its trainings; of one, over samples.
 
@@ -109,17 +101,15 @@ def spread(cells: ByRun, *, bounds: tuple[float, float] = (-1, 1), own: tuple[fl
         return NOTHING
     draws = sorted({draw for draw, _ in cells})
     seeds = len({seed for _, seed in cells})
-    means = np.array([_mean_of_draw(cells, draw) for draw in draws])
+    means = np.array(draw_values(cells))
     over = f"{len(draws)} draws" + (f", {seeds} trainings each" if seeds > 1 else "")
-    if len(draws) == 1:
-        means, over = np.array([*cells.values()]), f"{len(cells)} trainings of one draw"
+    over = over if len(draws) > 1 else f"{len(cells)} trainings of one draw"
     middle = float(means.mean())
     if len(means) == 1:
         ends = (math.nan, math.nan) if own is None else own
         return Spread(middle, *ends, "" if own is None else "samples, of one draw and training")
-    freedom, error = len(means) - 1, float(means.std(ddof=1)) / math.sqrt(len(means))
-    reach = float(student(freedom, LEVEL)) * error
-    return Spread(middle, max(middle - reach, bounds[0]), min(middle + reach, bounds[1]), over, error, freedom)
+    reach = float(student(len(means) - 1, LEVEL)) * float(means.std(ddof=1)) / math.sqrt(len(means))
+    return Spread(middle, max(middle - reach, bounds[0]), min(middle + reach, bounds[1]), over)
 
 
 def setting_of(record: Mapping[str, Any]) -> CurvatureCell:

@@ -4,16 +4,17 @@ Each draw (other duplicates, other flips, other trainings) gives one value, the 
 source: the first on which noisybench's own step was not chosen, at that step; else the first, at the authors' step.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from noisybench.studies.curvature_cells import MEMORIZES, ByRun, Readings, mean_over, minus, spread
+from noisybench.studies.claims import hypotheses_of
+from noisybench.studies.curvature_cells import MEMORIZES, ByRun, Readings, draw_values, mean_over, minus
 from noisybench.studies.curvature_records import LAST, MEMORIZATION
 from noisybench.studies.curvature_runs import AUTHORS_STEP, CURVATURE, OWN_STEP, RIVALS, SMOOTH, CurvatureCell
 from noisybench.studies.curvature_tables import overlaps, rank_of_steps
+from noisybench.studies.draw_means import measured_over, without_value
 from noisybench.studies.hypotheses import Effect
 
 INTERPOLATES = 0.9
@@ -40,20 +41,20 @@ class Claims:
                 cells if isinstance(cells, str) and cells else "the grid has not the cells that it needs"
             )
             return
-        of = spread({key: value - less for key, value in cells.items()}, bounds=(-math.inf, math.inf))
-        one_draw = len({draw for draw, _ in cells}) == 1
-        said = f"{self.setting}{'; ' if note else ''}{note}; units are {'trainings' if one_draw else 'draws'}"
-        units = len(cells) if one_draw else len({draw for draw, _ in cells})
-        p_value = None if math.isnan(of.freedom) else of.two_sided(max(0.0, null))
-        self.measured[name] = Effect(of.value, of.low, of.high, units, said, null, p_value)
+        values, draws = draw_values(cells), len({draw for draw, _ in cells})
+        asked = 1 if self.centre.rate is None else len(self.found.grid.draws)
+        said = f"{self.setting}{'; ' if note else ''}{note}; units are {'trainings' if draws == 1 else 'draws'}"
+        said += without_value(draws, asked)
+        self.measured[name] = measured_over([value - less for value in values], said, null=null)
 
     @property
     def setting(self) -> str:
         """The centre, in words."""
         one, grid = self.found.sources[self.source], self.found.grid
         rate = "its own labels" if self.centre.rate is None else f"{self.centre.rate:g} of flips"
+        size = "" if grid.model == "resnet18" and grid.limit is None else "CPU-sized: "
         return (
-            f"CPU-sized: {one['model']} on {one['samples']:,} of '{self.source}', recipe {grid.recipe}, {one['epochs']} "
+            f"{size}{one['model']} on {one['samples']:,} of '{self.source}', recipe {grid.recipe}, {one['epochs']} "
             f"epochs, {rate}, step {self.centre.step:g}"
         )
 
@@ -68,6 +69,10 @@ class Claims:
 def measured_curvature(found: Readings) -> Mapping[str, Effect | str]:
     """Name of each hypothesis on curvature → what was measured, or in words why it was not."""
     claims = Claims(found)
+    fit = found.fitted(claims.centre)
+    if fit < MEMORIZES:
+        why = f"{fit:.0%} of the wrong labels are fitted: nothing was memorized that curvature could show"
+        return dict.fromkeys((one.name for one in hypotheses_of("curvature")), why)
     _flips(claims)
     _averaging(claims)
     _rivals(claims)
@@ -90,12 +95,16 @@ def _flips(claims: Claims) -> None:
         claims.put("curvature_finds_flips", why)
     elif known:
         worst = min(known, key=lambda rate: float(np.mean([*known[rate].values()])))
-        said = "of its own" if worst is None else f"worst at {worst:g}"
+        said = "of its own" if worst is None else f"the worst rate, {worst:g}, instead"
+        none = ", ".join(f"{rate:g}" for rate in cells if rate is not None and rate not in known)
+        said += f", there being none at {none}" * bool(none)
         claims.put("curvature_finds_flips", known[worst], less=CHANCE, note=said)
     else:
         claims.put("curvature_finds_flips", "there are no flips")
     for rate in (0.01, 0.02, 0.05, 0.1):
-        claims.put(f"curvature_finds_flips_{rate:g}", cells.get(rate, {}), less=CHANCE, note=f"at rate {rate:g}")
+        claims.put(
+            f"curvature_finds_flips_{rate:g}", cells.get(rate, {}), less=CHANCE, note=f"at rate {rate:g} instead"
+        )
     for step in (AUTHORS_STEP, 0.01, 0.03, OWN_STEP):
         own = claims.auroc(CURVATURE, "flips", step=step)
         claims.put(f"curvature_finds_flips_step_{step:g}", own, less=CHANCE, note=f"at step {step:g} instead")
@@ -110,7 +119,7 @@ def _averaging(claims: Claims) -> None:
     rates = claims.found.rates(claims.source)
     for name, target in (("averaging_helps", "flips"), ("averaging_helps_duplicates", "pairs")):
         each = [minus(*(claims.auroc(one, target, rate=rate) for one in (CURVATURE, LAST))) for rate in rates]
-        claims.put(name, mean_over([one for one in each if one]), note="mean over rates")
+        claims.put(name, mean_over([one for one in each if one]), note="mean over rates instead")
 
 
 def _rivals(claims: Claims) -> None:
@@ -172,11 +181,6 @@ def _steps(claims: Claims) -> None:
 def _agreement(claims: Claims) -> None:
     """That curvature agrees with memorization, by angle above both nulls, and by rank among all, right and wrong labels."""
     found, centre = claims.found, claims.centre
-    fit = found.fitted(centre)
-    if fit < MEMORIZES:
-        why = f"{fit:.0%} of the wrong labels are fitted: nothing was memorized that a correlation could be with"
-        claims.measured |= dict.fromkeys(AGREEMENT, why)
-        return
     for name, (measure, stratum) in AGREEMENT.items():
         where = {"measure": measure, "stratum": stratum}
         rank = found.cells("agreement", centre, "spearman", **where)

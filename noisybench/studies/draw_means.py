@@ -14,6 +14,9 @@ ALIKE = 1e-12
 def measured_over(values: Sequence[float], said: str, *, null: float = 0.0) -> Effect:
     """Mean of independent values from −1 to 1, with its 95 % interval and p-value by Student's t; no interval of a single one.
 
+    Where all are alike, Student's t knows no spread: the sign test has the p-value, and there is an interval, without
+    width, from as many units on as make it smaller than .05.
+
     Args:
         values: One of each unit, shape (u,).
         said: The setting, in words.
@@ -26,7 +29,14 @@ def measured_over(values: Sequence[float], said: str, *, null: float = 0.0) -> E
     error = float(each.std(ddof=1)) / np.sqrt(units)
     reach = float(student(units - 1, LEVEL)) * error
     p_value = _p_value(middle - max(0.0, null), error, units)
-    return Effect(middle, max(middle - reach, -1.0), min(middle + reach, 1.0), units, said, null, p_value)
+    if error < ALIKE and 2.0 ** (1 - units) > LEVEL:
+        return Effect(middle, np.nan, np.nan, units, said, null, p_value)
+    return Effect(middle, max(float(middle - reach), -1.0), min(float(middle + reach), 1.0), units, said, null, p_value)
+
+
+def without_value(known: int, asked: int) -> str:
+    """What is said of draws that have no value, as of a training that failed; empty where all have one."""
+    return "" if known >= asked else f"; {asked - known} of {asked} draws have no value"
 
 
 def _p_value(over: float, error: float, units: int) -> float:
@@ -34,5 +44,5 @@ def _p_value(over: float, error: float, units: int) -> float:
     from scipy.special import stdtr
 
     if error < ALIKE:
-        return float(2.0 ** (1 - units)) if over else 1.0
+        return float(2.0 ** (1 - units)) if abs(over) >= ALIKE else 1.0
     return float(2 * stdtr(units - 1, -abs(over) / error))

@@ -22,7 +22,7 @@ class StudyForecast(NamedTuple):
         runs: How many it has in all.
         finished: Those that are there.
         seconds: That the others take, one after the other; None where nobody knows.
-        basis: By what the seconds are reckoned.
+        basis: By what the seconds are reckoned, phrases with "; " between them.
     """
 
     runs: int
@@ -47,7 +47,7 @@ class StudyForecast(NamedTuple):
             return NotImplemented
         known = [part.seconds for part in (self, other) if part.runs > part.finished]
         seconds = None if any(part is None for part in known) else sum(part or 0.0 for part in known)
-        bases = dict.fromkeys(part.basis for part in (self, other) if part.basis)
+        bases = dict.fromkeys(phrase for part in (self, other) for phrase in part.basis.split("; ") if phrase)
         return StudyForecast(self.runs + other.runs, self.finished + other.finished, seconds, "; ".join(bases))
 
 
@@ -113,7 +113,7 @@ def forecast_trainings(planned: Sequence[Evaluation], *, guess: bool = True) -> 
         each = known[kind] if kind in known else _tried(others[0].planned)
         seconds += sum(one.seconds(each) for one in others)
         bases.add("by those that are finished" if kind in known else "by a few epochs of one of each kind")
-    return StudyForecast(len(due), finished, seconds, " and ".join(sorted(bases)))
+    return StudyForecast(len(due), finished, seconds, "; ".join(sorted(bases)))
 
 
 def _due(planned: Evaluation) -> Iterator[_Due]:

@@ -30,7 +30,7 @@ from noisybench.studies.harm_networks import (
     treatment_table,
 )
 from noisybench.studies.harm_picture import draw_findings
-from noisybench.studies.harm_runs import HarmGrid, planned_trainings, run_grid
+from noisybench.studies.harm_runs import MEMORIZING, HarmGrid, planned_trainings, run_grid
 from noisybench.studies.harm_theory import Domain, bounds, costs, lookup, paradox
 from noisybench.studies.hypotheses import Effect
 from noisybench.studies.results import StudyResults, read_results, results_of, write_results
@@ -157,7 +157,9 @@ def draw_harm(results: StudyResults, path: str | Path) -> None:
 def measure_harm(results: StudyResults) -> Mapping[str, Effect | str]:
     """Name of each hypothesis on harm → what the networks say of it, or in words why nothing; see ``harm_claims``."""
     grid = grid_of_results(results, "harm", HarmGrid)
-    return measured_harm(grid, grid_cells(grid, results))
+    rarest = [one for one in results.of("bucket") if one["copies"] == grid.frequencies[0]]
+    fits = [float(one["wrong_fitted"]) for one in rarest if one["treatment"] == MEMORIZING and "wrong_fitted" in one]
+    return measured_harm(grid, grid_cells(grid, results), fits)
 
 
 def _about(grid: HarmGrid, domain: Domain, failures: list[str]) -> str:

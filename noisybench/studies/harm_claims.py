@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from noisybench.statistics.lookup_table import SAME
-from noisybench.studies.draw_means import measured_over
+from noisybench.studies.draw_means import measured_over, without_value
 from noisybench.studies.harm_networks import Cell
 from noisybench.studies.harm_runs import MEMORIZING, HarmGrid
 from noisybench.studies.hypotheses import Effect
@@ -30,12 +30,24 @@ FAILING: Mapping[str, tuple[str, str]] = {
     "peer_loss_fails_at_small_l": ("peer_loss", "decided"),
 }
 """Hypothesis → treatment, and which errors of it are compared with cross-entropy's."""
+MEMORIZES = 0.5
+"""Share of the wrong labels of the rarest units fitted under cross-entropy below which nothing was memorized to speak of."""
 Ends = tuple[Sequence[int], Sequence[int]]
 """Frequencies at the top, and at the bottom."""
 
 
-def measured_harm(grid: HarmGrid, cells: Sequence[Cell]) -> dict[str, Effect | str]:
-    """Name of each hypothesis on harm → what was measured, or why it was not."""
+def measured_harm(grid: HarmGrid, cells: Sequence[Cell], fits: Sequence[float]) -> dict[str, Effect | str]:
+    """Name of each hypothesis on harm → what was measured, or why it was not.
+
+    Args:
+        grid: Of the study.
+        cells: Its networks.
+        fits: Shares of the wrong labels of the rarest units that are fitted under cross-entropy, of each training at a rate;
+            those of frequent ones are outvoted by their copies.
+    """
+    if fits and np.mean(fits) < MEMORIZES:
+        why = f"{np.mean(fits):.0%} of the wrong labels of the rarest units are fitted under {MEMORIZING}: nothing was memorized"
+        return dict.fromkeys((*HARMED, *FAILING), why)
     found: dict[str, Effect | str] = {}
     third = len(grid.frequencies) // 3
     if not third:
@@ -105,8 +117,9 @@ def _over_draws(grid: HarmGrid, cells: Sequence[Cell], treatment: str, value: Of
         return f"{treatment} could not be trained"
     values = [float(np.mean([value(cell, cell.draws.index(draw)) for cell in own])) for draw in whole]
     rates = ", ".join(f"{rate:g}" for rate in grid.rates)
+    size = "" if grid.base == "cifar10" else "CPU-sized: "
     said = (
-        f"CPU-sized: small networks on '{grid.base}' as {grid.how} copies, {grid.units} units of each of "
+        f"{size}networks on '{grid.base}' as {grid.how} copies, {grid.units} units of each of "
         f"{', '.join(map(str, grid.frequencies))} copies, symmetric noise at {rates}, {grid.epochs} epochs; units are draws"
     )
-    return measured_over(values, said)
+    return measured_over(values, said + without_value(len(whole), len(grid.draws)))

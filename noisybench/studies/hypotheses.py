@@ -29,7 +29,8 @@ class PublishedFigure:
     Attributes:
         figure: As published.
         source: Where it stands, and of what it is.
-        n: Samples of a correlation, which has a prediction interval then; None of anything else.
+        n: Units of a correlation over units of the same kind as ours, such as settings, which has a prediction interval
+            then; None of anything else.
     """
 
     figure: float
@@ -49,7 +50,7 @@ class Hypothesis:
         measure: The effect: what number is above zero if the claim is right.
         smallest: Smallest effect of interest, in its unit.
         primary: Whether it is one of those by which the paper is judged.
-        published: The figure of the paper, where it is of the same kind.
+        published: The nearest figure that was published; its source says of what it is.
     """
 
     name: str
@@ -192,6 +193,8 @@ def _line(one: Judged) -> tuple[str, ...]:
     printed = "–" if published is None else f"{published.figure:g}"
     if not math.isnan(low):
         printed += f", so ours in [{low:.3f}, {high:.3f}]"
+    if published is not None:
+        printed += f" ({published.source})"
     return (
         one.hypothesis.claim,
         one.hypothesis.measure,

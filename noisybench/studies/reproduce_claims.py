@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from noisybench.ground.errors import BadData
-from noisybench.studies.draw_means import measured_over
+from noisybench.studies.draw_means import measured_over, without_value
 from noisybench.studies.hypotheses import Effect
 from noisybench.studies.reproduce_runs import AT_RIGHT, ReproduceGrid
 from noisybench.studies.results import StudyResults
@@ -22,23 +22,27 @@ WRONG, RIGHT = "wrong_memorization", "right_memorization"
 
 
 class Quantity(NamedTuple):
-    """One quantity: draw → value, of the draws that have one; and why the others have none."""
+    """One quantity: draw → value, of the draws that have one; why trainings of others failed; and how many draws there are."""
 
     values: Mapping[int, float]
     failures: tuple[str, ...]
+    draws: int
 
     def __sub__(self, other: "Quantity") -> "Quantity":
         """The differences within the draws that have both."""
         both = [draw for draw in self.values if draw in other.values]
         return Quantity(
-            {draw: self.values[draw] - other.values[draw] for draw in both}, (*self.failures, *other.failures)
+            {draw: self.values[draw] - other.values[draw] for draw in both},
+            (*self.failures, *other.failures),
+            self.draws,
         )
 
     def measured(self, said: str, *, less: float = 0.0, nothing: str = "no draw has a value") -> Effect | str:
         """Its mean over draws; ``nothing`` says why there is none where no training failed."""
         if not self.values:
             return self.failures[0] if self.failures else nothing
-        return measured_over([value - less for value in self.values.values()], said)
+        told = f"{said}{without_value(len(self.values), self.draws)}"
+        return measured_over([value - less for value in self.values.values()], told)
 
 
 def measured_own(grid: ReproduceGrid, results: StudyResults) -> dict[str, Effect | str]:
@@ -68,9 +72,10 @@ def measured_own(grid: ReproduceGrid, results: StudyResults) -> dict[str, Effect
         names = f"{name}_holds_back", f"{name}_holds_back_wrong_more"
         found |= dict.fromkeys(names, nothing) if mean < LEAST_MEMORIZED else dict(zip(names, told, strict=True))
         fitted = [quantity_of(results, "training", objective, "wrong_at_right") for objective in (PLAIN, name)]
-        found[f"{name}_fits_less_at_equal_right"] = (fitted[0] - fitted[1]).measured(
+        less = (fitted[0] - fitted[1]).measured(
             fits, nothing=f"in no draw do both trainings pass {AT_RIGHT:g} of the right labels fitted on their way"
         )
+        found[f"{name}_fits_less_at_equal_right"] = nothing if mean < LEAST_MEMORIZED else less
     return found
 
 
@@ -84,6 +89,7 @@ def quantity_of(results: StudyResults, kind: str, objective: str, field: str, de
     return Quantity(
         {one["draw"]: one[field] for one in own if field in one},
         tuple(f"{objective} could not be trained: {one['failure']}" for one in failed),
+        len(results.grid["draws"]),
     )
 
 

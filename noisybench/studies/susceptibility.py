@@ -100,7 +100,7 @@ def susceptibility_findings(results: StudyResults) -> StudyFindings:
     trained = trained_of(results)
     tested = _tested(trained)
     regrets = all_regrets(tested) if tested else None
-    judged = judge_hypotheses(hypotheses_of(STUDY), correlation_effects(trained) | region_effects(tested, regrets))
+    judged = judge_hypotheses(hypotheses_of(STUDY), correlation_effects(trained) | region_effects(tested))
     tables = [correlation_table(trained), change_table(trained)]
     if regrets is not None:
         tables += [region_table(tested), threshold_table(tested), selection_table(tested, regrets)]
@@ -112,8 +112,7 @@ def susceptibility_findings(results: StudyResults) -> StudyFindings:
 def measure_susceptibility(results: StudyResults) -> dict[str, Effect | str]:
     """Name of each hypothesis → what was measured, or in words why it was not."""
     trained = trained_of(results)
-    tested = _tested(trained)
-    return correlation_effects(trained) | region_effects(tested, all_regrets(tested) if tested else None)
+    return correlation_effects(trained) | region_effects(_tested(trained))
 
 
 def _tested(trained: Sequence[Trained]) -> list[Trained]:

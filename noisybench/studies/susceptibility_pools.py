@@ -9,7 +9,7 @@ from noisybench.ground.arrays import Floats, Indices
 from noisybench.ground.random_streams import permutation
 from noisybench.statistics.association import resampled
 from noisybench.statistics.intervals import wilson
-from noisybench.statistics.regions import ModelPool
+from noisybench.statistics.regions import ModelPool, mean_where
 from noisybench.studies.grids import grid_of_results
 from noisybench.studies.results import StudyResults
 from noisybench.studies.susceptibility_grid import PRIMARY, GridSetting, SusceptibilityGrid
@@ -17,6 +17,11 @@ from noisybench.training.susceptibility import READINGS
 
 MEMORIZING = 2
 """Settings that must fit more of the wrong labels than chance would, or a variant was not memorized."""
+
+
+def known_mean(values: Floats) -> Floats:
+    """Mean along the last axis of what is known, NaN where nothing is: (…, m) → (…)."""
+    return mean_where(values, np.isfinite(values))
 
 
 class Trained(NamedTuple):
@@ -40,11 +45,7 @@ class Trained(NamedTuple):
 
     def mean(self, field: str) -> Floats:
         """Mean over the seeds that are known, shape (s,)."""
-        values = self.values.get(field, np.full((len(self.settings), len(self.seeds)), np.nan))
-        known = np.isfinite(values)
-        with np.errstate(invalid="ignore"):
-            found: Floats = np.where(known, values, 0.0).sum(1) / known.sum(1)
-        return found
+        return known_mean(self.values.get(field, np.full((len(self.settings), len(self.seeds)), np.nan)))
 
     @property
     def readings(self) -> tuple[str, ...]:
@@ -77,6 +78,11 @@ class Trained(NamedTuple):
                 f"would fit {self.chance:.1%}; no susceptibility is correlated with that."
             )
         return ""
+
+    @property
+    def resisted(self) -> bool:
+        """Whether there is something to resist: wrong labels that are memorized, or nobody knows which are wrong."""
+        return not self.nothing or self.about.get("wrong_share") is None
 
     @property
     def parts(self) -> tuple[Indices, ...]:
@@ -117,8 +123,14 @@ class Trained(NamedTuple):
         for place in range(len(self.seeds)):
             others = [other for other in range(len(self.seeds)) if other != place]
             told = (accuracy[own, place], zeta[own, place], test[own, place])
-            found.append(ModelPool(*told, accuracy[own][..., others].mean(-1), zeta[own][..., others].mean(-1)))
+            found.append(ModelPool(*told, *(known_mean(values[own][..., others]) for values in (accuracy, zeta))))
         return found
+
+    def own(self, field: str, parts: Sequence[Indices]) -> list[Floats]:
+        """A field of the very trainings that each pool judges, in the order of ``pools``."""
+        values = self.values.get(field, np.full((len(self.settings), len(self.seeds)), np.nan))
+        seeds = range(len(self.seeds)) if len(self.seeds) > 1 else [0] * len(parts)
+        return [values[places, seed] for places, seed in zip(self.judged(parts), seeds, strict=True)]
 
 
 def trained_of(results: StudyResults) -> list[Trained]:

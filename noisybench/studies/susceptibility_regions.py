@@ -147,7 +147,8 @@ def threshold_table(trained: Sequence[Trained]) -> StudyTable:
     caption = (
         "Test accuracy of region 1 minus that of a random model of the upper half by training accuracy, in points, mean over "
         "variants and pools: by every reading and rule of thresholds. Intervals by the bootstrap over settings; p by random "
-        "choices of as many models from the upper half; that of all but the primary rule by Holm over them."
+        "choices of as many models from the upper half; that of all but the primary rule by Holm over them. Claims leave out "
+        "variants on which no wrong label is memorized."
     )
     header = ("reading", "thresholds", "gain, points", "p", "p (Holm)", "pools without region 1")
     return StudyTable("thresholds", caption, tuple(records), header, lines)
@@ -206,17 +207,19 @@ CHOICES: Mapping[str, Choice] = {
 
 def judges_of(one: Trained, parts: Sequence[Indices] | None = None) -> list[Judge]:
     """The pools of a variant with the scores of each setting; ``parts`` as of ``Trained.pools``."""
+    taken = one.parts if parts is None else parts
+    rivals = {"noisy_validation": 1, "ratt": -1, "pmv": 1}  # the second is a bound on an error
     scores = {
-        "noisy_validation": one.mean("rival.noisy_validation"),
-        "ratt": -one.mean("rival.ratt"),
-        "pmv": one.mean("rival.pmv"),
-        "sum_of_losses": -one.mean("sum_of_losses"),
-        "label_wave": -one.mean("wave_changes"),
+        name: [sign * one.mean(f"rival.{name}")[here] for here in one.judged(taken)] for name, sign in rivals.items()
     }
-    wave, places = one.mean("wave_test"), one.judged(one.parts if parts is None else parts)
+    scores |= {
+        name: [-values for values in one.own(field, taken)]
+        for name, field in (("sum_of_losses", "sum_of_losses"), ("label_wave", "wave_changes"))
+    }
+    tested = one.own("wave_test", taken)
     return [
-        Judge(pool, {name: score[here] for name, score in scores.items()}, wave[here])
-        for pool, here in zip(one.pools(PRIMARY, parts), places, strict=True)
+        Judge(pool, {name: each[place] for name, each in scores.items()}, tested[place])
+        for place, pool in enumerate(one.pools(PRIMARY, parts))
     ]
 
 
@@ -265,7 +268,7 @@ def selection_table(trained: Sequence[Trained], regrets: Regrets) -> StudyTable:
     )
     caption = (
         "Regret: test accuracy of the best setting at its last epoch minus that of the setting which the rule chooses, in "
-        "points, mean over pools; the mean over variants with its 95 % interval by the bootstrap over settings, then each "
+        "points, mean over the pools in which it chooses one; the mean over variants with its 95 % interval by the bootstrap over settings, then each "
         "variant. Label Wave takes the setting whose predictions change least where it stops, at that epoch, and may so be "
         "below 0. 'Any' is a random model of those that the rule leaves. Scores of noisy validation, RATT and PMV are of the "
         "first seed, on trainings of their own; where one was not measured on a variant, its mean is over the others."
@@ -273,20 +276,36 @@ def selection_table(trained: Sequence[Trained], regrets: Regrets) -> StudyTable:
     return StudyTable("selection", caption, tuple(records), ("rule", "mean regret, points", *names), lines)
 
 
-def region_effects(trained: Sequence[Trained], regrets: Regrets | None) -> dict[str, Effect | str]:
-    """What the hypotheses on choosing ask for."""
+def better_by(trained: Sequence[Trained], chosen: str, other: str) -> tuple[float, Floats]:
+    """Regret of a rule minus that of the chosen one, and that of each resample of settings; of the pools that have both."""
+    rules, parts = (CHOICES[chosen], CHOICES[other]), trained[0].redrawn(np.random.default_rng(1), RESAMPLES)
+
+    def difference(again: Sequence[Indices] | None) -> Any:  # noqa: ANN401 - a number or an array
+        each = [[rules[0](judge) - rules[1](judge) for judge in judges_of(one, again)] for one in trained]
+        return _mean_known([_mean_known(gains) for gains in each])
+
+    return float(difference(None)), difference(parts)
+
+
+def region_effects(tested: Sequence[Trained]) -> dict[str, Effect | str]:
+    """What the hypotheses on choosing ask for, on variants with a test set on which there is something to resist."""
     others = {"region_beats_accuracy": "training accuracy", "region_beats_validation": "noisy validation",
               "region_beats_losses": "sum of training losses"}  # fmt: skip
-    if not trained or regrets is None:
+    if not tested:
         return dict.fromkeys(("regions_select", *others), "no variant has a test set of known labels")
+    trained = [one for one in tested if one.resisted]
+    if not trained:
+        return dict.fromkeys(
+            ("regions_select", *others), "nothing was memorized on any variant, so nothing was resisted"
+        )
     gain, of = gain_of(trained, PRIMARY, "mean"), f"{', '.join(one.variant for one in trained)}; settings"
     units = len(trained[0].settings)
-    effects: dict[str, Effect | str] = {
-        "regions_select": Effect(gain.value, gain.low, gain.high, units, of, p_value=gain.p)
-    }
-    chosen = "region 1, most accurate"
+    effect = Effect(gain.value, gain.low, gain.high, units, of, p_value=gain.p)
+    effects: dict[str, Effect | str] = {"regions_select": "no model is in region 1" if np.isnan(gain.value) else effect}
     for name, other in others.items():
-        value, drawn = regrets.mean[other] - regrets.mean[chosen], regrets.drawn[other] - regrets.drawn[chosen]
+        value, drawn = better_by(trained, "region 1, most accurate", other)
         measured = Effect(value, *interval_of(drawn), units, of, p_value=share_beyond(drawn))
-        effects[name] = f"{other} was not measured" if np.isnan(regrets.mean[other]) else measured
+        asked = any(np.isfinite(CHOICES[other](judge)) for one in trained for judge in judges_of(one))
+        lacking = "no model is in region 1" if asked else f"{other} was not measured"
+        effects[name] = lacking if np.isnan(value) else measured
     return effects

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from noisybench.ground.arrays import Floats
-from noisybench.statistics.association import Association, associate, linear, partial_ranked, ranked
+from noisybench.statistics.association import FEWEST, Association, associate, linear, partial_ranked, ranked
 from noisybench.studies.hypotheses import Effect
 from noisybench.studies.study import StudyTable, plain
 from noisybench.studies.susceptibility_grid import PRIMARY
@@ -143,6 +143,9 @@ def change_table(trained: Sequence[Trained]) -> StudyTable:
     return StudyTable("changes", caption, tuple(records), header, lines)
 
 
+NO_VALUE = f"there are fewer than {FEWEST} settings (within rates: of any learning rate), or they do not differ"
+
+
 def correlation_effects(trained: Sequence[Trained]) -> dict[str, Effect | str]:
     """What the hypotheses on correlation ask for."""
     within = [one for one in trained if not one.nothing]
@@ -162,5 +165,6 @@ def correlation_effects(trained: Sequence[Trained]) -> dict[str, Effect | str]:
     effects: dict[str, Effect | str] = {}
     for name, ask in asked.items():
         one = ask()
-        effects[name] = Effect(one.value, one.low, one.high, one.units, of, p_value=one.p)
+        measured = Effect(one.value, one.low, one.high, one.units, of, p_value=one.p)
+        effects[name] = NO_VALUE if np.isnan(one.value) else measured
     return effects

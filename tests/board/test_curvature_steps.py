@@ -95,7 +95,7 @@ def test_every_form_says_the_step(runs: Path) -> None:
     assert "Steps of curvature: loss_curvature (" in words
     assert "0.001 (" in words
     assert " % change the activation pattern)" in words
-    assert "0.1 (unknown how many change the activation pattern)" in words
+    assert "0.1 (no activation with a kink was recorded)" in words
     assert words in board.to_markdown()
     assert str(to_table(board.rows).caption).startswith(words)
     assert "change the activation pattern" in board.to_latex()

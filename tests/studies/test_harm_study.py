@@ -208,7 +208,13 @@ def test_claims_equal_loops_over_units_and_draws() -> None:
     lost = [one for one in records if (one["draw"], one["treatment"]) != (1, "backward_correction, true")]
     left = measure_harm(results_of("harm", CLAIMED, lost))["correction_fails_at_small_l"]
     assert isinstance(left, Effect)
-    assert left.units == 2
+    assert (left.units, left.of.endswith("; 1 of 3 draws have no value")) == (2, True)
+    rare = {"record": "bucket", "draw": 0, "rate": 0.4, "treatment": "cross_entropy", "copies": 1}
+    for fitted, little in ((0.2, True), (0.9, False)):
+        few = [*records, {**rare, "wrong_fitted": fitted}, {**rare, "copies": 16, "wrong_fitted": 0.0}]
+        told = measure_harm(results_of("harm", CLAIMED, few))
+        assert {*told} == {*found}
+        assert ("nothing was memorized" in str(told["frequent_harmed_more"])) is little
     none = [one for one in records if one["treatment"] == "cross_entropy"]
     why = measure_harm(results_of("harm", CLAIMED, none))["correction_fails_at_small_l"]
     assert why == "backward_correction, true could not be trained"

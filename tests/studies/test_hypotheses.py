@@ -72,6 +72,7 @@ def test_tables_have_every_field_and_say_why_nothing_was_measured() -> None:
     assert (b["verdict"], b["value"], b["why_not"]) == ("not measured", None, "nothing memorized")
     assert a.keys() == b.keys()
     assert table.lines[1][-1] == "nothing memorized"
+    assert [line[5].endswith("(table 1)") for line in table.lines] == [True, True]
     assert [one.word for one in verdicts_of(judged)] == ["holds", "undecided"]
 
 

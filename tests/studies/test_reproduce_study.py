@@ -125,7 +125,7 @@ def test_each_verdict_turns_with_its_quantity() -> None:
 
 def test_what_was_not_memorized_cannot_be_held_back() -> None:
     found = measure_reproduce(own_results(cross_entropy_wrong_memorization=0.05, elr_wrong_memorization=0.0))
-    for name in ("elr_holds_back", "car_holds_back", "elr_holds_back_wrong_more"):
+    for name in ("elr_holds_back", "car_holds_back", "elr_holds_back_wrong_more", "car_fits_less_at_equal_right"):
         assert str(found[name]).startswith(
             "under cross-entropy the wrong labels were not memorized: their mean memorization"
         )
@@ -141,6 +141,13 @@ def test_a_failed_training_is_told() -> None:
     ]  # fmt: skip
     found = measure_reproduce(replace(results, records=tuple(broken)))
     assert found["car_holds_back"] == "car could not be trained: a loss is not finite"
+    one = next(record for record in broken if "failure" in record and record["draw"] == 2)
+    once = tuple(
+        one if (old["record"], old.get("objective"), old.get("draw")) == ("pool", "car", 2) else old
+        for old in results.records
+    )
+    some = effect(replace(results, records=once), "car_holds_back")
+    assert (some.units, some.of.endswith("; 1 of 6 draws have no value")) == (5, True)
     assert isinstance(found["elr_holds_back"], Effect)
     table = reproduce_findings(replace(results, records=tuple(broken))).table("not_measured")
     assert ("Lu 2021", "CAR holds back memorization of wrong labels", found["car_holds_back"]) in table.lines
@@ -153,7 +160,10 @@ def test_every_hypothesis_of_these_studies_is_measured_or_said_why() -> None:
 
 
 def test_means_of_draws_that_are_alike() -> None:
-    """A value without spread has the p-value of the sign test, and a single one has no interval."""
+    """A value without spread has the p-value of the sign test, and an interval where that is below .05; a single one has none."""
+    few = measured_over([0.05] * 5, "")
+    assert np.isnan([few.low, few.high]).all()
+    assert few.p == 2**-4
     assert measured_over([0.5] * 8, "") == Effect(0.5, 0.5, 0.5, 8, "", p_value=2**-7)
     assert measured_over([0.0, 0.0], "").p == 1
     one = measured_over([0.4], "")

@@ -88,5 +88,7 @@ def test_a_forecast_counts_what_is_finished_and_reckons_the_rest(tmp_path: Path)
     assert (after.runs, after.finished, after.basis) == (3, 1, "by those that are finished")
     both = after + StudyForecast(2, 2, 0.0, "")
     assert (both.runs, both.finished, both.seconds) == (5, 3, after.seconds)
+    told = StudyForecast(1, 0, 1.0, "as ever; by hand") + StudyForecast(1, 0, 1.0, "by hand; without pools")
+    assert told.basis == "as ever; by hand; without pools"
     assert StudyForecast(2, 2, 0.0, "").in_words() == "2 runs, 2 of them finished: nothing is trained"
     assert "about 30 min with 2 at once, as ever" in StudyForecast(9, 1, 3600.0, "as ever").in_words(2)

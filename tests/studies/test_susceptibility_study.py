@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -118,7 +117,13 @@ def test_nothing_memorized_is_said_in_place_of_a_correlation() -> None:
     findings = susceptibility_findings(results)
     assert "made 0: memorized nothing. At most 4.8% of the wrong labels are fitted" in findings.about
     assert findings.to_records("correlations") == []
-    assert "nothing was memorized" in str(measure_susceptibility(results)["susceptibility_tracks_fit"])
+    effects = measure_susceptibility(results)
+    assert "nothing was memorized" in str(effects["susceptibility_tracks_fit"])
+    assert "nothing was memorized" in str(effects["regions_select"])
+    unknown = [
+        {**one, "wrong": 0, "wrong_share": None} if one["record"] == "variant" else one for one in results.records
+    ]
+    assert isinstance(measure_susceptibility(replace(results, records=tuple(unknown)))["regions_select"], Effect)
     assert {row["verdict"] for row in findings.to_records("claims") if "tracks" in row["name"]} == {"not measured"}
 
 
@@ -137,8 +142,9 @@ def test_regret_is_that_of_a_loop_over_pools(seeds: int) -> None:
     one = trained_of(results)[0]
     rows = {row["rule"]: row["regret"] for row in susceptibility_findings(results).to_records("selection")}
     assert [*rows] == [*CHOICES]
-    expected: Mapping[str, list[float]] = {
-        name: [] for name in ("training accuracy", "upper half, any", "last epoch, any", "RATT")
+    expected: dict[str, list[float]] = {
+        name: []
+        for name in ("training accuracy", "upper half, any", "last epoch, any", "RATT", "sum of training losses")
     }
     for pool, places in zip(one.pools("authors.training"), one.judged(one.parts), strict=True):
         best = pool.test.max()
@@ -146,10 +152,41 @@ def test_regret_is_that_of_a_loop_over_pools(seeds: int) -> None:
         expected["upper half, any"].append(best - pool.test[upper_half(pool.accuracy)].mean())
         expected["last epoch, any"].append(best - pool.test.mean())
         expected["RATT"].append(best - pool.test[one.mean("rival.ratt")[places].argmin()])
+    losses = {(run["setting"], run["seed"]): run["sum_of_losses"] for run in results.of("run")}
+    tests = {(run["setting"], run["seed"]): run["test_accuracy"] for run in results.of("run")}
+    if seeds > 1:  # the losses of the very training whose test accuracy is asked for
+        for seed in range(seeds):
+            own = [key for key in losses if key[1] == seed]
+            chosen = min(own, key=lambda key: losses[key])
+            expected["sum of training losses"].append(max(tests[key] for key in own) - tests[chosen])
+    else:
+        del expected["sum of training losses"]
     for name, values in expected.items():
         assert rows[name] == pytest.approx(np.mean(values)), name
     assert rows["oracle"] == 0
     assert rows["noisy validation"] is None
+
+
+def test_rules_are_compared_in_the_pools_in_which_both_choose() -> None:
+    """Where all models of the first seed are less resistant than those of the other, only the second has a region 1."""
+    results = made(variants=1)
+    moved = [
+        {**one, "zeta.authors.training": one["zeta.authors.training"] + 10 * (one["seed"] == 0)} if one["record"] == "run" else one
+        for one in results.records
+    ]  # fmt: skip
+    runs = [one for one in moved if one["record"] == "run"]
+    first, second = ([one for one in runs if one["seed"] == seed] for seed in (0, 1))
+    least = np.mean([one["train_accuracy"] for one in first])
+    best = max((one for one in second if one["train_accuracy"] >= least), key=lambda one: one["train_accuracy"])
+    rival = min(second, key=lambda one: one["sum_of_losses"])
+    found = measure_susceptibility(replace(results, records=tuple(moved)))
+    losses = found["region_beats_losses"]
+    assert isinstance(losses, Effect)
+    assert losses.value == pytest.approx(best["test_accuracy"] - rival["test_accuracy"])
+    accuracy = found["region_beats_accuracy"]
+    assert isinstance(accuracy, Effect)
+    assert accuracy.value == 0
+    assert found["region_beats_validation"] == "noisy validation was not measured"
 
 
 def test_thresholds_come_from_models_that_are_not_judged() -> None:
