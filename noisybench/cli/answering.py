@@ -77,6 +77,7 @@ def answer_study(own: OwnStudy, grid: Any, asked: Asked) -> "StudyFindings | Non
 
     Raises:
         BadUsage: Both ``--dry-run`` and ``--remake``.
+        BadData: The results cannot be read, or are not what this study leaves.
         Mismatch: The results are of another grid than the one that was asked for.
     """
     from dataclasses import replace
@@ -84,7 +85,7 @@ def answer_study(own: OwnStudy, grid: Any, asked: Asked) -> "StudyFindings | Non
     from noisybench.cli.run import count_workers
     from noisybench.ground.drawing import check_picture
     from noisybench.ground.errors import BadUsage, Mismatch
-    from noisybench.studies.results import grid_as_json, read_results
+    from noisybench.studies.results import errors_as_other_results, grid_as_json, read_results
     from noisybench.training.machine import Machine
 
     if asked.dry_run and asked.remake:
@@ -96,9 +97,10 @@ def answer_study(own: OwnStudy, grid: Any, asked: Asked) -> "StudyFindings | Non
         if grid is not None and grid_as_json(grid) != results.grid:
             msg = f"the results in {asked.out} are of another grid; leave out --preset and --grid, or --remake"
             raise Mismatch(msg)
-        found = own.findings(results)
-        if picture is not None:
-            own.draw(results, picture)
+        with errors_as_other_results(results, asked.out):
+            found = own.findings(results)
+            if picture is not None:
+                own.draw(results, picture)
         return found
     chosen, machine = own.presets["standard"] if grid is None else grid, Machine(asked.device)
     machine = replace(machine, workers=count_workers(asked.workers, machine.device, own.tasks(chosen)))

@@ -1,5 +1,6 @@
 """What ``memorize`` does in closed form, what it says of a measurement, and how far measurements agree."""
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
 from math import isnan
@@ -18,14 +19,34 @@ if TYPE_CHECKING:
     from noisybench.variants.variant import Variant
 
 
-def check_options(model: str | None, estimand: str | None, *, pool: str, epochs: int | None, objective: str) -> None:
-    """Raise ``BadUsage`` for options of a closed form without its model, and for those that it does not have."""
+def check_options(
+    model: str | None,
+    estimand: str | None,
+    *,
+    pool: str,
+    epochs: int | None,
+    objective: str,
+    recipe: str,
+    of_subsets: Mapping[str, bool],
+) -> None:
+    """Raise ``BadUsage`` for options of a closed form without its model, for those that it does not have, and for no model.
+
+    Args:
+        model: That was asked for.
+        estimand: That was asked for, as all others.
+        pool: See ``memorize``.
+        epochs: See ``memorize``.
+        objective: See ``memorize``.
+        recipe: See ``memorize``.
+        of_subsets: Option that only subsets have → whether it is at its default.
+    """
     from noisybench.ground.checks import check_choice
     from noisybench.memorization.learner import CLOSED_FORM_MODELS, ESTIMANDS
     from noisybench.training.objective import CROSS_ENTROPY
 
     if estimand is not None:
         check_choice(estimand, "--estimand", ESTIMANDS)
+    _check_name(model or "")
     if model not in CLOSED_FORM_MODELS:
         if estimand not in (None, "subsets"):
             msg = (
@@ -46,6 +67,28 @@ def check_options(model: str | None, estimand: str | None, *, pool: str, epochs:
     if objective != CROSS_ENTROPY:
         msg = f"model '{model}' is solved for its squared error, got --objective {objective}: leave it out"
         raise BadUsage(msg)
+    if recipe != "overfit":
+        msg = f"model '{model}' is solved and not trained: leave out --recipe, and set its penalty by --set penalty=3"
+        raise BadUsage(msg)
+    given = [option for option, is_default in of_subsets.items() if not is_default]
+    if given and estimand != "subsets":
+        msg = f"{' and '.join(given)} are of --estimand subsets; else each sample is left out exactly: leave them out, or add that"
+        raise BadUsage(msg)
+
+
+def _check_name(model: str) -> None:
+    """Raise unless there is such a model, trained or in closed form; those of other packages are looked for later."""
+    from noisybench.ground.checks import unknown
+    from noisybench.ground.errors import UnknownName
+    from noisybench.ground.lookup import names
+    from noisybench.memorization.learner import CLOSED_FORM_MODELS
+
+    name = model.partition("(")[0].strip()
+    if model != name and name in CLOSED_FORM_MODELS:
+        msg = f"options of model '{name}' are said by --set, as --set penalty=3, got --model '{model}'"
+        raise BadUsage(msg)
+    if name and ":" not in name and name not in (every := (*names("models"), *CLOSED_FORM_MODELS)):
+        raise UnknownName(unknown(name, every, "model"))
 
 
 def memorize_in_closed_form(

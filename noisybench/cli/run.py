@@ -139,6 +139,10 @@ def evaluate(
         tell_suspects(folders)
 
 
+MODELS, FRACTION = 500, "0.7"
+"""Of ``memorize``, where nothing else is said."""
+
+
 def memorize(
     variant: Annotated[Path, typer.Argument(help="A variant's folder.")],
     *,
@@ -148,10 +152,10 @@ def memorize(
         str, typer.Option(help="What models see: input, pca, patches, torchvision:NAME or timm:NAME.")
     ] = "input",
     features_set: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the features.")] = None,
-    models: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="How many are trained.")] = 500,
+    models: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="How many are trained.")] = MODELS,
     fraction: Annotated[
         str, typer.Option(metavar="SHARE", help="Of the samples, in each training subset; several for c_score.")
-    ] = "0.7",
+    ] = FRACTION,
     balanced: Annotated[bool, typer.Option(help="Leave each sample out equally often, or at random.")] = True,
     seed: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="Of subsets and training.")] = 0,
     recipe: Annotated[str, typer.Option(help="standard or overfit.")] = "overfit",
@@ -202,7 +206,13 @@ def memorize(
     check_purpose(pool, fractions)
     of_features = split_pairs(features_set or [], flag="--features-set")
     machine = Machine(device, threads)
-    check_options(model, estimand, pool=pool, epochs=epochs, objective=objective)
+    of_subsets = {
+        "--models": models == MODELS,
+        "--fraction": fraction == FRACTION,
+        "--no-balanced": balanced,
+        "--seed": not seed,
+    }
+    check_options(model, estimand, pool=pool, epochs=epochs, objective=objective, recipe=recipe, of_subsets=of_subsets)
     found = read_variant(variant)
     for share in fractions:
         check_fraction(share, len(found.labels))

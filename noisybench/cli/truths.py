@@ -25,6 +25,7 @@ def truths(
 ) -> None:
     """Say how far memorizations that were measured of the same labels agree, those in closed form and those of networks."""
     from noisybench.board.truth_agreement import compare_memorizations, measured_below
+    from noisybench.studies.study import csv_of
 
     there = measured_below(folder)
     several = {home: of for home, of in there.items() if len(of.measured) > 1}
@@ -41,6 +42,9 @@ def truths(
     }
     if as_json or style == "json":
         print_json([_record(of, row) for home, of in several.items() for row in found[home]])
+        return
+    if style == "csv":
+        say(csv_of([_record(of, row) for home, of in several.items() for row in found[home]]).rstrip("\n"))
         return
     for home, of in several.items():
         _print(of, found[home], style)
@@ -76,18 +80,14 @@ def _print(of: "Truths", rows: list["TruthAgreement"], style: str) -> None:
             )
         ]
         lines.append((f"{number[one.one]} and {number[one.other]}", one.stratum, *of_each, str(one.n)))
-    if style != "csv":
-        say(
-            f"{of.variant.name}: memorization, and the share of its variance that is no sampling error (reliability), by"
-        )
-        for learner, i in number.items():
-            say(f"{i:>3}  {learner.name}: {_shown(trust[learner])}")
+    say(f"{of.variant.name}: memorization, and the share of its variance that is no sampling error (reliability), by")
+    for learner, i in number.items():
+        say(f"{i:>3}  {learner.name}: {_shown(trust[learner])}")
     print_lines(HEADER, lines, style)
-    if style != "csv":
-        say(
-            "Intervals are over samples. Null: the mean correlation where nothing agrees but which labels are wrong. Corrected: "
-            "divided by the root of both reliabilities of these samples; – where one is not above 0."
-        )
+    say(
+        "Intervals are over samples. Null: the mean correlation where nothing agrees but which labels are wrong. Corrected: "
+        "divided by the root of both reliabilities of these samples; – where one is not above 0."
+    )
 
 
 def _shown(value: float) -> str:

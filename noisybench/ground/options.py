@@ -96,7 +96,7 @@ def split_pairs(pairs: list[str], *, flag: str) -> dict[str, str]:
     return result
 
 
-def parse_call(text: str, *, what: str) -> tuple[str, dict[str, str]]:
+def parse_call(text: str, *, what: str, flag: str | None = None) -> tuple[str, dict[str, str]]:
     """Name and options of a text such as ``"symmetric(rate=0.2, inclusive=true)"``.
 
     >>> parse_call(" pair_flip ( rate = 0.2 ) ", what="a noise")
@@ -117,7 +117,9 @@ def parse_call(text: str, *, what: str) -> tuple[str, dict[str, str]]:
             pairs[-1] += f",{part}"
         else:
             pairs.append(part)
-    return match[1], split_pairs([re.sub(r"\s*=\s*", "=", pair, count=1) for pair in pairs], flag=f"'{match[1]}'")
+    return match[1], split_pairs(
+        [re.sub(r"\s*=\s*", "=", pair, count=1) for pair in pairs], flag=flag or f"'{match[1]}'"
+    )
 
 
 def options_said(instance: Any, **unsaid: Any) -> dict[str, str | int | float | bool]:  # noqa: ANN401 - any dataclass

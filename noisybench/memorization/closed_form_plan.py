@@ -224,6 +224,9 @@ def plan_closed_form(
         BadUsage: A value that cannot be meant, or more samples than the model takes.
     """
     check_kind(source, Source, "source", "load_source('digits') or source_from_arrays(…) gives one")
+    check_kind(model, str, "model", f"say {', '.join(MODELS)}")
+    check_kind(features, str, "features", "say 'input', or a name such as 'pca'")
+    check_kind(options or {}, Mapping, "options", "give texts by name, as {'penalty': '1'}")
     if model not in MODELS:
         raise UnknownName(unknown(model, tuple(MODELS), "model in closed form"))
     how = parse_options(MODELS[model], options or {}, what=f"model '{model}'")

@@ -20,6 +20,7 @@ from noisybench.memorization.subset_plan import SubsetPlan, plan_learner
 from noisybench.runs.folder import keep_variant
 from noisybench.runs.measurement import measure_memorization
 from noisybench.runs.training_run import Evaluation, carry_out, plan_evaluation
+from noisybench.studies.grid_checks import check_axis, check_fields_of, check_own_options
 from noisybench.training.machine import Machine
 from noisybench.training.plan import Plan, Watch, plan_run
 from noisybench.training.tuning_sets import STEP_CHOSEN_ON
@@ -115,23 +116,11 @@ class CurvatureGrid:
     options: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_fields_of(self)
         for name in ("sources", "weight_decays", "activations", "draws", "seeds", "rates", "steps"):
-            values = getattr(self, name)
-            ascending = name in ("rates", "steps")
-            if isinstance(values, str) or not values or len({*values}) < len(values):
-                msg = f"{name} must be one or more different values, got {values!r}"
-                raise BadUsage(msg)
-            if ascending and [*values] != sorted(values):
-                msg = f"{name} must be ascending, got {', '.join(map(str, values))}"
-                raise BadUsage(msg)
-            object.__setattr__(self, name, tuple(values))
-        for name in ("directions", "every", "epochs"):
-            whole(getattr(self, name), name, least=1)
-        whole(self.models, "models", least=0)
-        if self.limit is not None:
-            whole(self.limit, "limit", least=1)
-        for name in ("duplicates", "rate", "top"):
-            check_rate(getattr(self, name))
+            check_axis(getattr(self, name), name, ascending=name in ("rates", "steps"))
+        check_own_options(self.options, DECIDED)
+        self._check_amounts()
         if self.rate not in self.rates:
             msg = f"rate {self.rate:g}, at which all else is compared, must be one of the rates {self.rates}; add it"
             raise BadUsage(msg)
@@ -142,6 +131,29 @@ class CurvatureGrid:
         unknown = [one for one in self.activations if one not in ("relu", SMOOTH)]
         if unknown:
             msg = f"activations are relu and {SMOOTH}, got '{unknown[0]}'"
+            raise BadUsage(msg)
+
+    def _check_amounts(self) -> None:
+        for name in ("directions", "every", "epochs"):
+            whole(getattr(self, name), name, least=1)
+        whole(self.models, "models", least=0)
+        if self.limit is not None:
+            whole(self.limit, "limit", least=1)
+        if self.models == 1:
+            msg = (
+                "models of the grid must be 0 or at least 2: memorization is of a sample that some models have not seen"
+            )
+            raise BadUsage(msg)
+        for rate in (self.duplicates, *self.rates):
+            check_rate(rate)
+        if not 0 < self.top < 1:
+            msg = f"top of the grid must lie between 0 and 1, got {self.top:g}: a share of the samples"
+            raise BadUsage(msg)
+        if min(self.steps) <= 0 or min(self.weight_decays) < 0:
+            msg = (
+                f"steps of the grid must lie above 0, and weight_decays not below, got {', '.join(map(str, self.steps))} and "
+                f"{', '.join(map(str, self.weight_decays))}"
+            )
             raise BadUsage(msg)
 
     @property
@@ -226,6 +238,16 @@ class CurvatureGrid:
             source, model=plan.model, recipe=self.recipe, epochs=plan.recipe.epochs, options=options, device=device
         )
         return found
+
+
+DECIDED: Mapping[str, str] = {
+    "weight_decay": "weight_decays",
+    "curvature_step": "steps",
+    "curvature_draws": "directions",
+    "curvature_every": "every",
+    "epochs": "epochs",
+}
+"""Option → what decides it."""
 
 
 def is_variant(name: str) -> bool:

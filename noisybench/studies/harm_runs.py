@@ -19,6 +19,7 @@ from noisybench.runs.detector_choice import choose_detectors
 from noisybench.runs.folder import keep_variant
 from noisybench.runs.reading import read_run
 from noisybench.runs.training_run import Evaluation, carry_out, plan_evaluation
+from noisybench.studies.grid_checks import check_axis, check_fields_of
 from noisybench.training.batches import Inputs
 from noisybench.training.checkpoint import CHECKPOINT, read_checkpoint, weights_of
 from noisybench.training.loop import EVALUATION_BATCH
@@ -96,16 +97,17 @@ class HarmGrid:
     options: Mapping[str, str] = field(default_factory=lambda: {"susceptibility": "off"})
 
     def __post_init__(self) -> None:
+        check_fields_of(self)
         for name in self.treatments:
             if name not in TREATMENTS:
                 raise UnknownName(unknown(name, tuple(TREATMENTS), "treatment"))
         if MEMORIZING not in self.treatments:
             msg = f"treatments are compared with '{MEMORIZING}', got {', '.join(self.treatments) or 'none'}; add it"
             raise BadUsage(msg)
-        for name, values in (("frequencies", self.frequencies), ("rates", self.rates), ("draws", self.draws)):
-            if not values or [*values] != sorted(set(values)):
-                msg = f"{name} must be different and ascending, got {', '.join(map(str, values)) or 'none'}"
-                raise BadUsage(msg)
+        for name in ("treatments", "detectors"):
+            check_axis(getattr(self, name), name)
+        for name in ("frequencies", "rates", "draws"):
+            check_axis(getattr(self, name), name, ascending=True)
         for name in ("units", "siblings", "epochs"):
             whole(getattr(self, name), name, least=1)
 

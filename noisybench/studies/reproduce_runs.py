@@ -17,7 +17,7 @@ import numpy as np
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source
 from noisybench.ground.arrays import Bools, Floats
-from noisybench.ground.checks import unknown, whole
+from noisybench.ground.checks import check_rate, unknown, whole
 from noisybench.ground.engines.processes import Progress, run_tasks
 from noisybench.ground.errors import BadUsage, TrainingFailed, UnknownName
 from noisybench.ground.lookup import find
@@ -30,6 +30,7 @@ from noisybench.runs.folder import keep_variant
 from noisybench.runs.reading import read_run
 from noisybench.runs.training_run import Evaluation, carry_out, plan_evaluation
 from noisybench.statistics.detection_metrics import auroc
+from noisybench.studies.grid_checks import check_axis, check_fields_of
 from noisybench.training.machine import Machine
 from noisybench.training.plan import plan_run
 from noisybench.variants.building import build_variant
@@ -78,16 +79,20 @@ class ReproduceGrid:
     fraction: float = 0.7
 
     def __post_init__(self) -> None:
+        check_fields_of(self)
         for name in self.studies:
             if name not in PARTS:
                 raise UnknownName(unknown(name, PARTS, "study that measures claims"))
-        if not self.draws or [*self.draws] != sorted(set(self.draws)) or self.draws[0] < 0:
-            msg = (
-                f"draws must be different, ascending and not negative, got {', '.join(map(str, self.draws)) or 'none'}"
-            )
-            raise BadUsage(msg)
+        check_axis(self.draws, "draws", ascending=True)
+        check_axis(self.susceptibility_rates, "susceptibility_rates")
+        for rate in (self.rate, *self.susceptibility_rates):
+            check_rate(rate)
+        whole(self.draws[0], "draws", least=0)
         for name, least in (("epochs", 1), ("models", 2)):
             whole(getattr(self, name), name, least=least)
+        if not 0 < self.fraction < 1:
+            msg = f"fraction must lie strictly between 0 and 1 (0.7 is 70 % of the samples), got {self.fraction:g}"
+            raise BadUsage(msg)
 
     def source(self) -> Source:
         """What is learned from."""

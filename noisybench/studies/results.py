@@ -1,13 +1,14 @@
 """What the runs of a study gave: plain records in one Parquet file, from which its tables and pictures are made."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from noisybench.ground.checks import a_path
-from noisybench.ground.errors import BadData, Mismatch
+from noisybench.ground.errors import BadData, Mismatch, NoisybenchError
 from noisybench.ground.record_tables import read_records, write_records
 from noisybench.ground.version import __version__
 from noisybench.studies.study import plain
@@ -93,3 +94,27 @@ def read_results(where: str | Path, study: str) -> StudyResults:
         msg = f"{path} has records that say no kind; carry out the study again"
         raise BadData(msg)
     return StudyResults(study, grid, records, version)
+
+
+@contextmanager
+def errors_as_other_results(results: StudyResults, where: Path) -> Iterator[None]:
+    """Turn what reading records does not expect into ``BadData``: a field or a kind of record that is not there.
+
+    Args:
+        results: That are read.
+        where: They come from, for the message.
+
+    Raises:
+        BadData: They are not what this version of their study leaves.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, NoisybenchError):
+            raise
+        msg = (
+            f"the results in {where}, by noisybench {results.version}, are not what study '{results.study}' leaves in "
+            f"{__version__} ({type(error).__name__}: {error}); carry it out again with --out {where}, which repeats no "
+            f"finished training"
+        )
+        raise BadData(msg) from error

@@ -13,6 +13,7 @@ from noisybench.ground.checks import unknown, whole
 from noisybench.ground.errors import BadUsage, UnknownName
 from noisybench.runs.record import OF_RULES
 from noisybench.runs.schemes import SCHEMES
+from noisybench.studies.grid_checks import check_axis, check_fields_of, check_own_options
 from noisybench.training.objective import choose_objective
 from noisybench.training.plan import RECIPES, Plan, plan_run
 from noisybench.training.recipe import Schedule
@@ -75,11 +76,10 @@ class SusceptibilityGrid:
     options: Mapping[str, str] = field(default_factory=lambda: {"batch_size": "64", "susceptibility_samples": "128"})
 
     def __post_init__(self) -> None:
+        check_fields_of(self)
         for name in (*AXES, "seeds"):
-            values = getattr(self, name)
-            if not values or len({*values}) != len(values):
-                msg = f"{name} of the grid must be different ones, at least one, got {', '.join(map(str, values)) or 'none'}"
-                raise BadUsage(msg)
+            check_axis(getattr(self, name), name)
+        check_own_options(self.options, DECIDED)
         known = {"recipes": RECIPES, "schedules": get_args(Schedule), "rivals": OF_RULES}
         for name, choices in known.items():
             given: tuple[str, ...] = getattr(self, name)
@@ -156,6 +156,15 @@ class SusceptibilityGrid:
         )
 
 
+DECIDED: Mapping[str, str] = {
+    "lr": "learning_rates",
+    "schedule": "schedules",
+    "epochs": "epochs",
+    **dict.fromkeys(
+        ("susceptibility", "susceptibility_also", "susceptibility_source"), "the study, which takes all readings"
+    ),
+}
+"""Option → what decides it."""
 AXES = ("models", "learning_rates", "schedules", "recipes", "objectives")
 """Fields of a grid whose combinations are settings, in the order of a setting's own fields."""
 FEWEST_SETTINGS = 6

@@ -107,6 +107,17 @@ def forecast_runs(grid: SusceptibilityGrid, labelled: Sequence[NoisySource], out
     return forecast_trainings(planned)
 
 
+def _check_settings(grid: SusceptibilityGrid, one: NoisySource, out: Path, device: str) -> None:
+    """Raise unless each setting can be trained on a variant, and no two are the same training."""
+    folders: dict[str, GridSetting] = {}
+    for setting in grid.settings:
+        folder = _planned(grid, one, setting, seeds=grid.seeds, out=out, device=device).plan.folder
+        if folder in folders:
+            msg = f"settings '{folders[folder].name}' and '{setting.name}' are the same training; leave one out of the grid"
+            raise BadUsage(msg)
+        folders[folder] = setting
+
+
 def _regime(rule: str) -> Regime:
     return next(one for one in SCHEMES if one == rule)
 
@@ -122,8 +133,7 @@ def run_settings(
     """Train what is not finished, and read everything: records of kinds ``variant``, ``run``, ``epoch`` and ``failure``."""
     for one in labelled:
         # Here, so that a setting that cannot be trained is refused at once, and no two processes write a variant.
-        for setting in grid.settings:
-            _planned(grid, one, setting, seeds=grid.seeds, out=out, device=machine.device)
+        _check_settings(grid, one, out, machine.device)
         keep_variant(one.variant, out / one.variant.name / "variant", one.source.sample_names)
     tasks = [
         SettingTask(place, setting, seed, grid, one.variant, out, machine.device_of(number))

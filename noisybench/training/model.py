@@ -56,7 +56,7 @@ def find_model(spec: str) -> tuple[str, BuildModel]:
     if not said.rstrip().endswith(")"):
         msg = f"a model reads name(option=value, …), got '{spec[:80]}'"
         raise BadUsage(msg)
-    _, texts = parse_call(f"model({said}", what="a model")
+    _, texts = parse_call(f"model({said}", what="a model", flag=f"model '{name}':")
     known = options_of_model(build)
     kinds = get_type_hints(getattr(build, "func", build)) if known else {}
     values: dict[str, Any] = {}

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from noisybench.data.source import Augmentation
-from noisybench.ground.checks import unknown
+from noisybench.ground.checks import check_kind, unknown
 from noisybench.ground.digests import named_options
 from noisybench.ground.errors import BadUsage, UnknownName
 from noisybench.ground.random_streams import derive
@@ -52,6 +52,7 @@ class Susceptibility:
     source: str | None = None
 
     def __post_init__(self) -> None:
+        check_kind(self.also, (tuple, list), "also", f"give readings, as ('{READINGS[0]}',)")
         for name in self.also:
             if name not in READINGS:
                 raise UnknownName(unknown(name, READINGS, "reading of susceptibility"))

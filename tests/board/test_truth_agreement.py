@@ -1,5 +1,7 @@
 """Memorizations held against each other, and detectors that a truth of their own kind does not judge."""
 
+import csv
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -151,7 +153,9 @@ def test_from_the_shell(runs: Path, variant: Variant, tmp_path: Path) -> None:
     assert rows[0]["metric"] == "spearman"
     assert (rows[0]["estimand_one"], rows[0]["estimand_other"]) == ("subsets", "leave_one_out_margin")
     assert rows[0]["variant_id"] == variant.provenance.variant_id
-    assert shell("truths", home, "--format", "csv").out.startswith("truths,samples,Spearman's ρ,null")
+    told = list(csv.DictReader(io.StringIO(shell("truths", home, "--format", "csv").out)))
+    assert [{*row} for row in told] == [{*row} for row in rows]
+    assert [(row["one"], float(row["value"])) for row in told] == [(row["one"], row["value"]) for row in rows]
     folder = home / "variant"
     common = ["memorize", folder, "--out", tmp_path, "--features", "pca"]
     done = shell(*common, "--model", "ridge", "--json")
@@ -163,6 +167,17 @@ def test_from_the_shell(runs: Path, variant: Variant, tmp_path: Path) -> None:
     for options, message in {
         ("--model", "ridge", "--pool", "detector"): "'noisybench score VARIANT --features NAME', got --model ridge",
         ("--model", "ridge", "--epochs", "3"): "model 'ridge' is solved and not trained: leave out --epochs",
+        ("--model", "ridge", "--recipe", "standard"): "is solved and not trained: leave out --recipe",
+        (
+            "--model",
+            "ridge",
+            "--models",
+            "7",
+            "--seed",
+            "1",
+        ): "--models and --seed are of --estimand subsets; else each",
+        ("--model", "ridge(penalty=3)"): "options of model 'ridge' are said by --set, as --set penalty=3",
+        ("--model", "rigde"): "no model is called 'rigde'; did you mean 'ridge'?",
         ("--model", "mlp", "--estimand", "leave_one_out"): "is of models in closed form (ridge, kernel_ridge",
         ("--model", "ridge", "--estimand", "loo"): "--estimand must be one of subsets, leave_one_out",
         ("--model", "kernel_ridge", "--set", "widht=1"): "did you mean 'width'",

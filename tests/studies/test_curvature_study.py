@@ -386,9 +386,24 @@ def test_grids_that_cannot_be_meant_are_refused(results: StudyResults, tmp_path:
         CurvatureGrid(steps=(0.1,))
     with pytest.raises(BadUsage, match="activations are relu and silu"):
         CurvatureGrid(activations=("gelu",))
-    with pytest.raises(BadUsage, match="seeds must be one or more different"):
+    with pytest.raises(BadUsage, match="seeds of the grid must be different ones, at least one, got 1, 1"):
         CurvatureGrid(seeds=(1, 1))
-    with pytest.raises(BadUsage, match="rates must be ascending"):
+    refused: list[tuple[dict[str, Any], str]] = [
+        ({"models": 1}, "models of the grid must be 0 or at least 2"),
+        ({"steps": (-1.0, 0.001, 0.1)}, "steps of the grid must lie above 0"),
+        ({"weight_decays": (0.0, -1.0)}, "weight_decays not below"),
+        ({"rates": (0.05, 2.0)}, "rate must lie in"),
+        ({"top": 0.0}, "top of the grid must lie between 0 and 1, got 0"),
+        ({"options": {"weight_decay": "1"}}, "hold 'weight_decay', which is decided by weight_decays"),
+        ({"rates": 0.1}, "rates of a CurvatureGrid is '0.1', expected"),
+        ({"sources": (1,)}, "sources of a CurvatureGrid is"),
+        ({"options": 5}, "options of a CurvatureGrid is '5', expected Mapping"),
+    ]
+    for fields, words in refused:
+        with pytest.raises(BadUsage, match=words):
+            CurvatureGrid(**fields)
+    assert CurvatureGrid(draws=range(2), rates=np.array([0.05, 0.1])).rates == (0.05, 0.1)  # type: ignore[arg-type]
+    with pytest.raises(BadUsage, match="rates of the grid must be ascending"):
         CurvatureGrid(rates=(0.1, 0.05))
     with pytest.raises(UnknownName, match="preset"):
         curvature("quik")
@@ -399,4 +414,4 @@ def test_grids_that_cannot_be_meant_are_refused(results: StudyResults, tmp_path:
         curvature_findings(broken)
     (tmp_path / "grid.json").write_text('{"seeds": [1, 1]}')
     told = shell("study", "curvature", "--grid", tmp_path / "grid.json", "--dry-run")
-    assert (told.code, "seeds must be one or more different values" in told.err) == (1, True)
+    assert (told.code, "seeds of the grid must be different ones" in told.err) == (1, True)

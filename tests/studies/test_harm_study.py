@@ -319,8 +319,11 @@ def test_what_cannot_be_meant_is_refused() -> None:
         HarmGrid(treatments=("cross_entropy", "elrr"))
     with pytest.raises(BadUsage, match="treatments are compared with 'cross_entropy', got elr; add it"):
         HarmGrid(treatments=("elr",))
-    with pytest.raises(BadUsage, match="rates must be different and ascending, got 0.4, 0.2"):
+    with pytest.raises(BadUsage, match="rates of the grid must be ascending, got 0.4, 0.2"):
         HarmGrid(rates=(0.4, 0.2))
+    for name, value in (("treatments", ("cross_entropy",) * 2), ("detectors", ()), ("frequencies", 4), ("options", 3)):
+        with pytest.raises(BadUsage, match=f"^{name} of "):
+            HarmGrid(**{name: value})  # type: ignore[arg-type]
     with pytest.raises(
         BadUsage,
         match="preset is the int '3'; say quick, standard, exact, claims, full, a .json file, or give a HarmGrid",

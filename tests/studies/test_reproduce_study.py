@@ -299,10 +299,21 @@ def test_the_command_refuses_what_cannot_be_meant(tmp_path: Path) -> None:
         assert words in result.err
     broken = shell("study", "reproduce", "--out", tmp_path / "reproduce", "--grid", given)
     assert broken.code == 1
-    assert f"{given}: draws must be different, ascending and not negative, got 1, 1; give the fields of a" in broken.err
+    assert (
+        f"{given}: draws of the grid must be different ones, at least one, got 1, 1; give the fields of a" in broken.err
+    )
     missing = shell("study", "reproduce", "--out", tmp_path / "reproduce", "--remake")
     assert missing.code == 1
     assert "carry out 'noisybench study reproduce' first, or name its folder with --out" in missing.err
+    for fields in (
+        {"susceptibility_rates": ()},
+        {"susceptibility_rates": (2.0,)},
+        {"fraction": 1.0},
+        {"draws": 3},
+        {"rate": "x"},
+    ):
+        with pytest.raises(BadUsage, match=r"susceptibility_rates of|rate must|fraction must|draws of|rate of"):
+            ReproduceGrid(**fields)  # type: ignore[arg-type]
     with pytest.raises(UnknownName, match="no study that measures claims is called 'harms'; did you mean 'harm'?"):
         ReproduceGrid(studies={"harms": "quick"})
     with pytest.raises(BadUsage, match="preset is the int '3'; say quick, standard, full, a .json file, or give"):

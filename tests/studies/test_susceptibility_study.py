@@ -17,7 +17,7 @@ from noisybench.statistics.regions import upper_half
 from noisybench.studies.claims import hypotheses_of
 from noisybench.studies.grids import choose_grid, grid_of_results
 from noisybench.studies.hypotheses import Effect
-from noisybench.studies.results import RESULTS, read_results, results_of
+from noisybench.studies.results import RESULTS, read_results, results_of, write_results
 from noisybench.studies.susceptibility import TABLES, measure_susceptibility, susceptibility_findings
 from noisybench.studies.susceptibility_grid import PRESETS, SusceptibilityGrid
 from noisybench.studies.susceptibility_pools import trained_of
@@ -243,6 +243,14 @@ def test_a_small_study(tmp_path: Path) -> None:
     assert remade.out == first.out
     with pytest.raises(Mismatch):
         read_results(tmp_path / "r.parquet", "harm")
+    lacking = [{name: value for name, value in one.items() if name != "variant"} for one in results.records]
+    write_results(replace(results, records=tuple(lacking)), tmp_path / "old")
+    refused = shell("study", "susceptibility", "--out", tmp_path / "old", "--remake")
+    assert (refused.code, "are not what study 'susceptibility' leaves in" in refused.err) == (1, True)
+    (tmp_path / "twice.json").write_text(json.dumps({**JSON, "models": ["mlp", "mlp(width=128)"]}))
+    twice = shell("study", "susceptibility", variant, "--out", tmp_path / "t", "--grid", tmp_path / "twice.json")
+    assert (twice.code, "are the same training; leave one out of the grid" in twice.err) == (2, True)
+    assert not (tmp_path / "t").exists()
 
 
 def test_presets_can_be_trained_and_have_their_size() -> None:
@@ -269,6 +277,7 @@ def test_presets_can_be_trained_and_have_their_size() -> None:
         ({"schedules": ["slow"]}, "no schedule is called 'slow'"),
         ({"rivals": ["label_wave"]}, "no rival is called 'label_wave'"),
         ({"objectives": ["cross"]}, "no objective is called 'cross'"),
+        ({"options": {"susceptibility": "fixed"}}, "hold 'susceptibility', which is decided by the study"),
         ({"epochs": 2}, "epochs of the grid must be at least 4, got 2"),
         ({"models": ["mlp"], "learning_rates": [0.1]}, "the grid has 4 settings, expected at least 6"),
         ([1], "grid.json"),
