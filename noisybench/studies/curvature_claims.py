@@ -62,6 +62,10 @@ class Claims:
         """AUROC of a cell that differs from the centre in something."""
         return self.found.scores(self._cell(**changed), measure, target)
 
+    def instead(self, what: str, value: float) -> str:
+        """What is changed of the centre, in words; empty where it is the centre's own."""
+        return "" if getattr(self.centre, what) == value else f"at {what} {value:g} instead"
+
     def _cell(self, **changed: Any) -> CurvatureCell:  # noqa: ANN401
         return self.centre._replace(**changed)
 
@@ -95,7 +99,7 @@ def _flips(claims: Claims) -> None:
         claims.put("curvature_finds_flips", why)
     elif known:
         worst = min(known, key=lambda rate: float(np.mean([*known[rate].values()])))
-        said = "of its own" if worst is None else f"the worst rate, {worst:g}, instead"
+        said = "of its own" if worst is None else f"at the worst rate, {worst:g}"
         none = ", ".join(f"{rate:g}" for rate in cells if rate is not None and rate not in known)
         said += f", there being none at {none}" * bool(none)
         claims.put("curvature_finds_flips", known[worst], less=CHANCE, note=said)
@@ -103,11 +107,11 @@ def _flips(claims: Claims) -> None:
         claims.put("curvature_finds_flips", "there are no flips")
     for rate in (0.01, 0.02, 0.05, 0.1):
         claims.put(
-            f"curvature_finds_flips_{rate:g}", cells.get(rate, {}), less=CHANCE, note=f"at rate {rate:g} instead"
+            f"curvature_finds_flips_{rate:g}", cells.get(rate, {}), less=CHANCE, note=claims.instead("rate", rate)
         )
     for step in (AUTHORS_STEP, 0.01, 0.03, OWN_STEP):
         own = claims.auroc(CURVATURE, "flips", step=step)
-        claims.put(f"curvature_finds_flips_step_{step:g}", own, less=CHANCE, note=f"at step {step:g} instead")
+        claims.put(f"curvature_finds_flips_step_{step:g}", own, less=CHANCE, note=claims.instead("step", step))
     smooth = claims.auroc(CURVATURE, "flips", activation=SMOOTH)
     claims.put("curvature_finds_flips_silu", smooth, less=CHANCE, note="with SiLU")
     difference = minus(smooth, claims.auroc(CURVATURE, "flips"))
@@ -119,7 +123,7 @@ def _averaging(claims: Claims) -> None:
     rates = claims.found.rates(claims.source)
     for name, target in (("averaging_helps", "flips"), ("averaging_helps_duplicates", "pairs")):
         each = [minus(*(claims.auroc(one, target, rate=rate) for one in (CURVATURE, LAST))) for rate in rates]
-        claims.put(name, mean_over([one for one in each if one]), note="mean over rates instead")
+        claims.put(name, mean_over([one for one in each if one]), note="mean over rates")
 
 
 def _rivals(claims: Claims) -> None:

@@ -336,6 +336,9 @@ def test_effects_of_made_records_are_those_put_in() -> None:
     step = measure_curvature(replace(results, records=tuple(wide)))["step_is_robust"]
     assert isinstance(step, Effect)
     assert (step.low, step.high) == (-1, 1)
+    ends = [str(getattr(found[f"curvature_finds_flips_{rate}"], "of", "")) for rate in (0.05, 0.1)]
+    assert [one.partition("; units")[0].rpartition("; ")[2] for one in ends][1] == "at rate 0.1 instead"
+    assert "instead" not in ends[0]
     silu = found["curvature_finds_flips_silu"]
     assert isinstance(silu, str)
     assert {*found} == {one.name for one in hypotheses_of("curvature")}
