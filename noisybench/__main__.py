@@ -166,7 +166,7 @@ def _let_go_of_output() -> None:
 
 
 def _usage(error: Any) -> str:  # noqa: ANN401 - what Typer raises, by any of its names
-    message = str(error.format_message()).rstrip(".")
+    message = str(error.format_message()).rstrip(".") or "a command is missing"
     from noisybench.cli.app import app
 
     if getattr(error, "ctx", None):

@@ -86,7 +86,9 @@ class ReproduceGrid:
         check_axis(self.draws, "draws", ascending=True)
         check_axis(self.susceptibility_rates, "susceptibility_rates")
         for rate in (self.rate, *self.susceptibility_rates):
-            check_rate(rate)
+            if not check_rate(rate):
+                msg = "rate and susceptibility_rates of the grid must lie above 0: claims are about wrong labels"
+                raise BadUsage(msg)
         whole(self.draws[0], "draws", least=0)
         for name, least in (("epochs", 1), ("models", 2)):
             whole(getattr(self, name), name, least=least)

@@ -301,6 +301,8 @@ def test_bad_commands(tmp_path: Path) -> None:
         (("--remake",), "carry out 'noisybench study susceptibility' first"),
         ((), "is no variant"),
     ]
+    alone = shell("study")
+    assert (alone.code, alone.err[:27]) == (2, "error: a command is missing")
     for options, words in cases:
         result = shell("study", "susceptibility", tmp_path / "none", "--out", tmp_path / "s", *options)
         assert result.code in (1, 2)
