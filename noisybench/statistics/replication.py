@@ -56,22 +56,25 @@ def share_beyond(resamples: Sequence[float] | Floats, null: float = 0.0) -> floa
     return float(min(1.0, 2 * min(below, above) / (len(drawn) + 1)))
 
 
-def prediction_interval(figure: float, n: int, replicated: int) -> tuple[float, float]:
-    """Where 95 % of correlations of a second study lie, if the first one's is right but for its samples.
+def prediction_interval(figure: float, n: int, low: float, high: float) -> tuple[float, float]:
+    """Where 95 % of correlations like ours lie, if a published one is right but for its samples.
 
-    Both errors count, on Fisher's scale: tanh(atanh(r) ± 1.96 √(1/(n − 3) + 1/(m − 3))).
+    Both errors count, on Fisher's scale: tanh(atanh(r) ± 1.96 √(1/(n − 3) + e²)), with e the standard error of ours there,
+    whatever its units are. Of a correlation over m samples e² is 1/(m − 3), and the interval is that of the source.
 
     Args:
-        figure: Correlation of the first study.
+        figure: The published correlation.
         n: Its samples.
-        replicated: Samples of the second one.
+        low: Lower end of the 95 % interval of ours.
+        high: Its upper end.
 
     Returns:
-        Its ends; NaN where one of the two has three samples or fewer, or the correlation is ± 1.
+        Its ends; NaN where the published one has three samples or fewer, one of the numbers is ± 1, or ours has no interval.
 
     Source: Patil, Peng and Leek 2016, doi:10.1177/1745691616646366.
     """
-    if min(n, replicated) <= 3 or not abs(figure) < 1:  # noqa: PLR2004 - Fisher's variance is 1 / (n - 3)
+    if n <= 3 or not all(abs(number) < 1 for number in (figure, low, high)):  # noqa: PLR2004 - Fisher's variance is 1 / (n - 3)
         return float("nan"), float("nan")
-    reach = Z95 * (1 / (n - 3) + 1 / (replicated - 3)) ** 0.5
+    error = (np.arctanh(high) - np.arctanh(low)) / (2 * Z95)
+    reach = Z95 * (1 / (n - 3) + error**2) ** 0.5
     return float(np.tanh(np.arctanh(figure) - reach)), float(np.tanh(np.arctanh(figure) + reach))

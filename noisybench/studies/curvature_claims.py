@@ -197,6 +197,8 @@ def _agreement(claims: Claims) -> None:
             )
             largest = {key: max(one[key] for one in nulls) for key in angles}
             claims.put(name, minus(angles, largest), note="cosine less the larger null")
+        elif name == "curvature_pearson_with_memorization":
+            claims.put(name, found.cells("agreement", centre, "pearson", **where), note=f"Pearson, {stratum}")
         else:
             less = found.cells("agreement", centre, "spearman", **{**where, "measure": CURVATURE})
             compared = measure != CURVATURE
@@ -210,6 +212,7 @@ def _agreement(claims: Claims) -> None:
 AGREEMENT = {
     "curvature_agrees_with_memorization": (CURVATURE, "all"),
     "curvature_ranks_as_memorization": (CURVATURE, "all"),
+    "curvature_pearson_with_memorization": (CURVATURE, "all"),
     "curvature_ranks_as_memorization_right": (CURVATURE, "right labels"),
     "curvature_ranks_as_memorization_wrong": (CURVATURE, "wrong labels"),
     "curvature_agrees_more_than_cumulative_loss": ("cumulative_loss", "right labels"),

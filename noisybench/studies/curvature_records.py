@@ -20,6 +20,7 @@ from noisybench.statistics.memorization_metrics import (
     cosine,
     cosine_constant,
     cosine_permuted,
+    pearson,
     share_count,
     spearman,
 )
@@ -216,7 +217,7 @@ def _of_truth(
                 rank, angle = spearman(compared), cosine(compared)
                 yield {
                     "record": "agreement", **_about(one.trained), "measure": name, "stratum": stratum,
-                    "samples": int(chosen.sum()), "spearman": rank.value, "spearman_low": rank.low,
+                    "samples": int(chosen.sum()), "pearson": pearson(compared).value, "spearman": rank.value, "spearman_low": rank.low,
                     "spearman_high": rank.high, "cosine": angle.value, "cosine_low": angle.low, "cosine_high": angle.high,
                     "cosine_constant": cosine_constant(compared).value, "cosine_permuted": cosine_permuted(compared).value,
                 }  # fmt: skip

@@ -3,7 +3,7 @@
 They stand here before anything is measured, and are part of ``claims.CURVATURE``.
 """
 
-from noisybench.studies.hypotheses import Hypothesis
+from noisybench.studies.hypotheses import Hypothesis, PublishedFigure
 
 DUPLICATES = (
     ("pairs", "both of a conflicting pair"),
@@ -127,6 +127,15 @@ SECONDARY = (
             smallest=0.1,
         )
         for ending, words in (("", "samples"), ("_right", "samples of right labels"), ("_wrong", "flipped labels"))
+    ),
+    Hypothesis(
+        "curvature_pearson_with_memorization",
+        "Garg 2024",
+        "curvature",
+        "Curvature and memorization rise together",
+        "Pearson correlation of curvature and memorization over samples",
+        smallest=0.1,
+        published=PublishedFigure(0.49, "all of CIFAR-100; Ravikumar 2025, table 1", 50_000),
     ),
     *(
         Hypothesis(

@@ -244,6 +244,7 @@ def agreement_table(found: Readings) -> StudyTable:
 
 AGREEMENTS = {
     "spearman": "Spearman",
+    "pearson": "Pearson",
     "cosine": "cosine",
     "cosine_constant": "cosine of a constant",
     "cosine_permuted": "cosine, shuffled",

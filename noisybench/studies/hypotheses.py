@@ -149,7 +149,7 @@ def _predicted(hypothesis: Hypothesis, measured: Effect | None) -> tuple[float, 
     published = hypothesis.published
     if measured is None or published is None or published.n is None:
         return math.nan, math.nan
-    return prediction_interval(published.figure, published.n, measured.units)
+    return prediction_interval(published.figure, published.n, measured.low, measured.high)
 
 
 HEADER = ("claim", "effect", "found", "null", "smallest of interest", "published", "p (Holm)", "verdict", "setting")

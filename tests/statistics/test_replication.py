@@ -53,8 +53,13 @@ def test_prediction_intervals_hold_what_second_studies_find() -> None:
         return float(np.corrcoef(x, y)[0, 1])
 
     for _ in range(pairs):
-        low, high = prediction_interval(correlation(n), n, m)
-        held += low < correlation(m) < high
+        first, second = correlation(n), correlation(m)
+        reach = 1.959964 / (m - 3) ** 0.5
+        low, high = prediction_interval(first, n, *np.tanh(np.arctanh(second) + np.array([-reach, reach])))
+        held += low < second < high
     assert held / pairs == pytest.approx(0.95, abs=0.03)
-    assert np.isnan(prediction_interval(0.5, 3, 100)).all()
-    assert np.isnan(prediction_interval(1.0, 30, 100)).all()
+    exact = np.tanh(np.arctanh(0.5) + np.array([-1, 1]) * 1.959964 / 5)
+    assert np.allclose(prediction_interval(0.5, 28, 0.2, 0.2), exact, atol=1e-6)
+    assert np.isnan(prediction_interval(0.5, 3, 0.1, 0.2)).all()
+    assert np.isnan(prediction_interval(1.0, 30, 0.1, 0.2)).all()
+    assert np.isnan(prediction_interval(0.5, 30, float("nan"), 0.2)).all()

@@ -176,6 +176,7 @@ def test_agreement_equals_scipy_and_its_nulls_a_mean(out: Path, results: StudyRe
         one = one_of(results, "agreement", measure="loss_curvature", stratum=stratum, step=OWN_STEP, seed=0)
         if len({*y}) > 1:
             assert one["spearman"] == pytest.approx(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
+            assert one["pearson"] == pytest.approx(np.corrcoef(x, y)[0, 1])
         assert one["cosine"] == pytest.approx(x @ y / np.sqrt((x @ x) * (y @ y)))
         assert one["cosine_constant"] == pytest.approx(y.sum() / np.sqrt(len(y) * (y @ y)))
         rng = np.random.default_rng(0)
@@ -281,7 +282,13 @@ def made(*, fitted: float = 1.0, tuned: bool = False) -> StudyResults:
                 for target in ("flips", "pairs", "copies", "twins")
             ]
         if rate == 0.05:
-            agreed = {"spearman": 0.4 + off, "cosine": 0.6 + off, "cosine_constant": 0.7, "cosine_permuted": 0.2}
+            agreed = {
+                "spearman": 0.4 + off,
+                "pearson": 0.3 + off,
+                "cosine": 0.6 + off,
+                "cosine_constant": 0.7,
+                "cosine_permuted": 0.2,
+            }
             records += [
                 {"record": "agreement", **about, "measure": measure, "stratum": stratum, **agreed}
                 for measure in ("loss_curvature", "cumulative_loss") for stratum in ("all", "right labels", "wrong labels")
