@@ -10,6 +10,7 @@ arXiv:2102.05336; Lu, Bo and He 2021, arXiv:2108.08212.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -222,9 +223,9 @@ def _settings(grid: ReproduceGrid, results: StudyResults) -> StudyTable:
 
 
 def _of_part(results: StudyResults, study: str) -> str:
-    """What a study says of its settings, each once."""
-    said = dict.fromkeys(one["of"] for one in results.of("measured") if one["study"] == study)
-    return "; ".join(said) or "it measured nothing"
+    """What all settings of a study begin with; each claim says the rest of its own."""
+    said = [one["of"] for one in results.of("measured") if one["study"] == study]
+    return commonprefix(said).rstrip("; ,") or "it measured nothing"  # noqa: RUF071 - texts, not paths
 
 
 def _about(grid: ReproduceGrid, primary: Sequence[Judged]) -> str:
@@ -233,7 +234,7 @@ def _about(grid: ReproduceGrid, primary: Sequence[Judged]) -> str:
     words = ("reproduced", "not reproduced", "inconclusive", "not measured")
     studies = ", ".join(f"{name} ({preset})" for name, preset in grid.studies.items()) or "none"
     return (
-        f"Of {len(primary)} primary claims of four papers, {', '.join(f'{counts[word]} are {word}' for word in words)}. "
+        f"Of {len(primary)} primary claims of four papers: {', '.join(f'{counts[word]} {word}' for word in words)}. "
         f"Reproduced: the whole 95 % interval lies above zero and above the null, also after Holm's correction, and not below the "
         f"smallest effect of interest; not reproduced: it lies wholly below that; else inconclusive. Studies: {studies}. What is "
         f"called CPU-sized is small networks on small images, and says nothing of large ones: {FULL}."
