@@ -61,7 +61,7 @@ class Susceptibility:
             raise BadUsage(msg)
         if any(name.endswith(".source") for name in self.also) != (self.source is not None):
             msg = (
-                f"a reading from another source needs its name and the name such a reading, got susceptibility_source="
+                f"readings of another source's images and the name of that source go together, got susceptibility_source="
                 f"{self.source} and readings {', '.join(self.also) or 'none'}; say susceptibility_source=NAME and "
                 f"susceptibility_also=authors.source"
             )
