@@ -468,7 +468,11 @@ class TestProbe:
         batch = Batch(model, inputs, labels)
         probe(batch)
         shared = float("logits" in vars(batch))
-        assert sum(seen) / 20 == probe.passes + shared
+        forward = sum(seen) / 20
+        if getattr(probe, "may_refuse", False):  # it goes backward through its one pass again and again
+            assert forward == 1 + shared < probe.passes
+        else:
+            assert forward == probe.passes + shared
         assert probe.gradient or probe.passes == 0
 
     def test_no_value_depends_on_the_batch(self, name: str) -> None:
