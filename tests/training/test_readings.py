@@ -102,7 +102,7 @@ def test_readings_that_cannot_be_meant(digits: Source) -> None:
         Susceptibility(also=("authors.noise", "authors.noise"))
     with pytest.raises(BadUsage, match="say susceptibility_source=NAME"):
         Susceptibility(also=("authors.source",))
-    with pytest.raises(BadUsage, match="needs its name and the name such a reading"):
+    with pytest.raises(BadUsage, match="and the name of that source go together"):
         Susceptibility(source="digits")
     with pytest.raises(BadUsage, match="susceptibility is off, and further readings"):
         Watch(susceptibility="off", susceptibility_also=("fixed.noise",))
