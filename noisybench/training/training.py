@@ -29,7 +29,7 @@ from noisybench.training.checkpoint import (
 )
 from noisybench.training.gathering import asked_columns, due_columns, is_observed, remembering
 from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
-from noisybench.training.machine import Machine, deterministic_torch, surroundings
+from noisybench.training.machine import Machine, deterministic_torch, seed_torch, surroundings
 from noisybench.training.model import BuildModel, build_model, errors_as_training_failed
 from noisybench.training.objective import CROSS_ENTROPY, Objective, able_to_read, choose_objective
 from noisybench.training.observing import evaluating
@@ -120,7 +120,7 @@ def train(
     inputs, wanted = inputs_of(source, "a training"), choose_objective(objective).objective
     seed, device = whole(seed, "seed", least=0), torch.device(machine.device)
     with deterministic_torch(device, machine.threads):
-        torch.manual_seed(derive(seed, "weights"))
+        seed_torch(derive(seed, "weights"), device)
         if folder is not None:
             _take_away_damaged(folder)
         data = Inputs(inputs, device, loader_workers=machine.loader_workers)
@@ -208,7 +208,7 @@ class _WatchedRun:
         """The epoch's observation, written or kept as one."""
         asked = [probe for probe in self.recorder.probes if probe.name in self.asked[epoch]]
         model, inputs = self.run.model, self.run.data.batches(EVALUATION_BATCH)
-        rate = float(self.run.optimizer.param_groups[0]["lr"])
+        rate = self.run.optimizer.lr
         if self.observe == "after":
             return self.recorder.observe(model, inputs, epoch=epoch, probes=asked, learning_rate=rate)
         self._ask_dropped(epoch)
@@ -284,8 +284,8 @@ def _resume(watched: _WatchedRun, made_by: Mapping[str, Any], folder: Path) -> i
     if not _recall(watched, checkpoint):
         return 0
     checkpoint.restore(run.weights, run.optimizer, path, run.state)
-    for group in run.optimizer.param_groups:  # before the next step sets it, susceptibility may step at the last rate
-        group["lr"] = checkpoint.history["learning_rate"][-1]
+    # Before the next step sets it, susceptibility may step at the last rate.
+    run.optimizer.lr = checkpoint.history["learning_rate"][-1]
     run.history.update({name: list(values) for name, values in checkpoint.history.items()})
     run.seconds.update(spent_before(folder))
     if watched.tracker is not None:
