@@ -181,8 +181,8 @@ class RunInProgress:
         with torch.autocast(self.data.device.type, dtype=torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
             return check_logits(self.model(inputs), len(inputs), self.source.num_classes)
 
-    def note(self, epoch: int, seen: Observation, tracker: SusceptibilityTracker | None) -> None:
-        """Add this epoch's line to the history."""
+    def note(self, epoch: int, seen: Observation, tracker: SusceptibilityTracker | None, *, tested: bool) -> None:
+        """Add this epoch's line to the history, with the accuracy on the test set if that is to be ``tested``."""
         row = {
             "epoch": float(epoch),
             "learning_rate": self.optimizer.lr,
@@ -191,7 +191,7 @@ class RunInProgress:
             "mislabeled_fit": float("nan"),
             "clean_fit": float("nan"),
             "activation_change": _mean(seen.values.get("activation_change", np.zeros(0))),
-            "test_accuracy": self.test_accuracy(),
+            "test_accuracy": self.test_accuracy() if tested else float("nan"),
             "susceptibility": float("nan") if tracker is None else tracker.value,
             "susceptibility_drop": float("nan") if tracker is None else tracker.drop,
             **({} if tracker is None else tracker.columns),
