@@ -100,6 +100,7 @@ class RunRecord:
         susceptibility_lr: See ``Watch``.
         susceptibility_also: See ``Watch``; None where there are no further readings, as the next.
         susceptibility_source: See ``Watch``.
+        test_every: See ``Watch``; None where every epoch was tested.
         fractions: Share of the samples in the subsets of each pool; of a pool, as the next four.
         balanced: Whether every sample is left out equally often.
         models: Models for each fraction.
@@ -177,6 +178,7 @@ class RunRecord:
     susceptibility_lr: float | None = None
     susceptibility_also: Sequence[str] | None = None
     susceptibility_source: str | None = None
+    test_every: int | None = None
     fractions: Sequence[float] | None = None
     balanced: bool | None = None
     models: int | None = None

@@ -33,7 +33,7 @@ WATCH = (
     "curvature_every", "curvature_draws", "curvature_step", "curvature_power", "susceptibility",
     "susceptibility_samples", "susceptibility_lr",
 )  # fmt: skip
-READINGS = ("susceptibility_also", "susceptibility_source")
+READINGS = ("susceptibility_also", "susceptibility_source", "test_every")
 OF_REGIME: Mapping[str, tuple[str, ...]] = {
     "training": (*RECIPE, *WATCH, "device", "threads"),
     "pool": (*RECIPE, "fractions", "balanced", "models", "neighbours"),

@@ -208,6 +208,7 @@ def _train(task: TrainingTask, source: Source, record: RunRecord, columns: Seque
         objective=plan.objective,
         observe=plan.watch.observe,
         every=plan.watch.every(columns),
+        test_every=plan.watch.test_every,
         susceptibility=plan.watch.tracker(),
         folder=folder,
         made_by={key: value for key, value in record.as_json().items() if key not in undecided},

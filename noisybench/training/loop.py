@@ -19,11 +19,11 @@ from noisybench.training.asking import check_logits
 from noisybench.training.batches import Inputs
 from noisybench.training.branch import Branch, last_linear
 from noisybench.training.checkpoint import weights_of
-from noisybench.training.machine import generator_of
+from noisybench.training.machine import generator_of, seed_torch
 from noisybench.training.objective import Objective, State, Step, Task, plain_objective
 from noisybench.training.objective_contract import Shapes, begin_objective, check_kept, checked_loss, shapes_of, task_of
 from noisybench.training.observing import evaluating
-from noisybench.training.optimizers import optimizer_of
+from noisybench.training.optimizers import RecipeOptimizer, optimizer_of
 from noisybench.training.recipe import Recipe, learning_rate
 from noisybench.training.recorder import Recorder
 from noisybench.training.susceptibility import SusceptibilityTracker
@@ -65,7 +65,7 @@ class RunInProgress:
     objective: Objective = field(default_factory=plain_objective)
     given: Labels | None = None
     branch: Branch | None = field(init=False, default=None)
-    optimizer: torch.optim.Optimizer = field(init=False)
+    optimizer: RecipeOptimizer = field(init=False)
     labels: Tensor = field(init=False)
     task: Task = field(init=False)
     state: State = field(init=False)
@@ -107,7 +107,7 @@ class RunInProgress:
         """What the objective adds, its weights drawn from a stream of their own; None where it adds nothing."""
         if type(self.objective).branch is Objective.branch:
             return None
-        torch.manual_seed(derive(self.seed, "objective"))
+        seed_torch(derive(self.seed, "objective"), self.data.device)
         head = last_linear(self.model, self.data.batch(slice(0, 2)), self.source.num_classes)
         module: Any = self.objective.branch(head.in_features)  # of a user, until it is looked at
         if module is None:
@@ -134,7 +134,7 @@ class RunInProgress:
         augment = generator_of(self.seed, "augment", epoch)
         own = generator_of(self.seed, "objective", epoch)
         parameters = self._parameters()
-        torch.manual_seed(derive(self.seed, "layers", epoch))
+        seed_torch(derive(self.seed, "layers", epoch), device)
         batches = batches_of(order, recipe.batch_size)
         total, hits = torch.zeros((), device=device), torch.zeros((), device=device)
 
@@ -146,8 +146,7 @@ class RunInProgress:
         stream = zip(batches, self.data.stream(batches, recipe.augmentation, augment), strict=True)
         with listening:
             for step, (chosen, inputs) in enumerate(stream, start=(epoch - 1) * len(batches)):
-                for group in self.optimizer.param_groups:
-                    group["lr"] = learning_rate(recipe, step, recipe.epochs * len(batches))
+                self.optimizer.lr = learning_rate(recipe, step, recipe.epochs * len(batches))
                 labels = self.labels[chosen]
                 logits = self._logits(inputs)
                 if not logits.requires_grad:
@@ -182,17 +181,17 @@ class RunInProgress:
         with torch.autocast(self.data.device.type, dtype=torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
             return check_logits(self.model(inputs), len(inputs), self.source.num_classes)
 
-    def note(self, epoch: int, seen: Observation, tracker: SusceptibilityTracker | None) -> None:
-        """Add this epoch's line to the history."""
+    def note(self, epoch: int, seen: Observation, tracker: SusceptibilityTracker | None, *, tested: bool) -> None:
+        """Add this epoch's line to the history, with the accuracy on the test set if that is to be ``tested``."""
         row = {
             "epoch": float(epoch),
-            "learning_rate": float(self.optimizer.param_groups[0]["lr"]),
+            "learning_rate": self.optimizer.lr,
             "train_loss": self._loss,
             "train_accuracy": self._accuracy,
             "mislabeled_fit": float("nan"),
             "clean_fit": float("nan"),
             "activation_change": _mean(seen.values.get("activation_change", np.zeros(0))),
-            "test_accuracy": self.test_accuracy(),
+            "test_accuracy": self.test_accuracy() if tested else float("nan"),
             "susceptibility": float("nan") if tracker is None else tracker.value,
             "susceptibility_drop": float("nan") if tracker is None else tracker.drop,
             **({} if tracker is None else tracker.columns),

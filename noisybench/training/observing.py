@@ -14,6 +14,7 @@ from noisybench.ground.errors import TrainingFailed
 from noisybench.ground.random_streams import derive
 from noisybench.training.asking import Batch
 from noisybench.training.gathering import Memory, Values
+from noisybench.training.machine import seed_torch
 from noisybench.training.probe import Probe
 from noisybench.training.sample_order import (
     SampleInputs,
@@ -36,7 +37,7 @@ def evaluating(model: nn.Module, *, seed: int, device: torch.device) -> Iterator
             torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
             torch.autocast(device.type, enabled=False),
         ):
-            torch.manual_seed(seed)
+            seed_torch(seed, device)
             yield
     finally:
         for module, training in modes:

@@ -29,7 +29,7 @@ from noisybench.training.checkpoint import (
 )
 from noisybench.training.gathering import asked_columns, due_columns, is_observed, remembering
 from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
-from noisybench.training.machine import Machine, deterministic_torch, surroundings
+from noisybench.training.machine import Machine, deterministic_torch, seed_torch, surroundings
 from noisybench.training.model import BuildModel, build_model, errors_as_training_failed
 from noisybench.training.objective import CROSS_ENTROPY, Objective, able_to_read, choose_objective
 from noisybench.training.observing import evaluating
@@ -80,6 +80,7 @@ def train(
     objective: str | Objective = CROSS_ENTROPY,
     observe: Observe = "after",
     every: Mapping[str, int] | None = None,
+    test_every: int = 1,
     susceptibility: Susceptibility | None = None,
     folder: Path | None = None,
     made_by: Mapping[str, Any] | None = None,
@@ -105,6 +106,7 @@ def train(
         observe: ``after`` each epoch, un-augmented and in eval mode, or ``during`` training, from the batches' own
             logits; probes that need more than logits observe after the epoch in both.
         every: Probe name → observe only every so many epochs, and after the last.
+        test_every: Epochs between two tests, after the last of which there always is one; the history has NaN between.
         susceptibility: How to track it; None does not.
         folder: Of this run alone; None keeps everything in memory.
         made_by: Everything that decides the bytes, as JSON, which must be the same when the run goes on; None takes it
@@ -120,7 +122,7 @@ def train(
     inputs, wanted = inputs_of(source, "a training"), choose_objective(objective).objective
     seed, device = whole(seed, "seed", least=0), torch.device(machine.device)
     with deterministic_torch(device, machine.threads):
-        torch.manual_seed(derive(seed, "weights"))
+        seed_torch(derive(seed, "weights"), device)
         if folder is not None:
             _take_away_damaged(folder)
         data = Inputs(inputs, device, loader_workers=machine.loader_workers)
@@ -130,12 +132,13 @@ def train(
         watched = _watch(run, probes, observe=observe, every=every or {}, susceptibility=susceptibility, folder=folder)
         if made_by is None:
             made_by = _made_by(watched, every or {}, susceptibility, machine)
+            made_by |= {} if test_every == 1 else {"test_every": test_every}
         made_by = {**made_by, "layers": hashlib.sha256(repr(run.model).encode()).hexdigest()}
         done = 0 if folder is None else _resume(watched, made_by, folder)
         for epoch in range(1, recipe.epochs + 1):
             if epoch > done:
                 with synced_together():  # on the disk before the checkpoint, which counts on them, is begun
-                    watched.train_epoch(epoch)
+                    watched.train_epoch(epoch, tested=epoch % test_every == 0 or epoch == recipe.epochs)
                     if folder is not None:
                         _write_history(run, folder)
                 if folder is not None and (epoch % machine.checkpoint_every == 0 or epoch == recipe.epochs):
@@ -180,8 +183,8 @@ class _WatchedRun:
                 total[name] = total.get(name, 0.0) + seconds
         return total
 
-    def train_epoch(self, epoch: int) -> None:
-        """One epoch, observed and noted in the history.
+    def train_epoch(self, epoch: int, *, tested: bool) -> None:
+        """One epoch, observed, ``tested`` where it is due, and noted in the history.
 
         Raises:
             TrainingFailed: The model or a probe fails, or the loss is not finite.
@@ -193,7 +196,7 @@ class _WatchedRun:
             seen = self._look(epoch)
             if self.tracker is not None:
                 self.tracker.after_epoch(self.run.model, epoch)
-            self.run.note(epoch, seen, self.tracker)
+            self.run.note(epoch, seen, self.tracker, tested=tested)
 
     def _ask_dropped(self, epoch: int) -> None:
         """Record the logits of samples that are in no batch of training: after the epoch, un-augmented, in eval mode."""
@@ -208,7 +211,7 @@ class _WatchedRun:
         """The epoch's observation, written or kept as one."""
         asked = [probe for probe in self.recorder.probes if probe.name in self.asked[epoch]]
         model, inputs = self.run.model, self.run.data.batches(EVALUATION_BATCH)
-        rate = float(self.run.optimizer.param_groups[0]["lr"])
+        rate = self.run.optimizer.lr
         if self.observe == "after":
             return self.recorder.observe(model, inputs, epoch=epoch, probes=asked, learning_rate=rate)
         self._ask_dropped(epoch)
@@ -284,8 +287,8 @@ def _resume(watched: _WatchedRun, made_by: Mapping[str, Any], folder: Path) -> i
     if not _recall(watched, checkpoint):
         return 0
     checkpoint.restore(run.weights, run.optimizer, path, run.state)
-    for group in run.optimizer.param_groups:  # before the next step sets it, susceptibility may step at the last rate
-        group["lr"] = checkpoint.history["learning_rate"][-1]
+    # Before the next step sets it, susceptibility may step at the last rate.
+    run.optimizer.lr = checkpoint.history["learning_rate"][-1]
     run.history.update({name: list(values) for name, values in checkpoint.history.items()})
     run.seconds.update(spent_before(folder))
     if watched.tracker is not None:
