@@ -41,8 +41,9 @@ def said(name: str, values: Floats, wrong: Bools, given: Labels, *, order: slice
     if metric.compares == "suggestion":
         suggested = values.astype(np.int64)
         return metric.compute(suggested[wrong][order], ((given + 1) % 4)[wrong][order])
-    shown = values > np.quantile(values, 0.8) if metric.compares == "cut" else values
-    return estimates({name: metric}, shown[order], wrong[order], given[order])[name]
+    if metric.compares == "cut":
+        return metric.compute((values > np.quantile(values, 0.8))[order], wrong[order], given[order])
+    return estimates({name: metric}, values[order], wrong[order], given[order])[name]
 
 
 def perfect(name: str, wrong: Bools, given: Labels) -> Floats:
