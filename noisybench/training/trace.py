@@ -244,6 +244,8 @@ class _Files(Mapping[str, Column]):
         if first.dtype.kind != "f":
             msg = f"{paths[0]} has '{name}' as {first.dtype}, expected numbers (float32)"
             raise BadData(msg)
+        if len(paths) == 1:
+            return Column(epochs, first[None].astype(np.float32, copy=False))
         values = np.empty((len(paths), *first.shape), dtype=np.float32)
         values[0] = first
         for row, path in enumerate(paths[1:], start=1):
