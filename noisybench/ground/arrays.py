@@ -167,12 +167,12 @@ def check_probabilities(probabilities: NDArray[Any], n: int, *, what: str = "pro
     if dtype.kind not in "fiu" or len(shape) != 2 or shape[0] != n or n < 1 or shape[1] < 2:  # noqa: PLR2004
         msg = f"{what} must be numbers of shape (n, k) with n = {n} and k at least 2, got {dtype} of shape {shape}"
         raise BadData(msg)
-    sums, odd = np.empty(n), []
+    odd, off = [], []
     for part in blocks(shape):
-        values = probabilities[part].astype(np.float64)
-        values.sum(1, out=sums[part])
+        values = _floats(probabilities[part])
         if not (values.min() >= 0 and values.max() <= 1 + TOLERANCE):  # so of NaN as well
             odd.append(part.start + np.flatnonzero(~_within(values).all(1)))
+        off.append(part.start + _far_from_one(values))
     if odd:
         bad = np.concatenate(odd)
         row = probabilities[bad[0]].astype(np.float64)
@@ -181,16 +181,30 @@ def check_probabilities(probabilities: NDArray[Any], n: int, *, what: str = "pro
             f"expected each class's probability by a model that did not see the sample"
         )
         raise BadData(msg)
-    bad = np.flatnonzero(np.abs(sums - 1) > TOLERANCE)
+    bad = np.concatenate(off)
     if bad.size:
         msg = (
-            f"{what}[{bad[0]}] sums to {sums[bad[0]]:.4f} ({bad.size} such rows), expected 1 within {TOLERANCE}; "
+            f"{what}[{bad[0]}] sums to {probabilities[bad[0]].sum(dtype=np.float64):.4f} ({bad.size} such rows), expected 1 within {TOLERANCE}; "
             f"give the softmax over all classes"
         )
         raise BadData(msg)
 
 
-def _within(values: Floats) -> Bools:
+def _floats(values: NDArray[Any]) -> NDArray[Any]:
+    return values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
+
+
+def _far_from_one(values: NDArray[Any]) -> Indices:
+    """Rows whose sum is further than ``TOLERANCE`` from 1: those that are near it by a product are not summed as float64."""
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN and more, which are refused as they stand
+        sums = values @ np.ones(values.shape[1], dtype=values.dtype)
+        rounding = values.shape[1] * np.finfo(values.dtype).eps
+        doubtful = np.flatnonzero(~(np.abs(sums - 1) <= TOLERANCE - rounding))
+        exact = values[doubtful].sum(1, dtype=np.float64)
+        return doubtful[np.abs(exact - 1) > TOLERANCE]
+
+
+def _within(values: NDArray[Any]) -> Bools:
     return np.asarray((values >= 0) & (values <= 1 + TOLERANCE))
 
 

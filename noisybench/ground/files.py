@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
@@ -160,9 +160,20 @@ GROUP = 1 << 28
 
 
 def write_columns(
-    columns: Mapping[str, NDArray[Any]], path: Path, *, metadata: Mapping[str, str] | None = None
+    columns: Mapping[str, NDArray[Any]],
+    path: Path,
+    *,
+    metadata: Mapping[str, str] | None = None,
+    compression: Literal["zstd", "lz4"] = "zstd",
 ) -> None:
-    """Write arrays of shape (n,) or (n, k) as the columns of one Parquet file; memory maps are read some rows at a time."""
+    """Write arrays of shape (n,) or (n, k) as the columns of one Parquet file; memory maps are read some rows at a time.
+
+    Args:
+        columns: By name.
+        path: The file.
+        metadata: Of the file.
+        compression: ``lz4`` takes half the time, and a tenth more room.
+    """
     arrays, encoding = {}, {}
     for name, values in columns.items():
         if values.ndim == 1:
@@ -183,7 +194,7 @@ def write_columns(
             table,
             part,
             row_group_size=max(1, min(MOST_ROWS, GROUP // max(1, width))),
-            compression="zstd",
+            compression=compression,
             use_dictionary=False,
             column_encoding=encoding,
             write_page_checksum=True,

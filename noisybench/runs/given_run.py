@@ -144,7 +144,9 @@ def _write_run(
         shutil.rmtree(folder / part, ignore_errors=True)
     (folder / "agreement.parquet").unlink(missing_ok=True)  # that of the scores which are replaced
     for observation in observations:
-        write_observation(observation, folder / "trace", variant_id=record.variant_id)
+        write_observation(
+            observation, folder / "trace", variant_id=record.variant_id, large=record.form == "pred_probs"
+        )
     trace = _trace_of(folder, observations, record.variant_id)
     found = scores_given if trace is None else _scored(trace, record.form or "")
     for held in found:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import BLOCK, Floats, Labels, blocks, check_labels, check_probabilities
+from noisybench.ground.arrays import Floats, Labels, blocks, check_labels, check_probabilities
 from noisybench.ground.checks import check_room
 
 CLOSE = 1e-6
@@ -127,20 +127,57 @@ def find_issues(labels: Labels, probabilities: NDArray[Any]) -> NDArray[np.bool_
     for row in _groups(given):
         label = given[row[0]]
         members = order[ends[label - 1] if label else 0 : ends[label]]
-        of_given = _of_given(labels[members], probabilities[members])
-        step = max(1, 4 * BLOCK // len(members))
-        for part in (row[start : start + step] for start in range(0, len(row), step)):
-            others = probabilities[members[:, None], clean[part]]
-            margins = others.T.astype(np.float64, order="C") - of_given
-            for margin, count in zip(margins, counts[part], strict=True):
-                least = np.partition(margin, len(members) - count)[len(members) - count]
-                issues[members[margin >= least]] = True
+        issues[members] = _largest_margins(probabilities, members, label, clean[row], counts[row])
     found = np.flatnonzero(issues)
     for part in blocks((len(found), k)):
         values = probabilities[found[part]].astype(np.float64)
         values[np.arange(len(values)), labels[found[part]]] += CLOSE
         issues[found[part]] = values.argmax(1) != labels[found[part]]
     return issues
+
+
+def _largest_margins(
+    probabilities: NDArray[Any],
+    members: NDArray[np.intp],
+    label: int,
+    classes: NDArray[np.int64],
+    counts: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Members of a class whose margin of one of the classes is among the largest, as many as that class counts: (m,) → (m,).
+
+    Mostly these are above 0, as few margins are, and then those alone are sorted.
+    """
+    places, columns, margins = _above(probabilities, members, label, classes)
+    found = np.bincount(columns, minlength=len(classes))
+    enough = found >= counts
+    order = np.lexsort((-margins, columns))
+    last = (found.cumsum() - found + counts - 1)[enough]
+    least = np.full(len(classes), -np.inf)
+    least[enough] = margins[order[last]]
+    among = np.zeros(len(members), dtype=np.bool_)
+    among[places[margins >= least[columns]]] = True
+    for column in np.flatnonzero(~enough):
+        of_class, given = (probabilities[members, one].astype(np.float64) for one in (classes[column], label))
+        margin, rank = of_class - given, len(members) - counts[column]
+        among |= margin >= np.partition(margin, rank)[rank]
+    return among
+
+
+def _above(
+    probabilities: NDArray[Any], members: NDArray[np.intp], label: int, classes: NDArray[np.int64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+    """Margins above 0 of the members of a class, with the place of the member and of the other class: (p,), (p,), (p,)."""
+    found = []
+    for part in blocks((len(members), probabilities.shape[1])):
+        values = probabilities[members[part]]
+        rows, others = np.nonzero(values > values[:, label, None])
+        columns = np.searchsorted(classes, others)
+        counted = classes[np.minimum(columns, len(classes) - 1)] == others
+        rows, others, columns = rows[counted], others[counted], columns[counted]
+        margins = values[rows, others].astype(np.float64) - values[rows, label]
+        found.append((part.start + rows, columns, margins))
+    places, columns, margins = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return places, columns, margins
 
 
 def _checked(labels: Labels, probabilities: NDArray[Any]) -> Labels:
