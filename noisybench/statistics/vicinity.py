@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from noisybench.ground.arrays import Floats, Labels, check_features, check_groups, check_labels
 from noisybench.ground.checks import check_room, whole
 from noisybench.ground.errors import BadUsage
-from noisybench.statistics.neighbours import shared_places, similarities
 from noisybench.statistics.ridge import check_several
+from noisybench.statistics.similarity import points_of, shared_places, similarities
 
 VOTERS = 10
 """Neighbours that vote, as in SimiFeat."""
@@ -76,9 +76,9 @@ def vicinity(
     votes = np.empty((n, num_classes))
     two = np.full((n, 2), NOBODY)
     same, other = np.full(n, FARTHEST), np.full(n, FARTHEST)
-    for start, similar in similarities(features, members):
-        b = len(similar)
-        rows = slice(start, start + b)
+    for part, similar in similarities(points_of(features, members)):
+        b = len(part)
+        rows = slice(part[0], part[-1] + 1)
         row, column, weights = shared_places(similar, nearest[rows])
         weights *= np.maximum(similar[row, column], 0)
         counts = np.bincount(row * num_classes + labels[column], weights, minlength=b * num_classes)

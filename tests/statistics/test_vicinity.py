@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from noisybench.ground.errors import BadUsage
-from noisybench.statistics import neighbours
+from noisybench.statistics import similarity
 from noisybench.statistics.vicinity import FARTHEST, NOBODY, share_of_one_class, vicinity
 
 Floats = NDArray[np.float64]
@@ -37,7 +37,7 @@ def by_loops(x: Floats, labels: Labels, k: int, groups: Labels, voters: int) -> 
 @pytest.mark.parametrize("grouped", [False, True])
 def test_it_is_what_loops_find(monkeypatch: pytest.MonkeyPatch, *, grouped: bool) -> None:
     """Votes, the two nearest, and the nearest of both kinds; also in small chunks and with a class of one group."""
-    monkeypatch.setattr(neighbours, "CHUNK", 200)
+    monkeypatch.setattr(similarity, "CHUNK", 200)
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=(40, 4)), rng.integers(0, 3, 40)
     groups = rng.integers(0, 12, 40) if grouped else np.arange(40)
