@@ -58,15 +58,16 @@ def nearest_others(points: Points, near: Labels) -> Iterator[Near]:
     """
     n = len(points.rows)
     if n < LEAST_TILES * TILE or near.max() * FEW > TILE:
-        yield from _by_rows(points, near, None)
+        yield from by_rows(points, near, None)
         return
     small = near < near.max()  # whose group is so large that fewer are left
     crowded = yield from _by_tiles(points, int(near.max()), small)
     if crowded.size:
-        yield from _by_rows(points, near, crowded)
+        yield from by_rows(points, near, crowded)
 
 
-def _by_rows(points: Points, near: Labels, some: Indices | None) -> Iterator[Near]:
+def by_rows(points: Points, near: Labels, some: Indices | None) -> Iterator[Near]:
+    """The same of some samples, or of all, by sorting their whole rows."""
     for part, similar in similarities(points, some):
         row, column, weight = shared_places(similar, near[part])
         yield Near(part, row, column, similar[row, column], weight)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from noisybench.ground.arrays import Floats32, Labels, check_features, check_groups, check_labels
 from noisybench.ground.checks import check_room
 from noisybench.ground.errors import BadUsage
-from noisybench.statistics.nearest import nearest_others
+from noisybench.statistics.neighbour_index import IndexName, as_index, neighbours_by
 from noisybench.statistics.similarity import TIED, Distance, points_of, similarities
 
 
@@ -20,12 +20,14 @@ def neighbour_labels(
     *,
     groups: NDArray[Any] | None = None,
     distance: Distance = "cosine",
+    index: IndexName | None = None,
 ) -> NDArray[np.float32]:
     """Share of each label among the k nearest other samples: (n, d) and (n,) → (n, num_classes), float32.
 
     A sample is never its own neighbour; its duplicates are, unless they are of its group. Samples tied at the k-th place
     share what places are left, so that the shares, which sum to 1, do not depend on the order of the samples. A row of
-    zeros has similarity 0 to all. On one core of an AMD EPYC, 50,000 × 256 took 35 seconds and 0.3 GB.
+    zeros has similarity 0 to all. All pairs are compared, each once; what is expected to take more than a minute is said
+    by a warning first.
 
     Args:
         features: Shape (n, d), finite.
@@ -35,9 +37,11 @@ def neighbour_labels(
         groups: Number of each sample's group, shape (n,): nobody of it is a neighbour. A sample with fewer than k others
             has as many neighbours as there are. None puts each sample into its own.
         distance: By angle, or by Euclidean distance.
+        index: ``hnsw`` finds nearly all neighbours of many samples sooner, and says how many; None compares all pairs.
 
     Raises:
         BadData: Features that are not finite or not of shape (n, d), labels that are no classes, or one group alone.
+        MissingPackage: That of the index is not there.
         BadUsage: Fewer than k other samples, k below 1, or more samples and classes than fit in memory.
     """
     labels = check_labels(labels, num_classes)
@@ -46,11 +50,13 @@ def neighbour_labels(
     if not 0 < k < n:
         msg = f"k = {k} neighbours of {n} samples: expected 1 to {n - 1}, since a sample is not its own neighbour"
         raise BadUsage(msg)
+    as_index(index)
     check_room(n, num_classes, "a share of each class for each sample", "leave out what asks for neighbours")
     members = np.arange(n) if groups is None else check_groups(groups, n)
     nearest = np.minimum(k, n - np.bincount(members)[members])
     shares = np.empty((n, num_classes), dtype=np.float32)
-    for samples, row, column, _, weights in nearest_others(points_of(features, members, distance=distance), nearest):
+    points = points_of(features, members, distance=distance)
+    for samples, row, column, _, weights in neighbours_by(points, nearest, index):
         b = len(samples)
         counts = np.bincount(row * num_classes + labels[column], weights, minlength=b * num_classes)
         shares[samples] = counts.reshape(b, num_classes) / nearest[samples, None]
