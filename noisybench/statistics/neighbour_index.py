@@ -2,7 +2,8 @@
 
 HNSW of faiss-cpu, whose wheels are there for every Python that this package takes; hnswlib is compiled at installation.
 With one thread the same rows give the same graph. What is found is compared again by similarities in float32 and the tie
-rule of ``nearest_others``, but that of many more than ``SPARE`` who tie, as copies do, some are not found; other instruction sets may round otherwise, as they may in every product.
+rule of ``nearest_others``, but that of many more than ``SPARE`` who tie, as copies do, some are not found. Other instruction
+sets may round otherwise, as they may in every product.
 """
 
 import logging

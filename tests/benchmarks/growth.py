@@ -1,6 +1,6 @@
 """How time and memory of every command grow with the samples, as whole commands: n, and n × 2.
 
-Run: ``OMP_NUM_THREADS=1 python tests/benchmarks/growth.py [--most 1000000] [--classes 10] [--only WORD] [--json FILE]``. An
+Run: ``OMP_NUM_THREADS=1 python tests/benchmarks/growth.py [--most 1000000] [--classes 10] [--only REGEX] [--json FILE]``. An
 ``.npz`` of n × 16 float32 whose classes overlap, from 10,000 samples to ``--most``: processor seconds and peak memory of
 each command (``wait4`` of the child and those that it waited for). The ratio for n × 2 is of what a command takes above
 its time at 1,000 samples, which is the start of Python and its imports. It is flagged above n log n, which is 2.1 to 2.2,
@@ -10,6 +10,7 @@ says so, runs to 100,000.
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -154,9 +155,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the machine and the rows there")
     parser.add_argument("--most", type=int, default=100_000)
     parser.add_argument("--classes", type=int, default=10)
-    parser.add_argument("--only", default="", help="a word of the commands' names")
+    parser.add_argument("--only", default="", help="a regular expression: commands whose names it is found in")
     given = parser.parse_args()
-    verbs = [verb for verb in VERBS if given.only in verb.name]
+    verbs = [verb for verb in VERBS if re.search(given.only, verb.name)]
     start = costs_at(max(START, given.classes * 5), given.classes, verbs)
     sizes, rows, flagged = sizes_to(given.most), [], 0
     before: dict[int, dict[str, Cost]] = {}
