@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 from noisybench.data.pretraining import Overlap
 from noisybench.data.source import Option
 from noisybench.memorization.learner import Learner
+from noisybench.statistics.neighbour_index import IndexName
 from noisybench.training.recipe import LATER_OPTIONS, Recipe
 from noisybench.variants.variant import Variant
 
@@ -121,6 +122,7 @@ class RunRecord:
             frozen features, and of answers with a classifier.
         grouped_by: What the user's groups are called; None where he gave none.
         groups_sha256: Their digest.
+        neighbour_index: By which neighbours were found; None where all pairs were compared.
         answers_sha256: Digest of the answers that were looked at; of answers, as the next five.
         answers: How many.
         annotators: How many people gave some, or in how many columns they stand.
@@ -195,6 +197,7 @@ class RunRecord:
     groups: int | None = None
     grouped_by: str | None = None
     groups_sha256: str | None = None
+    neighbour_index: IndexName | None = None
     answers_sha256: str | None = None
     answers: int | None = None
     annotators: int | None = None

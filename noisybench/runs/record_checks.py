@@ -47,7 +47,7 @@ AT_WILL: Mapping[str, tuple[str, ...]] = {
     "training": ("corrections", *LATER_OPTIONS, *READINGS, *OBJECTIVE),
     "pool": ("corrections", "threads", *LATER_OPTIONS, *OBJECTIVE),
     "given": ("corrections", "file", "column"),
-    "features": ("corrections", "threads", "pretrained", "grouped_by", "groups_sha256"),
+    "features": ("corrections", "threads", "pretrained", "grouped_by", "groups_sha256", "neighbour_index"),
     **dict.fromkeys(("second_split", "threshold", *OF_RULES), ("corrections", *LATER_OPTIONS, *OBJECTIVE)),
     "answers": ("corrections", "threads", "pretrained", "features_sha256", "folds", "groups", "given_from"),
 }
@@ -272,8 +272,10 @@ def _faults_of_features(path: Path, record: RunRecord) -> Iterator[str]:
     if (record.grouped_by is None) != (record.groups_sha256 is None):
         yield "says what groups are called without their digest, or the other way round"
     groups = {"grouped_by": record.grouped_by, "groups_sha256": record.groups_sha256}
-    if record.setup != setup_of_features(record.features, folds, neighbours, penalties, **groups):
-        yield "says a setup that its features, folds, neighbours, penalties and groups do not give"
+    if record.setup != setup_of_features(
+        record.features, folds, neighbours, penalties, **groups, index=record.neighbour_index
+    ):
+        yield "says a setup that its features, folds, neighbours, penalties, groups and index do not give"
     yield from _faults_of_place(path, folder_of_features(record.features, record.setup))
 
 
