@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,18 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
+from noisybench.data.loading import load_source
 from noisybench.ground.errors import NoisybenchError
+from noisybench.items import find
 from noisybench.training import ranks
+from noisybench.training.machine import Machine
+from noisybench.training.recipe import Observe, Recipe
 from noisybench.training.recorder import Recorder
+from noisybench.training.susceptibility import Susceptibility
 from noisybench.training.trace import Trace
+from noisybench.training.training import Training, train
+from noisybench.variants.building import build_variant, correct_variant
+from noisybench.variants.corrections import Corrections
 
 N, K, WIDTH, BATCH, EPOCHS = 37, 3, 5, 8, 2
 PROBES = ("margin", "loss", "prediction", "gradient_norm", "curvature", "mean_probabilities", "self_influence")
@@ -148,8 +156,70 @@ def give_and_fail(folder: Path, told: dict[str, str]) -> dict[str, Any]:
     return columns_of(recorder.trace())
 
 
+def one_run(
+    folder: Path | None, *, ranks: int, observe: Observe = "after", objective: str = "cross_entropy", stop: bool = False
+) -> Training:
+    """Two epochs of a small network with batch norm, of whose 101 samples one was dropped; the last batch has 4."""
+    source = load_source("digits", limit=101)
+    drawn = build_variant(source, find("noises", "symmetric")(rate=0.2), seed=0)
+    told = Corrections(drawn.variant_id, np.array([7]), drawn.labels[[7]], np.array([-1]), ("drop",))
+    variant = correct_variant(drawn, told)
+    probes = [find("probes", name) for name in ("margin", "loss", "curvature", "mean_probabilities")]
+    recipe = Recipe(epochs=2, batch_size=32, lr=0.1, augmentation="crop")
+    tracker = Susceptibility("authors", samples=32, lr=0.1)
+
+    def progress() -> None:
+        if stop:
+            raise InterruptedError
+
+    return train(
+        source,
+        variant,
+        normed,
+        recipe,
+        probes,
+        seed=1,
+        machine=Machine(ranks=ranks),
+        observe=observe,
+        objective=objective,
+        every={"curvature": 2},
+        susceptibility=tracker,
+        folder=folder,
+        progress=progress,
+    )
+
+
+def normed(*, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+    """A convolution with batch norm, and a linear layer."""
+    return nn.Sequential(
+        nn.Conv2d(input_shape[0], 4, 3), nn.BatchNorm2d(4), nn.Tanh(), nn.Flatten(), nn.Linear(4 * 36, num_classes)
+    )
+
+
+def train_together(folder: Path, told: dict[str, str]) -> dict[str, Any]:
+    """Runs of ``train``: observed after each epoch, stopped after the first and gone on with; during; and by peer loss."""
+    values: dict[str, Any] = {}
+    with suppress(InterruptedError):
+        one_run(folder / "after", ranks=2, stop=True)
+    told["trace"] = str(sorted(path.name for path in (folder / "after" / "trace").iterdir()))
+    distributed.barrier()
+    for name, options in RUNS.items():
+        run = one_run(folder / name, ranks=2, **options)
+        values |= {f"{name}.{column}": run.trace[column] for column in run.trace.columns}
+        values |= {f"{name}.history.{column}": run.history[column] for column in run.history}
+        values |= {f"{name}.weights.{key}": value.numpy() for key, value in run.model.state_dict().items()}
+    return values
+
+
+RUNS: dict[str, dict[str, Any]] = {
+    "after": {},
+    "during": {"observe": "during"},
+    "peer": {"objective": "peer_loss"},
+}
+
+
 TASKS: dict[str, Callable[[Path, dict[str, str]], dict[str, Any]]] = {
-    task.__name__: task for task in (train_in_parts, observe_in_parts, give_and_fail)
+    task.__name__: task for task in (train_in_parts, observe_in_parts, give_and_fail, train_together)
 }
 
 

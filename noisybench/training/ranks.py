@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 
 from noisybench.ground.errors import BadUsage, NoisybenchError, TrainingFailed
+from noisybench.training.machine import Machine
 
 Result = TypeVar("Result")
 
@@ -42,6 +43,11 @@ class Ranks:
     def is_first(self) -> bool:
         """Whether this process writes files and speaks."""
         return self.rank == 0
+
+    @property
+    def purpose(self) -> tuple[int, ...]:
+        """What is put to the purpose of a draw that must differ between the ranks; nothing on the first."""
+        return () if self.is_first else (self.rank,)
 
     @contextmanager
     def agreeing(self) -> Iterator[None]:
@@ -86,6 +92,13 @@ class Ranks:
         distributed.all_gather_object(told, value)
         return told
 
+    def check_same(self, number: int, what: str) -> None:
+        """Raise ``BadUsage`` unless every rank has found the same ``number`` of what stands in a folder."""
+        found = self.told_by_all(number)
+        if len({*found}) > 1:
+            msg = f"the ranks find {', '.join(map(str, found))} {what}; give a folder that every one of them sees"
+            raise BadUsage(msg)
+
     def owned(self, turns: Tensor) -> tuple[Tensor, Tensor]:
         """Who has which sample: the rank that had it in the earliest turn, of several the lowest.
 
@@ -104,10 +117,18 @@ class Ranks:
 
     def summed(self, values: Tensor) -> Tensor:
         """Their sum over the ranks, on each."""
-        total = values.clone()
-        if self.world > 1:
-            self._in_blocks(total, distributed.all_reduce)
+        total = values.clone(memory_format=torch.contiguous_format)
+        self.add(total)
         return total
+
+    def add(self, values: Tensor) -> None:
+        """Put their sum over the ranks in their place, on each; they lie in one piece."""
+        if self.world > 1:
+            self._in_blocks(values, distributed.all_reduce)
+
+    def combine(self, values: Tensor) -> None:
+        """Have each rank hold the rows of all, in place, shape (n, ...); rows that a rank does not own are zero."""
+        self.add(_bytes(values))
 
     def merge(self, values: Tensor) -> None:
         """Have the first rank hold the rows of all, in place, shape (n, ...); rows that a rank does not own are zero."""
@@ -170,6 +191,24 @@ def ranks_here() -> Ranks:
     if not distributed.is_available() or not distributed.is_initialized():
         return ALONE
     return Ranks(distributed.get_rank(), distributed.get_world_size())
+
+
+def ranks_of(machine: Machine) -> Ranks:
+    """The processes that train a run together.
+
+    Raises:
+        BadUsage: They are not as many as the machine says.
+    """
+    if machine.ranks == 1:
+        return ALONE
+    ranks = ranks_here()
+    if ranks.world != machine.ranks:
+        msg = (
+            f"the machine says ranks={machine.ranks}, and torch.distributed has {ranks.world}; begin it with "
+            f"init_process_group in each, as a script that torchrun starts does"
+        )
+        raise BadUsage(msg)
+    return ranks
 
 
 def whole_model(model: nn.Module, ranks: Ranks) -> nn.Module:
