@@ -13,6 +13,7 @@ import typer
 
 from noisybench.cli.costs import cost_lines, record_of_costs
 from noisybench.cli.given import say_told, told_of
+from noisybench.cli.launched import launched, own_device
 from noisybench.cli.printing import (
     Data,
     Json,
@@ -70,10 +71,9 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Train a model on variants, score every detector, and compare with the truth."""
-    from noisybench.board.results import keep_results
     from noisybench.ground.options import split_pairs
     from noisybench.runs.detector_choice import choose_detectors, regimes_of
-    from noisybench.runs.training_run import carry_out, check_seeds, choose_rules, plan_evaluation
+    from noisybench.runs.training_run import check_seeds, choose_rules, plan_evaluation
     from noisybench.training.machine import Machine
     from noisybench.training.objective import choose_objective
     from noisybench.training.plan import plan_run
@@ -92,14 +92,16 @@ def evaluate(
     wanted = split_names(detectors)
     asked = choose_rules(split_names(rules) if rules else ())
     regimes = (*regimes_of(choose_detectors(wanted, leaves)), *asked)
-    machine = Machine(device, threads, 1, checkpoint_every, loader_workers)
+    ranks = launched().world
+    machine = Machine(own_device(device, workers), threads, 1, checkpoint_every, loader_workers, ranks)
     folders: list[Path] = []
     costs: list[dict[str, Any]] = []
     for members in by_source(variants, data):
         path, first = next(iter(members.items()))
         with status(f"reading {first.provenance.source}"):
             source = source_of(first, path, data, own_source)
-        count = count_workers(workers, machine.device, len(members) * len(numbers) * len(regimes))
+        runs = len(members) * len(numbers) * len(regimes)
+        count = count_workers(workers, machine.device, 1 if ranks > 1 else runs)
         plan = plan_run(
             source,
             model=model,
@@ -125,18 +127,27 @@ def evaluate(
         if dry_run:
             costs.append(record_of_costs(planned))
             continue
-        since = time.time()
-        with progress_bar("evaluate", planned.epochs) as step:
-            made = carry_out(planned, step)
-        keep_results(made, since=since)
-        folders += made
-    if dry_run:
+        folders += _carry_out(planned)
+    if dry_run or launched().rank:  # of several processes the first tells
         if as_json:
             print_json(costs)
         return
     report_runs(folders, as_json=as_json)
     if not as_json:
         tell_suspects(folders)
+
+
+def _carry_out(planned: "Evaluation") -> list[Path]:
+    """The folders of the planned runs, carried out, their results kept by the first of several processes."""
+    from noisybench.board.results import keep_results
+    from noisybench.runs.training_run import carry_out
+
+    since = time.time()
+    with progress_bar("evaluate", planned.epochs) as step:
+        made = carry_out(planned, step)
+    if not launched().rank:
+        keep_results(made, since=since)
+    return made
 
 
 MODELS, FRACTION = 500, "0.7"
@@ -338,13 +349,14 @@ def say_plan(planned: "Evaluation") -> None:
     """What was chosen and what it costs, on stderr: stdout is for results."""
     from noisybench.training.recipe import recorded
 
-    source, plan, workers = planned.source, planned.plan, planned.machine.workers
+    source, plan, workers, ranks = planned.source, planned.plan, planned.machine.workers, planned.machine.ranks
     recipe = ", ".join(f"{name}={value}" for name, value in recorded(plan.recipe).items() if name != "epochs")
     by = f", objective {plan.chosen.words}" if plan.chosen.words else ""
     typer.echo(
         f"{source.name} ({len(source.labels)} samples): model {plan.model}, recipe {plan.recipe_name} "
         f"({recipe}){by}, {plan.recipe.epochs} epochs, seeds {','.join(map(str, planned.seeds))}, "
-        f"observed {plan.watch.observe}, {planned.machine.device}, {workers} {'worker' if workers == 1 else 'workers'}",
+        f"observed {plan.watch.observe}, {planned.machine.device}, "
+        + (f"{ranks} ranks" if ranks > 1 else f"{workers} {'worker' if workers == 1 else 'workers'}"),
         err=True,
     )
     for line in cost_lines(planned):

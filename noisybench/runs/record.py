@@ -76,6 +76,7 @@ class RunRecord:
         device: Kind of device of torch; of trainings.
         machine: Processor or GPU.
         threads: Threads of torch.
+        ranks: Processes that trained it together; None of one alone.
         batch_size: A field of ``Recipe``, as the next six; of all that train.
         lr: See ``Recipe``.
         momentum: See ``Recipe``.
@@ -202,6 +203,7 @@ class RunRecord:
     device: str | None = None
     machine: str | None = None
     threads: int | None = None
+    ranks: int | None = None
     versions: Mapping[str, str] | None = None
     controls: Sequence[str] | None = None
     codes: Mapping[str, str] | None = None
