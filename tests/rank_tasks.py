@@ -40,7 +40,7 @@ def samples() -> tuple[Tensor, Tensor]:
     return torch.randn(N, WIDTH, generator=stream), torch.randint(K, (N,), generator=stream)
 
 
-def perceptron(*, norm: bool) -> nn.Module:
+def perceptron(*, norm: bool) -> nn.Sequential:
     """Fresh weights, alike on every rank."""
     torch.manual_seed(5)
     between = nn.BatchNorm1d(7) if norm else nn.ReLU()
@@ -59,7 +59,7 @@ def train_in_parts(folder: Path, told: dict[str, str]) -> dict[str, Any]:
     model = nn.parallel.DistributedDataParallel(perceptron(norm=False))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
     data = TensorDataset(inputs, labels, torch.arange(N))
-    sampler = DistributedSampler(data, seed=1)
+    sampler: DistributedSampler[tuple[Tensor, ...]] = DistributedSampler(data, seed=1)
     for epoch in range(1, EPOCHS + 1):
         sampler.set_epoch(epoch)
         for batch, expected, chosen in DataLoader(data, batch_size=BATCH, sampler=sampler):
@@ -81,16 +81,28 @@ def observe_in_parts(folder: Path, told: dict[str, str]) -> dict[str, Any]:
     wrapped = nn.parallel.DistributedDataParallel(model)
     with torch.no_grad():
         wrapped.train()(inputs[rank::2])
-        model[1].running_mean += rank  # type: ignore[operator]
-    before = model[1].running_mean.clone()  # type: ignore[operator]
+        statistics = model.get_buffer("1.running_mean")
+        statistics += rank
+    before = statistics.clone()
     recorder = Recorder(labels.tolist(), PROBES, num_classes=K, folder=folder / "trace", across_ranks=True)
     for epoch in (1, 2):
         parts = inputs.split(4) if epoch == 1 else [inputs]  # of one batch, the second rank has none
         recorder.observe(wrapped, parts, epoch=epoch, learning_rate=0.1)
     if rank == 0:
         torch.save(model.state_dict(), folder / "weights.pt")
-    told["kept"] = str(torch.equal(before, model[1].running_mean))  # type: ignore[arg-type]
+    told["kept"] = str(torch.equal(before, statistics))
     return columns_of(recorder.trace())
+
+
+class Broken(nn.Module):
+    """A model that fails on the second rank."""
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """The first columns of a batch."""
+        if distributed.get_rank() == 1:
+            msg = "no memory left"
+            raise RuntimeError(msg)
+        return batch[:, :K]
 
 
 def give_and_fail(folder: Path, told: dict[str, str]) -> dict[str, Any]:
@@ -141,16 +153,8 @@ def give_and_fail(folder: Path, told: dict[str, str]) -> dict[str, Any]:
     with noted("unwritable"):
         unwritable.observe(perceptron(norm=False), inputs, epoch=1)
 
-    def broken(batch: Tensor) -> Tensor:
-        if rank == 1:
-            msg = "no memory left"
-            raise RuntimeError(msg)
-        return batch[:, :K]
-
-    model = nn.Identity()
-    model.forward = broken  # type: ignore[method-assign]
     with noted("broken"):
-        recorder.observe(model, inputs.split(4), epoch=4)
+        recorder.observe(Broken(), inputs.split(4), epoch=4)
     with noted("parts"):
         recorder.observe(type("FSDPModule", (nn.Identity,), {})(), inputs, epoch=4)
     return columns_of(recorder.trace())

@@ -236,7 +236,8 @@ HOW_LABELS_CAME = ("source_options", "limit", "noise", "params", "mode", "noise_
 WHAT_CAME_OUT = ("detectors", "controls", "codes", "information", "files_sha256", "scores_sha256")
 """Fields of a record that tell what a run has left, and do not decide it."""
 DEFAULTS = {field.name: field.default for field in fields(Recipe) if field.name in LATER_OPTIONS}
-"""Option of a recipe that stands in no record at its default → that default."""
+DEFAULTS |= {"ranks": 1}
+"""Option of a recipe, or of how a run was trained, that stands in no record at its default → that default."""
 TRAINED_BY = ("versions", "machine")
 """Fields of a record that decide the last bits of a training, and nothing of what is made of its trace."""
 

@@ -27,7 +27,7 @@ from noisybench.training.objective import CROSS_ENTROPY, Objective
 from noisybench.training.objective_contract import check_begin
 from noisybench.training.phases import widened
 from noisybench.training.plan import Plan, plan_run
-from noisybench.training.ranks import ranks_of
+from noisybench.training.ranks import training_ranks
 from noisybench.variants.variant import Variant, check_source
 
 log = logging.getLogger("noisybench")
@@ -195,7 +195,7 @@ def plan_evaluation(
 
 def carry_out(planned: Evaluation, progress: Progress = lambda: None) -> list[Path]:
     """The folders of the planned runs, each finished; see ``train_and_score``."""
-    ranks = ranks_of(planned.machine)
+    ranks = training_ranks(planned.machine)
     tasks: list[TrainingTask | FurtherTask] = []
     observed = {name: spec for name, spec in planned.detectors.items() if "training" in fed_by(spec)}
     for variant in planned.variants:

@@ -28,7 +28,7 @@ from noisybench.training.checkpoint import CHECKPOINT, epochs_trained
 from noisybench.training.gathering import due_columns, is_observed
 from noisybench.training.machine import Machine, surroundings
 from noisybench.training.plan import Plan, watched_as
-from noisybench.training.ranks import Ranks, ranks_of
+from noisybench.training.ranks import Ranks, training_ranks
 from noisybench.training.recipe import recorded
 from noisybench.training.timing import TIMING, read_timing
 from noisybench.training.trace import epochs_observed, read_trace
@@ -198,7 +198,7 @@ def _train(task: TrainingTask, source: Source, record: RunRecord, columns: Seque
     """Train and observe, from the last checkpoint on; leaves trace, history, checkpoint and timing."""
     folder, undecided = task.folder, {*HOW_LABELS_CAME, *WHAT_CAME_OUT}
     made_by = {key: value for key, value in record.as_json().items() if key not in undecided}
-    ranks_of(task.machine).told_by_all((folder, columns, made_by))  # to those that help, see ``help_train``
+    training_ranks(task.machine).told_by_all((folder, columns, made_by))  # to those that help, see ``help_train``
     training = _trained(task, source, columns, made_by, progress)
     timing = {
         **read_timing(folder),

@@ -69,12 +69,12 @@ class Ranks:
         told = self.told_by_all(None if own is None else _tellable(own))
         if own is not None:
             raise own
-        for rank, error in enumerate(told):
-            if isinstance(error, str):
-                msg = f"rank {rank} of {self.world} failed: {error}"
+        for rank, other in enumerate(told):
+            if isinstance(other, str):
+                msg = f"rank {rank} of {self.world} failed: {other}"
                 raise TrainingFailed(msg)
-            if error is not None:
-                raise error
+            if other is not None:
+                raise other
 
     def on_first(self, task: Callable[[], Result]) -> Result | None:
         """What ``task`` gives on the first rank, and None on the others, which wait; an error of it is raised on each."""
@@ -193,7 +193,7 @@ def ranks_here() -> Ranks:
     return Ranks(distributed.get_rank(), distributed.get_world_size())
 
 
-def ranks_of(machine: Machine) -> Ranks:
+def training_ranks(machine: Machine) -> Ranks:
     """The processes that train a run together.
 
     Raises:

@@ -34,7 +34,7 @@ from noisybench.training.model import BuildModel, build_model, errors_as_trainin
 from noisybench.training.objective import CROSS_ENTROPY, Objective, able_to_read, choose_objective
 from noisybench.training.observing import evaluating
 from noisybench.training.probe import Probe
-from noisybench.training.ranks import ALONE, ranks_of
+from noisybench.training.ranks import ALONE, training_ranks
 from noisybench.training.readings import recall, track
 from noisybench.training.recipe import Observe, Recipe, recorded
 from noisybench.training.recorder import Recorder
@@ -123,7 +123,7 @@ def train(
         BadData: The folder holds a run that was made differently, or a broken file.
         BadUsage: There are other ranks than the machine says, or more than samples in a batch.
     """
-    ranks = ranks_of(machine)
+    ranks = training_ranks(machine)
     check_source(source, variant)
     inputs, wanted = inputs_of(source, "a training"), choose_objective(objective).objective
     seed, device = whole(seed, "seed", least=0), torch.device(machine.device)

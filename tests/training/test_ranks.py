@@ -22,7 +22,7 @@ from torch import nn
 
 from noisybench.ground.errors import BadUsage
 from noisybench.training.machine import Machine
-from noisybench.training.ranks import ALONE, Ranks, check_repeats, first_in_batch, ranks_here, ranks_of
+from noisybench.training.ranks import ALONE, Ranks, check_repeats, first_in_batch, ranks_here, training_ranks
 from noisybench.training.recorder import Recorder
 from noisybench.training.shared_batch import SharedBatches
 
@@ -109,7 +109,7 @@ def test_a_run_of_two_ranks_is_that_of_one(both: Path, name: str) -> None:
     """
     found, told = left(both, "train_together", 0)
     run = one_run(None, ranks=1, **RUNS[name])
-    whole = {column: run.trace[column] for column in run.trace.columns}
+    whole: dict[str, Any] = {column: run.trace[column] for column in run.trace.columns}
     whole |= {f"history.{column}": run.history[column] for column in run.history}
     whole |= {f"weights.{key}": value.numpy() for key, value in run.model.state_dict().items()}
     assert_alike({f"{name}.{key}": values for key, values in whole.items()}, of(found, name), 1e-5)
@@ -124,7 +124,7 @@ def of(values: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def test_other_ranks_than_the_machine_says_are_refused() -> None:
     with pytest.raises(BadUsage, match="the machine says ranks=2, and torch.distributed has 1"):
-        ranks_of(Machine(ranks=2))
+        training_ranks(Machine(ranks=2))
     with pytest.raises(BadUsage, match="2 ranks train one run together, got workers=3"):
         Machine(ranks=2, workers=3)
     with pytest.raises(BadUsage, match="a batch of 3 samples cannot be shared by 4 ranks"):
