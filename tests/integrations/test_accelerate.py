@@ -1,9 +1,10 @@
-"""``accelerate launch`` with two processes: a loop by hand, and the Trainer of transformers.
+"""``accelerate launch`` with two processes: a loop by hand, and the Trainer of transformers; ``torchrun`` of a command.
 
 The references are one process that trains on the same batches, in which a sample's first answer counts, and a loop that
 asks about every sample alone.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,14 @@ import pytest
 import torch
 from accelerated import EPOCHS, N, perceptron, samples
 from torch import nn
+
+from noisybench.board.verification import verify
+from noisybench.data.loading import load_source
+from noisybench.detection.scoring import read_scores, scores_path
+from noisybench.items import find
+from noisybench.runs.reading import read_run
+from noisybench.variants.building import build_variant
+from noisybench.variants.variant import write_variant
 
 PROGRAM = Path(__file__).parents[1] / "accelerated.py"
 LAUNCH = ("--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no")
@@ -69,3 +78,24 @@ def test_a_loop_by_hand_records_what_one_process_does(both: list[dict[str, Any]]
 def test_the_trainer_is_observed_in_parts(both: list[dict[str, Any]]) -> None:
     for own in both:
         np.testing.assert_allclose(own["observed"], own["plain"], rtol=1e-5, atol=1e-6)
+
+
+def test_evaluate_under_torchrun(tmp_path: Path) -> None:
+    """Two processes leave the run that one leaves; its record says that they were two, and the first alone speaks."""
+    variant = build_variant(load_source("digits", limit=101), find("noises", "symmetric")(rate=0.2), seed=0)
+    write_variant(variant, tmp_path / "v")
+    own = ["evaluate", str(tmp_path / "v"), "--epochs", "2", "--seeds", "0", "--detectors", "aum,loss_curvature"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    found = {}
+    for name, launcher in {"one": [sys.executable], "two": torchrun}.items():
+        command = [*launcher, "-m", "noisybench", *own, "--device", "cpu", "--out", str(tmp_path / name), "--json"]
+        command += ["--workers", "1"] if name == "one" else []
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+        (told,) = json.loads(done.stdout)
+        found[name] = Path(told["path"])
+    assert [read_run(path).record.ranks for path in found.values()] == [None, 2]
+    for detector in ("aum", "loss_curvature"):
+        one, two = (read_scores(scores_path(path, detector)).values for path in found.values())
+        np.testing.assert_allclose(two, one, rtol=1e-3, atol=1e-5)
+    assert verify(found["two"])
