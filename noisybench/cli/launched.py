@@ -10,8 +10,8 @@ from noisybench.ground.errors import BadUsage
 
 TOLD = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What a launcher tells a process in its environment; one variable alone may be of another program."""
-LONGEST = timedelta(days=30)
-"""That a rank waits for another one: the first may train for hours what it trains alone."""
+LONGEST = timedelta(days=1)
+"""That a rank waits for another one: the first may be busy for hours with what it trains alone."""
 
 
 class Launched(NamedTuple):

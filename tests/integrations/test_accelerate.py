@@ -85,7 +85,7 @@ def test_evaluate_under_torchrun(tmp_path: Path) -> None:
     variant = build_variant(load_source("digits", limit=101), find("noises", "symmetric")(rate=0.2), seed=0)
     write_variant(variant, tmp_path / "v")
     own = ["evaluate", str(tmp_path / "v"), "--epochs", "2", "--seeds", "0", "--detectors", "aum,loss_curvature"]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     found = {}
     for name, launcher in {"one": [sys.executable], "two": torchrun}.items():
         command = [*launcher, "-m", "noisybench", *own, "--device", "cpu", "--out", str(tmp_path / name), "--json"]
