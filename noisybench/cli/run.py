@@ -71,9 +71,10 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Train a model on variants, score every detector, and compare with the truth."""
+    from noisybench.board.results import keep_results
     from noisybench.ground.options import split_pairs
     from noisybench.runs.detector_choice import choose_detectors, regimes_of
-    from noisybench.runs.training_run import check_seeds, choose_rules, plan_evaluation
+    from noisybench.runs.training_run import carry_out, check_seeds, choose_rules, plan_evaluation
     from noisybench.training.machine import Machine
     from noisybench.training.objective import choose_objective
     from noisybench.training.plan import plan_run
@@ -92,8 +93,8 @@ def evaluate(
     wanted = split_names(detectors)
     asked = choose_rules(split_names(rules) if rules else ())
     regimes = (*regimes_of(choose_detectors(wanted, leaves)), *asked)
-    ranks = launched().world
-    machine = Machine(own_device(device, workers), threads, 1, checkpoint_every, loader_workers, ranks)
+    own, ranks = own_device(device, workers), launched().world
+    machine = Machine(own, threads, 1, checkpoint_every, loader_workers, ranks=ranks)
     folders: list[Path] = []
     costs: list[dict[str, Any]] = []
     for members in by_source(variants, data):
@@ -127,7 +128,11 @@ def evaluate(
         if dry_run:
             costs.append(record_of_costs(planned))
             continue
-        folders += _carry_out(planned)
+        since = time.time()
+        with progress_bar("evaluate", planned.epochs) as step:
+            made = carry_out(planned, step)
+        keep_results(made, since=since)
+        folders += made
     if dry_run or launched().rank:  # of several processes the first tells
         if as_json:
             print_json(costs)
@@ -135,19 +140,6 @@ def evaluate(
     report_runs(folders, as_json=as_json)
     if not as_json:
         tell_suspects(folders)
-
-
-def _carry_out(planned: "Evaluation") -> list[Path]:
-    """The folders of the planned runs, carried out, their results kept by the first of several processes."""
-    from noisybench.board.results import keep_results
-    from noisybench.runs.training_run import carry_out
-
-    since = time.time()
-    with progress_bar("evaluate", planned.epochs) as step:
-        made = carry_out(planned, step)
-    if not launched().rank:
-        keep_results(made, since=since)
-    return made
 
 
 MODELS, FRACTION = 500, "0.7"

@@ -75,7 +75,7 @@ def train_and_score(
         progress: Called after each epoch of each run.
 
     Returns:
-        The runs, by their folders, variant by variant.
+        The runs, by their folders, variant by variant; of several ranks on the first, and none on the others.
 
     Raises:
         BadUsage: Seeds that repeat, two detectors of one name, or a name that does not exist.
@@ -194,7 +194,7 @@ def plan_evaluation(
 
 
 def carry_out(planned: Evaluation, progress: Progress = lambda: None) -> list[Path]:
-    """The folders of the planned runs, each finished; see ``train_and_score``."""
+    """The folders of the planned runs, each finished; see ``train_and_score``. Of several ranks the first has them."""
     ranks = training_ranks(planned.machine)
     tasks: list[TrainingTask | FurtherTask] = []
     observed = {name: spec for name, spec in planned.detectors.items() if "training" in fed_by(spec)}
@@ -215,7 +215,7 @@ def carry_out(planned: Evaluation, progress: Progress = lambda: None) -> list[Pa
         ranks.told_by_all(None)
         return folders
     help_train([task for task in tasks if isinstance(task, TrainingTask)], planned.source, ranks)
-    return [task.folder for task in tasks]
+    return []
 
 
 def _carry_out_task(task: TrainingTask | FurtherTask, source: Source, progress: Progress) -> Path:
