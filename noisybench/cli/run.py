@@ -13,6 +13,7 @@ import typer
 
 from noisybench.cli.costs import cost_lines, record_of_costs
 from noisybench.cli.given import say_told, told_of
+from noisybench.cli.launched import launched, own_device
 from noisybench.cli.printing import (
     Data,
     Json,
@@ -92,14 +93,16 @@ def evaluate(
     wanted = split_names(detectors)
     asked = choose_rules(split_names(rules) if rules else ())
     regimes = (*regimes_of(choose_detectors(wanted, leaves)), *asked)
-    machine = Machine(device, threads, 1, checkpoint_every, loader_workers)
+    own, ranks = own_device(device, workers), launched().world
+    machine = Machine(own, threads, 1, checkpoint_every, loader_workers, ranks=ranks)
     folders: list[Path] = []
     costs: list[dict[str, Any]] = []
     for members in by_source(variants, data):
         path, first = next(iter(members.items()))
         with status(f"reading {first.provenance.source}"):
             source = source_of(first, path, data, own_source)
-        count = count_workers(workers, machine.device, len(members) * len(numbers) * len(regimes))
+        runs = len(members) * len(numbers) * len(regimes)
+        count = count_workers(workers, machine.device, 1 if ranks > 1 else runs)
         plan = plan_run(
             source,
             model=model,
@@ -130,7 +133,7 @@ def evaluate(
             made = carry_out(planned, step)
         keep_results(made, since=since)
         folders += made
-    if dry_run:
+    if dry_run or launched().rank:  # of several processes the first tells
         if as_json:
             print_json(costs)
         return
@@ -338,13 +341,14 @@ def say_plan(planned: "Evaluation") -> None:
     """What was chosen and what it costs, on stderr: stdout is for results."""
     from noisybench.training.recipe import recorded
 
-    source, plan, workers = planned.source, planned.plan, planned.machine.workers
+    source, plan, workers, ranks = planned.source, planned.plan, planned.machine.workers, planned.machine.ranks
     recipe = ", ".join(f"{name}={value}" for name, value in recorded(plan.recipe).items() if name != "epochs")
     by = f", objective {plan.chosen.words}" if plan.chosen.words else ""
     typer.echo(
         f"{source.name} ({len(source.labels)} samples): model {plan.model}, recipe {plan.recipe_name} "
         f"({recipe}){by}, {plan.recipe.epochs} epochs, seeds {','.join(map(str, planned.seeds))}, "
-        f"observed {plan.watch.observe}, {planned.machine.device}, {workers} {'worker' if workers == 1 else 'workers'}",
+        f"observed {plan.watch.observe}, {planned.machine.device}, "
+        + (f"{ranks} ranks" if ranks > 1 else f"{workers} {'worker' if workers == 1 else 'workers'}"),
         err=True,
     )
     for line in cost_lines(planned):

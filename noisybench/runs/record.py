@@ -77,6 +77,7 @@ class RunRecord:
         device: Kind of device of torch; of trainings.
         machine: Processor or GPU.
         threads: Threads of torch.
+        ranks: Processes that trained it together; None of one alone.
         batch_size: A field of ``Recipe``, as the next six; of all that train.
         lr: See ``Recipe``.
         momentum: See ``Recipe``.
@@ -207,6 +208,7 @@ class RunRecord:
     device: str | None = None
     machine: str | None = None
     threads: int | None = None
+    ranks: int | None = None
     versions: Mapping[str, str] | None = None
     controls: Sequence[str] | None = None
     codes: Mapping[str, str] | None = None
@@ -239,7 +241,8 @@ HOW_LABELS_CAME = ("source_options", "limit", "noise", "params", "mode", "noise_
 WHAT_CAME_OUT = ("detectors", "controls", "codes", "information", "files_sha256", "scores_sha256")
 """Fields of a record that tell what a run has left, and do not decide it."""
 DEFAULTS = {field.name: field.default for field in fields(Recipe) if field.name in LATER_OPTIONS}
-"""Option of a recipe that stands in no record at its default → that default."""
+DEFAULTS |= {"ranks": 1}
+"""Option of a recipe, or of how a run was trained, that stands in no record at its default → that default."""
 TRAINED_BY = ("versions", "machine")
 """Fields of a record that decide the last bits of a training, and nothing of what is made of its trace."""
 

@@ -29,6 +29,8 @@ class Machine:
         workers: Processes, each with a run or a block of models at a time.
         checkpoint_every: Epochs between two checkpoints; the last epoch always has one.
         loader_workers: Processes of each run that read ahead what does not lie in memory, see ``Inputs``.
+        ranks: Processes of ``torch.distributed`` that train each run together, each on a part of every batch; they decide the
+            last bits, and what layers such as dropout draw. Every one of them is given the same.
     """
 
     device: str = "cpu"
@@ -36,10 +38,20 @@ class Machine:
     workers: int = 1
     checkpoint_every: int = 1
     loader_workers: int = 0
+    ranks: int = 1
 
     def __post_init__(self) -> None:
-        for name, least in (("workers", 1), ("threads", 1), ("checkpoint_every", 1), ("loader_workers", 0)):
+        for name, least in (
+            ("workers", 1),
+            ("threads", 1),
+            ("checkpoint_every", 1),
+            ("loader_workers", 0),
+            ("ranks", 1),
+        ):
             object.__setattr__(self, name, whole(getattr(self, name), name, least=least))
+        if self.ranks > 1 and self.workers > 1:
+            msg = f"{self.ranks} ranks train one run together, got workers={self.workers}; leave the workers out"
+            raise BadUsage(msg)
         object.__setattr__(self, "device", choose_device(self.device))
 
     def device_of(self, task: int) -> str:
@@ -68,8 +80,8 @@ def choose_device(name: str) -> str:
     return name
 
 
-def surroundings(name: str | torch.device, threads: int) -> dict[str, Any]:
-    """What decides the last bits of a run besides its recipe: versions, machine and threads."""
+def surroundings(name: str | torch.device, threads: int, ranks: int = 1) -> dict[str, Any]:
+    """What decides the last bits of a run besides its recipe: versions, machine, threads and, if several, ranks."""
     device = torch.device(name)
     if device.type == "cuda":
         machine = torch.cuda.get_device_name(device)
@@ -79,6 +91,7 @@ def surroundings(name: str | torch.device, threads: int) -> dict[str, Any]:
         "device": device.type,
         "machine": machine,
         "threads": threads,
+        **({"ranks": ranks} if ranks > 1 else {}),
         "versions": {"noisybench": __version__, "torch": str(torch.__version__), "numpy": np.__version__},
     }
 
