@@ -2,7 +2,7 @@
 
 import os
 
-from noisybench.ground.engines.processes import Progress
+from noisybench.ground.engine import Progress
 from noisybench.ground.errors import BadData
 
 
