@@ -147,8 +147,9 @@ def retrain(
         per_second = pace(home, trained, time.perf_counter() - began)
         left = sum(not task.path.is_file() for task in every)
         if left:
-            about = {"what": f"blocks of up to {BLOCK} models", "result": "what all of them are for"}
-            raise unfinished(shard, done=len(own), of=len(every), left=left, **about)
+            result = "the estimate of memorization" if purpose == "truth" else "the scores of the detectors"
+            what = f"blocks of up to {BLOCK} models"
+            raise unfinished(shard, done=len(own), of=len(every), left=left, what=what, result=result)
         return Retraining(home, models, trained, per_second)
 
 

@@ -111,18 +111,21 @@ def _run_apart(
 
 
 def _context(module: str) -> BaseContext:
-    """How processes start: on Linux forked from one that has imported what this one has of noisybench, and nothing else.
+    """How processes start: on Linux forked from one that has imported what they need, and done nothing else.
 
-    That one has no threads and has asked no GPU, as this one may have, and stays for further calls: two workers for eight
+    That one has no threads (but Arrow's jemalloc has, which stops for a fork) and has asked no GPU, and it stays for further calls: two workers for eight
     small runs took 11 s of CPU more than one when each imported torch itself.
     """
     if sys.platform != "linux":
         return get_context("spawn")
     context = get_context("forkserver")
-    ours = [name for name in sys.modules if name.startswith("noisybench.")]
-    context.set_forkserver_preload([*ours, module])  # without effect where it has been started
+    here = [name for name in sys.modules if name.startswith(PRELOADED)]
+    context.set_forkserver_preload([*here, module])  # without effect where it has been started
     return context
 
+
+PRELOADED = ("noisybench.", "sklearn.", "scipy.")
+"""Beginnings of what is imported once for all workers, where this process has imported it; our modules bring torch."""
 
 STEP, END = b"step", b"end"
 

@@ -1,6 +1,7 @@
 """Tasks on a Ray cluster, or on a Ray that is started here."""
 
 import os
+import pickle
 import signal
 import socket
 import sys
@@ -103,12 +104,13 @@ class Ray:
             num_gpus=self.gpus or 0,
             memory=self.memory or None,
             max_retries=0,  # counted here, as Ray begins what lacked memory again without an end
-            max_calls=0,
             runtime_env={"env_vars": ONE_THREAD},
         )(_work)
 
+        place_here = (os.getcwd(), sys.path)  # noqa: PTH109 - a text
+
         def begin(place: int) -> Any:  # noqa: ANN401 - a reference of Ray's
-            return work.remote(function, tasks[place], held, steps, place, os.getcwd(), sys.path)  # noqa: PTH109
+            return work.remote(pickle.dumps((function, tasks[place])), [held], steps, place, *place_here)
 
         pending: dict[Any, int] = {begin(place): place for place in range(len(tasks))}
         lives, told = dict.fromkeys(range(len(tasks)), 1), dict.fromkeys(range(len(tasks)), 0)
@@ -149,15 +151,17 @@ class _Steps:
 
 
 def _work(  # noqa: PLR0917 - Ray hands arguments on by their places
-    function: Callable[[Task, Any, Progress], Result],
-    task: Task,
-    shared: Any,  # noqa: ANN401
+    sent: bytes,
+    held: Sequence[Any],
     steps: Any,  # noqa: ANN401 - a handle of Ray's
     place: int,
     folder: str,
     search: Sequence[str],
-) -> Result:
-    """Carry out a task, in the folder of who sent it: relative paths and modules of the user's own are found there."""
+) -> Any:  # noqa: ANN401
+    """Carry out a task, in the folder of who sent it: relative paths and modules of the user's own are found there.
+
+    What it is comes as bytes, and what it shares as a reference in a list: neither can be read before ``search`` is.
+    """
     if not Path(folder).is_dir():
         msg = (
             f"there is no folder {folder} on {socket.gethostname()}; start the command in a folder, and give an --out, that "
@@ -166,6 +170,10 @@ def _work(  # noqa: PLR0917 - Ray hands arguments on by their places
         raise BadData(msg)
     os.chdir(folder)
     sys.path += [each for each in search if each not in sys.path]
+    import ray
+
+    function, task = pickle.loads(sent)  # noqa: S301 - of who started this
+    shared = ray.get(held[0])
     count, last = 0, 0.0
 
     def progress() -> None:
@@ -188,6 +196,8 @@ def _joined(address: str | None) -> Any:  # noqa: ANN401 - a module
         MissingPackage: It is not installed.
         BadData: There is no cluster, or it cannot be joined.
     """
+    if address is not None:
+        _check_address(address)
     try:
         import ray
     except ImportError:
@@ -227,14 +237,22 @@ def _own_signals() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+FOUND_BY_RAY = ("auto", "local")
+"""Addresses that Ray looks up itself."""
+
+
+def _check_address(address: str) -> None:
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if address not in FOUND_BY_RAY and not (colon and host and port.isdecimal()):
+        msg = f"the address of a Ray is as 10.0.0.1:6379, ray://10.0.0.1:10001 or auto, got '{address}'"
+        raise BadUsage(msg)
+
+
 def _check_answers(address: str) -> None:
     """Raise unless something listens at an address: Ray itself would ask for minutes."""
-    if address in ("auto", "local"):
+    if address in FOUND_BY_RAY:
         return
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not (colon and host and port.isdecimal()):
-        msg = f"--address is host:port, as 10.0.0.1:6379, ray://host:10001, or auto, got '{address}'"
-        raise BadUsage(msg)
+    host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=REACHED_WITHIN).close()
     except (OSError, OverflowError) as error:
@@ -257,7 +275,7 @@ def _check_room(ray: Any, engine: Ray) -> None:  # noqa: ANN401
 
 def _check_lives(lives: int, error: Exception) -> None:
     """Say that a task died and is begun again; raise ``BadData`` where it has been often enough."""
-    why = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    why = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0].partition('. ')[0].rstrip('.')}"
     if lives >= LIVES:
         msg = (
             f"a task died {LIVES} times, the last time by {why}; give tasks more memory (--task-memory), or run fewer at a "

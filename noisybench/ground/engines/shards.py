@@ -80,8 +80,8 @@ def unfinished(shard: Shard, *, done: int, of: int, left: int, what: str, result
         result: What is made of all of them.
     """
     return Unfinished(
-        f"shard {shard} has its {done} of {of} {what}; {left} of the other shards are not there yet. When all are, the same "
-        f"command without --shard makes {result} (where shards have folders of their own, 'noisybench merge' joins them first)"
+        f"shard {shard} has its {done} of {of} {what}; still missing of other shards: {left}. When none is, the same command "
+        f"without --shard makes {result} (where shards have folders of their own, 'noisybench merge' joins them first)"
     )
 
 

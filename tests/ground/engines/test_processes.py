@@ -72,3 +72,23 @@ def test_workers_are_at_least_one() -> None:
     """Zero workers do nothing, so they are refused."""
     with pytest.raises(BadUsage, match="at least 1, got 0"):
         Processes(0).run(tasks("square"), [1], {"plus": 0})
+
+
+def test_workers_of_all_calls_are_forked_from_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which imports libraries once; what this process's environment holds by then, they hold nevertheless."""
+    servers = set()
+    for value in ("first", "second"):
+        monkeypatch.setenv("NOISYBENCH_OF_A_TEST", value)
+        found = Processes(2).run(tasks("surroundings"), ["NOISYBENCH_OF_A_TEST"] * 2, None)
+        assert {variable for variable, _ in found} == {value}
+        servers |= {parent for _, parent in found}
+    assert len(servers) == 1
+    assert servers != {os.getpid()}
+
+
+def test_the_server_has_one_thread_and_has_imported_what_this_process_has() -> None:
+    """So that its forks inherit no lock, and import nothing again. Jemalloc's thread, of Arrow, stops for a fork."""
+    ((_, server), _) = Processes(2).run(tasks("surroundings"), ["HOME"] * 2, None)
+    threads = [path.read_text().strip() for path in Path(f"/proc/{server}/task").glob("*/comm")]
+    assert len([name for name in threads if name != "jemalloc_bg_thd"]) == 1
+    assert "libtorch_cpu" in Path(f"/proc/{server}/maps").read_text()
