@@ -56,7 +56,7 @@ def killed_once(task: int, shared: Path, progress: Progress) -> int:
     return task
 
 
-def carry_out_killed_once(task: Any, shared: Any, progress: Progress) -> Path:
+def carry_out_killed_once(task: Any, shared: Any, progress: Progress) -> Path:  # noqa: ANN401 - of runs
     """One run of an evaluation, whose process is killed after its second epoch, the first time."""
     from noisybench.runs.training_run import _carry_out_task
 

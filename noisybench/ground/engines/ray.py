@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from logging import ERROR, getLogger
@@ -121,14 +121,15 @@ class Ray:
                 for reference in ended:
                     place = pending.pop(reference)
                     try:
-                        found[place] = ray.get(reference)
+                        found[place], count = ray.get(reference)
+                        _tell({place: count}, told, progress)
                     except ray.exceptions.RayTaskError as error:
                         raise error.cause from None
                     except ray.exceptions.RayError as error:
                         _check_lives(lives[place], error)
                         lives[place] += 1
                         pending[begin(place)] = place
-                _tell(ray, steps, told, progress)
+                _tell(_reached(ray, steps), told, progress)
         finally:
             for reference in pending:
                 with suppress(ray.exceptions.RayError):
@@ -157,8 +158,8 @@ def _work(  # noqa: PLR0917 - Ray hands arguments on by their places
     place: int,
     folder: str,
     search: Sequence[str],
-) -> Any:  # noqa: ANN401
-    """Carry out a task, in the folder of who sent it: relative paths and modules of the user's own are found there.
+) -> tuple[Any, int]:
+    """What a task gives, and its steps. It is carried out in the folder of who sent it, with that one's search path.
 
     What it is comes as bytes, and what it shares as a reference in a list: neither can be read before ``search`` is.
     """
@@ -184,9 +185,7 @@ def _work(  # noqa: PLR0917 - Ray hands arguments on by their places
             steps.reach.remote(place, count)
 
     with patient(LOCKS_FREE_WITHIN):
-        result = function(task, shared, progress)
-    steps.reach.remote(place, count)
-    return result
+        return function(task, shared, progress), count
 
 
 def _joined(address: str | None) -> Any:  # noqa: ANN401 - a module
@@ -285,12 +284,17 @@ def _check_lives(lives: int, error: Exception) -> None:
     log.warning("a task died (%s): it is begun again, %d of %d times", why, lives, LIVES - 1)
 
 
-def _tell(ray: Any, steps: Any, told: dict[int, int], progress: Progress) -> None:  # noqa: ANN401
-    """Call ``progress`` for each step that is new; a task that is begun again counts from where it was before."""
+def _reached(ray: Any, steps: Any) -> Mapping[int, int]:  # noqa: ANN401
+    """How many steps each task has told."""
     try:
-        reached: dict[int, int] = ray.get(steps.reached.remote(), timeout=TOLD_EVERY)
+        found: dict[int, int] = ray.get(steps.reached.remote(), timeout=TOLD_EVERY)
     except ray.exceptions.RayError:  # lost with its machine, or slow: no result depends on it
-        return
+        return {}
+    return found
+
+
+def _tell(reached: Mapping[int, int], told: dict[int, int], progress: Progress) -> None:
+    """Call ``progress`` for each step that is new: a task that is begun again counts from the beginning."""
     for place, count in reached.items():
         for _ in range(count - told[place]):
             progress()
