@@ -121,7 +121,9 @@ def task(name: str, source: Source, recipe: Recipe) -> Callable[[], None]:
 
 def measured(name: str, n: int, epochs: int, *, cifar: bool) -> dict[str, float]:
     """Processor seconds, page faults and peak bytes of one task in this process."""
-    source = load_source("cifar10", Path(os.environ["NOISYBENCH_TEST_DATA"]) / "cifar10", limit=n) if cifar else images(n)
+    source = (
+        load_source("cifar10", Path(os.environ["NOISYBENCH_TEST_DATA"]) / "cifar10", limit=n) if cifar else images(n)
+    )
     do = task(name, source, Recipe(epochs=epochs, batch_size=128))
     lean(images(128), torch.zeros(128, dtype=torch.int64), Recipe(epochs=1))  # torch's own first time
     began, faults = process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt
