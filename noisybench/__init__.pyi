@@ -81,6 +81,8 @@ from .memorization.subset_plan import plan_learner as plan_learner
 from .runs.costs import Cost as Cost
 from .runs.costs import Costs as Costs
 from .runs.forecast import detector_costs as detector_costs
+from .runs.merging import Merged as Merged
+from .runs.merging import merge as merge
 from .runs.stopping import StoppedAt as StoppedAt
 from .runs.stopping import stopping_of as stopping_of
 from .statistics.audit import AuditEstimates as AuditEstimates
