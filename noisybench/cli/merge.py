@@ -9,7 +9,7 @@ import typer
 from noisybench.cli.printing import Json, print_json, say, status, tell
 
 if TYPE_CHECKING:
-    from noisybench.runs.merging import Merged, Part
+    from noisybench.runs.merging import Merged, MergedPart
 
 
 def merge(
@@ -58,7 +58,7 @@ def _record(merged: "Merged", *, dry_run: bool) -> dict[str, Any]:
     return {"out": str(merged.out), "dry_run": dry_run, "parts": parts, "notes": list(merged.notes)}
 
 
-def _lines(parts: list["Part"]) -> list[str]:
+def _lines(parts: list["MergedPart"]) -> list[str]:
     """What was joined of one variant: how many runs, and each pool of models by itself."""
     runs = [part for part in parts if part.kind == "run"]
     states = Counter(part.state for part in runs)

@@ -1,5 +1,6 @@
 """Blocks of one pool that several machines made: each once, and all made alike. No torch here."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from noisybench.memorization.learner import Learner
 from noisybench.memorization.pool import BLOCK, BLOCK_NAME, block_path, learner_of_record, read_block
 from noisybench.variants.variant import Variant
 
+TESTED = re.compile(r"tested-([0-9]{4,9}(?:-of-[0-9]{1,2})?\.npz)")
+"""Files beside blocks: what the same models predict of the test set."""
 OTHER = "delete one of the two, or merge into another --out"
 
 
@@ -20,7 +23,7 @@ class BlockUnion:
     """The blocks of one pool.
 
     Attributes:
-        files: Name of a block → its file.
+        files: Name of a block → its file; also of what its models predict of the test set, where that was kept.
         record: What decides the models, as the first of the blocks says it; empty where there is no block.
         learner: Whose models they are; None where there is no block.
         models: Number after the last model that there is.
@@ -58,6 +61,7 @@ def unite_blocks(folders: Sequence[Path], variant: Variant) -> BlockUnion:
         _check_alike(*first, path, record)
         files[path.name] = path
     sizes = [_place(name) for name in files]
+    files |= _tested_in(folders, files)
     models = max((number * BLOCK + size for number, size in sizes), default=0)
     whole = {number for number, size in sizes if size == BLOCK}
     missing = [number for number in range(models // BLOCK) if number not in whole]
@@ -73,6 +77,22 @@ def unite_blocks(folders: Sequence[Path], variant: Variant) -> BlockUnion:
 def _blocks_in(folders: Sequence[Path]) -> Iterable[Path]:
     for folder in folders:
         yield from sorted(path for path in folder.glob("block-*.npz") if BLOCK_NAME.fullmatch(path.name))
+
+
+def _tested_in(folders: Sequence[Path], blocks: Mapping[str, Path]) -> dict[str, Path]:
+    """What the models of some blocks predict of the test set: name → file."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("tested-*.npz")):
+            name = TESTED.fullmatch(path.name)
+            if name is None or f"block-{name[1]}" not in blocks:
+                continue
+            check_own_file(path)
+            if path.name in found:
+                _check_same_file(found[path.name], path)
+            else:
+                found[path.name] = path
+    return found
 
 
 def _place(name: str) -> tuple[int, int]:

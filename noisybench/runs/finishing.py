@@ -56,10 +56,12 @@ def _memorize(variant: Path, out: Path, record: Mapping[str, Any]) -> list[str]:
     if setup["recipe"] == CLOSED_FORM:
         words += ["--estimand", str(setup["estimand"])]
         options = dict(setup["options"])
-    else:
+    elif "lr" in setup:
         words += ["--recipe", str(setup["recipe"]), "--epochs", str(setup["epochs"])]
         options = {one.name: setup[one.name] for one in fields(Recipe) if one.name in setup and one.name != "epochs"}
         words += _called("--objective", "--objective-set", setup["objective"]) if "objective" in setup else []
+    else:  # what scikit-learn fits has its options in its name
+        options = {}
     for name, value in options.items():
         words += ["--set", f"{name}={_as_text(value)}"]
     words += [] if setup["balanced"] else ["--no-balanced"]

@@ -17,7 +17,7 @@ from noisybench.memorization.pool import BLOCK_NAME
 from noisybench.runs.folder import LEFT_BY_A_RUN, RECORD
 from noisybench.variants.sample_names import NAMES
 
-Kind = Literal["variant", "names", "features", "run", "memorization"]
+PieceKind = Literal["variant", "names", "features", "run", "memorization"]
 """What is merged, in the order in which it is written: what counts on another comes after it."""
 
 PICKLED = "checkpoint.pt"
@@ -36,7 +36,7 @@ class Piece:
         path: Where it was found.
     """
 
-    kind: Kind
+    kind: PieceKind
     name: str
     path: Path
 

@@ -24,7 +24,7 @@ from noisybench.memorization.learner import Learner
 from noisybench.runs.finishing import command_of_measurement, command_of_pool
 from noisybench.runs.folder import VARIANT_FILES
 from noisybench.runs.merge_choice import choose_estimate, choose_run, choose_variant
-from noisybench.runs.merge_inputs import Kind, Piece, pieces_below
+from noisybench.runs.merge_inputs import Piece, PieceKind, pieces_below
 from noisybench.runs.reading import AnyPath
 from noisybench.training.timing import TIMING
 from noisybench.variants.sample_names import read_names
@@ -36,7 +36,7 @@ Places: TypeAlias = Mapping[str, Sequence[Path]]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MergedPart:
     """One folder or file of a merged folder.
 
     Attributes:
@@ -51,7 +51,7 @@ class Part:
             nothing is to be done, or nobody but whoever began it knows.
     """
 
-    kind: Kind
+    kind: PieceKind
     path: Path
     sources: tuple[Path, ...]
     state: str
@@ -83,7 +83,7 @@ class Merged:
     """
 
     out: Path
-    parts: tuple[Part, ...]
+    parts: tuple[MergedPart, ...]
     notes: tuple[str, ...]
 
     @property
@@ -138,9 +138,9 @@ def merge(folders: AnyPath | Iterable[AnyPath], out: AnyPath, *, dry_run: bool =
     return Merged(target, tuple(parts), tuple(notes))
 
 
-def _parts(pieces: Sequence[Piece], out: Path, notes: list[str]) -> list[Part]:
+def _parts(pieces: Sequence[Piece], out: Path, notes: list[str]) -> list[MergedPart]:
     """Every folder and file of the merged folder, in the order in which they are written."""
-    kinds: dict[Kind, dict[str, list[Path]]] = {
+    kinds: dict[PieceKind, dict[str, list[Path]]] = {
         "variant": {}, "names": {}, "features": {}, "run": {}, "memorization": {}
     }  # fmt: skip
     for piece in pieces:
@@ -155,7 +155,7 @@ def _parts(pieces: Sequence[Piece], out: Path, notes: list[str]) -> list[Part]:
             for file in files.values():
                 check_own_file(file)
             parts.append(
-                Part("variant", out / home / "variant", tuple(kinds["variant"][f"{home}/variant"]), "", files, {})
+                MergedPart("variant", out / home / "variant", tuple(kinds["variant"][f"{home}/variant"]), "", files, {})
             )
     for name, paths in sorted(kinds["names"].items()):
         home = name.partition("/")[0]
@@ -192,7 +192,7 @@ def _check_homes(pieces: Sequence[Piece], variants: Mapping[str, tuple[Path, Var
             raise Mismatch(msg)
 
 
-def _names(path: Path, paths: Sequence[Path], variant: Variant) -> Part:
+def _names(path: Path, paths: Sequence[Path], variant: Variant) -> MergedPart:
     """The names of the samples, which must be the same in every folder."""
     for other in paths:
         check_own_file(other)
@@ -201,26 +201,26 @@ def _names(path: Path, paths: Sequence[Path], variant: Variant) -> Part:
         if read_names(other.parent, len(variant.labels)) != first:
             msg = f"{paths[0]} and {other} give the same samples other names; take one of the two files away"
             raise BadData(msg)
-    return Part("names", path.parent, tuple(paths), "", {path.name: paths[0]}, {})
+    return MergedPart("names", path.parent, tuple(paths), "", {path.name: paths[0]}, {})
 
 
-def _features(path: Path, paths: Sequence[Path], notes: list[str]) -> Part:
+def _features(path: Path, paths: Sequence[Path], notes: list[str]) -> MergedPart:
     """A file of features: the first that is whole. They can be made again, so that others are told of and left out."""
     for other in paths:
         check_own_file(other)
     whole = [other for other in paths if is_sealed(other)]
     if not whole:
         notes.append(f"{paths[0]} is damaged, and left out: the features are made again")
-        return Part("features", path.parent, tuple(paths), "", {}, {})
+        return MergedPart("features", path.parent, tuple(paths), "", {}, {})
     digest = file_digest(whole[0])
     others = [other for other in whole[1:] if file_digest(other) != digest]
     notes += [
         f"{other} has other last bits than {whole[0]}, which is taken: another machine made it" for other in others
     ]
-    return Part("features", path.parent, tuple(paths), "", {path.name: whole[0]}, {})
+    return MergedPart("features", path.parent, tuple(paths), "", {path.name: whole[0]}, {})
 
 
-def _run(path: Path, paths: Sequence[Path], variant: Variant) -> Part:
+def _run(path: Path, paths: Sequence[Path], variant: Variant) -> MergedPart:
     """A run, and the command that ends one whose models are there."""
     run = choose_run(paths, variant)
     models = sum(pool.models for pool in run.pools.values()) if run.pools else None
@@ -228,10 +228,10 @@ def _run(path: Path, paths: Sequence[Path], variant: Variant) -> Part:
     if not run.finished and any(pool.files for pool in run.pools.values()):
         command = command_of_pool(path.parents[1] / "variant", path.parents[2], run.record, run.pools)
     state = "finished" if run.finished else "unfinished"
-    return Part("run", path, tuple(paths), state, run.files, run.digests, models, command)
+    return MergedPart("run", path, tuple(paths), state, run.files, run.digests, models, command)
 
 
-def _measurement(path: Path, paths: Sequence[Path], variant: Variant) -> tuple[Part, Learner | None]:
+def _measurement(path: Path, paths: Sequence[Path], variant: Variant) -> tuple[MergedPart, Learner | None]:
     """A measurement of memorization, and whose it is."""
     union = unite_blocks(paths, variant)
     chosen = choose_estimate([each / ESTIMATE for each in paths if (each / ESTIMATE).is_file()], variant)
@@ -248,10 +248,10 @@ def _measurement(path: Path, paths: Sequence[Path], variant: Variant) -> tuple[P
         command = command_of_measurement(path.parents[1] / "variant", path.parents[2], union)
     state = "blocks" if chosen is None else "finished"
     models = union.models if union.files else None
-    return Part("memorization", path, tuple(paths), state, files, {}, models, command), learner
+    return MergedPart("memorization", path, tuple(paths), state, files, {}, models, command), learner
 
 
-def _write(part: Part) -> None:
+def _write(part: MergedPart) -> None:
     """Copy what is missing: a run as a whole folder, all else file by file, in an order in which the last speaks of others."""
     if part.kind == "run" and not part.path.exists():
         with adding_folder(part.path) as fresh:
@@ -267,7 +267,7 @@ def _write(part: Part) -> None:
                         _copy(file, fresh, None)
 
 
-def _copy_all(part: Part, folder: Path) -> None:
+def _copy_all(part: MergedPart, folder: Path) -> None:
     for name, file in part.files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         _copy(file, folder / name, part.digests.get(name))
