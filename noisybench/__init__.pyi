@@ -18,6 +18,7 @@ from .board.results import Result as Result
 from .board.results import detect as detect
 from .board.results import evaluate as evaluate
 from .board.results import memorize as memorize
+from .board.results import memorize_released as memorize_released
 from .board.results import score_answers as score_answers
 from .board.results import score_features as score_features
 from .board.results import score_given as score_given
