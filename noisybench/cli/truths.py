@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noisybench.cli.printing import Json, print_json, print_lines, say, status
+from noisybench.cli.printing import Json, print_json, print_lines, say, status, tell
 from noisybench.ground.errors import BadUsage
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _keep_released(released: Path, folder: Path, out: Path, *, as_json: bool) ->
     n = len(variant.labels)
     names = next((found for each in (place, place.parent) if (found := read_names(each, n)) is not None), None)
     with status(f"reading {released.name}"):
-        kept = memorize_released(released, variant, out, sample_names=names)
+        kept = memorize_released(released, variant, out, sample_names=names, tell=lambda note: tell(f"note: {note}"))
     summary, learner = kept.summary, kept.memorization.learner
     told = {
         "models": summary.models or None,

@@ -400,6 +400,7 @@ def _compared(arrays: _Arrays, found: Memorization) -> Iterator[str]:
         "memorization_inclusion_prob": found.p_in,
         "memorization_exclusion_prob": found.p_out,
     }
+    same = []
     for name, ours in told.items():
         if name not in arrays.names:
             continue
@@ -412,7 +413,9 @@ def _compared(arrays: _Arrays, found: Memorization) -> Iterator[str]:
                 f"such samples); download it again"
             )
             raise BadData(msg)
-        yield f"{name} of {int(defined.sum())} samples is what masks and predictions give, to {ROUNDING:g}"
+        same.append(name)
+    if same:
+        yield f"{', '.join(same)} of {int(defined.sum())} samples: what masks and predictions give, to {ROUNDING:g}"
     if not defined.all():
         yield (
             f"{int((~defined).sum())} of {n} samples were seen by all models, or by none: their memorization is unknown, and no "

@@ -1,7 +1,6 @@
 """A measurement of memorization that others released, laid beside the runs of a variant like one that was made here."""
 
 import json
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,13 +14,17 @@ from noisybench.memorization.learner import RELEASED
 from noisybench.memorization.released_files import SHORT, folder_of_released, read_released
 from noisybench.memorization.reliability import Summary, summarise_exact
 from noisybench.runs.folder import keep_variant
+from noisybench.variants.sample_files.values import Tell
 from noisybench.variants.variant import Variant, check_variant
-
-log = logging.getLogger("noisybench")
 
 
 def keep_released(
-    path: str | Path, variant: Variant, out: str | Path = "runs", *, sample_names: Sequence[str] | None = None
+    path: str | Path,
+    variant: Variant,
+    out: str | Path = "runs",
+    *,
+    sample_names: Sequence[str] | None = None,
+    tell: Tell = lambda _: None,
 ) -> tuple[Path, Summary]:
     """Lay a released measurement of memorization beside the runs of a variant, where the board finds it.
 
@@ -30,6 +33,7 @@ def keep_released(
         variant: Whose given labels must be those that it is of.
         out: Folder of runs.
         sample_names: What people call each sample, shape (n,), for files whose rows are matched by file names.
+        tell: Called with a sentence for what was checked, and for what the file does not say.
 
     Returns:
         The measurement: its folder, with ``memorization.parquet`` in it, and its summary.
@@ -42,7 +46,7 @@ def keep_released(
     home = a_path(out, "out") / variant.name
     found = read_released(path, variant, sample_names=sample_names)
     for note in found.notes:
-        log.warning("%s", note)
+        tell(note)
     folder = home / "memorization" / found.folder
     keep_variant(variant, home / "variant", sample_names)
     with locked(folder), temporary(folder / "memorization.parquet") as fresh:
