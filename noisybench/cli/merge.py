@@ -35,6 +35,11 @@ def merge(
     for home in dict.fromkeys(part.home for part in merged.parts if part.kind in ("run", "memorization")):
         for line in _lines([part for part in merged.parts if part.home == home]):
             say(f"{out / home}: {line}")
+    begun = sum(part.state == "unfinished" and part.command is None for part in merged.parts)
+    if begun:
+        tell(
+            f"note: the command that began an unfinished run goes on with it, said with --out {out} ({begun} such runs)"
+        )
     for command in merged.commands:
         say(command)
     if dry_run:
@@ -50,6 +55,7 @@ def _record(merged: "Merged", *, dry_run: bool) -> dict[str, Any]:
             "sources": [str(source) for source in part.sources],
             "state": part.state or None,
             "models": part.models,
+            "unfinished_elsewhere": part.passed_over,
             "was_there": part.is_there,
             "command": part.command,
         }
@@ -65,6 +71,8 @@ def _lines(parts: list["MergedPart"]) -> list[str]:
     several = sum(len(part.sources) > 1 for part in runs)
     there = sum(part.is_there for part in runs)
     told = [f"{count} {state}" for state, count in sorted(states.items())]
+    passed = sum(part.passed_over for part in runs)
+    told += [f"{passed} unfinished elsewhere"] * bool(passed)
     told += [f"{several} in several folders"] * bool(several) + [f"{there} there already"] * bool(there)
     lines = [f"{len(runs)} run{'s' * (len(runs) != 1)} ({', '.join(told)})"] if runs else []
     for part in parts:

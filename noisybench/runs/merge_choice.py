@@ -1,7 +1,7 @@
 """One of several: which folder of a run, which file of an estimate or of features is taken where machines made several."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import column_names, read_columns
 from noisybench.memorization.block_union import OTHER, BlockUnion, unite_blocks
 from noisybench.memorization.estimate import MEASURES, Memorization, read_memorization
-from noisybench.runs.folder import RECORD, is_finished, read_run_record
+from noisybench.runs.folder import RECORD, VARIANT_FILES, is_finished, read_run_record
 from noisybench.runs.merge_inputs import files_of_run
 from noisybench.runs.record import TRAINED_BY, RunRecord, first_difference
 from noisybench.runs.record_checks import check_seed
@@ -35,6 +35,7 @@ class ChosenRun:
         files: Name in the run → file; blocks of its models are those of all folders together.
         digests: Name in the run → SHA-256 that its record tells.
         pools: Share of the samples → blocks of the models; of a pool.
+        passed_over: How many other folders have begun it, where a finished one is taken.
     """
 
     record: RunRecord
@@ -43,6 +44,7 @@ class ChosenRun:
     files: dict[str, Path]
     digests: dict[str, str]
     pools: dict[float, BlockUnion]
+    passed_over: int = 0
 
 
 def choose_run(paths: Sequence[Path], variant: Variant) -> ChosenRun:
@@ -81,7 +83,7 @@ def choose_run(paths: Sequence[Path], variant: Variant) -> ChosenRun:
         files |= {f"fraction-{share:g}/{name}": path for name, path in pool.files.items()}
         timed = best.path / f"fraction-{share:g}" / TIMING
         files |= {f"fraction-{share:g}/{TIMING}": timed} if timed.is_file() else {}
-    return ChosenRun(best.record, best.finished, best.path, files, best.digests, pools)
+    return replace(best, files=files, pools=pools, passed_over=len(ones) - len(finished) if finished else 0)
 
 
 def _read(path: Path, variant: Variant) -> ChosenRun:
@@ -188,6 +190,9 @@ def choose_variant(paths: Sequence[Path]) -> tuple[Path, Variant]:
     Raises:
         BadData: Labels, clean labels or class names differ, or a file is damaged.
     """
+    for path in paths:
+        for name in VARIANT_FILES:
+            check_own_file(path / name)
     found = [(path, read_variant(path)) for path in paths]
     first, variant = found[0]
     for path, other in found[1:]:

@@ -13,6 +13,7 @@ from typing import Literal
 from noisybench.ground.claims import check_own_file
 from noisybench.ground.durability import is_temporary
 from noisybench.ground.errors import BadData
+from noisybench.ground.walking import reached
 from noisybench.memorization.pool import BLOCK_NAME
 from noisybench.runs.folder import LEFT_BY_A_RUN, RECORD
 from noisybench.variants.sample_names import NAMES
@@ -61,7 +62,7 @@ def pieces_below(folder: Path, *, but: Path | None = None) -> tuple[list[Piece],
     waiting = [folder]
     while waiting:
         here = waiting.pop()
-        is_left = but is not None and here.name == but.name and here.resolve() == but
+        is_left = but is not None and here.resolve() == but
         if is_left or is_temporary(Path(here.name)):
             continue
         entries = _entries(here)
@@ -77,7 +78,7 @@ def pieces_below(folder: Path, *, but: Path | None = None) -> tuple[list[Piece],
             elif entry.is_dir():
                 waiting.append(path)
             elif entry.name == NAMES and "variant" in names:
-                found.append(Piece("names", f"{here.name}/{NAMES}", path))
+                found.append(Piece("names", f"{reached(here).name}/{NAMES}", path))
             elif path.suffix == ".npy" and not is_temporary(Path(entry.name)):
                 inside = path.relative_to(folder).parts
                 if "features" in inside[-3:-1]:  # or in a folder of it, for a number of threads
@@ -86,15 +87,16 @@ def pieces_below(folder: Path, *, but: Path | None = None) -> tuple[list[Piece],
     return sorted(found, key=lambda piece: piece.name), left_out
 
 
-def _piece(here: Path, names: set[str]) -> Piece | None:
+def _piece(folder: Path, names: set[str]) -> Piece | None:
     """The piece that a folder is, by its place and by the names in it; None where it is none."""
+    here = reached(folder)  # whose name is told however it was said, as in '.'
     if RECORD in names and here.name.startswith("seed-"):
-        return Piece("run", "/".join(here.parts[-3:]), here)
+        return Piece("run", "/".join(here.parts[-3:]), folder)
     if here.name == "variant" and "variant.json" in names:
-        return Piece("variant", "/".join(here.parts[-2:]), here)
+        return Piece("variant", "/".join(here.parts[-2:]), folder)
     blocks = "memorization.parquet" in names or any(BLOCK_NAME.fullmatch(name) for name in names)
     if here.parent.name == "memorization" and blocks:
-        return Piece("memorization", "/".join(here.parts[-3:]), here)
+        return Piece("memorization", "/".join(here.parts[-3:]), folder)
     return None
 
 

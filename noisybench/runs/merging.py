@@ -47,6 +47,7 @@ class MergedPart:
         files: Name in it → the file that is copied; empty of what is one file itself.
         digests: Name → SHA-256 that a record tells of it.
         models: Of the blocks that were joined; None of what has none.
+        passed_over: In how many of its sources a run was begun and not ended, where a finished one is taken.
         command: What finishes it without a further file, or, where blocks are missing, by training those alone; None where
             nothing is to be done, or nobody but whoever began it knows.
     """
@@ -58,6 +59,7 @@ class MergedPart:
     files: Mapping[str, Path]
     digests: Mapping[str, str]
     models: int | None = None
+    passed_over: int = 0
     command: str | None = None
 
     @property
@@ -122,6 +124,7 @@ def merge(folders: AnyPath | Iterable[AnyPath], out: AnyPath, *, dry_run: bool =
             raise BadData(msg)
     own = target.resolve()
     pieces, notes = pieces_below(target) if target.is_dir() else ([], [])
+    pieces = [piece for piece in pieces if piece.path == target / piece.name]  # not what lies deeper, such as an input
     for folder in inputs:
         if folder.resolve() != own:
             found, left_out = pieces_below(folder, but=own)
@@ -145,18 +148,14 @@ def _parts(pieces: Sequence[Piece], out: Path, notes: list[str]) -> list[MergedP
     }  # fmt: skip
     for piece in pieces:
         kinds[piece.kind].setdefault(piece.name, []).append(piece.path)
-    variants = {name.partition("/")[0]: choose_variant(paths) for name, paths in sorted(kinds["variant"].items())}
-    _check_homes(pieces, variants)
     used = {piece.home for piece in pieces if piece.kind in ("run", "memorization")}
+    laid = {name.partition("/")[0]: paths for name, paths in sorted(kinds["variant"].items())}
+    variants = {home: choose_variant(paths) for home, paths in laid.items() if home in used}
+    _check_homes(pieces, variants)
     parts = []
     for home, (path, _) in variants.items():
-        if home in used:
-            files = {name: path / name for name in VARIANT_FILES if (path / name).is_file()}
-            for file in files.values():
-                check_own_file(file)
-            parts.append(
-                MergedPart("variant", out / home / "variant", tuple(kinds["variant"][f"{home}/variant"]), "", files, {})
-            )
+        files = {name: path / name for name in VARIANT_FILES if (path / name).is_file()}
+        parts.append(MergedPart("variant", out / home / "variant", tuple(laid[home]), "", files, {}))
     for name, paths in sorted(kinds["names"].items()):
         home = name.partition("/")[0]
         if home in used:
@@ -228,7 +227,7 @@ def _run(path: Path, paths: Sequence[Path], variant: Variant) -> MergedPart:
     if not run.finished and any(pool.files for pool in run.pools.values()):
         command = command_of_pool(path.parents[1] / "variant", path.parents[2], run.record, run.pools)
     state = "finished" if run.finished else "unfinished"
-    return MergedPart("run", path, tuple(paths), state, run.files, run.digests, models, command)
+    return MergedPart("run", path, tuple(paths), state, run.files, run.digests, models, run.passed_over, command)
 
 
 def _measurement(path: Path, paths: Sequence[Path], variant: Variant) -> tuple[MergedPart, Learner | None]:
@@ -248,7 +247,7 @@ def _measurement(path: Path, paths: Sequence[Path], variant: Variant) -> tuple[M
         command = command_of_measurement(path.parents[1] / "variant", path.parents[2], union)
     state = "blocks" if chosen is None else "finished"
     models = union.models if union.files else None
-    return MergedPart("memorization", path, tuple(paths), state, files, {}, models, command), learner
+    return MergedPart("memorization", path, tuple(paths), state, files, {}, models, command=command), learner
 
 
 def _write(part: MergedPart) -> None:

@@ -154,7 +154,7 @@ def test_a_killed_merge_goes_on_to_the_same_bytes(made: Path, tmp_path: Path, mo
     merge([made / "a", made / "b"], tmp_path / "whole")
     wanted = content(tmp_path / "whole")
     copy: Callable[[Path, Path, str | None], None] = merging._copy
-    for number in range(0, len(wanted), 3):
+    for number in range(0, len(wanted), 7):
         left = [number]
 
         def dying(file: Path, to: Path, told: str | None, left: list[int] = left) -> None:
@@ -186,6 +186,20 @@ def test_a_killed_merge_goes_on_to_the_same_bytes(made: Path, tmp_path: Path, mo
         shutil.rmtree(out)
 
 
+def test_folders_may_be_said_in_any_way(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As '.', from within, by a path with '..', as the folder above, or through a link that is given itself."""
+    merge(made / "a", tmp_path / "wanted")
+    wanted = content(tmp_path / "wanted")
+    monkeypatch.chdir(made / "a" / VARIANT.name)
+    (tmp_path / "link").symlink_to(made / "a")
+    for number, folder in enumerate((".", "..", "../../b/../a", made / "a" / ".." / "a", tmp_path / "link")):
+        merge(folder, tmp_path / str(number))
+        assert content(tmp_path / str(number)) == wanted
+    monkeypatch.chdir(tmp_path / "wanted")
+    assert all(part.is_there for part in merge([made / "a"], ".").parts)
+    assert content(tmp_path / "wanted") == wanted
+
+
 def test_a_dry_run_writes_nothing_and_says_the_same(made: Path, tmp_path: Path) -> None:
     told = shell("merge", made / "a", made / "b", "--out", tmp_path / "m", "--dry-run")
     assert told.code == 0
@@ -214,8 +228,11 @@ def test_the_finished_run_is_taken_before_one_that_was_begun(halves: Path, tmp_p
     for order in (["a", "c"], ["c", "a"]):
         merge([halves / name for name in order], tmp_path / order[0])
         assert content(tmp_path / order[0]) == content(halves / "a")
+    assert "1 unfinished elsewhere" in shell("merge", halves / "c", halves / "a", "--out", tmp_path / "said").out
     shutil.copytree(halves / "a" / VARIANT.name / "variant", halves / "c" / VARIANT.name / "variant")
-    assert merge(halves / "c", tmp_path / "late").parts[-1].state == "unfinished"
+    late = shell("merge", halves / "c", "--out", tmp_path / "late")
+    assert "1 run (1 unfinished)" in late.out
+    assert "the command that began an unfinished run goes on with it" in late.err
     merge(halves / "a", tmp_path / "late")
     assert content(tmp_path / "late") == content(halves / "a")
 
