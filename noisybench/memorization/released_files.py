@@ -7,17 +7,15 @@ correct imply, must be the given ones of the variant, sample by sample. No torch
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noisybench.ground.archives import StoredArrays
 from noisybench.ground.arrays import Indices, Labels, read_only
 from noisybench.ground.checks import a_path
-from noisybench.ground.claims import check_claim, check_regular
+from noisybench.ground.claims import check_regular
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import NO_ARRAY, file_name
@@ -135,7 +133,7 @@ def read_released(path: str | Path, variant: Variant, *, sample_names: Sequence[
         if not is_zipfile(path):
             raise BadZipFile
         with ZipFile(path) as archive:
-            arrays = _Arrays(archive, path)
+            arrays = StoredArrays(archive, path)
             release = _release_of(arrays)
             learner = Learner(
                 model=release.of,
@@ -160,69 +158,7 @@ def read_released(path: str | Path, variant: Variant, *, sample_names: Sequence[
     return Released(found, record, tuple(notes))
 
 
-# Arrays of a file
-
-
-@dataclass(frozen=True, slots=True)
-class _Arrays:
-    """The arrays of an archive, of which only those are read that are asked for, and of large ones some rows at a time."""
-
-    archive: ZipFile
-    path: Path
-
-    @property
-    def names(self) -> set[str]:
-        return {name.removesuffix(".npy") for name in self.archive.namelist()}
-
-    def header(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-        """Shape and type of an array of numbers or texts, whose rows follow each other.
-
-        Raises:
-            BadData: It holds Python objects, is stored by columns, or claims more than the file can hold.
-        """
-        with self.archive.open(f"{name}.npy") as stream:
-            shape, kind = self._header(stream, name)
-        check_claim(self.path, prod(shape) * kind.itemsize, f"{shape} values of {name!r}")
-        return shape, kind
-
-    def _header(self, stream: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-        version = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, by_columns, kind = read(stream)
-        if kind.hasobject:
-            msg = (
-                f"{name!r} in {self.path} holds Python objects, which are never unpickled; if you trust the file, write its "
-                f"arrays again as text or numbers, with np.savez and {name}=array.astype('S')"
-            )
-            raise BadData(msg)
-        if by_columns and len(shape) > 1:
-            msg = f"{name!r} in {self.path} is stored by columns; write it again by rows, with np.ascontiguousarray"
-            raise BadData(msg)
-        return shape, kind
-
-    def read(self, name: str) -> NDArray[Any]:
-        """One whole array of shape (n,)."""
-        shape, _ = self.header(name)
-        if len(shape) != 1:
-            msg = f"{name!r} in {self.path} has shape {shape}, expected one value a sample"
-            raise BadData(msg)
-        (rows,) = self.rows(name, max(shape[0], 1))
-        return rows
-
-    def rows(self, name: str, step: int) -> Iterator[NDArray[Any]]:
-        """Rows of an array, so many at a time."""
-        with self.archive.open(f"{name}.npy") as stream:
-            shape, kind = self._header(stream, name)
-            size = prod(shape[1:]) * kind.itemsize
-            for first in range(0, max(shape[0], 1), step):
-                count = min(step, shape[0] - first)
-                content = stream.read(count * size)
-                if len(content) != count * size:
-                    raise EOFError
-                yield np.frombuffer(content, kind).reshape(count, *shape[1:])
-
-
-def _release_of(arrays: _Arrays) -> Release:
+def _release_of(arrays: StoredArrays) -> Release:
     """The layout of a file."""
     there = arrays.names
     for release in RELEASES:
@@ -241,7 +177,7 @@ def _release_of(arrays: _Arrays) -> Release:
 
 
 def _given(
-    arrays: _Arrays, release: Release, learner: Learner, variant: Variant, sample_names: Sequence[str] | None
+    arrays: StoredArrays, release: Release, learner: Learner, variant: Variant, sample_names: Sequence[str] | None
 ) -> tuple[Memorization, list[str]]:
     """Values of a file, for the samples whose labels are the file's."""
     values, labels = arrays.read(release.values), arrays.read(release.labels)
@@ -299,7 +235,7 @@ def _in_order(there: int, variant: Variant, path: Path) -> Indices:
     return np.arange(n)
 
 
-def _named(arrays: _Arrays, release: Release, variant: Variant, sample_names: Sequence[str] | None) -> Indices:
+def _named(arrays: StoredArrays, release: Release, variant: Variant, sample_names: Sequence[str] | None) -> Indices:
     """The row of each sample in a file that calls its rows by file names; rows of no sample are passed over."""
     if sample_names is None:
         msg = (
@@ -352,7 +288,7 @@ STEP = 64
 """Models that are read at a time."""
 
 
-def _counted(arrays: _Arrays, learner: Learner, variant: Variant) -> tuple[Memorization, list[str]]:
+def _counted(arrays: StoredArrays, learner: Learner, variant: Variant) -> tuple[Memorization, list[str]]:
     """Memorization computed again from who saw what and what was predicted, and held against the released values."""
     path, names = arrays.path, ("trainset_mask", "trainset_correctness", "trainset_predictions")
     headers = [arrays.header(name) for name in names]
@@ -387,7 +323,7 @@ def _counted(arrays: _Arrays, learner: Learner, variant: Variant) -> tuple[Memor
     return found, [*_compared(arrays, found)]
 
 
-def _compared(arrays: _Arrays, found: Memorization) -> Iterator[str]:
+def _compared(arrays: StoredArrays, found: Memorization) -> Iterator[str]:
     """Hold what was computed against what the file says; sentences of what is another thing there.
 
     Raises:
