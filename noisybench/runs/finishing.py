@@ -64,6 +64,7 @@ def _memorize(variant: Path, out: Path, record: Mapping[str, Any]) -> list[str]:
         options = {}
     for name, value in options.items():
         words += ["--set", f"{name}={_as_text(value)}"]
+    words += ["--device", str(setup["device"])] if "device" in setup else []
     words += [] if setup["balanced"] else ["--no-balanced"]
     return [*words, "--seed", str(record["seed"])]
 
@@ -77,7 +78,8 @@ def _called(flag: str, options: str, word: str) -> list[str]:
     found = re.fullmatch(r"(.+?)\((.*)\)", word)
     if found is None:
         return [flag, word]
-    told = [[options, each] for each in found[2].split(",") if each]
+    # Of weights of the user's own the word has the digest, and nobody here knows the file.
+    told = [[options, re.sub("^weights=.*", "weights=FILE", each)] for each in found[2].split(",") if each]
     return [flag, found[1], *(text for pair in told for text in pair)]
 
 

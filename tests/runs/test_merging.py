@@ -8,6 +8,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -123,8 +124,7 @@ def test_two_halves_are_what_one_machine_made(made: Path, tmp_path: Path) -> Non
     merged = merge([made / "a", made / "b"], tmp_path / "m")
     assert content(made) == before
     for command in merged.commands:
-        words = command.replace("'", "").split()[1:]
-        assert shell(*words).code == 0
+        assert shell(*shlex.split(command)[1:]).code == 0
         assert "--models 120" in command
     assert len(merged.commands) == 2
     assert content(tmp_path / "m") == content(made / "one")
@@ -430,6 +430,13 @@ def test_features_and_names_come_along(tmp_path: Path) -> None:
     merged = merge([tmp_path / "a", tmp_path / "b"], tmp_path / "m")
     assert content(tmp_path / "m") == content(tmp_path / "a")
     assert not merged.notes
+    estimate = next((tmp_path / "b").glob("*/memorization/*/memorization.parquet"))
+    wanted = estimate.read_bytes()
+    estimate.unlink()
+    (command,) = merge(tmp_path / "b", tmp_path / "p").commands
+    assert "--features pca" in command
+    assert shell(*shlex.split(command)[1:]).code == 0
+    assert next((tmp_path / "p").glob("*/memorization/*/memorization.parquet")).read_bytes() == wanted
     file = next((tmp_path / "b" / "features").glob("*.npy"))
     write_array(read_array(file) + 1, file, sealed=True)
     assert "has other last bits than" in merge([tmp_path / "a", tmp_path / "b"], tmp_path / "n").notes[0]
