@@ -192,7 +192,8 @@ def test_folders_may_be_said_in_any_way(made: Path, tmp_path: Path, monkeypatch:
     wanted = content(tmp_path / "wanted")
     monkeypatch.chdir(made / "a" / VARIANT.name)
     (tmp_path / "link").symlink_to(made / "a")
-    for number, folder in enumerate((".", "..", "../../b/../a", made / "a" / ".." / "a", tmp_path / "link")):
+    said: list[str | Path] = [".", "..", "../../b/../a", made / "a" / ".." / "a", tmp_path / "link"]
+    for number, folder in enumerate(said):
         merge(folder, tmp_path / str(number))
         assert content(tmp_path / str(number)) == wanted
     monkeypatch.chdir(tmp_path / "wanted")
