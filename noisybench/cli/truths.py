@@ -33,7 +33,7 @@ def truths(
             help="Lay memorization that others released beside the runs: files of Feldman and Zhang, of Zenodo 14687826, C-scores.",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of runs; for --released.")] = Path("runs"),
+    out: Annotated[Path | None, typer.Option(help="Folder of runs, for --released; default: runs.")] = None,
     style: Annotated[str, typer.Option("--format", help="table, markdown, csv or json.")] = "table",
     as_json: Json = False,
 ) -> None:
@@ -42,11 +42,14 @@ def truths(
     With --released FILE: a variant gets the memorization that others measured of the same labels, which are checked.
     """
     if released is not None:
-        _keep_released(released, folder, out, as_json=as_json or style == "json")
+        _keep_released(released, folder, Path("runs") if out is None else out, as_json=as_json or style == "json")
         return
     from noisybench.board.truth_agreement import compare_memorizations, measured_below
     from noisybench.studies.study import csv_of
 
+    if out is not None:
+        msg = "--out is where --released FILE is laid; this only reads RUNS: leave it out"
+        raise BadUsage(msg)
     there = measured_below(folder)
     several = {home: of for home, of in there.items() if len(of.measured) > 1}
     if not several:

@@ -234,6 +234,7 @@ def test_a_released_truth_judges_detectors(clean: Variant, tmp_path: Path) -> No
     feldman_zhang(tmp_path / "infl.npz", LABELS)
     memorize_released(tmp_path / "infl.npz", clean, runs)
     assert shell("truths", runs).code == 0
+    assert "leave it out" in shell("truths", runs, "--out", runs).err
     again.path.rename(again.path.with_name("renamed"))
     with pytest.raises(Mismatch, match="holds what belongs into a folder called"):
         noisybench.verify(runs)
