@@ -10,6 +10,7 @@ from noisybench.cli.export import export
 from noisybench.cli.given import score
 from noisybench.cli.launched import check_launched, launched, together
 from noisybench.cli.listing import list_
+from noisybench.cli.merge import merge
 from noisybench.cli.planning import plan
 from noisybench.cli.printing import say
 from noisybench.cli.quickstart import quickstart
@@ -62,6 +63,7 @@ for command in (
     truths,
     suspects,
     export,
+    merge,
     quickstart,
 ):
     app.command()(command)
