@@ -32,7 +32,8 @@ from noisybench.data.loading import load_source
 from noisybench.data.source import source_from_arrays
 from noisybench.detection.scoring import read_scores
 from noisybench.ground.errors import BadData, NoisybenchError
-from noisybench.ground.files import read_array, read_columns, read_json
+from noisybench.ground.files import read_columns, read_json
+from noisybench.ground.npy import read_array
 from noisybench.memorization.estimate import read_memorization
 from noisybench.noise.cifar_n_files import read_annotations
 from noisybench.noise.matrix_files import read_matrix
@@ -596,7 +597,7 @@ from pathlib import Path
 from noisybench.data.loading import load_source
 from noisybench.ground.errors import BadData
 from noisybench.noise.cifar_n_files import read_annotations
-from noisybench.ground.files import read_array
+from noisybench.ground.npy import read_array
 from noisybench.training.checkpoint import read_checkpoint
 def peak():  # of Linux; not ru_maxrss, which begins with that of the process that started this
     status = Path("/proc/self/status")

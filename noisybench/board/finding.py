@@ -8,34 +8,29 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from noisybench.board.agreement import settled
 from noisybench.board.agreement_file import COMMANDS
-from noisybench.board.evidence import contradicted, evidence_of, suggested
-from noisybench.board.own_cut import answers_of, flag
+from noisybench.board.run_suspects import suspects_of_runs
 from noisybench.board.suspects import Suspects
 from noisybench.data.extraction import Extraction, choose_features, default_features
 from noisybench.data.given_values import SIDE, source_from_values
 from noisybench.data.loading import load_at_side
 from noisybench.data.recognising import Recognised, recognise_source
 from noisybench.data.source import Source, inputs_of
-from noisybench.detection.scoring import Scores, scores_path
-from noisybench.ground.arrays import as_array, read_only
-from noisybench.ground.checks import a_path, check_kind, unknown
-from noisybench.ground.digests import file_digest
+from noisybench.ground.arrays import as_array
+from noisybench.ground.checks import a_path, check_kind
 from noisybench.ground.download import cache_folder
-from noisybench.ground.errors import BadData, BadUsage, UnknownName
+from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.lookup import find, objectives_leaving
 from noisybench.ground.version import __version__
 from noisybench.ground.walking import find_below, reached
 from noisybench.runs.folder import LEFT_BY_A_RUN, RECORD
 from noisybench.runs.given_run import keep_given
-from noisybench.runs.reading import AnyPath, Run, leave_out, read_run
+from noisybench.runs.reading import AnyPath
 from noisybench.statistics.neighbour_index import IndexName
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import read_location, source_of
 from noisybench.variants.sample_files.groups import read_groups
 from noisybench.variants.sample_files.values import Tell
-from noisybench.variants.sample_names import read_names
 from noisybench.variants.variant import Variant, read_variant
 
 VARIANT_RECORD = "variant.json"
@@ -45,10 +40,6 @@ DEEP = 4
 """Names between a folder of runs and a record in it: variant, setup, seed, ``run.json``."""
 SHOWN = 5
 """Classes that a note names."""
-
-DEFAULTS = ("feature_consensus", "cumulative_loss", "self_confidence", "second_split_forgetting")
-"""Detectors that rank where none is named, the first that there is: by frozen features, by a training, by
-probabilities, by two halves."""
 
 
 class Wish(NamedTuple):
@@ -182,7 +173,7 @@ def suspects_at(
         _refuse(asked, f"{folder} holds runs, whose evidence is there already")
         if min(len(path.relative_to(reached(folder)).parts) for path in below) > DEEP:  # more lies here than runs
             wish.tell(f"note: {folder} is looked at as a folder of runs; name a file or folder of data to look at data")
-        return suspects_of_runs(folder, wish.detector)
+        return suspectssuspects_of_runs(folder, wish.detector)
     if data is None:
         _check_no_part(folder)
     found = recognise_source(what if isinstance(what, str) else folder) if data is None else Recognised(str(what), data)
@@ -258,7 +249,7 @@ def _scored(
         seed=wish.seed,
         machine=wish.device,
     )
-    found = _of_runs(folder, wish.detector, variant)
+    found = suspects_of_runs(folder, wish.detector, variant)
     return replace(found, inputs=source, names=source.sample_names, folder=_folder_of(source, place), place=place)
 
 
@@ -308,7 +299,7 @@ def _at_once(
         if pred_probs is None:
             return _scored(source, variant, wish, Path(out), features=features)
         folder = keep_given(variant, out, name="probabilities", pred_probs=as_array(pred_probs, what="pred_probs"))
-        return replace(suspects_of_runs(folder, wish.detector), inputs=source, names=source.sample_names)
+        return replace(suspectssuspects_of_runs(folder, wish.detector), inputs=source, names=source.sample_names)
 
 
 def _folder_of(source: Source, place: Path | None) -> Path | None:
@@ -317,90 +308,3 @@ def _folder_of(source: Source, place: Path | None) -> Path | None:
         return None
     folder = place if place.is_dir() else place.parent
     return folder if (first := source.sample_names[0]) and (folder / first).is_file() else None
-
-
-def suspects_of_runs(folder: Path, detector: str | None = None) -> Suspects:
-    """What finished runs of one setup say: the mean of their scores, and the answers of all of them.
-
-    Args:
-        folder: A run's, or one above the seeds of one setup.
-        detector: The one that ranks; None takes the first of ``DEFAULTS`` that the runs have, else their first.
-
-    Raises:
-        UnknownName: The runs have no scores of that detector.
-        BadData: No finished run is there, or several setups are, or scores were changed.
-    """
-    return _of_runs(folder, detector, None)
-
-
-def _of_runs(folder: Path, detector: str | None, variant: Variant | None) -> Suspects:
-    """What ``suspects_of_runs`` finds, of this variant; None reads the one beside the runs.
-
-    The one beside them may know of other labels that a person found right, which change no id.
-    """
-    runs = _finished_below(folder)
-    if not runs:
-        msg = (
-            f"{folder} holds no finished run: what is there was begun and not ended, or has lost files; give the command "
-            f"that made it again, or name your data or a variant; a run of a rule of stopping has no scores"
-        )
-        raise BadData(msg)
-    if detector is not None:  # runs of other setups, which do not have it, are not meant
-        runs = [one for one in runs if detector in one.kinds] or runs
-    if len({one.path.parent for one in runs}) > 1:
-        msg = f"{folder} holds runs of several setups; name one of them, such as {runs[0].path.parent}"
-        raise BadData(msg)
-    detector = _ranking(runs, folder, detector)
-    variant = variant or read_variant(runs[0].home / "variant")
-    scored = [_unchanged(one, detector) for one in runs]
-    for scores in scored:
-        if scores.variant_id != variant.provenance.variant_id or scores.values.shape != variant.labels.shape:
-            msg = f"{folder} holds scores of other labels than its variant; evaluate again"
-            raise BadData(msg)
-    suspicion = read_only(np.mean([scores.values for scores in scored], axis=0))
-    traces = [] if runs[0].record.form == "scores" else [answers_of(one, variant) for one in runs]
-    against = contradicted(traces, variant)
-    return Suspects(
-        variant=variant,
-        detector=detector,
-        evidence=evidence_of([one.record for one in runs], traces),
-        suggested=suggested(traces, detector, variant.labels),
-        suspicion=suspicion,
-        flagged=None if against is None else flag(suspicion, against, but=settled(variant)),
-        names=read_names(runs[0].home, len(variant.labels)),
-    )
-
-
-def _ranking(runs: Sequence[Run], folder: Path, detector: str | None) -> str:
-    """The detector that ranks: the one that is asked for, else the default, else the first that all runs have."""
-    found = [name for name in runs[0].kinds if all(name in one.kinds for one in runs)]
-    for name in [name for name in found if len({one.maker(name) for one in runs}) > 1]:
-        fault = BadData(
-            f"the runs in {folder} have scores of '{name}' by different codes, which are not averaged; name one of the "
-            f"runs, such as {runs[0].path}, or evaluate all of them again"
-        )
-        if name == detector:
-            raise fault
-        leave_out(fault)
-        found.remove(name)
-    if detector is None:
-        detector = next((name for name in DEFAULTS if name in found), found[0] if found else "")
-    if detector not in found:
-        raise UnknownName(unknown(detector, tuple(found), "detector of this run"))
-    return detector
-
-
-def _finished_below(folder: Path) -> list[Run]:
-    """The finished runs in a folder and below it that have scores, in the order of their paths."""
-    runs = (read_run(path.parent) for path in find_below(reached(folder), {RECORD}).paths)
-    return [run for run in runs if run.finished and run.kinds]
-
-
-def _unchanged(run: Run, name: str) -> Scores:
-    """The scores of a detector, which must be those that the run left."""
-    path = scores_path(run.path, name)
-    told = (run.record.files_sha256 or {}).get(path.relative_to(run.path).as_posix())
-    if told is not None and file_digest(path) != told:
-        msg = f"{path} was changed after it was written; run the command that made it again"
-        raise BadData(msg)
-    return run.scores(name)

@@ -217,7 +217,7 @@ def _from_features(
     """A run from frozen features, by name or in a file."""
     from noisybench.board.results import score_features
     from noisybench.data.extraction import default_features
-    from noisybench.ground.files import read_array
+    from noisybench.ground.npy import read_array
     from noisybench.ground.options import split_pairs
     from noisybench.statistics.neighbour_index import as_index
     from noisybench.training.machine import Machine
@@ -272,7 +272,7 @@ def _by_answers(
 ) -> "list[Result]":
     """Runs from the answers of a variant; its source is read for CROWDLAB alone."""
     from noisybench.board.results import score_answers
-    from noisybench.ground.files import read_array
+    from noisybench.ground.npy import read_array
     from noisybench.ground.options import split_pairs
     from noisybench.runs.answers_columns import looked_at
     from noisybench.runs.answers_run import NO_CLASSIFIER

@@ -24,9 +24,10 @@ from noisybench.ground.arrays import Features
 from noisybench.ground.checks import check_kind
 from noisybench.ground.digests import code_of
 from noisybench.ground.errors import BadData, BadUsage, MissingPackage
-from noisybench.ground.files import file_name, is_sealed, read_array, write_array
+from noisybench.ground.files import file_name
 from noisybench.ground.locks import made_once
 from noisybench.ground.lookup import HOMES, find
+from noisybench.ground.npy import is_sealed, read_array, write_array
 from noisybench.ground.options import parse_options, plain_options
 from noisybench.ground.version import __version__
 

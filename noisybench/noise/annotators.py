@@ -11,7 +11,8 @@ from noisybench.data.source import Source
 from noisybench.ground.arrays import UNKNOWN, WRONG, Floats, Labels, as_labels, check_labels
 from noisybench.ground.download import fetch
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
-from noisybench.ground.files import NO_ARRAY, read_array, read_columns
+from noisybench.ground.files import NO_ARRAY, read_columns
+from noisybench.ground.npy import read_array
 from noisybench.noise.cifar_n_files import COLUMNS, TEN, check_order, read_annotations, read_column, read_pair
 from noisybench.noise.matrix_files import read_matrix
 from noisybench.variants.transitions import AnyTransition, compact, count_pairs, count_transitions, is_large

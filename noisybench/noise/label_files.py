@@ -10,7 +10,8 @@ from pyarrow import ArrowInvalid, csv, string
 
 from noisybench.ground.arrays import Labels, as_labels
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.files import NO_ARRAY, read_array
+from noisybench.ground.files import NO_ARRAY
+from noisybench.ground.npy import read_array
 from noisybench.noise.pickled_arrays import read_saved_arrays
 from noisybench.variants.sample_files.column_names import ids_among
 from noisybench.variants.sample_files.ids import order_of

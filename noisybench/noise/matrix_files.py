@@ -9,7 +9,8 @@ import numpy as np
 
 from noisybench.ground.arrays import Floats
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.files import read_array, read_json
+from noisybench.ground.files import read_json
+from noisybench.ground.npy import read_array
 
 
 def read_matrix(path: Path) -> Floats:

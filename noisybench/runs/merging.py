@@ -16,8 +16,9 @@ from noisybench.ground.checks import a_path
 from noisybench.ground.claims import check_own_file
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
-from noisybench.ground.files import adding_folder, is_sealed, replacing, replacing_folder
+from noisybench.ground.files import adding_folder, replacing, replacing_folder
 from noisybench.ground.locks import locked
+from noisybench.ground.npy import is_sealed
 from noisybench.memorization.block_union import unite_blocks
 from noisybench.memorization.estimate import already_measured
 from noisybench.memorization.learner import Learner

@@ -15,7 +15,8 @@ import pytest
 from noisybench.data.loading import load_source
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData
-from noisybench.ground.files import column_names, count_rows, read_array, read_columns, read_json
+from noisybench.ground.files import column_names, count_rows, read_columns, read_json
+from noisybench.ground.npy import read_array
 from noisybench.ground.records import read_json_as
 from noisybench.memorization.pool import read_block
 from noisybench.noise.noises.symmetric import Symmetric

@@ -20,15 +20,14 @@ from noisybench.ground.arrow_columns import column_of
 from noisybench.ground.errors import BadData
 from noisybench.ground.files import (
     column_names,
-    read_array,
     read_columns,
     read_json,
     replacing,
     replacing_folder,
-    write_array,
     write_columns,
     write_json,
 )
+from noisybench.ground.npy import read_array, write_array
 from noisybench.ground.records import read_json_as
 
 RNG = np.random.default_rng(0)

@@ -26,7 +26,8 @@ from noisybench.board.results import detect, evaluate, memorize
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
-from noisybench.ground.files import read_array, write_array, write_json
+from noisybench.ground.files import write_json
+from noisybench.ground.npy import read_array, write_array
 from noisybench.items import find
 from noisybench.memorization.estimate import read_memorization, write_memorization
 from noisybench.memorization.pool import read_block, write_block

@@ -12,9 +12,9 @@ import pytest
 import torch
 from shell import shell
 
-from noisybench.board.finding import suspects_of_runs
 from noisybench.board.leaderboard import leaderboard, models_board
 from noisybench.board.results import evaluate
+from noisybench.board.run_suspects import suspects_of_runs
 from noisybench.board.verification import verify
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source

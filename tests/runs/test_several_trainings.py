@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from noisybench.board.finding import suspects_of_runs
 from noisybench.board.leaderboard import leaderboard
 from noisybench.board.results import evaluate
+from noisybench.board.run_suspects import suspects_of_runs
 from noisybench.board.verification import verify
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays

@@ -23,7 +23,7 @@ from noisybench.data.tables.columns import (
 )
 from noisybench.data.tables.layout import layout_of
 from noisybench.ground.errors import BadData
-from noisybench.ground.files import read_array
+from noisybench.ground.npy import read_array
 
 MATRIX = 2
 """Dimensions of a matrix of answers: samples and annotators."""

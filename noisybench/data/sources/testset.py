@@ -14,7 +14,7 @@ from noisybench.data.sources._verdicts import clean_labels, judged_words, read_v
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.download import fetch
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.files import read_array
+from noisybench.ground.npy import read_array
 from noisybench.ground.options import plain_options
 
 Base = Literal["cifar10", "cifar100", "mnist"]

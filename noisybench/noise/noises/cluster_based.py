@@ -14,7 +14,7 @@ from noisybench.data.source import Source, inputs_of
 from noisybench.ground.arrays import UNKNOWN, Features, Floats, Indices, read_only
 from noisybench.ground.checks import check_choice, check_rate, whole
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.files import read_array
+from noisybench.ground.npy import read_array
 from noisybench.ground.random_streams import permutation, uniforms
 from noisybench.noise.circles import (
     Classes,

@@ -10,7 +10,7 @@ import numpy as np
 from noisybench.data.source import Source
 from noisybench.ground.arrays import Labels, check_labels
 from noisybench.ground.errors import BadData, Mismatch
-from noisybench.ground.files import read_array
+from noisybench.ground.npy import read_array
 from noisybench.noise.label_files import ALONE, CLEAN, in_order, name_columns, numbered, read_label_file
 from noisybench.variants.flipping import Mode
 from noisybench.variants.noise import Draw, Noise

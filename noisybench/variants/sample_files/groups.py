@@ -8,7 +8,7 @@ from noisybench.data.source import PARENT, UNIT, Source
 from noisybench.data.tables.columns import header, read_table
 from noisybench.data.tables.layout import SUFFIXES, layout_of
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.files import read_array
+from noisybench.ground.npy import read_array
 from noisybench.ground.packing import ending_of
 from noisybench.variants.sample_files.column_names import ids_among
 from noisybench.variants.sample_files.readers import reader_of

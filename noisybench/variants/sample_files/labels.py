@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from noisybench.ground.arrays import as_labels
 from noisybench.ground.errors import BadData, Mismatch
-from noisybench.ground.files import read_array
+from noisybench.ground.npy import read_array
 from noisybench.ground.packing import ending_of
 from noisybench.variants.sample_files.column_names import LABELS
 from noisybench.variants.sample_files.readers import reader_of

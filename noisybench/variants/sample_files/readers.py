@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from noisybench.data.array_files import open_arrays, read_member
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.files import read_array
+from noisybench.ground.npy import read_array
 from noisybench.ground.packing import ending_of
 from noisybench.variants.sample_files.column_names import ROW_NAMES, VARIANT_ID
 from noisybench.variants.sample_files.text_readers import (
