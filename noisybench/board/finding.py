@@ -173,7 +173,7 @@ def suspects_at(
         _refuse(asked, f"{folder} holds runs, whose evidence is there already")
         if min(len(path.relative_to(reached(folder)).parts) for path in below) > DEEP:  # more lies here than runs
             wish.tell(f"note: {folder} is looked at as a folder of runs; name a file or folder of data to look at data")
-        return suspectssuspects_of_runs(folder, wish.detector)
+        return suspects_of_runs(folder, wish.detector)
     if data is None:
         _check_no_part(folder)
     found = recognise_source(what if isinstance(what, str) else folder) if data is None else Recognised(str(what), data)
@@ -299,7 +299,7 @@ def _at_once(
         if pred_probs is None:
             return _scored(source, variant, wish, Path(out), features=features)
         folder = keep_given(variant, out, name="probabilities", pred_probs=as_array(pred_probs, what="pred_probs"))
-        return replace(suspectssuspects_of_runs(folder, wish.detector), inputs=source, names=source.sample_names)
+        return replace(suspects_of_runs(folder, wish.detector), inputs=source, names=source.sample_names)
 
 
 def _folder_of(source: Source, place: Path | None) -> Path | None:

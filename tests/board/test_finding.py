@@ -18,7 +18,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
 from noisybench import find_suspects, load_source, source_from_arrays, write_suspects
-from noisybench.board import finding
+from noisybench.board import run_suspects
 from noisybench.board.finding import Wish, suspects_at
 from noisybench.board.suspects import Suspects
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
@@ -250,4 +250,4 @@ def test_digits_of_the_package_and_a_variant_of_them(tmp_path: Path) -> None:
         suspects_at(tmp_path / "runs", Wish(features="pca"))
     with pytest.raises(BadUsage, match="is a variant, whose source is read as it was built; leave --limit out"):
         suspects_at(tmp_path / "v", Wish(), limit=3)
-    assert finding.DEFAULTS[0] == found.detector == "feature_consensus"
+    assert run_suspects.DEFAULTS[0] == found.detector == "feature_consensus"
