@@ -37,9 +37,9 @@ def epoch(*, across: bool, part: slice) -> Callable[[], None]:
 def measure() -> list[Row]:
     """A row for the first rank, and one for both."""
     rank, world = distributed.get_rank(), distributed.get_world_size()
-    tasks = {
+    tasks: dict[str, Callable[[], object]] = {
         "one": epoch(across=False, part=slice(None)),
-        "wait": distributed.barrier,
+        "wait": distributed.barrier,  # so that the ranks begin together
         "part": epoch(across=True, part=slice(rank, None, world)),
     }
     found = medians(tasks, REPEATS)
