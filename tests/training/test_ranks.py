@@ -125,7 +125,7 @@ def of(values: Mapping[str, Any], name: str) -> dict[str, Any]:
 def test_other_ranks_than_the_machine_says_are_refused() -> None:
     with pytest.raises(BadUsage, match="the machine says ranks=2, and torch.distributed has 1"):
         training_ranks(Machine(ranks=2))
-    with pytest.raises(BadUsage, match="2 ranks train one run together, got workers=3"):
+    with pytest.raises(BadUsage, match="2 ranks train one run together, here, got workers=3"):
         Machine(ranks=2, workers=3)
     with pytest.raises(BadUsage, match="a batch of 3 samples cannot be shared by 4 ranks"):
         SharedBatches(Ranks(0, 4)).check([torch.arange(8), torch.arange(3)])
