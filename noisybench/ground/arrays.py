@@ -145,7 +145,7 @@ BLOCK = 1 << 20
 """Numbers that are worked on at once where an array may be as large as memory: as float64 they fit a processor's cache."""
 
 
-def blocks(shape: tuple[int, ...]) -> Iterator[slice]:
+def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
     """Rows of an array of this shape (n, …), some at a time, so that what is made of them takes little memory."""
     rows = max(1, BLOCK // max(1, math.prod(shape[1:])))
     return (slice(start, min(start + rows, shape[0])) for start in range(0, shape[0], rows))
@@ -168,7 +168,7 @@ def check_probabilities(probabilities: NDArray[Any], n: int, *, what: str = "pro
         msg = f"{what} must be numbers of shape (n, k) with n = {n} and k at least 2, got {dtype} of shape {shape}"
         raise BadData(msg)
     odd, off = [], []
-    for part in blocks(shape):
+    for part in row_blocks(shape):
         values = _floats(probabilities[part])
         if not (values.min() >= 0 and values.max() <= 1 + TOLERANCE):  # so of NaN as well
             odd.append(part.start + np.flatnonzero(~_within(values).all(1)))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.detection.scoring import RESERVED, Kind, Scores, score, scores_path, write_scores
-from noisybench.ground.arrays import blocks, read_only
+from noisybench.ground.arrays import read_only, row_blocks
 from noisybench.ground.checks import check_room
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, BadUsage
@@ -260,7 +260,7 @@ def _is_whole(folder: Path, record: RunRecord) -> bool:
 def _digest(values: NDArray[Any]) -> str:
     """SHA-256 of an array's numbers as float64."""
     digest = hashlib.sha256()
-    for part in blocks(values.shape):
+    for part in row_blocks(values.shape):
         digest.update(values[part].astype("<f8").tobytes())
     return digest.hexdigest()
 
@@ -270,7 +270,7 @@ def _observation(probabilities: NDArray[Any], variant: Variant) -> Observation:
     columns = {
         "given": variant.labels,
         "held_out.probabilities": probabilities,
-        "prediction": np.concatenate([probabilities[part].argmax(1) for part in blocks(probabilities.shape)]),
+        "prediction": np.concatenate([probabilities[part].argmax(1) for part in row_blocks(probabilities.shape)]),
     }
     return Observation(0, {name: column.astype(np.float32, copy=False) for name, column in columns.items()})
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Floats, Labels, blocks, check_labels, check_probabilities
+from noisybench.ground.arrays import Floats, Labels, check_labels, check_probabilities, row_blocks
 from noisybench.ground.checks import check_room
 
 CLOSE = 1e-6
@@ -60,7 +60,7 @@ def normalized_margin(labels: Labels, probabilities: NDArray[Any]) -> Floats:
     """
     labels = _checked(labels, probabilities)
     best = np.empty(len(labels))
-    for part in blocks(probabilities.shape):
+    for part in row_blocks(probabilities.shape):
         values = _floats(probabilities[part]).copy()
         values[np.arange(len(values)), labels[part]] = -np.inf
         best[part] = values.max(1)
@@ -129,7 +129,7 @@ def find_issues(labels: Labels, probabilities: NDArray[Any]) -> NDArray[np.bool_
         members = order[ends[label - 1] if label else 0 : ends[label]]
         issues[members] = _largest_margins(probabilities, members, label, clean[row], counts[row])
     found = np.flatnonzero(issues)
-    for part in blocks((len(found), k)):
+    for part in row_blocks((len(found), k)):
         values = probabilities[found[part]].astype(np.float64)
         values[np.arange(len(values)), labels[found[part]]] += CLOSE
         issues[found[part]] = values.argmax(1) != labels[found[part]]
@@ -168,7 +168,7 @@ def _above(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
     """Margins above 0 of the members of a class, with the place of the member and of the other class: (p,), (p,), (p,)."""
     found = []
-    for part in blocks((len(members), probabilities.shape[1])):
+    for part in row_blocks((len(members), probabilities.shape[1])):
         values = probabilities[members[part]]
         rows, others = np.nonzero(values > values[:, label, None])
         columns = np.searchsorted(classes, others)
@@ -204,7 +204,7 @@ def _confident_pairs(
     thresholds = np.divide(sums, sizes, out=np.full(k, np.inf), where=sizes > 0)
     least = np.maximum(thresholds, 2 * CLOSE) - CLOSE  # a probability of 0 reaches none
     guess, counted = np.empty(len(labels), dtype=np.int64), np.empty(len(labels), dtype=np.bool_)
-    for part in blocks(probabilities.shape):
+    for part in row_blocks(probabilities.shape):
         values = _floats(probabilities[part])
         guess[part], counted[part] = _confident_class(values, _rounded_up(least, values.dtype))
     own = np.arange(k) * (k + 1)  # the diagonal, each entry of which is there

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from noisybench.detection.scoring import score
-from noisybench.ground.arrays import blocks, check_probabilities
+from noisybench.ground.arrays import check_probabilities, row_blocks
 from noisybench.ground.errors import BadData
 from noisybench.ground.lookup import find
 from noisybench.statistics.confident_learning import (
@@ -126,7 +126,7 @@ def test_blocks_of_a_memory_map_give_what_the_whole_does(
     rows, k = 37, wide.shape[1]
     np.save(tmp_path / "x.npy", wide.astype(np.float32))
     monkeypatch.setattr("noisybench.ground.arrays.BLOCK", rows * k)
-    assert [part.stop - part.start for part in blocks((2 * rows + 1, k))] == [rows, rows, 1]
+    assert [part.stop - part.start for part in row_blocks((2 * rows + 1, k))] == [rows, rows, 1]
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     wide = mapped.astype(np.float64)
     assert np.array_equal(confident_joint(labels, mapped), compute_confident_joint(labels, wide))

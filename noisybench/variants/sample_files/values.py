@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import TOLERANCE, Floats, as_array, blocks, check_probabilities, read_only
+from noisybench.ground.arrays import TOLERANCE, Floats, as_array, check_probabilities, read_only, row_blocks
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.packing import ending_of
 from noisybench.variants.sample_files.column_names import (
@@ -294,7 +294,7 @@ def _check_unsorted(scores: Floats, path: Path) -> None:
 
 
 def _check_unsorted_in_classes(scores: Floats, variant: Variant, path: Path) -> None:
-    """As ``_check_unsorted``, where the labels stand in blocks, and so cannot say how the rows of each are ordered."""
+    """As ``_check_unsorted``, where the labels stand in row_blocks, and so cannot say how the rows of each are ordered."""
     starts = np.flatnonzero(np.diff(variant.labels)) + 1
     if len(starts) + 1 > variant.num_classes:
         return
@@ -307,7 +307,7 @@ def _check_unsorted_in_classes(scores: Floats, variant: Variant, path: Path) -> 
 
 def doubt(probabilities: NDArray[Any], variant: Variant, path: Path, tell: Tell) -> None:
     """Tell where the likeliest classes agree with the labels, given or clean, no more often than by chance."""
-    best = np.concatenate([probabilities[part].argmax(1) for part in blocks(probabilities.shape)])
+    best = np.concatenate([probabilities[part].argmax(1) for part in row_blocks(probabilities.shape)])
     n, k = probabilities.shape
     known = variant.class_known
     for labels, rows in ((variant.labels, np.ones(n, bool)), (variant.clean, known)):
@@ -339,7 +339,7 @@ def _check_finite(values: NDArray[Any], form: Form, path: Path) -> None:
 def _odd_rows(values: NDArray[Any], odd: Callable[[NDArray[Any]], NDArray[np.bool_]]) -> NDArray[np.intp]:
     """Samples with an odd number, in order; the array may be larger than memory."""
     found = [np.zeros(0, dtype=np.intp)]
-    for part in blocks(values.shape):
+    for part in row_blocks(values.shape):
         marks = odd(values[part])
         if marks.any():
             found.append(part.start + np.flatnonzero(marks.reshape(len(marks), -1).any(1)))
