@@ -23,9 +23,10 @@ from noisybench.ground.arrays import Features
 from noisybench.ground.checks import check_kind
 from noisybench.ground.digests import code_of
 from noisybench.ground.errors import BadData, BadUsage, MissingPackage
-from noisybench.ground.files import file_name, is_sealed, read_array, write_array
+from noisybench.ground.files import file_name, read_array
 from noisybench.ground.lookup import HOMES, find
 from noisybench.ground.options import parse_options, plain_options
+from noisybench.ground.sealed_arrays import is_sealed, write_array
 from noisybench.ground.version import __version__
 
 log = logging.getLogger("noisybench")

@@ -18,8 +18,9 @@ from noisybench.ground.arrays import UNKNOWN, Labels, check_array, check_labels,
 from noisybench.ground.checks import a_path, check_kind
 from noisybench.ground.digests import label_digest
 from noisybench.ground.errors import BadData, Mismatch
-from noisybench.ground.files import file_name, read_array, read_columns, write_array, write_columns, write_json
+from noisybench.ground.files import file_name, read_array, read_columns, write_columns, write_json
 from noisybench.ground.records import read_json_as
+from noisybench.ground.sealed_arrays import write_array
 from noisybench.variants.corrections import (
     CHECKED,
     CORRECTIONS,

@@ -25,11 +25,11 @@ from noisybench.ground.files import (
     read_json,
     replacing,
     replacing_folder,
-    write_array,
     write_columns,
     write_json,
 )
 from noisybench.ground.records import read_json_as
+from noisybench.ground.sealed_arrays import write_array
 
 RNG = np.random.default_rng(0)
 COLUMNS: dict[str, Any] = {

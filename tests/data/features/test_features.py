@@ -18,7 +18,7 @@ from noisybench.data.features import patches
 from noisybench.data.features.patches import Patches
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
-from noisybench.ground.files import write_array
+from noisybench.ground.sealed_arrays import write_array
 
 
 @pytest.fixture(scope="module")
