@@ -152,8 +152,8 @@ TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 
 MOST_ROWS = 1 << 20
 """Rows at most of a group of rows of a Parquet file."""
-GROUP = 1 << 28
-"""Bytes of the rows of a group, 256 MiB: a writer keeps a group in memory until it is whole."""
+GROUP = 1 << 26
+"""Bytes of the rows of a group, 64 MiB: a writer keeps a group in memory until it is whole."""
 
 
 def write_columns(

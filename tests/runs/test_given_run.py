@@ -21,7 +21,7 @@ from noisybench.board.leaderboard import leaderboard
 from noisybench.board.results import evaluate, score_given
 from noisybench.data.loading import load_source
 from noisybench.data.source import source_from_arrays
-from noisybench.detection.scoring import read_scores
+from noisybench.detection.scoring import read_scores, scores_path
 from noisybench.ground import checks
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import read_columns, write_columns
@@ -30,7 +30,9 @@ from noisybench.memorization.learner import Learner
 from noisybench.noise.cifar_n_files import read_annotations
 from noisybench.noise.noises.cifar_n import CifarN
 from noisybench.noise.noises.symmetric import Symmetric
+from noisybench.runs.given_run import CONFIDENT, keep_given
 from noisybench.runs.verify import verify_runs
+from noisybench.training.trace import read_trace
 from noisybench.variants.building import build_variant
 from noisybench.variants.sample_files.values import Form, read_given
 from noisybench.variants.variant import Variant, write_variant
@@ -522,8 +524,41 @@ def test_a_given_run_that_was_changed_is_not_whole(tmp_path: Path) -> None:
     assert len(list(verify_runs(tmp_path))) == 3
 
 
+def test_a_large_file_is_mapped_and_its_run_is_that_of_the_array(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Single precision from .npy (mapped), .npz, .parquet and memory: scores and trace alike, which follow from each other."""
+    single = PROBS.astype(np.float32)
+    contents: dict[str, Any] = {
+        "npy": single,
+        "npz": {"p": single},
+        "parquet": {"sample": IDS, "probabilities": single},
+    }
+    whole = keep_given(VARIANT, tmp_path / "whole", name="model", pred_probs=PROBS)
+    monkeypatch.setattr("noisybench.ground.files.MAPPED", 1)
+    monkeypatch.setattr("noisybench.ground.files.GROUP", 20 * single[0].nbytes)  # bytes of a group of rows
+    assert isinstance(read_given(written(tmp_path, "npy", single), VARIANT, "pred_probs").values, np.memmap)
+    for kind, content in (*contents.items(), ("memory", single)):
+        given = content if kind == "memory" else written(tmp_path, kind, content)
+        run = keep_given(VARIANT, tmp_path / kind, name="model", pred_probs=given)
+        np.testing.assert_array_equal(read_trace(run / "trace")["held_out.probabilities"][0], single)
+        for name in CONFIDENT:
+            expected = read_scores(scores_path(whole, name)).values
+            np.testing.assert_array_equal(read_scores(scores_path(run, name)).values, expected)
+        assert any("3 detectors follow from the probabilities" in line for line in verify_runs(tmp_path / kind))
+    assert (
+        pq.read_metadata(
+            tmp_path / "npy" / run.relative_to(tmp_path / kind) / "trace/epoch-0000.parquet"
+        ).num_row_groups
+        > 1
+    )
+
+
 def test_scoring_a_file_needs_no_torch() -> None:
-    """Neither to read it nor to judge it."""
-    words = "import sys, noisybench.runs.given_run, noisybench.cli.app; print('torch' in sys.modules)"
+    """Neither to read it, nor to judge it, nor to show what it makes suspect."""
+    words = (
+        "import sys, noisybench.runs.given_run, noisybench.cli.app, noisybench.board.finding; "
+        "print('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

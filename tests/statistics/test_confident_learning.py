@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from noisybench.detection.scoring import score
-from noisybench.ground.arrays import check_probabilities
+from noisybench.ground.arrays import check_probabilities, row_blocks
 from noisybench.ground.errors import BadData
 from noisybench.ground.lookup import find
 from noisybench.statistics.confident_learning import (
@@ -115,6 +115,40 @@ def test_joint_and_issues_are_cleanlabs(case: str) -> None:
     issues = find_issues(labels, probabilities)
     assert np.array_equal(issues, issues_of_cleanlab(labels, probabilities))
     assert 0 < issues.sum() < len(labels)
+
+
+@cases
+def test_blocks_of_a_memory_map_give_what_the_whole_does(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Single precision, mapped from a file and looked at some rows at a time: cleanlab's answers of all rows as float64."""
+    labels, wide = CASES[case]
+    rows, k = 37, wide.shape[1]
+    np.save(tmp_path / "x.npy", wide.astype(np.float32))
+    monkeypatch.setattr("noisybench.ground.arrays.BLOCK", rows * k)
+    assert [part.stop - part.start for part in row_blocks((2 * rows + 1, k))] == [rows, rows, 1]
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    wide = mapped.astype(np.float64)
+    assert np.array_equal(confident_joint(labels, mapped), compute_confident_joint(labels, wide))
+    assert np.array_equal(find_issues(labels, mapped), issues_of_cleanlab(labels, wide))
+    here = np.arange(len(labels))
+    own, others = wide[here, labels], wide.copy()
+    others[here, labels] = -1
+    np.testing.assert_array_equal(self_confidence(labels, mapped), own)
+    np.testing.assert_array_equal(normalized_margin(labels, mapped), (own - others.max(1) + 1) / 2)
+
+
+def test_what_is_odd_is_counted_over_all_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first odd row of all, how many there are, and entries before sums, in whatever block they stand."""
+    monkeypatch.setattr("noisybench.ground.arrays.BLOCK", 6)
+    for kind in (np.float16, np.float32, np.float64):
+        values = np.full((10, 3), 1 / 3, dtype=kind)
+        values[[1, 8]] = 0.5
+        with pytest.raises(BadData, match=r"probabilities\[1\] sums to 1.5000 \(2 such rows\)"):
+            check_probabilities(values, 10)
+        values[5, 2], values[9] = np.nan, -1
+        with pytest.raises(BadData, match=r"probabilities\[5\] holds nan, which is no probability \(2 such rows\)"):
+            check_probabilities(values, 10)
 
 
 @cases

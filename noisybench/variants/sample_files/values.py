@@ -294,7 +294,7 @@ def _check_unsorted(scores: Floats, path: Path) -> None:
 
 
 def _check_unsorted_in_classes(scores: Floats, variant: Variant, path: Path) -> None:
-    """As ``_check_unsorted``, where the labels stand in blocks, and so cannot say how the rows of each are ordered."""
+    """As ``_check_unsorted``, where the labels stand in row_blocks, and so cannot say how the rows of each are ordered."""
     starts = np.flatnonzero(np.diff(variant.labels)) + 1
     if len(starts) + 1 > variant.num_classes:
         return
