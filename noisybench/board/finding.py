@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from noisybench.board.agreement import settled
-from noisybench.board.agreement_file import COMMANDS
+from noisybench.board.computed import computed_for
 from noisybench.board.evidence import contradicted, evidence_of, suggested
 from noisybench.board.own_cut import answers_of, flag
 from noisybench.board.suspects import Suspects
@@ -24,7 +24,7 @@ from noisybench.ground.checks import a_path, check_kind, unknown
 from noisybench.ground.digests import file_digest
 from noisybench.ground.download import cache_folder
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
-from noisybench.ground.lookup import find, objectives_leaving
+from noisybench.ground.lookup import find
 from noisybench.ground.version import __version__
 from noisybench.ground.walking import find_below, reached
 from noisybench.runs.features_run import score_frozen
@@ -243,7 +243,7 @@ def _scored(
     place: Path | None = None,
 ) -> Suspects:
     """Suspects of a source, by a run from frozen features in the folder ``out``."""
-    wanted = _computed(wish.detector)
+    wanted = computed_for(wish.detector)
     _tell_of_single(variant, wish.tell)
     folder = score_frozen(
         source,
@@ -259,23 +259,6 @@ def _scored(
     )
     found = _of_runs(folder, wish.detector, variant)
     return replace(found, inputs=source, names=source.sample_names, folder=_folder_of(source, place), place=place)
-
-
-def _computed(detector: str | None) -> list[str]:
-    """What is computed for: the fast detectors, and the one that is asked for, which frozen features must feed."""
-    if detector is None or ":" in detector:
-        return ["fast"]
-    asked = find("detectors", detector)
-    if "features" in asked.fed_by:
-        return ["fast", detector]
-    command, *flags = COMMANDS[asked.fed_by[0]].split() if asked.fed_by else ("evaluate",)
-    flags += [f"--objective {name}" for name in objectives_leaving(asked.left_by_objective)[:1]]
-    words = " ".join([command, "VARIANT", *flags, *([f"--detectors {detector}"] if command == "evaluate" else [])])
-    msg = (
-        f"detector '{detector}' is not scored from frozen features, by which suspects are found here; 'noisybench {words}' "
-        f"scores it, and 'noisybench suspects RUN --detector {detector}' then ranks by it"
-    )
-    raise BadUsage(msg)
 
 
 def _tell_of_single(variant: Variant, tell: Tell) -> None:
