@@ -27,7 +27,6 @@ from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.lookup import find
 from noisybench.ground.version import __version__
 from noisybench.ground.walking import find_below, reached
-from noisybench.runs.features_run import score_frozen
 from noisybench.runs.folder import LEFT_BY_A_RUN, RECORD
 from noisybench.runs.given_run import keep_given
 from noisybench.runs.reading import AnyPath, Run, leave_out, read_run
@@ -243,6 +242,8 @@ def _scored(
     place: Path | None = None,
 ) -> Suspects:
     """Suspects of a source, by a run from frozen features in the folder ``out``."""
+    from noisybench.runs.features_run import score_frozen  # brings torch
+
     wanted = computed_for(wish.detector)
     _tell_of_single(variant, wish.tell)
     folder = score_frozen(
@@ -298,8 +299,7 @@ def _folder_of(source: Source, place: Path | None) -> Path | None:
     if place is None or not source.sample_names:
         return None
     folder = place if place.is_dir() else place.parent
-    first = source.sample_names[0]
-    return folder if first and (folder / first).is_file() else None
+    return folder if (first := source.sample_names[0]) and (folder / first).is_file() else None
 
 
 def suspects_of_runs(folder: Path, detector: str | None = None) -> Suspects:

@@ -77,6 +77,7 @@ class RunRecord:
         device: Kind of device of torch; of trainings.
         machine: Processor or GPU.
         threads: Threads of torch.
+        ranks: Processes that trained it together; None of one alone.
         batch_size: A field of ``Recipe``, as the next six; of all that train.
         lr: See ``Recipe``.
         momentum: See ``Recipe``.
@@ -101,6 +102,7 @@ class RunRecord:
         susceptibility_lr: See ``Watch``.
         susceptibility_also: See ``Watch``; None where there are no further readings, as the next.
         susceptibility_source: See ``Watch``.
+        test_every: See ``Watch``; None where every epoch was tested.
         fractions: Share of the samples in the subsets of each pool; of a pool, as the next four.
         balanced: Whether every sample is left out equally often.
         models: Models for each fraction.
@@ -179,6 +181,7 @@ class RunRecord:
     susceptibility_lr: float | None = None
     susceptibility_also: Sequence[str] | None = None
     susceptibility_source: str | None = None
+    test_every: int | None = None
     fractions: Sequence[float] | None = None
     balanced: bool | None = None
     models: int | None = None
@@ -205,6 +208,7 @@ class RunRecord:
     device: str | None = None
     machine: str | None = None
     threads: int | None = None
+    ranks: int | None = None
     versions: Mapping[str, str] | None = None
     controls: Sequence[str] | None = None
     codes: Mapping[str, str] | None = None
@@ -237,7 +241,8 @@ HOW_LABELS_CAME = ("source_options", "limit", "noise", "params", "mode", "noise_
 WHAT_CAME_OUT = ("detectors", "controls", "codes", "information", "files_sha256", "scores_sha256")
 """Fields of a record that tell what a run has left, and do not decide it."""
 DEFAULTS = {field.name: field.default for field in fields(Recipe) if field.name in LATER_OPTIONS}
-"""Option of a recipe that stands in no record at its default → that default."""
+DEFAULTS |= {"ranks": 1}
+"""Option of a recipe, or of how a run was trained, that stands in no record at its default → that default."""
 TRAINED_BY = ("versions", "machine")
 """Fields of a record that decide the last bits of a training, and nothing of what is made of its trace."""
 

@@ -33,7 +33,7 @@ WATCH = (
     "curvature_every", "curvature_draws", "curvature_step", "curvature_power", "susceptibility",
     "susceptibility_samples", "susceptibility_lr",
 )  # fmt: skip
-READINGS = ("susceptibility_also", "susceptibility_source")
+READINGS = ("susceptibility_also", "susceptibility_source", "test_every")
 OF_REGIME: Mapping[str, tuple[str, ...]] = {
     "training": (*RECIPE, *WATCH, "device", "threads"),
     "pool": (*RECIPE, "fractions", "balanced", "models", "neighbours"),
@@ -44,14 +44,14 @@ OF_REGIME: Mapping[str, tuple[str, ...]] = {
 }
 """Regime → optional fields that each of its records has; it has none of those of another regime."""
 AT_WILL: Mapping[str, tuple[str, ...]] = {
-    "training": ("corrections", *LATER_OPTIONS, *READINGS, *OBJECTIVE),
+    "training": ("corrections", "ranks", *LATER_OPTIONS, *READINGS, *OBJECTIVE),
     "pool": ("corrections", "threads", *LATER_OPTIONS, *OBJECTIVE),
     "given": ("corrections", "file", "column"),
     "features": ("corrections", "threads", "pretrained", "grouped_by", "groups_sha256", "neighbour_index"),
     **dict.fromkeys(("second_split", "threshold", *OF_RULES), ("corrections", *LATER_OPTIONS, *OBJECTIVE)),
     "answers": ("corrections", "threads", "pretrained", "features_sha256", "folds", "groups", "given_from"),
 }
-"""Regime → optional fields that some of its records have: corrections, threads other than one, what a file was called, and
+"""Regime → optional fields that some of its records have: corrections, threads or ranks other than one, what a file was called, and
 of a recipe what is not at its default."""
 MOST_FRACTIONS = 50
 
