@@ -172,7 +172,7 @@ def main() -> None:
             line = f"{name:34} {n:>9,}  {cost.seconds:8.2f} s  {cost.gigabytes:5.2f} GB  {grown:8}  {', '.join(marks)}"
             print(line.rstrip(), flush=True)
             unit = "times half the samples"
-            rows.append(Row(f"{name}, {n:,}", cost.seconds, half and half.seconds, ratio, unit, 1))
+            rows.append(Row(f"{name}, {n:,}", cost.seconds, None if half is None else half.seconds, ratio, unit, 1))
             rows.append(Row(f"{name}, {n:,}: GB", cost.gigabytes, None, None, "", 1))
     if given.json is not None:
         write(given.json, rows, {"classes": float(given.classes)})
