@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from noisybench.board.agreement_file import COMMANDS
+from noisybench.board.computed import computed_for
 from noisybench.board.run_suspects import suspects_of_runs
 from noisybench.board.suspects import Suspects
 from noisybench.data.extraction import Extraction, choose_features, default_features
@@ -20,7 +20,7 @@ from noisybench.ground.arrays import as_array
 from noisybench.ground.checks import a_path, check_kind
 from noisybench.ground.download import cache_folder
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.lookup import find, objectives_leaving
+from noisybench.ground.lookup import find
 from noisybench.ground.version import __version__
 from noisybench.ground.walking import find_below, reached
 from noisybench.runs.folder import LEFT_BY_A_RUN, RECORD
@@ -235,7 +235,7 @@ def _scored(
     """Suspects of a source, by a run from frozen features in the folder ``out``."""
     from noisybench.runs.features_run import score_frozen  # brings torch
 
-    wanted = _computed(wish.detector)
+    wanted = computed_for(wish.detector)
     _tell_of_single(variant, wish.tell)
     folder = score_frozen(
         source,
@@ -251,23 +251,6 @@ def _scored(
     )
     found = suspects_of_runs(folder, wish.detector, variant)
     return replace(found, inputs=source, names=source.sample_names, folder=_folder_of(source, place), place=place)
-
-
-def _computed(detector: str | None) -> list[str]:
-    """What is computed for: the fast detectors, and the one that is asked for, which frozen features must feed."""
-    if detector is None or ":" in detector:
-        return ["fast"]
-    asked = find("detectors", detector)
-    if "features" in asked.fed_by:
-        return ["fast", detector]
-    command, *flags = COMMANDS[asked.fed_by[0]].split() if asked.fed_by else ("evaluate",)
-    flags += [f"--objective {name}" for name in objectives_leaving(asked.left_by_objective)[:1]]
-    words = " ".join([command, "VARIANT", *flags, *([f"--detectors {detector}"] if command == "evaluate" else [])])
-    msg = (
-        f"detector '{detector}' is not scored from frozen features, by which suspects are found here; 'noisybench {words}' "
-        f"scores it, and 'noisybench suspects RUN --detector {detector}' then ranks by it"
-    )
-    raise BadUsage(msg)
 
 
 def _tell_of_single(variant: Variant, tell: Tell) -> None:

@@ -22,7 +22,7 @@ from noisybench.statistics.similarity import Points, shared_places
 IndexName = Literal["hnsw"]
 """Names of the indexes that there are."""
 LINKS, BUILT_FROM, LOOKED_AT = 32, 80, 128
-"""M, efConstruction and the least efSearch of HNSW: 99.9 % of the 20 nearest are found, see ``docs/performance.md``."""
+"""M, efConstruction and the least efSearch of HNSW: see ``tests/benchmarks/neighbours.py`` for what is found."""
 SPARE = 16
 """Others beyond k that are asked for, since the sample itself, its group and ties are among them."""
 ASKED_AT_ONCE = 4096

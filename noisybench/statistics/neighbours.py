@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Floats32, Labels, check_features, check_groups, check_labels
+from noisybench.ground.arrays import Floats32, Indices, Labels, check_features, check_groups, check_labels
 from noisybench.ground.checks import check_room
 from noisybench.ground.errors import BadUsage
+from noisybench.statistics.nearest import nearest_others
 from noisybench.statistics.neighbour_index import IndexName, as_index, neighbours_by
-from noisybench.statistics.similarity import TIED, Distance, points_of, similarities
+from noisybench.statistics.similarity import TIED, Distance, points_of
 
 
 def neighbour_labels(
@@ -78,29 +79,28 @@ def two_nearest(features: NDArray[Any], n: int) -> Labels:
     """
     check_features(features, n)
     two = np.full((n, 2), -1)
-    for part, similar in similarities(points_of(features, np.arange(n))):
-        rows = np.arange(len(similar))
-        first = similar.argmax(1)
-        highest = similar[rows, first]
-        similar[rows, first] = -np.inf
-        second = similar.argmax(1)
-        lowest = similar[rows, second]
-        similar[rows, second] = -np.inf
-        third = similar[rows, similar.argmax(1)]  # faster than the maximum
-        similar[rows, second] = lowest
-        similar[rows, first] = highest  # last, as the second is the first again where there is no other
-        for row in np.flatnonzero((lowest >= highest - np.float32(TIED)) | (third >= lowest - np.float32(TIED))):
-            first[row], second[row] = _next_two(similar[row], int(part[row]))
-        two[part] = np.column_stack([first, second])
-    two[:, max(0, n - 1) :] = -1
+    if n < 2:  # noqa: PLR2004 - nobody else
+        return two
+    for near in nearest_others(points_of(features, np.arange(n)), np.full(n, min(2, n - 1))):
+        firsts = np.searchsorted(near.row, np.arange(len(near.samples) + 1))
+        start, counts = firsts[:-1], np.diff(firsts)
+        one, other = near.similarity[start], near.similarity[start + counts - 1]
+        plain = (counts == 2) & (np.abs(one - other) > np.float32(TIED))  # noqa: PLR2004 - nobody ties
+        pairs = near.column[start[plain, None] + np.where((one > other)[plain, None], [0, 1], [1, 0])]
+        two[near.samples[plain]] = pairs
+        for row in np.flatnonzero(~plain):
+            part = slice(firsts[row], firsts[row + 1])
+            two[near.samples[row]] = _next_two(near.column[part], near.similarity[part], int(near.samples[row]))
+    two[:, n - 1 :] = -1
     return two
 
 
-def _next_two(similar: Floats32, sample: int) -> tuple[int, int]:
-    """The two nearest, of those tied the next after the sample: similarities (n,), minus infinity of the sample itself."""
+def _next_two(others: Indices, similar: Floats32, sample: int) -> tuple[int, int]:
+    """The two nearest, of those tied the next after the sample: others in their order, and their similarities, (m,)."""
     places = []
     for _ in range(2):
         tied = np.flatnonzero(similar >= similar.max() - np.float32(TIED))
-        places.append(int(tied[np.searchsorted(tied, sample) % len(tied)]))
-        similar[places[-1]] = -np.inf
+        chosen = tied[np.searchsorted(others[tied], sample) % len(tied)]
+        places.append(int(others[chosen]))
+        similar[chosen] = -np.inf
     return places[0], places[1]

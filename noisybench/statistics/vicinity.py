@@ -99,7 +99,7 @@ def _votes(near: Near, labels: Labels, num_classes: int) -> Floats:
     """Sums of cosines above 0 for each class, (b, classes)."""
     b, places = len(near.samples), near.row * num_classes + labels[near.column]
     found = np.bincount(places, near.weight * np.maximum(near.similarity, 0), minlength=b * num_classes)
-    return found.reshape(b, num_classes)
+    return found.reshape(b, num_classes).astype(np.float64, copy=False)
 
 
 def _first_two(near: Near) -> Labels:

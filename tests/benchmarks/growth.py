@@ -5,7 +5,8 @@ Run: ``OMP_NUM_THREADS=1 python tests/benchmarks/growth.py [--most 1000000] [--c
 each command (``wait4`` of the child and those that it waited for). The ratio for n × 2 is of what a command takes above
 its time at 1,000 samples, which is the start of Python and its imports. It is flagged above n log n, which is 2.1 to 2.2,
 where it is more than 2.6 and more than half a second. Memory is flagged above 4 GB. What compares all pairs of samples, and
-says so, runs to 100,000.
+says so, runs to 100,000, with an index to 200,000; noises that train several networks, whose time is that of so many epochs,
+to 20,000.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from measuring import Row, machine, write
 
 D, START = 16, 1000
 TOO_STEEP, LEAST_SECONDS, MOST_GB = 2.6, 0.5, 4.0
-ALL_PAIRS = 100_000
+ALL_PAIRS, INDEXED, TRAINED = 100_000, 200_000, 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +53,16 @@ VERBS = (
     _build("pair_flip"),
     _build("instance"),
     _build("bounded_instance"),
-    _build("polynomial_margin"),
+    _build("polynomial_margin", most=TRAINED),
     _build("cluster_based", "--set", "embedding=pca"),
     _build("coherent"),
-    _build("coherent", "--set", "auroc=0.6"),
-    _build("difficulty", "--set", "auroc=0.6"),
-    _build("confusion"),
-    _build("averaged_softmax"),
-    _build("rater_pool"),
+    _build("coherent", "--set", "auroc=0.6", most=TRAINED),
+    _build("difficulty", "--set", "auroc=0.6", most=TRAINED),
+    _build("confusion", most=TRAINED),
+    _build("averaged_softmax", most=TRAINED),
+    _build("rater_pool", most=TRAINED),
     _build("neighbourhood", most=ALL_PAIRS),
+    _build("neighbourhood", "--set", "index=hnsw", most=INDEXED),
     Verb("describe", ("describe", "VARIANT")),
     Verb("describe --html", ("describe", "VARIANT", "--html", "NEW.html")),
     Verb("describe --pred-probs", ("describe", "VARIANT", "--pred-probs", "PROBS"), ALL_PAIRS),
@@ -73,13 +75,9 @@ VERBS = (
     Verb("memorize", ("memorize", "VARIANT", "--models", "2", "--epochs", "1", "--workers", "1", "--out", "RUNS")),
     Verb("memorize, ridge", ("memorize", "VARIANT", "--model", "ridge", "--out", "NEW")),
     Verb("score --pred-probs", ("score", "VARIANT", "--pred-probs", "PROBS", "--name", "given", "--out", "RUNS")),
-    Verb(
-        "score --features, fast",
-        ("score", "VARIANT", "--features", "input", "--detectors", "fast", "--out", "RUNS"),
-        ALL_PAIRS,
-    ),
     Verb("score --features", ("score", "VARIANT", "--features", "input", "--out", "NEW"), ALL_PAIRS),
     Verb("suspects", ("suspects", "DATA", "--out", "NEW"), ALL_PAIRS),
+    Verb("suspects --index", ("suspects", "DATA", "--index", "hnsw", "--out", "NEW"), INDEXED),
     Verb("leaderboard", ("leaderboard", "RUNS")),
     Verb("verify runs", ("verify", "RUNS")),
     Verb("export csv", ("export", "VARIANT", "--format", "csv", "--to", "NEW.csv")),
@@ -144,9 +142,8 @@ def costs_at(n: int, k: int, verbs: Sequence[Verb]) -> dict[str, Cost]:
 
 
 def sizes_to(most: int) -> list[int]:
-    """1, 2, 10, 20, … times 10,000, and at last half of the most and the most."""
-    tens = [10_000 * 10**power * times for power in range(9) for times in (1, 2)]
-    return [*(n for n in tens if n < most // 2), most // 2, most]
+    """Pairs of which one is twice the other, and at last half of the most and the most."""
+    return sorted({n for n in (10_000, 20_000, 50_000, 100_000) if n <= most} | {most // 2, most})
 
 
 def main() -> None:
@@ -175,7 +172,7 @@ def main() -> None:
             line = f"{name:34} {n:>9,}  {cost.seconds:8.2f} s  {cost.gigabytes:5.2f} GB  {grown:8}  {', '.join(marks)}"
             print(line.rstrip(), flush=True)
             unit = "times half the samples"
-            rows.append(Row(f"{name}, {n:,}", cost.seconds, half and half.seconds, ratio, unit, 1))
+            rows.append(Row(f"{name}, {n:,}", cost.seconds, None if half is None else half.seconds, ratio, unit, 1))
             rows.append(Row(f"{name}, {n:,}: GB", cost.gigabytes, None, None, "", 1))
     if given.json is not None:
         write(given.json, rows, {"classes": float(given.classes)})
