@@ -102,6 +102,7 @@ from .statistics.neighbours import neighbour_labels as neighbour_labels
 from .statistics.planning import ComparisonPlan as ComparisonPlan
 from .statistics.planning import Correlations as Correlations
 from .statistics.planning import plan_comparison as plan_comparison
+from .statistics.ranking import RankedScores as RankedScores
 from .statistics.ridge import RidgeAnswers as RidgeAnswers
 from .statistics.ridge import leave_one_out_ridge as leave_one_out_ridge
 from .statistics.stopping import Stop as Stop

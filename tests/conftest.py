@@ -95,4 +95,4 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("integration"):
         (package,) = marker.args
         if find_spec(package) is None:
-            pytest.skip(f"{package} is not installed; tox -e integrations installs it")
+            pytest.skip(f"{package} is not installed; the extra 'integrations' brings it")

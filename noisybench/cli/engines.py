@@ -91,7 +91,7 @@ class EngineOptions(NamedTuple):
 
     def sized(self, machine: "Machine", runs: int) -> "Machine":
         """That machine with as many processes as were asked for, or one a core or GPU and no more than its shard has runs."""
-        if machine.engine is not None:
+        if machine.engine is not None or machine.ranks > 1:
             return machine
         own = len(machine.shard.share(range(runs)))
         return replace(machine, workers=count_workers(self.workers, machine.device, own))

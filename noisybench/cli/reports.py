@@ -65,6 +65,6 @@ def report_runs(folders: Sequence[Path], *, as_json: bool) -> None:
 
 
 def carried_out_by(machine: "Machine") -> str:
-    """The engine, and the shard where there are several."""
-    words = machine.runner.words
+    """The ranks or the engine, and the shard where there are several."""
+    words = f"{machine.ranks} ranks" if machine.ranks > 1 else machine.runner.words
     return words if machine.shard.is_whole else f"{words}, shard {machine.shard}"

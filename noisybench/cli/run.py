@@ -20,6 +20,7 @@ from noisybench.cli.engines import (
     Workers,
 )
 from noisybench.cli.given import say_told, told_of
+from noisybench.cli.launched import launched, own_device
 from noisybench.cli.printing import (
     Data,
     Json,
@@ -104,7 +105,8 @@ def evaluate(
     asked = choose_rules(split_names(rules) if rules else ())
     regimes = (*regimes_of(choose_detectors(wanted, leaves)), *asked)
     engines = EngineOptions(engine, workers, address, task_cpus, task_gpus, task_memory, shard)
-    machine = engines.on(Machine(device, threads, 1, checkpoint_every, loader_workers))
+    own = Machine(own_device(device, workers), threads, 1, checkpoint_every, loader_workers, ranks=launched().world)
+    machine = engines.on(own)
     folders: list[Path] = []
     costs: list[dict[str, Any]] = []
     for members in by_source(variants, data):
@@ -140,7 +142,7 @@ def evaluate(
             made = carry_out(planned, step)
         keep_results(made, since=since)
         folders += made
-    if dry_run:
+    if dry_run or launched().rank:  # of several processes the first tells
         if as_json:
             print_json(costs)
         return

@@ -30,6 +30,7 @@ from noisybench.runs.folder import keep_variant
 from noisybench.runs.reading import read_run
 from noisybench.runs.training_run import Evaluation, carry_out, plan_evaluation
 from noisybench.statistics.detection_metrics import auroc
+from noisybench.statistics.ranking import rank
 from noisybench.studies.grid_checks import check_axis, check_fields_of
 from noisybench.studies.shares import are_finished, run_share
 from noisybench.training.machine import Machine
@@ -224,7 +225,7 @@ def _training(task: OwnTask, source: Source, about: Mapping[str, Any], progress:
 
 def _auroc(values: Floats, variant: Variant) -> float:
     known = variant.known
-    return auroc(values[known], variant.mislabeled[known], variant.labels[known]).value
+    return auroc(rank(values[known], variant.mislabeled[known])).value
 
 
 def _pool(task: OwnTask, source: Source, about: Mapping[str, Any], progress: Progress) -> list[dict[str, Any]]:

@@ -44,6 +44,7 @@ from noisybench.ground.engines.processes import Processes
 from noisybench.runs.folder import keep_variant
 from noisybench.runs.reading import Run, read_runs
 from noisybench.statistics.detection_metrics import auroc
+from noisybench.statistics.ranking import rank
 from noisybench.training.checkpoint import CHECKPOINT, read_checkpoint
 from noisybench.training.objective_contract import true_transition
 from noisybench.training.trace import read_trace
@@ -309,11 +310,11 @@ def _line(run: Run, variant: Variant, kept: Mapping[str, Any]) -> str:
             f"{moved.mean():.2f}",
             f"{replaced[wrong].mean():.2f} ({(other == variant.clean)[wrong].mean():.2f})",
             f"{replaced[right].mean():.2f}",
-            f"{auroc(1 - shares, wrong, variant.labels).value:.3f}",
+            f"{auroc(rank(1 - shares, wrong)).value:.3f}",
         ]
     if "objective.indicator" in trace.columns:
         trust = np.asarray(trace["objective.indicator"][-1], dtype=np.float64)
-        cells[4] = f"{auroc(1 - trust, wrong, variant.labels).value:.3f}"
+        cells[4] = f"{auroc(rank(1 - trust, wrong)).value:.3f}"
         cells[5] = f"{np.median(trust[wrong]):.3f} / {np.median(trust[right]):.3f}"
     truth = true_transition(variant)
     matrix = "–"
