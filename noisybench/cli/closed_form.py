@@ -27,6 +27,7 @@ def check_options(
     epochs: int | None,
     objective: str,
     recipe: str,
+    together: int | None,
     of_subsets: Mapping[str, bool],
 ) -> None:
     """Raise ``BadUsage`` for options of a closed form without its model, for those that it does not have, and for no model.
@@ -38,6 +39,7 @@ def check_options(
         epochs: See ``memorize``.
         objective: See ``memorize``.
         recipe: See ``memorize``.
+        together: See ``memorize``.
         of_subsets: Option that only subsets have → whether it is at its default.
     """
     from noisybench.ground.checks import check_choice
@@ -61,9 +63,10 @@ def check_options(
             f"scored by 'noisybench score VARIANT --features NAME', got --model {model}"
         )
         raise BadUsage(msg)
-    if epochs is not None:
-        msg = f"model '{model}' is solved and not trained: leave out --epochs"
-        raise BadUsage(msg)
+    for option, value in (("--epochs", epochs), ("--together", together)):
+        if value is not None:
+            msg = f"model '{model}' is solved and not trained: leave out {option}"
+            raise BadUsage(msg)
     if objective != CROSS_ENTROPY:
         msg = f"model '{model}' is solved for its squared error, got --objective {objective}: leave it out"
         raise BadUsage(msg)

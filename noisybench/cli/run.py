@@ -174,6 +174,14 @@ def memorize(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     threads: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="Of features and neighbours.")] = 1,
+    together: Annotated[
+        int | None,
+        typer.Option(
+            parser=whole_number,
+            metavar="N",
+            help="Models trained at a time by torch.func; default: as many as pay on a GPU, 1 on a CPU.",
+        ),
+    ] = None,
     data: Data = None,
     own_source: OwnSource = None,
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
@@ -205,14 +213,21 @@ def memorize(
     fractions = _shares(fraction)
     check_purpose(pool, fractions)
     of_features = split_pairs(features_set or [], flag="--features-set")
-    machine = Machine(device, threads)
+    machine = Machine(device, threads, together=together)
     of_subsets = {
         "--models": models == MODELS,
         "--fraction": fraction == FRACTION,
         "--no-balanced": balanced,
         "--seed": not seed,
     }
-    check_options(model, estimand, pool=pool, epochs=epochs, objective=objective, recipe=recipe, of_subsets=of_subsets)
+    how: dict[str, Any] = {
+        "pool": pool,
+        "epochs": epochs,
+        "objective": objective,
+        "recipe": recipe,
+        "together": together,
+    }
+    check_options(model, estimand, **how, of_subsets=of_subsets)
     found = read_variant(variant)
     for share in fractions:
         check_fraction(share, len(found.labels))

@@ -2,14 +2,16 @@
 
 Each model is what ``training`` makes of its subset: same loop, same recipe, same objective, with a seed of its own.
 Perceptrons that minimise cross-entropy without augmentation, by SGD, are trained many at a time as batched matrix products,
-to the same weights; all else one by one.
+to the same weights. Other models that minimise it are trained many at a time by ``torch.func`` on a GPU where that is
+faster, or where it is asked for, and the record says so; all else one by one.
 """
 
 import hashlib
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +20,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from noisybench.data.source import Source, check_unchanged, untested
+from noisybench.data.source import Source, check_unchanged, inputs_of, untested
 from noisybench.ground.arrays import Bools
 from noisybench.ground.checks import check_room, unknown, whole
 from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
 from noisybench.ground.errors import BadUsage, TrainingFailed, UnknownName
 from noisybench.ground.locks import locked
 from noisybench.ground.random_streams import derive
-from noisybench.memorization.kept_blocks import check_block, mend_block, pace
+from noisybench.memorization.kept_blocks import TOGETHER, check_block, kept_together, mend_block, pace
 from noisybench.memorization.pool import (
     BLOCK,
     PURPOSES,
@@ -39,6 +41,7 @@ from noisybench.memorization.pool import (
 from noisybench.memorization.stacking import STACK_BYTES, STACKED_BATCH, can_stack, train_together
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.subsets import check_fraction, group_size, subsets
+from noisybench.memorization.vectorised import TRIED_SAMPLES, models_together, train_vectorised
 from noisybench.training.batches import Inputs
 from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
 from noisybench.training.machine import Machine, deterministic_torch, surroundings
@@ -86,6 +89,8 @@ def retrain(
     Model i depends on the learner, the labels, the seed, the purpose and i alone: not on how many are asked for, nor on
     the number of processes. A block that is there already is not trained again, and a call that was stopped goes on
     after its last whole block, to the same bytes. Perceptrons trained together are in float32 whatever the recipe's precision.
+    Where other models are trained together, see ``Machine.together``, their last bits depend on how many at a time, which is
+    recorded and kept to; what layers such as dropout draw depends on the models of the same block, too.
 
     What an objective keeps is begun anew with each model, and it is told of the truth what it is told in ``train_and_score``:
     the rate or the transition matrix of the whole variant.
@@ -121,6 +126,9 @@ def retrain(
     if machine.workers > 1 and models > 1:
         check_sendable(learner.plan.build, f"model '{learner.plan.model}'")
     home = Path(folder)
+    together = _how_many_together(seen, learner, machine, kept_together(home, variant))
+    if together is not None:
+        record["setup"][TOGETHER] = together
     with locked(home):
         tasks: list[_Task] = []
         there: list[_Task] = []
@@ -215,6 +223,28 @@ class _Shared:
     record: Mapping[str, Any]
 
 
+def _how_many_together(source: Source, learner: SubsetPlan, machine: Machine, kept: int | None) -> int | None:
+    """How many models of a pool ``torch.func`` trains at a time; None of a pool whose record says nothing of it.
+
+    Args:
+        source: As the models see it.
+        learner: What is trained.
+        machine: What was asked for. Without a number it is that of the blocks that are there, else what pays.
+        kept: Of the blocks that are there; None without any.
+    """
+    asked = machine.together if machine.together is not None else kept
+    device, plan = torch.device(machine.device_of(0)), learner.plan
+    count = 1
+    if (asked or 0) > 1 or (asked is None and device.type == "cuda"):
+        with deterministic_torch(device, 1):
+            if not _stacks_perceptrons(source, plan):
+                rows = inputs_of(source, "a model")[: max(TRIED_SAMPLES, plan.recipe.batch_size)]
+                data = Inputs(rows, device)
+                build = partial(_fresh, source, plan, device)
+                count = models_together(build, data, plan, source.num_classes, asked=asked, most=BLOCK)
+    return None if count == (kept or 1) == 1 else count
+
+
 def _train_block(task: _Task, shared: _Shared, progress: Progress) -> None:
     """Train the models of a block, ask each about every sample, and write what they said."""
     variant, learner, record = shared.variant, shared.learner, shared.record
@@ -234,21 +264,31 @@ def _train_block(task: _Task, shared: _Shared, progress: Progress) -> None:
     with deterministic_torch(device, 1):
         data = Inputs(shared.source.inputs, device)
         answers = _Answers(included, torch.tensor(variant.labels, device=device), variant.num_classes)
-        augmented = data.is_image and learner.plan.recipe.augmentation != "none"
-        together = learner.plan.chosen.is_default and not augmented
-        stackable = together and can_stack(_fresh(shared, data, seeds[0]), learner.plan.recipe)
-        for row, model in (_together if stackable else _one_by_one)(shared, data, included, seeds):
-            answers.ask(row, model, data, batch_size=STACKED_BATCH if stackable else EVALUATION_BATCH)
+        train = (
+            _together
+            if _stacks_perceptrons(shared.source, learner.plan) or TOGETHER in record["setup"]
+            else _one_by_one
+        )
+        for row, model in train(shared, data, included, seeds):
+            answers.ask(row, model, data, batch_size=EVALUATION_BATCH if train is _one_by_one else STACKED_BATCH)
             progress()
     write_block(answers.block({**record, "first": task.first, "models": task.count}), task.path)
 
 
-def _fresh(shared: _Shared, data: Inputs, seed: int) -> nn.Module:
+def _stacks_perceptrons(source: Source, plan: Plan) -> bool:
+    """Whether the models are perceptrons that batched products train."""
+    augmented = len(source.input_shape) > 1 and plan.recipe.augmentation != "none"
+    if augmented or not plan.chosen.is_default:
+        return False
+    return can_stack(_fresh(source, plan, torch.device("cpu"), 0), plan.recipe)
+
+
+def _fresh(source: Source, plan: Plan, device: torch.device, seed: int) -> nn.Module:
     """The untrained model of a seed."""
     # torch.manual_seed would seed the GPUs too, and where none is in use keep a list of every time that it was asked to.
     torch.default_generator.manual_seed(derive(seed, "weights"))
-    model = shared.learner.plan.build(num_classes=shared.source.num_classes, input_shape=shared.source.input_shape)
-    return model.to(data.device)
+    model = plan.build(num_classes=source.num_classes, input_shape=source.input_shape)
+    return model.to(device)
 
 
 def _one_by_one(
@@ -259,7 +299,7 @@ def _one_by_one(
     for row, seed in enumerate(seeds):
         chosen = np.flatnonzero(included[row])
         subset = data.subset(chosen)  # an objective is not shown the label of any other sample
-        model = _fresh(shared, data, seed)
+        model = _fresh(shared.source, shared.learner.plan, data.device, seed)
         if data.is_image:
             model = model.to(memory_format=torch.channels_last)
         told = shared.source, shared.variant, plan.recipe, model, subset, seed
@@ -273,19 +313,33 @@ def _one_by_one(
 def _together(shared: _Shared, data: Inputs, included: Bools, seeds: Sequence[int]) -> Iterator[tuple[int, nn.Module]]:
     """Row and model of every model of a block, those with subsets of one size trained together, some at a time."""
     labels = torch.tensor(shared.variant.labels, device=data.device)
-    inputs: Tensor | Inputs = data  # those that are read lazily stay where they are
-    if data.is_held:
-        inputs = torch.cat([batch.flatten(1) for batch in data.batches(STACKED_BATCH)])
-    one = sum(parameter.nbytes for parameter in _fresh(shared, data, seeds[0]).parameters())
-    most = max(1, STACK_BYTES // one) if data.device.type == "cpu" else len(seeds)
+    recipe, most = shared.learner.plan.recipe, shared.record["setup"].get(TOGETHER)
+    train: Callable[[Sequence[nn.Module], Tensor, Sequence[int]], None]
+    if most is None:
+        inputs: Tensor | Inputs = data  # those that are read lazily stay where they are
+        if data.is_held:
+            inputs = torch.cat([batch.flatten(1) for batch in data.batches(STACKED_BATCH)])
+        one = sum(
+            parameter.nbytes
+            for parameter in _fresh(shared.source, shared.learner.plan, data.device, seeds[0]).parameters()
+        )
+        most = max(1, STACK_BYTES // one) if data.device.type == "cpu" else len(seeds)
+
+        def train(models: Sequence[nn.Module], chosen: Tensor, own: Sequence[int]) -> None:
+            train_together(models, inputs, labels, chosen, recipe=recipe, seeds=own)
+    else:
+
+        def train(models: Sequence[nn.Module], chosen: Tensor, own: Sequence[int]) -> None:
+            with errors_as_training_failed("models of the pool cannot be trained together", but=OSError):
+                train_vectorised(models, data, labels, chosen, recipe=recipe, seeds=own)
+
     sizes = included.sum(1)
     for size in np.unique(sizes):
         rows = np.flatnonzero(sizes == size)
         for part in np.array_split(rows, -(-len(rows) // most)):
-            models = [_fresh(shared, data, seeds[row]) for row in part]
+            models = [_fresh(shared.source, shared.learner.plan, data.device, seeds[row]) for row in part]
             chosen = torch.tensor(np.stack([np.flatnonzero(included[row]) for row in part]), device=data.device)
-            own = [seeds[row] for row in part]
-            train_together(models, inputs, labels, chosen, recipe=shared.learner.plan.recipe, seeds=own)
+            train(models, chosen, [seeds[row] for row in part])
             yield from zip(part.tolist(), models, strict=True)
 
 

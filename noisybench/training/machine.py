@@ -28,6 +28,9 @@ class Machine:
         workers: Processes, each with a run or a block of models at a time.
         checkpoint_every: Epochs between two checkpoints; the last epoch always has one.
         loader_workers: Processes of each run that read ahead what does not lie in memory, see ``Inputs``.
+        together: Subset models that are trained at a time by ``torch.func``; None takes as many as pay on a GPU, and one on a
+            CPU, where that gains nothing. It decides last bits, and is recorded with a pool where it is more than one.
+            Perceptrons by SGD are trained together whatever it is, by products of their own.
     """
 
     device: str = "cpu"
@@ -35,10 +38,13 @@ class Machine:
     workers: int = 1
     checkpoint_every: int = 1
     loader_workers: int = 0
+    together: int | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("workers", 1), ("threads", 1), ("checkpoint_every", 1), ("loader_workers", 0)):
             object.__setattr__(self, name, whole(getattr(self, name), name, least=least))
+        if self.together is not None:
+            object.__setattr__(self, "together", whole(self.together, "together", least=1))
         object.__setattr__(self, "device", choose_device(self.device))
 
     def device_of(self, task: int) -> str:
