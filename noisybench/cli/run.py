@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from noisybench.cli.costs import cost_lines, record_of_costs
-from noisybench.cli.given import say_told, told_of
+from noisybench.cli.costs import cost_lines, record_of_costs, say_forecast
 from noisybench.cli.printing import (
     Data,
     Json,
@@ -29,9 +28,7 @@ from noisybench.cli.stopping import record_of_stopping, stopping_line
 from noisybench.ground.errors import BadUsage
 
 if TYPE_CHECKING:
-    from noisybench.board.results import Detected
     from noisybench.runs.training_run import Evaluation
-    from noisybench.variants.variant import Variant
 
 
 def evaluate(
@@ -185,6 +182,9 @@ def memorize(
     data: Data = None,
     own_source: OwnSource = None,
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say hours, memory and disk, by a few models that are thrown away.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Measure the memorization of each label, or score detectors of held-out answers, with many subset models.
@@ -194,7 +194,7 @@ def memorize(
     from noisybench.board.model_words import KNOWS
     from noisybench.board.results import detect as score_held_out
     from noisybench.board.results import memorize as measure
-    from noisybench.cli.closed_form import check_options, memorize_in_closed_form, report_measured
+    from noisybench.cli.closed_form import check_options, memorize_in_closed_form, report_detected, report_measured
     from noisybench.ground.checks import whole
     from noisybench.ground.options import split_pairs
     from noisybench.memorization.learner import CLOSED_FORM_MODELS
@@ -251,6 +251,7 @@ def memorize(
             models=models,
             seed=seed,
             machine=machine,
+            dry_run=dry_run,
             as_json=as_json,
         )
         return
@@ -279,39 +280,18 @@ def memorize(
         err=True,
     )
     asked: dict[str, Any] = {"models": models, "seed": seed, "features": seen, "machine": machine}
+    if dry_run:
+        say_forecast(source, found, learner, out, as_json=as_json, purpose=pool, fractions=fractions, **asked)
+        return
     with progress_bar("memorize", models * len(fractions), "models") as step:
         if pool == "detector":
             detected = score_held_out(source, found, learner, out, fractions=fractions, progress=step, **asked)
         else:
             measured = measure(source, found, learner, out, progress=step, **asked)
     if pool == "detector":
-        _report_detected(detected, found, as_json=as_json)
+        report_detected(detected, found, as_json=as_json)
     else:
         report_measured(measured, learner.learner.name, as_json=as_json)
-
-
-def _report_detected(detected: "Detected", variant: "Variant", *, as_json: bool) -> None:
-    """What a detector pool found: each detector against the mask, and the noise as confident learning estimates it."""
-    from noisybench.variants.transitions import is_large
-
-    told, noise = told_of(detected), detected.noise
-    if "knn" not in told:
-        typer.echo(
-            "note: knn is left out: inputs that are read when asked for have neighbours in features only", err=True
-        )
-    if as_json:
-        matrix = None  # of many classes longer than anybody reads; the detectors' answers tell it
-        if not is_large(variant.num_classes):
-            matrix = [[None if isnan(cell) else cell for cell in row] for row in noise.transition.tolist()]
-        rate = None if isnan(noise.rate) else noise.rate
-        print_json({"path": str(detected.path), "noise_rate": rate, "transition": matrix, "detectors": told})
-        return
-    say_told(told)
-    known = variant.known
-    realised = f"; realised {variant.mislabeled[known].mean():.1%}" if known.any() else ""
-    say(f"estimated noise rate     {noise.rate:.1%} by confident learning{realised}")
-    say(str(detected.path))
-    tell_suspects([detected.path])
 
 
 def count_workers(asked: int | None, device: str, runs: int) -> int:

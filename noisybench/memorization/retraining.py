@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from noisybench.data.source import Source, check_unchanged, inputs_of, untested
+from noisybench.data.source import Source, check_unchanged, untested
 from noisybench.ground.arrays import Bools
 from noisybench.ground.checks import check_room, unknown, whole
 from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
@@ -38,13 +37,19 @@ from noisybench.memorization.pool import (
     class_type,
     write_block,
 )
-from noisybench.memorization.stacking import STACK_BYTES, STACKED_BATCH, can_stack, train_together
+from noisybench.memorization.stacking import (
+    STACK_BYTES,
+    STACKED_BATCH,
+    stacks_perceptrons,
+    train_together,
+    untrained,
+)
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.subsets import check_fraction, group_size, subsets
-from noisybench.memorization.vectorised import TRIED_SAMPLES, models_together, train_vectorised
+from noisybench.memorization.vectorised import models_together, train_vectorised
 from noisybench.training.batches import Inputs
 from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
-from noisybench.training.machine import Machine, deterministic_torch, surroundings
+from noisybench.training.machine import Machine, deterministic_torch, surroundings, wait_for
 from noisybench.training.model import check_model, errors_as_training_failed
 from noisybench.training.objective import Objective
 from noisybench.training.objective_contract import check_begin
@@ -126,7 +131,7 @@ def retrain(
     if machine.workers > 1 and models > 1:
         check_sendable(learner.plan.build, f"model '{learner.plan.model}'")
     home = Path(folder)
-    together = _how_many_together(seen, learner, machine, kept_together(home, variant))
+    together = models_together(seen, learner.plan, machine, kept_together(home, variant), BLOCK)
     if together is not None:
         record["setup"][TOGETHER] = together
     with locked(home):
@@ -223,26 +228,60 @@ class _Shared:
     record: Mapping[str, Any]
 
 
-def _how_many_together(source: Source, learner: SubsetPlan, machine: Machine, kept: int | None) -> int | None:
-    """How many models of a pool ``torch.func`` trains at a time; None of a pool whose record says nothing of it.
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What some models took that were trained and thrown away, in seconds.
+
+    Attributes:
+        training: Of all of them.
+        asking: Of one of them, about so many samples as each was trained on.
+    """
+
+    training: float
+    asking: float
+
+
+def try_models(
+    source: Source,
+    variant: Variant,
+    learner: SubsetPlan,
+    included: Bools,
+    *,
+    features: NDArray[np.float32] | None = None,
+    device: str = "cpu",
+    together: int | None = None,
+    alone: bool = False,
+    clock: Callable[[], float] = time.process_time,
+) -> Tried:
+    """Train models as a block trains them, ask one, and keep nothing: what it took.
 
     Args:
-        source: As the models see it.
+        source: See ``retrain``; also ``variant``, ``learner`` and ``features``.
+        variant: Whose labels.
         learner: What is trained.
-        machine: What was asked for. Without a number it is that of the blocks that are there, else what pays.
-        kept: Of the blocks that are there; None without any.
+        included: The samples of each model, shape (m, n).
+        features: What the models see in place of the inputs.
+        device: Where.
+        together: Models at a time by ``torch.func``; None is one.
+        alone: Train perceptrons one by one as well.
+        clock: By which time is taken.
     """
-    asked = machine.together if machine.together is not None else kept
-    device, plan = torch.device(machine.device_of(0)), learner.plan
-    count = 1
-    if (asked or 0) > 1 or (asked is None and device.type == "cuda"):
-        with deterministic_torch(device, 1):
-            if not _stacks_perceptrons(source, plan):
-                rows = inputs_of(source, "a model")[: max(TRIED_SAMPLES, plan.recipe.batch_size)]
-                data = Inputs(rows, device)
-                build = partial(_fresh, source, plan, device)
-                count = models_together(build, data, plan, source.num_classes, asked=asked, most=BLOCK)
-    return None if count == (kept or 1) == 1 else count
+    setup = {} if together is None else {TOGETHER: together}
+    shared = _Shared(_seen(source, learner, features), variant, learner, {"setup": setup})
+    where = torch.device(device)
+    with deterministic_torch(where, 1):
+        data = Inputs(shared.source.inputs, where)
+        stacked = together is not None or (not alone and stacks_perceptrons(shared.source, learner.plan))
+        began = clock()
+        for _, model in (_together if stacked else _one_by_one)(shared, data, included, range(len(included))):
+            last = model
+        wait_for(where)
+        trained = clock()
+        rows = np.flatnonzero(included[0])
+        few = data.subset(rows)
+        answers = _Answers(included[:1, rows], torch.tensor(variant.labels[rows], device=where), variant.num_classes)
+        answers.ask(0, last, few, batch_size=STACKED_BATCH if stacked else EVALUATION_BATCH)
+        return Tried(trained - began, clock() - trained)
 
 
 def _train_block(task: _Task, shared: _Shared, progress: Progress) -> None:
@@ -265,9 +304,7 @@ def _train_block(task: _Task, shared: _Shared, progress: Progress) -> None:
         data = Inputs(shared.source.inputs, device)
         answers = _Answers(included, torch.tensor(variant.labels, device=device), variant.num_classes)
         train = (
-            _together
-            if _stacks_perceptrons(shared.source, learner.plan) or TOGETHER in record["setup"]
-            else _one_by_one
+            _together if stacks_perceptrons(shared.source, learner.plan) or TOGETHER in record["setup"] else _one_by_one
         )
         for row, model in train(shared, data, included, seeds):
             answers.ask(row, model, data, batch_size=EVALUATION_BATCH if train is _one_by_one else STACKED_BATCH)
@@ -275,20 +312,9 @@ def _train_block(task: _Task, shared: _Shared, progress: Progress) -> None:
     write_block(answers.block({**record, "first": task.first, "models": task.count}), task.path)
 
 
-def _stacks_perceptrons(source: Source, plan: Plan) -> bool:
-    """Whether the models are perceptrons that batched products train."""
-    augmented = len(source.input_shape) > 1 and plan.recipe.augmentation != "none"
-    if augmented or not plan.chosen.is_default:
-        return False
-    return can_stack(_fresh(source, plan, torch.device("cpu"), 0), plan.recipe)
-
-
-def _fresh(source: Source, plan: Plan, device: torch.device, seed: int) -> nn.Module:
+def _fresh(shared: _Shared, device: torch.device, seed: int) -> nn.Module:
     """The untrained model of a seed."""
-    # torch.manual_seed would seed the GPUs too, and where none is in use keep a list of every time that it was asked to.
-    torch.default_generator.manual_seed(derive(seed, "weights"))
-    model = plan.build(num_classes=source.num_classes, input_shape=source.input_shape)
-    return model.to(device)
+    return untrained(shared.source, shared.learner.plan, device, derive(seed, "weights"))
 
 
 def _one_by_one(
@@ -299,7 +325,7 @@ def _one_by_one(
     for row, seed in enumerate(seeds):
         chosen = np.flatnonzero(included[row])
         subset = data.subset(chosen)  # an objective is not shown the label of any other sample
-        model = _fresh(shared.source, shared.learner.plan, data.device, seed)
+        model = _fresh(shared, data.device, seed)
         if data.is_image:
             model = model.to(memory_format=torch.channels_last)
         told = shared.source, shared.variant, plan.recipe, model, subset, seed
@@ -319,10 +345,7 @@ def _together(shared: _Shared, data: Inputs, included: Bools, seeds: Sequence[in
         inputs: Tensor | Inputs = data  # those that are read lazily stay where they are
         if data.is_held:
             inputs = torch.cat([batch.flatten(1) for batch in data.batches(STACKED_BATCH)])
-        one = sum(
-            parameter.nbytes
-            for parameter in _fresh(shared.source, shared.learner.plan, data.device, seeds[0]).parameters()
-        )
+        one = sum(parameter.nbytes for parameter in _fresh(shared, data.device, seeds[0]).parameters())
         most = max(1, STACK_BYTES // one) if data.device.type == "cpu" else len(seeds)
 
         def train(models: Sequence[nn.Module], chosen: Tensor, own: Sequence[int]) -> None:
@@ -337,7 +360,7 @@ def _together(shared: _Shared, data: Inputs, included: Bools, seeds: Sequence[in
     for size in np.unique(sizes):
         rows = np.flatnonzero(sizes == size)
         for part in np.array_split(rows, -(-len(rows) // most)):
-            models = [_fresh(shared.source, shared.learner.plan, data.device, seeds[row]) for row in part]
+            models = [_fresh(shared, data.device, seeds[row]) for row in part]
             chosen = torch.tensor(np.stack([np.flatnonzero(included[row]) for row in part]), device=data.device)
             train(models, chosen, [seeds[row] for row in part])
             yield from zip(part.tolist(), models, strict=True)

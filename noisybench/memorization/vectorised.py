@@ -14,12 +14,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from noisybench.data.source import Source, inputs_of
 from noisybench.ground.errors import TrainingFailed
 from noisybench.ground.random_streams import derive
+from noisybench.memorization.stacking import stacks_perceptrons, untrained
 from noisybench.training.asking import check_logits
 from noisybench.training.batches import Inputs
 from noisybench.training.loop import batches_of
-from noisybench.training.machine import generator_of
+from noisybench.training.machine import Machine, deterministic_torch, generator_of, wait_for
 from noisybench.training.optimizers import optimizer_of
 from noisybench.training.plan import Plan
 from noisybench.training.recipe import Recipe, learning_rate
@@ -163,27 +165,33 @@ def refusal(fresh: Callable[[int], nn.Module], data: Inputs, recipe: Recipe, num
     return None
 
 
-def models_together(
-    fresh: Callable[[int], nn.Module],
-    data: Inputs,
-    plan: Plan,
-    num_classes: int,
-    *,
-    asked: int | None,
-    most: int,
-) -> int:
-    """How many models of a plan are trained at a time; 1 of what cannot be stacked, and a line says why where it was asked for.
+def models_together(source: Source, plan: Plan, machine: Machine, kept: int | None, most: int) -> int | None:
+    """How many models of a pool are trained at a time; None of a pool whose record says nothing of it, which is one.
+
+    What cannot be stacked is trained one by one, and a line says why where another number was asked for.
 
     Args:
-        fresh: Number of a model → the model, untrained.
-        data: Some inputs, a whole batch if there are as many.
+        source: As the models see it.
         plan: How to train.
-        num_classes: Logits that the model must give.
-        asked: How many; None takes what pays on a GPU.
+        machine: What was asked for. Without a number it is that of the blocks that are there, else what pays.
+        kept: Of the blocks that are there; None without any.
         most: Models of a block.
     """
+    asked = machine.together if machine.together is not None else kept
+    device, count = torch.device(machine.device_of(0)), 1
+    is_open = (asked or 0) > 1 or (asked is None and device.type == "cuda")
+    if is_open and not stacks_perceptrons(source, plan):
+        with deterministic_torch(device, 1):
+            count = _that_can(source, plan, device, asked, most)
+    return None if count == (kept or 1) == 1 else count
+
+
+def _that_can(source: Source, plan: Plan, device: torch.device, asked: int | None, most: int) -> int:
+    """So many as were asked for, or what pays on a GPU; 1 of what cannot be stacked."""
     if plan.chosen.is_default:
-        refused = refusal(fresh, data, plan.recipe, num_classes)
+        data = Inputs(inputs_of(source, "a model")[: max(TRIED_SAMPLES, plan.recipe.batch_size)], device)
+        fresh = partial(untrained, source, plan, device)
+        refused = refusal(fresh, data, plan.recipe, source.num_classes)
         if refused is None:
             return min(asked, most) if asked is not None else models_that_pay(fresh, data, plan.recipe, most)
     else:
@@ -224,10 +232,10 @@ def seconds_of_step(
     stack, chosen, crops = _tried(fresh, data, recipe, count)
     for number in range(steps + 2):
         if number == 2:  # noqa: PLR2004 - the first choose kernels and fill the allocator
-            _wait(data.device)
+            wait_for(data.device)
             began = time.perf_counter()
         stack.step(chosen, recipe.lr, crops)
-    _wait(data.device)
+    wait_for(data.device)
     return (time.perf_counter() - began) / steps
 
 
@@ -239,7 +247,7 @@ def _peak(fresh: Callable[[int], nn.Module], data: Inputs, recipe: Recipe, count
     stack, chosen, crops = _tried(fresh, data, recipe, count)
     stack.step(chosen, recipe.lr, crops)
     stack.step(chosen, recipe.lr, crops)  # the optimiser has its state then
-    _wait(data.device)
+    wait_for(data.device)
     return torch.cuda.max_memory_allocated(data.device) - before
 
 
@@ -252,9 +260,3 @@ def _tried(
     b = min(recipe.batch_size, len(data))
     chosen = torch.arange(b, device=data.device).expand(count, b)
     return stack, chosen, [torch.Generator() for _ in range(count)]
-
-
-def _wait(device: torch.device) -> None:
-    """Until a GPU has done what it was told."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

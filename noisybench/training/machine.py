@@ -133,6 +133,12 @@ def deterministic_torch(device: torch.device, threads: int) -> Iterator[None]:
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = deterministic, benchmark
 
 
+def wait_for(device: torch.device) -> None:
+    """Until a GPU has done what it was told, so that a clock can be read."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 @contextmanager
 def full_precision(device: str) -> Iterator[None]:
     """No autocast, TF32 or bf16: a difference of two nearly equal gradients has no digits to spare."""
