@@ -22,6 +22,8 @@ from noisybench.variants.variant import Variant
 
 BUDGET = 1.0
 """Seconds that a trial takes at least, unless the whole thing takes less: shorter ones are told apart by chance."""
+GROWTH = 3
+"""How many times more samples, and then epochs, the next trial has."""
 NEIGHBOURING = 1_500
 """Samples of whose neighbours the time of looking for all is taken."""
 
@@ -68,12 +70,12 @@ class Trial:
         self._try(1, 2, 1, alone=alone)  # torch imports its optimisers with the first one
         short = self._try(count, few, 1, alone=alone)
         longer, epochs, found = few, 1, short
-        while found.training < BUDGET and (longer < whole or epochs < recipe.epochs):
-            epochs = min(recipe.epochs, 4 * epochs) if longer == whole else epochs
-            longer = min(whole, 4 * longer)
+        while found.training - short.training < BUDGET and (longer < whole or epochs < recipe.epochs):
+            epochs = min(recipe.epochs, GROWTH * epochs) if longer == whole else epochs
+            longer = min(whole, GROWTH * longer)
             found = self._try(count, longer, epochs, alone=alone)
         further = longer * epochs - few
-        each = (found.training - short.training) / further if further else short.training / few
+        each = max(found.training - short.training, 0.0) / further if further else short.training / few
         beginning = max(short.training - few * each, 0.0)
         asked = found.asking / longer * len(self.variant.labels)
         return (beginning + each * whole * recipe.epochs) / count + asked
