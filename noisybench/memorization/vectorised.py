@@ -97,7 +97,8 @@ class _Stack:
         """One step of every model, each on its batch of samples, shape (K, b); the sum of their losses."""
         count, b = chosen.shape
         flat = chosen.reshape(-1)
-        inputs = self._data.augmented(flat, self._recipe.augmentation, crops).unflatten(0, (count, b))
+        # Of channels-last inputs, average pooling has no rule for a stack, and goes from one model to the next.
+        inputs = self._data.augmented(flat, self._recipe.augmentation, crops).contiguous().unflatten(0, (count, b))
         for group in self._optimizer.param_groups:
             group["lr"] = lr
         half = self._recipe.precision == "bfloat16"
