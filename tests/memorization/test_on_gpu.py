@@ -10,6 +10,7 @@ import pytest
 
 from noisybench.board.results import evaluate
 from noisybench.data.source import Source, source_from_arrays
+from noisybench.ground.files import read_columns
 from noisybench.memorization.pool import read_pool
 from noisybench.memorization.retraining import retrain
 from noisybench.memorization.subset_plan import SubsetPlan
@@ -79,7 +80,7 @@ def test_bfloat16_fits_as_float32_does(images: Source, variant: Variant, tmp_pat
             out=tmp_path / precision,
             machine=Machine("cuda"),
         )
-        accuracy = found.history["train_accuracy"]
+        accuracy = float(read_columns(found.path / "history.parquet")[0]["train_accuracy"][-1])
         assert np.isfinite(accuracy)
         reached.append(accuracy)
     assert abs(reached[0] - reached[1]) < 0.1
