@@ -55,6 +55,10 @@ from .detection.suggesting import suggest as suggest
 from .ground.arrays import UNKNOWN as UNKNOWN
 from .ground.arrays import WRONG as WRONG
 from .ground.checks import check_rate as check_rate
+from .ground.engine import Engine as Engine
+from .ground.engines.processes import Processes as Processes
+from .ground.engines.ray import Ray as Ray
+from .ground.engines.shards import Shard as Shard
 from .ground.errors import BadData as BadData
 from .ground.errors import BadUsage as BadUsage
 from .ground.errors import Mismatch as Mismatch
@@ -62,6 +66,7 @@ from .ground.errors import MissingColumn as MissingColumn
 from .ground.errors import MissingPackage as MissingPackage
 from .ground.errors import NoisybenchError as NoisybenchError
 from .ground.errors import TrainingFailed as TrainingFailed
+from .ground.errors import Unfinished as Unfinished
 from .ground.errors import UnknownName as UnknownName
 from .ground.options import plain_options as plain_options
 from .ground.random_streams import derive as derive
@@ -99,6 +104,7 @@ from .statistics.neighbours import neighbour_labels as neighbour_labels
 from .statistics.planning import ComparisonPlan as ComparisonPlan
 from .statistics.planning import Correlations as Correlations
 from .statistics.planning import plan_comparison as plan_comparison
+from .statistics.ranking import RankedScores as RankedScores
 from .statistics.ridge import RidgeAnswers as RidgeAnswers
 from .statistics.ridge import leave_one_out_ridge as leave_one_out_ridge
 from .statistics.stopping import Stop as Stop

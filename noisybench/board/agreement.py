@@ -22,7 +22,7 @@ from noisybench.memorization.learner import Learner
 from noisybench.memorization.reliability import reliability
 from noisybench.statistics.intervals import NOTHING
 from noisybench.statistics.memorization_metrics import Compared
-from noisybench.statistics.metric import Compares, Metric, metrics_of
+from noisybench.statistics.metric import Compares, Metric, estimates, metrics_of
 from noisybench.variants.corrections import CHECKED, DROPPED
 from noisybench.variants.variant import Variant, check_variant
 
@@ -228,13 +228,16 @@ def _against(
     """Scores against the positive ones of the counted samples, by each metric."""
     check_scores(scores)
     _check_same_samples(scores.variant_id, scores.values.shape, variant, f"scores of '{scores.detector}'")
-    rows = []
+    chosen = _chosen(metrics, "mislabeled")
+    rows: list[Agreement] = []
     for given_class, part in _parts(counted, variant.labels, classes):
         values, wanted, given = scores.values[part], positive[part], variant.labels[part]
         both = bool(wanted.any()) and not wanted.all()
-        for name, metric in _chosen(metrics, "mislabeled").items():
-            found = metric.compute(values, wanted, given) if both else NOTHING
-            rows.append(Agreement(scores.detector, kind, truth, name, *found, n=len(part), given_class=given_class))
+        found = estimates(chosen, values, wanted, given) if both else dict.fromkeys(chosen, NOTHING)
+        rows += [
+            Agreement(scores.detector, kind, truth, name, *one, n=len(part), given_class=given_class)
+            for name, one in found.items()
+        ]
     return rows
 
 

@@ -54,7 +54,8 @@ def contradicted(traces: Sequence[Trace], variant: Variant) -> Bools | None:
         ridge, probabilities, shares = (_mean(traces, name)[kept] for name in (RIDGE, HELD_OUT, NEIGHBOURS))
         found[kept] = disagreeing(consensus(given, ridge, probabilities, shares))
     elif HELD_OUT in columns:
-        found[kept] = find_issues(given, _mean(traces, HELD_OUT)[kept])
+        answers = _mean(traces, HELD_OUT)
+        found[kept] = find_issues(given, answers if kept.all() else answers[kept])
     elif EXCESS in columns:
         excess = [trace[EXCESS][-1] for trace in traces]
         _check_alike(excess, EXCESS, dimensions=1)
@@ -69,11 +70,11 @@ def contradicted(traces: Sequence[Trace], variant: Variant) -> Bools | None:
     return found
 
 
-def _mean(traces: Sequence[Trace], name: str) -> Floats:
+def _mean(traces: Sequence[Trace], name: str) -> Floats | Floats32:
     """A column at its last epoch, mean over runs, shape (n, k)."""
     columns = [trace[name][-1] for trace in traces]
     _check_alike(columns, name, dimensions=2)
-    return np.stack(columns).mean(0, dtype=np.float64)
+    return columns[0] if len(columns) == 1 else np.stack(columns).mean(0, dtype=np.float64)
 
 
 def _check_alike(columns: Sequence[Floats32], name: str, *, dimensions: int) -> None:

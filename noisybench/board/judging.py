@@ -7,7 +7,7 @@ the code of the metrics; see ``kept_answers``.
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +60,23 @@ def judge(run: Run, truths: Truths, asked: Asked) -> list[Agreement]:
     return _of_class(_judge(run, truths, asked), asked)
 
 
+def judge_by_each(run: Run, truths: Truths, truth: str, metrics: Sequence[str]) -> list[Agreement]:
+    """Agreement of each detector with one truth by several metrics, which all compare scores; each is read and sorted once.
+
+    Args:
+        run: A finished run.
+        truths: Of its labels.
+        truth: Which of them; nothing is returned where the labels have none of that name.
+        metrics: Names of metrics, in whose order the rows come.
+
+    Raises:
+        BadData: Scores are missing, broken or not of as many samples.
+        Mismatch: The run or its scores are of another variant.
+    """
+    _check_labels(run, truths)
+    return _judge_scores(run, truths, Asked(truth), metrics) if truth in truths.names else []
+
+
 def _of_class(rows: list[Agreement], asked: Asked) -> list[Agreement]:
     """Rows of the class that is asked for, among those of every class."""
     return rows if asked.given_class is None else [row for row in rows if row.given_class == asked.given_class]
@@ -67,10 +84,7 @@ def _of_class(rows: list[Agreement], asked: Asked) -> list[Agreement]:
 
 def _judge(run: Run, truths: Truths, asked: Asked) -> list[Agreement]:
     """The rows of ``judge``; of every given class where one is asked for, in one pass over the scores."""
-    ours = truths.variant.provenance.variant_id
-    if run.record.variant_id != ours:
-        msg = f"{run.path} holds a run of variant {run.record.variant_id[:12]}, the labels beside it are of {ours[:12]}; delete one"
-        raise Mismatch(msg)
+    _check_labels(run, truths)
     if asked.truth not in truths.names:
         return []
     compares = _metric(asked).compares
@@ -78,13 +92,33 @@ def _judge(run: Run, truths: Truths, asked: Asked) -> list[Agreement]:
         return _judge_suggestions(run, truths, asked)
     if compares == "cut":
         return _judge_flags(run, truths, asked)
+    return _judge_scores(run, truths, asked, (asked.metric,))
+
+
+def _check_labels(run: Run, truths: Truths) -> None:
+    """Raise ``Mismatch`` unless a run is of the labels beside it."""
+    ours = truths.variant.provenance.variant_id
+    if run.record.variant_id != ours:
+        msg = f"{run.path} holds a run of variant {run.record.variant_id[:12]}, the labels beside it are of {ours[:12]}; delete one"
+        raise Mismatch(msg)
+
+
+def _judge_scores(run: Run, truths: Truths, asked: Asked, metrics: Sequence[str]) -> list[Agreement]:
+    """The rows of ``_judge`` where scores are compared, by each of these metrics; what none of them has kept is computed together."""
     files = {name: scores_file(run.path, name) for name in run.kinds}
     digests = {name: kept_digest(file) for name, file in files.items()}
 
-    def compute() -> list[Agreement]:
-        return [row for name, kind in run.kinds.items() for row in _against(run.scores(name), truths, asked, kind)]
+    @cache
+    def computed() -> list[Agreement]:
+        found = ((run.scores(name), kind) for name, kind in run.kinds.items())
+        return [row for scores, kind in found for row in _against(scores, truths, asked, kind, metrics)]
 
-    rows = _kept({"scores": digests, "kinds": dict(run.kinds)}, truths, asked, compute, files.values())
+    def by(metric: str) -> list[Agreement]:
+        return [row for row in computed() if row.metric == metric]
+
+    follows_from, rows = {"scores": digests, "kinds": dict(run.kinds)}, []
+    for metric in metrics:
+        rows += _kept(follows_from, truths, replace(asked, metric=metric), partial(by, metric), files.values())
     return [row for row in rows if not is_of_own_kind(run, row.detector, row.learner)]
 
 
@@ -198,9 +232,11 @@ def _judge_by_seed(truths: Truths, asked: Asked, seed: int | None) -> list[Agree
     return _kept({"seed": seed, "memorization": measured}, truths, asked, compute)
 
 
-def _against(scores: Scores, truths: Truths, asked: Asked, kind: Kind) -> list[Agreement]:
-    """One detector against one truth, by one metric: a row, or one for each measured memorization."""
-    metrics, classes = (asked.metric,), _classes(truths, asked)
+def _against(
+    scores: Scores, truths: Truths, asked: Asked, kind: Kind, metrics: Sequence[str] | None = None
+) -> list[Agreement]:
+    """One detector against one truth, by the metric asked for or by each of these: a row, or one a measured memorization."""
+    metrics, classes = metrics or (asked.metric,), _classes(truths, asked)
     if asked.truth == MISLABELED:
         return against_labels(scores, truths.variant, kind=kind, metrics=metrics, classes=classes)
     if asked.truth != MEMORIZATION:

@@ -9,7 +9,7 @@ import numpy as np
 
 from noisybench.board.page_entries import NONE, Book, PageColumns, rounded
 from noisybench.board.truths import Truths, is_of_own_kind
-from noisybench.ground.arrays import Bools, Floats, Labels
+from noisybench.ground.arrays import Bools, Floats
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import read_columns
 from noisybench.ground.text import cell
@@ -18,6 +18,7 @@ from noisybench.runs.reading import Run
 from noisybench.runs.record import WITH_HISTORY
 from noisybench.statistics.detection_metrics import auroc
 from noisybench.statistics.memorization_metrics import Compared, spearman
+from noisybench.statistics.ranking import rank
 from noisybench.variants.variant import Variant
 
 POINTS = 64
@@ -231,8 +232,7 @@ def _classes(values: Floats, variant: Variant) -> dict[str, Any]:
 
 
 def _area(values: Floats, wrong: Bools) -> float:
-    nothing: Labels = np.zeros(len(values), dtype=np.int64)
-    return auroc(values, wrong, nothing).value
+    return auroc(rank(values, wrong)).value
 
 
 def _map(values: Floats, truth: Memorization, variant: Variant) -> dict[str, Any]:

@@ -286,7 +286,9 @@ def _counted(variant: Variant, truth: str) -> tuple[Bools, Bools]:
 
 def _of_class(variant: Variant, agreement: Agreement) -> Bools:
     """The samples of the given class that an agreement is of, (n,); all where it is of every class."""
-    return (variant.labels == agreement.given_class) | (agreement.given_class is None)
+    if agreement.given_class is None:
+        return np.ones(len(variant.labels), dtype=bool)
+    return np.asarray(variant.labels == agreement.given_class)
 
 
 def _on_memorization(run: Run, agreement: Agreement, truths: Truths, asked: Asked) -> "_Found | None":

@@ -9,6 +9,7 @@ from noisybench.ground.arrays import Floats
 from noisybench.ground.errors import BadData
 from noisybench.statistics.detection_metrics import auroc, auroc_within_class
 from noisybench.statistics.intervals import NOTHING, Estimate, wilson
+from noisybench.statistics.ranking import rank
 from noisybench.variants.variant import Variant
 
 BINS = 20
@@ -80,10 +81,11 @@ def against_difficulty(variant: Variant, difficulty: Floats) -> Dependence:
         for part in parts
         if len(part)
     ]
+    ranking = rank(values, wrong, clean) if both else None
     return Dependence(
         n=len(used),
-        auroc=auroc(values, wrong, clean) if both else NOTHING,
-        auroc_within_class=auroc_within_class(values, wrong, clean) if both else NOTHING,
+        auroc=auroc(ranking) if ranking else NOTHING,
+        auroc_within_class=auroc_within_class(ranking) if ranking else NOTHING,
         bins=tuple(bins),
     )
 

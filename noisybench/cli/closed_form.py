@@ -31,6 +31,7 @@ def check_options(
     recipe: str,
     together: int | None,
     of_subsets: Mapping[str, bool],
+    machine: "Machine",
 ) -> None:
     """Raise ``BadUsage`` for options of a closed form without its model, for those that it does not have, and for no model.
 
@@ -43,6 +44,7 @@ def check_options(
         recipe: See ``memorize``.
         together: See ``memorize``.
         of_subsets: Option that only subsets have → whether it is at its default.
+        machine: With its engine and shard.
     """
     from noisybench.ground.checks import check_choice
     from noisybench.memorization.learner import CLOSED_FORM_MODELS, ESTIMANDS
@@ -65,6 +67,7 @@ def check_options(
             f"scored by 'noisybench score VARIANT --features NAME', got --model {model}"
         )
         raise BadUsage(msg)
+    _check_here(model, machine)
     for option, value in (("--epochs", epochs), ("--together", together)):
         if value is not None:
             msg = f"model '{model}' is solved and not trained: leave out {option}"
@@ -78,6 +81,13 @@ def check_options(
     given = [option for option, is_default in of_subsets.items() if not is_default]
     if given and estimand != "subsets":
         msg = f"{' and '.join(given)} are of --estimand subsets; else each sample is left out exactly: leave them out, or add that"
+        raise BadUsage(msg)
+
+
+def _check_here(model: str, machine: "Machine") -> None:
+    """Raise for an engine or a shard: what is solved in one piece has no tasks."""
+    if machine.engine is not None or not machine.shard.is_whole:
+        msg = f"model '{model}' is solved here and at once: leave out {'--engine' if machine.engine else '--shard'}"
         raise BadUsage(msg)
 
 

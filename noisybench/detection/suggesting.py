@@ -148,9 +148,9 @@ def best_other(probabilities: Sequence[NDArray[Any]], given: Labels) -> Labels:
     step = max(1, CELLS // k)
     for start in range(0, n, step):
         part = slice(start, start + step)
-        summed = np.zeros((len(given[part]), k))
-        for each in probabilities:
-            summed += np.nan_to_num(each[part])
+        summed = np.fmax(probabilities[0][part], 0)  # NaN is 0, and so is what would be no class's choice
+        for each in probabilities[1:]:
+            summed = summed + np.fmax(each[part], 0).astype(np.float64)
         here = np.arange(len(summed))
         summed[here, given[part]] = 0
         best = summed.argmax(1)

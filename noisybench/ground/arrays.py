@@ -1,5 +1,7 @@
 """Label arrays: their type, their checks, their digests."""
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -139,8 +141,18 @@ def read_only(array: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
-def check_probabilities(probabilities: NDArray[Any], n: int, *, what: str = "probabilities") -> Floats:
-    """``probabilities`` as float64, or an error that says which row is no distribution over classes.
+BLOCK = 1 << 20
+"""Numbers that are worked on at once where an array may be as large as memory: as float64 they fit a processor's cache."""
+
+
+def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Rows of an array of this shape (n, …), some at a time, so that what is made of them takes little memory."""
+    rows = max(1, BLOCK // max(1, math.prod(shape[1:])))
+    return (slice(start, min(start + rows, shape[0])) for start in range(0, shape[0], rows))
+
+
+def check_probabilities(probabilities: NDArray[Any], n: int, *, what: str = "probabilities") -> None:
+    """Raise an error that says which row is no distribution over classes; no copy is made, so that it may be a memory map.
 
     Args:
         probabilities: Shape (n, k), k at least 2.
@@ -155,22 +167,48 @@ def check_probabilities(probabilities: NDArray[Any], n: int, *, what: str = "pro
     if dtype.kind not in "fiu" or len(shape) != 2 or shape[0] != n or n < 1 or shape[1] < 2:  # noqa: PLR2004
         msg = f"{what} must be numbers of shape (n, k) with n = {n} and k at least 2, got {dtype} of shape {shape}"
         raise BadData(msg)
-    values = probabilities.astype(np.float64)
-    within = (values >= 0) & (values <= 1 + TOLERANCE)  # False of NaN as well
-    bad = np.flatnonzero(~within.all(1))
-    if bad.size:
-        value = values[bad[0]][~within[bad[0]]][0]
+    odd, off = [], []
+    for part in row_blocks(shape):
+        values = _floats(probabilities[part])
+        if not (values.min() >= 0 and values.max() <= 1 + TOLERANCE):  # so of NaN as well
+            odd.append(part.start + np.flatnonzero(~_within(values).all(1)))
+        off.append(part.start + _far_from_one(values))
+    if odd:
+        bad = np.concatenate(odd)
+        row = probabilities[bad[0]].astype(np.float64)
         msg = (
-            f"{what}[{bad[0]}] holds {value:g}, which is no probability ({bad.size} such rows); "
+            f"{what}[{bad[0]}] holds {row[~_within(row)][0]:g}, which is no probability ({bad.size} such rows); "
             f"expected each class's probability by a model that did not see the sample"
         )
         raise BadData(msg)
-    sums = values.sum(1)
-    bad = np.flatnonzero(np.abs(sums - 1) > TOLERANCE)
+    bad = np.concatenate(off)
     if bad.size:
         msg = (
-            f"{what}[{bad[0]}] sums to {sums[bad[0]]:.4f} ({bad.size} such rows), expected 1 within {TOLERANCE}; "
+            f"{what}[{bad[0]}] sums to {probabilities[bad[0]].sum(dtype=np.float64):.4f} ({bad.size} such rows), expected 1 within {TOLERANCE}; "
             f"give the softmax over all classes"
         )
         raise BadData(msg)
-    return values
+
+
+def _floats(values: NDArray[Any]) -> NDArray[Any]:
+    return values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
+
+
+def _far_from_one(values: NDArray[Any]) -> Indices:
+    """Rows whose sum is further than ``TOLERANCE`` from 1: those that are near it by a product are not summed as float64."""
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN and more, which are refused as they stand
+        sums = values @ np.ones(values.shape[1], dtype=values.dtype)
+        rounding = values.shape[1] * np.finfo(values.dtype).eps
+        doubtful = np.flatnonzero(~(np.abs(sums - 1) <= TOLERANCE - rounding))
+        exact = values[doubtful].sum(1, dtype=np.float64)
+        return doubtful[np.abs(exact - 1) > TOLERANCE]
+
+
+def _within(values: NDArray[Any]) -> Bools:
+    return np.asarray((values >= 0) & (values <= 1 + TOLERANCE))
+
+
+def as_probabilities(probabilities: NDArray[Any], n: int, *, what: str = "probabilities") -> Floats:
+    """``probabilities`` as float64, (n, k), once ``check_probabilities`` finds nothing wrong with them."""
+    check_probabilities(probabilities, n, what=what)
+    return probabilities.astype(np.float64)

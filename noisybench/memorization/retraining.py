@@ -10,7 +10,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from noisybench.data.source import Source, check_unchanged, untested
+from noisybench.data.source import Source, check_unchanged
 from noisybench.ground.arrays import Bools
 from noisybench.ground.checks import check_room, unknown, whole
-from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
-from noisybench.ground.errors import BadUsage, TrainingFailed, UnknownName
+from noisybench.ground.engine import Progress, check_sendable
+from noisybench.ground.engines.shards import unfinished
+from noisybench.ground.errors import TrainingFailed, UnknownName
 from noisybench.ground.locks import locked
 from noisybench.ground.random_streams import derive
 from noisybench.memorization.kept_blocks import TOGETHER, check_block, kept_together, mend_block, pace
@@ -44,7 +45,7 @@ from noisybench.memorization.stacking import (
     train_together,
     untrained,
 )
-from noisybench.memorization.subset_plan import SubsetPlan
+from noisybench.memorization.subset_plan import SubsetPlan, seen_by
 from noisybench.memorization.subsets import check_fraction, group_size, subsets
 from noisybench.memorization.vectorised import models_together, train_vectorised
 from noisybench.training.batches import Inputs
@@ -109,7 +110,7 @@ def retrain(
         seed: Decides every subset, weight and order.
         purpose: ``truth`` or ``detector``: their models have nothing in common, so that one may judge the other.
         features: What the models see in place of the inputs, shape (n, d), where the learner says so.
-        machine: Its device, and its workers with a block at a time and one thread each.
+        machine: Its device, its workers with a block at a time and one thread each, and its shard of the blocks.
         progress: Called after each model.
 
     Raises:
@@ -117,6 +118,7 @@ def retrain(
         BadData: The folder holds models that were made differently, or another process works on it.
         Mismatch: The variant was made from another source.
         TrainingFailed: The model cannot be built or run, or a loss is not finite.
+        Unfinished: The blocks of the machine's shard are there, and others are not.
     """
     check_source(source, variant)
     check_unchanged(source)
@@ -125,34 +127,43 @@ def retrain(
         raise UnknownName(unknown(purpose, PURPOSES, "purpose of a pool"))
     check_fraction(learner.fraction, int((~variant.dropped).sum()))
     check_room(len(variant.labels), variant.num_classes, "an answer for each class", "take fewer samples")
-    seen = _seen(source, learner, features)
+    seen = seen_by(source, learner, features)
     record = _record(variant, learner, features, machine, purpose=purpose, seed=seed)
     _check_plan(learner.plan, seen, variant, machine.device)  # before anything is written
-    if machine.workers > 1 and models > 1:
+    if machine.runner.sends and models > 1:
         check_sendable(learner.plan.build, f"model '{learner.plan.model}'")
-    home = Path(folder)
+    home, shard = Path(folder), machine.shard
     together = models_together(seen, learner.plan, machine, kept_together(home, variant), BLOCK)
     if together is not None:
         record["setup"][TOGETHER] = together
-    with locked(home):
+    with locked(home, shared=not shard.is_whole):
         tasks: list[_Task] = []
         there: list[_Task] = []
-        for number, count in blocks(models):
-            task = _Task(number * BLOCK, count, machine.device_of(number), block_path(home, number, count))
+        every = [
+            _Task(number * BLOCK, count, machine.device_of(number), block_path(home, number, count))
+            for number, count in blocks(models)
+        ]
+        own = shard.share(every)
+        for task in own:
             if task.path.is_file() and mend_block(task.path, variant):
                 there.append(task)
-                for _ in range(count):
+                for _ in range(task.count):
                     progress()
             else:
                 tasks.append(task)
         for task in there:  # versions guard the training: they matter where some models are still to be trained
-            own = {**record, "first": task.first, "models": task.count}
-            check_block(task.path, own, variant, ignore=() if tasks else ("versions",))
+            of_block = {**record, "first": task.first, "models": task.count}
+            check_block(task.path, of_block, variant, ignore=() if tasks else ("versions",))
         began = time.perf_counter()
-        shared = _Shared(seen, variant, learner, record)
-        run_tasks(_train_block, tasks, shared, workers=machine.workers, progress=progress)
+        machine.runner.run(_train_block, tasks, _Shared(seen, variant, learner, record), progress=progress)
         trained = sum(task.count for task in tasks)
-        return Retraining(home, models, trained, pace(home, trained, time.perf_counter() - began))
+        per_second = pace(home, trained, time.perf_counter() - began)
+        left = sum(not task.path.is_file() for task in every)
+        if left:
+            result = "the estimate of memorization" if purpose == "truth" else "the scores of the detectors"
+            what = f"blocks of up to {BLOCK} models"
+            raise unfinished(shard, done=len(own), of=len(every), left=left, what=what, result=result)
+        return Retraining(home, models, trained, per_second)
 
 
 def _check_plan(plan: Plan, seen: Source, variant: Variant, device: str) -> None:
@@ -161,24 +172,6 @@ def _check_plan(plan: Plan, seen: Source, variant: Variant, device: str) -> None
         rows, classes = np.flatnonzero(~variant.dropped), seen.num_classes
         check_begin(plan.objective, variant, variant.labels, rows, classes=classes, epochs=plan.recipe.epochs)
     check_model(plan.build, seen, device=device, ends_linear=type(plan.objective).branch is not Objective.branch)
-
-
-def _seen(source: Source, learner: SubsetPlan, features: NDArray[np.float32] | None) -> Source:
-    """The source as the models see it: without a test set, and with features for inputs where there are any.
-
-    Raises:
-        BadUsage: The learner is on other inputs, or the features are of more or fewer samples.
-    """
-    if (features is None) != (learner.features == "input"):
-        msg = f"the learner is one on '{learner.features}'; give features with any learner that is not on 'input'"
-        raise BadUsage(msg)
-    seen = untested(source)
-    if features is None:
-        return seen
-    if len(features) != len(source.labels):
-        msg = f"there are {len(features)} rows of features for {len(source.labels)} samples; expected one each"
-        raise BadUsage(msg)
-    return replace(seen, inputs=features, augmentation="none")
 
 
 def _record(
@@ -267,7 +260,7 @@ def try_models(
         clock: By which time is taken.
     """
     setup = {} if together is None else {TOGETHER: together}
-    shared = _Shared(_seen(source, learner, features), variant, learner, {"setup": setup})
+    shared = _Shared(seen_by(source, learner, features), variant, learner, {"setup": setup})
     where = torch.device(device)
     with deterministic_torch(where, 1):
         data = Inputs(shared.source.inputs, where)

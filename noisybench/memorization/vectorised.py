@@ -99,8 +99,7 @@ class _Stack:
         flat = chosen.reshape(-1)
         # Of channels-last inputs, average pooling has no rule for a stack, and goes from one model to the next.
         inputs = self._data.augmented(flat, self._recipe.augmentation, crops).contiguous().unflatten(0, (count, b))
-        for group in self._optimizer.param_groups:
-            group["lr"] = lr
+        self._optimizer.lr = lr
         half = self._recipe.precision == "bfloat16"
         with torch.autocast(self._data.device.type, dtype=torch.bfloat16, enabled=half):
             logits, buffers = self._ask(self._parameters, self._buffers, inputs)

@@ -78,7 +78,9 @@ def class_probabilities(
     if file is not None:
         from noisybench.variants.sample_files.values import read_given
 
-        return read_given(file, clean_variant(source), "pred_probs", sample_names=source.sample_names).values
+        return read_given(file, clean_variant(source), "pred_probs", sample_names=source.sample_names).values.astype(
+            np.float64
+        )
     n, known = len(source.labels), np.flatnonzero(source.clean >= 0)
     result = np.empty((n, source.num_classes))
     splits = [(known, np.arange(n))] if how == "clean" else _splits(source, FOLDS, derive(seed, "folds"))

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from noisybench.detection.scoring import RESERVED, Kind, Scores, score, scores_path, write_scores
-from noisybench.ground.arrays import Floats, read_only
+from noisybench.ground.arrays import read_only, row_blocks
 from noisybench.ground.checks import check_room
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, BadUsage
@@ -25,7 +26,7 @@ from noisybench.runs.folder import RECORD, begin, digests_of, finish, is_finishe
 from noisybench.runs.given_dynamics import observe_dynamics
 from noisybench.runs.record import TRAINED_BY, RunRecord, about_labels, first_difference
 from noisybench.runs.suggestion_files import write_suggestions
-from noisybench.training.trace import Observation, Trace, read_trace, write_observation
+from noisybench.training.trace import Column, Observation, Trace, read_trace, write_observation
 from noisybench.variants.sample_files.dynamics import digest_of_dynamics
 from noisybench.variants.sample_files.values import Form, Given, Tell, check_given, read_given
 from noisybench.variants.variant import Variant, check_variant
@@ -102,7 +103,7 @@ def keep_given(
         n, k = len(variant.labels), variant.num_classes
         check_room(n, k, "probabilities of every class", "give a number for each sample, with --scores")
     what: dict[str, Any] = {"form": form, "lower_is_suspicious": False, "column": column}
-    values = np.zeros(0)
+    values: NDArray[Any] = np.zeros(0)
     if form == "dynamics":
         path = Path(given)
         observations = observe_dynamics(path, variant, sample_names=called, tell=tell)
@@ -115,8 +116,7 @@ def keep_given(
         what |= {"file": path.name, "file_sha256": file_digest(path), "lower_is_suspicious": lower}
     else:
         values = check_given(given, variant, form, labels=labels, tell=tell)
-        digest = hashlib.sha256(values.astype("<f8").tobytes()).hexdigest()
-        what |= {"file_sha256": digest, "lower_is_suspicious": bool(lower_is_suspicious)}
+        what |= {"file_sha256": _digest(values), "lower_is_suspicious": bool(lower_is_suspicious)}
     if form != "dynamics":
         values = 0.0 - values if what["lower_is_suspicious"] else values
         observations = [] if form == "scores" else [_observation(values, variant)]
@@ -144,16 +144,27 @@ def _write_run(
         shutil.rmtree(folder / part, ignore_errors=True)
     (folder / "agreement.parquet").unlink(missing_ok=True)  # that of the scores which are replaced
     for observation in observations:
-        write_observation(observation, folder / "trace", variant_id=record.variant_id)
-    found = scores_given if not observations else _scored(read_trace(folder / "trace"), record.form or "")
+        write_observation(
+            observation, folder / "trace", variant_id=record.variant_id, large=record.form == "pred_probs"
+        )
+    trace = _trace_of(folder, observations, record.variant_id)
+    found = scores_given if trace is None else _scored(trace, record.form or "")
     for held in found:
         write_scores(held, scores_path(folder, held.detector))
-    if observations:
+    if trace is not None:
         asked = {held.detector: find("detectors", held.detector) for held in found}
-        write_suggestions(folder, read_trace(folder / "trace"), asked, variant)
+        write_suggestions(folder, trace, asked, variant)
     digests = {held.detector: file_digest(scores_path(folder, held.detector)) for held in found}
     kinds: dict[str, Kind] = {held.detector: _kind(held.detector) for held in found}
     finish(folder, replace(record, scores_sha256=digests), {each: each for each in kinds}, kinds)
+
+
+def _trace_of(folder: Path, observations: Sequence[Observation], variant_id: str) -> Trace | None:
+    """What was written of observations: one is at hand, several are read column by column; None of none."""
+    if len(observations) != 1:
+        return read_trace(folder / "trace") if observations else None
+    epoch = np.array([observations[0].epoch])
+    return Trace({name: Column(epoch, values[None]) for name, values in observations[0].values.items()}, variant_id)
 
 
 def _names_of(sample_names: Sequence[object] | None, n: int) -> list[str] | None:
@@ -246,14 +257,22 @@ def _is_whole(folder: Path, record: RunRecord) -> bool:
     return False
 
 
-def _observation(probabilities: Floats, variant: Variant) -> Observation:
+def _digest(values: NDArray[Any]) -> str:
+    """SHA-256 of an array's numbers as float64."""
+    digest = hashlib.sha256()
+    for part in row_blocks(values.shape):
+        digest.update(values[part].astype("<f8").tobytes())
+    return digest.hexdigest()
+
+
+def _observation(probabilities: NDArray[Any], variant: Variant) -> Observation:
     """What a trace of held-out answers has: the given labels, a probability a class, and the class of the greatest."""
     columns = {
         "given": variant.labels,
         "held_out.probabilities": probabilities,
-        "prediction": probabilities.argmax(1),
+        "prediction": np.concatenate([probabilities[part].argmax(1) for part in row_blocks(probabilities.shape)]),
     }
-    return Observation(0, {name: column.astype(np.float32) for name, column in columns.items()})
+    return Observation(0, {name: column.astype(np.float32, copy=False) for name, column in columns.items()})
 
 
 def _check_name(name: str) -> None:

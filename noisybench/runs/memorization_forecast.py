@@ -247,7 +247,8 @@ def _of_pool(
     """What one pool takes of which some blocks may be there."""
     n, k = len(variant.labels), variant.num_classes
     check_fraction(learner.fraction, int((~variant.dropped).sum()))
-    left = [count for number, count in blocks(models) if not block_path(folder, number, count).is_file()]
+    mine = machine.shard.share([*blocks(models)])
+    left = [count for number, count in mine if not block_path(folder, number, count).is_file()]
     together = _together(source, variant, learner, folder, features=features, machine=machine) if left else 1
     trial = Trial(source, variant, learner, features, machine.device_of(0), together)
     one = trial.seconds_of_model(alone=False) if left else 0.0
@@ -265,8 +266,8 @@ def _of_pool(
     worker = _peak_here() + BLOCK * n * (2 + class_type(k)().nbytes + 1) + n * k * (8 + 16)
     reading = _bytes_of_reading(variant, models)
     return MemorizationForecast(
-        models=models,
-        finished=models - sum(left),
+        models=sum(count for _, count in mine),
+        finished=sum(count for _, count in mine) - sum(left),
         workers=workers,
         together=together,
         model_seconds=one if left else float("nan"),

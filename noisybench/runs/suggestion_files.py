@@ -103,7 +103,10 @@ def compare_suggestions(folder: Path, record: RunRecord, variant: Variant, trace
         BadData: One does not follow from the trace.
         Mismatch: One is of other labels, or of another detector.
     """
-    for name, path in suggestion_files(folder, record).items():
+    files = suggestion_files(folder, record)
+    ours = [find("detectors", record.detectors[name]) for name in files if is_ours("detectors", record.detectors[name])]
+    found = {} if trace is None else suggestions(trace, ours, variant.labels)
+    for name, path in files.items():
         if trace is None:
             msg = f"{path} holds suggestions, and scores that were given have none; delete that folder and score again"
             raise BadData(msg)
@@ -112,7 +115,6 @@ def compare_suggestions(folder: Path, record: RunRecord, variant: Variant, trace
         if not is_ours("detectors", spec):
             yield f"{folder}: the suggestions of '{name}' were not computed again: {spec} is not noisybench's"
             continue
-        found = suggestions(trace, [find("detectors", spec)], variant.labels)
         if name not in found or not (written.labels == found[name].labels).all():
             msg = f"{folder}: the suggestions of '{name}' do not follow from the trace; delete that folder and run its command again"
             raise BadData(msg)

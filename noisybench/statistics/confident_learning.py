@@ -2,7 +2,8 @@
 
 Every function equals ``cleanlab`` (2.8 and later) but where its docstring says otherwise. Probabilities must come from
 models that did not see the sample: a model that has memorized its labels contradicts none. They may be float16, whose
-rounding keeps a row's sum within the tolerance; all is computed in float64.
+rounding keeps a row's sum within the tolerance, or a memory map larger than memory: rows are looked at by blocks. What is
+computed is computed in float64.
 
 Source: Northcutt, Jiang and Chuang 2021, Journal of Artificial Intelligence Research 70, arXiv:1911.00068.
 """
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Floats, Labels, check_labels, check_probabilities
+from noisybench.ground.arrays import Floats, Labels, check_labels, check_probabilities, row_blocks
 from noisybench.ground.checks import check_room
 
 CLOSE = 1e-6
@@ -48,8 +49,8 @@ def self_confidence(labels: Labels, probabilities: NDArray[Any]) -> Floats:
     Raises:
         BadData: See ``check_probabilities`` and ``check_labels``; so do the other functions.
     """
-    labels, values = _checked(labels, probabilities)
-    return _of_given(labels, values)
+    labels = _checked(labels, probabilities)
+    return _of_given(labels, probabilities)
 
 
 def normalized_margin(labels: Labels, probabilities: NDArray[Any]) -> Floats:
@@ -57,10 +58,13 @@ def normalized_margin(labels: Labels, probabilities: NDArray[Any]) -> Floats:
 
     Lower is more likely mislabeled.
     """
-    labels, values = _checked(labels, probabilities)
-    given = _of_given(labels, values)
-    values[np.arange(len(labels)), labels] = -np.inf
-    return (given - values.max(1) + 1) / 2
+    labels = _checked(labels, probabilities)
+    best = np.empty(len(labels))
+    for part in row_blocks(probabilities.shape):
+        values = _floats(probabilities[part]).copy()
+        values[np.arange(len(values)), labels[part]] = -np.inf
+        best[part] = values.max(1)
+    return (_of_given(labels, probabilities) - best + 1) / 2
 
 
 def confident_joint(labels: Labels, probabilities: NDArray[Any], *, calibrated: bool = True) -> NDArray[np.int64]:
@@ -80,8 +84,13 @@ def confident_joint(labels: Labels, probabilities: NDArray[Any], *, calibrated: 
     Raises:
         BadUsage: More classes than such a matrix fits in memory for.
     """
-    labels, values = _checked(labels, probabilities)
-    return _confident_joint(labels, values, calibrated=calibrated)
+    labels = _checked(labels, probabilities)
+    k = probabilities.shape[1]
+    check_room(k, k, "the confident joint", "'find_issues' needs no more than the samples")
+    joint = np.zeros((k, k), dtype=np.int64)
+    given, clean, counts = _confident_pairs(labels, probabilities, calibrated=calibrated)
+    joint[given, clean] = counts
+    return joint
 
 
 def estimate_noise(labels: Labels, probabilities: NDArray[Any]) -> NoiseEstimate:
@@ -105,54 +114,99 @@ def find_issues(labels: Labels, probabilities: NDArray[Any]) -> NDArray[np.bool_
     class of which no sample would be left. Samples tied with the last of them are issues too, so that their order does not matter;
     ``cleanlab`` takes some of them.
     """
-    labels, values = _checked(labels, probabilities)
-    given, clean, counts = _confident_pairs(labels, values, calibrated=True)
-    confirmed = np.zeros(values.shape[1], dtype=np.bool_)
+    labels = _checked(labels, probabilities)
+    k = probabilities.shape[1]
+    given, clean, counts = _confident_pairs(labels, probabilities, calibrated=True)
+    confirmed = np.zeros(k, dtype=np.bool_)
     confirmed[given[(given == clean) & (counts > 0)]] = True
     wrong = (given != clean) & (counts > 0) & confirmed[given]
     given, clean, counts = given[wrong], clean[wrong], counts[wrong]
     issues = np.zeros(len(labels), dtype=np.bool_)
     order = np.argsort(labels, kind="stable")
+    ends = np.bincount(labels, minlength=k).cumsum()
     for row in _groups(given):
-        first, last = np.searchsorted(labels[order], (given[row[0]], given[row[0]] + 1))
-        members, classes = order[first:last], clean[row]
-        margins = values[np.ix_(members, classes)] - values[members, given[row[0]]][:, None]
-        least = np.sort(margins, axis=0)[len(members) - counts[row], np.arange(len(classes))]
-        issues[members] = (margins >= least).any(1)
-    values[np.arange(len(labels)), labels] += CLOSE
-    return issues & (values.argmax(1) != labels)
+        label = given[row[0]]
+        members = order[ends[label - 1] if label else 0 : ends[label]]
+        issues[members] = _largest_margins(probabilities, members, label, clean[row], counts[row])
+    found = np.flatnonzero(issues)
+    for part in row_blocks((len(found), k)):
+        values = probabilities[found[part]].astype(np.float64)
+        values[np.arange(len(values)), labels[found[part]]] += CLOSE
+        issues[found[part]] = values.argmax(1) != labels[found[part]]
+    return issues
 
 
-def _checked(labels: Labels, probabilities: NDArray[Any]) -> tuple[Labels, Floats]:
-    values = check_probabilities(probabilities, len(labels))
-    return check_labels(labels, values.shape[1]), values
+def _largest_margins(
+    probabilities: NDArray[Any],
+    members: NDArray[np.intp],
+    label: int,
+    classes: NDArray[np.int64],
+    counts: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Members of a class whose margin of one of the classes is among the largest, as many as that class counts: (m,) → (m,).
+
+    Mostly these are above 0, as few margins are, and then those alone are sorted.
+    """
+    places, columns, margins = _above(probabilities, members, label, classes)
+    found = np.bincount(columns, minlength=len(classes))
+    enough = found >= counts
+    order = np.lexsort((-margins, columns))
+    last = (found.cumsum() - found + counts - 1)[enough]
+    least = np.full(len(classes), -np.inf)
+    least[enough] = margins[order[last]]
+    among = np.zeros(len(members), dtype=np.bool_)
+    among[places[margins >= least[columns]]] = True
+    for column in np.flatnonzero(~enough):
+        of_class, given = (probabilities[members, one].astype(np.float64) for one in (classes[column], label))
+        margin, rank = of_class - given, len(members) - counts[column]
+        among |= margin >= np.partition(margin, rank)[rank]
+    return among
 
 
-def _of_given(labels: Labels, values: Floats) -> Floats:
-    return values[np.arange(len(labels)), labels]
+def _above(
+    probabilities: NDArray[Any], members: NDArray[np.intp], label: int, classes: NDArray[np.int64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+    """Margins above 0 of the members of a class, with the place of the member and of the other class: (p,), (p,), (p,)."""
+    found = []
+    for part in row_blocks((len(members), probabilities.shape[1])):
+        values = probabilities[members[part]]
+        rows, others = np.nonzero(values > values[:, label, None])
+        columns = np.searchsorted(classes, others)
+        counted = classes[np.minimum(columns, len(classes) - 1)] == others
+        rows, others, columns = rows[counted], others[counted], columns[counted]
+        margins = values[rows, others].astype(np.float64) - values[rows, label]
+        found.append((part.start + rows, columns, margins))
+    places, columns, margins = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return places, columns, margins
 
 
-def _confident_joint(labels: Labels, values: Floats, *, calibrated: bool) -> NDArray[np.int64]:
-    k = values.shape[1]
-    check_room(k, k, "the confident joint", "'find_issues' needs no more than the samples")
-    joint = np.zeros((k, k), dtype=np.int64)
-    given, clean, counts = _confident_pairs(labels, values, calibrated=calibrated)
-    joint[given, clean] = counts
-    return joint
+def _checked(labels: Labels, probabilities: NDArray[Any]) -> Labels:
+    check_probabilities(probabilities, len(labels))
+    return check_labels(labels, probabilities.shape[1])
+
+
+def _of_given(labels: Labels, values: NDArray[Any]) -> Floats:
+    return values[np.arange(len(labels)), labels].astype(np.float64)
+
+
+def _floats(values: NDArray[Any]) -> NDArray[Any]:
+    """Numbers as float32 where they are that, which compares them alike in half the time, else as float64."""
+    return values if values.dtype == np.float32 else values.astype(np.float64)
 
 
 def _confident_pairs(
-    labels: Labels, values: Floats, *, calibrated: bool
+    labels: Labels, probabilities: NDArray[Any], *, calibrated: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Given class, clean class and count of each entry of the joint that may be more than 0, in order, each (m,)."""
-    k = values.shape[1]
+    k = probabilities.shape[1]
     sizes = np.bincount(labels, minlength=k)
-    sums = np.bincount(labels, weights=_of_given(labels, values), minlength=k)
+    sums = np.bincount(labels, weights=_of_given(labels, probabilities), minlength=k)
     thresholds = np.divide(sums, sizes, out=np.full(k, np.inf), where=sizes > 0)
-    reached = values >= np.maximum(thresholds, 2 * CLOSE) - CLOSE  # a probability of 0 reaches none
-    several = reached.sum(1) > 1
-    guess = np.where(several, values.argmax(1), reached.argmax(1))
-    counted = reached.any(1)
+    least = np.maximum(thresholds, 2 * CLOSE) - CLOSE  # a probability of 0 reaches none
+    guess, counted = np.empty(len(labels), dtype=np.int64), np.empty(len(labels), dtype=np.bool_)
+    for part in row_blocks(probabilities.shape):
+        values = _floats(probabilities[part])
+        guess[part], counted[part] = _confident_class(values, _rounded_up(least, values.dtype))
     own = np.arange(k) * (k + 1)  # the diagonal, each entry of which is there
     keys, counts = np.unique(np.concatenate([k * labels[counted] + guess[counted], own]), return_counts=True)
     given, clean = keys // k, keys % k
@@ -161,6 +215,24 @@ def _confident_pairs(
         totals = np.bincount(given, counts, minlength=k)
         counts = _round_rows(given, counts / totals[given] * sizes[given])
     return given, clean, counts
+
+
+def _confident_class(values: NDArray[Any], least: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Class whose threshold a row reaches, the most likely class where it reaches several, and whether it reaches any: (b,), (b,)."""
+    reached = values >= least
+    here = np.arange(len(values))
+    guess = reached.argmax(1)
+    any_reached = reached[here, guess]
+    reached[here, guess] = False
+    several = np.flatnonzero(reached.any(1))
+    guess[several] = values[several].argmax(1)
+    return guess, any_reached
+
+
+def _rounded_up(least: Floats, kind: np.dtype[Any]) -> NDArray[Any]:
+    """The smallest numbers of a type that are no less, so that comparing with them says the same without converting."""
+    rounded = least.astype(kind)
+    return np.where(rounded < least, np.nextafter(rounded, np.array(np.inf, kind)), rounded)
 
 
 def _round_rows(rows: NDArray[np.int64], expected: Floats) -> NDArray[np.int64]:

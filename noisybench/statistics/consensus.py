@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Bools, Floats, Labels, check_array, check_labels, check_probabilities
+from noisybench.ground.arrays import Bools, Floats, Labels, as_probabilities, check_array, check_labels
 from noisybench.ground.errors import BadData
 from noisybench.statistics.margins import margin_against
 
@@ -59,10 +59,10 @@ def consensus(labels: Labels, ridge_answers: NDArray[Any], probabilities: NDArra
     Source: none; defined here.
     """
     n = len(labels)
-    values = check_probabilities(probabilities, n)
+    values = as_probabilities(probabilities, n)
     labels = check_labels(labels, values.shape[1])
     answers = _checked(ridge_answers, values.shape, "ridge_answers")
-    near = check_probabilities(shares, n, what="shares of neighbours")
+    near = as_probabilities(shares, n, what="shares of neighbours")
     _checked(near, values.shape, "shares of neighbours")
     margins = [margin_against(evidence, labels) for evidence in (answers, np.log(values + FLOOR), near)]
     scales = [float(np.sqrt(np.mean(margin**2))) or 1.0 for margin in margins]

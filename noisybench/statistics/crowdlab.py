@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Bools, Floats, Labels, check_probabilities
+from noisybench.ground.arrays import Bools, Floats, Labels, as_probabilities
 from noisybench.ground.errors import BadData
 from noisybench.statistics.annotators import Table, Triples, check_triples, vote_counts
 
@@ -71,7 +71,7 @@ def crowdlab(answers: Triples, probabilities: NDArray[Any], num_classes: int) ->
     ``get_label_quality_multiannotator``, which draws where a tie is left and refuses samples without answers.
     """
     n, k = len(probabilities), num_classes
-    model = check_probabilities(probabilities, n)
+    model = as_probabilities(probabilities, n)
     table = check_triples(answers, n, k)
     counts = vote_counts(answers, n, k)
     sizes = counts.sum(1)

@@ -14,6 +14,7 @@ import numpy as np
 
 from noisybench.ground.arrays import Bools, Floats, Labels
 from noisybench.statistics.memorization_metrics import chance_of_top, share_count
+from noisybench.statistics.ranking import rank
 
 Influence: TypeAlias = Callable[[Floats, Bools, Labels], Floats]
 """Scores, which labels are wrong, and given labels, each (n,) → influence of each sample, (n,); both kinds are there."""
@@ -24,10 +25,13 @@ def auroc_influence(values: Floats, wrong: Bools, given: Labels) -> Floats:  # n
 
     The sum of squares is DeLong's variance, and that of products his covariance.
     """
-    high, low = values[wrong], values[~wrong]
+    ranking = rank(values, wrong)
+    high, low = (_share_below(part) for part in (ranking.right, ranking.wrong))
+    steps = np.repeat(np.arange(len(high)), ranking.wrong + ranking.right)
     result = np.empty(len(values))
-    result[wrong] = _by_kind(_share_below(high, low))
-    result[~wrong] = _by_kind(-_share_below(low, high))
+    result[ranking.order] = np.where(wrong[ranking.order], high[steps], -low[steps])
+    for kind in (wrong, ~wrong):
+        result[kind] = _by_kind(result[kind])
     return result
 
 
@@ -99,10 +103,10 @@ def _by_kind(parts: Floats) -> Floats:
     return (parts - parts.mean()) / np.sqrt(m * (m - 1))
 
 
-def _share_below(values: Floats, others: Floats) -> Floats:
-    """Share of the others that are lower than each value, a tie counting one half: (n,)."""
-    ordered = np.sort(others)
-    return (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")) / (2 * len(others))
+def _share_below(others: Labels) -> Floats:
+    """Share of the others below each step of a ranking, a tie counting one half; others at each step, highest first: (u,) → (u,)."""
+    sums = others.cumsum()
+    return (2 * (sums[-1] - sums) + others) / (2 * sums[-1])
 
 
 def _hits_influence(values: Floats, wrong: Bools, count: int) -> Floats:

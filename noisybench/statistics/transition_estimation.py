@@ -15,9 +15,9 @@ from noisybench.ground.arrays import (
     Labels,
     as_array,
     as_labels,
+    as_probabilities,
     check_array,
     check_labels,
-    check_probabilities,
 )
 from noisybench.ground.checks import check_choice, check_room
 from noisybench.ground.errors import BadData, BadUsage
@@ -89,7 +89,7 @@ def estimate_transition(
         msg = f"features are for method='hoc', and '{method}' looks at none; leave them out"
         raise BadUsage(msg)
     given = as_labels(labels)
-    values = check_probabilities(as_array(pred_probs, what="pred_probs"), len(given), what="pred_probs")
+    values = as_probabilities(as_array(pred_probs, what="pred_probs"), len(given), what="pred_probs")
     k = values.shape[1]
     given = check_labels(given, k)
     check_room(k, k, "a transition matrix", "leave out what asks for one")

@@ -25,7 +25,7 @@ from noisybench.memorization.learner import Learner
 from noisybench.runs.reading import Paths, Run, finished_and_begun, leave_out
 from noisybench.runs.record import Setup
 from noisybench.statistics.column_means import Interval, estimate, weakest
-from noisybench.statistics.metric import Metric
+from noisybench.statistics.metric import Metric, estimates
 from noisybench.studies.study import csv_of, json_of, plain
 from noisybench.training.trace import Trace, read_trace
 from noisybench.variants.variant import Variant
@@ -303,7 +303,7 @@ def _judge(suspicion: Floats, variant: Variant) -> Mapping[str, float]:
     """Value of each metric over the samples whose truth is known."""
     known = variant.known
     values, wrong, given = suspicion[known], variant.mislabeled[known], variant.labels[known]
-    return {name: metric.compute(values, wrong, given).value for name, metric in _metrics().items()}
+    return {name: found.value for name, found in estimates(_metrics(), values, wrong, given).items()}
 
 
 def _metrics() -> dict[str, Metric]:

@@ -24,6 +24,7 @@ from noisybench.statistics.memorization_metrics import (
     share_count,
     spearman,
 )
+from noisybench.statistics.ranking import rank
 from noisybench.studies.curvature_runs import (
     CURVATURE,
     CurvatureCell,
@@ -140,7 +141,7 @@ def records_of(
             centre = grid.centre(place[0])
             about = {**centre._asdict(), "draw": place[2], "seed": grid.seeds[0]}
             alike = [one for one in here if one.trained.setting._replace(step=centre.step) == centre]
-            found += _of_truth(about, truth, alike, targets, column.variant)
+            found += _of_truth(about, truth, alike, targets)
         if place[1] == grid.centre(place[0]).rate:
             found += _of_tops(grid, place, seen, targets, truth)
             found += _of_steps(grid, place, seen)
@@ -162,33 +163,33 @@ def _of_run(one: Watched, targets: Targets, variant: Variant) -> Iterator[PlainR
         "record": "run", **about, "model": one.model, "epochs": one.epochs, "samples": len(variant.labels), **counts, **fits,
     }  # fmt: skip
     for name, values in one.measures.items():
-        yield from _scores(about, name, values, targets, variant)
+        yield from _scores(about, name, values, targets)
     for name, (epochs, values) in one.by_epoch.items():
         for epoch, row in zip(epochs, values, strict=True):
             for target, mask in targets.sought.items():
-                value = _auroc(row, mask, targets.right, variant)[0]
+                value = _auroc(row, mask, targets.right)[0]
                 yield {"record": "epoch", **about, "measure": name, "epoch": epoch, "target": target, "auroc": value}
 
 
-def _scores(about: PlainRecord, name: str, values: Floats, targets: Targets, variant: Variant) -> Iterator[PlainRecord]:
+def _scores(about: PlainRecord, name: str, values: Floats, targets: Targets) -> Iterator[PlainRecord]:
     """AUROC of a measure for each kind."""
     for target, mask in targets.sought.items():
-        value, low, high = _auroc(values, mask, targets.right, variant)
+        value, low, high = _auroc(values, mask, targets.right)
         yield {
             "record": "score", **about, "measure": name, "target": target, "auroc": value, "low": low, "high": high,
         }  # fmt: skip
 
 
-def _auroc(values: Floats, sought: Bools, right: Bools, variant: Variant) -> tuple[float, float, float]:
+def _auroc(values: Floats, sought: Bools, right: Bools) -> tuple[float, float, float]:
     """AUROC of some samples against those of right labels, with its interval over samples; samples without a value out."""
     taken = (sought | right) & ~np.isnan(values)
     if not (sought & taken).any() or not (right & taken).any():
         return np.nan, np.nan, np.nan
-    return auroc(values[taken], sought[taken], variant.labels[taken])
+    return auroc(rank(values[taken], sought[taken]))
 
 
 def _of_truth(
-    about: PlainRecord, truth: Memorization, here: Sequence[Watched], targets: Targets, variant: Variant
+    about: PlainRecord, truth: Memorization, here: Sequence[Watched], targets: Targets
 ) -> Iterator[PlainRecord]:
     """Agreement of each measure with memorization, beside its nulls; and memorization's own AUROC.
 
@@ -197,7 +198,6 @@ def _of_truth(
         truth: Of these labels.
         here: Trainings that the truth's subset models are like.
         targets: Kinds of the samples.
-        variant: The labels.
     """
     values = truth.values
     memorized = float(np.mean(values[targets.flips] >= HIGH_MEMORIZATION)) if targets.flips.any() else np.nan
@@ -206,7 +206,7 @@ def _of_truth(
         "right_memorized": float(np.mean(values[targets.right] >= HIGH_MEMORIZATION)),
         "copies_memorized": float(np.mean(values[targets.copies] >= HIGH_MEMORIZATION)) if targets.copies.any() else np.nan,
     }  # fmt: skip
-    yield from _scores(about, MEMORIZATION, values, targets, variant)
+    yield from _scores(about, MEMORIZATION, values, targets)
     known = ~np.isnan(values)
     strata = {"all": targets.flips | targets.right, "right labels": targets.right, "wrong labels": targets.flips}
     for one in here:

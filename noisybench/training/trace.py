@@ -105,7 +105,9 @@ def stack(observations: Sequence[Observation], *, variant_id: str) -> Trace:
     return Trace(columns, variant_id)
 
 
-def write_observation(observation: Observation, folder: Path, *, variant_id: str, keep: bool = False) -> None:
+def write_observation(
+    observation: Observation, folder: Path, *, variant_id: str, keep: bool = False, large: bool = False
+) -> None:
     """Write one epoch as one Parquet file, a column a probe: memory does not grow with the epochs.
 
     Columns are in the order of their names, so a file's bytes do not tell in how many goes it came about.
@@ -116,6 +118,7 @@ def write_observation(observation: Observation, folder: Path, *, variant_id: str
         variant_id: The labels that the model is trained on.
         keep: Whether columns stay that the epoch's file has and the observation lacks, as they must where the same
             training is done again for a further probe.
+        large: Whether time matters more than room, as it does for probabilities of many classes that lie in a file already.
 
     Raises:
         Mismatch: The file there is of another variant.
@@ -129,7 +132,7 @@ def write_observation(observation: Observation, folder: Path, *, variant_id: str
             raise Mismatch(msg)
         columns = {**kept, **columns}
     metadata = {"variant_id": variant_id, "epoch": str(observation.epoch)}
-    write_columns(dict(sorted(columns.items())), path, metadata=metadata)
+    write_columns(dict(sorted(columns.items())), path, metadata=metadata, compression="lz4" if large else "zstd")
 
 
 def epoch_path(folder: Path, epoch: int) -> Path:
@@ -244,6 +247,8 @@ class _Files(Mapping[str, Column]):
         if first.dtype.kind != "f":
             msg = f"{paths[0]} has '{name}' as {first.dtype}, expected numbers (float32)"
             raise BadData(msg)
+        if len(paths) == 1:
+            return Column(epochs, first[None].astype(np.float32, copy=False))
         values = np.empty((len(paths), *first.shape), dtype=np.float32)
         values[0] = first
         for row, path in enumerate(paths[1:], start=1):

@@ -17,6 +17,7 @@ from own_data_sets import CIFAR, answers_of_people, first_photographs
 from noisybench import features_of, source_from_arrays
 from noisybench.statistics.detection_metrics import auroc
 from noisybench.statistics.grouping import find_groups
+from noisybench.statistics.ranking import rank
 from noisybench.statistics.ridge import leave_one_out_ridge
 
 TOLERANCE = 0.005
@@ -49,8 +50,8 @@ def main() -> None:
         values = {
             "wrong": float(wrong.mean()),
             "penalty": wide.chosen,
-            "chosen": auroc(wide.margin_at_chosen, wrong, labels).value,
-            "mean": auroc(mean.suspicion, wrong, labels).value,
+            "chosen": auroc(rank(wide.margin_at_chosen, wrong)).value,
+            "mean": auroc(rank(mean.suspicion, wrong)).value,
         }
         found[name] = values
         print(

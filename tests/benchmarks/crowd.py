@@ -27,6 +27,7 @@ from noisybench.statistics.detection_metrics import auroc
 from noisybench.statistics.grouping import find_groups
 from noisybench.statistics.linear_probe import held_out_probabilities
 from noisybench.statistics.neighbours import neighbour_labels
+from noisybench.statistics.ranking import rank
 from noisybench.statistics.ridge import leave_one_out_ridge
 
 Labels = NDArray[np.int64]
@@ -150,7 +151,7 @@ def averages(crowd: Crowd) -> dict[str, float]:
         )
         found["wrong"].append(float(wrong.mean()))
         for way, suspicion in zip(WAYS, suspicions, strict=True):
-            found[way].append(auroc(suspicion, wrong, given).value)
+            found[way].append(auroc(rank(suspicion, wrong)).value)
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from noisybench import Source, build_variant, find, load_source, source_from_arrays
 from noisybench.statistics.detection_metrics import auroc
+from noisybench.statistics.ranking import rank
 from noisybench.training.asking import Batch
 from noisybench.training.batches import Inputs
 from noisybench.training.models.small_cnn import build
@@ -194,7 +195,7 @@ def compare_steps(names: list[str], noises: list[str]) -> None:
             trace = train(source, variant, plan.build, plan.recipe, asked, seed=0, every=every).trace
             columns = [trace[probe.name].mean(0, dtype=np.float64) for probe in asked]
             scores = [values[:, 0] if values.ndim > 1 else values for values in columns]
-            found.append([auroc(score, variant.mislabeled, variant.labels).value for score in scores])
+            found.append([auroc(rank(score, variant.mislabeled)).value for score in scores])
             shares.append([float(values[:, 1].mean()) for values in columns[: len(STEPS)]])
             print(
                 f"| {name}, {model} | AUROC, {noise} | " + " | ".join(f"{x:.3f}" for x in found[-1]) + " |", flush=True

@@ -29,6 +29,7 @@ from noisybench.statistics.detection_metrics import auroc
 from noisybench.statistics.linear_probe import held_out_probabilities
 from noisybench.statistics.margins import margin_against, mean_rank
 from noisybench.statistics.neighbours import neighbour_labels
+from noisybench.statistics.ranking import rank
 from noisybench.statistics.ridge import PENALTIES, RidgeAnswers, leave_one_out_ridge
 
 Floats = NDArray[np.float64]
@@ -227,11 +228,11 @@ def main() -> None:
             if not rate:
                 continue
             for way, values in suspicions(e).items():
-                pair = auroc(values, e.wrong, e.given).value, at_count(values, e.wrong)
+                pair = auroc(rank(values, e.wrong)).value, at_count(values, e.wrong)
                 joined[way][case].append(pair)
                 joined[way]["mean"].append(pair)
             if rate == 0.08:
-                areas = {p: auroc(v, e.wrong, e.given).value for p, v in penalties(x, e, int(y.max()) + 1).items()}
+                areas = {p: auroc(rank(v, e.wrong)).value for p, v in penalties(x, e, int(y.max()) + 1).items()}
                 best = max(area for p, area in areas.items() if p.startswith("λ"))
                 for way, area in {**areas, "best of each": best}.items():
                     ridge[way][kind].append(area)

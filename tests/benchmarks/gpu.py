@@ -24,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,7 +57,7 @@ def images(n: int, tests: int = 0, side: int = 32) -> Source:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, n + tests)
     pixels = (rng.integers(0, 128, (n + tests, side, side, 3)) + 12 * labels[:, None, None, None]).astype(np.uint8)
-    asked = {"test_inputs": pixels[n:], "test_labels": labels[n:]} if tests else {}
+    asked: dict[str, Any] = {"test_inputs": pixels[n:], "test_labels": labels[n:]} if tests else {}
     return source_from_arrays("synthetic", pixels[:n], labels[:n], clean=labels[:n], augmentation="crop_flip", **asked)
 
 
@@ -116,7 +117,7 @@ def half(source: Source, variant: Variant, device: torch.device, epochs: int) ->
     """An epoch in bfloat16 against one in float32, and what each fits."""
     found: dict[str, tuple[float, float]] = {}
     for precision in ("float32", "bfloat16"):
-        recipe = Recipe(epochs=epochs, augmentation="none", precision=precision)  # type: ignore[arg-type]
+        recipe = Recipe(epochs=epochs, augmentation="none", precision=precision)
         data = Inputs(source.inputs, device)
         with deterministic_torch(device, 1):
             plan = plan_run(source, model="resnet18(width=16)" if device.type == "cpu" else "resnet18", device="cpu")

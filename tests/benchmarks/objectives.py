@@ -39,10 +39,12 @@ from noisybench import (
     read_variant,
     source_from_arrays,
 )
-from noisybench.ground.engines.processes import Progress, run_tasks
+from noisybench.ground.engine import Progress
+from noisybench.ground.engines.processes import Processes
 from noisybench.runs.folder import keep_variant
 from noisybench.runs.reading import Run, read_runs
 from noisybench.statistics.detection_metrics import auroc
+from noisybench.statistics.ranking import rank
 from noisybench.training.checkpoint import CHECKPOINT, read_checkpoint
 from noisybench.training.objective_contract import true_transition
 from noisybench.training.trace import read_trace
@@ -240,7 +242,7 @@ def tune(case: Case, shared: Shared, out: Path, workers: int) -> dict[str, Setti
         for setting in settings
         for at in range(len(shared.sets))
     ]
-    found = run_tasks(carry_out, tasks, shared, workers=workers)
+    found = Processes(workers).run(carry_out, tasks, shared)
     values: dict[str, dict[str, list[float]]] = {}
     for task, (value, why) in zip(tasks, found, strict=True):
         values.setdefault(task.row, {}).setdefault(task.setting.words, []).append(value)
@@ -270,7 +272,7 @@ def train(case: Case, shared: Shared, chosen: Mapping[str, Setting], out: Path, 
         for seed in case.seeds(at, seeds)
         for row, setting in chosen.items()
     ]
-    for task, (_, why) in zip(tasks, run_tasks(carry_out, tasks, shared, workers=workers), strict=True):
+    for task, (_, why) in zip(tasks, Processes(workers).run(carry_out, tasks, shared), strict=True):
         if why:
             print(f"{task.row}, {task.setting.words}, seed {task.seed}: {why}")
 
@@ -308,11 +310,11 @@ def _line(run: Run, variant: Variant, kept: Mapping[str, Any]) -> str:
             f"{moved.mean():.2f}",
             f"{replaced[wrong].mean():.2f} ({(other == variant.clean)[wrong].mean():.2f})",
             f"{replaced[right].mean():.2f}",
-            f"{auroc(1 - shares, wrong, variant.labels).value:.3f}",
+            f"{auroc(rank(1 - shares, wrong)).value:.3f}",
         ]
     if "objective.indicator" in trace.columns:
         trust = np.asarray(trace["objective.indicator"][-1], dtype=np.float64)
-        cells[4] = f"{auroc(1 - trust, wrong, variant.labels).value:.3f}"
+        cells[4] = f"{auroc(rank(1 - trust, wrong)).value:.3f}"
         cells[5] = f"{np.median(trust[wrong]):.3f} / {np.median(trust[right]):.3f}"
     truth = true_transition(variant)
     matrix = "–"

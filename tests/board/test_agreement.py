@@ -24,11 +24,11 @@ from noisybench.statistics.detection_metrics import (
 )
 from noisybench.statistics.intervals import auroc_interval
 from noisybench.statistics.metric import metrics_of
+from noisybench.statistics.ranking import rank
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant
 
 METRICS = metrics_of("mislabeled")
-NO_CLASS = np.zeros(0, dtype=np.int64)
 
 
 def made(given: Labels, clean: Labels, k: int = 3) -> Variant:
@@ -139,18 +139,20 @@ def test_delong_is_its_definition() -> None:
     values, variant = drawn(400, 9)
     score, wrong, given = values[variant.known], variant.mislabeled[variant.known], variant.labels[variant.known]
     m, n = wrong.sum(), (~wrong).sum()
-    assert auroc(score, wrong, given) == pytest.approx(auroc_interval(*definition(score[wrong], score[~wrong]), m, n))
+    assert auroc(rank(score, wrong)) == pytest.approx(auroc_interval(*definition(score[wrong], score[~wrong]), m, n))
     parts = [definition(score[wrong & (given == c)], score[~wrong & (given == c)]) for c in (0, 1)]
     area, variance = np.mean([part[0] for part in parts]), sum(part[1] for part in parts) / 4
     counts = np.array([[(kind & (given == c)).sum() for c in (0, 1)] for kind in (wrong, ~wrong)])
-    assert auroc_within_class(score, wrong, given) == pytest.approx(auroc_interval(float(area), variance, *counts))
+    assert auroc_within_class(rank(score, wrong, given)) == pytest.approx(
+        auroc_interval(float(area), variance, *counts)
+    )
 
 
 def test_one_mislabeled_sample_has_the_widest_spread() -> None:
     """A single mislabeled sample shows no spread of its own: its part is A (1 − A), the largest there can be."""
     values, wrong = np.arange(11.0), np.arange(11) == 7
     area, part = 0.7, np.r_[np.ones(7), np.zeros(3)].var(ddof=1) / 10
-    assert auroc(values, wrong, NO_CLASS) == pytest.approx(auroc_interval(area, area * (1 - area) + part, 1, 10))
+    assert auroc(rank(values, wrong)) == pytest.approx(auroc_interval(area, area * (1 - area) + part, 1, 10))
 
 
 @pytest.mark.parametrize("values", [[3, 2, 2, 2, 1, 1], [1, 1, 1, 1, 1, 1], [6, 5, 5, 3, 3, 1]])
@@ -162,9 +164,9 @@ def test_ties_count_at_their_expectation(values: list[float]) -> None:
     def top(count: int) -> float:
         return float(np.mean([wrong[order[:count]].mean() for order in orders]))
 
-    assert false_negative_rate(score, wrong, NO_CLASS).value == pytest.approx(1 - top(3))
+    assert false_negative_rate(rank(score, wrong)).value == pytest.approx(1 - top(3))
     for percent, count in ((1, 1), (33, 2), (50, 3), (100, 6)):
-        assert precision_at(percent, score, wrong, NO_CLASS).value == pytest.approx(top(count))
+        assert precision_at(percent, rank(score, wrong)).value == pytest.approx(top(count))
 
 
 def test_shares_have_the_wilson_interval() -> None:
@@ -173,21 +175,21 @@ def test_shares_have_the_wilson_interval() -> None:
     wrong = np.zeros(1000, dtype=bool)
     wrong[[*range(955, 1000, 3), *range(100, 185)]] = True  # 15 of the top 50, none of the 35 before
     expected = binomtest(15, 50).proportion_ci(method="wilson")
-    assert [*precision_at(5, values, wrong, NO_CLASS)] == pytest.approx([0.3, expected.low, expected.high])
+    assert [*precision_at(5, rank(values, wrong))] == pytest.approx([0.3, expected.low, expected.high])
     expected = binomtest(85, 100).proportion_ci(method="wilson")
-    assert [*false_negative_rate(values, wrong, NO_CLASS)] == pytest.approx([0.85, expected.low, expected.high])
-    assert [*false_negative_rate(wrong * 1.0, wrong, NO_CLASS)][:2] == [0, 0]
+    assert [*false_negative_rate(rank(values, wrong))] == pytest.approx([0.85, expected.low, expected.high])
+    assert [*false_negative_rate(rank(wrong * 1.0, wrong))][:2] == [0, 0]
 
 
 def test_average_precision_has_the_wilson_interval() -> None:
     """The interval is Wilson's of as many as are mislabeled, and has a width where all are told apart."""
     values, variant = drawn(300, 50)
     wrong: Bools = variant.mislabeled
-    value, low, high = average_precision(values, wrong, NO_CLASS)
+    value, low, high = average_precision(rank(values, wrong))
     m, reach = wrong.sum(), norm.ppf(0.975)
     for end in (low, high):
         assert (value - end) ** 2 == pytest.approx(reach**2 * end * (1 - end) / m)
-    assert average_precision(wrong.astype(np.float64), wrong, NO_CLASS).low == pytest.approx(1 / (1 + reach**2 / m))
+    assert average_precision(rank(wrong.astype(np.float64), wrong)).low == pytest.approx(1 / (1 + reach**2 / m))
 
 
 def test_references_are_what_they_are_called() -> None:

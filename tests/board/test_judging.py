@@ -30,6 +30,7 @@ from noisybench.memorization.subset_plan import plan_learner
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.runs.reading import read_run
 from noisybench.runs.verify import verify_runs
+from noisybench.statistics.metric import estimates
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant
 
@@ -75,8 +76,8 @@ def mean_of_the_wrong(values, mislabeled, given):
 
 FACTOR = 1
 METRIC = Metric("mean of the wrong", "Mean score of wrong labels.", mean_of_the_wrong, bounds=(-np.inf, np.inf))
-FIFTH = Metric("precision", "Of a fifth.", partial(precision_at, 20))
-ALL = Metric("precision", "Of all.", partial(precision_at, 100))
+FIFTH = Metric("precision", "Of a fifth.", partial(precision_at, 20), ranked=True)
+ALL = Metric("precision", "Of all.", partial(precision_at, 100), ranked=True)
 """
 """A module of metrics of one's own."""
 
@@ -162,7 +163,10 @@ def test_a_class_is_judged_over_its_samples_alone(out: Path, variant: Variant, m
                 said = own_flags(run, variant)[row.detector] if metric == "cut_recall" else values
                 assert said is not None
                 one_kind = not wrong.any() or wrong.all()
-                expected, n = np.nan if one_kind else about.compute(said[of], wrong, given).value, of.sum()
+                expected, n = (
+                    np.nan if one_kind else estimates({metric: about}, said[of], wrong, given)[metric].value,
+                    of.sum(),
+                )
             assert (row.given_class, row.n) == (label, n)
             assert row.value == pytest.approx(expected, nan_ok=True, abs=1e-12)
     assert len(list(cache.rglob("*.msgpack"))) == kept

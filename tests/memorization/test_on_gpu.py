@@ -35,7 +35,7 @@ def variant(images: Source) -> Variant:
     return build_variant(images, Symmetric(0.2), seed=0)
 
 
-def margins(source: Source, variant: Variant, folder: Path, machine: Machine, model: str) -> np.ndarray:  # type: ignore[type-arg]
+def margins(source: Source, variant: Variant, folder: Path, machine: Machine, model: str) -> np.ndarray:
     plan = plan_run(source, model=model, recipe="overfit", epochs=2, options={"augmentation": "none"}, device="cpu")
     retrain(source, variant, SubsetPlan(plan), folder, models=4, machine=machine)
     return read_pool(folder, variant).margins.astype(np.float64)

@@ -16,7 +16,7 @@ from noisybench.statistics.influences import (
     suggestion_influence,
 )
 from noisybench.statistics.memorization_metrics import Compared, correlation_influence, spearman
-from noisybench.statistics.metric import metrics_of
+from noisybench.statistics.metric import estimates, metrics_of
 
 
 def known(name: str) -> Influence:
@@ -115,7 +115,7 @@ def test_counts_at_a_threshold_vary_as_fresh_samples_do(name: str, *, ties: bool
     squares: list[Floats] = []
     for _ in range(800):
         both = fresh()
-        values.append([find("metrics", name).compute(one, wrong, given).value for one in both])
+        values.append([estimates({name: find("metrics", name)}, one, wrong, given)[name].value for one in both])
         if len(squares) < 200:
             found = np.stack([influence(one, wrong, given) for one in both])
             squares.append(found @ found.T)

@@ -8,6 +8,7 @@ from scipy.stats import norm, t
 from noisybench.ground.arrays import Floats
 from noisybench.statistics.detection_metrics import auroc
 from noisybench.statistics.intervals import Z95, auroc_ends, auroc_interval
+from noisybench.statistics.ranking import rank
 
 NO_CLASS = np.zeros(0, dtype=np.int64)
 
@@ -45,7 +46,7 @@ def test_complete_separation_has_a_width() -> None:
     lows = []
     for wrong, right in ((1, 1), (8, 100), (50, 1000)):
         scores = np.arange(float(wrong + right))
-        value, low, high = auroc(scores, scores >= right, NO_CLASS)
+        value, low, high = auroc(rank(scores, scores >= right))
         assert (value, high) == (1, 1)
         assert (1 - low) ** 2 == pytest.approx(Z95**2 * hanley_mcneil(low, wrong, right))
         lows.append(low)
@@ -115,5 +116,5 @@ def test_many_at_once_are_each_alone() -> None:
     ends = auroc_ends(values, variances, 9, 40)
     for i in range(5):
         scores = np.concatenate([high[i], low[i]])
-        expected = auroc(scores, np.arange(49) < 9, NO_CLASS)
+        expected = auroc(rank(scores, np.arange(49) < 9))
         assert (values[i], ends[0][i], ends[1][i]) == pytest.approx(expected, abs=1e-12)

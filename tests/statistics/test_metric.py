@@ -11,7 +11,7 @@ from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.lookup import find, names, summary
 from noisybench.statistics.intervals import Estimate
 from noisybench.statistics.memorization_metrics import Compared
-from noisybench.statistics.metric import Metric, metrics_of
+from noisybench.statistics.metric import Metric, estimates, metrics_of
 
 N = 600
 NULLS = ("cosine_constant", "cosine_permuted", "overlap_chance_1", "overlap_chance_5", "overlap_chance_10")
@@ -41,8 +41,9 @@ def said(name: str, values: Floats, wrong: Bools, given: Labels, *, order: slice
     if metric.compares == "suggestion":
         suggested = values.astype(np.int64)
         return metric.compute(suggested[wrong][order], ((given + 1) % 4)[wrong][order])
-    shown = values > np.quantile(values, 0.8) if metric.compares == "cut" else values
-    return metric.compute(shown[order], wrong[order], given[order])
+    if metric.compares == "cut":
+        return metric.compute((values > np.quantile(values, 0.8))[order], wrong[order], given[order])
+    return estimates({name: metric}, values[order], wrong[order], given[order])[name]
 
 
 def perfect(name: str, wrong: Bools, given: Labels) -> Floats:
@@ -177,8 +178,8 @@ def test_precision_at_the_true_count_is_what_false_negatives_leave() -> None:
         tied = wrong[values == level]
         hits += tied.mean() * min(left, len(tied))
         left -= min(left, len(tied))
-    found = find("metrics", "precision_at_true_count").compute(values, wrong, given)
-    missed = find("metrics", "false_negative_rate").compute(values, wrong, given)
+    names = ("precision_at_true_count", "false_negative_rate")
+    found, missed = estimates({name: find("metrics", name) for name in names}, values, wrong, given).values()
     assert found.value == pytest.approx(hits / count)
     assert [*found] == pytest.approx([1 - missed.value, 1 - missed.high, 1 - missed.low])
 

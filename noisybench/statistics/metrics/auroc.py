@@ -8,6 +8,7 @@ METRIC = Metric(
     title="AUROC",
     words=__doc__,
     compute=auroc,
+    ranked=True,
     chance=0.5,
     influence=auroc_influence,
 )

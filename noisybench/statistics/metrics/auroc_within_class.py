@@ -8,6 +8,7 @@ METRIC = Metric(
     title="AUROC within given class",
     words=__doc__,
     compute=auroc_within_class,
+    ranked=True,
     chance=0.5,
     influence=auroc_within_class_influence,
 )

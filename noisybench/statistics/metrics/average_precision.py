@@ -8,6 +8,7 @@ METRIC = Metric(
     title="average precision",
     words=__doc__,
     compute=average_precision,
+    ranked=True,
     chance=lambda share: share,
     influence=average_precision_influence,
 )

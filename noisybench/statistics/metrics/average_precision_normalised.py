@@ -8,6 +8,7 @@ METRIC = Metric(
     title="average precision above chance",
     words=__doc__,
     compute=average_precision_normalised,
+    ranked=True,
     chance=0.0,
     bounds=(-float("inf"), 1.0),
     influence=average_precision_normalised_influence,

@@ -8,6 +8,7 @@ METRIC = Metric(
     title="false-negative rate at the true count",
     words=__doc__,
     compute=false_negative_rate,
+    ranked=True,
     chance=lambda share: 1 - share,
     higher_is_better=False,
     influence=false_negative_rate_influence,

@@ -10,6 +10,7 @@ METRIC = Metric(
     title="precision at 1 %",
     words=__doc__,
     compute=partial(precision_at, 1),
+    ranked=True,
     chance=lambda share: share,
     influence=partial(precision_at_influence, 1),
 )

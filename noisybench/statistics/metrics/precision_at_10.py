@@ -10,6 +10,7 @@ METRIC = Metric(
     title="precision at 10 %",
     words=__doc__,
     compute=partial(precision_at, 10),
+    ranked=True,
     chance=lambda share: share,
     influence=partial(precision_at_influence, 10),
 )

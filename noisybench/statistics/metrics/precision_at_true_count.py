@@ -8,6 +8,7 @@ METRIC = Metric(
     title="precision at the true count",
     words=__doc__,
     compute=precision_at_true_count,
+    ranked=True,
     chance=lambda share: share,
     influence=precision_at_true_count_influence,
 )

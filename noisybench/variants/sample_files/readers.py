@@ -33,7 +33,7 @@ Read = Callable[[Path, Choose, Variant], Columns]
 def _read_npy(path: Path, choose: Choose, variant: Variant) -> Columns:
     (name,) = choose(["array"]).names
     _check_size(path, "it", size_of(path), variant)
-    return {name: read_array(path)}
+    return {name: read_array(path, mapped=True)}
 
 
 def _read_npz(path: Path, choose: Choose, variant: Variant) -> Columns:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import TOLERANCE, Floats, as_array, check_probabilities, read_only
+from noisybench.ground.arrays import TOLERANCE, Floats, as_array, check_probabilities, read_only, row_blocks
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.packing import ending_of
 from noisybench.variants.sample_files.column_names import (
@@ -45,12 +45,13 @@ class Given:
     """What a file holds for a variant.
 
     Attributes:
-        values: Scores (n,) or probabilities (n, k), in sample order.
+        values: Scores (n,), float64, or probabilities (n, k), of the type that the file has, in sample order; a large array
+            file is mapped and not read.
         lower_is_suspicious: The sign of the scores where the tool that wrote them is known; else None.
         tool: That tool and its column, in words.
     """
 
-    values: Floats
+    values: NDArray[Any]
     lower_is_suspicious: bool | None = None
     tool: str = ""
 
@@ -116,13 +117,14 @@ def read_given(
     elif ids not in (None, IDS[0]):
         tell(f"the rows of {path} are matched by {f'its column {ids!r}' if ids else 'its first, nameless column'}")
     as_it_stands = _values(columns, form, variant, path)
-    values = as_it_stands[order]
+    in_order = np.array_equal(order, np.arange(len(order)))
+    values = as_it_stands if in_order else as_it_stands[order]
     _check_finite(values, form, path)
     if form == "pred_probs":
         _check_probabilities(values, path)
         doubt(values, variant, path, tell)
         return Given(read_only(values))
-    if not verified and np.array_equal(order, np.arange(len(order))):
+    if not verified and in_order:
         _check_unsorted(as_it_stands, path)
     elif verified and ids is None:
         _check_unsorted_in_classes(as_it_stands, variant, path)
@@ -147,7 +149,7 @@ def check_given(
     *,
     labels: Any = None,  # noqa: ANN401
     tell: Tell = lambda _: None,
-) -> Floats:
+) -> NDArray[Any]:
     """Scores (n,), or probabilities (n, k), as ``read_given`` would read them from a file, in sample order.
 
     Args:
@@ -210,8 +212,8 @@ def _match(
     return order, bool(told) or labels_beside(path, variant, order, said=said, silent=silent)
 
 
-def _values(columns: Columns, form: Form, variant: Variant, path: Path) -> Floats:
-    """Scores (n,) or probabilities (n, k), in the order of the rows."""
+def _values(columns: Columns, form: Form, variant: Variant, path: Path) -> NDArray[Any]:
+    """Scores (n,), float64, or probabilities (n, k), of the type that they have, in the order of the rows."""
     wrong = [name for name, column in columns.items() if column.dtype.kind not in "fiub"]
     if wrong:
         msg = f"{wrong[0]!r} of {path} holds {columns[wrong[0]].dtype}, expected numbers"
@@ -224,7 +226,7 @@ def _values(columns: Columns, form: Form, variant: Variant, path: Path) -> Float
         hint = f"; say --{other} if it is these" if values.ndim == 3 - len(expected) else ""
         msg = f"{_words(form)} in {path} have shape {values.shape}, expected {expected}{hint}"
         raise BadData(msg)
-    return values.astype(np.float64)
+    return values.astype(np.float64) if form == "scores" or values.dtype.kind == "b" else values
 
 
 def _values_among(
@@ -303,9 +305,9 @@ def _check_unsorted_in_classes(scores: Floats, variant: Variant, path: Path) -> 
         raise BadData(msg)
 
 
-def doubt(probabilities: Floats, variant: Variant, path: Path, tell: Tell) -> None:
+def doubt(probabilities: NDArray[Any], variant: Variant, path: Path, tell: Tell) -> None:
     """Tell where the likeliest classes agree with the labels, given or clean, no more often than by chance."""
-    best = probabilities.argmax(1)
+    best = np.concatenate([probabilities[part].argmax(1) for part in row_blocks(probabilities.shape)])
     n, k = probabilities.shape
     known = variant.class_known
     for labels, rows in ((variant.labels, np.ones(n, bool)), (variant.clean, known)):
@@ -323,21 +325,33 @@ def doubt(probabilities: Floats, variant: Variant, path: Path, tell: Tell) -> No
     )
 
 
-def _check_finite(values: Floats, form: Form, path: Path) -> None:
-    bad = np.argwhere(~np.isfinite(values))
+def _check_finite(values: NDArray[Any], form: Form, path: Path) -> None:
+    bad = _odd_rows(values, lambda part: ~np.isfinite(part))
     if bad.size:
-        count = len(np.unique(bad[:, 0]))
+        row = np.atleast_1d(values[bad[0]])
         msg = (
-            f"{_words(form)} in {path} must be finite, sample {bad[0, 0]} has {values[tuple(bad[0])]} "
-            f"({count} such samples)"
+            f"{_words(form)} in {path} must be finite, sample {bad[0]} has {row[~np.isfinite(row)][0]} "
+            f"({bad.size} such samples)"
         )
         raise BadData(msg)
 
 
-def _check_probabilities(values: Floats, path: Path) -> None:
-    bad = np.argwhere((values < 0) | (values > 1 + TOLERANCE))
+def _odd_rows(values: NDArray[Any], odd: Callable[[NDArray[Any]], NDArray[np.bool_]]) -> NDArray[np.intp]:
+    """Samples with an odd number, in order; the array may be larger than memory."""
+    found = [np.zeros(0, dtype=np.intp)]
+    for part in row_blocks(values.shape):
+        marks = odd(values[part])
+        if marks.any():
+            found.append(part.start + np.flatnonzero(marks.reshape(len(marks), -1).any(1)))
+    return np.concatenate(found)
+
+
+def _check_probabilities(values: NDArray[Any], path: Path) -> None:
+    bad = _odd_rows(values, lambda part: (part < 0) | (part > 1 + TOLERANCE))
     if bad.size:
-        i, j = bad[0]
+        values = values.astype(np.float64)
+        i = int(bad[0])
+        j = int(np.flatnonzero((values[i] < 0) | (values[i] > 1 + TOLERANCE))[0])
         sums = values.sum(1)
         percent = (values >= 0).all() and abs(float(np.median(sums)) - 100) <= max(values.shape[1] / 2, 1)
         counts = (values >= 0).all() and (values == np.rint(values)).all()
@@ -351,7 +365,7 @@ def _check_probabilities(values: Floats, path: Path) -> None:
             mend = "counts: divide each row by its sum"
         msg = (
             f"{values[i, j]:g} of sample {i}, class {j}, in {path} is no probability "
-            f"({len(np.unique(bad[:, 0]))} such samples); these look like {mend}"
+            f"({bad.size} such samples); these look like {mend}"
         )
         raise BadData(msg)
     check_probabilities(values, len(values), what=f"{path}: probabilities")
