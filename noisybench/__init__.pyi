@@ -89,6 +89,8 @@ from .runs.costs import Costs as Costs
 from .runs.forecast import detector_costs as detector_costs
 from .runs.merging import Merged as Merged
 from .runs.merging import merge as merge
+from .runs.memorization_forecast import MemorizationForecast as MemorizationForecast
+from .runs.memorization_forecast import forecast_memorization as forecast_memorization
 from .runs.stopping import StoppedAt as StoppedAt
 from .runs.stopping import stopping_of as stopping_of
 from .statistics.audit import AuditEstimates as AuditEstimates

@@ -1,4 +1,4 @@
-"""What ``memorize`` does in closed form, what it says of a measurement, and how far measurements agree."""
+"""What ``memorize`` does in closed form, what it says of a measurement or of a detector pool, and how far measurements agree."""
 
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from noisybench.cli.printing import print_json, progress_bar, say, status
+from noisybench.cli.costs import say_forecast
+from noisybench.cli.given import say_told, told_of
+from noisybench.cli.printing import print_json, progress_bar, say, status, tell_suspects
 from noisybench.ground.errors import BadUsage
 
 if TYPE_CHECKING:
-    from noisybench.board.results import MeasuredMemorization
+    from noisybench.board.results import Detected, MeasuredMemorization
     from noisybench.data.source import Source
     from noisybench.training.machine import Machine
     from noisybench.variants.variant import Variant
@@ -27,6 +29,7 @@ def check_options(
     epochs: int | None,
     objective: str,
     recipe: str,
+    together: int | None,
     of_subsets: Mapping[str, bool],
     machine: "Machine",
 ) -> None:
@@ -39,6 +42,7 @@ def check_options(
         epochs: See ``memorize``.
         objective: See ``memorize``.
         recipe: See ``memorize``.
+        together: See ``memorize``.
         of_subsets: Option that only subsets have → whether it is at its default.
         machine: With its engine and shard.
     """
@@ -63,12 +67,11 @@ def check_options(
             f"scored by 'noisybench score VARIANT --features NAME', got --model {model}"
         )
         raise BadUsage(msg)
-    if machine.engine is not None or not machine.shard.is_whole:
-        msg = f"model '{model}' is solved here and at once: leave out {'--engine' if machine.engine else '--shard'}"
-        raise BadUsage(msg)
-    if epochs is not None:
-        msg = f"model '{model}' is solved and not trained: leave out --epochs"
-        raise BadUsage(msg)
+    _check_here(model, machine)
+    for option, value in (("--epochs", epochs), ("--together", together)):
+        if value is not None:
+            msg = f"model '{model}' is solved and not trained: leave out {option}"
+            raise BadUsage(msg)
     if objective != CROSS_ENTROPY:
         msg = f"model '{model}' is solved for its squared error, got --objective {objective}: leave it out"
         raise BadUsage(msg)
@@ -78,6 +81,13 @@ def check_options(
     given = [option for option, is_default in of_subsets.items() if not is_default]
     if given and estimand != "subsets":
         msg = f"{' and '.join(given)} are of --estimand subsets; else each sample is left out exactly: leave them out, or add that"
+        raise BadUsage(msg)
+
+
+def _check_here(model: str, machine: "Machine") -> None:
+    """Raise for an engine or a shard: what is solved in one piece has no tasks."""
+    if machine.engine is not None or not machine.shard.is_whole:
+        msg = f"model '{model}' is solved here and at once: leave out {'--engine' if machine.engine else '--shard'}"
         raise BadUsage(msg)
 
 
@@ -105,6 +115,7 @@ def memorize_in_closed_form(
     models: int,
     seed: int,
     machine: "Machine",
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Leave out each sample, or random subsets, exactly, and say what came out.
@@ -117,6 +128,7 @@ def memorize_in_closed_form(
         models: Refits on random subsets.
         seed: Of the subsets.
         machine: Threads, and the device of features.
+        dry_run: Whether to say what it would take, and solve nothing.
         as_json: Whether for machines.
     """
     from noisybench.board.results import memorize as measure
@@ -132,6 +144,9 @@ def memorize_in_closed_form(
     told = f"; {chosen} chosen on other sets ({CHOSEN_ON})" if chosen else ""
     typer.echo(f"{variant.name}: {what} {solved.learner.name}{told}", err=True)
     asked: dict[str, Any] = {"models": models, "seed": seed, "features": seen, "machine": machine}
+    if dry_run:
+        say_forecast(source, variant, solved, out, as_json=as_json, **asked)
+        return
     with progress_bar("memorize", models, "refits") if not exact else nullcontext(lambda: None) as step:
         measured = measure(source, variant, solved, out, progress=step, **asked)
     report_measured(measured, solved.learner.name, as_json=as_json)
@@ -157,6 +172,30 @@ def report_measured(measured: "MeasuredMemorization", learner: str, *, as_json: 
             f"that fits so few, memorization is low as it should be"
         )
     say(str(measured.path))
+
+
+def report_detected(detected: "Detected", variant: "Variant", *, as_json: bool) -> None:
+    """What a detector pool found: each detector against the mask, and the noise as confident learning estimates it."""
+    from noisybench.variants.transitions import is_large
+
+    told, noise = told_of(detected), detected.noise
+    if "knn" not in told:
+        typer.echo(
+            "note: knn is left out: inputs that are read when asked for have neighbours in features only", err=True
+        )
+    if as_json:
+        matrix = None  # of many classes longer than anybody reads; the detectors' answers tell it
+        if not is_large(variant.num_classes):
+            matrix = [[None if isnan(cell) else cell for cell in row] for row in noise.transition.tolist()]
+        rate = None if isnan(noise.rate) else noise.rate
+        print_json({"path": str(detected.path), "noise_rate": rate, "transition": matrix, "detectors": told})
+        return
+    say_told(told)
+    known = variant.known
+    realised = f"; realised {variant.mislabeled[known].mean():.1%}" if known.any() else ""
+    say(f"estimated noise rate     {noise.rate:.1%} by confident learning{realised}")
+    say(str(detected.path))
+    tell_suspects([detected.path])
 
 
 FITTED = 0.5

@@ -2,13 +2,12 @@
 
 import time
 from contextlib import nullcontext
-from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from noisybench.cli.costs import record_of_costs
+from noisybench.cli.costs import record_of_costs, say_forecast
 from noisybench.cli.engines import (
     Address,
     EngineName,
@@ -19,7 +18,6 @@ from noisybench.cli.engines import (
     TaskMemory,
     Workers,
 )
-from noisybench.cli.given import say_told, told_of
 from noisybench.cli.launched import launched, own_device
 from noisybench.cli.printing import (
     Data,
@@ -28,7 +26,6 @@ from noisybench.cli.printing import (
     Settings,
     print_json,
     progress_bar,
-    say,
     status,
     tell,
     tell_suspects,
@@ -36,10 +33,6 @@ from noisybench.cli.printing import (
 )
 from noisybench.cli.reports import carried_out_by, report_runs, say_plan
 from noisybench.ground.errors import BadUsage
-
-if TYPE_CHECKING:
-    from noisybench.board.results import Detected
-    from noisybench.variants.variant import Variant
 
 
 def evaluate(
@@ -195,9 +188,20 @@ def memorize(
     shard: ShardName = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     threads: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="Of features and neighbours.")] = 1,
+    together: Annotated[
+        int | None,
+        typer.Option(
+            parser=whole_number,
+            metavar="N",
+            help="Models trained at a time by torch.func; default: as many as pay on a GPU, 1 on a CPU.",
+        ),
+    ] = None,
     data: Data = None,
     own_source: OwnSource = None,
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say hours, memory and disk, by a few models that are thrown away.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Measure the memorization of each label, or score detectors of held-out answers, with many subset models.
@@ -207,7 +211,7 @@ def memorize(
     from noisybench.board.model_words import KNOWS
     from noisybench.board.results import detect as score_held_out
     from noisybench.board.results import memorize as measure
-    from noisybench.cli.closed_form import check_options, memorize_in_closed_form, report_measured
+    from noisybench.cli.closed_form import check_options, memorize_in_closed_form, report_detected, report_measured
     from noisybench.ground.checks import whole
     from noisybench.ground.options import split_pairs
     from noisybench.memorization.learner import CLOSED_FORM_MODELS
@@ -227,37 +231,35 @@ def memorize(
     check_purpose(pool, fractions)
     of_features = split_pairs(features_set or [], flag="--features-set")
     engines = EngineOptions(engine, workers, address, task_cpus, task_gpus, task_memory, shard)
-    machine = engines.on(Machine(device, threads))
+    machine = engines.on(Machine(device, threads, together=together))
     of_subsets = {
         "--models": models == MODELS,
         "--fraction": fraction == FRACTION,
         "--no-balanced": balanced,
         "--seed": not seed,
     }
-    check_options(
-        model,
-        estimand,
-        pool=pool,
-        epochs=epochs,
-        objective=objective,
-        recipe=recipe,
-        of_subsets=of_subsets,
-        machine=machine,
-    )
+    how: dict[str, Any] = {
+        "pool": pool,
+        "epochs": epochs,
+        "objective": objective,
+        "recipe": recipe,
+        "together": together,
+        "machine": machine,
+    }
+    check_options(model, estimand, **how, of_subsets=of_subsets)
     found = read_variant(variant)
     for share in fractions:
         check_fraction(share, len(found.labels))
     with status(f"reading {found.provenance.source}"):
         source = source_of(found, variant, data, own_source)
     if model in CLOSED_FORM_MODELS:
-        options = split_pairs(settings or [], flag="--set")
         memorize_in_closed_form(
             source,
             found,
             out,
             plan={
                 "model": model,
-                "options": options,
+                "options": split_pairs(settings or [], flag="--set"),
                 "features": features,
                 "features_options": of_features,
                 "estimand": estimand or "leave_one_out",
@@ -267,6 +269,7 @@ def memorize(
             models=models,
             seed=seed,
             machine=machine,
+            dry_run=dry_run,
             as_json=as_json,
         )
         return
@@ -295,39 +298,18 @@ def memorize(
         err=True,
     )
     asked: dict[str, Any] = {"models": models, "seed": seed, "features": seen, "machine": machine}
+    if dry_run:
+        say_forecast(source, found, learner, out, as_json=as_json, purpose=pool, fractions=fractions, **asked)
+        return
     with progress_bar("memorize", models * len(fractions) // machine.shard.of, "models") as step:
         if pool == "detector":
             detected = score_held_out(source, found, learner, out, fractions=fractions, progress=step, **asked)
         else:
             measured = measure(source, found, learner, out, progress=step, **asked)
     if pool == "detector":
-        _report_detected(detected, found, as_json=as_json)
+        report_detected(detected, found, as_json=as_json)
     else:
         report_measured(measured, learner.learner.name, as_json=as_json)
-
-
-def _report_detected(detected: "Detected", variant: "Variant", *, as_json: bool) -> None:
-    """What a detector pool found: each detector against the mask, and the noise as confident learning estimates it."""
-    from noisybench.variants.transitions import is_large
-
-    told, noise = told_of(detected), detected.noise
-    if "knn" not in told:
-        typer.echo(
-            "note: knn is left out: inputs that are read when asked for have neighbours in features only", err=True
-        )
-    if as_json:
-        matrix = None  # of many classes longer than anybody reads; the detectors' answers tell it
-        if not is_large(variant.num_classes):
-            matrix = [[None if isnan(cell) else cell for cell in row] for row in noise.transition.tolist()]
-        rate = None if isnan(noise.rate) else noise.rate
-        print_json({"path": str(detected.path), "noise_rate": rate, "transition": matrix, "detectors": told})
-        return
-    say_told(told)
-    known = variant.known
-    realised = f"; realised {variant.mislabeled[known].mean():.1%}" if known.any() else ""
-    say(f"estimated noise rate     {noise.rate:.1%} by confident learning{realised}")
-    say(str(detected.path))
-    tell_suspects([detected.path])
 
 
 def split_names(text: str) -> tuple[str, ...]:

@@ -151,3 +151,21 @@ def plan_learner(
         seen = features_of(source, chosen, device=choose_device(device), cache=cache)
     shown = replace(untested(source), inputs=seen, augmentation="none")
     return SubsetPlan(plan_run(shown, model=model, device=device, **how), fraction, balanced, chosen.word), seen
+
+
+def seen_by(source: Source, learner: SubsetPlan, features: Features | None) -> Source:
+    """The source as the models of a learner see it: without a test set, and with features for inputs where there are any.
+
+    Raises:
+        BadUsage: The learner is on other inputs, or the features are of more or fewer samples.
+    """
+    if (features is None) != (learner.features == "input"):
+        msg = f"the learner is one on '{learner.features}'; give features with any learner that is not on 'input'"
+        raise BadUsage(msg)
+    seen = untested(source)
+    if features is None:
+        return seen
+    if len(features) != len(source.labels):
+        msg = f"there are {len(features)} rows of features for {len(source.labels)} samples; expected one each"
+        raise BadUsage(msg)
+    return replace(seen, inputs=features, augmentation="none")

@@ -36,6 +36,9 @@ class Machine:
             last bits, and what layers such as dropout draw. Every one of them is given the same.
         engine: What carries out runs and blocks, such as ``Ray()``; None: ``Processes(workers)``.
         shard: Of all runs or blocks, those that are carried out, as ``Shard(2, 8)``; see ``docs/engines.md``.
+        together: Subset models that are trained at a time by ``torch.func``; None takes as many as pay on a GPU, and one on a
+            CPU, where that gains nothing. It decides last bits, and is recorded with a pool where it is more than one.
+            Perceptrons by SGD are trained together whatever it is, by products of their own.
     """
 
     device: str = "cpu"
@@ -46,6 +49,7 @@ class Machine:
     ranks: int = 1
     engine: Engine | None = None
     shard: Shard = WHOLE
+    together: int | None = None
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -60,6 +64,8 @@ class Machine:
             other = f"workers={self.workers}" if self.engine is None else f"engine={self.engine}"
             msg = f"{self.ranks} ranks train one run together, here, got {other}; leave that out"
             raise BadUsage(msg)
+        if self.together is not None:
+            object.__setattr__(self, "together", whole(self.together, "together", least=1))
         object.__setattr__(self, "device", choose_device(self.device))
         check_kind(self.shard, Shard, "shard", "Shard(2, 8) is the second of eight")
         if self.engine is not None and (isinstance(self.engine, type) or not hasattr(self.engine, "run")):
@@ -177,6 +183,12 @@ def deterministic_torch(device: torch.device, threads: int) -> Iterator[None]:
         finally:
             torch.set_num_threads(threads_before)
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = deterministic, benchmark
+
+
+def wait_for(device: torch.device) -> None:
+    """Until a GPU has done what it was told, so that a clock can be read."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 @contextmanager
