@@ -75,6 +75,10 @@ from .memorization.closed_form_plan import ClosedFormPlan as ClosedFormPlan
 from .memorization.closed_form_plan import plan_closed_form as plan_closed_form
 from .memorization.estimate import Memorization as Memorization
 from .memorization.estimate import read_memorization as read_memorization
+from .memorization.estimators import Estimator as Estimator
+from .memorization.estimators import find_estimator as find_estimator
+from .memorization.fitted_plan import FittedPlan as FittedPlan
+from .memorization.fitted_plan import plan_fitted as plan_fitted
 from .memorization.learner import Learner as Learner
 from .memorization.subset_plan import SubsetPlan as SubsetPlan
 from .memorization.subset_plan import plan_learner as plan_learner

@@ -19,6 +19,7 @@ from noisybench.detection.scoring import Detector
 from noisybench.ground.arrays import Floats
 from noisybench.ground.lookup import find, is_ours
 from noisybench.ground.text import cell
+from noisybench.memorization.learner import FITTED
 from noisybench.runs.reading import Run
 from noisybench.runs.record import NOBODY, WITH_HISTORY, Regime, Setup
 
@@ -300,6 +301,17 @@ def _command(run: Run, told: Ablation = ()) -> str:
     elif record.regime == "pool":
         parts = ("memorize", "VARIANT", "--pool", "detector", "--model", record.model, "--recipe", record.recipe)
         parts = (*parts, "--epochs", str(record.epochs), "--models", str(record.models))
+        if record.recipe == FITTED:
+            parts = (
+                "memorize",
+                "VARIANT",
+                "--pool",
+                "detector",
+                "--model",
+                record.model,
+                "--models",
+                str(record.models),
+            )
     elif record.regime == "features":
         parts = ("score", "VARIANT", "--features", record.features)
     elif record.regime == "answers":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from noisybench.cli.fitted import check_fitted, is_fitted
 from noisybench.cli.printing import print_json, progress_bar, say, status
 from noisybench.ground.errors import BadUsage
 
@@ -27,9 +28,10 @@ def check_options(
     epochs: int | None,
     objective: str,
     recipe: str,
+    settings: bool,
     of_subsets: Mapping[str, bool],
 ) -> None:
-    """Raise ``BadUsage`` for options of a closed form without its model, for those that it does not have, and for no model.
+    """Raise ``BadUsage`` for options of a closed form without its model, for those that a model does not have, and for none.
 
     Args:
         model: That was asked for.
@@ -38,6 +40,7 @@ def check_options(
         epochs: See ``memorize``.
         objective: See ``memorize``.
         recipe: See ``memorize``.
+        settings: Whether ``--set`` was given.
         of_subsets: Option that only subsets have → whether it is at its default.
     """
     from noisybench.ground.checks import check_choice
@@ -46,6 +49,9 @@ def check_options(
 
     if estimand is not None:
         check_choice(estimand, "--estimand", ESTIMANDS)
+    if is_fitted(model):
+        check_fitted(model, epochs=epochs, objective=objective, recipe=recipe, settings=settings, estimand=estimand)
+        return
     _check_name(model or "")
     if model not in CLOSED_FORM_MODELS:
         if estimand not in (None, "subsets"):

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from noisybench.cli.costs import cost_lines, record_of_costs
-from noisybench.cli.given import say_told, told_of
 from noisybench.cli.printing import (
     Data,
     Json,
@@ -29,9 +28,7 @@ from noisybench.cli.stopping import record_of_stopping, stopping_line
 from noisybench.ground.errors import BadUsage
 
 if TYPE_CHECKING:
-    from noisybench.board.results import Detected
     from noisybench.runs.training_run import Evaluation
-    from noisybench.variants.variant import Variant
 
 
 def evaluate(
@@ -147,7 +144,9 @@ def memorize(
     variant: Annotated[Path, typer.Argument(help="A variant's folder.")],
     *,
     pool: Annotated[str, typer.Option(help="truth, or detector: what the models are for; never both.")] = "truth",
-    model: Annotated[str | None, typer.Option(help="Name of a model; default: one that suits the source.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Name of a model, or sklearn:NAME; default: one that suits the source.")
+    ] = None,
     features: Annotated[
         str, typer.Option(help="What models see: input, pca, patches, torchvision:NAME or timm:NAME.")
     ] = "input",
@@ -187,10 +186,11 @@ def memorize(
     from noisybench.board.results import detect as score_held_out
     from noisybench.board.results import memorize as measure
     from noisybench.cli.closed_form import check_options, memorize_in_closed_form, report_measured
+    from noisybench.cli.detected import report_detected
+    from noisybench.cli.fitted import plan_pool
     from noisybench.ground.checks import whole
     from noisybench.ground.options import split_pairs
     from noisybench.memorization.learner import CLOSED_FORM_MODELS
-    from noisybench.memorization.subset_plan import plan_learner
     from noisybench.memorization.subsets import check_fraction
     from noisybench.runs.pool_run import check_purpose
     from noisybench.training.machine import Machine
@@ -212,7 +212,8 @@ def memorize(
         "--no-balanced": balanced,
         "--seed": not seed,
     }
-    check_options(model, estimand, pool=pool, epochs=epochs, objective=objective, recipe=recipe, of_subsets=of_subsets)
+    given: dict[str, Any] = {"epochs": epochs, "objective": objective, "recipe": recipe, "settings": bool(settings)}
+    check_options(model, estimand, pool=pool, **given, of_subsets=of_subsets)
     found = read_variant(variant)
     for share in fractions:
         check_fraction(share, len(found.labels))
@@ -240,7 +241,7 @@ def memorize(
         )
         return
     with status(f"features {features}") if features != "input" else nullcontext():
-        learner, seen = plan_learner(
+        learner, seen = plan_pool(
             source,
             model=model,
             recipe=recipe,
@@ -270,33 +271,9 @@ def memorize(
         else:
             measured = measure(source, found, learner, out, progress=step, **asked)
     if pool == "detector":
-        _report_detected(detected, found, as_json=as_json)
+        report_detected(detected, found, as_json=as_json)
     else:
         report_measured(measured, learner.learner.name, as_json=as_json)
-
-
-def _report_detected(detected: "Detected", variant: "Variant", *, as_json: bool) -> None:
-    """What a detector pool found: each detector against the mask, and the noise as confident learning estimates it."""
-    from noisybench.variants.transitions import is_large
-
-    told, noise = told_of(detected), detected.noise
-    if "knn" not in told:
-        typer.echo(
-            "note: knn is left out: inputs that are read when asked for have neighbours in features only", err=True
-        )
-    if as_json:
-        matrix = None  # of many classes longer than anybody reads; the detectors' answers tell it
-        if not is_large(variant.num_classes):
-            matrix = [[None if isnan(cell) else cell for cell in row] for row in noise.transition.tolist()]
-        rate = None if isnan(noise.rate) else noise.rate
-        print_json({"path": str(detected.path), "noise_rate": rate, "transition": matrix, "detectors": told})
-        return
-    say_told(told)
-    known = variant.known
-    realised = f"; realised {variant.mislabeled[known].mean():.1%}" if known.any() else ""
-    say(f"estimated noise rate     {noise.rate:.1%} by confident learning{realised}")
-    say(str(detected.path))
-    tell_suspects([detected.path])
 
 
 def count_workers(asked: int | None, device: str, runs: int) -> int:

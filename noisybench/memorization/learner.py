@@ -18,6 +18,8 @@ ESTIMAND_WORDS: Mapping[str, str] = {
 
 CLOSED_FORM = "closed_form"
 """Recipe of what is solved and not trained."""
+FITTED = "sklearn"
+"""Recipe of what scikit-learn fits, and what its models' names begin with, as in ``sklearn:RandomForestClassifier``."""
 CLOSED_FORM_MODELS = ("ridge", "kernel_ridge", "kernel_ridge_nystrom")
 """Models that are solved; the last is Nyström's approximation of the second."""
 
@@ -56,6 +58,8 @@ class Learner:
         if self.recipe == CLOSED_FORM:
             asked = f"{ESTIMAND_WORDS[self.estimand]}, " if self.is_exact else share
             return f"{self.model}, {by}closed form ({self.trained}), {asked}on {self.features}"
+        if self.recipe == FITTED:
+            return f"{self.model} ({self.trained}), {share}on {self.features}"
         return f"{self.model}, {self.recipe}, {by}{self.epochs} epochs ({self.trained}), {share}on {self.features}"
 
     @property
@@ -81,6 +85,8 @@ def learner_of_setup(setup: Mapping[str, Any]) -> Learner:
     """The learner that the record of a block of models describes, see ``SubsetPlan.setup``."""
     if setup["recipe"] == CLOSED_FORM:
         return _solved(setup)
+    if setup["recipe"] == FITTED:
+        return _fitted(setup)
     recipe = {field.name: setup[field.name] for field in fields(Recipe) if field.name in {*RECIPE_OF_0_1_0, *setup}}
     by = {name: setup[name] for name in ("objective", "objective_code") if name in setup}
     return Learner(
@@ -112,6 +118,19 @@ def _solved(setup: Mapping[str, Any]) -> Learner:
         balanced=exact or setup["balanced"],
         objective=f"squared_error({told})",
         estimand=setup["estimand"],
+    )
+
+
+def _fitted(setup: Mapping[str, Any]) -> Learner:
+    """The learner of what scikit-learn fits, see ``FittedPlan.setup``."""
+    return Learner(
+        model=setup["model"],
+        recipe=FITTED,
+        epochs=0,
+        trained=digest_of_training(setup["model"], setup["code"], FITTED, {}),
+        features=setup["features"],
+        fraction=setup["fraction"],
+        balanced=setup["balanced"],
     )
 
 

@@ -20,7 +20,7 @@ from noisybench.memorization.closed_form_plan import folder_of_solved
 from noisybench.memorization.estimate import MEASURES, estimate_memorization, read_memorization
 from noisybench.memorization.held_out import held_out_answers, shares_fitted
 from noisybench.memorization.learner import CLOSED_FORM
-from noisybench.memorization.pool import BLOCK, Pool, block_path, read_block, read_pool
+from noisybench.memorization.pool import BLOCK, Pool, block_path, folder_of_pool, read_block, read_pool
 from noisybench.memorization.subsets import subsets
 from noisybench.runs.folder import RECORD
 from noisybench.runs.history_checks import check_epochs, check_history, check_history_column, check_history_of_fits
@@ -142,8 +142,6 @@ def verify_memorization(path: Path) -> str:
     if setup["recipe"] == CLOSED_FORM:
         wanted = folder_of_solved(setup, seed=pool.seed)
     else:
-        from noisybench.memorization.subset_plan import folder_of_pool  # brings torch
-
         wanted = folder_of_pool(setup, purpose=pool.purpose, seed=pool.seed)
     if path.parent.name != wanted:
         msg = f"{path.parent} holds models that belong into a folder called {wanted}; it was renamed, or is a copy: delete it"
