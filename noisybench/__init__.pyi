@@ -6,6 +6,9 @@ from .board.agreement import against_memorization as against_memorization
 from .board.comparison import measure_runs as measure_runs
 from .board.detector_table import Row as Row
 from .board.finding import find_suspects as find_suspects
+from .board.influence_files import pair_records as pair_records
+from .board.influence_files import write_pairs as write_pairs
+from .board.influence_sheet import draw_pairs as draw_pairs
 from .board.leaderboard import Leaderboard as Leaderboard
 from .board.leaderboard import flags_board as flags_board
 from .board.leaderboard import leaderboard as leaderboard
@@ -79,6 +82,8 @@ from .memorization.estimators import Estimator as Estimator
 from .memorization.estimators import find_estimator as find_estimator
 from .memorization.fitted_plan import FittedPlan as FittedPlan
 from .memorization.fitted_plan import plan_fitted as plan_fitted
+from .memorization.influence import InfluencePairs as InfluencePairs
+from .memorization.influence import influence_pairs as influence_pairs
 from .memorization.learner import Learner as Learner
 from .memorization.subset_plan import SubsetPlan as SubsetPlan
 from .memorization.subset_plan import plan_learner as plan_learner

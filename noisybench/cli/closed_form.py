@@ -15,6 +15,7 @@ from noisybench.ground.errors import BadUsage
 
 if TYPE_CHECKING:
     from noisybench.board.results import MeasuredMemorization
+    from noisybench.cli.influence import WrittenPairs
     from noisybench.data.source import Source
     from noisybench.training.machine import Machine
     from noisybench.variants.variant import Variant
@@ -138,12 +139,27 @@ def memorize_in_closed_form(
     report_measured(measured, solved.learner.name, as_json=as_json)
 
 
-def report_measured(measured: "MeasuredMemorization", learner: str, *, as_json: bool) -> None:
-    """What a measurement of memorization found, and how good it is."""
+def report_measured(
+    measured: "MeasuredMemorization",
+    learner: str,
+    influence: "WrittenPairs | None" = None,
+    *,
+    as_json: bool,
+) -> None:
+    """What a measurement of memorization found, how good it is, and what there is of high-influence pairs.
+
+    Args:
+        measured: The measurement.
+        learner: What was trained, in words.
+        influence: The pairs and their files; None where they were not asked for.
+        as_json: Whether for machines.
+    """
     from noisybench.runs.fit_words import FIT_WORDS
 
     summary = measured.summary
     record = {"path": str(measured.path), "learner": learner, **asdict(summary)}
+    if influence is not None:
+        record |= influence.record
     if as_json:
         print_json({key: None if isinstance(value, float) and isnan(value) else value for key, value in record.items()})
         return
@@ -157,6 +173,8 @@ def report_measured(measured: "MeasuredMemorization", learner: str, *, as_json: 
             f"note: {summary.mislabeled_fit:.0%} wrong labels fitted by the models that are trained on them: of a learner "
             f"that fits so few, memorization is low as it should be"
         )
+    if influence is not None:
+        influence.say()
     say(str(measured.path))
 
 

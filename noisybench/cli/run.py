@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from noisybench.cli.closed_form import check_options, memorize_in_closed_form, report_measured
 from noisybench.cli.costs import cost_lines, record_of_costs
+from noisybench.cli.detected import report_detected
+from noisybench.cli.fitted import plan_pool
+from noisybench.cli.influence import PairFiles
 from noisybench.cli.printing import (
     Data,
     Json,
@@ -164,6 +168,13 @@ def memorize(
         str, typer.Option(help="What each model minimises: a name of 'list objectives', or package.module:attribute.")
     ] = "cross_entropy",
     objective_set: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the objective.")] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write high-influence pairs with test samples: .csv, .json, .md, .parquet."),
+    ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw such pairs of images: .png, .svg, .pdf.")
+    ] = None,
     estimand: Annotated[
         str | None,
         typer.Option(help="Of --model ridge, kernel_ridge: leave_one_out (default), leave_one_out_margin or subsets."),
@@ -185,9 +196,6 @@ def memorize(
     from noisybench.board.model_words import KNOWS
     from noisybench.board.results import detect as score_held_out
     from noisybench.board.results import memorize as measure
-    from noisybench.cli.closed_form import check_options, memorize_in_closed_form, report_measured
-    from noisybench.cli.detected import report_detected
-    from noisybench.cli.fitted import plan_pool
     from noisybench.ground.checks import whole
     from noisybench.ground.options import split_pairs
     from noisybench.memorization.learner import CLOSED_FORM_MODELS
@@ -212,22 +220,32 @@ def memorize(
         "--no-balanced": balanced,
         "--seed": not seed,
     }
-    given: dict[str, Any] = {"epochs": epochs, "objective": objective, "recipe": recipe, "settings": bool(settings)}
-    check_options(model, estimand, pool=pool, **given, of_subsets=of_subsets)
+    check_options(
+        model,
+        estimand,
+        pool=pool,
+        epochs=epochs,
+        objective=objective,
+        recipe=recipe,
+        settings=bool(settings),
+        of_subsets=of_subsets,
+    )
+    files = PairFiles(pairs, sheet)
+    files.check(pool, model)
     found = read_variant(variant)
     for share in fractions:
         check_fraction(share, len(found.labels))
     with status(f"reading {found.provenance.source}"):
         source = source_of(found, variant, data, own_source)
+    files.check_source(source, features)
     if model in CLOSED_FORM_MODELS:
-        options = split_pairs(settings or [], flag="--set")
         memorize_in_closed_form(
             source,
             found,
             out,
             plan={
                 "model": model,
-                "options": options,
+                "options": split_pairs(settings or [], flag="--set"),
                 "features": features,
                 "features_options": of_features,
                 "estimand": estimand or "leave_one_out",
@@ -269,11 +287,12 @@ def memorize(
         if pool == "detector":
             detected = score_held_out(source, found, learner, out, fractions=fractions, progress=step, **asked)
         else:
-            measured = measure(source, found, learner, out, progress=step, **asked)
+            measured = measure(source, found, learner, out, ask_test=files.wanted, progress=step, **asked)
     if pool == "detector":
         report_detected(detected, found, as_json=as_json)
     else:
-        report_measured(measured, learner.learner.name, as_json=as_json)
+        influence = files.write(measured.path, source, found) if files.wanted else None
+        report_measured(measured, learner.learner.name, influence, as_json=as_json)
 
 
 def count_workers(asked: int | None, device: str, runs: int) -> int:
