@@ -83,11 +83,15 @@ def words_of_pairs(pairs: InfluencePairs) -> str:
     helping = int((pairs.influence > 0).sum())
     return (
         f"{pairs.helps} pairs help (influence of {pairs.least:g} and more) and {pairs.harms} harm (-{pairs.least:g} and "
-        f"less), where chance alone would give {pairs.helps_by_chance:.3g} and {pairs.harms_by_chance:.3g}: of "
+        f"less), where chance alone would give {_many(pairs.helps_by_chance)} and {_many(pairs.harms_by_chance)}: of "
         f"{pairs.compared} pairs of a training sample with memorization of {pairs.memorized:g} and more and a test sample, "
         f"by {pairs.models} models of {pairs.learner.name}. Listed are {helping} and {len(pairs.train) - helping}, among "
         f"which a share of {pairs.most_q:g} at most is expected to be chance."
     )
+
+
+def _many(pairs: float) -> str:
+    return f"{pairs:.2g}" if pairs < 10 else f"{pairs:.0f}"  # noqa: PLR2004 - two digits
 
 
 def _write_csv(records: Records, pairs: InfluencePairs, path: Path) -> None:

@@ -39,6 +39,7 @@ def draw_pairs(pairs: InfluencePairs, source: Source, variant: Variant, path: st
     path = check_picture(path)
     check_images_of(source)
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     rows = drawn_rows(pairs)
     if not rows.size:
@@ -50,8 +51,9 @@ def draw_pairs(pairs: InfluencePairs, source: Source, variant: Variant, path: st
     tests: Any = source.test_labels
     with in_style():
         deep = -(-len(rows) // ACROSS)
-        figure = Figure(figsize=(2.1 * ACROSS, 1.28 * deep + 0.6), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.01, h_pad=0.03)  # type: ignore[union-attr]  # it has one
+        figure = Figure(
+            figsize=(2.1 * ACROSS, 1.28 * deep + 0.6), layout=ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.03)
+        )
         figure.suptitle(
             f"{cell(source.name)}: test images (right) that models get right more often, in blue, or less often, in red, if "
             f"they\nsaw the training image (left); the {len(rows)} of largest influence, one for each training image",

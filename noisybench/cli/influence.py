@@ -53,13 +53,13 @@ class PairFiles(NamedTuple):
         if self.sheet is not None:
             check_images_of(source)
 
-    def write(self, folder: Path, source: "Source", variant: "Variant") -> "WrittenPairs":
+    def write(self, folder: Path, source: "Source", variant: "Variant", models: int) -> "WrittenPairs":
         """Find the pairs of a measurement, write them as they are asked for, and say on stderr what chance gives."""
         from noisybench.board.influence_files import words_of_pairs, write_pairs
         from noisybench.board.influence_sheet import draw_pairs
         from noisybench.memorization.influence import influence_pairs
 
-        found = influence_pairs(folder, source, variant)
+        found = influence_pairs(folder, source, variant, models=models)
         typer.echo(words_of_pairs(found), err=True)
         written = []
         if self.table is not None:

@@ -291,7 +291,7 @@ def memorize(
     if pool == "detector":
         report_detected(detected, found, as_json=as_json)
     else:
-        influence = files.write(measured.path, source, found) if files.wanted else None
+        influence = files.write(measured.path, source, found, models) if files.wanted else None
         report_measured(measured, learner.learner.name, influence, as_json=as_json)
 
 

@@ -81,6 +81,7 @@ def influence_pairs(
     source: Source,
     variant: Variant,
     *,
+    models: int | None = None,
     memorized: float = MEMORIZED,
     least: float = LEAST,
     most: int = MOST_PAIRS,
@@ -95,6 +96,7 @@ def influence_pairs(
         folder: Of the measurement, as ``memorize(…, ask_test=True)`` gives it.
         source: Of the variant, with its test set.
         variant: The labels that the models were trained on.
+        models: The first so many of the pool; None takes all.
         memorized: Memorization from which training samples are looked at.
         least: Absolute influence from which a pair counts.
         most: Pairs that are kept, the largest first; the others are counted alone.
@@ -110,7 +112,7 @@ def influence_pairs(
     memorized = number(memorized, "memorized", least=-1, most=1)
     least, most = number(least, "least", least=0, most=1, without=0), whole(most, "most", least=1)
     most_q = number(most_q, "most_q", least=0, most=1)
-    pool = read_pool(folder, variant)
+    pool = read_pool(folder, variant, models=models)
     memorization = estimate_memorization(pool, variant)
     predictions = read_tests(folder, variant, source, models=len(pool.included))
     candidates = np.flatnonzero(memorization.values >= memorized).astype(np.int64)

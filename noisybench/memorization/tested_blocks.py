@@ -114,8 +114,8 @@ def mend_tested(block: Path, variant: Variant) -> bool:
     path = tested_beside(block)
     if not path.is_file():
         msg = (
-            f"{block} holds models that were not asked about the test set, and a model is not kept; give another --out, or "
-            f"delete {block.parent} to train them again, and influence will be measured"
+            f"{block} holds answers of models that were not asked about the test set, and the models are not kept; give "
+            f"another --out, or delete {block.parent} to train them again"
         )
         raise BadData(msg)
     try:
@@ -152,16 +152,30 @@ def read_tests(folder: Path, variant: Variant, source: Source, *, models: int) -
         Mismatch: It is of another test set.
     """
     digest = digest_of_tests(source)
-    t = 0 if source.test_labels is None else len(source.test_labels)
     parts = []
     for number, count in blocks(models):
         block = block_path(folder, number, count)
         if not tested_beside(block).is_file():
             mend_tested(block, variant)  # which says what to do
-        predictions, record = read_tested(tested_beside(block), variant)
         check_tested(tested_beside(block), digest, variant)
-        if record != {**read_block(block, variant).record, "test_sha256": digest} or predictions.shape[1] != t:
-            msg = f"{tested_beside(block)} is not of the models of {block.name}; delete both to train them again"
-            raise BadData(msg)
-        parts.append(predictions)
-    return np.concatenate(parts)
+        parts.append(read_whole(block, variant))
+    found: Predictions = np.concatenate(parts)
+    t = 0 if source.test_labels is None else len(source.test_labels)
+    if found.shape[1] != t:
+        msg = f"{folder} holds predictions of {found.shape[1]} test samples, expected {t}; delete it to train the models again"
+        raise BadData(msg)
+    return found
+
+
+def read_whole(block: Path, variant: Variant) -> Predictions:
+    """What the models of a block predict of the test set, shape (b, t), seen to be theirs.
+
+    Raises:
+        BadData: The file is missing, damaged, or of other models.
+    """
+    predictions, record = read_tested(tested_beside(block), variant)
+    digest = record.pop("test_sha256")
+    if record != dict(read_block(block, variant).record) or not isinstance(digest, str):
+        msg = f"{tested_beside(block)} is not of the models of {block.name}; delete both to train them again"
+        raise BadData(msg)
+    return predictions
