@@ -65,7 +65,8 @@ class Estimator:
     @property
     def versions(self) -> dict[str, str]:
         """Distribution → version, of scikit-learn and of the package that it comes from, where that was installed."""
-        whose = {"scikit-learn", *packages_distributions().get(self._package, ())}
+        others = () if self._package == FITTED else packages_distributions().get(self._package, ())
+        whose = {"scikit-learn", *others}
         return {name: version(name) for name in sorted(whose)}
 
     @property

@@ -159,7 +159,7 @@ def read_tests(folder: Path, variant: Variant, source: Source, *, models: int) -
             mend_tested(block, variant)  # which says what to do
         check_tested(tested_beside(block), digest, variant)
         parts.append(read_whole(block, variant))
-    found: Predictions = np.concatenate(parts)
+    found: NDArray[Any] = np.concatenate(parts)
     t = 0 if source.test_labels is None else len(source.test_labels)
     if found.shape[1] != t:
         msg = f"{folder} holds predictions of {found.shape[1]} test samples, expected {t}; delete it to train the models again"

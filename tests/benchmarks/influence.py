@@ -41,11 +41,11 @@ def measure() -> list[Row]:
     generator = np.random.default_rng(0)
     included = generator.random((MODELS, N)) < 0.7
     correct = generator.random((MODELS, T)) < generator.random(T)
-    every, how = np.arange(N), {"least": 0.15, "most": 10_000, "most_q": 0.05}
+    every = np.arange(N)
     tasks: dict[str, Callable[[], object]] = {
         "whole matrices": lambda: whole_matrices(included, correct),
-        "all samples": lambda: large_pairs(included, correct, every, **how),
-        "a fifth": lambda: large_pairs(included, correct, every[::5], **how),
+        "all samples": lambda: large_pairs(included, correct, every, least=0.15, most=10_000, most_q=0.05),
+        "a fifth": lambda: large_pairs(included, correct, every[::5], least=0.15, most=10_000, most_q=0.05),
     }
     for name, task in tasks.items():
         print(f"{name}: {peak(task):.0f} MB")

@@ -127,7 +127,7 @@ def test_what_was_not_asked(source: Source, variant: Variant, tmp_path: Path) ->
     assert fit_subsets(source, variant, NEAREST, tmp_path, models=10, ask_test=True, machine=ONE).trained == 10
     assert tested.read_bytes() == whole
     assert fit_subsets(source, variant, NEAREST, tmp_path, models=10, ask_test=True, machine=ONE).trained == 0
-    other = replace(source, test_labels=(source.test_labels + 1) % 3)
+    other = replace(source, test_labels=(np.arange(20) + 1) % 3)
     with pytest.raises(Mismatch, match="is of the test set"):
         influence_pairs(tmp_path, other, variant)
     with pytest.raises(BadUsage, match="needs a test set, and source 'cloud' has none"):
