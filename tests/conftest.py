@@ -69,7 +69,6 @@ def warm_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     context = get_context("forkserver")
     context.set_forkserver_preload(["torch._dynamo", "torchvision.models", "sklearn", "scipy.stats", "pyarrow.parquet"])
-    monkeypatch.setattr("noisybench.ground.engines.processes.get_context", lambda _=None: context)
     monkeypatch.setattr("torch.multiprocessing.get_context", lambda _=None: context)
 
 

@@ -31,6 +31,7 @@ def check_options(
     recipe: str,
     settings: bool,
     of_subsets: Mapping[str, bool],
+    machine: "Machine",
 ) -> None:
     """Raise ``BadUsage`` for options of a closed form without its model, for those that a model does not have, and for none.
 
@@ -43,6 +44,7 @@ def check_options(
         recipe: See ``memorize``.
         settings: Whether ``--set`` was given.
         of_subsets: Option that only subsets have → whether it is at its default.
+        machine: With its engine and shard.
     """
     from noisybench.ground.checks import check_choice
     from noisybench.memorization.learner import CLOSED_FORM_MODELS, ESTIMANDS
@@ -55,18 +57,16 @@ def check_options(
         return
     _check_name(model or "")
     if model not in CLOSED_FORM_MODELS:
-        if estimand not in (None, "subsets"):
-            msg = (
-                f"--estimand {estimand} is of models in closed form ({', '.join(CLOSED_FORM_MODELS)}); a network would be "
-                f"trained once for each sample: leave it out"
-            )
-            raise BadUsage(msg)
+        _check_estimand(estimand)
         return
     if pool == "detector":
         msg = (
             f"--pool detector is for models that are trained; what ridge regression says of samples that it has not seen is "
             f"scored by 'noisybench score VARIANT --features NAME', got --model {model}"
         )
+        raise BadUsage(msg)
+    if machine.engine is not None or not machine.shard.is_whole:
+        msg = f"model '{model}' is solved here and at once: leave out {'--engine' if machine.engine else '--shard'}"
         raise BadUsage(msg)
     if epochs is not None:
         msg = f"model '{model}' is solved and not trained: leave out --epochs"
@@ -80,6 +80,18 @@ def check_options(
     given = [option for option, is_default in of_subsets.items() if not is_default]
     if given and estimand != "subsets":
         msg = f"{' and '.join(given)} are of --estimand subsets; else each sample is left out exactly: leave them out, or add that"
+        raise BadUsage(msg)
+
+
+def _check_estimand(estimand: str | None) -> None:
+    """Raise for an estimand that models which are trained do not have."""
+    from noisybench.memorization.learner import CLOSED_FORM_MODELS
+
+    if estimand not in (None, "subsets"):
+        msg = (
+            f"--estimand {estimand} is of models in closed form ({', '.join(CLOSED_FORM_MODELS)}); a network would be "
+            f"trained once for each sample: leave it out"
+        )
         raise BadUsage(msg)
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noisybench.ground.engines.processes import Progress, run_tasks
+from noisybench.ground.engine import Progress
+from noisybench.ground.engines.shards import unfinished
 from noisybench.ground.locks import locked
 from noisybench.memorization.kept_blocks import check_block, mend_block, pace
 from noisybench.memorization.pool import BLOCK, block_path, blocks
@@ -78,25 +79,37 @@ def fill_pool(
 
     Raises:
         BadData: A block was made differently, or without being asked about the test set.
+        Unfinished: The blocks of the machine's shard are there, and others are not.
     """
-    with locked(folder):
+    shard = machine.shard
+    with locked(folder, shared=not shard.is_whole):
         tasks: list[BlockTask] = []
         there: list[BlockTask] = []
-        for number, count in blocks(models):
-            task = BlockTask(number * BLOCK, count, machine.device_of(number), block_path(folder, number, count))
+        every = [
+            BlockTask(number * BLOCK, count, machine.device_of(number), block_path(folder, number, count))
+            for number, count in blocks(models)
+        ]
+        own = shard.share(every)
+        for task in own:
             whole = task.path.is_file() and mend_block(task.path, variant)
             if whole and (tested is None or mend_tested(task.path, variant)):
                 there.append(task)
-                for _ in range(count):
+                for _ in range(task.count):
                     progress()
             else:
                 tasks.append(task)
         for task in there:  # versions guard the training: they matter where some models are still to be trained
-            own = {**record, "first": task.first, "models": task.count}
-            check_block(task.path, own, variant, ignore=() if tasks else ("versions",))
+            of_block = {**record, "first": task.first, "models": task.count}
+            check_block(task.path, of_block, variant, ignore=() if tasks else ("versions",))
             if tested is not None:
                 check_tested(tested_beside(task.path), tested, variant)
         began = time.perf_counter()
-        run_tasks(function, tasks, shared, workers=machine.workers, progress=progress)
+        machine.runner.run(function, tasks, shared, progress=progress)
         trained = sum(task.count for task in tasks)
-        return Retraining(folder, models, trained, pace(folder, trained, time.perf_counter() - began))
+        per_second = pace(folder, trained, time.perf_counter() - began)
+        left = sum(not task.path.is_file() for task in every)
+        if left:
+            result = "the estimate of memorization" if record["purpose"] == "truth" else "the scores of the detectors"
+            what = f"blocks of up to {BLOCK} models"
+            raise unfinished(shard, done=len(own), of=len(every), left=left, what=what, result=result)
+        return Retraining(folder, models, trained, per_second)

@@ -17,7 +17,7 @@ from noisybench.data.inputs import IMAGE_DIMENSIONS, in_memory
 from noisybench.data.source import Source, check_unchanged
 from noisybench.ground.arrays import Features, Floats, Labels
 from noisybench.ground.checks import check_room, unknown, whole
-from noisybench.ground.engines.processes import Progress, check_sendable
+from noisybench.ground.engine import Progress, check_sendable
 from noisybench.ground.errors import BadUsage, TrainingFailed, UnknownName
 from noisybench.ground.random_streams import derive
 from noisybench.ground.version import __version__
@@ -69,7 +69,7 @@ def fit_subsets(
         purpose: ``truth`` or ``detector``.
         features: What the classifiers see in place of the inputs, shape (n, d), where the learner says so.
         ask_test: Ask each about the test set as well, and leave that beside the blocks, which stay the same.
-        machine: Its workers, with a block at a time and one thread each.
+        machine: Its workers, with a block at a time and one thread each, and its shard of the blocks.
         progress: Called after each model.
 
     Raises:
@@ -77,6 +77,7 @@ def fit_subsets(
         BadData: The folder holds models that were made differently, or another process works on it.
         Mismatch: The variant was made from another source.
         TrainingFailed: A classifier cannot be fitted, or gives no probabilities.
+        Unfinished: The blocks of the machine's shard are there, and others are not.
     """
     check_source(source, variant)
     check_unchanged(source)
@@ -89,7 +90,7 @@ def fit_subsets(
     tested = digest_of_asked(source, learner.features) if ask_test else None
     rows, tests = _normalised(seen, in_memory(source.test_inputs, "a test set") if ask_test else None)
     record = _record(variant, learner, features, purpose=purpose, seed=seed)
-    if machine.workers > 1:
+    if machine.runner.sends and models > 1:
         check_sendable(learner.how.make, f"model '{learner.how.name}'")
     shared = _Shared(rows, tests, variant, learner, record, tested)
     how: dict[str, Any] = {"models": models, "machine": machine, "tested": tested, "progress": progress}

@@ -21,7 +21,7 @@ from noisybench.data.inputs import AnyInputs
 from noisybench.data.source import Source, check_unchanged, untested
 from noisybench.ground.arrays import Bools
 from noisybench.ground.checks import check_room, unknown, whole
-from noisybench.ground.engines.processes import Progress, check_sendable
+from noisybench.ground.engine import Progress, check_sendable
 from noisybench.ground.errors import BadUsage, TrainingFailed, UnknownName
 from noisybench.ground.random_streams import derive
 from noisybench.memorization.block_tasks import BlockTask, Retraining, fill_pool
@@ -75,7 +75,7 @@ def retrain(
         purpose: ``truth`` or ``detector``: their models have nothing in common, so that one may judge the other.
         features: What the models see in place of the inputs, shape (n, d), where the learner says so.
         ask_test: Ask each model about the test set as well, and leave that beside the blocks, which stay the same.
-        machine: Its device, and its workers with a block at a time and one thread each.
+        machine: Its device, its workers with a block at a time and one thread each, and its shard of the blocks.
         progress: Called after each model.
 
     Raises:
@@ -84,6 +84,7 @@ def retrain(
         BadData: The folder holds models that were made differently, or another process works on it.
         Mismatch: The variant was made from another source.
         TrainingFailed: The model cannot be built or run, or a loss is not finite.
+        Unfinished: The blocks of the machine's shard are there, and others are not.
     """
     check_source(source, variant)
     check_unchanged(source)
@@ -96,7 +97,7 @@ def retrain(
     tested = digest_of_asked(source, learner.features) if ask_test else None
     record = _record(variant, learner, features, machine, purpose=purpose, seed=seed)
     _check_plan(learner.plan, seen, variant, machine.device)  # before anything is written
-    if machine.workers > 1 and models > 1:
+    if machine.runner.sends and models > 1:
         check_sendable(learner.plan.build, f"model '{learner.plan.model}'")
     shared = _Shared(seen, variant, learner, record, source.test_inputs if ask_test else None, tested)
     how: dict[str, Any] = {"models": models, "machine": machine, "tested": tested, "progress": progress}

@@ -9,8 +9,8 @@ from noisybench.data.source import Source
 from noisybench.ground.arrays import Features
 from noisybench.ground.checks import a_path, check_kind
 from noisybench.ground.durability import rename_durably, temporary
-from noisybench.ground.engines.processes import Progress
-from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.engine import Progress
+from noisybench.ground.errors import BadData, BadUsage, Unfinished
 from noisybench.ground.locks import locked
 from noisybench.ground.mending import can_be_read
 from noisybench.memorization.closed_form import (
@@ -73,11 +73,11 @@ def measure_memorization(
 
     Raises:
         BadData: The memorization by a learner of this name was measured with another seed or other options.
+        Unfinished: The models of the machine's shard are there, and others are not.
     """
     check_variant(variant)
     mend = "plan_learner(source), plan_fitted(source) and plan_closed_form(source) give one, each with its features"
     check_kind(learner, (SubsetPlan, FittedPlan, ClosedFormPlan), "learner", mend)
-    solved = isinstance(learner, ClosedFormPlan)
     home = a_path(out, "out") / variant.name
     name = (
         learner.folder(seed=seed) if isinstance(learner, ClosedFormPlan) else learner.folder(purpose="truth", seed=seed)
@@ -86,15 +86,8 @@ def measure_memorization(
     for path in sorted(folder.parent.glob("*/memorization.parquet")):
         if path.parent != folder and _learner_in(path) == learner.learner:
             raise BadData(already_measured(learner.learner.name, path.parent, folder))
-    if solved and features is None:
-        msg = "ridge regression needs features; plan_closed_form(source) gives them beside the plan"
-        raise BadUsage(msg)
-    if solved and ask_test:
-        msg = (
-            f"models in closed form are not asked about a test set, got model '{learner.learner.model}'; influence is measured "
-            f"of models that are trained or fitted"
-        )
-        raise BadUsage(msg)
+    if isinstance(learner, ClosedFormPlan):
+        _check_solved(learner, features, machine, ask_test=ask_test)
     check_source(source, variant)
 
     def keep() -> None:
@@ -108,24 +101,46 @@ def measure_memorization(
                 source, variant, learner, features, folder, models=models, seed=seed, progress=progress
             )
     elif not isinstance(learner, ClosedFormPlan):
-        pace = train_pool(
-            source,
-            variant,
-            learner,
-            folder,
-            models=models,
-            seed=seed,
-            purpose="truth",
-            features=features,
-            ask_test=ask_test,
-            machine=machine or Machine(device="auto"),
-            progress=progress,
-        ).models_per_second
+        try:
+            pace = train_pool(
+                source,
+                variant,
+                learner,
+                folder,
+                models=models,
+                seed=seed,
+                purpose="truth",
+                features=features,
+                ask_test=ask_test,
+                machine=machine or Machine(device="auto"),
+                progress=progress,
+            ).models_per_second
+        except Unfinished:
+            keep()
+            raise
     keep()
     pool = read_pool(folder, variant, models=models)
     truth = estimate_memorization(pool, variant)
     _keep(truth, folder / "memorization.parquet")
     return folder, summarise(truth, pool, variant, models_per_second=pace)
+
+
+def _check_solved(
+    learner: ClosedFormPlan, features: Features | None, machine: Machine | None, *, ask_test: bool
+) -> None:
+    """Raise ``BadUsage`` for what a measurement in closed form lacks, or has not."""
+    if features is None:
+        msg = "ridge regression needs features; plan_closed_form(source) gives them beside the plan"
+        raise BadUsage(msg)
+    if ask_test:
+        msg = (
+            f"models in closed form are not asked about a test set, got model '{learner.model}'; influence is measured of "
+            f"models that are trained or fitted"
+        )
+        raise BadUsage(msg)
+    if machine is not None and not machine.shard.is_whole:
+        msg = "what is solved in closed form has no parts to share among jobs; leave the shard out"
+        raise BadUsage(msg)
 
 
 def _leave_out(

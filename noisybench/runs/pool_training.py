@@ -5,7 +5,7 @@ from typing import Any
 
 from noisybench.data.source import Source
 from noisybench.ground.arrays import Features
-from noisybench.ground.engines.processes import Progress
+from noisybench.ground.engine import Progress
 from noisybench.memorization.block_tasks import Retraining
 from noisybench.memorization.fitted import fit_subsets
 from noisybench.memorization.fitted_plan import FittedPlan

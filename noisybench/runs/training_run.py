@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from noisybench.data.source import Source, check_unchanged
 from noisybench.detection.scoring import FedRegime
 from noisybench.ground.checks import check_kind, unknown, whole
-from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
+from noisybench.ground.engine import Progress, check_sendable
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.lookup import find, names
 from noisybench.runs.detector_choice import choose_detectors, fed_by, regimes_of
@@ -73,7 +73,7 @@ def train_and_score(
         progress: Called after each epoch of each run.
 
     Returns:
-        The runs, by their folders, variant by variant.
+        The runs, by their folders, variant by variant; of a machine's shard those that are its own.
 
     Raises:
         BadUsage: Seeds that repeat, two detectors of one name, or a name that does not exist.
@@ -175,7 +175,7 @@ def plan_evaluation(
     check_unchanged(source)
     different = {variant.provenance.variant_id: variant for variant in given}
     regimes, alone = regimes_of(chosen), {detectors} if isinstance(detectors, str) else {*detectors}
-    if machine.workers > 1 and len(different) * len(numbers) * (len(regimes) + len(asked)) > 1:
+    if machine.runner.sends and len(different) * len(numbers) * (len(regimes) + len(asked)) > 1:
         check_sendable(plan.build, f"model '{plan.model}'")
     for variant in different.values():
         rows, k = np.flatnonzero(~variant.dropped), source.num_classes
@@ -192,7 +192,7 @@ def plan_evaluation(
 
 
 def carry_out(planned: Evaluation, progress: Progress = lambda: None) -> list[Path]:
-    """The folders of the planned runs, each finished; see ``train_and_score``."""
+    """The folders of the planned runs, or of those of a shard, each finished; see ``train_and_score``."""
     tasks: list[TrainingTask | FurtherTask] = []
     observed = {name: spec for name, spec in planned.detectors.items() if "training" in fed_by(spec)}
     for variant in planned.variants:
@@ -200,13 +200,14 @@ def carry_out(planned: Evaluation, progress: Progress = lambda: None) -> list[Pa
         kept = keep_variant(variant, home / "variant", planned.source.sample_names)
         for seed in planned.seeds:
             for regime in (*planned.regimes, *planned.rules):
-                own = replace(planned.machine, device=planned.machine.device_of(len(tasks)), workers=1)
+                own = planned.machine.of_task(len(tasks))
                 if regime in SCHEMES:
                     tasks.append(FurtherTask(regime, kept, planned.plan, seed, own, home))
                 else:
                     folder = home / planned.plan.folder / f"seed-{seed}"
                     tasks.append(TrainingTask(kept, planned.plan, seed, observed, own, folder, planned.named))
-    return run_tasks(_carry_out_task, tasks, planned.source, workers=planned.machine.workers, progress=progress)
+    share = planned.machine.shard.share(tasks)
+    return planned.machine.runner.run(_carry_out_task, share, planned.source, progress=progress)
 
 
 def _carry_out_task(task: TrainingTask | FurtherTask, source: Source, progress: Progress) -> Path:

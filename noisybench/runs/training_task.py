@@ -12,7 +12,7 @@ from typing import Any
 from noisybench.data.source import Source
 from noisybench.detection.scoring import Detector, read_scores, score, scores_path, write_scores
 from noisybench.ground.durability import synced_together
-from noisybench.ground.engines.processes import Progress
+from noisybench.ground.engine import Progress
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import write_json
 from noisybench.ground.locks import locked

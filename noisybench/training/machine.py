@@ -3,7 +3,7 @@
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import RLock
 from typing import Any
 
@@ -12,6 +12,9 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from noisybench.ground.checks import check_kind, unknown, whole
+from noisybench.ground.engine import Engine
+from noisybench.ground.engines.processes import Processes
+from noisybench.ground.engines.shards import WHOLE, Shard
 from noisybench.ground.errors import BadUsage, UnknownName
 from noisybench.ground.random_streams import derive
 from noisybench.ground.version import __version__
@@ -28,6 +31,8 @@ class Machine:
         workers: Processes, each with a run or a block of models at a time.
         checkpoint_every: Epochs between two checkpoints; the last epoch always has one.
         loader_workers: Processes of each run that read ahead what does not lie in memory, see ``Inputs``.
+        engine: What carries out runs and blocks, such as ``Ray()``; None: ``Processes(workers)``.
+        shard: Of all runs or blocks, those that are carried out, as ``Shard(2, 8)``; see ``docs/engines.md``.
     """
 
     device: str = "cpu"
@@ -35,15 +40,35 @@ class Machine:
     workers: int = 1
     checkpoint_every: int = 1
     loader_workers: int = 0
+    engine: Engine | None = None
+    shard: Shard = WHOLE
 
     def __post_init__(self) -> None:
         for name, least in (("workers", 1), ("threads", 1), ("checkpoint_every", 1), ("loader_workers", 0)):
             object.__setattr__(self, name, whole(getattr(self, name), name, least=least))
         object.__setattr__(self, "device", choose_device(self.device))
+        check_kind(self.shard, Shard, "shard", "Shard(2, 8) is the second of eight")
+        if self.engine is not None and (isinstance(self.engine, type) or not hasattr(self.engine, "run")):
+            msg = f"engine must be one, such as Processes(4) or Ray(), got {self.engine!r}"
+            raise BadUsage(msg)
+        if self.engine is not None and self.workers > 1:
+            msg = f"workers are processes of this machine, and engine {self.engine} has its own; leave one of them out"
+            raise BadUsage(msg)
+
+    @property
+    def runner(self) -> Engine:
+        """What carries out runs and blocks."""
+        return (self.engine or Processes(self.workers)).on(self.device, self.threads)
 
     def device_of(self, task: int) -> str:
-        """Device of the task of that number: the tasks of ``cuda`` take the GPUs in turn."""
-        return f"cuda:{task % torch.cuda.device_count()}" if self.device == "cuda" else self.device
+        """Device of the task of that number: the tasks of ``cuda`` take the GPUs in turn, unless the engine gives each its own."""
+        if self.device != "cuda" or self.runner.gives_devices:
+            return self.device
+        return f"cuda:{task // self.shard.of % torch.cuda.device_count()}"
+
+    def of_task(self, number: int) -> "Machine":
+        """How the task of that number is run, where it is."""
+        return replace(self, device=self.device_of(number), workers=1, engine=None, shard=WHOLE)
 
 
 def choose_device(name: str) -> str:
