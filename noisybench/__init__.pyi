@@ -95,6 +95,8 @@ from .memorization.subset_plan import plan_learner as plan_learner
 from .runs.costs import Cost as Cost
 from .runs.costs import Costs as Costs
 from .runs.forecast import detector_costs as detector_costs
+from .runs.memorization_forecast import MemorizationForecast as MemorizationForecast
+from .runs.memorization_forecast import forecast_memorization as forecast_memorization
 from .runs.stopping import StoppedAt as StoppedAt
 from .runs.stopping import stopping_of as stopping_of
 from .statistics.audit import AuditEstimates as AuditEstimates

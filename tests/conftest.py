@@ -91,7 +91,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Tests marked ``integration("package")`` are skipped where the package is not installed."""
+    """Tests marked ``integration("package")`` are skipped where it is not installed, and ``gpu`` where there is none."""
+    if item.get_closest_marker("gpu") is not None:
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("torch finds no GPU")
     for marker in item.iter_markers("integration"):
         (package,) = marker.args
         if find_spec(package) is None:

@@ -52,7 +52,13 @@ ARROWS = {
 HEAVY = {"torch", "torchvision", "datasets", "sklearn", "scipy", "matplotlib"}
 """Packages that take long to import, so that ``noisybench --help`` must not wait for them."""
 
-TORCH_BY_NATURE = ("training", "memorization.stacking", "memorization.retraining", "integrations")
+TORCH_BY_NATURE = (
+    "training",
+    "memorization.stacking",
+    "memorization.vectorised",
+    "memorization.retraining",
+    "integrations",
+)
 """Wings and modules that work on tensors; they import torch as they are imported, which is when they are used."""
 
 OWN = {"integrations.sklearn": {"sklearn"}}

@@ -1,4 +1,4 @@
-"""What ``memorize`` does in closed form, what it says of a measurement, and how far measurements agree."""
+"""What ``memorize`` does in closed form, what it says of a measurement or of a detector pool, and how far measurements agree."""
 
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from noisybench.cli.costs import say_forecast
 from noisybench.cli.fitted import check_fitted, is_fitted
 from noisybench.cli.printing import print_json, progress_bar, say, status
 from noisybench.ground.errors import BadUsage
@@ -30,6 +31,7 @@ def check_options(
     objective: str,
     recipe: str,
     settings: bool,
+    together: int | None,
     of_subsets: Mapping[str, bool],
     machine: "Machine",
 ) -> None:
@@ -43,6 +45,7 @@ def check_options(
         objective: See ``memorize``.
         recipe: See ``memorize``.
         settings: Whether ``--set`` was given.
+        together: See ``memorize``.
         of_subsets: Option that only subsets have → whether it is at its default.
         machine: With its engine and shard.
     """
@@ -53,7 +56,15 @@ def check_options(
     if estimand is not None:
         check_choice(estimand, "--estimand", ESTIMANDS)
     if is_fitted(model):
-        check_fitted(model, epochs=epochs, objective=objective, recipe=recipe, settings=settings, estimand=estimand)
+        check_fitted(
+            model,
+            epochs=epochs,
+            objective=objective,
+            recipe=recipe,
+            settings=settings,
+            estimand=estimand,
+            together=together,
+        )
         return
     _check_name(model or "")
     if model not in CLOSED_FORM_MODELS:
@@ -65,12 +76,11 @@ def check_options(
             f"scored by 'noisybench score VARIANT --features NAME', got --model {model}"
         )
         raise BadUsage(msg)
-    if machine.engine is not None or not machine.shard.is_whole:
-        msg = f"model '{model}' is solved here and at once: leave out {'--engine' if machine.engine else '--shard'}"
-        raise BadUsage(msg)
-    if epochs is not None:
-        msg = f"model '{model}' is solved and not trained: leave out --epochs"
-        raise BadUsage(msg)
+    _check_here(model, machine)
+    for option, value in (("--epochs", epochs), ("--together", together)):
+        if value is not None:
+            msg = f"model '{model}' is solved and not trained: leave out {option}"
+            raise BadUsage(msg)
     if objective != CROSS_ENTROPY:
         msg = f"model '{model}' is solved for its squared error, got --objective {objective}: leave it out"
         raise BadUsage(msg)
@@ -80,6 +90,13 @@ def check_options(
     given = [option for option, is_default in of_subsets.items() if not is_default]
     if given and estimand != "subsets":
         msg = f"{' and '.join(given)} are of --estimand subsets; else each sample is left out exactly: leave them out, or add that"
+        raise BadUsage(msg)
+
+
+def _check_here(model: str, machine: "Machine") -> None:
+    """Raise for an engine or a shard of what is solved at once."""
+    if machine.engine is not None or not machine.shard.is_whole:
+        msg = f"model '{model}' is solved here and at once: leave out {'--engine' if machine.engine else '--shard'}"
         raise BadUsage(msg)
 
 
@@ -119,6 +136,7 @@ def memorize_in_closed_form(
     models: int,
     seed: int,
     machine: "Machine",
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Leave out each sample, or random subsets, exactly, and say what came out.
@@ -131,6 +149,7 @@ def memorize_in_closed_form(
         models: Refits on random subsets.
         seed: Of the subsets.
         machine: Threads, and the device of features.
+        dry_run: Whether to say what it would take, and solve nothing.
         as_json: Whether for machines.
     """
     from noisybench.board.results import memorize as measure
@@ -146,6 +165,9 @@ def memorize_in_closed_form(
     told = f"; {chosen} chosen on other sets ({CHOSEN_ON})" if chosen else ""
     typer.echo(f"{variant.name}: {what} {solved.learner.name}{told}", err=True)
     asked: dict[str, Any] = {"models": models, "seed": seed, "features": seen, "machine": machine}
+    if dry_run:
+        say_forecast(source, variant, solved, out, as_json=as_json, **asked)
+        return
     with progress_bar("memorize", models, "refits") if not exact else nullcontext(lambda: None) as step:
         measured = measure(source, variant, solved, out, progress=step, **asked)
     report_measured(measured, solved.learner.name, as_json=as_json)

@@ -1,11 +1,19 @@
-"""What an evaluation costs, as lines for people and as a record for machines."""
+"""What an evaluation or a measurement of memorization costs, as lines for people and as a record for machines."""
 
 from dataclasses import asdict
 from math import isnan
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from noisybench.cli.printing import print_json, say, status
+
 if TYPE_CHECKING:
+    from noisybench.data.source import Source
+    from noisybench.memorization.closed_form_plan import ClosedFormPlan
+    from noisybench.memorization.fitted_plan import FittedPlan
+    from noisybench.memorization.subset_plan import SubsetPlan
     from noisybench.runs.training_run import Evaluation
+    from noisybench.variants.variant import Variant
 
 SHOWN = 0.01
 """Share of a training from which what a detector adds is said."""
@@ -56,3 +64,25 @@ def record_of_costs(planned: "Evaluation") -> dict[str, Any]:
         "lacking": list(repeats.lacking),
         "rules": {rule: SCHEMES[rule].trainings for rule in planned.rules},
     }
+
+
+def say_forecast(
+    source: "Source",
+    variant: "Variant",
+    learner: "SubsetPlan | FittedPlan | ClosedFormPlan",
+    out: Path,
+    *,
+    as_json: bool,
+    **asked: Any,  # noqa: ANN401 - of forecast_memorization
+) -> None:
+    """What many subset models, or a solution in closed form, would take."""
+    from noisybench.runs.memorization_forecast import forecast_memorization
+
+    with status("a few models"):
+        found = forecast_memorization(source, variant, learner, out, **asked)
+    if as_json:
+        told = asdict(found).items()
+        print_json({name: None if isinstance(value, float) and isnan(value) else value for name, value in told})
+        return
+    for line in found.in_words():
+        say(line)

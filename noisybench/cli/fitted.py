@@ -21,7 +21,14 @@ def is_fitted(model: str | None) -> TypeGuard[str]:
 
 
 def check_fitted(
-    model: str, *, epochs: int | None, objective: str, recipe: str, settings: bool, estimand: str | None
+    model: str,
+    *,
+    epochs: int | None,
+    objective: str,
+    recipe: str,
+    settings: bool,
+    estimand: str | None,
+    together: int | None,
 ) -> None:
     """Raise unless there is such a model, and for options that it does not have.
 
@@ -32,6 +39,7 @@ def check_fitted(
         recipe: See ``memorize``.
         settings: Whether ``--set`` was given.
         estimand: See ``memorize``.
+        together: See ``memorize``.
     """
     from noisybench.memorization.estimators import find_estimator
     from noisybench.training.objective import CROSS_ENTROPY
@@ -43,6 +51,7 @@ def check_fitted(
         "--objective": objective != CROSS_ENTROPY,
         "--set": settings,
         "--estimand": estimand not in (None, "subsets"),
+        "--together": together is not None,
     }
     refused = [option for option, is_given in given.items() if is_given]
     if refused:

@@ -25,8 +25,8 @@ class PairFiles(NamedTuple):
         """Whether there is one."""
         return self.table is not None or self.sheet is not None
 
-    def check(self, pool: str, model: str | None) -> None:
-        """Raise for a file that cannot be written, or models that have no pairs; see ``memorize``."""
+    def checked(self, pool: str, model: str | None) -> "PairFiles":
+        """These; raises for a file that cannot be written, or models that have no pairs, see ``memorize``."""
         from noisybench.board.influence_files import check_pairs_file
         from noisybench.ground.drawing import check_picture
         from noisybench.memorization.learner import CLOSED_FORM_MODELS
@@ -42,6 +42,7 @@ class PairFiles(NamedTuple):
             check_pairs_file(self.table)
         if self.sheet is not None:
             check_picture(self.sheet)
+        return self
 
     def check_source(self, source: "Source", features: str) -> None:
         """Raise ``BadUsage`` for a source without a test set, models that see features, or a sheet of what are no images."""
@@ -53,12 +54,17 @@ class PairFiles(NamedTuple):
         if self.sheet is not None:
             check_images_of(source)
 
-    def write(self, folder: Path, source: "Source", variant: "Variant", models: int) -> "WrittenPairs":
-        """Find the pairs of a measurement, write them as they are asked for, and say on stderr what chance gives."""
+    def write(self, folder: Path, source: "Source", variant: "Variant", models: int) -> "WrittenPairs | None":
+        """Find the pairs of a measurement, write them as they are asked for, and say on stderr what chance gives.
+
+        None where none are asked for.
+        """
         from noisybench.board.influence_files import words_of_pairs, write_pairs
         from noisybench.board.influence_sheet import draw_pairs
         from noisybench.memorization.influence import influence_pairs
 
+        if not self.wanted:
+            return None
         found = influence_pairs(folder, source, variant, models=models)
         typer.echo(words_of_pairs(found), err=True)
         written = []

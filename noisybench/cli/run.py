@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from noisybench.cli.closed_form import check_options, memorize_in_closed_form, report_measured
-from noisybench.cli.costs import record_of_costs
+from noisybench.cli.costs import record_of_costs, say_forecast
 from noisybench.cli.detected import report_detected
 from noisybench.cli.engines import (
     Address,
@@ -199,9 +199,20 @@ def memorize(
     shard: ShardName = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     threads: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="Of features and neighbours.")] = 1,
+    together: Annotated[
+        int | None,
+        typer.Option(
+            parser=whole_number,
+            metavar="N",
+            help="Models trained at a time by torch.func; default: as many as pay on a GPU, 1 on a CPU.",
+        ),
+    ] = None,
     data: Data = None,
     own_source: OwnSource = None,
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say hours, memory and disk, by a few models that are thrown away.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Measure the memorization of each label, or score detectors of held-out answers, with many subset models.
@@ -229,7 +240,7 @@ def memorize(
     check_purpose(pool, fractions)
     of_features = split_pairs(features_set or [], flag="--features-set")
     engines = EngineOptions(engine, workers, address, task_cpus, task_gpus, task_memory, shard)
-    machine = engines.on(Machine(device, threads))
+    machine = engines.on(Machine(device, threads, together=together))
     of_subsets = {
         "--models": models == MODELS,
         "--fraction": fraction == FRACTION,
@@ -244,11 +255,11 @@ def memorize(
         objective=objective,
         recipe=recipe,
         settings=bool(settings),
+        together=together,
         of_subsets=of_subsets,
         machine=machine,
     )
-    files = PairFiles(pairs, sheet)
-    files.check(pool, model)
+    files = PairFiles(pairs, sheet).checked(pool, model)
     found = read_variant(variant)
     for share in fractions:
         check_fraction(share, len(found.labels))
@@ -272,6 +283,7 @@ def memorize(
             models=models,
             seed=seed,
             machine=machine,
+            dry_run=dry_run,
             as_json=as_json,
         )
         return
@@ -300,6 +312,9 @@ def memorize(
         err=True,
     )
     asked: dict[str, Any] = {"models": models, "seed": seed, "features": seen, "machine": machine}
+    if dry_run:
+        say_forecast(source, found, learner, out, as_json=as_json, purpose=pool, fractions=fractions, **asked)
+        return
     with progress_bar("memorize", models * len(fractions) // machine.shard.of, "models") as step:
         if pool == "detector":
             detected = score_held_out(source, found, learner, out, fractions=fractions, progress=step, **asked)
@@ -308,8 +323,8 @@ def memorize(
     if pool == "detector":
         report_detected(detected, found, as_json=as_json)
     else:
-        influence = files.write(measured.path, source, found, models) if files.wanted else None
-        report_measured(measured, learner.learner.name, influence, as_json=as_json)
+        written = files.write(measured.path, source, found, models)
+        report_measured(measured, learner.learner.name, written, as_json=as_json)
 
 
 def split_names(text: str) -> tuple[str, ...]:

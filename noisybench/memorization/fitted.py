@@ -4,6 +4,7 @@ No torch here, so that a worker starts in the time that scikit-learn takes.
 """
 
 import logging
+import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from noisybench.ground.version import __version__
 from noisybench.memorization.block_tasks import BlockTask, Retraining, fill_pool
 from noisybench.memorization.closed_form import digest_of_features
 from noisybench.memorization.fitted_plan import FittedPlan
-from noisybench.memorization.pool import PURPOSES, Block, Purpose, class_type, write_block
+from noisybench.memorization.pool import BLOCK, PURPOSES, Block, Purpose, class_type, write_block
 from noisybench.memorization.subsets import check_fraction, group_size, subsets
 from noisybench.memorization.tested_blocks import digest_of_asked, tested_beside, write_tested
 from noisybench.variants.variant import Variant, check_source
@@ -237,6 +238,34 @@ class _Fitted:
     def _failed(self, what: str, error: Exception) -> str:
         reason = f"{type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]}"
         return f"model '{self._name}' {what} on a random subset: {reason}"
+
+
+def seconds_of_fit(
+    source: Source, variant: Variant, learner: FittedPlan, features: Features | None, *, budget: float
+) -> float:
+    """Processor seconds of one classifier, fitted to a subset and asked about every sample: the mean of some.
+
+    Args:
+        source: See ``fit_subsets``, as the next three.
+        variant: Whose labels.
+        learner: Classifier and fraction.
+        features: What it sees in place of the inputs.
+        budget: Seconds that the trial takes, about.
+    """
+    from threadpoolctl import threadpool_limits
+
+    rows, _ = _normalised(_seen(source, learner, features), None)
+    how: dict[str, Any] = {"balanced": learner.balanced, "dropped": variant.dropped, "groups": variant.copies}
+    included = subsets(range(BLOCK), len(variant.labels), learner.fraction, seed=0, **how)
+    seconds: list[float] = []
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        while sum(seconds) < budget and len(seconds) < BLOCK:
+            began = time.process_time()
+            chosen = np.flatnonzero(included[len(seconds)])
+            _Fitted(learner, rows, variant, chosen, len(seconds)).ask(rows)
+            seconds.append(time.process_time() - began)
+    return float(np.mean(seconds[1:] or seconds))  # the first imports what it needs
 
 
 def _margins(probabilities: Floats, labels: Labels) -> Floats:

@@ -39,6 +39,21 @@ def mend_block(path: Path, variant: Variant) -> bool:
     return True
 
 
+TOGETHER = "together"
+"""Field of a pool's setup: how many models ``torch.func`` trained at a time; not there where each was trained by itself."""
+
+
+def kept_together(folder: Path, variant: Variant) -> int | None:
+    """How many models at a time made the blocks of a folder, as the first that can be read says; None where none can."""
+    for path in sorted(folder.glob("block-*.npz")):
+        try:
+            count = read_block(path, variant).record["setup"].get(TOGETHER, 1)
+        except (BadData, Mismatch):  # told when the blocks are looked at
+            continue
+        return count if isinstance(count, int) and count > 0 else 1
+    return None
+
+
 def check_block(path: Path, record: Mapping[str, Any], variant: Variant, *, ignore: Sequence[str]) -> None:
     """Raise ``BadData`` unless a block that is there is the one that the record describes, but for some of its setup."""
     found, wanted = dict(read_block(path, variant).record), dict(record)

@@ -2,12 +2,14 @@
 
 Each model is what ``training`` makes of its subset: same loop, same recipe, same objective, with a seed of its own.
 Perceptrons that minimise cross-entropy without augmentation, by SGD, are trained many at a time as batched matrix products,
-to the same weights; all else one by one.
+to the same weights. Other models that minimise it are trained many at a time by ``torch.func`` on a GPU where that is
+faster, or where it is asked for, and the record says so; all else one by one.
 """
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,14 +27,22 @@ from noisybench.ground.engine import Progress, check_sendable
 from noisybench.ground.errors import BadUsage, TrainingFailed, UnknownName
 from noisybench.ground.random_streams import derive
 from noisybench.memorization.block_tasks import BlockTask, Retraining, fill_pool
-from noisybench.memorization.pool import PURPOSES, Block, Purpose, class_type, write_block
-from noisybench.memorization.stacking import STACK_BYTES, STACKED_BATCH, can_stack, train_together
+from noisybench.memorization.kept_blocks import TOGETHER, kept_together
+from noisybench.memorization.pool import BLOCK, PURPOSES, Block, Purpose, class_type, write_block
+from noisybench.memorization.stacking import (
+    STACK_BYTES,
+    STACKED_BATCH,
+    stacks_perceptrons,
+    train_together,
+    untrained,
+)
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.subsets import check_fraction, group_size, subsets
 from noisybench.memorization.tested_blocks import digest_of_asked, tested_beside, write_tested
+from noisybench.memorization.vectorised import models_together, train_vectorised
 from noisybench.training.batches import Inputs
 from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
-from noisybench.training.machine import Machine, deterministic_torch, surroundings
+from noisybench.training.machine import Machine, deterministic_torch, surroundings, wait_for
 from noisybench.training.model import check_model, errors_as_training_failed
 from noisybench.training.objective import Objective
 from noisybench.training.objective_contract import check_begin
@@ -61,6 +71,8 @@ def retrain(
     Model i depends on the learner, the labels, the seed, the purpose and i alone: not on how many are asked for, nor on
     the number of processes. A block that is there already is not trained again, and a call that was stopped goes on
     after its last whole block, to the same bytes. Perceptrons trained together are in float32 whatever the recipe's precision.
+    Where other models are trained together, see ``Machine.together``, their last bits depend on how many at a time, which is
+    recorded and kept to; what layers such as dropout draw depends on the models of the same block, too.
 
     What an objective keeps is begun anew with each model, and it is told of the truth what it is told in ``train_and_score``:
     the rate or the transition matrix of the whole variant.
@@ -99,6 +111,9 @@ def retrain(
     _check_plan(learner.plan, seen, variant, machine.device)  # before anything is written
     if machine.runner.sends and models > 1:
         check_sendable(learner.plan.build, f"model '{learner.plan.model}'")
+    together = models_together(seen, learner.plan, machine, kept_together(Path(folder), variant), BLOCK)
+    if together is not None:
+        record["setup"][TOGETHER] = together
     shared = _Shared(seen, variant, learner, record, source.test_inputs if ask_test else None, tested)
     how: dict[str, Any] = {"models": models, "machine": machine, "tested": tested, "progress": progress}
     return fill_pool(_train_block, shared, Path(folder), variant, record, **how)
@@ -170,6 +185,62 @@ class _Shared:
     """Digest of the test set, where models are asked about it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What some models took that were trained and thrown away, in seconds.
+
+    Attributes:
+        training: Of all of them.
+        asking: Of one of them, about so many samples as each was trained on.
+    """
+
+    training: float
+    asking: float
+
+
+def try_models(
+    source: Source,
+    variant: Variant,
+    learner: SubsetPlan,
+    included: Bools,
+    *,
+    features: NDArray[np.float32] | None = None,
+    device: str = "cpu",
+    together: int | None = None,
+    alone: bool = False,
+    clock: Callable[[], float] = time.process_time,
+) -> Tried:
+    """Train models as a block trains them, ask one, and keep nothing: what it took.
+
+    Args:
+        source: See ``retrain``; also ``variant``, ``learner`` and ``features``.
+        variant: Whose labels.
+        learner: What is trained.
+        included: The samples of each model, shape (m, n).
+        features: What the models see in place of the inputs.
+        device: Where.
+        together: Models at a time by ``torch.func``; None is one.
+        alone: Train perceptrons one by one as well.
+        clock: By which time is taken.
+    """
+    setup = {} if together is None else {TOGETHER: together}
+    shared = _Shared(_seen(source, learner, features), variant, learner, {"setup": setup}, None, None)
+    where = torch.device(device)
+    with deterministic_torch(where, 1):
+        data = Inputs(shared.source.inputs, where)
+        stacked = together is not None or (not alone and stacks_perceptrons(shared.source, learner.plan))
+        began = clock()
+        for _, model in (_together if stacked else _one_by_one)(shared, data, included, range(len(included))):
+            last = model
+        wait_for(where)
+        trained = clock()
+        rows = np.flatnonzero(included[0])
+        few = data.subset(rows)
+        answers = _Answers(included[:1, rows], torch.tensor(variant.labels[rows], device=where), variant.num_classes)
+        answers.ask(0, last, few, batch_size=STACKED_BATCH if stacked else EVALUATION_BATCH)
+        return Tried(trained - began, clock() - trained)
+
+
 def _train_block(task: BlockTask, shared: _Shared, progress: Progress) -> None:
     """Train the models of a block, ask each about every sample, and write what they said."""
     variant, learner, record = shared.variant, shared.learner, shared.record
@@ -190,11 +261,11 @@ def _train_block(task: BlockTask, shared: _Shared, progress: Progress) -> None:
         data = Inputs(shared.source.inputs, device)
         tests = None if shared.test_inputs is None else Inputs(shared.test_inputs, device, like=data)
         answers = _Answers(included, torch.tensor(variant.labels, device=device), variant.num_classes, tests)
-        augmented = data.is_image and learner.plan.recipe.augmentation != "none"
-        together = learner.plan.chosen.is_default and not augmented
-        stackable = together and can_stack(_fresh(shared, data, seeds[0]), learner.plan.recipe)
-        for row, model in (_together if stackable else _one_by_one)(shared, data, included, seeds):
-            answers.ask(row, model, data, batch_size=STACKED_BATCH if stackable else EVALUATION_BATCH)
+        train = (
+            _together if stacks_perceptrons(shared.source, learner.plan) or TOGETHER in record["setup"] else _one_by_one
+        )
+        for row, model in train(shared, data, included, seeds):
+            answers.ask(row, model, data, batch_size=EVALUATION_BATCH if train is _one_by_one else STACKED_BATCH)
             progress()
     own = {**record, "first": task.first, "models": task.count}
     if shared.tested is not None:  # before the block, which says that all of this is there
@@ -202,12 +273,9 @@ def _train_block(task: BlockTask, shared: _Shared, progress: Progress) -> None:
     write_block(answers.block(own), task.path)
 
 
-def _fresh(shared: _Shared, data: Inputs, seed: int) -> nn.Module:
+def _fresh(shared: _Shared, device: torch.device, seed: int) -> nn.Module:
     """The untrained model of a seed."""
-    # torch.manual_seed would seed the GPUs too, and where none is in use keep a list of every time that it was asked to.
-    torch.default_generator.manual_seed(derive(seed, "weights"))
-    model = shared.learner.plan.build(num_classes=shared.source.num_classes, input_shape=shared.source.input_shape)
-    return model.to(data.device)
+    return untrained(shared.source, shared.learner.plan, device, derive(seed, "weights"))
 
 
 def _one_by_one(
@@ -218,7 +286,7 @@ def _one_by_one(
     for row, seed in enumerate(seeds):
         chosen = np.flatnonzero(included[row])
         subset = data.subset(chosen)  # an objective is not shown the label of any other sample
-        model = _fresh(shared, data, seed)
+        model = _fresh(shared, data.device, seed)
         if data.is_image:
             model = model.to(memory_format=torch.channels_last)
         told = shared.source, shared.variant, plan.recipe, model, subset, seed
@@ -232,19 +300,30 @@ def _one_by_one(
 def _together(shared: _Shared, data: Inputs, included: Bools, seeds: Sequence[int]) -> Iterator[tuple[int, nn.Module]]:
     """Row and model of every model of a block, those with subsets of one size trained together, some at a time."""
     labels = torch.tensor(shared.variant.labels, device=data.device)
-    inputs: Tensor | Inputs = data  # those that are read lazily stay where they are
-    if data.is_held:
-        inputs = torch.cat([batch.flatten(1) for batch in data.batches(STACKED_BATCH)])
-    one = sum(parameter.nbytes for parameter in _fresh(shared, data, seeds[0]).parameters())
-    most = max(1, STACK_BYTES // one) if data.device.type == "cpu" else len(seeds)
+    recipe, most = shared.learner.plan.recipe, shared.record["setup"].get(TOGETHER)
+    train: Callable[[Sequence[nn.Module], Tensor, Sequence[int]], None]
+    if most is None:
+        inputs: Tensor | Inputs = data  # those that are read lazily stay where they are
+        if data.is_held:
+            inputs = torch.cat([batch.flatten(1) for batch in data.batches(STACKED_BATCH)])
+        one = sum(parameter.nbytes for parameter in _fresh(shared, data.device, seeds[0]).parameters())
+        most = max(1, STACK_BYTES // one) if data.device.type == "cpu" else len(seeds)
+
+        def train(models: Sequence[nn.Module], chosen: Tensor, own: Sequence[int]) -> None:
+            train_together(models, inputs, labels, chosen, recipe=recipe, seeds=own)
+    else:
+
+        def train(models: Sequence[nn.Module], chosen: Tensor, own: Sequence[int]) -> None:
+            with errors_as_training_failed("models of the pool cannot be trained together", but=OSError):
+                train_vectorised(models, data, labels, chosen, recipe=recipe, seeds=own)
+
     sizes = included.sum(1)
     for size in np.unique(sizes):
         rows = np.flatnonzero(sizes == size)
         for part in np.array_split(rows, -(-len(rows) // most)):
-            models = [_fresh(shared, data, seeds[row]) for row in part]
+            models = [_fresh(shared, data.device, seeds[row]) for row in part]
             chosen = torch.tensor(np.stack([np.flatnonzero(included[row]) for row in part]), device=data.device)
-            own = [seeds[row] for row in part]
-            train_together(models, inputs, labels, chosen, recipe=shared.learner.plan.recipe, seeds=own)
+            train(models, chosen, [seeds[row] for row in part])
             yield from zip(part.tolist(), models, strict=True)
 
 

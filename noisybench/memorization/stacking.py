@@ -7,9 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.sgd import sgd
 
+from noisybench.data.source import Source
 from noisybench.training.batches import Inputs
 from noisybench.training.loop import batches_of
 from noisybench.training.machine import generator_of
+from noisybench.training.plan import Plan
 from noisybench.training.recipe import Recipe, learning_rate
 
 STACK_BYTES = 1 << 21
@@ -43,6 +45,22 @@ def can_stack(model: nn.Module, recipe: Recipe) -> bool:
     What cannot is trained one by one, by the loop of ``training``, to what it gives.
     """
     return recipe.optimizer == "sgd" and linear_layers(model) is not None
+
+
+def stacks_perceptrons(source: Source, plan: Plan) -> bool:
+    """Whether the models of a plan are perceptrons that ``train_together`` trains as the plan says."""
+    augmented = len(source.input_shape) > 1 and plan.recipe.augmentation != "none"
+    if augmented or not plan.chosen.is_default:
+        return False
+    with torch.random.fork_rng(devices=[]):
+        return can_stack(untrained(source, plan, torch.device("cpu"), 0), plan.recipe)
+
+
+def untrained(source: Source, plan: Plan, device: torch.device, seed: int) -> nn.Module:
+    """A fresh model of a plan, its weights drawn from torch's generator, which is left on its way from the seed."""
+    # torch.manual_seed would seed the GPUs too, and where none is in use keep a list of every time that it was asked to.
+    torch.default_generator.manual_seed(seed)
+    return plan.build(num_classes=source.num_classes, input_shape=source.input_shape).to(device)
 
 
 @torch.no_grad()

@@ -152,7 +152,7 @@ def score_pool(
         if found is None or not _is_whole(folder, found, models):
             begin(folder, record)  # what is scored again is no finished run meanwhile
             with limited_threads(machine.threads):
-                _score_all(folder, pools, variant, record, near=_where_to_look(source, features), seconds=seconds)
+                _score_all(folder, pools, variant, record, near=where_to_look(source, features), seconds=seconds)
         else:
             score_added(folder, found, variant)
     rows = kept_rows(variant)
@@ -187,7 +187,7 @@ def _check_held_out(learner: SubsetPlan | FittedPlan, variant: Variant, models: 
         raise BadUsage(msg)
 
 
-def _where_to_look(source: Source, features: Features | None) -> Features | None:
+def where_to_look(source: Source, features: Features | None) -> Features | None:
     """Where neighbours are looked for: given features, pixels, or columns brought to one scale, shape (n, d).
 
     None where inputs are read when they are asked for: they are then looked for in features or not at all.

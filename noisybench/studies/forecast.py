@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from noisybench.ground.amounts import duration
 from noisybench.ground.lookup import names
 from noisybench.runs.folder import RECORD, whole_record
 from noisybench.runs.schemes import SCHEMES
@@ -39,7 +40,7 @@ class StudyForecast(NamedTuple):
         if self.seconds is None:
             return f"{said}; how long the others take is not known"
         at_once = max(1, min(workers, left))
-        return f"{said}; the others take about {_time(self.seconds / at_once)} with {at_once} at once, {self.basis}"
+        return f"{said}; the others take about {duration(self.seconds / at_once)} with {at_once} at once, {self.basis}"
 
     def __add__(self, other: object) -> "StudyForecast":
         """Both together."""
@@ -156,11 +157,3 @@ def _tried(one: Evaluation) -> dict[str, float]:
         name: took if times[name] == 1 else max((took - first[name]) / (longer - short), took / longer / 10)
         for name, took in last.items()
     }
-
-
-def _time(seconds: float) -> str:
-    """A duration for people."""
-    if seconds < 90:  # noqa: PLR2004 - below, seconds are told
-        return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"  # noqa: PLR2004 - above, hours are told

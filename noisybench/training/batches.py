@@ -82,43 +82,52 @@ class Inputs:
         """Normalised inputs, shape (b, c, h, w) channels-last or (b, d), float32. ``chosen``: indices (b,) or a slice."""
         return self._normalise(self.rows.pick(chosen))
 
-    def augmented(self, chosen: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
+    def augmented(
+        self, chosen: Tensor, augmentation: Augmentation, generator: torch.Generator | Sequence[torch.Generator]
+    ) -> Tensor:
         """Like ``batch``, each image shifted, and mirrored half of the time, as ``augmentation`` allows.
 
         Args:
             chosen: Indices, shape (b,).
             augmentation: What may be done without changing the class.
-            generator: On the CPU, so that the draws are the same on every device.
+            generator: On the CPU, so that the draws are the same on every device. Of several each draws for its part of
+                the batch: so many equal parts.
         """
         return next(self.stream([chosen], augmentation, generator))
 
     def stream(
-        self, batches: Sequence[Tensor], augmentation: Augmentation, generator: torch.Generator
+        self,
+        batches: Sequence[Tensor],
+        augmentation: Augmentation,
+        generator: torch.Generator | Sequence[torch.Generator],
     ) -> Iterator[Tensor]:
         """What ``augmented`` gives for each batch of indices in turn; what is read lazily is read ahead."""
         for picked in self.rows.picks(batches):
             if augmentation == "none" or not self.is_image:
                 yield self._normalise(picked)
             else:
-                yield self._normalise(self._cropped(picked, augmentation, generator))
+                own = [generator] if isinstance(generator, torch.Generator) else generator
+                yield self._normalise(self._cropped(picked, augmentation, own))
 
     def batches(self, size: int) -> Iterator[Tensor]:
         """All inputs in order, normalised, at most ``size`` at a time."""
         yield from map(self._normalise, self.rows.picks(self._parts(size)))
 
-    def _cropped(self, picked: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
-        """Images (b, h, w, c) as they were read, shifted and mirrored."""
+    def _cropped(self, picked: Tensor, augmentation: Augmentation, generators: Sequence[torch.Generator]) -> Tensor:
+        """Images (b, h, w, c) as they were read, shifted and mirrored, an equal part of them by each generator."""
         b, h, w, c = picked.shape
+        each = b // len(generators)
         dy, dx = h // PADDING, w // PADDING
         padded = picked.new_zeros(b, h + 2 * dy, w + 2 * dx, c)
         padded[:, dy : dy + h, dx : dx + w] = picked
         # All crops of an image are one strided view of its padded self, rows of bytes: no loop over images.
         views = padded.flatten(2).unfold(1, h, 1).unfold(2, w * c, c)
-        rows = torch.randint(0, 2 * dy + 1, (b,), generator=generator).to(self.device)
-        columns = torch.randint(0, 2 * dx + 1, (b,), generator=generator).to(self.device)
+        rows = torch.cat([torch.randint(0, 2 * dy + 1, (each,), generator=own) for own in generators]).to(self.device)
+        columns = torch.cat([torch.randint(0, 2 * dx + 1, (each,), generator=own) for own in generators])
+        columns = columns.to(self.device)
         crops = views[torch.arange(b, device=self.device), rows, columns].view(b, h, w, c)
         if augmentation == "crop_flip":
-            mirrored = torch.rand(b, generator=generator) < 0.5  # noqa: PLR2004 - half
+            mirrored = torch.cat([torch.rand(each, generator=own) for own in generators]) < 0.5  # noqa: PLR2004 - half
             turned = mirrored.nonzero()[:, 0].to(self.device)
             crops[turned] = crops.index_select(0, turned).flip(2)
         return crops

@@ -33,6 +33,9 @@ class Machine:
         loader_workers: Processes of each run that read ahead what does not lie in memory, see ``Inputs``.
         engine: What carries out runs and blocks, such as ``Ray()``; None: ``Processes(workers)``.
         shard: Of all runs or blocks, those that are carried out, as ``Shard(2, 8)``; see ``docs/engines.md``.
+        together: Subset models that are trained at a time by ``torch.func``; None takes as many as pay on a GPU, and one on a
+            CPU, where that gains nothing. It decides last bits, and is recorded with a pool where it is more than one.
+            Perceptrons by SGD are trained together whatever it is, by products of their own.
     """
 
     device: str = "cpu"
@@ -42,10 +45,13 @@ class Machine:
     loader_workers: int = 0
     engine: Engine | None = None
     shard: Shard = WHOLE
+    together: int | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("workers", 1), ("threads", 1), ("checkpoint_every", 1), ("loader_workers", 0)):
             object.__setattr__(self, name, whole(getattr(self, name), name, least=least))
+        if self.together is not None:
+            object.__setattr__(self, "together", whole(self.together, "together", least=1))
         object.__setattr__(self, "device", choose_device(self.device))
         check_kind(self.shard, Shard, "shard", "Shard(2, 8) is the second of eight")
         if self.engine is not None and (isinstance(self.engine, type) or not hasattr(self.engine, "run")):
@@ -150,6 +156,12 @@ def deterministic_torch(device: torch.device, threads: int) -> Iterator[None]:
         finally:
             torch.set_num_threads(threads_before)
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = deterministic, benchmark
+
+
+def wait_for(device: torch.device) -> None:
+    """Until a GPU has done what it was told, so that a clock can be read."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 @contextmanager
