@@ -31,6 +31,7 @@ from noisybench.memorization.subsets import subsets
 from noisybench.noise.noises.as_found import AsFound
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.runs.folder import read_run_record
+from noisybench.runs.memorization_forecast import forecast_memorization
 from noisybench.runs.verify import verify_runs
 from noisybench.training.machine import Machine
 from noisybench.variants.building import build_variant
@@ -258,6 +259,19 @@ def test_a_fit_that_fails(table: Source, found: Variant, tmp_path: Path, caplog:
     assert [record.getMessage().partition(", and")[0] for record in caplog.records] == [
         "sklearn:LogisticRegression(max_iter=1) did not converge in 4 fits"
     ]
+
+
+def test_forecast(table: Source, found: Variant, tmp_path: Path) -> None:
+    """A forecast is of whole fits: blocks that are there are taken off, and nothing is written."""
+    learner = learner_of("GaussianNB")
+    told = forecast_memorization(table, found, learner, tmp_path, models=60, machine=ONE)
+    assert (told.models, told.finished, told.together, told.workers) == (60, 0, 1, 1)
+    assert 0 < told.model_seconds < told.seconds
+    assert not list(tmp_path.iterdir())
+    fit_subsets(
+        table, found, learner, tmp_path / found.name / "memorization" / learner.folder(), models=50, machine=ONE
+    )
+    assert forecast_memorization(table, found, learner, tmp_path, models=60, machine=ONE).finished == 50
 
 
 def test_from_the_shell(table: Source, tmp_path: Path) -> None:
