@@ -299,19 +299,9 @@ def _command(run: Run, told: Ablation = ()) -> str:
             str(record.epochs),
         )
     elif record.regime == "pool":
-        parts = ("memorize", "VARIANT", "--pool", "detector", "--model", record.model, "--recipe", record.recipe)
-        parts = (*parts, "--epochs", str(record.epochs), "--models", str(record.models))
-        if record.recipe == FITTED:
-            parts = (
-                "memorize",
-                "VARIANT",
-                "--pool",
-                "detector",
-                "--model",
-                record.model,
-                "--models",
-                str(record.models),
-            )
+        trained = () if record.recipe == FITTED else ("--recipe", record.recipe, "--epochs", str(record.epochs))
+        parts = ("memorize", "VARIANT", "--pool", "detector", "--model", record.model, *trained)
+        parts = (*parts, "--models", str(record.models))
     elif record.regime == "features":
         parts = ("score", "VARIANT", "--features", record.features)
     elif record.regime == "answers":
