@@ -40,7 +40,7 @@ class Ray:
     The folders that tasks read and write must lie on a file system that all machines share, under the same path.
 
     Attributes:
-        address: Of the cluster, as ``10.0.0.1:6379``, ``ray://10.0.0.1:10001`` or ``auto``; None starts one here.
+        address: Of the cluster, as ``10.0.0.1:6379``, or ``auto`` on a machine of it; None starts one here.
         cpus: Of each task; None takes one for each of its threads.
         gpus: Of each task, or a share of one such as 0.25; None takes one where the device is a GPU.
         memory: Bytes that are reserved for each task; None reserves nothing.
@@ -236,22 +236,22 @@ def _own_signals() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-FOUND_BY_RAY = ("auto", "local")
-"""Addresses that Ray looks up itself."""
+FOUND_BY_RAY = "auto"
+"""The address of a cluster of this machine, which Ray looks up itself."""
 
 
 def _check_address(address: str) -> None:
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if address not in FOUND_BY_RAY and not (colon and host and port.isdecimal()):
-        msg = f"the address of a Ray is as 10.0.0.1:6379, ray://10.0.0.1:10001 or auto, got '{address}'"
+    host, colon, port = address.rpartition(":")
+    if address != FOUND_BY_RAY and not (colon and host and "/" not in host and port.isdecimal()):
+        msg = f"the address of a Ray is as 10.0.0.1:6379, or auto on a machine of its cluster, got '{address}'"
         raise BadUsage(msg)
 
 
 def _check_answers(address: str) -> None:
     """Raise unless something listens at an address: Ray itself would ask for minutes."""
-    if address in FOUND_BY_RAY:
+    if address == FOUND_BY_RAY:
         return
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=REACHED_WITHIN).close()
     except (OSError, OverflowError) as error:
