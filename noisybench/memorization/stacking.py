@@ -1,6 +1,8 @@
 """Perceptrons trained many at a time, as batched matrix products."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -93,69 +95,76 @@ def train_together(
         orders = [torch.randperm(chosen.shape[1], generator=generator_of(seed, "order", epoch)) for seed in seeds]
         order = chosen.gather(1, torch.stack(orders).to(chosen.device))
         for step, batch in enumerate(order.split(sizes, dim=1), start=(epoch - 1) * len(sizes)):
-            stack.step(batch, learning_rate(recipe, step, recipe.epochs * len(sizes)))
+            stack.step(batch.flatten(), learning_rate(recipe, step, recipe.epochs * len(sizes)))
     stack.give_back()
 
 
 class _Stack:
-    """The weights of K perceptrons, layer by layer as one tensor (K, inputs, outputs), and what a step needs."""
+    """The weights of K perceptrons, layer by layer as one tensor (K, inputs, outputs), and what a step needs.
+
+    Weights and biases of all layers are parts of one tensor, and so are their gradients: the optimiser passes over one.
+    """
 
     def __init__(self, models: Sequence[nn.Module], inputs: Tensor | Inputs, labels: Tensor, recipe: Recipe) -> None:
         self._layers = [layers for model in models if (layers := linear_layers(model)) is not None]
         depth, kind = len(self._layers[0]), self._layers[0][0].weight.dtype
         self._inputs = inputs.to(kind) if isinstance(inputs, Tensor) else inputs
-        self.weights: list[Tensor] = []
-        self.biases: list[Tensor] = []
         width = self._layers[0][0].in_features
-        for depths in zip(*self._layers, strict=True):
-            outputs, fan_in = depths[0].weight.shape
-            padded = -(-outputs // PADDING) * PADDING
-            weight = torch.zeros(len(models), width, padded, dtype=kind, device=labels.device)
-            bias = torch.zeros(len(models), 1, padded, dtype=kind, device=labels.device)
-            for k, layer in enumerate(depths):
-                weight[k, :fan_in, :outputs] = layer.weight.T
-                bias[k, 0, :outputs] = layer.bias
-            self.weights.append(weight)
-            self.biases.append(bias)
+        shapes = []
+        for layer in self._layers[0]:
+            padded = -(-layer.out_features // PADDING) * PADDING
+            shapes.append((len(models), width, padded))
             width = padded
-        self._classes = self._layers[0][-1].out_features
-        self.biases[-1][:, :, self._classes :] = NEVER
+        shapes += [(count, 1, outputs) for count, _, outputs in shapes]
+        sizes = [math.prod(shape) for shape in shapes]
+        self._values = torch.zeros(sum(sizes), dtype=kind, device=labels.device)
+        self._gradient = torch.zeros_like(self._values)
+        self._momentum = torch.zeros_like(self._values)
+        parts = [part.view(shape) for part, shape in zip(self._values.split(sizes), shapes, strict=True)]
+        self.weights, self.biases = parts[:depth], parts[depth:]
+        self._gradients = [part.view(shape) for part, shape in zip(self._gradient.split(sizes), shapes, strict=True)]
+        for weight, bias, depths in zip(self.weights, self.biases, zip(*self._layers, strict=True), strict=True):
+            for k, layer in enumerate(depths):
+                weight[k, : layer.in_features, : layer.out_features] = layer.weight.T
+                bias[k, 0, : layer.out_features] = layer.bias
+        self._padding = self.biases[-1][:, :, self._layers[0][-1].out_features :]
+        self._padding.fill_(NEVER)
         self._targets = F.one_hot(labels, width).to(kind)
-        self._parameters = [*self.weights, *self.biases]
-        self._gradients = [torch.empty_like(parameter) for parameter in self._parameters]
-        self._momenta: list[Tensor | None] = [torch.zeros_like(parameter) for parameter in self._parameters]
         self._recipe = recipe
-        self._buffers: dict[int, tuple[list[Tensor], list[Tensor], Tensor]] = {}
+        self._buffers: dict[int, _Buffers] = {}
         self._depth = depth
 
-    def step(self, chosen: Tensor, lr: float) -> None:
-        """One step of every model, each on its batch of samples, shape (K, b)."""
-        values, gradients, targets = self._buffers_for(chosen.shape[1])
-        flat = chosen.reshape(-1)
+    def step(self, flat: Tensor, lr: float) -> None:
+        """One step of every model, each on its batch of samples, those of the first model first, shape (K * b,)."""
+        count = len(self._layers)
+        b = len(flat) // count
+        if b not in self._buffers:
+            self._buffers[b] = _Buffers.of(self.weights, b)
+        own = self._buffers[b]
         if isinstance(self._inputs, Tensor):
-            torch.index_select(self._inputs, 0, flat, out=values[0].view(len(flat), -1))
+            torch.index_select(self._inputs, 0, flat, out=own.inputs)
         else:
-            values[0].view(len(flat), -1).copy_(self._inputs.batch(flat).flatten(1))
-        torch.index_select(self._targets, 0, flat, out=targets.view(len(flat), -1))
+            own.inputs.copy_(self._inputs.batch(flat).flatten(1))
+        torch.index_select(self._targets, 0, flat, out=own.targets)
         for layer in range(self._depth):
-            torch.baddbmm(self.biases[layer], values[layer], self.weights[layer], out=values[layer + 1])
+            torch.baddbmm(self.biases[layer], own.values[layer], self.weights[layer], out=own.values[layer + 1])
             if layer < self._depth - 1:
-                values[layer + 1].relu_()
-        torch.softmax(values[-1], -1, out=gradients[-1])
-        gradients[-1].sub_(targets).mul_(1 / chosen.shape[1])
+                own.values[layer + 1].relu_()
+        torch.softmax(own.values[-1], -1, out=own.gradients[-1])
+        own.answers.sub_(own.targets).mul_(1 / b)
         for layer in reversed(range(self._depth)):
-            above = gradients[layer]
-            torch.bmm(values[layer].transpose(1, 2), above, out=self._gradients[layer])
+            above = own.gradients[layer]
+            torch.bmm(own.turned[layer], above, out=self._gradients[layer])
             torch.sum(above, 1, keepdim=True, out=self._gradients[self._depth + layer])
             if layer > 0:
-                below = gradients[layer - 1]
-                torch.bmm(above, self.weights[layer].transpose(1, 2), out=below)
-                torch.ops.aten.threshold_backward.grad_input(below, values[layer], 0, grad_input=below)
+                below = own.gradients[layer - 1]
+                torch.bmm(above, own.turned_weights[layer], out=below)
+                torch.ops.aten.threshold_backward.grad_input(below, own.values[layer], 0, grad_input=below)
         # What torch.optim.SGD calls, without what it does around it: one pass over weights, gradients and momenta.
         sgd(
-            self._parameters,
-            self._gradients,
-            self._momenta,
+            [self._values],
+            [self._gradient],
+            [self._momentum],
             lr=lr,
             momentum=self._recipe.momentum,
             weight_decay=self._recipe.weight_decay,
@@ -165,7 +174,8 @@ class _Stack:
             foreach=False,
             fused=True,
         )
-        self.biases[-1][:, :, self._classes :] = NEVER  # weight decay would bring it nearer
+        if self._recipe.weight_decay:
+            self._padding.fill_(NEVER)  # which decay would bring nearer
 
     def give_back(self) -> None:
         """Put the weights into the models that they came from."""
@@ -175,11 +185,36 @@ class _Stack:
                 layer.weight.copy_(weight[k, :fan_in, :outputs].T)
                 layer.bias.copy_(bias[k, 0, :outputs])
 
-    def _buffers_for(self, b: int) -> tuple[list[Tensor], list[Tensor], Tensor]:
-        """Activations (inputs first), gradients (of the first layer's outputs first) and targets of batches of b."""
-        if b not in self._buffers:
-            widths = [self.weights[0].shape[1], *(weight.shape[2] for weight in self.weights)]
-            values = [self.weights[0].new_empty(len(self._layers), b, width) for width in widths]
-            gradients = [torch.empty_like(value) for value in values[1:]]
-            self._buffers[b] = values, gradients, torch.empty_like(values[-1])
-        return self._buffers[b]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Buffers:
+    """What a step on batches of one size writes into, and the views of it that are needed in every step.
+
+    Attributes:
+        values: Activations of each layer, inputs first, shape (K, b, width).
+        gradients: Of the loss by the outputs of each layer, those of the first one first.
+        inputs: The inputs of all models one after the other, shape (K * b, width).
+        answers: The last of the gradients, in the same shape.
+        targets: One-hot labels, in the same shape.
+        turned: Activations with their last two axes exchanged.
+        turned_weights: Weights likewise.
+    """
+
+    values: list[Tensor]
+    gradients: list[Tensor]
+    inputs: Tensor
+    answers: Tensor
+    targets: Tensor
+    turned: list[Tensor]
+    turned_weights: list[Tensor]
+
+    @staticmethod
+    def of(weights: Sequence[Tensor], b: int) -> "_Buffers":
+        """For models of these weights and batches of b."""
+        widths = [weights[0].shape[1], *(weight.shape[2] for weight in weights)]
+        values = [weights[0].new_empty(len(weights[0]), b, width) for width in widths]
+        gradients = [torch.empty_like(value) for value in values[1:]]
+        answers = gradients[-1].flatten(0, 1)
+        turned, turned_weights = ([part.transpose(1, 2) for part in parts] for parts in (values, weights))
+        inputs = values[0].flatten(0, 1)
+        return _Buffers(values, gradients, inputs, answers, torch.empty_like(answers), turned, turned_weights)
