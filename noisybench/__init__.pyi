@@ -21,6 +21,7 @@ from .board.results import Result as Result
 from .board.results import detect as detect
 from .board.results import evaluate as evaluate
 from .board.results import memorize as memorize
+from .board.results import memorize_released as memorize_released
 from .board.results import score_answers as score_answers
 from .board.results import score_features as score_features
 from .board.results import score_given as score_given
@@ -97,6 +98,8 @@ from .runs.costs import Costs as Costs
 from .runs.forecast import detector_costs as detector_costs
 from .runs.memorization_forecast import MemorizationForecast as MemorizationForecast
 from .runs.memorization_forecast import forecast_memorization as forecast_memorization
+from .runs.merging import Merged as Merged
+from .runs.merging import merge as merge
 from .runs.stopping import StoppedAt as StoppedAt
 from .runs.stopping import stopping_of as stopping_of
 from .statistics.audit import AuditEstimates as AuditEstimates

@@ -26,6 +26,7 @@ from noisybench.runs.measurement import measure_memorization
 from noisybench.runs.pool_run import DetectorPool, score_pool
 from noisybench.runs.reading import Run, read_run
 from noisybench.runs.record import OF_RULES
+from noisybench.runs.released_measurement import keep_released
 from noisybench.runs.training_run import train_and_score
 from noisybench.runs.verify import verify_memorization, verify_run
 from noisybench.statistics.confident_learning import NoiseEstimate
@@ -217,6 +218,7 @@ def _measured(found: tuple[Path, Summary], since: float) -> MeasuredMemorization
 
 evaluate = _returning("evaluate", train_and_score, _results)
 memorize = _returning("memorize", measure_memorization, _measured)
+memorize_released = _returning("memorize_released", keep_released, _measured)
 detect = _returning("detect", score_pool, _detected)
 score_features = _returning("score_features", score_frozen, _scored)
 score_answers = _returning("score_answers", score_by_answers, _results)

@@ -9,6 +9,7 @@ from noisybench.cli.build import build, describe, verify
 from noisybench.cli.export import export
 from noisybench.cli.given import score
 from noisybench.cli.listing import list_
+from noisybench.cli.merge import merge
 from noisybench.cli.planning import plan
 from noisybench.cli.printing import say
 from noisybench.cli.quickstart import quickstart
@@ -57,6 +58,7 @@ for command in (
     truths,
     suspects,
     export,
+    merge,
     quickstart,
 ):
     app.command()(command)

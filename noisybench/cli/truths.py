@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noisybench.cli.printing import Json, print_json, print_lines, say
+from noisybench.cli.printing import Json, print_json, print_lines, say, status, tell
 from noisybench.ground.errors import BadUsage
 
 if TYPE_CHECKING:
@@ -18,15 +18,38 @@ HEADER = ("truths", "samples", "Spearman's ρ", "null", "corrected", "Pearson's 
 
 
 def truths(
-    folder: Annotated[Path, typer.Argument(metavar="RUNS", help="Folder of a variant's runs, or one above several.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUNS",
+            help="Folder of a variant's runs, or one above several; with --released, a variant's folder.",
+        ),
+    ],
     *,
+    released: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Lay memorization that others released beside the runs: files of Feldman and Zhang, of Zenodo 14687826, C-scores.",
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of runs, for --released; default: runs.")] = None,
     style: Annotated[str, typer.Option("--format", help="table, markdown, csv or json.")] = "table",
     as_json: Json = False,
 ) -> None:
-    """Say how far memorizations that were measured of the same labels agree, those in closed form and those of networks."""
+    """Say how far memorizations of the same labels agree: of networks, in closed form, and such as others released.
+
+    With --released FILE: a variant gets the memorization that others measured of the same labels, which are checked.
+    """
+    if released is not None:
+        _keep_released(released, folder, Path("runs") if out is None else out, as_json=as_json or style == "json")
+        return
     from noisybench.board.truth_agreement import compare_memorizations, measured_below
     from noisybench.studies.study import csv_of
 
+    if out is not None:
+        msg = "--out is where --released FILE is laid; this only reads RUNS: leave it out"
+        raise BadUsage(msg)
     there = measured_below(folder)
     several = {home: of for home, of in there.items() if len(of.measured) > 1}
     if not several:
@@ -48,6 +71,37 @@ def truths(
         return
     for home, of in several.items():
         _print(of, found[home], style)
+
+
+def _keep_released(released: Path, folder: Path, out: Path, *, as_json: bool) -> None:
+    """Lay a released memorization beside the runs of a variant, and say what it is."""
+    from noisybench.board.results import memorize_released
+    from noisybench.variants.sample_names import read_names
+    from noisybench.variants.variant import read_variant
+
+    place = folder / "variant" if (folder / "variant" / "variant.json").is_file() else folder
+    variant = read_variant(place)
+    n = len(variant.labels)
+    names = next((found for each in (place, place.parent) if (found := read_names(each, n)) is not None), None)
+    with status(f"reading {released.name}"):
+        kept = memorize_released(released, variant, out, sample_names=names, tell=lambda note: tell(f"note: {note}"))
+    summary, learner = kept.summary, kept.memorization.learner
+    told = {
+        "models": summary.models or None,
+        "unknown": summary.undefined,
+        "largest stderr": summary.largest_stderr,
+        "wrong labels": summary.mislabeled_memorization,
+        "right labels": summary.clean_memorization,
+    }
+    known = {name: None if isinstance(value, float) and isnan(value) else value for name, value in told.items()}
+    if as_json:
+        print_json({"path": str(kept.path), "learner": learner.name, **known})
+        return
+    say(f"memorization by {learner.name}")
+    for name, value in known.items():
+        if value is not None:
+            say(f"{name:<16}{value:.4g}")
+    say(str(kept.path))
 
 
 def _ordered(of: "Truths") -> list["Measured"]:

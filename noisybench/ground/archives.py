@@ -1,13 +1,16 @@
-"""Several small arrays in one ``.npz`` file, as noisybench writes them itself: not compressed, never unpickled."""
+"""Arrays in ``.npz`` files, never unpickled: small ones, as noisybench writes them itself, and large ones of anybody's."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from zipfile import ZIP_STORED, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from noisybench.ground.claims import check_claim
 from noisybench.ground.errors import BadData
 from noisybench.ground.files import NO_ARRAY, replacing
 
@@ -39,3 +42,67 @@ def read_archive(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
         reason = getattr(error, "strerror", None) or "it is damaged, or no .npz file"
     msg = f"{path} cannot be read: {reason}; build again"
     raise BadData(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredArrays:
+    """The arrays of an archive, of which only those are read that are asked for, and of large ones some rows at a time."""
+
+    archive: ZipFile
+    path: Path
+
+    @property
+    def names(self) -> set[str]:
+        """Names of the arrays."""
+        return {name.removesuffix(".npy") for name in self.archive.namelist()}
+
+    def header(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Shape and type of an array of numbers or texts, whose rows follow each other.
+
+        Raises:
+            BadData: It holds Python objects, is stored by columns, or claims more than the file can hold.
+        """
+        with self.archive.open(f"{name}.npy") as stream:
+            shape, kind = self._header(stream, name)
+        check_claim(self.path, prod(shape) * kind.itemsize, f"{shape} values of {name!r}")
+        return shape, kind
+
+    def _header(self, stream: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, by_columns, kind = read(stream)
+        if kind.hasobject:
+            msg = (
+                f"{name!r} in {self.path} holds Python objects, which are never unpickled; if you trust the file, write its "
+                f"arrays again as text or numbers, with np.savez and {name}=array.astype('S')"
+            )
+            raise BadData(msg)
+        if by_columns and len(shape) > 1:
+            msg = f"{name!r} in {self.path} is stored by columns; write it again by rows, with np.ascontiguousarray"
+            raise BadData(msg)
+        return shape, kind
+
+    def read(self, name: str) -> NDArray[Any]:
+        """One whole array of shape (n,)."""
+        shape, _ = self.header(name)
+        if len(shape) != 1:
+            msg = f"{name!r} in {self.path} has shape {shape}, expected one value a sample"
+            raise BadData(msg)
+        (rows,) = self.rows(name, max(shape[0], 1))
+        return rows
+
+    def rows(self, name: str, step: int) -> Iterator[NDArray[Any]]:
+        """Rows of an array, so many at a time.
+
+        Raises:
+            EOFError: There are fewer than its header says.
+        """
+        with self.archive.open(f"{name}.npy") as stream:
+            shape, kind = self._header(stream, name)
+            size = prod(shape[1:]) * kind.itemsize
+            for first in range(0, max(shape[0], 1), step):
+                count = min(step, shape[0] - first)
+                content = stream.read(count * size)
+                if len(content) != count * size:
+                    raise EOFError
+                yield np.frombuffer(content, kind).reshape(count, *shape[1:])

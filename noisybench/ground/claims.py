@@ -39,6 +39,14 @@ def check_regular(path: Path) -> None:
         raise BadData(msg)
 
 
+def check_own_file(path: Path) -> None:
+    """Raise ``BadData`` for a link, which may lead out of a stranger's folder, as for a pipe, a device or a socket."""
+    if path.is_symlink():
+        msg = f"{path} is a link, and what it leads to may be anybody's; put the file itself there, or take it away"
+        raise BadData(msg)
+    check_regular(path)
+
+
 def check_record_size(path: Path) -> None:
     """Raise ``BadData`` for a JSON file that is larger than any record."""
     check_regular(path)

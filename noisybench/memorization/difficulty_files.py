@@ -7,7 +7,7 @@ import numpy as np
 
 from noisybench.ground.arrays import Floats, read_only
 from noisybench.ground.errors import BadUsage, Mismatch
-from noisybench.ground.files import column_names
+from noisybench.ground.files import column_names, read_metadata
 from noisybench.memorization.estimate import read_memorization
 from noisybench.variants.sample_files.values import Tell, read_given
 from noisybench.variants.variant import Variant, variant_id
@@ -58,7 +58,10 @@ def read_difficulty(
 def is_memorization(path: str | Path) -> bool:
     """Whether a file has the columns that ``noisybench memorize`` writes."""
     path = Path(path)
-    return path.suffix.lower() == ".parquet" and path.is_file() and {"memorization", "p_in"} <= set(column_names(path))
+    if path.suffix.lower() != ".parquet" or not path.is_file():
+        return False
+    there = set(column_names(path))
+    return "memorization" in there and ("p_in" in there or "learner" in read_metadata(path))
 
 
 def is_circular(path: str | Path, variant: Variant) -> bool:

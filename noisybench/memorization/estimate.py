@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from noisybench.ground.arrays import Bools, Floats, read_only
 from noisybench.ground.checks import a_path
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
-from noisybench.ground.files import read_columns, read_metadata, write_columns
+from noisybench.ground.files import column_names, read_columns, read_metadata, write_columns
 from noisybench.ground.records import record_as
-from noisybench.memorization.learner import Learner, learner_in_words
+from noisybench.memorization.learner import EXACT_ESTIMANDS, RELEASED, Learner, learner_in_words
 from noisybench.memorization.pool import BLOCK, Pool
 from noisybench.variants.variant import Variant
 
@@ -30,9 +30,12 @@ class Memorization:
     whether the fit on all samples gives the label, and p_out whether that without the sample does; there are no models to
     count, and ``stderr`` is 0, since nothing is estimated. NaN stands where the sample took no part.
 
+    Of a learner that others trained (``learner.is_released``), a measure that their file does not hold is NaN for every
+    sample, and there are no models to count where it does not say which saw which sample.
+
     Attributes:
         values: p_in - p_out, shape (n,), in [-1, 1]; higher is more memorized. With the estimand ``leave_one_out_margin`` the
-            answer for the label minus that without the sample.
+            answer for the label minus that without the sample; with ``c_score`` one minus the C-score.
         stderr: Standard error of ``values``, shape (n,).
         p_in: Share of the models that saw the sample and give its label, shape (n,).
         p_out: The same of the models that did not see it, shape (n,).
@@ -81,10 +84,13 @@ class Memorization:
 
     def _check_numbers(self) -> None:
         """Raise ``BadData`` for what is infinite, or NaN where it is known, or a number where it cannot be."""
-        exact = self.learner.is_exact
-        empty = np.isnan(self.values) if exact else (self.n_in == 0) | (self.n_out == 0)
+        exact, released = self.learner.is_exact, self.learner.is_released
+        uncounted = exact or (released and not self.models)
+        empty = np.isnan(self.values) if uncounted else (self.n_in == 0) | (self.n_out == 0)
         for name in MEASURES:
             column = getattr(self, name)
+            if released and name != "values" and np.isnan(column).all():
+                continue
             wrong = np.isnan(column) != empty
             if name == "clean_damage":
                 wrong = ~np.isnan(column) & empty
@@ -93,7 +99,7 @@ class Memorization:
                 first = np.flatnonzero(wrong)[0]
                 beside = f"with {self.n_in[first]} models that saw the sample and {self.n_out[first]} that did not"
                 only = "one of the two is none"
-                if exact:
+                if uncounted:
                     beside, only = f"with memorization {self.values[first]}", "that is NaN"
                 msg = f"{name}[{first}] = {column[first]} {beside}; expected a number, and NaN only where {only}"
                 raise BadData(msg)
@@ -142,6 +148,28 @@ def estimate_from(pool: Pool, variant: Variant, chosen: Bools) -> Memorization:
             hits[arm] += ((predictions == variant.labels) & member).sum(0)
             right[arm] += ((predictions == variant.clean) & member).sum(0)
             margin[arm] += np.where(member, margins, 0.0).sum(0)
+    return memorization_of_counts(Counts(n_in, hits, right, margin), variant, pool.learner, models=int(chosen.sum()))
+
+
+class Counts(NamedTuple):
+    """What is counted of the models that did not see each sample (row 0) and of those that did (row 1), shape (2, n) each.
+
+    Attributes:
+        models: How many.
+        hits: How many give its label.
+        right: How many give its right label.
+        margin: Sum of their margins; NaN where nobody knows.
+    """
+
+    models: Floats
+    hits: Floats
+    right: Floats
+    margin: Floats
+
+
+def memorization_of_counts(counts: Counts, variant: Variant, learner: Learner, *, models: int) -> Memorization:
+    """The estimate that counts of models give, see ``estimate_memorization``."""
+    n_in, hits, right, margin = counts
     count = np.where((n_in > 0).all(0), n_in, np.nan)
     p_out, p_in = hits / count
     smooth = (hits + 0.5) / (count + 1)
@@ -155,9 +183,9 @@ def estimate_from(pool: Pool, variant: Variant, chosen: Bools) -> Memorization:
         clean_damage=read_only(np.where(variant.class_known, damage, np.nan)),
         n_in=read_only(n_in[1].astype(np.int64)),
         n_out=read_only(n_in[0].astype(np.int64)),
-        models=int(chosen.sum()),
-        learner=pool.learner,
-        variant_id=pool.variant_id,
+        models=models,
+        learner=learner,
+        variant_id=variant.provenance.variant_id,
     )
 
 
@@ -178,9 +206,7 @@ def write_memorization(
         metadata: What else the file says of itself.
     """
     columns: dict[str, NDArray[Any]] = {"sample": np.arange(len(memorization.values), dtype=np.int64)}
-    columns |= {
-        COLUMNS[name]: getattr(memorization, name) for name in _measures_in_file(exact=memorization.learner.is_exact)
-    }
+    columns |= {COLUMNS[name]: getattr(memorization, name) for name in _measures_of(memorization)}
     columns |= answers or {}
     told = {
         "variant_id": memorization.variant_id,
@@ -190,9 +216,24 @@ def write_memorization(
     write_columns(columns, path, metadata={**told, **(metadata or {})})
 
 
-def _measures_in_file(*, exact: bool) -> list[str]:
-    """Fields of ``Memorization`` that a file has a column of."""
-    return [name for name in COLUMNS if not (exact and name in COUNTED)]
+def _measures_of(memorization: Memorization) -> list[str]:
+    """Fields that a file has a column of: all that is known."""
+    if memorization.learner.is_exact:
+        return [name for name in COLUMNS if name not in COUNTED]
+    if not memorization.learner.is_released:
+        return [*COLUMNS]
+    known = [name for name in MEASURES if name == "values" or not np.isnan(getattr(memorization, name)).all()]
+    return [*known, *(("n_in", "n_out") if memorization.models else ())]
+
+
+def _columns_in(path: Path, told: Mapping[str, Any]) -> list[str]:
+    """Columns of measures that the file of a learner with such fields must have, or, of a released one, has."""
+    if told.get("estimand") in EXACT_ESTIMANDS:
+        return [COLUMNS[name] for name in COLUMNS if name not in COUNTED]
+    if told.get("recipe") != RELEASED:
+        return [*COLUMNS.values()]
+    there = set(column_names(path)) - {"memorization"}
+    return ["memorization", *(name for name in COLUMNS.values() if name in there)]
 
 
 def read_memorization(path: Path, variant_id: str | None = None) -> Memorization:
@@ -207,18 +248,21 @@ def read_memorization(path: Path, variant_id: str | None = None) -> Memorization
         Mismatch: It is of another variant.
     """
     path = a_path(path)
-    exact = _says_exact(read_metadata(path).get("learner", ""))
-    of_file = [COLUMNS[name] for name in _measures_in_file(exact=exact)]
-    columns, metadata = read_columns(path, ["sample", *of_file, *(ANSWERS if exact else ())])
+    told = _fields_in(read_metadata(path).get("learner", ""))
+    exact = told.get("estimand") in EXACT_ESTIMANDS
+    columns, metadata = read_columns(path, ["sample", *_columns_in(path, told), *(ANSWERS if exact else ())])
     _check_file(path, columns, metadata, variant_id)
     learner = _learner_of(metadata["learner"], path)
     one, other = ("answer_in", "answer_out") if learner.estimand == "leave_one_out_margin" else ("p_in", "p_out")
-    if not np.array_equal(columns[one] - columns[other], columns["memorization"], equal_nan=True):
+    known = {one, other} <= {*columns}
+    if known and not np.array_equal(columns[one] - columns[other], columns["memorization"], equal_nan=True):
         msg = f"{path}: memorization is not {one} - {other}; it was changed after it was written: estimate again"
         raise BadData(msg)
     if exact:
         columns["stderr"] = np.where(np.isnan(columns["memorization"]), np.nan, 0.0)
-        columns["n_in"] = columns["n_out"] = np.zeros(len(columns["sample"]), dtype=np.int64)
+    for name in COLUMNS.values():
+        kind = np.int64 if name in ("n_in", "n_out") else np.float64
+        columns.setdefault(name, np.full(len(columns["sample"]), 0 if kind is np.int64 else np.nan, dtype=kind))
     try:
         return Memorization(
             **{name: read_only(columns[column]) for name, column in COLUMNS.items()},
@@ -249,29 +293,26 @@ def _check_file(
     if variant_id is not None and metadata["variant_id"] != variant_id:
         msg = f"{path} is of variant '{metadata['variant_id'][:12]}', expected {variant_id[:12]}; estimate again"
         raise Mismatch(msg)
-    for name in ("p_in", "p_out"):
+    for name in {"p_in", "p_out"} & {*columns}:
         outside = np.flatnonzero((columns[name] < 0) | (columns[name] > 1))
         if outside.size:
             msg = f"{path}: {name}[{outside[0]}] = {columns[name][outside[0]]} is no share; estimate again"
             raise BadData(msg)
 
 
-def _says_exact(text: str) -> bool:
-    """Whether the learner in a file's metadata is one whose samples were each left out exactly."""
+def _fields_in(text: str) -> Mapping[str, Any]:
+    """The fields of the learner in a file's metadata; none where there are none."""
     try:
         fields = json.loads(text)
     except (ValueError, RecursionError):
-        return False
-    return isinstance(fields, dict) and fields.get("estimand", "subsets") != "subsets"
+        return {}
+    return fields if isinstance(fields, dict) else {}
 
 
 def _learner_of(text: str, path: Path) -> Learner:
     """The learner in a file's metadata: its fields as JSON, or the words of version 0.1.0."""
-    try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError):
-        fields = None
-    if isinstance(fields, dict):
+    fields = _fields_in(text)
+    if fields:
         return record_as(fields, Learner, path, mend="estimate again")
     learner = learner_in_words(text)
     if learner is None:

@@ -3,23 +3,29 @@
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from noisybench.training.recipe import RECIPE_OF_0_1_0, Recipe, digest_of_training
 
-Estimand = Literal["subsets", "leave_one_out", "leave_one_out_margin"]
+Estimand = Literal["subsets", "leave_one_out", "leave_one_out_margin", "c_score"]
 """What is called a sample's memorization: of models on random subsets, the probability of its label with it minus that
-without it; of one model on all samples, whether it gives the label minus whether the refit without the sample does; or the
-model's answer for the label minus that of the refit."""
-ESTIMANDS: tuple[Estimand, ...] = get_args(Estimand)
+without it; of one model on all samples, whether it gives the label minus whether the refit without the sample does; the
+model's answer for the label minus that of the refit; or one minus the C-score, which is how often models that did not see a
+sample miss its label, and of which no part is what they say having seen it."""
+EXACT_ESTIMANDS: tuple[Estimand, ...] = ("leave_one_out", "leave_one_out_margin")
+"""Those that leave out each sample exactly, so that no model is drawn and nothing has a sampling error."""
+ESTIMANDS: tuple[Estimand, ...] = ("subsets", *EXACT_ESTIMANDS)
+"""Those that are measured here."""
 ESTIMAND_WORDS: Mapping[str, str] = {
-    "leave_one_out": "leave-one-out", "leave_one_out_margin": "leave-one-out margin"
+    "leave_one_out": "leave-one-out", "leave_one_out_margin": "leave-one-out margin", "c_score": "one minus C-score"
 }  # fmt: skip
 
 CLOSED_FORM = "closed_form"
 """Recipe of what is solved and not trained."""
 FITTED = "sklearn"
 """Recipe of what scikit-learn fits, and what its models' names begin with, as in ``sklearn:RandomForestClassifier``."""
+RELEASED = "released"
+"""Recipe of what others trained and released: ``model`` says who, and ``trained`` begins the digest of their file."""
 CLOSED_FORM_MODELS = ("ridge", "kernel_ridge", "kernel_ridge_nystrom")
 """Models that are solved; the last is Nyström's approximation of the second."""
 
@@ -55,6 +61,9 @@ class Learner:
         """In words, for people; nothing is decided by them."""
         share = "" if self.fraction is None else f"{'' if self.balanced else 'random '}fraction {self.fraction:g}, "
         by = f"{self.objective}, " if self.objective else ""
+        if self.is_released:
+            asked = ESTIMAND_WORDS.get(self.estimand) or share.removesuffix(", ")
+            return f"{self.model}, released ({self.trained}), {asked}"
         if self.recipe == CLOSED_FORM:
             asked = f"{ESTIMAND_WORDS[self.estimand]}, " if self.is_exact else share
             return f"{self.model}, {by}closed form ({self.trained}), {asked}on {self.features}"
@@ -65,12 +74,19 @@ class Learner:
     @property
     def is_exact(self) -> bool:
         """Whether its memorization is that of leaving out each sample, which no model is drawn for and no error has."""
-        return self.estimand != "subsets"
+        return self.estimand in EXACT_ESTIMANDS
+
+    @property
+    def is_released(self) -> bool:
+        """Whether others measured it and released their file: what that does not hold, nobody knows."""
+        return self.recipe == RELEASED
 
     def as_json(self) -> dict[str, Any]:
         """Field → value; of fields that came after version 0.4.0, those not at their default."""
         told = asdict(self)
-        return told if self.is_exact else {name: value for name, value in told.items() if name != "estimand"}
+        return (
+            told if self.estimand != "subsets" else {name: value for name, value in told.items() if name != "estimand"}
+        )
 
     def is_same_training(self, other: "Learner") -> bool:
         """Whether both train the same model, in the same way, on the same features, be it on all samples or on subsets."""

@@ -28,6 +28,8 @@ PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
 BLOCK = 50
 """Models in one file: the unit of work that is distributed, and the most that a killed run loses in each process."""
+BLOCK_NAME = re.compile(r"block-([0-9]{4,9})(?:-of-([0-9]{1,2}))?\.npz")
+"""Names of files of blocks: the number, and how many models where they are fewer than ``BLOCK``; see ``block_path``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -276,15 +278,19 @@ def read_pool(folder: Path, variant: Variant, *, models: int | None = None) -> P
         margins=read_only(np.concatenate([part.margins for part in parts])),
         held_out=read_only(means),
         groups=read_only(np.arange(len(included), dtype=np.int64) // record["group_size"]),
-        learner=_learner_of(record, paths[0]),
+        learner=learner_of_record(record, paths[0]),
         purpose=record["purpose"],
         seed=record["seed"],
         variant_id=record["variant_id"],
     )
 
 
-def _learner_of(record: Mapping[str, Any], path: Path) -> Learner:
-    """Whose pool it is, by the fields of the setup."""
+def learner_of_record(record: Mapping[str, Any], path: Path) -> Learner:
+    """Whose models a block holds, by the fields of the setup in its record.
+
+    Raises:
+        BadData: They do not say.
+    """
     try:
         return learner_of_setup(record["setup"])
     except (KeyError, TypeError, ValueError) as error:
@@ -300,7 +306,7 @@ def _block_paths(folder: Path) -> list[Path]:
     """
     found: dict[int, list[tuple[int, Path]]] = {}
     for path in folder.glob("block-*.npz"):
-        name = re.fullmatch(r"block-([0-9]{4,9})(?:-of-([0-9]{1,2}))?\.npz", path.name)
+        name = BLOCK_NAME.fullmatch(path.name)
         if name:
             found.setdefault(int(name[1]), []).append((int(name[2] or BLOCK), path))
     if not found:

@@ -35,6 +35,7 @@ from noisybench.runs.record_checks import (
     check_record,
     check_seed,
 )
+from noisybench.runs.released_measurement import verify_released
 from noisybench.runs.schemes import SCHEMES
 from noisybench.runs.suggestion_files import compare_suggestions
 from noisybench.runs.untrained_checks import check_untrained
@@ -129,6 +130,8 @@ def verify_memorization(path: Path) -> str:
     """
     variant = read_variant(path.parents[2] / "variant")
     told = read_memorization(path, variant.provenance.variant_id)
+    if told.learner.is_released:
+        return verify_released(path, told)
     if told.learner.is_exact:
         return verify_left_out(path, told, variant)
     pool = read_pool(path.parent, variant, models=told.models)
