@@ -19,6 +19,7 @@ from noisybench.detection.scoring import Detector
 from noisybench.ground.arrays import Floats
 from noisybench.ground.lookup import find, is_ours
 from noisybench.ground.text import cell
+from noisybench.memorization.learner import FITTED
 from noisybench.runs.reading import Run
 from noisybench.runs.record import NOBODY, WITH_HISTORY, Regime, Setup
 
@@ -298,8 +299,9 @@ def _command(run: Run, told: Ablation = ()) -> str:
             str(record.epochs),
         )
     elif record.regime == "pool":
-        parts = ("memorize", "VARIANT", "--pool", "detector", "--model", record.model, "--recipe", record.recipe)
-        parts = (*parts, "--epochs", str(record.epochs), "--models", str(record.models))
+        trained = () if record.recipe == FITTED else ("--recipe", record.recipe, "--epochs", str(record.epochs))
+        parts = ("memorize", "VARIANT", "--pool", "detector", "--model", record.model, *trained)
+        parts = (*parts, "--models", str(record.models))
     elif record.regime == "features":
         parts = ("score", "VARIANT", "--features", record.features)
     elif record.regime == "answers":

@@ -40,7 +40,8 @@ def recipe_words(rows: Rows, *, objective_too: bool = True) -> Callable[[AnyRow]
             return "no training" if same else f"no training, {row.setup[:8]}"
         if row.regime == "answers":
             return f"no training, {row.observe}" if same else f"no training, {row.observe}, {row.setup[:8]}"
-        words = ", ".join(filter(None, (row.learner.recipe, f"{row.learner.epochs} epochs", by(row.learner))))
+        epochs = f"{row.learner.epochs} epochs" if row.learner.epochs else ""  # none of what scikit-learn fits
+        words = ", ".join(filter(None, (row.learner.recipe, epochs, by(row.learner))))
         words += {
             "after": "",
             "held out": ", pool",

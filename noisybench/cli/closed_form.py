@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from noisybench.cli.costs import say_forecast
-from noisybench.cli.given import say_told, told_of
-from noisybench.cli.printing import print_json, progress_bar, say, status, tell_suspects
+from noisybench.cli.fitted import check_fitted, is_fitted
+from noisybench.cli.printing import print_json, progress_bar, say, status
 from noisybench.ground.errors import BadUsage
 
 if TYPE_CHECKING:
-    from noisybench.board.results import Detected, MeasuredMemorization
+    from noisybench.board.results import MeasuredMemorization
+    from noisybench.cli.influence import WrittenPairs
     from noisybench.data.source import Source
     from noisybench.training.machine import Machine
     from noisybench.variants.variant import Variant
@@ -29,11 +30,12 @@ def check_options(
     epochs: int | None,
     objective: str,
     recipe: str,
+    settings: bool,
     together: int | None,
     of_subsets: Mapping[str, bool],
     machine: "Machine",
 ) -> None:
-    """Raise ``BadUsage`` for options of a closed form without its model, for those that it does not have, and for no model.
+    """Raise ``BadUsage`` for options of a closed form without its model, for those that a model does not have, and for none.
 
     Args:
         model: That was asked for.
@@ -42,6 +44,7 @@ def check_options(
         epochs: See ``memorize``.
         objective: See ``memorize``.
         recipe: See ``memorize``.
+        settings: Whether ``--set`` was given.
         together: See ``memorize``.
         of_subsets: Option that only subsets have → whether it is at its default.
         machine: With its engine and shard.
@@ -52,14 +55,20 @@ def check_options(
 
     if estimand is not None:
         check_choice(estimand, "--estimand", ESTIMANDS)
+    if is_fitted(model):
+        check_fitted(
+            model,
+            epochs=epochs,
+            objective=objective,
+            recipe=recipe,
+            settings=settings,
+            estimand=estimand,
+            together=together,
+        )
+        return
     _check_name(model or "")
     if model not in CLOSED_FORM_MODELS:
-        if estimand not in (None, "subsets"):
-            msg = (
-                f"--estimand {estimand} is of models in closed form ({', '.join(CLOSED_FORM_MODELS)}); a network would be "
-                f"trained once for each sample: leave it out"
-            )
-            raise BadUsage(msg)
+        _check_estimand(estimand)
         return
     if pool == "detector":
         msg = (
@@ -88,6 +97,18 @@ def _check_here(model: str, machine: "Machine") -> None:
     """Raise for an engine or a shard: what is solved in one piece has no tasks."""
     if machine.engine is not None or not machine.shard.is_whole:
         msg = f"model '{model}' is solved here and at once: leave out {'--engine' if machine.engine else '--shard'}"
+        raise BadUsage(msg)
+
+
+def _check_estimand(estimand: str | None) -> None:
+    """Raise for an estimand that models which are trained do not have."""
+    from noisybench.memorization.learner import CLOSED_FORM_MODELS
+
+    if estimand not in (None, "subsets"):
+        msg = (
+            f"--estimand {estimand} is of models in closed form ({', '.join(CLOSED_FORM_MODELS)}); a network would be "
+            f"trained once for each sample: leave it out"
+        )
         raise BadUsage(msg)
 
 
@@ -152,12 +173,27 @@ def memorize_in_closed_form(
     report_measured(measured, solved.learner.name, as_json=as_json)
 
 
-def report_measured(measured: "MeasuredMemorization", learner: str, *, as_json: bool) -> None:
-    """What a measurement of memorization found, and how good it is."""
+def report_measured(
+    measured: "MeasuredMemorization",
+    learner: str,
+    influence: "WrittenPairs | None" = None,
+    *,
+    as_json: bool,
+) -> None:
+    """What a measurement of memorization found, how good it is, and what there is of high-influence pairs.
+
+    Args:
+        measured: The measurement.
+        learner: What was trained, in words.
+        influence: The pairs and their files; None where they were not asked for.
+        as_json: Whether for machines.
+    """
     from noisybench.runs.fit_words import FIT_WORDS
 
     summary = measured.summary
     record = {"path": str(measured.path), "learner": learner, **asdict(summary)}
+    if influence is not None:
+        record |= influence.record
     if as_json:
         print_json({key: None if isinstance(value, float) and isnan(value) else value for key, value in record.items()})
         return
@@ -171,31 +207,9 @@ def report_measured(measured: "MeasuredMemorization", learner: str, *, as_json: 
             f"note: {summary.mislabeled_fit:.0%} wrong labels fitted by the models that are trained on them: of a learner "
             f"that fits so few, memorization is low as it should be"
         )
+    if influence is not None:
+        influence.say()
     say(str(measured.path))
-
-
-def report_detected(detected: "Detected", variant: "Variant", *, as_json: bool) -> None:
-    """What a detector pool found: each detector against the mask, and the noise as confident learning estimates it."""
-    from noisybench.variants.transitions import is_large
-
-    told, noise = told_of(detected), detected.noise
-    if "knn" not in told:
-        typer.echo(
-            "note: knn is left out: inputs that are read when asked for have neighbours in features only", err=True
-        )
-    if as_json:
-        matrix = None  # of many classes longer than anybody reads; the detectors' answers tell it
-        if not is_large(variant.num_classes):
-            matrix = [[None if isnan(cell) else cell for cell in row] for row in noise.transition.tolist()]
-        rate = None if isnan(noise.rate) else noise.rate
-        print_json({"path": str(detected.path), "noise_rate": rate, "transition": matrix, "detectors": told})
-        return
-    say_told(told)
-    known = variant.known
-    realised = f"; realised {variant.mislabeled[known].mean():.1%}" if known.any() else ""
-    say(f"estimated noise rate     {noise.rate:.1%} by confident learning{realised}")
-    say(str(detected.path))
-    tell_suspects([detected.path])
 
 
 FITTED = 0.5

@@ -10,6 +10,7 @@ from noisybench.cli.printing import print_json, say, status
 if TYPE_CHECKING:
     from noisybench.data.source import Source
     from noisybench.memorization.closed_form_plan import ClosedFormPlan
+    from noisybench.memorization.fitted_plan import FittedPlan
     from noisybench.memorization.subset_plan import SubsetPlan
     from noisybench.runs.training_run import Evaluation
     from noisybench.variants.variant import Variant
@@ -68,7 +69,7 @@ def record_of_costs(planned: "Evaluation") -> dict[str, Any]:
 def say_forecast(
     source: "Source",
     variant: "Variant",
-    learner: "SubsetPlan | ClosedFormPlan",
+    learner: "SubsetPlan | FittedPlan | ClosedFormPlan",
     out: Path,
     *,
     as_json: bool,

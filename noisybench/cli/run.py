@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from noisybench.cli.closed_form import check_options, memorize_in_closed_form, report_measured
 from noisybench.cli.costs import record_of_costs, say_forecast
+from noisybench.cli.detected import report_detected
 from noisybench.cli.engines import (
     Address,
     EngineName,
@@ -18,6 +20,8 @@ from noisybench.cli.engines import (
     TaskMemory,
     Workers,
 )
+from noisybench.cli.fitted import plan_pool
+from noisybench.cli.influence import PairFiles
 from noisybench.cli.launched import launched, own_device
 from noisybench.cli.printing import (
     Data,
@@ -157,7 +161,9 @@ def memorize(
     variant: Annotated[Path, typer.Argument(help="A variant's folder.")],
     *,
     pool: Annotated[str, typer.Option(help="truth, or detector: what the models are for; never both.")] = "truth",
-    model: Annotated[str | None, typer.Option(help="Name of a model; default: one that suits the source.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Name of a model, or sklearn:NAME; default: one that suits the source.")
+    ] = None,
     features: Annotated[
         str, typer.Option(help="What models see: input, pca, patches, torchvision:NAME or timm:NAME.")
     ] = "input",
@@ -175,6 +181,13 @@ def memorize(
         str, typer.Option(help="What each model minimises: a name of 'list objectives', or package.module:attribute.")
     ] = "cross_entropy",
     objective_set: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the objective.")] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write high-influence pairs with test samples: .csv, .json, .md, .parquet."),
+    ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw such pairs of images: .png, .svg, .pdf.")
+    ] = None,
     estimand: Annotated[
         str | None,
         typer.Option(help="Of --model ridge, kernel_ridge: leave_one_out (default), leave_one_out_margin or subsets."),
@@ -211,11 +224,9 @@ def memorize(
     from noisybench.board.model_words import KNOWS
     from noisybench.board.results import detect as score_held_out
     from noisybench.board.results import memorize as measure
-    from noisybench.cli.closed_form import check_options, memorize_in_closed_form, report_detected, report_measured
     from noisybench.ground.checks import whole
     from noisybench.ground.options import split_pairs
     from noisybench.memorization.learner import CLOSED_FORM_MODELS
-    from noisybench.memorization.subset_plan import plan_learner
     from noisybench.memorization.subsets import check_fraction
     from noisybench.runs.pool_run import check_purpose
     from noisybench.training.machine import Machine
@@ -232,26 +243,29 @@ def memorize(
     of_features = split_pairs(features_set or [], flag="--features-set")
     engines = EngineOptions(engine, workers, address, task_cpus, task_gpus, task_memory, shard)
     machine = engines.on(Machine(device, threads, together=together))
-    of_subsets = {
-        "--models": models == MODELS,
-        "--fraction": fraction == FRACTION,
-        "--no-balanced": balanced,
-        "--seed": not seed,
-    }
     how: dict[str, Any] = {
+        "of_subsets": {
+            "--models": models == MODELS,
+            "--fraction": fraction == FRACTION,
+            "--no-balanced": balanced,
+            "--seed": not seed,
+        },
         "pool": pool,
         "epochs": epochs,
         "objective": objective,
         "recipe": recipe,
+        "settings": bool(settings),
         "together": together,
         "machine": machine,
     }
-    check_options(model, estimand, **how, of_subsets=of_subsets)
+    check_options(model, estimand, **how)
+    files = PairFiles(pairs, sheet).checked(pool, model)
     found = read_variant(variant)
     for share in fractions:
         check_fraction(share, len(found.labels))
     with status(f"reading {found.provenance.source}"):
         source = source_of(found, variant, data, own_source)
+    files.check_source(source, features)
     if model in CLOSED_FORM_MODELS:
         memorize_in_closed_form(
             source,
@@ -274,7 +288,7 @@ def memorize(
         )
         return
     with status(f"features {features}") if features != "input" else nullcontext():
-        learner, seen = plan_learner(
+        learner, seen = plan_pool(
             source,
             model=model,
             recipe=recipe,
@@ -291,12 +305,9 @@ def memorize(
             threads=machine.threads,
         )
     machine = engines.sized(machine, models)
-    told = "" if knows == "nothing" else f", told {KNOWS[knows]}"
     many = f"{models} models" if len(fractions) == 1 else f"{models} models for each of {len(fractions)} fractions"
-    typer.echo(
-        f"{found.name}: {many} of {learner.learner.name}{told}, seed {seed}, {pool}, {machine.device}, {carried_out_by(machine)}",
-        err=True,
-    )
+    many += f" of {learner.learner.name}" + ("" if knows == "nothing" else f", told {KNOWS[knows]}")
+    typer.echo(f"{found.name}: {many}, seed {seed}, {pool}, {machine.device}, {carried_out_by(machine)}", err=True)
     asked: dict[str, Any] = {"models": models, "seed": seed, "features": seen, "machine": machine}
     if dry_run:
         say_forecast(source, found, learner, out, as_json=as_json, purpose=pool, fractions=fractions, **asked)
@@ -305,11 +316,12 @@ def memorize(
         if pool == "detector":
             detected = score_held_out(source, found, learner, out, fractions=fractions, progress=step, **asked)
         else:
-            measured = measure(source, found, learner, out, progress=step, **asked)
+            measured = measure(source, found, learner, out, ask_test=files.wanted, progress=step, **asked)
     if pool == "detector":
         report_detected(detected, found, as_json=as_json)
-    else:
-        report_measured(measured, learner.learner.name, as_json=as_json)
+        return
+    written = files.write(measured.path, source, found, models)
+    report_measured(measured, learner.learner.name, written, as_json=as_json)
 
 
 def split_names(text: str) -> tuple[str, ...]:

@@ -144,6 +144,9 @@ def _named_elsewhere(drawer: Drawer, name: str) -> Any:  # noqa: ANN401 - any dr
     module, _, attribute = name.partition(":")
     if drawer == "models" and module in ("torchvision", "timm"):
         return import_module(f"{HOMES['models']}._{module}").build_named(attribute)
+    if drawer == "models" and module == "sklearn":
+        msg = f"model '{name}' is fitted and not trained epoch by epoch: 'memorize --model {name}' fits it, and nothing else does"
+        raise BadUsage(msg)
     if not module or module.startswith(".") or not attribute:
         msg = f"{drawer.removesuffix('s')} '{name}' is no package.module:attribute"
         raise BadUsage(msg)

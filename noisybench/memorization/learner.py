@@ -22,6 +22,8 @@ ESTIMAND_WORDS: Mapping[str, str] = {
 
 CLOSED_FORM = "closed_form"
 """Recipe of what is solved and not trained."""
+FITTED = "sklearn"
+"""Recipe of what scikit-learn fits, and what its models' names begin with, as in ``sklearn:RandomForestClassifier``."""
 RELEASED = "released"
 """Recipe of what others trained and released: ``model`` says who, and ``trained`` begins the digest of their file."""
 CLOSED_FORM_MODELS = ("ridge", "kernel_ridge", "kernel_ridge_nystrom")
@@ -65,6 +67,8 @@ class Learner:
         if self.recipe == CLOSED_FORM:
             asked = f"{ESTIMAND_WORDS[self.estimand]}, " if self.is_exact else share
             return f"{self.model}, {by}closed form ({self.trained}), {asked}on {self.features}"
+        if self.recipe == FITTED:
+            return f"{self.model} ({self.trained}), {share}on {self.features}"
         return f"{self.model}, {self.recipe}, {by}{self.epochs} epochs ({self.trained}), {share}on {self.features}"
 
     @property
@@ -97,6 +101,8 @@ def learner_of_setup(setup: Mapping[str, Any]) -> Learner:
     """The learner that the record of a block of models describes, see ``SubsetPlan.setup``."""
     if setup["recipe"] == CLOSED_FORM:
         return _solved(setup)
+    if setup["recipe"] == FITTED:
+        return _fitted(setup)
     recipe = {field.name: setup[field.name] for field in fields(Recipe) if field.name in {*RECIPE_OF_0_1_0, *setup}}
     by = {name: setup[name] for name in ("objective", "objective_code") if name in setup}
     return Learner(
@@ -128,6 +134,19 @@ def _solved(setup: Mapping[str, Any]) -> Learner:
         balanced=exact or setup["balanced"],
         objective=f"squared_error({told})",
         estimand=setup["estimand"],
+    )
+
+
+def _fitted(setup: Mapping[str, Any]) -> Learner:
+    """The learner of what scikit-learn fits, see ``FittedPlan.setup``."""
+    return Learner(
+        model=setup["model"],
+        recipe=FITTED,
+        epochs=0,
+        trained=digest_of_training(setup["model"], setup["code"], FITTED, {}),
+        features=setup["features"],
+        fraction=setup["fraction"],
+        balanced=setup["balanced"],
     )
 
 

@@ -3,6 +3,7 @@
 No torch here: ``retraining`` trains the models; ``memorization`` and the detectors of held-out answers reduce them.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from noisybench.ground.arrays import Bools, read_only
 from noisybench.ground.claims import LONGEST_TEXT, check_regular, claimed_arrays
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
-from noisybench.ground.files import NO_ARRAY, replacing
+from noisybench.ground.files import NO_ARRAY, file_name, replacing
 from noisybench.ground.records import check_fields
 from noisybench.memorization.learner import Learner, learner_of_setup
 from noisybench.variants.variant import Variant
@@ -38,7 +39,8 @@ class Pool:
     Attributes:
         included: Whether the model was trained on the sample, shape (m, n).
         predictions: Predicted class, shape (m, n), uint8 or, for more than 256 classes, uint16.
-        margins: Logit of the given label minus the best other, shape (m, n), float16.
+        margins: Logit of the given label minus the best other, shape (m, n), float16; of what scikit-learn fits the
+            log-probabilities in their place.
         held_out: Mean softmax over the models that did not see the sample, shape (n, k), float32; NaN where all did. Of
             ridge regression, which has no softmax, its mean answers.
         groups: Number of the balanced group of each model, shape (m,), int64; plain random subsets are a group each.
@@ -106,6 +108,13 @@ RECORD = {
 """Fields that the record of every block has. ``setup`` is everything else that decides the models."""
 
 
+def folder_of_pool(setup: Mapping[str, Any], *, purpose: Purpose, seed: int) -> str:
+    """Name of the folder of a pool, from everything else that decides it: see ``SubsetPlan.setup``."""
+    what = json.dumps({**setup, "purpose": purpose, "seed": seed}, sort_keys=True)
+    digest = hashlib.sha256(what.encode()).hexdigest()[:8]
+    return f"{file_name(setup['model'])}-{setup['recipe']}-{file_name(setup['features'])}-{purpose}-{digest}"
+
+
 def block_path(folder: Path, number: int, models: int = BLOCK) -> Path:
     """File of a block; a last one of fewer models has their number in its name.
 
@@ -156,7 +165,7 @@ def read_block(path: Path, variant: Variant) -> Block:
             claimed = claimed_arrays(stream)
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as file:
-                record = _record_of(file, claimed["record"], path, mend)
+                record = record_in(file, claimed["record"], path, mend)
                 if record["variant_id"] != variant.provenance.variant_id:
                     msg = (
                         f"{path} is of variant '{record['variant_id'][:12]}', expected "
@@ -184,8 +193,8 @@ Claim: TypeAlias = tuple[tuple[int, ...], np.dtype[Any]]
 """Shape and type that an array claims to have."""
 
 
-def _record_of(file: Mapping[str, Any], claim: Claim, path: Path, mend: str) -> dict[str, Any]:
-    """The record of a block, read once it is known to be one text of a moderate length."""
+def record_in(file: Mapping[str, Any], claim: Claim, path: Path, mend: str) -> dict[str, Any]:
+    """The record in the file of a block, read once it is known to be one text of a moderate length."""
     shape, kind = claim
     if not kind.hasobject and (shape or kind.kind != "U" or kind.itemsize > LONGEST_TEXT):
         msg = f"{path}: its record is {kind} of shape {shape}, expected a text of up to {LONGEST_TEXT} bytes; {mend}"

@@ -19,25 +19,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from noisybench.data.inputs import AnyInputs
 from noisybench.data.source import Source, check_unchanged
 from noisybench.ground.arrays import Bools
 from noisybench.ground.checks import check_room, unknown, whole
 from noisybench.ground.engine import Progress, check_sendable
-from noisybench.ground.engines.shards import unfinished
 from noisybench.ground.errors import TrainingFailed, UnknownName
-from noisybench.ground.locks import locked
 from noisybench.ground.random_streams import derive
-from noisybench.memorization.kept_blocks import TOGETHER, check_block, kept_together, mend_block, pace
-from noisybench.memorization.pool import (
-    BLOCK,
-    PURPOSES,
-    Block,
-    Purpose,
-    block_path,
-    blocks,
-    class_type,
-    write_block,
-)
+from noisybench.memorization.block_tasks import BlockTask, Retraining, fill_pool
+from noisybench.memorization.kept_blocks import TOGETHER, kept_together
+from noisybench.memorization.pool import BLOCK, PURPOSES, Block, Purpose, class_type, write_block
 from noisybench.memorization.stacking import (
     STACK_BYTES,
     STACKED_BATCH,
@@ -47,6 +38,7 @@ from noisybench.memorization.stacking import (
 )
 from noisybench.memorization.subset_plan import SubsetPlan, seen_by
 from noisybench.memorization.subsets import check_fraction, group_size, subsets
+from noisybench.memorization.tested_blocks import digest_of_asked, tested_beside, write_tested
 from noisybench.memorization.vectorised import models_together, train_vectorised
 from noisybench.training.batches import Inputs
 from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
@@ -60,23 +52,6 @@ from noisybench.variants.variant import Variant, check_source
 log = logging.getLogger("noisybench")
 
 
-@dataclass(frozen=True, slots=True)
-class Retraining:
-    """What a call of ``retrain`` did.
-
-    Attributes:
-        folder: Where the blocks are, for ``read_pool``.
-        models: Of the pool.
-        trained: How many of them this call trained; the others were there.
-        models_per_second: All processes together, over every call that trained; NaN where no such call ended.
-    """
-
-    folder: Path
-    models: int
-    trained: int
-    models_per_second: float
-
-
 def retrain(
     source: Source,
     variant: Variant,
@@ -87,6 +62,7 @@ def retrain(
     seed: int = 0,
     purpose: Purpose = "truth",
     features: NDArray[np.float32] | None = None,
+    ask_test: bool = False,
     machine: Machine = Machine(),
     progress: Progress = lambda: None,
 ) -> Retraining:
@@ -110,11 +86,13 @@ def retrain(
         seed: Decides every subset, weight and order.
         purpose: ``truth`` or ``detector``: their models have nothing in common, so that one may judge the other.
         features: What the models see in place of the inputs, shape (n, d), where the learner says so.
+        ask_test: Ask each model about the test set as well, and leave that beside the blocks, which stay the same.
         machine: Its device, its workers with a block at a time and one thread each, and its shard of the blocks.
         progress: Called after each model.
 
     Raises:
-        BadUsage: A number or a purpose that cannot be meant, or an objective that must know what nobody knows.
+        BadUsage: A number or a purpose that cannot be meant, an objective that must know what nobody knows, or no test set
+            to ask about.
         BadData: The folder holds models that were made differently, or another process works on it.
         Mismatch: The variant was made from another source.
         TrainingFailed: The model cannot be built or run, or a loss is not finite.
@@ -128,42 +106,17 @@ def retrain(
     check_fraction(learner.fraction, int((~variant.dropped).sum()))
     check_room(len(variant.labels), variant.num_classes, "an answer for each class", "take fewer samples")
     seen = seen_by(source, learner, features)
+    tested = digest_of_asked(source, learner.features) if ask_test else None
     record = _record(variant, learner, features, machine, purpose=purpose, seed=seed)
     _check_plan(learner.plan, seen, variant, machine.device)  # before anything is written
     if machine.runner.sends and models > 1:
         check_sendable(learner.plan.build, f"model '{learner.plan.model}'")
-    home, shard = Path(folder), machine.shard
-    together = models_together(seen, learner.plan, machine, kept_together(home, variant), BLOCK)
+    together = models_together(seen, learner.plan, machine, kept_together(Path(folder), variant), BLOCK)
     if together is not None:
         record["setup"][TOGETHER] = together
-    with locked(home, shared=not shard.is_whole):
-        tasks: list[_Task] = []
-        there: list[_Task] = []
-        every = [
-            _Task(number * BLOCK, count, machine.device_of(number), block_path(home, number, count))
-            for number, count in blocks(models)
-        ]
-        own = shard.share(every)
-        for task in own:
-            if task.path.is_file() and mend_block(task.path, variant):
-                there.append(task)
-                for _ in range(task.count):
-                    progress()
-            else:
-                tasks.append(task)
-        for task in there:  # versions guard the training: they matter where some models are still to be trained
-            of_block = {**record, "first": task.first, "models": task.count}
-            check_block(task.path, of_block, variant, ignore=() if tasks else ("versions",))
-        began = time.perf_counter()
-        machine.runner.run(_train_block, tasks, _Shared(seen, variant, learner, record), progress=progress)
-        trained = sum(task.count for task in tasks)
-        per_second = pace(home, trained, time.perf_counter() - began)
-        left = sum(not task.path.is_file() for task in every)
-        if left:
-            result = "the estimate of memorization" if purpose == "truth" else "the scores of the detectors"
-            what = f"blocks of up to {BLOCK} models"
-            raise unfinished(shard, done=len(own), of=len(every), left=left, what=what, result=result)
-        return Retraining(home, models, trained, per_second)
+    shared = _Shared(seen, variant, learner, record, source.test_inputs if ask_test else None, tested)
+    how: dict[str, Any] = {"models": models, "machine": machine, "tested": tested, "progress": progress}
+    return fill_pool(_train_block, shared, Path(folder), variant, record, **how)
 
 
 def _check_plan(plan: Plan, seen: Source, variant: Variant, device: str) -> None:
@@ -201,16 +154,6 @@ def _record(
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """One block: the unit that is distributed. It writes its own file."""
-
-    first: int
-    count: int
-    device: str
-    path: Path
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Shared:
     """What every block needs."""
@@ -219,6 +162,9 @@ class _Shared:
     variant: Variant
     learner: SubsetPlan
     record: Mapping[str, Any]
+    test_inputs: AnyInputs | None
+    tested: str | None
+    """Digest of the test set, where models are asked about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +206,7 @@ def try_models(
         clock: By which time is taken.
     """
     setup = {} if together is None else {TOGETHER: together}
-    shared = _Shared(seen_by(source, learner, features), variant, learner, {"setup": setup})
+    shared = _Shared(seen_by(source, learner, features), variant, learner, {"setup": setup}, None, None)
     where = torch.device(device)
     with deterministic_torch(where, 1):
         data = Inputs(shared.source.inputs, where)
@@ -277,7 +223,7 @@ def try_models(
         return Tried(trained - began, clock() - trained)
 
 
-def _train_block(task: _Task, shared: _Shared, progress: Progress) -> None:
+def _train_block(task: BlockTask, shared: _Shared, progress: Progress) -> None:
     """Train the models of a block, ask each about every sample, and write what they said."""
     variant, learner, record = shared.variant, shared.learner, shared.record
     numbers = range(task.first, task.first + task.count)
@@ -295,14 +241,18 @@ def _train_block(task: _Task, shared: _Shared, progress: Progress) -> None:
     device = torch.device(task.device)
     with deterministic_torch(device, 1):
         data = Inputs(shared.source.inputs, device)
-        answers = _Answers(included, torch.tensor(variant.labels, device=device), variant.num_classes)
+        tests = None if shared.test_inputs is None else Inputs(shared.test_inputs, device, like=data)
+        answers = _Answers(included, torch.tensor(variant.labels, device=device), variant.num_classes, tests)
         train = (
             _together if stacks_perceptrons(shared.source, learner.plan) or TOGETHER in record["setup"] else _one_by_one
         )
         for row, model in train(shared, data, included, seeds):
             answers.ask(row, model, data, batch_size=EVALUATION_BATCH if train is _one_by_one else STACKED_BATCH)
             progress()
-    write_block(answers.block({**record, "first": task.first, "models": task.count}), task.path)
+    own = {**record, "first": task.first, "models": task.count}
+    if shared.tested is not None:  # before the block, which says that all of this is there
+        write_tested(answers.tested, {**own, "test_sha256": shared.tested}, tested_beside(task.path))
+    write_block(answers.block(own), task.path)
 
 
 def _fresh(shared: _Shared, device: torch.device, seed: int) -> nn.Module:
@@ -360,10 +310,13 @@ def _together(shared: _Shared, data: Inputs, included: Bools, seeds: Sequence[in
 
 
 class _Answers:
-    """What the models of a block say of every sample."""
+    """What the models of a block say of every sample, and predict of the test set where there is one to ask about."""
 
-    def __init__(self, included: Bools, labels: Tensor, num_classes: int) -> None:
+    def __init__(self, included: Bools, labels: Tensor, num_classes: int, tests: Inputs | None = None) -> None:
         self._included = included
+        self._tests = tests
+        shape = len(included), 0 if tests is None else len(tests)
+        self.tested: NDArray[Any] = np.zeros(shape, dtype=class_type(num_classes))
         self._labels = labels
         self._predictions: NDArray[Any] = np.zeros(included.shape, dtype=class_type(num_classes))
         self._margins = np.zeros(included.shape, dtype=np.float16)
@@ -383,6 +336,9 @@ class _Answers:
         self._margins[row] = margins.clamp(-HALF, HALF).half().cpu().numpy()
         left_out = torch.tensor(~self._included[row], device=logits.device)
         self._held_out += logits.softmax(1).mul_(left_out[:, None])
+        if self._tests is not None:
+            predicted = [model(batch).argmax(1) for batch in self._tests.batches(batch_size)]
+            self.tested[row] = torch.cat(predicted).cpu().numpy()
 
     def block(self, record: Mapping[str, Any]) -> Block:
         held_out = self._held_out.float().cpu().numpy()

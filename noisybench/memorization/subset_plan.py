@@ -1,7 +1,5 @@
 """Planning what is retrained on random subsets: a model, a recipe, an objective, what it sees and how much of it."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,22 +10,13 @@ from noisybench.data.source import Source, untested
 from noisybench.ground.arrays import Features
 from noisybench.ground.checks import check_kind
 from noisybench.ground.errors import BadUsage
-from noisybench.ground.files import file_name
 from noisybench.memorization.learner import Learner
-from noisybench.memorization.pool import Purpose
+from noisybench.memorization.pool import Purpose, folder_of_pool
 from noisybench.training.machine import choose_device, limited_threads
 from noisybench.training.model import BuildModel
 from noisybench.training.objective import CROSS_ENTROPY, Objective
 from noisybench.training.plan import WATCH_OPTIONS, Plan, plan_run
 from noisybench.training.recipe import recorded
-
-
-def folder_of_pool(setup: Mapping[str, Any], *, purpose: Purpose, seed: int) -> str:
-    """Name of the folder of a pool, from everything else that decides it: see ``SubsetPlan.setup``."""
-    what = json.dumps({**setup, "purpose": purpose, "seed": seed}, sort_keys=True)
-    digest = hashlib.sha256(what.encode()).hexdigest()[:8]
-    return f"{file_name(setup['model'])}-{setup['recipe']}-{file_name(setup['features'])}-{purpose}-{digest}"
-
 
 EPOCHS = 45
 """Epochs of every subset model: on the digits, 99 % of the wrong labels of a subset are then fitted, 57 % after 20."""
@@ -80,6 +69,13 @@ class SubsetPlan:
             "balanced": self.balanced,
             "features": self.features,
         }
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """What the record of a run tells of how it is trained."""
+        plan = self.plan
+        named = {"model": plan.model, "recipe": plan.recipe_name, "trained": plan.trained}
+        return {**named, **recorded(plan.recipe), **plan.chosen.recorded}
 
     def folder(self, *, purpose: Purpose = "truth", seed: int = 0) -> str:
         """Name of the folder of one of its pools, safe on every file system."""

@@ -27,12 +27,13 @@ from noisybench.memorization.estimate import (
     read_memorization,
     write_memorization,
 )
+from noisybench.memorization.fitted_plan import FittedPlan
 from noisybench.memorization.learner import Learner
 from noisybench.memorization.pool import read_pool
 from noisybench.memorization.reliability import Summary, summarise, summarise_exact
-from noisybench.memorization.retraining import retrain
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.runs.folder import keep_variant
+from noisybench.runs.pool_training import train_pool
 from noisybench.training.machine import Machine, limited_threads
 from noisybench.variants.variant import Variant, check_source, check_variant
 
@@ -42,12 +43,13 @@ log = logging.getLogger("noisybench")
 def measure_memorization(
     source: Source,
     variant: Variant,
-    learner: SubsetPlan | ClosedFormPlan,
+    learner: SubsetPlan | FittedPlan | ClosedFormPlan,
     out: str | Path = "runs",
     *,
     models: int = 500,
     seed: int = 0,
     features: Features | None = None,
+    ask_test: bool = False,
     machine: Machine | None = None,
     progress: Progress = lambda: None,
 ) -> tuple[Path, Summary]:
@@ -56,11 +58,13 @@ def measure_memorization(
     Args:
         source: See ``retrain``; also ``variant``, ``models``, ``seed`` and ``features``.
         variant: Whose labels.
-        learner: Whose memorization: what is trained on random subsets, or what is solved again in closed form.
+        learner: Whose memorization: what is trained on random subsets, what scikit-learn fits to them, or what is solved
+            again in closed form.
         out: Folder of runs.
         models: How many are trained, or solved on random subsets; nothing where each sample is left out exactly.
         seed: Of subsets and training.
         features: What the models see in place of the inputs; of a plan in closed form always, also where it is ``input``.
+        ask_test: Ask the models about the test set as well, for ``influence_pairs``; of what is solved in closed form no.
         machine: How the models are trained; None takes one worker, on a GPU where there is one. In closed form its threads.
         progress: Called after each model.
 
@@ -72,9 +76,8 @@ def measure_memorization(
         Unfinished: The models of the machine's shard are there, and others are not.
     """
     check_variant(variant)
-    mend = "plan_learner(source) and plan_closed_form(source) give one, each with its features"
-    check_kind(learner, (SubsetPlan, ClosedFormPlan), "learner", mend)
-    solved = isinstance(learner, ClosedFormPlan)
+    mend = "plan_learner(source), plan_fitted(source) and plan_closed_form(source) give one, each with its features"
+    check_kind(learner, (SubsetPlan, FittedPlan, ClosedFormPlan), "learner", mend)
     home = a_path(out, "out") / variant.name
     name = (
         learner.folder(seed=seed) if isinstance(learner, ClosedFormPlan) else learner.folder(purpose="truth", seed=seed)
@@ -83,12 +86,8 @@ def measure_memorization(
     for path in sorted(folder.parent.glob("*/memorization.parquet")):
         if path.parent != folder and _learner_in(path) == learner.learner:
             raise BadData(already_measured(learner.learner.name, path.parent, folder))
-    if solved and features is None:
-        msg = "ridge regression needs features; plan_closed_form(source) gives them beside the plan"
-        raise BadUsage(msg)
-    if solved and machine is not None and not machine.shard.is_whole:
-        msg = "what is solved in closed form has no parts to share among jobs; leave the shard out"
-        raise BadUsage(msg)
+    if isinstance(learner, ClosedFormPlan):
+        _check_solved(learner, features, machine, ask_test=ask_test)
     check_source(source, variant)
 
     def keep() -> None:
@@ -101,16 +100,18 @@ def measure_memorization(
             pace = refit_subsets(
                 source, variant, learner, features, folder, models=models, seed=seed, progress=progress
             )
-    elif isinstance(learner, SubsetPlan):
+    elif not isinstance(learner, ClosedFormPlan):
         try:
-            pace = retrain(
+            pace = train_pool(
                 source,
                 variant,
                 learner,
                 folder,
                 models=models,
                 seed=seed,
+                purpose="truth",
                 features=features,
+                ask_test=ask_test,
                 machine=machine or Machine(device="auto"),
                 progress=progress,
             ).models_per_second
@@ -122,6 +123,24 @@ def measure_memorization(
     truth = estimate_memorization(pool, variant)
     _keep(truth, folder / "memorization.parquet")
     return folder, summarise(truth, pool, variant, models_per_second=pace)
+
+
+def _check_solved(
+    learner: ClosedFormPlan, features: Features | None, machine: Machine | None, *, ask_test: bool
+) -> None:
+    """Raise ``BadUsage`` for what a measurement in closed form lacks, or has not."""
+    if features is None:
+        msg = "ridge regression needs features; plan_closed_form(source) gives them beside the plan"
+        raise BadUsage(msg)
+    if ask_test:
+        msg = (
+            f"models in closed form are not asked about a test set, got model '{learner.model}'; influence is measured of "
+            f"models that are trained or fitted"
+        )
+        raise BadUsage(msg)
+    if machine is not None and not machine.shard.is_whole:
+        msg = "what is solved in closed form has no parts to share among jobs; leave the shard out"
+        raise BadUsage(msg)
 
 
 def _leave_out(

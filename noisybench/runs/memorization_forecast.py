@@ -14,6 +14,8 @@ from noisybench.ground.arrays import Features
 from noisybench.ground.checks import a_path, check_kind, whole
 from noisybench.ground.errors import BadUsage
 from noisybench.memorization.closed_form_plan import ClosedFormPlan
+from noisybench.memorization.fitted import seconds_of_fit
+from noisybench.memorization.fitted_plan import FittedPlan
 from noisybench.memorization.kept_blocks import kept_together
 from noisybench.memorization.pool import BLOCK, Purpose, block_path, blocks, class_type
 from noisybench.memorization.subset_plan import SubsetPlan
@@ -92,7 +94,7 @@ class MemorizationForecast:
 def forecast_memorization(
     source: Source,
     variant: Variant,
-    learner: SubsetPlan | ClosedFormPlan,
+    learner: SubsetPlan | FittedPlan | ClosedFormPlan,
     out: str | Path = "runs",
     *,
     purpose: Purpose = "truth",
@@ -105,7 +107,7 @@ def forecast_memorization(
     """What ``memorize``, or ``detect``, would take; a few models are trained for it and thrown away, nothing is written.
 
     Of trained models the time of an epoch is that of a few steps on as many samples a batch, and grows with steps and
-    epochs; of models in closed form it is that of the same algebra on fewer samples, and grows as its operations do. Of
+    epochs; of classifiers of scikit-learn it is that of whole fits; of models in closed form it is that of the same algebra on fewer samples, and grows as its operations do. Of
     detector pools it includes looking for neighbours.
 
     Args:
@@ -126,9 +128,8 @@ def forecast_memorization(
         TrainingFailed: The model cannot be built or run.
     """
     check_variant(variant)
-    check_kind(
-        learner, (SubsetPlan, ClosedFormPlan), "learner", "plan_learner(source) and plan_closed_form(source) give one"
-    )
+    mend = "plan_learner(source), plan_fitted(source) and plan_closed_form(source) give one"
+    check_kind(learner, (SubsetPlan, FittedPlan, ClosedFormPlan), "learner", mend)
     check_source(source, variant)
     check_purpose(purpose, fractions)
     models, seed = whole(models, "models", least=2), whole(seed, "seed", least=0)
@@ -237,7 +238,7 @@ def _mean(values: Sequence[float]) -> float:
 def _of_pool(
     source: Source,
     variant: Variant,
-    learner: SubsetPlan,
+    learner: SubsetPlan | FittedPlan,
     folder: Path,
     *,
     models: int,
@@ -249,11 +250,15 @@ def _of_pool(
     check_fraction(learner.fraction, int((~variant.dropped).sum()))
     mine = machine.shard.share([*blocks(models)])
     left = [count for number, count in mine if not block_path(folder, number, count).is_file()]
-    together = _together(source, variant, learner, folder, features=features, machine=machine) if left else 1
-    trial = Trial(source, variant, learner, features, machine.device_of(0), together)
-    one = trial.seconds_of_model(alone=False) if left else 0.0
-    gpu = _peak_of_gpu() if left and machine.device != "cpu" else 0
-    alone = trial.seconds_of_model(alone=True) if left and trial.is_stacked else float("nan")
+    one, alone, together, gpu = 0.0, float("nan"), 1, 0
+    if left and isinstance(learner, FittedPlan):
+        one = seconds_of_fit(source, variant, learner, features, budget=BUDGET)
+    elif left and isinstance(learner, SubsetPlan):
+        together = _together(source, variant, learner, folder, features=features, machine=machine)
+        trial = Trial(source, variant, learner, features, machine.device_of(0), together)
+        one = trial.seconds_of_model(alone=False)
+        gpu = 0 if machine.device == "cpu" else _peak_of_gpu()
+        alone = trial.seconds_of_model(alone=True) if trial.is_stacked else float("nan")
     began = time.process_time()
     subsets(range(BLOCK), n, learner.fraction, seed=0, balanced=learner.balanced, groups=variant.copies)
     drawn = time.process_time() - began

@@ -28,19 +28,20 @@ from noisybench.ground.files import file_name, write_columns, write_json
 from noisybench.ground.locks import locked, patient
 from noisybench.ground.random_streams import derive
 from noisybench.ground.version import __version__
+from noisybench.memorization.block_tasks import Retraining
+from noisybench.memorization.fitted_plan import FittedPlan
 from noisybench.memorization.held_out import held_out_answers, shares_fitted
 from noisybench.memorization.pool import PURPOSES, Pool, read_pool
-from noisybench.memorization.retraining import Retraining, retrain
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.subsets import check_fraction, group_size, subsets
 from noisybench.runs.column_scoring import score_added, score_columns
 from noisybench.runs.folder import begin, digests_of, finish, keep_variant
 from noisybench.runs.kept_rows import kept_rows, neighbour_labels_of_kept
 from noisybench.runs.mending import mend, recognise
+from noisybench.runs.pool_training import train_pool
 from noisybench.runs.record import RunRecord, about_labels
 from noisybench.statistics.confident_learning import NoiseEstimate, estimate_noise
 from noisybench.training.machine import Machine, limited_threads
-from noisybench.training.recipe import recorded
 from noisybench.training.trace import write_observation
 from noisybench.variants.variant import Variant, check_source, check_variant
 
@@ -65,7 +66,7 @@ class DetectorPool(NamedTuple):
 def score_pool(
     source: Source,
     variant: Variant,
-    learner: SubsetPlan,
+    learner: SubsetPlan | FittedPlan,
     out: str | Path = "runs",
     *,
     fractions: Sequence[float] = (),
@@ -98,7 +99,7 @@ def score_pool(
         Unfinished: The models of the machine's shard are there, and others are not.
     """
     check_variant(variant)
-    check_kind(learner, SubsetPlan, "learner", "plan_learner(source) gives one")
+    check_kind(learner, (SubsetPlan, FittedPlan), "learner", "plan_learner(source) and plan_fitted(source) give one")
     models, seed = whole(models, "models", least=2), whole(seed, "seed", least=0)
     machine = machine or Machine(device="auto")
     shares = tuple(sorted(fractions)) or (learner.fraction,)
@@ -116,8 +117,8 @@ def score_pool(
     if machine.threads > 1:
         record = replace(record, threads=machine.threads)
 
-    def train(one: SubsetPlan) -> Retraining:
-        return retrain(
+    def train(one: SubsetPlan | FittedPlan) -> Retraining:
+        return train_pool(
             source,
             variant,
             one,
@@ -166,7 +167,7 @@ def _train_share(folder: Path, record: RunRecord, trainings: Iterable[Callable[[
         each_share(trainings)
 
 
-def _check_held_out(learner: SubsetPlan, variant: Variant, models: int, seed: int) -> None:
+def _check_held_out(learner: SubsetPlan | FittedPlan, variant: Variant, models: int, seed: int) -> None:
     """Raise ``BadUsage`` for subsets that cannot be drawn, or where each of the models would see some sample."""
     rows = kept_rows(variant)
     n = len(variant.labels[rows])
@@ -254,18 +255,15 @@ def digest_of_setup(setup: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(setup, sort_keys=True).encode()).hexdigest()
 
 
-def _record(learner: SubsetPlan, variant: Variant, fractions: Sequence[float], *, models: int, seed: int) -> RunRecord:
+def _record(
+    learner: SubsetPlan | FittedPlan, variant: Variant, fractions: Sequence[float], *, models: int, seed: int
+) -> RunRecord:
     """Everything that decides a run; how its models were made, their blocks say."""
-    plan = learner.plan
     return RunRecord(
         regime="pool",
         **about_labels(variant),
-        model=plan.model,
-        recipe=plan.recipe_name,
-        trained=plan.trained,
         setup=digest_of_setup(learner.setup),
-        **recorded(plan.recipe),
-        **plan.chosen.recorded,
+        **learner.recorded,
         observe="held out",
         features=learner.features,
         fractions=list(fractions),

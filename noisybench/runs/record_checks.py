@@ -14,6 +14,7 @@ from noisybench.detection.scoring import RESERVED, Detector
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import file_name, read_columns
 from noisybench.ground.lookup import find, is_ours, names
+from noisybench.memorization.learner import FITTED
 from noisybench.runs.detector_codes import faults_of_codes, faults_of_information
 from noisybench.runs.objective_checks import OBJECTIVE, faults_of_objective, is_known_objective, objective_of
 from noisybench.runs.record import (
@@ -127,12 +128,14 @@ def _refuse(path: Path, record: RunRecord, faults: Iterator[str]) -> None:
 
 def _faults_of_fields(record: RunRecord) -> Iterator[str]:
     """Fields that a record lacks, or has of another regime."""
-    ours = OF_REGIME[record.regime]
+    fitted = record.regime == "pool" and record.recipe == FITTED  # whose options its model's name holds
+    ours = tuple(name for name in OF_REGIME[record.regime] if not (fitted and name in RECIPE))
     for name in ours:
         if getattr(record, name) is None:
             yield f"lacks '{name}', which every record of regime '{record.regime}' has"
     others = set().union(*OF_REGIME.values(), *AT_WILL.values())
-    for name in sorted(others - {*ours, *AT_WILL[record.regime]}):
+    at_will = ("corrections", "threads") if fitted else AT_WILL[record.regime]
+    for name in sorted(others - {*ours, *at_will}):
         if getattr(record, name) is not None:
             yield f"has '{name}', and regime '{record.regime}' has none"
     for name, default in DEFAULTS.items():

@@ -20,8 +20,9 @@ from noisybench.memorization.closed_form_plan import folder_of_solved
 from noisybench.memorization.estimate import MEASURES, estimate_memorization, read_memorization
 from noisybench.memorization.held_out import held_out_answers, shares_fitted
 from noisybench.memorization.learner import CLOSED_FORM
-from noisybench.memorization.pool import BLOCK, Pool, block_path, read_block, read_pool
+from noisybench.memorization.pool import BLOCK, Pool, block_path, blocks, folder_of_pool, read_block, read_pool
 from noisybench.memorization.subsets import subsets
+from noisybench.memorization.tested_blocks import read_whole, tested_beside
 from noisybench.runs.folder import RECORD
 from noisybench.runs.history_checks import check_epochs, check_history, check_history_column, check_history_of_fits
 from noisybench.runs.left_out_checks import AROUND_SETUP, verify_left_out
@@ -141,12 +142,13 @@ def verify_memorization(path: Path) -> str:
             msg = f"{path}: '{name}' does not follow from the models beside it; delete that file and memorize again"
             raise BadData(msg)
     _check_subsets(path.parent, pool, variant)
+    for block in (block_path(path.parent, *one) for one in blocks(told.models)):
+        if tested_beside(block).is_file():
+            read_whole(block, variant)
     setup = setup_of_models(path.parent, pool, variant)
     if setup["recipe"] == CLOSED_FORM:
         wanted = folder_of_solved(setup, seed=pool.seed)
     else:
-        from noisybench.memorization.subset_plan import folder_of_pool  # brings torch
-
         wanted = folder_of_pool(setup, purpose=pool.purpose, seed=pool.seed)
     if path.parent.name != wanted:
         msg = f"{path.parent} holds models that belong into a folder called {wanted}; it was renamed, or is a copy: delete it"
