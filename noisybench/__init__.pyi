@@ -55,6 +55,10 @@ from .detection.suggesting import suggest as suggest
 from .ground.arrays import UNKNOWN as UNKNOWN
 from .ground.arrays import WRONG as WRONG
 from .ground.checks import check_rate as check_rate
+from .ground.engine import Engine as Engine
+from .ground.engines.processes import Processes as Processes
+from .ground.engines.ray import Ray as Ray
+from .ground.engines.shards import Shard as Shard
 from .ground.errors import BadData as BadData
 from .ground.errors import BadUsage as BadUsage
 from .ground.errors import Mismatch as Mismatch
@@ -62,6 +66,7 @@ from .ground.errors import MissingColumn as MissingColumn
 from .ground.errors import MissingPackage as MissingPackage
 from .ground.errors import NoisybenchError as NoisybenchError
 from .ground.errors import TrainingFailed as TrainingFailed
+from .ground.errors import Unfinished as Unfinished
 from .ground.errors import UnknownName as UnknownName
 from .ground.options import plain_options as plain_options
 from .ground.random_streams import derive as derive

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from typing import Any, NoReturn
 
-from noisybench.ground.errors import BadUsage, NoisybenchError
+from noisybench.ground.errors import BadUsage, NoisybenchError, Unfinished
 
 MEND = {
     errno.ENOSPC: "make room and run the same command again",
@@ -42,6 +42,9 @@ def main() -> NoReturn:
         with _stoppable():
             _run(sys.argv[1:] or ["--help"])
         sys.stdout.flush()  # while an error of it can still be told
+    except Unfinished as waiting:  # a shard that has done its share
+        _tell(str(waiting))
+        sys.exit(0)
     except NoisybenchError as error:
         if debug:
             raise
@@ -148,13 +151,17 @@ def _stoppable() -> Iterator[None]:
 
 
 def _fail(message: str, code: int) -> NoReturn:
+    _tell(f"error: {message}")
+    _let_go_of_output()
+    sys.exit(code)
+
+
+def _tell(message: str) -> None:
     import typer
 
     from noisybench.ground.text import one_line
 
-    typer.echo(f"error: {one_line(message)}", err=True)
-    _let_go_of_output()
-    sys.exit(code)
+    typer.echo(one_line(message), err=True)
 
 
 def _let_go_of_output() -> None:

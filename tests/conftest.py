@@ -69,7 +69,6 @@ def warm_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     context = get_context("forkserver")
     context.set_forkserver_preload(["torch._dynamo", "torchvision.models", "sklearn", "scipy.stats", "pyarrow.parquet"])
-    monkeypatch.setattr("noisybench.ground.engines.processes.get_context", lambda _=None: context)
     monkeypatch.setattr("torch.multiprocessing.get_context", lambda _=None: context)
 
 
@@ -96,4 +95,4 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("integration"):
         (package,) = marker.args
         if find_spec(package) is None:
-            pytest.skip(f"{package} is not installed; tox -e integrations installs it")
+            pytest.skip(f"{package} is not installed; the extra 'integrations' brings it")

@@ -14,14 +14,12 @@ import time
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from noisybench.board.results import evaluate
 from noisybench.cards.variant_card import write_cards
 from noisybench.data.loading import load_source
 from noisybench.items import find
+from noisybench.training.optimizers import RecipeOptimizer
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import write_variant
 
@@ -41,17 +39,17 @@ def work(out: Path) -> None:
 def counted(out: Path, tell: Path) -> None:
     """``work``, counting file writes and training steps into the file ``tell``."""
     counts = {"writes": 0, "steps": 0}
-    step, replace = torch.optim.SGD.step, Path.replace
+    step, replace = RecipeOptimizer.step, Path.replace
 
-    def counting_step(self: torch.optim.SGD, *rest: Any) -> Any:  # noqa: ANN401
+    def counting_step(self: RecipeOptimizer) -> None:
         counts["steps"] += 1
-        return step(self, *rest)
+        step(self)
 
     def counting_replace(self: Path, target: Path) -> Path:
         counts["writes"] += 1
         return replace(self, target)
 
-    torch.optim.SGD.step, Path.replace = counting_step, counting_replace  # type: ignore[method-assign, assignment]
+    RecipeOptimizer.step, Path.replace = counting_step, counting_replace  # type: ignore[method-assign, assignment]
     work(out)
     tell.write_text(json.dumps(counts))
 

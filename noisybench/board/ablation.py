@@ -14,6 +14,7 @@ OPTIONS = (
     "optimizer", "cosine_cycles", "cosine_floor", "milestones", "milestone_factor",
     "curvature_every", "curvature_draws", "curvature_step", "curvature_power",
     "susceptibility", "susceptibility_samples", "susceptibility_lr", "susceptibility_also", "susceptibility_source",
+    "test_every",
     "fractions", "balanced", "models", "neighbours", "folds", "penalties", "grouped_by", "without_given", "smoothing",
     "form", "file", "column", "lower_is_suspicious",
 )  # fmt: skip

@@ -30,6 +30,7 @@ from noisybench.ground.walking import find_below, reached
 from noisybench.runs.folder import LEFT_BY_A_RUN, RECORD
 from noisybench.runs.given_run import keep_given
 from noisybench.runs.reading import AnyPath, Run, leave_out, read_run
+from noisybench.statistics.neighbour_index import IndexName
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import read_location, source_of
 from noisybench.variants.sample_files.groups import read_groups
@@ -61,6 +62,7 @@ class Wish(NamedTuple):
         seed: Of the folds.
         device: Where features are computed.
         tell: Called with each sentence on what was chosen.
+        neighbour_index: By which neighbours are found; None compares all pairs.
     """
 
     features: str | None = None
@@ -70,6 +72,7 @@ class Wish(NamedTuple):
     seed: int = 0
     device: str = "auto"
     tell: Tell = lambda _: None
+    neighbour_index: IndexName | None = None
 
 
 def find_suspects(
@@ -85,6 +88,7 @@ def find_suspects(
     detector: str | None = None,
     seed: int = 0,
     device: str = "auto",
+    index: IndexName | None = None,
 ) -> Suspects:
     """The labels that disagree with the evidence, and a suspicion of each; needs no truth, and trains no network.
 
@@ -107,6 +111,7 @@ def find_suspects(
         detector: The one that ranks; None takes the first of ``DEFAULTS`` that there is.
         seed: Of the folds.
         device: Where features are computed: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        index: ``hnsw`` finds nearly all neighbours of many samples sooner, with the extra ``index``; None compares all pairs.
 
     Raises:
         UnknownName: There is nothing of that name, or no such features or detector.
@@ -119,7 +124,7 @@ def find_suspects(
     if detector is not None:
         check_kind(detector, str, "detector", "give the name of one, such as ridge")
     named = features if isinstance(features, str) else None
-    wish = Wish(named, None, groups, detector, seed, device)
+    wish = Wish(named, None, groups, detector, seed, device, neighbour_index=index)
     if labels is not None:
         given = {"inputs": inputs, "features": None if named else features, "pred_probs": pred_probs}
         several = [key for key, value in given.items() if value is not None]
@@ -173,7 +178,7 @@ def suspects_at(
         return _scored(source, variant, wish, kept, place=place)
     below = find_below(reached(folder), {RECORD}).paths if data is None and folder.is_dir() else []
     if below:
-        asked = {"--features": wish.features, "--groups": wish.groups, **of_data}
+        asked = {"--features": wish.features, "--groups": wish.groups, "--index": wish.neighbour_index, **of_data}
         _refuse(asked, f"{folder} holds runs, whose evidence is there already")
         if min(len(path.relative_to(reached(folder)).parts) for path in below) > DEEP:  # more lies here than runs
             wish.tell(f"note: {folder} is looked at as a folder of runs; name a file or folder of data to look at data")
@@ -249,6 +254,7 @@ def _scored(
         detectors=wanted,
         groups=read_groups(wish.groups, variant, source, place) if isinstance(wish.groups, str) else wish.groups,
         grouped_by=Path(wish.groups).name if isinstance(wish.groups, str) else None,
+        index=wish.neighbour_index,
         seed=wish.seed,
         machine=wish.device,
     )

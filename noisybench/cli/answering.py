@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from noisybench.cli.engines import EngineOptions
 from noisybench.cli.printing import progress_bar, say, status
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Asked:
 
     out: Path
     plot: Path | None
-    workers: int | None
+    engines: EngineOptions
     device: str
     dry_run: bool
     remake: bool
@@ -80,9 +81,6 @@ def answer_study(own: OwnStudy, grid: Any, asked: Asked) -> "StudyFindings | Non
         BadData: The results cannot be read, or are not what this study leaves.
         Mismatch: The results are of another grid than the one that was asked for.
     """
-    from dataclasses import replace
-
-    from noisybench.cli.run import count_workers
     from noisybench.ground.drawing import check_picture
     from noisybench.ground.errors import BadUsage, Mismatch
     from noisybench.studies.results import errors_as_other_results, grid_as_json, read_results
@@ -102,12 +100,12 @@ def answer_study(own: OwnStudy, grid: Any, asked: Asked) -> "StudyFindings | Non
             if picture is not None:
                 own.draw(results, picture)
         return found
-    chosen, machine = own.presets["standard"] if grid is None else grid, Machine(asked.device)
-    machine = replace(machine, workers=count_workers(asked.workers, machine.device, own.tasks(chosen)))
+    chosen = own.presets["standard"] if grid is None else grid
+    machine = asked.engines.sized(asked.engines.on(Machine(asked.device)), own.tasks(chosen))
     if asked.dry_run:
         with status(f"study {own.name}"):
             forecast = own.forecast(chosen, asked.out, machine=machine)
         say(forecast.in_words(machine.workers))
         return None
-    with progress_bar(f"study {own.name}", own.steps(chosen), "steps") as step:
+    with progress_bar(f"study {own.name}", own.steps(chosen) // machine.shard.of, "steps") as step:
         return own.carry_out(chosen, asked.out, plot=asked.plot, machine=machine, progress=step)

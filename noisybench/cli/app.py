@@ -8,6 +8,7 @@ from noisybench.cli.board import leaderboard
 from noisybench.cli.build import build, describe, verify
 from noisybench.cli.export import export
 from noisybench.cli.given import score
+from noisybench.cli.launched import check_launched, launched, together
 from noisybench.cli.listing import list_
 from noisybench.cli.planning import plan
 from noisybench.cli.printing import say
@@ -35,6 +36,7 @@ def _version(*, wanted: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     *,
     version: Annotated[
         bool, typer.Option("--version", callback=lambda value: _version(wanted=value), is_eager=True, help="Show it.")
@@ -42,6 +44,9 @@ def _root(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     del version, debug  # read by their callback and by main()
+    if launched().world > 1:
+        check_launched(context.invoked_subcommand)
+        context.with_resource(together())
 
 
 app.command("list")(list_)

@@ -28,6 +28,7 @@ def check_options(
     objective: str,
     recipe: str,
     of_subsets: Mapping[str, bool],
+    machine: "Machine",
 ) -> None:
     """Raise ``BadUsage`` for options of a closed form without its model, for those that it does not have, and for no model.
 
@@ -39,6 +40,7 @@ def check_options(
         objective: See ``memorize``.
         recipe: See ``memorize``.
         of_subsets: Option that only subsets have → whether it is at its default.
+        machine: With its engine and shard.
     """
     from noisybench.ground.checks import check_choice
     from noisybench.memorization.learner import CLOSED_FORM_MODELS, ESTIMANDS
@@ -60,6 +62,9 @@ def check_options(
             f"--pool detector is for models that are trained; what ridge regression says of samples that it has not seen is "
             f"scored by 'noisybench score VARIANT --features NAME', got --model {model}"
         )
+        raise BadUsage(msg)
+    if machine.engine is not None or not machine.shard.is_whole:
+        msg = f"model '{model}' is solved here and at once: leave out {'--engine' if machine.engine else '--shard'}"
         raise BadUsage(msg)
     if epochs is not None:
         msg = f"model '{model}' is solved and not trained: leave out --epochs"

@@ -54,6 +54,13 @@ def score(
             metavar="COLUMN|FILE", help="Samples that belong together are left out together, such as a patient's."
         ),
     ] = None,
+    index: Annotated[
+        str | None,
+        typer.Option(
+            metavar="hnsw",
+            help="With --features: find neighbours by an index: nearly all, and sooner where samples are many.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="Of the folds, with --features.")] = 0,
     device: Annotated[str, typer.Option(help="For --features: auto, cpu, cuda or cuda:1.")] = "auto",
     threads: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="For --features.")] = 1,
@@ -103,6 +110,7 @@ def score(
         "--features-set": features_set,
         "--detectors": detectors,
         "--groups": groups,
+        "--index": index,
         "--data": data,
         "--source": own_source,
     }
@@ -117,7 +125,7 @@ def score(
         return
     if features is not None:
         result = _from_features(
-            found, variant, features, features_set, groups, detectors="standard" if detectors is None else detectors, seed=seed, device=device, threads=threads, data=data,
+            found, variant, features, features_set, groups, detectors="standard" if detectors is None else detectors, index=index, seed=seed, device=device, threads=threads, data=data,
             own_source=own_source, out=out,
         )  # fmt: skip
         _report_features(result, as_json=as_json)
@@ -167,7 +175,9 @@ def _check_one_road(
         msg = "--answers-without-given is for --answers, which scores by what several people answered"
         raise BadUsage(msg)
     if answers:
-        of_features = {flag: of_features[flag] for flag in ("--detectors", "--groups")}  # the others are for CROWDLAB
+        of_features = {
+            flag: of_features[flag] for flag in ("--detectors", "--groups", "--index")
+        }  # the others are for CROWDLAB
         odd = [flag for flag, value in {**given, **of_features}.items() if value is not None]
         if odd:
             msg = f"{odd[0]} is not for --answers, which scores by what several people answered: leave it out"
@@ -196,6 +206,7 @@ def _from_features(
     groups: str | None,
     *,
     detectors: str,
+    index: str | None,
     seed: int,
     device: str,
     threads: int,
@@ -208,6 +219,7 @@ def _from_features(
     from noisybench.data.extraction import default_features
     from noisybench.ground.files import read_array
     from noisybench.ground.options import split_pairs
+    from noisybench.statistics.neighbour_index import as_index
     from noisybench.training.machine import Machine
     from noisybench.variants.location import read_location, source_of
     from noisybench.variants.sample_files.groups import read_groups
@@ -238,6 +250,7 @@ def _from_features(
             detectors=[name.strip() for name in detectors.split(",")],
             groups=members,
             grouped_by=None if groups is None else Path(groups).name,
+            index=as_index(index),
             seed=seed,
             machine=machine,
         )

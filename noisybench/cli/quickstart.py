@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from noisybench.cli.build import write_whole_variant
+from noisybench.cli.engines import count_workers
 from noisybench.cli.printing import print_rows, progress_bar, say
-from noisybench.cli.run import count_workers, say_plan, split_names
+from noisybench.cli.reports import say_plan
+from noisybench.cli.run import split_names
 
 if TYPE_CHECKING:
     from noisybench.variants.variant import Variant

@@ -1,18 +1,26 @@
 """Commands that make runs: evaluate, memorize, score."""
 
-import os
 import time
-from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from noisybench.cli.costs import cost_lines, record_of_costs
+from noisybench.cli.costs import record_of_costs
+from noisybench.cli.engines import (
+    Address,
+    EngineName,
+    EngineOptions,
+    ShardName,
+    TaskCpus,
+    TaskGpus,
+    TaskMemory,
+    Workers,
+)
 from noisybench.cli.given import say_told, told_of
+from noisybench.cli.launched import launched, own_device
 from noisybench.cli.printing import (
     Data,
     Json,
@@ -22,15 +30,15 @@ from noisybench.cli.printing import (
     progress_bar,
     say,
     status,
+    tell,
     tell_suspects,
     whole_number,
 )
-from noisybench.cli.stopping import record_of_stopping, stopping_line
+from noisybench.cli.reports import carried_out_by, report_runs, say_plan
 from noisybench.ground.errors import BadUsage
 
 if TYPE_CHECKING:
     from noisybench.board.results import Detected
-    from noisybench.runs.training_run import Evaluation
     from noisybench.variants.variant import Variant
 
 
@@ -52,9 +60,13 @@ def evaluate(
         str | None,
         typer.Option(help="Rules of stopping with trainings of their own: noisy_validation, ratt and pmv, or some."),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(parser=whole_number, metavar="N", help="Processes; default: one a core or GPU.")
-    ] = None,
+    workers: Workers = None,
+    engine: EngineName = "processes",
+    address: Address = None,
+    task_cpus: TaskCpus = None,
+    task_gpus: TaskGpus = None,
+    task_memory: TaskMemory = None,
+    shard: ShardName = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     threads: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="Of torch in each process.")] = 1,
     checkpoint_every: Annotated[
@@ -92,14 +104,15 @@ def evaluate(
     wanted = split_names(detectors)
     asked = choose_rules(split_names(rules) if rules else ())
     regimes = (*regimes_of(choose_detectors(wanted, leaves)), *asked)
-    machine = Machine(device, threads, 1, checkpoint_every, loader_workers)
+    engines = EngineOptions(engine, workers, address, task_cpus, task_gpus, task_memory, shard)
+    own = Machine(own_device(device, workers), threads, 1, checkpoint_every, loader_workers, ranks=launched().world)
+    machine = engines.on(own)
     folders: list[Path] = []
     costs: list[dict[str, Any]] = []
     for members in by_source(variants, data):
         path, first = next(iter(members.items()))
         with status(f"reading {first.provenance.source}"):
             source = source_of(first, path, data, own_source)
-        count = count_workers(workers, machine.device, len(members) * len(numbers) * len(regimes))
         plan = plan_run(
             source,
             model=model,
@@ -110,14 +123,13 @@ def evaluate(
             objective_options=of_objective,
             device=machine.device,
         )
-        many = replace(machine, workers=count)
         planned = plan_evaluation(
             list(members.values()),
             source,
             plan,
             seeds=numbers,
             detectors=wanted,
-            machine=many,
+            machine=engines.sized(machine, len(members) * len(numbers) * len(regimes)),
             out=out,
             rules=asked,
         )
@@ -126,15 +138,20 @@ def evaluate(
             costs.append(record_of_costs(planned))
             continue
         since = time.time()
-        with progress_bar("evaluate", planned.epochs) as step:
+        with progress_bar("evaluate", planned.epochs // machine.shard.of) as step:
             made = carry_out(planned, step)
         keep_results(made, since=since)
         folders += made
-    if dry_run:
+    if dry_run or launched().rank:  # of several processes the first tells
         if as_json:
             print_json(costs)
         return
     report_runs(folders, as_json=as_json)
+    if not machine.shard.is_whole:
+        runs = len(variants) * len(numbers) * len(regimes)
+        tell(
+            f"shard {machine.shard} has its {len(folders)} of {runs} runs; without --shard, the same command does what is left"
+        )
     if not as_json:
         tell_suspects(folders)
 
@@ -169,9 +186,13 @@ def memorize(
         str | None,
         typer.Option(help="Of --model ridge, kernel_ridge: leave_one_out (default), leave_one_out_margin or subsets."),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(parser=whole_number, metavar="N", help="Processes; default: one a core or GPU.")
-    ] = None,
+    workers: Workers = None,
+    engine: EngineName = "processes",
+    address: Address = None,
+    task_cpus: TaskCpus = None,
+    task_gpus: TaskGpus = None,
+    task_memory: TaskMemory = None,
+    shard: ShardName = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     threads: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="Of features and neighbours.")] = 1,
     data: Data = None,
@@ -205,14 +226,24 @@ def memorize(
     fractions = _shares(fraction)
     check_purpose(pool, fractions)
     of_features = split_pairs(features_set or [], flag="--features-set")
-    machine = Machine(device, threads)
+    engines = EngineOptions(engine, workers, address, task_cpus, task_gpus, task_memory, shard)
+    machine = engines.on(Machine(device, threads))
     of_subsets = {
         "--models": models == MODELS,
         "--fraction": fraction == FRACTION,
         "--no-balanced": balanced,
         "--seed": not seed,
     }
-    check_options(model, estimand, pool=pool, epochs=epochs, objective=objective, recipe=recipe, of_subsets=of_subsets)
+    check_options(
+        model,
+        estimand,
+        pool=pool,
+        epochs=epochs,
+        objective=objective,
+        recipe=recipe,
+        of_subsets=of_subsets,
+        machine=machine,
+    )
     found = read_variant(variant)
     for share in fractions:
         check_fraction(share, len(found.labels))
@@ -256,15 +287,15 @@ def memorize(
             cache=out / "features",
             threads=machine.threads,
         )
-    machine = replace(machine, workers=count_workers(workers, machine.device, models))
+    machine = engines.sized(machine, models)
     told = "" if knows == "nothing" else f", told {KNOWS[knows]}"
     many = f"{models} models" if len(fractions) == 1 else f"{models} models for each of {len(fractions)} fractions"
     typer.echo(
-        f"{found.name}: {many} of {learner.learner.name}{told}, seed {seed}, {pool}, {machine.device}, {machine.workers} workers",
+        f"{found.name}: {many} of {learner.learner.name}{told}, seed {seed}, {pool}, {machine.device}, {carried_out_by(machine)}",
         err=True,
     )
     asked: dict[str, Any] = {"models": models, "seed": seed, "features": seen, "machine": machine}
-    with progress_bar("memorize", models * len(fractions), "models") as step:
+    with progress_bar("memorize", models * len(fractions) // machine.shard.of, "models") as step:
         if pool == "detector":
             detected = score_held_out(source, found, learner, out, fractions=fractions, progress=step, **asked)
         else:
@@ -299,20 +330,6 @@ def _report_detected(detected: "Detected", variant: "Variant", *, as_json: bool)
     tell_suspects([detected.path])
 
 
-def count_workers(asked: int | None, device: str, runs: int) -> int:
-    """Processes to start: as asked, or one a core or GPU, and no more than there are runs."""
-    if asked is not None:
-        if asked < 1:
-            msg = f"workers must be at least 1, got {asked}"
-            raise BadUsage(msg)
-        return asked
-    if device == "cpu":
-        return min(os.cpu_count() or 1, runs)
-    import torch
-
-    return max(1, min(torch.cuda.device_count() if device == "cuda" else 1, runs))
-
-
 def split_names(text: str) -> tuple[str, ...]:
     """Names with commas between them."""
     return tuple(name.strip() for name in text.split(","))
@@ -332,51 +349,3 @@ def _shares(text: str) -> tuple[float, ...]:
     except ValueError:
         msg = f"--fraction takes a share such as 0.7, or several with commas, got '{text}'"
         raise BadUsage(msg) from None
-
-
-def say_plan(planned: "Evaluation") -> None:
-    """What was chosen and what it costs, on stderr: stdout is for results."""
-    from noisybench.training.recipe import recorded
-
-    source, plan, workers = planned.source, planned.plan, planned.machine.workers
-    recipe = ", ".join(f"{name}={value}" for name, value in recorded(plan.recipe).items() if name != "epochs")
-    by = f", objective {plan.chosen.words}" if plan.chosen.words else ""
-    typer.echo(
-        f"{source.name} ({len(source.labels)} samples): model {plan.model}, recipe {plan.recipe_name} "
-        f"({recipe}){by}, {plan.recipe.epochs} epochs, seeds {','.join(map(str, planned.seeds))}, "
-        f"observed {plan.watch.observe}, {planned.machine.device}, {workers} {'worker' if workers == 1 else 'workers'}",
-        err=True,
-    )
-    for line in cost_lines(planned):
-        typer.echo(line, err=True)
-    for sentence in planned.further:
-        typer.echo(sentence, err=True)
-
-
-def report_runs(folders: Sequence[Path], *, as_json: bool) -> None:
-    """Print where runs are, and what they were like at the end of training."""
-    from noisybench.runs.fit_words import FIT_WORDS, on_susceptibility
-    from noisybench.runs.reading import read_run
-    from noisybench.runs.stopping import stopping_of
-
-    rows: list[dict[str, Any]] = []
-    lines: list[str] = []
-    for folder in folders:
-        run = read_run(folder)
-        known = {name: None if isnan(value) else value for name, value in run.history.items()}
-        stops = stopping_of(run)
-        rows.append({"path": str(folder), "seed": run.seed, **known, "stopping": record_of_stopping(stops)})
-        lines.append(stopping_line(stops) if stops else "")
-    if as_json:
-        print_json(rows)
-        return
-    for row, line in zip(rows, lines, strict=True):
-        numbers = ", ".join(
-            f"{words} {row[name]:.3f}" for name, words in FIT_WORDS.items() if row.get(name) is not None
-        )
-        say(f"{row['path']}: {numbers}")
-        if line:
-            say(f"  {line}")
-    sentence = on_susceptibility(row["susceptibility"] for row in rows if row.get("susceptibility") is not None)
-    if sentence:
-        say(sentence)

@@ -7,6 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from noisybench.cli.answering import Asked, OwnStudy, answer_study, chosen_grid
+from noisybench.cli.engines import (
+    Address,
+    EngineName,
+    EngineOptions,
+    ShardName,
+    TaskCpus,
+    TaskGpus,
+    TaskMemory,
+    Workers,
+)
 from noisybench.cli.printing import Json, no_format, print_lines, say, tell, whole_number
 
 if TYPE_CHECKING:
@@ -19,9 +29,6 @@ Out = Annotated[Path, typer.Option(help="Folder of its runs and results; a study
 Plot = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the picture: .png, .svg or .pdf.")]
 Style = Annotated[str, typer.Option("--format", help="table, md, csv or json.")]
 Table = Annotated[str | None, typer.Option(metavar="NAME", help="One of its tables alone.")]
-Workers = Annotated[
-    int | None, typer.Option(parser=whole_number, metavar="N", help="Processes; default: one a core or GPU.")
-]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say how many runs it has and what they take; train nothing.")]
 Preset = Annotated[
@@ -75,6 +82,12 @@ def harm(
     dry_run: DryRun = False,
     remake: Remake = False,
     workers: Workers = None,
+    engine: EngineName = "processes",
+    address: Address = None,
+    task_cpus: TaskCpus = None,
+    task_gpus: TaskGpus = None,
+    task_memory: TaskMemory = None,
+    shard: ShardName = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -92,7 +105,8 @@ def harm(
         lambda wanted: wanted.trainings,
         lambda wanted: wanted.trainings * wanted.epochs,
     )
-    asked = Asked(out, plot, workers, device, dry_run=dry_run, remake=remake)
+    engines = EngineOptions(engine, workers, address, task_cpus, task_gpus, task_memory, shard)
+    asked = Asked(out, plot, engines, device, dry_run=dry_run, remake=remake)
     found = answer_study(own, chosen_grid(own, preset, grid), asked)
     if found is not None:
         report_study(found, style, as_json=as_json, table=table, first=module.TABLES[0], plot=plot)
@@ -110,6 +124,12 @@ def reproduce(
     dry_run: DryRun = False,
     remake: Remake = False,
     workers: Workers = None,
+    engine: EngineName = "processes",
+    address: Address = None,
+    task_cpus: TaskCpus = None,
+    task_gpus: TaskGpus = None,
+    task_memory: TaskMemory = None,
+    shard: ShardName = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -128,7 +148,8 @@ def reproduce(
         lambda wanted: wanted.tasks,
         lambda wanted: wanted.steps + steps_of_parts(wanted, out),
     )
-    asked = Asked(out, plot, workers, device, dry_run=dry_run, remake=remake)
+    engines = EngineOptions(engine, workers, address, task_cpus, task_gpus, task_memory, shard)
+    asked = Asked(out, plot, engines, device, dry_run=dry_run, remake=remake)
     found = answer_study(own, chosen_grid(own, preset, grid), asked)
     if found is not None:
         report_study(found, style, as_json=as_json, table=table, first=module.TABLES[0], plot=plot)
@@ -150,6 +171,12 @@ def susceptibility(
     dry_run: DryRun = False,
     remake: Remake = False,
     workers: Workers = None,
+    engine: EngineName = "processes",
+    address: Address = None,
+    task_cpus: TaskCpus = None,
+    task_gpus: TaskGpus = None,
+    task_memory: TaskMemory = None,
+    shard: ShardName = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -172,7 +199,8 @@ def susceptibility(
         lambda wanted: wanted.trainings * len(folders),
         lambda wanted: wanted.trainings * len(folders) * wanted.epochs,
     )
-    asked = Asked(out, plot, workers, device, dry_run=dry_run, remake=remake)
+    engines = EngineOptions(engine, workers, address, task_cpus, task_gpus, task_memory, shard)
+    asked = Asked(out, plot, engines, device, dry_run=dry_run, remake=remake)
     found = answer_study(own, chosen_grid(own, preset, grid), asked)
     if found is not None:
         report_study(found, style, as_json=as_json, table=table, first=module.TABLES[0], plot=plot)
@@ -207,6 +235,12 @@ def curvature(
     dry_run: DryRun = False,
     remake: Remake = False,
     workers: Workers = None,
+    engine: EngineName = "processes",
+    address: Address = None,
+    task_cpus: TaskCpus = None,
+    task_gpus: TaskGpus = None,
+    task_memory: TaskMemory = None,
+    shard: ShardName = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -234,7 +268,8 @@ def curvature(
     if given:
         chosen = replace(chosen or module.PRESETS["standard"], **given)
     images = None if sheet is None else check_picture(sheet)
-    asked = Asked(out, plot, workers, device, dry_run=dry_run, remake=remake)
+    engines = EngineOptions(engine, workers, address, task_cpus, task_gpus, task_memory, shard)
+    asked = Asked(out, plot, engines, device, dry_run=dry_run, remake=remake)
     found = answer_study(own, chosen, asked)
     if found is not None:
         if images is not None:

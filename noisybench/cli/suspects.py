@@ -63,6 +63,12 @@ def suspects(
             "nothing of each other's labels.",
         ),
     ] = None,
+    index: Annotated[
+        str | None,
+        typer.Option(
+            metavar="hnsw", help="Find neighbours by an index: nearly all, and sooner where samples are many."
+        ),
+    ] = None,
     detector: Annotated[
         str | None,
         typer.Option(help="The one whose scores rank the labels; default: feature_consensus, or that of the runs."),
@@ -141,7 +147,18 @@ def suspects(
     _check_forms(forms, style, top, to=to)
     sheet = {"--audit": Path("audit.csv")} if audit is not None and html is None else {}
     _check_files({"--html": html, "--to": to, **sheet}, [what, data, audit_answers, *(corrections or []), groups])
-    wish = Wish(features, split_pairs(features_set or [], flag="--features-set"), groups, detector, seed, device, tell)
+    from noisybench.statistics.neighbour_index import as_index
+
+    wish = Wish(
+        features,
+        split_pairs(features_set or [], flag="--features-set"),
+        groups,
+        detector,
+        seed,
+        device,
+        tell,
+        as_index(index),
+    )
     options = _options_of_source(source_set or [], label, skip_broken=skip_broken)
     with status(f"looking at {what}"):
         found = suspects_at(

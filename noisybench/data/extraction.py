@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from importlib import import_module
 from importlib.util import find_spec
@@ -24,6 +25,7 @@ from noisybench.ground.checks import check_kind
 from noisybench.ground.digests import code_of
 from noisybench.ground.errors import BadData, BadUsage, MissingPackage
 from noisybench.ground.files import file_name, read_array
+from noisybench.ground.locks import made_once
 from noisybench.ground.lookup import HOMES, find
 from noisybench.ground.options import parse_options, plain_options
 from noisybench.ground.sealed_arrays import is_sealed, write_array
@@ -150,13 +152,14 @@ def features_of(
         return whole.reshape(len(whole), -1)
     chosen = name if isinstance(name, Extraction) else choose_features(name, options)
     path = None if cache is None else Path(cache) / f"{file_name(chosen.name)}-{_digest(source, chosen)}.npy"
-    if path is not None and is_sealed(path):
-        return _checked(read_array(path), source, str(path))
-    if path is not None and path.exists():
-        log.warning("%s is damaged, or of an older version: the features are made again", path)
-    values = _checked(chosen.how(source, device=device), source, f"features '{chosen.word}'")
-    if path is not None:
-        write_array(values, path, sealed=True)
+    with nullcontext() if path is None else made_once(path):
+        if path is not None and is_sealed(path):
+            return _checked(read_array(path), source, str(path))
+        if path is not None and path.exists():
+            log.warning("%s is damaged, or of an older version: the features are made again", path)
+        values = _checked(chosen.how(source, device=device), source, f"features '{chosen.word}'")
+        if path is not None:
+            write_array(values, path, sealed=True)
     return values
 
 

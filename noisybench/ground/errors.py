@@ -1,6 +1,7 @@
 """Every error that a caller may want to catch. Each says what was wrong, what was expected and how to mend it.
 
 NoisybenchError
+├── Unfinished        a shard has done its share, and others have not (exit code 0)
 ├── BadUsage          an argument cannot be meant so (exit code 2)
 │   └── UnknownName   no source, noise, model, detector, metric or option of that name
 └── BadData           a file or an array is not what it must be (exit code 1)
@@ -13,6 +14,10 @@ NoisybenchError
 
 class NoisybenchError(Exception):
     """Root of the errors that noisybench raises on purpose."""
+
+
+class Unfinished(NoisybenchError):
+    """A shard has carried out its share, and what needs all tasks waits for the others: no failure, nothing is lost."""
 
 
 class BadUsage(NoisybenchError, ValueError):

@@ -9,7 +9,7 @@ import ast
 import sys
 from collections.abc import Collection
 from dataclasses import is_dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from os.path import isfile
@@ -65,6 +65,7 @@ def _entry_points(path: tuple[str, ...]) -> Any:  # noqa: ANN401, ARG001 - what 
     return entry_points()
 
 
+@cache
 def folder_of(drawer: Drawer) -> Path:
     """Where the files of a drawer are."""
     return PACKAGE.joinpath(*HOMES[drawer].split(".")[1:])

@@ -24,8 +24,8 @@ class LightningObserver(Callback):  # type: ignore[misc]  # it is imported witho
         Trainer(max_epochs=10, callbacks=[LightningObserver(recorder, inputs)]).fit(module, loader)
         suspicion = score(recorder.trace(), find("detectors", "aum"))
 
-    Of several processes the first observes. Where they are spawned (``ddp_spawn``), its recorder is lost with it: give
-    the recorder a folder. An epoch that Lightning ends early (``max_steps``, ``limit_train_batches``) counts as one.
+    Of several processes each observes a part, and the recorder of each has the whole; the first writes files. Where they
+    are spawned (``ddp_spawn``), the recorders are lost with them: give the recorder a folder. An epoch that Lightning ends early (``max_steps``, ``limit_train_batches``) counts as one.
     """
 
     def __init__(self, recorder: Recorder, inputs: Any, *, logits: Logits | None = None) -> None:  # noqa: ANN401 - see in_sample_order
@@ -66,8 +66,8 @@ class LightningObserver(Callback):  # type: ignore[misc]  # it is imported witho
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ANN401
         """Observe."""
-        if trainer.is_global_zero:
-            self._recorder.to(device_of(pl_module))
-            rate = rate_of(next(iter(trainer.optimizers), None))
-            asked, epoch = AskedModel(pl_module, self._logits), trainer.current_epoch + 1
-            self._recorder.observe(asked, self._inputs, epoch=epoch, learning_rate=rate)
+        self._recorder.across_ranks = True
+        self._recorder.to(device_of(pl_module))
+        rate = rate_of(next(iter(trainer.optimizers), None))
+        asked, epoch = AskedModel(pl_module, self._logits), trainer.current_epoch + 1
+        self._recorder.observe(asked, self._inputs, epoch=epoch, learning_rate=rate)

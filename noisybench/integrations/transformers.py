@@ -28,7 +28,7 @@ class TransformersObserver(TrainerCallback):  # type: ignore[misc]  # it is impo
         Trainer(model, args, train_dataset=tokens, callbacks=[TransformersObserver(recorder)]).train()
         suspicion = score(recorder.trace(), find("detectors", "aum"))
 
-    Of several processes the first observes. An epoch that the Trainer ends early (``max_steps``) counts as one.
+    Of several processes each observes a part, and the recorder of each has the whole; the first writes files. An epoch that the Trainer ends early (``max_steps``) counts as one.
     """
 
     def __init__(self, recorder: Recorder, inputs: Any = None, *, logits: Logits | None = None) -> None:  # noqa: ANN401 - see in_sample_order
@@ -70,13 +70,13 @@ class TransformersObserver(TrainerCallback):  # type: ignore[misc]  # it is impo
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401, ARG002
         """Observe."""
-        if state.is_world_process_zero:
-            model = kwargs["model"]
-            self._recorder.to(device_of(model))
-            epoch, rate = math.ceil(state.epoch - ROUNDING), rate_of(kwargs.get("optimizer"))
-            with _without_autocast(model):
-                asked = AskedModel(model, self._logits)
-                self._recorder.observe(asked, self._inputs, epoch=epoch, learning_rate=rate)
+        model = kwargs["model"]
+        self._recorder.across_ranks = True
+        self._recorder.to(device_of(model))
+        epoch, rate = math.ceil(state.epoch - ROUNDING), rate_of(kwargs.get("optimizer"))
+        with _without_autocast(model):
+            asked = AskedModel(model, self._logits)
+            self._recorder.observe(asked, self._inputs, epoch=epoch, learning_rate=rate)
 
 
 @contextmanager

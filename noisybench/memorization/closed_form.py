@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from noisybench.data.source import Source
 from noisybench.ground.arrays import Bools, Features, Floats, check_features, read_only
 from noisybench.ground.checks import check_room, whole
-from noisybench.ground.engines.processes import Progress
+from noisybench.ground.engine import Progress
 from noisybench.ground.errors import BadData
 from noisybench.ground.files import read_metadata
 from noisybench.ground.locks import locked

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from noisybench.data.source import Source, check_unchanged, untested
 from noisybench.ground.arrays import Bools
 from noisybench.ground.checks import check_room, unknown, whole
-from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
+from noisybench.ground.engine import Progress, check_sendable
+from noisybench.ground.engines.shards import unfinished
 from noisybench.ground.errors import BadUsage, TrainingFailed, UnknownName
 from noisybench.ground.locks import locked
 from noisybench.ground.random_streams import derive
@@ -99,7 +100,7 @@ def retrain(
         seed: Decides every subset, weight and order.
         purpose: ``truth`` or ``detector``: their models have nothing in common, so that one may judge the other.
         features: What the models see in place of the inputs, shape (n, d), where the learner says so.
-        machine: Its device, and its workers with a block at a time and one thread each.
+        machine: Its device, its workers with a block at a time and one thread each, and its shard of the blocks.
         progress: Called after each model.
 
     Raises:
@@ -107,6 +108,7 @@ def retrain(
         BadData: The folder holds models that were made differently, or another process works on it.
         Mismatch: The variant was made from another source.
         TrainingFailed: The model cannot be built or run, or a loss is not finite.
+        Unfinished: The blocks of the machine's shard are there, and others are not.
     """
     check_source(source, variant)
     check_unchanged(source)
@@ -118,28 +120,37 @@ def retrain(
     seen = _seen(source, learner, features)
     record = _record(variant, learner, features, machine, purpose=purpose, seed=seed)
     _check_plan(learner.plan, seen, variant, machine.device)  # before anything is written
-    if machine.workers > 1 and models > 1:
+    if machine.runner.sends and models > 1:
         check_sendable(learner.plan.build, f"model '{learner.plan.model}'")
-    home = Path(folder)
-    with locked(home):
+    home, shard = Path(folder), machine.shard
+    with locked(home, shared=not shard.is_whole):
         tasks: list[_Task] = []
         there: list[_Task] = []
-        for number, count in blocks(models):
-            task = _Task(number * BLOCK, count, machine.device_of(number), block_path(home, number, count))
+        every = [
+            _Task(number * BLOCK, count, machine.device_of(number), block_path(home, number, count))
+            for number, count in blocks(models)
+        ]
+        own = shard.share(every)
+        for task in own:
             if task.path.is_file() and mend_block(task.path, variant):
                 there.append(task)
-                for _ in range(count):
+                for _ in range(task.count):
                     progress()
             else:
                 tasks.append(task)
         for task in there:  # versions guard the training: they matter where some models are still to be trained
-            own = {**record, "first": task.first, "models": task.count}
-            check_block(task.path, own, variant, ignore=() if tasks else ("versions",))
+            of_block = {**record, "first": task.first, "models": task.count}
+            check_block(task.path, of_block, variant, ignore=() if tasks else ("versions",))
         began = time.perf_counter()
-        shared = _Shared(seen, variant, learner, record)
-        run_tasks(_train_block, tasks, shared, workers=machine.workers, progress=progress)
+        machine.runner.run(_train_block, tasks, _Shared(seen, variant, learner, record), progress=progress)
         trained = sum(task.count for task in tasks)
-        return Retraining(home, models, trained, pace(home, trained, time.perf_counter() - began))
+        per_second = pace(home, trained, time.perf_counter() - began)
+        left = sum(not task.path.is_file() for task in every)
+        if left:
+            result = "the estimate of memorization" if purpose == "truth" else "the scores of the detectors"
+            what = f"blocks of up to {BLOCK} models"
+            raise unfinished(shard, done=len(own), of=len(every), left=left, what=what, result=result)
+        return Retraining(home, models, trained, per_second)
 
 
 def _check_plan(plan: Plan, seen: Source, variant: Variant, device: str) -> None:

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from noisybench.ground.arrays import Floats, Labels
 from noisybench.ground.random_streams import derive, permutation, uniforms
 
+AT_ONCE = 7_000
+"""Samples of a class that k-means parts in one go: as many as the largest of MNIST has. The work grows with their square."""
+_PART, _MOST_PARTS, _PASSES = 5_000, 64, 20  # larger classes are parted into some of about so many, coarsely
 _ROUNDING = 1e-9
 
 
@@ -16,24 +19,45 @@ def sub_clusters(features: NDArray[Any], clean: Labels, size: float) -> NDArray[
     """Number of each sample's cluster, shape (n,): k-means in each class, with clusters of ``size`` samples on average.
 
     Numbers go up from class to class. A class has at least one cluster, and fewer than asked for where it has fewer
-    different samples. The same samples have the same clusters whatever the seed of a noise.
+    different samples. A class of more than ``AT_ONCE`` samples is first parted by a k-means of a few large clusters, so that
+    the time grows with n log n. The same samples have the same clusters whatever the seed of a noise.
     """
-    from sklearn.cluster import KMeans
-    from sklearn.exceptions import ConvergenceWarning
-
     result, total = np.zeros(len(clean), dtype=np.int64), 0
     for k in np.unique(clean):
         members = np.flatnonzero(clean == k)
-        count = min(max(1, round(len(members) / size)), len(members))
-        number = np.zeros(len(members), dtype=np.int64)
-        if count > 1:
-            means = KMeans(count, n_init=1, random_state=derive(0, "clusters", int(k)) % 2**32)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different samples than clusters
-                number = np.unique(means.fit_predict(features[members]), return_inverse=True)[1]
+        number = _parted(features[members], size, derive(0, "clusters", int(k)) % 2**32)
         result[members] = total + number
         total += int(number.max()) + 1
     return result
+
+
+def _parted(features: NDArray[Any], size: float, seed: int) -> NDArray[np.int64]:
+    """Number of each sample's cluster, from 0 and none left out: (m, d) → (m,)."""
+    m = len(features)
+    if m <= AT_ONCE:
+        return _by_k_means(features, min(max(1, round(m / size)), m), seed)
+    parts = _by_k_means(features, min(-(-m // _PART), _MOST_PARTS), seed, passes=_PASSES)
+    number, total = np.zeros(m, dtype=np.int64), 0
+    if not parts.any():  # all alike
+        return number
+    for members in np.split(np.argsort(parts, kind="stable"), np.cumsum(np.bincount(parts))[:-1]):
+        within = _parted(features[members], size, seed)
+        number[members] = total + within
+        total += int(within.max()) + 1
+    return number
+
+
+def _by_k_means(features: NDArray[Any], clusters: int, seed: int, *, passes: int = 300) -> NDArray[np.int64]:
+    """Number of each sample's cluster, of as many as are asked for or have members: (m, d) → (m,)."""
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    if clusters == 1:
+        return np.zeros(len(features), dtype=np.int64)
+    means = KMeans(clusters, n_init=1, random_state=seed, max_iter=passes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different samples than clusters, or few passes
+        return np.unique(means.fit_predict(features), return_inverse=True)[1].astype(np.int64)
 
 
 def choose_whole(chance: Floats, cluster: NDArray[np.int64], *, seed: int, purpose: str) -> NDArray[np.bool_]:

@@ -70,8 +70,9 @@ def choose_detectors(detectors: str | Sequence[str], leaves: Collection[str] = (
         mend = "rename your own" if len(set(wanted)) == len(wanted) else "name each once"
         msg = f"two of the detectors {', '.join(wanted)} have one name; {mend}"
         raise BadUsage(msg)
+    listed_names = names("detectors")
     for name, spec in chosen.items():
-        ours = name in names("detectors") and find("detectors", name) != found[spec]
+        ours = name in listed_names and find("detectors", name) != found[spec]
         if ours or name in RESERVED or name.startswith("memorization by "):
             msg = f"detector {spec} is called '{name}', as one of noisybench's detectors or references; rename your own"
             raise BadUsage(msg)

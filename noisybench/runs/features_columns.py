@@ -22,6 +22,7 @@ from noisybench.statistics.alignment import class_alignment
 from noisybench.statistics.gaussian import class_distances
 from noisybench.statistics.hoc import estimate_consensus, ranks_above_right
 from noisybench.statistics.linear_probe import held_out_probabilities
+from noisybench.statistics.neighbour_index import IndexName
 from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.statistics.ridge import PENALTIES, leave_one_out_ridge
 from noisybench.statistics.shapley import knn_shapley
@@ -45,6 +46,7 @@ class Kept(NamedTuple):
         classes: Classes that there are.
         seed: Of the folds.
         samples: Their numbers among all, shape (m,).
+        neighbour_index: By which neighbours are found; None compares all pairs.
     """
 
     features: Features
@@ -53,6 +55,7 @@ class Kept(NamedTuple):
     classes: int
     seed: int
     samples: Labels
+    neighbour_index: IndexName | None = None
 
 
 class Filled(NamedTuple):
@@ -67,7 +70,7 @@ ColumnsSoFar = Mapping[str, Filled]
 
 def _held_out(kept: Kept, _: ColumnsSoFar) -> dict[str, Filled]:
     """Probabilities of logistic regression in folds, (m, k)."""
-    features, labels, groups, k, seed, _samples = kept
+    features, labels, groups, k, seed, *_others = kept
     found = held_out_probabilities(features, labels, k, groups=groups, folds=FOLDS, seed=seed)
     return {"held_out.probabilities": Filled(found.probabilities, 1 / k)}
 
@@ -87,7 +90,9 @@ def _ridge(kept: Kept, _: ColumnsSoFar) -> dict[str, Filled]:
 def _neighbours(kept: Kept, _: ColumnsSoFar) -> dict[str, Filled]:
     """Share of each label among the neighbours, (m, k)."""
     near = min(NEIGHBOURS, len(kept.labels) - 1)
-    shares = neighbour_labels(kept.features, kept.labels, kept.classes, near, groups=kept.groups)
+    shares = neighbour_labels(
+        kept.features, kept.labels, kept.classes, near, groups=kept.groups, index=kept.neighbour_index
+    )
     return {"neighbours.labels": Filled(shares, 1 / kept.classes)}
 
 
@@ -121,7 +126,7 @@ def _simifeat_ranks(kept: Kept, so_far: ColumnsSoFar) -> dict[str, Filled]:
 
 def _alignment(kept: Kept, _: ColumnsSoFar) -> dict[str, Filled]:
     """How well each sample lies along the main direction of its class, (m,)."""
-    features, labels, groups, k, seed, _samples = kept
+    features, labels, groups, k, seed, *_others = kept
     found = class_alignment(features, labels, k, groups=groups, folds=FOLDS, seed=seed)
     return {"features.alignment": Filled(found, 1)}
 
@@ -205,7 +210,13 @@ def _one_asked(name: str) -> Detector:
 
 
 def columns_from(
-    features: Features, variant: Variant, groups: Labels, *, seed: int, lacking: Collection[str] = BASE
+    features: Features,
+    variant: Variant,
+    groups: Labels,
+    *,
+    seed: int,
+    lacking: Collection[str] = BASE,
+    index: IndexName | None = None,
 ) -> tuple[dict[str, Floats32], dict[str, float]]:
     """The columns of a run's trace by name, and the seconds that each part of them took: those lacking, and of their parts.
 
@@ -218,10 +229,11 @@ def columns_from(
         groups: Number of each sample's group, shape (n,), see ``find_groups``.
         seed: Of the folds.
         lacking: Names of the columns that are asked for.
+        index: By which the labels of neighbours are found, see ``neighbours_by``; what else is near, by all pairs.
     """
     rows = kept_rows(variant)
     samples = np.arange(len(variant.labels))[rows]
-    kept = Kept(features[rows], variant.labels[rows], groups[rows], variant.num_classes, seed, samples)
+    kept = Kept(features[rows], variant.labels[rows], groups[rows], variant.num_classes, seed, samples, index)
     made: dict[str, Filled] = {}
     seconds: dict[str, float] = {}
     needed = _parts_of(lacking)

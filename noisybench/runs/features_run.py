@@ -35,6 +35,7 @@ from noisybench.runs.folder import begin, digests_of, finish, keep_variant, log,
 from noisybench.runs.kept_rows import groups_of_kept
 from noisybench.runs.mending import mend, recognise
 from noisybench.runs.record import Pretrained, RunRecord, about_labels
+from noisybench.statistics.neighbour_index import IndexName, as_index, index_versions
 from noisybench.statistics.ridge import PENALTIES
 from noisybench.training.machine import Machine, limited_threads
 from noisybench.training.timing import TIMING
@@ -74,6 +75,7 @@ def score_frozen(
     detectors: str | Sequence[str] = "standard",
     groups: Any = None,  # noqa: ANN401 - anything with one entry a sample
     grouped_by: str | None = None,
+    index: IndexName | None = None,
     seed: int = 0,
     machine: Machine | str = "auto",
 ) -> Path:
@@ -94,6 +96,7 @@ def score_frozen(
         groups: One entry a sample, shape (n,): samples of one group, such as pictures of one patient, are left out
             together. None, NaN and the empty text are groups of their own. Near duplicates are found in any case.
         grouped_by: What the groups are called, such as the column they stand in.
+        index: ``hnsw`` finds nearly all of the neighbours of ``knn`` sooner, where samples are many; None compares all pairs.
         seed: Of the folds.
         machine: How features are computed, and by how many threads; or the name of a device. ``auto`` is a GPU where there is
             one.
@@ -106,6 +109,7 @@ def score_frozen(
     """
     check_variant(variant)
     check_source(source, variant)
+    as_index(index)
     machine = Machine(device=machine) if isinstance(machine, str) else machine
     check_kind(machine, Machine, "machine", "Machine(device='cpu', threads=2) is one, and so is the name of a device")
     seed, out = whole(seed, "seed", least=0), a_path(out, "out")
@@ -114,11 +118,13 @@ def score_frozen(
     given = None if groups is None else group_numbers(groups, n)
     word = (grouped_by or "groups") if given is not None else None
     members = None if given is None else hashlib.sha256(given.astype("<i8").tobytes()).hexdigest()
-    setup = setup_of_features(seen.word, FOLDS, NEIGHBOURS, PENALTIES, grouped_by=word, groups_sha256=members)
+    setup = setup_of_features(
+        seen.word, FOLDS, NEIGHBOURS, PENALTIES, grouped_by=word, groups_sha256=members, index=index
+    )
     home = out / variant.name
     folder = home / folder_of_features(seen.word, setup) / f"seed-{seed}"
     record = replace(
-        _record(keep_variant(variant, home / "variant", source.sample_names), seen, setup, seed),
+        _record(keep_variant(variant, home / "variant", source.sample_names), seen, setup, seed, index),
         grouped_by=word,
         groups_sha256=members,
         threads=machine.threads if machine.threads > 1 else None,
@@ -194,6 +200,7 @@ def setup_of_features(
     *,
     grouped_by: str | None,
     groups_sha256: str | None,
+    index: str | None,
 ) -> str:
     """Digest of everything that decides the columns but labels and seed: alike for every variant."""
     what: list[object] = [
@@ -206,6 +213,8 @@ def setup_of_features(
     ]
     if groups_sha256 is not None:
         what.append(groups_sha256)
+    if index is not None:
+        what.append({"index": index})
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
@@ -254,7 +263,7 @@ def _digest(values: Features) -> str:
     return hashlib.sha256(shape.tobytes() + np.ascontiguousarray(values, dtype="<f4").tobytes()).hexdigest()
 
 
-def _record(variant: Variant, seen: Seen, setup: str, seed: int) -> RunRecord:
+def _record(variant: Variant, seen: Seen, setup: str, seed: int, index: IndexName | None) -> RunRecord:
     """Everything that decides a run, before its features are computed."""
     return RunRecord(
         regime="features",
@@ -271,7 +280,8 @@ def _record(variant: Variant, seen: Seen, setup: str, seed: int) -> RunRecord:
         neighbours=NEIGHBOURS,
         penalties=list(PENALTIES),
         seed=seed,
-        versions=_versions(),
+        neighbour_index=index,
+        versions=_versions() | index_versions(index),
         detectors={},
     )
 
@@ -301,7 +311,9 @@ def _observe(  # noqa: PLR0917 - what the public function has
     began = time.perf_counter()
     groups = groups_of_kept(values, variant, given)
     apart = time.perf_counter() - began
-    columns, seconds = columns_from(values, variant, groups, seed=record.seed, lacking=asked)
+    columns, seconds = columns_from(
+        values, variant, groups, seed=record.seed, lacking=asked, index=record.neighbour_index
+    )
     for part in ("scores", "suggestions", "trace"):
         shutil.rmtree(folder / part, ignore_errors=True)
     (folder / TIMING).unlink(missing_ok=True)
@@ -319,7 +331,9 @@ def _add(  # noqa: PLR0917 - what the public function has
     began = time.perf_counter()
     groups = groups_of_kept(values, variant, given)
     apart = time.perf_counter() - began
-    columns, seconds = columns_from(values, variant, groups, seed=found.seed, lacking=lacking)
+    columns, seconds = columns_from(
+        values, variant, groups, seed=found.seed, lacking=lacking, index=found.neighbour_index
+    )
     trace = read_trace(folder / "trace")
     columns |= {name: trace[name][-1] for name in trace.columns}
     train_again(folder, found)  # the record may hold a digest of the file that is written next

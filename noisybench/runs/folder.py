@@ -25,6 +25,7 @@ from noisybench.ground.durability import rename_durably, synced_together, tempor
 from noisybench.ground.errors import BadData
 from noisybench.ground.files import column_names, own_file_name, read_columns, write_json
 from noisybench.ground.kept_digests import stands_whole
+from noisybench.ground.locks import made_once
 from noisybench.ground.lookup import find, is_ours
 from noisybench.ground.records import read_json_as
 from noisybench.runs.detector_codes import codes_in, information_in
@@ -186,11 +187,12 @@ def keep_variant(variant: Variant, folder: Path, names: Sequence[str] | None = N
         BadData: The same labels are there with another truth, which the finished runs were compared with, or with other
             names of the classes.
     """
-    there = _variant_in(folder)
-    if there is None:
-        with synced_together():
-            write_variant(variant, folder)
-    else:
+    with made_once(folder / "variant.json"):  # which is written last; several jobs may begin at once
+        there = _variant_in(folder)
+        if there is None:
+            with synced_together():
+                write_variant(variant, folder)
+    if there is not None:
         same = {
             "clean labels": np.array_equal(there.clean, variant.clean),
             "class names": there.class_names == variant.class_names,

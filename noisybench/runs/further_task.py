@@ -10,7 +10,7 @@ import numpy as np
 from noisybench.data.source import Source
 from noisybench.ground.arrays import Floats
 from noisybench.ground.durability import synced_together
-from noisybench.ground.engines.processes import Progress
+from noisybench.ground.engine import Progress
 from noisybench.ground.files import write_columns, write_json
 from noisybench.ground.locks import locked
 from noisybench.ground.mending import can_be_read

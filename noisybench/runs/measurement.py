@@ -9,8 +9,8 @@ from noisybench.data.source import Source
 from noisybench.ground.arrays import Features
 from noisybench.ground.checks import a_path, check_kind
 from noisybench.ground.durability import rename_durably, temporary
-from noisybench.ground.engines.processes import Progress
-from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.engine import Progress
+from noisybench.ground.errors import BadData, BadUsage, Unfinished
 from noisybench.ground.locks import locked
 from noisybench.ground.mending import can_be_read
 from noisybench.memorization.closed_form import (
@@ -69,6 +69,7 @@ def measure_memorization(
 
     Raises:
         BadData: The memorization by a learner of this name was measured with another seed or other options.
+        Unfinished: The models of the machine's shard are there, and others are not.
     """
     check_variant(variant)
     mend = "plan_learner(source) and plan_closed_form(source) give one, each with its features"
@@ -85,6 +86,9 @@ def measure_memorization(
     if solved and features is None:
         msg = "ridge regression needs features; plan_closed_form(source) gives them beside the plan"
         raise BadUsage(msg)
+    if solved and machine is not None and not machine.shard.is_whole:
+        msg = "what is solved in closed form has no parts to share among jobs; leave the shard out"
+        raise BadUsage(msg)
     check_source(source, variant)
 
     def keep() -> None:
@@ -98,17 +102,21 @@ def measure_memorization(
                 source, variant, learner, features, folder, models=models, seed=seed, progress=progress
             )
     elif isinstance(learner, SubsetPlan):
-        pace = retrain(
-            source,
-            variant,
-            learner,
-            folder,
-            models=models,
-            seed=seed,
-            features=features,
-            machine=machine or Machine(device="auto"),
-            progress=progress,
-        ).models_per_second
+        try:
+            pace = retrain(
+                source,
+                variant,
+                learner,
+                folder,
+                models=models,
+                seed=seed,
+                features=features,
+                machine=machine or Machine(device="auto"),
+                progress=progress,
+            ).models_per_second
+        except Unfinished:
+            keep()
+            raise
     keep()
     pool = read_pool(folder, variant, models=models)
     truth = estimate_memorization(pool, variant)

@@ -19,7 +19,7 @@ from noisybench.ground.lookup import names
 from noisybench.ground.mending import can_be_read, take_away
 from noisybench.ground.records import record_as
 from noisybench.runs.folder import LEFT_BY_A_RUN, RECORD, begin, epochs_of, suggestion_files, whole_record
-from noisybench.runs.record import TRAINED_BY, RunRecord, first_difference
+from noisybench.runs.record import TRAINED_BY, RunRecord, first_difference, option_of
 from noisybench.training.timing import TIMING, read_timing
 from noisybench.training.trace import mend_trace
 
@@ -145,4 +145,4 @@ def _made_differently(folder: Path, found: RunRecord, wanted: RunRecord, field: 
 
 
 def _two(found: RunRecord, wanted: RunRecord, field: str) -> tuple[object, object]:
-    return getattr(found, field), getattr(wanted, field)
+    return option_of(found, field), option_of(wanted, field)

@@ -7,8 +7,9 @@ are a run themselves, which has a pool in place of a training.
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from math import isnan
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,15 +21,16 @@ from noisybench.data.source import Source
 from noisybench.ground.arrays import Features
 from noisybench.ground.checks import check_kind, unknown, whole
 from noisybench.ground.durability import synced_together
-from noisybench.ground.engines.processes import Progress
+from noisybench.ground.engine import Progress
+from noisybench.ground.engines.shards import WHOLE, each_share
 from noisybench.ground.errors import BadUsage, UnknownName
 from noisybench.ground.files import file_name, write_columns, write_json
-from noisybench.ground.locks import locked
+from noisybench.ground.locks import locked, patient
 from noisybench.ground.random_streams import derive
 from noisybench.ground.version import __version__
 from noisybench.memorization.held_out import held_out_answers, shares_fitted
 from noisybench.memorization.pool import PURPOSES, Pool, read_pool
-from noisybench.memorization.retraining import retrain
+from noisybench.memorization.retraining import Retraining, retrain
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.subsets import check_fraction, group_size, subsets
 from noisybench.runs.column_scoring import score_added, score_columns
@@ -44,6 +46,8 @@ from noisybench.variants.variant import Variant, check_source, check_variant
 
 NEIGHBOURS = 20
 """Neighbours of a sample that ``knn`` asks."""
+LONGEST_SCORING = 3600.0
+"""Seconds that a shard waits for another one that scores what both have trained."""
 
 
 class DetectorPool(NamedTuple):
@@ -91,6 +95,7 @@ def score_pool(
     Raises:
         BadUsage: A fraction twice, or what ``retrain`` raises.
         BadData: The folder holds a run that was made differently.
+        Unfinished: The models of the machine's shard are there, and others are not.
     """
     check_variant(variant)
     check_kind(learner, SubsetPlan, "learner", "plan_learner(source) gives one")
@@ -110,6 +115,27 @@ def score_pool(
     record = _record(learners[-1], kept, shares, models=models, seed=seed)
     if machine.threads > 1:
         record = replace(record, threads=machine.threads)
+
+    def train(one: SubsetPlan) -> Retraining:
+        return retrain(
+            source,
+            variant,
+            one,
+            folder / f"fraction-{one.fraction:g}",
+            models=models,
+            seed=seed,
+            purpose="detector",
+            features=features,
+            machine=machine,
+            progress=progress,
+        )
+
+    if not machine.shard.is_whole:
+        with patient(LONGEST_SCORING):
+            _train_share(folder, record, [partial(train, one) for one in learners])
+            alone = replace(machine, shard=WHOLE)  # every model is there: one of the shards scores them
+            told: Any = {"fractions": fractions, "models": models, "seed": seed, "features": features}
+            return score_pool(source, variant, learner, out, machine=alone, **told)
     with locked(folder):
         # A lost record is made again with all else: how its models were made, their blocks say themselves.
         found = recognise(folder, record, ignore=("models",))
@@ -119,21 +145,9 @@ def score_pool(
             mend(folder, found)
         pools, seconds = [], 0.0
         for one in learners:
-            models_folder = folder / f"fraction-{one.fraction:g}"
-            done = retrain(
-                source,
-                variant,
-                one,
-                models_folder,
-                models=models,
-                seed=seed,
-                purpose="detector",
-                features=features,
-                machine=machine,
-                progress=progress,
-            )
+            done = train(one)
             seconds += models / done.models_per_second  # over every call that trained some of them
-            pools.append(read_pool(models_folder, variant, models=models))
+            pools.append(read_pool(done.folder, variant, models=models))
         if found is None or not _is_whole(folder, found, models):
             begin(folder, record)  # what is scored again is no finished run meanwhile
             with limited_threads(machine.threads):
@@ -142,6 +156,14 @@ def score_pool(
             score_added(folder, found, variant)
     rows = kept_rows(variant)
     return DetectorPool(folder, estimate_noise(variant.labels[rows], pools[-1].held_out[rows]))
+
+
+def _train_share(folder: Path, record: RunRecord, trainings: Iterable[Callable[[], Retraining]]) -> None:
+    """Begin the run, and train a shard's models of each of its pools; raises ``Unfinished`` unless all are there."""
+    with locked(folder, shared=True):
+        if recognise(folder, record, ignore=("models",)) is None:
+            begin(folder, record)
+        each_share(trainings)
 
 
 def _check_held_out(learner: SubsetPlan, variant: Variant, models: int, seed: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 from noisybench.data.pretraining import Overlap
 from noisybench.data.source import Option
 from noisybench.memorization.learner import Learner
+from noisybench.statistics.neighbour_index import IndexName
 from noisybench.training.recipe import LATER_OPTIONS, Recipe
 from noisybench.variants.variant import Variant
 
@@ -76,6 +77,7 @@ class RunRecord:
         device: Kind of device of torch; of trainings.
         machine: Processor or GPU.
         threads: Threads of torch.
+        ranks: Processes that trained it together; None of one alone.
         batch_size: A field of ``Recipe``, as the next six; of all that train.
         lr: See ``Recipe``.
         momentum: See ``Recipe``.
@@ -100,6 +102,7 @@ class RunRecord:
         susceptibility_lr: See ``Watch``.
         susceptibility_also: See ``Watch``; None where there are no further readings, as the next.
         susceptibility_source: See ``Watch``.
+        test_every: See ``Watch``; None where every epoch was tested.
         fractions: Share of the samples in the subsets of each pool; of a pool, as the next four.
         balanced: Whether every sample is left out equally often.
         models: Models for each fraction.
@@ -120,6 +123,7 @@ class RunRecord:
             frozen features, and of answers with a classifier.
         grouped_by: What the user's groups are called; None where he gave none.
         groups_sha256: Their digest.
+        neighbour_index: By which neighbours were found; None where all pairs were compared.
         answers_sha256: Digest of the answers that were looked at; of answers, as the next five.
         answers: How many.
         annotators: How many people gave some, or in how many columns they stand.
@@ -177,6 +181,7 @@ class RunRecord:
     susceptibility_lr: float | None = None
     susceptibility_also: Sequence[str] | None = None
     susceptibility_source: str | None = None
+    test_every: int | None = None
     fractions: Sequence[float] | None = None
     balanced: bool | None = None
     models: int | None = None
@@ -193,6 +198,7 @@ class RunRecord:
     groups: int | None = None
     grouped_by: str | None = None
     groups_sha256: str | None = None
+    neighbour_index: IndexName | None = None
     answers_sha256: str | None = None
     answers: int | None = None
     annotators: int | None = None
@@ -202,6 +208,7 @@ class RunRecord:
     device: str | None = None
     machine: str | None = None
     threads: int | None = None
+    ranks: int | None = None
     versions: Mapping[str, str] | None = None
     controls: Sequence[str] | None = None
     codes: Mapping[str, str] | None = None
@@ -234,7 +241,8 @@ HOW_LABELS_CAME = ("source_options", "limit", "noise", "params", "mode", "noise_
 WHAT_CAME_OUT = ("detectors", "controls", "codes", "information", "files_sha256", "scores_sha256")
 """Fields of a record that tell what a run has left, and do not decide it."""
 DEFAULTS = {field.name: field.default for field in fields(Recipe) if field.name in LATER_OPTIONS}
-"""Option of a recipe that stands in no record at its default → that default."""
+DEFAULTS |= {"ranks": 1}
+"""Option of a recipe, or of how a run was trained, that stands in no record at its default → that default."""
 TRAINED_BY = ("versions", "machine")
 """Fields of a record that decide the last bits of a training, and nothing of what is made of its trace."""
 

@@ -33,7 +33,7 @@ WATCH = (
     "curvature_every", "curvature_draws", "curvature_step", "curvature_power", "susceptibility",
     "susceptibility_samples", "susceptibility_lr",
 )  # fmt: skip
-READINGS = ("susceptibility_also", "susceptibility_source")
+READINGS = ("susceptibility_also", "susceptibility_source", "test_every")
 OF_REGIME: Mapping[str, tuple[str, ...]] = {
     "training": (*RECIPE, *WATCH, "device", "threads"),
     "pool": (*RECIPE, "fractions", "balanced", "models", "neighbours"),
@@ -44,14 +44,14 @@ OF_REGIME: Mapping[str, tuple[str, ...]] = {
 }
 """Regime → optional fields that each of its records has; it has none of those of another regime."""
 AT_WILL: Mapping[str, tuple[str, ...]] = {
-    "training": ("corrections", *LATER_OPTIONS, *READINGS, *OBJECTIVE),
+    "training": ("corrections", "ranks", *LATER_OPTIONS, *READINGS, *OBJECTIVE),
     "pool": ("corrections", "threads", *LATER_OPTIONS, *OBJECTIVE),
     "given": ("corrections", "file", "column"),
-    "features": ("corrections", "threads", "pretrained", "grouped_by", "groups_sha256"),
+    "features": ("corrections", "threads", "pretrained", "grouped_by", "groups_sha256", "neighbour_index"),
     **dict.fromkeys(("second_split", "threshold", *OF_RULES), ("corrections", *LATER_OPTIONS, *OBJECTIVE)),
     "answers": ("corrections", "threads", "pretrained", "features_sha256", "folds", "groups", "given_from"),
 }
-"""Regime → optional fields that some of its records have: corrections, threads other than one, what a file was called, and
+"""Regime → optional fields that some of its records have: corrections, threads or ranks other than one, what a file was called, and
 of a recipe what is not at its default."""
 MOST_FRACTIONS = 50
 
@@ -272,8 +272,10 @@ def _faults_of_features(path: Path, record: RunRecord) -> Iterator[str]:
     if (record.grouped_by is None) != (record.groups_sha256 is None):
         yield "says what groups are called without their digest, or the other way round"
     groups = {"grouped_by": record.grouped_by, "groups_sha256": record.groups_sha256}
-    if record.setup != setup_of_features(record.features, folds, neighbours, penalties, **groups):
-        yield "says a setup that its features, folds, neighbours, penalties and groups do not give"
+    if record.setup != setup_of_features(
+        record.features, folds, neighbours, penalties, **groups, index=record.neighbour_index
+    ):
+        yield "says a setup that its features, folds, neighbours, penalties, groups and index do not give"
     yield from _faults_of_place(path, folder_of_features(record.features, record.setup))
 
 

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from noisybench.data.source import Source, check_unchanged
 from noisybench.detection.scoring import FedRegime
 from noisybench.ground.checks import check_kind, unknown, whole
-from noisybench.ground.engines.processes import Progress, check_sendable, run_tasks
+from noisybench.ground.engine import Progress, check_sendable
 from noisybench.ground.errors import BadData, BadUsage, UnknownName
 from noisybench.ground.lookup import find, names
 from noisybench.runs.detector_choice import choose_detectors, fed_by, regimes_of
@@ -19,13 +20,14 @@ from noisybench.runs.folder import keep_variant
 from noisybench.runs.further_task import FurtherTask, carry_out_further
 from noisybench.runs.record import OF_RULES, Regime
 from noisybench.runs.schemes import SCHEMES
-from noisybench.runs.training_task import TrainingTask, carry_out_one
+from noisybench.runs.training_task import TrainingTask, carry_out_one, help_train
 from noisybench.training.machine import Machine
 from noisybench.training.model import BuildModel, check_model
 from noisybench.training.objective import CROSS_ENTROPY, Objective
 from noisybench.training.objective_contract import check_begin
 from noisybench.training.phases import widened
 from noisybench.training.plan import Plan, plan_run
+from noisybench.training.ranks import training_ranks
 from noisybench.variants.variant import Variant, check_source
 
 log = logging.getLogger("noisybench")
@@ -73,7 +75,8 @@ def train_and_score(
         progress: Called after each epoch of each run.
 
     Returns:
-        The runs, by their folders, variant by variant.
+        The runs, by their folders, variant by variant; of a machine's shard those that are its own; of several ranks all of
+        them on the first, and none on the others.
 
     Raises:
         BadUsage: Seeds that repeat, two detectors of one name, or a name that does not exist.
@@ -175,7 +178,7 @@ def plan_evaluation(
     check_unchanged(source)
     different = {variant.provenance.variant_id: variant for variant in given}
     regimes, alone = regimes_of(chosen), {detectors} if isinstance(detectors, str) else {*detectors}
-    if machine.workers > 1 and len(different) * len(numbers) * (len(regimes) + len(asked)) > 1:
+    if machine.runner.sends and len(different) * len(numbers) * (len(regimes) + len(asked)) > 1:
         check_sendable(plan.build, f"model '{plan.model}'")
     for variant in different.values():
         rows, k = np.flatnonzero(~variant.dropped), source.num_classes
@@ -192,21 +195,32 @@ def plan_evaluation(
 
 
 def carry_out(planned: Evaluation, progress: Progress = lambda: None) -> list[Path]:
-    """The folders of the planned runs, each finished; see ``train_and_score``."""
+    """The folders of the planned runs, or of those of a shard, each finished; see ``train_and_score``.
+
+    Of several ranks the first has them.
+    """
+    ranks = training_ranks(planned.machine)
     tasks: list[TrainingTask | FurtherTask] = []
     observed = {name: spec for name, spec in planned.detectors.items() if "training" in fed_by(spec)}
     for variant in planned.variants:
         home = planned.out / variant.name
-        kept = keep_variant(variant, home / "variant", planned.source.sample_names)
+        keep = partial(keep_variant, variant, home / "variant", planned.source.sample_names)
+        kept = ranks.on_first(keep) or keep()  # on the others once it is there
         for seed in planned.seeds:
             for regime in (*planned.regimes, *planned.rules):
-                own = replace(planned.machine, device=planned.machine.device_of(len(tasks)), workers=1)
+                own = planned.machine.of_task(len(tasks))
                 if regime in SCHEMES:
-                    tasks.append(FurtherTask(regime, kept, planned.plan, seed, own, home))
+                    tasks.append(FurtherTask(regime, kept, planned.plan, seed, replace(own, ranks=1), home))
                 else:
                     folder = home / planned.plan.folder / f"seed-{seed}"
                     tasks.append(TrainingTask(kept, planned.plan, seed, observed, own, folder, planned.named))
-    return run_tasks(_carry_out_task, tasks, planned.source, workers=planned.machine.workers, progress=progress)
+    share = planned.machine.shard.share(tasks)
+    if ranks.is_first:
+        folders = planned.machine.runner.run(_carry_out_task, share, planned.source, progress=progress)
+        ranks.told_by_all(None)
+        return folders
+    help_train([task for task in share if isinstance(task, TrainingTask)], planned.source, ranks)
+    return []
 
 
 def _carry_out_task(task: TrainingTask | FurtherTask, source: Source, progress: Progress) -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 from noisybench.data.source import Source
 from noisybench.detection.scoring import Detector, read_scores, score, scores_path, write_scores
 from noisybench.ground.durability import synced_together
-from noisybench.ground.engines.processes import Progress
+from noisybench.ground.engine import Progress
 from noisybench.ground.errors import BadData, Mismatch
 from noisybench.ground.files import write_json
 from noisybench.ground.locks import locked
@@ -28,10 +28,11 @@ from noisybench.training.checkpoint import CHECKPOINT, epochs_trained
 from noisybench.training.gathering import due_columns, is_observed
 from noisybench.training.machine import Machine, surroundings
 from noisybench.training.plan import Plan, watched_as
+from noisybench.training.ranks import Ranks, training_ranks
 from noisybench.training.recipe import recorded
 from noisybench.training.timing import TIMING, read_timing
 from noisybench.training.trace import epochs_observed, read_trace
-from noisybench.training.training import digest_of_test_set, restore_history, train
+from noisybench.training.training import Training, digest_of_test_set, restore_history, train
 from noisybench.variants.variant import Variant
 
 log = logging.getLogger("noisybench")
@@ -195,9 +196,24 @@ def _detector(spec: str) -> Detector:
 
 def _train(task: TrainingTask, source: Source, record: RunRecord, columns: Sequence[str], progress: Progress) -> None:
     """Train and observe, from the last checkpoint on; leaves trace, history, checkpoint and timing."""
-    plan, folder = task.plan, task.folder
-    undecided = {*HOW_LABELS_CAME, *WHAT_CAME_OUT}
-    training = train(
+    folder, undecided = task.folder, {*HOW_LABELS_CAME, *WHAT_CAME_OUT}
+    made_by = {key: value for key, value in record.as_json().items() if key not in undecided}
+    training_ranks(task.machine).told_by_all((folder, columns, made_by))  # to those that help, see ``help_train``
+    training = _trained(task, source, columns, made_by, progress)
+    timing = {
+        **read_timing(folder),
+        "seconds": sum(training.seconds.values()),
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+    write_json(timing, folder / TIMING, sync=False)
+
+
+def _trained(
+    task: TrainingTask, source: Source, columns: Sequence[str], made_by: Mapping[str, Any], progress: Progress
+) -> Training:
+    """The training of a run, of which every rank does a part."""
+    plan = task.plan
+    return train(
         source,
         task.variant,
         plan.build,
@@ -208,17 +224,20 @@ def _train(task: TrainingTask, source: Source, record: RunRecord, columns: Seque
         objective=plan.objective,
         observe=plan.watch.observe,
         every=plan.watch.every(columns),
+        test_every=plan.watch.test_every,
         susceptibility=plan.watch.tracker(),
-        folder=folder,
-        made_by={key: value for key, value in record.as_json().items() if key not in undecided},
+        folder=task.folder,
+        made_by=made_by,
         progress=progress,
     )
-    timing = {
-        **read_timing(folder),
-        "seconds": sum(training.seconds.values()),
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-    }
-    write_json(timing, folder / TIMING, sync=False)
+
+
+def help_train(tasks: Sequence[TrainingTask], source: Source, ranks: Ranks) -> None:
+    """Train with the first rank what it trains of some runs, until it says that it has carried out all of them."""
+    while (told := ranks.told_by_all(None)[0]) is not None:
+        folder, columns, made_by = told
+        task = next(task for task in tasks if task.folder == folder)
+        _trained(task, source, columns, made_by, lambda: None)
 
 
 def _score_all(task: TrainingTask, wanted: Mapping[str, str], listed: Mapping[str, str]) -> None:
@@ -312,7 +331,7 @@ def _record(task: TrainingTask, source: Source) -> RunRecord:
 
 def around(plan: Plan, machine: Machine) -> dict[str, Any]:
     """What decides the last bits of a run besides labels, seed and recipe: versions, machine and threads."""
-    found = surroundings(machine.device, machine.threads)
+    found = surroundings(machine.device, machine.threads, machine.ranks)
     package = plan.model.partition(":")[0]
     if package in ("torchvision", "timm"):  # whose next version may build another model under the same name
         found["versions"] |= {package: version(package)}

@@ -9,7 +9,7 @@ from noisybench.ground.arrays import Floats, Labels, check_features, check_group
 from noisybench.ground.checks import whole
 from noisybench.ground.errors import BadData
 from noisybench.statistics.linear_probe import deal_folds
-from noisybench.statistics.neighbours import unit_rows
+from noisybench.statistics.similarity import unit_rows
 
 SMALL = 64
 """Features up to which all directions are computed; of more, the first alone."""

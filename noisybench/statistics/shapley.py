@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from noisybench.ground.arrays import Floats, Labels, check_features, check_groups, check_labels
 from noisybench.ground.checks import whole
-from noisybench.statistics.neighbours import similarities
+from noisybench.statistics.similarity import points_of, similarities
 
 VOTERS = 10
 """Neighbours whose labels the classifier counts."""
@@ -56,11 +56,11 @@ def knn_shapley(
     places = np.arange(1, n + 1)
     shares = np.minimum(voters, places) / (voters * places)
     total = np.zeros(n)
-    for start, similar in similarities(features, members):
+    for samples, similar in similarities(points_of(features, members)):
         for first in range(0, len(similar), max(1, BLOCK // n)):
             part = similar[first : first + max(1, BLOCK // n)]
             order = np.argsort(-part, axis=1, kind="stable")
-            own = labels[start + first : start + first + len(part), None]
+            own = labels[samples[first : first + len(part)], None]
             agree = (labels[order] == own) & np.isfinite(np.take_along_axis(part, order, axis=1))
             steps = -np.diff(agree.astype(np.int8), axis=1, append=0) * shares
             values = np.cumsum(steps[:, ::-1], axis=1)[:, ::-1]

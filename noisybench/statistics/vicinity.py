@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Floats, Labels, check_features, check_groups, check_labels
+from noisybench.ground.arrays import Bools, Floats, Floats32, Labels, check_features, check_groups, check_labels
 from noisybench.ground.checks import check_room, whole
 from noisybench.ground.errors import BadUsage
-from noisybench.statistics.neighbours import shared_places, similarities
+from noisybench.statistics.nearest import Near, nearest_others
 from noisybench.statistics.ridge import check_several
+from noisybench.statistics.similarity import CHUNK, Points, points_of
 
 VOTERS = 10
 """Neighbours that vote, as in SimiFeat."""
@@ -72,30 +73,71 @@ def vicinity(
     voters = whole(voters, "voters", least=1)
     check_room(n, num_classes, "votes for each class for each sample", "leave out what asks for votes of neighbours")
     members = np.arange(n) if groups is None else check_groups(groups, n)
-    nearest = np.minimum(voters, n - np.bincount(members)[members])
+    points, others = points_of(features, members), n - np.bincount(members)[members]
     votes = np.empty((n, num_classes))
     two = np.full((n, 2), NOBODY)
-    same, other = np.full(n, FARTHEST), np.full(n, FARTHEST)
-    for start, similar in similarities(features, members):
-        b = len(similar)
-        rows = slice(start, start + b)
-        row, column, weights = shared_places(similar, nearest[rows])
-        weights *= np.maximum(similar[row, column], 0)
-        counts = np.bincount(row * num_classes + labels[column], weights, minlength=b * num_classes)
-        votes[rows] = counts.reshape(b, num_classes)
-        alike = labels == labels[rows, None]
-        for distances, asked in ((same, alike), (other, ~alike)):
-            cosine = np.where(asked, similar, -np.inf).max(1).astype(np.float64)
-            there = np.isfinite(cosine)
-            distances[rows][there] = np.clip(1 - cosine[there], 0, FARTHEST)
-        two[rows, 0] = similar.argmax(1)
-        similar[np.arange(b), two[rows, 0]] = -np.inf
-        second = similar.argmax(1)
-        there = np.isfinite(similar[np.arange(b), second])
-        two[rows, 1][there] = second[there]
+    highest = np.full((2, n), -np.inf, dtype=np.float32)  # of the same label, and of another
+    for near in nearest_others(points, np.minimum(max(voters, 2), others)):
+        two[near.samples] = _first_two(near)
+        votes[near.samples] = _votes(near, labels, num_classes)
+        alike = labels[near.column] == labels[near.samples[near.row]]
+        for kind, asked in zip(highest, (alike, ~alike), strict=True):
+            kind[near.samples] = _highest(near, asked)
+    if voters == 1:
+        for near in nearest_others(points, np.ones(n, dtype=np.int64)):
+            votes[near.samples] = _votes(near, labels, num_classes)
+    _look_on(points, labels, highest)
+    same, other = (
+        np.where(np.isfinite(kind), np.clip(1 - kind.astype(np.float64), 0, FARTHEST), FARTHEST) for kind in highest
+    )
     lengths = np.linalg.norm(votes, axis=1, keepdims=True)
     votes = np.where(lengths > 0, votes / np.where(lengths > 0, lengths, 1), num_classes**-0.5)
     return Vicinity(votes, two, same, other)
+
+
+def _votes(near: Near, labels: Labels, num_classes: int) -> Floats:
+    """Sums of cosines above 0 for each class, (b, classes)."""
+    b, places = len(near.samples), near.row * num_classes + labels[near.column]
+    found = np.bincount(places, near.weight * np.maximum(near.similarity, 0), minlength=b * num_classes)
+    return found.reshape(b, num_classes)
+
+
+def _first_two(near: Near) -> Labels:
+    """The two nearest, of equally near ones the first, (b, 2); ``NOBODY`` where there is no second."""
+    order = np.lexsort((near.column, -near.similarity, near.row))
+    row, column = near.row[order], near.column[order]
+    first = np.searchsorted(row, np.arange(len(near.samples)))
+    second = np.minimum(first + 1, len(row) - 1)
+    there = row[second] == np.arange(len(first))
+    there &= second > first
+    return np.column_stack([column[first], np.where(there, column[second], NOBODY)])
+
+
+def _highest(near: Near, asked: Bools) -> Floats32:
+    """Similarity of the nearest of those asked for, of pairs (m,), minus infinity where none is among them: (b,)."""
+    found = np.full(len(near.samples), -np.inf, dtype=np.float32)
+    pairs = np.flatnonzero(asked)
+    pairs = pairs[np.lexsort((-near.similarity[pairs], near.row[pairs]))]
+    rows, first = np.unique(near.row[pairs], return_index=True)
+    found[rows] = near.similarity[pairs[first]]
+    return found
+
+
+def _look_on(points: Points, labels: Labels, highest: Floats32) -> None:
+    """Fill in the similarity to the own label and to others (2, n), where nobody of these is among the nearest of all."""
+    rows, _, members = points
+    alone = np.bincount(members)[members] == 1
+    for label in np.unique(labels):
+        own = labels == label
+        for kind, among in zip(highest, (np.flatnonzero(own), np.flatnonzero(~own)), strict=True):
+            lacking = np.flatnonzero(own & np.isinf(kind))
+            columns, step = rows[among].T, max(1, CHUNK // len(among))
+            for start in range(0, len(lacking), step):
+                part = lacking[start : start + step]
+                similar = rows[part] @ columns
+                if own[among[0]] or not alone[part].all():  # else nobody of the group is among them
+                    similar[members[part, None] == members[among]] = -np.inf
+                kind[part] = similar.max(1)
 
 
 def share_of_one_class(classes: Labels, two_nearest: Labels) -> float:

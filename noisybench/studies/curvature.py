@@ -4,12 +4,14 @@ Source: Garg, Ravikumar and Roy 2024, arXiv:2307.05831.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from noisybench.ground.checks import a_path
 from noisybench.ground.drawing import check_picture
-from noisybench.ground.engines.processes import Progress
+from noisybench.ground.engine import Progress
+from noisybench.ground.engines.shards import each_share
 from noisybench.studies.claims import hypotheses_of
 from noisybench.studies.curvature_cells import MEMORIZES, Readings
 from noisybench.studies.curvature_claims import measured_curvature
@@ -122,13 +124,15 @@ def curvature(
         BadUsage: A preset of another kind, or another kind of picture.
         BadData: The files of a source are missing.
         MissingPackage: A picture needs matplotlib.
+        Unfinished: The runs of the machine's shard are there, and others are not.
     """
     grid, out = choose_grid(preset, PRESETS), a_path(out, "out")
     pictures = [None if path is None else check_picture(path) for path in (plot, sheet)]
     machine = machine or Machine(device="auto")
     labelled = grid.labelled()
-    trained = train_all(grid, labelled, out, machine=machine, progress=progress)
-    truths = measure_truths(grid, labelled, out, machine=machine, progress=progress)
+    parts: tuple[Any, Any] = (train_all, measure_truths)
+    told = {"machine": machine, "progress": progress}
+    trained, truths = each_share(partial(part, grid, labelled, out, **told) for part in parts)
     records = [*_sources(grid, labelled), *records_of(grid, labelled, trained, truths)]
     write_results(results_of("curvature", grid, records), out)
     results = read_results(out, "curvature")

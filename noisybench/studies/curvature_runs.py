@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +12,8 @@ from noisybench.data.loading import load_at_side
 from noisybench.data.recognising import Recognised
 from noisybench.data.source import Source, untested
 from noisybench.ground.checks import check_rate, whole
-from noisybench.ground.engines.processes import Progress, run_tasks
+from noisybench.ground.engine import Progress
+from noisybench.ground.engines.shards import each_share
 from noisybench.ground.errors import BadUsage, TrainingFailed
 from noisybench.ground.lookup import find, names
 from noisybench.ground.options import parse_call
@@ -21,6 +23,7 @@ from noisybench.runs.folder import keep_variant
 from noisybench.runs.measurement import measure_memorization
 from noisybench.runs.training_run import Evaluation, carry_out, plan_evaluation
 from noisybench.studies.grid_checks import check_axis, check_fields_of, check_own_options
+from noisybench.studies.shares import are_finished, run_share
 from noisybench.training.machine import Machine
 from noisybench.training.plan import Plan, Watch, plan_run
 from noisybench.training.tuning_sets import STEP_CHOSEN_ON
@@ -340,7 +343,11 @@ def train_all(
         keep_variant(one.variant, out / one.variant.name / "variant")  # here, so that no two processes write it
     tasks = tasks_of(grid, labelled, out, machine)
     sources = {place: one.source for place, one in labelled.items()}
-    return run_tasks(_train, tasks, sources, workers=machine.workers, progress=progress)
+
+    def is_finished(task: CurvatureTask) -> bool:
+        return are_finished(task.planned(sources[task.place]))
+
+    return run_share(_train, tasks, sources, machine=machine, is_finished=is_finished, progress=progress)
 
 
 def _train(task: CurvatureTask, sources: Mapping[GridPlace, Source], progress: Progress) -> TrainedCell:
@@ -358,14 +365,15 @@ def measure_truths(
     """Memorization of the labels that all else is compared on, of models that train as the centre of their source does."""
     if not grid.models:
         return {}
-    found = {}
-    for place, one in labelled.items():
-        centre = grid.centre(place[0])
-        if place[1] != centre.rate:
-            continue
+
+    def measure(one: GridLabels, centre: CurvatureCell) -> Memorization:
         learner = grid.learner(one.source, centre, machine.device)
         folder, _ = measure_memorization(
             one.source, one.variant, learner, out, models=grid.models, machine=machine, progress=progress
         )
-        found[place] = read_memorization(folder / "memorization.parquet", one.variant.provenance.variant_id)
-    return found
+        return read_memorization(folder / "memorization.parquet", one.variant.provenance.variant_id)
+
+    centres = {place: grid.centre(place[0]) for place in labelled}
+    places = [place for place in labelled if place[1] == centres[place].rate]
+    found = each_share(partial(measure, labelled[place], centres[place]) for place in places)
+    return dict(zip(places, found, strict=True))

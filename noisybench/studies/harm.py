@@ -15,7 +15,7 @@ from pathlib import Path
 
 from noisybench.ground.checks import a_path
 from noisybench.ground.drawing import check_picture
-from noisybench.ground.engines.processes import Progress
+from noisybench.ground.engine import Progress
 from noisybench.studies.forecast import StudyForecast, forecast_trainings
 from noisybench.studies.grids import choose_grid, grid_of_results
 from noisybench.studies.harm_claims import measured_harm
@@ -96,6 +96,7 @@ def harm(
         UnknownName: There is no such preset.
         BadUsage: A preset of another kind, or another kind of picture.
         MissingPackage: The picture needs matplotlib.
+        Unfinished: The runs of the machine's shard are there, and others are not.
     """
     grid, out = choose_grid(preset, PRESETS), a_path(out, "out")
     picture = None if plot is None else check_picture(plot)

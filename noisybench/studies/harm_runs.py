@@ -12,7 +12,7 @@ from noisybench.data.loading import load_source
 from noisybench.data.source import FREQUENCY, UNIT, Source, inputs_of
 from noisybench.ground.arrays import Bools, Floats, Labels
 from noisybench.ground.checks import unknown, whole
-from noisybench.ground.engines.processes import Progress, run_tasks
+from noisybench.ground.engine import Progress
 from noisybench.ground.errors import BadData, BadUsage, TrainingFailed, UnknownName
 from noisybench.ground.lookup import find
 from noisybench.runs.detector_choice import choose_detectors
@@ -20,6 +20,7 @@ from noisybench.runs.folder import keep_variant
 from noisybench.runs.reading import read_run
 from noisybench.runs.training_run import Evaluation, carry_out, plan_evaluation
 from noisybench.studies.grid_checks import check_axis, check_fields_of
+from noisybench.studies.shares import are_finished, run_share
 from noisybench.training.batches import Inputs
 from noisybench.training.checkpoint import CHECKPOINT, read_checkpoint, weights_of
 from noisybench.training.loop import EVALUATION_BATCH
@@ -209,7 +210,12 @@ def run_grid(
         for variant in spectrum.variants.values():
             keep_variant(variant, out / variant.name / "variant")  # here, so that no two processes write it
     sources = {draw: spectrum.source for draw, spectrum in spectra.items()}
-    return spectra, run_tasks(_answer, tasks, sources, workers=machine.workers, progress=progress)
+
+    def is_finished(task: HarmTask) -> bool:
+        return are_finished(_planned(task, sources[task.draw])[0])
+
+    found = run_share(_answer, tasks, sources, machine=machine, is_finished=is_finished, progress=progress)
+    return spectra, found
 
 
 def planned_trainings(grid: HarmGrid, out: Path, machine: Machine) -> list[Evaluation]:

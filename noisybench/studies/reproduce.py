@@ -10,14 +10,16 @@ arXiv:2102.05336; Lu, Bo and He 2021, arXiv:2108.08212.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import chain
 from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
 from noisybench.ground.checks import a_path
 from noisybench.ground.drawing import check_picture
-from noisybench.ground.engines.processes import Progress
-from noisybench.memorization.pool import block_path, blocks
+from noisybench.ground.engine import Progress
+from noisybench.ground.engines.shards import each_share
 from noisybench.runs.training_run import Evaluation
 from noisybench.studies.claims import HYPOTHESES
 from noisybench.studies.forecast import StudyForecast, forecast_trainings
@@ -77,15 +79,16 @@ def reproduce(
         UnknownName: There is no such preset, or a study has none of that name.
         BadUsage: A preset of another kind, or another kind of picture.
         MissingPackage: The picture needs matplotlib.
+        Unfinished: The runs of the machine's shard are there, and others are not.
     """
     grid, out = choose_grid(preset, PRESETS), a_path(out, "out")
     picture = None if plot is None else check_picture(plot)
     for name, chosen in grid.studies.items():
         grid_of_part(name, chosen)  # refused before anything is trained
     machine = machine or Machine(device="auto")
-    records = own_records(grid, out, machine=machine, progress=progress)
-    records += part_records(grid, out, machine=machine, progress=progress)
-    write_results(results_of("reproduce", grid, records), out)
+    parts = (own_records, part_records)
+    records = each_share(partial(part, grid, out, machine=machine, progress=progress) for part in parts)
+    write_results(results_of("reproduce", grid, [*chain(*records)]), out)
     results = read_results(out, "reproduce")
     if picture is not None:
         draw_judged(judged_claims(results), picture)
@@ -104,15 +107,11 @@ def forecast_reproduce(
     source, tasks = planned_runs(grid, out, machine)
     planned = [task.planned(source) for task in tasks if task.what == "training"]
     trainings = forecast_trainings(planned)
-    pools = [task.pool_folder(source) for task in tasks if task.what == "pool"]
-    left = [
-        sum(count for number, count in blocks(grid.models) if not block_path(folder, number, count).is_file())
-        for folder in pools
-    ]
+    left = [task.blocks_left(source) for task in tasks if task.what == "pool"]
     each = _seconds_each(trainings, planned)
     seconds = None if each is None else sum(left) * grid.fraction * each
     basis = "of subset models by trainings on all samples" if sum(left) else ""
-    own = trainings + StudyForecast(len(pools), left.count(0), seconds, basis)
+    own = trainings + StudyForecast(len(left), left.count(0), seconds, basis)
     return own + forecast_parts(grid, out, machine)
 
 

@@ -1,13 +1,15 @@
 """The studies that measure the claims of the other papers: found where they are finished, else carried out."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from noisybench.ground.checks import unknown
-from noisybench.ground.engines.processes import Progress
+from noisybench.ground.engine import Progress
+from noisybench.ground.engines.shards import each_share
 from noisybench.ground.errors import BadData, Mismatch, UnknownName
 from noisybench.ground.lookup import find
 from noisybench.runs.folder import keep_variant
@@ -127,7 +129,7 @@ def finished_part(name: str, preset: str, out: Path) -> StudyResults | None:
 
 def part_records(
     grid: ReproduceGrid, out: Path, *, machine: Machine, progress: Progress = lambda: None
-) -> Iterator[dict[str, Any]]:
+) -> list[dict[str, Any]]:
     """What the studies of a grid measured, as plain records: ``part``, ``measured`` and ``unmeasured``.
 
     Args:
@@ -138,21 +140,32 @@ def part_records(
 
     Raises:
         UnknownName: A study has no such preset.
+        Unfinished: What the machine's shard has of them is done, and other shards are not.
     """
-    studies = part_studies()
-    for name, preset in grid.studies.items():
-        found = finished_part(name, preset, out)
-        if found is None:
-            studies[name].carry_out(grid, preset, out / name, machine, progress)
-            found = read_results(out / name, name)
-        yield {"record": "part", "study": name, "preset": preset, "version": found.version}
-        for hypothesis, one in studies[name].measure(found).items():
-            about = {"study": name, "hypothesis": hypothesis}
-            if isinstance(one, Effect):
-                size = "" if preset == "full" or one.of.startswith(SMALL) else f"{SMALL}: "
-                yield {"record": "measured", **about, **asdict(one), "of": f"{size}{one.of}"}
-            else:
-                yield {"record": "unmeasured", **about, "why": one}
+    parts = each_share(
+        partial(_part, name, preset, grid, out, machine=machine, progress=progress)
+        for name, preset in grid.studies.items()
+    )
+    return [record for part in parts for record in part]
+
+
+def _part(
+    name: str, preset: str, grid: ReproduceGrid, out: Path, *, machine: Machine, progress: Progress
+) -> list[dict[str, Any]]:
+    """What one study measured, carried out unless it is finished."""
+    study, found = part_studies()[name], finished_part(name, preset, out)
+    if found is None:
+        study.carry_out(grid, preset, out / name, machine, progress)
+        found = read_results(out / name, name)
+    records: list[dict[str, Any]] = [{"record": "part", "study": name, "preset": preset, "version": found.version}]
+    for hypothesis, one in study.measure(found).items():
+        about = {"study": name, "hypothesis": hypothesis}
+        if isinstance(one, Effect):
+            size = "" if preset == "full" or one.of.startswith(SMALL) else f"{SMALL}: "
+            records.append({"record": "measured", **about, **asdict(one), "of": f"{size}{one.of}"})
+        else:
+            records.append({"record": "unmeasured", **about, "why": one})
+    return records
 
 
 def forecast_parts(grid: ReproduceGrid, out: Path, machine: Machine) -> StudyForecast:

@@ -18,11 +18,11 @@ from noisybench.data.loading import load_source
 from noisybench.data.source import Source
 from noisybench.ground.arrays import Bools, Floats
 from noisybench.ground.checks import check_rate, unknown, whole
-from noisybench.ground.engines.processes import Progress, run_tasks
+from noisybench.ground.engine import Progress
 from noisybench.ground.errors import BadUsage, TrainingFailed, UnknownName
 from noisybench.ground.lookup import find
 from noisybench.memorization.estimate import estimate_memorization
-from noisybench.memorization.pool import read_pool
+from noisybench.memorization.pool import block_path, blocks, read_pool
 from noisybench.memorization.retraining import retrain
 from noisybench.memorization.subset_plan import SubsetPlan, plan_learner
 from noisybench.runs.fit_words import RIGHT_SHARES
@@ -32,6 +32,7 @@ from noisybench.runs.training_run import Evaluation, carry_out, plan_evaluation
 from noisybench.statistics.detection_metrics import auroc
 from noisybench.statistics.ranking import rank
 from noisybench.studies.grid_checks import check_axis, check_fields_of
+from noisybench.studies.shares import are_finished, run_share
 from noisybench.training.machine import Machine
 from noisybench.training.plan import plan_run
 from noisybench.variants.building import build_variant
@@ -166,6 +167,13 @@ class OwnTask(NamedTuple):
         folder = self.learner(source).folder(purpose="truth", seed=self.draw)
         return self.out / self.variant.name / "memorization" / folder
 
+    def blocks_left(self, source: Source) -> int:
+        """Subset models of its pool that are in no block yet."""
+        folder = self.pool_folder(source)
+        return sum(
+            count for number, count in blocks(self.grid.models) if not block_path(folder, number, count).is_file()
+        )
+
 
 def own_tasks(grid: ReproduceGrid, source: Source, out: Path, machine: Machine) -> list[OwnTask]:
     """Every training and every pool of a grid."""
@@ -186,7 +194,11 @@ def own_records(
     tasks = own_tasks(grid, source, out, machine)
     for variant in {task.draw: task.variant for task in tasks}.values():
         keep_variant(variant, out / variant.name / "variant")  # here, so that no two processes write it
-    found = run_tasks(_records_of, tasks, source, workers=machine.workers, progress=progress)
+
+    def is_finished(task: OwnTask) -> bool:
+        return are_finished(task.planned(source)) if task.what == "training" else not task.blocks_left(source)
+
+    found = run_share(_records_of, tasks, source, machine=machine, is_finished=is_finished, progress=progress)
     about = {"record": "source", "samples": len(source.labels), "model": tasks[0].planned(source).plan.model}
     return [about, *(record for records in found for record in records)]
 

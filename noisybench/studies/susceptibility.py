@@ -12,7 +12,7 @@ import numpy as np
 
 from noisybench.ground.checks import a_path
 from noisybench.ground.drawing import check_picture
-from noisybench.ground.engines.processes import Progress
+from noisybench.ground.engine import Progress
 from noisybench.studies.claims import hypotheses_of
 from noisybench.studies.forecast import StudyForecast
 from noisybench.studies.grids import choose_grid, grid_of_results
@@ -81,6 +81,7 @@ def susceptibility(
         UnknownName: There is no such preset.
         BadUsage: A setting cannot be trained on a variant, no variant or one twice, or another kind of picture.
         BadData: A folder is no variant, or its source cannot be read.
+        Unfinished: The runs of the machine's shard are there, and others are not.
     """
     grid, folder = choose_grid(preset, PRESETS), a_path(out, "out")
     if plot is not None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from noisybench.data.source import Source
 from noisybench.ground.checks import a_path, as_list
-from noisybench.ground.engines.processes import Progress, run_tasks
+from noisybench.ground.engine import Progress
 from noisybench.ground.errors import BadUsage, TrainingFailed
 from noisybench.ground.files import read_columns
 from noisybench.runs.folder import keep_variant
@@ -19,6 +19,7 @@ from noisybench.runs.stopping import CURVES
 from noisybench.runs.training_run import Evaluation, carry_out, plan_evaluation
 from noisybench.statistics.stopping import WINDOW, changed_predictions, label_wave, moving_mean
 from noisybench.studies.forecast import StudyForecast, forecast_trainings
+from noisybench.studies.shares import are_finished, run_share
 from noisybench.studies.susceptibility_grid import PRIMARY, GridSetting, SusceptibilityGrid
 from noisybench.training.machine import Machine
 from noisybench.training.trace import read_trace
@@ -141,7 +142,12 @@ def run_settings(
         for number, (seed, setting) in enumerate((seed, setting) for seed in grid.seeds for setting in grid.settings)
     ]
     sources = {place: one.source for place, one in enumerate(labelled)}
-    found = run_tasks(_train, tasks, sources, workers=machine.workers, progress=progress)
+
+    def is_finished(task: SettingTask) -> bool:
+        own = _planned_task(task, sources[task.place])
+        return are_finished(replace(own, rules=tuple(_regime(rule) for rule in _rivals(task))))
+
+    found = run_share(_train, tasks, sources, machine=machine, is_finished=is_finished, progress=progress)
     told = [_about(one) for one in labelled]
     return [*told, *(record for records in found for record in records)]
 
@@ -162,18 +168,30 @@ def _about(one: NoisySource) -> dict[str, Any]:
     }
 
 
+def _planned_task(task: SettingTask, source: Source) -> Evaluation:
+    """The run of a task, without its rivals."""
+    one = NoisySource(task.variant, source)
+    return _planned(task.grid, one, task.setting, seeds=(task.seed,), out=task.out, device=task.device)
+
+
+def _rivals(task: SettingTask) -> Sequence[str]:
+    """Rules of stopping with trainings of their own, which the first seed has."""
+    grid = task.grid
+    return grid.rivals_on(len(task.variant.labels)) if task.seed == grid.seeds[0] else ()
+
+
 def _train(task: SettingTask, sources: Mapping[int, Source], progress: Progress) -> list[dict[str, Any]]:
     """Train one setting, or find it trained, and tell what it left."""
-    one, grid = NoisySource(task.variant, sources[task.place]), task.grid
+    one = NoisySource(task.variant, sources[task.place])
     key = {"variant": one.name, "setting": task.setting.name, "seed": task.seed}
-    own = _planned(grid, one, task.setting, seeds=(task.seed,), out=task.out, device=task.device)
+    own = _planned_task(task, one.source)
     try:
         folder = carry_out(own, progress)[0]
     except TrainingFailed as error:
         return [{"record": "failure", **key, "what": "training", "why": str(error)}]
     records: list[dict[str, Any]] = []
     rivals: dict[str, float] = {}
-    for rule in grid.rivals_on(len(task.variant.labels)) if task.seed == grid.seeds[0] else ():
+    for rule in _rivals(task):
         planned = replace(own, rules=(_regime(rule),))
         try:
             path = carry_out(planned, progress)[-1]

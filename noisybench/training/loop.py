@@ -19,13 +19,15 @@ from noisybench.training.asking import check_logits
 from noisybench.training.batches import Inputs
 from noisybench.training.branch import Branch, last_linear
 from noisybench.training.checkpoint import weights_of
-from noisybench.training.machine import generator_of
+from noisybench.training.machine import generator_of, seed_torch
 from noisybench.training.objective import Objective, State, Step, Task, plain_objective
 from noisybench.training.objective_contract import Shapes, begin_objective, check_kept, checked_loss, shapes_of, task_of
 from noisybench.training.observing import evaluating
-from noisybench.training.optimizers import optimizer_of
+from noisybench.training.optimizers import RecipeOptimizer, optimizer_of
+from noisybench.training.ranks import ALONE, Ranks
 from noisybench.training.recipe import Recipe, learning_rate
 from noisybench.training.recorder import Recorder
+from noisybench.training.shared_batch import SharedBatches
 from noisybench.training.susceptibility import SusceptibilityTracker
 from noisybench.training.trace import Observation
 from noisybench.variants.variant import Variant
@@ -45,6 +47,7 @@ class RunInProgress:
         rows: Samples of ``data`` that are trained on, ascending; None: all.
         objective: What is minimised.
         given: Labels of ``data`` to train on, shape (n,); None takes those of the variant.
+        ranks: Processes that train it together, each on a part of every batch.
         branch: What the objective adds to the model; None where it adds nothing.
         optimizer: Of all parameters of model and branch.
         labels: The labels that are trained on, shape (n,), int64.
@@ -64,8 +67,9 @@ class RunInProgress:
     rows: Tensor | None = None
     objective: Objective = field(default_factory=plain_objective)
     given: Labels | None = None
+    ranks: Ranks = ALONE
     branch: Branch | None = field(init=False, default=None)
-    optimizer: torch.optim.Optimizer = field(init=False)
+    optimizer: RecipeOptimizer = field(init=False)
     labels: Tensor = field(init=False)
     task: Task = field(init=False)
     state: State = field(init=False)
@@ -107,7 +111,7 @@ class RunInProgress:
         """What the objective adds, its weights drawn from a stream of their own; None where it adds nothing."""
         if type(self.objective).branch is Objective.branch:
             return None
-        torch.manual_seed(derive(self.seed, "objective"))
+        seed_torch(derive(self.seed, "objective"), self.data.device)
         head = last_linear(self.model, self.data.batch(slice(0, 2)), self.source.num_classes)
         module: Any = self.objective.branch(head.in_features)  # of a user, until it is looked at
         if module is None:
@@ -134,36 +138,43 @@ class RunInProgress:
         augment = generator_of(self.seed, "augment", epoch)
         own = generator_of(self.seed, "objective", epoch)
         parameters = self._parameters()
-        torch.manual_seed(derive(self.seed, "layers", epoch))
+        seed_torch(derive(self.seed, "layers", epoch, *self.ranks.purpose), device)
         batches = batches_of(order, recipe.batch_size)
+        shared = SharedBatches(self.ranks)
+        shared.check(batches)
         total, hits = torch.zeros((), device=device), torch.zeros((), device=device)
 
         def ask(numbers: Tensor) -> Tensor:
-            return self._logits(self.data.augmented(numbers, recipe.augmentation, own)).float()
+            shared.check([numbers])
+            inputs = self.data.augmented(numbers, recipe.augmentation, own)
+            return shared.whole(self._logits(inputs[shared.part(len(numbers))], shared), len(numbers)).float()
 
         self.model.train()
         listening = nullcontext() if self.branch is None else self.branch.listening()
         stream = zip(batches, self.data.stream(batches, recipe.augmentation, augment), strict=True)
         with listening:
             for step, (chosen, inputs) in enumerate(stream, start=(epoch - 1) * len(batches)):
-                for group in self.optimizer.param_groups:
-                    group["lr"] = learning_rate(recipe, step, recipe.epochs * len(batches))
+                self.optimizer.lr = learning_rate(recipe, step, recipe.epochs * len(batches))
                 labels = self.labels[chosen]
-                logits = self._logits(inputs)
+                part, b = shared.part(len(chosen)), len(chosen)
+                own_logits = self._logits(inputs[part], shared)
+                logits = shared.whole(own_logits, b)
                 if not logits.requires_grad:
                     msg = "the model's outputs depend on no parameter that is trained; expected logits with a gradient"
                     raise TrainingFailed(msg)
-                branch = None if self.branch is None else self.branch.answer()
+                with shared.sharing_statistics():
+                    branch = None if self.branch is None else shared.whole(self.branch.answer(), b)
                 seen = Step(logits.float(), labels, chosen, epoch, self.state, self.task, own, ask, branch)
                 loss = checked_loss(self.objective, self.objective.loss(seen))
                 self.optimizer.zero_grad()
                 loss.backward()
+                shared.average(parameters)
                 self.objective.after_backward(parameters, self.task, epoch)
                 self.optimizer.step()
                 total += loss.detach() * len(chosen)
                 hits += (logits.detach().argmax(1) == labels).sum()
                 if recorder is not None:
-                    recorder.update(logits, chosen)
+                    recorder.update(own_logits, chosen[part])
         self.objective.end_epoch(self.state, self.task, epoch, partial(self.probabilities, epoch))
         check_kept(self.objective, self.state, self._kept, self.task)
         self._loss = float(total) / len(order)
@@ -173,26 +184,27 @@ class RunInProgress:
             msg = f"the training loss is {self._loss} in epoch {epoch}; lower the learning rate (now lr={recipe.lr:g})"
             raise TrainingFailed(msg)
 
-    def _logits(self, inputs: Tensor) -> Tensor:
+    def _logits(self, inputs: Tensor, shared: SharedBatches) -> Tensor:
         """What the model gives for a batch in train mode, at the precision of the recipe.
 
         Raises:
             TrainingFailed: It is no logit a class.
         """
-        with torch.autocast(self.data.device.type, dtype=torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+        is_half = self.recipe.precision == "bfloat16"
+        with shared.sharing_statistics(), torch.autocast(self.data.device.type, torch.bfloat16, enabled=is_half):
             return check_logits(self.model(inputs), len(inputs), self.source.num_classes)
 
-    def note(self, epoch: int, seen: Observation, tracker: SusceptibilityTracker | None) -> None:
-        """Add this epoch's line to the history."""
+    def note(self, epoch: int, seen: Observation, tracker: SusceptibilityTracker | None, *, tested: bool) -> None:
+        """Add this epoch's line to the history, with the accuracy on the test set if that is to be ``tested``."""
         row = {
             "epoch": float(epoch),
-            "learning_rate": float(self.optimizer.param_groups[0]["lr"]),
+            "learning_rate": self.optimizer.lr,
             "train_loss": self._loss,
             "train_accuracy": self._accuracy,
             "mislabeled_fit": float("nan"),
             "clean_fit": float("nan"),
             "activation_change": _mean(seen.values.get("activation_change", np.zeros(0))),
-            "test_accuracy": self.test_accuracy(),
+            "test_accuracy": self.test_accuracy() if tested else float("nan"),
             "susceptibility": float("nan") if tracker is None else tracker.value,
             "susceptibility_drop": float("nan") if tracker is None else tracker.drop,
             **({} if tracker is None else tracker.columns),

@@ -3,7 +3,7 @@
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import RLock
 from typing import Any
 
@@ -12,7 +12,11 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from noisybench.ground.checks import check_kind, unknown, whole
+from noisybench.ground.engine import Engine
+from noisybench.ground.engines.processes import Processes
+from noisybench.ground.engines.shards import WHOLE, Shard
 from noisybench.ground.errors import BadUsage, UnknownName
+from noisybench.ground.freed_memory import keep_freed_memory
 from noisybench.ground.random_streams import derive
 from noisybench.ground.version import __version__
 
@@ -28,6 +32,10 @@ class Machine:
         workers: Processes, each with a run or a block of models at a time.
         checkpoint_every: Epochs between two checkpoints; the last epoch always has one.
         loader_workers: Processes of each run that read ahead what does not lie in memory, see ``Inputs``.
+        ranks: Processes of ``torch.distributed`` that train each run together, each on a part of every batch; they decide the
+            last bits, and what layers such as dropout draw. Every one of them is given the same.
+        engine: What carries out runs and blocks, such as ``Ray()``; None: ``Processes(workers)``.
+        shard: Of all runs or blocks, those that are carried out, as ``Shard(2, 8)``; see ``docs/engines.md``.
     """
 
     device: str = "cpu"
@@ -35,15 +43,46 @@ class Machine:
     workers: int = 1
     checkpoint_every: int = 1
     loader_workers: int = 0
+    ranks: int = 1
+    engine: Engine | None = None
+    shard: Shard = WHOLE
 
     def __post_init__(self) -> None:
-        for name, least in (("workers", 1), ("threads", 1), ("checkpoint_every", 1), ("loader_workers", 0)):
+        for name, least in (
+            ("workers", 1),
+            ("threads", 1),
+            ("checkpoint_every", 1),
+            ("loader_workers", 0),
+            ("ranks", 1),
+        ):
             object.__setattr__(self, name, whole(getattr(self, name), name, least=least))
+        if self.ranks > 1 and (self.workers > 1 or self.engine is not None):
+            other = f"workers={self.workers}" if self.engine is None else f"engine={self.engine}"
+            msg = f"{self.ranks} ranks train one run together, here, got {other}; leave that out"
+            raise BadUsage(msg)
         object.__setattr__(self, "device", choose_device(self.device))
+        check_kind(self.shard, Shard, "shard", "Shard(2, 8) is the second of eight")
+        if self.engine is not None and (isinstance(self.engine, type) or not hasattr(self.engine, "run")):
+            msg = f"engine must be one, such as Processes(4) or Ray(), got {self.engine!r}"
+            raise BadUsage(msg)
+        if self.engine is not None and self.workers > 1:
+            msg = f"workers are processes of this machine, and engine {self.engine} has its own; leave one of them out"
+            raise BadUsage(msg)
+
+    @property
+    def runner(self) -> Engine:
+        """What carries out runs and blocks."""
+        return (self.engine or Processes(self.workers)).on(self.device, self.threads)
 
     def device_of(self, task: int) -> str:
-        """Device of the task of that number: the tasks of ``cuda`` take the GPUs in turn."""
-        return f"cuda:{task % torch.cuda.device_count()}" if self.device == "cuda" else self.device
+        """Device of the task of that number: the tasks of ``cuda`` take the GPUs in turn, unless the engine gives each its own."""
+        if self.device != "cuda" or self.runner.gives_devices:
+            return self.device
+        return f"cuda:{task // self.shard.of % torch.cuda.device_count()}"
+
+    def of_task(self, number: int) -> "Machine":
+        """How the task of that number is run, where it is."""
+        return replace(self, device=self.device_of(number), workers=1, engine=None, shard=WHOLE)
 
 
 def choose_device(name: str) -> str:
@@ -67,8 +106,8 @@ def choose_device(name: str) -> str:
     return name
 
 
-def surroundings(name: str | torch.device, threads: int) -> dict[str, Any]:
-    """What decides the last bits of a run besides its recipe: versions, machine and threads."""
+def surroundings(name: str | torch.device, threads: int, ranks: int = 1) -> dict[str, Any]:
+    """What decides the last bits of a run besides its recipe: versions, machine, threads and, if several, ranks."""
     device = torch.device(name)
     if device.type == "cuda":
         machine = torch.cuda.get_device_name(device)
@@ -78,6 +117,7 @@ def surroundings(name: str | torch.device, threads: int) -> dict[str, Any]:
         "device": device.type,
         "machine": machine,
         "threads": threads,
+        **({"ranks": ranks} if ranks > 1 else {}),
         "versions": {"noisybench": __version__, "torch": str(torch.__version__), "numpy": np.__version__},
     }
 
@@ -85,6 +125,17 @@ def surroundings(name: str | torch.device, threads: int) -> dict[str, Any]:
 def generator_of(seed: int, purpose: str, epoch: int) -> torch.Generator:
     """A generator of torch's, on the CPU, for one purpose in one epoch."""
     return torch.Generator().manual_seed(derive(seed, purpose, epoch))
+
+
+def seed_torch(seed: int, device: torch.device) -> None:
+    """Put torch's own generator on a seed, and those of the GPUs where one is in use.
+
+    ``torch.manual_seed`` seeds every kind of device that there could be, 0.4 ms against 2 µs, and where none of it is in
+    use keeps a list of every time that it was asked to.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed_all(seed)
 
 
 IN_TURN = RLock()
@@ -112,9 +163,10 @@ def deterministic_torch(device: torch.device, threads: int) -> Iterator[None]:
     """So many threads and deterministic kernels; afterwards both, and torch's generators, are as they were.
 
     Other threads of the process wait meanwhile. Two of torch's threads on a small model were up to twice slower than one
-    on a shared machine, and sums depend on their number.
+    on a shared machine, and sums depend on their number. Freed memory stays with the process, see ``freed_memory``.
     """
     with IN_TURN:
+        keep_freed_memory()
         threads_before = torch.get_num_threads()
         deterministic, benchmark = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
         torch.set_num_threads(threads)

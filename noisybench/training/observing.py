@@ -13,8 +13,10 @@ from noisybench.ground.checks import check_kind, whole
 from noisybench.ground.errors import TrainingFailed
 from noisybench.ground.random_streams import derive
 from noisybench.training.asking import Batch
-from noisybench.training.gathering import Memory, Values
+from noisybench.training.gathering import Memory, Values, merge_parts
+from noisybench.training.machine import seed_torch
 from noisybench.training.probe import Probe
+from noisybench.training.ranks import ALONE, Ranks, whole_model
 from noisybench.training.sample_order import (
     SampleInputs,
     batches_in_order,
@@ -36,7 +38,7 @@ def evaluating(model: nn.Module, *, seed: int, device: torch.device) -> Iterator
             torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
             torch.autocast(device.type, enabled=False),
         ):
-            torch.manual_seed(seed)
+            seed_torch(seed, device)
             yield
     finally:
         for module, training in modes:
@@ -58,6 +60,7 @@ def observe(
     seconds: dict[str, float] | None = None,
     memory: Memory | None = None,
     kept: Tensor | None = None,
+    ranks: Ranks = ALONE,
 ) -> Observation:
     """Every probe's value for every sample, in order and without augmentation.
 
@@ -79,6 +82,8 @@ def observe(
         memory: What probes remember of earlier epochs, by name, which is brought up to date; None remembers nothing.
         kept: Samples that a person did not drop, shape (m,), ascending: probes that compare the samples of an epoch with
             each other see these alone. None are all.
+        ranks: Processes that share the work: each asks every so-manieth batch, and all return the whole. What probes
+            remember is then on the first alone.
 
     Raises:
         BadUsage: An epoch that is no whole number, or negative; or a loader that gives the samples in another order.
@@ -92,34 +97,43 @@ def observe(
     parts = split(inputs, batch_size)
     own = derive(seed, "probe", epoch)
     answers = {probe.name: Values(probe, len(labels)) for probe in probes}
-    beside: dict[str, list[Tensor]] = {}
+    beside: dict[str, list[tuple[int, Tensor]]] = {}
     memory = {} if memory is None else memory
     spent = {"logits": 0.0} if seconds is None else seconds
+    model = whole_model(model, ranks)
+    drawn = derive(seed, "observe", epoch) % 2**63
     began = time.perf_counter()
-    with generators_kept(inputs), evaluating(model, seed=derive(seed, "observe", epoch) % 2**63, device=labels.device):
-        for start, part in batches_in_order(parts, labels, clean=clean):
-            asked = labels[start : start + count(part)]
-            batch = Batch(
-                model, part, asked, start=start, seed=own, num_classes=num_classes, learning_rate=learning_rate
-            )
-            if probes and (batch.start == 0 or any(not probe.passes for probe in probes)):
-                _ = batch.logits  # in the first batch always, else nobody may look at their shape
+    with generators_kept(inputs), ranks.same_buffers(model), evaluating(model, seed=drawn, device=labels.device):
+        with ranks.agreeing():
+            for number, (start, part) in enumerate(batches_in_order(parts, labels, clean=clean)):
+                if number % ranks.world != ranks.rank:
+                    continue
+                asked = labels[start : start + count(part)]
+                batch = Batch(
+                    model, part, asked, start=start, seed=own, num_classes=num_classes, learning_rate=learning_rate
+                )
+                if probes and (batch.start == 0 or any(not probe.passes for probe in probes)):
+                    _ = batch.logits  # in the first batch always, else nobody may look at their shape
+                    began = _spend(spent, "logits", began)
+                for probe in probes:
+                    answers[probe.name].put(start, len(asked), probe(batch))
+                    began += _spend_shared(spent, batch)
+                    began = _spend(spent, probe.name if probe.gradient else "logits", began)
+                for name, values in batch.beside.items():
+                    beside.setdefault(name, []).append((start, values.detach()))
                 began = _spend(spent, "logits", began)
-            for probe in probes:
-                answers[probe.name].put(start, len(asked), probe(batch))
-                began += _spend_shared(spent, batch)
-                began = _spend(spent, probe.name if probe.gradient else "logits", began)
-            for name, values in batch.beside.items():
-                beside.setdefault(name, []).append(values.detach())
-            began = _spend(spent, "logits", began)
         columns = {}
         for probe in probes:
-            columns[probe.name] = _to_numpy(probe.name, answers.pop(probe.name).column(labels, memory, kept), epoch)
+            answers[probe.name].merge(ranks, labels.device)
+            with ranks.agreeing():
+                if ranks.is_first:
+                    column = answers.pop(probe.name).column(labels, memory, kept)
+                    columns[probe.name] = _to_numpy(probe.name, column, epoch)
             began = _spend(spent, probe.name if probe.gradient else "logits", began)
-        for name, parts_of in beside.items():
-            if sum(map(len, parts_of)) == len(labels):  # else it was not known of every batch
-                columns[name] = _to_numpy(name, torch.cat(parts_of), epoch)
-    return Observation(epoch, columns)
+        further = merge_parts(beside, len(labels), ranks, labels.device)
+        with ranks.agreeing():
+            columns.update({name: _to_numpy(name, values, epoch) for name, values in further.items()})
+    return Observation(epoch, ranks.from_first(columns))
 
 
 def _spend(seconds: dict[str, float], name: str, began: float) -> float:

@@ -33,7 +33,7 @@ from noisybench.training.checkpoint import (
     write_checkpoint,
 )
 from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
-from noisybench.training.machine import Machine, deterministic_torch, generator_of
+from noisybench.training.machine import Machine, deterministic_torch, generator_of, seed_torch
 from noisybench.training.model import BuildModel, build_model, errors_as_training_failed
 from noisybench.training.objective import Objective, plain_objective
 from noisybench.training.observing import evaluating
@@ -116,7 +116,7 @@ def train_in_phases(
     device = torch.device(machine.device)
     _take_away_damaged(folder)
     with deterministic_torch(device, machine.threads):
-        torch.manual_seed(derive(seed, "weights"))
+        seed_torch(derive(seed, "weights"), device)
         data = Inputs(inputs, device, loader_workers=machine.loader_workers)
         model = build_model(build, seen, data)
         made_by = {**made_by, "training": wanted.name, "layers": hashlib.sha256(repr(model).encode()).hexdigest()}

@@ -55,6 +55,7 @@ class Watch:
         susceptibility_lr: Rate of the one step of ``fixed``.
         susceptibility_also: Further readings of it, as ``authors.noise``: see ``READINGS``.
         susceptibility_source: Name of the other source for readings such as ``fixed.source``.
+        test_every: Epochs between two tests; the last epoch is always tested. Where there was no test, the history has NaN.
     """
 
     observe: Observe = "after"
@@ -67,11 +68,13 @@ class Watch:
     susceptibility_lr: float = 0.01
     susceptibility_also: tuple[str, ...] = ()
     susceptibility_source: str | None = None
+    test_every: int = 1
 
     def __post_init__(self) -> None:
-        if self.curvature_every < 1:
-            msg = f"curvature_every must be at least 1 epoch, got {self.curvature_every}"
-            raise BadUsage(msg)
+        for name in ("curvature_every", "test_every"):
+            if getattr(self, name) < 1:
+                msg = f"{name} must be at least 1 epoch, got {getattr(self, name)}"
+                raise BadUsage(msg)
         self.probe("curvature")
         self.tracker()
 

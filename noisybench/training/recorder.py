@@ -19,6 +19,7 @@ from noisybench.training.asking import check_logits
 from noisybench.training.gathering import Memory, check_remembered, remembering, without
 from noisybench.training.observing import observe
 from noisybench.training.probe import Probe
+from noisybench.training.ranks import ALONE, Ranks, Turns, check_repeats, ranks_here
 from noisybench.training.sample_order import (
     SampleInputs,
     check_tally,
@@ -32,6 +33,11 @@ class Recorder:
 
     After each epoch call ``observe``; or give every training batch's own logits to ``update`` and then call
     ``end_epoch``, which costs no extra pass and records what the published code of AUM and forgetting records.
+
+    Of several processes that train one model (``torchrun``, ``accelerate launch``) each makes a recorder with
+    ``across_ranks=True``, calls it alike and gives ``update`` the batches of its own. Each sample counts once: where a
+    sampler repeats some to fill a last batch, the answer of the earliest batch counts, and of batches of one turn that of
+    the lowest rank. The first rank alone writes files; an error that it meets is raised on all.
 
     >>> import numpy as np, torch
     >>> from noisybench import Recorder, build_variant, find, load_source, score
@@ -58,6 +64,7 @@ class Recorder:
         resume: bool = False,
         keep: bool = False,
         epochs: int | None = None,
+        across_ranks: bool = False,
     ) -> None:
         """Start an empty trace.
 
@@ -74,6 +81,8 @@ class Recorder:
             keep: Of an epoch observed again, keep the columns that are not asked for now.
             epochs: Epochs of the whole training, after the last of which alone the column of a probe that remembers is
                 kept. None keeps it of the newest epoch in memory, and of every one in a folder.
+            across_ranks: Put together what all processes of ``torch.distributed`` record; without any it is no matter.
+                What probes remember is on the first alone.
 
         Raises:
             BadUsage: The seed is no whole number, a variant is given another number of classes, or the folder holds a trace already and nothing was said of resuming it.
@@ -104,6 +113,7 @@ class Recorder:
         self._resume = resume
         self._keeps = keep
         self._epochs = epochs
+        self.across_ranks = across_ranks
         self.memory: dict[str, Tensor | None] = {}
         self._last: dict[str, int] = {}  # probe → epoch
         self._found: set[int] = set()  # epochs of a trace that is gone on with, until they are observed again
@@ -118,6 +128,7 @@ class Recorder:
         self._observations: list[Observation] = []
         self._logits: Tensor | None = None
         self._times = torch.zeros(len(self.labels) + 1, dtype=torch.int32, device=device)  # the last: of no sample
+        self._turns: Turns | None = None
 
     def __repr__(self) -> str:
         names, last = ", ".join(probe.name for probe in self.probes), max(self._last.values(), default=0)
@@ -156,14 +167,16 @@ class Recorder:
         asked = self.probes if probes is None else list(probes)
         self._check_epoch(epoch, asked)
         memory = dict(self.memory)
-        return self._keep(self._ask(model, inputs, epoch, asked, memory=memory, learning_rate=learning_rate), memory)
+        ask = partial(self._ask, memory=memory, learning_rate=learning_rate, ranks=self._ranks())
+        return self._keep(ask(model, inputs, epoch, asked), memory)
 
     def update(self, logits: Tensor, samples: Tensor) -> None:
         """Remember a training batch's logits (b, k) of the samples (b,); reduced once an epoch, by ``end_epoch``.
 
         Raises:
-            BadUsage: The samples are no whole numbers of 0..n-1, one a row of logits, each once an epoch. On an
-                accelerator, which to ask would slow down, ``end_epoch`` says so instead.
+            BadUsage: The samples are no whole numbers of 0..n-1, one a row of logits, each once an epoch; across ranks
+                some may be there again, no more than a batch of each rank. On an accelerator, which to ask would slow
+                down, and of samples that are there again ``end_epoch`` says so instead.
         """
         n = len(self.labels)
         samples = torch.as_tensor(samples, device=self.labels.device)
@@ -178,10 +191,13 @@ class Recorder:
         if self._logits is None:
             self._logits = torch.zeros(n + 1, logits.shape[1], device=self.labels.device)
         places = torch.where((samples < 0) | (samples >= n), n, samples)
-        self._logits[places] = logits.detach().float()
         self._times.index_add_(0, places, torch.ones_like(places, dtype=torch.int32))
-        if self._times.device.type == "cpu" and (self._times[places] > (places < n)).any():
-            self._check_tally(samples)
+        if self._times.device.type == "cpu" and self._is_refused(places):
+            self._check_tally(self._times, samples)
+        if self._ranks().world > 1:
+            self._turns = self._turns or Turns(n, self.labels.device)
+            places = self._turns.take(places)
+        self._logits[places] = logits.detach().float()
 
     def end_epoch(
         self,
@@ -206,22 +222,27 @@ class Recorder:
         """
         asked = self.probes if probes is None else list(probes)
         self._check_epoch(epoch, asked)
-        self._check_tally()
-        missing = int((self._times[:-1] == 0).sum())
-        if self._logits is None or missing:
+        ranks = self._ranks()
+        times = self._times if ranks.world == 1 else self._merge(ranks)
+        self._check_tally(times)
+        missing = np.flatnonzero((times[:-1] == 0).cpu().numpy())
+        if self._logits is None or missing.size:
+            hint = "; of several processes, say across_ranks=True" if ranks == ALONE != ranks_here() else ""
             msg = (
-                f"{missing} of {len(self.labels)} samples were in no batch of epoch {epoch}; give each to update() once, "
-                f"of a loader without drop_last"
+                f"{missing.size} of {len(self.labels)} samples were in no batch of epoch {epoch}; the first is sample "
+                f"{missing[0] if missing.size else 0}: give each to update() once, of a loader without drop_last{hint}"
             )
             raise BadUsage(msg)
         # The logits are the inputs of a model that changes nothing, so both ways of observing are one.
         of_logits, gradients = ([p for p in asked if p.gradient == wanted] for wanted in (False, True))
         memory = dict(self.memory)
         ask = partial(self._ask, epoch=epoch, memory=memory, learning_rate=learning_rate)
-        values = dict(ask(nn.Identity(), self._logits[:-1], probes=of_logits).values)
+        logits = self._logits[:-1]
+        told = ranks.on_first(lambda: ask(nn.Identity(), logits, probes=of_logits, ranks=ALONE).values)
+        values = ranks.from_first(told)
         if model is not None and gradients:
-            values.update(ask(model, inputs, probes=gradients).values)
-        self._times.zero_()
+            values.update(ask(model, inputs, probes=gradients, ranks=ranks).values)
+        self._begin_anew()
         return self._keep(Observation(epoch, values), memory)
 
     def trace(self) -> Trace:
@@ -230,12 +251,51 @@ class Recorder:
             return read_trace(self._folder)
         return stack(self._observations, variant_id=self._variant_id)
 
-    def _check_tally(self, samples: Tensor | None = None) -> None:
+    def _ranks(self) -> Ranks:
+        return ranks_here() if self.across_ranks else ALONE
+
+    def _merge(self, ranks: Ranks) -> Tensor:
+        """Have the first rank hold the logits of all samples; whether any rank had each, shape (n + 1,), int32.
+
+        Raises:
+            BadUsage: Samples were there again that fill no batch.
+        """
+        n = len(self.labels)
+        turns = self._turns or Turns(n, self.labels.device)
+        widths, largest = zip(*ranks.told_by_all((self._num_classes, turns.largest)), strict=True)
+        k = next((width for width in widths if width is not None), 0)
+        times = ranks.summed(self._times)
+        is_own, has = ranks.owned(turns.of[:-1])
+        try:
+            check_repeats(times[:-1], sum(largest))
+        except BadUsage:
+            self._begin_anew()
+            raise
+        times[:-1] = has
+        if self._logits is None and sum(largest):
+            self._logits, self._num_classes = torch.zeros(n + 1, k, device=self.labels.device), k
+        if self._logits is not None:
+            self._logits[:-1][~is_own] = 0
+            ranks.merge(self._logits[:-1])
+        return times
+
+    def _is_refused(self, places: Tensor) -> bool:
+        """Whether a batch holds what is no sample or, of one process, a sample that was given before."""
+        if self._ranks().world > 1:
+            return bool(self._times[-1] > 0)
+        return bool((self._times[places] > (places < len(self.labels))).any())
+
+    def _begin_anew(self) -> None:
+        """Forget which samples were given to ``update``."""
+        self._times.zero_()
+        self._turns = None
+
+    def _check_tally(self, times: Tensor, samples: Tensor | None = None) -> None:
         """Begin the epoch anew where what was given to ``update`` is refused; ``samples`` of the last batch."""
         try:
-            check_tally(self._times, samples)
+            check_tally(times, samples)
         except BadUsage:
-            self._times.zero_()
+            self._begin_anew()
             raise
 
     def _check_epoch(self, epoch: int, asked: Sequence[Probe]) -> None:
@@ -250,13 +310,15 @@ class Recorder:
 
     def _keep(self, observation: Observation, memory: dict[str, Tensor | None]) -> Observation:
         """Keep an epoch's columns, and what its probes remember now that none has failed."""
-        self.memory = memory
+        self.memory = {**dict.fromkeys(remembering(self.probes) & {*observation.values}), **memory}
         self._last.update(dict.fromkeys(observation.values, observation.epoch))
         self._found.discard(observation.epoch)
         again = remembering(self.probes) & {*observation.values}
         kept = observation if self._epochs in (None, observation.epoch) else without(observation, again)
-        if self._folder is not None:
-            write_observation(kept, self._folder, variant_id=self._variant_id, keep=self._keeps)
+        folder, ranks = self._folder, self._ranks()
+        if folder is not None:
+            write = partial(write_observation, kept, folder, variant_id=self._variant_id, keep=self._keeps)
+            ranks.on_first(write)
         else:
             self._observations = [*(without(earlier, again) for earlier in self._observations), kept]
         return observation
@@ -270,6 +332,7 @@ class Recorder:
         *,
         memory: Memory,
         learning_rate: float | None,
+        ranks: Ranks,
     ) -> Observation:
         """Observe, and note the seconds of each probe that needs more than logits apart from the others."""
         return observe(
@@ -285,4 +348,5 @@ class Recorder:
             seconds=self.seconds,
             memory=memory,
             kept=self._kept,
+            ranks=ranks,
         )

@@ -18,6 +18,7 @@ from noisybench.ground.errors import BadUsage, UnknownName
 from noisybench.ground.random_streams import derive
 from noisybench.training.batches import Inputs
 from noisybench.training.observing import evaluating
+from noisybench.training.optimizers import RecipeOptimizer
 
 AUTHORS_BATCH = 128
 PART = AUTHORS_BATCH * 3 * 32 * 32
@@ -154,7 +155,7 @@ class SusceptibilityTracker:
             found |= {f"susceptibility.{name}": one.value, f"susceptibility_drop.{name}": one.drop}
         return found
 
-    def before_epoch(self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> None:
+    def before_epoch(self, model: nn.Module, optimizer: RecipeOptimizer, epoch: int) -> None:
         """Measure before training epoch ``epoch`` (from 1), where the authors' code does."""
         for one in self.further.values():
             one.before_epoch(model, optimizer, epoch)
@@ -213,14 +214,12 @@ def drop_of_fresh_step(model: nn.Module, inputs: Tensor, labels: Tensor, *, lr: 
 
 
 def drop_of_training_step(
-    model: nn.Module, optimizer: torch.optim.Optimizer, inputs: Tensor, labels: Tensor, *, seed: int
+    model: nn.Module, optimizer: RecipeOptimizer, inputs: Tensor, labels: Tensor, *, seed: int
 ) -> float:
     """Loss before minus after a step of the training optimiser, train mode. Model and optimiser are left bit-equal."""
     modes = [(module, module.training) for module in model.modules()]
-    state = copy.deepcopy(optimizer.state_dict())
-    stepped = [
-        parameter for group in optimizer.param_groups for parameter in group["params"]
-    ]  # an objective's branch, too
+    state = copy.deepcopy(optimizer.state)
+    stepped = optimizer.parameters  # an objective's branch, too
     gradients = [parameter.grad for parameter in stepped]
     buffers = [buffer.clone() for buffer in model.buffers()]
     with evaluating(model, seed=seed, device=labels.device):
@@ -239,7 +238,7 @@ def drop_of_training_step(
                 stepped, step, lambda: float(F.cross_entropy(model(inputs).float(), labels))
             )
         finally:
-            optimizer.load_state_dict(state)
+            optimizer.state = state
             for parameter, gradient in zip(stepped, gradients, strict=True):
                 parameter.grad = gradient
             with torch.no_grad():

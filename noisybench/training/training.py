@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +15,32 @@ from torch import Tensor, nn
 from noisybench.data.source import Source, inputs_of, source_digest
 from noisybench.ground.checks import whole
 from noisybench.ground.durability import synced_together
-from noisybench.ground.errors import BadData
 from noisybench.ground.files import read_columns, write_columns
-from noisybench.ground.mending import can_be_read, take_away
+from noisybench.ground.mending import can_be_read
 from noisybench.ground.random_streams import derive
 from noisybench.training.batches import Inputs
 from noisybench.training.checkpoint import (
     CHECKPOINT,
     Checkpoint,
-    epochs_trained,
     read_checkpoint,
     state_of,
     write_checkpoint,
 )
 from noisybench.training.gathering import asked_columns, due_columns, is_observed, remembering
+from noisybench.training.left_files import check_nothing_vanished, take_away_damaged
 from noisybench.training.loop import EVALUATION_BATCH, RunInProgress
-from noisybench.training.machine import Machine, deterministic_torch, surroundings
+from noisybench.training.machine import Machine, deterministic_torch, seed_torch, surroundings
 from noisybench.training.model import BuildModel, build_model, errors_as_training_failed
 from noisybench.training.objective import CROSS_ENTROPY, Objective, able_to_read, choose_objective
 from noisybench.training.observing import evaluating
 from noisybench.training.probe import Probe
+from noisybench.training.ranks import ALONE, training_ranks
 from noisybench.training.readings import recall, track
 from noisybench.training.recipe import Observe, Recipe, recorded
 from noisybench.training.recorder import Recorder
 from noisybench.training.susceptibility import Susceptibility, SusceptibilityTracker, measured_as
 from noisybench.training.timing import spent_before, write_purposes
-from noisybench.training.trace import Observation, Trace, epochs_observed, mend_trace
+from noisybench.training.trace import Observation, Trace
 from noisybench.variants.variant import Variant, check_source
 
 OLD_CHECKPOINT = "checkpoint.pt"
@@ -80,6 +81,7 @@ def train(
     objective: str | Objective = CROSS_ENTROPY,
     observe: Observe = "after",
     every: Mapping[str, int] | None = None,
+    test_every: int = 1,
     susceptibility: Susceptibility | None = None,
     folder: Path | None = None,
     made_by: Mapping[str, Any] | None = None,
@@ -93,6 +95,11 @@ def train(
     was never stopped; where the trace lacks a probe that is asked for now, the run is trained and observed again.
     What a model keeps outside its parameters and buffers is not resumed.
 
+    Several processes of ``torch.distributed`` train one run where each calls this alike, with ``Machine(ranks=…)`` of as
+    many: each runs the model on a part of every batch, asks the probes about a part of the samples and has the whole result;
+    the first alone writes files, and all must see the folder. The recipe is the same on any number of ranks, statistics of
+    batch norm included; gradients differ by the order of their sums, and dropout draws other masks.
+
     Args:
         source: The inputs; its labels are not used.
         variant: The labels to train on; samples that a person dropped are observed, and in no batch.
@@ -105,6 +112,7 @@ def train(
         observe: ``after`` each epoch, un-augmented and in eval mode, or ``during`` training, from the batches' own
             logits; probes that need more than logits observe after the epoch in both.
         every: Probe name → observe only every so many epochs, and after the last.
+        test_every: Epochs between two tests, after the last of which there always is one; the history has NaN between.
         susceptibility: How to track it; None does not.
         folder: Of this run alone; None keeps everything in memory.
         made_by: Everything that decides the bytes, as JSON, which must be the same when the run goes on; None takes it
@@ -115,37 +123,40 @@ def train(
         Mismatch: The variant was made from another source.
         TrainingFailed: The model cannot be built or run, or its loss is not finite.
         BadData: The folder holds a run that was made differently, or a broken file.
+        BadUsage: There are other ranks than the machine says, or more than samples in a batch.
     """
+    ranks = training_ranks(machine)
     check_source(source, variant)
     inputs, wanted = inputs_of(source, "a training"), choose_objective(objective).objective
     seed, device = whole(seed, "seed", least=0), torch.device(machine.device)
     with deterministic_torch(device, machine.threads):
-        torch.manual_seed(derive(seed, "weights"))
+        seed_torch(derive(seed, "weights"), device)
         if folder is not None:
-            _take_away_damaged(folder)
+            ranks.on_first(partial(take_away_damaged, folder))
         data = Inputs(inputs, device, loader_workers=machine.loader_workers)
         rows = torch.tensor(np.flatnonzero(~variant.dropped), device=device) if variant.dropped.any() else None
-        run = RunInProgress(source, variant, recipe, build_model(build, source, data), data, seed, rows, wanted)
+        run = RunInProgress(
+            source, variant, recipe, build_model(build, source, data), data, seed, rows, wanted, ranks=ranks
+        )
         probes = able_to_read(probes, wanted, run.state, run.task)
         watched = _watch(run, probes, observe=observe, every=every or {}, susceptibility=susceptibility, folder=folder)
         if made_by is None:
             made_by = _made_by(watched, every or {}, susceptibility, machine)
+            made_by |= {} if test_every == 1 else {"test_every": test_every}
         made_by = {**made_by, "layers": hashlib.sha256(repr(run.model).encode()).hexdigest()}
         done = 0 if folder is None else _resume(watched, made_by, folder)
+        ranks.check_same(done, f"epochs in {folder}")
         for epoch in range(1, recipe.epochs + 1):
             if epoch > done:
                 with synced_together():  # on the disk before the checkpoint, which counts on them, is begun
-                    watched.train_epoch(epoch)
+                    watched.train_epoch(epoch, tested=epoch % test_every == 0 or epoch == recipe.epochs)
                     if folder is not None:
-                        _write_history(run, folder)
+                        ranks.on_first(partial(_write_history, run, folder))
                 if folder is not None and (epoch % machine.checkpoint_every == 0 or epoch == recipe.epochs):
-                    write_purposes(watched.seconds, folder)
-                    _write_checkpoint(watched, made_by, folder)
+                    ranks.on_first(partial(_leave_checkpoint, watched, made_by, folder))
             progress()
         if folder is not None:
-            if not (folder / "history.parquet").is_file():  # lost after the last checkpoint
-                _write_history(run, folder)
-            _check_nothing_vanished(folder, watched.due)
+            ranks.on_first(partial(_end, watched, folder))
     history = {name: np.array(values, dtype=np.float64) for name, values in run.history.items()}
     return Training(run.model, watched.recorder.trace(), history, watched.seconds)
 
@@ -180,8 +191,8 @@ class _WatchedRun:
                 total[name] = total.get(name, 0.0) + seconds
         return total
 
-    def train_epoch(self, epoch: int) -> None:
-        """One epoch, observed and noted in the history.
+    def train_epoch(self, epoch: int, *, tested: bool) -> None:
+        """One epoch, observed, ``tested`` where it is due, and noted in the history.
 
         Raises:
             TrainingFailed: The model or a probe fails, or the loss is not finite.
@@ -193,12 +204,12 @@ class _WatchedRun:
             seen = self._look(epoch)
             if self.tracker is not None:
                 self.tracker.after_epoch(self.run.model, epoch)
-            self.run.note(epoch, seen, self.tracker)
+            self.run.note(epoch, seen, self.tracker, tested=tested)
 
     def _ask_dropped(self, epoch: int) -> None:
         """Record the logits of samples that are in no batch of training: after the epoch, un-augmented, in eval mode."""
         run, dropped = self.run, np.flatnonzero(self.run.variant.dropped)
-        if not dropped.size:
+        if not dropped.size or not run.ranks.is_first:
             return
         with torch.no_grad(), evaluating(run.model, seed=epoch, device=run.data.device):
             for chosen in torch.tensor(dropped, device=run.data.device).split(EVALUATION_BATCH):
@@ -208,7 +219,7 @@ class _WatchedRun:
         """The epoch's observation, written or kept as one."""
         asked = [probe for probe in self.recorder.probes if probe.name in self.asked[epoch]]
         model, inputs = self.run.model, self.run.data.batches(EVALUATION_BATCH)
-        rate = float(self.run.optimizer.param_groups[0]["lr"])
+        rate = self.run.optimizer.lr
         if self.observe == "after":
             return self.recorder.observe(model, inputs, epoch=epoch, probes=asked, learning_rate=rate)
         self._ask_dropped(epoch)
@@ -229,7 +240,15 @@ def _watch(
     device, seed = run.data.device, run.seed
     epochs = run.recipe.epochs
     recorder = Recorder(
-        run.variant, probes, seed=seed, device=device, folder=trace, resume=True, keep=True, epochs=epochs
+        run.variant,
+        probes,
+        seed=seed,
+        device=device,
+        folder=trace,
+        resume=True,
+        keep=True,
+        epochs=epochs,
+        across_ranks=run.ranks != ALONE,
     )
     tracker = None
     if susceptibility is not None:
@@ -254,7 +273,7 @@ def _made_by(
         "susceptibility": None if susceptibility is None else measured_as(susceptibility),
         "objective": repr(run.objective),
         "test_sha256": digest_of_test_set(run.source),
-        **surroundings(run.data.device, machine.threads),
+        **surroundings(run.data.device, machine.threads, machine.ranks),
     }
 
 
@@ -284,8 +303,8 @@ def _resume(watched: _WatchedRun, made_by: Mapping[str, Any], folder: Path) -> i
     if not _recall(watched, checkpoint):
         return 0
     checkpoint.restore(run.weights, run.optimizer, path, run.state)
-    for group in run.optimizer.param_groups:  # before the next step sets it, susceptibility may step at the last rate
-        group["lr"] = checkpoint.history["learning_rate"][-1]
+    # Before the next step sets it, susceptibility may step at the last rate.
+    run.optimizer.lr = checkpoint.history["learning_rate"][-1]
     run.history.update({name: list(values) for name, values in checkpoint.history.items()})
     run.seconds.update(spent_before(folder))
     if watched.tracker is not None:
@@ -314,26 +333,16 @@ def _recall(watched: _WatchedRun, checkpoint: Checkpoint) -> bool:
     return True
 
 
-def _take_away_damaged(folder: Path) -> None:
-    """Remove what cannot be read of what an earlier call left, so that it is trained, observed and written again."""
-    mend_trace(folder / "trace")
-    for name, is_sound in (("history.parquet", can_be_read), (CHECKPOINT, epochs_trained)):
-        path = folder / name
-        if path.is_file() and not is_sound(path):
-            take_away(path)
+def _leave_checkpoint(watched: _WatchedRun, made_by: Mapping[str, Any], folder: Path) -> None:
+    write_purposes(watched.seconds, folder)
+    _write_checkpoint(watched, made_by, folder)
 
 
-def _check_nothing_vanished(folder: Path, due: Mapping[int, set[str]]) -> None:
-    """Raise ``BadData`` if an epoch of the trace is no longer there, or was damaged, while the run trained."""
-    mend_trace(folder / "trace")
-    seen = epochs_observed(folder / "trace")
-    lost = [epoch for epoch in due if not due[epoch] <= seen.get(epoch, set())]
-    if lost:
-        msg = (
-            f"{folder / 'trace'} lost epoch {lost[0]} while the run trained ({len(lost)} of {len(due)} epochs); "
-            f"see what takes files away there, and say the same again: the run is then trained again"
-        )
-        raise BadData(msg)
+def _end(watched: _WatchedRun, folder: Path) -> None:
+    """Write a history that was lost after the last checkpoint, and look whether all is there."""
+    if not (folder / "history.parquet").is_file():
+        _write_history(watched.run, folder)
+    check_nothing_vanished(folder, watched.due)
 
 
 def _write_history(run: RunInProgress, folder: Path) -> None:

@@ -39,7 +39,8 @@ from noisybench import (
     read_variant,
     source_from_arrays,
 )
-from noisybench.ground.engines.processes import Progress, run_tasks
+from noisybench.ground.engine import Progress
+from noisybench.ground.engines.processes import Processes
 from noisybench.runs.folder import keep_variant
 from noisybench.runs.reading import Run, read_runs
 from noisybench.statistics.detection_metrics import auroc
@@ -241,7 +242,7 @@ def tune(case: Case, shared: Shared, out: Path, workers: int) -> dict[str, Setti
         for setting in settings
         for at in range(len(shared.sets))
     ]
-    found = run_tasks(carry_out, tasks, shared, workers=workers)
+    found = Processes(workers).run(carry_out, tasks, shared)
     values: dict[str, dict[str, list[float]]] = {}
     for task, (value, why) in zip(tasks, found, strict=True):
         values.setdefault(task.row, {}).setdefault(task.setting.words, []).append(value)
@@ -271,7 +272,7 @@ def train(case: Case, shared: Shared, chosen: Mapping[str, Setting], out: Path, 
         for seed in case.seeds(at, seeds)
         for row, setting in chosen.items()
     ]
-    for task, (_, why) in zip(tasks, run_tasks(carry_out, tasks, shared, workers=workers), strict=True):
+    for task, (_, why) in zip(tasks, Processes(workers).run(carry_out, tasks, shared), strict=True):
         if why:
             print(f"{task.row}, {task.setting.words}, seed {task.seed}: {why}")
 

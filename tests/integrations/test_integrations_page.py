@@ -15,7 +15,8 @@ def shown(library: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[s
     monkeypatch.chdir(folder)
     names: dict[str, Any] = {"__name__": "page"}
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    (code,) = (block for block in blocks if f"noisybench.integrations.{library}" in block)
+    told = (f"noisybench.integrations.{library}", f"from {library} import")
+    (code,) = (block for block in blocks if any(each in block for each in told))
     exec(compile(code, str(PAGE), "exec"), names)  # noqa: S102 - the page's own code
     return names
 
@@ -39,3 +40,11 @@ def test_the_callback_of_lightning(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_the_callback_of_transformers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = shown("transformers", tmp_path, monkeypatch)
     assert names["recorder"].trace()["loss"].shape == (1, 300)
+
+
+@pytest.mark.integration("accelerate")
+@pytest.mark.filterwarnings("ignore")
+def test_a_loop_of_accelerate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    names = shown("accelerate", tmp_path, monkeypatch)
+    assert names["recorder"].trace()["loss"].shape == (3, 1797)

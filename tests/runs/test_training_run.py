@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import nn
 
@@ -25,6 +24,7 @@ from noisybench.runs.detector_choice import choose_detectors
 from noisybench.runs.training_run import plan_evaluation
 from noisybench.runs.verify import verify_runs
 from noisybench.training.machine import Machine
+from noisybench.training.optimizers import RecipeOptimizer
 from noisybench.training.plan import plan_run
 from noisybench.training.trace import read_trace
 from noisybench.variants.building import build_variant
@@ -140,13 +140,13 @@ def test_what_is_finished_is_not_done_again(
 ) -> None:
     """A second call trains nothing; a further detector of recorded probes is only scored; a missing probe retrains."""
     count: list[int] = []
-    real = torch.optim.SGD.step
+    real = RecipeOptimizer.step
 
-    def counting(self: torch.optim.SGD) -> None:
+    def counting(self: RecipeOptimizer) -> None:
         count.append(1)
         real(self)
 
-    monkeypatch.setattr(torch.optim.SGD, "step", counting)
+    monkeypatch.setattr(RecipeOptimizer, "step", counting)
 
     def run(detectors: str) -> int:
         count.clear()
@@ -203,7 +203,7 @@ def test_versions_guard_the_training_alone(
     write_json({**read_json(folder / "run.json"), key: value}, folder / "run.json")
     before = files(folder)
     with monkeypatch.context() as untrained:
-        untrained.setattr(torch.optim.SGD, "step", None)
+        untrained.setattr(RecipeOptimizer, "step", None)
         assert evaluated(digits, variant, tmp_path, detectors="final_loss") == folder
         assert files(folder) == before
         evaluated(digits, variant, tmp_path, detectors="cumulative_loss")

@@ -7,7 +7,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from noisybench.ground import checks
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.statistics import neighbours
+from noisybench.statistics import similarity
 from noisybench.statistics.neighbours import neighbour_labels, two_nearest
 
 
@@ -67,7 +67,7 @@ def test_shares_are_those_of_a_loop(kind: str, k: int, monkeypatch: pytest.Monke
     assert shares.dtype == np.float32
     np.testing.assert_allclose(shares, looped(features, labels, 4, k), atol=1e-6)
     np.testing.assert_allclose(shares.sum(1), 1, atol=1e-6)
-    monkeypatch.setattr(neighbours, "CHUNK", 7 * 150)
+    monkeypatch.setattr(similarity, "CHUNK", 7 * 150)
     np.testing.assert_allclose(neighbour_labels(features, labels, 4, k), shares, atol=1e-6)
 
 
@@ -124,7 +124,7 @@ def test_nobody_of_the_group_is_a_neighbour(kind: str, k: int, monkeypatch: pyte
     }[kind]
     expected = looped(features, labels, 4, k, groups)
     np.testing.assert_allclose(neighbour_labels(features, labels, 4, k, groups=groups), expected, atol=1e-6)
-    monkeypatch.setattr(neighbours, "CHUNK", 7 * 150)
+    monkeypatch.setattr(similarity, "CHUNK", 7 * 150)
     np.testing.assert_allclose(neighbour_labels(features, labels, 4, k, groups=groups), expected, atol=1e-6)
 
 
@@ -187,7 +187,7 @@ def test_the_two_nearest_are_scikit_learns(monkeypatch: pytest.MonkeyPatch) -> N
     features, _ = drawn(300, 5)
     expected = NearestNeighbors(n_neighbors=3, metric="cosine").fit(features).kneighbors(features)[1][:, 1:]
     for chunk in (2**23, 1000):
-        monkeypatch.setattr(neighbours, "CHUNK", chunk)
+        monkeypatch.setattr(similarity, "CHUNK", chunk)
         assert np.array_equal(two_nearest(features, 300), expected)
     assert two_nearest(features[:1], 1).tolist() == [[-1, -1]]
     assert two_nearest(features[:2], 2).tolist() == [[1, -1], [0, -1]]

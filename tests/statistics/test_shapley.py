@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from noisybench.statistics import neighbours, shapley
+from noisybench.statistics import shapley, similarity
 from noisybench.statistics.shapley import knn_shapley
 
 Labels = NDArray[np.int64]
@@ -42,7 +42,7 @@ def by_subsets(x: NDArray[np.float64], labels: Labels, groups: Labels, voters: i
 @pytest.mark.parametrize(("voters", "grouped"), [(1, False), (3, True), (20, False)])
 def test_it_is_the_sum_over_all_subsets(voters: int, monkeypatch: pytest.MonkeyPatch, *, grouped: bool) -> None:
     """Exactly, of few and of more voters than samples, with groups that stand aside; also in small chunks."""
-    monkeypatch.setattr(neighbours, "CHUNK", 40)
+    monkeypatch.setattr(similarity, "CHUNK", 40)
     monkeypatch.setattr(shapley, "BLOCK", 20)
     rng = np.random.default_rng(voters)
     n = 12 if grouped else 9

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from noisybench.ground.errors import BadUsage
-from noisybench.statistics import neighbours
+from noisybench.statistics import nearest, similarity
 from noisybench.statistics.vicinity import FARTHEST, NOBODY, share_of_one_class, vicinity
 
 Floats = NDArray[np.float64]
@@ -34,16 +34,20 @@ def by_loops(x: Floats, labels: Labels, k: int, groups: Labels, voters: int) -> 
     return votes, two, same, other
 
 
+@pytest.mark.parametrize(("tile", "voters"), [(8, 5), (8, 1), (1024, 5)])
 @pytest.mark.parametrize("grouped", [False, True])
-def test_it_is_what_loops_find(monkeypatch: pytest.MonkeyPatch, *, grouped: bool) -> None:
-    """Votes, the two nearest, and the nearest of both kinds; also in small chunks and with a class of one group."""
-    monkeypatch.setattr(neighbours, "CHUNK", 200)
+def test_it_is_what_loops_find(monkeypatch: pytest.MonkeyPatch, tile: int, voters: int, *, grouped: bool) -> None:
+    """Votes, the two nearest, and the nearest of both kinds; in small chunks, from tiles, and with a class of one group."""
+    monkeypatch.setattr(similarity, "CHUNK", 200)
+    monkeypatch.setattr("noisybench.statistics.vicinity.CHUNK", 200)
+    monkeypatch.setattr(nearest, "TILE", tile)
+    monkeypatch.setattr(nearest, "FEW", 1)
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=(40, 4)), rng.integers(0, 3, 40)
     groups = rng.integers(0, 12, 40) if grouped else np.arange(40)
     labels[7], labels[8] = 3, 4
-    found = vicinity(x, labels, 5, groups=groups if grouped else None, voters=5)
-    votes, two, same, other = by_loops(x, labels, 5, groups, 5)
+    found = vicinity(x, labels, 5, groups=groups if grouped else None, voters=voters)
+    votes, two, same, other = by_loops(x, labels, 5, groups, voters)
     np.testing.assert_allclose(found.votes, votes, atol=1e-6)
     assert np.array_equal(found.two_nearest, two)
     np.testing.assert_allclose(found.nearest_same, same, atol=1e-6)

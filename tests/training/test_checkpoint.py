@@ -25,6 +25,7 @@ from noisybench.training.checkpoint import (
     weights_of,
     write_checkpoint,
 )
+from noisybench.training.optimizers import RecipeOptimizer, optimizer_of
 from noisybench.training.recipe import Recipe
 from noisybench.training.training import train
 from noisybench.variants.building import build_variant
@@ -117,12 +118,12 @@ def test_what_cannot_be_kept_is_said(bad: Tensor, tmp_path: Path) -> None:
     assert read_checkpoint(tmp_path / "x").weights["a"].item() == 1
 
 
-def trained_model() -> tuple[nn.Module, torch.optim.SGD]:
+def trained_model() -> tuple[nn.Module, RecipeOptimizer]:
     """A convolutional network in channels-last order after two steps."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 4, 3), nn.Flatten(), nn.Linear(64, 5))
     model = model.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    optimizer = optimizer_of(model.parameters(), Recipe(lr=0.1, momentum=0.9))
     for _ in range(2):
         optimizer.zero_grad()
         model(torch.randn(2, 3, 8, 8)).square().sum().backward()
@@ -136,7 +137,7 @@ def test_weights_and_momenta_are_put_back_as_they_lay(tmp_path: Path) -> None:
     write_checkpoint(checkpoint(weights_of(model), state_of(optimizer)), tmp_path / "x")
     fresh = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 4, 3), nn.Flatten(), nn.Linear(64, 5))
     fresh = fresh.to(memory_format=torch.channels_last)
-    other = torch.optim.SGD(fresh.parameters(), lr=0.1, momentum=0.9)
+    other = optimizer_of(fresh.parameters(), Recipe(lr=0.1, momentum=0.9))
     read_checkpoint(tmp_path / "x").restore(weights_of(fresh), other, tmp_path / "x")
     for before, after in ((weights_of(model), weights_of(fresh)), (state_of(optimizer), state_of(other))):
         assert {name: bits(tensor) for name, tensor in before.items()} == {n: bits(t) for n, t in after.items()}

@@ -18,6 +18,7 @@ from noisybench.training.checkpoint import CHECKPOINT, read_checkpoint, write_ch
 from noisybench.training.gathering import Values, due_columns
 from noisybench.training.machine import Machine
 from noisybench.training.observing import observe
+from noisybench.training.optimizers import RecipeOptimizer
 from noisybench.training.probe import Gathering, Probe
 from noisybench.training.recipe import Recipe
 from noisybench.training.recorder import Recorder
@@ -172,13 +173,13 @@ def test_epochs_are_not_trained_again_for_a_probe_that_remembers(
     with pytest.raises(Killed):
         run(source, variant, tmp_path, kill=3)
     trained: list[int] = []
-    real = torch.optim.SGD.step
+    real = RecipeOptimizer.step
 
     def counting(*given: Any) -> Any:  # noqa: ANN401
         trained.append(1)
         return real(*given)
 
-    monkeypatch.setattr(torch.optim.SGD, "step", counting)
+    monkeypatch.setattr(RecipeOptimizer, "step", counting)
     run(source, variant, tmp_path)
     assert len(trained) == 2 * 2  # two epochs, each of two batches
     trained.clear()

@@ -10,6 +10,7 @@ from torch import nn
 
 from noisybench.data.source import Source
 from noisybench.items import find
+from noisybench.training.optimizers import optimizer_of
 from noisybench.training.recipe import Recipe
 from noisybench.training.susceptibility import Susceptibility, drop_of_fresh_step, drop_of_training_step
 from noisybench.training.training import train
@@ -48,25 +49,26 @@ def test_a_fresh_step_equals_a_step_of_a_deep_copy(model: nn.Module) -> None:
 
 def test_the_authors_step_equals_their_code_on_a_deep_copy(model: nn.Module) -> None:
     """Train mode, momentum, weight decay and current rate: the training optimiser's own step, then undone bit for bit."""
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
+    optimizer = optimizer_of(model.parameters(), Recipe(lr=0.1, momentum=0.9, weight_decay=5e-4))
     for _ in range(3):  # fill the momentum
         optimizer.zero_grad()
         F.cross_entropy(model(torch.randn(32, 3, 8, 8)), torch.randint(5, (32,))).backward()
         optimizer.step()
     inputs, labels = torch.randn(64, 3, 8, 8), torch.randint(5, (64,))
     twin = copy.deepcopy(model)
-    step = torch.optim.SGD(twin.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
-    step.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    step = torch.optim.SGD(twin.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True)
+    groups = step.state_dict()["param_groups"]
+    step.load_state_dict({"state": copy.deepcopy(optimizer.state), "param_groups": groups})
     torch.manual_seed(7)
     before = F.cross_entropy(twin(inputs), labels)
     step.zero_grad()
     before.backward()
     step.step()
     expected = before.item() - F.cross_entropy(twin(inputs), labels).item()
-    kept, momentum = state(model), copy.deepcopy(optimizer.state_dict())
+    kept, momentum = state(model), copy.deepcopy(optimizer.state)
     assert drop_of_training_step(model, optimizer, inputs, labels, seed=7) == pytest.approx(expected, rel=1e-5)
     assert all(torch.equal(value, kept[name]) for name, value in state(model).items())
-    for old, new in zip(momentum["state"].values(), optimizer.state_dict()["state"].values(), strict=True):
+    for old, new in zip(momentum.values(), optimizer.state.values(), strict=True):
         assert torch.equal(old["momentum_buffer"], new["momentum_buffer"])
 
 

@@ -1,11 +1,10 @@
 """DivideMix's mixture of two Gaussians on the losses of the last epoch."""
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.detection.scoring import Detector
+from noisybench.statistics.two_gaussians import two_gaussians
 from noisybench.training.trace import Trace
 
 
@@ -19,17 +18,8 @@ def gmm_loss(trace: Trace) -> NDArray[np.float64]:
     lowest, spread = losses.min(), np.ptp(losses)
     if spread == 0:
         return np.full(len(losses), 0.5)
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.mixture import GaussianMixture
-
-    scaled = ((losses - lowest) / spread)[:, None]
-    mixture = GaussianMixture(n_components=2, max_iter=10, tol=1e-2, reg_covar=5e-4, random_state=0)
-    with warnings.catch_warnings():
-        # Ten iterations are the definition, converged or not.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        # Sorted, so that the seeded start does not depend on the order of the samples.
-        mixture.fit(np.sort(scaled, axis=0))
-    return mixture.predict_proba(scaled)[:, mixture.means_.argmax()]
+    scaled = (losses - lowest) / spread
+    return two_gaussians(scaled).posteriors(scaled)
 
 
 DETECTOR = Detector(

@@ -12,6 +12,7 @@ from noisybench.data.source import Source, inputs_of
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.checks import check_rate, whole
 from noisybench.ground.errors import BadUsage
+from noisybench.statistics.neighbour_index import IndexName, as_index
 from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.variants.flipping import Mode, flip_by_law, select, sum_to
 from noisybench.variants.noise import LABELS_ALONE, Draw, Noise
@@ -38,6 +39,7 @@ class Neighbourhood:
             ``torchvision:resnet18``.
         smoothing: Imaginary neighbours m. None takes 0 where enough samples have a neighbour of another class for the
             rate, else 1.
+        index: ``hnsw`` finds nearly all neighbours of many samples sooner, with the extra ``index``; None compares all pairs.
 
     Source: none; defined here. The share of disagreeing neighbours is the hardness kDN of Smith et al. 2014, An instance
     level analysis of data complexity, Machine Learning 95.
@@ -47,6 +49,7 @@ class Neighbourhood:
     k: int = 20
     features: str = "input"
     smoothing: float | None = None
+    index: IndexName | None = None
     found: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -55,13 +58,14 @@ class Neighbourhood:
         if self.smoothing is not None and not 0 <= self.smoothing < np.inf:
             msg = f"smoothing must be a number of imaginary neighbours, 0 or more, got {self.smoothing:g}"
             raise BadUsage(msg)
+        as_index(self.index)
 
     def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
         inputs_of(source, "noise 'neighbourhood'", LABELS_ALONE)
         clean, known = source.clean, np.flatnonzero(source.clean != UNKNOWN)
         features = features_of(source, self.features)[known]
         k = min(self.k, len(known) - 1)
-        shares = neighbour_labels(features, clean[known], source.num_classes, k)
+        shares = neighbour_labels(features, clean[known], source.num_classes, k, index=self.index)
         chance = np.full(len(clean), np.nan)
         chance[known], smoothing = ambiguous_chances(shares, clean[known], self.rate, k=k, smoothing=self.smoothing)
         selected = select(np.nan_to_num(chance), clean, by_class=False, seed=seed, mode=mode)

@@ -70,7 +70,7 @@ def load_ordered(folder: Path, test: Path, labels: Array, colours: Array | None 
     """CIFAR-10 of which the training labels lie as given."""
     write_parquet(folder / "train.parquet", labels, colours)
     (folder / "test.parquet").symlink_to(test)
-    return load_source("cifar10", folder, limit=20_100)
+    return load_source("cifar10", folder, limit=10_100)
 
 
 def test_cifar10_is_read_from_real_parquet(data: Path) -> None:
@@ -98,9 +98,9 @@ def test_tar_order_is_put_into_official_order(
     )  # as published
     source = load_ordered(tmp_path, cifar10_test, official[tar], batch[tar])
     assert source.order == "official (rearranged: the file has batches 4, 3, 2, 5, 1)"
-    assert np.array_equal(source.labels, official[:20_100])
-    assert np.array_equal(source.inputs[:, 0, 0, 0], official[:20_100])
-    assert np.array_equal(source.inputs[:, 0, 0, 1], batch[:20_100])
+    assert np.array_equal(source.labels, official[:10_100])
+    assert np.array_equal(source.inputs[:, 0, 0, 0], official[:10_100])
+    assert np.array_equal(source.inputs[:, 0, 0, 1], batch[:10_100])
 
 
 def test_other_orders_are_kept_and_said(
@@ -111,18 +111,18 @@ def test_other_orders_are_kept_and_said(
     tfds = official[np.load(data / "cifar_n" / "image_order_tfds_to_torch.npz")["cifar10"]]
     source = load_ordered(tmp_path / "tfds", cifar10_test, tfds)
     assert source.order == "TFDS"
-    assert np.array_equal(source.labels, tfds[:20_100])
+    assert np.array_equal(source.labels, tfds[:10_100])
     backwards = official[::-1].copy()
     source = load_ordered(tmp_path / "backwards", cifar10_test, backwards)
     assert source.order == f"unknown (fingerprint {fingerprint(backwards)[:12]})"
-    assert np.array_equal(source.labels, backwards[:20_100])
+    assert np.array_equal(source.labels, backwards[:10_100])
 
 
 def test_cifar100_has_its_fine_labels(tmp_path: Path, data: Path) -> None:
     """From the hub's shards and columns; unknown test labels are said."""
     labels = np.load(data / "cifar100" / "labels.npz")
     fine = labels["train_fine"].astype(np.int64)
-    for part, rows in enumerate(np.split(np.arange(50_000), [20_000])):
+    for part, rows in enumerate(np.split(np.arange(50_000), [10_000])):
         file = tmp_path / "cifar100" / f"train-0000{part}-of-00002.parquet"
         write_parquet(file, fine[rows], labels["train_coarse"][rows], label="fine_label")
         table = pq.read_table(file)
@@ -130,10 +130,10 @@ def test_cifar100_has_its_fine_labels(tmp_path: Path, data: Path) -> None:
             table.append_column("label", table["fine_label"]).append_column("coarse_label", [[0] * len(rows)]), file
         )
     write_parquet(tmp_path / "cifar100" / "test-00000-of-00001.parquet", labels["test_fine"][::-1], label="fine_label")
-    source = load_source("cifar100", tmp_path, limit=20_100)
+    source = load_source("cifar100", tmp_path, limit=10_100)
     assert source.order.startswith("official; test labels unknown (fingerprint ")
-    assert np.array_equal(source.labels, fine[:20_100])
-    assert np.array_equal(source.inputs[:, 0, 0, 1], labels["train_coarse"][:20_100])
+    assert np.array_equal(source.labels, fine[:10_100])
+    assert np.array_equal(source.inputs[:, 0, 0, 1], labels["train_coarse"][:10_100])
 
 
 def test_class_names_of_cifar100_stand_at_their_numbers(data: Path) -> None:

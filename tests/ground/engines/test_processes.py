@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from noisybench.ground.engines.processes import run_tasks
+from noisybench.ground.engines.processes import Processes
 from noisybench.ground.errors import BadData, BadUsage
 
 
@@ -29,8 +29,8 @@ def test_processes_give_what_one_process_gives(monkeypatch: pytest.MonkeyPatch) 
     """Results come in the order of the tasks, each step is told, and each process has one thread."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     steps: list[int] = []
-    many = run_tasks(tasks("square"), [3, 1, 2], {"plus": 1}, workers=2, progress=lambda: steps.append(1))
-    here = run_tasks(tasks("square"), [3, 1, 2], {"plus": 1}, workers=1)
+    many = Processes(2).run(tasks("square"), [3, 1, 2], {"plus": 1}, progress=lambda: steps.append(1))
+    here = Processes(1).run(tasks("square"), [3, 1, 2], {"plus": 1})
     assert [result[0] for result in many] == [result[0] for result in here] == [10, 2, 5]
     assert len(steps) == 3
     assert {result[1] for result in many} == {"1"}
@@ -41,20 +41,20 @@ def test_processes_give_what_one_process_gives(monkeypatch: pytest.MonkeyPatch) 
 def test_an_error_of_a_task_reaches_the_caller() -> None:
     """With its own type and sentence."""
     with pytest.raises(BadData, match="task 1 has bad data; mend it"):
-        run_tasks(tasks("fail"), [0, 1, 2], None, workers=2)
+        Processes(2).run(tasks("fail"), [0, 1, 2], None)
 
 
 def test_a_process_that_dies_is_said() -> None:
     """A killed worker is no hang and no traceback of the pool."""
     with pytest.raises(BadData, match="a worker process died"):
-        run_tasks(tasks("die"), [0, 1], None, workers=2)
+        Processes(2).run(tasks("die"), [0, 1], None)
 
 
 def test_a_process_that_is_ended_while_it_tells_of_a_step_holds_up_nobody() -> None:
     """It may hold no lock that the others wait for: three floods of steps end when a task fails. Apart, as it might hang."""
     code = (
-        "from engine_tasks import flood\nfrom noisybench.ground.engines.processes import run_tasks\n"
-        "if __name__ == '__main__':\n    run_tasks(flood, [0, 1, 2], None, workers=3)\n"
+        "from engine_tasks import flood\nfrom noisybench.ground.engines.processes import Processes\n"
+        "if __name__ == '__main__':\n    Processes(3).run(flood, [0, 1, 2], None)\n"
     )
     for _ in range(2):
         done = subprocess.run(
@@ -71,4 +71,24 @@ def test_a_process_that_is_ended_while_it_tells_of_a_step_holds_up_nobody() -> N
 def test_workers_are_at_least_one() -> None:
     """Zero workers do nothing, so they are refused."""
     with pytest.raises(BadUsage, match="at least 1, got 0"):
-        run_tasks(tasks("square"), [1], {"plus": 0}, workers=0)
+        Processes(0).run(tasks("square"), [1], {"plus": 0})
+
+
+def test_workers_of_all_calls_are_forked_from_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which imports libraries once; what this process's environment holds by then, they hold nevertheless."""
+    servers = set()
+    for value in ("first", "second"):
+        monkeypatch.setenv("NOISYBENCH_OF_A_TEST", value)
+        found = Processes(2).run(tasks("surroundings"), ["NOISYBENCH_OF_A_TEST"] * 2, None)
+        assert {variable for variable, _ in found} == {value}
+        servers |= {parent for _, parent in found}
+    assert len(servers) == 1
+    assert servers != {os.getpid()}
+
+
+def test_the_server_has_one_thread_and_has_imported_what_this_process_has() -> None:
+    """So that its forks inherit no lock, and import nothing again. Jemalloc's thread, of Arrow, stops for a fork."""
+    ((_, server), _) = Processes(2).run(tasks("surroundings"), ["HOME"] * 2, None)
+    threads = [path.read_text().strip() for path in Path(f"/proc/{server}/task").glob("*/comm")]
+    assert len([name for name in threads if name != "jemalloc_bg_thd"]) == 1
+    assert "libtorch_cpu" in Path(f"/proc/{server}/maps").read_text()

@@ -240,3 +240,19 @@ def test_what_cannot_be_meant_is_refused(file: Callable[[NDArray[Any]], Path]) -
     with pytest.raises(BadUsage, match=r"auroc 0.999 is out of reach at rate 0.2: .* the greatest is 0\.\d+"):
         noise = Coherent(0.2, sub_labels=place, difficulty=file(DIFFICULTY), auroc=0.999)
         noise(source, seed=0, mode="exact")
+
+
+def test_a_large_class_is_parted_before_it_is_clustered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts are as many as they may be, a cluster lies within one part, and those near are together; copies end it."""
+    rng = np.random.default_rng(0)
+    middles = 10 * rng.normal(size=(40, 6))
+    inputs = (middles[rng.integers(0, 40, 800)] + 0.01 * rng.normal(size=(800, 6))).astype(np.float32)
+    monkeypatch.setattr("noisybench.noise.clusters.AT_ONCE", 100)
+    monkeypatch.setattr("noisybench.noise.clusters._PART", 80)
+    found = sub_clusters(inputs, np.zeros(800, dtype=np.int64), 20)
+    assert np.array_equal(np.unique(found), np.arange(found.max() + 1))
+    assert 25 <= len(np.unique(found)) <= 60
+    nearest = np.linalg.norm(inputs[:, None] - middles, axis=2).argmin(1)
+    assert np.mean([len(np.unique(nearest[found == c])) == 1 for c in np.unique(found)]) > 0.7
+    assert np.array_equal(found, sub_clusters(inputs, np.zeros(800, dtype=np.int64), 20))
+    assert not sub_clusters(np.ones((300, 2), dtype=np.float32), np.zeros(300, dtype=np.int64), 20).any()

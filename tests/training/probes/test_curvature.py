@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from noisybench.ground.errors import BadUsage
-from noisybench.training.activations import states_noted, turned
+from noisybench.training.activations import States, states_noted, turned
 from noisybench.training.asking import Batch
 from noisybench.training.observing import observe
 from noisybench.training.probes._directions import signs as signs_of
@@ -284,3 +284,23 @@ def test_options_that_cannot_be_meant(options: dict[str, Any], message: str) -> 
     """The error names the value and what was expected."""
     with pytest.raises(BadUsage, match=message):
         Curvature(**options)
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.int8, torch.int64])
+@pytest.mark.parametrize("shape", [(8,), (5,), (3, 4, 4), (3, 5, 1), (16, 1, 1), (2, 3, 4, 2)])
+def test_units_that_differ_are_found_however_they_lie(kind: torch.dtype, shape: tuple[int, ...]) -> None:
+    """A single unit of one sample, in plain order, channels-last, and once in each, against a comparison unit by unit."""
+    generator = torch.Generator().manual_seed(0)
+    one = torch.randint(2, (6, *shape), generator=generator).to(kind)
+    other = one.clone()
+    other[4].view(-1)[-1] = 1 - other[4].view(-1)[-1].to(torch.int8)
+    other[1].view(-1)[0] = 1 - other[1].view(-1)[0].to(torch.int8)
+    last = torch.channels_last if len(shape) == 3 else torch.preserve_format
+    for before, after in (
+        (one, other),
+        (one.to(memory_format=last), other.to(memory_format=last)),
+        (one.to(memory_format=last), other),
+    ):
+        found = turned([States(6, [before])], [States(6, [after])])
+        assert found is not None
+        assert found.tolist() == [False, True, False, False, True, False]
