@@ -84,7 +84,7 @@ def test_what_equals_cross_entropy_gives_its_models(
 ) -> None:
     """Its own loss bit by bit, limits of others to rounding; of models trained one by one, with names of their own."""
     with monkeypatch.context() as apart:
-        apart.setattr(retraining, "can_stack", lambda *_: False)
+        apart.setattr(retraining, "stacks_perceptrons", lambda *_: False)
         retrain(small, variant, learner_of(small, "cross_entropy"), tmp_path / "plain", models=3)
     expected, folders = read_pool(tmp_path / "plain", variant), set()
     for name, learner in {
