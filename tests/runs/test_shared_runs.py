@@ -71,7 +71,7 @@ def test_the_last_shard_makes_what_needs_all_models(
     trained = []
     train = retraining._train_block
 
-    def counted(task: retraining._Task, *rest: object) -> None:
+    def counted(task: retraining.BlockTask, *rest: object) -> None:
         trained.append(task.first)
         train(task, *rest)  # type: ignore[arg-type]
 
