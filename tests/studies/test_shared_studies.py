@@ -23,7 +23,8 @@ from noisybench.variants.variant import write_variant
 CPU = Machine("cpu")
 SETTINGS = SusceptibilityGrid(
     models=("mlp(width=4)", "mlp(width=8)"), learning_rates=(0.02, 0.05, 0.1), schedules=("constant",), recipes=("overfit",),
-    objectives=("cross_entropy",), half=False, seeds=(0,), epochs=4, rivals=("noisy_validation",),
+    objectives=("cross_entropy",), half=False, seeds=(0,), epochs=4, rivals=(), tests=20,
+    options={"batch_size": "64", "susceptibility_samples": "8"},
 )  # fmt: skip
 
 
