@@ -535,7 +535,7 @@ def test_a_large_file_is_mapped_and_its_run_is_that_of_the_array(
         "parquet": {"sample": IDS, "probabilities": single},
     }
     whole = keep_given(VARIANT, tmp_path / "whole", name="model", pred_probs=PROBS)
-    monkeypatch.setattr("noisybench.ground.files.MAPPED", 1)
+    monkeypatch.setattr("noisybench.ground.npy.MAPPED", 1)
     monkeypatch.setattr("noisybench.ground.files.GROUP", 20 * single[0].nbytes)  # bytes of a group of rows
     assert isinstance(read_given(written(tmp_path, "npy", single), VARIANT, "pred_probs").values, np.memmap)
     for kind, content in (*contents.items(), ("memory", single)):
