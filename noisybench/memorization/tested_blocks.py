@@ -113,11 +113,7 @@ def mend_tested(block: Path, variant: Variant) -> bool:
     """
     path = tested_beside(block)
     if not path.is_file():
-        msg = (
-            f"{block} holds answers of models that were not asked about the test set, and the models are not kept; give "
-            f"another --out, or delete {block.parent} to train them again"
-        )
-        raise BadData(msg)
+        raise BadData(_not_asked(block))
     try:
         read_tested(path, variant)
     except BadData:
@@ -126,8 +122,17 @@ def mend_tested(block: Path, variant: Variant) -> bool:
     return True
 
 
+def _not_asked(block: Path) -> str:
+    return (
+        f"{block} holds answers of models that were not asked about the test set, and the models are not kept; give another "
+        f"--out, or delete {block.parent} to train them again"
+    )
+
+
 def check_tested(path: Path, digest: str, variant: Variant) -> None:
-    """Raise ``Mismatch`` unless predictions are of the test set of that digest."""
+    """Raise ``Mismatch`` unless predictions are of the test set of that digest, and ``BadData`` where there are none."""
+    if not path.is_file():
+        raise BadData(_not_asked(path.with_name(f"block-{path.name.removeprefix('tested-')}")))
     found = str(read_tested(path, variant)[1]["test_sha256"])
     if found != digest:
         msg = (
@@ -155,8 +160,6 @@ def read_tests(folder: Path, variant: Variant, source: Source, *, models: int) -
     parts = []
     for number, count in blocks(models):
         block = block_path(folder, number, count)
-        if not tested_beside(block).is_file():
-            mend_tested(block, variant)  # which says what to do
         check_tested(tested_beside(block), digest, variant)
         parts.append(read_whole(block, variant))
     found: NDArray[Any] = np.concatenate(parts)
