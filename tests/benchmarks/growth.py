@@ -88,7 +88,7 @@ VERBS = (
     _build("neighbourhood", "--set", "index=hnsw", most=INDEXED),
     Verb("describe", ("describe", "VARIANT")),
     Verb("describe --html", ("describe", "VARIANT", "--html", "NEW.html")),
-    Verb("describe --pred-probs", ("describe", "VARIANT", "--pred-probs", "PROBS"), ALL_PAIRS),
+    Verb("describe --pred-probs", ("describe", "VARIANT", "--pred-probs", "PROBS")),
     Verb(
         "evaluate, fast",
         ("evaluate", "VARIANT", "--model", "mlp", "--epochs", "1", "--detectors", "fast", "--out", "RUNS"),
