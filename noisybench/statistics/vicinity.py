@@ -74,8 +74,8 @@ def vicinity(
     check_room(n, num_classes, "votes for each class for each sample", "leave out what asks for votes of neighbours")
     members = np.arange(n) if groups is None else check_groups(groups, n)
     points, others = points_of(features, members), n - np.bincount(members)[members]
-    # Once more for the nearest of another class of who has none among the nearest of all.
-    tell_of_time(points, "detectors of the set 'fast' do without (--detectors fast)", passes=2)
+    # Of whom nobody of another class is near, these are looked at once more, in plain products that take twice as long.
+    tell_of_time(points, "detectors of the set 'fast' do without (--detectors fast)", passes=3)
     votes = np.empty((n, num_classes))
     two = np.full((n, 2), NOBODY)
     highest = np.full((2, n), -np.inf, dtype=np.float32)  # of the same label, and of another
