@@ -106,7 +106,7 @@ def _check_claim(path: Path, claim: Claim, record: Mapping[str, Any], variant: V
 
 
 def mend_tested(block: Path, variant: Variant) -> bool:
-    """Whether the predictions beside a block can be read; damaged ones are taken away, to be made again with the block.
+    """Whether the predictions beside a block can be read; damaged ones are taken away with the block, to be made again.
 
     Raises:
         BadData: There are none: the models of the block were not asked about the test set.
@@ -121,6 +121,7 @@ def mend_tested(block: Path, variant: Variant) -> bool:
     try:
         read_tested(path, variant)
     except BadData:
+        block.unlink()  # first: a block alone looks as if nobody had asked its models, and a call may be killed here
         take_away(path, "its models are trained again")
         return False
     return True
