@@ -52,6 +52,12 @@ def digest_of_asked(source: Source, features: str) -> str:
     return digest_of_tests(source)
 
 
+def count_of_asked(source: Source, features: str) -> int:
+    """Test samples that models which see ``features`` are asked about; raises as ``digest_of_asked``."""
+    digest_of_asked(source, features)
+    return 0 if source.test_labels is None else len(source.test_labels)
+
+
 def tested_beside(block: Path) -> Path:
     """File beside a block, of what its models predict of the test set.
 
@@ -111,13 +117,8 @@ def mend_tested(block: Path, variant: Variant) -> bool:
     Raises:
         BadData: There are none: the models of the block were not asked about the test set.
     """
+    check_was_asked(block)
     path = tested_beside(block)
-    if not path.is_file():
-        msg = (
-            f"{block} holds answers of models that were not asked about the test set, and the models are not kept; give "
-            f"another --out, or delete {block.parent} to train them again"
-        )
-        raise BadData(msg)
     try:
         read_tested(path, variant)
     except BadData:
@@ -125,6 +126,16 @@ def mend_tested(block: Path, variant: Variant) -> bool:
         take_away(path, "its models are trained again")
         return False
     return True
+
+
+def check_was_asked(block: Path) -> None:
+    """Raise ``BadData`` where the models of a block were not asked about the test set."""
+    if not tested_beside(block).is_file():
+        msg = (
+            f"{block} holds answers of models that were not asked about the test set, and the models are not kept; give "
+            f"another --out, or delete {block.parent} to train them again"
+        )
+        raise BadData(msg)
 
 
 def check_tested(path: Path, digest: str, variant: Variant) -> None:
@@ -156,8 +167,7 @@ def read_tests(folder: Path, variant: Variant, source: Source, *, models: int) -
     parts = []
     for number, count in blocks(models):
         block = block_path(folder, number, count)
-        if not tested_beside(block).is_file():
-            mend_tested(block, variant)  # which says what to do
+        check_was_asked(block)
         check_tested(tested_beside(block), digest, variant)
         parts.append(read_whole(block, variant))
     found: NDArray[Any] = np.concatenate(parts)
