@@ -310,7 +310,8 @@ def memorize(
     typer.echo(f"{found.name}: {many}, seed {seed}, {pool}, {machine.device}, {carried_out_by(machine)}", err=True)
     asked: dict[str, Any] = {"models": models, "seed": seed, "features": seen, "machine": machine}
     if dry_run:
-        say_forecast(source, found, learner, out, as_json=as_json, purpose=pool, fractions=fractions, **asked)
+        asked |= {"purpose": pool, "fractions": fractions, "ask_test": files.wanted}
+        say_forecast(source, found, learner, out, as_json=as_json, **asked)
         return
     with progress_bar("memorize", models * len(fractions) // machine.shard.of, "models") as step:
         if pool == "detector":
