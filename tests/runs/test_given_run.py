@@ -17,8 +17,9 @@ from shell import shell
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from noisybench.board.finding import find_suspects
+from noisybench.board.finished import score_given
 from noisybench.board.leaderboard import leaderboard
-from noisybench.board.results import evaluate, score_given
+from noisybench.board.results import evaluate
 from noisybench.data.loading import load_source
 from noisybench.data.source import source_from_arrays
 from noisybench.detection.scoring import read_scores, scores_path

@@ -63,7 +63,7 @@ def _read() -> tuple[np.ndarray[tuple[int, int], np.dtype[np.uint8]], Labels]:
 
 def _stratified(labels: Labels, tested: int, seed: int) -> tuple[Labels, Labels]:
     """Positions for training and for test, with the draws of scikit-learn's ``train_test_split(…, stratify=labels)``."""
-    random = np.random.RandomState(seed)  # whose draws NumPy never changes  # noqa: NPY002
+    random = np.random.RandomState(seed)  # whose draws NumPy never changes
     counts = np.bincount(labels)
     trained = _quotas(counts, len(labels) - tested, random)
     left = _quotas(counts - trained, tested, random)
