@@ -86,3 +86,6 @@ def say_forecast(
         return
     for line in found.in_words():
         say(line)
+    machine = asked["machine"]
+    if not hasattr(machine.runner, "workers"):
+        say(f"{machine.runner.words}: so much less by the clock as more blocks of models are trained at the same time")

@@ -79,7 +79,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Train a model on variants, score every detector, and compare with the truth."""
-    from noisybench.board.results import keep_results
+    from noisybench.board.finished import keep_results
     from noisybench.ground.options import split_pairs
     from noisybench.runs.detector_choice import choose_detectors, regimes_of
     from noisybench.runs.training_run import carry_out, check_seeds, choose_rules, plan_evaluation
@@ -310,7 +310,8 @@ def memorize(
     typer.echo(f"{found.name}: {many}, seed {seed}, {pool}, {machine.device}, {carried_out_by(machine)}", err=True)
     asked: dict[str, Any] = {"models": models, "seed": seed, "features": seen, "machine": machine}
     if dry_run:
-        say_forecast(source, found, learner, out, as_json=as_json, purpose=pool, fractions=fractions, **asked)
+        asked |= {"purpose": pool, "fractions": fractions, "ask_test": files.wanted}
+        say_forecast(source, found, learner, out, as_json=as_json, **asked)
         return
     with progress_bar("memorize", models * len(fractions) // machine.shard.of, "models") as step:
         if pool == "detector":

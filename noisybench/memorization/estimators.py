@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.metadata import packages_distributions, version
 from typing import Any
 
-from noisybench.ground.checks import unknown
+from noisybench.ground.checks import check_kind, unknown
 from noisybench.ground.digests import code_of
 from noisybench.ground.errors import BadData, BadUsage, MissingPackage, UnknownName
 from noisybench.ground.lookup import letters_of
@@ -40,6 +40,8 @@ KNOWN: Mapping[str, str] = {name: f"sklearn.{module}" for module, names in HOMES
 """Name of a classifier → its module."""
 OURS = {"random_state": "--seed decides it, for each model", "n_jobs": "each model has one thread, and --workers says how many are fitted at a time"}  # fmt: skip
 """Options that nobody sets → why."""
+LONGEST = 200
+"""Characters of a model, and of what scikit-learn says of it, that an error repeats."""
 LEARNERS = "RandomForestClassifier, HistGradientBoostingClassifier, KNeighborsClassifier and LogisticRegression"
 
 
@@ -98,6 +100,7 @@ def find_estimator(spec: str) -> Estimator:
         MissingPackage: Its package is not installed.
         BadData: Its module cannot be imported.
     """
+    check_kind(spec, str, "model", f"say {FITTED}:RandomForestClassifier")
     name, bracket, said = spec.removeprefix(f"{FITTED}:").partition("(")
     name = name.strip()
     make = _found(name)
@@ -144,10 +147,13 @@ def _found(name: str) -> Callable[..., Any]:
 
 def _options(make: Callable[..., Any], name: str, texts: Mapping[str, str]) -> dict[str, Any]:
     """The options that are not at their default, in the order of the class."""
-    taken = {
-        one.name: one.default for one in inspect.signature(make).parameters.values() if one.kind != one.VAR_KEYWORD
-    }
-    anything = any(one.kind == one.VAR_KEYWORD for one in inspect.signature(make).parameters.values())
+    try:
+        parameters = inspect.signature(make).parameters.values()
+    except ValueError:  # of some classes that are written in C
+        msg = f"'{FITTED}:{name}' does not say its options, as every classifier does: it is none"
+        raise BadUsage(msg) from None
+    taken = {one.name: one.default for one in parameters if one.kind != one.VAR_KEYWORD}
+    anything = any(one.kind == one.VAR_KEYWORD for one in parameters)
     for option in texts:
         if option in OURS:
             msg = f"option '{option}' of model '{FITTED}:{name}' is not set by hand: {OURS[option]}"
@@ -165,7 +171,7 @@ def _options(make: Callable[..., Any], name: str, texts: Mapping[str, str]) -> d
 def _value(text: str) -> Any:  # noqa: ANN401 - of Python
     try:
         return literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # all that ``literal_eval`` raises
         return {"true": True, "false": False, "none": None}.get(text.lower(), text)
 
 
@@ -181,7 +187,7 @@ def _check(found: Estimator) -> None:
         if validate is not None:
             validate()
     except Exception as error:
-        msg = f"model '{found.name}' cannot be made: {_first_line(error)}"
+        msg = f"model '{found.name[:LONGEST]}' cannot be made: {_first_line(error)[:LONGEST]}"
         raise BadUsage(msg) from error
     if not hasattr(estimator, "fit") or not hasattr(estimator, "predict_proba"):
         msg = (

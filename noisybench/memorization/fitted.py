@@ -241,7 +241,7 @@ class _Fitted:
 
 
 def seconds_of_fit(
-    source: Source, variant: Variant, learner: FittedPlan, features: Features | None, *, budget: float
+    source: Source, variant: Variant, learner: FittedPlan, features: Features | None, *, tests: int = 0, budget: float
 ) -> float:
     """Processor seconds of one classifier, fitted to a subset and asked about every sample: the mean of some.
 
@@ -250,6 +250,7 @@ def seconds_of_fit(
         variant: Whose labels.
         learner: Classifier and fraction.
         features: What it sees in place of the inputs.
+        tests: Test samples that it is asked about as well, each as long as a training sample.
         budget: Seconds that the trial takes, about.
     """
     from threadpoolctl import threadpool_limits
@@ -263,8 +264,11 @@ def seconds_of_fit(
         while sum(seconds) < budget and len(seconds) < BLOCK:
             began = time.process_time()
             chosen = np.flatnonzero(included[len(seconds)])
-            _Fitted(learner, rows, variant, chosen, len(seconds)).ask(rows)
-            seconds.append(time.process_time() - began)
+            fitted = _Fitted(learner, rows, variant, chosen, len(seconds))
+            made = time.process_time()
+            fitted.ask(rows)
+            asked = time.process_time() - made
+            seconds.append(made - began + asked * (1 + tests / len(rows)))
     return float(np.mean(seconds[1:] or seconds))  # the first imports what it needs
 
 

@@ -52,6 +52,12 @@ def digest_of_asked(source: Source, features: str) -> str:
     return digest_of_tests(source)
 
 
+def count_of_asked(source: Source, features: str) -> int:
+    """Test samples that models which see ``features`` are asked about; raises as ``digest_of_asked``."""
+    digest_of_asked(source, features)
+    return 0 if source.test_labels is None else len(source.test_labels)
+
+
 def tested_beside(block: Path) -> Path:
     """File beside a block, of what its models predict of the test set.
 
@@ -106,33 +112,35 @@ def _check_claim(path: Path, claim: Claim, record: Mapping[str, Any], variant: V
 
 
 def mend_tested(block: Path, variant: Variant) -> bool:
-    """Whether the predictions beside a block can be read; damaged ones are taken away, to be made again with the block.
+    """Whether the predictions beside a block can be read; damaged ones are taken away with the block, to be made again.
 
     Raises:
         BadData: There are none: the models of the block were not asked about the test set.
     """
+    check_was_asked(block)
     path = tested_beside(block)
-    if not path.is_file():
-        raise BadData(_not_asked(block))
     try:
         read_tested(path, variant)
     except BadData:
+        block.unlink()  # first: a block alone looks as if nobody had asked its models, and a call may be killed here
         take_away(path, "its models are trained again")
         return False
     return True
 
 
-def _not_asked(block: Path) -> str:
-    return (
-        f"{block} holds answers of models that were not asked about the test set, and the models are not kept; give another "
-        f"--out, or delete {block.parent} to train them again"
-    )
+def check_was_asked(block: Path) -> None:
+    """Raise ``BadData`` where the models of a block were not asked about the test set."""
+    if not tested_beside(block).is_file():
+        msg = (
+            f"{block} holds answers of models that were not asked about the test set, and the models are not kept; give "
+            f"another --out, or delete {block.parent} to train them again"
+        )
+        raise BadData(msg)
 
 
 def check_tested(path: Path, digest: str, variant: Variant) -> None:
     """Raise ``Mismatch`` unless predictions are of the test set of that digest, and ``BadData`` where there are none."""
-    if not path.is_file():
-        raise BadData(_not_asked(path.with_name(f"block-{path.name.removeprefix('tested-')}")))
+    check_was_asked(path.with_name(f"block-{path.name.removeprefix('tested-')}"))
     found = str(read_tested(path, variant)[1]["test_sha256"])
     if found != digest:
         msg = (

@@ -20,15 +20,19 @@ from noisybench.memorization.kept_blocks import kept_together
 from noisybench.memorization.pool import BLOCK, Purpose, block_path, blocks, class_type
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.subsets import check_fraction, subsets
+from noisybench.memorization.tested_blocks import check_was_asked, count_of_asked
 from noisybench.memorization.vectorised import models_together
 from noisybench.runs.closed_form_forecast import try_solving
 from noisybench.runs.memorization_trial import BUDGET, Trial, seconds_of_estimate, seconds_of_neighbours
 from noisybench.runs.pool_run import check_purpose, folder_of_pools
+from noisybench.statistics.pair_influences import CELLS
 from noisybench.training.machine import Machine, limited_threads
 from noisybench.variants.variant import Variant, check_source, check_variant
 
 OF_ESTIMATE = 40
 """Bytes of an estimate's file for each sample, about."""
+OF_CELL = 40
+"""Bytes for each of the pairs whose influence is looked at together, about."""
 STARTING = 3.0
 """Seconds in which a worker process starts, most of them the import of torch."""
 
@@ -102,13 +106,14 @@ def forecast_memorization(
     models: int = 500,
     seed: int = 0,
     features: Features | None = None,
+    ask_test: bool = False,
     machine: Machine | None = None,
 ) -> MemorizationForecast:
     """What ``memorize``, or ``detect``, would take; a few models are trained for it and thrown away, nothing is written.
 
     Of trained models the time of an epoch is that of a few steps on as many samples a batch, and grows with steps and
-    epochs; of classifiers of scikit-learn it is that of whole fits; of models in closed form it is that of the same algebra on fewer samples, and grows as its operations do. Of
-    detector pools it includes looking for neighbours.
+    epochs; of classifiers of scikit-learn it is that of whole fits; of models in closed form it is that of the same algebra
+    on fewer samples, and grows as its operations do. Of detector pools it includes looking for neighbours.
 
     Args:
         source: See ``memorize`` and ``detect``, as all but the next.
@@ -120,10 +125,12 @@ def forecast_memorization(
         models: How many for each fraction.
         seed: Of subsets and training.
         features: What the models see in place of the inputs; in closed form always.
+        ask_test: Whether the models would be asked about the test set as well.
         machine: How the models would be trained.
 
     Raises:
-        BadUsage: A number that cannot be meant.
+        BadUsage: A number that cannot be meant, or no test set to ask about.
+        BadData: Models that are there were not asked about the test set.
         Mismatch: The variant was made from another source.
         TrainingFailed: The model cannot be built or run.
     """
@@ -135,6 +142,9 @@ def forecast_memorization(
     models, seed = whole(models, "models", least=2), whole(seed, "seed", least=0)
     machine = machine or Machine(device="auto")
     home = a_path(out, "out") / variant.name
+    if ask_test and (purpose == "detector" or isinstance(learner, ClosedFormPlan)):
+        msg = "only models that are trained or fitted to measure memorization are asked about a test set; leave ask_test out"
+        raise BadUsage(msg)
     if isinstance(learner, ClosedFormPlan):
         if features is None:
             msg = "ridge regression needs features; plan_closed_form(source) gives them beside the plan"
@@ -151,7 +161,7 @@ def forecast_memorization(
         run = home / folder_of_pools([one.setup for one in learners]) / f"seed-{seed}"
         folders = [run / f"fraction-{share:g}" for share in shares]
     parts = [
-        _of_pool(source, variant, one, folder, models=models, features=features, machine=machine)
+        _of_pool(source, variant, one, folder, models=models, features=features, ask_test=ask_test, machine=machine)
         for one, folder in zip(learners, folders, strict=True)
     ]
     found = _joined(parts)
@@ -243,19 +253,24 @@ def _of_pool(
     *,
     models: int,
     features: Features | None,
+    ask_test: bool,
     machine: Machine,
 ) -> MemorizationForecast:
     """What one pool takes of which some blocks may be there."""
     n, k = len(variant.labels), variant.num_classes
+    tests = count_of_asked(source, learner.features) if ask_test else 0
     check_fraction(learner.fraction, int((~variant.dropped).sum()))
     mine = machine.shard.share([*blocks(models)])
-    left = [count for number, count in mine if not block_path(folder, number, count).is_file()]
+    there = [(number, count) for number, count in mine if block_path(folder, number, count).is_file()]
+    for number, count in there if ask_test else ():
+        check_was_asked(block_path(folder, number, count))
+    left = [count for number, count in mine if (number, count) not in there]
     one, alone, together, gpu = 0.0, float("nan"), 1, 0
     if left and isinstance(learner, FittedPlan):
-        one = seconds_of_fit(source, variant, learner, features, budget=BUDGET)
+        one = seconds_of_fit(source, variant, learner, features, tests=tests, budget=BUDGET)
     elif left and isinstance(learner, SubsetPlan):
         together = _together(source, variant, learner, folder, features=features, machine=machine)
-        trial = Trial(source, variant, learner, features, machine.device_of(0), together)
+        trial = Trial(source, variant, learner, features, machine.device_of(0), together, tests)
         one = trial.seconds_of_model(alone=False)
         gpu = 0 if machine.device == "cpu" else _peak_of_gpu()
         alone = trial.seconds_of_model(alone=True) if trial.is_stacked else float("nan")
@@ -263,13 +278,13 @@ def _of_pool(
     subsets(range(BLOCK), n, learner.fraction, seed=0, balanced=learner.balanced, groups=variant.copies)
     drawn = time.process_time() - began
     of_blocks = [count * one + drawn * count / BLOCK for count in left]
-    workers = min(machine.workers, max(len(left), 1))
+    workers = min(getattr(machine.runner, "workers", 1), max(len(left), 1))  # of Ray nobody knows beforehand
     starting = STARTING if workers > 1 else 0.0
     estimate = seconds_of_estimate(variant, models)
     spent = starting * workers + sum(of_blocks) + estimate
     # What a block keeps of each model, and what is made of the answers of one.
-    worker = _peak_here() + BLOCK * n * (2 + class_type(k)().nbytes + 1) + n * k * (8 + 16)
-    reading = _bytes_of_reading(variant, models)
+    worker = _peak_here() + BLOCK * (n + tests) * (2 + class_type(k)().nbytes + 1) + n * k * (8 + 16)
+    reading = _bytes_of_reading(variant, models) + (models * tests * 6 + CELLS * OF_CELL if ask_test else 0)
     return MemorizationForecast(
         models=sum(count for _, count in mine),
         finished=sum(count for _, count in mine) - sum(left),
@@ -283,7 +298,7 @@ def _of_pool(
         estimate_bytes=reading,
         memory_bytes=max(worker * (workers + (workers > 1)), _peak_here() + reading),
         gpu_bytes=gpu,
-        disk_bytes=sum(_bytes_of_block(variant, count) for count in left) + n * OF_ESTIMATE,
+        disk_bytes=sum(_bytes_of_block(variant, count, tests) for count in left) + n * OF_ESTIMATE,
     )
 
 
@@ -322,7 +337,8 @@ def _peak_of_gpu() -> int:
     return max(torch.cuda.max_memory_allocated(number) for number in range(torch.cuda.device_count()))
 
 
-def _bytes_of_block(variant: Variant, count: int) -> int:
-    """What a block of so many models takes on disk."""
+def _bytes_of_block(variant: Variant, count: int, tests: int = 0) -> int:
+    """What a block of so many models takes on disk, and what they predict of so many test samples beside it."""
     n, k = len(variant.labels), variant.num_classes
-    return count * (-(-n // 8) + n * (class_type(k)().nbytes + 2)) + n * k * 4 + 3_000
+    label = class_type(k)().nbytes
+    return count * (-(-n // 8) + n * (label + 2) + tests * label) + n * k * 4 + 3_000

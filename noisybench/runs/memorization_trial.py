@@ -39,6 +39,7 @@ class Trial:
         features: What the models see in place of the inputs.
         device: Where; a GPU's time is that of the clock, a CPU's that of the processor.
         together: Models at a time by ``torch.func``.
+        tests: Test samples that each model is asked about as well.
     """
 
     source: Source
@@ -47,6 +48,7 @@ class Trial:
     features: Features | None
     device: str
     together: int
+    tests: int = 0
 
     @property
     def clock(self) -> Callable[[], float]:
@@ -77,7 +79,7 @@ class Trial:
         further = longer * epochs - few
         each = max(found.training - short.training, 0.0) / further if further else short.training / few
         beginning = max(short.training - few * each, 0.0)
-        asked = found.asking / longer * len(self.variant.labels)
+        asked = found.asking / longer * (len(self.variant.labels) + self.tests)
         return (beginning + each * whole * recipe.epochs) / count + asked
 
     @property

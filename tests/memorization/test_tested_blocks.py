@@ -21,7 +21,7 @@ from noisybench.memorization.influence import influence_pairs
 from noisybench.memorization.pool import read_pool
 from noisybench.memorization.retraining import retrain
 from noisybench.memorization.subset_plan import SubsetPlan
-from noisybench.memorization.tested_blocks import read_tests
+from noisybench.memorization.tested_blocks import mend_tested, read_tests
 from noisybench.noise.noises.as_found import AsFound
 from noisybench.runs.verify import verify_runs
 from noisybench.training.machine import Machine
@@ -124,6 +124,8 @@ def test_what_was_not_asked(source: Source, variant: Variant, tmp_path: Path) ->
     tested.write_bytes(whole[:100])
     with pytest.raises(BadData, match="cannot be read as predictions of a test set"):
         influence_pairs(tmp_path, source, variant)
+    assert not mend_tested(tmp_path / "block-0000-of-10.npz", variant)
+    assert not list(tmp_path.glob("*.npz"))  # killed here, a call would go on
     assert fit_subsets(source, variant, NEAREST, tmp_path, models=10, ask_test=True, machine=ONE).trained == 10
     assert tested.read_bytes() == whole
     assert fit_subsets(source, variant, NEAREST, tmp_path, models=10, ask_test=True, machine=ONE).trained == 0

@@ -13,6 +13,7 @@ from noisybench.ground.engines.shards import Shard
 from noisybench.ground.errors import BadData, Unfinished
 from noisybench.items import find
 from noisybench.memorization import retraining
+from noisybench.memorization.block_tasks import BlockTask
 from noisybench.memorization.pool import read_block, write_block
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.training.machine import Machine
@@ -73,7 +74,7 @@ def test_the_last_shard_makes_what_needs_all_models(
     trained = []
     train = retraining._train_block
 
-    def counted(task: retraining.BlockTask, *rest: object) -> None:
+    def counted(task: BlockTask, *rest: object) -> None:
         trained.append(task.first)
         train(task, *rest)  # type: ignore[arg-type]
 
