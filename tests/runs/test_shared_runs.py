@@ -12,6 +12,7 @@ from noisybench.ground.engines.shards import Shard
 from noisybench.ground.errors import Unfinished
 from noisybench.items import find
 from noisybench.memorization import retraining
+from noisybench.memorization.block_tasks import BlockTask
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.training.machine import Machine
 from noisybench.training.plan import plan_run
@@ -71,7 +72,7 @@ def test_the_last_shard_makes_what_needs_all_models(
     trained = []
     train = retraining._train_block
 
-    def counted(task: retraining.BlockTask, *rest: object) -> None:
+    def counted(task: BlockTask, *rest: object) -> None:
         trained.append(task.first)
         train(task, *rest)  # type: ignore[arg-type]
 
