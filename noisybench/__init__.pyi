@@ -6,6 +6,8 @@ from .board.agreement import against_memorization as against_memorization
 from .board.comparison import measure_runs as measure_runs
 from .board.detector_table import Row as Row
 from .board.finding import find_suspects as find_suspects
+from .board.finished import Result as Result
+from .board.finished import score_given as score_given
 from .board.influence_files import pair_records as pair_records
 from .board.influence_files import write_pairs as write_pairs
 from .board.influence_sheet import draw_pairs as draw_pairs
@@ -17,14 +19,12 @@ from .board.page import leaderboard_page as leaderboard_page
 from .board.pictures import draw_board as draw_board
 from .board.results import Detected as Detected
 from .board.results import MeasuredMemorization as MeasuredMemorization
-from .board.results import Result as Result
 from .board.results import detect as detect
 from .board.results import evaluate as evaluate
 from .board.results import memorize as memorize
 from .board.results import memorize_released as memorize_released
 from .board.results import score_answers as score_answers
 from .board.results import score_features as score_features
-from .board.results import score_given as score_given
 from .board.suspects import Suspect as Suspect
 from .board.suspects import Suspects as Suspects
 from .board.suspects_files import write_suspects as write_suspects

@@ -1,7 +1,6 @@
-"""Two trainings in several processes: ``accelerate launch accelerated.py FOLDER``. Each process leaves ``RANK.npz``."""
+"""Two trainings in several processes, by Accelerate. Each process leaves ``RANK.npz``."""
 # ruff: noqa: ANN401 - neither package is installed where types are checked
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -88,15 +87,11 @@ def trainer_loop(folder: Path) -> dict[str, Any]:
     return {"observed": recorder.trace()["margin"], "plain": np.array(plain)}
 
 
-def main() -> None:
+def train_both(folder: Path) -> None:
     """Train in both loops."""
     from accelerate import Accelerator
 
-    accelerator, folder = Accelerator(cpu=True), Path(sys.argv[1])
+    accelerator = Accelerator(cpu=True)
     values = {**own_loop(accelerator), **trainer_loop(folder)}
     np.savez(folder / f"{accelerator.process_index}.npz", **values)
     accelerator.end_training()
-
-
-if __name__ == "__main__":
-    main()

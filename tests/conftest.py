@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from browser import Browser, chromium
+from started_ranks import LIBRARIES
 
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source
@@ -68,7 +69,7 @@ def warm_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     ahead in tests/data/test_lazy_inputs.py.
     """
     context = get_context("forkserver")
-    context.set_forkserver_preload(["torch._dynamo", "torchvision.models", "sklearn", "scipy.stats", "pyarrow.parquet"])
+    context.set_forkserver_preload(LIBRARIES)
     monkeypatch.setattr("torch.multiprocessing.get_context", lambda _=None: context)
 
 

@@ -1,11 +1,10 @@
-"""What each of two processes does in tests of ranks: ``python rank_tasks.py TASK FOLDER``, started as torchrun starts it.
+"""What each of two processes does in tests of ranks.
 
 Each task leaves ``RANK.npz`` in the folder, and what it was told of errors in ``RANK.json``.
 """
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -227,20 +226,16 @@ TASKS: dict[str, Callable[[Path, dict[str, str]], dict[str, Any]]] = {
 }
 
 
-def main() -> None:
-    """Carry out the tasks named on the command line, one after another."""
+def do_all(home: Path) -> None:
+    """Carry out the tasks, one after another."""
     distributed.init_process_group("gloo")
-    for name in sys.argv[2:]:
-        folder = Path(sys.argv[1]) / name
+    for name, task in TASKS.items():
+        folder = home / name
         folder.mkdir(exist_ok=True)
         distributed.barrier()
         told: dict[str, str] = {}
-        values = TASKS[name](folder, told)
+        values = task(folder, told)
         rank = os.environ["RANK"]
         np.savez(folder / f"{rank}.npz", **values)
         (folder / f"{rank}.json").write_text(json.dumps(told))
     distributed.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main()

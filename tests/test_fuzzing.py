@@ -33,11 +33,11 @@ from rich.console import Console
 from shell import shell
 
 from noisybench.board.detector_table import Row
+from noisybench.board.finished import Result
 from noisybench.board.latex import to_latex
 from noisybench.board.leaderboard import leaderboard
 from noisybench.board.records import to_csv, to_json
 from noisybench.board.rendering import to_markdown, to_table
-from noisybench.board.results import Result
 from noisybench.cli import run as cli
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import Scores, read_scores, write_scores

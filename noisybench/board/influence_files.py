@@ -25,6 +25,9 @@ def pair_records(pairs: InfluencePairs, source: Source, variant: Variant) -> lis
     where it is not known), ``test``, ``label`` (of the test sample), ``influence``, ``stderr``, ``p_value``,
     ``q_value`` and ``memorization`` (of the training sample), see ``InfluencePairs``.
     """
+    check_kind(pairs, InfluencePairs, "pairs", "influence_pairs(pool, variant, …) gives them")
+    check_kind(source, Source, "source", "load_source('digits') or source_from_arrays(…) gives one")
+    check_kind(variant, Variant, "variant", "build_variant(source, noise) gives one")
     classes, names = variant.class_names, source.sample_names
     tests = source.test_labels
     if tests is None:

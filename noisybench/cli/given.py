@@ -12,7 +12,7 @@ from noisybench.ground.errors import BadUsage
 from noisybench.ground.text import one_line
 
 if TYPE_CHECKING:
-    from noisybench.board.results import Result
+    from noisybench.board.finished import Result
     from noisybench.variants.variant import Variant
 
 UPSIDE_DOWN = 0.4
@@ -97,7 +97,7 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Score labels without training: by your own code's scores or probabilities, by sample id, from frozen features, or by answers."""
-    from noisybench.board.results import score_given
+    from noisybench.board.finished import score_given
     from noisybench.runs.reading import read_run
     from noisybench.variants.sample_names import read_names
     from noisybench.variants.variant import read_variant

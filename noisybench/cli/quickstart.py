@@ -23,9 +23,9 @@ def quickstart(
     detectors: Annotated[str, typer.Option(help="fast, standard or all, or names as in aum,cores.")] = "standard",
 ) -> None:
     """Build, memorize, evaluate and rank on an embedded data set of digits: no download, about two minutes."""
+    from noisybench.board.finished import keep_results
     from noisybench.board.leaderboard import leaderboard as rank
     from noisybench.board.leaderboard import models_board
-    from noisybench.board.results import keep_results
     from noisybench.board.results import memorize as measure
     from noisybench.cards.description import describe as description_of
     from noisybench.data.loading import load_source

@@ -79,7 +79,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Train a model on variants, score every detector, and compare with the truth."""
-    from noisybench.board.results import keep_results
+    from noisybench.board.finished import keep_results
     from noisybench.ground.options import split_pairs
     from noisybench.runs.detector_choice import choose_detectors, regimes_of
     from noisybench.runs.training_run import carry_out, check_seeds, choose_rules, plan_evaluation

@@ -1,4 +1,4 @@
-"""Columns of Arrow as arrays of NumPy, without pandas, which pyarrow's own way imports where it is installed."""
+"""Columns of Arrow as arrays of NumPy and back, without pandas, which pyarrow's own ways import where it is installed."""
 
 from typing import Any
 
@@ -36,6 +36,18 @@ def _numbers(values: Any) -> NDArray[Any]:  # noqa: ANN401 - pyarrow is untyped
         array: NDArray[Any] = values.to_numpy(zero_copy_only=False)
         return array
     return np.frombuffer(buffer, kind, count=n, offset=first * kind.itemsize)
+
+
+def arrow_of(values: NDArray[Any]) -> Any:  # noqa: ANN401 - pyarrow is untyped
+    """An array (n,) as a column of Arrow, without missing values: of numbers, where it lies."""
+    if values.dtype == np.bool_:
+        return pa.Array.from_buffers(
+            pa.bool_(), len(values), [None, pa.py_buffer(np.packbits(values, bitorder="little"))]
+        )
+    if values.dtype.kind in "fiu" and values.dtype.isnative:
+        kind = pa.from_numpy_dtype(values.dtype)
+        return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
+    return pa.array(values)
 
 
 _KINDS = {

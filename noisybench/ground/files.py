@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from noisybench.ground.arrow_columns import column_of
+from noisybench.ground.arrow_columns import arrow_of, column_of
 from noisybench.ground.claims import (
     check_regular,
     check_table,
@@ -174,10 +174,10 @@ def write_columns(
     arrays, encoding = {}, {}
     for name, values in columns.items():
         if values.ndim == 1:
-            arrays[name] = pa.array(values)
+            arrays[name] = arrow_of(values)
             leaf = name
         else:
-            arrays[name] = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
+            arrays[name] = pa.FixedSizeListArray.from_arrays(arrow_of(values.ravel()), values.shape[1])
             leaf = f"{name}.list.element"
         # Floats of a trace do not repeat, so Parquet's default dictionaries only cost; bytes split by place compress.
         if values.dtype.kind == "f":

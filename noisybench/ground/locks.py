@@ -1,7 +1,7 @@
 """Locks of folders, so that two processes never write the same run, and threads of one do so in turn."""
 
-import fcntl
 import os
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,6 +14,9 @@ from filelock import FileLock, Timeout
 
 from noisybench.ground.durability import clear_below
 from noisybench.ground.errors import BadData
+
+if sys.platform != "win32":
+    import fcntl
 
 _threads: defaultdict[Path, RLock] = defaultdict(RLock)
 """Folder → lock of this process's threads."""
@@ -90,7 +93,11 @@ def _file_locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _share(folder: Path) -> Iterator[None]:
-    """A share of the same lock."""
+    """A share of the same lock; Windows has no shares, and there one after the other has it alone."""
+    if sys.platform == "win32":
+        with _file_locked(folder):
+            yield
+        return
     until = time.monotonic() + _patience.get()
     descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:

@@ -1,7 +1,7 @@
 """Block tasks: a pool is filled block by block, whoever makes the models of a block. No torch here."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from noisybench.ground.engine import Progress
 from noisybench.ground.engines.shards import unfinished
 from noisybench.ground.locks import locked
-from noisybench.memorization.kept_blocks import check_block, mend_block, pace
+from noisybench.memorization.kept_blocks import GUARDS_OF_TRAINING, check_block, first_readable, mend_block, pace
 from noisybench.memorization.pool import BLOCK, block_path, blocks
 from noisybench.memorization.tested_blocks import check_tested, mend_tested, tested_beside
 from noisybench.variants.variant import Variant
@@ -98,9 +98,9 @@ def fill_pool(
                     progress()
             else:
                 tasks.append(task)
-        for task in there:  # versions guard the training: they matter where some models are still to be trained
+        for task in [*there, *_of_others(every, own, variant)]:
             of_block = {**record, "first": task.first, "models": task.count}
-            check_block(task.path, of_block, variant, ignore=() if tasks else ("versions",))
+            check_block(task.path, of_block, variant, ignore=() if tasks else GUARDS_OF_TRAINING)
             if tested is not None:
                 check_tested(tested_beside(task.path), tested, variant)
         began = time.perf_counter()
@@ -113,3 +113,11 @@ def fill_pool(
             what = f"blocks of up to {BLOCK} models"
             raise unfinished(shard, done=len(own), of=len(every), left=left, what=what, result=result)
         return Retraining(folder, models, trained, per_second)
+
+
+def _of_others(every: Sequence[BlockTask], own: Sequence[BlockTask], variant: Variant) -> list[BlockTask]:
+    """One block of another shard, where there is one: a shard must not train what is no part of the same pool."""
+    made = set(own)
+    paths = {task.path: task for task in every if task not in made}
+    found = first_readable(paths, variant)
+    return [] if found is None else [paths[found]]

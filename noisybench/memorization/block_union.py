@@ -36,6 +36,12 @@ class BlockUnion:
     models: int
     missing: tuple[str, ...]
 
+    @property
+    def is_tested(self) -> bool:
+        """Whether the models of every block were asked about the test set."""
+        blocks = [name for name in self.files if name.startswith("block-")]
+        return 2 * len(blocks) == len(self.files) > 0
+
 
 def unite_blocks(folders: Sequence[Path], variant: Variant) -> BlockUnion:
     """The blocks of one pool, which lie in several folders.

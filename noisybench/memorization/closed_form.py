@@ -26,7 +26,7 @@ from noisybench.ground.random_streams import derive
 from noisybench.ground.version import __version__
 from noisybench.memorization.closed_form_plan import ClosedFormPlan
 from noisybench.memorization.estimate import ANSWERS, Memorization
-from noisybench.memorization.kept_blocks import check_block, mend_block, pace
+from noisybench.memorization.kept_blocks import GUARDS_OF_TRAINING, check_block, mend_block, pace
 from noisybench.memorization.learner import learner_of_setup
 from noisybench.memorization.pool import BLOCK, Block, block_path, blocks, class_type, write_block
 from noisybench.memorization.subsets import check_fraction, group_size, subsets
@@ -159,7 +159,7 @@ def refit_subsets(
             own = {**record, "first": number * BLOCK, "models": count}
             (there if path.is_file() and mend_block(path, variant) else lacking).append((path, own))
         for path, own in there:
-            check_block(path, own, variant, ignore=() if lacking else ("versions",))
+            check_block(path, own, variant, ignore=() if lacking else GUARDS_OF_TRAINING)
             for _ in range(own["models"]):
                 progress()
         began = time.perf_counter()

@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.metadata import packages_distributions, version
 from typing import Any
 
-from noisybench.ground.checks import unknown
+from noisybench.ground.checks import check_kind, unknown
 from noisybench.ground.digests import code_of
 from noisybench.ground.errors import BadData, BadUsage, MissingPackage, UnknownName
 from noisybench.ground.lookup import letters_of
@@ -100,6 +100,7 @@ def find_estimator(spec: str) -> Estimator:
         MissingPackage: Its package is not installed.
         BadData: Its module cannot be imported.
     """
+    check_kind(spec, str, "model", f"say {FITTED}:RandomForestClassifier")
     name, bracket, said = spec.removeprefix(f"{FITTED}:").partition("(")
     name = name.strip()
     make = _found(name)

@@ -1,7 +1,7 @@
 """Blocks of a pool that are there already: recognised, mended, and the pace at which they were made. No torch here."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,25 @@ def kept_together(folder: Path, variant: Variant) -> int | None:
         except (BadData, Mismatch):  # told when the blocks are looked at
             continue
         return count if isinstance(count, int) and count > 0 else 1
+    return None
+
+
+GUARDS_OF_TRAINING = ("versions", "device")
+"""Fields of a pool's setup that decide last bits: they matter where some models are still to be trained, and only there."""
+
+
+def first_readable(paths: Iterable[Path], variant: Variant) -> Path | None:
+    """The first block that is there and whole; None where none is."""
+    for path in paths:
+        if not path.is_file():
+            continue
+        try:
+            read_block(path, variant)
+        except Mismatch:
+            raise
+        except BadData:  # told by whoever makes that block
+            continue
+        return path
     return None
 
 

@@ -139,7 +139,8 @@ def check_was_asked(block: Path) -> None:
 
 
 def check_tested(path: Path, digest: str, variant: Variant) -> None:
-    """Raise ``Mismatch`` unless predictions are of the test set of that digest."""
+    """Raise ``Mismatch`` unless predictions are of the test set of that digest, and ``BadData`` where there are none."""
+    check_was_asked(path.with_name(f"block-{path.name.removeprefix('tested-')}"))
     found = str(read_tested(path, variant)[1]["test_sha256"])
     if found != digest:
         msg = (
@@ -167,7 +168,6 @@ def read_tests(folder: Path, variant: Variant, source: Source, *, models: int) -
     parts = []
     for number, count in blocks(models):
         block = block_path(folder, number, count)
-        check_was_asked(block)
         check_tested(tested_beside(block), digest, variant)
         parts.append(read_whole(block, variant))
     found: NDArray[Any] = np.concatenate(parts)

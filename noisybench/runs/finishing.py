@@ -18,22 +18,27 @@ from noisybench.training.recipe import Recipe
 def command_of_measurement(variant: Path, out: Path, union: BlockUnion) -> str:
     """The command that estimates memorization from the blocks of a pool, and trains those that are missing.
 
+    Models that were asked about the test set are asked for pairs: those that are trained now must be asked, too.
+
     Args:
         variant: Folder of the variant.
         out: Folder of runs.
         union: The blocks.
     """
     with _told_by(union):
-        words = [*_memorize(variant, out, union.record), *_shares(union.record["setup"]["fraction"])]
-    return join([*words, "--models", str(union.models)])
+        words = _memorize(variant, out, union.record, trains=bool(union.missing))
+        words += _shares(union.record["setup"]["fraction"])
+    asked = ["--pairs", str(out / f"{variant.parent.name}-pairs.csv")] if union.is_tested else []
+    return join([*words, "--models", str(union.models), *asked])
 
 
 def command_of_pool(variant: Path, out: Path, record: RunRecord, pools: Mapping[float, BlockUnion]) -> str:
     """The same of a pool of detectors, with all its shares of the samples."""
     first = next(pool for pool in pools.values() if pool.files)
     models = record.models or max(pool.models for pool in pools.values())
+    trains = any(pool.missing or pool.models < models for pool in pools.values())
     with _told_by(first):
-        words = [*_memorize(variant, out, first.record), *_shares(*pools)]
+        words = [*_memorize(variant, out, first.record, trains=trains), *_shares(*pools)]
     return join([*words, "--models", str(models), "--pool", "detector"])
 
 
@@ -48,8 +53,11 @@ def _told_by(union: BlockUnion) -> Iterator[None]:
         raise BadData(msg) from None
 
 
-def _memorize(variant: Path, out: Path, record: Mapping[str, Any]) -> list[str]:
-    """``noisybench memorize`` with every option that decides models, as the record of their block tells them."""
+def _memorize(variant: Path, out: Path, record: Mapping[str, Any], *, trains: bool) -> list[str]:
+    """``noisybench memorize`` with every option that decides models, as the record of their block tells them.
+
+    Where none is trained, any device will do, and a machine that has not that of the blocks can say the command.
+    """
     setup = record["setup"]
     words = ["noisybench", "memorize", str(variant), "--out", str(out), "--model", str(setup["model"])]
     words += _called("--features", "--features-set", str(setup["features"])) if setup["features"] != "input" else []
@@ -58,13 +66,13 @@ def _memorize(variant: Path, out: Path, record: Mapping[str, Any]) -> list[str]:
         options = dict(setup["options"])
     elif "lr" in setup:
         words += ["--recipe", str(setup["recipe"]), "--epochs", str(setup["epochs"])]
+        words += ["--device", str(setup["device"])] if trains else []
         options = {one.name: setup[one.name] for one in fields(Recipe) if one.name in setup and one.name != "epochs"}
         words += _called("--objective", "--objective-set", setup["objective"]) if "objective" in setup else []
     else:  # what scikit-learn fits has its options in its name
         options = {}
     for name, value in options.items():
         words += ["--set", f"{name}={_as_text(value)}"]
-    words += ["--device", str(setup["device"])] if "device" in setup else []
     words += [] if setup["balanced"] else ["--no-balanced"]
     return [*words, "--seed", str(record["seed"])]
 

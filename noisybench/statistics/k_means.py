@@ -60,16 +60,16 @@ def _first_centers(points: Floats, clusters: int) -> Floats:
     tries = 2 + int(np.log(clusters))
     drawn = _draws(1 + (clusters - 1) * tries)
     weights = np.ones(len(points))
-    norms = _squared_norms(points)
+    norms = squared_norms(points)
     cumulated = (weights / weights.sum()).cumsum()
     cumulated /= cumulated[-1]
     chosen = [int(cumulated.searchsorted(drawn[0], side="right"))]
-    nearest = _squared_distances(points[chosen], points, norms)
+    nearest = squared_distances(points[chosen], points, norms)
     left = nearest @ weights
     for start in range(1, len(drawn), tries):
         candidates = np.searchsorted(np.cumsum(nearest), drawn[start : start + tries] * left)
         np.clip(candidates, None, nearest.size - 1, out=candidates)
-        distances = np.minimum(nearest, _squared_distances(points[candidates], points, norms))
+        distances = np.minimum(nearest, squared_distances(points[candidates], points, norms))
         sums = distances @ weights.reshape(-1, 1)
         best = int(np.argmin(sums))
         left, nearest = sums[best], distances[best]
@@ -83,22 +83,23 @@ def _draws(count: int) -> Floats:
     return np.random.RandomState(0).random_sample(count)
 
 
-def _squared_norms(points: Floats) -> Floats:
+def squared_norms(points: Floats) -> Floats:
+    """(m, e) → (m,)."""
     norms: Floats = np.einsum("ij,ij->i", points, points)
     return norms
 
 
-def _squared_distances(some: Floats, points: Floats, norms: Floats) -> Floats:
-    """(c, e), (m, e) → (c, m)."""
+def squared_distances(some: Floats, points: Floats, norms: Floats) -> Floats:
+    """Squared Euclidean distances, to the bit those of scikit-learn: (c, e), (m, e), norms of the latter (m,) → (c, m)."""
     distances: Floats = -2 * (some @ points.T)
-    distances += _squared_norms(some)[:, None]
+    distances += squared_norms(some)[:, None]
     distances += norms
     return np.maximum(distances, 0, out=distances)
 
 
 def _nearest(points: Floats, centers: Floats, dgemm: object) -> NDArray[np.int64]:
     """The nearest center of each point, the first of equally near ones: (m, e), (k, e) → (m,)."""
-    norms = _squared_norms(centers)
+    norms = squared_norms(centers)
     labels = np.empty(len(points), dtype=np.int64)
     for start in range(0, len(points), AT_ONCE):
         part = points[start : start + AT_ONCE]

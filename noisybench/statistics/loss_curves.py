@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.ground.arrays import Floats, Labels
-from noisybench.statistics.k_means import k_means
+from noisybench.statistics.k_means import k_means, squared_distances, squared_norms
 
 CLUSTERS = (2, 3)
 """Numbers of clusters that are tried; of each, the 1 .. k - 1 with the highest losses are the noisy ones."""
@@ -160,15 +160,12 @@ def silhouettes(curves: Floats, members: list[NDArray[np.int64]], masks: NDArray
 
 def _silhouettes_of_class(curves: Floats, inside: NDArray[np.bool_], sizes: NDArray[np.int64]) -> Floats:
     """Mean silhouette of each grouping of the curves of one class: (m, e), (c, m), (2, c) → (c,)."""
-    from sklearn import config_context
-    from sklearn.metrics import pairwise_distances
-
     total = np.zeros(len(inside))
     weights = inside.T.astype(np.float64)
+    norms = squared_norms(curves)
     for start in range(0, len(curves), ROWS):
         part = slice(start, start + ROWS)
-        with config_context(assume_finite=True, skip_parameter_validation=True):  # checks take longer than a few curves
-            distances = pairwise_distances(curves[part], curves)
+        distances = np.sqrt(squared_distances(curves[part], curves, norms))
         distances[np.arange(len(distances)), np.arange(start, start + len(distances))] = 0
         to_inside = distances @ weights
         to_outside = distances.sum(1)[:, None] - to_inside

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from noisybench.ground.arrays import Floats32, Indices, Labels
 from noisybench.ground.checks import check_choice
 from noisybench.ground.errors import MissingPackage
-from noisybench.statistics.nearest import Near, by_rows, nearest_others
+from noisybench.statistics.nearest import Near, by_rows, nearest_others, tell_of_time
 from noisybench.statistics.similarity import Points, shared_places
 
 IndexName = Literal["hnsw"]
@@ -28,10 +28,6 @@ SPARE = 16
 ASKED_AT_ONCE = 4096
 CHECKED = 200
 """Samples whose neighbours are also looked for among all, to say how many the index finds."""
-LONG = 60.0
-"""Seconds of a search among all pairs from which they are said beforehand."""
-PAIR, PAIR_FEATURE = 2.5e-9, 2.6e-11
-"""Seconds of an ordered pair, and of each of its features, on one core: 12,000 × 16 and × 256 took .41 and 1.26 s."""
 
 Search = Callable[[Floats32, int], tuple[Floats32, Labels]]
 log = logging.getLogger("noisybench")
@@ -66,7 +62,10 @@ def neighbours_by(points: Points, near: Labels, index: IndexName | None) -> Iter
     Source: Malkov and Yashunin 2018, arXiv:1603.09320.
     """
     if index is None:
-        _tell_of_time(points)
+        tell_of_time(
+            points,
+            "index hnsw (--index hnsw; of a noise, --set index=hnsw) finds nearly all of them sooner from some 100,000 on",
+        )
         yield from nearest_others(points, near)
         return
     search, some = _hnsw(points, index), np.unique(np.linspace(0, len(near) - 1, CHECKED).astype(np.int64))
@@ -79,17 +78,6 @@ def neighbours_by(points: Points, near: Labels, index: IndexName | None) -> Iter
         len(some),
     )
     yield from _looked_up(points, near, search, np.arange(len(near)))
-
-
-def _tell_of_time(points: Points) -> None:
-    n, d = points.rows.shape
-    seconds = n**2 * (PAIR + PAIR_FEATURE * d)
-    if seconds > LONG:
-        log.warning(
-            "the neighbours of %d × %d are looked for among all pairs, which takes about %.0f minutes on one core; an index "
-            "('hnsw') finds nearly all of them sooner from some 100,000 samples on",
-            n, d, np.ceil(seconds / 60),
-        )  # fmt: skip
 
 
 def _faiss(index: str) -> Any:  # noqa: ANN401 - a package without types

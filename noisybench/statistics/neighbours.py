@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from noisybench.ground.arrays import Floats32, Indices, Labels, check_features, check_groups, check_labels
 from noisybench.ground.checks import check_room
 from noisybench.ground.errors import BadUsage
-from noisybench.statistics.nearest import nearest_others
+from noisybench.statistics.nearest import nearest_others, tell_of_time
 from noisybench.statistics.neighbour_index import IndexName, as_index, neighbours_by
 from noisybench.statistics.similarity import TIED, Distance, points_of
 
@@ -81,7 +81,9 @@ def two_nearest(features: NDArray[Any], n: int) -> Labels:
     two = np.full((n, 2), -1)
     if n < 2:  # noqa: PLR2004 - nobody else
         return two
-    for near in nearest_others(points_of(features, np.arange(n)), np.full(n, min(2, n - 1))):
+    points = points_of(features, np.arange(n))
+    tell_of_time(points, "methods of estimation other than hoc do without")
+    for near in nearest_others(points, np.full(n, min(2, n - 1))):
         firsts = np.searchsorted(near.row, np.arange(len(near.samples) + 1))
         start, counts = firsts[:-1], np.diff(firsts)
         one, other = near.similarity[start], near.similarity[start + counts - 1]

@@ -34,11 +34,12 @@ def run_share(
     Raises:
         Unfinished: The tasks of the shard are finished, and others are not.
     """
-    own = machine.shard.share(tasks)
-    found = machine.runner.run(function, own, shared, progress=progress)
+    own = machine.shard.share(range(len(tasks)))
+    found = machine.runner.run(function, [tasks[place] for place in own], shared, progress=progress)
     if machine.shard.is_whole:
         return found
-    left = sum(not is_finished(task) for task in tasks)
+    # Those of others alone: a training that failed has left no finished run, and its own shard knows that it ended.
+    left = sum(not is_finished(task) for place, task in enumerate(tasks) if place not in own)
     if left:
         raise unfinished(
             machine.shard, done=len(own), of=len(tasks), left=left, what="runs", result="the tables of the study"

@@ -199,7 +199,8 @@ def main() -> None:
     many = photographs(256 if small else 50_000)
     noisy = build_variant(many, Symmetric(0.2), seed=0)
     counts = (1, 2) if small else AT_ONCE
-    big = "resnet18(width=4)" if small else "resnet18"
+    # At a width of 4, torch 2.14.1 on a CPU ended in "double free" within the backward pass of channels-last convolutions.
+    big = "resnet18(width=16)" if small else "resnet18"
     epoch = Recipe(epochs=1, augmentation="crop_flip")
     parts: list[Callable[[], list[Row]]] = [
         lambda: half(source, variant, device, 2 if small else 4),

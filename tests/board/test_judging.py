@@ -15,11 +15,12 @@ from sklearn.metrics import f1_score
 
 from noisybench.board.agreement import Agreement
 from noisybench.board.finding import find_suspects
+from noisybench.board.finished import Result, score_given
 from noisybench.board.judging import judge, judge_all, judge_all_by_class
 from noisybench.board.kept_answers import DIGEST
 from noisybench.board.leaderboard import leaderboard
 from noisybench.board.own_cut import own_flags
-from noisybench.board.results import MeasuredMemorization, Result, evaluate, memorize, score_given
+from noisybench.board.results import MeasuredMemorization, evaluate, memorize
 from noisybench.board.truths import Asked, read_truths
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source

@@ -55,9 +55,9 @@ def test_ray_is_asked_for_by_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("address", ["10.0.0.1", "ray://10.0.0.1:10001", "host:port"])
 def test_an_address_that_is_none_is_refused(address: str) -> None:
-    """Before Ray is looked for."""
+    """Before Ray is looked for, or a data set is read."""
     with pytest.raises(BadUsage, match=f"is as .*, got '{address}'"):
-        Ray(address).run(print, [1], None)
+        Ray(address)
 
 
 @pytest.mark.integration("ray")

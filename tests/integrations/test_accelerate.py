@@ -1,11 +1,10 @@
-"""``accelerate launch`` with two processes: a loop by hand, and the Trainer of transformers; ``torchrun`` of a command.
+"""Accelerate with two processes: a loop by hand, and the Trainer of transformers; a real ``torchrun`` of a command.
 
 The references are one process that trains on the same batches, in which a sample's first answer counts, and a loop that
 asks about every sample alone.
 """
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,19 +13,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from accelerated import EPOCHS, N, perceptron, samples
+from accelerated import EPOCHS, N, perceptron, samples, train_both
+from started_ranks import run_on_two_ranks
 from torch import nn
 
+from noisybench.board.results import evaluate
 from noisybench.board.verification import verify
 from noisybench.data.loading import load_source
 from noisybench.detection.scoring import read_scores, scores_path
 from noisybench.items import find
 from noisybench.runs.reading import read_run
+from noisybench.training.machine import Machine
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import write_variant
-
-PROGRAM = Path(__file__).parents[1] / "accelerated.py"
-LAUNCH = ("--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no")
 
 pytestmark = [pytest.mark.integration("accelerate"), pytest.mark.integration("transformers")]
 
@@ -35,13 +34,8 @@ pytestmark = [pytest.mark.integration("accelerate"), pytest.mark.integration("tr
 def both(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What each of two processes left."""
     folder = tmp_path_factory.mktemp("accelerated")
-    # Without a GPU the launcher starts several processes for --multi_gpu alone, and these take the CPU where told so.
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", *LAUNCH, "--main_process_port", "0"]
-    told = {**os.environ, "ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": "", "GLOO_SOCKET_IFNAME": "lo"}
-    done = subprocess.run(
-        [*command, str(PROGRAM), str(folder)], env=told, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    # As ``accelerate launch --multi_gpu`` tells them where ACCELERATE_USE_CPU is set: else it starts one without a GPU.
+    run_on_two_ranks(train_both, folder, ACCELERATE_USE_CPU="true", CUDA_VISIBLE_DEVICES="")
     found = []
     for rank in range(2):
         with np.load(folder / f"{rank}.npz") as values:
@@ -82,20 +76,22 @@ def test_the_trainer_is_observed_in_parts(both: list[dict[str, Any]]) -> None:
 
 def test_evaluate_under_torchrun(tmp_path: Path) -> None:
     """Two processes leave the run that one leaves; its record says that they were two, and the first alone speaks."""
-    variant = build_variant(load_source("digits", limit=101), find("noises", "symmetric")(rate=0.2), seed=0)
+    source = load_source("digits", limit=101)
+    variant = build_variant(source, find("noises", "symmetric")(rate=0.2), seed=0)
     write_variant(variant, tmp_path / "v")
-    own = ["evaluate", str(tmp_path / "v"), "--epochs", "2", "--seeds", "0", "--detectors", "aum,loss_curvature"]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    found = {}
-    for name, launcher in {"one": [sys.executable], "two": torchrun}.items():
-        command = [*launcher, "-m", "noisybench", *own, "--device", "cpu", "--out", str(tmp_path / name), "--json"]
-        command += ["--workers", "1"] if name == "one" else []
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == 0, done.stderr
-        (told,) = json.loads(done.stdout)
-        found[name] = Path(told["path"])
+    detectors = ["aum", "loss_curvature"]
+    [one] = evaluate(
+        variant, source, epochs=2, seeds=(0,), detectors=detectors, machine=Machine(), out=tmp_path / "one"
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "noisybench", "evaluate", str(tmp_path / "v"), "--epochs", "2", "--seeds", "0", "--device", "cpu"]
+    command += ["--detectors", ",".join(detectors), "--out", str(tmp_path / "two"), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    (told,) = json.loads(done.stdout)
+    found = {"one": one.path, "two": Path(told["path"])}
     assert [read_run(path).record.ranks for path in found.values()] == [None, 2]
-    for detector in ("aum", "loss_curvature"):
+    for detector in detectors:
         one, two = (read_scores(scores_path(path, detector)).values for path in found.values())
         np.testing.assert_allclose(two, one, rtol=1e-3, atol=1e-5)
     assert verify(found["two"])

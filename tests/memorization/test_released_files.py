@@ -15,7 +15,8 @@ from released_layouts import cscores, feldman_zhang, infl_mem
 from shell import shell
 
 import noisybench
-from noisybench.board.results import memorize_released, score_given
+from noisybench.board.finished import score_given
+from noisybench.board.results import memorize_released
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.items import find

@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from shell import shell
 
+from noisybench.board.finished import Result
 from noisybench.board.leaderboard import leaderboard
-from noisybench.board.results import Result, score_answers
+from noisybench.board.results import score_answers
 from noisybench.board.run_suspects import suspects_of_runs
 from noisybench.board.verification import verify
 from noisybench.data.crowd.answers import Answers, answers_from_matrix, majority, one_each

@@ -12,9 +12,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from noisybench.board.finding import find_suspects
+from noisybench.board.finished import Result
 from noisybench.board.leaderboard import leaderboard
 from noisybench.board.neighbourhoods import share_of_true_neighbours
-from noisybench.board.results import Result, evaluate, score_features
+from noisybench.board.results import evaluate, score_features
 from noisybench.board.verification import verify
 from noisybench.cli.app import app
 from noisybench.data.extraction import choose_features, features_of

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from noisybench.board.agreement_file import write_agreement
+from noisybench.board.finished import score_given
 from noisybench.board.leaderboard import leaderboard
-from noisybench.board.results import detect, evaluate, memorize, score_features, score_given
+from noisybench.board.results import detect, evaluate, memorize, score_features
 from noisybench.board.truths import read_truths
 from noisybench.board.verification import verify
 from noisybench.data.loading import load_source

@@ -17,8 +17,9 @@ from shell import shell
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from noisybench.board.finding import find_suspects
+from noisybench.board.finished import score_given
 from noisybench.board.leaderboard import leaderboard
-from noisybench.board.results import evaluate, score_given
+from noisybench.board.results import evaluate
 from noisybench.data.loading import load_source
 from noisybench.data.source import source_from_arrays
 from noisybench.detection.scoring import read_scores, scores_path
@@ -284,14 +285,16 @@ def test_a_flipped_bit_of_a_table_is_refused_or_read(tmp_path: Path) -> None:
     """Any byte of a Parquet file with lists: pyarrow 26 ends the process when asked for what its footer says of a column."""
     whole = written(tmp_path, "parquet", {"sample": IDS, "probabilities": PROBS}).read_bytes()
     path, refused = tmp_path / "y.parquet", 0
-    for place in range(0, len(whole), 2):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << place // 2 % 8)]) + whole[place + 1 :])
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    places = [*range(0, footer, 97), *range(footer, len(whole), 9)]
+    for place in places:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << place % 8)]) + whole[place + 1 :])
         try:
             assert read_given(path, VARIANT, "pred_probs").values.shape == (N, K)
         except BadData as error:
             assert "\n" not in str(error)  # noqa: PT017 - either will do
             refused += 1
-    assert refused > len(whole) // 8
+    assert refused > len(places) // 4
 
 
 def test_files_and_names_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
@@ -535,7 +538,7 @@ def test_a_large_file_is_mapped_and_its_run_is_that_of_the_array(
         "parquet": {"sample": IDS, "probabilities": single},
     }
     whole = keep_given(VARIANT, tmp_path / "whole", name="model", pred_probs=PROBS)
-    monkeypatch.setattr("noisybench.ground.files.MAPPED", 1)
+    monkeypatch.setattr("noisybench.ground.npy.MAPPED", 1)
     monkeypatch.setattr("noisybench.ground.files.GROUP", 20 * single[0].nbytes)  # bytes of a group of rows
     assert isinstance(read_given(written(tmp_path, "npy", single), VARIANT, "pred_probs").values, np.memmap)
     for kind, content in (*contents.items(), ("memory", single)):

@@ -1,7 +1,6 @@
 """The forecast of memorization: the reference is the thing itself, small: its processor time, its files, its memory.
 
-Times are held to a factor of four, since the machine of a test is busy with others; measured alone they agree within 40 %
-(``tests/benchmarks/forecast.py``).
+Times are held to a factor of four, since the machine of a test is busy with others.
 """
 
 import time

@@ -25,11 +25,13 @@ import noisybench
 from noisybench.board.results import detect, evaluate, memorize
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source
-from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.engines.shards import Shard
+from noisybench.ground.errors import BadData, BadUsage, Mismatch, Unfinished
 from noisybench.ground.files import write_json
 from noisybench.ground.npy import read_array, write_array
 from noisybench.items import find
 from noisybench.memorization.estimate import read_memorization, write_memorization
+from noisybench.memorization.fitted_plan import plan_fitted
 from noisybench.memorization.pool import read_block, write_block
 from noisybench.memorization.subset_plan import SubsetPlan, plan_learner
 from noisybench.runs import merging
@@ -155,7 +157,7 @@ def test_a_killed_merge_goes_on_to_the_same_bytes(made: Path, tmp_path: Path, mo
     merge([made / "a", made / "b"], tmp_path / "whole")
     wanted = content(tmp_path / "whole")
     copy: Callable[[Path, Path, str | None], None] = merging._copy
-    for number in range(0, len(wanted), 7):
+    for number in range(0, len(wanted), 11):
         left = [number]
 
         def dying(file: Path, to: Path, told: str | None, left: list[int] = left) -> None:
@@ -345,6 +347,47 @@ def test_other_labels_under_one_name_are_refused(halves: Path, tmp_path: Path) -
 
 def fields_of(variant: Variant) -> dict[str, Any]:
     return {name: getattr(variant, name) for name in variant.__dataclass_fields__ if not name.startswith("_")}
+
+
+def test_models_of_another_device_are_measured_here(halves: Path, tmp_path: Path) -> None:
+    """The command names no device where all models are there, and theirs where some are to be trained."""
+    for half in ("a", "b"):
+        for path in (halves / half).glob("*/memorization/*/block-*.npz"):
+            change_block(halves / half, on_a_gpu, name=path.name)
+    merged = merge([halves / "a", halves / "b"], tmp_path / "m")
+    (command,) = [command for command in merged.commands if "--pool" not in command]
+    assert "--device" not in command
+    done = shell(*shlex.split(command)[1:], "--device", "cpu")
+    assert (done.code, "models" in done.out) == (0, True)
+    (command, _) = sorted(merge(halves / "a", tmp_path / "n").commands, key=lambda command: "--pool" in command)
+    assert "--device cuda" in command
+    with pytest.raises(BadData, match="holds models with device = cuda, now it is cpu"):
+        memorize(SOURCE, VARIANT, learner(), tmp_path / "n", models=120, machine=CPU)
+
+
+def on_a_gpu(record: dict[str, Any]) -> None:
+    record["setup"]["device"] = "cuda"
+
+
+def test_what_fitted_models_say_of_the_test_set_comes_along(tmp_path: Path) -> None:
+    """The command asks for pairs again, so that models which it fits are asked about the test set like those there."""
+    plan, _ = plan_fitted(SOURCE, model="sklearn:GaussianNB")
+    memorize(SOURCE, VARIANT, plan, tmp_path / "one", models=60, ask_test=True, machine=CPU)
+    for number in (1, 2):
+        with pytest.raises(Unfinished):
+            machine = Machine("cpu", shard=Shard(number, 2))
+            memorize(SOURCE, VARIANT, plan, tmp_path / f"of-{number}", models=60, ask_test=True, machine=machine)
+    (command,) = merge([tmp_path / "of-1", tmp_path / "of-2"], tmp_path / "m").commands
+    assert shell(*shlex.split(command)[1:]).code == 0
+    (pairs,) = (tmp_path / "m").glob("*.csv")
+    assert str(pairs) in command
+    pairs.unlink()
+    assert content(tmp_path / "m") == content(tmp_path / "one")
+    assert noisybench.verify(tmp_path / "m")[-1].endswith("is whole")
+    (command,) = merge(tmp_path / "of-2", tmp_path / "n").commands
+    assert shell(*shlex.split(command)[1:]).code == 0
+    next((tmp_path / "n").glob("*.csv")).unlink()
+    assert content(tmp_path / "n") == content(tmp_path / "one")
 
 
 def test_two_measurements_of_one_learner_are_refused(halves: Path, tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from scipy.stats import pearsonr, rankdata, spearmanr
 from sklearn.metrics import roc_auc_score
 
 from noisybench.board.agreement import STRATA, against_labels
+from noisybench.board.finished import Result, score_given
 from noisybench.board.flags_table import both_rows
 from noisybench.board.leaderboard import leaderboard
-from noisybench.board.results import Detected, MeasuredMemorization, Result, detect, evaluate, memorize, score_given
+from noisybench.board.results import Detected, MeasuredMemorization, detect, evaluate, memorize
 from noisybench.cli.app import app
 from noisybench.cli.closed_form import report_measured
 from noisybench.data.loading import load_source

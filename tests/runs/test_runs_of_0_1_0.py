@@ -73,9 +73,16 @@ def variant_of(old: Path, name: str) -> Variant:
 
 
 def without_version(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Records as 0.1.0 had them, but for intervals and what follows from them, which cover other samples since 0.5.0."""
+    """Records as 0.1.0 had them, but for intervals and what follows from them, which cover other samples since 0.5.0.
+
+    Numbers to 12 digits: areas are summed in another order since 0.5.0.
+    """
     return [
-        {name: value for name, value in record.items() if name not in SINCE and not name.endswith(INTERVALS)}
+        {
+            name: round(value, 12) if isinstance(value, float) else value
+            for name, value in record.items()
+            if name not in SINCE and not name.endswith(INTERVALS)
+        }
         for record in records
     ]
 

@@ -1,5 +1,6 @@
 """Jobs that share the runs or models of one command: the files of one process that does all, byte for byte, each made once."""
 
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -9,9 +10,11 @@ from shell import shell
 from noisybench.board.results import detect, evaluate, memorize
 from noisybench.data.source import Source
 from noisybench.ground.engines.shards import Shard
-from noisybench.ground.errors import Unfinished
+from noisybench.ground.errors import BadData, Unfinished
 from noisybench.items import find
 from noisybench.memorization import retraining
+from noisybench.memorization.block_tasks import BlockTask
+from noisybench.memorization.pool import read_block, write_block
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.training.machine import Machine
 from noisybench.training.plan import plan_run
@@ -71,7 +74,7 @@ def test_the_last_shard_makes_what_needs_all_models(
     trained = []
     train = retraining._train_block
 
-    def counted(task: retraining.BlockTask, *rest: object) -> None:
+    def counted(task: BlockTask, *rest: object) -> None:
         trained.append(task.first)
         train(task, *rest)  # type: ignore[arg-type]
 
@@ -87,6 +90,25 @@ def test_the_last_shard_makes_what_needs_all_models(
     measure(small, labels, learner, tmp_path / "two", **told, machine=Machine())  # type: ignore[operator]
     assert len(trained) == 6
     assert files(tmp_path / "one") == files(tmp_path / "two")
+
+
+def test_a_shard_trains_nothing_beside_models_that_were_made_differently(
+    small: Source, labels: Variant, tmp_path: Path
+) -> None:
+    """Of another device, or not asked about the test set: they could be no part of one pool."""
+    learner, told = learner_of(small), {"models": 60, "out": tmp_path}
+    with pytest.raises(Unfinished):
+        memorize(small, labels, learner, **told, machine=Machine(shard=Shard(1, 2)))  # type: ignore[arg-type]
+    second = Machine(shard=Shard(2, 2))
+    with pytest.raises(BadData, match="were not asked about the test set"):
+        memorize(small, labels, learner, **told, ask_test=True, machine=second)  # type: ignore[arg-type]
+    (path,) = tmp_path.rglob("block-0000.npz")
+    block = read_block(path, labels)
+    record = {**block.record, "setup": {**block.record["setup"], "device": "cuda"}}
+    write_block(replace(block, record=record), path)
+    with pytest.raises(BadData, match="holds models with device = cuda, now it is cpu"):
+        memorize(small, labels, learner, **told, machine=second)  # type: ignore[arg-type]
+    assert list(tmp_path.rglob("block-*.npz")) == [path]
 
 
 def test_a_shard_that_waits_for_others_is_no_failure(labels: Variant, tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from noisybench.board.finished import Result, score_given
 from noisybench.board.leaderboard import leaderboard
-from noisybench.board.results import Result, detect, evaluate, score_given
+from noisybench.board.results import detect, evaluate
 from noisybench.board.verification import verify
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source

@@ -11,8 +11,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import nn
 
 from noisybench.board.finding import find_suspects
+from noisybench.board.finished import Result
 from noisybench.board.leaderboard import leaderboard
-from noisybench.board.results import Result, evaluate
+from noisybench.board.results import evaluate
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.detection.scoring import Detector, read_scores

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from noisybench.ground.errors import BadUsage, MissingPackage
 from noisybench.noise.noises.neighbourhood import Neighbourhood
-from noisybench.statistics import neighbour_index
+from noisybench.statistics import nearest
 from noisybench.statistics.neighbours import neighbour_labels
 from noisybench.statistics.similarity import Distance
+from noisybench.statistics.vicinity import vicinity
 
 
 def overlapping(n: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -68,9 +69,11 @@ def test_a_long_search_is_told_beforehand(monkeypatch: pytest.MonkeyPatch, caplo
     with caplog.at_level(logging.WARNING):
         neighbour_labels(x, labels, 4, 5)
         assert not caplog.text
-        monkeypatch.setattr(neighbour_index, "LONG", 1e-9)
+        monkeypatch.setattr(nearest, "LONG", 1e-9)
         neighbour_labels(x, labels, 4, 5)
+        vicinity(x, labels, 4)
     assert (
-        "the neighbours of 50 × 16 are looked for among all pairs, which takes about 1 minutes on one core"
-        in caplog.text
+        "all pairs of 50 × 16 are compared for their neighbours, which takes about 1 minutes on one core; index hnsw "
+        "(--index hnsw; of a noise, --set index=hnsw)" in caplog.text
     )
+    assert "(--detectors fast)" in caplog.text

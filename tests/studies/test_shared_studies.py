@@ -7,15 +7,36 @@ from pathlib import Path
 
 import pytest
 
-from noisybench import curvature, harm, reproduce
+from noisybench import curvature, harm, reproduce, susceptibility
+from noisybench.data.loading import load_source
 from noisybench.ground.engines.shards import Shard
 from noisybench.ground.errors import Unfinished
+from noisybench.items import find
 from noisybench.studies.curvature_runs import AUTHORS_STEP, OWN_STEP, CurvatureGrid
 from noisybench.studies.harm_runs import HarmGrid
 from noisybench.studies.reproduce_runs import ReproduceGrid
+from noisybench.studies.susceptibility_grid import SusceptibilityGrid
 from noisybench.training.machine import Machine
+from noisybench.variants.building import build_variant
+from noisybench.variants.variant import write_variant
 
 CPU = Machine("cpu")
+SETTINGS = SusceptibilityGrid(
+    models=("mlp(width=4)", "mlp(width=8)"), learning_rates=(0.02, 0.05, 0.1), schedules=("constant",), recipes=("overfit",),
+    objectives=("cross_entropy",), half=False, seeds=(0,), epochs=4, rivals=(), tests=20,
+    options={"batch_size": "64", "susceptibility_samples": "8"},
+)  # fmt: skip
+
+
+def of_settings(out: Path, *, machine: Machine) -> object:
+    """The study of susceptibility, of a variant beside its folder."""
+    folder = out.parent / "variant"
+    if not folder.is_dir():
+        source = load_source("digits", limit=60)
+        write_variant(build_variant(source, find("noises", "symmetric")(rate=0.2)), folder)
+    return susceptibility([folder], SETTINGS, out, machine=machine)
+
+
 GRIDS: dict[str, tuple[Callable[..., object], str]] = {
     "harm": (
         partial(
@@ -32,6 +53,7 @@ GRIDS: dict[str, tuple[Callable[..., object], str]] = {
         ),
         r"has its 1 of 2 runs; still missing of other shards: 1\.",
     ),
+    "susceptibility": (of_settings, r"has its 3 of 6 runs; still missing of other shards: 3\."),
     # Trainings and pools of subset models, each of which is one task.
     "reproduce": (
         partial(reproduce, ReproduceGrid(studies={}, limit=60, draws=(0,), epochs=1, models=2, fraction=0.5)),

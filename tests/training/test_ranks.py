@@ -6,10 +6,6 @@ sums of gradients, within 1e-5.
 """
 
 import json
-import os
-import socket
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from rank_tasks import BATCH, EPOCHS, PROBES, RUNS, TASKS, K, N, columns_of, one_run, perceptron, samples
+from rank_tasks import BATCH, EPOCHS, PROBES, RUNS, K, N, columns_of, do_all, one_run, perceptron, samples
+from started_ranks import run_on_two_ranks
 from torch import nn
 
 from noisybench.ground.errors import BadUsage
@@ -26,26 +23,12 @@ from noisybench.training.ranks import ALONE, Ranks, check_repeats, first_in_batc
 from noisybench.training.recorder import Recorder
 from noisybench.training.shared_batch import SharedBatches
 
-PROGRAM = Path(__file__).parents[1] / "rank_tasks.py"
-
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which two processes have done every task."""
     folder = tmp_path_factory.mktemp("ranks")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    told = {
-        **os.environ,
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": port,
-        "WORLD_SIZE": "2",
-        "GLOO_SOCKET_IFNAME": "lo",
-    }
-    command = [sys.executable, str(PROGRAM), str(folder), *TASKS]
-    processes = [subprocess.Popen(command, env={**told, "RANK": str(rank)}) for rank in range(2)]
-    assert [process.wait(timeout=100) for process in processes] == [0, 0]
+    run_on_two_ranks(do_all, folder)
     return folder
 
 

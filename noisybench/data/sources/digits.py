@@ -1,13 +1,19 @@
 """Handwritten digits of scikit-learn, 8 × 8: embedded, needs no download."""
 
+import gzip
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from noisybench.data.source import LoadSource, Source, source_from_arrays
+from noisybench.ground.arrays import Labels
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import derive
+
+TESTED = 360
+"""Images of the test set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +27,9 @@ class Digits:
         if data is not None:
             msg = "source 'digits' is embedded: leave --data out"
             raise BadUsage(msg)
-        from sklearn.datasets import load_digits
-        from sklearn.model_selection import train_test_split
-
-        images, labels = load_digits(return_X_y=True)
-        train, test = train_test_split(
-            np.arange(len(labels)), test_size=360, stratify=labels, random_state=derive(0, "digits") % 2**32
-        )
-        images = images.reshape(-1, 8, 8, 1).astype(np.uint8)
+        images, labels = _read()
+        train, test = _stratified(labels, TESTED, derive(0, "digits") % 2**32)
+        images = images.reshape(-1, 8, 8, 1)
         return source_from_arrays(
             "digits",
             images[train],
@@ -40,6 +41,54 @@ class Digits:
             order="the stratified split of noisybench",
             limit=limit,
         )
+
+
+def _read() -> tuple[np.ndarray[tuple[int, int], np.dtype[np.uint8]], Labels]:
+    """Images (n, 64) and labels (n,), as ``sklearn.datasets.load_digits`` has them.
+
+    The file is read where scikit-learn lies, without its estimators: their import takes two seconds and more.
+    """
+    found = find_spec("sklearn")
+    for folder in found.submodule_search_locations or () if found else ():
+        path = Path(folder, "datasets", "data", "digits.csv.gz")
+        if path.is_file():
+            with gzip.open(path, "rt", encoding="ascii") as stream:
+                rows = np.loadtxt(stream, dtype=np.int64, delimiter=",")
+            return rows[:, :-1].astype(np.uint8), rows[:, -1]
+    from sklearn.datasets import load_digits  # of a version that keeps its data elsewhere
+
+    images, labels = load_digits(return_X_y=True)
+    return images.astype(np.uint8), labels.astype(np.int64)
+
+
+def _stratified(labels: Labels, tested: int, seed: int) -> tuple[Labels, Labels]:
+    """Positions for training and for test, with the draws of scikit-learn's ``train_test_split(…, stratify=labels)``."""
+    random = np.random.RandomState(seed)  # whose draws NumPy never changes
+    counts = np.bincount(labels)
+    trained = _quotas(counts, len(labels) - tested, random)
+    left = _quotas(counts - trained, tested, random)
+    parts: tuple[list[Labels], list[Labels]] = ([], [])
+    for label, (first, second) in enumerate(zip(trained, left, strict=True)):
+        members = np.flatnonzero(labels == label)
+        members = members[random.permutation(len(members))]
+        parts[0].append(members[:first])
+        parts[1].append(members[first : first + second])
+    return random.permutation(np.concatenate(parts[0])), random.permutation(np.concatenate(parts[1]))
+
+
+def _quotas(counts: Labels, total: int, random: np.random.RandomState) -> Labels:
+    """How many of ``total`` fall to each class, in proportion to ``counts``; what is left over to the largest remainders."""
+    exact = counts / counts.sum() * total
+    whole = np.floor(exact)
+    remainders, missing = exact - whole, int(total - whole.sum())
+    for value in np.unique(remainders)[::-1]:
+        if missing == 0:
+            break
+        alike = np.flatnonzero(remainders == value)
+        chosen = random.choice(alike, min(len(alike), missing), replace=False)
+        whole[chosen] += 1
+        missing -= len(chosen)
+    return whole.astype(np.int64)
 
 
 SOURCE: type[LoadSource] = Digits

@@ -14,7 +14,7 @@ from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
 
-from noisybench.ground.checks import number
+from noisybench.ground.checks import check_kind, number
 from noisybench.ground.engine import ONE_THREAD, Progress, Result, Task
 from noisybench.ground.errors import BadData, BadUsage, MissingPackage
 from noisybench.ground.locks import patient
@@ -52,6 +52,9 @@ class Ray:
     memory: int | None = None
 
     def __post_init__(self) -> None:
+        if self.address is not None:
+            check_kind(self.address, str, "address", "say 10.0.0.1:6379, or auto on a machine of the cluster")
+            _check_address(self.address)
         for name in ("cpus", "gpus", "memory"):
             given = getattr(self, name)
             if given is not None:
@@ -195,8 +198,6 @@ def _joined(address: str | None) -> Any:  # noqa: ANN401 - a module
         MissingPackage: It is not installed.
         BadData: There is no cluster, or it cannot be joined.
     """
-    if address is not None:
-        _check_address(address)
     try:
         import ray
     except ImportError:

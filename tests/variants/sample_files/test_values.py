@@ -17,7 +17,7 @@ from cleanlab import Datalab
 from numpy.typing import NDArray
 from shell import shell
 
-from noisybench.board.results import score_given
+from noisybench.board.finished import score_given
 from noisybench.data.source import Source, source_from_arrays
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.lookup import find
