@@ -82,14 +82,14 @@ def check_pairs_file(path: str | Path) -> Path:
 
 
 def words_of_pairs(pairs: InfluencePairs) -> str:
-    """What was compared, what was found, and what chance would give, in a sentence or two."""
+    """What was compared, what was found, and what chance would give, in three sentences."""
     helping = int((pairs.influence > 0).sum())
     return (
-        f"{pairs.helps} pairs help (influence of {pairs.least:g} and more) and {pairs.harms} harm (-{pairs.least:g} and "
-        f"less), where chance alone would give {_many(pairs.helps_by_chance)} and {_many(pairs.harms_by_chance)}: of "
-        f"{pairs.compared} pairs of a training sample with memorization of {pairs.memorized:g} and more and a test sample, "
-        f"by {pairs.models} models of {pairs.learner.name}. Listed are {helping} and {len(pairs.train) - helping}, among "
-        f"which a share of {pairs.most_q:g} at most is expected to be chance."
+        f"Compared were {pairs.compared} pairs of a training sample (memorization {pairs.memorized:g} and more) and a test "
+        f"sample, by {pairs.models} models of {pairs.learner.name}. {pairs.helps} pairs help (influence {pairs.least:g} and "
+        f"more; chance alone would give {_many(pairs.helps_by_chance)}), and {pairs.harms} pairs harm (influence "
+        f"-{pairs.least:g} and less; chance alone would give {_many(pairs.harms_by_chance)}). Listed are {helping} that help "
+        f"and {len(pairs.train) - helping} that harm, of which a share of {pairs.most_q:g} at most is expected to be chance."
     )
 
 

@@ -55,8 +55,9 @@ def draw_pairs(pairs: InfluencePairs, source: Source, variant: Variant, path: st
             figsize=(2.1 * ACROSS, 1.28 * deep + 0.6), layout=ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.03)
         )
         figure.suptitle(
-            f"{cell(source.name)}: test images (right) that models get right more often, in blue, or less often, in red, if "
-            f"they\nsaw the training image (left); the {len(rows)} of largest influence, one for each training image",
+            f"{cell(source.name)}: test images (right) that models get right more often (blue) or less often (orange) if they "
+            f"saw the\ntraining image (left); above each its number and label; the {len(rows)} pairs of largest influence, one "
+            f"for each training image",
             fontsize=9,
         )
         panels = figure.subplots(deep, 3 * ACROSS, squeeze=False, width_ratios=[1, 1, 0.15] * ACROSS).reshape(-1, 3)
@@ -67,7 +68,7 @@ def draw_pairs(pairs: InfluencePairs, source: Source, variant: Variant, path: st
             given, clean = variant.labels[train], variant.clean[train]
             word = _short(variant.class_names[given])
             if clean >= 0:
-                word += "\n(right)" if clean == given else f"\n(wrong: {_short(variant.class_names[clean])})"
+                word += "\n(right)" if clean == given else f"\n(wrong, is {_short(variant.class_names[clean])})"
             _draw(left, source.inputs, train, f"{train}: {word}", "black")
             colour = BLUE if pairs.influence[row] > 0 else VERMILLION
             told = f"{test}: {_short(variant.class_names[tests[test]])}\n{pairs.influence[row]:+.2f} ± {pairs.stderr[row]:.2f}"

@@ -121,7 +121,7 @@ def test_nearest_neighbours(tmp_path: Path) -> None:
     )
     variant = build_variant(source, AsFound(), seed=0)
     learner = learner_of("KNeighborsClassifier(n_neighbors=1)", balanced=False)
-    fit_subsets(source, variant, learner, tmp_path, models=200, machine=ONE)
+    fit_subsets(source, variant, learner, tmp_path, models=120, machine=ONE)
     pool = read_pool(tmp_path, variant)
     rows = on_one_scale(source.inputs)
     near = ((rows[:, None] - rows) ** 2).sum(-1)
@@ -139,7 +139,7 @@ def test_nearest_neighbours(tmp_path: Path) -> None:
     expected = ((variant.labels[order] == variant.labels[:, None]) * chance).sum(1)
     assert chance.sum() == pytest.approx(1)
     assert np.abs(memorization.p_out - expected).max() <= 4.5 * memorization.stderr.max()
-    assert np.mean(memorization.p_out - expected) == pytest.approx(0, abs=0.01)
+    assert np.mean(memorization.p_out - expected) == pytest.approx(0, abs=0.02)
 
 
 @pytest.mark.usefixtures("warm_processes")
@@ -147,19 +147,19 @@ def test_it_goes_on_to_the_same_bytes(table: Source, found: Variant, tmp_path: P
     """However many processes fit, after a kill, and beside more models, a block has the same bytes; asked again, no fit."""
     learner = learner_of("DecisionTreeClassifier(max_features=2)")
     told: list[int] = []
-    fit_subsets(table, found, learner, tmp_path / "a", models=60, machine=ONE, progress=lambda: told.append(1))
-    assert len(told) == 60
+    fit_subsets(table, found, learner, tmp_path / "a", models=52, machine=ONE, progress=lambda: told.append(1))
+    assert len(told) == 52
     both = Machine(device="cpu", workers=2)
-    fit_subsets(table, found, learner, tmp_path / "b", models=60, machine=both)
+    fit_subsets(table, found, learner, tmp_path / "b", models=52, machine=both)
     assert files(tmp_path / "a") == files(tmp_path / "b")
     whole = files(tmp_path / "a")
-    (tmp_path / "a" / "block-0001-of-10.npz").unlink()
+    (tmp_path / "a" / "block-0001-of-2.npz").unlink()
     (tmp_path / "a" / "block-0000.npz").write_bytes(b"torn")
-    assert fit_subsets(table, found, learner, tmp_path / "a", models=60, machine=ONE).trained == 60
+    assert fit_subsets(table, found, learner, tmp_path / "a", models=52, machine=ONE).trained == 52
     assert files(tmp_path / "a") == whole
-    assert fit_subsets(table, found, learner, tmp_path / "a", models=60, machine=ONE).trained == 0
+    assert fit_subsets(table, found, learner, tmp_path / "a", models=52, machine=ONE).trained == 0
     with pytest.raises(BadData, match="now it is"):
-        fit_subsets(table, found, learner_of("GaussianNB"), tmp_path / "a", models=60, machine=ONE)
+        fit_subsets(table, found, learner_of("GaussianNB"), tmp_path / "a", models=52, machine=ONE)
 
 
 def test_detectors_of_a_pool(table: Source, found: Variant, tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_features(small: Source, variant: Variant, tmp_path: Path) -> None:
         ("GaussianNB(var_smoothing=much)", BadUsage, "'var_smoothing' parameter of GaussianNB must be"),
         ("GaussianNB(var_smoothing={[]: 1})", BadUsage, "'var_smoothing' parameter of GaussianNB must be"),
         (f"GaussianNB(var_smoothing={'-' * 3000}1)", BadUsage, "'var_smoothing' parameter of GaussianNB must be"),
-        ("GaussianNB)var_smoothing=1(", UnknownName, "did you mean 'GaussianNB'"),
+        ("GaussianNB)var_smoothing=1(", UnknownName, r"is called 'GaussianNB\)var_smoothing=1'"),
         ("builtins.dict", BadUsage, "'sklearn:builtins.dict' does not say its options"),
         ("GaussianNB(var_smoothing=1", BadUsage, r"a model reads sklearn:NAME\(option=value"),
         ("RandomForestClassifier(random_state=1)", BadUsage, "--seed decides it"),
@@ -268,14 +268,14 @@ def test_a_fit_that_fails(table: Source, found: Variant, tmp_path: Path, caplog:
 def test_forecast(table: Source, found: Variant, tmp_path: Path) -> None:
     """A forecast is of whole fits: blocks that are there are taken off, and nothing is written."""
     learner = learner_of("GaussianNB")
-    told = forecast_memorization(table, found, learner, tmp_path, models=60, machine=ONE)
-    assert (told.models, told.finished, told.together, told.workers) == (60, 0, 1, 1)
+    told = forecast_memorization(table, found, learner, tmp_path, models=52, machine=ONE)
+    assert (told.models, told.finished, told.together, told.workers) == (52, 0, 1, 1)
     assert 0 < told.model_seconds < told.seconds
     assert not list(tmp_path.iterdir())
     fit_subsets(
         table, found, learner, tmp_path / found.name / "memorization" / learner.folder(), models=50, machine=ONE
     )
-    assert forecast_memorization(table, found, learner, tmp_path, models=60, machine=ONE).finished == 50
+    assert forecast_memorization(table, found, learner, tmp_path, models=52, machine=ONE).finished == 50
 
 
 def test_from_the_shell(table: Source, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from noisybench.memorization.retraining import retrain
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.memorization.tested_blocks import mend_tested, read_tests
 from noisybench.noise.noises.as_found import AsFound
+from noisybench.runs.memorization_forecast import forecast_memorization
 from noisybench.runs.verify import verify_runs
 from noisybench.training.machine import Machine
 from noisybench.training.plan import plan_run
@@ -145,9 +146,26 @@ def test_what_was_not_asked(source: Source, variant: Variant, tmp_path: Path) ->
         memorize(source, variant, plan, tmp_path / "c", features=features, ask_test=True)
 
 
+def test_forecast(source: Source, variant: Variant, tmp_path: Path) -> None:
+    """What is asked of test samples is counted; what the measurement would refuse, its forecast refuses."""
+    plain, told = (
+        forecast_memorization(source, variant, NEAREST, tmp_path, models=10, ask_test=asked, machine=ONE)
+        for asked in (False, True)
+    )
+    assert told.disk_bytes == plain.disk_bytes + 10 * 20
+    assert told.estimate_bytes > plain.estimate_bytes
+    with pytest.raises(BadUsage, match="only models that are trained or fitted to measure memorization"):
+        forecast_memorization(source, variant, NEAREST, tmp_path, purpose="detector", ask_test=True, machine=ONE)
+    with pytest.raises(BadUsage, match="needs a test set"):
+        forecast_memorization(untested(source), variant, NEAREST, tmp_path, ask_test=True, machine=ONE)
+    memorize(source, variant, NEAREST, tmp_path, models=10, machine=ONE)
+    with pytest.raises(BadData, match="not asked about the test set"):
+        forecast_memorization(source, variant, NEAREST, tmp_path, models=10, ask_test=True, machine=ONE)
+
+
 def test_files(source: Source, variant: Variant, measured: Path, tmp_path: Path) -> None:
     """Every format holds the same pairs, with names and labels of both samples; a sheet is of images."""
-    pairs = influence_pairs(measured, source, variant)
+    pairs = influence_pairs(measured, source, variant, most=6)
     records = pair_records(pairs, source, variant)
     first = next(record for record in records if (record["train"], record["test"]) == (WRONG, 0))
     assert (first["name"], first["given"], first["clean"], first["label"]) == ("image 5.png", "2", "0", "0")
@@ -161,7 +179,7 @@ def test_files(source: Source, variant: Variant, measured: Path, tmp_path: Path)
     draw_pairs(pairs, source, variant, tmp_path / "sheet.svg")
     svg = (tmp_path / "sheet.svg").read_text()
     assert "5: 2" in svg
-    assert "(wrong: 0)" in svg
+    assert "(wrong, is 0)" in svg
     rows = source_from_arrays("rows", np.zeros((3, 2)), [0, 1, 0])
     with pytest.raises(BadUsage, match="a contact sheet is of images"):
         draw_pairs(pairs, rows, variant, tmp_path / "sheet.png")
@@ -170,7 +188,7 @@ def test_files(source: Source, variant: Variant, measured: Path, tmp_path: Path)
 
 
 def test_from_the_shell(source: Source, tmp_path: Path) -> None:
-    """Pairs are refused of detectors, closed form and features before anything is read."""
+    """Pairs are refused of detectors, closed form and files of no known kind before anything is read."""
     write_variant(build_variant(source, AsFound(), seed=0), tmp_path / "v")
     for options, words in (
         (["--pool", "detector"], "leave --pool detector out"),
