@@ -230,12 +230,12 @@ def opened_parquet(path: Path) -> Iterator[tuple[pq.ParquetFile, pa.Schema]]:
     """
     check_regular(path)
     try:
-        file = pq.ParquetFile(path, page_checksum_verification=True)
+        file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
         schema = file.schema_arrow  # which each asking makes anew
         texts = [field.name for field in schema if holds_texts(field.type)]
         if texts:
             file.close()
-            file = pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=texts)
+            file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False, read_dictionary=texts)
             schema = file.schema_arrow
         with file:
             yield file, schema

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source
 from noisybench.ground.errors import BadUsage
+from noisybench.ground.random_streams import derive
 
 
 def test_the_split_is_a_stratified_partition_of_scikit_learns_digits(digits: Source) -> None:
@@ -26,6 +28,10 @@ def test_the_split_is_a_stratified_partition_of_scikit_learns_digits(digits: Sou
     )
     theirs = np.column_stack([images, labels])
     assert np.array_equal(ours[np.lexsort(ours.T)], theirs[np.lexsort(theirs.T)])
+    seed = derive(0, "digits") % 2**32
+    train, test = train_test_split(np.arange(1797), test_size=360, stratify=labels, random_state=seed)
+    np.testing.assert_array_equal(digits.inputs.reshape(-1, 64), images[train])
+    np.testing.assert_array_equal(digits.test_inputs.reshape(-1, 64), images[test])
     assert np.abs(np.bincount(digits.test_labels) - np.bincount(labels) * 360 / 1797).max() < 1
 
 
@@ -34,6 +40,14 @@ def test_the_split_never_changes(digits: Source) -> None:
     assert digits.sha256 == "af6bd5ef1479f726fa5fa6c7db9a9d940c0f1f48d18f0e2457cee19ae9aff0bc"
     assert digits.order == "the stratified split of noisybench"
     assert np.array_equal(digits.clean, digits.labels)
+
+
+def test_digits_that_lie_elsewhere_are_those_of_scikit_learns_function(
+    digits: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another version of scikit-learn may keep its files in another place."""
+    monkeypatch.setattr("noisybench.data.sources.digits.find_spec", lambda _: None)
+    assert load_source("digits").sha256 == digits.sha256
 
 
 def test_a_limit_keeps_the_first_samples(digits: Source) -> None:
