@@ -48,7 +48,8 @@ def placements(values: Floats, others: Floats) -> Floats:
 def delong(high: Floats, low: Floats) -> float:
     """Area, once its variance is computed too."""
     of_high, of_low = placements(high, low) / len(low), 1 - placements(low, high) / len(high)
-    _ = of_high.var(ddof=1) / len(high) + of_low.var(ddof=1) / len(low)
+    if min(len(high), len(low)) > 1:
+        _ = of_high.var(ddof=1) / len(high) + of_low.var(ddof=1) / len(low)
     return float(of_high.mean())
 
 
