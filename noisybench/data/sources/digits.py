@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from noisybench.data.source import LoadSource, Source, source_from_arrays
 from noisybench.ground.arrays import Labels
@@ -43,7 +44,7 @@ class Digits:
         )
 
 
-def _read() -> tuple[np.ndarray[tuple[int, int], np.dtype[np.uint8]], Labels]:
+def _read() -> tuple[NDArray[np.uint8], Labels]:
     """Images (n, 64) and labels (n,), as ``sklearn.datasets.load_digits`` has them.
 
     The file is read where scikit-learn lies, without its estimators: their import takes two seconds and more.
