@@ -80,7 +80,7 @@ def test_evaluate_under_torchrun(tmp_path: Path) -> None:
     variant = build_variant(source, find("noises", "symmetric")(rate=0.2), seed=0)
     write_variant(variant, tmp_path / "v")
     detectors = ["aum", "loss_curvature"]
-    [one] = evaluate(
+    [alone] = evaluate(
         variant, source, epochs=2, seeds=(0,), detectors=detectors, machine=Machine(), out=tmp_path / "one"
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -89,7 +89,7 @@ def test_evaluate_under_torchrun(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     (told,) = json.loads(done.stdout)
-    found = {"one": one.path, "two": Path(told["path"])}
+    found = {"one": alone.path, "two": Path(told["path"])}
     assert [read_run(path).record.ranks for path in found.values()] == [None, 2]
     for detector in detectors:
         one, two = (read_scores(scores_path(path, detector)).values for path in found.values())
