@@ -1,6 +1,7 @@
 """Two trainings in several processes, by Accelerate. Each process leaves ``RANK.npz``."""
 # ruff: noqa: ANN401 - neither package is installed where types are checked
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,8 @@ def train_both(folder: Path) -> None:
     from accelerate import Accelerator
 
     accelerator = Accelerator(cpu=True)
-    values = {**own_loop(accelerator), **trainer_loop(folder)}
+    values = own_loop(accelerator)
+    if find_spec("transformers"):
+        values |= trainer_loop(folder)
     np.savez(folder / f"{accelerator.process_index}.npz", **values)
     accelerator.end_training()

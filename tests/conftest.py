@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from browser import Browser, chromium
-from started_ranks import LIBRARIES
 
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source
@@ -69,11 +68,14 @@ def warm_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     ahead in tests/data/test_lazy_inputs.py.
     """
     context = get_context("forkserver")
-    context.set_forkserver_preload(LIBRARIES)
+    context.set_forkserver_preload(["torch._dynamo", "torchvision.models", "sklearn", "scipy.stats", "pyarrow.parquet"])
     monkeypatch.setattr("torch.multiprocessing.get_context", lambda _=None: context)
 
 
-LONG = ("test_readme.py", "test_resume.py", "test_contributing.py", "test_training_run.py")
+LONG = (
+    "test_readme.py", "test_resume.py", "test_contributing.py", "test_training_run.py",
+    "test_ray.py", "test_accelerate.py", "test_ranks.py", "test_transformers.py", "test_lightning.py",
+)  # fmt: skip
 
 
 @pytest.hookimpl(wrapper=True)
@@ -101,4 +103,4 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("integration"):
         (package,) = marker.args
         if find_spec(package) is None:
-            pytest.skip(f"{package} is not installed; the extra 'integrations' brings it")
+            pytest.skip(f"{package} is not installed; tox -e frameworks installs every such package")

@@ -27,7 +27,7 @@ from noisybench.training.machine import Machine
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import write_variant
 
-pytestmark = [pytest.mark.integration("accelerate"), pytest.mark.integration("transformers")]
+pytestmark = pytest.mark.integration("accelerate")
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +69,7 @@ def test_a_loop_by_hand_records_what_one_process_does(both: list[dict[str, Any]]
     np.testing.assert_array_equal(both[0]["margin"], both[1]["margin"])
 
 
+@pytest.mark.integration("transformers")
 def test_the_trainer_is_observed_in_parts(both: list[dict[str, Any]]) -> None:
     for own in both:
         np.testing.assert_allclose(own["observed"], own["plain"], rtol=1e-5, atol=1e-6)
