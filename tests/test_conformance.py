@@ -829,7 +829,7 @@ class TestNoise:
 
     @pytest.mark.parametrize("mode", MODES)
     def test_labels_follow_their_law(self, case: tuple[Any, Source], mode: Mode) -> None:
-        """Chi-square (scipy) over 40 seeds of each sample's errors and of each class's labels, alpha 1e-6.
+        """Chi-square (scipy) over 60 seeds of each sample's errors and of each class's labels, alpha 1e-6.
 
         Of samples too even would be as wrong as too uneven: each is drawn anew with every seed.
         """
@@ -838,7 +838,7 @@ class TestNoise:
             pytest.skip("no law: the errors are as found")
         if noise_name(noise) in TOGETHER and mode == "exact":
             pytest.skip("its chances are those of mode bernoulli; a test of its own says how far they are")
-        k, seeds = source.num_classes, 40
+        k, seeds = source.num_classes, 60
         surplus, variance, counts = np.zeros(300), np.zeros(300), np.zeros((k, k))
         for seed in range(seeds):
             draw = draws((noise, source), seed=seed, mode=mode)
