@@ -36,6 +36,7 @@ def test_the_callback_of_lightning(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.integration("accelerate")
+@pytest.mark.integration("transformers")
 @pytest.mark.filterwarnings("ignore")
 def test_the_callback_of_transformers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = shown("transformers", tmp_path, monkeypatch)

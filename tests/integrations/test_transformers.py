@@ -18,6 +18,7 @@ from noisybench.training.recorder import Recorder
 
 pytestmark = [
     pytest.mark.integration("accelerate"),
+    pytest.mark.integration("transformers"),
     pytest.mark.filterwarnings("ignore:.*pin_memory"),
 ]
 N, K, WORDS = 40, 3, 30
