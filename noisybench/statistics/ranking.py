@@ -68,9 +68,8 @@ def strata(ranking: RankedScores) -> tuple[Labels, Labels, Labels]:
             f"a ranking of {len(ranking.mislabeled)} samples has {len(ranking.given)} given labels; give them to rank()"
         )
         raise BadData(msg)
-    given = ranking.given - min(
-        0, int(ranking.given.min(initial=0))
-    )  # what is unknown is a class of its own, below the others
+    lowest = int(ranking.given.min(initial=0))  # below 0 where what is no class of the others is one of its own
+    given = ranking.given - min(0, lowest)
     k = int(given.max(initial=-1)) + 1
     wrong_of = np.bincount(given[ranking.mislabeled], minlength=k)
     both = (wrong_of > 0) & (np.bincount(given, minlength=k) > wrong_of)
