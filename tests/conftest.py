@@ -1,5 +1,6 @@
 """Fixtures that many tests share."""
 
+import functools
 import gc
 import os
 from collections.abc import Generator, Iterator
@@ -8,6 +9,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+import typer.main
 from browser import Browser, chromium
 
 from noisybench.data.loading import load_source
@@ -28,6 +30,14 @@ def no_power_cut() -> Iterator[None]:
     """Tests wait for no disk: that files are synced, and when, tests of its own show."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("os.fsync", lambda _: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_command_line() -> Iterator[None]:
+    """Typer makes the commands of their functions once, not anew for each of thousands of lines; a process of its own does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.main.get_command", functools.cache(typer.main.get_command))
         yield
 
 
