@@ -2,6 +2,7 @@
 
 import gzip
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.source import LoadSource, Source, source_from_arrays
-from noisybench.ground.arrays import Labels
+from noisybench.ground.arrays import Labels, read_only
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.random_streams import derive
 
@@ -44,8 +45,9 @@ class Digits:
         )
 
 
+@cache  # the text is most of what a load takes
 def _read() -> tuple[NDArray[np.uint8], Labels]:
-    """Images (n, 64) and labels (n,), as ``sklearn.datasets.load_digits`` has them.
+    """Images (n, 64) and labels (n,), as ``sklearn.datasets.load_digits`` has them, read-only.
 
     The file is read where scikit-learn lies, without its estimators: their import takes two seconds and more.
     """
@@ -55,11 +57,11 @@ def _read() -> tuple[NDArray[np.uint8], Labels]:
         if path.is_file():
             with gzip.open(path, "rt", encoding="ascii") as stream:
                 rows = np.loadtxt(stream, dtype=np.int64, delimiter=",")
-            return rows[:, :-1].astype(np.uint8), rows[:, -1]
+            return read_only(rows[:, :-1].astype(np.uint8)), read_only(rows[:, -1].copy())
     from sklearn.datasets import load_digits  # of a version that keeps its data elsewhere
 
     images, labels = load_digits(return_X_y=True)
-    return images.astype(np.uint8), labels.astype(np.int64)
+    return read_only(images.astype(np.uint8)), read_only(labels.astype(np.int64))
 
 
 def _stratified(labels: Labels, tested: int, seed: int) -> tuple[Labels, Labels]:
