@@ -83,18 +83,17 @@ def warm_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 LONG = {
-    "test_ray.py": 180,
-    "test_readme.py": 110,
-    "test_resume.py": 50,
-    "test_accelerate.py": 40,
-    "test_contributing.py": 30,
-    "test_training_run.py": 20,
-    "test_retraining.py": 15,
-    "test_ranks.py": 10,
-    "test_transformers.py": 10,
-    "test_lightning.py": 10,
+    ("test_ray.py",): 180,
+    ("test_accelerate.py", "test_ranks.py", "test_training_run.py", "test_retraining.py", "test_lazy_inputs.py"): 90,
+    ("test_readme.py",): 80,
+    ("test_resume.py",): 50,
+    ("test_contributing.py",): 30,
+    ("test_transformers.py", "test_lightning.py"): 20,
 }
-"""Files whose tests take long, most of it waiting for processes, and about how many seconds."""
+"""Files whose tests take long, most of it waiting for processes, and about how many seconds.
+
+Those of the second row fork from one process, which each worker that runs one of them has to start.
+"""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -108,14 +107,14 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first, each with one worker: ``--dist worksteal`` gives out equal parts, and a worker takes what others have left."""
+    """Long files first, shared out: ``--dist worksteal`` gives each worker an equal part, of which others steal the end."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     loads, parts = [0] * workers, [list[pytest.Item]() for _ in range(workers)]
-    short = [item for item in items if item.path.name not in LONG]
-    for name, seconds in LONG.items():
+    short = [item for item in items if not any(item.path.name in files for files in LONG)]
+    for files, seconds in LONG.items():
         least = loads.index(min(loads))
         loads[least] += seconds
-        parts[least] += [item for item in items if item.path.name == name]
+        parts[least] += [item for item in items if item.path.name in files]
     ordered: list[pytest.Item] = []
     for given, part in enumerate(parts):
         size = (len(items) - len(ordered)) // (workers - given)
