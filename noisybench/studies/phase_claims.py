@@ -188,5 +188,3 @@ def _coordinates_tell(maps: PhaseMaps) -> Effect | str:
     if not known:
         return "there is no named variant with a counterpart and a reached target in its own map"
     return measured_over(known, f"{_said(maps).rpartition(';')[0]}; units are named variants")
-
-

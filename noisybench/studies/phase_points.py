@@ -90,7 +90,9 @@ def _check_named(folder: Path, variant: Variant, source: Source) -> None:
         msg = f"{folder} has other right labels than '{source.name}'; build it again"
         raise Mismatch(msg)
     if not 0 < variant.mislabeled.sum() < len(variant.labels):
-        msg = f"{folder} has {int(variant.mislabeled.sum())} wrong labels; a point of the map needs wrong and right ones"
+        msg = (
+            f"{folder} has {int(variant.mislabeled.sum())} wrong labels; a point of the map needs wrong and right ones"
+        )
         raise BadData(msg)
 
 

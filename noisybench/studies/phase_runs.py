@@ -5,14 +5,15 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from noisybench.data.extraction import choose_features, features_of
+from noisybench.data.extraction import features_of
 from noisybench.data.source import Source
+from noisybench.ground.amounts import duration
 from noisybench.ground.arrays import Floats
 from noisybench.ground.digests import file_digest
 from noisybench.ground.engine import Progress
@@ -23,15 +24,18 @@ from noisybench.ground.lookup import find
 from noisybench.ground.npy import write_array
 from noisybench.ground.version import __version__
 from noisybench.noise.difficulty_law import difficulty_of
+from noisybench.noise.exchange import coordinates_of, exchange
 from noisybench.runs.folder import keep_variant
 from noisybench.runs.frozen_scores import FrozenFeatures, LabelScores, prepare_features, score_labels
-from noisybench.statistics.coherence import Coordinates, realised
+from noisybench.statistics.coherence import Coordinates, Realised, realised
 from noisybench.statistics.detection_metrics import auroc_within_class
 from noisybench.statistics.ranking import rank
 from noisybench.statistics.score_parts import split_auroc
+from noisybench.studies.forecast import StudyForecast
 from noisybench.studies.phase_grid import PhaseGrid
 from noisybench.studies.phase_points import MAIN, NamedVariant, PhasePoint, class_noise, origins_of, points_of
 from noisybench.studies.shares import run_share
+from noisybench.studies.study import plain
 from noisybench.training.machine import Machine, limited_threads
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import write_location
@@ -96,22 +100,28 @@ def setting_of(
     *,
     named: Sequence[NamedVariant],
     data: Path | None,
-    difficulty: Path | None,
+    difficulty: Path,
     lower_is_harder: bool,
 ) -> PhaseSetting:
-    """The setting of a study; where no file tells what is difficult, models are trained once, and what they say is kept."""
-    file = _own_difficulty(source, out) if difficulty is None else difficulty
+    """The setting of a study, with the digest of all that decides its points."""
     matrix = None if grid.matrix is None else file_digest(Path(grid.matrix))
     decides = [
         "phase", __version__, source.sha256, grid.rate, grid.structure, matrix, grid.features, grid.coordinates,
-        grid.neighbours, grid.bins, [*grid.detectors], grid.seed, file_digest(file), lower_is_harder,
+        grid.neighbours, grid.bins, [*grid.detectors], grid.seed, file_digest(difficulty), lower_is_harder,
     ]  # fmt: skip
-    return PhaseSetting(grid, out, source, data, file, lower_is_harder, tuple(named), _digest(decides))
+    return PhaseSetting(grid, out, source, data, difficulty, lower_is_harder, tuple(named), _digest(decides))
 
 
-def _own_difficulty(source: Source, out: Path) -> Path:
-    """The file of what models that have not seen a sample do not know of it, made unless it is there."""
-    path = out / f"difficulty-{source.sha256[:8]}.npy"
+def difficulty_file(source: Source, *homes: Path) -> Path:
+    """The file of what models that have not seen a sample do not know of it, in the first of some folders that has one.
+
+    Where none has, the models are trained, and the file is left in the last folder.
+    """
+    name = f"difficulty-{source.sha256[:8]}.npy"
+    there = [home / name for home in homes if (home / name).is_file()]
+    if there:
+        return there[0]
+    path = homes[-1] / name
     with made_once(path):
         if not path.is_file():
             write_array(difficulty_of(source, file=None), path)
@@ -135,14 +145,12 @@ class PointsAtWork:
     prepared: FrozenFeatures | None
 
 
-def run_points(
-    setting: PhaseSetting, *, machine: Machine, progress: Progress = lambda: None
-) -> list[dict[str, Any]]:
+def run_points(setting: PhaseSetting, *, machine: Machine, progress: Progress = lambda: None) -> list[dict[str, Any]]:
     """Records of every point, in their order, of which those not finished are made."""
     left = [point for point in setting.points if _finished(point, setting) is None]
     if left:
         _keep_origins(setting)
-    prepared = prepared_features(setting, machine) if left else None
+    prepared = prepared_features(setting, machine, setting.out / "features") if left else None
     found = run_share(
         _carried_out,
         setting.points,
@@ -175,11 +183,11 @@ def _keep(variant: Variant, setting: PhaseSetting, name: str) -> Variant:
     return kept
 
 
-def prepared_features(setting: PhaseSetting, machine: Machine, cache: Path | None = None) -> FrozenFeatures:
-    """The features of detectors, with all that no label decides."""
+def prepared_features(setting: PhaseSetting, machine: Machine, cache: Path | None) -> FrozenFeatures:
+    """The features of detectors, kept in a folder, with all that no label decides."""
     source, grid = setting.source, setting.grid
     with limited_threads(machine.threads):
-        values = features_of(source, grid.features, device=machine.device, cache=cache or setting.out / "features")
+        values = features_of(source, grid.features, device=machine.device, cache=cache)
         return prepare_features(values, classes=source.num_classes)
 
 
@@ -214,26 +222,88 @@ def _carried_out(point: PhasePoint, work: PointsAtWork, progress: Progress) -> l
 def make_point(point: PhasePoint, setting: PhaseSetting, prepared: FrozenFeatures) -> list[dict[str, Any]]:
     """Make the labels of a point, leave them as a variant, and score them: its record, and one of each score.
 
-    A target that cannot be reached leaves one record that says so.
+    A target that cannot be reached leaves one record that says so, with the coordinates at which the search ended.
     """
-    coordinates = coordinates_in(setting)
+    where = coordinates_in(setting)
     about = {"map": point.map, "role": point.role, "point": point.name, "draw": point.draw}
-    placed = about | {"target_difficulty": point.difficulty, "target_coherence": point.coherence}
+    told = {"record": "point", **about, "target_difficulty": point.difficulty, "target_coherence": point.coherence}
     variant = _labels_of(point, setting)
-    ...
+    if isinstance(variant, Realised):
+        return [_known(told | {"reached": False, "difficulty": variant.difficulty, "coherence": variant.coherence})]
+    _keep(variant, setting, point.name)
+    at = realised(where, variant.labels, variant.clean)
+    place = {"difficulty": at.difficulty, "coherence": at.coherence}
+    told |= {
+        "reached": True, **place, "rate": float(variant.mislabeled.mean()), "cells": cells_digest(variant),
+        "variant_id": variant.variant_id, "name": _name_of(point, setting),
+    }  # fmt: skip
+    scores = score_labels(prepared, variant, detectors=setting.grid.detectors)
+    write_array(suspicion_by_answers(variant, scores), setting.folder(point.name) / ANSWERS)
+    own = [{"record": "score", **about, **place, **one} for one in score_records(variant, scores)]
+    return [_known(record) for record in (told, *own)]
 
 
-def score_records(variant: Variant, scores: LabelScores, model: str) -> list[dict[str, Any]]:
+def _known(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record as JSON has it, without what is unknown."""
+    return {name: value for name, value in plain(record).items() if value is not None}
+
+
+def _name_of(point: PhasePoint, setting: PhaseSetting) -> str | None:
+    """What a named point is called."""
+    if point.role != "named":
+        return None
+    return class_noise(setting.grid) if point.map == MAIN else point.map
+
+
+def cells_digest(variant: Variant) -> str:
+    """Digest of the number of labels in each cell of clean and given class: alike for all points of a map."""
+    k = variant.num_classes
+    counts = np.bincount(variant.clean * k + variant.labels, minlength=k * k)
+    return hashlib.sha256(counts.astype("<i8").tobytes()).hexdigest()[:16]
+
+
+def coordinates_in(setting: PhaseSetting) -> Coordinates:
+    """The geometry in which all points are placed; it is kept for the last source."""
+    grid = setting.grid
+    return coordinates_of(
+        setting.source, features=grid.coordinates, neighbours=grid.neighbours, bins=grid.bins, difficulty=setting.difficulty,
+        lower_is_harder=setting.lower_is_harder,
+    )  # fmt: skip
+
+
+def _labels_of(point: PhasePoint, setting: PhaseSetting) -> Variant | Realised:
+    """The variant of a point; of a target that is out of reach, where the search for it ended."""
+    grid, origin = setting.grid, setting.origin(point)
+    if origin == setting.folder(point.name) / "variant":
+        return read_variant(origin)
+    seed = grid.seed + point.draw
+    if point.difficulty is None or point.coherence is None:
+        return build_variant(
+            setting.source, find("noises", "counterpart")(of=origin), seed=seed, mode="exact_per_class"
+        )
+    noise: Noise = find("noises", "exchanged")(
+        of=origin, auroc=point.difficulty, coherence=point.coherence, difficulty=setting.difficulty,
+        lower_is_harder=setting.lower_is_harder, features=grid.coordinates, neighbours=grid.neighbours, bins=grid.bins,
+    )  # fmt: skip
+    try:
+        return build_variant(setting.source, noise, seed=seed)
+    except BadUsage:
+        # The noise refuses a target that it does not reach: the same search again says where it ended.
+        kept, targets = read_variant(origin), {"difficulty": point.difficulty, "coherence": point.coherence}
+        found = exchange(kept.labels, kept.clean, coordinates_in(setting), **targets, seed=seed)
+        if found.reached:
+            raise
+        return found.realised
+
+
+def score_records(variant: Variant, scores: LabelScores) -> list[dict[str, Any]]:
     """A record of each detector and control, and of memorization in closed form: AUROC, within the given label, its parts.
 
-    Args:
-        variant: Of which every right label is known.
-        scores: Of it.
-        model: What memorization is of.
+    Every right label of the variant is known.
     """
     answers = suspicion_by_answers(variant, scores)
     columns = [(name, kind, "features", None, scores.scores[name]) for name, kind in scores.kinds.items()]
-    columns.append(("memorization", "memorization", "closed_form", model, scores.memorization))
+    columns.append(("memorization", "memorization", "closed_form", "ridge", scores.memorization))
     found = []
     for name, kind, by, learner, values in columns:
         parts = split_auroc(values, variant.mislabeled, variant.labels, answers)
@@ -249,3 +319,41 @@ def suspicion_by_answers(variant: Variant, scores: LabelScores) -> Floats:
     """One minus the probability of the given label by models that did not see the sample, shape (n,)."""
     found: Floats = 1 - scores.held_out[np.arange(len(variant.labels)), variant.labels].astype(np.float64)
     return found
+
+
+def forecast_points(setting: PhaseSetting, elsewhere: Path, machine: Machine) -> StudyForecast:
+    """Points, finished ones, and the time of the others: by those, or by one that is made elsewhere.
+
+    Args:
+        setting: Of the study.
+        elsewhere: Folder for that one.
+        machine: How it is made.
+    """
+    points = setting.points
+    finished = [point for point in points if _finished(point, setting) is not None]
+    left = len(points) - len(finished)
+    spent = [seconds for point in finished if (seconds := _seconds(setting.folder(point.name))) is not None]
+    if spent or not left:
+        return StudyForecast(
+            len(points), len(finished), left * float(np.mean(spent or [0.0])), "by those that are finished"
+        )
+    began = time.perf_counter()
+    there = setting.out / "features"
+    prepared = prepared_features(setting, machine, there if there.is_dir() else None)
+    tried = replace(setting, out=elsewhere)
+    _keep_origins(tried)
+    coordinates_in(tried)
+    before = time.perf_counter() - began
+    target = next(point for point in points if point.role == "target")
+    began = time.perf_counter()
+    make_point(target, tried, prepared)
+    each = time.perf_counter() - began
+    basis = f"by one that was made elsewhere; {duration(before)} for features and neighbours are among them"
+    return StudyForecast(len(points), 0, before + left * each, basis)
+
+
+def _seconds(folder: Path) -> float | None:
+    """What a point took; None where nobody wrote it."""
+    with suppress(BadData, KeyError, TypeError):
+        return float(read_record(folder / TIMING)["seconds"])
+    return None

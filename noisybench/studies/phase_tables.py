@@ -44,9 +44,7 @@ _NUMBERS = ("origin", "origin_within_given", "mean", "mean_within_given", "with_
 
 def _over_the_map(maps: PhaseMaps) -> Iterator[dict[str, Any]]:
     values, within = (maps.at_targets(field, by="features") for field in ("auroc", "auroc_within_given"))
-    origin, origin_within = (
-        maps.at(field, role="named", where=MAIN) for field in ("auroc", "auroc_within_given")
-    )
+    origin, origin_within = (maps.at(field, role="named", where=MAIN) for field in ("auroc", "auroc_within_given"))
     for kind in ("detector", "control"):
         for name in maps.detectors(kind):
             of_targets = {target: mean(draws.values()) for target, draws in values.get(name, {}).items()}
@@ -75,7 +73,11 @@ def map_table(maps: PhaseMaps) -> StudyTable:
     for coherence in maps.grid.coherence[::-1]:
         for difficulty in maps.grid.difficulty:
             lead = next((one for one in found.values() if tuple(one.target) == (difficulty, coherence)), None)
-            record: dict[str, Any] = {"target_difficulty": difficulty, "target_coherence": coherence, "reached": lead is not None}
+            record: dict[str, Any] = {
+                "target_difficulty": difficulty,
+                "target_coherence": coherence,
+                "reached": lead is not None,
+            }
             text = "–"
             if lead is not None:
                 record |= {
@@ -102,7 +104,9 @@ def parts_table(maps: PhaseMaps) -> StudyTable:
     for name in maps.detectors():
         for coherence in maps.grid.coherence:
             own = {
-                field: [mean(draws.values()) for target, draws in of.get(name, {}).items() if target.coherence == coherence]
+                field: [
+                    mean(draws.values()) for target, draws in of.get(name, {}).items() if target.coherence == coherence
+                ]
                 for field, of in values.items()
             }
             if own["auroc"]:
@@ -176,9 +180,7 @@ def _place(record: Mapping[str, Any], prefix: str) -> str:
 def memorization_table(maps: PhaseMaps) -> StudyTable:
     """AUROC of memorization at each target: in closed form, and of networks where there are any."""
     records = []
-    closed, pools = (
-        maps.at_targets("auroc", by=by).get("memorization", {}) for by in ("closed_form", "pool")
-    )
+    closed, pools = (maps.at_targets("auroc", by=by).get("memorization", {}) for by in ("closed_form", "pool"))
     within = maps.at_targets("auroc_within_given", by="closed_form").get("memorization", {})
     for target, draws in closed.items():
         records.append(
@@ -186,7 +188,9 @@ def memorization_table(maps: PhaseMaps) -> StudyTable:
              "least": min(draws.values()), "most": max(draws.values()),
              "closed_form_within_given": mean(within.get(target, {}).values()), "networks": mean(pools.get(target, {}).values())}
         )  # fmt: skip
-    records = [plain(one) for one in sorted(records, key=lambda one: (one["target_coherence"], one["target_difficulty"]))]
+    records = [
+        plain(one) for one in sorted(records, key=lambda one: (one["target_coherence"], one["target_difficulty"]))
+    ]
     header = ("coherence", "difficulty", "closed form", "within given label", "subset networks")
     lines = tuple(
         (f"{one['target_coherence']:g}", f"{one['target_difficulty']:g}", number(one["closed_form"]),
@@ -216,7 +220,9 @@ def networks_table(maps: PhaseMaps) -> StudyTable:
          *(number(one[field]) for field in fields[2:]))
         for one in records
     )  # fmt: skip
-    caption = "Networks trained on the labels of some points: detectors of the training, and memorization by subset networks."
+    caption = (
+        "Networks trained on the labels of some points: detectors of the training, and memorization by subset networks."
+    )
     return StudyTable("networks", caption, tuple(records), header, lines)
 
 
@@ -247,7 +253,12 @@ def scores_table(maps: PhaseMaps) -> StudyTable:
     records = [{field: one.get(field) for field in fields} for one in maps.scores]
     header = ("point", "detector", "by", "AUROC", "within given label", "given label", "held-out answers", "rest")
     lines = tuple(
-        (one["point"], one["detector"], one["by"], *(number(one[field]) for field in ("auroc", "auroc_within_given", *PARTS)))
+        (
+            one["point"],
+            one["detector"],
+            one["by"],
+            *(number(one[field]) for field in ("auroc", "auroc_within_given", *PARTS)),
+        )
         for one in records
     )
     return StudyTable("scores", "Every score at every point.", tuple(records), header, lines)
