@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from noisybench.board.row_pictures import plain_axes
-from noisybench.ground.drawing import BLUE, VERMILLION, in_style, save_picture
+from noisybench.ground.drawing import BLUE, VERMILLION, check_picture, in_style, save_picture
 from noisybench.studies.phase_maps import MapTarget, OfTargets, PhaseMaps, Record, leads, maps_of, mean
 from noisybench.studies.phase_points import MAIN
 from noisybench.studies.results import StudyResults
@@ -68,13 +68,37 @@ class Cell(NamedTuple):
 Cells: TypeAlias = Mapping[MapTarget, Cell]
 
 
-def draw_phase(results: StudyResults, path: Path) -> None:
-    """Draw the maps into a .png, .svg or .pdf file: who leads, each detector, memorization, and named points.
+def draw_phase(results: StudyResults, path: str | Path) -> list[Path]:
+    """Draw the pictures into .png, .svg or .pdf files: the maps, and beside them what AUROC comes from, and networks.
 
-    Axes are realised coordinates. A target that was not reached is blank, and the line of .5 is drawn between reached
-    neighbours alone.
+    Axes of maps are realised coordinates. A target that was not reached is blank, and the line of .5 is drawn between
+    reached neighbours alone.
+
+    Args:
+        results: Of the study.
+        path: Of the maps: who leads, each detector, memorization, and named points in maps of their own. The parts are
+            beside it with ``-parts`` at the end of the name, and detectors of trainings, where networks were trained,
+            with ``-networks``.
+
+    Returns:
+        The files.
+
+    Raises:
+        BadUsage: Another kind of picture.
+        MissingPackage: It needs matplotlib.
     """
-    maps = maps_of(results)
+    picture, maps = check_picture(path), maps_of(results)
+    beside = {what: picture.with_stem(f"{picture.stem}-{what}") for what in ("parts", "networks")}
+    _draw_maps(maps, picture)
+    _draw_all_parts(maps, beside["parts"])
+    trained = any(one["by"] == "training" for one in maps.scores)
+    if trained:
+        _draw_networks(maps, beside["networks"])
+    return [picture, beside["parts"], *([beside["networks"]] if trained else [])]
+
+
+def _draw_maps(maps: PhaseMaps, path: Path) -> None:
+    """Who leads, each detector, memorization in closed form and by networks, and named points."""
     cells = cells_of(maps, MAIN)
     values = maps.at_targets("auroc", by="features")
     closed = maps.at_targets("auroc", by="closed_form")
@@ -90,15 +114,14 @@ def draw_phase(results: StudyResults, path: Path) -> None:
     ]
     pools = [one for one in maps.scores if one["by"] == "pool"]
     if pools:
-        panels.append(partial(_draw_dots, title="memorization, subset networks", records=pools, maps=maps))
+        panels.append(partial(_draw_dots, title="memorization, subset models", records=pools, maps=maps))
     panels += [partial(_draw_named, maps=maps, name=name) for name in maps.named]
     words = f". {OWN_MAPS}" if maps.named else ""
     _draw_panels(panels if cells or maps.named else [], path, ("Difficulty", "Coherence"), words)
 
 
-def draw_phase_networks(results: StudyResults, path: Path) -> None:
-    """Draw a map of each detector of trainings, at the points at which networks were trained."""
-    maps = maps_of(results)
+def _draw_networks(maps: PhaseMaps, path: Path) -> None:
+    """A map of each detector of trainings, at the points at which networks were trained."""
     found: dict[str, list[Record]] = {}
     for one in maps.scores:
         if (one["by"], one["kind"]) == ("training", "detector"):
@@ -109,9 +132,8 @@ def draw_phase_networks(results: StudyResults, path: Path) -> None:
     _draw_panels(panels, path, ("Difficulty", "Coherence"))
 
 
-def draw_phase_parts(results: StudyResults, path: Path) -> None:
-    """Draw what each detector's AUROC comes from: three parts by coherence, means over the reached targets of a row."""
-    maps = maps_of(results)
+def _draw_all_parts(maps: PhaseMaps, path: Path) -> None:
+    """What each detector's AUROC comes from: three parts by coherence, means over the reached targets of a row."""
     cells = cells_of(maps, MAIN)
     fields = {field: maps.at_targets(field, by="features") for field in ("auroc", *PARTS)}
     lines = {
@@ -189,24 +211,28 @@ def _draw_panels(panels: Sequence[Draw], path: Path, axes: tuple[str, str], word
             place.set_axis_off()
         if not panels:
             places[0].text(0.5, 0.5, "nothing was reached", transform=places[0].transAxes, ha="center")
-        _draw_key(figure, places[: len(panels)], words)
+        _draw_key(figure, [*places[: len(panels)]], words)
         save_picture(figure, path)
 
 
 def _draw_key(figure: "Figure", places: Sequence["Axes"], words: str) -> None:
-    """Below: the bar of AUROC, or, where panels have lines, their legend; above: who is who among leaders."""
+    """Below: the bar of AUROC, and above who is who among leaders; or, where panels have lines, their legend."""
     from matplotlib.cm import ScalarMappable
 
-    handles, names = places[0].get_legend_handles_labels() if len(places) else ([], [])
+    if not places:
+        return
+    handles, names = places[0].get_legend_handles_labels()
     told = dict(zip(names, handles, strict=True))  # each name once
-    where = "upper" if len(places) and places[0].patches else "lower"
+    looks: Mapping[str, Any] = {"ncols": 5, "fontsize": 8, "frameon": False}
+    if places[0].lines:
+        figure.legend([*told.values()], [*told], loc="outside lower center", **looks)
+        return
     if told:
-        figure.legend([*told.values()], [*told], loc=f"outside {where} center", ncols=5, fontsize=8, frameon=False)
-    if len(places) and not places[0].lines:
-        shown = ScalarMappable(_norm(), COLOURS)
-        bar = figure.colorbar(shown, ax=[*places], location="bottom", shrink=0.5, aspect=40, pad=0.01)
-        bar.set_label(f"AUROC; black line: .5{words}", fontsize=8)
-        bar.ax.tick_params(labelsize=7)
+        figure.legend([*told.values()], [*told], loc="outside upper center", **looks)
+    shown = ScalarMappable(_norm(), COLOURS)
+    bar = figure.colorbar(shown, ax=places, location="bottom", shrink=0.5, aspect=40, pad=0.01)
+    bar.set_label(f"AUROC; black line: .5{words}", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
 
 
 def _norm() -> Any:  # noqa: ANN401 - of matplotlib
@@ -224,12 +250,12 @@ def _colour(value: float) -> Any:  # noqa: ANN401 - a colour
 def _draw_map(panel: "Axes", title: str, cells: Cells, values: Values) -> None:
     """A cell for each reached target in the colour of its value, and the line of one half."""
     for target, value in values.items():
-        _draw_cell(panel, cells[target], _colour(value), _number(value) if _has_numbers(cells) else "", value)
+        _draw_cell(panel, cells[target], _colour(value), _number(value) if _has_numbers(cells) else "", value=value)
     _draw_half(panel, cells, values)
     _frame(panel, title, cells.values())
 
 
-def _draw_cell(panel: "Axes", cell: Cell, colour: Any, text: str, value: float = HALF, label: str = "") -> None:  # noqa: ANN401
+def _draw_cell(panel: "Axes", cell: Cell, colour: Any, text: str, *, value: float = HALF, label: str = "") -> None:  # noqa: ANN401
     """A filled cell with a text in it; ``label`` is what the legend calls it."""
     from matplotlib.patches import Rectangle
 
