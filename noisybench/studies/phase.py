@@ -36,6 +36,8 @@ from noisybench.training.machine import Machine
 
 TABLES = ("detectors", "map", "parts", "named", "memorization", "networks", "points", "scores", "verdicts")
 """Names of its tables, that which csv takes unless another is asked for first."""
+RAW = ("points", "scores")
+"""Those with a line of every record, for who asks for them."""
 
 
 def phase(
