@@ -91,4 +91,6 @@ def phase(
     asked = Asked(out, plot, engines, device, dry_run=dry_run, remake=remake)
     found = answer_study(own, chosen_grid(own, preset, grid), asked)
     if found is not None:
-        report_study(found, style, as_json=as_json, table=table, first=module.TABLES[0], plot=plot)
+        empty = [one.name for one in found.tables if not one.lines]
+        raw = [*module.RAW, *empty]
+        report_study(found, style, as_json=as_json, table=table, first=module.TABLES[0], plot=plot, raw=raw)

@@ -12,7 +12,7 @@ import numpy as np
 from noisybench.ground.arrays import Floats, Labels, read_only
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.random_streams import permutation, uniforms
-from noisybench.noise.exchange_steps import Column, Force, Places, begin, coherence_of, labels_of, places_of, step
+from noisybench.noise.exchange_steps import Column, Force, Places, advance, begin, coherence_of, labels_of, places_of
 from noisybench.statistics.coherence import Coordinates, Realised, realised
 
 MOST_SWEEPS = 400
@@ -21,11 +21,16 @@ PATIENCE = 40
 """Sweeps without coming nearer after which it does, too."""
 SETTLING = 4
 """Fewest sweeps after the target is reached; else as many as it took to reach it."""
-_STIFF = (
-    10.0  # of the spring, a flip and squared unit of coherence: several times what a transition of first order needs
-)
-_WITHIN = 4.5  # standard deviation of a coordinate about its target: a third of its tolerance
-_GAIN = 0.25  # of the slopes' feedback in a sweep, in parts of the spring
+_STIFF = 100.0
+"""Spring of coherence, for each flip: several times what holds it where clustering is a transition of first order."""
+_WITHIN = 2.0
+"""Springs are at least so strong that chance alone moves a coordinate by half its tolerance."""
+_GAIN = 0.05
+"""Feedback of the slopes in a sweep, in parts of the springs."""
+_STEEP, _COLD = 200.0, 30.0
+"""Bounds of the slopes: of difficulty, for the largest change by one exchange; of coherence, for each flip."""
+_LOAD = 0.15
+"""Proposals looked at together, in parts of those of which each sample is touched once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,9 +126,9 @@ def exchange(
     twin = matched_twin(given, clean, seed=seed)
     column = begin(places, twin)
     reach = (max(tolerance[0], places.least_step / 2 * (1 + 1e-9)), tolerance[1])
-    sweeps, steps, slopes = 0, 0, (0.0, 0.0)
+    steps, slopes = 0, (0.0, 0.0)
     if places.flips:
-        sweeps, steps, slopes = _run(column, places, targets, reach, seed=seed)
+        steps, slopes = _run(column, places, targets, reach, seed=seed)
     labels = labels_of(column, places, twin)
     found = realised(coordinates, labels, clean)
     near = _distance((found.difficulty, found.coherence), targets, reach) <= 1
@@ -146,31 +151,37 @@ def check_targets(difficulty: float, coherence: float, tolerance: tuple[float, f
 
 def _run(
     column: Column, places: Places, targets: tuple[float, float], reach: tuple[float, float], *, seed: int
-) -> tuple[int, int, tuple[float, float]]:
-    """Run the chain until it has come to the targets and stayed, or does not come nearer: sweeps, steps and slopes."""
+) -> tuple[int, tuple[float, float]]:
+    """Run the chain until it has come to the targets and stayed, or does not come nearer: steps and slopes."""
     least = (1 / (2 * places.chance**2) if places.chance else 0.0, _STIFF * places.flips)
-    springs = tuple(max(_WITHIN / width**2, least) for width, least in zip(reach, least, strict=True))
-    slopes = np.zeros(2)
-    most, arrived, nearest, since = MOST_SWEEPS, None, np.inf, 0
-    m = places.at_once
-    batches = max(1, -(-2 * places.flips // m))
-    for sweep in range(1, most + 1):
-        uniform = uniforms(seed, f"exchange-{sweep}", 3 * m * batches).reshape(batches, 3, m)
-        rate = _GAIN / batches / (1 if arrived is None else 1 + sweep - arrived)
-        for part in uniform:
-            now = np.array([column.difficulty, coherence_of(column, places)])
-            slopes += rate * 2 * np.array(springs) * (np.array(targets) - now)
-            step(column, places, Force((slopes[0], slopes[1]), springs, targets), part)
-        away = _distance((column.difficulty, coherence_of(column, places)), targets, reach)
-        if away <= 1 and arrived is None:
-            arrived = sweep
-        if away <= 1 and arrived is not None and sweep >= arrived + max(SETTLING, arrived):
+    springs = (max(_WITHIN / reach[0] ** 2, _STIFF * least[0]), max(_WITHIN / reach[1] ** 2, _STIFF * places.flips))
+    limits = (_STEEP / places.largest_step, _COLD * places.flips)
+    slopes, goal, total = np.zeros(2), np.array(targets), 0
+    arrived, inside, nearest, since = 0, 0, np.inf, 0
+    waiting, share, spread = np.empty((3, 0)), 0.5, len(column.flipped) * _LOAD / (4 * places.neighbours.shape[1])
+    for sweep in range(1, MOST_SWEEPS + 1):
+        fresh, at = uniforms(seed, f"exchange-{sweep}", 3 * places.flips).reshape(3, -1), 0
+        while at < places.flips:
+            many = max(1, int(spread / share) - waiting.shape[1])
+            part = fresh[:, at : at + many]
+            at += part.shape[1]
+            away = goal - (column.difficulty, coherence_of(column, places))
+            slopes += _GAIN * part.shape[1] / places.flips * 2 * np.array(springs) * away
+            slopes = np.clip(slopes, -np.array(limits), limits)
+            force = Force((slopes[0], slopes[1]), springs, targets, limits)
+            judged = np.concatenate([waiting, part], axis=1)
+            accepted, waiting = advance(column, places, force, judged)
+            share = 0.9 * share + 0.1 * max(accepted / (judged.shape[1] - waiting.shape[1]), 0.02)
+        off = _distance((column.difficulty, coherence_of(column, places)), targets, reach)
+        inside = inside + 1 if off <= 1 else 0
+        arrived = arrived or (sweep if inside else 0)
+        if inside >= SETTLING and sweep >= 2 * arrived:
             break
-        if away < nearest - 0.1:
-            nearest, since = away, sweep
-        elif arrived is None and sweep - since > PATIENCE:
+        if off < nearest - 0.1:
+            nearest, since = off, sweep
+        elif not arrived and sweep - since > PATIENCE:
             break
-    return sweep, sweep * batches * m, (float(slopes[0]), float(slopes[1]))
+    return sweep * places.flips, (float(slopes[0]), float(slopes[1]))
 
 
 def _distance(now: tuple[float, float], targets: tuple[float, float], reach: tuple[float, float]) -> float:

@@ -16,7 +16,7 @@ from noisybench.studies.hypotheses import Effect, judge_hypotheses, verdicts_of
 from noisybench.studies.phase_claims import CLAIMS, measured_phase
 from noisybench.studies.phase_grid import PRESETS, PhaseGrid
 from noisybench.studies.phase_maps import STUDY, PhaseMaps, maps_of, mean
-from noisybench.studies.phase_networks import network_records
+from noisybench.studies.phase_networks import forecast_networks, network_records
 from noisybench.studies.phase_picture import draw_phase
 from noisybench.studies.phase_points import MAIN, class_noise, read_named
 from noisybench.studies.phase_runs import PhaseSetting, difficulty_file, forecast_points, run_points, setting_of
@@ -36,6 +36,8 @@ from noisybench.training.machine import Machine
 
 TABLES = ("detectors", "map", "parts", "named", "memorization", "networks", "points", "scores", "verdicts")
 """Names of its tables, that which csv takes unless another is asked for first."""
+RAW = ("points", "scores")
+"""Those with a line of every record, for who asks for them."""
 
 
 def phase(
@@ -140,7 +142,8 @@ def forecast_phase(
     with TemporaryDirectory() as folder:
         elsewhere = Path(folder)
         setting = _setting(grid, [out, elsewhere], variants, data, difficulty, lower_is_harder=lower_is_harder)
-        return forecast_points(setting, elsewhere, machine)
+        points = forecast_points(setting, elsewhere, machine)
+        return points + forecast_networks(grid, setting.source, out, elsewhere, machine) if grid.networks else points
 
 
 def phase_findings(results: StudyResults) -> StudyFindings:

@@ -76,7 +76,7 @@ def test_what_no_label_decides_is_computed_once(monkeypatch: pytest.MonkeyPatch)
     fast = score_labels(prepared, variant, detectors="fast")
     assert not {"gaussian", "surroundings"} & {*vars(prepared)}
     every = score_labels(prepared, variant)
-    for name in ("gaussian_spectrum", "neighbours_by", "probe_inputs", "ridge_spectrum", "surroundings", "fit_kept"):
+    for name in ("gaussian_spectrum", "neighbours_by", "probe_inputs", "ridge_spectrum", "around_points", "fit_kept"):
         monkeypatch.setattr(frozen_features, name, None)
     again = score_labels(prepared, variant)
     assert {*fast.scores} < {*every.scores} == {*again.scores}
