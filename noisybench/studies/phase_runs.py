@@ -26,7 +26,8 @@ from noisybench.ground.version import __version__
 from noisybench.noise.difficulty_law import difficulty_of
 from noisybench.noise.exchange import coordinates_of, exchange
 from noisybench.runs.folder import keep_variant
-from noisybench.runs.frozen_scores import FrozenFeatures, LabelScores, prepare_features, score_labels
+from noisybench.runs.frozen_features import FrozenFeatures
+from noisybench.runs.frozen_scores import LabelScores, prepare_features, score_labels
 from noisybench.statistics.coherence import Coordinates, Realised, realised
 from noisybench.statistics.detection_metrics import auroc_within_class
 from noisybench.statistics.ranking import rank
@@ -289,8 +290,10 @@ def _labels_of(point: PhasePoint, setting: PhaseSetting) -> Variant | Realised:
         return build_variant(setting.source, noise, seed=seed)
     except BadUsage:
         # The noise refuses a target that it does not reach: the same search again says where it ended.
-        kept, targets = read_variant(origin), {"difficulty": point.difficulty, "coherence": point.coherence}
-        found = exchange(kept.labels, kept.clean, coordinates_in(setting), **targets, seed=seed)
+        kept = read_variant(origin)
+        found = exchange(
+            kept.labels, kept.clean, coordinates_in(setting), difficulty=point.difficulty, coherence=point.coherence, seed=seed
+        )  # fmt: skip
         if found.reached:
             raise
         return found.realised
