@@ -191,7 +191,7 @@ def begin(places: Places, given: Labels) -> Column:
         alike=float(field[found, flipped[found]].sum()) / 2,  # each pair is seen from both of its ends
         expected=0.0,
     )
-    _renew(column, places)
+    renew(column, places)
     return column
 
 
@@ -238,7 +238,7 @@ def advance(column: Column, places: Places, force: Force, uniform: Floats) -> tu
         column.alike += float(alike[taken].sum())
     column.age += 1
     if column.age >= places.every:
-        _renew(column, places)
+        renew(column, places)
     return int(taken.sum()), uniform[:, waiting]
 
 
@@ -307,8 +307,8 @@ def _around(places: Places, samples: Indices) -> tuple[Labels, Indices]:
     return whose, places.others[np.arange(len(whose)) + shift[whose]]
 
 
-def _renew(column: Column, places: Places) -> None:
-    """Bring the expectation to date with the counts of the groups."""
+def renew(column: Column, places: Places) -> None:
+    """Bring the expectation to date with the counts of the groups, which takes long where there are many."""
     column.tide[:] = places.pull @ column.counts
     together = float((column.counts * column.tide).sum()) / 2
     column.expected = together - float(places.own @ column.counts.sum(1))
