@@ -266,7 +266,9 @@ def test_a_study_that_was_stopped_goes_on_to_the_same_bytes(folder: Path, monkey
     with monkeypatch.context() as patched:
         patched.setattr("noisybench.studies.phase_runs.write_json", no_record)
         with pytest.raises(KeyboardInterrupt):
-            phase(folder / "grid.json", stopped, [folder / "own"], difficulty=folder / "hard.npy", machine=Machine("cpu"))
+            phase(
+                folder / "grid.json", stopped, [folder / "own"], difficulty=folder / "hard.npy", machine=Machine("cpu")
+            )
     assert {path.name for path in (points / "main-d0.5-c0-0").iterdir()} == {"variant", "answers.npy", "timing.json"}
     assert "6 runs, 4 of them finished; the others take about" in study(folder, stopped, "--dry-run").out
     assert study(folder, stopped).code == 0
