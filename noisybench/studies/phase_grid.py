@@ -134,7 +134,7 @@ class PhaseGrid:
 
 PRESETS: Mapping[str, PhaseGrid] = {
     "quick": PhaseGrid(
-        source="digits", limit=600, features="pca", coordinates="patches", difficulty=(0.4, 0.5, 0.6),
+        source="digits", limit=400, features="pca", coordinates="patches", difficulty=(0.4, 0.5, 0.6),
         coherence=(0.0, 0.07, 0.14), draws=(0,), named_difficulty=(0.5,), named_coherence=(0.0, 0.1), networks=0,
     ),
     "standard": PhaseGrid(),
