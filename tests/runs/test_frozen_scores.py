@@ -19,7 +19,7 @@ from noisybench.runs.folder import kinds_of, read_run_record
 from noisybench.runs.frozen_scores import prepare_features, score_labels
 from noisybench.training.trace import read_trace
 from noisybench.variants.building import build_variant, correct_variant
-from noisybench.variants.corrections import Corrections
+from noisybench.variants.corrections import Action, Corrections
 from noisybench.variants.variant import Variant
 
 N, OUT = 80, np.array([0, 7, 70, 79])
@@ -36,7 +36,8 @@ def noisy(rate: float, seed: int = 0) -> Variant:
 
 def without(variant: Variant) -> Variant:
     """The variant, of which a person dropped some samples."""
-    made = Corrections(variant.variant_id, OUT, variant.labels[OUT], np.full(len(OUT), -1), ("drop",) * len(OUT))
+    dropped = tuple[Action, ...]("drop" for _ in OUT)
+    made = Corrections(variant.variant_id, OUT, variant.labels[OUT], np.full(len(OUT), -1), dropped)
     return correct_variant(variant, made)
 
 
