@@ -1,7 +1,7 @@
 """The command ``study phase``: where detection works, by how hard wrong labels are and how coherent."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -73,17 +73,19 @@ def phase(
     from functools import partial
 
     from noisybench.studies import phase as module
+    from noisybench.studies.phase_grid import PRESETS
+    from noisybench.studies.phase_picture import draw_phase
 
     check_report(style, table, module.TABLES)
     folders = variants or []
-    given = {"data": data, "difficulty": difficulty, "lower_is_harder": lower_is_harder}
+    given: Any = {"data": data, "difficulty": difficulty, "lower_is_harder": lower_is_harder}
     own = OwnStudy(
         "phase",
-        module.PRESETS,
+        PRESETS,
         partial(module.phase, variants=folders, **given),
         partial(module.forecast_phase, variants=folders, **given),
         module.phase_findings,
-        module.draw_phase,
+        draw_phase,
         lambda wanted: wanted.points(len(folders)),
         lambda wanted: wanted.points(len(folders)) + wanted.networks * (wanted.epochs + wanted.pool_models),
     )

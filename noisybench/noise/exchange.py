@@ -30,7 +30,7 @@ MOST_SWEEPS = 400
 """Sweeps after which a target counts as out of reach."""
 PATIENCE = 40
 """Sweeps that bring it no tenth of the way nearer, after which it does, too."""
-SETTLING = 4
+SETTLING = 2
 """Sweeps after each of which the coordinates must be within the tolerance before the chain stops."""
 
 

@@ -15,11 +15,11 @@ from noisybench.studies.grids import choose_grid
 from noisybench.studies.hypotheses import Effect, judge_hypotheses, verdicts_of
 from noisybench.studies.phase_claims import CLAIMS, measured_phase
 from noisybench.studies.phase_grid import PRESETS, PhaseGrid
-from noisybench.studies.phase_maps import STUDY, PhaseMaps, maps_of, mean
+from noisybench.studies.phase_maps import STUDY, PhaseMaps, mean_of, phase_maps_of
 from noisybench.studies.phase_networks import forecast_networks, network_records
 from noisybench.studies.phase_picture import draw_phase
 from noisybench.studies.phase_points import MAIN, class_noise, read_named
-from noisybench.studies.phase_runs import PhaseSetting, difficulty_file, forecast_points, run_points, setting_of
+from noisybench.studies.phase_runs import PhaseSetting, difficulty_file, forecast_points, phase_setting, run_points
 from noisybench.studies.phase_tables import (
     detectors_table,
     map_table,
@@ -113,7 +113,9 @@ def _setting(
     source = grid.load(place)
     file = difficulty_file(source, *homes) if difficulty is None else a_path(difficulty, "difficulty")
     named = read_named(variants, source)
-    return setting_of(grid, source, homes[0], named=named, data=place, difficulty=file, lower_is_harder=lower_is_harder)
+    return phase_setting(
+        grid, source, homes[0], named=named, data=place, difficulty=file, lower_is_harder=lower_is_harder
+    )
 
 
 def _about_setting(setting: PhaseSetting, *, models: bool) -> dict[str, Any]:
@@ -152,7 +154,7 @@ def phase_findings(results: StudyResults) -> StudyFindings:
     Raises:
         BadData: The results are not what this study leaves.
     """
-    maps = maps_of(results)
+    maps = phase_maps_of(results)
     judged = judge_hypotheses(CLAIMS, measured_phase(maps))
     tables = [
         detectors_table, map_table, parts_table, named_table, memorization_table, networks_table, points_table, scores_table,
@@ -162,7 +164,7 @@ def phase_findings(results: StudyResults) -> StudyFindings:
 
 def measure_phase(results: StudyResults) -> Mapping[str, Effect | str]:
     """Name of each claim on the map → what was measured, or in words why it was not."""
-    return measured_phase(maps_of(results))
+    return measured_phase(phase_maps_of(results))
 
 
 def _about(maps: PhaseMaps) -> Iterator[str]:
@@ -172,7 +174,7 @@ def _about(maps: PhaseMaps) -> Iterator[str]:
     targets = [one for one in maps.points if one["map"] == MAIN and one["role"] == "target"]
     asked = {(one["target_difficulty"], one["target_coherence"]) for one in targets}
     there = {(one["target_difficulty"], one["target_coherence"]) for one in targets if one["reached"]}
-    rate = mean(one["rate"] for one in maps.points if one["map"] == MAIN and one["reached"])
+    rate = mean_of(one["rate"] for one in maps.points if one["map"] == MAIN and one["reached"])
     cells = {one["cells"] for one in maps.points if one["map"] == MAIN and one["reached"]}
     yield (
         f"{about['samples']:,} samples of '{grid.source}', {rate:.1%} of the labels wrong, {class_noise(grid)}: {len(targets)} label "

@@ -58,7 +58,7 @@ class PhaseGrid:
     neighbours: int = 10
     bins: int = 10
     difficulty: tuple[float, ...] = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-    coherence: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+    coherence: tuple[float, ...] = (0.0, 0.12, 0.24, 0.36, 0.48, 0.6)
     draws: tuple[int, ...] = (0, 1, 2)
     detectors: tuple[str, ...] = ("standard",)
     named_difficulty: tuple[float, ...] = (0.4, 0.5, 0.65)
@@ -134,8 +134,8 @@ class PhaseGrid:
 
 PRESETS: Mapping[str, PhaseGrid] = {
     "quick": PhaseGrid(
-        source="digits", limit=600, features="pca", coordinates="patches", difficulty=(0.4, 0.5, 0.6),
-        coherence=(0.0, 0.15, 0.3), draws=(0,), named_difficulty=(0.5,), named_coherence=(0.0, 0.15), networks=0,
+        source="digits", limit=400, features="pca", coordinates="patches", difficulty=(0.4, 0.5, 0.6),
+        coherence=(0.0, 0.07, 0.14), draws=(0,), named_difficulty=(0.5,), named_coherence=(0.0, 0.1), networks=0,
     ),
     "standard": PhaseGrid(),
     "full": PhaseGrid(

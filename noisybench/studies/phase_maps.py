@@ -12,7 +12,7 @@ from noisybench.studies.phase_points import MAIN
 from noisybench.studies.results import StudyResults
 
 STUDY = "phase"
-Record = Mapping[str, Any]
+PhaseRecord = Mapping[str, Any]
 
 
 class MapTarget(NamedTuple):
@@ -42,8 +42,8 @@ class PhaseMaps:
 
     results: StudyResults
     grid: PhaseGrid
-    points: Sequence[Record]
-    scores: Sequence[Record]
+    points: Sequence[PhaseRecord]
+    scores: Sequence[PhaseRecord]
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -75,12 +75,12 @@ class PhaseMaps:
                 found.setdefault(one["detector"], []).append(one[field])
         return found
 
-    def placed(self, *, role: str, where: str) -> list[Record]:
+    def placed(self, *, role: str, where: str) -> list[PhaseRecord]:
         """Records of the points of a role in a map that have coordinates."""
         return [one for one in self.points if (one["role"], one["map"]) == (role, where) and one["reached"]]
 
 
-def maps_of(results: StudyResults) -> PhaseMaps:
+def phase_maps_of(results: StudyResults) -> PhaseMaps:
     """The maps that results hold.
 
     Raises:
@@ -90,22 +90,22 @@ def maps_of(results: StudyResults) -> PhaseMaps:
     return PhaseMaps(results, grid, results.of("point"), results.of("score"))
 
 
-def mean(values: Iterable[float]) -> float:
+def mean_of(values: Iterable[float]) -> float:
     """Mean, NaN of none."""
     found = [*values]
     return float(np.mean(found)) if found else float("nan")
 
 
-def over_draws(values: Sequence[float]) -> str:
+def with_spread(values: Sequence[float]) -> str:
     """For people: the mean, and where there are several draws the least and the greatest in brackets."""
     if not values:
         return "–"
     if len(values) == 1:
         return f"{values[0]:.3f}"
-    return f"{mean(values):.3f} [{min(values):.3f}, {max(values):.3f}]"
+    return f"{mean_of(values):.3f} [{min(values):.3f}, {max(values):.3f}]"
 
 
-def number(value: float | None, digits: int = 3) -> str:
+def decimals(value: float | None, digits: int = 3) -> str:
     """For people: a number, a dash for none."""
     return "–" if value is None or np.isnan(value) else f"{value:.{digits}f}"
 
@@ -129,7 +129,7 @@ def change_along(values: OfTargets, axis: str, draw: int) -> float:
         if draw in of_draws:
             own, other = (target.difficulty, target.coherence) if axis == "difficulty" else target[::-1]
             lines.setdefault(other, {})[own] = of_draws[draw]
-    return mean(line[max(line)] - line[min(line)] for line in lines.values() if len(line) > 1)
+    return mean_of(line[max(line)] - line[min(line)] for line in lines.values() if len(line) > 1)
 
 
 class Lead(NamedTuple):
@@ -157,7 +157,7 @@ def leads(maps: PhaseMaps) -> list[Lead]:
     names = [name for name in maps.detectors() if name in values]
     found = []
     for target in dict.fromkeys(target for one in asked for target in one):
-        table = [(mean(one[target].values()), name) for one, name in zip(asked, names, strict=True) if target in one]
+        table = [(mean_of(one[target].values()), name) for one, name in zip(asked, names, strict=True) if target in one]
         if len(table) < 2:  # noqa: PLR2004 - nobody to be ahead of
             continue
         (_, best), (_, second) = sorted(table, key=lambda row: (-row[0], row[1]))[:2]
@@ -166,13 +166,13 @@ def leads(maps: PhaseMaps) -> list[Lead]:
     return sorted(found)
 
 
-def nearest_target(maps: PhaseMaps, name: str) -> Record | None:
+def nearest_target(maps: PhaseMaps, name: str) -> PhaseRecord | None:
     """The reached target of a named variant's own map whose realised coordinates are nearest to the variant's."""
     own = maps.placed(role="named", where=name)
     if not own:
         return None
 
-    def away(one: Record) -> float:
+    def away(one: PhaseRecord) -> float:
         return float(np.hypot(*(one[field] - own[0][field] for field in ("difficulty", "coherence"))))
 
     return min(maps.placed(role="target", where=name), key=away, default=None)

@@ -23,7 +23,7 @@ from noisybench.statistics.ranking import rank
 from noisybench.statistics.score_parts import split_auroc
 from noisybench.studies.forecast import StudyForecast, forecast_trainings
 from noisybench.studies.phase_grid import PhaseGrid
-from noisybench.studies.phase_maps import Record
+from noisybench.studies.phase_maps import PhaseRecord
 from noisybench.studies.phase_runs import ANSWERS, POINTS
 from noisybench.studies.shares import are_finished, run_share
 from noisybench.training.machine import Machine
@@ -80,7 +80,7 @@ class NetworkTask(NamedTuple):
     number: int
 
 
-def chosen_points(points: Sequence[Record], number: int) -> list[Record]:
+def chosen_points(points: Sequence[PhaseRecord], number: int) -> list[PhaseRecord]:
     """So many points, spread evenly over what was reached: at most as many as there are.
 
     The first is the nearest to the origin, a difficulty of .5 and a coherence of 0; each further one is the point whose
@@ -108,7 +108,7 @@ def chosen_points(points: Sequence[Record], number: int) -> list[Record]:
 
 def network_records(
     grid: PhaseGrid,
-    points: Sequence[Record],
+    points: Sequence[PhaseRecord],
     source: Source,
     out: Path,
     *,
@@ -206,7 +206,7 @@ def forecast_networks(grid: PhaseGrid, source: Source, out: Path, elsewhere: Pat
     return StudyForecast(grid.networks, finished, seconds * (grid.networks - finished), basis)
 
 
-def _about(point: Record) -> dict[str, Any]:
+def _about(point: PhaseRecord) -> dict[str, Any]:
     """Where a score is, as its point says."""
     return {name: point[name] for name in ("map", "role", "point", "draw", "difficulty", "coherence")}
 

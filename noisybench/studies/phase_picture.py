@@ -9,7 +9,7 @@ import numpy as np
 
 from noisybench.board.row_pictures import plain_axes
 from noisybench.ground.drawing import BLUE, VERMILLION, check_picture, in_style, save_picture
-from noisybench.studies.phase_maps import MapTarget, OfTargets, PhaseMaps, Record, leads, maps_of, mean
+from noisybench.studies.phase_maps import MapTarget, OfTargets, PhaseMaps, PhaseRecord, leads, mean_of, phase_maps_of
 from noisybench.studies.phase_points import MAIN
 from noisybench.studies.results import StudyResults
 
@@ -87,7 +87,7 @@ def draw_phase(results: StudyResults, path: str | Path) -> list[Path]:
         BadUsage: Another kind of picture.
         MissingPackage: It needs matplotlib.
     """
-    picture, maps = check_picture(path), maps_of(results)
+    picture, maps = check_picture(path), phase_maps_of(results)
     beside = {what: picture.with_stem(f"{picture.stem}-{what}") for what in ("parts", "networks")}
     _draw_maps(maps, picture)
     _draw_all_parts(maps, beside["parts"])
@@ -122,7 +122,7 @@ def _draw_maps(maps: PhaseMaps, path: Path) -> None:
 
 def _draw_networks(maps: PhaseMaps, path: Path) -> None:
     """A map of each detector of trainings, at the points at which networks were trained."""
-    found: dict[str, list[Record]] = {}
+    found: dict[str, list[PhaseRecord]] = {}
     for one in maps.scores:
         if (one["by"], one["kind"]) == ("training", "detector"):
             found.setdefault(one["detector"], []).append(one)
@@ -149,14 +149,14 @@ def _draw_all_parts(maps: PhaseMaps, path: Path) -> None:
 
 def cells_of(maps: PhaseMaps, where: str) -> dict[MapTarget, Cell]:
     """Every reached target of a map and its cell, which ends half-way to the targets beside it."""
-    found: dict[MapTarget, list[Record]] = {}
+    found: dict[MapTarget, list[PhaseRecord]] = {}
     for one in maps.placed(role="target", where=where):
         found.setdefault(MapTarget(one["target_difficulty"], one["target_coherence"]), []).append(one)
     grid = maps.grid
     axes = (grid.difficulty, grid.coherence) if where == MAIN else (grid.named_difficulty, grid.named_coherence)
     cells = {}
     for target, points in found.items():
-        x, y = (mean(one[field] for one in points) for field in ("difficulty", "coherence"))
+        x, y = (mean_of(one[field] for one in points) for field in ("difficulty", "coherence"))
         (left, right), (below, above) = (_sides(axis, value) for axis, value in zip(axes, target, strict=True))
         left, right, below, above = (SHRUNK * side for side in (left, right, below, above))
         cells[target] = Cell(x, y, x - left, y - below, left + right, below + above)
@@ -174,7 +174,7 @@ def _sides(axis: Sequence[float], value: float) -> tuple[float, float]:
 
 
 def _means(of: OfTargets) -> dict[MapTarget, float]:
-    return {target: mean(draws.values()) for target, draws in of.items()}
+    return {target: mean_of(draws.values()) for target, draws in of.items()}
 
 
 def _by_coherence(cells: Cells, values: Values) -> list[tuple[float, float]]:
@@ -183,7 +183,7 @@ def _by_coherence(cells: Cells, values: Values) -> list[tuple[float, float]]:
     for target in values:
         rows.setdefault(target.coherence, []).append(target)
     return [
-        (mean(cells[one].y for one in targets), mean(values[one] for one in targets))
+        (mean_of(cells[one].y for one in targets), mean_of(values[one] for one in targets))
         for _, targets in sorted(rows.items())
     ]
 
@@ -319,7 +319,7 @@ def _draw_leaders(panel: "Axes", maps: PhaseMaps, cells: Cells) -> None:
     for one in sorted(found, key=lambda one: order.index(one.best)):
         cell, colour = cells[one.target], colours.get(one.best, OTHERS)
         name = one.best if one.best in colours else "others"
-        _draw_cell(panel, cell, colour, _number(mean(one.of_draws)) if _has_numbers(cells) else "", label=name)
+        _draw_cell(panel, cell, colour, _number(mean_of(one.of_draws)) if _has_numbers(cells) else "", label=name)
     for one in found:
         if min(one.ahead) <= 0:
             cell = cells[one.target]
@@ -328,7 +328,7 @@ def _draw_leaders(panel: "Axes", maps: PhaseMaps, cells: Cells) -> None:
     _frame(panel, "who leads, and its AUROC", cells.values())
 
 
-def _draw_dots(panel: "Axes", title: str, records: Sequence[Record], maps: PhaseMaps) -> None:
+def _draw_dots(panel: "Axes", title: str, records: Sequence[PhaseRecord], maps: PhaseMaps) -> None:
     """A dot for each point at which networks were trained."""
     x, y, values = (np.array([one[field] for one in records]) for field in ("difficulty", "coherence", "auroc"))
     panel.scatter(x, y, c=values, s=190, cmap=COLOURS, norm=_norm(), edgecolors="#555555", linewidths=0.5)
@@ -364,10 +364,10 @@ def _place_of(maps: PhaseMaps, name: str, role: str) -> tuple[float, float, floa
     """Mean coordinates of the points of a role, and the best detector's mean AUROC there."""
     points = maps.placed(role=role, where=name)
     found = maps.at("auroc", role=role, where=name)
-    best = max((mean(found[detector]) for detector in maps.detectors() if detector in found), default=None)
+    best = max((mean_of(found[detector]) for detector in maps.detectors() if detector in found), default=None)
     if not points or best is None:
         return None
-    return mean(one["difficulty"] for one in points), mean(one["coherence"] for one in points), best
+    return mean_of(one["difficulty"] for one in points), mean_of(one["coherence"] for one in points), best
 
 
 def _draw_parts(

@@ -14,7 +14,7 @@ from noisybench.ground.files import file_name
 from noisybench.studies.phase_grid import PhaseGrid
 from noisybench.variants.variant import Variant, read_variant
 
-Role = Literal["target", "named", "counterpart"]
+PointRole = Literal["target", "named", "counterpart"]
 MAIN = "main"
 """Name of the map of the grid's own rate and class structure."""
 
@@ -32,7 +32,7 @@ class PhasePoint(NamedTuple):
     """
 
     map: str
-    role: Role
+    role: PointRole
     name: str
     draw: int
     difficulty: float | None = None
@@ -110,14 +110,14 @@ def variant_words(variant: Variant) -> str:
 MOST_LETTERS = 48
 
 
-def points_of(grid: PhaseGrid, named: Sequence[NamedVariant]) -> list[PhasePoint]:
+def points_in(grid: PhaseGrid, named: Sequence[NamedVariant]) -> list[PhasePoint]:
     """Every point of every map, those first that others take their counts from."""
     return [*_main(grid), *(point for one in named for point in _own(grid, one.name))]
 
 
 def origins_of(grid: PhaseGrid, named: Sequence[NamedVariant]) -> Mapping[str, str]:
     """Map → name of the folder of the point whose counts all others of the map have."""
-    return {point.map: point.name for point in reversed(points_of(grid, named)) if point.role == "named"}
+    return {point.map: point.name for point in reversed(points_in(grid, named)) if point.role == "named"}
 
 
 def class_noise(grid: PhaseGrid) -> str:

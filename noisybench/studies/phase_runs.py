@@ -18,29 +18,29 @@ from noisybench.ground.arrays import Floats
 from noisybench.ground.digests import file_digest
 from noisybench.ground.engine import Progress
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.files import read_record, write_json
+from noisybench.ground.files import file_name, read_record, write_json
 from noisybench.ground.locks import made_once
 from noisybench.ground.lookup import find
 from noisybench.ground.npy import write_array
 from noisybench.ground.version import __version__
 from noisybench.noise.difficulty_law import difficulty_of
 from noisybench.noise.exchange import coordinates_of, exchange
-from noisybench.runs.folder import keep_variant
-from noisybench.runs.frozen_scores import FrozenFeatures, LabelScores, prepare_features, score_labels
+from noisybench.runs.frozen_features import FrozenFeatures
+from noisybench.runs.frozen_scores import LabelScores, prepare_features, score_labels
 from noisybench.statistics.coherence import Coordinates, Realised, realised
 from noisybench.statistics.detection_metrics import auroc_within_class
 from noisybench.statistics.ranking import rank
 from noisybench.statistics.score_parts import split_auroc
 from noisybench.studies.forecast import StudyForecast
 from noisybench.studies.phase_grid import PhaseGrid
-from noisybench.studies.phase_points import MAIN, NamedVariant, PhasePoint, class_noise, origins_of, points_of
+from noisybench.studies.phase_points import MAIN, NamedVariant, PhasePoint, class_noise, origins_of, points_in
 from noisybench.studies.shares import run_share
 from noisybench.studies.study import plain
 from noisybench.training.machine import Machine, limited_threads
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import write_location
 from noisybench.variants.noise import Noise
-from noisybench.variants.variant import Variant, read_variant
+from noisybench.variants.variant import Variant, read_variant, write_variant
 
 POINTS = "points"
 """Folder of the points in that of the study."""
@@ -61,6 +61,7 @@ class PhaseSetting:
         data: Where the files of the source are; None is the cache.
         difficulty: File of the difficulty of each sample.
         lower_is_harder: Its sign.
+        coordinates: File of the features in which coherence is measured.
         named: Variants with maps of their own.
         common: Digest of all that decides the records of every point, beside the point itself and a named variant.
     """
@@ -71,13 +72,14 @@ class PhaseSetting:
     data: Path | None
     difficulty: Path
     lower_is_harder: bool
+    coordinates: Path
     named: tuple[NamedVariant, ...]
     common: str
 
     @property
     def points(self) -> list[PhasePoint]:
         """Every point of the study."""
-        return points_of(self.grid, self.named)
+        return points_in(self.grid, self.named)
 
     def folder(self, name: str) -> Path:
         """Folder of the point of that name."""
@@ -93,7 +95,7 @@ class PhaseSetting:
         return _digest([self.common, *own, point._asdict()])
 
 
-def setting_of(
+def phase_setting(
     grid: PhaseGrid,
     source: Source,
     out: Path,
@@ -109,7 +111,8 @@ def setting_of(
         "phase", __version__, source.sha256, grid.rate, grid.structure, matrix, grid.features, grid.coordinates,
         grid.neighbours, grid.bins, [*grid.detectors], grid.seed, file_digest(difficulty), lower_is_harder,
     ]  # fmt: skip
-    return PhaseSetting(grid, out, source, data, difficulty, lower_is_harder, tuple(named), _digest(decides))
+    near = out / f"{file_name(grid.coordinates)}-{source.sha256[:8]}.npy"
+    return PhaseSetting(grid, out, source, data, difficulty, lower_is_harder, near, tuple(named), _digest(decides))
 
 
 def difficulty_file(source: Source, *homes: Path) -> Path:
@@ -150,6 +153,7 @@ def run_points(setting: PhaseSetting, *, machine: Machine, progress: Progress = 
     left = [point for point in setting.points if _finished(point, setting) is None]
     if left:
         _keep_origins(setting)
+        _keep_coordinates(setting, machine)
     prepared = prepared_features(setting, machine, setting.out / "features") if left else None
     found = run_share(
         _carried_out,
@@ -176,11 +180,28 @@ def _keep_origins(setting: PhaseSetting) -> None:
         _keep(variant, setting, origins[name])
 
 
-def _keep(variant: Variant, setting: PhaseSetting, name: str) -> Variant:
+def _keep(variant: Variant, setting: PhaseSetting, name: str) -> None:
+    """Lay the variant of a point."""
     folder = setting.folder(name) / "variant"
-    kept = keep_variant(variant, folder, setting.source.sample_names)
-    write_location(folder, data=setting.data, source_set={})
-    return kept
+    with made_once(folder / "variant.json"):  # which is written last; several jobs may begin at once
+        if _variant_in(folder) != variant.variant_id:
+            write_variant(variant, folder)
+        write_location(folder, data=setting.data, source_set={})
+
+
+def _variant_in(folder: Path) -> str | None:
+    """Id of the variant that lies in a folder, None where none does: one of other settings may."""
+    with suppress(BadData):
+        return read_variant(folder).variant_id
+    return None
+
+
+def _keep_coordinates(setting: PhaseSetting, machine: Machine) -> None:
+    """Lay the features of coherence into their file, unless they are there."""
+    with made_once(setting.coordinates), limited_threads(machine.threads):
+        if not setting.coordinates.is_file():
+            values = features_of(setting.source, setting.grid.coordinates, device=machine.device)
+            write_array(values, setting.coordinates)
 
 
 def prepared_features(setting: PhaseSetting, machine: Machine, cache: Path | None) -> FrozenFeatures:
@@ -266,7 +287,7 @@ def coordinates_in(setting: PhaseSetting) -> Coordinates:
     """The geometry in which all points are placed; it is kept for the last source."""
     grid = setting.grid
     return coordinates_of(
-        setting.source, features=grid.coordinates, neighbours=grid.neighbours, bins=grid.bins, difficulty=setting.difficulty,
+        setting.source, features=setting.coordinates, neighbours=grid.neighbours, bins=grid.bins, difficulty=setting.difficulty,
         lower_is_harder=setting.lower_is_harder,
     )  # fmt: skip
 
@@ -277,20 +298,22 @@ def _labels_of(point: PhasePoint, setting: PhaseSetting) -> Variant | Realised:
     if origin == setting.folder(point.name) / "variant":
         return read_variant(origin)
     seed = grid.seed + point.draw
+    alone: Noise = find("noises", "counterpart")(of=origin)
+    counterpart = build_variant(setting.source, alone, seed=seed, mode="exact_per_class")
     if point.difficulty is None or point.coherence is None:
-        return build_variant(
-            setting.source, find("noises", "counterpart")(of=origin), seed=seed, mode="exact_per_class"
-        )
+        return counterpart
     noise: Noise = find("noises", "exchanged")(
         of=origin, auroc=point.difficulty, coherence=point.coherence, difficulty=setting.difficulty,
-        lower_is_harder=setting.lower_is_harder, features=grid.coordinates, neighbours=grid.neighbours, bins=grid.bins,
+        lower_is_harder=setting.lower_is_harder, features=setting.coordinates, neighbours=grid.neighbours, bins=grid.bins,
     )  # fmt: skip
     try:
         return build_variant(setting.source, noise, seed=seed)
     except BadUsage:
-        # The noise refuses a target that it does not reach: the same search again says where it ended.
-        kept, targets = read_variant(origin), {"difficulty": point.difficulty, "coherence": point.coherence}
-        found = exchange(kept.labels, kept.clean, coordinates_in(setting), **targets, seed=seed)
+        # The noise refuses a target that it does not reach: the same search, from the same labels, says where it ended.
+        found = exchange(
+            counterpart.labels, counterpart.clean, coordinates_in(setting), difficulty=point.difficulty,
+            coherence=point.coherence, seed=seed,
+        )  # fmt: skip
         if found.reached:
             raise
         return found.realised
@@ -340,8 +363,10 @@ def forecast_points(setting: PhaseSetting, elsewhere: Path, machine: Machine) ->
     began = time.perf_counter()
     there = setting.out / "features"
     prepared = prepared_features(setting, machine, there if there.is_dir() else None)
-    tried = replace(setting, out=elsewhere)
+    near = setting.coordinates if setting.coordinates.is_file() else elsewhere / setting.coordinates.name
+    tried = replace(setting, out=elsewhere, coordinates=near)
     _keep_origins(tried)
+    _keep_coordinates(tried, machine)
     coordinates_in(tried)
     before = time.perf_counter() - began
     target = next(point for point in points if point.role == "target")

@@ -8,11 +8,11 @@ import numpy as np
 from noisybench.studies.phase_maps import (
     PhaseMaps,
     change_along,
+    decimals,
     leads,
-    mean,
+    mean_of,
     nearest_target,
-    number,
-    over_draws,
+    with_spread,
 )
 from noisybench.studies.phase_points import MAIN
 from noisybench.studies.study import StudyTable, pivoted, plain
@@ -27,8 +27,8 @@ def detectors_table(maps: PhaseMaps) -> StudyTable:
     header = ("detector", "kind", "AUROC at the origin", "within given label", "mean over the map", "within given label",
               "least", "share below .5", "with coherence", "with difficulty")  # fmt: skip
     lines = tuple(
-        (one["detector"], one["kind"], *(number(one[name]) for name in _NUMBERS[:4]),
-         f"{number(one['least'])} at {one['least_at']}", number(one["below_half"], 2), *(number(one[name]) for name in _NUMBERS[-2:]))
+        (one["detector"], one["kind"], *(decimals(one[name]) for name in _NUMBERS[:4]),
+         f"{decimals(one['least'])} at {one['least_at']}", decimals(one["below_half"], 2), *(decimals(one[name]) for name in _NUMBERS[-2:]))
         for one in records
     )  # fmt: skip
     caption = (
@@ -47,17 +47,17 @@ def _over_the_map(maps: PhaseMaps) -> Iterator[dict[str, Any]]:
     origin, origin_within = (maps.at(field, role="named", where=MAIN) for field in ("auroc", "auroc_within_given"))
     for kind in ("detector", "control"):
         for name in maps.detectors(kind):
-            of_targets = {target: mean(draws.values()) for target, draws in values.get(name, {}).items()}
+            of_targets = {target: mean_of(draws.values()) for target, draws in values.get(name, {}).items()}
             least = min(of_targets, key=lambda target: of_targets[target], default=None)
             yield {
-                "detector": name, "kind": kind, "origin": mean(origin.get(name, [])),
-                "origin_within_given": mean(origin_within.get(name, [])), "mean": mean(of_targets.values()),
-                "mean_within_given": mean(mean(draws.values()) for draws in within.get(name, {}).values()),
+                "detector": name, "kind": kind, "origin": mean_of(origin.get(name, [])),
+                "origin_within_given": mean_of(origin_within.get(name, [])), "mean": mean_of(of_targets.values()),
+                "mean_within_given": mean_of(mean_of(draws.values()) for draws in within.get(name, {}).values()),
                 "least": np.nan if least is None else of_targets[least],
                 "least_at": "–" if least is None else f"{least.difficulty:g}, {least.coherence:g}",
-                "below_half": mean(value < 0.5 for value in of_targets.values()),  # noqa: PLR2004 - chance
+                "below_half": mean_of(value < 0.5 for value in of_targets.values()),  # noqa: PLR2004 - chance
                 "targets": len(of_targets),
-                **{f"with_{axis}": mean(change_along(values.get(name, {}), axis, draw) for draw in maps.grid.draws)
+                **{f"with_{axis}": mean_of(change_along(values.get(name, {}), axis, draw) for draw in maps.grid.draws)
                    for axis in ("coherence", "difficulty")},
             }  # fmt: skip
 
@@ -81,11 +81,11 @@ def map_table(maps: PhaseMaps) -> StudyTable:
             text = "–"
             if lead is not None:
                 record |= {
-                    "best": lead.best, "auroc": mean(lead.of_draws), "least": min(lead.of_draws), "most": max(lead.of_draws),
-                    "second": lead.second, "ahead": mean(lead.ahead), "least_ahead": min(lead.ahead),
+                    "best": lead.best, "auroc": mean_of(lead.of_draws), "least": min(lead.of_draws), "most": max(lead.of_draws),
+                    "second": lead.second, "ahead": mean_of(lead.ahead), "least_ahead": min(lead.ahead),
                     "most_ahead": max(lead.ahead), "draws": len(lead.of_draws),
                 }  # fmt: skip
-                text = f"{lead.best} {mean(lead.of_draws):.3f} (+{mean(lead.ahead):.3f}{'' if min(lead.ahead) > 0 else '?'})"
+                text = f"{lead.best} {mean_of(lead.of_draws):.3f} (+{mean_of(lead.ahead):.3f}{'' if min(lead.ahead) > 0 else '?'})"
             records.append(record)
             cells.append({"coherence": coherence, "difficulty": difficulty, "cell": text})
     header, lines = pivoted(cells, ["coherence"], "difficulty", "cell", prefix="difficulty ")
@@ -105,18 +105,20 @@ def parts_table(maps: PhaseMaps) -> StudyTable:
         for coherence in maps.grid.coherence:
             own = {
                 field: [
-                    mean(draws.values()) for target, draws in of.get(name, {}).items() if target.coherence == coherence
+                    mean_of(draws.values())
+                    for target, draws in of.get(name, {}).items()
+                    if target.coherence == coherence
                 ]
                 for field, of in values.items()
             }
             if own["auroc"]:
                 records.append(
                     {"detector": name, "target_coherence": coherence, "targets": len(own["auroc"])}
-                    | {field: mean(each) for field, each in own.items()}
+                    | {field: mean_of(each) for field, each in own.items()}
                 )
     header = ("detector", "coherence", "AUROC − .5", "given label", "held-out answers", "rest", "targets")
     lines = tuple(
-        (one["detector"], f"{one['target_coherence']:g}", number(one["auroc"] - 0.5), *(number(one[part]) for part in PARTS),
+        (one["detector"], f"{one['target_coherence']:g}", decimals(one["auroc"] - 0.5), *(decimals(one[part]) for part in PARTS),
          str(one["targets"]))
         for one in records
     )  # fmt: skip
@@ -133,9 +135,9 @@ def named_table(maps: PhaseMaps) -> StudyTable:
     header = ("point", "difficulty, coherence", "counterpart's", "detector", "AUROC", "counterpart", "difference",
               "nearest target of its map")  # fmt: skip
     lines = tuple(
-        (one["named"], _place(one, ""), _place(one, "counterpart_"), one["detector"], number(one["auroc"]),
-         over_draws([one[f"counterpart_{end}"] for end in ("least", "auroc", "most")] if one["counterparts"] > 1 else [one["counterpart_auroc"]]),
-         number(one["difference"]), number(one["nearest_auroc"]))
+        (one["named"], _place(one, ""), _place(one, "counterpart_"), one["detector"], decimals(one["auroc"]),
+         with_spread([one[f"counterpart_{end}"] for end in ("least", "auroc", "most")] if one["counterparts"] > 1 else [one["counterpart_auroc"]]),
+         decimals(one["difference"]), decimals(one["nearest_auroc"]))
         for one in records
     )  # fmt: skip
     caption = (
@@ -155,7 +157,7 @@ def _named(maps: PhaseMaps, name: str) -> Iterator[dict[str, Any]]:
         return
     about: dict[str, Any] = {"named": name, "rate": own[0]["rate"], "counterparts": len(twins)}
     about |= {field: own[0][field] for field in ("difficulty", "coherence")}
-    about |= {f"counterpart_{field}": mean(one[field] for one in twins) for field in ("difficulty", "coherence")}
+    about |= {f"counterpart_{field}": mean_of(one[field] for one in twins) for field in ("difficulty", "coherence")}
     about |= {f"nearest_{field}": None if near is None else near[field] for field in ("difficulty", "coherence")}
     for by in ("features", "closed_form"):
         found = {role: maps.at("auroc", role=role, where=name, by=by) for role in ("named", "counterpart")}
@@ -167,14 +169,14 @@ def _named(maps: PhaseMaps, name: str) -> Iterator[dict[str, Any]]:
         for detector, (auroc, *_) in found["named"].items():
             twin = found["counterpart"].get(detector, [])
             yield about | {
-                "detector": detector, "auroc": auroc, "counterpart_auroc": mean(twin), "counterpart_least": min(twin, default=None),
-                "counterpart_most": max(twin, default=None), "difference": auroc - mean(twin),
+                "detector": detector, "auroc": auroc, "counterpart_auroc": mean_of(twin), "counterpart_least": min(twin, default=None),
+                "counterpart_most": max(twin, default=None), "difference": auroc - mean_of(twin),
                 "nearest_auroc": nearest.get(detector),
             }  # fmt: skip
 
 
 def _place(record: Mapping[str, Any], prefix: str) -> str:
-    return ", ".join(number(record[f"{prefix}{field}"]) for field in ("difficulty", "coherence"))
+    return ", ".join(decimals(record[f"{prefix}{field}"]) for field in ("difficulty", "coherence"))
 
 
 def memorization_table(maps: PhaseMaps) -> StudyTable:
@@ -184,17 +186,17 @@ def memorization_table(maps: PhaseMaps) -> StudyTable:
     within = maps.at_targets("auroc_within_given", by="closed_form").get("memorization", {})
     for target, draws in closed.items():
         records.append(
-            {"target_difficulty": target.difficulty, "target_coherence": target.coherence, "closed_form": mean(draws.values()),
+            {"target_difficulty": target.difficulty, "target_coherence": target.coherence, "closed_form": mean_of(draws.values()),
              "least": min(draws.values()), "most": max(draws.values()),
-             "closed_form_within_given": mean(within.get(target, {}).values()), "networks": mean(pools.get(target, {}).values())}
+             "closed_form_within_given": mean_of(within.get(target, {}).values()), "networks": mean_of(pools.get(target, {}).values())}
         )  # fmt: skip
     records = [
         plain(one) for one in sorted(records, key=lambda one: (one["target_coherence"], one["target_difficulty"]))
     ]
     header = ("coherence", "difficulty", "closed form", "within given label", "subset networks")
     lines = tuple(
-        (f"{one['target_coherence']:g}", f"{one['target_difficulty']:g}", number(one["closed_form"]),
-         number(one["closed_form_within_given"]), number(one["networks"]))
+        (f"{one['target_coherence']:g}", f"{one['target_difficulty']:g}", decimals(one["closed_form"]),
+         decimals(one["closed_form_within_given"]), decimals(one["networks"]))
         for one in records
     )  # fmt: skip
     caption = (
@@ -216,8 +218,8 @@ def networks_table(maps: PhaseMaps) -> StudyTable:
     header = ("point", "difficulty", "coherence", "by", "detector", "AUROC", "within given label", "given label",
               "held-out answers", "rest")  # fmt: skip
     lines = tuple(
-        (one["point"], *(number(one[field]) for field in fields[:2]), f"{one['by']} of {one['model'] or '–'}", one["detector"],
-         *(number(one[field]) for field in fields[2:]))
+        (one["point"], *(decimals(one[field]) for field in fields[:2]), f"{one['by']} of {one['model'] or '–'}", one["detector"],
+         *(decimals(one[field]) for field in fields[2:]))
         for one in records
     )  # fmt: skip
     caption = (
@@ -235,7 +237,7 @@ def points_table(maps: PhaseMaps) -> StudyTable:
     lines = tuple(
         (one["map"], one["role"], one["point"], str(one["draw"]),
          "–" if one["target_difficulty"] is None else f"{one['target_difficulty']:g}, {one['target_coherence']:g}",
-         "yes" if one["reached"] else "no", *(number(one[field]) for field in ("difficulty", "coherence", "rate")))
+         "yes" if one["reached"] else "no", *(decimals(one[field]) for field in ("difficulty", "coherence", "rate")))
         for one in records
     )  # fmt: skip
     caption = (
@@ -257,7 +259,7 @@ def scores_table(maps: PhaseMaps) -> StudyTable:
             one["point"],
             one["detector"],
             one["by"],
-            *(number(one[field]) for field in ("auroc", "auroc_within_given", *PARTS)),
+            *(decimals(one[field]) for field in ("auroc", "auroc_within_given", *PARTS)),
         )
         for one in records
     )

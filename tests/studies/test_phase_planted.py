@@ -14,8 +14,8 @@ import pytest
 from noisybench.ground.npy import write_array
 from noisybench.studies.phase import phase, phase_findings
 from noisybench.studies.phase_grid import PhaseGrid
-from noisybench.studies.phase_maps import maps_of
-from noisybench.studies.phase_runs import coordinates_in, setting_of
+from noisybench.studies.phase_maps import phase_maps_of
+from noisybench.studies.phase_runs import coordinates_in, phase_setting
 from noisybench.studies.results import StudyResults, read_results
 from noisybench.training.machine import Machine
 
@@ -76,7 +76,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, path_of_packages: pytest.M
     source = grid.load(None)
     difficulty = folder / "difficulty.npy"
     write_array(np.random.default_rng(0).random(len(source.labels)), difficulty)
-    setting = setting_of(grid, source, folder, named=(), data=None, difficulty=difficulty, lower_is_harder=False)
+    setting = phase_setting(grid, source, folder, named=(), data=None, difficulty=difficulty, lower_is_harder=False)
     place = coordinates_in(setting)
     arrays = {"difficulty": place.difficulty, "bins": place.bins, "neighbours": place.neighbours}
     np.savez(folder / "planted_pair.py.npz", clean=source.clean, **arrays)
@@ -109,7 +109,7 @@ def test_each_point_has_the_auroc_that_was_planted(results: StudyResults) -> Non
 def test_the_map_is_the_one_that_was_planted(results: StudyResults) -> None:
     """Who leads of the two at each target, by the map of the study: as planted, wherever they differ by 4 standard errors."""
     pair = tuple(one for one in results.records if one.get("detector", "flat") in ("falling", "flat"))
-    maps, table = maps_of(replace(results, records=pair)), phase_findings(replace(results, records=pair))
+    maps, table = phase_maps_of(replace(results, records=pair)), phase_findings(replace(results, records=pair))
     places = {one["point"]: one for one in maps.placed(role="target", where="main")}
     ahead = {
         (one["target_difficulty"], one["target_coherence"]): falling(one["difficulty"], one["coherence"]) - FLAT

@@ -165,7 +165,7 @@ def test_verdicts_follow_from_what_was_made() -> None:
     assert leader.value > AHEAD
 
 
-GRID = {
+GRID: dict[str, Any] = {
     "source": "digits", "limit": 160, "features": "pca", "coordinates": "input", "neighbours": 5, "bins": 4,
     "difficulty": [0.5], "coherence": [0.0, 0.9], "draws": [0], "detectors": ["knn", "ridge"],
     "named_difficulty": [0.5], "named_coherence": [0.0], "networks": 0,
@@ -266,7 +266,9 @@ def test_a_study_that_was_stopped_goes_on_to_the_same_bytes(folder: Path, monkey
     with monkeypatch.context() as patched:
         patched.setattr("noisybench.studies.phase_runs.write_json", no_record)
         with pytest.raises(KeyboardInterrupt):
-            phase(folder / "grid.json", stopped, [folder / "own"], difficulty=folder / "hard.npy", machine=Machine("cpu"))
+            phase(
+                folder / "grid.json", stopped, [folder / "own"], difficulty=folder / "hard.npy", machine=Machine("cpu")
+            )
     assert {path.name for path in (points / "main-d0.5-c0-0").iterdir()} == {"variant", "answers.npy", "timing.json"}
     assert "6 runs, 4 of them finished; the others take about" in study(folder, stopped, "--dry-run").out
     assert study(folder, stopped).code == 0
@@ -292,7 +294,7 @@ def test_tables_are_made_again_of_the_results_alone(folder: Path) -> None:
 
 def test_what_cannot_be_meant_is_refused_in_a_sentence(folder: Path, tmp_path: Path) -> None:
     """Before anything is made."""
-    cases = [
+    cases: list[tuple[dict[str, Any], int, str]] = [
         ({"coordinates": "pca"}, 2, "a detector must not see what coherence is measured in"),
         ({"difficulty": [0.6, 0.5]}, 2, "must be ascending"),
         ({"coherence": [1.5]}, 2, "must lie between -1 and 1"),
