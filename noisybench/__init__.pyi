@@ -140,6 +140,10 @@ from .studies.harm import harm as harm
 from .studies.harm import harm_findings as harm_findings
 from .studies.harm_runs import HarmGrid as HarmGrid
 from .studies.hypotheses import Hypothesis as Hypothesis
+from .studies.phase import phase as phase
+from .studies.phase import phase_findings as phase_findings
+from .studies.phase_grid import PhaseGrid as PhaseGrid
+from .studies.phase_picture import draw_phase as draw_phase
 from .studies.reproduce import draw_reproduce as draw_reproduce
 from .studies.reproduce import reproduce as reproduce
 from .studies.reproduce import reproduce_findings as reproduce_findings

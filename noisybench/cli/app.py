@@ -11,6 +11,7 @@ from noisybench.cli.given import score
 from noisybench.cli.launched import check_launched, launched, together
 from noisybench.cli.listing import list_
 from noisybench.cli.merge import merge
+from noisybench.cli.phase import phase
 from noisybench.cli.planning import plan
 from noisybench.cli.printing import say
 from noisybench.cli.quickstart import quickstart
@@ -67,4 +68,5 @@ for command in (
     quickstart,
 ):
     app.command()(command)
+study.command()(phase)
 app.add_typer(study, name="study")

@@ -295,7 +295,14 @@ def check_report(style: str, table: str | None, tables: Sequence[str]) -> None:
 
 
 def report_study(
-    findings: "StudyFindings", style: str, *, as_json: bool, table: str | None, first: str, plot: Path | None
+    findings: "StudyFindings",
+    style: str,
+    *,
+    as_json: bool,
+    table: str | None,
+    first: str,
+    plot: Path | None,
+    raw: Sequence[str] = (),
 ) -> None:
     """Print what a study found, and say where its picture is.
 
@@ -306,16 +313,18 @@ def report_study(
         table: One of its tables alone; None prints all, and CSV the first.
         first: Name of the table that CSV has unless another is asked for.
         plot: File of the picture that was drawn.
+        raw: Tables that people see only where they ask for one of them.
     """
+    shown = [name for name in findings.names if name not in raw] if table is None else [table]
     if as_json or style == "json":
         say(findings.to_json())
     elif style == "csv":
         say(findings.to_csv(table or first).rstrip("\n"))
     elif style in ("md", "markdown"):
-        say(findings.to_markdown(*([] if table is None else [table])).rstrip("\n"))
+        say(findings.to_markdown(*shown).rstrip("\n"))
     else:
         say(findings.about)
-        for name in findings.names if table is None else [table]:
+        for name in shown:
             found = findings.table(name)
             say(f"\n{found.caption}")
             print_lines(found.header, found.lines, "table")
