@@ -96,6 +96,10 @@ from .memorization.subset_plan import plan_learner as plan_learner
 from .runs.costs import Cost as Cost
 from .runs.costs import Costs as Costs
 from .runs.forecast import detector_costs as detector_costs
+from .runs.frozen_features import FrozenFeatures as FrozenFeatures
+from .runs.frozen_scores import LabelScores as LabelScores
+from .runs.frozen_scores import prepare_features as prepare_features
+from .runs.frozen_scores import score_labels as score_labels
 from .runs.memorization_forecast import MemorizationForecast as MemorizationForecast
 from .runs.memorization_forecast import forecast_memorization as forecast_memorization
 from .runs.merging import Merged as Merged

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisybench.data.source import Source
-from noisybench.ground.arrays import Bools, Features, Floats, check_features, read_only
+from noisybench.ground.arrays import Bools, Features, Floats, Labels, check_features, read_only
 from noisybench.ground.checks import check_room, whole
 from noisybench.ground.engine import Progress
 from noisybench.ground.errors import BadData
@@ -31,7 +31,7 @@ from noisybench.memorization.learner import learner_of_setup
 from noisybench.memorization.pool import BLOCK, Block, block_path, blocks, class_type, write_block
 from noisybench.memorization.subsets import check_fraction, group_size, subsets
 from noisybench.statistics.margins import margin_against
-from noisybench.statistics.refits import leave_out_each, refits
+from noisybench.statistics.refits import Fit, leave_out_each, refits
 from noisybench.statistics.ridge import check_several
 from noisybench.statistics.spectrum import centred_units
 from noisybench.variants.variant import Variant, check_source, check_variant
@@ -67,17 +67,10 @@ def leave_out_exactly(variant: Variant, plan: ClosedFormPlan, features: Features
         BadUsage: What cannot be meant of so many samples.
     """
     check_variant(variant)
-    units = _units(variant, plan, features)
-    kept, k, n = ~variant.dropped, variant.num_classes, len(variant.labels)
-    labels = variant.labels[kept]
-    groups = None if variant.copies is None else np.unique(variant.copies[kept], return_inverse=True)[1]
-    if groups is not None and groups.max() == 0:
-        msg = "all samples are copies of one, so that nothing is left to fit without it; expected at least two units"
-        raise BadData(msg)
-    fit = plan.how.fit(units if kept.all() else units[kept], np.ones(len(labels), dtype=np.bool_))
-    del units
-    left = leave_out_each(fit, labels, k, groups)
-    del fit
+    _check(variant, plan, features)
+    groups, kept = groups_of_copies(variant), ~variant.dropped
+    labels, n = variant.labels[kept], len(variant.labels)
+    left = leave_out_each(fit_kept(plan, features, kept), labels, variant.num_classes, groups)
     with_it, without = (
         (answers.argmax(1), -margin_against(answers, labels)) for answers in (left.fitted, left.answers)
     )
@@ -109,6 +102,25 @@ def leave_out_exactly(variant: Variant, plan: ClosedFormPlan, features: Features
         variant_id=variant.provenance.variant_id,
     )
     return Exactly(memorization, {name: columns[name] for name in ANSWERS}, _setup_in_record(plan, features))
+
+
+def groups_of_copies(variant: Variant) -> Labels | None:
+    """Number of each kept sample's unit, which is left out as one, (m,); None where every sample is its own.
+
+    Raises:
+        BadData: All are copies of one.
+    """
+    groups = None if variant.copies is None else np.unique(variant.copies[~variant.dropped], return_inverse=True)[1]
+    if groups is not None and groups.max() == 0:
+        msg = "all samples are copies of one, so that nothing is left to fit without it; expected at least two units"
+        raise BadData(msg)
+    return groups
+
+
+def fit_kept(plan: ClosedFormPlan, features: Features, kept: Bools) -> Fit:
+    """The fit that leaves out each kept sample, which no label decides; the centre and the length are of all: (n, d) and (n,)."""
+    units = centred_units(features, len(kept))
+    return plan.how.fit(units if kept.all() else units[kept], np.ones(int(kept.sum()), dtype=np.bool_))
 
 
 def refit_subsets(
@@ -173,7 +185,8 @@ def refit_subsets(
 
 def _refit_of(variant: Variant, plan: ClosedFormPlan, features: Features) -> Callable[[Bools], Floats]:
     """The function that solves a subset."""
-    units = _units(variant, plan, features)
+    _check(variant, plan, features)
+    units = centred_units(features, len(variant.labels))
     return refits(plan.how.fit(units, ~variant.dropped), variant.labels, variant.num_classes)
 
 
@@ -207,14 +220,13 @@ def _block(
     return Block(included, predictions, margins, held_out.astype(np.float32), record)
 
 
-def _units(variant: Variant, plan: ClosedFormPlan, features: Features) -> Floats:
-    """The rows that are regressed on, centred and of length one: (n, d)."""
+def _check(variant: Variant, plan: ClosedFormPlan, features: Features) -> None:
+    """Raise what cannot be meant of the labels, the options and the shape of features."""
     n = len(variant.labels)
     plan.how.check(n)
     check_features(features, n)
     check_several(variant.labels[~variant.dropped])
     check_room(n, variant.num_classes, "an answer for each class", "take fewer samples")
-    return centred_units(features, n)
 
 
 def _setup_in_record(plan: ClosedFormPlan, features: Features) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Scoring stored columns: the detectors that need no training of their own, once each, also those that came later."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from noisybench.detection.scoring import Detector, Kind, score, scores_path, write_scores
@@ -9,7 +9,7 @@ from noisybench.runs.detector_codes import is_made_by, made_by
 from noisybench.runs.folder import finish, kinds_of
 from noisybench.runs.record import RunRecord
 from noisybench.runs.suggestion_files import write_suggestions
-from noisybench.training.trace import read_trace
+from noisybench.training.trace import Trace, read_trace
 from noisybench.variants.variant import Variant
 
 
@@ -24,14 +24,20 @@ def score_columns(folder: Path, variant: Variant, *, but: Collection[str] = ()) 
     trace = read_trace(folder / "trace")
     kinds: dict[str, Kind] = {}
     asked: dict[str, Detector] = {}
+    for name, detector in detectors_of(trace, but=but):
+        write_scores(score(trace, detector), scores_path(folder, name), made_by(name))
+        kinds[name] = "control" if detector.control else "detector"
+        asked[name] = detector
+    write_suggestions(folder, trace, asked, variant)
+    return kinds
+
+
+def detectors_of(trace: Trace, *, but: Collection[str] = ()) -> Iterator[tuple[str, Detector]]:
+    """Names, in their order, and detectors whose columns a trace has, but for those of trainings and those named."""
     for name in sorted({*names("detectors")} - {*but}):
         detector: Detector = find("detectors", name)
         if "training" not in detector.fed_by and set(detector.needs) <= set(trace.columns):
-            write_scores(score(trace, detector), scores_path(folder, name), made_by(name))
-            kinds[name] = "control" if detector.control else "detector"
-            asked[name] = detector
-    write_suggestions(folder, trace, asked, variant)
-    return kinds
+            yield name, detector
 
 
 def score_added(folder: Path, found: RunRecord, variant: Variant) -> dict[str, Kind]:

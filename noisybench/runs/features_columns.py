@@ -13,49 +13,45 @@ from numpy.typing import NDArray
 
 from noisybench.detection.scoring import Detector, DetectorSet, Kind
 from noisybench.ground.arrays import Features, Floats32, Labels
-from noisybench.ground.checks import as_list, check_kind
+from noisybench.ground.checks import as_list, check_kind, check_room
 from noisybench.ground.errors import BadUsage
 from noisybench.ground.files import write_json
 from noisybench.ground.lookup import find, names
-from noisybench.runs.kept_rows import kept_rows, with_dropped
-from noisybench.statistics.alignment import class_alignment
-from noisybench.statistics.gaussian import class_distances
+from noisybench.runs.frozen_features import FrozenFeatures
+from noisybench.runs.kept_rows import with_dropped
+from noisybench.statistics.alignment import alignment_of
+from noisybench.statistics.gaussian import distances_along
 from noisybench.statistics.hoc import estimate_consensus, ranks_above_right
-from noisybench.statistics.linear_probe import held_out_probabilities
+from noisybench.statistics.linear_probe import deal_folds, held_out_on
 from noisybench.statistics.neighbour_index import IndexName
-from noisybench.statistics.neighbours import neighbour_labels
-from noisybench.statistics.ridge import PENALTIES, leave_one_out_ridge
-from noisybench.statistics.shapley import knn_shapley
-from noisybench.statistics.vicinity import NOBODY, vicinity
+from noisybench.statistics.neighbours import label_shares
+from noisybench.statistics.ridge import PENALTIES, check_several, ridge_answers
+from noisybench.statistics.shapley import shapley_of
+from noisybench.statistics.spectrum import check_several_rows
+from noisybench.statistics.vicinity import NOBODY, vicinity_in
 from noisybench.training.timing import TIMING, read_timing
 from noisybench.variants.variant import Variant
 
 FOLDS = 5
 """Parts of the samples, each asked of a probe that was fitted to the others."""
-NEIGHBOURS = 20
-"""Neighbours of a sample that are asked."""
 
 
 class Kept(NamedTuple):
     """What columns are computed from: the samples that no person dropped.
 
     Attributes:
-        features: Shape (m, d).
+        frozen: What no label decides.
         labels: Shape (m,).
-        groups: Number of each one's group, shape (m,).
         classes: Classes that there are.
-        seed: Of the folds.
+        fold: Of each one, shape (m,).
         samples: Their numbers among all, shape (m,).
-        neighbour_index: By which neighbours are found; None compares all pairs.
     """
 
-    features: Features
+    frozen: FrozenFeatures
     labels: Labels
-    groups: Labels
     classes: int
-    seed: int
+    fold: Labels
     samples: Labels
-    neighbour_index: IndexName | None = None
 
 
 class Filled(NamedTuple):
@@ -70,14 +66,14 @@ ColumnsSoFar = Mapping[str, Filled]
 
 def _held_out(kept: Kept, _: ColumnsSoFar) -> dict[str, Filled]:
     """Probabilities of logistic regression in folds, (m, k)."""
-    features, labels, groups, k, seed, *_others = kept
-    found = held_out_probabilities(features, labels, k, groups=groups, folds=FOLDS, seed=seed)
-    return {"held_out.probabilities": Filled(found.probabilities, 1 / k)}
+    found = held_out_on(kept.frozen.probe_inputs, kept.labels, kept.classes, kept.fold)
+    return {"held_out.probabilities": Filled(found.probabilities, 1 / kept.classes)}
 
 
 def _ridge(kept: Kept, _: ColumnsSoFar) -> dict[str, Filled]:
     """What ridge regression says, see ``RidgeAnswers``."""
-    ridge = leave_one_out_ridge(kept.features, kept.labels, kept.classes, groups=kept.groups, penalties=PENALTIES)
+    frozen = kept.frozen
+    ridge = ridge_answers(frozen.ridge, kept.labels, kept.classes, frozen.members, np.asarray(PENALTIES))
     return {
         "features.ridge_suspicion": Filled(ridge.suspicion, 0),
         "features.ridge_answers": Filled(ridge.answers, 1 / kept.classes),
@@ -89,22 +85,20 @@ def _ridge(kept: Kept, _: ColumnsSoFar) -> dict[str, Filled]:
 
 def _neighbours(kept: Kept, _: ColumnsSoFar) -> dict[str, Filled]:
     """Share of each label among the neighbours, (m, k)."""
-    near = min(NEIGHBOURS, len(kept.labels) - 1)
-    shares = neighbour_labels(
-        kept.features, kept.labels, kept.classes, near, groups=kept.groups, index=kept.neighbour_index
-    )
+    nearest, found = kept.frozen.neighbours
+    shares = label_shares(found, nearest, kept.labels, kept.classes)
     return {"neighbours.labels": Filled(shares, 1 / kept.classes)}
 
 
 def _gaussian(kept: Kept, _: ColumnsSoFar) -> dict[str, Filled]:
     """Distance to each class, (m, k)."""
-    distances = class_distances(kept.features, kept.labels, kept.classes, groups=kept.groups)
+    distances = distances_along(kept.frozen.gaussian, kept.labels, kept.classes, kept.frozen.members)
     return {"features.gaussian_distances": Filled(distances, 0)}
 
 
 def _vicinity(kept: Kept, _: ColumnsSoFar) -> dict[str, Filled]:
     """What lies around each sample, see ``Vicinity``; the two nearest are numbered among all samples."""
-    found = vicinity(kept.features, kept.labels, kept.classes, groups=kept.groups)
+    found = vicinity_in(kept.frozen.surroundings, kept.labels, kept.classes)
     two = np.where(found.two_nearest >= 0, kept.samples[found.two_nearest], NOBODY)
     return {
         "features.simifeat_votes": Filled(found.votes, kept.classes**-0.5),
@@ -126,14 +120,13 @@ def _simifeat_ranks(kept: Kept, so_far: ColumnsSoFar) -> dict[str, Filled]:
 
 def _alignment(kept: Kept, _: ColumnsSoFar) -> dict[str, Filled]:
     """How well each sample lies along the main direction of its class, (m,)."""
-    features, labels, groups, k, seed, *_others = kept
-    found = class_alignment(features, labels, k, groups=groups, folds=FOLDS, seed=seed)
+    found = alignment_of(kept.frozen.values, kept.frozen.points.rows, kept.labels, kept.fold)
     return {"features.alignment": Filled(found, 1)}
 
 
 def _shapley(kept: Kept, _: ColumnsSoFar) -> dict[str, Filled]:
     """Shapley values of the labels, (m,)."""
-    return {"features.shapley": Filled(knn_shapley(kept.features, kept.labels, kept.classes, groups=kept.groups), 0)}
+    return {"features.shapley": Filled(shapley_of(kept.frozen.points, kept.labels), 0)}
 
 
 class ColumnPart(NamedTuple):
@@ -218,7 +211,7 @@ def columns_from(
     lacking: Collection[str] = BASE,
     index: IndexName | None = None,
 ) -> tuple[dict[str, Floats32], dict[str, float]]:
-    """The columns of a run's trace by name, and the seconds that each part of them took: those lacking, and of their parts.
+    """The columns of a run's trace by name, and the seconds that each part of them took; see ``columns_of``.
 
     A sample that a person dropped takes part in nothing: the columns of the others are those of a data set without it.
     Its own are undecided: every class alike, a suspicion, margin and leverage of 0, and no neighbours.
@@ -231,9 +224,26 @@ def columns_from(
         lacking: Names of the columns that are asked for.
         index: By which the labels of neighbours are found, see ``neighbours_by``; what else is near, by all pairs.
     """
-    rows = kept_rows(variant)
-    samples = np.arange(len(variant.labels))[rows]
-    kept = Kept(features[rows], variant.labels[rows], groups[rows], variant.num_classes, seed, samples, index)
+    return columns_of(FrozenFeatures(features, groups, ~variant.dropped, index), variant, seed=seed, lacking=lacking)
+
+
+def columns_of(
+    frozen: FrozenFeatures, variant: Variant, *, seed: int, lacking: Collection[str] = BASE
+) -> tuple[dict[str, Floats32], dict[str, float]]:
+    """The columns by name, and the seconds that each part of them took: those lacking, and of their parts.
+
+    Args:
+        frozen: The features, of which those samples are kept that the variant keeps.
+        variant: The labels.
+        seed: Of the folds.
+        lacking: Names of the columns that are asked for.
+    """
+    labels, k = variant.labels[frozen.kept], variant.num_classes
+    check_room(len(labels), k, "an answer for each class for each sample", "take fewer samples")
+    check_several_rows(frozen.values, len(labels))
+    check_several(labels)
+    fold = deal_folds(labels, frozen.members, FOLDS, seed)
+    kept = Kept(frozen, labels, k, fold, np.flatnonzero(frozen.kept))
     made: dict[str, Filled] = {}
     seconds: dict[str, float] = {}
     needed = _parts_of(lacking)

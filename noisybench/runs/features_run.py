@@ -30,8 +30,9 @@ from noisybench.ground.files import file_name
 from noisybench.ground.locks import locked
 from noisybench.ground.version import __version__
 from noisybench.runs.column_scoring import score_added, score_columns
-from noisybench.runs.features_columns import FOLDS, NEIGHBOURS, columns_asked, columns_from, write_timing
+from noisybench.runs.features_columns import FOLDS, columns_asked, columns_from, write_timing
 from noisybench.runs.folder import begin, digests_of, finish, keep_variant, log, train_again
+from noisybench.runs.frozen_features import NEIGHBOURS
 from noisybench.runs.kept_rows import groups_of_kept
 from noisybench.runs.mending import mend, recognise
 from noisybench.runs.record import Pretrained, RunRecord, about_labels
@@ -241,13 +242,21 @@ def _choose(
         features = choose_features(features, options)
     if isinstance(features, Extraction):
         return Seen(features.word, None, features, pretrained_of(features, source))
+    given = given_features(features, len(source.labels))
+    return Seen(f"given({_digest(given)[:8]})", given, None, Pretrained(UNSAID, None, "unknown"))
+
+
+def given_features(features: NDArray[Any], n: int) -> Features:
+    """An array of numbers as features of n samples, shape (n, d), float32.
+
+    Raises:
+        BadData: They are of another shape, or no numbers.
+    """
     values = as_array(features, what="features")
-    n = len(source.labels)
     if values.ndim != 2 or len(values) != n or not values.shape[1] or values.dtype.kind not in "iuf":  # noqa: PLR2004
         msg = f"features must be numbers of shape (n, d) with n = {n}, got {values.dtype} of shape {values.shape}"
         raise BadData(msg)
-    given: Features = np.ascontiguousarray(values, dtype=np.float32)
-    return Seen(f"given({_digest(given)[:8]})", given, None, Pretrained(UNSAID, None, "unknown"))
+    return np.ascontiguousarray(values, dtype=np.float32)
 
 
 def pretrained_of(extraction: Extraction, source: Source) -> Pretrained | None:

@@ -1,5 +1,6 @@
 """Rows of the samples that stay: one that a person dropped takes no part in a fit, and keeps a row that says nothing."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,15 +35,18 @@ def groups_of_kept(features: Features, variant: Variant, given: Labels | None) -
     Raises:
         BadData: All samples have the same features, which tell nothing apart.
     """
-    kept = kept_rows(variant)
-    if (features[kept] == features[kept][0]).all():
-        msg = (
-            f"all {len(features[kept])} samples have the same features, so that nothing tells them apart; choose others"
-        )
+    return groups_among(features, ~variant.dropped, [links for links in (given, variant.copies) if links is not None])
+
+
+def groups_among(features: Features, kept: Bools, told: Sequence[Labels]) -> Labels:
+    """The same of samples of which some are kept, (n,), and of several groupings that are told, (n,) each."""
+    values = features if kept.all() else features[kept]
+    if (values == values[0]).all():
+        msg = f"all {len(values)} samples have the same features, so that nothing tells them apart; choose others"
         raise BadData(msg)
-    told = [groups[kept] for groups in (given, variant.copies) if groups is not None]
-    found = find_groups(features[kept], united(told) if told else None)
-    groups: Labels = with_dropped(found, variant, -1)
+    found = find_groups(values, united([links[kept] for links in told]) if told else None)
+    groups = np.full(len(kept), -1)
+    groups[kept] = found
     alone = groups < 0
     groups[alone] = found.max() + 1 + np.arange(int(alone.sum()))
     return groups

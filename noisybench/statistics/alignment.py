@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Floats, Labels, check_features, check_groups, check_labels
+from noisybench.ground.arrays import Floats, Floats32, Labels, check_features, check_groups, check_labels
 from noisybench.ground.checks import whole
 from noisybench.ground.errors import BadData
 from noisybench.statistics.linear_probe import deal_folds
@@ -48,15 +48,19 @@ def class_alignment(
     check_features(features, n)
     folds = whole(folds, "folds", least=2)
     fold = deal_folds(labels, np.arange(n) if groups is None else check_groups(groups, n), folds, seed)
-    units = unit_rows(features)
-    values = features / (np.abs(features).max() or 1.0)
+    return alignment_of(features, unit_rows(features), labels, fold)
+
+
+def alignment_of(features: NDArray[Any], units: Floats32, labels: Labels, fold: Labels) -> Floats:
+    """What labels decide, of features and their ``unit_rows``; see ``class_alignment``, which checks what it is given."""
+    n, largest = len(labels), np.abs(features).max() or 1.0
     found = np.zeros(n)
     for label in np.unique(labels):
         own = np.flatnonzero(labels == label)
         for part in np.unique(fold[own]):
             held, train = own[fold[own] == part], own[fold[own] != part]
             if len(train):
-                found[held] = np.abs(units[held] @ first_direction(values[train]))
+                found[held] = np.abs(units[held] @ first_direction(features[train] / largest))
     return np.minimum(found, 1)
 
 

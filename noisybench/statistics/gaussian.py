@@ -13,7 +13,7 @@ from noisybench.ground.arrays import Floats, Labels, check_groups, check_labels
 from noisybench.ground.checks import check_room, whole
 from noisybench.statistics.grouping import group_batches
 from noisybench.statistics.ridge import check_several
-from noisybench.statistics.spectrum import BLOCK, centred_units, spectrum
+from noisybench.statistics.spectrum import BLOCK, Spectrum, centred_units, check_several_rows, spectrum
 
 COMPONENTS = 64
 """Principal components that the classes are Gaussian in."""
@@ -54,10 +54,20 @@ def class_distances(
     labels = check_labels(labels, num_classes)
     n = len(labels)
     check_room(n, num_classes, "a distance to each class for each sample", "leave out what asks for Gaussians")
-    units = centred_units(features, n)
+    check_several_rows(features, n)
     check_several(labels)
     members = None if groups is None else check_groups(groups, n)
-    values, squares = spectrum(units, COMPONENTS)
+    return distances_along(gaussian_spectrum(features, n), labels, num_classes, members)
+
+
+def gaussian_spectrum(features: NDArray[Any], n: int) -> Spectrum:
+    """What no label decides: features of length one in their first ``COMPONENTS`` principal components, (n, d) → (n, r)."""
+    return spectrum(centred_units(features, n), COMPONENTS)
+
+
+def distances_along(along: Spectrum, labels: Labels, num_classes: int, members: Labels | None) -> Floats:
+    """What labels decide, of ``gaussian_spectrum``; see ``class_distances``, which checks what it is given."""
+    (values, squares), n = along, len(labels)
     r = values.shape[1]
     counts = np.bincount(labels, minlength=num_classes)
     sums = np.zeros((num_classes, r))

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Floats, Labels, check_groups, check_labels
+from noisybench.ground.arrays import Floats, Floats32, Labels, check_groups, check_labels
 from noisybench.ground.checks import check_room, whole
 from noisybench.ground.random_streams import permutation
 from noisybench.statistics.ridge import check_several
-from noisybench.statistics.spectrum import centred_units, spectrum
+from noisybench.statistics.spectrum import centred_units, check_several_rows, spectrum
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
 """Inverse penalties C that are tried, in this order, features being of length one."""
@@ -77,11 +77,20 @@ def held_out_probabilities(
     check_room(
         n, num_classes, "a probability of each class for each sample", "leave out what asks for held-out answers"
     )
-    units = centred_units(features, n)
+    check_several_rows(features, n)
     check_several(labels)
     members = np.arange(n) if groups is None else check_groups(groups, n)
-    inputs = spectrum(units, COMPONENTS)[0].astype(np.float32)
-    fold = deal_folds(labels, members, folds, seed)
+    return held_out_on(probe_inputs(features, n), labels, num_classes, deal_folds(labels, members, folds, seed))
+
+
+def probe_inputs(features: NDArray[Any], n: int) -> Floats32:
+    """What no label decides: features of length one in their first ``COMPONENTS`` principal components, (n, d) → (n, c)."""
+    return spectrum(centred_units(features, n), COMPONENTS).coordinates.astype(np.float32)
+
+
+def held_out_on(inputs: Floats32, labels: Labels, num_classes: int, fold: Labels) -> HeldOut:
+    """What labels decide, of ``probe_inputs`` and ``deal_folds``; ``held_out_probabilities`` checks what it is given."""
+    n = len(labels)
     parts = [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(fold.max() + 1)]
     first = parts if n <= SMALL else parts[:1]
     models = [_Probe(inputs, labels, num_classes, train, held) for train, held in first]

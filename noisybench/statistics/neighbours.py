@@ -1,5 +1,6 @@
 """The labels that a sample's nearest neighbours in a feature space were given. No torch here."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from noisybench.ground.arrays import Floats32, Indices, Labels, check_features, check_groups, check_labels
 from noisybench.ground.checks import check_room
 from noisybench.ground.errors import BadUsage
-from noisybench.statistics.nearest import nearest_others, tell_of_time
+from noisybench.statistics.nearest import Near, nearest_others, tell_of_time
 from noisybench.statistics.neighbour_index import IndexName, as_index, neighbours_by
 from noisybench.statistics.similarity import TIED, Distance, points_of
 
@@ -55,9 +56,21 @@ def neighbour_labels(
     check_room(n, num_classes, "a share of each class for each sample", "leave out what asks for neighbours")
     members = np.arange(n) if groups is None else check_groups(groups, n)
     nearest = np.minimum(k, n - np.bincount(members)[members])
-    shares = np.empty((n, num_classes), dtype=np.float32)
     points = points_of(features, members, distance=distance)
-    for samples, row, column, _, weights in neighbours_by(points, nearest, index):
+    return label_shares(neighbours_by(points, nearest, index), nearest, labels, num_classes)
+
+
+def label_shares(found: Iterable[Near], nearest: Labels, labels: Labels, num_classes: int) -> Floats32:
+    """Share of each label among neighbours that were found: (n,) → (n, num_classes); see ``neighbour_labels``.
+
+    Args:
+        found: The neighbours of all samples, which no label decides.
+        nearest: How many neighbours each sample has, shape (n,).
+        labels: Given labels, shape (n,).
+        num_classes: Columns of the result.
+    """
+    shares = np.empty((len(labels), num_classes), dtype=np.float32)
+    for samples, row, column, _, weights in found:
         b = len(samples)
         counts = np.bincount(row * num_classes + labels[column], weights, minlength=b * num_classes)
         shares[samples] = counts.reshape(b, num_classes) / nearest[samples, None]

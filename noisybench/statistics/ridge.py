@@ -17,7 +17,7 @@ from noisybench.ground.checks import check_room, whole
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.statistics.grouping import group_batches
 from noisybench.statistics.margins import margin_against, mean_rank
-from noisybench.statistics.spectrum import BLOCK, centred_units, spectrum
+from noisybench.statistics.spectrum import BLOCK, Spectrum, centred_units, check_several_rows, spectrum
 
 PENALTIES = (1.0, 3.0, 10.0)
 """Penalties λ of the grid, features being of length one; chosen on ``consensus.TUNING_SETS``, where smaller ones are
@@ -93,14 +93,20 @@ def leave_one_out_ridge(
         msg = f"penalties must be numbers above 0, at least one, got {penalties!r}"
         raise BadUsage(msg)
     check_room(n, num_classes, "an answer of ridge regression for each class", "leave out what asks for ridge")
-    units = centred_units(features, n)
+    check_several_rows(features, n)
     check_several(labels)
     if groups is not None:
         groups = check_groups(groups, n)
+    return ridge_answers(ridge_spectrum(features, n), labels, num_classes, groups, strengths.astype(np.float64))
+
+
+def ridge_spectrum(features: NDArray[Any], n: int) -> Spectrum:
+    """What no label decides: features of length one and the bias along their principal axes, (n, d) → (n, r) and (r,)."""
+    units = centred_units(features, n)
     values = np.empty((n, units.shape[1] + 1))
     values[:, :-1], values[:, -1] = units, 1
     del units
-    return _answers(*spectrum(values), labels, num_classes, groups, strengths.astype(np.float64))
+    return spectrum(values)
 
 
 def check_several(labels: Labels) -> None:
@@ -112,10 +118,9 @@ def check_several(labels: Labels) -> None:
         raise BadData(msg)
 
 
-def _answers(  # noqa: PLR0917 - what the public function has checked
-    coordinates: Floats, squares: Floats, labels: Labels, k: int, groups: Labels | None, penalties: Floats
-) -> RidgeAnswers:
-    n = len(labels)
+def ridge_answers(along: Spectrum, labels: Labels, k: int, groups: Labels | None, penalties: Floats) -> RidgeAnswers:
+    """What labels decide, of ``ridge_spectrum``; see ``leave_one_out_ridge``, which checks what it is given."""
+    (coordinates, squares), n = along, len(labels)
     sums = class_sums(coordinates, labels, k)
     margins, leverage, errors = (np.empty((len(penalties), n)) for _ in range(3))
     hits = np.zeros(len(penalties), dtype=np.int64)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from noisybench.ground.arrays import Floats, Labels, check_features, check_groups, check_labels
 from noisybench.ground.checks import whole
 from noisybench.statistics.nearest import tell_of_time
-from noisybench.statistics.similarity import points_of, similarities
+from noisybench.statistics.similarity import Points, points_of, similarities
 
 VOTERS = 10
 """Neighbours whose labels the classifier counts."""
@@ -56,10 +56,15 @@ def knn_shapley(
     check_features(features, n)
     voters = whole(voters, "voters", least=1)
     members = np.arange(n) if groups is None else check_groups(groups, n)
+    return shapley_of(points_of(features, members), labels, voters)
+
+
+def shapley_of(points: Points, labels: Labels, voters: int = VOTERS) -> Floats:
+    """The values of labels, of samples as points by cosine; see ``knn_shapley``, which checks what it is given."""
+    n = len(labels)
     places = np.arange(1, n + 1)
     shares = np.minimum(voters, places) / (voters * places)
     total = np.zeros(n)
-    points = points_of(features, members)
     tell_of_time(points, "every other detector takes less", pair=PAIR_SORTED)
     for samples, similar in similarities(points):
         for first in range(0, len(similar), max(1, BLOCK // n)):

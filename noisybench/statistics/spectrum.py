@@ -1,6 +1,6 @@
 """Features as coordinates along their principal axes: what ridge regression and logistic regression start from."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +16,25 @@ BLOCK = 2**23
 """Numbers that are multiplied at a time: 64 MB."""
 
 
+class Spectrum(NamedTuple):
+    """Samples along the principal axes of their features.
+
+    Attributes:
+        coordinates: Along each axis, shape (n, r).
+        squares: Sum of the squares of each, largest first, shape (r,).
+    """
+
+    coordinates: Floats
+    squares: Floats
+
+
 def centred_units(features: NDArray[Any], n: int) -> Floats:
     """Features less their mean, each row divided by its length: (n, d) → (n, d); a row that is the mean row stays 0.
 
     Raises:
         BadData: They are no finite floats of shape (n, d), or fewer than two samples.
     """
-    check_features(features, n)
-    if n < 2:  # noqa: PLR2004
-        msg = f"there are features of {n} sample, expected at least two: one is judged by the others"
-        raise BadData(msg)
+    check_several_rows(features, n)
     units = features.astype(np.float64)
     scale = np.abs(units).max(axis=1)
     bad = np.flatnonzero(~np.isfinite(scale))
@@ -41,7 +50,15 @@ def centred_units(features: NDArray[Any], n: int) -> Floats:
     return units
 
 
-def spectrum(values: Floats, most: int | None = None) -> tuple[Floats, Floats]:
+def check_several_rows(features: NDArray[Any], n: int) -> None:
+    """Raise ``BadData`` unless features are floats of shape (n, d), of two samples or more."""
+    check_features(features, n)
+    if n < 2:  # noqa: PLR2004
+        msg = f"there are features of {n} sample, expected at least two: one is judged by the others"
+        raise BadData(msg)
+
+
+def spectrum(values: Floats, most: int | None = None) -> Spectrum:
     """Coordinates along the principal axes and their sums of squares, largest first: (n, d) → (n, r) and (r,).
 
     Z of X = Z Vᵀ with orthonormal V, so that Z Zᵀ = X Xᵀ and ZᵀZ is diagonal; r is at most the smaller of n and d. By an
@@ -67,9 +84,9 @@ def spectrum(values: Floats, most: int | None = None) -> tuple[Floats, Floats]:
     kept = slice(None, None, -1) if most is None else slice(None, -min(most, side) - 1, -1)
     squares, axes = np.maximum(squares[kept], 0), axes[:, kept]
     if not tall:
-        return axes * np.sqrt(squares), squares
+        return Spectrum(axes * np.sqrt(squares), squares)
     r = len(squares)
     for start in range(0, n, max(1, BLOCK // d)):
         rows = slice(start, start + max(1, BLOCK // d))
         values[rows, :r] = values[rows] @ axes
-    return values[:, :r], squares
+    return Spectrum(values[:, :r], squares)

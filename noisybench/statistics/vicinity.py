@@ -1,7 +1,7 @@
 """What lies around each sample in a feature space: its two nearest others, and how near its own class and others are."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,22 @@ class Vicinity:
     two_nearest: Labels
     nearest_same: Floats
     nearest_other: Floats
+
+
+class Surroundings(NamedTuple):
+    """Who is near whom, whatever the labels.
+
+    Attributes:
+        points: The samples.
+        found: The nearest others of all, at least two of each.
+        voting: Those of them that vote.
+        two_nearest: See ``Vicinity``.
+    """
+
+    points: Points
+    found: tuple[Near, ...]
+    voting: tuple[Near, ...]
+    two_nearest: Labels
 
 
 def vicinity(
@@ -73,21 +89,35 @@ def vicinity(
     voters = whole(voters, "voters", least=1)
     check_room(n, num_classes, "votes for each class for each sample", "leave out what asks for votes of neighbours")
     members = np.arange(n) if groups is None else check_groups(groups, n)
-    points, others = points_of(features, members), n - np.bincount(members)[members]
+    return vicinity_in(surroundings(points_of(features, members), voters), labels, num_classes)
+
+
+def surroundings(points: Points, voters: int = VOTERS) -> Surroundings:
+    """What no label decides: who is near whom, of samples as points by cosine."""
+    n = len(points.members)
+    others = n - np.bincount(points.members)[points.members]
     # Of whom nobody of another class is near, these are looked at once more, in plain products that take twice as long.
     tell_of_time(points, "detectors of the set 'fast' do without (--detectors fast)", passes=3)
-    votes = np.empty((n, num_classes))
+    found = tuple(nearest_others(points, np.minimum(max(voters, 2), others)))
+    voting = found if voters > 1 else tuple(nearest_others(points, np.ones(n, dtype=np.int64)))
     two = np.full((n, 2), NOBODY)
-    highest = np.full((2, n), -np.inf, dtype=np.float32)  # of the same label, and of another
-    for near in nearest_others(points, np.minimum(max(voters, 2), others)):
+    for near in found:
         two[near.samples] = _first_two(near)
+    return Surroundings(points, found, voting, two)
+
+
+def vicinity_in(around: Surroundings, labels: Labels, num_classes: int) -> Vicinity:
+    """What labels decide, of ``surroundings``; see ``vicinity``, which checks what it is given."""
+    points, found, voting, two = around
+    n = len(labels)
+    votes = np.empty((n, num_classes))
+    highest = np.full((2, n), -np.inf, dtype=np.float32)  # of the same label, and of another
+    for near in voting:
         votes[near.samples] = _votes(near, labels, num_classes)
+    for near in found:
         alike = labels[near.column] == labels[near.samples[near.row]]
         for kind, asked in zip(highest, (alike, ~alike), strict=True):
             kind[near.samples] = _highest(near, asked)
-    if voters == 1:
-        for near in nearest_others(points, np.ones(n, dtype=np.int64)):
-            votes[near.samples] = _votes(near, labels, num_classes)
     _look_on(points, labels, highest)
     same, other = (
         np.where(np.isfinite(kind), np.clip(1 - kind.astype(np.float64), 0, FARTHEST), FARTHEST) for kind in highest
