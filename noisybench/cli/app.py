@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from noisybench.cli.atlas import atlas
 from noisybench.cli.board import leaderboard
 from noisybench.cli.build import build, describe, verify
 from noisybench.cli.export import export
@@ -67,4 +68,5 @@ for command in (
     quickstart,
 ):
     app.command()(command)
+study.command()(atlas)
 app.add_typer(study, name="study")
