@@ -85,6 +85,7 @@ def atlas(
     from dataclasses import replace
 
     from noisybench.ground.drawing import check_picture
+    from noisybench.ground.errors import BadUsage
     from noisybench.studies import atlas as module
     from noisybench.studies.atlas_forecast import forecast_atlas
     from noisybench.studies.atlas_grid import PRESETS, most_tasks
@@ -104,6 +105,9 @@ def atlas(
     given = {name: value for name, value in given.items() if value is not None}
     if given:
         chosen = replace(chosen or PRESETS["standard"], **given)
+    if variants and (limit is not None or labels is not None):
+        msg = "--limit and --labels are of the sets of a preset, and variants are as they were built; leave them out"
+        raise BadUsage(msg)
     images = None if sheet is None else check_picture(sheet)
     engines = EngineOptions(engine, workers, address, task_cpus, task_gpus, task_memory, shard)
     asked = Asked(out, plot, engines, device, dry_run=dry_run, remake=remake)

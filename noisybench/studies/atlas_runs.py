@@ -144,6 +144,9 @@ def run_atlas(grid: AtlasGrid, out: Path, *, machine: Machine, progress: Progres
         like = next(iter(human.variants.values()))
         prepared = prepare_features(features.own, classes=human.source.num_classes, like=like) if scored else None
         space = head_space(features.own, penalty=grid.penalty, components=grid.components)
+        accuracies = _accuracies(
+            grid, human.source, features, given
+        )  # first, since it also says whether verdicts can be read
     shared = AtlasShared(grid, human.variants, columns, given, clean, coordinates, prepared, space)
     with locked(parts, shared=not machine.shard.is_whole):
         run_share(
@@ -154,8 +157,6 @@ def run_atlas(grid: AtlasGrid, out: Path, *, machine: Machine, progress: Progres
             is_finished=lambda task: task.path.is_file(),
             progress=progress,
         )
-    with limited_threads(machine.threads):
-        accuracies = _accuracies(grid, human.source, features, given)
     return _found(grid, human, columns, tasks, accuracies)
 
 
