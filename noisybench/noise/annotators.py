@@ -1,6 +1,7 @@
 """Files of what people answered, and the noises that take counts or answers from them: checked, and joined by position."""
 
 from math import floor
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,14 @@ from numpy.typing import NDArray
 
 from noisybench.data.source import Source
 from noisybench.ground.arrays import UNKNOWN, WRONG, Floats, Labels, as_labels, check_labels
+from noisybench.ground.checks import unknown
 from noisybench.ground.download import fetch
-from noisybench.ground.errors import BadData, BadUsage, Mismatch
+from noisybench.ground.errors import BadData, BadUsage, Mismatch, UnknownName
 from noisybench.ground.files import NO_ARRAY, read_columns
 from noisybench.ground.npy import read_array
 from noisybench.noise.cifar_n_files import COLUMNS, TEN, check_order, read_annotations, read_column, read_pair
 from noisybench.noise.matrix_files import read_matrix
-from noisybench.variants.transitions import AnyTransition, compact, count_pairs, count_transitions, is_large
+from noisybench.variants.transitions import AnyTransition, compact, count_pairs, count_transitions, is_large, row_sums
 
 LABEL_SETS = tuple(COLUMNS)
 _FEWEST = 100  # samples from which on an agreement by chance can be told
@@ -44,6 +46,45 @@ def human_counts(labels: str, file: Path | None, source: Source) -> Floats:
     )
     clean, given = read_pair(read_annotations(path), published, key, path)
     return count_transitions(given, clean, published.classes).astype(np.float64)
+
+
+def check_counts_of(of: str | Path) -> str | Path:
+    """Where transition counts come from: a label set of CIFAR-N, or the file, for which a folder of a variant may stand.
+
+    Raises:
+        UnknownName: It is neither.
+    """
+    if of in LABEL_SETS:
+        return of
+    path = Path(of)
+    if isfile(path / "labels.parquet"):  # noqa: PTH113 - False for a text that can be no path
+        path /= "labels.parquet"
+    if not isfile(path):  # noqa: PTH113
+        what = unknown(str(of), LABEL_SETS, "label set of CIFAR-N")
+        msg = f"{what}; or give the folder of a variant, or a file of counts"
+        raise UnknownName(msg)
+    return path
+
+
+def counts_of(of: str | Path, file: Path | None, source: Source) -> AnyTransition:
+    """Counts or probabilities of class j for clean class i, of what ``check_counts_of`` gave, shape (k, k).
+
+    Args:
+        of: A label set of CIFAR-N, or a file as of ``counts_in``.
+        file: The file of CIFAR-N; None downloads it.
+        source: Whose classes; each that has samples must have counts.
+
+    Raises:
+        BadUsage: A label set of other classes.
+        BadData: The file is missing, or holds something else, or nothing of a class.
+    """
+    counts = counts_in(of, source.num_classes) if isinstance(of, Path) else human_counts(of, file, source)
+    sizes = row_sums(counts)
+    empty = np.flatnonzero((sizes == 0) & (np.bincount(source.clean[source.clean >= 0], minlength=len(sizes)) > 0))
+    if empty.size:
+        msg = f"the counts of {of} hold no sample of class {empty[0]}, which source '{source.name}' has"
+        raise BadData(msg)
+    return counts
 
 
 def counts_in(path: Path, num_classes: int) -> AnyTransition:
@@ -95,7 +136,7 @@ def read_annotators(path: Path, source: Source) -> NDArray[np.int64]:
             msg = f"{path} has fewer annotations than source '{source.name}' has samples; download it again"
             raise BadData(msg)
         return np.stack([column[: len(source.labels)] for column in answers])
-    values = _read_one(path)
+    values = read_table(path)
     n = len(source.labels)
     if values.ndim != 2 or values.dtype.kind not in "iu" or not len(values) or values.shape[1] < n:  # noqa: PLR2004
         msg = (
@@ -147,7 +188,7 @@ def read_judgements(path: Path, source: Source) -> Floats:
         BadData: The file is missing, or holds no counts of that shape.
         Mismatch: They are of other samples.
     """
-    values = _read_one(path)
+    values = read_table(path)
     n, k = len(source.labels), source.num_classes
     if values.dtype.kind not in "iuf" or values.ndim != 2 or len(values) < n or values.shape[1] != k:  # noqa: PLR2004
         msg = (
@@ -180,8 +221,12 @@ def _check_join(answers: Labels, source: Source, path: Path) -> None:
         raise Mismatch(msg)
 
 
-def _read_one(path: Path) -> NDArray[Any]:
-    """The array of a ``.npy`` file, or the only one of two dimensions in a ``.npz`` file."""
+def read_table(path: Path) -> NDArray[Any]:
+    """The array of a ``.npy`` file, or the only one of two dimensions in a ``.npz`` file.
+
+    Raises:
+        BadData: It cannot be read, or a ``.npz`` file holds none or several.
+    """
     if path.suffix != ".npz":
         return read_array(path)
     try:

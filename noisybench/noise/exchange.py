@@ -5,27 +5,36 @@ class, given class) keeps its count exactly. What moves is where the wrong label
 others that are wrong alike. ``statistics/coherence.py`` says what these coordinates are. No torch here.
 """
 
+import hashlib
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Floats, Labels, read_only
+from noisybench.data.extraction import features_of
+from noisybench.data.source import Source, source_digest
+from noisybench.ground.arrays import Labels, check_array, read_only
+from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.random_streams import permutation, uniforms
-from noisybench.noise.exchange_steps import Column, Force, Places, begin, coherence_of, labels_of, places_of, step
-from noisybench.statistics.coherence import Coordinates, Realised, realised
+from noisybench.noise.annotators import read_table
+from noisybench.noise.difficulty_law import difficulty_of
+from noisybench.noise.exchange_chain import Chain, aim_at
+from noisybench.noise.exchange_steps import begin, labels_of, places_of
+from noisybench.noise.teacher import clean_variant
+from noisybench.statistics.coherence import Coordinates, Realised, difficulty_bins, neighbour_numbers, realised
 
 MOST_SWEEPS = 400
 """Sweeps after which a target counts as out of reach."""
 PATIENCE = 40
-"""Sweeps without coming nearer after which it does, too."""
+"""Sweeps that bring it no tenth of the way nearer, after which it does, too."""
 SETTLING = 4
-"""Fewest sweeps after the target is reached; else as many as it took to reach it."""
-_STIFF = (
-    10.0  # of the spring, a flip and squared unit of coherence: several times what a transition of first order needs
-)
-_WITHIN = 4.5  # standard deviation of a coordinate about its target: a third of its tolerance
-_GAIN = 0.25  # of the slopes' feedback in a sweep, in parts of the spring
+"""Sweeps after each of which the coordinates must be within the tolerance before the chain stops."""
+
+
+_KEPT: dict[str, tuple[tuple[object, ...], NDArray[Any]]] = {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +46,7 @@ class Exchanged:
         realised: Their coordinates.
         reached: Whether these are within the tolerance of the targets.
         steps: Exchanges that were proposed.
-        slopes: a and b of the law, see ``exchange``, at the end.
+        slopes: a and b of the law at the end, see ``exchange``.
     """
 
     labels: Labels
@@ -45,6 +54,74 @@ class Exchanged:
     reached: bool
     steps: int
     slopes: tuple[float, float]
+
+
+def coordinates_of(
+    source: Source,
+    *,
+    features: str | Path | NDArray[Any] = "input",
+    neighbours: int = 10,
+    bins: int = 10,
+    difficulty: Path | None = None,
+    lower_is_harder: bool = False,
+    probabilities: Path | None = None,
+) -> Coordinates:
+    """The geometry in which label columns of a source are placed; that of the last source is kept.
+
+    Copies of one sample are no neighbours of each other.
+
+    Args:
+        source: Its clean labels are meant; samples of unknown class may be neighbours.
+        features: In which samples are near, by cosine: ``input``, the name of frozen features, a ``.npy`` or ``.npz`` file,
+            or an array, of shape (n, d). What detectors are to be told apart by must not be in them.
+        neighbours: Of each sample; all others where there are no more.
+        bins: Of difficulty, within each clean class.
+        difficulty: A file, as in ``difficulty_of``; None takes the doubt of models that are trained here.
+        lower_is_harder: The numbers of the file have the other sign.
+        probabilities: A file of class probabilities in place of it.
+
+    Raises:
+        BadUsage: Fewer neighbours or bins than one, a difficulty that is told twice, or no inputs.
+        BadData: Features or difficulties of other samples.
+    """
+    for what, value in (("neighbours", neighbours), ("bins", bins)):
+        if value < 1:
+            msg = f"{what} must be at least 1, got {value}"
+            raise BadUsage(msg)
+    given = (source_digest(source.inputs, source.clean), source.num_classes)
+    near = given, _digest(features), neighbours, *(source.marks[name].tobytes() for name in sorted(source.marks))
+    hard = given, _digest(difficulty), lower_is_harder, _digest(probabilities)
+    if _KEPT.get("near", (None,))[0] != near:
+        k = min(neighbours, max(1, len(source.clean) - 1))
+        found = neighbour_numbers(_features(source, features), k, groups=clean_variant(source).copies)
+        _KEPT["near"] = near, read_only(found)
+    if _KEPT.get("hard", (None,))[0] != hard:
+        doubt = difficulty_of(source, file=difficulty, lower_is_harder=lower_is_harder, probabilities=probabilities)
+        _KEPT["hard"] = hard, read_only(doubt)
+    numbers, doubt = _KEPT["near"][1], _KEPT["hard"][1]
+    return Coordinates(doubt, difficulty_bins(doubt, source.clean, bins), numbers)
+
+
+def _digest(values: object) -> str | None:
+    """What tells features or a file from others: a name, or a digest of the bytes."""
+    if isinstance(values, Path):
+        return file_digest(values)
+    if isinstance(values, np.ndarray):
+        return hashlib.sha256(f"{values.dtype} {values.shape}".encode() + values.tobytes()).hexdigest()
+    return None if values is None else str(values)
+
+
+def _features(source: Source, features: str | Path | NDArray[Any]) -> NDArray[Any]:
+    """Features by name, of a file or as they are, shape (n, d), floats."""
+    if isinstance(features, str):
+        return features_of(source, features)
+    values = read_table(features) if isinstance(features, Path) else features
+    what = str(features) if isinstance(features, Path) else "features"
+    check_array(values, what, dimensions=2)
+    if len(values) != len(source.clean):
+        msg = f"{what} has {len(values)} rows, source '{source.name}' {len(source.clean)} samples; give a row for each"
+        raise BadData(msg)
+    return values if values.dtype.kind == "f" else values.astype(np.float32)
 
 
 def matched_twin(given: Labels, clean: Labels, *, seed: int, bins: Labels | None = None) -> Labels:
@@ -87,47 +164,56 @@ def exchange(
 ) -> Exchanged:
     """A column with the counts of ``given`` in every cell whose coordinates are the targets, if they can be reached.
 
-    It starts from a ``matched_twin`` and runs a Metropolis chain whose stationary law is, over all columns with these
-    counts,
+    From a ``matched_twin`` on, a Metropolis chain exchanges the labels of two samples of one class. Its stationary law, over
+    all columns with these counts, is
 
-        P(column) ∝ exp(a D + b C - s (D - D*)² - r (C - C*)²),
+        P(column) ∝ exp(U(D) + V(C)),    U'(D) = a + 2 s (D* - D),    V'(C) = b + 2 r (C* - C), both within bounds,
 
-    D and C its difficulty and coherence, D* and C* the targets, s and r fixed by the tolerance and the number of flips. The
-    springs hold what slopes alone would jump over, where clustering is a transition of first order. The slopes a and b are
-    found by feedback, until the coordinates come to the targets; they then stay, while the chain goes on for at least as
-    many sweeps as it took, and stops at the end of the first sweep after which both are within the tolerance.
+    D and C its difficulty and coherence, D* and C* the targets, s and r fixed by tolerance and number of flips. These
+    springs hold what slopes alone would jump over where clustering is a transition of first order. The slopes a and b are
+    found by feedback and go on following it slowly. The chain stops when both coordinates were within the tolerance after
+    each of the last ``SETTLING`` sweeps, and it has gone on for as many sweeps as it took to come there.
 
-    The law depends on a column by its coordinates alone. So, of the columns that have the coordinates realised, all are
-    equally likely under it: it is the law of greatest entropy with these counts and coordinates. What is drawn is from it
-    approximately, as from any chain of finite length, not exactly; and in nothing but these two coordinates is it like
-    labels of people, of a model, or of whole clusters.
+    The law depends on a column through its coordinates alone, so of the columns that have the realised ones all are equally
+    likely under it: the law of greatest entropy with these counts and coordinates. A draw is from it approximately, as from
+    any chain of finite length: where coherence is far above what small slopes give, clusters still grow slowly when the
+    chain stops. In nothing but these counts and coordinates are the labels like those of people, of a model or of whole
+    clusters.
+
+    A target counts as out of reach once ``PATIENCE`` sweeps bring the chain no tenth of the way nearer, or after
+    ``MOST_SWEEPS``; what it has come to is returned.
 
     Args:
         given: Given labels, shape (n,).
         clean: Clean labels, shape (n,); samples of unknown, negative ones keep their label and take no part.
         coordinates: Geometry of the same samples.
-        difficulty: Target of the difficulty coordinate, in [0, 1].
+        difficulty: Target of the difficulty coordinate, in [0, 1]; nothing where no class has right and wrong labels.
         coherence: Target of the coherence coordinate, in [-1, 1].
         seed: Decides every draw.
-        tolerance: Distance from the targets of difficulty and coherence that counts as reached; where a single exchange
-            changes the difficulty by more than twice as much, half of that change.
+        tolerance: Distance from the targets of difficulty and coherence that counts as reached. Of difficulty it is at
+            least half of what one exchange of neighbouring ranks changes.
 
     Raises:
         BadUsage: A target or a tolerance that cannot be meant.
-        BadData: Arrays of other lengths than the coordinates, or a class that is negative.
+        BadData: Arrays of other lengths than the coordinates.
+
+    Source: none; defined here. Metropolis et al. 1953, doi:10.1063/1.1699114, is the chain.
     """
-    targets = check_targets(difficulty, coherence, tolerance)
-    places = places_of(coordinates, given, clean)
+    goal = check_targets(difficulty, coherence, tolerance)
     twin = matched_twin(given, clean, seed=seed)
+    places = places_of(coordinates, twin, clean)
+    if not places.flips:
+        return Exchanged(read_only(twin), realised(coordinates, twin, clean), reached=True, steps=0, slopes=(0.0, 0.0))
     column = begin(places, twin)
-    reach = (max(tolerance[0], places.least_step / 2 * (1 + 1e-9)), tolerance[1])
-    sweeps, steps, slopes = 0, 0, (0.0, 0.0)
-    if places.flips:
-        sweeps, steps, slopes = _run(column, places, targets, reach, seed=seed)
+    if not places.chance:  # no class has both right and wrong labels
+        goal = (column.difficulty, goal[1])
+    width = (max(tolerance[0], places.least_step / 2 * (1 + 1e-9)), tolerance[1])
+    chain = Chain(column, places, aim_at(places, goal, width))
+    steps = _run(chain, seed=seed)
     labels = labels_of(column, places, twin)
+    slopes = (float(chain.slopes[0]), float(chain.slopes[1]))
     found = realised(coordinates, labels, clean)
-    near = _distance((found.difficulty, found.coherence), targets, reach) <= 1
-    return Exchanged(read_only(labels), found, reached=not places.flips or near, steps=steps, slopes=slopes)
+    return Exchanged(read_only(labels), found, reached=chain.distance <= 1, steps=steps, slopes=slopes)
 
 
 def check_targets(difficulty: float, coherence: float, tolerance: tuple[float, float]) -> tuple[float, float]:
@@ -144,34 +230,18 @@ def check_targets(difficulty: float, coherence: float, tolerance: tuple[float, f
     return float(difficulty), float(coherence)
 
 
-def _run(
-    column: Column, places: Places, targets: tuple[float, float], reach: tuple[float, float], *, seed: int
-) -> tuple[int, int, tuple[float, float]]:
-    """Run the chain until it has come to the targets and stayed, or does not come nearer: sweeps, steps and slopes."""
-    least = (1 / (2 * places.chance**2) if places.chance else 0.0, _STIFF * places.flips)
-    springs = tuple(max(_WITHIN / width**2, least) for width, least in zip(reach, least, strict=True))
-    slopes = np.zeros(2)
-    most, arrived, nearest, since = MOST_SWEEPS, None, np.inf, 0
-    m = places.at_once
-    batches = max(1, -(-2 * places.flips // m))
-    for sweep in range(1, most + 1):
-        uniform = uniforms(seed, f"exchange-{sweep}", 3 * m * batches).reshape(batches, 3, m)
-        rate = _GAIN / batches / (1 if arrived is None else 1 + sweep - arrived)
-        for part in uniform:
-            now = np.array([column.difficulty, coherence_of(column, places)])
-            slopes += rate * 2 * np.array(springs) * (np.array(targets) - now)
-            step(column, places, Force((slopes[0], slopes[1]), springs, targets), part)
-        away = _distance((column.difficulty, coherence_of(column, places)), targets, reach)
-        if away <= 1 and arrived is None:
-            arrived = sweep
-        if away <= 1 and arrived is not None and sweep >= arrived + max(SETTLING, arrived):
+def _run(chain: Chain, *, seed: int) -> int:
+    """Run the chain until it has come to the targets and stayed, or comes no nearer; returns the exchanges proposed."""
+    flips = chain.places.flips
+    arrived, inside, nearest, since = 0, 0, np.inf, 0
+    for sweep in range(1, MOST_SWEEPS + 1):
+        chain.sweep(uniforms(seed, f"exchange-{sweep}", 3 * flips).reshape(3, -1))
+        inside = inside + 1 if chain.distance <= 1 else 0
+        arrived = arrived or (sweep if inside else 0)
+        if inside >= SETTLING and sweep >= 2 * arrived:
             break
-        if away < nearest - 0.1:
-            nearest, since = away, sweep
-        elif arrived is None and sweep - since > PATIENCE:
+        if chain.distance < 0.9 * nearest:
+            nearest, since = chain.distance, sweep
+        elif not arrived and sweep - since >= PATIENCE:
             break
-    return sweep, sweep * batches * m, (float(slopes[0]), float(slopes[1]))
-
-
-def _distance(now: tuple[float, float], targets: tuple[float, float], reach: tuple[float, float]) -> float:
-    return max(abs(x - goal) / width for x, goal, width in zip(now, targets, reach, strict=True))
+    return sweep * flips

@@ -1,9 +1,9 @@
-"""The Metropolis chain of ``exchange``: many exchanges of labels at once, of samples that are no neighbours of each other.
+"""The Metropolis chain of ``exchange``: exchanges one after another, of which as many as can be are looked at together.
 
-A step proposes m pairs: a flip i, and any sample j of its clean class. A pair is kept unless an earlier one of the step has
-one of its samples or a neighbour of one. Kept pairs do not change each other's agreement, so each is accepted or not by
-its own. Who is proposed and kept depends on the labels in such a way that going back is as likely as going, so a step leaves
-the law in place, as one exchange does.
+An exchange is proposed of a flip and any sample of its clean class, which is as likely as the way back. What it changes
+hangs on its two samples and their neighbours alone. So of many proposals in a row, those that have no sample in common
+with, nor a neighbour among, an earlier one that is accepted can be judged at once; the others wait for the next look. Labels
+are those of a plain loop over the proposals.
 """
 
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from noisybench.statistics.coherence import (
 )
 from noisybench.statistics.expected_auroc import mid_ranks
 
+_NEVER = np.iinfo(np.int64).max
 _DENSE = 2048  # groups up to which a table of pairs of groups is full
 _WORK = (
     1 << 23
@@ -44,13 +45,14 @@ class Places:
         sizes: Its samples, shape (k,).
         starts: Where the neighbours of a sample begin in ``others``, shape (n + 1,).
         others: Whose neighbour a sample is, and who are its, one after the other, so that mutual ones stand twice.
-        degree: Neighbours that count in the share, k of the coordinates.
+        neighbours: Of each sample, shape (n, degree).
         groups: By class and difficulty bin.
         pull: Chance of a pair of flips to one class, by counts of both groups, both ways, shape (g, g).
         own: The same of pairs within a group, one way, shape (g,).
         flips: Number of wrong labels.
         every: Steps after which the expected agreement is renewed.
-        least_step: Least change of the difficulty coordinate.
+        least_step: Least change of the difficulty coordinate by an exchange.
+        largest_step: The largest.
         chance: Standard deviation of that coordinate among permuted columns.
     """
 
@@ -63,24 +65,20 @@ class Places:
     sizes: Labels
     starts: Labels
     others: Indices
-    degree: int
+    neighbours: Indices
     groups: EdgeGroups
     pull: Any
     own: Floats
     flips: int
     every: int
     least_step: float
+    largest_step: float
     chance: float
 
     @property
     def pairs(self) -> int:
         """Agreements that there are when all neighbours of all flips agree."""
-        return max(1, self.flips * self.degree)
-
-    @property
-    def at_once(self) -> int:
-        """Pairs of a step: some two thirds of them are no neighbours of each other."""
-        return max(1, len(self.clean) // (6 * self.degree))
+        return max(1, self.flips * self.neighbours.shape[1])
 
 
 @dataclass(slots=True, eq=False)
@@ -93,7 +91,7 @@ class Column:
         field: Neighbours, both ways, that are flips to each class, shape (n, k + 1); the last column counts nothing.
         counts: Flips to each class in each group, shape (g, k + 1).
         tide: What one more flip adds to the expected pairs, shape (g, k + 1).
-        owner: Scratch: who was first to propose a sample in this step, shape (n,).
+        earliest: Scratch: the first proposal that may touch a sample, shape (n,).
         difficulty: The coordinate.
         alike: Pairs of a flip and a neighbour that are flips to one class.
         expected: What is expected of these.
@@ -105,7 +103,7 @@ class Column:
     field: NDArray[np.int32]
     counts: Floats
     tide: Floats
-    owner: Labels
+    earliest: Labels
     difficulty: float
     alike: float
     expected: float
@@ -114,22 +112,25 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Force:
-    """Slopes and springs of the law: exp(a D + b C - s (D - D*)² - r (C - C*)²).
+    """Slopes of the law's logarithm along difficulty and coherence: a + 2 s (D* - D), within a limit.
 
     Attributes:
-        slopes: a and b.
-        springs: s and r.
-        targets: D* and C*.
+        slopes: a of each coordinate.
+        springs: s.
+        targets: D*.
+        limits: Bounds of each slope, springs included.
     """
 
     slopes: tuple[float, float]
     springs: tuple[float, float] = (0.0, 0.0)
     targets: tuple[float, float] = (0.0, 0.0)
+    limits: tuple[float, float] = (np.inf, np.inf)
 
     def gain(self, change: Floats, now: float, axis: int) -> Floats:
-        """Change of the logarithm of the law by a change of one coordinate, (m,) → (m,)."""
-        a, s, goal = self.slopes[axis], self.springs[axis], self.targets[axis]
-        return (a + 2 * s * (goal - now) - s * change) * change
+        """Change of the logarithm of the law by changes of one coordinate, (m,) → (m,)."""
+        middle = now + change / 2
+        slope = self.slopes[axis] + 2 * self.springs[axis] * (self.targets[axis] - middle)
+        return np.clip(slope, -self.limits[axis], self.limits[axis]) * change
 
 
 def places_of(coordinates: Coordinates, given: Labels, clean: Labels) -> Places:
@@ -156,13 +157,14 @@ def places_of(coordinates: Coordinates, given: Labels, clean: Labels) -> Places:
         sizes=sizes,
         starts=starts,
         others=others,
-        degree=coordinates.neighbours.shape[1],
+        neighbours=coordinates.neighbours,
         groups=groups,
         pull=pull,
         own=own,
         flips=int(wrong.sum()),
         every=max(1, work // _WORK),
         least_step=1 / pairs,
+        largest_step=max(1, int(sizes.max(initial=1)) - 1) / pairs,
         chance=float(np.sqrt((of_class * (sizes - of_class) * (sizes + 1) / 12).sum())) / pairs,
     )
 
@@ -184,12 +186,12 @@ def begin(places: Places, given: Labels) -> Column:
         field=field,
         counts=counts,
         tide=np.zeros_like(counts),
-        owner=np.full(n, np.iinfo(np.int64).max),
+        earliest=np.full(n, _NEVER),
         difficulty=float(places.ranks[found].sum()) - places.least,
         alike=float(field[found, flipped[found]].sum()) / 2,  # each pair is seen from both of its ends
         expected=0.0,
     )
-    _renew(column, places)
+    renew(column, places)
     return column
 
 
@@ -204,38 +206,40 @@ def labels_of(column: Column, places: Places, given: Labels) -> Labels:
     return np.where(column.flipped == places.num_classes, right, column.flipped)
 
 
-def step(column: Column, places: Places, force: Force, uniform: Floats) -> None:
-    """Propose m exchanges at once, and make those that are accepted.
+def advance(column: Column, places: Places, force: Force, uniform: Floats) -> tuple[int, Floats]:
+    """Judge proposals in their order: how many were accepted, and those that must wait, shape (3, w).
 
-    The coordinates that bend the law are those before the step. Where a step makes several exchanges across bins, the
-    expected agreement that each sees is that before the step, too; a step of one pair follows the law to the letter.
+    The coordinates that decide the slopes are those before, and of several exchanges across bins so is the expectation
+    that each changes.
 
     Args:
         column: Is changed.
         places: What stays.
         force: Of the law.
-        uniform: Who is proposed and whether it is accepted, shape (3, m).
+        uniform: Which flip, which sample of its class, and whether it is accepted, shape (3, m).
     """
     drawn = (uniform[0] * places.flips).astype(np.int64)
     i = column.wrong[drawn]
     of_class = places.clean[i]
     j = places.members[places.first[of_class] + (uniform[1] * places.sizes[of_class]).astype(np.int64)]
-    near, whose, kept = _kept(column, places, i, j)
     t, u = column.flipped[i], column.flipped[j]
     harder, alike, expected = changes(column, places, i, j)
     coherent = (alike - expected) / places.pairs
     gain = force.gain(harder, column.difficulty, 0) + force.gain(coherent, coherence_of(column, places), 1)
-    taken = kept & (t != u) & (gain > np.log1p(-uniform[2]))
+    taken = (t != u) & (gain > np.log1p(-uniform[2]))
+    waiting = _waiting(column, places, i, j, taken)
+    taken &= ~waiting
     if taken.any():
-        moved = np.concatenate([taken, taken])[whose]
-        _move(column, places, (i, j), (t, u), taken, near[moved], whose[moved])
-        right = taken & (u == places.num_classes)
-        column.wrong[drawn[right]] = j[right]
+        i, j, t, u = i[taken], j[taken], t[taken], u[taken]
+        _move(column, places, i, j)
+        right = u == places.num_classes
+        column.wrong[drawn[taken][right]] = j[right]
         column.difficulty += float(harder[taken].sum())
         column.alike += float(alike[taken].sum())
     column.age += 1
     if column.age >= places.every:
-        _renew(column, places)
+        renew(column, places)
+    return int(taken.sum()), uniform[:, waiting]
 
 
 def changes(column: Column, places: Places, i: Indices, j: Indices) -> tuple[Floats, Floats, Floats]:
@@ -261,48 +265,50 @@ def changes(column: Column, places: Places, i: Indices, j: Indices) -> tuple[Flo
     return harder, alike.astype(np.float64), np.where(one == other, 0.0, linear + bend + lone)
 
 
-def _kept(column: Column, places: Places, i: Indices, j: Indices) -> tuple[Indices, Labels, Bools]:
-    """Neighbours of all proposed samples, the place of each among (i, j), and which pairs no earlier one touches."""
-    m = len(i)
-    samples, number = np.concatenate([i, j]), np.concatenate([np.arange(m), np.arange(m)])
-    owner, backwards = column.owner, np.argsort(-number, kind="stable")
-    owner[samples[backwards]] = number[backwards]  # of several the last is kept, which is the earliest pair
-    lengths = places.starts[samples + 1] - places.starts[samples]
-    ends = np.cumsum(lengths)
-    whose = np.repeat(np.arange(2 * m), lengths)
-    near = places.others[np.arange(len(whose)) + (places.starts[samples] - ends + lengths)[whose]]
-    touched = number[whose[owner[near] < number[whose]]]
-    kept = (owner[i] == number[:m]) & (owner[j] == number[:m]) & (i != j)
-    kept[touched] = False
-    owner[samples] = np.iinfo(np.int64).max
-    return near, whose, kept
+def _waiting(column: Column, places: Places, i: Indices, j: Indices, taken: Bools) -> Bools:
+    """Proposals that an earlier one may change, shape (m,): one that is accepted, or that itself has to wait."""
+    earliest, touched = column.earliest, []
+    waiting, new = np.zeros(len(i), dtype=bool), np.flatnonzero(taken)
+    while new.size:
+        whose, near = _around(places, np.concatenate([i[new], j[new]]))
+        reached = np.concatenate([near, i[new], j[new]])
+        by = np.concatenate([new, new])
+        np.minimum.at(earliest, reached, np.concatenate([by[whose], by]))
+        touched.append(reached)
+        later = np.arange(len(i)) > np.minimum(earliest[i], earliest[j])
+        new = np.flatnonzero(later & ~waiting & ~taken)
+        waiting |= later
+    for part in touched:
+        earliest[part] = _NEVER
+    return waiting
 
 
-def _move(
-    column: Column,
-    places: Places,
-    pair: tuple[Indices, Indices],
-    labels: tuple[Labels, Labels],
-    taken: Bools,
-    near: Indices,
-    whose: Labels,
-) -> None:
-    """Exchange the labels of those taken, and bring the counts of their neighbours and groups to date."""
-    (i, j), (t, u), width = pair, labels, places.num_classes + 1
-    before, after = np.concatenate([t, u]), np.concatenate([u, t])
-    field = column.field.reshape(-1)
+def _move(column: Column, places: Places, i: Indices, j: Indices) -> None:
+    """Exchange labels of pairs, none near another, and bring the counts of their neighbours and groups to date."""
+    t, u, width = column.flipped[i], column.flipped[j], places.num_classes + 1
+    samples, before, after = np.concatenate([i, j]), np.concatenate([t, u]), np.concatenate([u, t])
+    whose, near = _around(places, samples)
+    field, counts = column.field.reshape(-1), column.counts.reshape(-1)
     np.add.at(field, near * width + before[whose], np.int32(-1))
     np.add.at(field, near * width + after[whose], np.int32(1))
-    i, j, t, u = i[taken], j[taken], t[taken], u[taken]
-    column.flipped[i], column.flipped[j] = u, t
-    one, other, counts = places.groups.group[i], places.groups.group[j], column.counts.reshape(-1)
-    for group, label, change in ((one, t, -1.0), (one, u, 1.0), (other, t, 1.0), (other, u, -1.0)):
-        np.add.at(counts, group * width + label, change)
+    column.flipped[samples] = after
+    group = places.groups.group[samples]
+    np.add.at(counts, group * width + before, -1.0)
+    np.add.at(counts, group * width + after, 1.0)
     column.counts[:, -1] = 0.0
 
 
-def _renew(column: Column, places: Places) -> None:
-    """Bring the expectation to date with the counts of the groups."""
+def _around(places: Places, samples: Indices) -> tuple[Labels, Indices]:
+    """Place in ``samples`` and number of each of their neighbours, both ways."""
+    first = places.starts[samples]
+    lengths = places.starts[samples + 1] - first
+    whose = np.repeat(np.arange(len(samples)), lengths)
+    shift = first - np.cumsum(lengths) + lengths
+    return whose, places.others[np.arange(len(whose)) + shift[whose]]
+
+
+def renew(column: Column, places: Places) -> None:
+    """Bring the expectation to date with the counts of the groups, which takes long where there are many."""
     column.tide[:] = places.pull @ column.counts
     together = float((column.counts * column.tide).sum()) / 2
     column.expected = together - float(places.own @ column.counts.sum(1))
@@ -311,11 +317,8 @@ def _renew(column: Column, places: Places) -> None:
 
 def _edges_between(places: Places, i: Indices, j: Indices) -> Labels:
     """How often two samples are neighbours, 0 to 2, (m,)."""
-    lengths = places.starts[i + 1] - places.starts[i]
-    ends = np.cumsum(lengths)
-    whose = np.repeat(np.arange(len(i)), lengths)
-    near = places.others[np.arange(len(whose)) + (places.starts[i] - ends + lengths)[whose]]
-    return np.bincount(whose[near == j[whose]], minlength=len(i))
+    table = places.neighbours
+    return (table[i] == j[:, None]).sum(1) + (table[j] == i[:, None]).sum(1)
 
 
 def _both_ways(neighbours: Indices) -> tuple[Labels, Indices]:

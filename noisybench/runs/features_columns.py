@@ -211,7 +211,7 @@ def columns_from(
     lacking: Collection[str] = BASE,
     index: IndexName | None = None,
 ) -> tuple[dict[str, Floats32], dict[str, float]]:
-    """The columns of a run's trace by name, and the seconds that each part of them took; see ``columns_of``.
+    """The columns of a run's trace by name, and the seconds that each part of them took; see ``frozen_columns``.
 
     A sample that a person dropped takes part in nothing: the columns of the others are those of a data set without it.
     Its own are undecided: every class alike, a suspicion, margin and leverage of 0, and no neighbours.
@@ -224,10 +224,12 @@ def columns_from(
         lacking: Names of the columns that are asked for.
         index: By which the labels of neighbours are found, see ``neighbours_by``; what else is near, by all pairs.
     """
-    return columns_of(FrozenFeatures(features, groups, ~variant.dropped, index), variant, seed=seed, lacking=lacking)
+    return frozen_columns(
+        FrozenFeatures(features, groups, ~variant.dropped, index), variant, seed=seed, lacking=lacking
+    )
 
 
-def columns_of(
+def frozen_columns(
     frozen: FrozenFeatures, variant: Variant, *, seed: int, lacking: Collection[str] = BASE
 ) -> tuple[dict[str, Floats32], dict[str, float]]:
     """The columns by name, and the seconds that each part of them took: those lacking, and of their parts.

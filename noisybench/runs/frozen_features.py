@@ -15,8 +15,8 @@ from noisybench.statistics.neighbour_index import IndexName, neighbours_by
 from noisybench.statistics.refits import Fit
 from noisybench.statistics.ridge import ridge_spectrum
 from noisybench.statistics.similarity import Points, points_of
-from noisybench.statistics.spectrum import Spectrum
-from noisybench.statistics.vicinity import Surroundings, surroundings
+from noisybench.statistics.spectrum import PrincipalAxes
+from noisybench.statistics.vicinity import Surroundings, around_points
 
 NEIGHBOURS = 20
 """Neighbours of a sample that are asked."""
@@ -68,12 +68,12 @@ class FrozenFeatures:
         return probe_inputs(self.values, len(self.values))
 
     @cached_property
-    def ridge(self) -> Spectrum:
+    def ridge(self) -> PrincipalAxes:
         """Of ridge regression."""
         return ridge_spectrum(self.values, len(self.values))
 
     @cached_property
-    def gaussian(self) -> Spectrum:
+    def gaussian(self) -> PrincipalAxes:
         """Of the distances to classes."""
         return gaussian_spectrum(self.values, len(self.values))
 
@@ -97,4 +97,4 @@ class FrozenFeatures:
     @cached_property
     def surroundings(self) -> Surroundings:
         """Who is near whom, for votes and for the nearest of each class."""
-        return surroundings(self.points)
+        return around_points(self.points)

@@ -17,7 +17,7 @@ from noisybench.ground.checks import check_kind, whole
 from noisybench.ground.errors import Mismatch
 from noisybench.memorization.closed_form import groups_of_copies
 from noisybench.runs.column_scoring import detectors_of
-from noisybench.runs.features_columns import columns_asked, columns_of
+from noisybench.runs.features_columns import columns_asked, frozen_columns
 from noisybench.runs.features_run import given_features, group_numbers
 from noisybench.runs.frozen_features import FrozenFeatures
 from noisybench.runs.kept_rows import groups_among
@@ -109,7 +109,7 @@ def score_labels(
     _check_variant(prepared, variant)
     seed, asked = whole(seed, "seed", least=0), columns_asked(detectors)
     with limited_threads(1):
-        columns, _ = columns_of(prepared, variant, seed=seed, lacking=asked)
+        columns, _ = frozen_columns(prepared, variant, seed=seed, lacking=asked)
         memorization = _memorization(prepared, variant)
         trace = stack([Observation(0, columns)], variant_id=variant.variant_id)
         fed = dict(detectors_of(trace))

@@ -13,7 +13,7 @@ from noisybench.ground.arrays import Floats, Labels, check_groups, check_labels
 from noisybench.ground.checks import check_room, whole
 from noisybench.statistics.grouping import group_batches
 from noisybench.statistics.ridge import check_several
-from noisybench.statistics.spectrum import BLOCK, Spectrum, centred_units, check_several_rows, spectrum
+from noisybench.statistics.spectrum import BLOCK, PrincipalAxes, centred_units, check_several_rows, spectrum
 
 COMPONENTS = 64
 """Principal components that the classes are Gaussian in."""
@@ -60,12 +60,12 @@ def class_distances(
     return distances_along(gaussian_spectrum(features, n), labels, num_classes, members)
 
 
-def gaussian_spectrum(features: NDArray[Any], n: int) -> Spectrum:
+def gaussian_spectrum(features: NDArray[Any], n: int) -> PrincipalAxes:
     """What no label decides: features of length one in their first ``COMPONENTS`` principal components, (n, d) → (n, r)."""
     return spectrum(centred_units(features, n), COMPONENTS)
 
 
-def distances_along(along: Spectrum, labels: Labels, num_classes: int, members: Labels | None) -> Floats:
+def distances_along(along: PrincipalAxes, labels: Labels, num_classes: int, members: Labels | None) -> Floats:
     """What labels decide, of ``gaussian_spectrum``; see ``class_distances``, which checks what it is given."""
     (values, squares), n = along, len(labels)
     r = values.shape[1]

@@ -1,5 +1,6 @@
 """Transition matrix and class shares from how often neighbours have which labels, where they share their true class."""
 
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -164,15 +165,19 @@ def _mismatch(logits: Floats, counted: _Counted, k: int) -> tuple[float, Floats]
 
 def _cross(t: Floats, p: Floats, labels: Labels, shares: Floats) -> tuple[float, Floats, Floats]:
     """Σ of shares times what T and p give for the labels (m, order), and its derivatives by T and p."""
-    total, by_t, by_p = 0.0, np.zeros_like(t), np.zeros_like(p)
-    step = max(1, CELLS // len(p))
+    k = len(p)
+    total, by_t, by_p = 0.0, np.zeros(k * k), np.zeros_like(p)
+    step = max(1, CELLS // k)
     for start in range(0, len(labels), step):
         some, weights = labels[start : start + step], shares[start : start + step]
-        factors = [t[:, some[:, i]] for i in range(some.shape[1])]
-        product = np.prod(factors, axis=0) @ weights
+        factors = [np.take(t, column, axis=1) for column in some.T]
+        product = reduce(np.multiply, factors) @ weights
         total += float(p @ product)
         by_p += product
+        cells, parts = [np.arange(k * k)], [by_t]
         for i in range(len(factors)):
-            others = np.prod([factor for j, factor in enumerate(factors) if j != i], axis=0)
-            np.add.at(by_t.T, some[:, i], (p[:, None] * others * weights).T)
-    return total, by_t, by_p
+            others = reduce(np.multiply, [factor for j, factor in enumerate(factors) if j != i])
+            cells.append((np.arange(k)[:, None] * k + some[:, i]).ravel())
+            parts.append((p[:, None] * others * weights).ravel())
+        by_t = np.bincount(np.concatenate(cells), np.concatenate(parts))
+    return total, by_t.reshape(k, k), by_p

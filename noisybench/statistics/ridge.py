@@ -17,7 +17,7 @@ from noisybench.ground.checks import check_room, whole
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.statistics.grouping import group_batches
 from noisybench.statistics.margins import margin_against, mean_rank
-from noisybench.statistics.spectrum import BLOCK, Spectrum, centred_units, check_several_rows, spectrum
+from noisybench.statistics.spectrum import BLOCK, PrincipalAxes, centred_units, check_several_rows, spectrum
 
 PENALTIES = (1.0, 3.0, 10.0)
 """Penalties λ of the grid, features being of length one; chosen on ``consensus.TUNING_SETS``, where smaller ones are
@@ -100,7 +100,7 @@ def leave_one_out_ridge(
     return ridge_answers(ridge_spectrum(features, n), labels, num_classes, groups, strengths.astype(np.float64))
 
 
-def ridge_spectrum(features: NDArray[Any], n: int) -> Spectrum:
+def ridge_spectrum(features: NDArray[Any], n: int) -> PrincipalAxes:
     """What no label decides: features of length one and the bias along their principal axes, (n, d) → (n, r) and (r,)."""
     units = centred_units(features, n)
     values = np.empty((n, units.shape[1] + 1))
@@ -118,7 +118,9 @@ def check_several(labels: Labels) -> None:
         raise BadData(msg)
 
 
-def ridge_answers(along: Spectrum, labels: Labels, k: int, groups: Labels | None, penalties: Floats) -> RidgeAnswers:
+def ridge_answers(
+    along: PrincipalAxes, labels: Labels, k: int, groups: Labels | None, penalties: Floats
+) -> RidgeAnswers:
     """What labels decide, of ``ridge_spectrum``; see ``leave_one_out_ridge``, which checks what it is given."""
     (coordinates, squares), n = along, len(labels)
     sums = class_sums(coordinates, labels, k)

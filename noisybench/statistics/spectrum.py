@@ -16,7 +16,7 @@ BLOCK = 2**23
 """Numbers that are multiplied at a time: 64 MB."""
 
 
-class Spectrum(NamedTuple):
+class PrincipalAxes(NamedTuple):
     """Samples along the principal axes of their features.
 
     Attributes:
@@ -58,7 +58,7 @@ def check_several_rows(features: NDArray[Any], n: int) -> None:
         raise BadData(msg)
 
 
-def spectrum(values: Floats, most: int | None = None) -> Spectrum:
+def spectrum(values: Floats, most: int | None = None) -> PrincipalAxes:
     """Coordinates along the principal axes and their sums of squares, largest first: (n, d) → (n, r) and (r,).
 
     Z of X = Z Vᵀ with orthonormal V, so that Z Zᵀ = X Xᵀ and ZᵀZ is diagonal; r is at most the smaller of n and d. By an
@@ -84,9 +84,9 @@ def spectrum(values: Floats, most: int | None = None) -> Spectrum:
     kept = slice(None, None, -1) if most is None else slice(None, -min(most, side) - 1, -1)
     squares, axes = np.maximum(squares[kept], 0), axes[:, kept]
     if not tall:
-        return Spectrum(axes * np.sqrt(squares), squares)
+        return PrincipalAxes(axes * np.sqrt(squares), squares)
     r = len(squares)
     for start in range(0, n, max(1, BLOCK // d)):
         rows = slice(start, start + max(1, BLOCK // d))
         values[rows, :r] = values[rows] @ axes
-    return Spectrum(values[:, :r], squares)
+    return PrincipalAxes(values[:, :r], squares)

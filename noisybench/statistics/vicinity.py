@@ -89,10 +89,10 @@ def vicinity(
     voters = whole(voters, "voters", least=1)
     check_room(n, num_classes, "votes for each class for each sample", "leave out what asks for votes of neighbours")
     members = np.arange(n) if groups is None else check_groups(groups, n)
-    return vicinity_in(surroundings(points_of(features, members), voters), labels, num_classes)
+    return vicinity_in(around_points(points_of(features, members), voters), labels, num_classes)
 
 
-def surroundings(points: Points, voters: int = VOTERS) -> Surroundings:
+def around_points(points: Points, voters: int = VOTERS) -> Surroundings:
     """What no label decides: who is near whom, of samples as points by cosine."""
     n = len(points.members)
     others = n - np.bincount(points.members)[points.members]
@@ -107,7 +107,7 @@ def surroundings(points: Points, voters: int = VOTERS) -> Surroundings:
 
 
 def vicinity_in(around: Surroundings, labels: Labels, num_classes: int) -> Vicinity:
-    """What labels decide, of ``surroundings``; see ``vicinity``, which checks what it is given."""
+    """What labels decide, of ``around_points``; see ``vicinity``, which checks what it is given."""
     points, found, voting, two = around
     n = len(labels)
     votes = np.empty((n, num_classes))

@@ -1,7 +1,6 @@
 """Human-matched noise: the transition counts of real labels, given to other samples of the class."""
 
 from dataclasses import dataclass
-from os.path import isfile
 from pathlib import Path
 from typing import ClassVar
 
@@ -9,9 +8,7 @@ import numpy as np
 
 from noisybench.data.source import Source
 from noisybench.ground.arrays import UNKNOWN
-from noisybench.ground.checks import unknown
-from noisybench.ground.errors import BadData, UnknownName
-from noisybench.noise.annotators import LABEL_SETS, counts_in, human_counts
+from noisybench.noise.annotators import check_counts_of, counts_of
 from noisybench.variants.flipping import Mode, flip_by_class, law_of_labels
 from noisybench.variants.noise import Draw, Noise
 from noisybench.variants.transitions import off_diagonal, row_sums
@@ -39,27 +36,11 @@ class Counterpart:
     found: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if self.of in LABEL_SETS:
-            return
-        path = Path(self.of)
-        if isfile(path / "labels.parquet"):  # noqa: PTH113 - False for a text that can be no path
-            path /= "labels.parquet"
-        if not isfile(path):  # noqa: PTH113
-            what = unknown(str(self.of), LABEL_SETS, "label set of CIFAR-N")
-            msg = f"{what}; or give the folder of a variant, or a file of counts"
-            raise UnknownName(msg)
-        object.__setattr__(self, "of", path)  # so that provenance names it by its digest
+        object.__setattr__(self, "of", check_counts_of(self.of))  # a path, so that provenance names it by its digest
 
     def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
-        if isinstance(self.of, Path):
-            counts = counts_in(self.of, source.num_classes)
-        else:
-            counts = human_counts(self.of, self.file, source)
+        counts = counts_of(self.of, self.file, source)
         sizes = row_sums(counts)
-        empty = np.flatnonzero((sizes == 0) & (np.bincount(source.clean[source.clean >= 0], minlength=len(sizes)) > 0))
-        if empty.size:
-            msg = f"the counts of {self.of} hold no sample of class {empty[0]}, which source '{source.name}' has"
-            raise BadData(msg)
         wrong = off_diagonal(counts)
         chance = row_sums(wrong) / np.where(sizes > 0, sizes, 1)
         targets = law_of_labels(wrong)
