@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from noisybench.ground.checks import a_path
-from noisybench.memorization.heads import HeadSpace, count_heads, head_subsets
+from noisybench.memorization.heads import count_heads, head_space, head_subsets
 from noisybench.runs.frozen_scores import prepare_features, score_labels
 from noisybench.statistics.coherence import Coordinates, realised
 from noisybench.studies.atlas_grid import PRESETS, AtlasGrid
@@ -62,9 +62,7 @@ def _tried(grid: AtlasGrid, human: HumanLabels) -> tuple[float, float, float]:
     features = np.random.default_rng(0).standard_normal((few, width)).astype(np.float32)
     first = next(iter(human.variants.values()))
     variant = relabelled(first, first.labels[:few], first.clean[:few], "trial", marks={})
-    space = HeadSpace(
-        features.astype(np.float64), np.ones((0, width)), np.full(width, few + grid.penalty), grid.penalty
-    )
+    space = head_space(features, penalty=grid.penalty)
     given, clean = (np.tile(one[None], (COLUMNS, 1)) for one in (variant.labels, variant.clean))
     included = head_subsets(range(1), few, grid.fraction, seed=0)
     k = variant.num_classes

@@ -130,6 +130,7 @@ def draw_extremes(found: AtlasReadings, path: Path) -> None:
     Raises:
         BadData: The source has no images.
     """
+    import matplotlib as mpl
     from matplotlib.figure import Figure
 
     groups = _groups(found.images)
@@ -140,7 +141,8 @@ def draw_extremes(found: AtlasReadings, path: Path) -> None:
         raise BadData(msg)
     rows = [-(-len(images) // ACROSS) for images in groups.values()]
     with in_style():
-        figure = Figure(figsize=(1.15 * ACROSS, 1.5 * sum(rows) + 0.3 * len(rows)), layout="constrained")
+        mpl.rcParams["savefig.dpi"] = DOTS
+        figure = Figure(figsize=(1.15 * ACROSS, 1.45 * sum(rows) + 0.3 * len(rows)), layout="constrained")
         parts = figure.subfigures(len(groups), 1, squeeze=False, height_ratios=[row + 0.25 for row in rows])[:, 0]
         for part, row, ((name, estimand), images) in zip(parts, rows, groups.items(), strict=True):
             part.suptitle(f"{name}: largest {ESTIMANDS[estimand]} (heads on features)", fontsize=9)

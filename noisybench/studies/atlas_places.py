@@ -31,8 +31,8 @@ FOUND: Mapping[str, str] = {
 QUANTITIES: Mapping[str, str] = {**PLACED, **FOUND}
 TEST_VERSIONS: Mapping[str, str] = {
     "test_accuracy": "as published",
-    "test_accuracy_left_out": "confirmed errors left out",
-    "test_accuracy_put_right": "confirmed errors put right",
+    "test_accuracy_left_out": "confirmed test errors left out",
+    "test_accuracy_put_right": "confirmed test errors put right",
 }
 COLUMN_FIELDS = (
     *dict.fromkeys((*PLACED, *TEST_VERSIONS)),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from noisybench.studies.atlas_grid import KINDS, PUBLISHED, UNCONTESTED
+from noisybench.studies.atlas_grid import HUMAN, KINDS, PUBLISHED, UNCONTESTED
 from noisybench.studies.atlas_places import (
     DETECTOR,
     FOUND,
@@ -52,9 +52,11 @@ def placement_table(found: AtlasReadings) -> StudyTable:
 def coordinates_table(found: AtlasReadings) -> StudyTable:
     """The coordinates of people's labels and of their twins, with what coherence is made of."""
     records = []
-    for name, about in found.sets.items():
+    counts = {(one["set"], one["truth"]): one for one in found.columns if one["kind"] == HUMAN}
+    for name in found.sets:
         for truth in found.truths(name):
-            told: dict[str, Any] = {"set": name, "truth": truth, "wrong": about["wrong"], "samples": about["samples"]}
+            own = counts[name, truth]
+            told: dict[str, Any] = {"set": name, "truth": truth, "wrong": own["wrong"], "known": own["known"]}
             for field in ("difficulty", "agreement", "expected", "coherence"):
                 told[field] = found.human(name, truth, field)
                 told |= {f"{kind}_{field}": _mean(found.values(name, truth, kind, field)) for kind in KINDS}
@@ -65,7 +67,7 @@ def coordinates_table(found: AtlasReadings) -> StudyTable:
     )  # fmt: skip
     lines = tuple(
         (
-            one["set"], one["truth"], f"{one['wrong']:,} of {one['samples']:,}", _number(one.get("difficulty")),
+            one["set"], one["truth"], f"{one['wrong']:,} of {one['known']:,}", _number(one.get("difficulty")),
             *(_number(one.get(f"{kind}_difficulty")) for kind in KINDS), _number(one.get("agreement")),
             _number(one.get("expected")), _number(one.get("coherence")),
             *(_number(one.get(f"{kind}_coherence")) for kind in KINDS),
@@ -202,7 +204,7 @@ def sensitivity_table(found: AtlasReadings) -> StudyTable:
             if quantity != "test_accuracy" and math.isfinite(found.human(name, PUBLISHED, quantity)):
                 for kind in KINDS:
                     one, other = (_accuracy(found, name, kind, field) for field in ("test_accuracy", quantity))
-                    records.append(_compared(one, other, f"{words} of the test set"))
+                    records.append(_compared(one, other, words))
     header = ("labels", "without", "quantity", "twins", "people", "people again", "less twins", "less twins again")
     lines = tuple(
         (
