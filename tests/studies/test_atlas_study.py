@@ -15,8 +15,9 @@ from noisybench.data.loading import load_source
 from noisybench.ground.engines.shards import Shard
 from noisybench.ground.errors import BadData, BadUsage, Unfinished
 from noisybench.ground.lookup import find
-from noisybench.runs.frozen_scores import prepare_features, score_labels
+from noisybench.runs.frozen_scores import LabelScores, prepare_features, score_labels
 from noisybench.statistics.replication import holm
+from noisybench.studies import atlas_runs
 from noisybench.studies.atlas import TABLES, atlas, atlas_findings, draw_atlas_extremes
 from noisybench.studies.atlas_grid import AtlasGrid
 from noisybench.studies.atlas_labels import read_labels
@@ -111,8 +112,15 @@ def variants_in(folder: Path) -> tuple[str, str]:
     return str(folder / "one"), str(folder / "two")
 
 
-def test_variants_are_placed_and_again_without_the_contested(tmp_path: Path) -> None:
+def quick_scores(_: object, variant: Variant, **__: object) -> LabelScores:
+    """Of one detector that costs nothing: the label itself."""
+    held_out = np.zeros((len(variant.labels), 10), dtype=np.float32)
+    return LabelScores({"label": variant.labels / 10}, {"label": "detector"}, held_out, variant.labels / 10)
+
+
+def test_variants_are_placed_and_again_without_the_contested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The contested are nobody's errors then, in twins as well; of a column that marks none there is nothing to repeat."""
+    monkeypatch.setattr(atlas_runs, "score_labels", quick_scores)
     folders = variants_in(tmp_path)
     few = replace(GRID, variants=folders, twins=2, scored=1, again=1)
     findings = atlas(few, tmp_path / "out", machine=CPU)
