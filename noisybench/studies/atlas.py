@@ -14,7 +14,7 @@ from noisybench.studies.atlas_claims import verdicts_on
 from noisybench.studies.atlas_grid import PRESETS, AtlasGrid
 from noisybench.studies.atlas_picture import draw_extremes, draw_places
 from noisybench.studies.atlas_places import AtlasReadings
-from noisybench.studies.atlas_records import records_of
+from noisybench.studies.atlas_records import atlas_records_of
 from noisybench.studies.atlas_runs import run_atlas
 from noisybench.studies.atlas_tables import (
     columns_table,
@@ -68,7 +68,7 @@ def atlas(
     grid, folder = choose_grid(preset, PRESETS), a_path(out, "out")
     pictures = [None if path is None else check_picture(path) for path in (plot, sheet)]
     found = run_atlas(grid, folder, machine=machine or Machine(device="auto"), progress=progress)
-    write_results(results_of(STUDY, grid, records_of(grid, found)), folder)
+    write_results(results_of(STUDY, grid, atlas_records_of(grid, found)), folder)
     results = read_results(folder, STUDY)
     if pictures[0] is not None:
         draw_atlas(results, pictures[0])

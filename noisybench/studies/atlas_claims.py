@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from noisybench.studies.atlas_grid import KINDS, PUBLISHED
-from noisybench.studies.atlas_places import AtlasReadings, Place
+from noisybench.studies.atlas_places import AtlasReadings, Placement
 from noisybench.studies.study import Verdict
 
 
@@ -47,7 +47,7 @@ def verdicts_on(found: AtlasReadings) -> tuple[Verdict, ...]:
     )
 
 
-def _judged(claim: AtlasClaim, places: list[Place | None]) -> Verdict:
+def _judged(claim: AtlasClaim, places: list[Placement | None]) -> Verdict:
     known = [one for one in places if one is not None]
     if not known or len(known) < len(places):
         return Verdict(claim.claim, None, "it was not measured of every set")

@@ -11,7 +11,7 @@ from noisybench.runs.frozen_scores import prepare_features, score_labels
 from noisybench.statistics.coherence import Coordinates, realised
 from noisybench.studies.atlas_grid import PRESETS, AtlasGrid
 from noisybench.studies.atlas_labels import HumanLabels, read_labels, relabelled
-from noisybench.studies.atlas_runs import asked_detectors, parts_of, tasks_of
+from noisybench.studies.atlas_runs import asked_detectors, atlas_parts, atlas_tasks
 from noisybench.studies.forecast import StudyForecast
 from noisybench.studies.grids import choose_grid
 from noisybench.training.machine import Machine, limited_threads
@@ -39,7 +39,7 @@ def forecast_atlas(
     grid, folder = choose_grid(preset, PRESETS), a_path(out, "out")
     human = read_labels(grid)
     columns = human.columns(grid)
-    tasks = tasks_of(grid, columns, parts_of(grid, human, folder))
+    tasks = atlas_tasks(grid, columns, atlas_parts(grid, human, folder))
     lacking = [task for task in tasks if not task.path.is_file()]
     if not lacking:
         return StudyForecast(len(tasks), len(tasks), 0.0, "")

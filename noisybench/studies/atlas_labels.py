@@ -28,6 +28,7 @@ from noisybench.statistics.ridge import leave_one_out_ridge
 from noisybench.studies.atlas_grid import HUMAN, UNCONTESTED, AtlasColumn, AtlasGrid
 from noisybench.variants.building import build_variant
 from noisybench.variants.location import source_of
+from noisybench.variants.noise import Noise
 from noisybench.variants.variant import Variant, read_variant, variant_id
 
 CONTESTED = "contested"
@@ -122,12 +123,13 @@ def _check_together(variants: Mapping[str, Variant], folders: int) -> None:
         raise BadUsage(msg)
 
 
-def _noise(call: str, file: str | None) -> object:
+def _noise(call: str, file: str | None) -> Noise:
     """The noise that a text names; ``file`` is that of CIFAR-N."""
     name, options = parse_call(call, what="a set of the grid")
     if name == "cifar_n" and file is not None:
         options = {"file": file, **options}
-    return parse_options(find("noises", name), options, what=f"noise '{name}'")
+    noise: Noise = parse_options(find("noises", name), options, what=f"noise '{name}'")
+    return noise
 
 
 @dataclass(frozen=True, slots=True, eq=False)

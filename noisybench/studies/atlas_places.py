@@ -46,7 +46,7 @@ DETECTOR = "detector"
 """Role of what is averaged; the others are controls."""
 
 
-class Place(NamedTuple):
+class Placement(NamedTuple):
     """A human value within its twins.
 
     Attributes:
@@ -143,33 +143,33 @@ class AtlasReadings:
         """By which truths a set was measured."""
         return [truth for truth in (PUBLISHED, UNCONTESTED) if len(self.values(set_, truth, HUMAN, "difficulty"))]
 
-    def places(self, set_: str, truth: str, kind: str) -> list[Place]:
+    def places(self, set_: str, truth: str, kind: str) -> list[Placement]:
         """The quantities of both families of a set and kind, each family corrected by itself."""
         return [
             *self._family(set_, truth, kind, [*PLACED]),
             *self._family(set_, truth, kind, [*FOUND]),
         ]
 
-    def detector_places(self, set_: str, truth: str, kind: str, field: str = "auroc") -> list[Place]:
+    def detector_places(self, set_: str, truth: str, kind: str, field: str = "auroc") -> list[Placement]:
         """Each detector's AUROC, all of them one family."""
         names = [name for name, role in self.detectors.items() if role == DETECTOR]
         return self._family(set_, truth, kind, [f"{name}.{field}" for name in names])
 
-    def every_place(self, truth: str = PUBLISHED) -> Iterator[Place]:
+    def every_place(self, truth: str = PUBLISHED) -> Iterator[Placement]:
         """Of all sets and kinds."""
         for name in self.sets:
             for kind in KINDS:
                 yield from self.places(name, truth, kind)
 
-    def _family(self, set_: str, truth: str, kind: str, quantities: Sequence[str]) -> list[Place]:
+    def _family(self, set_: str, truth: str, kind: str, quantities: Sequence[str]) -> list[Placement]:
         """Quantities that are known, corrected together."""
         found = []
         for quantity in quantities:
             human, twins = self.human(set_, truth, quantity), self.values(set_, truth, kind, quantity)
             p = permutation_p(human, twins)
             if math.isfinite(p):
-                found.append(Place(set_, truth, kind, quantity, human, twins, p, math.nan))
-        adjusted = holm([one.p for one in found]) if found else []
+                found.append(Placement(set_, truth, kind, quantity, human, twins, p, math.nan))
+        adjusted = holm([one.p for one in found])
         return [one._replace(adjusted=float(value)) for one, value in zip(found, adjusted, strict=True)]
 
 

@@ -22,7 +22,7 @@ ESTIMANDS: Mapping[str, str] = {
 """Field → name of each estimand."""
 
 
-def records_of(grid: AtlasGrid, found: AtlasFound) -> list[dict[str, Any]]:
+def atlas_records_of(grid: AtlasGrid, found: AtlasFound) -> list[dict[str, Any]]:
     """Records of sets, columns, scores, wrong labels of people, and images of the extremes."""
     records: list[dict[str, Any]] = []
     for name, variant in found.human.variants.items():

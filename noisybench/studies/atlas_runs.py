@@ -136,8 +136,8 @@ def run_atlas(grid: AtlasGrid, out: Path, *, machine: Machine, progress: Progres
         columns = human.columns(grid)
         bins = {place: one.bins for place, one in coordinates.items()}
         given, clean = stacked(human, columns, bins, grid.seed)
-        parts = parts_of(grid, human, out)
-        tasks = tasks_of(grid, columns, parts)
+        parts = atlas_parts(grid, human, out)
+        tasks = atlas_tasks(grid, columns, parts)
         _keep_human(grid, human, out)
         lacking = [task for task in tasks if not task.path.is_file()]
         scored = any(not task.heads and columns[task.first].scored for task in lacking)
@@ -171,7 +171,7 @@ def _keep_human(grid: AtlasGrid, human: HumanLabels, out: Path) -> None:
             write_location(folder, data=None if grid.data is None else Path(grid.data), source_set={})
 
 
-def tasks_of(grid: AtlasGrid, columns: Sequence[AtlasColumn], parts: Path) -> list[AtlasTask]:
+def atlas_tasks(grid: AtlasGrid, columns: Sequence[AtlasColumn], parts: Path) -> list[AtlasTask]:
     """A task for each block of heads, and for each column."""
     blocks = [
         AtlasTask(parts / "heads" / f"{first:05d}.npz", first, min(BLOCK, grid.models - first))
@@ -277,7 +277,7 @@ def _found(
     return AtlasFound(human, columns, records, of_wrong, SampleCounts(grid.models, **counts), accuracies)
 
 
-def parts_of(grid: AtlasGrid, human: HumanLabels, out: Path) -> Path:
+def atlas_parts(grid: AtlasGrid, human: HumanLabels, out: Path) -> Path:
     """Folder of the parts, named by everything that decides them, so that those of two grids are never mixed."""
     told = grid_as_json(grid)
     for name in ("data", "labels", "verdicts", "shown", "tests", "variants", "sets", "source", "limit"):

@@ -14,7 +14,7 @@ from noisybench.studies.atlas_places import (
     QUANTITIES,
     TEST_VERSIONS,
     AtlasReadings,
-    Place,
+    Placement,
     twins_needed,
 )
 from noisybench.studies.atlas_records import ESTIMANDS
@@ -258,7 +258,7 @@ def _families(found: AtlasReadings) -> str:
     return "; ".join(said).capitalize() + "."
 
 
-def _within(place: Place) -> Mapping[str, float | int]:
+def _within(place: Placement) -> Mapping[str, float | int]:
     """Where a value lies within twins, for programs."""
     return {
         "mean": float(place.twins.mean()), "least": float(place.twins.min()), "greatest": float(place.twins.max()),
@@ -277,7 +277,7 @@ def _p_words(p: float | None, adjusted: float | None) -> str:
     return "–" if p is None or adjusted is None else f"{p:.3f} ({adjusted:.3f})"
 
 
-def _compared(one: Place, other: Place, changed: str) -> dict[str, Any]:
+def _compared(one: Placement, other: Placement, changed: str) -> dict[str, Any]:
     """A quantity as it is and again."""
     return plain({
         "set": one.set, "changed": changed, "quantity": one.quantity, "kind": one.kind, "human": one.human,
@@ -287,10 +287,10 @@ def _compared(one: Place, other: Place, changed: str) -> dict[str, Any]:
     })  # fmt: skip
 
 
-def _accuracy(found: AtlasReadings, name: str, kind: str, field: str) -> Place:
+def _accuracy(found: AtlasReadings, name: str, kind: str, field: str) -> Placement:
     """Test accuracy by one version of the test labels, as a quantity; without a test of its own."""
     human, twins = found.human(name, PUBLISHED, field), found.values(name, PUBLISHED, kind, field)
-    return Place(name, PUBLISHED, kind, "test_accuracy", human, twins, math.nan, math.nan)
+    return Placement(name, PUBLISHED, kind, "test_accuracy", human, twins, math.nan, math.nan)
 
 
 def _mean(values: Sequence[float] | Any) -> float:  # noqa: ANN401 - an array
