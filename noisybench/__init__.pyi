@@ -131,6 +131,10 @@ from .statistics.transition_estimation import transition_error as transition_err
 from .studies.agreement_grid import AgreementGrid as AgreementGrid
 from .studies.agreement_grid import GridRow as GridRow
 from .studies.agreement_grid import agreement_grid as agreement_grid
+from .studies.atlas import atlas as atlas
+from .studies.atlas import atlas_findings as atlas_findings
+from .studies.atlas import draw_atlas as draw_atlas
+from .studies.atlas_grid import AtlasGrid as AtlasGrid
 from .studies.claims import HYPOTHESES as HYPOTHESES
 from .studies.curvature import curvature as curvature
 from .studies.curvature_runs import CurvatureGrid as CurvatureGrid

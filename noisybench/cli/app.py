@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from noisybench.cli.atlas import atlas
 from noisybench.cli.board import leaderboard
 from noisybench.cli.build import build, describe, verify
 from noisybench.cli.export import export
@@ -69,4 +70,5 @@ for command in (
 ):
     app.command()(command)
 study.command()(phase)
+study.command()(atlas)
 app.add_typer(study, name="study")
