@@ -131,6 +131,8 @@ from .statistics.planning import plan_comparison as plan_comparison
 from .statistics.ranking import RankedScores as RankedScores
 from .statistics.ridge import RidgeAnswers as RidgeAnswers
 from .statistics.ridge import leave_one_out_ridge as leave_one_out_ridge
+from .statistics.score_parts import AurocParts as AurocParts
+from .statistics.score_parts import split_auroc as split_auroc
 from .statistics.stopping import Stop as Stop
 from .statistics.stopping import label_wave as label_wave
 from .statistics.transition_estimation import TransitionError as TransitionError

@@ -102,7 +102,7 @@ def _draw_maps(maps: PhaseMaps, path: Path) -> None:
     cells = cells_of(maps, MAIN)
     values = maps.at_targets("auroc", by="features")
     closed = maps.at_targets("auroc", by="closed_form")
-    panels: list[Draw] = [partial(_draw_leaders, maps=maps, cells=cells)]
+    panels: list[Draw] = [partial(_draw_leaders, maps=maps, cells=cells)] if cells else []
     panels += [
         partial(_draw_map, title=name, cells=cells, values=_means(values[name]))
         for name in maps.detectors()
@@ -115,9 +115,9 @@ def _draw_maps(maps: PhaseMaps, path: Path) -> None:
     pools = [one for one in maps.scores if one["by"] == "pool"]
     if pools:
         panels.append(partial(_draw_dots, title="memorization, subset models", records=pools, maps=maps))
-    panels += [partial(_draw_named, maps=maps, name=name) for name in maps.named]
-    words = f". {OWN_MAPS}" if maps.named else ""
-    _draw_panels(panels if cells or maps.named else [], path, ("Difficulty", "Coherence"), words)
+    named = [name for name in maps.named if maps.placed(role="named", where=name)]
+    panels += [partial(_draw_named, maps=maps, name=name) for name in named]
+    _draw_panels(panels, path, ("Difficulty", "Coherence"), f". {OWN_MAPS}" if named else "")
 
 
 def _draw_networks(maps: PhaseMaps, path: Path) -> None:

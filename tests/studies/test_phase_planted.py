@@ -37,7 +37,7 @@ def planted(name, seed, known):
         return np.random.default_rng([seed, *given]).normal(size=len(given)) + shift * wrong
     return Detector(name, ("given", "held_out.probabilities"), score, "here", information={"knows_clean"})
 
-FALLING = planted("falling", 0, lambda difficulty, coherence: 0.95 - 2.5 * coherence - 0.4 * (difficulty - 0.4))
+FALLING = planted("falling", 0, lambda difficulty, coherence: 0.9 - 7.5 * coherence - 0.4 * (difficulty - 0.4))
 FLAT = planted("flat", 1, lambda difficulty, coherence: 0.7)
 """
 ENTRIES = "[noisybench.detectors]\nfalling = planted_pair:FALLING\nflat = planted_pair:FLAT\n"
@@ -45,7 +45,7 @@ ENTRIES = "[noisybench.detectors]\nfalling = planted_pair:FALLING\nflat = plante
 
 def falling(difficulty: float, coherence: float) -> float:
     """AUROC of the first planted detector."""
-    return 0.95 - 2.5 * coherence - 0.4 * (difficulty - 0.4)
+    return 0.9 - 7.5 * coherence - 0.4 * (difficulty - 0.4)
 
 
 FLAT = 0.7
@@ -70,7 +70,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, path_of_packages: pytest.M
     (about / "entry_points.txt").write_text(ENTRIES)
     (folder / "planted_pair.py").write_text(PLANTED)
     grid = PhaseGrid(
-        "digits", limit=N, rate=RATE, features="pca", coordinates="patches", difficulty=(0.4, 0.6), coherence=(0.0, 0.2),
+        "digits", limit=N, rate=RATE, features="pca", coordinates="patches", difficulty=(0.4, 0.6), coherence=(0.0, 0.06),
         draws=(0,), detectors=("falling", "flat"), networks=0,
     )  # fmt: skip
     source = grid.load(None)
