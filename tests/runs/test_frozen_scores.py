@@ -107,6 +107,8 @@ def test_what_does_not_belong_together_is_refused() -> None:
         prepare_features([[1.0]], classes=4)  # type: ignore[arg-type]
     with pytest.raises(BadData, match=r"features must be numbers of shape \(n, d\)"):
         prepare_features(np.zeros(3), classes=4)
+    with pytest.raises(BadData, match="features of 1 sample, expected at least two"):
+        prepare_features(np.zeros((1, 3)), classes=4)
     with pytest.raises(BadData, match="all 5 samples have the same features"):
         prepare_features(np.ones((5, 2)), classes=4)
     with pytest.raises(BadData, match="there are 2 groups and 80 samples"):
