@@ -58,7 +58,7 @@ class PhaseGrid:
     neighbours: int = 10
     bins: int = 10
     difficulty: tuple[float, ...] = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-    coherence: tuple[float, ...] = (0.0, 0.12, 0.24, 0.36, 0.48, 0.6)
+    coherence: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
     draws: tuple[int, ...] = (0, 1, 2)
     detectors: tuple[str, ...] = ("standard",)
     named_difficulty: tuple[float, ...] = (0.4, 0.5, 0.65)
@@ -140,7 +140,7 @@ PRESETS: Mapping[str, PhaseGrid] = {
     "standard": PhaseGrid(),
     "full": PhaseGrid(
         limit=50_000, difficulty=(0.25, 0.35, 0.45, 0.5, 0.55, 0.65, 0.75, 0.85),
-        coherence=(0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6), draws=(0, 1, 2, 3, 4), model="resnet18", epochs=100,
+        coherence=(0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5), draws=(0, 1, 2, 3, 4), model="resnet18", epochs=100,
         pool_models=200,
     ),
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -99,25 +100,25 @@ def draw_phase(results: StudyResults, path: str | Path) -> list[Path]:
 
 def _draw_maps(maps: PhaseMaps, path: Path) -> None:
     """Who leads, each detector, memorization in closed form and by networks, and named points."""
-    cells = cells_of(maps, MAIN)
+    cells, asked = cells_of(maps, MAIN), asked_cells(maps)
     values = maps.at_targets("auroc", by="features")
     closed = maps.at_targets("auroc", by="closed_form")
-    panels: list[Draw] = [partial(_draw_leaders, maps=maps, cells=cells)]
+    panels: list[Draw] = [partial(_draw_leaders, maps=maps, cells=cells)] if cells else []
     panels += [
-        partial(_draw_map, title=name, cells=cells, values=_means(values[name]))
+        partial(_draw_map, title=name, cells=cells, asked=asked, values=_means(values[name]))
         for name in maps.detectors()
         if name in values
     ]
     panels += [
-        partial(_draw_map, title=f"{name}, in closed form", cells=cells, values=_means(of))
+        partial(_draw_map, title=f"{name}, in closed form", cells=cells, asked=asked, values=_means(of))
         for name, of in closed.items()
     ]
     pools = [one for one in maps.scores if one["by"] == "pool"]
     if pools:
         panels.append(partial(_draw_dots, title="memorization, subset models", records=pools, maps=maps))
-    panels += [partial(_draw_named, maps=maps, name=name) for name in maps.named]
-    words = f". {OWN_MAPS}" if maps.named else ""
-    _draw_panels(panels if cells or maps.named else [], path, ("Difficulty", "Coherence"), words)
+    named = [name for name in maps.named if maps.placed(role="named", where=name)]
+    panels += [partial(_draw_named, maps=maps, name=name) for name in named]
+    _draw_panels(panels, path, ("Difficulty", "Coherence"), f". {OWN_MAPS}" if named else "")
 
 
 def _draw_networks(maps: PhaseMaps, path: Path) -> None:
@@ -152,15 +153,26 @@ def cells_of(maps: PhaseMaps, where: str) -> dict[MapTarget, Cell]:
     found: dict[MapTarget, list[PhaseRecord]] = {}
     for one in maps.placed(role="target", where=where):
         found.setdefault(MapTarget(one["target_difficulty"], one["target_coherence"]), []).append(one)
-    grid = maps.grid
-    axes = (grid.difficulty, grid.coherence) if where == MAIN else (grid.named_difficulty, grid.named_coherence)
     cells = {}
     for target, points in found.items():
-        x, y = (mean_of(one[field] for one in points) for field in ("difficulty", "coherence"))
-        (left, right), (below, above) = (_sides(axis, value) for axis, value in zip(axes, target, strict=True))
-        left, right, below, above = (SHRUNK * side for side in (left, right, below, above))
-        cells[target] = Cell(x, y, x - left, y - below, left + right, below + above)
+        x, y = (mean(one[field] for one in points) for field in ("difficulty", "coherence"))
+        cells[target] = _cell(maps, where, target, (x, y))
     return cells
+
+
+def asked_cells(maps: PhaseMaps) -> list[Cell]:
+    """Cells of all targets of the main map, where they were asked for: the frame in which what was not reached is blank."""
+    targets = [MapTarget(*place) for place in product(maps.grid.difficulty, maps.grid.coherence)]
+    return [_cell(maps, MAIN, target, target) for target in targets]
+
+
+def _cell(maps: PhaseMaps, where: str, target: MapTarget, place: tuple[float, float]) -> Cell:
+    """The cell of a target about the place where it is drawn."""
+    grid, (x, y) = maps.grid, place
+    axes = (grid.difficulty, grid.coherence) if where == MAIN else (grid.named_difficulty, grid.named_coherence)
+    sides = [_sides(axis, value) for axis, value in zip(axes, target, strict=True)]
+    left, right, below, above = (SHRUNK * side for pair in sides for side in pair)
+    return Cell(x, y, x - left, y - below, left + right, below + above)
 
 
 def _sides(axis: Sequence[float], value: float) -> tuple[float, float]:
@@ -247,12 +259,12 @@ def _colour(value: float) -> Any:  # noqa: ANN401 - a colour
     return mpl.colormaps[COLOURS](value)
 
 
-def _draw_map(panel: "Axes", title: str, cells: Cells, values: Values) -> None:
+def _draw_map(panel: "Axes", title: str, cells: Cells, asked: Sequence[Cell], values: Values) -> None:
     """A cell for each reached target in the colour of its value, and the line of one half."""
     for target, value in values.items():
         _draw_cell(panel, cells[target], _colour(value), _number(value) if _has_numbers(cells) else "", value=value)
     _draw_half(panel, cells, values)
-    _frame(panel, title, cells.values())
+    _frame(panel, title, [*cells.values(), *asked])
 
 
 def _draw_cell(panel: "Axes", cell: Cell, colour: Any, text: str, *, value: float = HALF, label: str = "") -> None:  # noqa: ANN401
@@ -325,7 +337,7 @@ def _draw_leaders(panel: "Axes", maps: PhaseMaps, cells: Cells) -> None:
             cell = cells[one.target]
             place, told = ((cell.left, cell.below), cell.width, cell.height), "not ahead in every draw"
             panel.add_patch(Rectangle(*place, fill=False, hatch="////", edgecolor="#00000055", linewidth=0, label=told))
-    _frame(panel, "who leads, and its AUROC", cells.values())
+    _frame(panel, "who leads, and its AUROC", [*cells.values(), *asked_cells(maps)])
 
 
 def _draw_dots(panel: "Axes", title: str, records: Sequence[PhaseRecord], maps: PhaseMaps) -> None:
@@ -334,7 +346,7 @@ def _draw_dots(panel: "Axes", title: str, records: Sequence[PhaseRecord], maps: 
     panel.scatter(x, y, c=values, s=190, cmap=COLOURS, norm=_norm(), edgecolors="#555555", linewidths=0.5)
     for place, value in zip(zip(x, y, strict=True), values, strict=True):
         _write(panel, place, _number(value), value, _colour(value))
-    _frame(panel, title, cells_of(maps, MAIN).values())
+    _frame(panel, title, asked_cells(maps))
 
 
 def _draw_named(panel: "Axes", maps: PhaseMaps, name: str) -> None:

@@ -7,6 +7,7 @@ everywhere. Neither the study nor its tables know of that.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,7 +79,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, path_of_packages: pytest.M
     write_array(np.random.default_rng(0).random(len(source.labels)), difficulty)
     setting = phase_setting(grid, source, folder, named=(), data=None, difficulty=difficulty, lower_is_harder=False)
     place = coordinates_in(setting)
-    arrays = {"difficulty": place.difficulty, "bins": place.bins, "neighbours": place.neighbours}
+    arrays: Any = {"difficulty": place.difficulty, "bins": place.bins, "neighbours": place.neighbours}
     np.savez(folder / "planted_pair.py.npz", clean=source.clean, **arrays)
     phase(grid, folder / "study", difficulty=difficulty, machine=Machine())
     return read_results(folder / "study", "phase")

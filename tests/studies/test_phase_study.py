@@ -11,8 +11,10 @@ from shell import Result, shell
 from sklearn.metrics import roc_auc_score
 
 from noisybench.data.loading import load_source
+from noisybench.ground.errors import BadData
 from noisybench.ground.files import write_json
 from noisybench.items import find
+from noisybench.memorization.difficulty_files import read_difficulty
 from noisybench.runs.reading import read_run
 from noisybench.studies.phase import TABLES, measure_phase, phase, phase_findings
 from noisybench.studies.phase_claims import AHEAD, CLAIMS, SMALLEST
@@ -332,3 +334,16 @@ def test_the_presets_are_as_large_as_was_promised() -> None:
     assert (len(standard.draws), standard.networks, quick.networks) == (3, 12, 0)
     assert quick.points(0) == 10
     assert standard.points(2) == (36 + 1) * 3 + 2 * (1 + 3 + 9)
+
+
+def test_difficulties_of_the_whole_source_serve_its_first_samples(tmp_path: Path) -> None:
+    """Where labels in the file tell that these are its first; a file without them is refused, as one of other labels is."""
+    whole, few = load_source("digits"), load_source("digits", limit=50)
+    hard, variant = np.random.default_rng(0).random(len(whole.labels)), build_variant(few, find("noises", "as_found")())
+    np.savez(tmp_path / "told.npz", labels=whole.labels, scores=hard)
+    np.testing.assert_array_equal(read_difficulty(tmp_path / "told.npz", variant), hard[:50])
+    np.save(tmp_path / "silent.npy", hard)
+    np.savez(tmp_path / "others.npz", labels=whole.labels[::-1], scores=hard)
+    for name in ("silent.npy", "others.npz"):
+        with pytest.raises(BadData):
+            read_difficulty(tmp_path / name, variant)

@@ -74,8 +74,8 @@ def read_given(
     one, and are in sample order otherwise. Scores are called ``score`` or ``scores``, or as AUM, cleanlab and dataset
     cartography call them; probabilities are one array or list column ``pred_probs`` or ``probabilities``, or a column a
     class, called by its name, ``0..k-1`` or ``p0..``. What stands alone may be called anything. Where the file says by
-    ``variant_id``, or by the given ``labels``, of which labels it is, these must be the variant's; so must those of a
-    file ``labels.npy`` or ``noisy_labels.npy`` beside arrays that say nothing themselves. Text files may be packed by
+    ``variant_id``, or by the given ``labels``, of which labels it is, these must be the variant's (the first of them, where
+    it has those of the whole source and the variant is of its first samples); so must those of a file ``labels.npy`` or ``noisy_labels.npy`` beside arrays that say nothing themselves. Text files may be packed by
     gzip, bzip2 or xz.
 
     Args:
@@ -200,6 +200,10 @@ def _match(
         if found != variant.provenance.variant_id:
             msg = f"{path} is of variant {found[:12]!r}, the labels are of {variant.provenance.variant_id[:12]}"
             raise Mismatch(msg)
+    rows = {column.shape[:1] for column in columns.values()}
+    if ids is None and variant.provenance.limit is not None and {*LABELS} & {*columns} and len(rows) == 1:
+        for name, column in columns.items():  # of the whole source, of which these are the first: its labels tell
+            columns[name] = column[:n]
     order = np.arange(n) if ids is None else order_of(columns.pop(ids), ids, n, path, names)
     for name, column in columns.items():
         if column.shape[:1] != (n,):
