@@ -93,6 +93,9 @@ from .memorization.influence import influence_pairs as influence_pairs
 from .memorization.learner import Learner as Learner
 from .memorization.subset_plan import SubsetPlan as SubsetPlan
 from .memorization.subset_plan import plan_learner as plan_learner
+from .noise.exchange import coordinates_of as coordinates_of
+from .noise.exchange import exchange as exchange
+from .noise.exchange import matched_twin as matched_twin
 from .runs.costs import Cost as Cost
 from .runs.costs import Costs as Costs
 from .runs.forecast import detector_costs as detector_costs
@@ -110,6 +113,11 @@ from .statistics.audit import AuditEstimates as AuditEstimates
 from .statistics.audit import AuditSample as AuditSample
 from .statistics.audit import audit_estimates as audit_estimates
 from .statistics.audit import draw_audit as draw_audit
+from .statistics.coherence import Coordinates as Coordinates
+from .statistics.coherence import Realised as Realised
+from .statistics.coherence import difficulty_bins as difficulty_bins
+from .statistics.coherence import neighbour_numbers as neighbour_numbers
+from .statistics.coherence import realised as realised
 from .statistics.equal_fit import wrong_at_right as wrong_at_right
 from .statistics.grouping import find_groups as find_groups
 from .statistics.intervals import Estimate as Estimate

@@ -616,6 +616,8 @@ def case(
     if any(field.name == "embedding" for field in fields(kind)):
         # t-SNE takes long, and its bits depend on the machine; without a rate there is nothing to be met.
         options = {"embedding": "pca", "rate": "0.2", **options}
+    if name == "exchanged":  # whose rate has a default, None, for who keeps the counts of another set
+        options = {"rate": "0.2", **options}
     if name in ("cifar_n", "cifar_n_counterpart"):
         data: Path = request.getfixturevalue("data")
         options |= {"labels": "worse", "file": str(data / "cifar_n" / "CIFAR-10_human.pt")}

@@ -34,7 +34,7 @@ from noisybench.statistics.memorization_metrics import Compared, correlation_inf
 from noisybench.statistics.metric import Metric
 from noisybench.statistics.row_intervals import LAWS
 from noisybench.statistics.sample_clusters import effective_number, in_whole_clusters, in_whole_groups
-from noisybench.variants.clustered import in_clusters
+from noisybench.variants.clustered import wrong_together
 from noisybench.variants.variant import Variant
 
 ColumnAndSeed: TypeAlias = "tuple[LabelColumn, int]"
@@ -347,7 +347,7 @@ def clusters_of(variant: Variant, wrong: Bools) -> NDArray[np.int64] | None:
     The clusters of a noise are not written down. All wrong labels of one right and one given class stand for them, in which
     every cluster lies: the variance is right where few clusters share a pair of classes, and too large otherwise.
     """
-    if not in_clusters(variant.provenance.noise, variant.provenance.params):
+    if not wrong_together(variant.provenance.noise, variant.provenance.params):
         return None
     pairs = np.stack([variant.clean[wrong], variant.labels[wrong]])
     numbers: NDArray[np.int64] = np.unique(pairs, axis=1, return_inverse=True)[1].reshape(-1)

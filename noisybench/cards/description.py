@@ -11,7 +11,7 @@ from noisybench.cards.dependence import Dependence, against_difficulty, second_c
 from noisybench.cards.estimated_transitions import TransitionEstimates, estimate_transitions, estimate_warnings
 from noisybench.ground.arrays import Floats, Labels
 from noisybench.statistics.intervals import NOTHING, Estimate, wilson
-from noisybench.variants.clustered import CANNOT_BE_TOLD, in_clusters
+from noisybench.variants.clustered import CANNOT_BE_TOLD, TOGETHER, in_clusters, wrong_together
 from noisybench.variants.transitions import AnyTransition, SparseTransition, count_pairs, count_transitions, is_large
 from noisybench.variants.variant import Variant, check_variant
 
@@ -195,8 +195,9 @@ def _warnings(variant: Variant, ceilings: Ceilings) -> list[str]:
     if variant.transition is None and flip is not None and (flip > 0.5).any():  # noqa: PLR2004 - more wrong than right
         share = float((flip[variant.class_known] > 0.5).mean())  # noqa: PLR2004
         sentences.append(f"{share:.1%} of the samples are more likely wrong than right (flip probability above 0.5)")
-    if variant.mislabeled.any() and in_clusters(variant.provenance.noise, variant.provenance.params):
-        sentences.append(CANNOT_BE_TOLD)
+    made = variant.provenance.noise, variant.provenance.params
+    if variant.mislabeled.any() and wrong_together(*made):
+        sentences.append(CANNOT_BE_TOLD if in_clusters(*made) else TOGETHER)
     if variant.provenance.reference == "labels":
         sentences.append(
             f"source '{variant.provenance.source}' knows no clean label: its labels as they came are the reference, "

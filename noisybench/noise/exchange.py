@@ -18,7 +18,7 @@ from noisybench.data.source import Source, source_digest
 from noisybench.ground.arrays import Labels, check_array, read_only
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, BadUsage
-from noisybench.ground.random_streams import permutation, uniforms
+from noisybench.ground.random_streams import derive, permutation, uniforms
 from noisybench.noise.annotators import read_table
 from noisybench.noise.difficulty_law import difficulty_of
 from noisybench.noise.exchange_chain import Chain, aim_at
@@ -30,7 +30,7 @@ MOST_SWEEPS = 400
 """Sweeps after which a target counts as out of reach."""
 PATIENCE = 40
 """Sweeps that bring it no tenth of the way nearer, after which it does, too."""
-SETTLING = 4
+SETTLING = 2
 """Sweeps after each of which the coordinates must be within the tolerance before the chain stops."""
 
 
@@ -200,7 +200,9 @@ def exchange(
     Source: none; defined here. Metropolis et al. 1953, doi:10.1063/1.1699114, is the chain.
     """
     goal = check_targets(difficulty, coherence, tolerance)
-    twin = matched_twin(given, clean, seed=seed)
+    twin = matched_twin(
+        given, clean, seed=derive(seed, "exchange")
+    )  # which tells the draw nothing of the twin of this seed
     places = places_of(coordinates, twin, clean)
     if not places.flips:
         return Exchanged(read_only(twin), realised(coordinates, twin, clean), reached=True, steps=0, slopes=(0.0, 0.0))

@@ -17,8 +17,9 @@ _GAIN = 0.05
 _STEEP, _COLD = 200.0, 30.0
 """Bounds of the slopes: of difficulty, for the largest change by one exchange; of coherence, for each flip. Colder chains
 freeze where they are."""
-_LOAD = 0.15
-"""Proposals looked at together, in parts of those of which an accepted one touches each sample once."""
+_LOAD = 0.15, 0.3
+"""Proposals looked at together, in parts of those of which an accepted one touches each sample once: of few that are
+accepted, and what is added where all are, which wait less for each other."""
 _LEAST_SHARE = 0.02
 """Least share of accepted proposals that is counted on."""
 
@@ -89,7 +90,8 @@ class Chain:
         springs, bounds, targets = np.array(aim.springs), np.array(aim.limits), np.array(aim.targets)
         touched = 4 * self.places.neighbours.shape[1] / len(self.column.flipped)  # share of samples, by one exchange
         while at < m:
-            many = int(_LOAD / touched / self.share) - self.waiting.shape[1]
+            load = _LOAD[0] / self.share + _LOAD[1]
+            many = int(load / touched) - self.waiting.shape[1]
             part = uniform[:, at : at + max(many, 0 if self.waiting.size else 1)]
             at += part.shape[1]
             drift = _GAIN * part.shape[1] / m * 2 * springs * (targets - self.coordinates)

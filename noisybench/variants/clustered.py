@@ -26,6 +26,22 @@ def in_clusters(noise: str, params: Mapping[str, Any]) -> bool:
     return noise in NOISES and (noise != "coherent" or params.get("coherence") != 0)
 
 
+TOGETHER = (
+    "neighbours were given one wrong class together, as often as the coherence says: where a whole neighbourhood was, inputs "
+    "and labels alone cannot tell it from one that truly is of that class, and no detector without outside information can"
+)
+"""What a reader of figures must know of exchanged noise that is coherent."""
+
+
+def wrong_together(noise: str, params: Mapping[str, Any]) -> bool:
+    """Whether neighbours are wrong alike by design, in whole clusters or in part, so that errors are no independent ones.
+
+    >>> wrong_together("exchanged", {"coherence": 0.2}), wrong_together("exchanged", {"coherence": 0.0})
+    (True, False)
+    """
+    return in_clusters(noise, params) or (noise == "exchanged" and params.get("coherence", 0) > 0)
+
+
 def in_copies(source_options: Mapping[str, Any]) -> bool:
     """Whether a source with these options has units of copies, see ``Variant.copies``.
 

@@ -32,8 +32,8 @@ class Exchanged:
     clusters, both are met as realised, each at the other. What cannot be reached is refused.
 
     The flip probability is that of the class and the rank of difficulty: that of the law of greatest entropy with this
-    AUROC. It is exact, up to what chance moves an AUROC, where ``coherence`` is 0; else a sample's chance depends on where
-    it lies too, which no closed form tells.
+    AUROC. Where ``coherence`` is not 0, a sample's chance depends on where it lies too, which no closed form tells, and no
+    flip probability is told.
 
     Attributes:
         rate: Share of wrong labels, to the nearest number; left out with ``of``.
@@ -120,7 +120,12 @@ class Exchanged:
             labels, chance[known] = self._placed(source, labels, rates, seed)
             selected = known & (labels != clean)
         definition: RateDefinition = "none" if self.of is not None else "effective"
-        return Draw(labels=labels, flip_probability=chance, selected=selected, rate_definition=definition)
+        return Draw(
+            labels=labels,
+            flip_probability=None if self.coherence else chance,
+            selected=selected,
+            rate_definition=definition,
+        )
 
     def _classes(self, source: Source) -> tuple[Floats, AnyTransition]:
         """Chance of a wrong label of each class, (k,), and the law of which it is, (k, k)."""
