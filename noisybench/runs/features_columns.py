@@ -5,6 +5,7 @@ Whatever detectors are asked for, a run has ``BASE``: suggestions, and what ``su
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -27,7 +28,6 @@ from noisybench.statistics.neighbour_index import IndexName
 from noisybench.statistics.neighbours import label_shares
 from noisybench.statistics.ridge import PENALTIES, check_several, ridge_answers
 from noisybench.statistics.shapley import shapley_of
-from noisybench.statistics.spectrum import check_several_rows
 from noisybench.statistics.vicinity import NOBODY, vicinity_in
 from noisybench.training.timing import TIMING, read_timing
 from noisybench.variants.variant import Variant
@@ -224,13 +224,12 @@ def columns_from(
         lacking: Names of the columns that are asked for.
         index: By which the labels of neighbours are found, see ``neighbours_by``; what else is near, by all pairs.
     """
-    return frozen_columns(
-        FrozenFeatures(features, groups, ~variant.dropped, index), variant, seed=seed, lacking=lacking
-    )
+    frozen = FrozenFeatures(features, groups, ~variant.dropped, index)
+    return frozen_columns(frozen, variant, seed=seed, lacking=lacking, keep=False)
 
 
 def frozen_columns(
-    frozen: FrozenFeatures, variant: Variant, *, seed: int, lacking: Collection[str] = BASE
+    frozen: FrozenFeatures, variant: Variant, *, seed: int, lacking: Collection[str] = BASE, keep: bool = True
 ) -> tuple[dict[str, Floats32], dict[str, float]]:
     """The columns by name, and the seconds that each part of them took: those lacking, and of their parts.
 
@@ -239,10 +238,10 @@ def frozen_columns(
         variant: The labels.
         seed: Of the folds.
         lacking: Names of the columns that are asked for.
+        keep: Whether what no label decides stays in memory for further labels; else no longer than its part needs it.
     """
     labels, k = variant.labels[frozen.kept], variant.num_classes
     check_room(len(labels), k, "an answer for each class for each sample", "take fewer samples")
-    check_several_rows(frozen.values, len(labels))
     check_several(labels)
     fold = deal_folds(labels, frozen.members, FOLDS, seed)
     kept = Kept(frozen, labels, k, fold, np.flatnonzero(frozen.kept))
@@ -252,7 +251,7 @@ def frozen_columns(
     for name, part in PARTS.items():
         if name in needed:
             began = time.perf_counter()
-            made |= part.compute(kept, made)
+            made |= part.compute(kept if keep else kept._replace(frozen=replace(frozen)), made)
             seconds[name] = time.perf_counter() - began
     columns: dict[str, NDArray[Any]] = {"given": variant.labels}
     columns |= {name: with_dropped(filled.values, variant, filled.neutral) for name, filled in made.items()}

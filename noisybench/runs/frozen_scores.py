@@ -22,6 +22,7 @@ from noisybench.runs.features_run import given_features, group_numbers
 from noisybench.runs.frozen_features import FrozenFeatures
 from noisybench.runs.kept_rows import groups_among
 from noisybench.statistics.refits import leave_out_each
+from noisybench.statistics.spectrum import check_several_rows
 from noisybench.training.machine import limited_threads
 from noisybench.training.trace import Observation, stack
 from noisybench.variants.variant import Variant, check_variant
@@ -57,8 +58,11 @@ def prepare_features(
 ) -> FrozenFeatures:
     """Features of n samples, for ``score_labels``.
 
+    Near duplicates are found now, and each other part when a column first asks for it. All of them take about three times
+    the memory of the features as float64.
+
     Args:
-        features: Shape (n, d), finite numbers.
+        features: Shape (n, d), finite numbers, which must stay as they are.
         classes: Classes of the labels.
         groups: One entry a sample, shape (n,), see ``score_frozen``: samples of one group are left out together. Near
             duplicates are found in any case.
@@ -72,6 +76,7 @@ def prepare_features(
     check_kind(features, np.ndarray, "features", "features_of(source, 'pca') gives some")
     n = len(features) if features.ndim else 0
     values: Features = given_features(features, n)
+    check_several_rows(values, n)
     if like is not None:
         check_variant(like)
         _check_count(like, n)
@@ -121,12 +126,9 @@ def score_labels(
 def _memorization(frozen: FrozenFeatures, variant: Variant) -> Floats:
     """Answer at the label with the sample, less that without it, (n,)."""
     labels = variant.labels[frozen.kept]
-    left, own = (
-        leave_out_each(frozen.refit, labels, variant.num_classes, groups_of_copies(variant)),
-        np.arange(len(labels)),
-    )
-    found = np.full(len(variant.labels), np.nan)
-    found[frozen.kept] = left.fitted[own, labels] - left.answers[own, labels]
+    left = leave_out_each(frozen.refit, labels, variant.num_classes, groups_of_copies(variant))
+    rows, found = np.arange(len(labels)), np.full(len(variant.labels), np.nan)
+    found[frozen.kept] = left.fitted[rows, labels] - left.answers[rows, labels]
     return read_only(found)
 
 

@@ -166,7 +166,8 @@ def _mismatch(logits: Floats, counted: _Counted, k: int) -> tuple[float, Floats]
 def _cross(t: Floats, p: Floats, labels: Labels, shares: Floats) -> tuple[float, Floats, Floats]:
     """Σ of shares times what T and p give for the labels (m, order), and its derivatives by T and p."""
     k = len(p)
-    total, by_t, by_p = 0.0, np.zeros(k * k), np.zeros_like(p)
+    total, by_p = 0.0, np.zeros_like(p)
+    by_t: NDArray[Any] = np.zeros(k * k)
     step = max(1, CELLS // k)
     for start in range(0, len(labels), step):
         some, weights = labels[start : start + step], shares[start : start + step]

@@ -11,6 +11,7 @@ import argparse
 import shutil
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def drawn(n: int, d: int, k: int) -> tuple[Features, Labels]:
     labels = rng.integers(0, k, n)
     features = rng.standard_normal((n, d), dtype=np.float32) / np.sqrt(1 + np.arange(d, dtype=np.float32))
     features[:, :64] += 0.3 * rng.standard_normal((k, min(d, 64)), dtype=np.float32)[labels]
-    return features, labels
+    return features.astype(np.float32), labels
 
 
 def measure(features: Features, labels: Labels, rate: float, repeats: int) -> list[Row]:
@@ -70,8 +71,8 @@ def measure(features: Features, labels: Labels, rate: float, repeats: int) -> li
             continue
         columns = part.columns
         pair: dict[str, Callable[[], object]] = {
-            "plain": lambda columns=columns: columns_from(features, variant, prepared.groups, seed=0, lacking=columns),
-            "prepared": lambda columns=columns: frozen_columns(prepared, variant, seed=0, lacking=columns),
+            "plain": partial(columns_from, features, variant, prepared.groups, seed=0, lacking=columns),
+            "prepared": partial(frozen_columns, prepared, variant, seed=0, lacking=columns),
         }
         times = medians(pair, 1)
         rows.append(faster(f"part {name}", times["prepared"], times["plain"], 1))

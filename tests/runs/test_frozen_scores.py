@@ -19,7 +19,7 @@ from noisybench.runs.folder import kinds_of, read_run_record
 from noisybench.runs.frozen_scores import prepare_features, score_labels
 from noisybench.training.trace import read_trace
 from noisybench.variants.building import build_variant, correct_variant
-from noisybench.variants.corrections import Corrections
+from noisybench.variants.corrections import Action, Corrections
 from noisybench.variants.variant import Variant
 
 N, OUT = 80, np.array([0, 7, 70, 79])
@@ -36,7 +36,8 @@ def noisy(rate: float, seed: int = 0) -> Variant:
 
 def without(variant: Variant) -> Variant:
     """The variant, of which a person dropped some samples."""
-    made = Corrections(variant.variant_id, OUT, variant.labels[OUT], np.full(len(OUT), -1), ("drop",) * len(OUT))
+    dropped = tuple[Action, ...]("drop" for _ in OUT)
+    made = Corrections(variant.variant_id, OUT, variant.labels[OUT], np.full(len(OUT), -1), dropped)
     return correct_variant(variant, made)
 
 
@@ -106,6 +107,8 @@ def test_what_does_not_belong_together_is_refused() -> None:
         prepare_features([[1.0]], classes=4)  # type: ignore[arg-type]
     with pytest.raises(BadData, match=r"features must be numbers of shape \(n, d\)"):
         prepare_features(np.zeros(3), classes=4)
+    with pytest.raises(BadData, match="features of 1 sample, expected at least two"):
+        prepare_features(np.zeros((1, 3)), classes=4)
     with pytest.raises(BadData, match="all 5 samples have the same features"):
         prepare_features(np.ones((5, 2)), classes=4)
     with pytest.raises(BadData, match="there are 2 groups and 80 samples"):
