@@ -69,7 +69,7 @@ class AtlasGrid:
         bins: Of difficulty, within each clean class.
         twins: Of each kind, for each human column.
         scored: Of these, the first ones that detectors are asked about.
-        again: Twins of each kind without the contested samples, all of them scored.
+        again: Further twins of each kind, without the contested samples; what detectors say of the others is judged again.
         detectors: As ``score --features`` takes them.
         models: Heads on subsets: a multiple of 10 at a fraction of 0.7, so that each sample is left out equally often.
         fraction: Of the samples in each subset.
@@ -87,7 +87,7 @@ class AtlasGrid:
     data: str | None = None
     labels: str | None = None
     limit: int | None = 10_000
-    tests: int | None = None
+    tests: int | None = 5_000
     verdicts: str | None = None
     contested: str = "again"
     difficulty: str | None = None
@@ -96,8 +96,8 @@ class AtlasGrid:
     coordinate_features: str = "patches"
     neighbours: int = 10
     bins: int = 10
-    twins: int = 239
-    scored: int = 39
+    twins: int = 119
+    scored: int = 20
     again: int = 20
     detectors: str = "standard"
     models: int = 100
@@ -144,9 +144,9 @@ class AtlasGrid:
         for name, contested in sets.items():
             truths = {PUBLISHED: (self.twins, self.scored)}
             if contested and self.contested == "again":
-                truths[UNCONTESTED] = (self.again, self.again)
+                truths[UNCONTESTED] = (self.again, 0)  # scored with the others, and judged again
             for truth, (twins, scored) in truths.items():
-                found.append(AtlasColumn(name, truth, HUMAN, 0, scored=True))
+                found.append(AtlasColumn(name, truth, HUMAN, 0, scored=truth == PUBLISHED))
                 found += [
                     AtlasColumn(name, truth, kind, draw, draw < scored) for kind in KINDS for draw in range(twins)
                 ]
@@ -177,7 +177,7 @@ PRESETS: Mapping[str, AtlasGrid] = {
         components=None,
     ),
     "standard": AtlasGrid(),
-    "full": AtlasGrid(limit=None, twins=999, scored=199, again=99, models=200, components=None),
+    "full": AtlasGrid(limit=None, tests=None, twins=239, scored=39, again=39, models=200),
 }
 """Name → what is placed. ``quick`` needs no download: three noises stand there as if people had made them."""
 

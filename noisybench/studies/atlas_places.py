@@ -29,6 +29,9 @@ FOUND: Mapping[str, str] = {
 }
 """Quantities of the family of detection."""
 QUANTITIES: Mapping[str, str] = {**PLACED, **FOUND}
+BELOW = ("test_accuracy", *FOUND)
+"""Quantities that people's labels are expected to have less of than their twins: found less well, and costing accuracy. Of all
+others they are expected to have more: they are the side that p-values are of, which stood before anything was measured."""
 TEST_VERSIONS: Mapping[str, str] = {
     "test_accuracy": "as published",
     "test_accuracy_left_out": "confirmed test errors left out",
@@ -56,8 +59,9 @@ class Placement(NamedTuple):
         quantity: What was measured: a key of ``QUANTITIES``, or the name of a detector.
         human: People's value.
         twins: Of the twins, shape (t,).
-        p: Two-sided permutation p-value; NaN without twins.
+        p: Permutation p-value of the expected side.
         adjusted: The same after Holm's correction in its family.
+        contrary: That of the other side, corrected in the same way.
     """
 
     set: str
@@ -68,33 +72,40 @@ class Placement(NamedTuple):
     twins: Floats
     p: float
     adjusted: float
+    contrary: float
 
     @property
     def side(self) -> int:
-        """1 where people's value lies above the twins and is significant, -1 where below, 0 where neither."""
-        if not self.adjusted <= LEVEL:
-            return 0
-        return 1 if self.human > float(self.twins.mean()) else -1
+        """1 where people's value is significant on the expected side, -1 where on the other, 0 where on neither."""
+        return int(self.adjusted <= LEVEL) - int(self.contrary <= LEVEL)
 
 
-def permutation_p(human: float, twins: Floats) -> float:
-    """Two-sided p-value by rank: twice the smaller share of values at least as extreme, people's own among them.
+def expected_side(quantity: str) -> int:
+    """1 where people's value is expected above that of twins, -1 where below; of a detector's AUROC below."""
+    return -1 if quantity.rpartition(".")[2] in BELOW else 1
 
-    min(1, 2 (1 + min(#{twins ≥ human}, #{twins ≤ human})) / (1 + t)) of t twins: under the null that people's column is
-    drawn as a twin is, it is at most α with chance α. NaN where a value is unknown.
 
-    >>> permutation_p(5.0, np.arange(4.0))
-    0.4
+def permutation_p(human: float, twins: Floats, side: int) -> float:
+    """One-sided p-value by rank: (1 + number of twins at least as extreme) / (1 + twins).
+
+    Under the null that people's column is drawn as a twin is, it is at most α with chance α. NaN where a value is unknown.
+
+    >>> permutation_p(5.0, np.arange(4.0), 1), permutation_p(5.0, np.arange(4.0), -1)
+    (0.2, 1.0)
+
+    Args:
+        human: People's value.
+        twins: Of the twins, shape (t,).
+        side: 1 where large values are extreme, -1 where small ones.
     """
     if not len(twins) or not math.isfinite(human) or not np.isfinite(twins).all():
         return math.nan
-    beyond = min(int((twins >= human).sum()), int((twins <= human).sum()))
-    return min(1.0, 2 * (1 + beyond) / (1 + len(twins)))
+    return (1 + int((side * twins >= side * human).sum())) / (1 + len(twins))
 
 
 def twins_needed(family: int) -> int:
-    """Fewest twins with which one of so many quantities can be significant after Holm's correction, two-sided."""
-    return math.ceil(2 * family / LEVEL) - 1
+    """Fewest twins with which one of so many quantities can be significant after Holm's correction."""
+    return math.ceil(family / LEVEL) - 1
 
 
 class AtlasReadings:
@@ -144,11 +155,9 @@ class AtlasReadings:
         return [truth for truth in (PUBLISHED, UNCONTESTED) if len(self.values(set_, truth, HUMAN, "difficulty"))]
 
     def places(self, set_: str, truth: str, kind: str) -> list[Placement]:
-        """The quantities of both families of a set and kind, each family corrected by itself."""
-        return [
-            *self._family(set_, truth, kind, [*PLACED]),
-            *self._family(set_, truth, kind, [*FOUND]),
-        ]
+        """The quantities of a set and kind: places corrected together, and those of detection each alone."""
+        families = ([*PLACED], *([name] for name in FOUND))
+        return [one for family in families for one in self._family(set_, truth, kind, family)]
 
     def detector_places(self, set_: str, truth: str, kind: str, field: str = "auroc") -> list[Placement]:
         """Each detector's AUROC, all of them one family."""
@@ -166,11 +175,14 @@ class AtlasReadings:
         found = []
         for quantity in quantities:
             human, twins = self.human(set_, truth, quantity), self.values(set_, truth, kind, quantity)
-            p = permutation_p(human, twins)
+            p, other = (permutation_p(human, twins, sign * expected_side(quantity)) for sign in (1, -1))
             if math.isfinite(p):
-                found.append(Placement(set_, truth, kind, quantity, human, twins, p, math.nan))
-        adjusted = holm([one.p for one in found])
-        return [one._replace(adjusted=float(value)) for one, value in zip(found, adjusted, strict=True)]
+                found.append(Placement(set_, truth, kind, quantity, human, twins, p, math.nan, other))
+        adjusted, contrary = (holm(values) for values in ([one.p for one in found], [one.contrary for one in found]))
+        return [
+            one._replace(adjusted=float(p), contrary=float(other))
+            for one, p, other in zip(found, adjusted, contrary, strict=True)
+        ]
 
 
 def _key(record: Mapping[str, Any], quantity: str) -> tuple[str, str, str, str]:

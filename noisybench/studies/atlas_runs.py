@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from noisybench.data.source import Source
 from noisybench.ground.archives import read_archive, write_archive
-from noisybench.ground.arrays import Bools, Floats, Labels
+from noisybench.ground.arrays import UNKNOWN, Bools, Floats, Labels
 from noisybench.ground.digests import file_digest
 from noisybench.ground.engine import Progress
 from noisybench.ground.files import read_json, write_json
@@ -28,11 +28,11 @@ from noisybench.memorization.heads import (
     head_subsets,
 )
 from noisybench.runs.folder import keep_variant
-from noisybench.runs.frozen_scores import prepare_features, score_labels
+from noisybench.runs.frozen_scores import LabelScores, prepare_features, score_labels
 from noisybench.statistics.coherence import Coordinates, realised
 from noisybench.statistics.detection_metrics import auroc, auroc_within_class
 from noisybench.statistics.ranking import rank
-from noisybench.studies.atlas_grid import BLOCK, HUMAN, PUBLISHED, AtlasColumn, AtlasGrid
+from noisybench.studies.atlas_grid import BLOCK, HUMAN, PUBLISHED, UNCONTESTED, AtlasColumn, AtlasGrid
 from noisybench.studies.atlas_labels import (
     AtlasFeatures,
     HumanLabels,
@@ -48,6 +48,7 @@ from noisybench.studies.shares import run_share
 from noisybench.studies.study import plain
 from noisybench.training.machine import Machine, limited_threads
 from noisybench.variants.location import copy_location, write_location
+from noisybench.variants.variant import Variant
 
 OF_WRONG = tuple(WrongCounts.__dataclass_fields__)
 OF_SAMPLES = tuple(name for name in SampleCounts.__dataclass_fields__ if name != "heads")
@@ -74,7 +75,8 @@ class AtlasShared:
 
     Attributes:
         grid: Of the study.
-        human: The source's columns by people.
+        human: Name of each column by people → its variant.
+        contested: Name of each → its contested samples, shape (n,).
         columns: All columns.
         given: Their labels, shape (c, n).
         clean: Their right classes, shape (c, n).
@@ -84,7 +86,8 @@ class AtlasShared:
     """
 
     grid: AtlasGrid
-    human: Mapping[str, Any]
+    human: Mapping[str, Variant]
+    contested: Mapping[str, Bools]
     columns: tuple[AtlasColumn, ...]
     given: NDArray[np.int16]
     clean: NDArray[np.int16]
@@ -147,7 +150,7 @@ def run_atlas(grid: AtlasGrid, out: Path, *, machine: Machine, progress: Progres
         accuracies = _accuracies(
             grid, human.source, features, given
         )  # first, since it also says whether verdicts can be read
-    shared = AtlasShared(grid, human.variants, columns, given, clean, coordinates, prepared, space)
+    shared = AtlasShared(grid, human.variants, human.contested, columns, given, clean, coordinates, prepared, space)
     with locked(parts, shared=not machine.shard.is_whole):
         run_share(
             carry_out_task,
@@ -230,13 +233,27 @@ def _column_records(shared: AtlasShared, number: int) -> list[dict[str, Any]]:
         base if column.kind == HUMAN and column.truth == PUBLISHED else relabelled(base, given, clean, column.kind)
     )
     told = score_labels(shared.prepared, variant, detectors=asked_detectors(shared.grid), seed=shared.grid.seed)
-    for name, values in told.scores.items():
-        ranking = rank(values[known], wrong[known], given[known])
-        found.append(plain({
-            "record": "score", **column.key, "detector": name, "role": told.kinds[name],
-            "auroc": auroc(ranking).value, "auroc_within_given": auroc_within_class(ranking).value,
-        }))  # fmt: skip
+    truths = {column.truth: clean}
+    contested = shared.contested[column.set]
+    if shared.grid.contested == "again" and contested.any():
+        truths[UNCONTESTED] = np.where(contested, UNKNOWN, clean)
+    for truth, right in truths.items():
+        found += _scored({**column.key, "truth": truth}, told, given, right)
     return found
+
+
+def _scored(key: Mapping[str, Any], told: LabelScores, given: Labels, clean: Labels) -> Iterator[dict[str, Any]]:
+    """How well each detector's scores find the wrong labels among those whose right class is known."""
+    known = clean >= 0
+    wrong = (given != clean)[known]
+    if not wrong.any() or wrong.all():
+        return
+    for name, values in told.scores.items():
+        ranking = rank(values[known], wrong, given[known])
+        yield plain({
+            "record": "score", **key, "detector": name, "role": told.kinds[name],
+            "auroc": auroc(ranking).value, "auroc_within_given": auroc_within_class(ranking).value,
+        })  # fmt: skip
 
 
 def asked_detectors(grid: AtlasGrid) -> str | list[str]:

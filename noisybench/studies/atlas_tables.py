@@ -8,6 +8,7 @@ import numpy as np
 
 from noisybench.studies.atlas_grid import HUMAN, KINDS, PUBLISHED, UNCONTESTED
 from noisybench.studies.atlas_places import (
+    BELOW,
     DETECTOR,
     FOUND,
     PLACED,
@@ -31,7 +32,7 @@ def placement_table(found: AtlasReadings) -> StudyTable:
             if own:
                 first = next(iter(own.values()))
                 told: dict[str, Any] = {
-                    "set": name, "quantity": quantity, "family": "detection" if quantity in FOUND else "places",
+                    "set": name, "quantity": quantity, "family": quantity if quantity in FOUND else "places",
                     "human": first.human,
                 }  # fmt: skip
                 for kind, place in own.items():
@@ -43,8 +44,9 @@ def placement_table(found: AtlasReadings) -> StudyTable:
         for one in records
     )
     caption = (
-        "People's labels within their twins: mean of the twins [their range], two-sided permutation p by rank, and in brackets "
-        f"p after Holm's correction over the quantities of one set, one kind of twins and one family. {_families(found)}"
+        "People's labels within their twins: mean of the twins [their range], permutation p by rank, and in brackets p after "
+        f"Holm's correction over the quantities of one set, one kind of twins and one family. One-sided: less of "
+        f"{', '.join(QUANTITIES[name] for name in BELOW)}, and more of all others, as was expected before. {_families(found)}"
     )
     return StudyTable("placement", caption, tuple(records), header, lines)
 
@@ -217,7 +219,8 @@ def sensitivity_table(found: AtlasReadings) -> StudyTable:
     caption = (
         "Sensitivity to errors of the clean labels themselves: each quantity, and people's less the mean of their twins, as it "
         "is and again. Contested: all annotators agreed, and not with the clean label; left out, they are nobody's errors, "
-        "and twins are drawn anew without them; detectors and heads still see them. Test errors are those that people confirmed."
+        "and twins are drawn anew without them, but for those that detectors were asked about, which are only judged without them; "
+        "detectors and heads still see them. Test errors are those that people confirmed."
     )
     return StudyTable("sensitivity", caption, tuple(records), header, lines)
 
@@ -238,22 +241,17 @@ def columns_table(found: AtlasReadings) -> StudyTable:
 
 
 def _families(found: AtlasReadings) -> str:
-    """Which families there are, and whether one can be significant."""
+    """Which families there are, and whether one of their quantities can be significant."""
+    known = {one.quantity for one in found.every_place()}
+    families = [("places", [name for name in PLACED if name in known], found.grid.twins)]
+    families += [(QUANTITIES[name], [name], found.grid.scored) for name in FOUND if name in known]
     said = []
-    for quantities, twins, what in ((PLACED, found.grid.twins, "places"), (FOUND, found.grid.scored, "detection")):
-        count = max(
-            (
-                len([one for one in found.every_place() if one.quantity in quantities])
-                // max(1, len(found.sets) * len(KINDS)),
-                1,
-            )
-        )
-        words = f"family '{what}': {count} quantities, {twins} twins, least p {2 / (1 + twins):.3f}"
-        needed = twins_needed(count)
+    for what, quantities, twins in families:
+        needed = twins_needed(len(quantities))
+        short = "" if twins >= needed else f", so that none can be significant after correction: that takes {needed}"
+        quantity = "quantity" if len(quantities) == 1 else "quantities"
         said.append(
-            words
-            if twins >= needed
-            else f"{words}, so that none can be significant after correction: that takes {needed}"
+            f"family '{what}': {len(quantities)} {quantity}, {twins} twins, least p {1 / (1 + twins):.3f}{short}"
         )
     return "; ".join(said).capitalize() + "."
 

@@ -21,7 +21,7 @@ from noisybench.studies import atlas_runs
 from noisybench.studies.atlas import TABLES, atlas, atlas_findings, draw_atlas_extremes
 from noisybench.studies.atlas_grid import AtlasGrid
 from noisybench.studies.atlas_labels import read_labels
-from noisybench.studies.atlas_places import AtlasReadings, permutation_p, twins_needed
+from noisybench.studies.atlas_places import AtlasReadings, expected_side, permutation_p, twins_needed
 from noisybench.studies.results import RESULTS, StudyResults, read_results, results_of
 from noisybench.training.machine import Machine
 from noisybench.variants.building import build_variant
@@ -129,13 +129,15 @@ def test_variants_are_placed_and_again_without_the_contested(tmp_path: Path, mon
     assert wrong == {("one", "published"): {24}, ("one", "uncontested"): {19}, ("two", "published"): {36}}
     rows = findings.to_records("sensitivity")
     assert {(row["set"], row["changed"]) for row in rows} == {("one", "contested samples left out")}
+    again = {(one["draw"], one["kind"]) for one in read(tmp_path / "out").of("score") if one["truth"] == "uncontested"}
+    assert again == {(0, "human"), (0, "class"), (0, "difficulty")}  # those that were asked, judged again
     kept = replace(few, contested="keep")
     assert {one.truth for one in read_labels(kept).columns(kept)} == {"published"}
     told = shell("study", "atlas", *folders, "--limit", 5, "--out", tmp_path / "none")
     assert (told.code, "variants are as they were built" in told.err) == (2, True)
 
 
-def made(shift: float, *, twins: int = 239) -> StudyResults:
+def made(shift: float, *, twins: int = 119) -> StudyResults:
     """Results in which people's values lie so many standard deviations above those of their twins, in every set."""
     random = np.random.default_rng(0)
     grid = replace(GRID, twins=twins, scored=twins)
@@ -158,20 +160,25 @@ def test_verdicts_follow_the_rule_that_stood_before() -> None:
         assert verdicts["Human errors fall on harder samples than class × target twins"] is above
         assert verdicts["Detectors find human errors less well than twins matched on difficulty too"] is below
         assert verdicts["Human errors cost heads more test accuracy than class × target twins"] is below
-    assert {one.holds for one in atlas_findings(made(8.0, twins=20)).verdicts} == {None}
+    few = {one.claim: one.holds for one in atlas_findings(made(-8.0, twins=20)).verdicts}
+    assert {claim for claim, holds in few.items() if holds is not None} == {
+        "Detectors find human errors less well than twins matched on class × target",
+        "Detectors find human errors less well than twins matched on difficulty too",
+    }
 
 
 def test_placement_is_corrected_within_each_family() -> None:
-    """Holm's over six quantities of heads and coordinates, over two of detection, and over detectors; controls are in none."""
+    """Holm's over six quantities of heads and coordinates, each of detection alone, and over detectors; controls are in none."""
     findings = atlas_findings(made(2.3))
     rows = [one for one in findings.to_records("placement") if one["set"] == "near"]
-    for family, count in (("places", 6), ("detection", 2)):
+    for family, count in (("places", 6), ("auroc", 1), ("auroc_within_given", 1)):
         own = [one for one in rows if one["family"] == family]
         assert len(own) == count
         assert [one["class_holm"] for one in own] == pytest.approx(holm([one["class_p"] for one in own]))
-    assert "Family 'places': 6 quantities, 239 twins, least p 0.008" in findings.table("placement").caption
+    assert "Family 'places': 6 quantities, 119 twins, least p 0.008;" in findings.table("placement").caption
     few = atlas_findings(made(2.3, twins=20)).table("placement").caption
-    assert "so that none can be significant after correction: that takes 239" in few
+    assert "so that none can be significant after correction: that takes 119" in few
+    assert "1 quantity, 20 twins, least p 0.048;" in few
     detectors = {one["detector"]: one for one in findings.to_records("detectors")}
     assert detectors["class"].get("holm_class") is None
     assert detectors["knn"]["explained"] + detectors["knn"]["left"] == pytest.approx(
@@ -180,20 +187,29 @@ def test_placement_is_corrected_within_each_family() -> None:
 
 
 def test_permutation_p_is_the_share_of_values_at_least_as_extreme() -> None:
-    """By a loop over ranks; a valid p-value: of exchangeable values it is at most α with chance α at most."""
+    """By a loop; and a valid p-value: of exchangeable values it is at most α with chance α at most."""
     random = np.random.default_rng(0)
     for _ in range(50):
         values = random.integers(0, 6, 20).astype(float)
         above = sum(value >= values[0] for value in values)  # people's own among them
         below = sum(value <= values[0] for value in values)
-        assert permutation_p(values[0], values[1:]) == min(1.0, 2 * min(above, below) / 20)
+        assert permutation_p(values[0], values[1:], 1) == above / 20
+        assert permutation_p(values[0], values[1:], -1) == below / 20
     drawn = random.normal(size=(4_000, 40))
-    found = np.array([permutation_p(row[0], row[1:]) for row in drawn])
+    found = np.array([permutation_p(row[0], row[1:], 1) for row in drawn])
     assert (found <= 0.05).mean() < 0.06
-    assert np.isnan(permutation_p(np.nan, np.zeros(3)))
-    assert np.isnan(permutation_p(1.0, np.zeros(0)))
-    assert [twins_needed(count) for count in (1, 6)] == [39, 239]
-    assert 2 / (1 + twins_needed(6)) * 6 == pytest.approx(0.05)
+    assert np.isnan(permutation_p(np.nan, np.zeros(3), 1))
+    assert np.isnan(permutation_p(1.0, np.zeros(0), 1))
+    assert [twins_needed(count) for count in (1, 6)] == [19, 119]
+    sides = {
+        "difficulty": 1,
+        "label_swap": 1,
+        "test_accuracy": -1,
+        "auroc": -1,
+        "knn.auroc": -1,
+        "knn.auroc_within_given": -1,
+    }
+    assert {name: expected_side(name) for name in sides} == sides
 
 
 @pytest.mark.parametrize(
