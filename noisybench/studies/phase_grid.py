@@ -51,14 +51,14 @@ class PhaseGrid:
     source: str = "cifar10"
     limit: int | None = 10_000
     rate: float = 0.35
-    structure: str = "symmetric"
+    structure: str = "pair_flip"
     matrix: str | None = None
     features: str = "lite0"
     coordinates: str = "patches"
     neighbours: int = 10
     bins: int = 10
     difficulty: tuple[float, ...] = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-    coherence: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+    coherence: tuple[float, ...] = (0.0, 0.07, 0.14, 0.21, 0.28, 0.35, 0.42)
     draws: tuple[int, ...] = (0, 1, 2)
     detectors: tuple[str, ...] = ("standard",)
     named_difficulty: tuple[float, ...] = (0.4, 0.5, 0.65)

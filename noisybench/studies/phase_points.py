@@ -1,6 +1,7 @@
 """Points of the phase study: which label columns there are, what each is called, and which counts it keeps."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from itertools import product
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -11,7 +12,9 @@ from noisybench.data.source import Source
 from noisybench.ground.checks import a_path, as_list
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import file_name
+from noisybench.ground.lookup import find
 from noisybench.studies.phase_grid import PhaseGrid
+from noisybench.variants.noise import Noise
 from noisybench.variants.variant import Variant, read_variant
 
 PointRole = Literal["target", "named", "counterpart"]
@@ -97,13 +100,20 @@ def _check_named(folder: Path, variant: Variant, source: Source) -> None:
 
 
 def variant_words(variant: Variant) -> str:
-    """What a variant is called in tables: its noise, and what tells it from others of that noise.
+    """What a variant is called in tables: its noise, and what tells it from others of that noise, as ``cifar_n worse``.
 
-    Rates and numbers are told by the coordinates; so these are the texts among the parameters: ``cifar_n worse``.
+    Rates and numbers are told by the coordinates; so these are the texts among the parameters that are not those of default.
+    A file is named where the labels are what it holds.
     """
     provenance = variant.provenance
-    texts = [value for value in provenance.params.values() if isinstance(value, str)]
-    own = [Path(text.partition(" sha256:")[0]).stem for text in texts if not text.startswith("sha256:")]
+    kind: type[Noise] = find("noises", provenance.noise)
+    usual = {one.name: one.default for one in fields(kind)}
+    texts = [
+        value for name, value in provenance.params.items() if isinstance(value, str) and value != usual.get(name, "")
+    ]
+    parts = [text.partition(" sha256:") for text in texts]
+    names_files = provenance.noise == "published"
+    own = [Path(name).stem if digest else name for name, digest, _ in parts if names_files or not digest]
     return " ".join([provenance.noise, *own])[:MOST_LETTERS]
 
 
