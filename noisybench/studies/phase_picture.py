@@ -155,7 +155,7 @@ def cells_of(maps: PhaseMaps, where: str) -> dict[MapTarget, Cell]:
         found.setdefault(MapTarget(one["target_difficulty"], one["target_coherence"]), []).append(one)
     cells = {}
     for target, points in found.items():
-        x, y = (mean(one[field] for one in points) for field in ("difficulty", "coherence"))
+        x, y = (mean_of(one[field] for one in points) for field in ("difficulty", "coherence"))
         cells[target] = _cell(maps, where, target, (x, y))
     return cells
 
@@ -388,13 +388,11 @@ def _draw_parts(
     """A line for each part over coherence, and one for their sum."""
     panel.axhline(0, color="#999999", linewidth=0.8)
     for field, (words, colour, mark) in PARTS.items():
-        panel.plot(*_both(lines[field]), color=colour, marker=mark, markersize=3.5, linewidth=1.2, label=words)
+        panel.plot(
+            *zip(*lines[field], strict=True), color=colour, marker=mark, markersize=3.5, linewidth=1.2, label=words
+        )
     total = [(x, value - HALF) for x, value in lines["auroc"]]
-    panel.plot(*_both(total), color="black", linewidth=1.6, linestyle="--", label="together")
+    panel.plot(*zip(*total, strict=True), color="black", linewidth=1.6, linestyle="--", label="together")
     panel.set_ylim(*ends)
     panel.set_title(title if len(title) <= MOST_LETTERS else f"{title[: MOST_LETTERS - 1]}…", fontsize=8.5)
     plain_axes(panel, "both")
-
-
-def _both(line: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    return [x for x, _ in line], [y for _, y in line]
