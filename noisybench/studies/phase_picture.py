@@ -10,7 +10,9 @@ import numpy as np
 
 from noisybench.board.row_pictures import plain_axes
 from noisybench.ground.drawing import BLUE, VERMILLION, check_picture, in_style, save_picture
-from noisybench.studies.phase_maps import MapTarget, OfTargets, PhaseMaps, PhaseRecord, leads, mean_of, phase_maps_of
+from noisybench.studies.phase_maps import (
+    MapTarget, OfTargets, PhaseMaps, PhaseRecord, leads, mean_or_nan, phase_maps_of,
+)  # fmt: skip
 from noisybench.studies.phase_points import MAIN
 from noisybench.studies.results import StudyResults
 
@@ -155,7 +157,7 @@ def cells_of(maps: PhaseMaps, where: str) -> dict[MapTarget, Cell]:
         found.setdefault(MapTarget(one["target_difficulty"], one["target_coherence"]), []).append(one)
     cells = {}
     for target, points in found.items():
-        x, y = (mean_of(one[field] for one in points) for field in ("difficulty", "coherence"))
+        x, y = (mean_or_nan(one[field] for one in points) for field in ("difficulty", "coherence"))
         cells[target] = _cell(maps, where, target, (x, y))
     return cells
 
@@ -186,7 +188,7 @@ def _sides(axis: Sequence[float], value: float) -> tuple[float, float]:
 
 
 def _means(of: OfTargets) -> dict[MapTarget, float]:
-    return {target: mean_of(draws.values()) for target, draws in of.items()}
+    return {target: mean_or_nan(draws.values()) for target, draws in of.items()}
 
 
 def _by_coherence(cells: Cells, values: Values) -> list[tuple[float, float]]:
@@ -195,7 +197,7 @@ def _by_coherence(cells: Cells, values: Values) -> list[tuple[float, float]]:
     for target in values:
         rows.setdefault(target.coherence, []).append(target)
     return [
-        (mean_of(cells[one].y for one in targets), mean_of(values[one] for one in targets))
+        (mean_or_nan(cells[one].y for one in targets), mean_or_nan(values[one] for one in targets))
         for _, targets in sorted(rows.items())
     ]
 
@@ -331,7 +333,7 @@ def _draw_leaders(panel: "Axes", maps: PhaseMaps, cells: Cells) -> None:
     for one in sorted(found, key=lambda one: order.index(one.best)):
         cell, colour = cells[one.target], colours.get(one.best, OTHERS)
         name = one.best if one.best in colours else "others"
-        _draw_cell(panel, cell, colour, _number(mean_of(one.of_draws)) if _has_numbers(cells) else "", label=name)
+        _draw_cell(panel, cell, colour, _number(mean_or_nan(one.of_draws)) if _has_numbers(cells) else "", label=name)
     for one in found:
         if min(one.ahead) <= 0:
             cell = cells[one.target]
@@ -376,10 +378,10 @@ def _place_of(maps: PhaseMaps, name: str, role: str) -> tuple[float, float, floa
     """Mean coordinates of the points of a role, and the best detector's mean AUROC there."""
     points = maps.placed(role=role, where=name)
     found = maps.at("auroc", role=role, where=name)
-    best = max((mean_of(found[detector]) for detector in maps.detectors() if detector in found), default=None)
+    best = max((mean_or_nan(found[detector]) for detector in maps.detectors() if detector in found), default=None)
     if not points or best is None:
         return None
-    return mean_of(one["difficulty"] for one in points), mean_of(one["coherence"] for one in points), best
+    return mean_or_nan(one["difficulty"] for one in points), mean_or_nan(one["coherence"] for one in points), best
 
 
 def _draw_parts(
