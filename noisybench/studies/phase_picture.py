@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -10,14 +11,8 @@ import numpy as np
 from noisybench.board.row_pictures import plain_axes
 from noisybench.ground.drawing import BLUE, VERMILLION, check_picture, in_style, save_picture
 from noisybench.studies.phase_maps import (
-    MapTarget,
-    OfTargets,
-    PhaseMaps,
-    PhaseRecord,
-    leads,
-    mean_or_nan,
-    phase_maps_of,
-)
+    MapTarget, OfTargets, PhaseMaps, PhaseRecord, leads, mean_or_nan, phase_maps_of,
+)  # fmt: skip
 from noisybench.studies.phase_points import MAIN
 from noisybench.studies.results import StudyResults
 
@@ -107,17 +102,17 @@ def draw_phase(results: StudyResults, path: str | Path) -> list[Path]:
 
 def _draw_maps(maps: PhaseMaps, path: Path) -> None:
     """Who leads, each detector, memorization in closed form and by networks, and named points."""
-    cells = cells_of(maps, MAIN)
+    cells, asked = cells_of(maps, MAIN), asked_cells(maps)
     values = maps.at_targets("auroc", by="features")
     closed = maps.at_targets("auroc", by="closed_form")
     panels: list[Draw] = [partial(_draw_leaders, maps=maps, cells=cells)] if cells else []
     panels += [
-        partial(_draw_map, title=name, cells=cells, values=_means(values[name]))
+        partial(_draw_map, title=name, cells=cells, asked=asked, values=_means(values[name]))
         for name in maps.detectors()
         if name in values
     ]
     panels += [
-        partial(_draw_map, title=f"{name}, in closed form", cells=cells, values=_means(of))
+        partial(_draw_map, title=f"{name}, in closed form", cells=cells, asked=asked, values=_means(of))
         for name, of in closed.items()
     ]
     pools = [one for one in maps.scores if one["by"] == "pool"]
@@ -160,15 +155,26 @@ def cells_of(maps: PhaseMaps, where: str) -> dict[MapTarget, Cell]:
     found: dict[MapTarget, list[PhaseRecord]] = {}
     for one in maps.placed(role="target", where=where):
         found.setdefault(MapTarget(one["target_difficulty"], one["target_coherence"]), []).append(one)
-    grid = maps.grid
-    axes = (grid.difficulty, grid.coherence) if where == MAIN else (grid.named_difficulty, grid.named_coherence)
     cells = {}
     for target, points in found.items():
         x, y = (mean_or_nan(one[field] for one in points) for field in ("difficulty", "coherence"))
-        (left, right), (below, above) = (_sides(axis, value) for axis, value in zip(axes, target, strict=True))
-        left, right, below, above = (SHRUNK * side for side in (left, right, below, above))
-        cells[target] = Cell(x, y, x - left, y - below, left + right, below + above)
+        cells[target] = _cell(maps, where, target, (x, y))
     return cells
+
+
+def asked_cells(maps: PhaseMaps) -> list[Cell]:
+    """Cells of all targets of the main map, where they were asked for: the frame in which what was not reached is blank."""
+    targets = [MapTarget(*place) for place in product(maps.grid.difficulty, maps.grid.coherence)]
+    return [_cell(maps, MAIN, target, target) for target in targets]
+
+
+def _cell(maps: PhaseMaps, where: str, target: MapTarget, place: tuple[float, float]) -> Cell:
+    """The cell of a target about the place where it is drawn."""
+    grid, (x, y) = maps.grid, place
+    axes = (grid.difficulty, grid.coherence) if where == MAIN else (grid.named_difficulty, grid.named_coherence)
+    sides = [_sides(axis, value) for axis, value in zip(axes, target, strict=True)]
+    left, right, below, above = (SHRUNK * side for pair in sides for side in pair)
+    return Cell(x, y, x - left, y - below, left + right, below + above)
 
 
 def _sides(axis: Sequence[float], value: float) -> tuple[float, float]:
@@ -255,12 +261,12 @@ def _colour(value: float) -> Any:  # noqa: ANN401 - a colour
     return mpl.colormaps[COLOURS](value)
 
 
-def _draw_map(panel: "Axes", title: str, cells: Cells, values: Values) -> None:
+def _draw_map(panel: "Axes", title: str, cells: Cells, asked: Sequence[Cell], values: Values) -> None:
     """A cell for each reached target in the colour of its value, and the line of one half."""
     for target, value in values.items():
         _draw_cell(panel, cells[target], _colour(value), _number(value) if _has_numbers(cells) else "", value=value)
     _draw_half(panel, cells, values)
-    _frame(panel, title, cells.values())
+    _frame(panel, title, [*cells.values(), *asked])
 
 
 def _draw_cell(panel: "Axes", cell: Cell, colour: Any, text: str, *, value: float = HALF, label: str = "") -> None:  # noqa: ANN401
@@ -333,7 +339,7 @@ def _draw_leaders(panel: "Axes", maps: PhaseMaps, cells: Cells) -> None:
             cell = cells[one.target]
             place, told = ((cell.left, cell.below), cell.width, cell.height), "not ahead in every draw"
             panel.add_patch(Rectangle(*place, fill=False, hatch="////", edgecolor="#00000055", linewidth=0, label=told))
-    _frame(panel, "who leads, and its AUROC", cells.values())
+    _frame(panel, "who leads, and its AUROC", [*cells.values(), *asked_cells(maps)])
 
 
 def _draw_dots(panel: "Axes", title: str, records: Sequence[PhaseRecord], maps: PhaseMaps) -> None:
@@ -342,7 +348,7 @@ def _draw_dots(panel: "Axes", title: str, records: Sequence[PhaseRecord], maps: 
     panel.scatter(x, y, c=values, s=190, cmap=COLOURS, norm=_norm(), edgecolors="#555555", linewidths=0.5)
     for place, value in zip(zip(x, y, strict=True), values, strict=True):
         _write(panel, place, _number(value), value, _colour(value))
-    _frame(panel, title, cells_of(maps, MAIN).values())
+    _frame(panel, title, asked_cells(maps))
 
 
 def _draw_named(panel: "Axes", maps: PhaseMaps, name: str) -> None:
@@ -384,13 +390,11 @@ def _draw_parts(
     """A line for each part over coherence, and one for their sum."""
     panel.axhline(0, color="#999999", linewidth=0.8)
     for field, (words, colour, mark) in PARTS.items():
-        panel.plot(*_both(lines[field]), color=colour, marker=mark, markersize=3.5, linewidth=1.2, label=words)
+        panel.plot(
+            *zip(*lines[field], strict=True), color=colour, marker=mark, markersize=3.5, linewidth=1.2, label=words
+        )
     total = [(x, value - HALF) for x, value in lines["auroc"]]
-    panel.plot(*_both(total), color="black", linewidth=1.6, linestyle="--", label="together")
+    panel.plot(*zip(*total, strict=True), color="black", linewidth=1.6, linestyle="--", label="together")
     panel.set_ylim(*ends)
     panel.set_title(title if len(title) <= MOST_LETTERS else f"{title[: MOST_LETTERS - 1]}…", fontsize=8.5)
     plain_axes(panel, "both")
-
-
-def _both(line: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    return [x for x, _ in line], [y for _, y in line]
