@@ -78,7 +78,7 @@ MapCells: TypeAlias = Mapping[MapTarget, MapCell]
 
 
 def draw_phase(results: StudyResults, path: str | Path) -> list[Path]:
-    """DrawPanel the pictures into .png, .svg or .pdf files: the maps, and beside them what AUROC comes from, and networks.
+    """Draw the pictures into .png, .svg or .pdf files: the maps, and beside them what AUROC comes from, and networks.
 
     Axes of maps are realised coordinates. A target that was not reached is blank, and the line of .5 is drawn between
     reached neighbours alone.
@@ -169,7 +169,7 @@ def map_cells(maps: PhaseMaps, where: str) -> dict[MapTarget, MapCell]:
 
 
 def asked_cells(maps: PhaseMaps) -> list[MapCell]:
-    """MapCells of all targets of the main map, where they were asked for: the frame in which what was not reached is blank."""
+    """Cells of all targets of the main map, where they were asked for: the frame in which what was not reached is blank."""
     targets = [MapTarget(*place) for place in product(maps.grid.difficulty, maps.grid.coherence)]
     return [_cell(maps, MAIN, target, target) for target in targets]
 
