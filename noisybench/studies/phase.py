@@ -15,7 +15,7 @@ from noisybench.studies.grids import choose_grid
 from noisybench.studies.hypotheses import Effect, judge_hypotheses, verdicts_of
 from noisybench.studies.phase_claims import CLAIMS, measured_phase
 from noisybench.studies.phase_grid import PRESETS, PhaseGrid
-from noisybench.studies.phase_maps import STUDY, PhaseMaps, mean_of, phase_maps_of
+from noisybench.studies.phase_maps import STUDY, PhaseMaps, mean_or_nan, phase_maps_of
 from noisybench.studies.phase_networks import forecast_networks, network_records
 from noisybench.studies.phase_picture import draw_phase
 from noisybench.studies.phase_points import MAIN, class_noise, read_named
@@ -174,7 +174,7 @@ def _about(maps: PhaseMaps) -> Iterator[str]:
     targets = [one for one in maps.points if one["map"] == MAIN and one["role"] == "target"]
     asked = {(one["target_difficulty"], one["target_coherence"]) for one in targets}
     there = {(one["target_difficulty"], one["target_coherence"]) for one in targets if one["reached"]}
-    rate = mean_of(one["rate"] for one in maps.points if one["map"] == MAIN and one["reached"])
+    rate = mean_or_nan(one["rate"] for one in maps.points if one["map"] == MAIN and one["reached"])
     cells = {one["cells"] for one in maps.points if one["map"] == MAIN and one["reached"]}
     yield (
         f"{about['samples']:,} samples of '{grid.source}', {rate:.1%} of the labels wrong, {class_noise(grid)}: {len(targets)} label "

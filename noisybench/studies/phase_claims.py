@@ -10,7 +10,7 @@ import numpy as np
 
 from noisybench.studies.draw_means import measured_over, without_value
 from noisybench.studies.hypotheses import Effect, Hypothesis
-from noisybench.studies.phase_maps import MapTarget, PhaseMaps, change_along, mean_of, nearest_target
+from noisybench.studies.phase_maps import MapTarget, PhaseMaps, change_along, mean_or_nan, nearest_target
 
 SMALLEST = 0.05
 """Difference of AUROC that matters: half of the least step between kinds of noise at one rate that was known before (kNN on
@@ -143,7 +143,7 @@ def _hidden(maps: PhaseMaps) -> Effect | str:
 
 def _others(values: Mapping[int, float], draw: int) -> float:
     """Mean over all draws but one."""
-    return mean_of(value for other, value in values.items() if other != draw)
+    return mean_or_nan(value for other, value in values.items() if other != draw)
 
 
 def _leader_changes(maps: PhaseMaps) -> Effect | str:
@@ -156,7 +156,7 @@ def _leader_changes(maps: PhaseMaps) -> Effect | str:
     found = []
     for draw in maps.grid.draws:
         without = {name: {target: _others(of, draw) for target, of in one.items()} for name, one in values.items()}
-        leader = max(without, key=lambda name: mean_of(without[name].values()))
+        leader = max(without, key=lambda name: mean_or_nan(without[name].values()))
         ahead = {
             (name, target): value - without[leader][target]
             for name, one in without.items()
@@ -178,8 +178,8 @@ def _coordinates_tell(maps: PhaseMaps) -> Effect | str:
         own, twin = (maps.at("auroc", role=role, where=name) for role in ("named", "counterpart"))
         there = {one["detector"]: one["auroc"] for one in maps.scores if one["point"] == near["point"]}
         found.append(
-            mean_of(
-                abs(own[detector][0] - mean_of(twin[detector])) - abs(own[detector][0] - there[detector])
+            mean_or_nan(
+                abs(own[detector][0] - mean_or_nan(twin[detector])) - abs(own[detector][0] - there[detector])
                 for detector in maps.detectors()
                 if detector in own and detector in twin and detector in there
             )

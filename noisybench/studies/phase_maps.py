@@ -90,7 +90,7 @@ def phase_maps_of(results: StudyResults) -> PhaseMaps:
     return PhaseMaps(results, grid, results.of("point"), results.of("score"))
 
 
-def mean_of(values: Iterable[float]) -> float:
+def mean_or_nan(values: Iterable[float]) -> float:
     """Mean, NaN of none."""
     found = [*values]
     return float(np.mean(found)) if found else float("nan")
@@ -102,7 +102,7 @@ def with_spread(values: Sequence[float]) -> str:
         return "–"
     if len(values) == 1:
         return f"{values[0]:.3f}"
-    return f"{mean_of(values):.3f} [{min(values):.3f}, {max(values):.3f}]"
+    return f"{mean_or_nan(values):.3f} [{min(values):.3f}, {max(values):.3f}]"
 
 
 def decimals(value: float | None, digits: int = 3) -> str:
@@ -129,7 +129,7 @@ def change_along(values: OfTargets, axis: str, draw: int) -> float:
         if draw in of_draws:
             own, other = (target.difficulty, target.coherence) if axis == "difficulty" else target[::-1]
             lines.setdefault(other, {})[own] = of_draws[draw]
-    return mean_of(line[max(line)] - line[min(line)] for line in lines.values() if len(line) > 1)
+    return mean_or_nan(line[max(line)] - line[min(line)] for line in lines.values() if len(line) > 1)
 
 
 class Lead(NamedTuple):
@@ -157,7 +157,9 @@ def leads(maps: PhaseMaps) -> list[Lead]:
     names = [name for name in maps.detectors() if name in values]
     found = []
     for target in dict.fromkeys(target for one in asked for target in one):
-        table = [(mean_of(one[target].values()), name) for one, name in zip(asked, names, strict=True) if target in one]
+        table = [
+            (mean_or_nan(one[target].values()), name) for one, name in zip(asked, names, strict=True) if target in one
+        ]
         if len(table) < 2:  # noqa: PLR2004 - nobody to be ahead of
             continue
         (_, best), (_, second) = sorted(table, key=lambda row: (-row[0], row[1]))[:2]

@@ -10,7 +10,7 @@ from noisybench.studies.phase_maps import (
     change_along,
     decimals,
     leads,
-    mean_of,
+    mean_or_nan,
     nearest_target,
     with_spread,
 )
@@ -47,17 +47,17 @@ def _over_the_map(maps: PhaseMaps) -> Iterator[dict[str, Any]]:
     origin, origin_within = (maps.at(field, role="named", where=MAIN) for field in ("auroc", "auroc_within_given"))
     for kind in ("detector", "control"):
         for name in maps.detectors(kind):
-            of_targets = {target: mean_of(draws.values()) for target, draws in values.get(name, {}).items()}
+            of_targets = {target: mean_or_nan(draws.values()) for target, draws in values.get(name, {}).items()}
             least = min(of_targets, key=lambda target: of_targets[target], default=None)
             yield {
-                "detector": name, "kind": kind, "origin": mean_of(origin.get(name, [])),
-                "origin_within_given": mean_of(origin_within.get(name, [])), "mean": mean_of(of_targets.values()),
-                "mean_within_given": mean_of(mean_of(draws.values()) for draws in within.get(name, {}).values()),
+                "detector": name, "kind": kind, "origin": mean_or_nan(origin.get(name, [])),
+                "origin_within_given": mean_or_nan(origin_within.get(name, [])), "mean": mean_or_nan(of_targets.values()),
+                "mean_within_given": mean_or_nan(mean_or_nan(draws.values()) for draws in within.get(name, {}).values()),
                 "least": np.nan if least is None else of_targets[least],
                 "least_at": "–" if least is None else f"{least.difficulty:g}, {least.coherence:g}",
-                "below_half": mean_of(value < 0.5 for value in of_targets.values()),  # noqa: PLR2004 - chance
+                "below_half": mean_or_nan(value < 0.5 for value in of_targets.values()),  # noqa: PLR2004 - chance
                 "targets": len(of_targets),
-                **{f"with_{axis}": mean_of(change_along(values.get(name, {}), axis, draw) for draw in maps.grid.draws)
+                **{f"with_{axis}": mean_or_nan(change_along(values.get(name, {}), axis, draw) for draw in maps.grid.draws)
                    for axis in ("coherence", "difficulty")},
             }  # fmt: skip
 
@@ -81,11 +81,11 @@ def map_table(maps: PhaseMaps) -> StudyTable:
             text = "–"
             if lead is not None:
                 record |= {
-                    "best": lead.best, "auroc": mean_of(lead.of_draws), "least": min(lead.of_draws), "most": max(lead.of_draws),
-                    "second": lead.second, "ahead": mean_of(lead.ahead), "least_ahead": min(lead.ahead),
+                    "best": lead.best, "auroc": mean_or_nan(lead.of_draws), "least": min(lead.of_draws), "most": max(lead.of_draws),
+                    "second": lead.second, "ahead": mean_or_nan(lead.ahead), "least_ahead": min(lead.ahead),
                     "most_ahead": max(lead.ahead), "draws": len(lead.of_draws),
                 }  # fmt: skip
-                text = f"{lead.best} {mean_of(lead.of_draws):.3f} (+{mean_of(lead.ahead):.3f}{'' if min(lead.ahead) > 0 else '?'})"
+                text = f"{lead.best} {mean_or_nan(lead.of_draws):.3f} (+{mean_or_nan(lead.ahead):.3f}{'' if min(lead.ahead) > 0 else '?'})"
             records.append(record)
             cells.append({"coherence": coherence, "difficulty": difficulty, "cell": text})
     header, lines = pivoted(cells, ["coherence"], "difficulty", "cell", prefix="difficulty ")
@@ -105,7 +105,7 @@ def parts_table(maps: PhaseMaps) -> StudyTable:
         for coherence in maps.grid.coherence:
             own = {
                 field: [
-                    mean_of(draws.values())
+                    mean_or_nan(draws.values())
                     for target, draws in of.get(name, {}).items()
                     if target.coherence == coherence
                 ]
@@ -114,7 +114,7 @@ def parts_table(maps: PhaseMaps) -> StudyTable:
             if own["auroc"]:
                 records.append(
                     {"detector": name, "target_coherence": coherence, "targets": len(own["auroc"])}
-                    | {field: mean_of(each) for field, each in own.items()}
+                    | {field: mean_or_nan(each) for field, each in own.items()}
                 )
     header = ("detector", "coherence", "AUROC − .5", "given label", "held-out answers", "rest", "targets")
     lines = tuple(
@@ -157,7 +157,7 @@ def _named(maps: PhaseMaps, name: str) -> Iterator[dict[str, Any]]:
         return
     about: dict[str, Any] = {"named": name, "rate": own[0]["rate"], "counterparts": len(twins)}
     about |= {field: own[0][field] for field in ("difficulty", "coherence")}
-    about |= {f"counterpart_{field}": mean_of(one[field] for one in twins) for field in ("difficulty", "coherence")}
+    about |= {f"counterpart_{field}": mean_or_nan(one[field] for one in twins) for field in ("difficulty", "coherence")}
     about |= {f"nearest_{field}": None if near is None else near[field] for field in ("difficulty", "coherence")}
     for by in ("features", "closed_form"):
         found = {role: maps.at("auroc", role=role, where=name, by=by) for role in ("named", "counterpart")}
@@ -169,8 +169,8 @@ def _named(maps: PhaseMaps, name: str) -> Iterator[dict[str, Any]]:
         for detector, (auroc, *_) in found["named"].items():
             twin = found["counterpart"].get(detector, [])
             yield about | {
-                "detector": detector, "auroc": auroc, "counterpart_auroc": mean_of(twin), "counterpart_least": min(twin, default=None),
-                "counterpart_most": max(twin, default=None), "difference": auroc - mean_of(twin),
+                "detector": detector, "auroc": auroc, "counterpart_auroc": mean_or_nan(twin), "counterpart_least": min(twin, default=None),
+                "counterpart_most": max(twin, default=None), "difference": auroc - mean_or_nan(twin),
                 "nearest_auroc": nearest.get(detector),
             }  # fmt: skip
 
@@ -186,9 +186,9 @@ def memorization_table(maps: PhaseMaps) -> StudyTable:
     within = maps.at_targets("auroc_within_given", by="closed_form").get("memorization", {})
     for target, draws in closed.items():
         records.append(
-            {"target_difficulty": target.difficulty, "target_coherence": target.coherence, "closed_form": mean_of(draws.values()),
+            {"target_difficulty": target.difficulty, "target_coherence": target.coherence, "closed_form": mean_or_nan(draws.values()),
              "least": min(draws.values()), "most": max(draws.values()),
-             "closed_form_within_given": mean_of(within.get(target, {}).values()), "networks": mean_of(pools.get(target, {}).values())}
+             "closed_form_within_given": mean_or_nan(within.get(target, {}).values()), "networks": mean_or_nan(pools.get(target, {}).values())}
         )  # fmt: skip
     records = [
         plain(one) for one in sorted(records, key=lambda one: (one["target_coherence"], one["target_difficulty"]))

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from noisybench.ground.npy import write_array
+from noisybench.noise.exchange import coordinates_of
 from noisybench.studies.phase import phase, phase_findings
 from noisybench.studies.phase_grid import PhaseGrid
 from noisybench.studies.phase_maps import phase_maps_of
-from noisybench.studies.phase_runs import coordinates_in, phase_setting
 from noisybench.studies.results import StudyResults, read_results
 from noisybench.training.machine import Machine
 
@@ -77,8 +77,14 @@ def results(tmp_path_factory: pytest.TempPathFactory, path_of_packages: pytest.M
     source = grid.load(None)
     difficulty = folder / "difficulty.npy"
     write_array(np.random.default_rng(0).random(len(source.labels)), difficulty)
-    setting = phase_setting(grid, source, folder, named=(), data=None, difficulty=difficulty, lower_is_harder=False)
-    place = coordinates_in(setting)
+    place = coordinates_of(
+        source,
+        features="patches",
+        neighbours=grid.neighbours,
+        bins=grid.bins,
+        difficulty=difficulty,
+        lower_is_harder=False,
+    )
     arrays: Any = {"difficulty": place.difficulty, "bins": place.bins, "neighbours": place.neighbours}
     np.savez(folder / "planted_pair.py.npz", clean=source.clean, **arrays)
     phase(grid, folder / "study", difficulty=difficulty, machine=Machine())
