@@ -11,8 +11,14 @@ import numpy as np
 from noisybench.board.row_pictures import plain_axes
 from noisybench.ground.drawing import BLUE, VERMILLION, check_picture, in_style, save_picture
 from noisybench.studies.phase_maps import (
-    MapTarget, OfTargets, PhaseMaps, PhaseRecord, leads, mean_or_nan, phase_maps_of,
-)  # fmt: skip
+    MapTarget,
+    OfTargets,
+    PhaseMaps,
+    PhaseRecord,
+    leads,
+    mean_or_nan,
+    phase_maps_of,
+)
 from noisybench.studies.phase_points import MAIN
 from noisybench.studies.results import StudyResults
 
@@ -31,28 +37,20 @@ PARTS: Mapping[str, tuple[str, str, str]] = {
     "rest": ("rest of the score", VERMILLION, "^"),
 }
 """Field → what it is called, its colour and its mark."""
-ACROSS = 4
-"""Panels in a row."""
-PANEL = 2.45
-"""Width of a panel, in inches."""
-MOST_NUMBERS = 6
-"""Targets of an axis up to which each cell tells its number."""
-DOTS = 84
-"""Dots an inch of a .png, which so stays below 300 kB."""
+ACROSS = 4  # panels in a row
+PANEL = 2.45  # inches, the width of one
+MOST_NUMBERS = 6  # targets of an axis up to which each cell tells its number
+DOTS = 84  # an inch of a .png, which so stays below 300 kB
 HALF = 0.5
-DARK = 0.35
-"""Distance from one half beyond which a colour is dark, so that text on it is white."""
-SHRUNK = 0.94
-"""Share of the way to its neighbours that a cell takes, so that cells at realised coordinates do not lie on each other."""
-MOST_LETTERS = 30
-"""Of a title."""
+DARK = 0.35  # distance from one half beyond which a colour is dark, so that text on it is white
+SHRUNK = 0.94  # of the way to its neighbours: so cells at realised coordinates do not lie on each other
+MOST_LETTERS = 30  # of a title
 OWN_MAPS = (
     "Named points, in maps of their own counts: the best detector's AUROC; circle: counterpart, class-conditional; diamond: "
     "as named"
 )
 
 Draw: TypeAlias = Callable[["Axes"], None]
-"""Draws one panel."""
 Values: TypeAlias = Mapping[MapTarget, float]
 """Target → the mean of a value over its draws."""
 
