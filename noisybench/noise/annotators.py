@@ -66,7 +66,7 @@ def check_counts_of(of: str | Path) -> str | Path:
     return path
 
 
-def counts_of(of: str | Path, file: Path | None, source: Source) -> AnyTransition:
+def source_counts(of: str | Path, file: Path | None, source: Source) -> AnyTransition:
     """Counts or probabilities of class j for clean class i, of what ``check_counts_of`` gave, shape (k, k).
 
     Args:
@@ -136,7 +136,7 @@ def read_annotators(path: Path, source: Source) -> NDArray[np.int64]:
             msg = f"{path} has fewer annotations than source '{source.name}' has samples; download it again"
             raise BadData(msg)
         return np.stack([column[: len(source.labels)] for column in answers])
-    values = read_table(path)
+    values = one_table(path)
     n = len(source.labels)
     if values.ndim != 2 or values.dtype.kind not in "iu" or not len(values) or values.shape[1] < n:  # noqa: PLR2004
         msg = (
@@ -188,7 +188,7 @@ def read_judgements(path: Path, source: Source) -> Floats:
         BadData: The file is missing, or holds no counts of that shape.
         Mismatch: They are of other samples.
     """
-    values = read_table(path)
+    values = one_table(path)
     n, k = len(source.labels), source.num_classes
     if values.dtype.kind not in "iuf" or values.ndim != 2 or len(values) < n or values.shape[1] != k:  # noqa: PLR2004
         msg = (
@@ -221,7 +221,7 @@ def _check_join(answers: Labels, source: Source, path: Path) -> None:
         raise Mismatch(msg)
 
 
-def read_table(path: Path) -> NDArray[Any]:
+def one_table(path: Path) -> NDArray[Any]:
     """The array of a ``.npy`` file, or the only one of two dimensions in a ``.npz`` file.
 
     Raises:

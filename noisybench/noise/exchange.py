@@ -19,10 +19,10 @@ from noisybench.ground.arrays import Labels, check_array, read_only
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.random_streams import derive, permutation, uniforms
-from noisybench.noise.annotators import read_table
+from noisybench.noise.annotators import one_table
 from noisybench.noise.difficulty_law import difficulty_of
 from noisybench.noise.exchange_chain import Chain, aim_at
-from noisybench.noise.exchange_steps import begin, labels_of, places_of
+from noisybench.noise.exchange_steps import geometry_of, labels_in, start
 from noisybench.noise.teacher import clean_variant
 from noisybench.statistics.coherence import Coordinates, Realised, difficulty_bins, neighbour_numbers, realised
 
@@ -115,7 +115,7 @@ def _features(source: Source, features: str | Path | NDArray[Any]) -> NDArray[An
     """Features by name, of a file or as they are, shape (n, d), floats."""
     if isinstance(features, str):
         return features_of(source, features)
-    values = read_table(features) if isinstance(features, Path) else features
+    values = one_table(features) if isinstance(features, Path) else features
     what = str(features) if isinstance(features, Path) else "features"
     check_array(values, what, dimensions=2)
     if len(values) != len(source.clean):
@@ -203,16 +203,16 @@ def exchange(
     twin = matched_twin(
         given, clean, seed=derive(seed, "exchange")
     )  # which tells the draw nothing of the twin of this seed
-    places = places_of(coordinates, twin, clean)
+    places = geometry_of(coordinates, twin, clean)
     if not places.flips:
         return Exchanged(read_only(twin), realised(coordinates, twin, clean), reached=True, steps=0, slopes=(0.0, 0.0))
-    column = begin(places, twin)
+    column = start(places, twin)
     if not places.chance:  # no class has both right and wrong labels
         goal = (column.difficulty, goal[1])
     width = (max(tolerance[0], places.least_step / 2 * (1 + 1e-9)), tolerance[1])
     chain = Chain(column, places, aim_at(places, goal, width))
     steps = _run(chain, seed=seed)
-    labels = labels_of(column, places, twin)
+    labels = labels_in(column, places, twin)
     slopes = (float(chain.slopes[0]), float(chain.slopes[1]))
     found = realised(coordinates, labels, clean)
     return Exchanged(read_only(labels), found, reached=chain.distance <= 1, steps=steps, slopes=slopes)

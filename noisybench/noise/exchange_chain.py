@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from noisybench.ground.arrays import Floats
-from noisybench.noise.exchange_steps import Column, Force, Places, advance, coherence_of, renew
+from noisybench.noise.exchange_steps import Force, Geometry, Labeling, advance, coherence_of, renew
 
 _STIFF = 100.0
 """Spring of coherence, for each flip: several times what holds it where clustering is a transition of first order; and of
@@ -41,7 +41,7 @@ class Aim:
     limits: tuple[float, float]
 
 
-def aim_at(places: Places, targets: tuple[float, float], width: tuple[float, float]) -> Aim:
+def aim_at(places: Geometry, targets: tuple[float, float], width: tuple[float, float]) -> Aim:
     """The aim with springs and bounds that suit the number of flips and the tolerance."""
     by_chance = 1 / (2 * places.chance**2) if places.chance else 0.0
     stiff = (_STIFF * by_chance, _STIFF * places.flips)
@@ -66,8 +66,8 @@ class Chain:
         share: Of proposals that are accepted, about.
     """
 
-    column: Column
-    places: Places
+    column: Labeling
+    places: Geometry
     aim: Aim
     slopes: Floats = field(default_factory=lambda: np.zeros(2))
     waiting: Floats = field(default_factory=lambda: np.empty((3, 0)))

@@ -32,7 +32,7 @@ _WORK = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Places:
+class Geometry:
     """What no exchange changes.
 
     Attributes:
@@ -43,7 +43,7 @@ class Places:
         members: Samples of known class, class by class, shape (m,).
         first: Where a class begins in ``members``, shape (k,).
         sizes: Its samples, shape (k,).
-        starts: Where the neighbours of a sample begin in ``others``, shape (n + 1,).
+        starts: Where the neighbours of a sample start in ``others``, shape (n + 1,).
         others: Whose neighbour a sample is, and who are its, one after the other, so that mutual ones stand twice.
         neighbours: Of each sample, shape (n, degree).
         groups: By class and difficulty bin.
@@ -82,7 +82,7 @@ class Places:
 
 
 @dataclass(slots=True, eq=False)
-class Column:
+class Labeling:
     """A label column on its way; its arrays are written to.
 
     Attributes:
@@ -133,7 +133,7 @@ class Force:
         return np.clip(slope, -self.limits[axis], self.limits[axis]) * change
 
 
-def places_of(coordinates: Coordinates, given: Labels, clean: Labels) -> Places:
+def geometry_of(coordinates: Coordinates, given: Labels, clean: Labels) -> Geometry:
     """What stays: geometry, and the counts of wrong labels of each class."""
     known = np.flatnonzero(clean >= 0)
     n, num_classes = len(clean), int(max(given.max(initial=0), clean.max(initial=0))) + 1
@@ -147,7 +147,7 @@ def places_of(coordinates: Coordinates, given: Labels, clean: Labels) -> Places:
     groups = edge_groups(coordinates, clean)
     pull, own = _pull(groups)
     work = len(own) ** 2 * num_classes if len(own) <= _DENSE else len(groups.first) * num_classes * 8
-    return Places(
+    return Geometry(
         clean=clean,
         num_classes=num_classes,
         ranks=ranks,
@@ -169,7 +169,7 @@ def places_of(coordinates: Coordinates, given: Labels, clean: Labels) -> Places:
     )
 
 
-def begin(places: Places, given: Labels) -> Column:
+def start(places: Geometry, given: Labels) -> Labeling:
     """A column as the chain needs it."""
     n, k = len(given), places.num_classes
     wrong = flips(given, places.clean)
@@ -180,7 +180,7 @@ def begin(places: Places, given: Labels) -> Column:
     counts = np.zeros((len(places.groups.sizes), k + 1))
     counts[:, :k] = flip_counts(places.groups, wrong, k)
     found = np.flatnonzero(wrong != NOBODY)
-    column = Column(
+    column = Labeling(
         flipped=flipped,
         wrong=found,
         field=field,
@@ -195,18 +195,18 @@ def begin(places: Places, given: Labels) -> Column:
     return column
 
 
-def coherence_of(column: Column, places: Places) -> float:
+def coherence_of(column: Labeling, places: Geometry) -> float:
     """The coherence coordinate; of many groups, its expectation is that of a few steps ago."""
     return (column.alike - column.expected) / places.pairs
 
 
-def labels_of(column: Column, places: Places, given: Labels) -> Labels:
+def labels_in(column: Labeling, places: Geometry, given: Labels) -> Labels:
     """The given labels, shape (n,): those of samples of unknown class as they came."""
     right = np.where(places.clean >= 0, places.clean, given)
     return np.where(column.flipped == places.num_classes, right, column.flipped)
 
 
-def advance(column: Column, places: Places, force: Force, uniform: Floats) -> tuple[int, Floats]:
+def advance(column: Labeling, places: Geometry, force: Force, uniform: Floats) -> tuple[int, Floats]:
     """Judge proposals in their order: how many were accepted, and those that must wait, shape (3, w).
 
     The coordinates that decide the slopes are those before, and of several exchanges across bins so is the expectation
@@ -242,7 +242,7 @@ def advance(column: Column, places: Places, force: Force, uniform: Floats) -> tu
     return int(taken.sum()), uniform[:, waiting]
 
 
-def changes(column: Column, places: Places, i: Indices, j: Indices) -> tuple[Floats, Floats, Floats]:
+def changes(column: Labeling, places: Geometry, i: Indices, j: Indices) -> tuple[Floats, Floats, Floats]:
     """What exchanges change: difficulty, pairs that are alike, and pairs expected, (m,) each.
 
     Args:
@@ -265,7 +265,7 @@ def changes(column: Column, places: Places, i: Indices, j: Indices) -> tuple[Flo
     return harder, alike.astype(np.float64), np.where(one == other, 0.0, linear + bend + lone)
 
 
-def _waiting(column: Column, places: Places, i: Indices, j: Indices, taken: Bools) -> Bools:
+def _waiting(column: Labeling, places: Geometry, i: Indices, j: Indices, taken: Bools) -> Bools:
     """Proposals that an earlier one may change, shape (m,): one that is accepted, or that itself has to wait."""
     earliest, touched = column.earliest, []
     waiting, new = np.zeros(len(i), dtype=bool), np.flatnonzero(taken)
@@ -283,7 +283,7 @@ def _waiting(column: Column, places: Places, i: Indices, j: Indices, taken: Bool
     return waiting
 
 
-def _move(column: Column, places: Places, i: Indices, j: Indices) -> None:
+def _move(column: Labeling, places: Geometry, i: Indices, j: Indices) -> None:
     """Exchange labels of pairs, none near another, and bring the counts of their neighbours and groups to date."""
     t, u, width = column.flipped[i], column.flipped[j], places.num_classes + 1
     samples, before, after = np.concatenate([i, j]), np.concatenate([t, u]), np.concatenate([u, t])
@@ -298,7 +298,7 @@ def _move(column: Column, places: Places, i: Indices, j: Indices) -> None:
     column.counts[:, -1] = 0.0
 
 
-def _around(places: Places, samples: Indices) -> tuple[Labels, Indices]:
+def _around(places: Geometry, samples: Indices) -> tuple[Labels, Indices]:
     """Place in ``samples`` and number of each of their neighbours, both ways."""
     first = places.starts[samples]
     lengths = places.starts[samples + 1] - first
@@ -307,7 +307,7 @@ def _around(places: Places, samples: Indices) -> tuple[Labels, Indices]:
     return whose, places.others[np.arange(len(whose)) + shift[whose]]
 
 
-def renew(column: Column, places: Places) -> None:
+def renew(column: Labeling, places: Geometry) -> None:
     """Bring the expectation to date with the counts of the groups, which takes long where there are many."""
     column.tide[:] = places.pull @ column.counts
     together = float((column.counts * column.tide).sum()) / 2
@@ -315,7 +315,7 @@ def renew(column: Column, places: Places) -> None:
     column.age = 0
 
 
-def _edges_between(places: Places, i: Indices, j: Indices) -> Labels:
+def _edges_between(places: Geometry, i: Indices, j: Indices) -> Labels:
     """How often two samples are neighbours, 0 to 2, (m,)."""
     table = places.neighbours
     return (table[i] == j[:, None]).sum(1) + (table[j] == i[:, None]).sum(1)

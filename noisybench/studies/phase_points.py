@@ -1,6 +1,7 @@
 """Points of the phase study: which label columns there are, what each is called, and which counts it keeps."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from itertools import product
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -11,6 +12,7 @@ from noisybench.data.source import Source
 from noisybench.ground.checks import a_path, as_list
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.files import file_name
+from noisybench.ground.lookup import find, names
 from noisybench.studies.phase_grid import PhaseGrid
 from noisybench.variants.variant import Variant, read_variant
 
@@ -56,7 +58,7 @@ def read_named(folders: Sequence[str | Path], source: Source) -> list[NamedVaria
     """
     given = [folders] if isinstance(folders, str | Path) else as_list(folders, "variants", "give folders of variants")
     found: dict[str, NamedVariant] = {}
-    names: set[str] = {MAIN}
+    taken: set[str] = {MAIN}
     for folder in (a_path(one, "a variant") for one in given):
         variant = read_variant(folder)
         _check_named(folder, variant, source)
@@ -64,8 +66,8 @@ def read_named(folders: Sequence[str | Path], source: Source) -> list[NamedVaria
             msg = f"{folder} has labels that are named already; name each variant once"
             raise BadUsage(msg)
         name = variant_words(variant)
-        name = f"{name} {variant.variant_id[:8]}" if name in names else name
-        names.add(name)
+        name = f"{name} {variant.variant_id[:8]}" if name in taken else name
+        taken.add(name)
         found[variant.variant_id] = NamedVariant(name, variant)
     return [*found.values()]
 
@@ -99,14 +101,19 @@ def _check_named(folder: Path, variant: Variant, source: Source) -> None:
 def variant_words(variant: Variant) -> str:
     """What a variant is called in tables: its noise, and what tells it from others of that noise.
 
-    Rates and numbers are told by the coordinates; so these are the texts among the parameters: ``cifar_n worse``.
+    Rates and numbers are told by the coordinates; so these are the texts among the parameters that are no defaults, as in
+    ``cifar_n worse``, and where there are none the names of files: ``published cifar10-cluster-0.35``.
     """
-    provenance = variant.provenance
-    texts = [value for value in provenance.params.values() if isinstance(value, str)]
-    own = [Path(text.partition(" sha256:")[0]).stem for text in texts if not text.startswith("sha256:")]
-    return " ".join([provenance.noise, *own])[:MOST_LETTERS]
+    name, params = variant.provenance.noise, variant.provenance.params
+    own = {one.name: one.default for one in fields(find("noises", name))} if name in names("noises") else {}
+    texts = [value for key, value in params.items() if isinstance(value, str) and value != own.get(key)]
+    files = [Path(text.partition(" sha256:")[0]).stem for text in texts if " sha256:" in text]
+    words = [text for text in texts if "sha256:" not in text and text not in ALONE]
+    return " ".join([name, *(words or files)])[:MOST_LETTERS]
 
 
+ALONE = ("labels",)
+"""What the only array of a file is called: it tells nothing."""
 MOST_LETTERS = 48
 
 

@@ -309,7 +309,7 @@ def test_cards_of_noises_are_what_they_draw(name: str, tmp_path: Path) -> None:
     optional = {field.name for field in fields(kind) if field.default is not MISSING} - {"file", "label"}
     needed = {key: values[key] for key in facts["parameters"] if key in values and key not in optional}
     if name == "exchanged":  # needs one of two: this, or counts to keep
-        needed["rate"] = values["rate"]
+        needed = {"rate": values["rate"]}
     definitions = facts["rate_definition"]
     for option, definition in (definitions if isinstance(definitions, dict) else {"": definitions}).items():
         extra = dict([option.split("=")]) if option else {}

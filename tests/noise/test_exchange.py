@@ -13,7 +13,16 @@ from noisybench.ground.arrays import Floats, Labels
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.noise.exchange import coordinates_of, exchange, matched_twin
 from noisybench.noise.exchange_chain import Chain, aim_at
-from noisybench.noise.exchange_steps import Column, Force, Places, advance, begin, coherence_of, labels_of, places_of
+from noisybench.noise.exchange_steps import (
+    Force,
+    Geometry,
+    Labeling,
+    advance,
+    coherence_of,
+    geometry_of,
+    labels_in,
+    start,
+)
 from noisybench.statistics.coherence import Coordinates, difficulty_bins, neighbour_numbers, realised
 
 
@@ -29,10 +38,10 @@ def planted(n: int = 400, k: int = 4, *, bins: int = 5, rate: float = 0.4) -> tu
     return Coordinates(difficulty, difficulty_bins(difficulty, clean, bins), numbers), given, clean
 
 
-def started(bins: int) -> tuple[Coordinates, Labels, Labels, Places, Column]:
+def started(bins: int) -> tuple[Coordinates, Labels, Labels, Geometry, Labeling]:
     coordinates, given, clean = planted(bins=bins)
-    places = places_of(coordinates, given, clean)
-    return coordinates, given, clean, places, begin(places, given)
+    places = geometry_of(coordinates, given, clean)
+    return coordinates, given, clean, places, start(places, given)
 
 
 def cells(given: Labels, clean: Labels) -> NDArray[np.int64]:
@@ -73,7 +82,7 @@ def test_it_is_a_plain_loop(bins: int) -> None:
             continue
         wrong[slot] = j if labels[j] == clean[j] else i
         labels, moved = other, moved + 1
-    assert np.array_equal(labels_of(column, places, given), labels)
+    assert np.array_equal(labels_in(column, places, given), labels)
     assert 30 < moved < 130
     found = realised(coordinates, labels, clean)
     assert column.difficulty == pytest.approx(found.difficulty, abs=1e-12)
@@ -84,7 +93,7 @@ def test_it_is_a_plain_loop(bins: int) -> None:
 def test_judging_together_is_judging_one_after_another(slope: float) -> None:
     """In one bin and without springs, proposals judged many at a time, of which some wait, give the same labels."""
     _, given, _, places, column = started(1)
-    other, force = begin(places, given), Force((200.0, slope))
+    other, force = start(places, given), Force((200.0, slope))
     uniform = np.random.default_rng(4).random((3, 360))
     for one in uniform.T:
         advance(other, places, force, one[:, None])
@@ -124,8 +133,8 @@ def test_a_small_system_has_the_frequencies_of_its_law() -> None:
         np.tile(difficulty, copies), np.tile(own.bins, copies), np.tile(neighbours, (copies, 1)) + 7 * shift[:, None]
     )
     whole, right = np.tile(given, copies) + 3 * shift, np.tile(clean, copies) + 3 * shift
-    places = places_of(many, whole, right)
-    column, force, random = begin(places, whole), Force((a * copies, b * copies)), np.random.default_rng(0)
+    places = geometry_of(many, whole, right)
+    column, force, random = start(places, whole), Force((a * copies, b * copies)), np.random.default_rng(0)
     number = {tuple(one): index for index, one in enumerate(columns)}
     counts = np.zeros(36)
     waiting = np.empty((3, 0))
@@ -133,11 +142,11 @@ def test_a_small_system_has_the_frequencies_of_its_law() -> None:
         for _ in range(50 if snapshot else 200):
             fresh = random.random((3, max(0, 12 - waiting.shape[1])))
             _, waiting = advance(column, places, force, np.concatenate([waiting, fresh], axis=1))
-        labels = labels_of(column, places, whole) - 3 * shift
+        labels = labels_in(column, places, whole) - 3 * shift
         np.add.at(counts, [number[tuple(one)] for one in labels.reshape(copies, 7)], 1)
     assert weights.max() > 8 * weights.min()
     expected = counts.sum() * weights / weights.sum()
-    assert 1e-3 < stats.chisquare(counts, expected).pvalue
+    assert stats.chisquare(counts, expected).pvalue > 1e-3
     assert stats.chisquare(counts, np.full(36, counts.sum() / 36)).pvalue < 1e-12
 
 
@@ -224,7 +233,7 @@ def test_slopes_stay_within_their_bounds() -> None:
     for _ in range(30):
         chain.sweep(random.random((3, places.flips)))
     assert chain.slopes[1] == chain.aim.limits[1]
-    assert np.array_equal(cells(labels_of(column, places, given), clean), cells(given, clean))
+    assert np.array_equal(cells(labels_in(column, places, given), clean), cells(given, clean))
     assert coordinates.neighbours.shape == (400, 6)
 
 

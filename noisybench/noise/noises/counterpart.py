@@ -8,7 +8,7 @@ import numpy as np
 
 from noisybench.data.source import Source
 from noisybench.ground.arrays import UNKNOWN
-from noisybench.noise.annotators import check_counts_of, counts_of
+from noisybench.noise.annotators import check_counts_of, source_counts
 from noisybench.variants.flipping import Mode, flip_by_class, law_of_labels
 from noisybench.variants.noise import Draw, Noise
 from noisybench.variants.transitions import off_diagonal, row_sums
@@ -39,7 +39,7 @@ class Counterpart:
         object.__setattr__(self, "of", check_counts_of(self.of))  # a path, so that provenance names it by its digest
 
     def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
-        counts = counts_of(self.of, self.file, source)
+        counts = source_counts(self.of, self.file, source)
         sizes = row_sums(counts)
         wrong = off_diagonal(counts)
         chance = row_sums(wrong) / np.where(sizes > 0, sizes, 1)

@@ -10,7 +10,7 @@ from noisybench.data.source import Source, inputs_of
 from noisybench.ground.arrays import UNKNOWN, Floats, Labels
 from noisybench.ground.checks import check_choice, check_rate, whole
 from noisybench.ground.errors import BadUsage
-from noisybench.noise.annotators import check_counts_of, counts_of
+from noisybench.noise.annotators import check_counts_of, source_counts
 from noisybench.noise.class_structure import Structure, check_structure, class_structure
 from noisybench.noise.difficulty_law import Ranking, check_auroc, check_one_origin, follow
 from noisybench.noise.exchange import check_targets, coordinates_of, exchange
@@ -132,7 +132,7 @@ class Exchanged:
         if self.of is None:
             classes = class_structure(source, self.rate or 0.0, self.structure, self.matrix)
             return classes.rates, classes.targets
-        counts = counts_of(self.of, self.file, source)
+        counts = source_counts(self.of, self.file, source)
         sizes, wrong = row_sums(counts), off_diagonal(counts)
         return row_sums(wrong) / np.where(sizes > 0, sizes, 1), law_of_labels(wrong)
 

@@ -62,7 +62,7 @@ def test_without_a_wish_it_is_symmetric_noise(digits: Source, hard: Path) -> Non
     theirs = [build_variant(digits, Symmetric(0.3), seed=seed).labels for seed in range(12)]
     a, b = ([realised(coordinates, labels, digits.clean).agreement for labels in some] for some in (ours, theirs))
     assert abs(np.mean(a) - np.mean(b)) < 4 * np.std(b)
-    counts = sum(np.array(cells(labels, digits.clean)).reshape(10, 10) for labels in ours)
+    counts = np.sum([cells(labels, digits.clean) for labels in ours], axis=0).reshape(10, 10)
     wrong = counts[~np.eye(10, dtype=bool)]
     assert chisquare(wrong).pvalue > 1e-4
 
