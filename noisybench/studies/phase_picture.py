@@ -18,7 +18,7 @@ from noisybench.studies.phase_maps import (
     leads,
     mean_or_nan,
     phase_maps_of,
-)  # fmt: skip
+)
 from noisybench.studies.phase_points import MAIN
 from noisybench.studies.results import StudyResults
 
@@ -37,33 +37,25 @@ PARTS: Mapping[str, tuple[str, str, str]] = {
     "rest": ("rest of the score", VERMILLION, "^"),
 }
 """Field → what it is called, its colour and its mark."""
-ACROSS = 4
-"""Panels in a row."""
-PANEL = 2.45
-"""Width of a panel, in inches."""
-MOST_NUMBERS = 6
-"""Targets of an axis up to which each cell tells its number."""
-DOTS = 84
-"""Dots an inch of a .png, which so stays below 300 kB."""
+ACROSS = 4  # panels in a row
+PANEL = 2.45  # inches, the width of one
+MOST_NUMBERS = 6  # targets of an axis up to which each cell tells its number
+DOTS = 84  # an inch of a .png, which so stays below 300 kB
 HALF = 0.5
-DARK = 0.35
-"""Distance from one half beyond which a colour is dark, so that text on it is white."""
-SHRUNK = 0.94
-"""Share of the way to its neighbours that a cell takes, so that cells at realised coordinates do not lie on each other."""
-MOST_LETTERS = 30
-"""Of a title."""
+DARK = 0.35  # distance from one half beyond which a colour is dark, so that text on it is white
+SHRUNK = 0.94  # of the way to its neighbours: so cells at realised coordinates do not lie on each other
+MOST_LETTERS = 30  # of a title
 OWN_MAPS = (
     "Named points, in maps of their own counts: the best detector's AUROC; circle: counterpart, class-conditional; diamond: "
     "as named"
 )
 
 DrawPanel: TypeAlias = Callable[["Axes"], None]
-"""Draws one panel."""
 TargetValues: TypeAlias = Mapping[MapTarget, float]
 """Target → the mean of a value over its draws."""
 
 
-class MapCell(NamedTuple):
+class DrawnCell(NamedTuple):
     """Where a reached target is drawn: the mean of its realised coordinates over draws, and the cell about it."""
 
     x: float
@@ -74,7 +66,7 @@ class MapCell(NamedTuple):
     height: float
 
 
-MapCells: TypeAlias = Mapping[MapTarget, MapCell]
+DrawnCells: TypeAlias = Mapping[MapTarget, DrawnCell]
 
 
 def draw_phase(results: StudyResults, path: str | Path) -> list[Path]:
@@ -108,7 +100,7 @@ def draw_phase(results: StudyResults, path: str | Path) -> list[Path]:
 
 def _draw_maps(maps: PhaseMaps, path: Path) -> None:
     """Who leads, each detector, memorization in closed form and by networks, and named points."""
-    cells, asked = map_cells(maps, MAIN), asked_cells(maps)
+    cells, asked = drawn_cells(maps, MAIN), asked_cells(maps)
     values = maps.at_targets("auroc", by="features")
     closed = maps.at_targets("auroc", by="closed_form")
     panels: list[DrawPanel] = [partial(_draw_leaders, maps=maps, cells=cells)] if cells else []
@@ -143,7 +135,7 @@ def _draw_networks(maps: PhaseMaps, path: Path) -> None:
 
 def _draw_all_parts(maps: PhaseMaps, path: Path) -> None:
     """What each detector's AUROC comes from: three parts by coherence, means over the reached targets of a row."""
-    cells = map_cells(maps, MAIN)
+    cells = drawn_cells(maps, MAIN)
     fields = {field: maps.at_targets(field, by="features") for field in ("auroc", *PARTS)}
     lines = {
         name: {field: _by_coherence(cells, _means(of.get(name, {}))) for field, of in fields.items()}
@@ -156,7 +148,7 @@ def _draw_all_parts(maps: PhaseMaps, path: Path) -> None:
     _draw_panels(panels, path, ("Coherence", "AUROC − .5"))
 
 
-def map_cells(maps: PhaseMaps, where: str) -> dict[MapTarget, MapCell]:
+def drawn_cells(maps: PhaseMaps, where: str) -> dict[MapTarget, DrawnCell]:
     """Every reached target of a map and its cell, which ends half-way to the targets beside it."""
     found: dict[MapTarget, list[PhaseRecord]] = {}
     for one in maps.placed(role="target", where=where):
@@ -168,19 +160,19 @@ def map_cells(maps: PhaseMaps, where: str) -> dict[MapTarget, MapCell]:
     return cells
 
 
-def asked_cells(maps: PhaseMaps) -> list[MapCell]:
-    """Cells of all targets of the main map, where they were asked for: the frame in which what was not reached is blank."""
+def asked_cells(maps: PhaseMaps) -> list[DrawnCell]:
+    """DrawnCells of all targets of the main map, where they were asked for: the frame in which what was not reached is blank."""
     targets = [MapTarget(*place) for place in product(maps.grid.difficulty, maps.grid.coherence)]
     return [_cell(maps, MAIN, target, target) for target in targets]
 
 
-def _cell(maps: PhaseMaps, where: str, target: MapTarget, place: tuple[float, float]) -> MapCell:
+def _cell(maps: PhaseMaps, where: str, target: MapTarget, place: tuple[float, float]) -> DrawnCell:
     """The cell of a target about the place where it is drawn."""
     grid, (x, y) = maps.grid, place
     axes = (grid.difficulty, grid.coherence) if where == MAIN else (grid.named_difficulty, grid.named_coherence)
     sides = [_sides(axis, value) for axis, value in zip(axes, target, strict=True)]
     left, right, below, above = (SHRUNK * side for pair in sides for side in pair)
-    return MapCell(x, y, x - left, y - below, left + right, below + above)
+    return DrawnCell(x, y, x - left, y - below, left + right, below + above)
 
 
 def _sides(axis: Sequence[float], value: float) -> tuple[float, float]:
@@ -197,7 +189,7 @@ def _means(of: OfTargets) -> dict[MapTarget, float]:
     return {target: mean_or_nan(draws.values()) for target, draws in of.items()}
 
 
-def _by_coherence(cells: MapCells, values: TargetValues) -> list[tuple[float, float]]:
+def _by_coherence(cells: DrawnCells, values: TargetValues) -> list[tuple[float, float]]:
     """Mean realised coherence and mean value of the reached targets of each row."""
     rows: dict[float, list[MapTarget]] = {}
     for target in values:
@@ -267,7 +259,7 @@ def _colour(value: float) -> Any:  # noqa: ANN401 - a colour
     return mpl.colormaps[COLOURS](value)
 
 
-def _draw_map(panel: "Axes", title: str, cells: MapCells, asked: Sequence[MapCell], values: TargetValues) -> None:
+def _draw_map(panel: "Axes", title: str, cells: DrawnCells, asked: Sequence[DrawnCell], values: TargetValues) -> None:
     """A cell for each reached target in the colour of its value, and the line of one half."""
     for target, value in values.items():
         _draw_cell(panel, cells[target], _colour(value), _number(value) if _has_numbers(cells) else "", value=value)
@@ -275,7 +267,7 @@ def _draw_map(panel: "Axes", title: str, cells: MapCells, asked: Sequence[MapCel
     _frame(panel, title, [*cells.values(), *asked])
 
 
-def _draw_cell(panel: "Axes", cell: MapCell, colour: Any, text: str, *, value: float = HALF, label: str = "") -> None:  # noqa: ANN401
+def _draw_cell(panel: "Axes", cell: DrawnCell, colour: Any, text: str, *, value: float = HALF, label: str = "") -> None:  # noqa: ANN401
     """A filled cell with a text in it; ``label`` is what the legend calls it."""
     from matplotlib.patches import Rectangle
 
@@ -293,7 +285,7 @@ def _write(panel: "Axes", place: tuple[float, float], text: str, value: float, c
     panel.text(*place, text, ha="center", va="center", fontsize=7, color=ink, path_effects=around, zorder=5)
 
 
-def _has_numbers(cells: MapCells) -> bool:
+def _has_numbers(cells: DrawnCells) -> bool:
     return all(len({target[axis] for target in cells}) <= MOST_NUMBERS for axis in range(2))
 
 
@@ -301,7 +293,7 @@ def _number(value: float) -> str:
     return f"{value:.2f}".removeprefix("0")
 
 
-def _draw_half(panel: "Axes", cells: MapCells, values: TargetValues) -> None:
+def _draw_half(panel: "Axes", cells: DrawnCells, values: TargetValues) -> None:
     """The line of .5, by interpolation within each three or four neighbouring targets that were reached."""
     columns, rows = (sorted({target[axis] for target in values}) for axis in range(2))
     if min(len(columns), len(rows)) < 2 or not min(values.values()) < HALF < max(values.values()):  # noqa: PLR2004
@@ -317,7 +309,7 @@ def _draw_half(panel: "Axes", cells: MapCells, values: TargetValues) -> None:
     panel.contour(x, y, np.ma.masked_invalid(heights), levels=[HALF], colors="black", linewidths=1.6)
 
 
-def _frame(panel: "Axes", title: str, cells: Iterable[MapCell]) -> None:
+def _frame(panel: "Axes", title: str, cells: Iterable[DrawnCell]) -> None:
     """Title and limits of a map."""
     shown = [*cells]
     if shown:
@@ -328,7 +320,7 @@ def _frame(panel: "Axes", title: str, cells: Iterable[MapCell]) -> None:
     panel.grid(visible=False)
 
 
-def _draw_leaders(panel: "Axes", maps: PhaseMaps, cells: MapCells) -> None:
+def _draw_leaders(panel: "Axes", maps: PhaseMaps, cells: DrawnCells) -> None:
     """The detector of the highest mean AUROC at each target; hatched where it is not ahead in every draw."""
     from matplotlib.patches import Rectangle
 
@@ -359,7 +351,7 @@ def _draw_dots(panel: "Axes", title: str, records: Sequence[PhaseRecord], maps: 
 
 def _draw_named(panel: "Axes", maps: PhaseMaps, name: str) -> None:
     """The best AUROC of any detector in the map of a named variant: at its targets, its counterpart, and itself."""
-    cells = map_cells(maps, name)
+    cells = drawn_cells(maps, name)
     values: dict[MapTarget, float] = {}
     of_detectors = maps.at_targets("auroc", by="features", where=name)
     for detector in maps.detectors():
@@ -369,7 +361,7 @@ def _draw_named(panel: "Axes", maps: PhaseMaps, name: str) -> None:
         _draw_cell(panel, cells[target], _colour(value), "")
     ends = {role: _place_of(maps, name, role) for role in ("counterpart", "named")}
     known = {role: place for role, place in ends.items() if place is not None}
-    around = [MapCell(x, y, x - 0.06, y - 0.06, 0.12, 0.12) for x, y, _ in known.values()]
+    around = [DrawnCell(x, y, x - 0.06, y - 0.06, 0.12, 0.12) for x, y, _ in known.values()]
     _frame(panel, name, [*cells.values(), *around])
     if len(known) == len(ends):
         (x, y, _), (x2, y2, _) = known["counterpart"], known["named"]
