@@ -288,7 +288,7 @@ def _compared(one: Placement, other: Placement, changed: str) -> dict[str, Any]:
 def _accuracy(found: AtlasReadings, name: str, kind: str, field: str) -> Placement:
     """Test accuracy by one version of the test labels, as a quantity; without a test of its own."""
     human, twins = found.human(name, PUBLISHED, field), found.values(name, PUBLISHED, kind, field)
-    return Placement(name, PUBLISHED, kind, "test_accuracy", human, twins, math.nan, math.nan)
+    return Placement(name, PUBLISHED, kind, "test_accuracy", human, twins, math.nan, math.nan, math.nan)
 
 
 def _mean(values: Sequence[float] | Any) -> float:  # noqa: ANN401 - an array

@@ -21,7 +21,7 @@ from noisybench.studies.phase_picture import draw_phase
 from noisybench.studies.phase_points import MAIN, class_noise, read_named
 from noisybench.studies.phase_runs import PhaseSetting, difficulty_file, forecast_points, phase_setting, run_points
 from noisybench.studies.phase_tables import (
-    detectors_table,
+    map_summary_table,
     map_table,
     memorization_table,
     named_table,
@@ -157,7 +157,7 @@ def phase_findings(results: StudyResults) -> StudyFindings:
     maps = phase_maps_of(results)
     judged = judge_hypotheses(CLAIMS, measured_phase(maps))
     tables = [
-        detectors_table, map_table, parts_table, named_table, memorization_table, networks_table, points_table, scores_table,
+        map_summary_table, map_table, parts_table, named_table, memorization_table, networks_table, points_table, scores_table,
     ]  # fmt: skip
     return StudyFindings(STUDY, " ".join(_about(maps)), tuple(table(maps) for table in tables), verdicts_of(judged))
 

@@ -66,9 +66,9 @@ class PhaseGrid:
     networks: int = 12
     model: str | None = None
     recipe: str = "standard"
-    epochs: int = 10
+    epochs: int = 4
     options: Mapping[str, str] = field(default_factory=dict)
-    pool_models: int = 40
+    pool_models: int = 30
     pool_model: str = "mlp(width=32)"
     pool_epochs: int = 10
     seed: int = 0

@@ -325,7 +325,9 @@ def score_records(variant: Variant, scores: LabelScores) -> list[dict[str, Any]]
     Every right label of the variant is known.
     """
     answers = suspicion_by_answers(variant, scores)
-    columns = [(name, kind, "features", None, scores.scores[name]) for name, kind in scores.kinds.items()]
+    columns: list[tuple[str, str, str, str | None, Floats]] = [
+        (name, kind, "features", None, scores.scores[name]) for name, kind in scores.kinds.items()
+    ]
     columns.append(("memorization", "memorization", "closed_form", "ridge", scores.memorization))
     found = []
     for name, kind, by, learner, values in columns:

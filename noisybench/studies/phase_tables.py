@@ -21,7 +21,7 @@ PARTS = ("given_label", "held_out_answers", "rest")
 """The parts of an AUROC, which sum to it less one half."""
 
 
-def detectors_table(maps: PhaseMaps) -> StudyTable:
+def map_summary_table(maps: PhaseMaps) -> StudyTable:
     """What each detector, and each control, does over the main map."""
     records = [plain(one) for one in _over_the_map(maps)]
     header = ("detector", "kind", "AUROC at the origin", "within given label", "mean over the map", "within given label",
@@ -235,7 +235,7 @@ def points_table(maps: PhaseMaps) -> StudyTable:
     records = [{field: one.get(field) for field in fields} for one in maps.points]
     header = ("map", "role", "point", "draw", "targets", "reached", "difficulty", "coherence", "rate")
     lines = tuple(
-        (one["map"], one["role"], one["point"], str(one["draw"]),
+        (str(one["map"]), str(one["role"]), str(one["point"]), str(one["draw"]),
          "–" if one["target_difficulty"] is None else f"{one['target_difficulty']:g}, {one['target_coherence']:g}",
          "yes" if one["reached"] else "no", *(decimals(one[field]) for field in ("difficulty", "coherence", "rate")))
         for one in records
@@ -256,9 +256,7 @@ def scores_table(maps: PhaseMaps) -> StudyTable:
     header = ("point", "detector", "by", "AUROC", "within given label", "given label", "held-out answers", "rest")
     lines = tuple(
         (
-            one["point"],
-            one["detector"],
-            one["by"],
+            *(str(one[field]) for field in ("point", "detector", "by")),
             *(decimals(one[field]) for field in ("auroc", "auroc_within_given", *PARTS)),
         )
         for one in records
