@@ -62,7 +62,7 @@ class PhaseGrid:
     draws: tuple[int, ...] = (0, 1, 2)
     detectors: tuple[str, ...] = ("standard",)
     named_difficulty: tuple[float, ...] = (0.4, 0.5, 0.65)
-    named_coherence: tuple[float, ...] = (0.0, 0.15, 0.3)
+    named_coherence: tuple[float, ...] = (0.0, 0.2)
     networks: int = 12
     model: str | None = None
     recipe: str = "standard"
