@@ -178,7 +178,7 @@ def _about(maps: PhaseMaps) -> Iterator[str]:
     cells = {one["cells"] for one in maps.points if one["map"] == MAIN and one["reached"]}
     yield (
         f"{about['samples']:,} samples of '{grid.source}', {rate:.1%} of the labels wrong, {class_noise(grid)}: {len(targets)} label "
-        f"columns at {len(asked)} targets of difficulty × coherence ({len(grid.draws)} draws each), of which {len(there)} were reached"
+        f"columns at {len(asked)} targets of difficulty × coherence ({len(grid.draws)} draw{'s' * (len(grid.draws) > 1)} each), of which {len(there)} were reached"
         + (", all with the same number of labels in every cell of clean and given class." if len(cells) == 1 else ".")
     )
     yield (
@@ -189,4 +189,4 @@ def _about(maps: PhaseMaps) -> Iterator[str]:
         own = [one for one in maps.points if one["map"] == name]
         reached = sum(one["reached"] for one in own if one["role"] == "target")
         of = sum(one["role"] == "target" for one in own)
-        yield f"'{name}', {own[0]['rate']:.1%} wrong, with {len(grid.draws)} counterparts; {reached} of {of} targets of its own map reached."
+        yield f"'{name}', {own[0]['rate']:.1%} wrong, with {len(grid.draws)} counterpart{'s' * (len(grid.draws) > 1)}; {reached} of {of} targets of its own map reached."

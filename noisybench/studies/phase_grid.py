@@ -26,7 +26,7 @@ class PhaseGrid:
         limit: Its first samples; None are all.
         rate: Share of wrong labels of the main map.
         structure: Class structure of the main map: ``symmetric``, ``pair_flip``, or ``asymmetric``.
-        matrix: A file of a transition matrix in place of it, as of the noise ``difficulty``.
+        matrix: A file of a transition matrix, as of the noise ``difficulty``, in place of the default structure.
         features: From which detectors score; see ``choose_features``.
         coordinates: Other features, in which coherence is measured and which no detector uses.
         neighbours: Of coherence.
@@ -81,6 +81,8 @@ class PhaseGrid:
             check_axis(getattr(self, name), name)
         check_rate(self.rate)
         check_choice(self.structure, "structure of the grid", get_args(Structure))
+        if self.matrix is not None and self.structure == "pair_flip":
+            object.__setattr__(self, "structure", "symmetric")  # the default, which a matrix stands in place of
         check_structure(self.structure, None if self.matrix is None else Path(self.matrix))
         self._check_targets()
         self._check_amounts()
@@ -99,6 +101,10 @@ class PhaseGrid:
                     if not low <= value <= high:
                         msg = f"{field_name} of the grid must lie between {low} and {high}, got {value:g}"
                         raise BadUsage(msg)
+                words = [f"{value:g}" for value in getattr(self, field_name)]
+                if len({*words}) < len(words):  # of which folders are named
+                    msg = f"{field_name} of the grid must differ in six digits, got {', '.join(words)}"
+                    raise BadUsage(msg)
         if not 0 < self.rate < 1:
             msg = f"rate of the grid must lie between 0 and 1, got {self.rate:g}: wrong labels are held against right ones"
             raise BadUsage(msg)

@@ -175,6 +175,12 @@ def _keep_origins(setting: PhaseSetting) -> None:
         lower_is_harder=setting.lower_is_harder,
     )  # fmt: skip
     scattered = build_variant(source, noise, seed=grid.seed + grid.draws[0], mode="exact_per_class")
+    if not 0 < scattered.mislabeled.sum() < len(scattered.labels):
+        msg = (
+            f"rate {grid.rate:g} makes {int(scattered.mislabeled.sum()):,} of {len(scattered.labels):,} labels wrong; a map needs "
+            f"wrong and right ones"
+        )
+        raise BadUsage(msg)
     origins = origins_of(grid, setting.named)
     for name, variant in [(MAIN, scattered), *((one.name, one.variant) for one in setting.named)]:
         _keep(variant, setting, origins[name])

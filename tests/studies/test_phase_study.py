@@ -299,6 +299,7 @@ def test_what_cannot_be_meant_is_refused_in_a_sentence(folder: Path, tmp_path: P
     cases: list[tuple[dict[str, Any], int, str]] = [
         ({"coordinates": "pca"}, 2, "a detector must not see what coherence is measured in"),
         ({"difficulty": [0.6, 0.5]}, 2, "must be ascending"),
+        ({"difficulty": [0.5, 0.5000001]}, 2, "must differ in six digits, got 0.5, 0.5"),
         ({"coherence": [1.5]}, 2, "must lie between -1 and 1"),
         ({"rate": 0.0}, 2, "must lie between 0 and 1"),
         ({"detectors": ["knnn"]}, 2, "did you mean 'knn'"),
@@ -333,6 +334,7 @@ def test_the_presets_are_as_large_as_was_promised() -> None:
     assert min(len(standard.difficulty), len(standard.coherence)) >= 6
     assert (len(standard.draws), standard.networks, quick.networks) == (3, 12, 0)
     assert quick.points(0) == 10
+    assert PhaseGrid(matrix="own.npy").structure == "symmetric"
     assert standard.points(2) == (42 + 1) * 3 + 2 * (1 + 3 + 6)
 
 
