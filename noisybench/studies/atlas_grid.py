@@ -62,7 +62,8 @@ class AtlasGrid:
             does not.
         difficulty: File of a difficulty of each sample, as ``read_difficulty`` reads it; None takes ridge regression of
             the clean labels on the coordinate features, each sample answered by the others.
-        lower_is_harder: That file has the other sign, as C-scores have.
+        lower_is_harder: That file has the other sign. Released C-scores, a .npz file with ``cscores`` in its name, are read
+            with their own sign in any case.
         features: That detectors and heads see; see ``choose_features``.
         coordinate_features: In which neighbours are near; no detector uses them.
         neighbours: Of coherence.
@@ -126,6 +127,9 @@ class AtlasGrid:
             raise BadUsage(msg)
         if self.lower_is_harder and self.difficulty is None:
             msg = "lower_is_harder says how a file of difficulties is read; give difficulty, or leave it out"
+            raise BadUsage(msg)
+        if self.labels is not None and (self.variants or not any("cifar_n" in call for call in self.sets.values())):
+            msg = "labels is the file of noise 'cifar_n', and no set of the grid is of that; leave it out"
             raise BadUsage(msg)
         if self.features == self.coordinate_features:
             msg = f"detectors use the features '{self.features}', so coordinates must be in others; name other coordinate_features"
