@@ -123,8 +123,9 @@ def parts_table(maps: PhaseMaps) -> StudyTable:
         for one in records
     )  # fmt: skip
     caption = (
-        "What each detector's AUROC comes from, means over the reached targets of a row: what the given label alone tells, what "
-        "held-out answers of a linear model tell beyond it, and the rest. They sum to AUROC − .5."
+        "What each detector's AUROC comes from, means over the reached targets of a row: what stays of it where scores are permuted "
+        "within the given label, what stays beyond that where they are permuted within the given label and a bin of held-out answers "
+        "of a linear model, and the rest: what a detector orders among samples of one label and like answers. They sum to AUROC − .5."
     )
     return StudyTable("parts", caption, tuple(map(plain, records)), header, lines)
 
