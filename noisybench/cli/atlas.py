@@ -52,7 +52,11 @@ def atlas(
         Path | None, typer.Option(metavar="FILE", help="A difficulty of each sample, such as C-scores.")
     ] = None,
     lower_is_harder: Annotated[
-        bool, typer.Option("--lower-is-harder", help="Lower values of --difficulty are harder; not needed for a .npz with 'cscores' in its name.")
+        bool,
+        typer.Option(
+            "--lower-is-harder",
+            help="Lower values of --difficulty are harder; not needed for a .npz with 'cscores' in its name.",
+        ),
     ] = False,
     contested: Annotated[
         str | None,

@@ -119,17 +119,12 @@ class AtlasGrid:
             if getattr(self, name) is not None:
                 whole(getattr(self, name), f"{name} of the grid", least=least)
         number(self.penalty, "penalty of the grid", least=0, without=0)
-        if not self.sets and not self.variants:
-            msg = "the grid names no label column; give sets, as {'aggre': 'cifar_n(labels=aggre)'}, or variants"
-            raise BadUsage(msg)
+        self._check_columns()
         if self.scored > self.twins:
             msg = f"scored of the grid is {self.scored}, and there are {self.twins} twins; expected no more than these"
             raise BadUsage(msg)
         if self.lower_is_harder and self.difficulty is None:
             msg = "lower_is_harder says how a file of difficulties is read; give difficulty, or leave it out"
-            raise BadUsage(msg)
-        if self.labels is not None and (self.variants or not any("cifar_n" in call for call in self.sets.values())):
-            msg = "labels is the file of noise 'cifar_n', and no set of the grid is of that; leave it out"
             raise BadUsage(msg)
         if self.features == self.coordinate_features:
             msg = f"detectors use the features '{self.features}', so coordinates must be in others; name other coordinate_features"
@@ -140,6 +135,15 @@ class AtlasGrid:
                 f"models of the grid is {self.models}, expected a multiple of {group_size(self.fraction)}: at a fraction of "
                 f"{self.fraction:g} each sample is then left out equally often"
             )
+            raise BadUsage(msg)
+
+    def _check_columns(self) -> None:
+        """Raise ``BadUsage`` unless there are label columns, and a file of CIFAR-N is of one of them."""
+        if not self.sets and not self.variants:
+            msg = "the grid names no label column; give sets, as {'aggre': 'cifar_n(labels=aggre)'}, or variants"
+            raise BadUsage(msg)
+        if self.labels is not None and (self.variants or not any("cifar_n" in call for call in self.sets.values())):
+            msg = "labels is the file of noise 'cifar_n', and no set of the grid is of that; leave it out"
             raise BadUsage(msg)
 
     def columns_of(self, sets: Mapping[str, bool]) -> tuple[AtlasColumn, ...]:
