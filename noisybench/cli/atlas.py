@@ -52,7 +52,11 @@ def atlas(
         Path | None, typer.Option(metavar="FILE", help="A difficulty of each sample, such as C-scores.")
     ] = None,
     lower_is_harder: Annotated[
-        bool, typer.Option("--lower-is-harder", help="Lower values of --difficulty are harder, as of C-scores.")
+        bool,
+        typer.Option(
+            "--lower-is-harder",
+            help="Lower values of --difficulty are harder; not needed for a .npz with 'cscores' in its name.",
+        ),
     ] = False,
     contested: Annotated[
         str | None,
@@ -103,11 +107,11 @@ def atlas(
         "lower_is_harder": lower_is_harder or None, "contested": contested, "verdicts": verdicts and str(verdicts),
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
-    if given:
-        chosen = replace(chosen or PRESETS["standard"], **given)
     if variants and (limit is not None or labels is not None):
         msg = "--limit and --labels are of the sets of a preset, and variants are as they were built; leave them out"
         raise BadUsage(msg)
+    if given:
+        chosen = replace(chosen or PRESETS["standard"], **given)
     images = None if sheet is None else check_picture(sheet)
     engines = EngineOptions(engine, workers, address, task_cpus, task_gpus, task_memory, shard)
     asked = Asked(out, plot, engines, device, dry_run=dry_run, remake=remake)

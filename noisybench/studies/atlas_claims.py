@@ -34,7 +34,8 @@ CLAIMS = (
     AtlasClaim("Human errors cost heads more test accuracy than twins matched on difficulty too", "test_accuracy", "difficulty"),
 )  # fmt: skip
 """In the order in which they are told. Each holds where it is significant after Holm's correction in every set, and fails
-where the contrary is in one; else it is undecided: that people's labels lie within their twins is no proof of either."""
+where the contrary is in one, which of many sets chance alone gives more often than of one; else it is undecided: that people's
+labels lie within their twins is no proof of either."""
 
 
 def verdicts_on(found: AtlasReadings) -> tuple[Verdict, ...]:
@@ -53,7 +54,7 @@ def _judged(claim: AtlasClaim, places: list[Placement | None]) -> Verdict:
     holds = True if all(side > 0 for side in sides) else False if any(side < 0 for side in sides) else None
     told = "; ".join(
         f"{one.set} {one.human:.3f} against {float(one.twins.mean()):.3f} of {len(one.twins)} {KINDS[one.kind]} twins, "
-        f"p {one.p:.3f}, after Holm {one.adjusted:.3f}"
+        f"one-sided p {one.p:.3f}, after Holm {one.adjusted:.3f}"
         for one in known
     )
     return Verdict(claim.claim, holds, f"{sum(side > 0 for side in sides)} of {len(sides)} sets: {told}")

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from noisybench.ground.checks import a_path
+from noisybench.ground.random_streams import permutation
 from noisybench.memorization.heads import count_heads, head_space, head_subsets
 from noisybench.runs.frozen_scores import prepare_features, score_labels
 from noisybench.statistics.coherence import Coordinates, realised
 from noisybench.studies.atlas_grid import PRESETS, AtlasGrid
 from noisybench.studies.atlas_labels import HumanLabels, read_labels, relabelled
-from noisybench.studies.atlas_runs import asked_detectors, atlas_parts, atlas_tasks
+from noisybench.studies.atlas_runs import asked_detectors, atlas_parts, atlas_tasks, check_asked
 from noisybench.studies.forecast import StudyForecast
 from noisybench.studies.grids import choose_grid
 from noisybench.training.machine import Machine, limited_threads
@@ -33,12 +34,14 @@ def forecast_atlas(
     machine does.
 
     Raises:
-        UnknownName: There is no such preset.
-        BadData: Files are missing.
+        UnknownName: There is no such preset, source, noise, features or detector.
+        BadUsage: What cannot be placed.
+        BadData: Files are missing or broken.
     """
     del machine
     grid, folder = choose_grid(preset, PRESETS), a_path(out, "out")
     human = read_labels(grid)
+    check_asked(grid, human)
     columns = human.columns(grid)
     tasks = atlas_tasks(grid, columns, atlas_parts(grid, human, folder))
     lacking = [task for task in tasks if not task.path.is_file()]
@@ -62,7 +65,8 @@ def _tried(grid: AtlasGrid, human: HumanLabels) -> tuple[float, float, float]:
     width = min(grid.components or WIDTH, few)
     features = np.random.default_rng(0).standard_normal((few, width)).astype(np.float32)
     first = next(iter(human.variants.values()))
-    variant = relabelled(first, first.labels[:few], first.clean[:few], "trial", marks={})
+    tried = permutation(0, "trial", n)[:few]  # sources that are sorted by class begin with one alone
+    variant = relabelled(first, first.labels[tried], first.clean[tried], "trial", marks={})
     space = head_space(features, penalty=grid.penalty)
     given, clean = (np.tile(one[None], (COLUMNS, 1)) for one in (variant.labels, variant.clean))
     included = head_subsets(range(1), few, grid.fraction, seed=0)

@@ -62,7 +62,8 @@ class AtlasGrid:
             does not.
         difficulty: File of a difficulty of each sample, as ``read_difficulty`` reads it; None takes ridge regression of
             the clean labels on the coordinate features, each sample answered by the others.
-        lower_is_harder: That file has the other sign, as C-scores have.
+        lower_is_harder: That file has the other sign. Released C-scores, a .npz file with ``cscores`` in its name, are read
+            with their own sign in any case.
         features: That detectors and heads see; see ``choose_features``.
         coordinate_features: In which neighbours are near; no detector uses them.
         neighbours: Of coherence.
@@ -118,9 +119,7 @@ class AtlasGrid:
             if getattr(self, name) is not None:
                 whole(getattr(self, name), f"{name} of the grid", least=least)
         number(self.penalty, "penalty of the grid", least=0, without=0)
-        if not self.sets and not self.variants:
-            msg = "the grid names no label column; give sets, as {'aggre': 'cifar_n(labels=aggre)'}, or variants"
-            raise BadUsage(msg)
+        self._check_columns()
         if self.scored > self.twins:
             msg = f"scored of the grid is {self.scored}, and there are {self.twins} twins; expected no more than these"
             raise BadUsage(msg)
@@ -136,6 +135,15 @@ class AtlasGrid:
                 f"models of the grid is {self.models}, expected a multiple of {group_size(self.fraction)}: at a fraction of "
                 f"{self.fraction:g} each sample is then left out equally often"
             )
+            raise BadUsage(msg)
+
+    def _check_columns(self) -> None:
+        """Raise ``BadUsage`` unless there are label columns, and a file of CIFAR-N is of one of them."""
+        if not self.sets and not self.variants:
+            msg = "the grid names no label column; give sets, as {'aggre': 'cifar_n(labels=aggre)'}, or variants"
+            raise BadUsage(msg)
+        if self.labels is not None and (self.variants or not any("cifar_n" in call for call in self.sets.values())):
+            msg = "labels is the file of noise 'cifar_n', and no set of the grid is of that; leave it out"
             raise BadUsage(msg)
 
     def columns_of(self, sets: Mapping[str, bool]) -> tuple[AtlasColumn, ...]:

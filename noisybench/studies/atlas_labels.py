@@ -92,7 +92,7 @@ def read_labels(grid: AtlasGrid) -> HumanLabels:
     if grid.variants:
         folders = [Path(one) for one in grid.variants]
         read = [read_variant(folder) for folder in folders]
-        names = [folder.name for folder in folders]
+        names = [folder.absolute().name for folder in folders]
         if len({*names}) < len(names):
             names = [one.name for one in read]
         variants = dict(zip(names, read, strict=True))
@@ -104,8 +104,11 @@ def read_labels(grid: AtlasGrid) -> HumanLabels:
             name: build_variant(source, _noise(call, grid.labels), seed=grid.seed) for name, call in grid.sets.items()
         }
     for name, one in variants.items():
-        if not one.mislabeled.any():
-            msg = f"no label of '{name}' is known to be wrong, so it has no place in the atlas; leave it out"
+        if not (one.mislabeled & one.class_known).any():
+            msg = (
+                f"no label of '{name}' is known to be wrong with its right class known, so it has no place in the atlas; "
+                "leave it out"
+            )
             raise BadUsage(msg)
         if one.dropped.any():
             msg = f"{int(one.dropped.sum())} samples of '{name}' are dropped; the atlas takes label columns of all samples"
@@ -121,6 +124,27 @@ def _check_together(variants: Mapping[str, Variant], folders: int) -> None:
         what = f"{len(sources)} sources" if len(sources) > 1 else "a column that is given twice"
         msg = f"the atlas takes different label columns of one source, got {what}; place each source by itself"
         raise BadUsage(msg)
+
+
+def check_files(grid: AtlasGrid, human: HumanLabels) -> None:
+    """Raise what a grid's files and names are refused for, before minutes are spent on features.
+
+    Raises:
+        UnknownName: No such features.
+        BadUsage: A difficulty that was measured on the wrong labels themselves, or verdicts on a source that has none.
+        BadData: A file is missing or holds something else.
+        Mismatch: A file of other labels.
+    """
+    for name in (grid.features, grid.coordinate_features):
+        if name.endswith(".npy"):
+            _given_features(name, human.source)
+        elif name != "input":
+            choose_features(name)
+    if grid.difficulty is not None:
+        for variant in human.variants.values():
+            difficulty_bins(_given_difficulty(grid, variant, human.source), variant.clean, grid.bins)
+    if grid.verdicts is not None and _tested(grid, human.source):
+        read_test_labels(grid, human.source, 1)
 
 
 def _noise(call: str, file: str | None) -> Noise:
@@ -161,8 +185,7 @@ def read_features(grid: AtlasGrid, source: Source, cache: Path, device: str) -> 
     """
     coordinate = _features(grid.coordinate_features, source, cache, device)
     own = _features(grid.features, source, cache, device)
-    count = 0 if source.test_labels is None or source.test_inputs is None else len(source.test_labels)
-    count = count if grid.tests is None else min(count, grid.tests)
+    count = _tested(grid, source)
     if not count or grid.features.endswith(".npy"):
         return AtlasFeatures(own, own, None, coordinate)
     assert source.test_inputs is not None  # noqa: S101 - counted
@@ -177,8 +200,19 @@ def read_features(grid: AtlasGrid, source: Source, cache: Path, device: str) -> 
 
 def _features(name: str, source: Source, cache: Path, device: str) -> Features:
     """Features by name, or from a ``.npy`` file."""
-    if not name.endswith(".npy"):
-        return features_of(source, name, device=device, cache=cache)
+    if name.endswith(".npy"):
+        return _given_features(name, source)
+    return features_of(source, name, device=device, cache=cache)
+
+
+def _tested(grid: AtlasGrid, source: Source) -> int:
+    """How many test samples heads are asked about."""
+    count = 0 if source.test_labels is None or source.test_inputs is None else len(source.test_labels)
+    return count if grid.tests is None else min(count, grid.tests)
+
+
+def _given_features(name: str, source: Source) -> Features:
+    """Those of a file; of its rows the first, so that features of a whole set serve its first samples, too."""
     values = np.asarray(read_array(Path(name)), dtype=np.float32)
     if values.ndim != 2 or len(values) < len(source.labels):  # noqa: PLR2004
         msg = f"{name} has shape {values.shape}, expected a row for each of the {len(source.labels)} samples"
@@ -214,6 +248,12 @@ def _difficulty(grid: AtlasGrid, variant: Variant, source: Source, features: Fea
     if grid.difficulty is None:
         labels = np.where(variant.clean >= 0, variant.clean, variant.labels)
         return leave_one_out_ridge(features, labels, variant.num_classes, groups=variant.copies).suspicion
+    return _given_difficulty(grid, variant, source)
+
+
+def _given_difficulty(grid: AtlasGrid, variant: Variant, source: Source) -> Floats:
+    """That of the file of a grid, which names one."""
+    assert grid.difficulty is not None  # noqa: S101 - asked for then alone
     if is_circular(grid.difficulty, variant):
         msg = f"{grid.difficulty} is the memorization of the labels that are placed, where wrong ones are hard for being wrong; give a difficulty of the clean labels"
         raise BadUsage(msg)

@@ -44,10 +44,10 @@ def atlas_records_of(grid: AtlasGrid, found: AtlasFound) -> list[dict[str, Any]]
 
 
 def _set_record(name: str, variant: Variant, contested: Bools) -> dict[str, Any]:
-    known, wrong = variant.class_known, variant.mislabeled
+    known, wrong = variant.class_known, _wrong_of(variant)
     return {
         "record": "set", "set": name, "variant_id": variant.provenance.variant_id, "samples": len(variant.labels),
-        "known": int(known.sum()), "wrong": int(wrong.sum()), "contested_samples": int(contested.sum()),
+        "known": int(known.sum()), "wrong": len(wrong), "contested_samples": int(contested.sum()),
         "classes": variant.num_classes, "source": variant.provenance.source,
     }  # fmt: skip
 

@@ -27,6 +27,7 @@ from noisybench.memorization.heads import (
     head_space,
     head_subsets,
 )
+from noisybench.runs.features_columns import columns_asked
 from noisybench.runs.folder import keep_variant
 from noisybench.runs.frozen_scores import LabelScores, prepare_features, score_labels
 from noisybench.statistics.coherence import Coordinates, realised
@@ -36,6 +37,7 @@ from noisybench.studies.atlas_grid import BLOCK, HUMAN, PUBLISHED, UNCONTESTED, 
 from noisybench.studies.atlas_labels import (
     AtlasFeatures,
     HumanLabels,
+    check_files,
     read_coordinates,
     read_features,
     read_labels,
@@ -133,6 +135,7 @@ def run_atlas(grid: AtlasGrid, out: Path, *, machine: Machine, progress: Progres
         Unfinished: The tasks of the machine's shard are done, and others are not.
     """
     human = read_labels(grid)
+    check_asked(grid, human)
     with limited_threads(machine.threads):
         features = read_features(grid, human.source, out / "features", machine.device)
         coordinates = read_coordinates(grid, human, features.coordinate)
@@ -147,9 +150,7 @@ def run_atlas(grid: AtlasGrid, out: Path, *, machine: Machine, progress: Progres
         like = next(iter(human.variants.values()))
         prepared = prepare_features(features.own, classes=human.source.num_classes, like=like) if scored else None
         space = head_space(features.own, penalty=grid.penalty, components=grid.components)
-        accuracies = _accuracies(
-            grid, human.source, features, given
-        )  # first, since it also says whether verdicts can be read
+        accuracies = _accuracies(grid, human.source, features, given)
     shared = AtlasShared(grid, human.variants, human.contested, columns, given, clean, coordinates, prepared, space)
     with locked(parts, shared=not machine.shard.is_whole):
         run_share(
@@ -161,6 +162,12 @@ def run_atlas(grid: AtlasGrid, out: Path, *, machine: Machine, progress: Progres
             progress=progress,
         )
     return _found(grid, human, columns, tasks, accuracies)
+
+
+def check_asked(grid: AtlasGrid, human: HumanLabels) -> None:
+    """Raise what the files, features and detectors of a grid are refused for, before anything is computed."""
+    columns_asked(asked_detectors(grid))
+    check_files(grid, human)
 
 
 def _keep_human(grid: AtlasGrid, human: HumanLabels, out: Path) -> None:

@@ -46,7 +46,8 @@ def placement_table(found: AtlasReadings) -> StudyTable:
     caption = (
         "People's labels within their twins: mean of the twins [their range], permutation p by rank, and in brackets p after "
         f"Holm's correction over the quantities of one set, one kind of twins and one family. One-sided: less of "
-        f"{', '.join(QUANTITIES[name] for name in BELOW)}, and more of all others, as was expected before. {_families(found)}"
+        f"{', '.join(QUANTITIES[name] for name in BELOW)}, and more of all others, as was expected before. Of twins matched on "
+        f"difficulty its own coordinate says how near the match is, which is to a bin. {_families(found)}"
     )
     return StudyTable("placement", caption, tuple(records), header, lines)
 
@@ -122,8 +123,9 @@ def detectors_table(found: AtlasReadings) -> StudyTable:
     )  # fmt: skip
     caption = (
         "Detectors: AUROC for people's wrong labels and its mean over twins. By difficulty: how much less where the wrong "
-        "labels of twins are as hard as people's; left: how much less than that for people's own. Holm's correction is over "
-        f"the detectors of one set and kind.{reach}"
+        "labels of twins are as hard as people's; left: how much less than that for people's own, with its permutation p by rank, "
+        "one-sided: less AUROC for people, as was expected before. Holm's correction is over the detectors of one set and "
+        f"kind.{reach}"
     )
     return StudyTable("detectors", caption, tuple(records), header, lines)
 
@@ -153,7 +155,8 @@ def estimands_table(found: AtlasReadings) -> StudyTable:
     caption = (
         f"Heads on features: ridge regressions on {grid.features}"
         f"{'' if grid.components is None else f' ({grid.components} principal components)'}, {grid.models} random subsets of "
-        f"{grid.fraction:.0%}; means over the wrong labels, standard errors over the subsets, which are the same for twins. "
+        f"{grid.fraction:.0%}; means over the wrong labels, standard errors over the subsets "
+        "alone, of labels as they are: how far columns differ by chance is what twins say. "
         "Memorization: P_in[given] - P_out[given]; clean damage: P_out[right] - P_in[right]; label swap: how many more of the "
         "heads that saw the sample say the right class when this label alone is put right."
     )
@@ -219,8 +222,9 @@ def sensitivity_table(found: AtlasReadings) -> StudyTable:
     caption = (
         "Sensitivity to errors of the clean labels themselves: each quantity, and people's less the mean of their twins, as it "
         "is and again. Contested: all annotators agreed, and not with the clean label; left out, they are nobody's errors, "
-        "and twins are drawn anew without them, but for those that detectors were asked about, which are only judged without them; "
-        "detectors and heads still see them. Test errors are those that people confirmed."
+        "and twins are drawn anew without them; but those that detectors were asked about are only judged without them, and "
+        "may have more wrong labels left than people's. Detectors and heads still see them. Test errors are those that people "
+        "confirmed. Of p-values, in the records alone, the side and the families are those of table 'placement'."
     )
     return StudyTable("sensitivity", caption, tuple(records), header, lines)
 

@@ -13,12 +13,13 @@ from shell import shell
 from noisybench.data.extraction import features_of
 from noisybench.data.loading import load_source
 from noisybench.ground.engines.shards import Shard
-from noisybench.ground.errors import BadData, BadUsage, Unfinished
+from noisybench.ground.errors import BadData, BadUsage, Unfinished, UnknownName
 from noisybench.ground.lookup import find
 from noisybench.runs.frozen_scores import LabelScores, prepare_features, score_labels
 from noisybench.statistics.replication import holm
 from noisybench.studies import atlas_runs
 from noisybench.studies.atlas import TABLES, atlas, atlas_findings, draw_atlas_extremes
+from noisybench.studies.atlas_forecast import forecast_atlas
 from noisybench.studies.atlas_grid import AtlasGrid
 from noisybench.studies.atlas_labels import read_labels
 from noisybench.studies.atlas_places import AtlasReadings, expected_side, permutation_p, twins_needed
@@ -221,6 +222,7 @@ def test_permutation_p_is_the_share_of_values_at_least_as_extreme() -> None:
         ({"lower_is_harder": True}, "give difficulty, or leave it out"),
         ({"sets": {}}, "names no label column"),
         ({"contested": "maybe"}, "contested"),
+        ({"labels": "human.pt"}, "no set of the grid is of that"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_run(fields: dict[str, Any], message: str) -> None:
@@ -228,7 +230,7 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_run(fields: dict[str
         replace(GRID, **fields)
 
 
-def test_columns_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
+def test_columns_and_files_that_cannot_be_placed_are_refused_before_features(tmp_path: Path) -> None:
     one, two = variants_in(tmp_path)
     with pytest.raises(BadUsage, match="a column that is given twice"):
         read_labels(replace(GRID, variants=(one, one)))
@@ -237,11 +239,20 @@ def test_columns_that_do_not_belong_together_are_refused(tmp_path: Path) -> None
     with pytest.raises(BadUsage, match="got 2 sources"):
         read_labels(replace(GRID, variants=(one, str(tmp_path / "other"))))
     write_variant(build_variant(other, find("noises", "symmetric")(rate=0.0)), tmp_path / "none")
-    with pytest.raises(BadUsage, match="no label of 'none' is known to be wrong"):
+    with pytest.raises(BadUsage, match="no label of 'none' is known to be wrong with its right class known"):
         read_labels(replace(GRID, variants=(str(tmp_path / "none"),)))
-    with pytest.raises(BadUsage, match="verdicts are on the test sets of"):
-        atlas(replace(GRID, sets={"random": "symmetric(rate=0.2)"}, verdicts="none.json"), tmp_path / "o", machine=CPU)
-    assert not list((tmp_path / "o").glob("parts/*/*"))  # before anything is measured
+    for fields, kind, message in (
+        ({"verdicts": "none.json"}, BadUsage, "verdicts are on the test sets of"),
+        ({"difficulty": str(tmp_path / "none.npy")}, BadData, "none.npy"),
+        ({"features": str(tmp_path / "none.npy")}, BadData, "none.npy"),
+        ({"features": "pka"}, UnknownName, "pka"),
+        ({"detectors": "ridge,no_such"}, UnknownName, "no_such"),
+    ):
+        asked = replace(GRID, sets={"random": "symmetric(rate=0.2)"}, **fields)  # type: ignore[arg-type]
+        for run in (atlas, forecast_atlas):
+            with pytest.raises(kind, match=message):
+                run(asked, tmp_path / "o", machine=CPU)  # type: ignore[operator]
+    assert not (tmp_path / "o").exists()  # before features, which may take minutes
     assert isinstance(read_labels(replace(GRID, variants=(one, two))).variants["one"], Variant)
 
 

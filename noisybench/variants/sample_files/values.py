@@ -75,7 +75,8 @@ def read_given(
     cartography call them; probabilities are one array or list column ``pred_probs`` or ``probabilities``, or a column a
     class, called by its name, ``0..k-1`` or ``p0..``. What stands alone may be called anything. Where the file says by
     ``variant_id``, or by the given ``labels``, of which labels it is, these must be the variant's (the first of them, where
-    it has those of the whole source and the variant is of its first samples); so must those of a file ``labels.npy`` or ``noisy_labels.npy`` beside arrays that say nothing themselves. Text files may be packed by
+    it has those of the whole source and the variant is of its first samples); so must those of a file ``labels.npy`` or
+    ``noisy_labels.npy`` beside arrays that say nothing themselves. Text files may be packed by
     gzip, bzip2 or xz.
 
     Args:
