@@ -33,7 +33,7 @@ class PhaseGrid:
         bins: Of difficulty within a class, in which coherence is held against its expectation.
         difficulty: Targets of the main map, ascending: AUROC of difficulty for the flips within clean class.
         coherence: Targets of the main map, ascending: above expectation.
-        draws: Of the labels at each target of the main map, of ``symmetric``, and of each counterpart.
+        draws: Of the labels at each target of the main map, at its origin, and of each counterpart.
         detectors: Names, and sets as ``score --features`` takes them.
         named_difficulty: Targets of the map of each named variant, of which one draw is made.
         named_coherence: Likewise.

@@ -174,9 +174,9 @@ def _keep_origins(setting: PhaseSetting) -> None:
         rate=grid.rate, auroc=0.5, structure=grid.structure, matrix=matrix, difficulty=setting.difficulty,
         lower_is_harder=setting.lower_is_harder,
     )  # fmt: skip
-    symmetric = build_variant(source, noise, seed=grid.seed + grid.draws[0], mode="exact_per_class")
+    scattered = build_variant(source, noise, seed=grid.seed + grid.draws[0], mode="exact_per_class")
     origins = origins_of(grid, setting.named)
-    for name, variant in [(MAIN, symmetric), *((one.name, one.variant) for one in setting.named)]:
+    for name, variant in [(MAIN, scattered), *((one.name, one.variant) for one in setting.named)]:
         _keep(variant, setting, origins[name])
 
 

@@ -1,8 +1,8 @@
 """The phase study with planted detectors, whose map is known beforehand: what it finds is that map, within sampling error.
 
 A planted detector knows which labels are wrong and where their column lies, and draws scores N(μ, 1) for wrong labels and
-N(0, 1) for right ones, so that its AUROC is Φ(μ / √2): one falls with coherence and with difficulty, one is the same
-everywhere. Neither the study nor its tables know of that.
+N(0, 1) for right ones, so that its AUROC is Φ(μ / √2): one falls with coherence and with difficulty, unlike in both, one is the
+same everywhere. Neither the study nor its tables know of that.
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def planted(name, seed, known):
         return np.random.default_rng([seed, *given]).normal(size=len(given)) + shift * wrong
     return Detector(name, ("given", "held_out.probabilities"), score, "here", information={"knows_clean"})
 
-FALLING = planted("falling", 0, lambda difficulty, coherence: 0.9 - 7.5 * coherence - 0.4 * (difficulty - 0.4))
+FALLING = planted("falling", 0, lambda difficulty, coherence: 0.9 - 7.5 * coherence - (difficulty - 0.4))
 FLAT = planted("flat", 1, lambda difficulty, coherence: 0.7)
 """
 ENTRIES = "[noisybench.detectors]\nfalling = planted_pair:FALLING\nflat = planted_pair:FLAT\n"
@@ -46,7 +46,7 @@ ENTRIES = "[noisybench.detectors]\nfalling = planted_pair:FALLING\nflat = plante
 
 def falling(difficulty: float, coherence: float) -> float:
     """AUROC of the first planted detector."""
-    return 0.9 - 7.5 * coherence - 0.4 * (difficulty - 0.4)
+    return 0.9 - 7.5 * coherence - (difficulty - 0.4)
 
 
 FLAT = 0.7
@@ -132,3 +132,22 @@ def test_the_map_is_the_one_that_was_planted(results: StudyResults) -> None:
             assert row["best"] == ("falling" if known > 0 else "flat")
             leaders[row["best"]] = row["auroc"]
     assert {*leaders} == {"falling", "flat"}
+
+
+@pytest.mark.parametrize("detector", ["falling", "flat"])
+def test_changes_along_the_axes_are_those_that_were_planted(results: StudyResults, detector: str) -> None:
+    """Within 4 standard errors of a mean of two differences, each axis by itself: of neither the other's, nor its sign."""
+    (row,) = (one for one in phase_findings(results).to_records("detectors") if one["detector"] == detector)
+    places = [one for one in results.of("point") if one["role"] == "target"]
+    known = falling if detector == "falling" else lambda *_: FLAT
+    for axis, other in (("difficulty", "coherence"), ("coherence", "difficulty")):
+        ends = {
+            level: np.mean(
+                [known(one["difficulty"], one["coherence"]) for one in places if one[f"target_{axis}"] == level]
+            )
+            for level in {one[f"target_{axis}"] for one in places}
+        }
+        assert len({one[f"target_{other}"] for one in places}) == len(ends) == 2
+        expected = ends[max(ends)] - ends[min(ends)]
+        assert abs(row[f"with_{axis}"] - expected) < 4 * error_of(FLAT, WRONG, N - WRONG)
+        assert abs(expected) > 0.15 or detector == "flat"

@@ -257,11 +257,11 @@ def test_a_study_that_was_stopped_goes_on_to_the_same_bytes(folder: Path, monkey
     (stopped / "results.parquet").unlink()
     shutil.rmtree(points / "main-d0.5-c0-0")
     shutil.rmtree(points / "asymmetric-counterpart-0")
-    torn = points / "main-symmetric-0" / "records.json"
+    torn = points / "main-pair_flip-0" / "records.json"
     torn.write_bytes(torn.read_bytes()[:100])
 
     def no_record(value: object, path: Path, **how: bool) -> None:
-        if path.name == "records.json" and path.parent.name != "main-symmetric-0":
+        if path.name == "records.json" and path.parent.name != "main-pair_flip-0":
             raise KeyboardInterrupt
         write_json(value, path, **how)
 
@@ -333,7 +333,7 @@ def test_the_presets_are_as_large_as_was_promised() -> None:
     assert min(len(standard.difficulty), len(standard.coherence)) >= 6
     assert (len(standard.draws), standard.networks, quick.networks) == (3, 12, 0)
     assert quick.points(0) == 10
-    assert standard.points(2) == (36 + 1) * 3 + 2 * (1 + 3 + 9)
+    assert standard.points(2) == (42 + 1) * 3 + 2 * (1 + 3 + 6)
 
 
 def test_difficulties_of_the_whole_source_serve_its_first_samples(tmp_path: Path) -> None:
