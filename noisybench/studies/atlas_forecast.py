@@ -12,7 +12,7 @@ from noisybench.runs.frozen_scores import prepare_features, score_labels
 from noisybench.statistics.coherence import Coordinates, realised
 from noisybench.studies.atlas_grid import PRESETS, AtlasGrid
 from noisybench.studies.atlas_labels import HumanLabels, read_labels, relabelled
-from noisybench.studies.atlas_runs import asked_detectors, atlas_parts, atlas_tasks, check_asked
+from noisybench.studies.atlas_runs import asked_detectors, atlas_parts, atlas_tasks, check_atlas
 from noisybench.studies.forecast import StudyForecast
 from noisybench.studies.grids import choose_grid
 from noisybench.training.machine import Machine, limited_threads
@@ -41,7 +41,7 @@ def forecast_atlas(
     del machine
     grid, folder = choose_grid(preset, PRESETS), a_path(out, "out")
     human = read_labels(grid)
-    check_asked(grid, human)
+    check_atlas(grid, human)
     columns = human.columns(grid)
     tasks = atlas_tasks(grid, columns, atlas_parts(grid, human, folder))
     lacking = [task for task in tasks if not task.path.is_file()]

@@ -135,7 +135,7 @@ def run_atlas(grid: AtlasGrid, out: Path, *, machine: Machine, progress: Progres
         Unfinished: The tasks of the machine's shard are done, and others are not.
     """
     human = read_labels(grid)
-    check_asked(grid, human)
+    check_atlas(grid, human)
     with limited_threads(machine.threads):
         features = read_features(grid, human.source, out / "features", machine.device)
         coordinates = read_coordinates(grid, human, features.coordinate)
@@ -164,7 +164,7 @@ def run_atlas(grid: AtlasGrid, out: Path, *, machine: Machine, progress: Progres
     return _found(grid, human, columns, tasks, accuracies)
 
 
-def check_asked(grid: AtlasGrid, human: HumanLabels) -> None:
+def check_atlas(grid: AtlasGrid, human: HumanLabels) -> None:
     """Raise what the files, features and detectors of a grid are refused for, before anything is computed."""
     columns_asked(asked_detectors(grid))
     check_files(grid, human)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -241,17 +242,19 @@ def test_columns_and_files_that_cannot_be_placed_are_refused_before_features(tmp
     write_variant(build_variant(other, find("noises", "symmetric")(rate=0.0)), tmp_path / "none")
     with pytest.raises(BadUsage, match="no label of 'none' is known to be wrong with its right class known"):
         read_labels(replace(GRID, variants=(str(tmp_path / "none"),)))
-    for fields, kind, message in (
+    refused: tuple[tuple[dict[str, Any], type[Exception], str], ...] = (
         ({"verdicts": "none.json"}, BadUsage, "verdicts are on the test sets of"),
         ({"difficulty": str(tmp_path / "none.npy")}, BadData, "none.npy"),
         ({"features": str(tmp_path / "none.npy")}, BadData, "none.npy"),
         ({"features": "pka"}, UnknownName, "pka"),
         ({"detectors": "ridge,no_such"}, UnknownName, "no_such"),
-    ):
-        asked = replace(GRID, sets={"random": "symmetric(rate=0.2)"}, **fields)  # type: ignore[arg-type]
-        for run in (atlas, forecast_atlas):
+    )
+    studies: tuple[Callable[..., object], ...] = (atlas, forecast_atlas)
+    for fields, kind, message in refused:
+        asked = replace(GRID, sets={"random": "symmetric(rate=0.2)"}, **fields)
+        for study in studies:
             with pytest.raises(kind, match=message):
-                run(asked, tmp_path / "o", machine=CPU)  # type: ignore[operator]
+                study(asked, tmp_path / "o", machine=CPU)
     assert not (tmp_path / "o").exists()  # before features, which may take minutes
     assert isinstance(read_labels(replace(GRID, variants=(one, two))).variants["one"], Variant)
 
@@ -263,9 +266,8 @@ def test_a_sheet_needs_images(done: Path) -> None:
         draw_atlas_extremes(bare, done.parent / "none.png")
 
 
-def test_the_forecast_counts_tasks_and_writes_nothing(done: Path, tmp_path: Path) -> None:
+def test_the_forecast_counts_tasks_and_writes_nothing(tmp_path: Path) -> None:
     (tmp_path / "grid.json").write_text(json.dumps({"source": "digits", "sets": {"random": "symmetric(rate=0.2)"}, "limit": 150, "features": "pca", "coordinate_features": "input", "twins": 3, "scored": 1, "models": 20, "detectors": "ridge"}))  # fmt: skip
     told = shell("study", "atlas", "--grid", tmp_path / "grid.json", "--out", tmp_path / "out", "--dry-run")
     assert told.out.startswith("9 runs, 0 of them finished; the others take about")
     assert not (tmp_path / "out").exists()
-    assert done.is_dir()
