@@ -74,8 +74,8 @@ def _draw_coordinates(panel: "Axes", found: AtlasReadings, name: str) -> None:
     for kind, colour in COLOURS.items():
         x, y = (found.values(name, PUBLISHED, kind, field) for field in ("difficulty", "coherence"))
         panel.scatter(x, y, s=7, color=colour, alpha=0.45, linewidths=0)
-    x, y = (found.human(name, PUBLISHED, field) for field in ("difficulty", "coherence"))
-    panel.scatter([x], [y], s=75, marker="*", color=PEOPLE, edgecolors="black", linewidths=0.4, zorder=3)
+    own_x, own_y = (found.human(name, PUBLISHED, field) for field in ("difficulty", "coherence"))
+    panel.scatter([own_x], [own_y], s=75, marker="*", color=PEOPLE, edgecolors="black", linewidths=0.4, zorder=3)
     panel.axhline(0, color="#AAAAAA", linewidth=0.7, zorder=0)
     panel.axvline(0.5, color="#AAAAAA", linewidth=0.7, zorder=0)
     panel.margins(0.12)
