@@ -131,7 +131,7 @@ def test_no_part_is_what_it_is_not(knows: float) -> None:
 def test_labels_that_are_wrong_alike_often_tell_nothing() -> None:
     """A perfect score, and as many wrong labels in each given one, as class-conditional noise in exact counts has."""
     given, wrong = np.arange(1000) % 10, np.arange(1000) // 10 % 20 < 7
-    found = split_auroc(wrong + 0.0, wrong, given, np.random.default_rng(0).normal(size=1000))
+    found = split_auroc(wrong.astype(np.float64), wrong, given, np.random.default_rng(0).normal(size=1000))
     assert found.given_label == pytest.approx(0, abs=1e-12)
     assert found.rest == pytest.approx(0.5, abs=0.05)
 
