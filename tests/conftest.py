@@ -83,7 +83,7 @@ def warm_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 LONG = {
-    ("test_ray.py",): 180,
+    ("test_ray.py",): 120,
     ("test_accelerate.py", "test_ranks.py", "test_training_run.py", "test_retraining.py", "test_lazy_inputs.py"): 90,
     ("test_readme.py",): 80,
     ("test_resume.py",): 50,

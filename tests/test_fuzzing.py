@@ -452,8 +452,8 @@ def test_a_variant_is_right_or_refused(name: str, files: tuple[Path, ...]) -> No
     fuzz(-(-CASES["variants"] // len(NOISES)), case, given=sound(), texts=options(kind, files), seed=seeds, mode=mode)
     assert outcomes["refused"]
     assert outcomes["built"] or name.startswith(
-        ("cifar_n", "cluster_based", "published")
-    )  # whose published files fit no source of this size, nor circles so few samples
+        ("cifar_n", "cluster_based", "exchanged", "published")
+    )  # whose published files fit no source of this size, nor circles and coordinates so few samples
 
 
 def test_a_source_is_right_or_refused() -> None:
@@ -901,7 +901,8 @@ def test_options_are_what_the_text_says(files: tuple[Path, ...]) -> None:
         for key, text in values.items():
             value, hint = getattr(made, key), get_type_hints(kind)[key]
             assert type(value) in (hint, *get_args(hint)) or isinstance(value, str | Path)
-            assert meant(value, text)
+            left_out = type(None) in get_args(hint) and text.lower() in ("none", "")  # then it may be found
+            assert left_out or meant(value, text)
 
     kinds = parsed_kinds()
     chosen = st.sampled_from(kinds).flatmap(lambda kind: st.tuples(st.just(kind), options(kind, files)))

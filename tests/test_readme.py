@@ -27,7 +27,7 @@ BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<language>python|s
 MOST_LINES = 250
 CHEAPER = {
     "--epochs (10|5|4)": "--epochs 2",
-    "epochs=10": "epochs=2",
+    "epochs=10": "epochs=4",
     "--models (100|50)": "--models 10",
 }
 """What a page says, as a pattern → what is run here: the same commands of the same data, with less training."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from noisybench.data.extraction import features_of
 from noisybench.data.source import Source, source_digest
 from noisybench.ground.arrays import Labels, check_array, read_only
+from noisybench.ground.checks import check_kind, whole
 from noisybench.ground.digests import file_digest
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.random_streams import derive, permutation, uniforms
@@ -84,10 +85,9 @@ def coordinates_of(
         BadUsage: Fewer neighbours or bins than one, a difficulty that is told twice, or no inputs.
         BadData: Features or difficulties of other samples.
     """
-    for what, value in (("neighbours", neighbours), ("bins", bins)):
-        if value < 1:
-            msg = f"{what} must be at least 1, got {value}"
-            raise BadUsage(msg)
+    check_kind(source, Source, "source", "load_source('digits') gives one")
+    whole(neighbours, "neighbours", least=1)
+    whole(bins, "bins", least=1)
     given = (source_digest(source.inputs, source.clean), source.num_classes)
     near = given, _digest(features), neighbours, *(source.marks[name].tobytes() for name in sorted(source.marks))
     hard = given, _digest(difficulty), lower_is_harder, _digest(probabilities)
@@ -137,6 +137,8 @@ def matched_twin(given: Labels, clean: Labels, *, seed: int, bins: Labels | None
     Raises:
         BadData: Arrays of several lengths.
     """
+    for name, labels in (("given", given), ("clean", clean)):
+        check_array(labels, name, dimensions=1, kinds="iu")
     n = len(given)
     if clean.shape != (n,) or (bins is not None and bins.shape != (n,)):
         shapes = [part.shape for part in (given, clean, bins) if part is not None]
@@ -199,6 +201,7 @@ def exchange(
 
     Source: none; defined here. Metropolis et al. 1953, doi:10.1063/1.1699114, is the chain.
     """
+    check_kind(coordinates, Coordinates, "coordinates", "coordinates_of(source) makes them")
     goal = check_targets(difficulty, coherence, tolerance)
     twin = matched_twin(
         given, clean, seed=derive(seed, "exchange")
@@ -220,6 +223,8 @@ def exchange(
 
 def check_targets(difficulty: float, coherence: float, tolerance: tuple[float, float]) -> tuple[float, float]:
     """The two targets; ``BadUsage`` where a coordinate cannot be such, or a tolerance is not positive."""
+    for name, value in (("difficulty", difficulty), ("coherence", coherence)):
+        check_kind(value, (int, float, np.number), name, "give a number")
     if not 0 <= difficulty <= 1:
         msg = f"difficulty must be an AUROC in [0, 1] (0.5 is no relation), got {difficulty!r}"
         raise BadUsage(msg)

@@ -11,7 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Bools, Floats, Indices, Labels, check_features, check_groups, read_only
+from noisybench.ground.arrays import (
+    Bools,
+    Floats,
+    Indices,
+    Labels,
+    check_array,
+    check_features,
+    check_groups,
+    read_only,
+)
+from noisybench.ground.checks import check_kind, whole
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.statistics.expected_auroc import expected_auroc_in_groups, mid_ranks
 from noisybench.statistics.neighbour_index import neighbours_by
@@ -36,6 +46,8 @@ class Coordinates:
     neighbours: Indices
 
     def __post_init__(self) -> None:
+        for name, dimensions in (("difficulty", 1), ("bins", 1), ("neighbours", 2)):
+            check_array(getattr(self, name), name, dimensions=dimensions)
         n = len(self.difficulty)
         if self.difficulty.shape != (n,) or self.bins.shape != (n,) or self.neighbours.shape[:1] != (n,):
             shapes = ", ".join(str(part.shape) for part in (self.difficulty, self.bins, self.neighbours))
@@ -79,7 +91,8 @@ def neighbour_numbers(features: NDArray[Any], k: int, *, groups: NDArray[Any] | 
         BadData: Features of another shape or that are not finite, or one group alone.
         BadUsage: Fewer than k other samples, or k below 1.
     """
-    n = len(features)
+    check_array(features, "features", dimensions=2)
+    n, k = len(features), whole(k, "k")
     check_features(features, n)
     if not 0 < k < n:
         msg = f"k = {k} neighbours of {n} samples: expected 1 to {n - 1}, since a sample is not its own neighbour"
@@ -112,9 +125,12 @@ def difficulty_bins(difficulty: Floats, clean: Labels, bins: int = 10) -> Labels
         BadData: A sample of known class has no finite difficulty.
         BadUsage: Fewer bins than one.
     """
-    if bins < 1:
-        msg = f"bins must be at least 1, got {bins}"
-        raise BadUsage(msg)
+    whole(bins, "bins", least=1)
+    check_array(difficulty, "difficulty", dimensions=1)
+    check_array(clean, "clean", dimensions=1, kinds="iu")
+    if len(difficulty) != len(clean):
+        msg = f"there are {len(difficulty)} difficulties and {len(clean)} clean labels; expected one each"
+        raise BadData(msg)
     known = clean >= 0
     missing = np.flatnonzero(known & ~np.isfinite(difficulty))
     if missing.size:
@@ -136,6 +152,9 @@ def realised(coordinates: Coordinates, given: Labels, clean: Labels) -> Realised
     Raises:
         BadData: Arrays of other lengths than the coordinates.
     """
+    check_kind(coordinates, Coordinates, "coordinates", "coordinates_of(source) makes them")
+    for name, labels in (("given", given), ("clean", clean)):
+        check_array(labels, name, dimensions=1, kinds="iu")
     n = len(coordinates.difficulty)
     if given.shape != (n,) or clean.shape != (n,):
         msg = f"given and clean labels must have shape ({n},) as the coordinates, got {given.shape} and {clean.shape}"

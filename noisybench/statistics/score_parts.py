@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisybench.ground.arrays import Bools, Floats, Labels
-from noisybench.ground.errors import BadData, BadUsage
+from noisybench.ground.arrays import Bools, Floats, Labels, check_array
+from noisybench.ground.checks import whole
+from noisybench.ground.errors import BadData
 from noisybench.statistics.expected_auroc import expected_auroc, mid_ranks
 
 BINS = 20
@@ -70,10 +71,12 @@ def split_auroc(
         BadData: Arrays of several lengths, or a score that is not finite.
         BadUsage: Fewer bins than one.
     """
+    whole(bins, "bins", least=1)
+    for name, values in (("suspicion", suspicion), ("answers_suspicion", answers_suspicion)):
+        check_array(values, name, dimensions=1)
+    check_array(given, "given", dimensions=1, kinds="iu")
+    check_array(wrong, "wrong", dimensions=1, kinds="b")
     known = np.ones(len(wrong), dtype=bool) if known is None else known
-    if bins < 1:
-        msg = f"bins must be at least 1, got {bins}"
-        raise BadUsage(msg)
     _check(suspicion=suspicion, wrong=wrong, given=given, answers_suspicion=answers_suspicion, known=known)
     of_label = np.unique(given, return_inverse=True)[1].astype(np.int64)
     ranks = mid_ranks(suspicion, np.zeros_like(of_label))

@@ -170,7 +170,7 @@ def test_files_of_suspects(found: Suspects, tmp_path: Path) -> None:
 def test_a_second_look_computes_nothing(wine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run is kept; a corrected label is no suspect again, and a sample that was left out is none either."""
     first = suspects_at(wine, Wish(), out=tmp_path / "runs")
-    monkeypatch.setattr("noisybench.runs.features_columns.leave_one_out_ridge", None)
+    monkeypatch.setattr("noisybench.runs.features_columns.ridge_answers", None)
     assert suspects_at(wine, Wish(), out=tmp_path / "runs").chosen().tolist() == first.chosen().tolist()
 
 

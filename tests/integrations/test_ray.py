@@ -13,17 +13,14 @@ from typing import Any
 
 import pytest
 
-from noisybench.board.results import evaluate, memorize
+from noisybench.board.results import evaluate
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source
 from noisybench.ground.engines.ray import Ray
-from noisybench.ground.engines.shards import Shard
-from noisybench.ground.errors import BadData, BadUsage, Unfinished
+from noisybench.ground.errors import BadData, BadUsage
 from noisybench.items import find
-from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.runs import training_run
 from noisybench.training.machine import Machine
-from noisybench.training.plan import plan_run
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import Variant
 
@@ -137,17 +134,3 @@ def test_a_driver_that_was_killed_goes_on(cluster: str, tmp_path: Path) -> None:
     assert again.stdout.strip() == "[0, 1, 2]"
     assert finished[0].stat().st_mtime_ns == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1", "2"]
-
-
-def test_models_of_a_pool_are_those_of_one_process(
-    cluster: str, source: Source, labels: Variant, tmp_path: Path
-) -> None:
-    """Shards of Ray, too: the second finds all blocks, and makes the estimate."""
-    learner = SubsetPlan(plan_run(source, model="mlp(width=8)", recipe="overfit", epochs=1, device="cpu"))
-    memorize(source, labels, learner, tmp_path / "one", models=110, machine=Machine())
-    with pytest.raises(Unfinished, match="shard 1/2 has its 2 of 3 blocks"):
-        memorize(
-            source, labels, learner, tmp_path / "ray", models=110, machine=Machine(engine=Ray(), shard=Shard(1, 2))
-        )
-    memorize(source, labels, learner, tmp_path / "ray", models=110, machine=Machine(engine=Ray(), shard=Shard(2, 2)))
-    assert files(tmp_path / "ray") == files(tmp_path / "one")
