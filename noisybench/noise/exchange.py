@@ -57,6 +57,16 @@ class Exchanged:
     slopes: tuple[float, float]
 
 
+class OutOfReach(BadUsage):
+    """No column with these counts was found at the coordinates that were asked for.
+
+    Attributes:
+        realised: Where the search ended.
+    """
+
+    realised: Realised
+
+
 def coordinates_of(
     source: Source,
     *,

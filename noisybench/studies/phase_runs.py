@@ -24,7 +24,7 @@ from noisybench.ground.lookup import find
 from noisybench.ground.npy import write_array
 from noisybench.ground.version import __version__
 from noisybench.noise.difficulty_law import difficulty_of
-from noisybench.noise.exchange import coordinates_of, exchange
+from noisybench.noise.exchange import OutOfReach, coordinates_of
 from noisybench.runs.frozen_features import FrozenFeatures
 from noisybench.runs.frozen_scores import LabelScores, prepare_features, score_labels
 from noisybench.statistics.coherence import Coordinates, Realised, realised
@@ -304,25 +304,17 @@ def _labels_of(point: PhasePoint, setting: PhaseSetting) -> Variant | Realised:
     if origin == setting.folder(point.name) / "variant":
         return read_variant(origin)
     seed = grid.seed + point.draw
-    alone: Noise = find("noises", "counterpart")(of=origin)
-    counterpart = build_variant(setting.source, alone, seed=seed, mode="exact_per_class")
     if point.difficulty is None or point.coherence is None:
-        return counterpart
+        alone: Noise = find("noises", "counterpart")(of=origin)
+        return build_variant(setting.source, alone, seed=seed, mode="exact_per_class")
     noise: Noise = find("noises", "exchanged")(
         of=origin, auroc=point.difficulty, coherence=point.coherence, difficulty=setting.difficulty,
         lower_is_harder=setting.lower_is_harder, features=setting.coordinates, neighbours=grid.neighbours, bins=grid.bins,
     )  # fmt: skip
     try:
         return build_variant(setting.source, noise, seed=seed)
-    except BadUsage:
-        # The noise refuses a target that it does not reach: the same search, from the same labels, says where it ended.
-        found = exchange(
-            counterpart.labels, counterpart.clean, coordinates_in(setting), difficulty=point.difficulty,
-            coherence=point.coherence, seed=seed,
-        )  # fmt: skip
-        if found.reached:
-            raise
-        return found.realised
+    except OutOfReach as refused:
+        return refused.realised
 
 
 def score_records(variant: Variant, scores: LabelScores) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from noisybench.ground.errors import BadUsage
 from noisybench.noise.annotators import check_counts_of, source_counts
 from noisybench.noise.class_structure import Structure, check_structure, class_structure
 from noisybench.noise.difficulty_law import Ranking, check_auroc, check_one_origin, follow
-from noisybench.noise.exchange import check_targets, coordinates_of, exchange
+from noisybench.noise.exchange import OutOfReach, check_targets, coordinates_of, exchange
 from noisybench.statistics.expected_auroc import mid_ranks
 from noisybench.variants.flipping import Mode, flip_by_class, law_of_labels
 from noisybench.variants.noise import LABELS_ALONE, Draw, Noise, RateDefinition, require_mode
@@ -160,7 +160,9 @@ class Exchanged:
                 f"auroc {self.auroc:g} with coherence {self.coherence:g} is out of reach: the exchanges came to "
                 f"{where.difficulty:.3f} and {where.coherence:.3f}; ask for something between, or for a higher rate"
             )
-            raise BadUsage(msg)
+            refused = OutOfReach(msg)
+            refused.realised = where
+            raise refused
         return made.labels.copy(), chance
 
 
