@@ -11,8 +11,8 @@ Three estimands of a wrong label i, over heads that saw the sample (in) and head
 - label swap: the share of the heads in that would say the right class if only this label were put right, minus the share
   that does. It is exact: with the leverage h_ii of the sample in the subset's fit, its answers move by h_ii (e_right - e_given).
 
-Weights and leverages are float64; answers are multiplied in float32, which takes half the time and can turn only what is tied
-to six digits. No torch here. Source: Feldman and Zhang 2020, arXiv:2008.03703 (memorization, by subsets); clean damage
+Weights and leverages are float64; answers are multiplied in float32, which is faster and can turn only what is tied to
+six digits. No torch here. Source: Feldman and Zhang 2020, arXiv:2008.03703 (memorization, by subsets); clean damage
 and label swap are ours.
 """
 
