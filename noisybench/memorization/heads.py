@@ -31,7 +31,7 @@ from noisybench.statistics.refits import fit_ridge
 from noisybench.statistics.spectrum import centred_units
 
 ANSWERS_AT_ONCE = 2**23
-"""Answers of a subset that are looked at together: 64 MB."""
+"""Answers of a subset that are looked at together: 32 MB."""
 FLAT_PART = 1e-12
 """Part of the largest sum of squares from which a coordinate is more than rounding."""
 
