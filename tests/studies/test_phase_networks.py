@@ -9,11 +9,13 @@ from sklearn.metrics import roc_auc_score
 
 from noisybench.data.loading import load_source
 from noisybench.data.source import Source, untested
+from noisybench.ground.arrays import Bools, Floats, Labels
 from noisybench.ground.npy import write_array
 from noisybench.memorization.estimate import read_memorization
 from noisybench.noise.noises.symmetric import Symmetric
 from noisybench.runs.folder import keep_variant
 from noisybench.runs.reading import read_runs
+from noisybench.statistics.score_parts import split_auroc
 from noisybench.studies.phase_grid import PhaseGrid
 from noisybench.studies.phase_networks import RUNS, chosen_points, forecast_networks, network_records
 from noisybench.studies.phase_runs import ANSWERS, POINTS
@@ -67,8 +69,17 @@ def laid(source: Source, out: Path) -> list[Variant]:
     return found
 
 
+PARTS = ("given_label", "held_out_answers", "rest")
+
+
+def within_given(values: Floats, wrong: Bools, given: Labels) -> float:
+    """Mean AUROC over the given labels that hold both kinds, by scikit-learn."""
+    of_label = [(wrong[given == label], values[given == label]) for label in np.unique(given)]
+    return float(np.mean([roc_auc_score(*one) for one in of_label if 0 < one[0].sum() < len(one[0])]))
+
+
 def test_records_are_those_of_runs_and_pools(source: Source, tmp_path: Path) -> None:
-    """AUROC of each detector of the run on disk and of the memorization beside it, by scikit-learn; a second call trains nothing."""
+    """AUROC of each detector of the run on disk and of memorization, by scikit-learn, and its parts; a second call trains nothing."""
     grid = PhaseGrid(
         "digits", limit=200, features="pca", networks=2, model="mlp(width=8)", epochs=2, pool_models=6, pool_model="mlp(width=8)",
         pool_epochs=2,
@@ -88,10 +99,12 @@ def test_records_are_those_of_runs_and_pools(source: Source, tmp_path: Path) -> 
         values["memorization"] = read_memorization(pool).values
         for name, record in own.items():
             known = np.isfinite(values[name])  # of memorization, where some model saw the sample and some did not
-            area = roc_auc_score(variant.mislabeled[known], values[name][known])
-            assert record["auroc"] == pytest.approx(area, abs=1e-12)
-            parts = record["given_label"] + record["held_out_answers"] + record["rest"]
-            assert parts == pytest.approx(record["auroc"] - 0.5, abs=1e-12)
+            answers = np.random.default_rng(number).random(len(known))  # as they were laid
+            score, wrong, given = values[name][known], variant.mislabeled[known], variant.labels[known]
+            assert record["auroc"] == pytest.approx(roc_auc_score(wrong, score), abs=1e-12)
+            parts = split_auroc(score, wrong, given, answers[known])
+            assert {part: record[part] for part in PARTS} == {part: getattr(parts, part) for part in PARTS}
+            assert record["auroc_within_given"] == pytest.approx(within_given(score, wrong, given))
             assert (record["by"], record["kind"]) == (
                 ("pool", "memorization") if name == "memorization" else ("training", run.kinds[name])
             )
