@@ -16,11 +16,13 @@ from noisybench.ground.files import write_json
 from noisybench.items import find
 from noisybench.memorization.difficulty_files import read_difficulty
 from noisybench.runs.reading import read_run
+from noisybench.statistics.score_parts import split_auroc
 from noisybench.studies.phase import TABLES, measure_phase, phase, phase_findings
 from noisybench.studies.phase_claims import AHEAD, CLAIMS, SMALLEST
 from noisybench.studies.phase_grid import PRESETS, PhaseGrid
 from noisybench.studies.results import StudyResults, read_results, results_of
 from noisybench.training.machine import Machine
+from noisybench.training.trace import read_trace
 from noisybench.variants.building import build_variant
 from noisybench.variants.variant import read_variant, write_variant
 
@@ -231,11 +233,16 @@ def test_every_point_of_a_map_has_the_same_counts_and_can_be_scored_again(folder
         == 0
     )
     run = read_run(next((folder / "again").glob("*/pca-features-*/seed-0")))
-    told = {one["detector"]: one["auroc"] for one in results.of("score") if one["point"] == chosen["point"]}
+    told = {one["detector"]: one for one in results.of("score") if one["point"] == chosen["point"]}
     variant = read_variant(again)
+    wrong, given = variant.mislabeled, variant.labels
+    confidence = read_trace(run.path / "trace")["held_out.probabilities"][-1][np.arange(len(given)), given]
     for name in ("knn", "ridge"):
-        expected = roc_auc_score(variant.mislabeled, run.scores(name).values)
-        assert told[name] == pytest.approx(expected, abs=1e-12)
+        values = run.scores(name).values
+        assert told[name]["auroc"] == pytest.approx(roc_auc_score(wrong, values), abs=1e-12)
+        parts = split_auroc(values, wrong, given, 1 - confidence.astype(np.float64))
+        for part in ("given_label", "held_out_answers", "rest"):
+            assert told[name][part] == getattr(parts, part)
     assert "memorization" in told
 
 
