@@ -126,7 +126,7 @@ def _alignment(kept: Kept, _: ColumnsSoFar) -> dict[str, Filled]:
 
 def _shapley(kept: Kept, _: ColumnsSoFar) -> dict[str, Filled]:
     """Shapley values of the labels, (m,)."""
-    return {"features.shapley": Filled(shapley_of(kept.frozen.points, kept.labels), 0)}
+    return {"features.shapley": Filled(shapley_of(kept.frozen.orders, kept.labels), 0)}
 
 
 class ColumnPart(NamedTuple):

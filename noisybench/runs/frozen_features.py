@@ -1,5 +1,6 @@
 """Frozen features as the parts of a run see them: what no label decides, each computed once, when it is first asked for."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,12 +15,15 @@ from noisybench.statistics.nearest import Near
 from noisybench.statistics.neighbour_index import IndexName, neighbours_by
 from noisybench.statistics.refits import Fit
 from noisybench.statistics.ridge import ridge_spectrum
+from noisybench.statistics.shapley import Order, orders_of
 from noisybench.statistics.similarity import Points, points_of
 from noisybench.statistics.spectrum import PrincipalAxes
 from noisybench.statistics.vicinity import Surroundings, around_points
 
 NEIGHBOURS = 20
 """Neighbours of a sample that are asked."""
+FEW = 16_000
+"""Samples up to which the order of all to each is kept for further columns: 512 MB."""
 REFITTED = ClosedFormPlan(Ridge(), estimand="leave_one_out_margin")
 """What is solved again without each sample."""
 
@@ -98,3 +102,12 @@ class FrozenFeatures:
     def surroundings(self) -> Surroundings:
         """Who is near whom, for votes and for the nearest of each class."""
         return around_points(self.points)
+
+    @property
+    def orders(self) -> Iterable[Order]:
+        """The order of all samples to each, kept where further columns will ask for it and it is not too large."""
+        return orders_of(self.points) if self.classes is None or len(self.members) > FEW else self._kept_orders
+
+    @cached_property
+    def _kept_orders(self) -> tuple[Order, ...]:
+        return tuple(orders_of(self.points))

@@ -100,7 +100,7 @@ class AtlasGrid:
     twins: int = 119
     scored: int = 20
     again: int = 20
-    detectors: str = "standard"
+    detectors: str = "all"
     models: int = 100
     fraction: float = 0.7
     penalty: float = PENALTY

@@ -60,7 +60,7 @@ class PhaseGrid:
     difficulty: tuple[float, ...] = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
     coherence: tuple[float, ...] = (0.0, 0.07, 0.14, 0.21, 0.28, 0.35, 0.42)
     draws: tuple[int, ...] = (0, 1, 2)
-    detectors: tuple[str, ...] = ("standard",)
+    detectors: tuple[str, ...] = ("all",)
     named_difficulty: tuple[float, ...] = (0.4, 0.5, 0.65)
     named_coherence: tuple[float, ...] = (0.0, 0.2)
     networks: int = 12

@@ -67,8 +67,6 @@ def measure(features: Features, labels: Labels, rate: float, repeats: int) -> li
         faster(f"each further column, {size}", times["prepared"], times["ordinary"], repeats),
     ]
     for name, part in PARTS.items():
-        if name == "shapley":  # in no set but all; nothing of it is prepared
-            continue
         columns = part.columns
         pair: dict[str, Callable[[], object]] = {
             "plain": partial(columns_from, features, variant, prepared.groups, seed=0, lacking=columns),

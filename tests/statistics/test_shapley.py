@@ -59,3 +59,17 @@ def test_wrong_labels_have_low_values() -> None:
     labels = np.where(np.arange(200) < 20, (clean + 1) % 3, clean)
     found = knn_shapley(x, labels, 3)
     assert set(np.argsort(found)[:18]) <= set(range(20))
+
+
+@pytest.mark.parametrize("spread", [3, 10_000], ids=["many ties", "few"])
+def test_all_are_ordered_as_a_stable_sort_orders_them(spread: int) -> None:
+    """Of equal products the earlier sample is the nearer, 0 with either sign is one number, and the own group is last."""
+    rng = np.random.default_rng(spread)
+    rows = (rng.integers(-spread, spread + 1, (60, 2)) / spread).astype(np.float32)
+    rows[:5] = [[0.0, 1.0], [-0.0, 1.0], [1.0, 0.0], [1.0, -0.0], [0.0, 0.0]]
+    points = similarity.Points(rows, None, np.repeat(np.arange(30), 2))
+    ((samples, similar),) = similarity.similarities(points)
+    (order,) = shapley.orders_of(points)
+    np.testing.assert_array_equal(order.samples, samples)
+    np.testing.assert_array_equal(order.others, np.argsort(-similar, axis=1, kind="stable"))
+    np.testing.assert_array_equal(order.outside, 58)
