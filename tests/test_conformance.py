@@ -720,6 +720,15 @@ class TestNoise:
         same = np.array_equal(first.labels, draws(case, seed=4, mode=mode).labels)
         assert same == (noise.found or is_certain(first))
 
+    def test_it_says_that_its_draws_depend_on_inputs(self, case: tuple[Any, Source]) -> None:
+        """Inputs of other samples change the labels, or their law, of no noise but those that say ``rounded``."""
+        noise, source = case
+        turned = replace(source, inputs=np.asarray(source.inputs)[::-1])
+        first, other = draws(case), draws((noise, turned))
+        laws = [np.asarray(draw.flip_probability) for draw in (first, other)]  # of None: an array of no dimension
+        same = np.array_equal(first.labels, other.labels) and np.array_equal(laws[0], laws[1])
+        assert same or getattr(noise, "rounded", False), "say rounded: ClassVar[bool] = True"
+
     def test_the_first_draws_are_frozen(self, case: tuple[Any, Source], request: pytest.FixtureRequest) -> None:
         """The labels of a seed are those that were written down when the noise was added, in every mode."""
         noise, source = case

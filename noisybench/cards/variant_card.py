@@ -35,6 +35,7 @@ from noisybench.cards.description_text import PRINTED_CLASSES, RATE_WORDS, known
 from noisybench.ground.arrays import UNKNOWN, WRONG
 from noisybench.ground.checks import a_path
 from noisybench.ground.files import replacing
+from noisybench.ground.rounding import rounding_words
 from noisybench.variants.corrections import CORRECTIONS
 from noisybench.variants.transitions import SparseTransition, is_large
 from noisybench.variants.variant import ANSWERS, Variant, check_variant, transition_file
@@ -205,11 +206,24 @@ def _recipe(variant: Variant, source: DataCard | None, noise: DataCard | None) -
     if noise is None or not noise.facts["found"]:
         words += ["--seed", str(provenance.seed), "--mode", provenance.mode]
     words += _corrected(variant)
+    notes += _rounded(variant)
     notes.append(
         "The source digest above decides whether it is the same variant: a copy of the data with other bytes, such as "
         "JPEG pixels, gives another id."
     )
     return [*_fenced(shlex.join(words), "sh"), *(f"\n{_escape(note)}" for note in notes)]
+
+
+def _rounded(variant: Variant) -> list[str]:
+    """A note on a draw that rests on last digits."""
+    drawn_on = variant.provenance.drawn_on
+    if drawn_on is None:
+        return []
+    note = (
+        f"The noise reads the inputs, and who is wrong can depend on last digits: other processors and versions than those "
+        f"that drew it ({rounding_words(drawn_on)}) may give other labels, and so another id."
+    )
+    return [note]
 
 
 def _corrected(variant: Variant) -> list[str]:

@@ -1,6 +1,6 @@
 """Verifying variants: what is written is whole, and what stands together belongs together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import sqrt
 from os.path import isfile
 from pathlib import Path
@@ -21,6 +21,7 @@ from noisybench.ground.durability import is_temporary
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
 from noisybench.ground.lookup import find, names, summary
 from noisybench.ground.options import parse_options
+from noisybench.ground.rounding import rounding_here, rounding_words
 from noisybench.ground.version import __version__
 from noisybench.ground.walking import find_below
 from noisybench.variants.building import build_variant
@@ -140,7 +141,10 @@ def _check_nominal_rate(variant: Variant, description: Description, folder: Path
 
 
 def verify_draw(variant: Variant, source: Source) -> str:
-    """A sentence: the recorded noise, drawn again from ``source``, gives this variant, or why it was not drawn.
+    """A sentence: the recorded noise, drawn again from ``source``, gives this variant, or why that is not known.
+
+    A draw that rests on last digits (``rounded``) is held to what it gives where they are alike: on the same kind of
+    processor, with the same versions.
 
     Args:
         variant: As it was read.
@@ -175,7 +179,23 @@ def verify_draw(variant: Variant, source: Source) -> str:
         if isinstance(error, Mismatch) or not (kind.found or isinstance(error, Unasked)):
             raise
         return f"{p.noise} was not drawn again: {error}"
+    return _compared(variant, again, call, elsewhere=_drawn_elsewhere(noise, p.drawn_on))
+
+
+def _drawn_elsewhere(noise: Noise, drawn_on: Mapping[str, str] | None) -> str:
+    """In words, where a draw that rests on last digits was made, and where it is made again; nothing where these are alike."""
+    here = rounding_here()
+    if not getattr(noise, "rounded", False) or drawn_on == here:
+        return ""
+    there = "a machine that the record does not name" if drawn_on is None else rounding_words(drawn_on)
+    return f"it rests on last digits, and was drawn on {there}, now on {rounding_words(here)}"
+
+
+def _compared(variant: Variant, again: Variant, call: str, *, elsewhere: str) -> str:
+    """A sentence about a variant and the one that was drawn again; ``Mismatch`` where these differ and nothing excuses it."""
     odd = _differences(variant, again)
+    if odd and elsewhere:
+        return f"{call}, drawn again, gives another {', '.join(odd)}, which proves nothing: {elsewhere}"
     if odd:
         msg = (
             f"{call} does not give this variant but another {', '.join(odd)}: the recorded rate, seed, mode or another "

@@ -13,6 +13,7 @@ from noisybench.ground.checks import check_kind, whole
 from noisybench.ground.digests import label_digest
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.options import plain_options
+from noisybench.ground.rounding import rounding_here
 from noisybench.ground.version import __version__
 from noisybench.variants.corrections import CHECKED, DROPPED, Corrections, as_corrections, several
 from noisybench.variants.flipping import Mode, check_mode
@@ -93,6 +94,7 @@ def build_variant(
             variant_id=variant_id(source.sha256, labels),
             noisybench=__version__,
             left_out=source.left_out,
+            drawn_on=rounding_here() if getattr(noise, "rounded", False) else None,
         ),
         marks={**source.marks, **draw.marks},
         answers=source.answers if draw.answers is None else draw.answers,

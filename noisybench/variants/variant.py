@@ -40,7 +40,8 @@ class Provenance:
     """Enough to know where a label column came from, and to notice if it changed. Holds no path.
 
     ``left_out`` names the samples that the source left out, such as broken images, and ``corrections`` tells what people
-    decided about the labels that source and noise gave; a record without any does not say so.
+    decided about the labels that source and noise gave; a record without any does not say so. ``drawn_on`` is what decided
+    the last digits of a draw that rests on them, see ``rounding_here``; None of others, and of those before 0.5.0.
     """
 
     source: str
@@ -59,6 +60,7 @@ class Provenance:
     noisybench: str
     left_out: tuple[str, ...] = ()
     corrections: CorrectionRecord | None = None
+    drawn_on: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -381,8 +383,9 @@ def _record_digest(record: VariantRecord) -> str:
 
 
 def _as_json(record: VariantRecord) -> dict[str, Any]:
-    """What ``variant.json`` holds: every field but those of samples left out, and of corrections, where there are none."""
-    return {key: value for key, value in asdict(record).items() if key not in ("left_out", "corrections") or value}
+    """What ``variant.json`` holds: every field but those that not every variant has, where they are empty."""
+    rare = ("left_out", "corrections", "drawn_on")
+    return {key: value for key, value in asdict(record).items() if key not in rare or value}
 
 
 def check_source(source: Source, variant: Variant) -> None:

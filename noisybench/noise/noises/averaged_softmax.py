@@ -41,6 +41,7 @@ class AveragedSoftmax:
     epochs: int = 10
     how: How = "clean"
     found: ClassVar[bool] = False
+    rounded: ClassVar[bool] = True
     modes: ClassVar[tuple[Mode, ...]] = ("exact", "exact_per_class")
 
     def __post_init__(self) -> None:

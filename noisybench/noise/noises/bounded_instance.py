@@ -49,6 +49,7 @@ class BoundedInstance:
     temperature: float = 1.0
     matrix: Path | None = None
     found: ClassVar[bool] = False
+    rounded: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rate", check_rate(self.rate))

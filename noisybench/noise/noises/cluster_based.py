@@ -76,6 +76,7 @@ class ClusterBased:
     embedding: Embedding = "tsne"
     coordinates: Path | None = None
     found: ClassVar[bool] = False
+    rounded: ClassVar[bool] = True
     modes: ClassVar[tuple[Mode, ...]] = ("exact", "bernoulli")
 
     def __post_init__(self) -> None:

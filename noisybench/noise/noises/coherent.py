@@ -80,6 +80,7 @@ class Coherent:
     difficulty: Path | None = None
     lower_is_harder: bool = False
     found: ClassVar[bool] = False
+    rounded: ClassVar[bool] = True
     modes: ClassVar[tuple[Mode, ...]] = ("exact", "exact_per_class")
 
     def __post_init__(self) -> None:

@@ -32,6 +32,11 @@ class Composed:
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", steps_text(parse_steps(self.steps)))
 
+    @property
+    def rounded(self) -> bool:
+        """Whether one of the steps rests on last digits."""
+        return any(getattr(noise, "rounded", False) for noise in parse_steps(self.steps))
+
     def __call__(self, source: Source, *, seed: int, mode: Mode) -> Draw:
         require_mode("composed", mode, self.modes)
         return compose(parse_steps(self.steps), source, seed=seed, mode=mode)

@@ -49,6 +49,7 @@ class Confusion:
     epochs: int = 10
     how: How = "cross_fitted"
     found: ClassVar[bool] = False
+    rounded: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.rate is not None:

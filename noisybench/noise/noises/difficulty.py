@@ -60,6 +60,7 @@ class Difficulty:
     model: str | None = None
     epochs: int = 10
     found: ClassVar[bool] = False
+    rounded: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rate", check_rate(self.rate))

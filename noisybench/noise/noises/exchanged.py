@@ -69,6 +69,7 @@ class Exchanged:
     neighbours: int = 10
     bins: int = 10
     found: ClassVar[bool] = False
+    rounded: ClassVar[bool] = True
     modes: ClassVar[tuple[Mode, ...]] = ("exact", "exact_per_class")
 
     def __post_init__(self) -> None:

@@ -50,6 +50,7 @@ class Instance:
     rate: float
     temperature: float = 1.0
     found: ClassVar[bool] = False
+    rounded: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rate", check_rate(self.rate))

@@ -51,6 +51,7 @@ class Neighbourhood:
     smoothing: float | None = None
     index: IndexName | None = None
     found: ClassVar[bool] = False
+    rounded: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rate", check_rate(self.rate))

@@ -51,6 +51,7 @@ class PolynomialMargin:
     epochs: int = 10
     how: How = "clean"
     found: ClassVar[bool] = False
+    rounded: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rate", check_rate(self.rate))

@@ -52,6 +52,7 @@ class RaterPool:
     model: str | None = None
     epochs: int = 10
     found: ClassVar[bool] = False
+    rounded: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.rate is not None:

@@ -42,6 +42,7 @@ class XiaRaw:
 
     centre: float = 0.2
     found: ClassVar[bool] = False
+    rounded: ClassVar[bool] = True
     modes: ClassVar[tuple[Mode, ...]] = ("bernoulli",)
 
     def __post_init__(self) -> None:
