@@ -127,6 +127,12 @@ def _about(found: AtlasReadings) -> list[str]:
         f"{difficulty}."
     )
     said = [what, seen]
+    injected = [f"'{name}' ({one['noise']})" for name, one in found.sets.items() if one.get("injected")]
+    if injected:
+        said.append(
+            f"No person gave the labels of {', '.join(injected)}: noises stand in, and what is said here of people and of human "
+            "errors is said of these."
+        )
     contested = max(int(one["contested_samples"]) for one in found.sets.values())
     if contested:
         said.append(f"{contested} samples are contested.")

@@ -8,6 +8,7 @@ import numpy as np
 
 from noisybench.data.inputs import IMAGE_DIMENSIONS, read_rows
 from noisybench.ground.arrays import Bools, Floats, Indices, Labels
+from noisybench.ground.lookup import find, is_ours
 from noisybench.memorization.heads import SampleCounts, WrongCounts
 from noisybench.studies.atlas_grid import AtlasGrid
 from noisybench.studies.atlas_runs import AtlasFound
@@ -45,10 +46,12 @@ def atlas_records_of(grid: AtlasGrid, found: AtlasFound) -> list[dict[str, Any]]
 
 def _set_record(name: str, variant: Variant, contested: Bools) -> dict[str, Any]:
     known, wrong = variant.class_known, _wrong_of(variant)
+    noise = variant.provenance.noise
+    injected = is_ours("noises", noise) and not find("noises", noise).found
     return {
         "record": "set", "set": name, "variant_id": variant.provenance.variant_id, "samples": len(variant.labels),
         "known": int(known.sum()), "wrong": len(wrong), "contested_samples": int(contested.sum()),
-        "classes": variant.num_classes, "source": variant.provenance.source,
+        "classes": variant.num_classes, "source": variant.provenance.source, "noise": noise, "injected": injected,
     }  # fmt: skip
 
 

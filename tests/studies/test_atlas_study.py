@@ -55,6 +55,8 @@ def test_every_table_is_told_and_pictures_are_drawn(done: Path) -> None:
     for name in TABLES:
         assert findings.to_records(name) or name == "sensitivity"  # nothing is contested here
     assert "Fewer than 20 twins" in findings.about
+    assert "No person gave the labels of " in findings.about
+    assert "No person" not in atlas_findings(made(0.1)).about
     assert all((done.parent / name).stat().st_size > 10_000 for name in ("p.png", "s.png"))
     told = shell("study", "atlas", "--remake", "--out", done, "--format", "csv", "--table", "estimands")
     assert told.code == 0
