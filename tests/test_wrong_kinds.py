@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 import noisybench
-from noisybench import NoisybenchError
+from noisybench import (
+    BadUsage,
+    NoisybenchError,
+    build_variant,
+    find,
+    load_source,
+    plan_closed_form,
+    plan_learner,
+    write_variant,
+)
 
 WRONG: dict[str, Any] = {
     "None": None,
@@ -112,3 +121,33 @@ def test_one_wrong_kind_gets_an_error_of_ours(name: str, tmp_path: Path, monkeyp
                 getattr(noisybench, name)(**arguments | {one: wrong})
             except NoisybenchError as error:
                 assert "\n" not in str(error)  # noqa: PT017 - not all of them are refused
+
+
+def with_machine() -> Iterator[str]:
+    """Public functions that are told on what to run."""
+    told = (name for name in functions() if "machine" in inspect.signature(getattr(noisybench, name)).parameters)
+    return (name for name in told if name != "train")  # which takes the parts of a run one by one
+
+
+@pytest.mark.parametrize("name", with_machine())
+def test_what_is_no_machine_is_refused_by_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number in place of a ``Machine``, all else being right: before anything is computed."""
+    monkeypatch.chdir(tmp_path)
+    source = load_source("digits", limit=60)
+    variant = build_variant(source, find("noises", "symmetric")(rate=0.2))
+    write_variant(variant, tmp_path / "variant")
+    plan, features = plan_closed_form(source)
+    given: dict[str, Any] = {
+        "variant": variant, "source": source, "learner": plan, "features": features, "out": tmp_path / "out",
+        "preset": "quick", "variants": [tmp_path / "variant"], "labels": variant.labels,
+    }  # fmt: skip
+    if name == "detect":
+        given["learner"], given["features"] = plan_learner(source, epochs=1)[0], None
+    function = getattr(noisybench, name)
+    needed = [one.name for one in inspect.signature(function).parameters.values() if one.default is one.empty]
+    if name == "memorize":
+        needed.append("features")
+    with pytest.raises(BadUsage, match="machine is the int .3.") as refused:
+        function(**{key: given[key] for key in needed}, machine=3)
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "out").exists()

@@ -34,7 +34,7 @@ from noisybench.memorization.reliability import Summary, summarise, summarise_ex
 from noisybench.memorization.subset_plan import SubsetPlan
 from noisybench.runs.folder import keep_variant
 from noisybench.runs.pool_training import train_pool
-from noisybench.training.machine import Machine, limited_threads
+from noisybench.training.machine import Machine, given_machine, limited_threads
 from noisybench.variants.variant import Variant, check_source, check_variant
 
 log = logging.getLogger("noisybench")
@@ -78,6 +78,7 @@ def measure_memorization(
     check_variant(variant)
     mend = "plan_learner(source), plan_fitted(source) and plan_closed_form(source) give one, each with its features"
     check_kind(learner, (SubsetPlan, FittedPlan, ClosedFormPlan), "learner", mend)
+    machine = given_machine(machine)
     home = a_path(out, "out") / variant.name
     name = (
         learner.folder(seed=seed) if isinstance(learner, ClosedFormPlan) else learner.folder(purpose="truth", seed=seed)
@@ -94,7 +95,7 @@ def measure_memorization(
         keep_variant(variant, home / "variant", source.sample_names)
 
     if isinstance(learner, ClosedFormPlan) and features is not None:
-        with limited_threads((machine or Machine()).threads):
+        with limited_threads(machine.threads):
             if learner.learner.is_exact:
                 return folder, _leave_out(variant, learner, features, folder, keep)
             pace = refit_subsets(
@@ -112,7 +113,7 @@ def measure_memorization(
                 purpose="truth",
                 features=features,
                 ask_test=ask_test,
-                machine=machine or Machine(device="auto"),
+                machine=machine,
                 progress=progress,
             ).models_per_second
         except Unfinished:
@@ -125,9 +126,7 @@ def measure_memorization(
     return folder, summarise(truth, pool, variant, models_per_second=pace)
 
 
-def _check_solved(
-    learner: ClosedFormPlan, features: Features | None, machine: Machine | None, *, ask_test: bool
-) -> None:
+def _check_solved(learner: ClosedFormPlan, features: Features | None, machine: Machine, *, ask_test: bool) -> None:
     """Raise ``BadUsage`` for what a measurement in closed form lacks, or has not."""
     if features is None:
         msg = "ridge regression needs features; plan_closed_form(source) gives them beside the plan"
@@ -138,7 +137,7 @@ def _check_solved(
             f"models that are trained or fitted"
         )
         raise BadUsage(msg)
-    if machine is not None and not machine.shard.is_whole:
+    if not machine.shard.is_whole:
         msg = "what is solved in closed form has no parts to share among jobs; leave the shard out"
         raise BadUsage(msg)
 

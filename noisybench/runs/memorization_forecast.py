@@ -26,7 +26,7 @@ from noisybench.runs.closed_form_forecast import try_solving
 from noisybench.runs.memorization_trial import BUDGET, Trial, seconds_of_estimate, seconds_of_neighbours
 from noisybench.runs.pool_run import check_purpose, folder_of_pools
 from noisybench.statistics.pair_influences import CELLS
-from noisybench.training.machine import Machine, limited_threads
+from noisybench.training.machine import Machine, given_machine, limited_threads
 from noisybench.variants.variant import Variant, check_source, check_variant
 
 OF_ESTIMATE = 40
@@ -140,7 +140,7 @@ def forecast_memorization(
     check_source(source, variant)
     check_purpose(purpose, fractions)
     models, seed = whole(models, "models", least=2), whole(seed, "seed", least=0)
-    machine = machine or Machine(device="auto")
+    machine = given_machine(machine)
     home = a_path(out, "out") / variant.name
     if ask_test and (purpose == "detector" or isinstance(learner, ClosedFormPlan)):
         msg = "only models that are trained or fitted to measure memorization are asked about a test set; leave ask_test out"

@@ -41,7 +41,7 @@ from noisybench.runs.mending import mend, recognise
 from noisybench.runs.pool_training import train_pool
 from noisybench.runs.record import RunRecord, about_labels
 from noisybench.statistics.confident_learning import NoiseEstimate, estimate_noise
-from noisybench.training.machine import Machine, limited_threads
+from noisybench.training.machine import Machine, given_machine, limited_threads
 from noisybench.training.trace import write_observation
 from noisybench.variants.variant import Variant, check_source, check_variant
 
@@ -101,7 +101,7 @@ def score_pool(
     check_variant(variant)
     check_kind(learner, (SubsetPlan, FittedPlan), "learner", "plan_learner(source) and plan_fitted(source) give one")
     models, seed = whole(models, "models", least=2), whole(seed, "seed", least=0)
-    machine = machine or Machine(device="auto")
+    machine = given_machine(machine)
     shares = tuple(sorted(fractions)) or (learner.fraction,)
     if len(set(shares)) < len(shares):
         msg = f"a fraction is given twice in {', '.join(f'{share:g}' for share in fractions)}"

@@ -21,7 +21,7 @@ from noisybench.runs.further_task import FurtherTask, carry_out_further
 from noisybench.runs.record import OF_RULES, Regime
 from noisybench.runs.schemes import SCHEMES
 from noisybench.runs.training_task import TrainingTask, carry_out_one, help_train
-from noisybench.training.machine import Machine
+from noisybench.training.machine import Machine, given_machine
 from noisybench.training.model import BuildModel, check_model
 from noisybench.training.objective import CROSS_ENTROPY, Objective
 from noisybench.training.objective_contract import check_begin
@@ -83,7 +83,7 @@ def train_and_score(
         BadData: ``out`` holds runs of the same labels that were made differently, or another process works on one.
         Mismatch: A variant was made from another source.
     """
-    machine = machine or Machine(device="auto")
+    machine = given_machine(machine)
     check_kind(source, Source, "source", "load_source('digits') or source_from_arrays(…) gives one")
     plan = plan_run(
         source,

@@ -28,7 +28,7 @@ from noisybench.studies.atlas_tables import (
 from noisybench.studies.grids import choose_grid
 from noisybench.studies.results import StudyResults, read_results, results_of, write_results
 from noisybench.studies.study import StudyFindings
-from noisybench.training.machine import Machine
+from noisybench.training.machine import Machine, given_machine
 
 STUDY = "atlas"
 TABLES = (
@@ -67,7 +67,7 @@ def atlas(
     """
     grid, folder = choose_grid(preset, PRESETS), a_path(out, "out")
     pictures = [None if path is None else check_picture(path) for path in (plot, sheet)]
-    found = run_atlas(grid, folder, machine=machine or Machine(device="auto"), progress=progress)
+    found = run_atlas(grid, folder, machine=given_machine(machine), progress=progress)
     write_results(results_of(STUDY, grid, atlas_records_of(grid, found)), folder)
     results = read_results(folder, STUDY)
     if pictures[0] is not None:

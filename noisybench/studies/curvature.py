@@ -44,7 +44,7 @@ from noisybench.studies.grids import choose_grid, grid_of_results
 from noisybench.studies.hypotheses import Effect, claims_table, judge_hypotheses, verdicts_of
 from noisybench.studies.results import StudyResults, read_results, results_of, write_results
 from noisybench.studies.study import StudyFindings
-from noisybench.training.machine import Machine
+from noisybench.training.machine import Machine, given_machine
 
 PRESETS: Mapping[str, CurvatureGrid] = {
     "quick": CurvatureGrid(
@@ -128,7 +128,7 @@ def curvature(
     """
     grid, out = choose_grid(preset, PRESETS), a_path(out, "out")
     pictures = [None if path is None else check_picture(path) for path in (plot, sheet)]
-    machine = machine or Machine(device="auto")
+    machine = given_machine(machine)
     labelled = grid.labelled()
     parts: tuple[Any, Any] = (train_all, measure_truths)
     told = {"machine": machine, "progress": progress}
@@ -153,7 +153,7 @@ def forecast_curvature(
     Raises:
         UnknownName: There is no such preset.
     """
-    grid, out, machine = choose_grid(preset, PRESETS), a_path(out, "out"), machine or Machine(device="auto")
+    grid, out, machine = choose_grid(preset, PRESETS), a_path(out, "out"), given_machine(machine)
     labelled = grid.labelled()
     tasks = tasks_of(grid, labelled, out, machine)
     found = forecast_trainings([task.planned(labelled[task.place].source) for task in tasks])

@@ -35,7 +35,7 @@ from noisybench.studies.harm_theory import Domain, bounds, costs, lookup, parado
 from noisybench.studies.hypotheses import Effect
 from noisybench.studies.results import StudyResults, read_results, results_of, write_results
 from noisybench.studies.study import StudyFindings
-from noisybench.training.machine import Machine
+from noisybench.training.machine import Machine, given_machine
 
 PRESETS: Mapping[str, HarmGrid] = {
     "quick": HarmGrid(
@@ -100,7 +100,7 @@ def harm(
     """
     grid, out = choose_grid(preset, PRESETS), a_path(out, "out")
     picture = None if plot is None else check_picture(plot)
-    spectra, answers = run_grid(grid, out, machine=machine or Machine(device="auto"), progress=progress)
+    spectra, answers = run_grid(grid, out, machine=given_machine(machine), progress=progress)
     write_results(results_of("harm", grid, [*measured_records(grid, spectra, answers)]), out)
     findings = harm_findings(read_results(out, "harm"))
     if picture is not None:
@@ -116,7 +116,7 @@ def forecast_harm(
     Raises:
         UnknownName: There is no such preset.
     """
-    planned = planned_trainings(choose_grid(preset, PRESETS), a_path(out, "out"), machine or Machine(device="auto"))
+    planned = planned_trainings(choose_grid(preset, PRESETS), a_path(out, "out"), given_machine(machine))
     return forecast_trainings(planned)
 
 

@@ -32,7 +32,7 @@ from noisybench.studies.phase_tables import (
 )
 from noisybench.studies.results import StudyResults, read_results, results_of, write_results
 from noisybench.studies.study import StudyFindings
-from noisybench.training.machine import Machine
+from noisybench.training.machine import Machine, given_machine
 
 TABLES = ("detectors", "map", "parts", "named", "memorization", "networks", "points", "scores", "verdicts")
 """Names of its tables, that which csv takes unless another is asked for first."""
@@ -80,7 +80,7 @@ def phase(
     """
     grid, out = choose_grid(preset, PRESETS), a_path(out, "out")
     picture = None if plot is None else check_picture(plot)
-    machine = machine or Machine(device="auto")
+    machine = given_machine(machine)
     setting = _setting(grid, [out], variants, data, difficulty, lower_is_harder=lower_is_harder)
     records = [
         _about_setting(setting, models=difficulty is None),
@@ -140,7 +140,7 @@ def forecast_phase(
     The time is by the finished points, or by one that is made elsewhere and thrown away, for which features are computed
     unless they are there. Nothing is written where the study will be.
     """
-    grid, out, machine = choose_grid(preset, PRESETS), a_path(out, "out"), machine or Machine(device="auto")
+    grid, out, machine = choose_grid(preset, PRESETS), a_path(out, "out"), given_machine(machine)
     with TemporaryDirectory() as folder:
         elsewhere = Path(folder)
         setting = _setting(grid, [out, elsewhere], variants, data, difficulty, lower_is_harder=lower_is_harder)

@@ -31,7 +31,7 @@ from noisybench.studies.reproduce_picture import draw_judged
 from noisybench.studies.reproduce_runs import PARTS, ReproduceGrid, own_records, planned_runs
 from noisybench.studies.results import StudyResults, read_results, results_of, write_results
 from noisybench.studies.study import StudyFindings, StudyTable
-from noisybench.training.machine import Machine
+from noisybench.training.machine import Machine, given_machine
 from noisybench.training.timing import read_timing
 
 PRESETS: Mapping[str, ReproduceGrid] = {
@@ -85,7 +85,7 @@ def reproduce(
     picture = None if plot is None else check_picture(plot)
     for name, chosen in grid.studies.items():
         grid_of_part(name, chosen)  # refused before anything is trained
-    machine = machine or Machine(device="auto")
+    machine = given_machine(machine)
     parts = (own_records, part_records)
     records = each_share(partial(part, grid, out, machine=machine, progress=progress) for part in parts)
     write_results(results_of("reproduce", grid, [*chain(*records)]), out)
@@ -103,7 +103,7 @@ def forecast_reproduce(
     Raises:
         UnknownName: There is no such preset, or a study has none of that name.
     """
-    grid, out, machine = choose_grid(preset, PRESETS), a_path(out, "out"), machine or Machine(device="auto")
+    grid, out, machine = choose_grid(preset, PRESETS), a_path(out, "out"), given_machine(machine)
     source, tasks = planned_runs(grid, out, machine)
     planned = [task.planned(source) for task in tasks if task.what == "training"]
     trainings = forecast_trainings(planned)

@@ -31,7 +31,7 @@ from noisybench.studies.susceptibility_regions import (
 )
 from noisybench.studies.susceptibility_runs import forecast_runs, read_variants, run_settings
 from noisybench.studies.susceptibility_tables import change_table, correlation_effects, correlation_table
-from noisybench.training.machine import Machine
+from noisybench.training.machine import Machine, given_machine
 
 STUDY = "susceptibility"
 TABLES = ("correlations", "changes", "regions", "thresholds", "selection", "settings", "claims", "verdicts")
@@ -50,7 +50,7 @@ def forecast_susceptibility(
     grid, folder = choose_grid(preset, PRESETS), a_path(out, "out")
     labelled = read_variants(variants, None if data is None else a_path(data, "data"))
     labelled = [one._replace(source=grid.seen(one.source)) for one in labelled]
-    return forecast_runs(grid, labelled, folder, (machine or Machine(device="auto")).device)
+    return forecast_runs(grid, labelled, folder, given_machine(machine).device)
 
 
 def susceptibility(
@@ -88,7 +88,7 @@ def susceptibility(
         check_picture(a_path(plot, "plot"))
     labelled = read_variants(variants, None if data is None else a_path(data, "data"))
     labelled = [one._replace(source=grid.seen(one.source)) for one in labelled]
-    records = run_settings(grid, labelled, folder, machine=machine or Machine(device="auto"), progress=progress)
+    records = run_settings(grid, labelled, folder, machine=given_machine(machine), progress=progress)
     results = results_of(STUDY, grid, records)
     write_results(results, folder)
     if plot is not None:

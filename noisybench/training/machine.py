@@ -91,6 +91,18 @@ class Machine:
         return replace(self, device=self.device_of(number), workers=1, engine=None, shard=WHOLE)
 
 
+def given_machine(machine: Machine | None) -> Machine:
+    """The machine that a caller gave; of None one worker, on a GPU where there is one.
+
+    Raises:
+        BadUsage: It is something else.
+    """
+    if machine is None:
+        return Machine(device="auto")
+    check_kind(machine, Machine, "machine", "Machine(device='cpu', workers=2) is one")
+    return machine
+
+
 def choose_device(name: str) -> str:
     """The device of that name, ``auto`` being ``cuda`` where there is a GPU and else ``cpu``.
 
