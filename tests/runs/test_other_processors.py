@@ -19,6 +19,7 @@ from noisybench.detection.scoring import read_scores, scores_path, write_scores
 from noisybench.ground.rounding import rounding_here
 from noisybench.runs.verify import verify_runs
 from noisybench.variants.building import build_variant
+from noisybench.variants.variant import read_variant
 
 OLD = {
     "ATEN_CPU_CAPABILITY": "default",  # torch
@@ -84,6 +85,19 @@ def test_scores_may_differ_by_rounding_alone(elsewhere: Path, tmp_path: Path, sh
     else:
         with pytest.raises(BadData, match="the scores of 'aum' do not follow from the trace"):
             list(verify_runs(runs))
+
+
+@pytest.mark.parametrize(("pattern", "name"), [("mlp-standard-*", "forgetting"), ("*-pool-*", "held_out_error")])
+def test_digits_may_not_part_what_ties(elsewhere: Path, tmp_path: Path, pattern: str, name: str) -> None:
+    """Most counts and shares tie: whoever parts them by who is wrong has another ranking, however small the digits."""
+    runs = shutil.copytree(elsewhere / "runs", tmp_path / "runs")
+    (folder,) = runs.glob(f"*/{pattern}/seed-0")
+    path = scores_path(folder, name)
+    scores = read_scores(path)
+    wrong = read_variant(folder.parents[1] / "variant").mislabeled
+    write_scores(replace(scores, values=scores.values + 1e-9 * wrong), path)
+    with pytest.raises(BadData, match=f"the scores of '{name}' do not follow from the trace"):
+        list(verify_runs(runs))
 
 
 def test_a_draw_that_reads_inputs_is_held_to_its_own_kind(elsewhere: Path) -> None:
