@@ -1,6 +1,7 @@
 """Verifying variants: what is written is whole, and what stands together belongs together."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import sqrt
 from os.path import isfile
 from pathlib import Path
@@ -15,7 +16,8 @@ from noisybench.cards.description import Description, describe
 from noisybench.cards.variant_card import README, card_of, encoded
 from noisybench.data.crowd.answers import Answers
 from noisybench.data.source import Option, Source
-from noisybench.ground.digests import file_digest
+from noisybench.ground.arrays import read_only
+from noisybench.ground.digests import file_digest, label_digest
 from noisybench.ground.download import Unasked
 from noisybench.ground.durability import is_temporary
 from noisybench.ground.errors import BadData, BadUsage, Mismatch
@@ -24,11 +26,14 @@ from noisybench.ground.options import parse_options
 from noisybench.ground.rounding import rounding_here, rounding_words
 from noisybench.ground.version import __version__
 from noisybench.ground.walking import find_below
-from noisybench.variants.building import build_variant
+from noisybench.variants.building import build_variant, correct_variant
 from noisybench.variants.corrections import CORRECTIONS
 from noisybench.variants.noise import Noise
 from noisybench.variants.transitions import AnyTransition, SparseTransition
-from noisybench.variants.variant import Variant, answer_columns, read_variant
+from noisybench.variants.variant import Variant, answer_columns, read_variant, variant_id
+
+LAW = ("flip_probability", "selected", "transition", "answers")
+"""Columns that a draw which rests on last digits may have otherwise elsewhere, besides the labels."""
 
 
 def verify_variant(folder: Path, *, cards: bool = True) -> Iterator[str]:
@@ -171,7 +176,10 @@ def verify_draw(variant: Variant, source: Source) -> str:
         if bare:
             msg = f"the record of {call} names a file as '{bare[0]}' without its digest; build again"
             raise Mismatch(msg)
-        again = build_variant(source, noise, seed=p.seed, mode=p.mode, corrections=variant.corrections)
+        drawn = build_variant(source, noise, seed=p.seed, mode=p.mode)
+        elsewhere = _drawn_elsewhere(noise, p.drawn_on)
+        held = _with_draw_of(variant, drawn) if elsewhere else drawn
+        again = held if variant.corrections is None else correct_variant(held, variant.corrections)
     except BadUsage as error:
         msg = f"the record of {call} cannot be drawn again: {error}"
         raise Mismatch(msg) from None
@@ -179,7 +187,12 @@ def verify_draw(variant: Variant, source: Source) -> str:
         if isinstance(error, Mismatch) or not (kind.found or isinstance(error, Unasked)):
             raise
         return f"{p.noise} was not drawn again: {error}"
-    return _compared(variant, again, call, elsewhere=_drawn_elsewhere(noise, p.drawn_on))
+    _check_same(variant, again, call)
+    odd = _differences(held, drawn)
+    if odd:
+        return f"{call}, drawn again, gives another {', '.join(odd)}, which proves nothing: {elsewhere}"
+    corrected = "" if variant.corrections is None else " once it is corrected"
+    return f"{call}, drawn again, gives these labels{corrected}"
 
 
 def _drawn_elsewhere(noise: Noise, drawn_on: Mapping[str, str] | None) -> str:
@@ -187,23 +200,42 @@ def _drawn_elsewhere(noise: Noise, drawn_on: Mapping[str, str] | None) -> str:
     here = rounding_here()
     if not getattr(noise, "rounded", False) or drawn_on == here:
         return ""
-    there = "a machine that the record does not name" if drawn_on is None else rounding_words(drawn_on)
+    there = "a machine that the record does not name" if not drawn_on else rounding_words(drawn_on)
     return f"it rests on last digits, and was drawn on {there}, now on {rounding_words(here)}"
 
 
-def _compared(variant: Variant, again: Variant, call: str, *, elsewhere: str) -> str:
-    """A sentence about a variant and the one that was drawn again; ``Mismatch`` where these differ and nothing excuses it."""
+def _with_draw_of(variant: Variant, drawn: Variant) -> Variant:
+    """What was drawn again, with what may rest on last digits as ``variant`` has it: labels before corrections, law, answers.
+
+    All else follows from source and record on every machine, above all what is known of the right classes.
+    """
+    labels = variant.labels if variant.corrections is None else variant.corrections.labels_before(variant.labels)
+    if labels.shape != drawn.labels.shape or variant.class_names != drawn.class_names:
+        return drawn  # of another source: no digits make that
+    pairs = [(name, getattr(variant, name), getattr(drawn, name)) for name in LAW]
+    either = (variant.clean < 0) & (drawn.clean < 0)  # of a label that is known to be wrong, another one is not
+    return replace(
+        drawn,
+        labels=labels,
+        clean=read_only(np.where(either, variant.clean, drawn.clean)),
+        provenance=replace(
+            drawn.provenance,
+            labels_sha256=label_digest(labels),
+            variant_id=variant_id(drawn.provenance.source_sha256, labels),
+        ),
+        **{name: ours for name, ours, theirs in pairs if ours is not None and theirs is not None},
+    )
+
+
+def _check_same(variant: Variant, again: Variant, call: str) -> None:
+    """Raise ``Mismatch`` where a variant is not the one that was drawn again."""
     odd = _differences(variant, again)
-    if odd and elsewhere:
-        return f"{call}, drawn again, gives another {', '.join(odd)}, which proves nothing: {elsewhere}"
     if odd:
         msg = (
             f"{call} does not give this variant but another {', '.join(odd)}: the recorded rate, seed, mode or another "
             f"parameter is not the one it was drawn with; build again"
         )
         raise Mismatch(msg)
-    corrected = "" if variant.corrections is None else " once it is corrected"
-    return f"{call}, drawn again, gives these labels{corrected}"
 
 
 def _is_here(name: str, digest: str) -> bool:

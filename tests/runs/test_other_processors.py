@@ -15,11 +15,14 @@ import pytest
 from noisybench import BadData, Mismatch, find, load_source, verify
 from noisybench.cards import verify as cards_verify
 from noisybench.cards.verify import verify_draw
+from noisybench.data.source import Source
 from noisybench.detection.scoring import read_scores, scores_path, write_scores
+from noisybench.ground.digests import label_digest
 from noisybench.ground.rounding import rounding_here
 from noisybench.runs.verify import verify_runs
-from noisybench.variants.building import build_variant
-from noisybench.variants.variant import read_variant
+from noisybench.variants.building import build_variant, correct_variant
+from noisybench.variants.corrections import Corrections
+from noisybench.variants.variant import Variant, read_variant, variant_id
 
 OLD = {
     "ATEN_CPU_CAPABILITY": "default",  # torch
@@ -127,6 +130,48 @@ def test_where_it_was_drawn_a_difference_is_an_error(monkeypatch: pytest.MonkeyP
     assert "a machine that the record does not name" in verify_draw(older, source)
     monkeypatch.setattr(cards_verify, "rounding_here", lambda: {"machine": "abacus"})
     assert "now on abacus" in verify_draw(forged, source)
+
+
+ABACUS = {"machine": "abacus"}
+
+
+def _drawn_on_an_abacus(source: Source) -> Variant:
+    """A variant whose noise reads the inputs, with a label less wrong than this machine gives, as if digits had been others."""
+    variant = build_variant(source, find("noises", "coherent")(rate=0.3))
+    labels = variant.labels.copy()
+    labels[np.flatnonzero(variant.mislabeled)[0]] = variant.clean[variant.mislabeled][0]
+    provenance = replace(
+        variant.provenance,
+        labels_sha256=label_digest(labels),
+        variant_id=variant_id(source.sha256, labels),
+        drawn_on=ABACUS,
+    )
+    return replace(variant, labels=labels, provenance=provenance)
+
+
+@pytest.mark.parametrize("corrected", [False, True], ids=["as drawn", "corrected"])
+def test_what_was_drawn_elsewhere_is_told(*, corrected: bool) -> None:
+    """Also where people then corrected it: the corrections are of the labels that were drawn there."""
+    source = load_source("digits", limit=200)
+    variant = _drawn_on_an_abacus(source)
+    if corrected:
+        one = np.flatnonzero(variant.mislabeled)[-1:]
+        made = Corrections(variant.variant_id, one, variant.labels[one], variant.clean[one], ("accept",))
+        variant = correct_variant(variant, made)
+    assert "gives another labels (in 1 of 200), which proves nothing" in verify_draw(variant, source)
+
+
+def test_no_digits_excuse_another_truth() -> None:
+    """What is known of the right classes, and of what the rate is one, follow from source and record on every machine."""
+    source = load_source("digits", limit=200)
+    variant = _drawn_on_an_abacus(source)
+    clean = variant.clean.copy()
+    clean[7] = (clean[7] + 1) % 10
+    with pytest.raises(Mismatch, match=r"another clean \(in 1 of 200\)"):
+        verify_draw(replace(variant, clean=clean), source)
+    record = replace(variant.provenance, rate_definition="inclusive")
+    with pytest.raises(Mismatch, match="another rate_definition"):
+        verify_draw(replace(variant, provenance=record), source)
 
 
 def test_a_draw_of_labels_alone_is_held_to_its_labels_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
