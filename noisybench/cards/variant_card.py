@@ -217,10 +217,10 @@ def _recipe(variant: Variant, source: DataCard | None, noise: DataCard | None) -
 def _rounded(variant: Variant) -> list[str]:
     """A note on a draw that rests on last digits."""
     drawn_on = variant.provenance.drawn_on
-    if drawn_on is None:
+    if not drawn_on:
         return []
     note = (
-        f"The noise reads the inputs, and who is wrong can depend on last digits: other processors and versions than those "
+        f"The noise reads the inputs, and who is wrong can depend on last digits: other processors, threads and versions than those "
         f"that drew it ({rounding_words(drawn_on)}) may give other labels, and so another id."
     )
     return [note]

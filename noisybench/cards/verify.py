@@ -149,7 +149,7 @@ def verify_draw(variant: Variant, source: Source) -> str:
     """A sentence: the recorded noise, drawn again from ``source``, gives this variant, or why that is not known.
 
     A draw that rests on last digits (``rounded``) is held to what it gives where they are alike: on the same kind of
-    processor, with the same versions.
+    processor, by as many threads, with the same versions.
 
     Args:
         variant: As it was read.

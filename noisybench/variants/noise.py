@@ -55,8 +55,8 @@ class Noise(Protocol):
     """What a file of ``noises/`` gives: a frozen dataclass whose fields are the noise's parameters.
 
     One that cannot be drawn in every mode says in a class variable ``modes`` in which it can. One whose draws depend on the
-    inputs says ``rounded = True``: they rest on last digits, which another processor or version computes otherwise, and
-    the variant records where it was drawn.
+    inputs says ``rounded = True``: they rest on last digits, which another processor, number of threads or version computes
+    otherwise, and the variant records where it was drawn.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
