@@ -79,7 +79,9 @@ def cluster_loss_curves(
     if not np.isfinite(scores).any():  # NaN where whole classes alone are dropped, which no silhouette judges
         nobody = np.zeros(len(labels), dtype=bool)
         return CurveClusters(nobody.astype(np.int64), nobody, 0, 0, 0, 0)
-    return options[int(np.nanargmax(scores))]  # the first of equal ones
+    best = masks[int(np.nanargmax(scores))]
+    # The first that drops the same: their scores are one number, but for digits that another processor has otherwise.
+    return options[int((masks == best).all(1).argmax())]
 
 
 def smooth(losses: NDArray[np.floating], most: float) -> Floats:

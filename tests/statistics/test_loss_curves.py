@@ -1,6 +1,7 @@
 """Clusters of loss curves, against scikit-learn and a loop from the definition."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 
+from noisybench.ground.arrays import Floats
+from noisybench.statistics import loss_curves
 from noisybench.statistics.loss_curves import cluster_loss_curves, silhouettes, smooth
 
 RNG = np.random.default_rng(0)
@@ -120,3 +123,15 @@ def test_a_class_of_equal_curves_has_no_noisy_part() -> None:
     assert not found.votes[:50].any()
     alike = np.repeat(rng.random((8, 2)), [3, 4], axis=1).astype(np.float32)
     assert not cluster_loss_curves(alike, np.ones(7, dtype=bool), np.repeat([0, 1], [3, 4]), 2).votes.any()
+
+
+def test_of_clusterings_that_drop_the_same_the_first_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four epochs are smoothed to one value, alike in every window: one window says it, whatever digits others end in."""
+
+    def rounded_otherwise(*given: Any) -> Floats:  # noqa: ANN401 - as the function takes them
+        found = silhouettes(*given)
+        return found * (1 + np.arange(len(found)) * np.finfo(np.float64).eps)
+
+    monkeypatch.setattr(loss_curves, "silhouettes", rounded_otherwise)
+    found = cluster_loss_curves(*curves_of(4, 300, 10, seed=0), 10)
+    assert (found.windows, found.threshold) == (1, 1)
