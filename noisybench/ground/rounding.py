@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
-"""Distributions that compute."""
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "faiss-cpu")
+"""Distributions that compute, the last of them where it is installed."""
 
 
 def rounding_here() -> Mapping[str, str]:
@@ -18,14 +18,14 @@ def rounding_here() -> Mapping[str, str]:
     from threadpoolctl import threadpool_info
 
     found = [info for info in threadpool_info() if info["user_api"] == "blas"]  # once NumPy has brought it
-    place = str(
-        Path(np.__file__).resolve().parent
-    )  # beside it, or in it, lies its own; SciPy brings one of another version
+    # Beside NumPy, or in it, lies its own; SciPy brings one of another version.
+    place = str(Path(np.__file__).resolve().parent)
     own = [info for info in found if str(info["filepath"]).startswith(place)] or found
     kinds = sorted({str(info["architecture"]) for info in own if "architecture" in info})
     threads = {"threads": str(max(int(info["num_threads"]) for info in own))} if own else {}
     machine = {"machine": " ".join((platform.machine(), *kinds))}
-    return {**machine, **threads, **{name: _version(name) for name in LIBRARIES}}
+    versions = {name: told for name in LIBRARIES if (told := _version(name))}
+    return {**machine, **threads, **versions}
 
 
 def rounding_words(rounding: Mapping[str, str]) -> str:
@@ -33,8 +33,8 @@ def rounding_words(rounding: Mapping[str, str]) -> str:
     return ", ".join(what if name == "machine" else f"{name} {what}" for name, what in rounding.items())
 
 
-def _version(name: str) -> str:
+def _version(name: str) -> str | None:
     try:
         return version(name)
     except PackageNotFoundError:  # installed in another way, or not at all
-        return "unknown"
+        return None

@@ -106,7 +106,7 @@ def test_digits_may_not_part_what_ties(elsewhere: Path, tmp_path: Path, pattern:
 def test_a_draw_that_reads_inputs_is_held_to_its_own_kind(elsewhere: Path) -> None:
     """Where it was drawn is on record and in the card; here what differs is told, and is no error."""
     recorded = json.loads((elsewhere / "drawn" / "variant.json").read_text("utf-8"))["drawn_on"]
-    assert {*recorded} == {"machine", "threads", "numpy", "scipy", "scikit-learn", "torch"}
+    assert {*recorded} >= {"machine", "threads", "numpy", "scipy", "scikit-learn", "torch"}
     assert recorded["machine"].split()[-1] in (elsewhere / "drawn" / "README.md").read_text("utf-8")
     told = verify(elsewhere / "drawn")
     assert told[-1].endswith("is whole")
