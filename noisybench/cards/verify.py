@@ -166,7 +166,7 @@ def verify_draw(variant: Variant, source: Source) -> str:
         for name, digest in named_files(value):
             # Only in the working directory: the record holds no place, and a stranger's may not name one.
             if not _is_here(name, digest):
-                return f"{p.noise} was not drawn again: its {key} {name} is not at hand; verify in the folder that holds it"
+                return f"{p.noise} was not drawn again: {name}, the file of its '{key}', is not at hand; verify in the folder that holds it"
     kind: type[Noise] = find("noises", p.noise)
     try:
         noise: Noise = parse_options(

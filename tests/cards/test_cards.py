@@ -791,9 +791,13 @@ def test_what_cannot_be_drawn_again_is_said(digits: Source, tmp_path: Path, monk
     variant = build_variant(digits, Transition(Path("m.npy")), seed=7)
     assert verify_draw(variant, digits).endswith("drawn again, gives these labels")
     np.save("m.npy", 0.7 * np.eye(10) + 0.03)
-    assert "transition was not drawn again: its matrix m.npy is not at hand" in verify_draw(variant, digits)
+    assert "transition was not drawn again: m.npy, the file of its 'matrix', is not at hand" in verify_draw(
+        variant, digits
+    )
     Path("m.npy").unlink()
-    assert "transition was not drawn again: its matrix m.npy is not at hand" in verify_draw(variant, digits)
+    assert "transition was not drawn again: m.npy, the file of its 'matrix', is not at hand" in verify_draw(
+        variant, digits
+    )
     bare = replace(variant, provenance=replace(variant.provenance, params={"matrix": "/dev/m.npy"}))
     with pytest.raises(Mismatch, match="names a file as 'matrix' without its digest; build again"):
         verify_draw(bare, digits)

@@ -197,7 +197,10 @@ def test_a_composed_variant_is_built_described_and_verified(tmp_path: Path, monk
     assert "drawn again, gives these labels" in verified.out
     np.save("T.npy", np.eye(3))
     verified = shell("verify", folder)
-    assert "composed was not drawn again: its steps T.npy is not at hand; verify in the folder" in verified.out
+    assert (
+        "composed was not drawn again: T.npy, the file of its 'steps', is not at hand; verify in the folder"
+        in verified.out
+    )
     assert verified.code == 0
 
 
