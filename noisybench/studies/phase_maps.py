@@ -132,6 +132,18 @@ def change_along(values: OfTargets, axis: str, draw: int) -> float:
     return mean_or_nan(line[max(line)] - line[min(line)] for line in lines.values() if len(line) > 1)
 
 
+def in_every_row(targets: Iterable[MapTarget]) -> list[MapTarget]:
+    """Those of the reached targets whose difficulty was reached at every coherence that any was: what rows compare over.
+
+    Means of whole rows would mix the two axes, since high rows lack the hard targets. All of them where no difficulty was
+    reached in every row.
+    """
+    found = [*targets]
+    rows = {one.coherence: {other.difficulty for other in found if other.coherence == one.coherence} for one in found}
+    alike = set[float].intersection(*rows.values()) if rows else set[float]()
+    return [one for one in found if one.difficulty in alike] if alike else found
+
+
 class Lead(NamedTuple):
     """Which detector leads at a target, by its mean over the draws that reached it.
 

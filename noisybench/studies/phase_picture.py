@@ -15,6 +15,7 @@ from noisybench.studies.phase_maps import (
     OfTargets,
     PhaseMaps,
     PhaseRecord,
+    in_every_row,
     leads,
     mean_or_nan,
     phase_maps_of,
@@ -134,7 +135,7 @@ def _draw_networks(maps: PhaseMaps, path: Path) -> None:
 
 
 def _draw_all_parts(maps: PhaseMaps, path: Path) -> None:
-    """What each detector's AUROC comes from: three parts by coherence, means over the reached targets of a row."""
+    """What each detector's AUROC comes from: three parts by coherence, means over the difficulties of every row."""
     cells = drawn_cells(maps, MAIN)
     fields = {field: maps.at_targets(field, by="features") for field in ("auroc", *PARTS)}
     lines = {
@@ -190,9 +191,9 @@ def _means(of: OfTargets) -> dict[MapTarget, float]:
 
 
 def _by_coherence(cells: DrawnCells, values: TargetValues) -> list[tuple[float, float]]:
-    """Mean realised coherence and mean value of the reached targets of each row."""
+    """Mean realised coherence and mean value of each row, over the difficulties that were reached in every row."""
     rows: dict[float, list[MapTarget]] = {}
-    for target in values:
+    for target in in_every_row(values):
         rows.setdefault(target.coherence, []).append(target)
     return [
         (mean_or_nan(cells[one].y for one in targets), mean_or_nan(values[one] for one in targets))

@@ -9,6 +9,7 @@ from noisybench.studies.phase_maps import (
     PhaseMaps,
     change_along,
     decimals,
+    in_every_row,
     leads,
     mean_or_nan,
     nearest_target,
@@ -102,12 +103,13 @@ def parts_table(maps: PhaseMaps) -> StudyTable:
     values = {field: maps.at_targets(field, by="features") for field in ("auroc", *PARTS)}
     records: list[dict[str, Any]] = []
     for name in maps.detectors():
+        targets = in_every_row(values["auroc"].get(name, {}))
         for coherence in maps.grid.coherence:
             own = {
                 field: [
-                    mean_or_nan(draws.values())
-                    for target, draws in of.get(name, {}).items()
-                    if target.coherence == coherence
+                    mean_or_nan(of[name][target].values())
+                    for target in targets
+                    if target.coherence == coherence and target in of.get(name, {})
                 ]
                 for field, of in values.items()
             }
@@ -123,9 +125,10 @@ def parts_table(maps: PhaseMaps) -> StudyTable:
         for one in records
     )  # fmt: skip
     caption = (
-        "What each detector's AUROC comes from, means over the reached targets of a row: what stays of it where scores are permuted "
-        "within the given label, what stays beyond that where they are permuted within the given label and a bin of held-out answers "
-        "of a linear model, and the rest: what a detector orders among samples of one label and like answers. They sum to AUROC − .5."
+        "What each detector's AUROC comes from, by coherence: what stays of it where scores are permuted within the given label, "
+        "what stays beyond that where they are permuted within the given label and a bin of held-out answers of a linear model, and "
+        "the rest: what a detector orders among samples of one label and like answers. Means over the targets of difficulty that were "
+        "reached in every row, so that rows differ in coherence alone; where there is none, over all that were reached in a row. They sum to AUROC − .5."
     )
     return StudyTable("parts", caption, tuple(map(plain, records)), header, lines)
 

@@ -92,6 +92,15 @@ def test_cells_are_what_was_reached(figures: dict[str, "Figure"]) -> None:
     assert figures["maps-networks.png"].axes[0].get_title() == "aum"
 
 
+def test_parts_are_of_the_same_difficulties_at_every_coherence(figures: dict[str, "Figure"]) -> None:
+    """The hardest targets are blank where coherence is highest, and no point of the lines counts them."""
+    draw_phase(made(networks=False), "maps.png")
+    panel = next(one for one in figures["maps-parts.png"].axes if one.get_title() == "knn")
+    (together,) = (line for line in panel.lines if line.get_label() == "together")
+    expected = [np.mean([value(one + 0.005, coherence) for one in (0.4, 0.5)]) - 0.5 for coherence in COHERENCE]
+    np.testing.assert_allclose(np.asarray(together.get_ydata()), expected, atol=1e-12)
+
+
 def test_the_line_of_one_half_is_within_what_was_reached(figures: dict[str, "Figure"]) -> None:
     """Where the made-up value is .5, and never on the far side of the line between the blank corner's neighbours."""
     draw_phase(made(networks=False), "maps.png")

@@ -20,6 +20,7 @@ from noisybench.statistics.score_parts import split_auroc
 from noisybench.studies.phase import TABLES, measure_phase, phase, phase_findings
 from noisybench.studies.phase_claims import AHEAD, CLAIMS, SMALLEST
 from noisybench.studies.phase_grid import PRESETS, PhaseGrid
+from noisybench.studies.phase_maps import MapTarget, in_every_row
 from noisybench.studies.results import StudyResults, read_results, results_of
 from noisybench.training.machine import Machine
 from noisybench.training.trace import read_trace
@@ -131,6 +132,21 @@ def test_the_map_says_who_leads_and_stays_blank_where_nothing_was_reached() -> N
     assert [line[0] for line in table.lines] == ["0.2", "0"]
     assert table.lines[0][3] == "–"
     assert table.lines[1][1].startswith("knn 0.")
+
+
+def test_parts_compare_rows_over_the_same_difficulties() -> None:
+    """A row lacks the hardest target, so no row counts it: where coherence changes nothing, the rows are alike."""
+    rows = {
+        (row["detector"], row["target_coherence"]): row for row in phase_findings(made(spread=0.0)).to_records("parts")
+    }
+    for coherence in COHERENCE:
+        told = rows["knn", coherence]
+        assert told["targets"] == 2
+        assert told["auroc"] == pytest.approx(np.mean([known("knn", one, coherence) for one in (0.4, 0.5)]))
+        assert told["given_label"] + told["held_out_answers"] + told["rest"] == pytest.approx(told["auroc"] - 0.5)
+    targets = [MapTarget(0.4, 0.0), MapTarget(0.5, 0.2)]
+    assert in_every_row(targets) == targets  # no difficulty is in both rows
+    assert in_every_row([]) == []
 
 
 def test_named_variants_stand_beside_their_counterparts() -> None:
