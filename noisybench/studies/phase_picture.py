@@ -119,7 +119,7 @@ def _draw_maps(maps: PhaseMaps, path: Path) -> None:
         panels.append(partial(_draw_dots, title="memorization, subset models", records=pools, maps=maps))
     named = [name for name in maps.named if maps.placed(role="named", where=name)]
     panels += [partial(_draw_named, maps=maps, name=name) for name in named]
-    _draw_panels(panels, path, ("Difficulty", "Coherence"), f". {OWN_MAPS}" if named else "")
+    _draw_panels(panels, path, ("Difficulty", "Coherence"), f"; black line: .5{f'. {OWN_MAPS}' if named else ''}")
 
 
 def _draw_networks(maps: PhaseMaps, path: Path) -> None:
@@ -244,7 +244,7 @@ def _draw_key(figure: "Figure", places: Sequence["Axes"], words: str) -> None:
         figure.legend([*told.values()], [*told], loc="outside upper center", **looks)
     shown = ScalarMappable(_norm(), COLOURS)
     bar = figure.colorbar(shown, ax=places, location="bottom", shrink=0.5, aspect=40, pad=0.01)
-    bar.set_label(f"AUROC; black line: .5{words}", fontsize=8)
+    bar.set_label(f"AUROC{words}", fontsize=8)
     bar.ax.tick_params(labelsize=7)
 
 

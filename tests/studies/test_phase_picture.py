@@ -90,6 +90,10 @@ def test_cells_are_what_was_reached(figures: dict[str, "Figure"]) -> None:
     assert [text.get_text() for text in panels["own"].texts if text.get_text()] == [".80", ".55"]
     assert [panel.get_title() for panel in figures["maps-parts.png"].axes] == ["knn", "flat"]
     assert figures["maps-networks.png"].axes[0].get_title() == "aum"
+    told = {name: " ".join(panel.get_xlabel() for panel in figure.axes) for name, figure in figures.items()}
+    assert "black line: .5" in told["maps.png"]
+    assert "AUROC" in told["maps-networks.png"]
+    assert "black line" not in told["maps-networks.png"]  # dots have none
 
 
 def test_parts_are_of_the_same_difficulties_at_every_coherence(figures: dict[str, "Figure"]) -> None:
