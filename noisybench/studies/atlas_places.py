@@ -126,20 +126,24 @@ class AtlasReadings:
 
     @cached_property
     def _values(self) -> dict[tuple[str, str, str, str], list[float]]:
-        """Set, truth, kind and quantity → values by draw; those of detection, and of each detector, of who was scored."""
+        """Set, truth, kind and quantity → values by draw; those of detection, and of each detector, of who was scored.
+
+        What a column does not know is NaN, and nothing is placed among twins of which one is: those that are left are no
+        draws of the permutation.
+        """
         found: dict[tuple[str, str, str, str], list[float]] = {}
         for one in self.columns:
             for name in COLUMN_FIELDS:
-                if name in one:
-                    found.setdefault(_key(one, name), []).append(float(one[name]))
+                found.setdefault(_key(one, name), []).append(float(one.get(name, math.nan)))
         sums: dict[tuple[str, str, str, str], dict[int, list[float]]] = {}
         for one in self.scores:
             for field in FOUND:
-                if field in one:
-                    found.setdefault(_key(one, f"{one['detector']}.{field}"), []).append(float(one[field]))
-                    if one["role"] == DETECTOR:
-                        sums.setdefault(_key(one, field), {}).setdefault(int(one["draw"]), []).append(float(one[field]))
-        return found | {key: [float(np.mean(own)) for own in draws.values()] for key, draws in sums.items()}
+                value = float(one.get(field, math.nan))
+                found.setdefault(_key(one, f"{one['detector']}.{field}"), []).append(value)
+                if one["role"] == DETECTOR:
+                    sums.setdefault(_key(one, field), {}).setdefault(int(one["draw"]), []).append(value)
+        found |= {key: [float(np.mean(own)) for own in draws.values()] for key, draws in sums.items()}
+        return {key: own for key, own in found.items() if not np.isnan(own).all()}
 
     def values(self, set_: str, truth: str, kind: str, quantity: str) -> Floats:
         """Values of every draw, shape (t,); empty where nothing is known."""

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -188,6 +188,26 @@ def test_placement_is_corrected_within_each_family() -> None:
     assert detectors["knn"]["explained"] + detectors["knn"]["left"] == pytest.approx(
         detectors["knn"]["auroc_class"] - detectors["knn"]["auroc"]
     )
+
+
+def test_nothing_is_placed_among_twins_of_which_one_is_unknown(done: Path) -> None:
+    """The known twins are no draws of the permutation: a p-value over them alone would be of other labels."""
+    results = read(done)
+
+    def less(one: Mapping[str, Any]) -> dict[str, Any]:
+        twin = (one.get("set"), one.get("kind"), one.get("draw")) == ("near", "class", 0)
+        left = {"column": "memorization", "score": "auroc_within_given"}.get(one["record"]) if twin else None
+        return {name: value for name, value in one.items() if name != left}
+
+    lacking = replace(results, records=tuple(map(less, results.records)))
+    found = AtlasReadings(lacking)
+    kinds = {
+        kind: {one.quantity for one in found.places("near", "published", kind)} for kind in ("class", "difficulty")
+    }
+    assert kinds["difficulty"] - kinds["class"] == {"memorization", "auroc_within_given"}
+    rows = {(row["set"], row["quantity"]): row for row in atlas_findings(lacking).to_records("placement")}
+    assert "class_p" not in rows["near", "memorization"]
+    assert rows["near", "memorization"]["difficulty_twins"] == GRID.twins
 
 
 def test_permutation_p_is_the_share_of_values_at_least_as_extreme() -> None:
