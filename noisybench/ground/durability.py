@@ -18,6 +18,8 @@ from pathlib import Path
 
 NO_SYNC_OF_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM, errno.EISDIR)
 """Errors of systems that know no syncing of a folder: Windows, and some network file systems."""
+TEMPORARY = re.compile(r"(?P<name>.*)\.(?P<key>\d+(-\d+)?)@(?P<host>.*?)(?P<old>\.old)?\.part", re.DOTALL)
+"""Temporary names: of what, of which process with which number, on which machine, and whether it was put aside."""
 
 _waiting: ContextVar[list[Path] | None] = ContextVar("waiting", default=None)
 """What is synced at the end of ``synced_together``; None outside."""
@@ -126,19 +128,24 @@ def is_temporary(path: Path) -> bool:
 
 
 def clear_below(folder: Path) -> None:
-    """Remove everything temporary below a folder that nobody else may write in now."""
+    """Remove everything temporary below a folder that nobody else may write in now, but for what some process here still does.
+
+    A file that follows from finished ones, such as ``agreement.parquet``, is written without the folder's lock.
+    """
     for part in sorted(folder.rglob("*@*.part")):
-        _remove(part)
+        found = TEMPORARY.fullmatch(part.name)
+        if found is None or found["host"] != platform.node() or not _is_in_use(found["key"]):
+            _remove(part)
 
 
 def _clear_abandoned(path: Path) -> None:
     """Remove what killed processes of this machine left beside ``path``; a folder that was put aside comes back."""
     here = platform.node()
     for abandoned in path.parent.glob(f"{glob.escape(path.name)}.*@{glob.escape(here)}*.part"):
-        found = re.fullmatch(r"(\d+)(?:-\d+)?@(.*?)((?:\.old)?)\.part", abandoned.name.removeprefix(f"{path.name}."))
-        if found is None or found[2] != here or _is_in_use(found[0].partition("@")[0]):
+        found = TEMPORARY.fullmatch(abandoned.name)
+        if found is None or found["name"] != path.name or found["host"] != here or _is_in_use(found["key"]):
             continue
-        if found[3] and not path.exists():
+        if found["old"] and not path.exists():
             abandoned.rename(path)  # its process was killed between two renames
         else:
             _remove(abandoned)

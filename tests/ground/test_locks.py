@@ -1,5 +1,6 @@
 """Locks of folders: who may be in at once, from two descriptors of one process and from another one."""
 
+import platform
 import subprocess
 import sys
 import threading
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from noisybench.ground.durability import temporary
 from noisybench.ground.errors import BadData
 from noisybench.ground.locks import locked, made_once, patient
 
@@ -51,6 +53,19 @@ def test_a_share_leaves_what_others_write(tmp_path: Path) -> None:
         assert part.exists()
     with locked(tmp_path):
         assert not part.exists()
+
+
+def test_what_some_process_still_writes_stays(tmp_path: Path) -> None:
+    """A file that is written without the lock, by a thread here; what a killed process and another machine left goes."""
+    left = [tmp_path / f"agreement.parquet.{key}.part" for key in (f"999999999-1@{platform.node()}", "1-1@elsewhere")]
+    for path in left:
+        path.touch()
+    with temporary(tmp_path / "agreement.parquet") as part:
+        part.touch()
+        with locked(tmp_path):
+            assert part.exists()
+        assert not any(path.exists() for path in left)
+    assert not part.exists()
 
 
 def test_one_makes_it_and_the_others_find_it(tmp_path: Path) -> None:
