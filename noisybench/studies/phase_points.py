@@ -58,7 +58,9 @@ def read_named(folders: Sequence[str | Path], source: Source) -> list[NamedVaria
     """
     given = [folders] if isinstance(folders, str | Path) else as_list(folders, "variants", "give folders of variants")
     found: dict[str, NamedVariant] = {}
-    taken: set[str] = {MAIN}
+    taken: set[str] = {
+        MAIN
+    }  # folders, and not names: several names may give one, on some file systems also by capitals
     for folder in (a_path(one, "a variant") for one in given):
         variant = read_variant(folder)
         _check_named(folder, variant, source)
@@ -66,8 +68,8 @@ def read_named(folders: Sequence[str | Path], source: Source) -> list[NamedVaria
             msg = f"{folder} has labels that are named already; name each variant once"
             raise BadUsage(msg)
         name = variant_words(variant)
-        name = f"{name} {variant.variant_id[:8]}" if name in taken else name
-        taken.add(name)
+        name = f"{name} {variant.variant_id[:8]}" if _folder(name).casefold() in taken else name
+        taken.add(_folder(name).casefold())
         found[variant.variant_id] = NamedVariant(name, variant)
     return [*found.values()]
 
@@ -141,13 +143,18 @@ def _main(grid: PhaseGrid) -> Iterator[PhasePoint]:
 
 
 def _own(grid: PhaseGrid, name: str) -> Iterator[PhasePoint]:
-    base = file_name(name.replace(" ", "-"))
+    base = _folder(name)
     yield PhasePoint(name, "named", base, 0)
     for draw in grid.draws:
         yield PhasePoint(name, "counterpart", f"{base}-counterpart-{draw}", draw)
     for difficulty, coherence in product(grid.named_difficulty, grid.named_coherence):
         draw = grid.draws[0]
         yield PhasePoint(name, "target", _place(base, difficulty, coherence, draw), draw, difficulty, coherence)
+
+
+def _folder(name: str) -> str:
+    """What the folders of a named variant begin with."""
+    return file_name(name.replace(" ", "-"))
 
 
 def _place(base: str, difficulty: float, coherence: float, draw: int) -> str:

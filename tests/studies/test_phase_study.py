@@ -21,6 +21,7 @@ from noisybench.studies.phase import TABLES, measure_phase, phase, phase_finding
 from noisybench.studies.phase_claims import AHEAD, CLAIMS, SMALLEST
 from noisybench.studies.phase_grid import PRESETS, PhaseGrid
 from noisybench.studies.phase_maps import MapTarget, in_every_row
+from noisybench.studies.phase_points import points_in, read_named
 from noisybench.studies.results import StudyResults, read_results, results_of
 from noisybench.training.machine import Machine
 from noisybench.training.trace import read_trace
@@ -372,3 +373,17 @@ def test_difficulties_of_the_whole_source_serve_its_first_samples(tmp_path: Path
     for name in ("silent.npy", "others.npz"):
         with pytest.raises(BadData):
             read_difficulty(tmp_path / name, variant)
+
+
+def test_named_variants_have_folders_of_their_own(tmp_path: Path) -> None:
+    """Names that differ in a space, a hyphen or capitals give one folder: there one variant's numbers would be another's."""
+    source = load_source("digits", limit=60)
+    for number, name in enumerate(("x y", "x-y", "X Y")):
+        labels = source.clean.copy()
+        labels[number : number + 5] = (labels[number : number + 5] + 1) % 10
+        np.save(tmp_path / f"{name}.npy", labels)
+        noise = find("noises", "published")(file=tmp_path / f"{name}.npy")
+        write_variant(build_variant(source, noise), tmp_path / name)
+    named = read_named([tmp_path / "x y", tmp_path / "x-y", tmp_path / "X Y"], source)
+    points = points_in(PRESETS["quick"], named)
+    assert len({point.name.casefold() for point in points}) == len(points)
