@@ -19,7 +19,15 @@ from noisybench.studies.phase_maps import STUDY, PhaseMaps, mean_or_nan, phase_m
 from noisybench.studies.phase_networks import forecast_networks, network_records
 from noisybench.studies.phase_picture import draw_phase
 from noisybench.studies.phase_points import MAIN, class_noise, read_named
-from noisybench.studies.phase_runs import PhaseSetting, difficulty_file, forecast_points, phase_setting, run_points
+from noisybench.studies.phase_runs import (
+    PhaseSetting,
+    difficulty_file,
+    finished_records,
+    forecast_points,
+    phase_setting,
+    reached_of,
+    run_points,
+)
 from noisybench.studies.phase_tables import (
     map_summary_table,
     map_table,
@@ -86,9 +94,8 @@ def phase(
         _about_setting(setting, models=difficulty is None),
         *run_points(setting, machine=machine, progress=progress),
     ]
-    reached = [one for one in records if one["record"] == "point" and one["map"] == MAIN and one["reached"]]
     if grid.networks:
-        records += network_records(grid, reached, setting.source, out, machine=machine, progress=progress)
+        records += network_records(grid, reached_of(records), setting.source, out, machine=machine, progress=progress)
     write_results(results_of(STUDY, grid, records), out)
     results = read_results(out, STUDY)
     if picture is not None:
@@ -145,7 +152,10 @@ def forecast_phase(
         elsewhere = Path(folder)
         setting = _setting(grid, [out, elsewhere], variants, data, difficulty, lower_is_harder=lower_is_harder)
         points = forecast_points(setting, elsewhere, machine)
-        return points + forecast_networks(grid, setting.source, out, elsewhere, machine) if grid.networks else points
+        if not grid.networks:
+            return points
+        reached = reached_of(finished_records(setting)) if points.finished == points.runs else None
+        return points + forecast_networks(grid, reached, setting.source, out, elsewhere=elsewhere, machine=machine)
 
 
 def phase_findings(results: StudyResults) -> StudyFindings:

@@ -13,6 +13,7 @@ from noisybench.ground.engine import Progress
 from noisybench.ground.lookup import find
 from noisybench.ground.npy import read_array
 from noisybench.memorization.estimate import read_memorization
+from noisybench.memorization.pool import block_path, blocks
 from noisybench.memorization.subset_plan import SubsetPlan, plan_learner
 from noisybench.runs.measurement import measure_memorization
 from noisybench.runs.memorization_forecast import forecast_memorization
@@ -176,7 +177,15 @@ def networks_at_work(grid: PhaseGrid, source: Source, out: Path, machine: Machin
     return NetworksAtWork(grid, out, source, plan, learner, features, machine.device)
 
 
-def forecast_networks(grid: PhaseGrid, source: Source, out: Path, elsewhere: Path, machine: Machine) -> StudyForecast:
+def forecast_networks(
+    grid: PhaseGrid,
+    points: Sequence[PhaseRecord] | None,
+    source: Source,
+    out: Path,
+    *,
+    elsewhere: Path,
+    machine: Machine,
+) -> StudyForecast:
     """Points at which networks are trained, those of which everything is there, and how long the others take.
 
     The time is that of one training of a few epochs and of a few subset models, on labels of the grid's rate, which are
@@ -184,16 +193,20 @@ def forecast_networks(grid: PhaseGrid, source: Source, out: Path, elsewhere: Pat
 
     Args:
         grid: Of the study.
+        points: Records of the reached points of the main map; None where some are not finished, so that no network is.
         source: Its source.
         out: Its folder.
         elsewhere: Folder for what is thrown away.
         machine: How points are carried out.
     """
-    measured = [*(out / RUNS).glob("*/memorization/*/memorization.parquet")]
-    scored = [*(out / RUNS).glob(f"*/*/seed-{SEED}/scores")]
-    finished = min(grid.networks, len(measured) if grid.pool_models else len(scored))
-    if finished == grid.networks:
-        return StudyForecast(grid.networks, finished, 0.0, "")
+    due, finished = grid.networks, 0
+    if points is not None:
+        chosen = chosen_points(points, grid.networks)
+        there = networks_at_work(grid, source, out, machine) if (out / RUNS).is_dir() else None
+        tasks = [NetworkTask(one["point"], number) for number, one in enumerate(chosen)]
+        due, finished = len(tasks), 0 if there is None else sum(_is_finished(task, there) for task in tasks)
+    if finished == due:
+        return StudyForecast(due, finished, 0.0, "")
     work = networks_at_work(grid, source, elsewhere, machine)
     variant = build_variant(source, find("noises", "symmetric")(rate=grid.rate), seed=grid.seed)
     training = forecast_trainings([work.evaluation(variant, Machine(machine.device, machine.threads))])
@@ -203,7 +216,7 @@ def forecast_networks(grid: PhaseGrid, source: Source, out: Path, elsewhere: Pat
         how: Mapping[str, Any] = {"models": grid.pool_models, "features": work.features, "machine": alone}
         seconds += forecast_memorization(source, variant, work.learner, elsewhere / RUNS, **how).seconds
         basis = f"{basis}, and a few subset models"
-    return StudyForecast(grid.networks, finished, seconds * (grid.networks - finished), basis)
+    return StudyForecast(due, finished, seconds * (due - finished), basis)
 
 
 def _about(point: PhaseRecord) -> dict[str, Any]:
@@ -217,9 +230,13 @@ def _variant_of(task: NetworkTask, work: NetworksAtWork) -> Variant:
 
 def _is_finished(task: NetworkTask, work: NetworksAtWork) -> bool:
     variant = _variant_of(task, work)
-    pool = work.out / RUNS / variant.name / "memorization"
-    trained = are_finished(work.evaluation(variant, Machine(work.device)))
-    return trained and (work.learner is None or any(pool.glob("*/memorization.parquet")))
+    if not are_finished(work.evaluation(variant, Machine(work.device))):
+        return False
+    if work.learner is None:
+        return True
+    pool = work.out / RUNS / variant.name / "memorization" / work.learner.folder(purpose="truth", seed=SEED)
+    parts = [block_path(pool, number, count) for number, count in blocks(work.grid.pool_models)]
+    return all(path.is_file() for path in (pool / "memorization.parquet", *parts))
 
 
 def _carried_out(task: NetworkTask, shared: tuple[NetworksAtWork, Machine], progress: Progress) -> list[dict[str, Any]]:

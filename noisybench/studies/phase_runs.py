@@ -377,6 +377,16 @@ def forecast_points(setting: PhaseSetting, elsewhere: Path, machine: Machine) ->
     return StudyForecast(len(points), 0, before + left * each, basis)
 
 
+def finished_records(setting: PhaseSetting) -> list[dict[str, Any]]:
+    """Records of the points that are finished, in their order; nothing is made."""
+    return [record for point in setting.points for record in _finished(point, setting) or ()]
+
+
+def reached_of(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Of some records those of the points of the main map that were reached: networks are trained at some of them."""
+    return [one for one in records if one["record"] == "point" and one["map"] == MAIN and one["reached"]]
+
+
 def _seconds(folder: Path) -> float | None:
     """What a point took; None where nobody wrote it."""
     with suppress(BadData, KeyError, TypeError):

@@ -1,5 +1,6 @@
 """Networks of the phase study: the choice of points against a loop, and records against the run and the pool they come from."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,8 @@ def test_records_are_those_of_runs_and_pools(source: Source, tmp_path: Path) -> 
     )  # fmt: skip
     variants = laid(source, tmp_path)
     points = [point("p0", 0.5, 0.0), point("p1", 0.6, 0.1)]
-    assert forecast_networks(grid, source, tmp_path, tmp_path / "elsewhere", Machine()).finished == 0
+    trial: Any = {"elsewhere": tmp_path / "elsewhere", "machine": Machine()}
+    assert forecast_networks(grid, points, source, tmp_path, **trial).finished == 0
     steps: list[int] = []
     found = network_records(grid, points, source, tmp_path, machine=Machine(), progress=lambda: steps.append(1))
     assert len(steps) == 2 * (2 + 6)
@@ -113,5 +115,10 @@ def test_records_are_those_of_runs_and_pools(source: Source, tmp_path: Path) -> 
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / RUNS).rglob("*.parquet")}
     assert network_records(grid, points, source, tmp_path, machine=Machine(), progress=lambda: None) == found
     assert before == {path: path.stat().st_mtime_ns for path in before}
-    there = forecast_networks(grid, source, tmp_path, tmp_path / "elsewhere", Machine())
+    there = forecast_networks(grid, points, source, tmp_path, **trial)
     assert (there.runs, there.finished, there.seconds) == (2, 2, 0.0)
+    more = forecast_networks(replace(grid, networks=5), points, source, tmp_path, **trial)
+    assert (more.runs, more.finished) == (2, 2)  # no more than points that were reached
+    for other in (replace(grid, epochs=3), replace(grid, pool_epochs=3), replace(grid, pool_models=8)):
+        due = forecast_networks(other, points, source, tmp_path, **trial)
+        assert (due.runs, due.finished) == (2, 0)  # what is there was trained otherwise
