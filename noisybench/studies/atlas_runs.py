@@ -15,6 +15,7 @@ from noisybench.ground.archives import read_archive, write_archive
 from noisybench.ground.arrays import UNKNOWN, Bools, Floats, Labels
 from noisybench.ground.digests import file_digest
 from noisybench.ground.engine import Progress
+from noisybench.ground.engines.shards import COPIED
 from noisybench.ground.files import read_json, write_json
 from noisybench.ground.locks import locked
 from noisybench.ground.version import __version__
@@ -160,6 +161,7 @@ def run_atlas(grid: AtlasGrid, out: Path, *, machine: Machine, progress: Progres
             machine=machine,
             is_finished=lambda task: task.path.is_file(),
             progress=progress,
+            joined=COPIED,
         )
     return _found(grid, human, columns, tasks, accuracies)
 

@@ -10,6 +10,7 @@ import numpy as np
 from noisybench.data.source import Source
 from noisybench.ground.arrays import Features, Floats
 from noisybench.ground.engine import Progress
+from noisybench.ground.engines.shards import COPIED
 from noisybench.ground.lookup import find
 from noisybench.ground.npy import read_array
 from noisybench.memorization.estimate import read_memorization
@@ -144,6 +145,7 @@ def network_records(
         machine=machine,
         is_finished=lambda task: _is_finished(task, work),
         progress=progress,
+        joined=COPIED,
     )
     return [
         {"record": "score", **_about(point), **record}

@@ -17,6 +17,7 @@ from noisybench.ground.amounts import duration
 from noisybench.ground.arrays import Floats
 from noisybench.ground.digests import file_digest
 from noisybench.ground.engine import Progress
+from noisybench.ground.engines.shards import COPIED
 from noisybench.ground.errors import BadData, BadUsage
 from noisybench.ground.files import file_name, read_record, write_json
 from noisybench.ground.locks import made_once
@@ -162,6 +163,7 @@ def run_points(setting: PhaseSetting, *, machine: Machine, progress: Progress = 
         machine=machine,
         is_finished=lambda point: _finished(point, setting) is not None,
         progress=progress,
+        joined=COPIED,
     )
     return [record for records in found for record in records]
 

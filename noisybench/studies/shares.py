@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from noisybench.ground.engine import Progress, Result, Task
-from noisybench.ground.engines.shards import unfinished
+from noisybench.ground.engines.shards import MERGED, unfinished
 from noisybench.runs.training_run import Evaluation
 from noisybench.studies.forecast import forecast_trainings
 from noisybench.training.machine import Machine
@@ -18,6 +18,7 @@ def run_share(
     machine: Machine,
     is_finished: Callable[[Task], bool],
     progress: Progress = lambda: None,
+    joined: str = MERGED,
 ) -> list[Result]:
     """``function(task, shared, progress)`` of every task, in their order.
 
@@ -30,6 +31,7 @@ def run_share(
         machine: What carries them out, and which shard of them.
         is_finished: Whether a task has left everything, so that ``function`` would train nothing.
         progress: Called after each step.
+        joined: How the folders of shards come together, ``MERGED`` or ``COPIED``.
 
     Raises:
         Unfinished: The tasks of the shard are finished, and others are not.
@@ -42,8 +44,9 @@ def run_share(
     left = sum(not is_finished(task) for place, task in enumerate(tasks) if place not in own)
     if left:
         raise unfinished(
-            machine.shard, done=len(own), of=len(tasks), left=left, what="runs", result="the tables of the study"
-        )
+            machine.shard, done=len(own), of=len(tasks), left=left, what="runs", result="the tables of the study",
+            joined=joined,
+        )  # fmt: skip
     return machine.runner.run(function, tasks, shared)
 
 

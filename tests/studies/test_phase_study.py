@@ -387,3 +387,15 @@ def test_named_variants_have_folders_of_their_own(tmp_path: Path) -> None:
     named = read_named([tmp_path / "x y", tmp_path / "x-y", tmp_path / "X Y"], source)
     points = points_in(PRESETS["quick"], named)
     assert len({point.name.casefold() for point in points}) == len(points)
+
+
+def test_shards_with_folders_of_their_own_are_copied_together(folder: Path) -> None:
+    """Which is what they say: ``merge`` knows runs, and no points."""
+    parts = [folder / "shard-1", folder / "shard-2"]
+    for number, part in enumerate(parts, 1):
+        ended = study(folder, part, "--shard", f"{number}/2")
+        assert (ended.code, "copy them into one first, as by 'cp -rn ONE/. OTHER/'" in ended.err) == (0, True)
+    shutil.copytree(parts[1], parts[0], dirs_exist_ok=True)
+    assert "6 runs, 6 of them finished: nothing is trained" in study(folder, parts[0], "--dry-run").out
+    assert study(folder, parts[0]).code == 0
+    assert (parts[0] / "results.parquet").read_bytes() == (folder / "whole" / "results.parquet").read_bytes()

@@ -68,7 +68,15 @@ def read_shard(text: str) -> Shard:
     return Shard(int(number), int(of))
 
 
-def unfinished(shard: Shard, *, done: int, of: int, left: int, what: str, result: str) -> Unfinished:
+MERGED = "'noisybench merge' joins them first"
+"""How runs in folders of their own come together, for messages."""
+COPIED = "copy them into one first, as by 'cp -rn ONE/. OTHER/'"
+"""The same of what is neither a run nor a pool."""
+
+
+def unfinished(
+    shard: Shard, *, done: int, of: int, left: int, what: str, result: str, joined: str = MERGED
+) -> Unfinished:
     """What a shard ends with when others have not carried out their tasks.
 
     Args:
@@ -78,10 +86,11 @@ def unfinished(shard: Shard, *, done: int, of: int, left: int, what: str, result
         left: Those that are not there.
         what: They are, in the plural.
         result: What is made of all of them.
+        joined: How they come together where each shard has a folder of its own.
     """
     return Unfinished(
         f"shard {shard} has its {done} of {of} {what}; still missing of other shards: {left}. When none is, the same command "
-        f"without --shard makes {result} (where shards have folders of their own, 'noisybench merge' joins them first)"
+        f"without --shard makes {result} (where shards have folders of their own, {joined})"
     )
 
 
