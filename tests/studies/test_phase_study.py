@@ -399,3 +399,15 @@ def test_shards_with_folders_of_their_own_are_copied_together(folder: Path) -> N
     assert "6 runs, 6 of them finished: nothing is trained" in study(folder, parts[0], "--dry-run").out
     assert study(folder, parts[0]).code == 0
     assert (parts[0] / "results.parquet").read_bytes() == (folder / "whole" / "results.parquet").read_bytes()
+
+
+def test_a_difficulty_that_ties_put_out_of_reach_stays_blank(tmp_path: Path) -> None:
+    """And the others are made: of two grades of difficulty, the hard one holds half of all samples."""
+    np.save(tmp_path / "grades.npy", np.random.default_rng(0).permutation(np.arange(160) % 2))
+    grid = PhaseGrid(**(GRID | {"difficulty": (0.5, 0.95), "coherence": (0.0,), "draws": (0,), "detectors": ("knn",)}))
+    found = phase(grid, tmp_path / "out", difficulty=tmp_path / "grades.npy", machine=Machine("cpu"))
+    blank, there = (
+        next(one for one in found.to_records("points") if one["target_difficulty"] == target) for target in (0.95, 0.5)
+    )
+    assert (there["reached"], blank["reached"]) == (True, False)
+    assert 0.8 < blank["difficulty"] < 0.9  # the most that there is

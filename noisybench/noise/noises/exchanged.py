@@ -14,6 +14,7 @@ from noisybench.noise.annotators import check_counts_of, source_counts
 from noisybench.noise.class_structure import Structure, check_structure, class_structure
 from noisybench.noise.difficulty_law import Ranking, check_auroc, check_one_origin, follow
 from noisybench.noise.exchange import OutOfReach, check_targets, coordinates_of, exchange
+from noisybench.statistics.coherence import Realised
 from noisybench.statistics.expected_auroc import mid_ranks
 from noisybench.variants.flipping import Mode, flip_by_class, law_of_labels
 from noisybench.variants.noise import LABELS_ALONE, Draw, Noise, RateDefinition, require_mode
@@ -152,19 +153,26 @@ class Exchanged:
         clean = source.clean[known]
         ranks = mid_ranks(coordinates.difficulty[known], clean)
         ranking = Ranking(rates[clean], clean, ranks, clean)
-        # One slope for a rank, whatever the size of the class: so the chain has it, whose law sees the AUROC alone.
-        (chance,) = follow(ranking, self.auroc, [(1.0, ranks / len(ranks))])
         made = exchange(labels, source.clean, coordinates, difficulty=self.auroc, coherence=self.coherence, seed=seed)
+        try:
+            # One slope for a rank, whatever the size of the class: so the chain has it, whose law sees the AUROC alone.
+            (chance,) = follow(ranking, self.auroc, [(1.0, ranks / len(ranks))])
+        except BadUsage as error:  # of ties no order is hard enough; who asks for many targets leaves this one blank
+            raise _out_of_reach(str(error), made.realised) from None
         if not made.reached:
             where = made.realised
             msg = (
                 f"auroc {self.auroc:g} with coherence {self.coherence:g} is out of reach: the exchanges came to "
                 f"{where.difficulty:.3f} and {where.coherence:.3f}; ask for something between, or for a higher rate"
             )
-            refused = OutOfReach(msg)
-            refused.realised = where
-            raise refused
+            raise _out_of_reach(msg, where)
         return made.labels.copy(), chance
+
+
+def _out_of_reach(msg: str, where: Realised) -> OutOfReach:
+    refused = OutOfReach(msg)
+    refused.realised = where
+    return refused
 
 
 NOISE: type[Noise] = Exchanged
