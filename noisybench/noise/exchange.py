@@ -213,6 +213,7 @@ def exchange(
     """
     check_kind(coordinates, Coordinates, "coordinates", "coordinates_of(source) makes them")
     goal = check_targets(difficulty, coherence, tolerance)
+    _check_labels(given, clean, len(coordinates.difficulty))
     twin = matched_twin(
         given, clean, seed=derive(seed, "exchange")
     )  # which tells the draw nothing of the twin of this seed
@@ -231,6 +232,19 @@ def exchange(
     return Exchanged(read_only(labels), found, reached=chain.distance <= 1, steps=steps, slopes=slopes)
 
 
+def _check_labels(given: Labels, clean: Labels, n: int) -> None:
+    """Raise ``BadData`` unless these are n labels each, none of a sample of known class negative."""
+    for name, labels in (("given", given), ("clean", clean)):
+        check_array(labels, name, dimensions=1, kinds="iu")
+        if labels.shape != (n,):
+            msg = f"{name} labels must have shape ({n},) as the coordinates, got {labels.shape}"
+            raise BadData(msg)
+    odd = np.flatnonzero((given < 0) & (clean >= 0))
+    if odd.size:
+        msg = f"given[{odd[0]}] = {given[odd[0]]} is no class ({odd.size} such entries); number classes from 0"
+        raise BadData(msg)
+
+
 def check_targets(difficulty: float, coherence: float, tolerance: tuple[float, float]) -> tuple[float, float]:
     """The two targets; ``BadUsage`` where a coordinate cannot be such, or a tolerance is not positive."""
     for name, value in (("difficulty", difficulty), ("coherence", coherence)):
@@ -241,7 +255,8 @@ def check_targets(difficulty: float, coherence: float, tolerance: tuple[float, f
     if not -1 <= coherence <= 1:
         msg = f"coherence must lie in [-1, 1] (0: no more than chance), got {coherence!r}"
         raise BadUsage(msg)
-    if not all(part > 0 for part in tolerance):
+    pair = isinstance(tolerance, (tuple, list)) and len(tolerance) == 2  # noqa: PLR2004 - one of each coordinate
+    if not (pair and all(part > 0 for part in tolerance)):
         msg = f"tolerance must be two positive distances, got {tolerance!r}"
         raise BadUsage(msg)
     return float(difficulty), float(coherence)

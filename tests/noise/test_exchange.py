@@ -269,3 +269,20 @@ def test_coordinates_come_of_names_files_and_arrays(tmp_path: Path) -> None:
         coordinates_of(own, features=tmp_path / "short.npy", difficulty=tmp_path / "hard.npy")
     with pytest.raises(BadUsage, match="neighbours must be at least 1, got 0"):
         coordinates_of(own, neighbours=0)
+
+
+def test_labels_of_other_samples_are_refused() -> None:
+    """And labels that are no class, which would stay so."""
+    clean = np.arange(40) % 2
+    place = Coordinates(
+        np.random.default_rng(0).random(40), np.zeros(40, dtype=np.int64), np.roll(np.arange(40), 2)[:, None]
+    )
+    for given, right, said in (
+        (clean[:9], clean[:9], r"given labels must have shape \(40,\) as the coordinates, got \(9,\)"),
+        (clean, clean[:9], r"clean labels must have shape \(40,\)"),
+        (clean - 1, clean, r"given\[0\] = -1 is no class \(20 such entries\)"),
+    ):
+        with pytest.raises(BadData, match=said):
+            exchange(given, right, place, difficulty=0.5, coherence=0.0, seed=0)
+    with pytest.raises(BadUsage, match=r"tolerance must be two positive distances, got 0\.1"):
+        exchange(clean, clean, place, difficulty=0.5, coherence=0.0, seed=0, tolerance=0.1)  # type: ignore[arg-type]
