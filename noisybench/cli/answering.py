@@ -48,6 +48,7 @@ class Asked:
     device: str
     dry_run: bool
     remake: bool
+    as_json: bool = False
 
 
 def chosen_grid(own: OwnStudy, preset: str | None, grid: str | None) -> Any:  # noqa: ANN401 - each study has a grid of its own
@@ -84,6 +85,7 @@ def answer_study(own: OwnStudy, grid: Any, asked: Asked) -> "StudyFindings | Non
     from noisybench.ground.drawing import check_picture
     from noisybench.ground.errors import BadUsage, Mismatch
     from noisybench.studies.results import errors_as_other_results, grid_as_json, read_results
+    from noisybench.studies.study import json_of
     from noisybench.training.machine import Machine
 
     if asked.dry_run and asked.remake:
@@ -105,7 +107,7 @@ def answer_study(own: OwnStudy, grid: Any, asked: Asked) -> "StudyFindings | Non
     if asked.dry_run:
         with status(f"study {own.name}"):
             forecast = own.forecast(chosen, asked.out, machine=machine)
-        say(forecast.in_words(machine.workers))
+        say(json_of(forecast._asdict()) if asked.as_json else forecast.in_words(machine.workers))
         return None
     with progress_bar(f"study {own.name}", own.steps(chosen) // machine.shard.of, "steps") as step:
         return own.carry_out(chosen, asked.out, plot=asked.plot, machine=machine, progress=step)

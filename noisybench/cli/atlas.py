@@ -114,7 +114,7 @@ def atlas(
         chosen = replace(chosen or PRESETS["standard"], **given)
     images = None if sheet is None else check_picture(sheet)
     engines = EngineOptions(engine, workers, address, task_cpus, task_gpus, task_memory, shard)
-    asked = Asked(out, plot, engines, device, dry_run=dry_run, remake=remake)
+    asked = Asked(out, plot, engines, device, dry_run=dry_run, remake=remake, as_json=as_json)
     found = answer_study(own, chosen, asked)
     if found is not None:
         if images is not None:

@@ -90,7 +90,7 @@ def phase(
         lambda wanted: wanted.points(len(folders)) + wanted.networks * (wanted.epochs + wanted.pool_models),
     )
     engines = EngineOptions(engine, workers, address, task_cpus, task_gpus, task_memory, shard)
-    asked = Asked(out, plot, engines, device, dry_run=dry_run, remake=remake)
+    asked = Asked(out, plot, engines, device, dry_run=dry_run, remake=remake, as_json=as_json)
     found = answer_study(own, chosen_grid(own, preset, grid), asked)
     if found is not None:
         empty = [one.name for one in found.tables if not one.lines]

@@ -106,7 +106,7 @@ def harm(
         lambda wanted: wanted.trainings * wanted.epochs,
     )
     engines = EngineOptions(engine, workers, address, task_cpus, task_gpus, task_memory, shard)
-    asked = Asked(out, plot, engines, device, dry_run=dry_run, remake=remake)
+    asked = Asked(out, plot, engines, device, dry_run=dry_run, remake=remake, as_json=as_json)
     found = answer_study(own, chosen_grid(own, preset, grid), asked)
     if found is not None:
         report_study(found, style, as_json=as_json, table=table, first=module.TABLES[0], plot=plot)
@@ -149,7 +149,7 @@ def reproduce(
         lambda wanted: wanted.steps + steps_of_parts(wanted, out),
     )
     engines = EngineOptions(engine, workers, address, task_cpus, task_gpus, task_memory, shard)
-    asked = Asked(out, plot, engines, device, dry_run=dry_run, remake=remake)
+    asked = Asked(out, plot, engines, device, dry_run=dry_run, remake=remake, as_json=as_json)
     found = answer_study(own, chosen_grid(own, preset, grid), asked)
     if found is not None:
         report_study(found, style, as_json=as_json, table=table, first=module.TABLES[0], plot=plot)
@@ -200,7 +200,7 @@ def susceptibility(
         lambda wanted: wanted.trainings * len(folders) * wanted.epochs,
     )
     engines = EngineOptions(engine, workers, address, task_cpus, task_gpus, task_memory, shard)
-    asked = Asked(out, plot, engines, device, dry_run=dry_run, remake=remake)
+    asked = Asked(out, plot, engines, device, dry_run=dry_run, remake=remake, as_json=as_json)
     found = answer_study(own, chosen_grid(own, preset, grid), asked)
     if found is not None:
         report_study(found, style, as_json=as_json, table=table, first=module.TABLES[0], plot=plot)
@@ -269,7 +269,7 @@ def curvature(
         chosen = replace(chosen or module.PRESETS["standard"], **given)
     images = None if sheet is None else check_picture(sheet)
     engines = EngineOptions(engine, workers, address, task_cpus, task_gpus, task_memory, shard)
-    asked = Asked(out, plot, engines, device, dry_run=dry_run, remake=remake)
+    asked = Asked(out, plot, engines, device, dry_run=dry_run, remake=remake, as_json=as_json)
     found = answer_study(own, chosen, asked)
     if found is not None:
         if images is not None:

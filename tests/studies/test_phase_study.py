@@ -397,6 +397,8 @@ def test_shards_with_folders_of_their_own_are_copied_together(folder: Path) -> N
         assert (ended.code, "copy them into one first, as by 'cp -rn ONE/. OTHER/'" in ended.err) == (0, True)
     shutil.copytree(parts[1], parts[0], dirs_exist_ok=True)
     assert "6 runs, 6 of them finished: nothing is trained" in study(folder, parts[0], "--dry-run").out
+    told = json.loads(study(folder, parts[0], "--dry-run", "--json").out)
+    assert (told["runs"], told["finished"]) == (6, 6)
     assert study(folder, parts[0]).code == 0
     assert (parts[0] / "results.parquet").read_bytes() == (folder / "whole" / "results.parquet").read_bytes()
 
