@@ -21,7 +21,6 @@ from noisybench.studies.phase import TABLES, measure_phase, phase, phase_finding
 from noisybench.studies.phase_claims import AHEAD, CLAIMS, SMALLEST
 from noisybench.studies.phase_grid import PRESETS, PhaseGrid
 from noisybench.studies.phase_maps import MapTarget, in_every_row
-from noisybench.studies.phase_points import points_in, read_named
 from noisybench.studies.results import StudyResults, read_results, results_of
 from noisybench.training.machine import Machine
 from noisybench.training.trace import read_trace
@@ -375,20 +374,6 @@ def test_difficulties_of_the_whole_source_serve_its_first_samples(tmp_path: Path
             read_difficulty(tmp_path / name, variant)
 
 
-def test_named_variants_have_folders_of_their_own(tmp_path: Path) -> None:
-    """Names that differ in a space, a hyphen or capitals give one folder: there one variant's numbers would be another's."""
-    source = load_source("digits", limit=60)
-    for number, name in enumerate(("x y", "x-y", "X Y")):
-        labels = source.clean.copy()
-        labels[number : number + 5] = (labels[number : number + 5] + 1) % 10
-        np.save(tmp_path / f"{name}.npy", labels)
-        noise = find("noises", "published")(file=tmp_path / f"{name}.npy")
-        write_variant(build_variant(source, noise), tmp_path / name)
-    named = read_named([tmp_path / "x y", tmp_path / "x-y", tmp_path / "X Y"], source)
-    points = points_in(PRESETS["quick"], named)
-    assert len({point.name.casefold() for point in points}) == len(points)
-
-
 def test_shards_with_folders_of_their_own_are_copied_together(folder: Path) -> None:
     """Which is what they say: ``merge`` knows runs, and no points."""
     parts = [folder / "shard-1", folder / "shard-2"]
@@ -401,15 +386,3 @@ def test_shards_with_folders_of_their_own_are_copied_together(folder: Path) -> N
     assert (told["runs"], told["finished"]) == (6, 6)
     assert study(folder, parts[0]).code == 0
     assert (parts[0] / "results.parquet").read_bytes() == (folder / "whole" / "results.parquet").read_bytes()
-
-
-def test_a_difficulty_that_ties_put_out_of_reach_stays_blank(tmp_path: Path) -> None:
-    """And the others are made: of two grades of difficulty, the hard one holds half of all samples."""
-    np.save(tmp_path / "grades.npy", np.random.default_rng(0).permutation(np.arange(160) % 2))
-    grid = PhaseGrid(**(GRID | {"difficulty": (0.5, 0.95), "coherence": (0.0,), "draws": (0,), "detectors": ("knn",)}))
-    found = phase(grid, tmp_path / "out", difficulty=tmp_path / "grades.npy", machine=Machine("cpu"))
-    blank, there = (
-        next(one for one in found.to_records("points") if one["target_difficulty"] == target) for target in (0.95, 0.5)
-    )
-    assert (there["reached"], blank["reached"]) == (True, False)
-    assert 0.8 < blank["difficulty"] < 0.9  # the most that there is
