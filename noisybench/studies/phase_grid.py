@@ -115,7 +115,9 @@ class PhaseGrid:
         for name in ("networks", "pool_models", "seed"):
             whole(getattr(self, name), f"{name} of the grid", least=0)
         for draw in self.draws:
-            whole(draw, "each of the draws", least=0)
+            if whole(draw, "each of the draws", least=0) >= 2**31:
+                msg = f"each of the draws must be below {2**31}, got {draw}"
+                raise BadUsage(msg)
         if self.limit is not None:
             whole(self.limit, "limit of the grid", least=1)
         if self.pool_models == 1:
@@ -134,8 +136,13 @@ class PhaseGrid:
         Raises:
             UnknownName: There is none of that name.
             BadData: Its files are missing, or not all of its right labels are known.
+            BadUsage: It has no more samples than the grid has neighbours.
         """
-        return untested(load_base(self.source, data, limit=self.limit))
+        source = untested(load_base(self.source, data, limit=self.limit))
+        if self.neighbours >= len(source.labels):
+            msg = f"neighbours of the grid must be fewer than its {len(source.labels)} samples, got {self.neighbours}"
+            raise BadUsage(msg)
+        return source
 
 
 PRESETS: Mapping[str, PhaseGrid] = {

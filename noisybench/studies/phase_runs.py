@@ -227,7 +227,7 @@ def _finished(point: PhasePoint, setting: PhaseSetting) -> list[dict[str, Any]] 
         found = read_record(folder / RECORDS)
         records = found.get("records")
         if found.get("setup") == setting.setup(point) and isinstance(records, list):
-            whole = not records[0]["reached"] or (folder / "variant" / "variant.json").is_file()
+            whole = not records[0]["reached"] or _variant_in(folder / "variant") is not None
             return records if whole else None
     return None
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from noisybench.statistics.score_parts import LEAST
 from noisybench.studies.phase_maps import (
     PhaseMaps,
     change_along,
@@ -128,7 +129,8 @@ def parts_table(maps: PhaseMaps) -> StudyTable:
         "What each detector's AUROC comes from, by coherence: what stays of it where scores are permuted within the given label, "
         "what stays beyond that where they are permuted within the given label and a bin of held-out answers of a linear model, and "
         "the rest: what a detector orders among samples of one label and like answers. Means over the targets of difficulty that were "
-        "reached in every row, so that rows differ in coherence alone; where there is none, over all that were reached in a row. They sum to AUROC − .5."
+        "reached in every row, so that rows differ in coherence alone; where there is none, over all that were reached in a row. They sum to AUROC − .5. A given label of fewer than "
+        f"{2 * LEAST} samples has one bin, so that answers tell nothing there and all beyond the label is rest."
     )
     return StudyTable("parts", caption, tuple(map(plain, records)), header, lines)
 

@@ -1,10 +1,13 @@
 """Points of the phase study: folders of their own, and targets that stay blank."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from noisybench.data.loading import load_source
+from noisybench.ground.errors import BadUsage
 from noisybench.items import find
 from noisybench.studies.phase import phase
 from noisybench.studies.phase_grid import PRESETS, PhaseGrid
@@ -41,3 +44,28 @@ def test_a_difficulty_that_ties_put_out_of_reach_stays_blank(tmp_path: Path) -> 
     )
     assert (there["reached"], blank["reached"]) == (True, False)
     assert 0.8 < blank["difficulty"] < 0.9  # the most that there is
+
+
+def test_a_grid_with_more_neighbours_than_samples_is_refused(tmp_path: Path) -> None:
+    """Where all others are neighbours there is no coherence to tell; so is a draw that no stream of numbers has."""
+    grid = replace(PRESETS["quick"], limit=60, neighbours=60)
+    with pytest.raises(BadUsage, match="neighbours of the grid must be fewer than its 60 samples, got 60"):
+        phase(grid, tmp_path / "out")
+    with pytest.raises(BadUsage, match="each of the draws must be below"):
+        replace(grid, draws=(2**63,))
+
+
+@pytest.mark.parametrize("name", ["variant.json", "labels.parquet"])
+def test_a_point_whose_variant_is_damaged_is_made_again(tmp_path: Path, name: str) -> None:
+    """To the same results; the others stay as they are."""
+    grid = PhaseGrid(
+        "digits", limit=120, features="pca", coordinates="input", neighbours=5, difficulty=(0.5,), coherence=(0.0,), draws=(0,),
+        detectors=("knn",), networks=0,
+    )  # fmt: skip
+    phase(grid, tmp_path, machine=Machine("cpu"))
+    results, folder = (tmp_path / "results.parquet").read_bytes(), tmp_path / "points" / "main-d0.5-c0-0" / "variant"
+    before = (folder / name).read_bytes()
+    (folder / name).write_bytes(b"damaged")
+    phase(grid, tmp_path, machine=Machine("cpu"))
+    assert (folder / name).read_bytes() == before
+    assert (tmp_path / "results.parquet").read_bytes() == results
