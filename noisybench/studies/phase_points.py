@@ -58,9 +58,7 @@ def read_named(folders: Sequence[str | Path], source: Source) -> list[NamedVaria
     """
     given = [folders] if isinstance(folders, str | Path) else as_list(folders, "variants", "give folders of variants")
     found: dict[str, NamedVariant] = {}
-    taken: set[str] = {
-        MAIN
-    }  # folders, and not names: several names may give one, on some file systems also by capitals
+    taken = {MAIN}  # folders, not names: several names may give one, on some file systems also by capitals
     for folder in (a_path(one, "a variant") for one in given):
         variant = read_variant(folder)
         _check_named(folder, variant, source)

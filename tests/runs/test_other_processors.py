@@ -106,6 +106,8 @@ def test_digits_may_not_part_what_ties(elsewhere: Path, tmp_path: Path, pattern:
 def test_a_draw_that_reads_inputs_is_held_to_its_own_kind(elsewhere: Path) -> None:
     """Where it was drawn is on record and in the card; here what differs is told, and is no error."""
     recorded = json.loads((elsewhere / "drawn" / "variant.json").read_text("utf-8"))["drawn_on"]
+    if rounding_here()["machine"].startswith("x86_64 "):  # of an OpenBLAS that chooses, else nothing was made elsewhere
+        assert recorded["machine"] == "x86_64 Nehalem"
     assert {*recorded} >= {"machine", "threads", "numpy", "scipy", "scikit-learn", "torch"}
     assert recorded["machine"].split()[-1] in (elsewhere / "drawn" / "README.md").read_text("utf-8")
     told = verify(elsewhere / "drawn")
