@@ -49,8 +49,8 @@ def knn_shapley(
     the i-th is that of the next plus (1[ỹ_i = ỹ] - 1[ỹ_(i+1) = ỹ]) min(K, i) / (K i). The mean over validation points
     divides by n, so that a group's own points count as 0.
 
-    Of equally near samples the earlier is the nearer. The time grows with n² log n: 10,000 × 1,280 took 6.5 seconds
-    and 0.7 GB on one core.
+    Of equally near samples the earlier is the nearer. The time grows with n² log n: 10,000 × 1,280 took 8 seconds
+    on one core, and 1 for each further column of labels (``tests/benchmarks/label_columns.py``).
 
     Args:
         features: Shape (n, d), finite.

@@ -80,10 +80,18 @@ def test_what_no_label_decides_is_computed_once(monkeypatch: pytest.MonkeyPatch)
     prepared, variant = prepare_features(FEATURES, classes=4), noisy(0.2)
     fast = score_labels(prepared, variant, detectors="fast")
     assert not {"gaussian", "surroundings"} & {*vars(prepared)}
-    every = score_labels(prepared, variant)
-    for name in ("gaussian_spectrum", "neighbours_by", "probe_inputs", "ridge_spectrum", "around_points", "fit_kept"):
+    every = score_labels(prepared, variant, detectors="all")
+    for name in (
+        "orders_of",
+        "gaussian_spectrum",
+        "neighbours_by",
+        "probe_inputs",
+        "ridge_spectrum",
+        "around_points",
+        "fit_kept",
+    ):
         monkeypatch.setattr(frozen_features, name, None)
-    again = score_labels(prepared, variant)
+    again = score_labels(prepared, variant, detectors="all")
     assert {*fast.scores} < {*every.scores} == {*again.scores}
     assert all(np.array_equal(again.scores[name], values) for name, values in every.scores.items())
     assert all(np.array_equal(every.scores[name], values) for name, values in fast.scores.items())

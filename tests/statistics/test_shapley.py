@@ -73,3 +73,10 @@ def test_all_are_ordered_as_a_stable_sort_orders_them(spread: int) -> None:
     np.testing.assert_array_equal(order.samples, samples)
     np.testing.assert_array_equal(order.others, np.argsort(-similar, axis=1, kind="stable"))
     np.testing.assert_array_equal(order.outside, 58)
+
+
+def test_zero_has_no_sign_and_infinity_is_last() -> None:
+    """As a stable sort has it, whatever sign a sum of products came to."""
+    similar = np.array([[-0.0, 0.0, -0.0, -np.inf, 1e-45, -1e-45, 1.0, 0.0]], dtype=np.float32)
+    ((*found,),) = shapley._nearest_first(similar)
+    assert found == np.argsort(-similar, axis=1, kind="stable")[0].tolist() == [6, 4, 0, 1, 2, 7, 5, 3]
